@@ -1,0 +1,44 @@
+# Each target does its own set-up. Needs Python 3.11 or newer and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup serve test check fix bench lock clean
+
+setup: .venv/ready ## install everything into .venv
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+serve: setup ## run the server on the embedded store
+	$(BIN)/afterword serve
+
+test: setup check ## run all checks and tests
+	$(BIN)/pytest -n auto --dist loadgroup
+
+check: setup ## lint, types, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python scripts/unasync.py --check
+	$(BIN)/python scripts/reference.py --check
+
+fix: setup ## format, and write generated files anew
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python scripts/unasync.py
+	$(BIN)/python scripts/reference.py
+
+bench: setup ## run the benchmarks and print their tables
+	$(BIN)/python -m benchmarks
+
+lock: setup ## resolve the dependencies anew, with versions and hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --extra server --group dev pyproject.toml --output-file requirements.txt
+
+clean: ## remove what the targets made
+	rm -rf .venv build dist

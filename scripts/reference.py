@@ -1,0 +1,292 @@
+"""Write docs/reference: rest.md, settings.md and errors.md, from the tables that the server itself reads.
+
+    python scripts/reference.py            write what has changed
+    python scripts/reference.py --check    change nothing; fail where a page is stale
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from afterword import errors
+from afterword.api import openapi
+from afterword.config import SETTINGS
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "afterword"
+PAGES = ROOT / "docs" / "reference"
+
+MADE = "<!-- Made by scripts/reference.py (make reference). Change the code that it reads, not this page. -->\n"
+
+
+def main() -> int:
+    """Write the pages, or check that they are what would be written."""
+    parser = argparse.ArgumentParser(description="Write docs/reference from the code.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is stale")
+    check = parser.parse_args().check
+    stale = [PAGES / name for name, text in pages().items() if _read(PAGES / name) != text]
+    for page in stale:
+        print(f"{page.relative_to(ROOT)} {'is stale: run make reference' if check else 'is written'}")
+        if not check:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(pages()[page.name], encoding="utf-8")
+    return 1 if check and stale else 0
+
+
+def pages() -> dict[str, str]:
+    """Return each generated page by its file name."""
+    return {"rest.md": rest(), "settings.md": settings(), "errors.md": error_page()}
+
+
+def _read(page: Path) -> str | None:
+    return page.read_text(encoding="utf-8") if page.exists() else None
+
+
+# ------------------------------------------------------------------------------------------------ REST
+
+
+def rest() -> str:
+    """Return the page of the REST interface, made from the OpenAPI document."""
+    document = openapi.document("")
+    operations = [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    schemas = document["components"]["schemas"]
+    lines = ["# REST", "", MADE, openapi.ABOUT, _where(), "## Routes", ""]
+    for tag in document["tags"]:
+        mine = [each for each in operations if tag["name"] in each[2]["tags"]]
+        rows = (
+            [f"[`{method} {path}`](#{_anchor(operation['operationId'])})", operation["summary"]]
+            for method, path, operation in mine
+        )
+        lines += [f"**{tag['name']}** · {tag['description']}", "", *_table(("route", "what it does"), rows), ""]
+    for tag in document["tags"]:
+        lines += [f"## {tag['name'].capitalize()}", ""]
+        for method, path, operation in operations:
+            if tag["name"] in operation["tags"]:
+                lines += _operation(method, path, operation, schemas)
+    lines += ["## Structs", "", "The objects that bodies and answers are made of, by name.", ""]
+    for name, schema in sorted(schemas.items()):
+        lines += _struct(name, schema)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _where() -> str:
+    return (
+        "A running server shows this reference at `/docs`, and as an OpenAPI 3.1 document at `/openapi.json`. "
+        "What each error code means is in [errors.md](errors.md).\n"
+    )
+
+
+def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+    yield from (f'<a id="{_anchor(operation["operationId"])}"></a>', "", f"### {method} {path}", "")
+    yield from (f"{operation['summary']}.", "")
+    if "description" in operation:
+        yield from (operation["description"], "")
+    parameters = operation.get("parameters", [])
+    if parameters:
+        rows = (
+            [f"`{each['name']}`", each["in"], _type(each["schema"]) + _limits(each["schema"]), each["description"]]
+            for each in parameters
+        )
+        yield from (*_table(("parameter", "in", "type", "meaning"), rows), "")
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield from (f"Body (`{kind}`): {_body(content['schema'])}", "")
+    content = operation.get("requestBody", {}).get("content", {})
+    if content:
+        yield from _example(method, path, next(iter(content.items())))
+    for status, answer in operation["responses"].items():
+        for kind, shown in answer.get("content", {}).items():
+            schema = shown.get("schema")
+            yield f"Answers **{status}** (`{kind}`){': ' + _type(schema) if schema else ''}"
+            yield ""
+    refused = [status for status in operation["responses"] if int(status) >= 400]
+    yield from ("Errors: " + ", ".join(f"[{status}](errors.md#{status})" for status in refused), "")
+
+
+def _body(schema: dict[str, Any]) -> str:
+    return f"{_type(schema)}. {schema['description']}" if "description" in schema else _type(schema)
+
+
+def _example(method: str, path: str, content: tuple[str, dict[str, Any]]) -> Iterator[str]:
+    kind, shown = content
+    example = shown["example"]
+    compact = [json.dumps(line) for line in example] if isinstance(example, list) else [json.dumps(example, indent=2)]
+    body = "\n".join(compact)
+    option = "--data-binary" if kind == openapi.NDJSON else "--data"
+    yield "```bash"
+    yield f'curl -X {method} "$AFTERWORD_URL{path}" \\'
+    yield '  -H "Authorization: Bearer $AFTERWORD_API_KEY" \\'
+    yield f'  -H "Content-Type: {kind}" \\'
+    yield from f"  {option} '{body}'".splitlines()
+    yield from ("```", "")
+
+
+def _struct(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield from (f'<a id="{name.lower()}"></a>', "", f"### {name}", "")
+    if schema.get("description"):
+        yield from (schema["description"], "")
+    required = schema.get("required", [])
+    rows = (
+        [f"`{field}`", _type(shape) + _limits(shape), "required" if field in required else "", shape.get("description")]
+        for field, shape in schema.get("properties", {}).items()
+    )
+    if schema.get("properties"):
+        yield from (*_table(("field", "type", "", "meaning"), rows), "")
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_type(choice) for choice in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    kinds = schema.get("type", "anything")
+    return " or ".join(_named(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
+def _named(kind: str, schema: dict[str, Any]) -> str:
+    if kind == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    if kind == "string" and schema.get("format"):
+        return {"uuid": "UUID", "date-time": "time"}.get(schema["format"], schema["format"])
+    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {_type(schema['additionalProperties'])}"
+    return kind
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    said = []
+    if "minimum" in schema and "maximum" in schema:
+        said.append(f"{schema['minimum']} to {schema['maximum']}")
+    if "maxLength" in schema:
+        said.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
+    if schema.get("default") not in (None, "", [], {}):
+        said.append(f"default `{json.dumps(schema['default']).strip(chr(34))}`")
+    return ", " + ", ".join(said) if said else ""
+
+
+def _anchor(operation_id: str) -> str:
+    return operation_id.replace(".", "-").replace("_", "-")
+
+
+# ------------------------------------------------------------------------------------------------ settings
+
+
+def settings() -> str:
+    """Return the page of the settings."""
+    rows = (
+        [f"`{_flag(setting)}`", f"`{setting.environment}`", f"`{setting.default}`", setting.help] for setting in SETTINGS
+    )
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            MADE,
+            "A flag of `afterword serve` counts before the environment variable, and that before the default.",
+            "",
+            *_table(("flag", "environment", "default", "meaning"), rows),
+            "",
+        ]
+    )
+
+
+def _flag(setting: Any) -> str:
+    return setting.flag
+
+
+# ------------------------------------------------------------------------------------------------ errors
+
+
+def error_page() -> str:
+    """Return the page of the errors: each status, and each code that the server gives with it."""
+    found = list(_codes())
+    lines = ["# Errors", "", MADE, _ABOUT_ERRORS, *_client_errors()]
+    for status, kind in sorted(errors.BY_STATUS.items()):
+        lines += [f'<a id="{status}"></a>', "", f"## {status} {kind.__name__}", "", f"{kind.__doc__}", ""]
+        lines += [f"`type` is `{kind.type}`.", ""]
+        rows = {code: text for name, code, text in sorted(found, reverse=True) if name == kind.__name__}
+        if rows:
+            lines += [*_table(("code", "such as"), sorted([f"`{code}`", text] for code, text in rows.items())), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_ABOUT_ERRORS = """\
+Every error of the REST interface is one object, with the HTTP status that fits:
+
+```json
+{
+  "error": {
+    "message": "EntityNotFound: metric 'CSAT' is not registered in 'default'.",
+    "type": "not_found_error",
+    "code": "metric_not_found",
+    "param": "metric",
+    "hint": "Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...)."
+  }
+}
+```
+
+`message` says what was wrong, with the offending value. `code` is for programs. `param` names the field or parameter,
+`hint` says what to do next; either may be null. 429 and 503 carry `Retry-After` in seconds: nothing was stored, and
+sending it again is safe. In the Python client each status is an exception, named as below, with the same fields.
+"""
+
+
+def _client_errors() -> Iterator[str]:
+    yield from ("| exception | when |", "|---|---|")
+    for kind in (errors.ConnectionFailed, errors.RequestTimedOut):
+        yield f"| `{kind.__name__}` | {kind.__doc__} |"
+    yield ""
+
+
+def _codes() -> Iterator[tuple[str, str, str]]:
+    """Find the errors that the source raises: the class, the code and the message, with … for what is filled in."""
+    kinds = {kind.__name__ for kind in errors.BY_STATUS.values()}
+    for file in sorted(SOURCE.rglob("*.py")):
+        if file.is_relative_to(SOURCE / "client"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds):
+                continue
+            code = next((_text(word.value) for word in node.keywords if word.arg == "code"), "")
+            if code and "…" not in code:
+                yield node.func.id, code, _text(node.args[0]) if node.args else ""
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    if isinstance(node, ast.IfExp):
+        return _text(node.body)
+    return "…"
+
+
+# ------------------------------------------------------------------------------------------------ Markdown
+
+
+def _table(heads: Iterable[str], rows: Iterable[list[Any]]) -> Iterator[str]:
+    heads = list(heads)
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    for row in rows:
+        yield f"| {' | '.join(_cell(cell) for cell in row)} |"
+
+
+def _cell(text: Any) -> str:
+    return " ".join(str(text or "").split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

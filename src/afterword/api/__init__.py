@@ -1,0 +1,1 @@
+"""The faces: they translate between the wire and the services."""

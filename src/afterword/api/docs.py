@@ -1,0 +1,26 @@
+"""What a reader of the interface is served: the OpenAPI document, and a page that shows it.
+
+The page loads nothing from outside: a document, a script and a style sheet, all of this server.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from afterword.api.openapi import document
+
+_PAGE = (
+    ("/docs", "text/html; charset=utf-8", "docs.html"),
+    ("/docs/docs.js", "text/javascript; charset=utf-8", "docs.js"),
+    ("/docs/docs.css", "text/css; charset=utf-8", "docs.css"),
+    ("/docs/icon.svg", "image/svg+xml", "docs.svg"),
+)
+
+
+def files(version: str) -> list[tuple[str, str, bytes]]:
+    """Return path, content type and content of all that is served."""
+    here = Path(__file__).parent
+    served = [(path, kind, (here / name).read_bytes()) for path, kind, name in _PAGE]
+    return [("/openapi.json", "application/json", msgspec.json.encode(document(version))), *served]

@@ -1,0 +1,209 @@
+"""What the words of the wire mean, for the OpenAPI document and the reference: once for each word.
+
+`WORDS` describes a field wherever it stands; `Struct.field` describes it in one struct, and an empty text says that the
+struct's own description is enough. `EXAMPLES` holds a body for each route that takes one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from afterword import types as t
+
+ABOUT = """\
+Afterword keeps what language models said and what people thought of it.
+
+**Keys.** Every call but `GET /health` carries `Authorization: Bearer KEY`. What lies in projects that the key is not \
+for is answered with 404, as what does not exist.
+
+**Errors.** Every error is `{"error": {"message", "type", "code", "param", "hint"}}`: what was wrong, in words and as \
+a code, the field that it was about, and what to do next. Unknown fields and parameters are refused by name.
+
+**Repeating is safe** where you choose the id (`completion_id`, `feedback_id`, `comparison_id`): the same again gives \
+the same answer, other content under the same id gives 409. What was answered is on disk.
+
+**Times** are given as RFC 3339, as a date, as epoch milliseconds or in words such as `now - 1 month`; they are \
+answered as RFC 3339 in UTC.
+
+**Lists** end where `next` is null; give it as `cursor` to go on.
+"""
+
+TAGS = {
+    "interactions": "Messages in, completion out: log them, find them, label them, delete them.",
+    "feedback": "What people and programs thought of a completion: values, preferences, outcomes of sessions.",
+    "metrics": "The feedback keys: what is measured, bool or scalar, and which way is better.",
+    "projects": "Spaces of their own: interactions, metrics and labels of one are seen from no other.",
+    "keys": "The API keys that calls are made with, and what each may do.",
+    "images": "Images taken out of messages, kept once by their content.",
+    "server": "How the server is.",
+}
+
+WORDS = {
+    "completion_id": "The id of a completion: all later facts refer to it. Not the `id` of a chat response.",
+    "session_id": "The session that the interaction belongs to. Made when none is given.",
+    "feedback_id": "The id of a feedback.",
+    "comparison_id": "The id of a preference.",
+    "outcome_id": "The id of an outcome.",
+    "key_id": "The id of an API key, as `GET /api/v1/keys` lists it.",
+    "feedback_ids": "The ids of the feedback given inline, in their order.",
+    "project": "A project, by key or id. The default is the key's own single project, else `default`.",
+    "metric": "A feedback key, by key or id.",
+    "messages": "The messages that the completion answers. Each is kept as sent: `role`, `content` and whatever else "
+    "it carries. Images are `image_url` parts with a data URI.",
+    "completion": "What the model answered: the text, or a whole assistant message.",
+    "labels": "Up to 64 labels, key to value: keys of 1 to 128 characters, values of up to 1,024.",
+    "feedbacks": "Values given together with the interaction, stored all or nothing with it.",
+    "user": "The end user of your product: any string.",
+    "actor": "The name of the API key that gave it.",
+    "source": "How it came: LIVE (a call through the gateway), OFFLINE (logged), AUTOMATION, DATASET or EVALUATION.",
+    "usage": "Token counts and the like: any JSON object, kept as sent.",
+    "timings": "Durations: any JSON object, kept as sent.",
+    "parameters": "Sampling parameters: any JSON object, kept as sent.",
+    "created_at": "When it happened. The default is now.",
+    "prompt_hash": "The hash of roles, texts and images: the same for the same prompt.",
+    "details": "Why, in words.",
+    "reason": "Why, as a word to filter by.",
+    "prompt_mismatch": "True where the two completions did not answer the same messages.",
+    "tied": "`good` or `bad` where both completions are equally good or bad; null where one is preferred.",
+    "size": "The size in bytes of what was logged, as JSON.",
+    "next": "The `cursor` of the page after this one; null where the list ends.",
+    "previous": "The `cursor` of the page before this one; null where the list begins.",
+    "cursor": "Where to go on: the `next` or `previous` of an earlier answer.",
+    "limit": "How many a page holds.",
+    "order": "`-created_at`: the newest first. `created_at`: the oldest first.",
+    "view": "`short`: prompt and completion are cut to 300 characters, messages left out. `full`: everything.",
+    "images": "`links`: images as `/images/...`. `inline`: as the data URIs that were sent.",
+    "group_by": "`model`, `prompt`, `session` or `label:KEY`: answers groups in place of interactions.",
+    "kind": "`bool`: true or false. `scalar`: any finite number.",
+    "scoring_type": "Which way is better.",
+    "unit": "What the number counts, such as `ms` or `stars`.",
+    "archived": "An archived project is kept and can be read, but takes nothing new.",
+    "role": "`admin`: everything. `member`: read, log, rate, register. `ingest`: log and rate, read nothing. "
+    "`viewer`: read.",
+    "prefix": "The first characters of the key, to tell it apart.",
+    "expires_at": "When the key stops working; null for never.",
+    "revoked_at": "When the key was revoked; null while it works.",
+    "last_used": "The time of the newest interaction that carries it.",
+    "api_key": "The key itself. It is shown this once.",
+    "line": "The line of the batch, from 1.",
+    "status": "The HTTP status that the line would have had on its own.",
+    "prompt": "The text of the messages that the completion answers.",
+    "from": "The earliest `created_at`, inclusive: RFC 3339, a date, epoch milliseconds, or such as `now - 1 week`.",
+    "to": "The latest `created_at`, exclusive; in the same forms as `from`.",
+    # ------------------------------------------------------------------------------------ in one place
+    "file": "The hash and the extension, as the interaction links to it.",
+    "Health.status": "`ok`, or `degraded` while the server cannot write.",
+    "SearchHealth.waiting": "How many interactions wait to be indexed for text search.",
+    "InteractionPage.count": "The exact size of the whole set, where `count` was asked for; else null.",
+    "GroupPage.count": "The number of all groups, where `count` was asked for; else null.",
+    "MetricStatistics.stddev": "The sample standard deviation; null for fewer than two values.",
+    "MetricStatistics.mean": "Over a bool key: the share of true.",
+    "Group.key": "The model's key, the prompt's hash, the session's id or the label's value; null where there is none.",
+    "Group.prompt": "The prompt, cut to 300 characters, when grouped by prompt.",
+    "Interaction.project": "The key of its project.",
+    "Interaction.message": "The whole assistant message, where more than a text was logged.",
+    "Interaction.completion": "The text of the completion.",
+    "Interaction.messages": "The messages as sent; null in the short view.",
+    "Interaction.feedback": "All feedback on this completion, the newest first.",
+    "Interaction.labels": "The labels, key to value.",
+    "Interaction.created_at": "When it happened.",
+    "Interaction.model": "The key of the model that wrote it; null where none was named.",
+    "Interaction.session_id": "The session that it belongs to.",
+    "NewInteraction.model": "The model that wrote it. A key not seen before is registered.",
+    "NewInteraction.completion_id": "Your own id for it: the same again answers as the first time, other content "
+    "under it is refused with 409.",
+    "NewFeedback.feedback_id": "Your own id for it: the same again answers as the first time.",
+    "NewPreference.comparison_id": "Your own id for it: the same again answers as the first time.",
+    "NewPreference.preferred_completion": "A completion_id, or `{text, model}` together with `messages`.",
+    "NewPreference.other_completion": "A completion_id, or `{text, model}` together with `messages`.",
+    "NewPreference.messages": "What both texts answer. Needed with texts, ignored with ids.",
+    "NewPreference.labels": "Labels for completions that are given as texts.",
+    "NewOutcome.session_id": "The session that the value is about.",
+    "Feedback.created_at": "When it was given.",
+    "Feedback.metric": "The feedback key.",
+    "Preference.created_at": "When it was given.",
+    "Preference.metric": "The feedback key.",
+    "MetricStatistics.metric": "The feedback key.",
+    "Feedback.value": "The value; a bool one is 0.0 or 1.0.",
+    "NewText.model": "The model that wrote it.",
+    "NewApiKey.projects": "The projects that the key is for, by key or id; null for all.",
+    "NewApiKey.name": "Whose key it is, or what for. Its feedback is shown under this name.",
+    "ApiKey.projects": "The keys of the projects that it is for; null for all.",
+    "ApiKey.created_at": "When it was created.",
+    "CreatedApiKey.projects": "The keys of the projects that it is for; null for all.",
+    "CreatedApiKey.created_at": "When it was created.",
+    "Project.created_at": "When it was created.",
+    "Metric.project": "The key of its project.",
+    "Metric.created_at": "When it was registered.",
+    "NewProject.name": "The default is the key.",
+    "NewMetric.name": "The default is the key.",
+    "LabelChange.set": "Labels to add or to give a new value.",
+    "LabelChange.remove": "Label keys to take away.",
+    "LabelList.labels": "The label keys, each with its values.",
+    "Labels.labels": "The labels, key to value.",
+    "FeedbackCondition.reasons": "At least one of these reasons.",
+    "FeedbackCondition.user": "Given by this user.",
+    "FeedbackCondition.value": "A feedback whose value meets all of these.",
+    "TimeRange.from": "The earliest time, inclusive.",
+    "TimeRange.to": "The latest time, exclusive.",
+    "Filter.prompt": "The text of the prompt.",
+    "Filter.completion": "The text of the completion.",
+    "Search.filter": "Which interactions; all where it is left out.",
+    "Search.count": "Count the whole set exactly.",
+    "ListQuery.count": "Count the whole set exactly.",
+    "ListQuery.label": "`KEY`, or `KEY:VALUE`. Several values of one key mean any of them, several keys all of them.",
+    "ListQuery.model": "A model's key. Several mean any of them.",
+    "ListQuery.source": "LIVE, OFFLINE, AUTOMATION, DATASET or EVALUATION. Several mean any of them.",
+    "ListQuery.feedback": "`METRIC`, or a comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`.",
+    "ListQuery.has_feedback": "A feedback key under which there is feedback.",
+    "ListQuery.has_no_feedback": "A feedback key under which there is none.",
+    "ListQuery.preference": "A feedback key under which there is a preference.",
+    "ListQuery.q": 'Words to find in prompt or completion: all of them; "in quotes" next to each other; with * their '
+    "beginnings.",
+    "ListQuery.user": "The end user.",
+    "ListQuery.session_id": "The session.",
+    "ListQuery.prompt_hash": "The hash of the prompt, as an interaction shows it.",
+    "ProjectsQuery.archived": "List archived projects, too.",
+    "BatchQuery.project": "The project of every line that names none.",
+    # Conditions say in their own structs what they take.
+    "Filter.model": "The model's key.",
+    "Filter.source": "How it came.",
+    "Filter.prompt_hash": "The prompt's hash.",
+    "Filter.session_id": "The session.",
+    "Filter.user": "The end user.",
+    "Filter.completion_id": "The completion's id.",
+}
+
+_COMPLETION = "0192d3a4-5b6c-7d8e-9f00-112233445566"
+_OTHER = "0192d3a4-5b6c-7d8e-9f00-665544332211"
+_SESSION = "0192d3a4-5b6c-7d8e-9f00-aabbccddeeff"
+
+EXAMPLES: dict[type, Any] = {
+    t.NewInteraction: {
+        "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+        "completion": "Because air scatters short waves of light more than long ones.",
+        "model": "my-model",
+        "labels": {"topic": "physics"},
+    },
+    t.Search: {
+        "filter": {
+            "and": [
+                {"label": {"key": "topic", "value": {"eq": "physics"}}},
+                {"not": {"text": "refraction"}},
+                {"timerange": {"from": "now - 1 month"}},
+            ]
+        },
+        "limit": 20,
+    },
+    t.LabelChange: {"set": {"reviewed": "yes"}, "remove": ["draft"]},
+    t.NewFeedback: {"completion_id": _COMPLETION, "metric": "CSAT", "value": 5, "user": "customer-17"},
+    t.FeedbackChange: {"value": 4, "details": "On second thoughts."},
+    t.NewPreference: {"metric": "helpful", "preferred_completion": _COMPLETION, "other_completion": _OTHER},
+    t.NewOutcome: {"session_id": _SESSION, "metric": "resolved", "value": True},
+    t.NewMetric: {"key": "CSAT", "kind": "scalar", "unit": "stars", "description": "How content the customer was."},
+    t.MetricChange: {"description": "How content the customer was, 1 to 5."},
+    t.NewProject: {"key": "support", "name": "Customer support"},
+    t.ProjectChange: {"archived": True},
+    t.NewApiKey: {"name": "web shop", "role": "ingest", "projects": ["support"]},
+}
+"""A body for each struct that a route takes, as a caller would send it."""

@@ -1,0 +1,341 @@
+"""The OpenAPI document, made from the route table: what rest.py serves is what it describes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
+from typing import Any, get_args
+from urllib.parse import quote
+
+import msgspec
+from msgspec.inspect import DateTimeType, UnionType, type_info
+
+from afterword import errors, types
+from afterword.api.glossary import ABOUT, EXAMPLES, TAGS, WORDS
+from afterword.api.routes import ROUTES, Route
+
+NDJSON = "application/x-ndjson"
+JSON = "application/json"
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+SCHEMAS = "#/components/schemas/{name}"
+
+# Errors that every route of a kind can give; the table names the others. Where a key is needed, unknown parameters are
+# refused, too.
+EVERYWHERE = (503,)
+WITH_KEY = (400, 401, 403, 422)
+WITH_BODY = (413,)
+
+
+def document(version: str) -> dict[str, Any]:
+    """Build the OpenAPI 3.1 document of this server's version."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route, operation_id in zip(ROUTES, operation_ids(), strict=True):
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, operation_id)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Afterword",
+            "version": version,
+            "summary": "A store of what language models said and what people thought of it.",
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "responses": {kind.__name__: _error(kind) for kind in _documented_errors()},
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key. The administrator's is AFTERWORD_API_KEY, or in the file admin.key of "
+                    "the data directory; others are created with `POST /api/v1/keys`.",
+                }
+            },
+        },
+    }
+
+
+def operation_ids() -> list[str]:
+    """Return the operations' ids in the order of the table; where two paths share a function, the later adds its own
+    last word."""
+    seen: set[str] = set()
+    ids = []
+    for route in ROUTES:
+        name = route.name if route.name not in seen else f"{route.name}.{route.path.rpartition('/')[2]}"
+        seen.add(name)
+        ids.append(name)
+    return ids
+
+
+def statuses(route: Route) -> list[int]:
+    """Return the statuses of the errors that a route can answer with."""
+    found = {*EVERYWHERE, *route.errors}
+    if route.needs != "open":
+        found.update(WITH_KEY)
+    if route.body:
+        found.update(WITH_BODY)
+    return sorted(found)
+
+
+def summary_of(route: Route) -> tuple[str, str]:
+    """Return what a route does in one line, and the rest that is to be said of it."""
+    first, _, rest = (inspect.getdoc(route.run) or "").partition("\n\n")
+    return " ".join(first.split()).removesuffix("."), paragraphs(rest)
+
+
+def paragraphs(text: str | None) -> str:
+    """Take the line breaks out of a docstring's paragraphs; lists and examples keep theirs."""
+    blocks = inspect.cleandoc(text or "").split("\n\n")
+    return "\n\n".join(block if "\n " in block or "\n-" in block else " ".join(block.split()) for block in blocks)
+
+
+# ------------------------------------------------------------------------------------------------ operations
+
+
+def _operation(route: Route, operation_id: str) -> dict[str, Any]:
+    summary, description = summary_of(route)
+    operation: dict[str, Any] = {"operationId": operation_id, "tags": [route.tag], "summary": summary}
+    description = "\n\n".join(filter(None, (description, _same_as(route), _needs(route))))
+    if description:
+        operation["description"] = description
+    if route.needs == "open":
+        operation["security"] = []
+    parameters = [*_path_parameters(route), *_query_parameters(route)]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": _body(route)}
+    operation["responses"] = {str(route.status): _answer(route)} | {
+        str(status): {"$ref": f"#/components/responses/{errors.error_for(status).__name__}"}
+        for status in statuses(route)
+    }
+    return operation
+
+
+def _same_as(route: Route) -> str:
+    first = next(other for other in ROUTES if other.run is route.run)
+    return "" if first is route else f"The same as `{first.method} {first.path}`."
+
+
+def _needs(route: Route) -> str:
+    roles = {
+        "open": "Needs no API key.",
+        "read": "For keys of the roles admin, member and viewer.",
+        "write": "For keys of the roles admin, member and ingest.",
+        "edit": "For keys of the roles admin and member.",
+        "administer": "For keys of the role admin.",
+    }
+    return roles[route.needs]
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _path_word(name),
+            "schema": {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string"},
+        }
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+
+
+def _path_word(name: str) -> str:
+    # The default project is for those who leave it out, which a path cannot.
+    return WORDS[name].partition(". The default")[0].removesuffix(".") + "."
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    schema = _components([route.query])[route.query.__name__]
+    return [_query_parameter(name, dict(field)) for name, field in schema["properties"].items()]
+
+
+def _query_parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    parameter: dict[str, Any] = {"name": name, "in": "query"}
+    if "description" in field:
+        parameter["description"] = field.pop("description")
+    field["type"] = next((kind for kind in _listed(field.get("type")) if kind != "null"), "string")
+    if field["type"] == "array":
+        parameter |= {"style": "form", "explode": True}
+        field.pop("default", None)
+    return parameter | {"schema": field}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _body(route: Route) -> dict[str, Any]:
+    schema = _reference(route.body)
+    example = EXAMPLES[route.body]
+    if not route.streams:
+        return {JSON: {"schema": schema, "example": example}}
+    lines = {"type": "array", "items": schema, "maxItems": 10_000}
+    return {
+        NDJSON: {
+            "schema": lines | {"description": "One JSON object a line, 10,000 lines or 64 MB at most."},
+            "example": [example, example],
+        },
+        JSON: {"schema": lines | {"description": "The same as a JSON array."}, "example": [example, example]},
+    }
+
+
+def _answer(route: Route) -> dict[str, Any]:
+    if route.streams:
+        description = "The outcome of each line, in their order, one JSON object a line, while the body is still read."
+        return {
+            "description": description,
+            "content": {NDJSON: {"schema": {"type": "array", "items": _reference(route.line)}}},
+        }
+    if route.answer is None:
+        return {"description": "The image.", "content": {kind: {} for kind in IMAGES}}
+    kinds = _members(route.answer)
+    if len(kinds) == 1:
+        return {"description": _description(kinds[0]), "content": {JSON: {"schema": _reference(kinds[0])}}}
+    return {
+        "description": "Either: " + " Or: ".join(_description(kind) for kind in kinds),
+        "content": {JSON: {"schema": {"anyOf": [_reference(kind) for kind in kinds]}}},
+    }
+
+
+def _members(answer: Any) -> tuple[Any, ...]:
+    return get_args(answer) or (answer,)
+
+
+def _description(struct: type) -> str:
+    return paragraphs(struct.__doc__).partition("\n\n")[0]
+
+
+def _reference(struct: type) -> dict[str, Any]:
+    return {"$ref": SCHEMAS.format(name=quote(struct.__name__))}
+
+
+def _documented_errors() -> list[type[errors.AfterwordError]]:
+    return [errors.error_for(status) for status in sorted({status for route in ROUTES for status in statuses(route)})]
+
+
+def _error(kind: type[errors.AfterwordError]) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": _description(kind),
+        "content": {JSON: {"schema": _reference(errors.ErrorBody)}},
+    }
+    if kind is errors.Unauthorized:
+        response["headers"] = {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}}
+    if kind is errors.Unavailable:
+        response["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    return response
+
+
+# ------------------------------------------------------------------------------------------------ schemas
+
+
+def _schemas() -> dict[str, Any]:
+    structs: dict[type, None] = {}
+    for route in ROUTES:
+        structs.update(dict.fromkeys(s for s in (route.body, route.line, *_members(route.answer)) if s))
+    return _components([*structs, errors.ErrorBody])
+
+
+def _components(structs: Iterable[type]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components(structs, ref_template=SCHEMAS)
+    for name, schema in schemas.items():
+        struct = _struct(name, structs)
+        schema["description"] = paragraphs(schema.get("description"))
+        schema.pop("title", None)
+        times = _time_fields(struct)
+        for field, described in schema.get("properties", {}).items():
+            schema["properties"][field] = _field(name, field, described, struct, time=field in times)
+        if not schema.get("required", True):
+            del schema["required"]
+    if "LineResult" in schemas:
+        detail = SCHEMAS.format(name="ErrorDetail")
+        schemas["LineResult"]["properties"]["error"]["anyOf"] = [{"$ref": detail}, {"type": "null"}]
+        schemas["LineResult"]["properties"]["error"].pop("type")
+    return schemas
+
+
+def _struct(name: str, given: Iterable[type]) -> type:
+    known = {struct.__name__: struct for struct in given}
+    return known.get(name) or getattr(types, name, None) or getattr(errors, name)
+
+
+def _field(struct_name: str, name: str, schema: dict[str, Any], struct: type, *, time: bool) -> dict[str, Any]:
+    schema = _plain(schema)
+    if time:
+        schema["format"] = "date-time"
+    said = _said(sys.modules[struct.__module__].__name__)
+    own, word = WORDS.get(f"{struct_name}.{name}"), WORDS.get(name)
+    text = said.get(f"{struct_name}.{name}") or (own if own is not None else word)
+    # A field of a documented type, such as Moment, is described by it, after its own words.
+    text = " ".join(filter(None, (text, said.get(f"{struct_name}.{name}:type"))))
+    return {"description": text} | schema if text else schema
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Say `{"type": ["string", "null"]}` for an `anyOf` of two, and drop a default of null."""
+    schema = dict(schema)
+    if "default" in schema and schema["default"] is None:
+        del schema["default"]
+    choices = schema.get("anyOf", [])
+    # One choice may carry more than its type where the others cannot be mistaken for it.
+    kinds = [choice.get("type") for choice in choices]
+    bare = [choice for choice in choices if set(choice) == {"type"}]
+    if choices and all(isinstance(kind, str) for kind in kinds) and len(choices) - len(bare) <= 1:
+        del schema["anyOf"]
+        for choice in choices:
+            schema |= choice
+        schema["type"] = [kind for kind in kinds if kind != "integer" or "number" not in kinds]
+    if schema.get("enum") and "type" not in schema:
+        schema["type"] = "string"
+    return schema
+
+
+def _time_fields(struct: type) -> set[str]:
+    return {
+        field.encode_name
+        for field in type_info(struct).fields  # pyright: ignore[reportAttributeAccessIssue]
+        if any(
+            isinstance(kind, DateTimeType)
+            for kind in (field.type.types if isinstance(field.type, UnionType) else (field.type,))
+        )
+    }
+
+
+@cache
+def _said(module: str) -> dict[str, str]:
+    """Read the texts that stand under a module's type names and under its structs' fields: Python keeps no such
+    docstrings. `Struct.field:type` is the text of the field's type."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    names = {line.target.id: text for line, text in _under(tree.body) if isinstance(line.target, ast.Name)}
+    found = {}
+    for struct in tree.body:
+        if not isinstance(struct, ast.ClassDef):
+            continue
+        for line in struct.body:
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+                used = [node.id for node in ast.walk(line.annotation) if isinstance(node, ast.Name)]
+                text = next((names[name] for name in used if name in names and name != "Message"), None)
+                if text:
+                    found[f"{struct.name}.{line.target.id.rstrip('_')}:type"] = text
+        for line, text in _under(struct.body):
+            if isinstance(line.target, ast.Name):
+                found[f"{struct.name}.{line.target.id.rstrip('_')}"] = text
+    return found
+
+
+def _under(body: list[ast.stmt]) -> Iterable[tuple[ast.AnnAssign, str]]:
+    for line, after in pairwise(body):
+        if isinstance(line, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            yield line, " ".join(str(after.value.value).split())

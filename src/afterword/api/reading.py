@@ -1,0 +1,125 @@
+"""From bytes to structs, and from what is wrong with them to errors that name field, value and remedy."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from afterword.errors import AfterwordError, BadRequest, Invalid
+
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
+_UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
+_MISSING = re.compile(r"missing required field `(.*)`")
+_GOT = re.compile(r"got `(\w+)`")
+_TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
+
+
+def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
+    """Decode a body. Raises `BadRequest` for what is no JSON, `Invalid` for JSON of another form."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise explain(error, _loose(raw)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if not raw.strip():
+            raise BadRequest(
+                "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
+            ) from None
+        raise BadRequest(
+            f"The body is not valid JSON: {error}.",
+            code="malformed_json",
+            hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
+        ) from None
+    except RecursionError:
+        raise BadRequest(
+            "The body is nested too deeply.", code="nested_too_deeply", hint="Send JSON with fewer levels."
+        ) from None
+
+
+def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
+    """Decode a query string. Repeated parameters are lists; unknown ones are refused by name."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, Any] = {}
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1000)
+    except (UnicodeDecodeError, ValueError) as error:
+        raise BadRequest(f"The query string cannot be read: {error}.", code="malformed_query") from None
+    for name, value in pairs:
+        field = fields.get(name)
+        if field is None:
+            raise Invalid(
+                f"There is no parameter {name[:80]!r}.",
+                code="unknown_parameter",
+                param=name[:80],
+                hint=f"Known are {', '.join(fields)}." if fields else "This call takes no parameters.",
+            )
+        if getattr(field.type, "__origin__", None) is list:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            raise Invalid(f"{name} is given more than once.", code="repeated_parameter", param=name)
+        else:
+            values[name] = value
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise explain(error, values) from None
+
+
+def explain(error: msgspec.ValidationError, body: Any) -> AfterwordError:
+    """Turn msgspec's words into ours: which field, what it is, what it must be."""
+    found = _PLACE.match(str(error))
+    what, place = (found["what"], found["place"] or "$") if found else (str(error), "$")
+    got = _GOT.search(what)
+    param, value = _walk(body, place, got[1] if got else None)
+    where = param or "The body"
+    if unknown := _UNKNOWN.search(what):
+        name = unknown[1][:80]
+        return Invalid(
+            f"There is no field {name!r}{f' in {param}' if param else ''}.",
+            code="unknown_field",
+            param=f"{param}.{name}" if param else name,
+            hint="Check its spelling; the fields are listed at /docs.",
+        )
+    if missing := _MISSING.search(what):
+        name = missing[1]
+        return Invalid(
+            f"{where} has no {name!r}, which is required." if param else f"{name!r} is missing.",
+            code="missing_field",
+            param=f"{param}.{name}" if param else name,
+        )
+    shown = repr(value) if not isinstance(value, dict | list) else f"of type {type(value).__name__}"
+    return Invalid(
+        f"{where} is {shown if len(shown) < 100 else shown[:97] + '...'}: {what[:1].lower()}{what[1:300]}.",
+        code="invalid_value",
+        param=param or None,
+    )
+
+
+def _walk(body: Any, place: str, got: str | None) -> tuple[str, Any]:
+    """Follow msgspec's path into the body; where it says "some element", find the first of the type complained of."""
+    path, here = "", body
+    for step in _STEP.finditer(place):
+        name, index = step.groups()
+        if name is not None and isinstance(here, dict):
+            path, here = f"{path}.{name}" if path else name, here.get(name)
+        elif index is not None and isinstance(here, list) and int(index) < len(here):
+            path, here = f"{path}[{index}]", here[int(index)]
+        elif name is None and index is None and isinstance(here, dict | list):
+            wanted = _TYPES.get(got or "")
+            pairs = list(here.items() if isinstance(here, dict) else enumerate(here))
+            key, here = next(
+                ((k, v) for k, v in pairs if wanted and type(v) is wanted), pairs[0] if pairs else ("", None)
+            )
+            path = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{str(key)[:80]}"
+    return path, here
+
+
+def _loose(raw: bytes | bytearray) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None

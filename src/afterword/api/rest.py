@@ -1,0 +1,194 @@
+"""The one adapter of REST: each route of the table becomes an ASGI endpoint.
+
+A call is authenticated, allowed or not, parsed once, run, encoded once. Plain ASGI, for it is the hot path: Starlette
+routes, and its Request and Response would cost as much again as all of this.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from afterword.api.auth import Gate
+from afterword.api.reading import read_json, read_query
+from afterword.api.routes import Route
+from afterword.api.splitting import lines
+from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
+from afterword.ids import uuid7
+from afterword.service.access import check_allowed
+from afterword.service.context import Context, Home
+from afterword.service.images import Picture
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+log = logging.getLogger("afterword")
+_encoder = msgspec.json.Encoder()
+JSON = b"application/json"
+NDJSON = b"application/x-ndjson"
+
+
+class Endpoint:
+    """A route as an ASGI application."""
+
+    def __init__(self, route: Route, home: Home, gate: Gate) -> None:
+        self.route = route
+        self.home = home
+        self.gate = gate
+        self.decoder = msgspec.json.Decoder(route.body) if route.body is not None else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")[:100] or uuid7().hex.encode()
+        try:
+            status, kind, body, more = await self._answer(scope, headers, receive)
+        except AfterwordError as error:
+            status, kind, body, more = error_answer(error)
+        except Exception:
+            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
+            status, kind, body, more = error_answer(fault(request_id))
+        await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
+
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> tuple[int, bytes, bytes, Headers]:
+        route = self.route
+        if route.needs == "open":
+            return route.status, JSON, _encoder.encode(await route.run(self.home)), []
+        actor = self.gate.actor(headers)
+        check_allowed(actor, route.needs)
+        context = Context(self.home, actor)
+        given: dict[str, Any] = scope["path_params"]
+        if route.query is not None:
+            given["query"] = read_query(route.query, scope["query_string"])
+        elif scope["query_string"]:
+            read_query(_Nothing, scope["query_string"])
+        if route.streams:
+            return await self._batch(context, given, headers, receive)
+        if self.decoder is not None:
+            given["body"] = read_json(self.decoder, await self._body(headers, receive))
+        answer = await route.run(context, **given)
+        if isinstance(answer, Picture):
+            return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
+        return route.status, JSON, _encoder.encode(answer), []
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | bytearray:
+        self._check_length(headers)
+        message = await receive()
+        first = message.get("body", b"")
+        if not message.get("more_body"):
+            return first
+        body = bytearray(first)
+        async for chunk in _chunks(receive):
+            body += chunk
+            if len(body) > self.home.settings.max_body:
+                raise self._too_large()
+        return body
+
+    async def _batch(
+        self, context: Context, given: dict[str, Any], headers: dict[bytes, bytes], receive: Receive
+    ) -> tuple[int, bytes, bytes, Headers]:
+        """Read the batch while it arrives; keep only the answer's lines.
+
+        They are sent when the whole batch was read: most clients read no answer before they have sent all, so that
+        sending earlier could leave both sides waiting for each other.
+        """
+        self._check_length(headers)
+        given["lines"] = self._lines(headers, receive)
+        answer = bytearray()
+        async for result in self.route.run(context, **given):
+            _encoder.encode_into(result, answer, len(answer))
+            answer += b"\n"
+        return self.route.status, NDJSON, bytes(answer), []
+
+    async def _lines(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[tuple[int, Any]]:
+        assert self.decoder is not None
+        settings = self.home.settings
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        number = 0
+        # Of this content type it is NDJSON, even where the first line starts with a bracket.
+        array = False if kind in (NDJSON, b"application/jsonl") else None
+        try:
+            async for raw in lines(_chunks(receive), array=array, most_bytes=settings.max_body):
+                number += 1
+                if number > settings.max_batch_lines:
+                    raise TooLarge(
+                        f"The batch has more than {settings.max_batch_lines:,} lines; those before were taken.",
+                        code="too_many_lines",
+                        hint="Send the rest in another batch, or raise AFTERWORD_MAX_BATCH_LINES.",
+                    )
+                if not raw.strip():
+                    continue
+                try:
+                    yield number, read_json(self.decoder, raw)
+                except AfterwordError as error:
+                    yield number, error
+        except AfterwordError as error:
+            yield number + 1, error
+
+    def _check_length(self, headers: dict[bytes, bytes]) -> None:
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise BadRequest(f"Content-Length is {length.decode('latin-1')!r}.", code="invalid_header")
+        if int(length) > self.home.settings.max_body:
+            raise self._too_large()
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The body has more than {self.home.settings.max_body:,} bytes.",
+            code="body_too_large",
+            hint="Send less at once, or raise AFTERWORD_MAX_BODY.",
+        )
+
+
+class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The query of a route that takes none."""
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The body ended before it was complete.", code="incomplete_body")
+        yield message.get("body", b"")
+        if not message.get("more_body"):
+            return
+
+
+def fault(request_id: bytes) -> ServerError:
+    """Return the error for a fault of ours, which the log describes."""
+    return ServerError(
+        "The server failed on this call.",
+        code="internal_error",
+        hint=f"The server's log says more under the request id {request_id.decode('latin-1')}.",
+    )
+
+
+def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
+    """Return an error as it goes over the wire."""
+    more: Headers = []
+    if error.retry_after is not None:
+        more.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
+    if error.status == 401:
+        more.append((b"www-authenticate", b"Bearer"))
+    return error.status, JSON, _encoder.encode(error.body()), more
+
+
+async def reply(send: Send, status: int, kind: bytes, body: bytes, more: Headers) -> None:
+    """Send a whole answer."""
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+# An image never changes under its hash. Whatever its bytes hold, no browser shall run them.
+PICTURE_HEADERS: Headers = [
+    (b"cache-control", b"private, max-age=31536000, immutable"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+]

@@ -1,0 +1,168 @@
+"""REST as a table. rest.py serves it, openapi.py describes it, the docs and the tests read it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from afterword import types as t
+from afterword.service import access, batches, feedback, finding, images, interactions, metrics, projects, status
+
+Permission = Literal["open", "read", "write", "edit", "administer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A thing that a caller can do.
+
+    `run` is called with the context, the path's parameters by name, and `query` and `body` where the route has them.
+    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON.
+    """
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    run: Callable[..., Any]
+    tag: str
+    needs: Permission = "read"
+    query: type[msgspec.Struct] | None = None
+    body: Any = None
+    answer: Any = None
+    status: int = 200
+    streams: bool = False
+    line: Any = None
+    errors: tuple[int, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The route's name: module and function, such as `interactions.record`."""
+        return f"{self.run.__module__.rpartition('.')[2]}.{self.run.__name__}"
+
+
+class ProjectQuery(t.Input):
+    """Which project. The default is the key's own project, else `default`."""
+
+    project: str | None = None
+
+
+class ProjectsQuery(t.Input):
+    """Which projects to list."""
+
+    archived: bool = False
+
+
+class BatchQuery(t.Input):
+    """What holds for every line that does not say otherwise."""
+
+    project: str | None = None
+
+
+class InteractionQuery(t.Input):
+    """How the images of an interaction are shown: as links, or inline as the data URIs that were sent."""
+
+    images: t.Images = "links"
+
+
+class ListQuery(t.Input, rename={"from_": "from"}):
+    """Plain filters, all of which must hold, and how to page.
+
+    `label` is KEY or KEY:VALUE; several values of one key mean any of them. `feedback` is METRIC, or METRIC with a
+    comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
+    """
+
+    project: str | None = None
+    label: list[str] = []
+    model: list[str] = []
+    source: list[t.Source] = []
+    session_id: str | None = None
+    user: str | None = None
+    prompt_hash: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    feedback: list[str] = []
+    has_feedback: list[str] = []
+    has_no_feedback: list[str] = []
+    preference: list[str] = []
+    q: str | None = None
+    order: t.Order = "-created_at"
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    cursor: str | None = None
+    count: bool = False
+    view: t.View = "short"
+    images: t.Images = "links"
+    group_by: str | None = None
+
+
+ROUTES: tuple[Route, ...] = (
+    # ---------------------------------------------------------------- interactions
+    Route(method="POST", path="/api/v1/interactions", run=interactions.record, tag="interactions", needs="write",
+          body=t.NewInteraction, answer=t.Recorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/interactions/batch", run=batches.record_interactions, tag="interactions",
+          needs="write", query=BatchQuery, streams=True, body=t.NewInteraction, line=t.LineResult),
+    Route(method="GET", path="/api/v1/interactions", run=finding.list_interactions, tag="interactions",
+          query=ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
+    Route(method="POST", path="/api/v1/interactions/search", run=finding.search, tag="interactions",
+          body=t.Search, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
+    Route(method="GET", path="/api/v1/interactions/{completion_id}", run=interactions.get, tag="interactions",
+          query=InteractionQuery, answer=t.Interaction, errors=(404,)),
+    Route(method="PATCH", path="/api/v1/interactions/{completion_id}/labels", run=interactions.change_labels,
+          tag="interactions", needs="write", body=t.LabelChange, answer=t.Labels, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/interactions/{completion_id}", run=interactions.delete, tag="interactions",
+          needs="edit", answer=t.Deleted, errors=(404,)),
+    Route(method="GET", path="/api/v1/labels", run=finding.list_labels, tag="interactions", query=ProjectQuery,
+          answer=t.LabelList, errors=(404,)),
+    # ---------------------------------------------------------------- feedback
+    Route(method="POST", path="/api/v1/feedback", run=feedback.record, tag="feedback", needs="write",
+          body=t.NewFeedback, answer=t.FeedbackRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/feedback/batch", run=batches.record_feedback, tag="feedback", needs="write",
+          query=BatchQuery, streams=True, body=t.NewFeedback, line=t.LineResult),
+    Route(method="GET", path="/api/v1/feedback/{feedback_id}", run=feedback.get, tag="feedback", answer=t.Feedback,
+          errors=(404,)),
+    Route(method="PATCH", path="/api/v1/feedback/{feedback_id}", run=feedback.change, tag="feedback",
+          needs="edit", body=t.FeedbackChange, answer=t.Feedback, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/feedback/{feedback_id}", run=feedback.delete, tag="feedback",
+          needs="edit", answer=t.Deleted, errors=(404,)),
+    Route(method="POST", path="/api/v1/comparison", run=feedback.prefer, tag="feedback", needs="write",
+          body=t.NewPreference, answer=t.PreferenceRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/preferences", run=feedback.prefer, tag="feedback", needs="write",
+          body=t.NewPreference, answer=t.PreferenceRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/preferences/batch", run=batches.record_preferences, tag="feedback",
+          needs="write", query=BatchQuery, streams=True, body=t.NewPreference, line=t.LineResult),
+    Route(method="POST", path="/api/v1/outcome", run=feedback.record_outcome, tag="feedback", needs="write",
+          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404,)),
+    # ---------------------------------------------------------------- metrics
+    Route(method="POST", path="/api/v1/metrics", run=metrics.register, tag="metrics", needs="edit",
+          body=t.NewMetric, answer=t.Metric, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/metrics", run=metrics.list_metrics, tag="metrics", query=ProjectQuery,
+          answer=t.MetricList, errors=(404,)),
+    Route(method="GET", path="/api/v1/metrics/{metric}", run=metrics.get, tag="metrics", query=ProjectQuery,
+          answer=t.Metric, errors=(404,)),
+    Route(method="PATCH", path="/api/v1/metrics/{metric}", run=metrics.change, tag="metrics", needs="edit",
+          query=ProjectQuery, body=t.MetricChange, answer=t.Metric, errors=(404, 409)),
+    Route(method="DELETE", path="/api/v1/metrics/{metric}", run=metrics.delete, tag="metrics", needs="edit",
+          query=ProjectQuery, answer=t.Deleted, errors=(404, 409)),
+    # ---------------------------------------------------------------- projects
+    Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer",
+          body=t.NewProject, answer=t.Project, status=201, errors=(409,)),
+    Route(method="GET", path="/api/v1/projects", run=projects.list_projects, tag="projects", query=ProjectsQuery,
+          answer=t.ProjectList),
+    Route(method="GET", path="/api/v1/projects/{project}", run=projects.get, tag="projects", answer=t.Project,
+          errors=(404,)),
+    Route(method="PATCH", path="/api/v1/projects/{project}", run=projects.change, tag="projects",
+          needs="administer", body=t.ProjectChange, answer=t.Project, errors=(404,)),
+    # ---------------------------------------------------------------- keys
+    Route(method="POST", path="/api/v1/keys", run=access.create_key, tag="keys", needs="administer",
+          body=t.NewApiKey, answer=t.CreatedApiKey, status=201, errors=(404,)),
+    Route(method="GET", path="/api/v1/keys", run=access.list_keys, tag="keys", needs="administer",
+          answer=t.ApiKeyList),
+    Route(method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys", needs="administer",
+          answer=t.ApiKey, errors=(404,)),
+    # ---------------------------------------------------------------- the server
+    Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images", errors=(404,)),
+    Route(method="GET", path="/health", run=status.health, tag="server", needs="open", answer=t.Health),
+)  # fmt: skip
+
+Run = Callable[..., Awaitable[Any]]

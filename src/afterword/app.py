@@ -1,0 +1,189 @@
+"""The composition root: settings in, a running server out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as ServedPath
+
+from afterword.api import docs
+from afterword.api.auth import Gate
+from afterword.api.rest import Endpoint, Headers, error_answer, fault
+from afterword.api.routes import ROUTES
+from afterword.config import Settings
+from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
+from afterword.ids import uuid7
+from afterword.service.access import new_key
+from afterword.service.context import Context, Home
+from afterword.service.status import VERSION
+from afterword.store.catalog import Catalog, ProjectRow, add_project
+from afterword.store.engine import Store, Transaction
+from afterword.store.search import Indexer
+
+log = logging.getLogger("afterword")
+
+
+def open_home(settings: Settings) -> Home:
+    """Open the store and what stands before it. Raises `StoreError`."""
+    store = Store(
+        Path(settings.data),
+        most_waiting=settings.max_waiting_writes,
+        most_waiting_bytes=settings.max_waiting_bytes,
+    )
+    return Home(store=store, catalog=store.read_now(Catalog.load), indexer=Indexer(store), settings=settings)
+
+
+def close_home(home: Home) -> None:
+    """Finish what is under way, then close."""
+    home.indexer.close()
+    home.store.close()
+
+
+def make_app(home: Home, administrator_key: str) -> Starlette:
+    """Build the ASGI application over an open home."""
+    gate = Gate(home.catalog, administrator_key)
+    paths = [
+        *(ServedPath(route.path, Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),
+    ]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if home.catalog.find_project("default") is None:
+            home.catalog.keep(await home.store.write(_add_default_project))
+        home.indexer.start()
+        yield
+        await asyncio.to_thread(close_home, home)
+
+    return Starlette(
+        routes=paths,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _no_such_call, Exception: _failed},
+    )
+
+
+def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop. Raises `StoreError` when the store cannot be opened."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    home = open_home(settings)
+    key, made = administrator_key(settings)
+    config = uvicorn.Config(
+        make_app(home, key),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+        backlog=2048,
+    )
+    _Server(config, home, made, key).run()
+
+
+class _Server(uvicorn.Server):
+    """Says where it is once it can be reached."""
+
+    def __init__(self, config: uvicorn.Config, home: Home, made: Path | None, key: str) -> None:
+        super().__init__(config)
+        self._lines = [f"Data in {Path(home.settings.data).resolve()}"]
+        if made:
+            self._lines += [f"API key of the administrator (shown once, kept in {made}):", f"  {key}"]
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            host = self.config.host
+            print(f"Afterword {VERSION} serves http://{host if ':' not in host else f'[{host}]'}:{port}")
+            print(*self._lines, sep="\n", flush=True)
+
+
+def administrator_key(settings: Settings) -> tuple[str, Path | None]:
+    """Return the administrator's key, and the file where it was put if it was made just now.
+
+    The setting comes first; else the key that was made at the first start is read from the data directory.
+    """
+    if settings.api_key:
+        return settings.api_key, None
+    file = Path(settings.data) / "admin.key"
+    with contextlib.suppress(FileNotFoundError):
+        if key := file.read_text().strip():
+            return key, None
+    key = new_key()
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(key + "\n")
+    return key, file
+
+
+def _add_default_project(transaction: Transaction) -> ProjectRow:
+    return add_project(
+        transaction,
+        ProjectRow(
+            number=0,
+            id=uuid7(),
+            key="default",
+            name="default",
+            description="",
+            created_at=Context.now(),
+            archived=False,
+        ),
+    )
+
+
+def _served(content: bytes, kind: str) -> Any:
+    headers = {
+        "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "x-content-type-options": "nosniff",
+    }
+
+    async def serve_file(_: Request) -> Response:
+        return Response(content, media_type=kind, headers=headers)
+
+    return serve_file
+
+
+async def _no_such_call(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405, as the one error object."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 404:
+        known: AfterwordError = NotFound(
+            f"There is nothing at {path[:200]!r}.", code="no_such_path", hint="The calls are listed at /docs."
+        )
+    elif error.status_code == 405:
+        known = MethodNotAllowed(
+            f"{path[:200]} takes no {request.method}.",
+            code="method_not_allowed",
+            hint=f"It takes {(error.headers or {}).get('Allow', 'other methods')}.",
+        )
+    else:
+        known = error_for(error.status_code)(str(error.detail))
+    return _response(known, [(name.encode(), value.encode()) for name, value in (error.headers or {}).items()])
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _response(fault(request.headers.get("x-request-id", "-").encode()), [])
+
+
+def _response(error: AfterwordError, more: Headers) -> Response:
+    status, kind, body, its = error_answer(error)
+    headers = {name.decode(): value.decode() for name, value in [*its, *more]}
+    return Response(body, status, headers, media_type=kind.decode())

@@ -1,0 +1,146 @@
+"""Settings: one table. A flag wins over the environment, the environment over the default."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+MIB = 1 << 20
+
+Kind = Literal["text", "integer", "size"]
+
+
+class SettingError(ValueError):
+    """A setting has a value that it cannot have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting: `name` makes its flag (`--max-body`) and its variable (`AFTERWORD_MAX_BODY`).
+
+    Sizes are bytes, or numbers with KB, MB, GB, KiB, MiB, GiB. `secret` ones have no flag.
+    """
+
+    name: str
+    kind: Kind
+    default: str | int | None
+    help: str
+    least: int = 0
+    most: int | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"AFTERWORD_{self.name.upper()}"
+
+    @property
+    def flag(self) -> str:
+        """The command line's flag."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("host", "text", "127.0.0.1", "The address to listen on. 0.0.0.0 lets other machines in."),
+    Setting("port", "integer", 7400, "The port to listen on; 0 takes a free one.", most=65535),
+    Setting(
+        "data", "text", "afterword-data", "The directory that holds the embedded store and the administrator's key."
+    ),
+    Setting("database_url", "text", None, "A PostgreSQL database in place of the embedded store (not available yet)."),
+    Setting("workers", "integer", 1, "Server processes. The embedded store takes one.", least=1),
+    Setting(
+        "api_key",
+        "text",
+        None,
+        "The administrator's key. Without it one is made at the first start, printed once and kept in the data directory.",
+        secret=True,
+    ),
+    Setting("max_body", "size", 64 * MIB, "The largest body of a call.", least=1024),
+    Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", least=1),
+    Setting("max_labels", "integer", 64, "The most labels on an interaction."),
+    Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", least=1),
+    Setting("max_label_value", "size", 1024, "The longest value of a label, in bytes of UTF-8."),
+    Setting("max_batch_lines", "integer", 10_000, "The most lines in a batch.", least=1),
+    Setting(
+        "max_waiting_writes",
+        "integer",
+        10_000,
+        "Writes that may wait for their commit; beyond it calls get 503.",
+        least=1,
+    ),
+    Setting("max_waiting_bytes", "size", 256 * MIB, "Bytes that waiting writes may hold in memory.", least=MIB),
+    Setting(
+        "log_level",
+        "text",
+        "info",
+        "How much the server logs.",
+        choices=("debug", "info", "warning", "error"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a server, each as its table entry says."""
+
+    host: str
+    port: int
+    data: str
+    database_url: str | None
+    workers: int
+    api_key: str | None
+    max_body: int
+    max_image: int
+    max_labels: int
+    max_label_key: int
+    max_label_value: int
+    max_batch_lines: int
+    max_waiting_writes: int
+    max_waiting_bytes: int
+    log_level: str
+
+
+def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read all settings. Raises `SettingError` naming the setting, its value and what is allowed."""
+    values = {}
+    for setting in SETTINGS:
+        given = (flags or {}).get(setting.name)
+        where = setting.flag
+        if given is None:
+            given, where = environment.get(setting.variable) or None, setting.variable
+        values[setting.name] = setting.default if given is None else read(setting, given, where)
+    settings = Settings(**values)
+    if settings.database_url is not None:
+        raise SettingError("database_url: PostgreSQL is not supported yet. Leave it out to use the embedded store.")
+    if settings.workers != 1:
+        raise SettingError(f"workers is {settings.workers}: the embedded store takes one server process.")
+    return settings
+
+
+def read(setting: Setting, given: Any, where: str) -> Any:
+    """Read one value. Raises `SettingError`."""
+    text = str(given).strip()
+    if setting.kind == "text":
+        if setting.choices and text not in setting.choices:
+            raise SettingError(f"{where} is {text!r}; allowed are {', '.join(setting.choices)}.")
+        return text
+    number = _size(text) if setting.kind == "size" else int(text) if re.fullmatch(r"-?\d{1,18}", text) else None
+    if number is None:
+        form = "bytes, or a number with KB, MB, GB, KiB, MiB or GiB" if setting.kind == "size" else "a whole number"
+        raise SettingError(f"{where} is {text!r}; give {form}.")
+    if number < setting.least or (setting.most is not None and number > setting.most):
+        most = "" if setting.most is None else f" and at most {setting.most:,}"
+        raise SettingError(f"{where} is {text!r}; it must be at least {setting.least:,}{most}.")
+    return number
+
+
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": MIB, "gib": 1024 * MIB}
+
+
+def _size(text: str) -> int | None:
+    found = re.fullmatch(r"(\d{1,15})\s*([a-z]*)", text.lower())
+    return int(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None

@@ -1,0 +1,25 @@
+"""Ids: UUIDs of version 7, which sort by the time at which they were made (Python has them from 3.14 on)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from uuid import UUID
+
+_lock = threading.Lock()
+_last = 0
+
+
+def uuid7() -> UUID:
+    """Return a UUIDv7: 48 bits of milliseconds, 12 bits that make it grow within one, 62 random bits.
+
+    Ids made in one process are strictly increasing, so that an index takes them at its end.
+    """
+    global _last
+    with _lock:
+        # Milliseconds and their 4,096ths in one number, which never stands still.
+        ticks = max(time.time_ns() * 4096 // 1_000_000, _last + 1)
+        _last = ticks
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0x2 << 62 | random)

@@ -1,0 +1,1 @@
+"""The rules: a function for each thing that a person can do."""

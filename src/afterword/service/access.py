@@ -1,0 +1,154 @@
+"""Who may: API keys, their roles, and what a role allows."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+
+import msgspec
+
+from afterword.errors import Forbidden, Invalid, NotFound, Unauthorized
+from afterword.ids import uuid7
+from afterword.service.context import ADMINISTRATOR, Actor, Context, parse_id
+from afterword.service.moments import parse_moment, shown
+from afterword.service.values import check_text
+from afterword.store.catalog import ApiKeyRow, Catalog, add_api_key, change_api_key
+from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
+
+ALLOWED: dict[Role, frozenset[str]] = {
+    "admin": frozenset({"read", "write", "edit", "administer"}),
+    "member": frozenset({"read", "write", "edit"}),
+    "ingest": frozenset({"write"}),
+    "viewer": frozenset({"read"}),
+}
+"""What each role may: read, write (log and rate), edit (register, change, delete), administer (projects and keys)."""
+
+THE_ADMINISTRATOR = Actor(number=ADMINISTRATOR, name="administrator", role="admin", projects=None)
+
+
+def new_key() -> str:
+    """Make an API key: `aw_` and 32 random characters (190 bits)."""
+    return "aw_" + "".join(secrets.choice(_ALPHABET) for _ in range(32))
+
+
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789"
+
+
+def digest(key: str) -> bytes:
+    """Return the SHA-256 of a key: all that is kept of it."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def actor_of(catalog: Catalog, administrator: bytes, key: str, now: int) -> Actor:
+    """Return who holds a key; `administrator` is the digest of the administrator's. Raises `Unauthorized`."""
+    hashed = digest(key)
+    if hashed == administrator:
+        return THE_ADMINISTRATOR
+    row = catalog.find_api_key(hashed)
+    if row is None:
+        raise unauthorized("This API key is not known here.")
+    if row.revoked_at is not None:
+        raise unauthorized(f"The API key {row.prefix}... was revoked.")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise unauthorized(f"The API key {row.prefix}... expired at {shown(row.expires_at):%Y-%m-%d %H:%M} UTC.")
+    return Actor(number=row.number, name=row.name, role=row.role, projects=row.projects)
+
+
+def unauthorized(message: str) -> Unauthorized:
+    """Return the error for a call without a good key."""
+    return Unauthorized(
+        message,
+        code="invalid_api_key",
+        hint="Send a valid key as 'Authorization: Bearer KEY'. Administrators make keys with 'afterword keys create'.",
+    )
+
+
+def check_allowed(actor: Actor, permission: str) -> None:
+    """Raise `Forbidden` where the actor's role does not allow it."""
+    if permission not in ALLOWED[actor.role]:
+        raise Forbidden(
+            f"The API key {actor.name!r} has the role {actor.role}, which may not {_MAY_NOT[permission]}.",
+            code="role_not_allowed",
+            hint=f"Use a key with the role {' or '.join(r for r, may in ALLOWED.items() if permission in may)}.",
+        )
+
+
+_MAY_NOT = {
+    "read": "read",
+    "write": "log or rate",
+    "edit": "register, change or delete",
+    "administer": "administer projects and keys",
+}
+
+
+async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
+    """Create an API key. It is shown this once and kept as a hash only."""
+    key = new_key()
+    now = context.now()
+    if body.projects is not None and not body.projects:
+        raise Invalid(
+            "projects is empty: the key could see nothing.",
+            code="no_projects",
+            param="projects",
+            hint="Name at least one project, or leave projects out for all.",
+        )
+    projects = None if body.projects is None else frozenset(context.project(name).number for name in body.projects)
+    expires_at = None if body.expires_at is None else parse_moment(body.expires_at, param="expires_at", now=now)
+    row = ApiKeyRow(
+        number=0,
+        id=uuid7(),
+        name=check_text(body.name, param="name", most=200, least=1),
+        prefix=key[:8],
+        hash=digest(key),
+        role=body.role,
+        projects=projects,
+        created_at=now,
+        expires_at=expires_at,
+        revoked_at=None,
+    )
+    row = await context.store.write(lambda transaction: add_api_key(transaction, row))
+    context.catalog.keep(row)
+    return CreatedApiKey(api_key=key, **msgspec.structs.asdict(_shown(context, row)))
+
+
+async def list_keys(context: Context) -> ApiKeyList:
+    """List all API keys, revoked ones too; the keys themselves are not shown."""
+    rows = sorted(context.catalog.api_keys.values(), key=lambda row: row.number, reverse=True)
+    return ApiKeyList(keys=[_shown(context, row) for row in rows])
+
+
+async def revoke_key(context: Context, key_id: str) -> ApiKey:
+    """Revoke an API key, at once and for good."""
+    wanted = parse_id(key_id, what="key", param="key_id")
+    row = next((row for row in context.catalog.api_keys.values() if row.id == wanted), None)
+    if row is None:
+        raise NotFound(
+            f"EntityNotFound: key {key_id} does not exist.",
+            code="key_not_found",
+            param="key_id",
+            hint="List the keys with GET /api/v1/keys.",
+        )
+    if row.revoked_at is None:
+        revoked = msgspec.structs.replace(row, revoked_at=context.now())
+        row = await context.store.write(lambda transaction: change_api_key(transaction, revoked))
+        context.catalog.keep(row)
+    return _shown(context, row)
+
+
+def _shown(context: Context, row: ApiKeyRow) -> ApiKey:
+    names = None if row.projects is None else sorted(context.catalog.projects[n].key for n in row.projects)
+    return ApiKey(
+        id=row.id,
+        name=row.name,
+        prefix=row.prefix,
+        role=row.role,
+        projects=names,
+        created_at=shown(row.created_at),
+        expires_at=_time(row.expires_at),
+        revoked_at=_time(row.revoked_at),
+    )
+
+
+def _time(moment: int | None) -> Any:
+    return None if moment is None else shown(moment)

@@ -1,0 +1,219 @@
+"""What messages may hold, and their images: out of the messages on the way in, back into their place on the way out.
+
+In a stored message an image's data URI is replaced by `afterword-image:HASH.EXT;HEADER`, where HEADER is what stood
+before the comma, so that the URI can be given back byte for byte. No caller can write such a reference: what stands in
+an image's place on input must be a data URI.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from afterword.config import Settings
+from afterword.errors import Invalid, TooLarge
+from afterword.store.schema import hash63
+from afterword.types import Message
+
+REFERENCE = re.compile(r"afterword-image:([0-9a-f]{64})\.([a-z]{3,4});(.*)", re.S)
+MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+
+_DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+)
+_sorted = msgspec.json.Encoder(order="sorted")
+
+
+class Image(NamedTuple):
+    """An image as it is kept: SHA-256 of its bytes, extension, bytes."""
+
+    hash: bytes
+    extension: str
+    content: bytes
+
+
+def take_in(
+    messages: list[Message], settings: Settings, *, param: str = "messages"
+) -> tuple[list[Message], list[Image]]:
+    """Check messages and take their images out; return what to store of both.
+
+    Raises `Invalid` naming the place for anything that is no message, `TooLarge` for an image beyond the limit.
+    """
+    if not messages:
+        raise Invalid(
+            f"{param} is empty.", code="no_messages", param=param, hint="Give at least the message that was answered."
+        )
+    images: list[Image] = []
+
+    def keep(uri: Any, place: str) -> str:
+        image, header = _read_image(uri, settings, place)
+        images.append(image)
+        return f"afterword-image:{image.hash.hex()}.{image.extension};{header}"
+
+    kept = []
+    for index, message in enumerate(messages):
+        place = f"{param}[{index}]"
+        check_message(message, place)
+        kept.append(_with_images(message, keep, place))
+    return kept, images
+
+
+def check_message(message: Message, place: str) -> None:
+    """Check that a message has a role, and content of a known form. Raises `Invalid`."""
+    role = message.get("role")
+    if not isinstance(role, str) or not 1 <= len(role) <= 64:
+        raise Invalid(
+            f"{place}.role is {role!r:.80}, but must be a text of 1 to 64 characters.",
+            code="invalid_message",
+            param=f"{place}.role",
+            hint="Roles are words such as system, user, assistant, tool.",
+        )
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return
+    if not isinstance(content, list):
+        raise Invalid(
+            f"{place}.content is of type {type(content).__name__}, but must be a text, a list of parts, or null.",
+            code="invalid_message",
+            param=f"{place}.content",
+        )
+    for index, part in enumerate(content):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise Invalid(
+                f"{place}.content[{index}] is {part!r:.80}, but must be an object with a type.",
+                code="invalid_message",
+                param=f"{place}.content[{index}]",
+                hint='Parts are such as {"type": "text", "text": ...} and {"type": "image_url", "image_url": ...}.',
+            )
+
+
+def give_out(messages: list[Message], show: Callable[[str, str, str], str]) -> list[Message]:
+    """Put images back into their places: `show(hash, extension, header)` gives the text for each."""
+
+    def put(reference: Any, place: str) -> Any:
+        found = REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
+        return show(*found.groups()) if found else reference
+
+    return [_with_images(message, put, "") for message in messages]
+
+
+def references(messages: list[Message]) -> set[bytes]:
+    """Return the hashes of the images that stored messages refer to."""
+    found: set[bytes] = set()
+    give_out(messages, lambda digest, *_: found.add(bytes.fromhex(digest)) or "")
+    return found
+
+
+def data_uri(header: str, content: bytes) -> str:
+    """Return the data URI that was sent."""
+    return f"{header},{binascii.b2a_base64(content, newline=False).decode()}"
+
+
+def prompt_hash(messages: list[Message]) -> int:
+    """Hash stored messages: the same prompt is the same roles, texts, images and further members."""
+    parts: list[str | bytes] = []
+    for message in messages:
+        content = message.get("content")
+        parts.append(message["role"])
+        if isinstance(content, list):
+            rest = [part for part in content if part.get("type") != "text" or len(part) != 2]
+            parts.append("\n".join(part["text"] for part in content if isinstance(part.get("text"), str)))
+            if rest:
+                parts.append(_sorted.encode(rest))
+        else:
+            parts.append(content or "")
+        if len(message) > 2:
+            parts.append(_sorted.encode({k: v for k, v in message.items() if k not in ("role", "content")}))
+    return hash63(*parts)
+
+
+def _with_images(message: Message, change: Callable[[Any, str], Any], place: str) -> Message:
+    """Return the message with each image's address changed; the same object where it shows none."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    parts = [_with_image(part, change, f"{place}.content[{index}]") for index, part in enumerate(content)]
+    return (
+        message if all(new is old for new, old in zip(parts, content, strict=True)) else {**message, "content": parts}
+    )
+
+
+def _with_image(part: dict[str, Any], change: Callable[[Any, str], Any], place: str) -> dict[str, Any]:
+    """The three forms: image_url as text, image_url as {"url"}, and the datasets' {"type": "image", "url"}."""
+    kind = part["type"]
+    if kind in ("image_url", "input_image") and "image_url" in part:
+        address = part["image_url"]
+        if isinstance(address, dict):
+            changed = change(address.get("url"), f"{place}.image_url.url")
+            return {**part, "image_url": {**address, "url": changed}}
+        return {**part, "image_url": change(address, f"{place}.image_url")}
+    if kind == "image" and "url" in part:
+        return {**part, "url": change(part["url"], f"{place}.url")}
+    if kind == "image_url":
+        raise Invalid(f"{place} has no image_url.", code="invalid_image", param=f"{place}.image_url")
+    return part
+
+
+def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
+    head = _DATA_URI.match(uri) if isinstance(uri, str) else None
+    if head is None:
+        raise Invalid(
+            f"{place} is {uri!r:.60}, but an image must be a base64 data URI.",
+            code="invalid_image",
+            param=place,
+            hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP). Addresses are not fetched.",
+        )
+    encoded = uri[head.end() :]
+    if len(encoded) > (settings.max_image + 2) // 3 * 4:
+        raise TooLarge(
+            f"The image at {place} has more than {settings.max_image:,} bytes.",
+            code="image_too_large",
+            param=place,
+            hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
+        )
+    try:
+        raw = encoded.encode("ascii")
+        content = binascii.a2b_base64(raw, strict_mode=True)
+        if binascii.b2a_base64(content, newline=False) != raw:
+            raise ValueError
+    except ValueError:
+        raise Invalid(
+            f"The image at {place} is not plain base64.",
+            code="invalid_image",
+            param=place,
+            hint="Encode it with the standard alphabet (+ and /), with padding and without line breaks.",
+        ) from None
+    if len(content) > settings.max_image:
+        raise TooLarge(
+            f"The image at {place} has {len(content):,} bytes; the limit is {settings.max_image:,}.",
+            code="image_too_large",
+            param=place,
+            hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
+        )
+    declared = head.group(2).lower().replace("jpg", "jpeg")
+    actual = _sniff(content)
+    if actual is None or actual != declared:
+        raise Invalid(
+            f"The image at {place} is declared as image/{declared}, but its bytes are "
+            f"{'image/' + actual if actual else 'no PNG, JPEG, GIF or WebP'}.",
+            code="invalid_image",
+            param=place,
+            hint="Declare what the bytes are: image/png, image/jpeg, image/gif or image/webp.",
+        )
+    return Image(hashlib.sha256(content).digest(), actual, content), head.group(1)
+
+
+def _sniff(content: bytes) -> str | None:
+    for magic, extension in _MAGIC:
+        if content.startswith(magic):
+            return extension
+    return "webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None

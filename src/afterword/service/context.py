@@ -1,0 +1,154 @@
+"""Who asks, the store, the clock: given to every service function."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from afterword.config import Settings
+from afterword.errors import Conflict, NotFound
+from afterword.service.moments import parse_moment
+from afterword.store.catalog import Catalog, MetricRow, ProjectRow
+from afterword.store.engine import Store
+from afterword.store.search import Indexer
+from afterword.types import Moment, Role
+
+ADMINISTRATOR = 0
+"""The number under which the administrator's key gives feedback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever holds the API key. `projects` are numbers, None for all."""
+
+    number: int
+    name: str
+    role: Role
+    projects: frozenset[int] | None
+
+    def sees(self, project: int) -> bool:
+        """Tell whether the key is for this project."""
+        return self.projects is None or project in self.projects
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What all calls share: one for each server process."""
+
+    store: Store
+    catalog: Catalog
+    indexer: Indexer
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a service function is given."""
+
+    home: Home
+    actor: Actor
+
+    @property
+    def store(self) -> Store:
+        return self.home.store
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.home.catalog
+
+    @property
+    def settings(self) -> Settings:
+        return self.home.settings
+
+    @staticmethod
+    def now() -> int:
+        """Return the time in milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def project(self, id_or_key: str | None, *, writing: bool = False) -> ProjectRow:
+        """Return the project that a call is about: the named one, else the key's own, else `default`.
+
+        Raises `NotFound` for one that the key may not see, as for one that does not exist; `Conflict` for writing to
+        an archived one.
+        """
+        if id_or_key is None:
+            own = self.actor.projects
+            found = self.catalog.projects[next(iter(own))] if own and len(own) == 1 else None
+            id_or_key = "default"
+        else:
+            found = None
+        found = found or self.catalog.find_project(id_or_key)
+        if found is None or not self.actor.sees(found.number):
+            raise NotFound(
+                f"EntityNotFound: project (use_case) {id_or_key!r} does not exist, or this key may not see it.",
+                code="project_not_found",
+                param="project",
+                hint="List the projects with GET /api/v1/projects; create one with POST /api/v1/projects.",
+            )
+        if writing and found.archived:
+            raise Conflict(
+                f"The project {found.key!r} is archived and takes nothing new.",
+                code="project_archived",
+                param="project",
+                hint=f'Bring it back with PATCH /api/v1/projects/{found.key} {{"archived": false}}.',
+            )
+        return found
+
+    def metric(self, project: int, id_or_key: str, *, param: str = "metric") -> MetricRow:
+        """Return a metric of a project by key or id. Raises `NotFound`."""
+        found = self.catalog.find_metric(project, id_or_key)
+        if found is None:
+            raise NotFound(
+                f"EntityNotFound: metric {id_or_key!r} is not registered in {self.catalog.projects[project].key!r}.",
+                code="metric_not_found",
+                param=param,
+                hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",
+            )
+        return found
+
+    def names(self, project: ProjectRow) -> ProjectNames:
+        """Return what filters need to turn the words of a project into numbers."""
+        return ProjectNames(self, project.number, self.now())
+
+    def actor_name(self, number: int) -> str:
+        """Return the name of the key that gave a feedback."""
+        if number == ADMINISTRATOR:
+            return "administrator"
+        row = self.catalog.api_keys.get(number)
+        return row.name if row else f"key {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectNames:
+    """A project's words as numbers, at one moment."""
+
+    context: Context
+    project: int
+    now: int
+
+    def metric(self, key: str) -> int:
+        """Return the metric's number. Raises `NotFound`."""
+        return self.context.metric(self.project, key).number
+
+    def model(self, key: str) -> int | None:
+        """Return the model's number; None for one never seen."""
+        found = self.context.catalog.find_model(key)
+        return found.number if found else None
+
+    def moment(self, value: Moment, param: str) -> int:
+        """Return a time in milliseconds. Raises `Invalid`."""
+        return parse_moment(value, param=param, now=self.now)
+
+
+def parse_id(value: str, *, what: str, param: str) -> UUID:
+    """Read an id of the path. Raises `NotFound`: what is not an id names nothing."""
+    try:
+        return UUID(value)
+    except ValueError:
+        raise NotFound(
+            f"EntityNotFound: {what} {value[:80]!r} is not an id.",
+            code=f"{what}_not_found",
+            param=param,
+            hint="An id is a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566.",
+        ) from None

@@ -1,0 +1,326 @@
+"""What people thought: feedback on a completion, preferences between two, outcomes of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy import Connection
+
+from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
+from afterword.ids import uuid7
+from afterword.service.context import Context, parse_id
+from afterword.service.interactions import Draft, checked_labels, drafted
+from afterword.service.moments import parse_created_at
+from afterword.service.presenting import present_feedback
+from afterword.service.values import check_text, feedback_value
+from afterword.store import feedback as stored
+from afterword.store import interactions as stored_interactions
+from afterword.store.engine import Transaction
+from afterword.store.schema import hash63
+from afterword.types import (
+    Deleted,
+    Feedback,
+    FeedbackChange,
+    FeedbackRecorded,
+    NewFeedback,
+    NewInteraction,
+    NewOutcome,
+    NewPreference,
+    NewText,
+    OutcomeRecorded,
+    PreferenceRecorded,
+)
+
+_sorted = msgspec.json.Encoder(order="sorted")
+
+
+async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
+    """Log feedback on a completion.
+
+    The value stands under a registered feedback key of the completion's project. Several on one completion are kept
+    side by side. A `feedback_id` of the caller's own makes the call repeatable.
+    """
+    try:
+        return await context.store.write(feedback_unit(context, body), 500)
+    except NotFound as error:
+        raise await explained(context, error, body.completion_id) from None
+
+
+def feedback_unit(context: Context, body: NewFeedback) -> Callable[[Transaction], FeedbackRecorded]:
+    """Return the unit of work that logs a feedback. Raises what can be said before looking."""
+    completion_id = completion_id_of(body.completion_id, param="completion_id")
+    now = context.now()
+    created_at = parse_created_at(body.created_at, param="created_at", now=now)
+    _check_texts(body.details, body.user, body.reason)
+    feedback_id = body.feedback_id or uuid7()
+    request_hash = hash63(_sorted.encode(body)) if body.feedback_id else None
+
+    def write(transaction: Transaction) -> FeedbackRecorded:
+        if body.feedback_id and (there := transaction.one(stored.FIND_FEEDBACK, feedback_id)):
+            _check_repetition(there[0], request_hash, "feedback_id", feedback_id)
+            return FeedbackRecorded(feedback_id=feedback_id)
+        found = transaction.one(stored.FIND_INTERACTION, completion_id)
+        if found is None or not context.actor.sees(found[0]):
+            raise _no_completion(completion_id, "completion_id")
+        metric = context.metric(found[0], body.metric)
+        value = feedback_value(metric, body.value)
+        row = (
+            completion_id,
+            feedback_id,
+            metric.number,
+            value,
+            body.details,
+            body.reason,
+            body.user,
+            context.actor.number,
+            created_at,
+            request_hash,
+        )
+        transaction.insert(stored.INSERT_FEEDBACK, [row])
+        return FeedbackRecorded(feedback_id=feedback_id)
+
+    return write
+
+
+async def get(context: Context, feedback_id: str) -> Feedback:
+    """Show a feedback."""
+    return await _feedback(context, parse_id(feedback_id, what="feedback", param="feedback_id"))
+
+
+async def change(context: Context, feedback_id: str, *, body: FeedbackChange) -> Feedback:
+    """Change the value, details or reason of a feedback; what is not named stays."""
+    wanted = parse_id(feedback_id, what="feedback", param="feedback_id")
+    there = await _feedback(context, wanted)
+    values: dict[str, Any] = {
+        name: value for name in ("details", "reason") if (value := getattr(body, name)) is not UNSET
+    }
+    _check_texts(values.get("details"), None, values.get("reason"))
+    if body.value is not UNSET:
+        row, _ = await context.store.read(stored.find, wanted) or _no_feedback(feedback_id)
+        metric = context.catalog.metrics[row.metric]
+        values["value"] = feedback_value(metric, body.value)
+    if not values:
+        return there
+    if not await context.store.write(lambda transaction: stored.change(transaction, wanted, values)):
+        _no_feedback(feedback_id)
+    return await _feedback(context, wanted)
+
+
+async def delete(context: Context, feedback_id: str) -> Deleted:
+    """Delete a feedback."""
+    wanted = parse_id(feedback_id, what="feedback", param="feedback_id")
+    await _feedback(context, wanted)
+    if not await context.store.write(lambda transaction: stored.remove(transaction, wanted)):
+        _no_feedback(feedback_id)
+    return Deleted()
+
+
+async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded:
+    """Log a preference: this completion over that one, or a good or bad tie.
+
+    Each side is the completion_id of a logged completion, or `{text, model}`, which is logged first as an answer to
+    `messages`. Seen from both completions. A `comparison_id` of the caller's own makes the call repeatable.
+    """
+    unit, size = await preference_unit(context, body)
+    try:
+        answer = await context.store.write(unit, size)
+    except NotFound as error:
+        named = [side for side in (body.preferred_completion, body.other_completion) if isinstance(side, str)]
+        raise await explained(context, error, *named) from None
+    context.home.indexer.wake()
+    return answer
+
+
+async def preference_unit(
+    context: Context, body: NewPreference
+) -> tuple[Callable[[Transaction], PreferenceRecorded], int]:
+    """Return the unit of work that logs a preference, and its size."""
+    given = {"preferred_completion": body.preferred_completion, "other_completion": body.other_completion}
+    comparison_id = body.comparison_id or uuid7()
+    request_hash = hash63(_sorted.encode(body)) if body.comparison_id else None
+    now = context.now()
+    created_at = parse_created_at(body.created_at, param="created_at", now=now)
+    _check_texts(body.details, body.user, None)
+    drafts: dict[str, Draft] = {}
+    sides: list[UUID] = []
+    for name, side in given.items():
+        if isinstance(side, NewText):
+            drafts[name] = await _text_draft(context, body, side, name)
+            sides.append(drafts[name].recorded.completion_id)
+        else:
+            sides.append(completion_id_of(side, param=name))
+    if sides[0] == sides[1]:
+        raise Invalid(
+            f"preferred_completion and other_completion are both {sides[0]}.",
+            code="same_completion",
+            param="other_completion",
+            hint="A preference is between two completions.",
+        )
+
+    def write(transaction: Transaction) -> PreferenceRecorded:
+        if body.comparison_id and (there := transaction.one(stored.FIND_PREFERENCE, comparison_id)):
+            _check_repetition(there[0], request_hash, "comparison_id", comparison_id)
+            return PreferenceRecorded(comparison_id=comparison_id)
+        for draft in drafts.values():
+            for statement, rows in draft.rows:
+                transaction.insert(statement, rows)
+        found = []
+        for name, side in zip(given, sides, strict=True):
+            row = transaction.one(stored.FIND_INTERACTION, side)
+            if row is None or not context.actor.sees(row[0]):
+                raise _no_completion(side, name)
+            found.append(row)
+        (project, prompt), (other_project, other_prompt) = found
+        if project != other_project:
+            raise _no_completion(sides[1], "other_completion", " in the project of the preferred one")
+        metric = context.metric(project, body.metric)
+        rest = (
+            body.tied,
+            metric.number,
+            prompt != other_prompt,
+            body.details,
+            body.user,
+            context.actor.number,
+            created_at,
+            request_hash,
+        )
+        transaction.insert(
+            stored.INSERT_PREFERENCE,
+            [(sides[0], comparison_id, sides[1], 1, *rest), (sides[1], comparison_id, sides[0], 2, *rest)],
+        )
+        return PreferenceRecorded(comparison_id=comparison_id)
+
+    return write, 500 + sum(draft.size for draft in drafts.values())
+
+
+async def _text_draft(context: Context, body: NewPreference, side: NewText, name: str) -> Draft:
+    if not body.messages:
+        raise Invalid(
+            f"{name} is given as a text, but messages are missing.",
+            code="missing_messages",
+            param="messages",
+            hint="Give the messages that both completions answer, or the completion_ids of logged completions.",
+        )
+    new = NewInteraction(
+        messages=body.messages,
+        completion=side.text,
+        model=side.model,
+        project=body.project,
+        labels=checked_labels(context, body.labels or {}),
+        user=body.user,
+        created_at=body.created_at,
+    )
+    return await drafted(context, new)
+
+
+async def record_outcome(context: Context, *, body: NewOutcome) -> OutcomeRecorded:
+    """Log an outcome: a value on a whole session under a feedback key."""
+    created_at = parse_created_at(body.created_at, param="created_at", now=context.now())
+    _check_texts(body.details, body.user, None)
+    outcome_id = uuid7()
+
+    def write(transaction: Transaction) -> OutcomeRecorded:
+        project = stored_interactions.find_session(transaction.connection, body.session_id)
+        wanted = None if body.project is None else context.project(body.project).number
+        if project is None or not context.actor.sees(project) or wanted not in (None, project):
+            raise NotFound(
+                f"EntityNotFound: session {body.session_id} has no interaction that this key may see.",
+                code="session_not_found",
+                param="session_id",
+                hint="Use the session_id that logging an interaction answered.",
+            )
+        metric = context.metric(project, body.metric)
+        row = (
+            body.session_id,
+            outcome_id,
+            project,
+            metric.number,
+            feedback_value(metric, body.value),
+            body.details,
+            body.user,
+            context.actor.number,
+            created_at,
+        )
+        transaction.insert(stored.INSERT_OUTCOME, [row])
+        return OutcomeRecorded(outcome_id=outcome_id)
+
+    return await context.store.write(write, 500)
+
+
+# ------------------------------------------------------------------------------------------------ what may go wrong
+
+
+def completion_id_of(text: str, *, param: str) -> UUID:
+    """Read a completion_id. Raises `Invalid`, with advice for who passes a response's id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid(
+            f"{param} is {text[:80]!r}, which is not a UUID.",
+            code="invalid_completion_id",
+            param=param,
+            hint="Use the completion_id of the choice (choices[0].completion_id), not the id of the response.",
+        ) from None
+
+
+async def explained(context: Context, error: NotFound, *named: str) -> AfterwordError:
+    """Return the error with better advice where the id that was given is that of something else."""
+    if error.code != "completion_not_found":
+        return error
+
+    def look(connection: Connection, wanted: UUID) -> str | None:
+        if stored_interactions.find_session(connection, wanted) is not None:
+            return "session_id"
+        return "feedback_id" if stored.find(connection, wanted) else None
+
+    for text in named:
+        found = await context.store.read(look, UUID(text))
+        if found and UUID(text).hex in error.message.replace("-", ""):
+            error.hint = f"This is a {found}; use the completion_id that the interaction was logged under."
+    return error
+
+
+def _no_completion(completion_id: UUID, param: str, where: str = "") -> NotFound:
+    return NotFound(
+        f"EntityNotFound: completion {completion_id} does not exist{where}, or this key may not see it.",
+        code="completion_not_found",
+        param=param,
+        hint="Use the completion_id of the choice (choices[0].completion_id), not the id of the response.",
+    )
+
+
+def _check_repetition(there: int | None, request_hash: int | None, name: str, its_id: UUID) -> None:
+    if there != request_hash:
+        raise Conflict(
+            f"The {name} {its_id} is taken with other content.",
+            code=f"{name.removesuffix('_id')}_exists",
+            param=name,
+            hint=f"Give each its own {name}; a repetition must be the same in every field.",
+        )
+
+
+def _check_texts(details: str | None, user: str | None, reason: str | None) -> None:
+    for param, text in (("details", details), ("user", user), ("reason", reason)):
+        if text is not None:
+            check_text(text, param=param)
+
+
+async def _feedback(context: Context, feedback_id: UUID) -> Feedback:
+    def read(connection: Connection) -> Feedback | None:
+        found = stored.find(connection, feedback_id)
+        return present_feedback(context, found[0]) if found and context.actor.sees(found[1]) else None
+
+    return await context.store.read(read) or _no_feedback(str(feedback_id))
+
+
+def _no_feedback(feedback_id: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: feedback {feedback_id} does not exist, or this key may not see it.",
+        code="feedback_not_found",
+        param="feedback_id",
+        hint="Use the feedback_id that logging the feedback answered.",
+    )

@@ -1,0 +1,195 @@
+"""Finding interactions: plain parameters and filter trees, pages and groups, labels in use."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Connection
+
+from afterword.errors import Invalid
+from afterword.service.context import Context
+from afterword.service.moments import shown
+from afterword.service.presenting import SHORT, present
+from afterword.store import groups, pages
+from afterword.store import interactions as stored
+from afterword.types import (
+    FeedbackCondition,
+    Filter,
+    Group,
+    GroupPage,
+    InteractionPage,
+    LabelCondition,
+    LabelKey,
+    LabelList,
+    LabelValue,
+    Match,
+    MetricStatistics,
+    NumberCondition,
+    PreferenceCondition,
+    Search,
+    TimeRange,
+)
+
+_COMPARISON = re.compile(r"(?P<metric>.+?)\s*(?P<sign>>=|<=|!=|>|<|=)\s*(?P<value>[^<>=!]+)")
+_SIGNS = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
+
+
+async def list_interactions(context: Context, *, query: Any) -> InteractionPage | GroupPage:
+    """List interactions, newest first.
+
+    All filters must hold. `label` is KEY or KEY:VALUE, repeated; several values of one key mean any of them.
+    `feedback` is METRIC or a comparison such as `CSAT>=4`, repeated. `q` finds words in prompt or completion. Pages
+    are walked with `next` and `previous`, stable while more arrive. `count=true` adds the exact number. With
+    `group_by` (model, prompt, session or label:KEY) the answer is groups with their counts and each metric's
+    statistics.
+    """
+    return await _find(
+        context,
+        Search(
+            project=query.project,
+            filter=plain_filter(query),
+            **{
+                name: getattr(query, name)
+                for name in ("order", "limit", "cursor", "count", "view", "images", "group_by")
+            },
+        ),
+    )
+
+
+async def search(context: Context, *, body: Search) -> InteractionPage | GroupPage:
+    """Search interactions with a filter tree.
+
+    `and`, `or` and `not` over conditions on time, model, label, feedback, preference, source, prompt_hash, session,
+    user, completion_id and the texts of prompt and completion. Each node carries exactly one condition. Pages,
+    counts and groups are as for the list.
+    """
+    return await _find(context, body)
+
+
+async def _find(context: Context, wanted: Search) -> InteractionPage | GroupPage:
+    project = context.project(wanted.project)
+    names = context.names(project)
+    paging = {"limit": wanted.limit, "cursor": wanted.cursor, "count": wanted.count}
+
+    def page(connection: Connection) -> InteractionPage:
+        found = pages.find(connection, names, wanted.filter, order=wanted.order, **paging)
+        return InteractionPage(
+            interactions=present(context, connection, found.rows, view=wanted.view, images=wanted.images),
+            next=found.next,
+            previous=found.previous,
+            count=found.count,
+        )
+
+    def grouped(connection: Connection) -> GroupPage:
+        found = groups.find(connection, names, wanted.filter, group_by=wanted.group_by or "", **paging)
+        return GroupPage(
+            groups=[_group(context, connection, group, wanted.group_by) for group in found.groups],
+            next=found.next,
+            count=found.count,
+        )
+
+    if wanted.group_by is not None:
+        return await context.store.read_long(grouped)
+    return await (context.store.read_long if wanted.count else context.store.read)(page)
+
+
+def _group(context: Context, connection: Connection, group: Any, group_by: str | None) -> Group:
+    key, prompt = group.key, None
+    if group_by == "model" and key is not None:
+        key = context.catalog.models[key].key
+    elif group_by == "prompt":
+        row = stored.find(connection, group.example)
+        if row is not None:
+            [example] = present(context, connection, [row], view="short", images="links")
+            prompt = example.prompt[:SHORT]
+    return Group(
+        key=key,
+        count=group.count,
+        metrics=[
+            MetricStatistics(
+                metric=context.catalog.metrics[one.metric].key,
+                count=one.count,
+                mean=one.mean,
+                min=one.min,
+                max=one.max,
+                stddev=one.stddev,
+            )
+            for one in group.metrics
+        ],
+        prompt=prompt,
+    )
+
+
+def plain_filter(query: Any) -> Filter | None:
+    """Return the filter tree that plain parameters mean."""
+    conditions: list[Filter] = []
+    by_key: dict[str, list[str] | None] = {}
+    for text in query.label:
+        key, colon, value = text.partition(":")
+        if not key:
+            raise Invalid(f"label is {text!r}.", code="invalid_label", param="label", hint="Give KEY, or KEY:VALUE.")
+        if colon:
+            values = by_key.setdefault(key, [])
+            if values is not None:
+                values.append(value)
+        else:
+            by_key[key] = None
+    conditions += [
+        Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values)))
+        for key, values in by_key.items()
+    ]
+    if query.model:
+        conditions.append(Filter(model=Match(in_=query.model)))
+    if query.source:
+        conditions.append(Filter(source=Match(in_=list(query.source))))
+    for name in ("session_id", "user", "prompt_hash"):
+        if (value := getattr(query, name)) is not None:
+            conditions.append(Filter(**{name: Match(eq=value)}))
+    if query.from_ is not None or query.to is not None:
+        conditions.append(Filter(timerange=TimeRange(from_=query.from_, to=query.to)))
+    conditions += [Filter(feedback=_feedback_condition(text)) for text in query.feedback]
+    conditions += [Filter(feedback=FeedbackCondition(metric=key)) for key in query.has_feedback]
+    conditions += [Filter(not_=Filter(feedback=FeedbackCondition(metric=key))) for key in query.has_no_feedback]
+    conditions += [Filter(preference=PreferenceCondition(metric=key)) for key in query.preference]
+    if query.q is not None:
+        conditions.append(Filter(text=query.q))
+    return Filter(and_=conditions) if conditions else None
+
+
+def _feedback_condition(text: str) -> FeedbackCondition:
+    found = _COMPARISON.fullmatch(text)
+    if found is None:
+        return FeedbackCondition(metric=text)
+    value = found["value"].strip().lower()
+    try:
+        number = {"true": 1.0, "false": 0.0}.get(value)
+        number = float(value) if number is None else number
+    except ValueError:
+        raise Invalid(
+            f"feedback is {text!r}, but {value!r} is neither a number nor true or false.",
+            code="invalid_feedback_filter",
+            param="feedback",
+            hint="Give METRIC, or a comparison such as CSAT>=4, accepted=true, score!=0.5.",
+        ) from None
+    return FeedbackCondition(metric=found["metric"], value=NumberCondition(**{_SIGNS[found["sign"]]: number}))
+
+
+async def list_labels(context: Context, *, query: Any) -> LabelList:
+    """List the labels in use: each key with its values, on how many interactions, and when last."""
+    project = context.project(query.project)
+    values: dict[str, list[LabelValue]] = defaultdict(list)
+    for row in await context.store.read_long(stored.label_usage, project.number):
+        values[row.key].append(LabelValue(value=row.value, count=row.count, last_used=shown(row.last_used)))
+    return LabelList(
+        labels=[
+            LabelKey(
+                key=key,
+                count=sum(one.count for one in its),
+                last_used=max(one.last_used for one in its),
+                values=sorted(its, key=lambda one: (-one.count, one.value)),
+            )
+            for key, its in sorted(values.items())
+        ]
+    )

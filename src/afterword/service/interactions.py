@@ -1,0 +1,341 @@
+"""Logging interactions, and changing what may change about them."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from afterword.errors import Conflict, Invalid, NotFound, Unavailable
+from afterword.ids import uuid7
+from afterword.service import content
+from afterword.service.context import Context, parse_id
+from afterword.service.models import model_number
+from afterword.service.moments import parse_created_at
+from afterword.service.presenting import present
+from afterword.service.values import check_text, feedback_value
+from afterword.store import interactions as stored
+from afterword.store.catalog import ProjectRow
+from afterword.store.engine import Rows, Transaction
+from afterword.store.filters import SOURCES
+from afterword.store.payloads import Payload, asked, compress, encode, message_text
+from afterword.store.schema import hash63, label_number
+from afterword.types import (
+    Deleted,
+    InlineFeedback,
+    Interaction,
+    LabelChange,
+    Labels,
+    NewInteraction,
+    Recorded,
+    Source,
+)
+
+# Above this a payload is compressed in a thread, so that other calls go on meanwhile.
+LARGE = 256 << 10
+# Above this a list shows the preview in the row in place of reading the payload.
+LONG = 32 << 10
+PREVIEW = 300
+
+_encoder = msgspec.json.Encoder()
+_sorted = msgspec.json.Encoder(order="sorted")
+
+
+class Draft(msgspec.Struct):
+    """An interaction that is ready to be written: its ids, its rows, and about how many bytes they take."""
+
+    recorded: Recorded
+    rows: Rows
+    size: int
+    request_hash: int | None
+
+
+async def record(context: Context, *, body: NewInteraction) -> Recorded:
+    """Log an interaction.
+
+    A completion made elsewhere, with the messages that it answers, labels, and feedback on it: all or nothing. The
+    answer is sent once it is on disk. A `completion_id` of the caller's own makes the call repeatable: the same again
+    is answered as the first time, other content under it is refused with 409.
+    """
+    draft = await drafted(context, body)
+    try:
+        await context.store.write(draft.rows, draft.size)
+    except Exception as error:
+        await repeated(context, draft, error)
+    context.home.indexer.wake()
+    return draft.recorded
+
+
+async def drafted(context: Context, body: NewInteraction, source: Source = "OFFLINE") -> Draft:
+    """Check an interaction and make its rows. Raises `NotFound`, `Invalid`, `TooLarge`."""
+    project = context.project(body.project, writing=True)
+    model = None if body.model is None else await model_number(context, body.model)
+    if _rough_size(body) > LARGE:
+        return await asyncio.to_thread(_draft, context, body, project, model, source)
+    return _draft(context, body, project, model, source)
+
+
+async def repeated(context: Context, draft: Draft, error: Exception) -> None:
+    """Return if `error` says that this very interaction is stored already; raise `Conflict` or `error` otherwise."""
+    if not context.store.database.is_duplicate(error):
+        raise error
+    there = await context.store.read(stored.find, draft.recorded.completion_id)
+    if there is None:
+        raise Unavailable(
+            f"The interaction {draft.recorded.completion_id} was deleted a moment ago; its words are still being "
+            "taken out of the text index.",
+            code="just_deleted",
+            hint="Send it again after the time that Retry-After gives.",
+            retry_after=1,
+        ) from None
+    if draft.request_hash is None or there.request_hash != draft.request_hash:
+        raise Conflict(
+            f"The completion_id {draft.recorded.completion_id} is taken by an interaction with other content.",
+            code="completion_exists",
+            param="completion_id",
+            hint="Give each interaction its own completion_id; a repetition must be the same in every field.",
+        ) from None
+
+
+def _rough_size(body: NewInteraction) -> int:
+    size = len(body.completion) if isinstance(body.completion, str) else LARGE
+    for message in body.messages:
+        said = message.get("content")
+        size += len(said) if isinstance(said, str) else LARGE if said else 0
+    return size
+
+
+def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: int | None, source: Source) -> Draft:
+    now = context.now()
+    settings = context.settings
+    created_at = parse_created_at(body.created_at, param="created_at", now=now)
+    labels = checked_labels(context, body.labels or {})
+    if body.user is not None:
+        check_text(body.user, param="user", most=1024)
+    messages, images = content.take_in(body.messages, settings)
+    completion, message = _completion(body, settings, images)
+
+    payload = Payload(
+        messages=messages,
+        completion=completion,
+        message=message,
+        usage=body.usage,
+        timings=body.timings,
+        parameters=body.parameters,
+    )
+    raw = encode(payload)
+    prompt = asked(messages)
+    given = body.completion_id
+    completion_id = given or uuid7()
+    request_hash = None if given is None else hash63(str(project.number), _sorted.encode(body))
+    labels_text = _encoder.encode(labels).decode() if labels else None
+    preview = None
+    if len(raw) > LONG:
+        preview = _encoder.encode({"prompt": prompt[:PREVIEW], "completion": completion[:PREVIEW]}).decode()
+
+    rows: Rows = [
+        (
+            stored.INSERT["interactions"],
+            [
+                (
+                    completion_id,
+                    project.number,
+                    created_at,
+                    model,
+                    SOURCES.index(source),
+                    body.session_id,
+                    body.user,
+                    labels_text,
+                    content.prompt_hash(messages),
+                    hash63(prompt),
+                    hash63(completion),
+                    len(raw) + sum(len(image.content) for image in images),
+                    preview,
+                    request_hash,
+                )
+            ],
+        ),
+        (stored.INSERT["payloads"], [(completion_id, compress(raw))]),
+        (stored.INSERT["search_pending"], [(completion_id, None)]),
+    ]
+    if labels:
+        numbers = [label_number(project.number, key, value) for key, value in labels.items()]
+        rows.append(
+            (
+                stored.INSERT_LABEL,
+                [(n, project.number, *pair) for n, pair in zip(numbers, labels.items(), strict=True)],
+            )
+        )
+        rows.append((stored.INSERT["interaction_labels"], [(n, created_at, completion_id) for n in numbers]))
+    if images:
+        rows.append((stored.INSERT_IMAGE, [tuple(image) for image in images]))
+        uses = {image.hash: (image.hash, project.number, completion_id) for image in images}
+        rows.append((stored.INSERT_IMAGE_USE, list(uses.values())))
+    feedback_ids = []
+    if body.feedbacks:
+        given_rows = [
+            _feedback_row(context, project, completion_id, one, index, now=now, derive=given is not None)
+            for index, one in enumerate(body.feedbacks)
+        ]
+        feedback_ids = [row[1] for row in given_rows]
+        rows.append((stored.INSERT["feedback"], given_rows))
+    size = len(raw) + sum(len(image.content) for image in images) + 500
+    recorded = Recorded(
+        completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
+    )
+    return Draft(recorded, rows, size, request_hash)
+
+
+def _completion(body: NewInteraction, settings: Any, images: list[content.Image]) -> tuple[str, dict[str, Any] | None]:
+    if isinstance(body.completion, str):
+        return body.completion, None
+    message = {"role": "assistant", **body.completion}
+    [kept], its = content.take_in([message], settings, param="completion")
+    images.extend(its)
+    return message_text(kept), kept
+
+
+def _feedback_row(
+    context: Context,
+    project: ProjectRow,
+    completion_id: UUID,
+    one: InlineFeedback,
+    index: int,
+    *,
+    now: int,
+    derive: bool,
+) -> tuple[Any, ...]:
+    place = f"feedbacks[{index}]"
+    metric = context.metric(project.number, one.metric, param=f"{place}.metric")
+    for name in ("details", "reason", "user"):
+        if (text := getattr(one, name)) is not None:
+            check_text(text, param=f"{place}.{name}")
+    return (
+        completion_id,
+        _derived_id(completion_id, index) if derive else uuid7(),
+        metric.number,
+        feedback_value(metric, one.value, param=f"{place}.value"),
+        one.details,
+        one.reason,
+        one.user,
+        context.actor.number,
+        parse_created_at(one.created_at, param=f"{place}.created_at", now=now),
+        None,
+    )
+
+
+def _derived_id(completion_id: UUID, index: int) -> UUID:
+    """The id of a feedback given inline: it follows from the caller's completion_id, so that a repetition answers it
+    again without looking."""
+    digest = blake2b(completion_id.bytes + index.to_bytes(4, "big"), digest_size=16).digest()
+    return UUID(bytes=digest, version=5)
+
+
+def checked_labels(context: Context, labels: dict[str, str], *, param: str = "labels") -> dict[str, str]:
+    """Check labels against the limits of the settings. Raises `Invalid`."""
+    settings = context.settings
+    if len(labels) > settings.max_labels:
+        raise Invalid(
+            f"{param} has {len(labels):,} labels; the limit is {settings.max_labels}.",
+            code="too_many_labels",
+            param=param,
+            hint="Keep what you filter by as labels, and the rest in parameters; or raise AFTERWORD_MAX_LABELS.",
+        )
+    for key, value in labels.items():
+        place = f"{param}.{key:.80}"
+        check_text(key, param=place, most=settings.max_label_key, least=1, what="The label key")
+        check_text(value, param=place)
+        if len(value.encode()) > settings.max_label_value:
+            raise Invalid(
+                f"The value of the label {key!r} has {len(value.encode()):,} bytes; "
+                f"the limit is {settings.max_label_value:,}.",
+                code="label_too_long",
+                param=place,
+                hint="Labels are for filtering: keep them short, or raise AFTERWORD_MAX_LABEL_VALUE.",
+            )
+    return labels
+
+
+# ------------------------------------------------------------------------------------------------ one interaction
+
+
+async def get(context: Context, completion_id: str, *, query: Any) -> Interaction:
+    """Show an interaction: messages, completion, labels, and all feedback and preferences on it.
+
+    Images stand in their places as links, or with `images=inline` as the data URIs that were sent.
+    """
+    wanted = parse_id(completion_id, what="completion", param="completion_id")
+
+    def read(connection: Any) -> Interaction | None:
+        row = stored.find(connection, wanted)
+        if row is None or not context.actor.sees(row.project):
+            return None
+        [shown] = present(context, connection, [row], view="full", images=query.images)
+        return shown
+
+    return await context.store.read(read) or _missing(completion_id)
+
+
+async def change_labels(context: Context, completion_id: str, *, body: LabelChange) -> Labels:
+    """Set and remove labels of an interaction, all or nothing.
+
+    `set` adds labels or gives them a new value, `remove` takes keys away; a key in both is set.
+    """
+    wanted = parse_id(completion_id, what="completion", param="completion_id")
+    checked_labels(context, body.set, param="set")
+    await _seen(context, wanted)
+
+    def change(transaction: Transaction) -> dict[str, str] | None:
+        try:
+            return stored.change_labels(transaction, wanted, body.set, body.remove, context.settings.max_labels)
+        except ValueError as error:
+            raise Invalid(
+                f"The interaction would have {error} labels; the limit is {context.settings.max_labels}.",
+                code="too_many_labels",
+                param="set",
+                hint="Remove some in the same call.",
+            ) from None
+
+    labels = await context.store.write(change)
+    return _missing(completion_id) if labels is None else Labels(labels=labels)
+
+
+async def delete(context: Context, completion_id: str) -> Deleted:
+    """Delete an interaction with its feedback, its labels and the images that no other shows.
+
+    A preference stays with the other completion, which then names one that is no more.
+    """
+    wanted = parse_id(completion_id, what="completion", param="completion_id")
+    await _seen(context, wanted)
+
+    def erase(transaction: Transaction) -> bool:
+        row = stored.find(transaction.connection, wanted)
+        if row is None:
+            return False
+        [facts] = stored.facts(transaction.connection, [row], whole=True)
+        said = facts.payload
+        shown = content.references([*said.messages, said.message or {}]) if said else set()
+        return stored.erase(transaction, wanted, shown)
+
+    if not await context.store.write(erase):
+        _missing(completion_id)
+    context.home.indexer.wake()
+    return Deleted()
+
+
+async def _seen(context: Context, completion_id: UUID) -> None:
+    row = await context.store.read(stored.find, completion_id)
+    if row is None or not context.actor.sees(row.project):
+        _missing(str(completion_id))
+
+
+def _missing(completion_id: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: completion {completion_id} does not exist, or this key may not see it.",
+        code="completion_not_found",
+        param="completion_id",
+        hint="Use the completion_id that the interaction was logged under, not the id of a response.",
+    )

@@ -1,0 +1,114 @@
+"""Interactions as the wire shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from sqlalchemy import Connection, Row
+
+from afterword.service import content
+from afterword.service.context import Context
+from afterword.service.moments import shown
+from afterword.store import interactions as stored
+from afterword.store.filters import SOURCES
+from afterword.store.payloads import asked
+from afterword.types import Feedback, Images, Interaction, Message, Preference, View
+
+SHORT = 300
+
+
+def present(
+    context: Context, connection: Connection, rows: Sequence[Row[Any]], *, view: View, images: Images
+) -> list[Interaction]:
+    """Turn rows of `interactions` into what the wire shows. Call it in a reader's thread."""
+    whole = view == "full"
+    all_facts = stored.facts(connection, rows, whole=whole)
+    contents: dict[bytes, bytes] = {}
+    if whole and images == "inline":
+        wanted: set[bytes] = set()
+        for facts in all_facts:
+            if facts.payload:
+                wanted |= content.references([*facts.payload.messages, facts.payload.message or {}])
+        contents = stored.image_contents(connection, wanted)
+    return [_interaction(context, facts, whole, contents if images == "inline" else None) for facts in all_facts]
+
+
+def _interaction(
+    context: Context, facts: stored.Facts, whole: bool, contents: dict[bytes, bytes] | None
+) -> Interaction:
+    row, said = facts.row, facts.payload
+    project = context.catalog.projects[row.project].key
+    if said is not None:
+        prompt, completion = asked(said.messages), said.completion
+    else:
+        preview = msgspec.json.decode(row.preview)
+        prompt, completion = preview["prompt"], preview["completion"]
+    show = partial(_image, project, contents)
+    messages: list[Message] | None = None
+    message: Message | None = None
+    if whole and said is not None:
+        messages = content.give_out(said.messages, show)
+        message = content.give_out([said.message], show)[0] if said.message else None
+    return Interaction(
+        completion_id=row.id,
+        project=project,
+        model=None if row.model is None else context.catalog.models[row.model].key,
+        source=SOURCES[row.source],
+        prompt=prompt if whole else prompt[:SHORT],
+        messages=messages,
+        completion=completion if whole else completion[:SHORT],
+        message=message,
+        labels=msgspec.json.decode(row.labels) if row.labels else {},
+        session_id=row.session_id or row.id,
+        user=row.user,
+        created_at=shown(row.created_at),
+        prompt_hash=format(row.prompt_hash, "016x"),
+        size=row.size,
+        usage=said.usage if said else None,
+        timings=said.timings if said else None,
+        parameters=said.parameters if said and whole else None,
+        feedback=[present_feedback(context, one) for one in facts.feedback],
+        preferences=[present_preference(context, one) for one in facts.preferences],
+    )
+
+
+def _image(project: str, contents: dict[bytes, bytes] | None, digest: str, extension: str, header: str) -> str:
+    if contents is None:
+        return f"/images/{quote(project, safe='')}/{digest}.{extension}"
+    return content.data_uri(header, contents[bytes.fromhex(digest)])
+
+
+def present_feedback(context: Context, row: Row[Any]) -> Feedback:
+    """Turn a row of `feedback` into what the wire shows."""
+    return Feedback(
+        feedback_id=row.id,
+        completion_id=row.interaction_id,
+        metric=context.catalog.metrics[row.metric].key,
+        value=row.value,
+        details=row.details,
+        reason=row.reason,
+        user=row.user,
+        actor=context.actor_name(row.actor),
+        created_at=shown(row.created_at),
+    )
+
+
+def present_preference(context: Context, row: Row[Any]) -> Preference:
+    """Turn a row of `preferences` into what the wire shows; the same from both sides."""
+    preferred, other = (row.interaction_id, row.other_id) if row.side == 1 else (row.other_id, row.interaction_id)
+    return Preference(
+        comparison_id=row.id,
+        metric=context.catalog.metrics[row.metric].key,
+        preferred_completion=preferred,
+        other_completion=other,
+        tied=row.tied,
+        prompt_mismatch=bool(row.prompt_mismatch),
+        details=row.details,
+        user=row.user,
+        actor=context.actor_name(row.actor),
+        created_at=shown(row.created_at),
+    )

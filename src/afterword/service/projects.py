@@ -1,0 +1,71 @@
+"""Projects: spaces that see nothing of each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from afterword.ids import uuid7
+from afterword.service.context import Context
+from afterword.service.moments import shown
+from afterword.service.values import check_key, check_text
+from afterword.store.catalog import ProjectRow, add_project, change_project
+from afterword.types import NewProject, Project, ProjectChange, ProjectList
+
+
+async def create(context: Context, *, body: NewProject) -> Project:
+    """Create a project."""
+    row = ProjectRow(
+        number=0,
+        id=uuid7(),
+        key=check_key(body.key),
+        name=check_text(body.key if body.name is None else body.name, param="name", most=1000, least=1),
+        description=check_text(body.description, param="description"),
+        created_at=context.now(),
+        archived=False,
+    )
+    row = await context.store.write(lambda transaction: add_project(transaction, row))
+    context.catalog.keep(row)
+    return _shown(row)
+
+
+async def list_projects(context: Context, *, query: Any) -> ProjectList:
+    """List the projects that the key may see; archived ones when asked for."""
+    rows = sorted(context.catalog.projects.values(), key=lambda row: row.key)
+    return ProjectList(
+        projects=[
+            _shown(row) for row in rows if context.actor.sees(row.number) and (query.archived or not row.archived)
+        ]
+    )
+
+
+async def get(context: Context, project: str) -> Project:
+    """Show a project, by key or id."""
+    return _shown(context.project(project))
+
+
+async def change(context: Context, project: str, *, body: ProjectChange) -> Project:
+    """Change name or description of a project, archive it or bring it back.
+
+    An archived project can be read, but takes nothing new.
+    """
+    row = context.project(project)
+    values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    for param in values.keys() - {"archived"}:
+        check_text(values[param], param=param, least=1 if param == "name" else 0)
+    changed = msgspec.structs.replace(row, **values)
+    context.catalog.keep(await context.store.write(lambda transaction: change_project(transaction, changed)))
+    return _shown(changed)
+
+
+def _shown(row: ProjectRow) -> Project:
+    return Project(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        description=row.description,
+        created_at=shown(row.created_at),
+        archived=bool(row.archived),
+    )

@@ -1,0 +1,75 @@
+"""What values and texts may be."""
+
+from __future__ import annotations
+
+import math
+
+from afterword.errors import Invalid
+from afterword.store.catalog import MetricRow
+from afterword.types import Value
+
+MOST_TEXT = 100_000
+
+
+def feedback_value(metric: MetricRow, value: Value, *, param: str = "value") -> float:
+    """Return a value as it is stored. Raises `Invalid` where it does not fit the metric's kind."""
+    if metric.kind == "bool":
+        if isinstance(value, bool) or value in (0, 1):
+            return float(value)
+        raise Invalid(
+            f"{param} is {value!r}, but the metric {metric.key!r} is bool.",
+            code="invalid_value",
+            param=param,
+            hint="Give true, false, 1 or 0.",
+        )
+    if isinstance(value, bool):
+        raise Invalid(
+            f"{param} is {str(value).lower()}, but the metric {metric.key!r} is scalar.",
+            code="invalid_value",
+            param=param,
+            hint="Give a number, or register a feedback key of the kind bool.",
+        )
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise Invalid(
+            f"{param} is {str(value)[:80]}, but a value must be a finite number.",
+            code="invalid_value",
+            param=param,
+            hint="Leave the feedback out where there is no value.",
+        )
+    return number
+
+
+def check_text(text: str, *, param: str, most: int = MOST_TEXT, least: int = 0, what: str | None = None) -> str:
+    """Return a text that is stored as such: within its length, without NUL. Raises `Invalid`."""
+    what = what or param
+    if not least <= len(text) <= most:
+        raise Invalid(
+            f"{what} has {len(text):,} characters; allowed are {least} to {most:,}.",
+            code="invalid_length",
+            param=param,
+        )
+    if "\0" in text:
+        raise Invalid(
+            f"{what} contains the character NUL (U+0000), which no database keeps in a text.",
+            code="invalid_character",
+            param=param,
+            hint="Remove it before sending.",
+        )
+    return text
+
+
+def check_key(key: str, *, param: str = "key") -> str:
+    """Return a key: 1 to 200 characters that a path can carry. Raises `Invalid`."""
+    check_text(key, param=param, most=200, least=1)
+    if "/" in key or key != key.strip() or key in (".", "..") or not key.isprintable():
+        raise Invalid(
+            f"{param} is {key!r}; a key has no slash, no control characters and no spaces around it.",
+            code="invalid_key",
+            param=param,
+            hint="Choose a key such as support-bot or CSAT.",
+        )
+    return key

@@ -1,0 +1,222 @@
+"""The catalog: projects, metrics, models and API keys, held in memory and written through to their tables.
+
+They are few and every call needs them, so that no call has to read them first. Lookups take a key or an id. Writes are
+units for the write queue; what a unit returns is given to `keep` after its commit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Table, select
+
+from afterword.errors import Conflict
+from afterword.store.engine import Transaction
+from afterword.store.schema import api_keys, metrics, models, projects
+from afterword.types import Kind, Role, ScoringType
+
+
+class ProjectRow(msgspec.Struct, frozen=True):
+    """A row of `projects`."""
+
+    number: int
+    id: UUID
+    key: str
+    name: str
+    description: str
+    created_at: int
+    archived: bool
+
+
+class MetricRow(msgspec.Struct, frozen=True):
+    """A row of `metrics`."""
+
+    number: int
+    id: UUID
+    project: int
+    key: str
+    name: str
+    kind: Kind
+    scoring_type: ScoringType
+    description: str
+    unit: str
+    created_at: int
+    deleted_at: int | None
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """A row of `models`."""
+
+    number: int
+    id: UUID
+    key: str
+    created_at: int
+
+
+class ApiKeyRow(msgspec.Struct, frozen=True):
+    """A row of `api_keys`; `projects` are numbers, null for all."""
+
+    number: int
+    id: UUID
+    name: str
+    prefix: str
+    hash: bytes
+    role: Role
+    projects: frozenset[int] | None
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+
+
+CatalogRow: TypeAlias = ProjectRow | MetricRow | ModelRow | ApiKeyRow
+
+
+class Catalog:
+    """What is in the small tables, by number, key, id and hash."""
+
+    def __init__(self) -> None:
+        self.projects: dict[int, ProjectRow] = {}
+        self.metrics: dict[int, MetricRow] = {}
+        self.models: dict[int, ModelRow] = {}
+        self.api_keys: dict[int, ApiKeyRow] = {}
+        self._projects: dict[str, ProjectRow] = {}
+        self._metrics: dict[tuple[int, str], MetricRow] = {}
+        self._models: dict[str, ModelRow] = {}
+        self._api_keys: dict[bytes, ApiKeyRow] = {}
+
+    @classmethod
+    def load(cls, connection: Connection) -> Catalog:
+        """Read the small tables."""
+        catalog = cls()
+        for table, row_of in ((projects, _project), (metrics, _metric), (models, _model), (api_keys, _api_key)):
+            for row in connection.execute(select(table).order_by(table.c.number)):
+                catalog.keep(row_of(row))
+        return catalog
+
+    def keep(self, row: CatalogRow) -> None:
+        """Hold a row as it now stands in the store."""
+        match row:
+            case ProjectRow():
+                self.projects[row.number] = self._projects[row.key] = self._projects[str(row.id)] = row
+            case MetricRow():
+                self.metrics[row.number] = row
+                for name in (row.key, str(row.id)):
+                    if row.deleted_at is None:
+                        self._metrics[row.project, name] = row
+                    elif (held := self._metrics.get((row.project, name))) and held.number == row.number:
+                        del self._metrics[row.project, name]
+            case ModelRow():
+                self.models[row.number] = self._models[row.key] = self._models[str(row.id)] = row
+            case ApiKeyRow():
+                self.api_keys[row.number] = self._api_keys[row.hash] = row
+
+    def find_project(self, id_or_key: str) -> ProjectRow | None:
+        """Return the project of that key or id."""
+        return self._projects.get(id_or_key)
+
+    def find_metric(self, project: int, id_or_key: str) -> MetricRow | None:
+        """Return the metric of that key or id in a project, unless it was deleted."""
+        return self._metrics.get((project, id_or_key))
+
+    def metrics_of(self, project: int) -> list[MetricRow]:
+        """Return the metrics of a project, by key."""
+        found = (row for row in self.metrics.values() if row.project == project and row.deleted_at is None)
+        return sorted(found, key=lambda row: row.key)
+
+    def find_model(self, id_or_key: str) -> ModelRow | None:
+        """Return the model of that key or id."""
+        return self._models.get(id_or_key)
+
+    def find_api_key(self, digest: bytes) -> ApiKeyRow | None:
+        """Return the API key of that SHA-256."""
+        return self._api_keys.get(digest)
+
+
+# ------------------------------------------------------------------------------------------------ units of work
+
+
+def add(transaction: Transaction, table: Table, **values: Any) -> int:
+    """Insert a row into a small table; return its number."""
+    result = transaction.connection.execute(table.insert().values(**values))
+    return result.inserted_primary_key[0]
+
+
+def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
+    """Insert a project. Raises `Conflict` when its key is taken."""
+    taken = transaction.connection.execute(select(projects.c.number).where(projects.c.key == row.key)).first()
+    if taken:
+        raise Conflict(
+            f"A project with the key {row.key!r} exists already.",
+            code="project_exists",
+            param="key",
+            hint="Choose another key, or change that project with PATCH.",
+        )
+    return _numbered(row, add(transaction, projects, **_values(row)))
+
+
+def change_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
+    """Write a project's row anew."""
+    transaction.connection.execute(projects.update().where(projects.c.number == row.number).values(**_values(row)))
+    return row
+
+
+def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
+    """Insert a metric, or return the one that its key already names in the project."""
+    wanted = (metrics.c.project == row.project, metrics.c.key == row.key, metrics.c.deleted_at.is_(None))
+    there = transaction.connection.execute(select(metrics).where(*wanted)).first()
+    return _metric(there) if there else _numbered(row, add(transaction, metrics, **_values(row)))
+
+
+def change_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
+    """Write a metric's row anew."""
+    transaction.connection.execute(metrics.update().where(metrics.c.number == row.number).values(**_values(row)))
+    return row
+
+
+def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
+    """Insert a model, or return the one that its key already names."""
+    there = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
+    return _model(there) if there else _numbered(row, add(transaction, models, **_values(row)))
+
+
+def add_api_key(transaction: Transaction, row: ApiKeyRow) -> ApiKeyRow:
+    """Insert an API key."""
+    return _numbered(row, add(transaction, api_keys, **_values(row)))
+
+
+def change_api_key(transaction: Transaction, row: ApiKeyRow) -> ApiKeyRow:
+    """Write an API key's row anew."""
+    transaction.connection.execute(api_keys.update().where(api_keys.c.number == row.number).values(**_values(row)))
+    return row
+
+
+def _numbered(row: Any, number: int) -> Any:
+    return msgspec.structs.replace(row, number=number)
+
+
+def _values(row: CatalogRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in row.__struct_fields__ if name != "number"}
+    if isinstance(row, ApiKeyRow):
+        values["projects"] = None if row.projects is None else msgspec.json.encode(sorted(row.projects)).decode()
+    return values
+
+
+def _project(row: Any) -> ProjectRow:
+    return ProjectRow(**row._mapping)
+
+
+def _metric(row: Any) -> MetricRow:
+    return MetricRow(**row._mapping)
+
+
+def _model(row: Any) -> ModelRow:
+    return ModelRow(**row._mapping)
+
+
+def _api_key(row: Any) -> ApiKeyRow:
+    values = dict(row._mapping)
+    if values["projects"] is not None:
+        values["projects"] = frozenset(msgspec.json.decode(values["projects"]))
+    return ApiKeyRow(**values)

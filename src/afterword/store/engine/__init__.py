@@ -1,0 +1,100 @@
+"""The seam: how a statement is run. One write queue, readers apart; SQLite today.
+
+read(function, ...)        runs function(connection, ...) in a reader's thread, in one snapshot
+write(unit)                commits, then returns
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from afterword.errors import Unavailable
+
+from .queue import Rows, Unit, WriteQueue
+from .sqlite import Sqlite, StoreError
+from .statements import Insert, Prepared, Transaction
+
+__all__ = ["Insert", "Prepared", "Rows", "Store", "StoreError", "Transaction", "Unit"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = 4
+# Counts, groups and exports go over many rows. They have lanes of their own, so that a page never waits for them.
+LONG_READERS = 2
+
+
+class Store:
+    """The open store. Raises `StoreError` with what to do when it cannot be opened."""
+
+    def __init__(self, directory: Path, *, most_waiting: int = 10_000, most_waiting_bytes: int = 256 << 20) -> None:
+        self.database = Sqlite(directory, readers=READERS + LONG_READERS)
+        self.queue = WriteQueue(
+            self.database.connect_writer,
+            fatal=self.database.fatal,
+            explain=self.database.explain,
+            most_units=most_waiting,
+            most_bytes=most_waiting_bytes,
+        )
+        self._short = _Lane("afterword-reader", READERS)
+        self._long = _Lane("afterword-long-reader", LONG_READERS)
+
+    async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function(connection, ...)` in a reader's thread, in one snapshot of the store."""
+        return await self._short.run(self.read_now, function, *args, **kwargs)
+
+    async def read_long(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same for what goes over many rows: it waits for its like alone."""
+        return await self._long.run(self.read_now, function, *args, **kwargs)
+
+    def read_now(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same in the calling thread."""
+        with self.database.reader.connect() as connection, connection.begin():
+            return function(connection, *args, **kwargs)
+
+    async def write(self, unit: Unit, size: int = 0) -> Any:
+        """Commit a unit of work; see `WriteQueue.write`."""
+        return await self.queue.write(unit, size)
+
+    async def write_many(self, units: Sequence[Unit], size: int = 0) -> list[Any]:
+        """Commit units of work in one go; see `WriteQueue.write_many`."""
+        return await self.queue.write_many(units, size)
+
+    def close(self) -> None:
+        """Commit what waits, then close."""
+        self._short.close()
+        self._long.close()
+        # The writer closes last: it alone can fold the log into the file.
+        self.database.reader.dispose()
+        self.queue.close()
+        self.database.close()
+
+
+class _Lane:
+    """A few threads with a bounded queue before them."""
+
+    MOST_WAITING = 500
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._waiting = 0
+
+    async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        if self._waiting >= self.MOST_WAITING:
+            raise Unavailable("Too many reads are waiting.", code="overloaded", retry_after=1)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)

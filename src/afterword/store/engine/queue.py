@@ -1,0 +1,209 @@
+"""The write queue: one thread, one transaction for all that waits, an answer only after the commit.
+
+A unit of work is either rows to insert (`Rows`) or a function of a `Transaction`. Units of one transaction stand each
+in a savepoint, so that a bad one spoils no other. Rows of neighbouring units go to the driver in one call; only if
+that fails are they halved until the bad unit stands alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection
+
+from afterword.errors import Unavailable
+
+from .statements import Insert, Row, Transaction
+
+Rows: TypeAlias = list[tuple[Insert, Sequence[Row]]]
+Unit: TypeAlias = Rows | Callable[[Transaction], Any]
+# So much is committed at once: more would make the first of them wait without making the last any faster.
+MOST_UNITS_A_COMMIT = 2_000
+
+
+@dataclass(slots=True)
+class Job:
+    """Units that one caller waits for together."""
+
+    units: Sequence[Unit]
+    size: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[list[Any]]
+    results: list[Any] = field(default_factory=list)
+
+
+class WriteQueue:
+    """Take units of work, commit them in groups, answer each.
+
+    `connect` opens the writing connection (again after a fault). `fatal` says whether an error ended
+    the whole transaction (disk full, connection lost); `explain` turns it into the error that the callers get.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        *,
+        fatal: Callable[[BaseException], bool],
+        explain: Callable[[BaseException], Exception],
+        most_units: int,
+        most_bytes: int,
+    ) -> None:
+        self._connect = connect
+        self._fatal = fatal
+        self._explain = explain
+        self._most_units = most_units
+        self._most_bytes = most_bytes
+        self._waiting: deque[Job] = deque()
+        self._units = 0
+        self._bytes = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        self._connection: Connection | None = None
+        self.fault: Exception | None = None
+        """Why the last commit failed; None as soon as one succeeds."""
+        self._thread = threading.Thread(target=self._work, name="afterword-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, unit: Unit, size: int = 0) -> Any:
+        """Commit a unit; return what its function returned, or raise what it raised.
+
+        `size` is about how many bytes it keeps in memory meanwhile. Raises `Unavailable` when too much waits, and
+        when the store cannot write.
+        """
+        [result] = await self.write_many([unit], size)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def write_many(self, units: Sequence[Unit], size: int = 0) -> list[Any]:
+        """Commit units in one go; return for each its result, or the exception that it alone failed with."""
+        loop = asyncio.get_running_loop()
+        job = Job(units, size, loop, loop.create_future())
+        with self._wake:
+            if self._closing:
+                raise Unavailable("The server is shutting down.", code="shutting_down", retry_after=2)
+            full = self._units + len(units) > self._most_units or self._bytes + size > self._most_bytes
+            if full and self._waiting:
+                raise Unavailable(
+                    "Too many writes are waiting; nothing was stored.",
+                    code="overloaded",
+                    hint="Send it again after the time that Retry-After gives.",
+                    retry_after=1,
+                )
+            self._units += len(units)
+            self._bytes += size
+            self._waiting.append(job)
+            self._wake.notify()
+        return await job.future
+
+    def close(self) -> None:
+        """Commit what waits and stop."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    # ------------------------------------------------------------------------------------ the writer's thread
+
+    def _work(self) -> None:
+        while jobs := self._take():
+            try:
+                self._commit(jobs)
+                self.fault = None
+            except BaseException as error:
+                self.fault = self._explain(error)
+                self._drop_connection()
+                for job in jobs:
+                    job.results = [self.fault] * len(job.units)
+            self._answer(jobs)
+        self._drop_connection()
+
+    def _take(self) -> list[Job]:
+        with self._wake:
+            while not self._waiting and not self._closing:
+                self._wake.wait()
+            jobs, units = [], 0
+            while self._waiting and (not jobs or units + len(self._waiting[0].units) <= MOST_UNITS_A_COMMIT):
+                job = self._waiting.popleft()
+                units += len(job.units)
+                self._bytes -= job.size
+                jobs.append(job)
+            self._units -= units
+            return jobs
+
+    def _commit(self, jobs: list[Job]) -> None:
+        if self._connection is None:
+            self._connection = self._connect()
+        with self._connection.begin():
+            transaction = Transaction(self._connection)
+            rows: list[tuple[Job, Rows]] = []
+            for job in jobs:
+                for unit in job.units:
+                    if callable(unit):
+                        self._insert(transaction, rows)
+                        rows = []
+                        job.results.append(self._attempt(transaction, unit))
+                    else:
+                        rows.append((job, unit))
+            self._insert(transaction, rows)
+            transaction.close()
+
+    def _insert(self, transaction: Transaction, units: list[tuple[Job, Rows]]) -> None:
+        """Insert the rows of many units, table by table; halve them where that fails."""
+        if not units:
+            return
+        together: dict[Insert, list[Row]] = {}
+        for _, unit in units:
+            for statement, rows in unit:
+                together.setdefault(statement, []).extend(rows)
+
+        def insert(transaction: Transaction) -> None:
+            for statement, rows in together.items():
+                transaction.insert(statement, rows)
+
+        failure = self._attempt(transaction, insert)
+        if failure is None or len(units) == 1:
+            for job, _ in units:
+                job.results.append(failure)
+        else:
+            half = len(units) // 2
+            self._insert(transaction, units[:half])
+            self._insert(transaction, units[half:])
+
+    def _attempt(self, transaction: Transaction, unit: Callable[[Transaction], Any]) -> Any:
+        transaction.savepoint()
+        try:
+            result = unit(transaction)
+        except Exception as error:
+            if self._fatal(error):
+                raise
+            transaction.take_back()
+            return error
+        transaction.release()
+        return result
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    @staticmethod
+    def _answer(jobs: list[Job]) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        for job in jobs:
+            loops.setdefault(job.loop, []).append(job)
+        for loop, its in loops.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, its)
+
+
+def _resolve(jobs: list[Job]) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_result(job.results)

@@ -1,0 +1,221 @@
+"""SQLite: the files of a data directory, how they are opened, and what only SQLite says.
+
+DIR/afterword.db   all facts: WAL, synchronous=FULL, so that a commit is on disk before it is answered
+DIR/search.db      the text index: derived, rebuilt when missing; apart, so that it never delays a commit
+DIR/lock           held while a server runs: one process writes
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from afterword.errors import Unavailable
+from afterword.store.migrations import HEAD, REVISIONS, upgrade
+
+sqlite3.register_adapter(UUID, lambda value: value.bytes)
+
+
+class StoreError(Exception):
+    """The store cannot be opened."""
+
+
+class Sqlite:
+    """The embedded store in a directory."""
+
+    def __init__(self, directory: Path, *, readers: int) -> None:
+        self.directory = directory
+        self.file = directory / "afterword.db"
+        self.search_file = directory / "search.db"
+        self._lock = self._take_lock()
+        try:
+            self._migrate()
+            self._prepare_search()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self.writer = self._engine("rw", NullPool, {})
+        self.reader = self._engine("ro", QueuePool, {"pool_size": readers, "max_overflow": 0})
+
+    def connect_writer(self) -> Connection:
+        """Open the one connection that writes."""
+        return self.writer.connect()
+
+    def close(self) -> None:
+        """Close all connections and let another process in."""
+        self.reader.dispose()
+        self.writer.dispose()
+        os.close(self._lock)
+
+    @staticmethod
+    def fatal(error: BaseException) -> bool:
+        """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
+        cause = getattr(error, "orig", None) or error
+        return isinstance(cause, sqlite3.OperationalError) or type(cause) is sqlite3.DatabaseError
+
+    @staticmethod
+    def is_duplicate(error: BaseException) -> bool:
+        """Tell whether a row with this key is there already."""
+        return isinstance(getattr(error, "orig", None) or error, sqlite3.IntegrityError)
+
+    @staticmethod
+    def explain(error: BaseException) -> Exception:
+        """Say why nothing can be written, as the caller shall read it."""
+        cause = getattr(error, "orig", None) or error
+        return Unavailable(
+            f"The store cannot write: {cause}. Nothing was stored.",
+            code="store_unavailable",
+            hint="Free space on the data directory's disk or check its permissions; then send it again.",
+            retry_after=5,
+        )
+
+    # ------------------------------------------------------------------------------------ opening
+
+    def _take_lock(self) -> int:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"The data directory {self.directory} cannot be used: {error.strerror}. "
+                "Give a directory that this user may write, with --data or AFTERWORD_DATA."
+            ) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise StoreError(
+                f"Another Afterword server (process {holder}) has the data directory {self.directory} open. "
+                "Stop it, or give another directory with --data."
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        return lock
+
+    def _migrate(self) -> None:
+        version = self._version()
+        if version == HEAD:
+            return
+        if version is not None and version not in REVISIONS:
+            raise StoreError(
+                f"The data directory {self.directory} was written by a newer Afterword (schema {version}; this one "
+                f"knows {HEAD}). It was left untouched. Upgrade Afterword, or give another directory with --data."
+            )
+        engine = self._engine("rwc", NullPool, {})
+        try:
+            with engine.connect() as connection:
+                upgrade(connection)
+        except (sqlite3.Error, DBAPIError, OSError) as error:
+            raise StoreError(f"The data directory {self.directory} cannot be prepared: {error}.") from None
+        finally:
+            engine.dispose()
+
+    def _version(self) -> str | None:
+        """Read the schema's version without writing a byte; None for an empty or missing store."""
+        if not self.file.exists() or self.file.stat().st_size == 0:
+            return None
+        # A store that was closed in order has no WAL file; `immutable` then keeps SQLite from making one.
+        mode = "mode=ro" if Path(f"{self.file}-wal").exists() else "immutable=1"
+        try:
+            connection = sqlite3.connect(f"{self.file.absolute().as_uri()}?{mode}", uri=True)
+            try:
+                tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+                if tables and "alembic_version" not in tables:
+                    raise sqlite3.DatabaseError(f"it holds the table {min(tables)} of another program")
+                row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+            finally:
+                connection.close()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.file} cannot be opened: {error}.") from None
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.file} is not an Afterword store: {error}.") from None
+        return row[0] if row else None
+
+    def _engine(self, mode: str, pool: Any, options: dict[str, Any]) -> Engine:
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(
+                f"{self.file.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                check_same_thread=False,
+                isolation_level=None,
+                timeout=10,
+                cached_statements=256,
+            )
+            if mode == "ro":
+                _execute(connection, "PRAGMA query_only=1", "PRAGMA cache_size=-8000", "PRAGMA temp_store=MEMORY")
+                _execute(connection, f"ATTACH '{self.search_file.absolute().as_uri()}?mode=ro' AS search")
+                connection.create_aggregate("stddev_samp", 1, StandardDeviation)  # pyright: ignore[reportArgumentType]
+            else:
+                # 8 KB pages hold compressed rows better than 4 KB ones. A checkpoint every 32 MB.
+                _execute(connection, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
+                _execute(connection, "PRAGMA wal_autocheckpoint=4000", "PRAGMA cache_size=-32000")
+            return connection
+
+        engine = create_engine("sqlite://", creator=connect, poolclass=pool, **options)
+        # The driver would begin a transaction only before a write; ours begin where SQLAlchemy says so, which gives
+        # the several reads of a page one snapshot.
+        begin = "BEGIN" if mode == "ro" else "BEGIN IMMEDIATE"
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+
+    # ------------------------------------------------------------------------------------ the text index
+
+    def _prepare_search(self) -> None:
+        try:
+            self.connect_search().close()
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"The text index {self.search_file} cannot be opened: {error}. It holds nothing of its own: stop the "
+                "server, remove it, and it is built again."
+            ) from None
+
+    def connect_search(self) -> sqlite3.Connection:
+        """Open the text index for writing; make it where it is missing."""
+        connection = sqlite3.connect(self.search_file, check_same_thread=False, isolation_level=None, timeout=10)
+        _execute(connection, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+        _execute(connection, *SEARCH_TABLES)
+        return connection
+
+
+# Only the words are kept, not the texts (content=''): those are in the payloads. A text is taken out by giving it
+# once more, so how a text is made of messages must not change without a new SEARCH_VERSION, which rebuilds the index.
+SEARCH_TABLES = (
+    "CREATE TABLE IF NOT EXISTS documents "
+    "(number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
+    "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(prompt, completion, content='', "
+    "tokenize='unicode61 remove_diacritics 2')",
+)
+
+
+class StandardDeviation:
+    """The sample standard deviation as an aggregate (Welford's method), which PostgreSQL has built in."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = 0.0
+        self.squares = 0.0
+
+    def step(self, value: float | None) -> None:
+        if value is not None:
+            self.count += 1
+            delta = value - self.mean
+            self.mean += delta / self.count
+            self.squares += delta * (value - self.mean)
+
+    def finalize(self) -> float | None:
+        return math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
+
+
+def _execute(connection: sqlite3.Connection, *statements: str) -> None:
+    for statement in statements:
+        connection.execute(statement)

@@ -1,0 +1,41 @@
+"""Feedback, preferences and outcomes: rows on interactions and sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from afterword.store.engine import Insert, Prepared, Transaction
+from afterword.store.schema import feedback, interactions, outcomes, preferences
+
+INSERT_FEEDBACK = Insert(feedback)
+INSERT_PREFERENCE = Insert(preferences)
+INSERT_OUTCOME = Insert(outcomes)
+
+FIND_INTERACTION = Prepared(
+    select(interactions.c.project, interactions.c.prompt_hash).where(interactions.c.id == bindparam("id")), "id"
+)
+FIND_FEEDBACK = Prepared(select(feedback.c.request_hash).where(feedback.c.id == bindparam("id")), "id")
+FIND_PREFERENCE = Prepared(select(preferences.c.request_hash).where(preferences.c.id == bindparam("id")), "id")
+
+
+def find(connection: Connection, feedback_id: UUID) -> tuple[Row[Any], int] | None:
+    """Return a feedback and the project of its interaction."""
+    row = connection.execute(select(feedback).where(feedback.c.id == feedback_id)).first()
+    if row is None:
+        return None
+    project = select(interactions.c.project).where(interactions.c.id == row.interaction_id)
+    return row, connection.execute(project).scalar_one()
+
+
+def change(transaction: Transaction, feedback_id: UUID, values: dict[str, Any]) -> bool:
+    """Change columns of a feedback; tell whether it was there."""
+    changed = update(feedback).where(feedback.c.id == feedback_id).values(**values)
+    return transaction.connection.execute(changed).rowcount > 0
+
+
+def remove(transaction: Transaction, feedback_id: UUID) -> bool:
+    """Delete a feedback; tell whether it was there."""
+    return transaction.connection.execute(delete(feedback).where(feedback.c.id == feedback_id)).rowcount > 0

@@ -1,0 +1,192 @@
+"""Interactions with all that hangs on them: written in one piece, read by id, taken away whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
+
+from afterword.store.engine import Insert, Prepared, Transaction
+from afterword.store.payloads import Payload, unpack
+from afterword.store.schema import (
+    feedback,
+    images,
+    interaction_images,
+    interaction_labels,
+    interactions,
+    label_number,
+    labels,
+    metadata,
+    outcomes,
+    payloads,
+    preferences,
+    search_pending,
+)
+
+INSERT = {table.name: Insert(table) for table in metadata.sorted_tables}
+INSERT_LABEL = Insert(labels, ignore_existing=True)
+INSERT_IMAGE = Insert(images, ignore_existing=True)
+INSERT_IMAGE_USE = Insert(interaction_images, ignore_existing=True)
+
+FIND = Prepared(
+    select(interactions.c.project, interactions.c.created_at, interactions.c.prompt_hash).where(
+        interactions.c.id == bindparam("id")
+    ),
+    "id",
+)
+
+
+class Facts(NamedTuple):
+    """An interaction as it is stored: its row, its payload (None where the preview is enough), what was said of it."""
+
+    row: Row[Any]
+    payload: Payload | None
+    feedback: Sequence[Row[Any]]
+    preferences: Sequence[Row[Any]]
+
+
+def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> list[Facts]:
+    """Read what hangs on these rows of `interactions`, in three queries whatever their number.
+
+    Payloads are read where `whole` is set, and otherwise for those without a preview.
+    """
+    ids = [row.id for row in rows]
+    wanted = ids if whole else [row.id for row in rows if row.preview is None]
+    said = {row.interaction_id: row.payload for row in _in(connection, payloads, wanted)}
+    given, compared = defaultdict(list), defaultdict(list)
+    for row in _in(connection, feedback, ids):
+        given[row.interaction_id].append(row)
+    for row in _in(connection, preferences, ids):
+        compared[row.interaction_id].append(row)
+    return [
+        Facts(
+            row,
+            unpack(said[row.id]) if row.id in said else None,
+            sorted(given[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
+            sorted(compared[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
+        )
+        for row in rows
+    ]
+
+
+def _in(connection: Connection, table: Any, ids: Sequence[UUID]) -> Iterable[Any]:
+    return connection.execute(select(table).where(table.c.interaction_id.in_(ids))) if ids else ()
+
+
+def find(connection: Connection, completion_id: UUID) -> Row[Any] | None:
+    """Return the row of an interaction."""
+    return connection.execute(select(interactions).where(interactions.c.id == completion_id)).first()
+
+
+def find_session(connection: Connection, session_id: UUID) -> int | None:
+    """Return the project of a session: of any of its interactions, or of the one that opened it."""
+    own = select(interactions.c.project).where(interactions.c.id == session_id, interactions.c.session_id.is_(None))
+    turn = select(interactions.c.project).where(interactions.c.session_id == session_id).limit(1)
+    return connection.execute(own).scalar() or connection.execute(turn).scalar()
+
+
+def image(connection: Connection, digest: bytes, project: int) -> Row[Any] | None:
+    """Return extension and content of an image that some interaction of the project shows."""
+    shown = exists().where(interaction_images.c.hash == digest, interaction_images.c.project == project)
+    return connection.execute(
+        select(images.c.extension, images.c.content).where(images.c.hash == digest, shown)
+    ).first()
+
+
+def image_contents(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return the bytes of images by their hash."""
+    found = connection.execute(select(images.c.hash, images.c.content).where(images.c.hash.in_(list(digests))))
+    return {row.hash: row.content for row in found}
+
+
+# ------------------------------------------------------------------------------------------------ units of work
+
+
+def change_labels(
+    transaction: Transaction, completion_id: UUID, set_: dict[str, str], remove: list[str], most: int
+) -> dict[str, str] | None:
+    """Set and remove labels; return all that are there now, or None where there is no such interaction.
+
+    Raises `ValueError` when there would be more than `most`.
+    """
+    connection = transaction.connection
+    row = find(connection, completion_id)
+    if row is None:
+        return None
+    old: dict[str, str] = msgspec.json.decode(row.labels) if row.labels else {}
+    new = {key: value for key, value in old.items() if key not in remove} | set_
+    if len(new) > most:
+        raise ValueError(len(new))
+    gone = [label_number(row.project, *pair) for pair in old.items() - new.items()]
+    if gone:
+        connection.execute(
+            delete(interaction_labels).where(
+                interaction_labels.c.label.in_(gone),
+                interaction_labels.c.created_at == row.created_at,
+                interaction_labels.c.interaction_id == completion_id,
+            )
+        )
+    come = [(label_number(row.project, *pair), row.project, *pair) for pair in new.items() - old.items()]
+    if come:
+        transaction.insert(INSERT_LABEL, come)
+        transaction.insert(INSERT["interaction_labels"], [(label[0], row.created_at, completion_id) for label in come])
+    text = msgspec.json.encode(new).decode() if new else None
+    connection.execute(update(interactions).where(interactions.c.id == completion_id).values(labels=text))
+    return new
+
+
+def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[bytes]) -> bool:
+    """Delete an interaction with its labels, feedback, preferences (its side) and the images that no other shows.
+
+    The other side of a preference stays and names an interaction that is no more. The words are taken out of the
+    text index in the background.
+    """
+    connection = transaction.connection
+    row = find(connection, completion_id)
+    if row is None:
+        return False
+    payload = connection.execute(select(payloads.c.payload).where(payloads.c.interaction_id == completion_id)).scalar()
+    worn: dict[str, str] = msgspec.json.decode(row.labels) if row.labels else {}
+    connection.execute(
+        delete(interaction_labels).where(
+            interaction_labels.c.label.in_([label_number(row.project, *pair) for pair in worn.items()]),
+            interaction_labels.c.created_at == row.created_at,
+            interaction_labels.c.interaction_id == completion_id,
+        )
+    )
+    for table in (feedback, preferences, payloads, search_pending):
+        connection.execute(delete(table).where(table.c.interaction_id == completion_id))
+    connection.execute(delete(interactions).where(interactions.c.id == completion_id))
+    if row.session_id is None:
+        connection.execute(delete(outcomes).where(outcomes.c.session_id == completion_id))
+    for digest in image_hashes:
+        connection.execute(
+            delete(interaction_images).where(
+                interaction_images.c.hash == digest,
+                interaction_images.c.project == row.project,
+                interaction_images.c.interaction_id == completion_id,
+            )
+        )
+        unused = ~exists().where(interaction_images.c.hash == digest)
+        connection.execute(delete(images).where(images.c.hash == digest, unused))
+    transaction.insert(INSERT["search_pending"], [(completion_id, payload)])
+    return True
+
+
+def label_usage(connection: Connection, project: int) -> Sequence[Row[Any]]:
+    """Return key, value, count and the newest created_at of each label of a project that is in use."""
+    return connection.execute(
+        select(
+            labels.c.key,
+            labels.c.value,
+            func.count().label("count"),
+            func.max(interaction_labels.c.created_at).label("last_used"),
+        )
+        .join(interaction_labels, interaction_labels.c.label == labels.c.number)
+        .where(labels.c.project == project)
+        .group_by(labels.c.number, labels.c.key, labels.c.value)
+    ).all()

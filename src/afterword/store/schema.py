@@ -1,0 +1,291 @@
+"""The tables and their indexes, and why each is there.
+
+Small tables (projects, metrics, models, api_keys) have a `number` that the big ones refer to; they are held in memory
+by the catalog. Big tables lead with the interaction's id, so that they can be distributed by it. Times are integers:
+milliseconds since 1970 in UTC. Ids are made by us (UUIDv7, or the caller's own).
+
+A label is known by a 63-bit hash of project, key and value (`label_number`), so that neither a write nor a filter has
+to look its number up; the dictionary `labels` says what the number stands for.
+
+The text index is not here: each dialect has its own (engine.py); `search_pending` is what it still has to take in.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class Id(TypeDecorator[UUID]):
+    """A UUID: 16 bytes on SQLite (36 as text would more than double each index), the native type elsewhere."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(LargeBinary(16) if dialect.name == "sqlite" else Uuid())
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        return value.bytes if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+        return UUID(bytes=value) if isinstance(value, bytes) else value
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# A table clustered on its primary key holds no second copy of it. SQLite alone has to be told so.
+CLUSTERED = {"sqlite_with_rowid": False}
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("archived", Boolean, nullable=False),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("project", Integer, nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("scoring_type", String(20), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # A deleted metric keeps its row: feedback refers to it. Its key can be registered anew.
+    Column("deleted_at", BigInteger),
+    Index(None, "project", "key"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", String(20), nullable=False),
+    # SHA-256 of the key. A key has 190 random bits, so that no slow hash is needed.
+    Column("hash", LargeBinary(32), nullable=False, unique=True),
+    Column("role", String(10), nullable=False),
+    # JSON list of project numbers; null: all projects.
+    Column("projects", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("project", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("model", Integer),
+    Column("source", SmallInteger, nullable=False),
+    # Null: the interaction opened a session of its own, whose id is its completion_id.
+    Column("session_id", Id),
+    Column("user", Text),
+    # The labels themselves as JSON; interaction_labels is the index over them.
+    Column("labels", Text),
+    # Hash of roles, texts and image digests: what "the same prompt" means.
+    Column("prompt_hash", BigInteger, nullable=False),
+    # Hashes of the plain texts of prompt and completion, for filters that want exactly this text.
+    Column("prompt_text_hash", BigInteger, nullable=False),
+    Column("completion_text_hash", BigInteger, nullable=False),
+    # True size in bytes of what was logged, as JSON and with its images.
+    Column("size", BigInteger, nullable=False),
+    # JSON {prompt, completion} in short, where the payload is too large to be read for a list.
+    Column("preview", Text),
+    # Of the whole request, where the caller chose the completion_id: tells a repetition from a conflict.
+    Column("request_hash", BigInteger),
+    # The list of a project, newest first, is one range.
+    Index(None, "project", "created_at", "id"),
+    # The same for one model. Narrow: 36 bytes a row.
+    Index(None, "project", "model", "created_at", "id"),
+    # Other completions of the same prompt; groups by prompt.
+    Index(None, "project", "prompt_hash"),
+    **CLUSTERED,
+)
+# The turns of a session and the interactions of a user. Partial: most interactions have neither.
+Index("ix_interactions_session_id", interactions.c.session_id, sqlite_where=interactions.c.session_id.is_not(None),
+      postgresql_where=interactions.c.session_id.is_not(None))  # fmt: skip
+Index("ix_interactions_user", interactions.c.project, interactions.c.user, interactions.c.created_at,
+      sqlite_where=interactions.c.user.is_not(None),
+      postgresql_where=interactions.c.user.is_not(None))  # fmt: skip
+
+# Messages, completion, usage, timings and parameters: JSON, compressed. Lists without text never read it whole.
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("interaction_id", Id, primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    **CLUSTERED,
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("project", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Index(None, "project", "key", "value"),
+)
+
+# Each label's interactions, newest first, are one range of the table itself.
+interaction_labels = Table(
+    "interaction_labels",
+    metadata,
+    Column("label", BigInteger, primary_key=True, autoincrement=False),
+    Column("created_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("interaction_id", Id, primary_key=True),
+    **CLUSTERED,
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("interaction_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("metric", Integer, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("details", Text),
+    Column("reason", Text),
+    Column("user", Text),
+    # The number of the API key that gave it; 0 is the administrator's.
+    Column("actor", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # As in interactions.
+    Column("request_hash", BigInteger),
+    # Get, change and delete by id.
+    Index(None, "id"),
+    # Interactions by value; ranges of values, counts and means of a metric.
+    Index(None, "metric", "value", "interaction_id"),
+    **CLUSTERED,
+)
+
+# One row for each side, so that each completion has its own. `side` tells which this row is.
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("interaction_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("other_id", Id, nullable=False),
+    # 1: this completion was preferred, 2: the other was. In a tie 1 is the one named first.
+    Column("side", SmallInteger, nullable=False),
+    # Null, "good" or "bad".
+    Column("tied", String(4)),
+    Column("metric", Integer, nullable=False),
+    Column("prompt_mismatch", Boolean, nullable=False),
+    Column("details", Text),
+    Column("user", Text),
+    Column("actor", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("request_hash", BigInteger),
+    Index(None, "id"),
+    Index(None, "metric", "interaction_id"),
+    **CLUSTERED,
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("session_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("project", Integer, nullable=False),
+    Column("metric", Integer, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("details", Text),
+    Column("user", Text),
+    Column("actor", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    **CLUSTERED,
+)
+
+# Each image once, whoever shows it.
+images = Table(
+    "images",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("extension", String(4), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# Who shows it: decides who may see it, and when nobody does any more.
+interaction_images = Table(
+    "interaction_images",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("project", Integer, primary_key=True, autoincrement=False),
+    Column("interaction_id", Id, primary_key=True),
+    **CLUSTERED,
+)
+
+# What the text index has yet to take in. Written with the interaction, so that nothing is forgotten over a crash.
+search_pending = Table(
+    "search_pending",
+    metadata,
+    Column("interaction_id", Id, primary_key=True),
+    # The payload of an interaction that was deleted: its words must be taken out of the index.
+    Column("erased", LargeBinary),
+    **CLUSTERED,
+)
+
+
+def hash63(*parts: str | bytes) -> int:
+    """Hash `parts` into 63 bits, stable for ever: these numbers are on disk."""
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def label_number(project: int, key: str, value: str) -> int:
+    """Return the number of a label: the same for ever, without asking the store."""
+    return hash63(str(project), key, value)

@@ -1,0 +1,114 @@
+"""Real servers for the tests: a process of its own each, on a free port, over a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+KEY = "aw_the-administrators-key-of-the-tests"
+
+
+class Server:
+    """An Afterword server in a process of its own."""
+
+    def __init__(self, directory: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+        self.directory = directory
+        self.options = options
+        self.api_key = KEY
+        self.environment = environment or {}
+        self.log = directory.parent / f"{directory.name}.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it (again) and wait until it answers."""
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "afterword", "serve", "--port", str(self.port), "--data", str(self.directory)]
+                + list(self.options),
+                env={**os.environ, "AFTERWORD_API_KEY": KEY, **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        transport = httpx.HTTPTransport(retries=0)
+        with httpx.Client(transport=transport, base_url=self.url) as client:
+            while True:
+                try:
+                    if client.get("/health").status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                try:
+                    self.process.wait(0.02)
+                except subprocess.TimeoutExpired:
+                    continue
+                raise AssertionError(f"The server did not start:\n{self.log.read_text()}")
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self.process.terminate()
+        self.process.wait(20)
+
+    def kill(self) -> None:
+        """Kill it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """Return a plain HTTP client that sends the key."""
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key or self.api_key}"}, timeout=30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that can share it: each works in a project of its own."""
+    running = Server(tmp_path_factory.mktemp("shared") / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers of the test's own."""
+    started: list[Server] = []
+
+    def start(*options: str, directory: str = "data", **environment: str) -> Server:
+        running = Server(tmp_path / directory, *options, environment=environment)
+        started.append(running)
+        return running
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.stop()
+
+
+@pytest.fixture
+def http(server: Server) -> Iterator[httpx.Client]:
+    """The administrator's plain HTTP client to the shared server."""
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def project(http: httpx.Client, request: pytest.FixtureRequest) -> str:
+    """A project of the test's own on the shared server."""
+    from uuid import uuid4
+
+    key = f"{request.node.name[:60].replace('/', '-').replace('[', '-').rstrip(']')}-{uuid4().hex[:8]}"
+    http.post("/api/v1/projects", json={"key": key}).raise_for_status()
+    return key
