@@ -1,7 +1,7 @@
 """Write docs/reference: rest.md, settings.md and errors.md, from the tables that the server itself reads.
 
-    python scripts/reference.py            write what has changed
-    python scripts/reference.py --check    change nothing; fail where a page is stale
+python scripts/reference.py            write what has changed
+python scripts/reference.py --check    change nothing; fail where a page is stale
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from afterword import errors
 from afterword.api import openapi
-from afterword.config import SETTINGS
+from afterword.config import SETTINGS, Setting
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "afterword"
@@ -119,7 +120,7 @@ def _body(schema: dict[str, Any]) -> str:
 def _example(method: str, path: str, content: tuple[str, dict[str, Any]]) -> Iterator[str]:
     kind, shown = content
     example = shown["example"]
-    compact = [json.dumps(line) for line in example] if isinstance(example, list) else [json.dumps(example, indent=2)]
+    compact = [json.dumps(line) for line in example] if isinstance(example, list) else [_pretty(example)]
     body = "\n".join(compact)
     option = "--data-binary" if kind == openapi.NDJSON else "--data"
     yield "```bash"
@@ -128,6 +129,19 @@ def _example(method: str, path: str, content: tuple[str, dict[str, Any]]) -> Ite
     yield f'  -H "Content-Type: {kind}" \\'
     yield from f"  {option} '{body}'".splitlines()
     yield from ("```", "")
+
+
+def _pretty(value: Any, indent: str = "") -> str:
+    """Return JSON with short values on one line."""
+    flat = json.dumps(value)
+    if not isinstance(value, dict | list) or len(flat) + len(indent) < 64:
+        return flat
+    deeper = indent + "  "
+    if isinstance(value, list):
+        parts, marks = [_pretty(part, deeper) for part in value], "[]"
+    else:
+        parts, marks = [f"{json.dumps(key)}: {_pretty(part, deeper)}" for key, part in value.items()], "{}"
+    return f"{marks[0]}\n" + ",\n".join(deeper + part for part in parts) + f"\n{indent}{marks[1]}"
 
 
 def _struct(name: str, schema: dict[str, Any]) -> Iterator[str]:
@@ -159,7 +173,7 @@ def _named(kind: str, schema: dict[str, Any]) -> str:
     if kind == "array":
         return f"list of {_type(schema.get('items', {}))}"
     if kind == "string" and schema.get("format"):
-        return {"uuid": "UUID", "date-time": "time"}.get(schema["format"], schema["format"])
+        return {"uuid": "UUID", "date-time": "time"}.get(schema["format"]) or str(schema["format"])
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"object of {_type(schema['additionalProperties'])}"
     return kind
@@ -184,25 +198,39 @@ def _anchor(operation_id: str) -> str:
 
 
 def settings() -> str:
-    """Return the page of the settings."""
+    """Return the page of the settings, from the table that the server reads."""
     rows = (
-        [f"`{_flag(setting)}`", f"`{setting.environment}`", f"`{setting.default}`", setting.help] for setting in SETTINGS
+        [
+            "" if setting.secret else f"`{setting.flag}`",
+            f"`{setting.variable}`",
+            _default(setting),
+            f"{setting.help} {_allowed(setting)}",
+        ]
+        for setting in SETTINGS
     )
     return "\n".join(
-        [
-            "# Settings",
-            "",
-            MADE,
-            "A flag of `afterword serve` counts before the environment variable, and that before the default.",
-            "",
-            *_table(("flag", "environment", "default", "meaning"), rows),
-            "",
-        ]
+        ["# Settings", "", MADE, _ABOUT_SETTINGS, *_table(("flag", "environment", "default", "what"), rows), ""]
     )
 
 
-def _flag(setting: Any) -> str:
-    return setting.flag
+_ABOUT_SETTINGS = """\
+`afterword serve` takes each setting as a flag, else from the environment, else its default. Sizes are bytes, or numbers
+with KB, MB, GB, KiB, MiB or GiB. What is a secret has no flag, for other users of the machine can read a command line.
+"""
+
+
+def _default(setting: Setting) -> str:
+    if setting.default is None:
+        return "none"
+    if setting.kind == "size" and isinstance(setting.default, int) and setting.default % (1 << 20) == 0:
+        return f"`{setting.default >> 20}MiB`"
+    return f"`{setting.default}`"
+
+
+def _allowed(setting: Setting) -> str:
+    if setting.choices:
+        return f"One of {', '.join(f'`{choice}`' for choice in setting.choices)}."
+    return f"At least {setting.least:,}." if setting.least > 1 else ""
 
 
 # ------------------------------------------------------------------------------------------------ errors
@@ -211,13 +239,15 @@ def _flag(setting: Any) -> str:
 def error_page() -> str:
     """Return the page of the errors: each status, and each code that the server gives with it."""
     found = list(_codes())
-    lines = ["# Errors", "", MADE, _ABOUT_ERRORS, *_client_errors()]
+    lines = ["# Errors", "", MADE, _ABOUT_ERRORS]
     for status, kind in sorted(errors.BY_STATUS.items()):
         lines += [f'<a id="{status}"></a>', "", f"## {status} {kind.__name__}", "", f"{kind.__doc__}", ""]
         lines += [f"`type` is `{kind.type}`.", ""]
         rows = {code: text for name, code, text in sorted(found, reverse=True) if name == kind.__name__}
+        rows = {code: text if text.strip("… ") else kind.__doc__ for code, text in rows.items()}
         if rows:
             lines += [*_table(("code", "such as"), sorted([f"`{code}`", text] for code, text in rows.items())), ""]
+    lines += ["## In the client alone", "", *_table(("exception", "when"), _client_errors())]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -242,11 +272,9 @@ sending it again is safe. In the Python client each status is an exception, name
 """
 
 
-def _client_errors() -> Iterator[str]:
-    yield from ("| exception | when |", "|---|---|")
+def _client_errors() -> Iterator[list[Any]]:
     for kind in (errors.ConnectionFailed, errors.RequestTimedOut):
-        yield f"| `{kind.__name__}` | {kind.__doc__} |"
-    yield ""
+        yield [f"`{kind.__name__}`", kind.__doc__]
 
 
 def _codes() -> Iterator[tuple[str, str, str]]:
@@ -259,8 +287,8 @@ def _codes() -> Iterator[tuple[str, str, str]]:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds):
                 continue
             code = next((_text(word.value) for word in node.keywords if word.arg == "code"), "")
-            if code and "…" not in code:
-                yield node.func.id, code, _text(node.args[0]) if node.args else ""
+            if code.strip("…"):
+                yield node.func.id, code, re.sub("…+", "…", _text(node.args[0]) if node.args else "")
 
 
 def _text(node: ast.expr) -> str:

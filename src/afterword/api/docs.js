@@ -192,6 +192,18 @@ function refusals(operation) {
       fold("#/components/schemas/ErrorBody"))));
 }
 
+// JSON with short values on one line.
+function pretty(value, indent = "") {
+  const flat = JSON.stringify(value, null, 1).replace(/\n\s*/g, " ");
+  if (typeof value !== "object" || value === null || flat.length + indent.length < 64) return flat;
+  const deeper = `${indent}  `;
+  const list = Array.isArray(value);
+  const parts = list ? value.map((part) => pretty(part, deeper))
+    : Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}: ${pretty(part, deeper)}`);
+  const [open, close] = list ? "[]" : "{}";
+  return `${open}\n${parts.map((part) => deeper + part).join(",\n")}\n${indent}${close}`;
+}
+
 function curl(method, path, operation) {
   const lines = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}"${location.origin}${path}"`];
   if (!operation.security || operation.security.length) lines.push('-H "Authorization: Bearer $AFTERWORD_API_KEY"');
@@ -199,7 +211,7 @@ function curl(method, path, operation) {
   if (first) {
     const [kind, { example }] = first;
     const streams = kind.includes("ndjson");
-    const text = streams ? example.map((line) => JSON.stringify(line)).join("\n") : JSON.stringify(example, null, 2);
+    const text = streams ? example.map((line) => JSON.stringify(line)).join("\n") : pretty(example);
     lines.push(`-H "Content-Type: ${kind}"`, `${streams ? "--data-binary" : "--data"} '${text.replaceAll("'", "'\\''")}'`);
   }
   const text = lines.join(" \\\n  ");

@@ -121,5 +121,5 @@ def _walk(body: Any, place: str, got: str | None) -> tuple[str, Any]:
 def _loose(raw: bytes | bytearray) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

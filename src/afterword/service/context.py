@@ -81,7 +81,7 @@ class Context:
         found = found or self.catalog.find_project(id_or_key)
         if found is None or not self.actor.sees(found.number):
             raise NotFound(
-                f"EntityNotFound: project (use_case) {id_or_key!r} does not exist, or this key may not see it.",
+                f"EntityNotFound: project (use_case) {id_or_key[:200]!r} does not exist, or this key may not see it.",
                 code="project_not_found",
                 param="project",
                 hint="List the projects with GET /api/v1/projects; create one with POST /api/v1/projects.",
@@ -100,7 +100,7 @@ class Context:
         found = self.catalog.find_metric(project, id_or_key)
         if found is None:
             raise NotFound(
-                f"EntityNotFound: metric {id_or_key!r} is not registered in {self.catalog.projects[project].key!r}.",
+                f"EntityNotFound: metric {id_or_key[:200]!r} is not registered in {self.catalog.projects[project].key!r}.",
                 code="metric_not_found",
                 param=param,
                 hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",

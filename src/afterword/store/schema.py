@@ -12,6 +12,7 @@ The text index is not here: each dialect has its own (engine.py); `search_pendin
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -278,14 +279,15 @@ search_pending = Table(
 
 def hash63(*parts: str | bytes) -> int:
     """Hash `parts` into 63 bits, stable for ever: these numbers are on disk."""
-    digest = blake2b(digest_size=8)
+    framed = bytearray()
     for part in parts:
-        raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        digest.update(len(raw).to_bytes(8, "little"))
-        digest.update(raw)
-    return int.from_bytes(digest.digest(), "little") >> 1
+        raw = part.encode() if isinstance(part, str) else part
+        framed += len(raw).to_bytes(8, "little")
+        framed += raw
+    return int.from_bytes(blake2b(framed, digest_size=8).digest(), "little") >> 1
 
 
+@lru_cache(maxsize=100_000)
 def label_number(project: int, key: str, value: str) -> int:
     """Return the number of a label: the same for ever, without asking the store."""
     return hash63(str(project), key, value)

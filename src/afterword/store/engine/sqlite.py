@@ -149,7 +149,7 @@ class Sqlite:
                 check_same_thread=False,
                 isolation_level=None,
                 timeout=10,
-                cached_statements=256,
+                cached_statements=1024,  # one for each number of rows up to Insert.MOST_ROWS
             )
             if mode == "ro":
                 _execute(connection, "PRAGMA query_only=1", "PRAGMA cache_size=-8000", "PRAGMA temp_store=MEMORY")

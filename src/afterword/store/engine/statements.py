@@ -7,6 +7,7 @@ still written in Core: only its text is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
@@ -34,18 +35,26 @@ class Prepared:
 
 
 class Insert:
-    """An INSERT of whole rows of a table, in the order of its columns."""
+    """An INSERT of whole rows of a table, in the order of its columns.
+
+    Many rows go in one statement. The driver lets other threads run at each statement and then waits to go on; with a
+    statement for each row that waiting alone took a third of the server's time.
+    """
+
+    MOST_ROWS = 64
 
     def __init__(self, table: Table, *, ignore_existing: bool = False) -> None:
         self.table = table
         self.ending = " ON CONFLICT DO NOTHING" if ignore_existing else ""
-        self._texts: dict[str, str] = {}
+        self._texts: dict[tuple[str, int], str] = {}
 
-    def text(self, dialect: Dialect) -> str:
-        """Return the driver's text."""
-        known = self._texts.get(dialect.name)
+    def text(self, dialect: Dialect, rows: int) -> str:
+        """Return the driver's text for so many rows."""
+        known = self._texts.get((dialect.name, rows))
         if known is None:
-            known = self._texts[dialect.name] = str(self.table.insert().compile(dialect=dialect)) + self.ending
+            head, _, values = str(self.table.insert().compile(dialect=dialect)).partition(" VALUES ")
+            known = f"{head} VALUES {', '.join([values] * rows)}{self.ending}"
+            self._texts[dialect.name, rows] = known
         return known
 
 
@@ -58,11 +67,10 @@ class Transaction:
 
     def insert(self, statement: Insert, rows: Sequence[Row]) -> None:
         """Insert whole rows."""
-        text = statement.text(self.connection.dialect)
-        if len(rows) == 1:
-            self._cursor.execute(text, rows[0])
-        else:
-            self._cursor.executemany(text, rows)
+        for start in range(0, len(rows), statement.MOST_ROWS):
+            some = rows[start : start + statement.MOST_ROWS]
+            text = statement.text(self.connection.dialect, len(some))
+            self._cursor.execute(text, tuple(chain.from_iterable(some)))
 
     def run(self, statement: Prepared, *values: Any) -> int:
         """Run a statement; return the number of rows it changed."""

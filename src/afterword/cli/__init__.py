@@ -1,0 +1,84 @@
+"""The command `afterword`. All but `serve` speak HTTP to a running server, on this machine or far away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from afterword.cli import administering, exporting, importing, serving
+from afterword.cli.connecting import CommandError, before_the_command
+from afterword.errors import AfterwordError
+
+HELP = """A store of what language models said and what people thought of it.
+
+Start a server with [bold]afterword serve[/bold]. The other commands talk to it; on the same machine they find its key
+by themselves. For a server elsewhere set AFTERWORD_URL and AFTERWORD_API_KEY.
+"""
+
+app = typer.Typer(
+    name="afterword",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("afterword"))
+        raise typer.Exit
+
+
+@app.callback()
+@before_the_command
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("serve", help=serving.HELP)(serving.serve_command())
+app.command("import", help=importing.HELP)(importing.import_files)
+app.command("export", help=exporting.HELP)(exporting.export)
+administering.add_to(app)
+
+
+def main() -> None:
+    """Run the command line. Errors become one line on standard error: exit code 1, for wrong usage 2."""
+    try:
+        app()
+    except (AfterwordError, CommandError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        _leave_the_pipe()
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.")
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _leave_the_pipe()
+
+
+def _fail(message: str) -> NoReturn:
+    with contextlib.suppress(OSError):
+        print(f"afterword: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _leave_the_pipe() -> None:
+    """Nobody reads any more: keep the interpreter from complaining when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

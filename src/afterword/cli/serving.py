@@ -1,0 +1,86 @@
+"""`afterword serve`, with an option for each setting of the table."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from afterword.config import SETTINGS, Setting, SettingError, load
+
+HELP = """Run the server, on the embedded store.
+
+At the first start it makes the administrator's API key, prints it once and keeps it in DIR/admin.key, where the other
+commands on this machine find it. Each setting is an option here, else a variable of the environment (AFTERWORD_PORT
+for --port), else the default.
+
+Examples:
+
+  afterword serve
+  afterword serve --port 8080 --data /var/lib/afterword
+  AFTERWORD_API_KEY=... afterword serve --host 0.0.0.0
+"""
+EXIT_USAGE = 2
+
+
+def serve_command() -> Callable[..., None]:
+    """Return the function of the command; its parameters are made from the table."""
+
+    def serve(**flags: Any) -> None:
+        try:
+            settings = load(flags)
+        except SettingError as error:
+            _stop(str(error), EXIT_USAGE)
+        try:
+            from afterword.app import StoreError, serve
+        except ModuleNotFoundError as error:
+            if (error.name or "afterword").partition(".")[0] == "afterword":
+                raise
+            _stop(
+                f"The server's packages are not installed ({error.name} is missing): pip install 'afterword[server]'",
+                EXIT_USAGE,
+            )
+        try:
+            serve(settings)
+        except StoreError as error:
+            _stop(str(error), 1)
+
+    parameters = [
+        inspect.Parameter(
+            setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _option(setting)]
+        )
+        for setting in SETTINGS
+        if not setting.secret
+    ]
+    serve.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    serve.__annotations__ = {one.name: one.annotation for one in parameters}
+    return serve
+
+
+def shown_default(setting: Setting) -> str | None:
+    """Return a default as a person would write it: sizes in the largest unit that divides them."""
+    value = setting.default
+    if setting.kind != "size" or not isinstance(value, int):
+        return None if value is None else str(value)
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if value >= size and value % size == 0:
+            return f"{value // size}{unit}"
+    return str(value)
+
+
+def _option(setting: Setting) -> Any:
+    default = shown_default(setting)
+    metavar = {"integer": "NUMBER", "size": "SIZE"}.get(setting.kind, setting.name.rpartition("_")[2].upper())
+    return typer.Option(
+        setting.flag,
+        metavar="|".join(setting.choices) or metavar,
+        help=setting.help + (f" [default: {default}]" if default else ""),
+        show_default=False,
+    )
+
+
+def _stop(message: str, status: int) -> Any:
+    typer.echo(f"afterword: {message}", err=True)
+    raise typer.Exit(status)
