@@ -30,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
 from afterword.api import openapi
 from afterword.api.routes import ROUTES, Route
 
-EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "40"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -91,6 +91,7 @@ function structsIn(schema) {
     .flatMap(structsIn);
 }
 
+// `required` is null where the server says the field: it is there, or its type says that it may be null.
 function fieldRow(name, schema, required) {
   const row = make(
     "div.field",
@@ -103,39 +104,39 @@ function fieldRow(name, schema, required) {
     ),
     schema.description ? make("div.meaning", prose(schema.description)) : null,
   );
-  for (const ref of structsIn(schema)) row.append(fold(ref));
+  for (const ref of structsIn(schema)) row.append(fold(ref, required !== null));
   return row;
 }
 
 // A struct that opens where it stands; its fields are built when it is first opened, so that a filter may hold itself.
-function fold(ref) {
+function fold(ref, asked) {
   const struct = resolve({ $ref: ref });
   if (!struct.properties) return make("span");
   const details = make("details.fold", make("summary", "fields of ", make("code", nameOf({ $ref: ref }))));
   details.addEventListener("toggle", () => {
-    if (details.open && details.children.length === 1) details.append(fields(struct));
+    if (details.open && details.children.length === 1) details.append(fields(struct, asked));
   });
   return details;
 }
 
-function fields(struct) {
+function fields(struct, asked) {
   const required = new Set(struct.required || []);
   return make(
     "div.fields",
     struct.description ? make("div.about", prose(struct.description)) : null,
-    Object.entries(struct.properties || {}).map(([name, schema]) => fieldRow(name, schema, required.has(name))),
+    Object.entries(struct.properties || {}).map(([name, schema]) => fieldRow(name, schema, asked ? required.has(name) : null)),
   );
 }
 
-function shape(schema) {
+function shape(schema, asked) {
   if (!schema || !Object.keys(schema).length) return null;
   const struct = schema.$ref ? resolve(schema) : null;
-  if (struct && struct.properties) return fields(struct);
+  if (struct && struct.properties) return fields(struct, asked);
   return make(
     "div.fields",
     make("div.field", make("div.signature", make("span.type", typeText(schema)), make("span.limits", limits(schema))),
       schema.description ? make("div.meaning", prose(schema.description)) : null,
-      structsIn(schema).map(fold)),
+      structsIn(schema).map((ref) => fold(ref, asked))),
   );
 }
 
@@ -166,7 +167,7 @@ function body(operation) {
   const content = operation.requestBody && operation.requestBody.content;
   if (!content) return null;
   return Object.entries(content).map(([kind, shown]) =>
-    section(["Body ", make("span.kind", kind)], shape(shown.schema)));
+    section(["Body ", make("span.kind", kind)], shape(shown.schema, true)));
 }
 
 function answers(operation) {
@@ -177,8 +178,9 @@ function answers(operation) {
     const kind = contents.map(([name]) => name).join(", ");
     return section(
       [`Answer ${status} `, make("span.kind", kind)],
-      make("div.about", prose(answer.description)),
-      (alike ? contents.slice(0, 1) : contents).map(([, shown]) => shape(shown.schema)),
+      // A struct says itself what it is.
+      contents[0]?.[1].schema?.$ref ? null : make("div.about", prose(answer.description)),
+      (alike ? contents.slice(0, 1) : contents).map(([, shown]) => shape(shown.schema, false)),
     );
   });
 }
@@ -189,7 +191,7 @@ function refusals(operation) {
     make("div.refusal", make("code", status), make("span", inline(resolve(answer).description))));
   return make("details.fold.errors", make("summary", `errors: ${bad.map(([status]) => status).join(", ")}`),
     make("div.fields", rows, make("div.field", make("div.signature", make("span.type", "ErrorBody")),
-      fold("#/components/schemas/ErrorBody"))));
+      fold("#/components/schemas/ErrorBody", false))));
 }
 
 // JSON with short values on one line.

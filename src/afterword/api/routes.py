@@ -74,18 +74,18 @@ class ListQuery(t.Input, rename={"from_": "from"}):
     """
 
     project: str | None = None
-    label: list[str] = []
-    model: list[str] = []
-    source: list[t.Source] = []
+    label: list[str] = msgspec.field(default_factory=list)
+    model: list[str] = msgspec.field(default_factory=list)
+    source: list[t.Source] = msgspec.field(default_factory=list)
     session_id: str | None = None
     user: str | None = None
     prompt_hash: str | None = None
     from_: str | None = None
     to: str | None = None
-    feedback: list[str] = []
-    has_feedback: list[str] = []
-    has_no_feedback: list[str] = []
-    preference: list[str] = []
+    feedback: list[str] = msgspec.field(default_factory=list)
+    has_feedback: list[str] = msgspec.field(default_factory=list)
+    has_no_feedback: list[str] = msgspec.field(default_factory=list)
+    preference: list[str] = msgspec.field(default_factory=list)
     q: str | None = None
     order: t.Order = "-created_at"
     limit: Annotated[int, Meta(ge=1, le=500)] = 50

@@ -11,6 +11,7 @@ import typer
 
 from afterword.cli import administering, exporting, importing, serving
 from afterword.cli.connecting import CommandError, before_the_command
+from afterword.cli.showing import unwrapped
 from afterword.errors import AfterwordError
 
 HELP = """A store of what language models said and what people thought of it.
@@ -21,7 +22,7 @@ by themselves. For a server elsewhere set AFTERWORD_URL and AFTERWORD_API_KEY.
 
 app = typer.Typer(
     name="afterword",
-    help=HELP,
+    help=unwrapped(HELP),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -47,9 +48,9 @@ def _root(
     pass
 
 
-app.command("serve", help=serving.HELP)(serving.serve_command())
-app.command("import", help=importing.HELP)(importing.import_files)
-app.command("export", help=exporting.HELP)(exporting.export)
+app.command("serve", help=unwrapped(serving.HELP))(serving.serve_command())
+app.command("import", help=unwrapped(importing.HELP))(importing.import_files)
+app.command("export", help=unwrapped(exporting.HELP))(exporting.export)
 administering.add_to(app)
 
 

@@ -242,9 +242,7 @@ def update_metric(
     connection: Connection,
     key: Key,
     name: Annotated[str | None, typer.Option("--name", help="What people see.")] = None,
-    scoring_type: Annotated[
-        ScoringType | None, typer.Option("--scoring-type", help="Which way is better.")
-    ] = None,
+    scoring_type: Annotated[ScoringType | None, typer.Option("--scoring-type", help="Which way is better.")] = None,
     description: Annotated[str | None, typer.Option("--description", help="What is measured.")] = None,
     unit: Annotated[str | None, typer.Option("--unit", help="What the numbers count.")] = None,
 ) -> None:
@@ -287,7 +285,7 @@ def create_key(
         Role,
         typer.Option(
             "--role",
-            help="admin: everything. member: read, log, rate, register. ingest: log and rate, read nothing. viewer: read.",
+            help="admin: everything; member: read, log, rate, register; ingest: log and rate alone; viewer: read.",
         ),
     ] = "member",
     expires: Annotated[

@@ -78,22 +78,22 @@ _OPTIONS: dict[str, Any] = {
     "url": Annotated[
         str | None,
         typer.Option(
-            "--url", metavar="URL", help=f"The server. [env: AFTERWORD_URL] [default: {DEFAULT_URL}]",
+            "--url", metavar="URL", help=f"The server (AFTERWORD_URL; else {DEFAULT_URL}).",
             show_default=False, rich_help_panel=PANEL,
         ),
     ],
     "api_key": Annotated[
         str | None,
         typer.Option(
-            "--api-key", metavar="KEY", help="The key to call it with. [env: AFTERWORD_API_KEY]",
+            "--api-key", metavar="KEY", help="The key to call it with (AFTERWORD_API_KEY).",
             show_default=False, rich_help_panel=PANEL,
         ),
     ],
     "data": Annotated[
         str | None,
         typer.Option(
-            "--data", metavar="DIR", help="Where a server on this machine keeps its data: without a key, the "
-            "administrator's is read from there. [env: AFTERWORD_DATA] [default: afterword-data]",
+            "--data", metavar="DIR", help="Without a key: the data directory of a server on this machine, which "
+            "holds the administrator's (AFTERWORD_DATA; else afterword-data).",
             show_default=False, rich_help_panel=PANEL,
         ),
     ],

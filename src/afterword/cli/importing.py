@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,7 +17,8 @@ from afterword.cli.connecting import CommandError, Connection, connected
 from afterword.cli.reading import Raw, open_source
 from afterword.cli.reporting import Progress, Report
 from afterword.cli.shapes import Line, LineError, Options, Shaper
-from afterword.errors import AfterwordError, Conflict, Forbidden, NotFound
+from afterword.cli.showing import note
+from afterword.errors import AfterwordError, Conflict, ConnectionFailed, Forbidden, Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from afterword.client import Afterword
@@ -27,20 +26,24 @@ if TYPE_CHECKING:
 # So much is read before it is sent: enough for all calls in flight, and little beside the memory of the process.
 MOST_LINES = 5_000
 MOST_BYTES = 16 << 20
-# What names a completion that is not there yet is sent again at the end: it may come later in the file.
-MOST_POSTPONED = 100_000
+# What names a completion that is not there yet is sent again at the end, for it may come later. So many bytes may wait.
+MOST_POSTPONED = 64 << 20
 
 HELP = """Import interactions, feedback and preferences from files.
 
 A file has one JSON object a line (JSONL), gzipped or not, or is one JSON array; - is standard input. A line may be
 
-  an interaction        {"messages": [{"role": "user", "content": "Hi"}], "completion": "Hello!",
-                         "feedbacks": {"CSAT": 5}, "labels": {"lang": "en"}}
-  a fine-tuning line    {"messages": [..., {"role": "assistant", "content": "Hello!"}]}
-  a preference          {"messages": [...], "preferred_completion": "Hello!", "other_completion": "Hm.",
-                         "feedback_key": "acceptance"}, or with completion_ids in place of the texts
-  feedback              {"completion_id": "...", "feedback_key": "CSAT", "value": 5}
-  what `afterword export` wrote
+  an interaction:
+    {"messages": [{"role": "user", "content": "Hi"}], "completion": "Hello!",
+     "model": "m1", "feedbacks": {"CSAT": 5}, "labels": {"lang": "en"}}
+  a line of OpenAI's chat fine-tuning:
+    {"messages": [..., {"role": "assistant", "content": "Hello!"}]}
+  a preference, between texts or between completion_ids:
+    {"messages": [...], "feedback_key": "acceptance",
+     "preferred_completion": "Hello!", "other_completion": "Hm."}
+  feedback:
+    {"completion_id": "...", "feedback_key": "CSAT", "value": 5}
+  what afterword export wrote
 
 Members that no shape knows are kept under parameters. Importing the same again stores nothing twice. A bad line hurts
 no other: the command ends with exit code 1, says what was wrong, and --report keeps the lines.
@@ -96,8 +99,12 @@ def import_files(
             shaper = Shaper(options, seed)
             receiver = Receiver(client, register=register, batch_size=batch_size, concurrency=concurrency)
         started = time.monotonic()
-        with Progress(files) as progress:
-            _import(files, shaper, receiver, result, progress)
+        try:
+            with Progress(files) as progress:
+                _import(files, shaper, receiver, result, progress)
+        except (AfterwordError, KeyboardInterrupt):
+            note(f"Stopped after {result.lines:,} lines. Import the same again to go on: nothing is stored twice.")
+            raise
         result.show(time.monotonic() - started, dry_run=dry_run)
     if result.failed:
         raise typer.Exit(1)
@@ -128,7 +135,7 @@ class Read:
     raw: Raw
     line: Line
     error: AfterwordError | None = None
-    present: int = 0
+    present: bool = False
 
 
 def _import(
@@ -139,15 +146,23 @@ def _import(
     with ThreadPoolExecutor(1, thread_name_prefix="afterword-import") as sender:
         for lot in _lots(files, shaper, result, progress):
             if receiver is None:
-                result.count(lot)
+                _count(result, lot)
                 continue
             if sending is not None:
-                result.count(sending.result())
+                _count(result, sending.result())
             sending = sender.submit(receiver.send, lot)
         if sending is not None:
-            result.count(sending.result())
-        if receiver is not None:
-            result.count(sender.submit(receiver.send_postponed).result())
+            _count(result, sending.result())
+    if receiver is not None:
+        _count(result, receiver.send_postponed())
+
+
+def _count(result: Report, lot: list[Read]) -> None:
+    for one in lot:
+        if one.error is None:
+            result.take(one.line, present=one.present)
+        else:
+            result.refuse(one.raw, one.error)
 
 
 def _lots(files: Iterable[str], shaper: Shaper, result: Report, progress: Progress) -> Iterator[list[Read]]:
@@ -168,10 +183,10 @@ def _lots(files: Iterable[str], shaper: Shaper, result: Report, progress: Progre
                     if len(lot) >= MOST_LINES or size >= MOST_BYTES:
                         yield lot
                         lot, size = [], 0
-                        progress.at(source, result)
+                        progress.at(source, result.lines)
             except CommandError as error:
                 result.refuse(Raw(source.name, 0, b""), str(error))
-            progress.at(source, result)
+            progress.at(source, result.lines)
     if lot:
         yield lot
 
@@ -184,9 +199,10 @@ class Receiver:
     register: bool
     batch_size: int
     concurrency: int
-    _known: dict[str | None, dict[str, str]] = field(default_factory=dict)
-    _made_scalar: set[tuple[str | None, str]] = field(default_factory=set)
+    _known: dict[str | None, set[str]] = field(default_factory=dict)
+    _mixed: set[tuple[str | None, str]] = field(default_factory=set)
     _postponed: list[Read] = field(default_factory=list)
+    _room: int = MOST_POSTPONED
 
     def send(self, lot: list[Read]) -> list[Read]:
         """Send a lot; return its lines that are settled, in order. Raises what stops all lots."""
@@ -199,9 +215,8 @@ class Receiver:
         settled = []
         for one in lot:
             missing = isinstance(one.error, NotFound) and one.error.code == "completion_not_found"
-            if missing and len(self._postponed) < MOST_POSTPONED:
-                # Its interactions, if it has any, are stored; to send them again is to say the same.
-                one.error = None
+            if missing and len(one.raw.content) <= self._room:
+                self._room -= len(one.raw.content)
                 self._postponed.append(one)
             else:
                 settled.append(one)
@@ -210,6 +225,8 @@ class Receiver:
     def send_postponed(self) -> list[Read]:
         """Send once more what named completions that were not there."""
         lot, self._postponed = self._postponed, []
+        for one in lot:
+            one.error = None
         self._upload("feedback", lot)
         self._upload("preferences", lot)
         return lot
@@ -227,10 +244,12 @@ class Receiver:
         }[name]
         answer = upload(bodies, batch_size=self.batch_size, max_concurrency=self.concurrency, progress=False)
         for failure in answer.failed:
+            if isinstance(failure.error, ConnectionFailed | Unavailable):
+                raise failure.error
             one = owners[failure.index]
             taken = isinstance(failure.error, Conflict) and str(failure.error.code).endswith("_exists")
             if one.line.exported and taken:
-                one.present += 1
+                one.present = True
             elif one.error is None:
                 one.error = failure.error
 
@@ -241,59 +260,53 @@ class Receiver:
             for body in one.line.metrics:
                 try:
                     made = self.client.feedback.register_key(**body)
-                    self._keys(body.get("project"))[made.key] = made.kind
+                    self._keys(body.get("project")).add(made.key)
                 except (AfterwordError, TypeError) as error:
                     one.error = error if isinstance(error, AfterwordError) else AfterwordError(str(error))
 
     def _register(self, lot: list[Read]) -> None:
         """Register the feedback keys of a lot that the server does not know, typed by the values in the lot."""
-        seen: dict[tuple[str | None, str], bool] = {}
-        for project, key, value in (each for one in lot for each in _values(one.line)):
-            if key not in self._keys(project):
-                seen[project, key] = seen.get((project, key), True) and isinstance(value, bool)
-        for (project, key), all_booleans in seen.items():
-            kind = "bool" if all_booleans else "scalar"
+        kinds: dict[tuple[str | None, str], set[bool]] = {}
+        for project, one in _rated(lot):
+            if isinstance(one.get("metric"), str) and one["metric"] not in self._keys(project):
+                found = kinds.setdefault((project, one["metric"]), set())
+                if "value" in one:
+                    found.add(isinstance(one["value"], bool))
+        for (project, key), booleans in kinds.items():
+            kind = "bool" if booleans == {True} else "scalar"
             try:
                 self.client.feedback.register_key(key, kind=kind, project=project)
-            except AfterwordError as error:
-                if isinstance(error, Forbidden) or error.status == 0:
-                    raise
+            except Forbidden:
+                self.register = False
+                return
+            except (Conflict, Invalid, NotFound):
                 continue  # The lines that use it get the server's own answer.
-            self._keys(project)[key] = kind
-            if kind == "scalar":
-                self._made_scalar.add((project, key))
-        if self._made_scalar:
-            for one in lot:
-                self._boolean_as_number(one.line)
+            self._keys(project).add(key)
+            if booleans == {True, False}:
+                self._mixed.add((project, key))
+        if self._mixed:
+            # Values of both kinds under one key: true counts as 1.
+            for project, one in _rated(lot):
+                if (project, one.get("metric")) in self._mixed and isinstance(one.get("value"), bool):
+                    one["value"] = int(one["value"])
 
-    def _keys(self, project: str | None) -> dict[str, str]:
+    def _keys(self, project: str | None) -> set[str]:
         if project not in self._known:
             try:
                 found: Any = self.client.feedback.list_keys(project=project)
                 found = found if isinstance(found, list) else found.metrics
-                self._known[project] = {name: one.kind for one in found for name in (one.key, str(one.id))}
+                self._known[project] = {name for one in found for name in (one.key, str(one.id))}
             except (Forbidden, NotFound):
-                self._known[project] = {}
+                self._known[project] = set()
         return self._known[project]
 
-    def _boolean_as_number(self, line: Line) -> None:
-        """Under keys that were registered here as scalar, true is 1: their values are of both kinds."""
+
+def _rated(lot: list[Read]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Yield all that names a feedback key, with the project that it is for."""
+    for line in (one.line for one in lot):
+        project = line.interactions[0].get("project") if line.interactions else None
         for interaction in line.interactions:
             for one in interaction.get("feedbacks", ()):
-                if (interaction.get("project"), one.get("metric")) in self._made_scalar and one.get("value") in (0, 1):
-                    one["value"] = int(one["value"])
-        for one in line.feedback:
-            if (None, one["metric"]) in self._made_scalar and isinstance(one.get("value"), bool):
-                one["value"] = int(one["value"])
-
-
-def _values(line: Line) -> Iterator[tuple[str | None, str, Any]]:
-    """Yield the feedback keys that a line uses: project, key, value (None where it has none)."""
-    project = line.interactions[0].get("project") if line.interactions else None
-    for interaction in line.interactions:
-        for one in interaction.get("feedbacks", ()):
-            if isinstance(one.get("metric"), str):
-                yield project, one["metric"], one.get("value")
-    for one in (*line.feedback, *line.preferences):
-        if isinstance(one["metric"], str):
-            yield one.get("project", project), one["metric"], one.get("value")
+                yield project, one
+        for one in (*line.feedback, *line.preferences):
+            yield one.get("project", project), one

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from afterword.cli.connecting import CommandError
 
@@ -111,12 +111,12 @@ def open_source(name: str) -> Source:
     else:
         shown = name
         try:
-            outer = Path(name).open("rb")
+            outer = Path(name).open("rb")  # noqa: SIM115  (who reads it closes it)
         except OSError as error:
             raise CommandError(f"{name} cannot be read: {error.strerror}.") from None
         size = os.fstat(outer.fileno()).st_size if outer.seekable() else None
     peek = getattr(outer, "peek", None)
-    stream: IO[bytes] = outer
+    stream = outer
     if peek and peek(2)[:2] == b"\x1f\x8b":
-        stream = gzip.open(outer)  # noqa: SIM115  (closed with the process, or with `outer`)
+        stream = cast(IO[bytes], gzip.GzipFile(fileobj=outer))
     return Source(shown, stream, outer, size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -49,7 +49,10 @@ def serve_command() -> Callable[..., None]:
 
     parameters = [
         inspect.Parameter(
-            setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _option(setting)]
+            setting.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=_option(setting),
         )
         for setting in SETTINGS
         if not setting.secret
@@ -72,15 +75,19 @@ def shown_default(setting: Setting) -> str | None:
 
 def _option(setting: Setting) -> Any:
     default = shown_default(setting)
-    metavar = {"integer": "NUMBER", "size": "SIZE"}.get(setting.kind, setting.name.rpartition("_")[2].upper())
-    return typer.Option(
+    kinds = {"integer": "NUMBER", "size": "SIZE"}
+    metavar = "DIR" if setting.name == "data" else kinds.get(setting.kind, setting.name.rpartition("_")[2].upper())
+    more = [", ".join(setting.choices), f"default {default}" if default else ""]
+    told = "; ".join(part for part in more if part)
+    option = typer.Option(
         setting.flag,
-        metavar="|".join(setting.choices) or metavar,
-        help=setting.help + (f" [default: {default}]" if default else ""),
+        metavar=metavar,
+        help=f"{setting.help} ({told})" if told else setting.help,
         show_default=False,
     )
+    return Annotated[str | None, option]
 
 
-def _stop(message: str, status: int) -> Any:
+def _stop(message: str, status: int) -> NoReturn:
     typer.echo(f"afterword: {message}", err=True)
     raise typer.Exit(status)

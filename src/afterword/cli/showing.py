@@ -36,6 +36,12 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: st
     console.print(table)
 
 
+def unwrapped(text: str) -> str:
+    """Join the lines of each paragraph, so that a terminal of any width can break it; indented lines stay."""
+    parts = text.strip().split("\n\n")
+    return "\n\n".join(part if part.startswith(" ") else part.replace("\n", " ") for part in parts)
+
+
 def note(message: str) -> None:
     """Say something on standard error, where it does not mix with what is printed for programs."""
     print(message, file=sys.stderr)

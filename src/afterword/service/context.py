@@ -100,7 +100,8 @@ class Context:
         found = self.catalog.find_metric(project, id_or_key)
         if found is None:
             raise NotFound(
-                f"EntityNotFound: metric {id_or_key[:200]!r} is not registered in {self.catalog.projects[project].key!r}.",
+                f"EntityNotFound: metric {id_or_key[:200]!r} is not registered in "
+                f"{self.catalog.projects[project].key!r}.",
                 code="metric_not_found",
                 param=param,
                 hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from afterword.errors import Invalid
@@ -96,16 +97,14 @@ async def _find(context: Context, wanted: Search) -> InteractionPage | GroupPage
 
 
 def _group(context: Context, connection: Connection, group: Any, group_by: str | None) -> Group:
-    key, prompt = group.key, None
-    if group_by == "model" and key is not None:
-        key = context.catalog.models[key].key
-    elif group_by == "prompt":
+    prompt = None
+    if group_by == "prompt":
         row = stored.find(connection, group.example)
         if row is not None:
             [example] = present(context, connection, [row], view="short", images="links")
             prompt = example.prompt[:SHORT]
     return Group(
-        key=key,
+        key=group.key,
         count=group.count,
         metrics=[
             MetricStatistics(
@@ -146,7 +145,7 @@ def plain_filter(query: Any) -> Filter | None:
         conditions.append(Filter(source=Match(in_=list(query.source))))
     for name in ("session_id", "user", "prompt_hash"):
         if (value := getattr(query, name)) is not None:
-            conditions.append(Filter(**{name: Match(eq=value)}))
+            conditions.append(msgspec.structs.replace(Filter(), **{name: Match(eq=value)}))
     if query.from_ is not None or query.to is not None:
         conditions.append(Filter(timerange=TimeRange(from_=query.from_, to=query.to)))
     conditions += [Filter(feedback=_feedback_condition(text)) for text in query.feedback]
@@ -181,7 +180,7 @@ async def list_labels(context: Context, *, query: Any) -> LabelList:
     project = context.project(query.project)
     values: dict[str, list[LabelValue]] = defaultdict(list)
     for row in await context.store.read_long(stored.label_usage, project.number):
-        values[row.key].append(LabelValue(value=row.value, count=row.count, last_used=shown(row.last_used)))
+        values[row.key].append(LabelValue(value=row.value, count=row.number, last_used=shown(row.last_used)))
     return LabelList(
         labels=[
             LabelKey(

@@ -26,7 +26,7 @@ def shown(moment: int) -> datetime:
 
 
 def parse_moment(value: Moment, *, param: str, now: int) -> int:
-    """Read a time in any form that meaning.md 2.5 lists; return milliseconds.
+    """Read a time in any of its forms; return milliseconds.
 
     RFC 3339 text, a bare date (the start of that day), epoch milliseconds as number or digits, or `now`,
     `now - 1 month`, each with an optional ` | Europe/Paris`. Without a zone it is UTC. Raises `Invalid` naming `param`.
@@ -39,7 +39,7 @@ def parse_moment(value: Moment, *, param: str, now: int) -> int:
         moment = None
     if moment is None or not 0 <= moment <= LATEST:
         raise Invalid(
-            f"{param} is {value!r}, which is not a time from 1970 on.",
+            f"{param} is {value!r:.80}, which is not a time from 1970 on.",
             code="invalid_time",
             param=param,
             hint="Give RFC 3339 (2026-11-23T10:00:00Z), a date (2026-11-23), epoch milliseconds, or 'now - 1 month'.",
@@ -54,7 +54,7 @@ def parse_created_at(value: Moment | None, *, param: str, now: int) -> int:
     moment = parse_moment(value, param=param, now=now)
     if moment > now + DAY:
         raise Invalid(
-            f"{param} is {value!r}, more than a day in the future.",
+            f"{param} is {value!r:.80}, more than a day in the future.",
             code="future_time",
             param=param,
             hint="Give the time at which the completion was made. Numbers are milliseconds, not seconds.",
@@ -78,7 +78,7 @@ def _text(text: str, now: int) -> int:
         sign, amount, unit = relative.groups()
         if unit:
             unit, amount = unit.lower(), int(amount) * (3 if unit.lower() == "quarter" else 1)
-            step = relativedelta(**{"months" if unit == "quarter" else unit + "s": amount})
+            step = relativedelta(**{"months" if unit == "quarter" else unit + "s": amount})  # pyright: ignore[reportArgumentType]
             moment = moment + step if sign == "+" else moment - step
     else:
         moment = datetime.fromisoformat(text)

@@ -140,7 +140,7 @@ class Catalog:
 def add(transaction: Transaction, table: Table, **values: Any) -> int:
     """Insert a row into a small table; return its number."""
     result = transaction.connection.execute(table.insert().values(**values))
-    return result.inserted_primary_key[0]
+    return result.inserted_primary_key[0]  # pyright: ignore[reportOptionalSubscript]
 
 
 def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:

@@ -77,7 +77,7 @@ def _in(connection: Connection, table: Any, ids: Sequence[UUID]) -> Iterable[Any
     return connection.execute(select(table).where(table.c.interaction_id.in_(ids))) if ids else ()
 
 
-def find(connection: Connection, completion_id: UUID) -> Row[Any] | None:
+def find(connection: Connection, completion_id: UUID) -> Any:
     """Return the row of an interaction."""
     return connection.execute(select(interactions).where(interactions.c.id == completion_id)).first()
 
@@ -89,7 +89,7 @@ def find_session(connection: Connection, session_id: UUID) -> int | None:
     return connection.execute(own).scalar() or connection.execute(turn).scalar()
 
 
-def image(connection: Connection, digest: bytes, project: int) -> Row[Any] | None:
+def image(connection: Connection, digest: bytes, project: int) -> Any:
     """Return extension and content of an image that some interaction of the project shows."""
     shown = exists().where(interaction_images.c.hash == digest, interaction_images.c.project == project)
     return connection.execute(
@@ -177,13 +177,13 @@ def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[
     return True
 
 
-def label_usage(connection: Connection, project: int) -> Sequence[Row[Any]]:
-    """Return key, value, count and the newest created_at of each label of a project that is in use."""
+def label_usage(connection: Connection, project: int) -> Sequence[Any]:
+    """Return key, value, number and the newest created_at of each label of a project that is in use."""
     return connection.execute(
         select(
             labels.c.key,
             labels.c.value,
-            func.count().label("count"),
+            func.count().label("number"),
             func.max(interaction_labels.c.created_at).label("last_used"),
         )
         .join(interaction_labels, interaction_labels.c.label == labels.c.number)

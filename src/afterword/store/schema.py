@@ -61,7 +61,7 @@ metadata = MetaData(
 )
 
 # A table clustered on its primary key holds no second copy of it. SQLite alone has to be told so.
-CLUSTERED = {"sqlite_with_rowid": False}
+CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 
 projects = Table(
     "projects",

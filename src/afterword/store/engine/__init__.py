@@ -47,13 +47,13 @@ class Store:
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, ...)` in a reader's thread, in one snapshot of the store."""
-        return await self._short.run(self.read_now, function, *args, **kwargs)
+        return await self._short.run(lambda: self.read_now(function, *args, **kwargs))
 
     async def read_long(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """The same for what goes over many rows: it waits for its like alone."""
-        return await self._long.run(self.read_now, function, *args, **kwargs)
+        return await self._long.run(lambda: self.read_now(function, *args, **kwargs))
 
     def read_now(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same in the calling thread."""
@@ -87,12 +87,12 @@ class _Lane:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting = 0
 
-    async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    async def run(self, function: Callable[[], T]) -> T:
         if self._waiting >= self.MOST_WAITING:
             raise Unavailable("Too many reads are waiting.", code="overloaded", retry_after=1)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function)
         finally:
             self._waiting -= 1
 

@@ -8,6 +8,7 @@ that fails are they halved until the bad unit stands alone.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -32,8 +33,8 @@ class Job:
 
     units: Sequence[Unit]
     size: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[list[Any]]
+    loop: asyncio.AbstractEventLoop | None
+    future: asyncio.Future[list[Any]] | concurrent.futures.Future[list[Any]]
     results: list[Any] = field(default_factory=list)
 
 
@@ -84,7 +85,8 @@ class WriteQueue:
     async def write_many(self, units: Sequence[Unit], size: int = 0) -> list[Any]:
         """Commit units in one go; return for each its result, or the exception that it alone failed with."""
         loop = asyncio.get_running_loop()
-        job = Job(units, size, loop, loop.create_future())
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        job = Job(units, size, loop, future)
         with self._wake:
             if self._closing:
                 raise Unavailable("The server is shutting down.", code="shutting_down", retry_after=2)
@@ -103,7 +105,21 @@ class WriteQueue:
         if not self._gathered:
             loop.call_soon(self._hand_over)
         self._gathered.append(job)
-        return await job.future
+        return await future
+
+    def write_from_thread(self, unit: Unit) -> Any:
+        """Commit a unit and wait for it, in a thread of the server's own."""
+        future: concurrent.futures.Future[list[Any]] = concurrent.futures.Future()
+        with self._wake:
+            if self._closing:
+                raise Unavailable("The server is shutting down.", code="shutting_down")
+            self._units += 1
+            self._waiting.append(Job([unit], 0, None, future))
+            self._wake.notify()
+        [result] = future.result()
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def _hand_over(self) -> None:
         jobs, self._gathered = self._gathered, []
@@ -207,7 +223,10 @@ class WriteQueue:
     def _answer(jobs: list[Job]) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         for job in jobs:
-            loops.setdefault(job.loop, []).append(job)
+            if job.loop is None:
+                job.future.set_result(job.results)
+            else:
+                loops.setdefault(job.loop, []).append(job)
         for loop, its in loops.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, its)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
+from afterword.store.engine.text import TextIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 
 sqlite3.register_adapter(UUID, lambda value: value.bytes)
@@ -171,30 +172,24 @@ class Sqlite:
     # ------------------------------------------------------------------------------------ the text index
 
     def _prepare_search(self) -> None:
+        """Make the text index where it is missing, damaged or of another version: it is derived."""
         try:
             self.connect_search().close()
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"The text index {self.search_file} cannot be opened: {error}. It holds nothing of its own: stop the "
-                "server, remove it, and it is built again."
-            ) from None
+        except sqlite3.DatabaseError:
+            for ending in ("", "-wal", "-shm"):
+                Path(f"{self.search_file}{ending}").unlink(missing_ok=True)
+            self.connect_search().close()
 
     def connect_search(self) -> sqlite3.Connection:
-        """Open the text index for writing; make it where it is missing."""
+        """Open the text index for writing; make its tables where there are none."""
         connection = sqlite3.connect(self.search_file, check_same_thread=False, isolation_level=None, timeout=10)
-        _execute(connection, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
-        _execute(connection, *SEARCH_TABLES)
+        try:
+            _execute(connection, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+            TextIndex.make(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
-
-
-# Only the words are kept, not the texts (content=''): those are in the payloads. A text is taken out by giving it
-# once more, so how a text is made of messages must not change without a new SEARCH_VERSION, which rebuilds the index.
-SEARCH_TABLES = (
-    "CREATE TABLE IF NOT EXISTS documents "
-    "(number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
-    "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(prompt, completion, content='', "
-    "tokenize='unicode61 remove_diacritics 2')",
-)
 
 
 class StandardDeviation:

@@ -1,0 +1,190 @@
+"""`afterword export`: interactions as JSON lines, by the filters of the list."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from afterword.cli.connecting import CommandError, Connection, connected
+from afterword.cli.showing import note
+from afterword.types import Images
+
+if TYPE_CHECKING:
+    from afterword.client import Afterword
+
+# A page is asked for in so many interactions, fewer where they are large: the server holds a page in memory.
+MOST_ON_A_PAGE = 500
+MOST_BYTES_ON_A_PAGE = 8 << 20
+FIRST_PAGE = 20
+
+HELP = """Export interactions with their labels, feedback and preferences, one JSON object a line, the oldest first.
+
+Images stand in the lines as the data URIs that were sent, so that `afterword import` makes the same of them elsewhere;
+with --images links as links to this server. All filters given must hold.
+
+Examples:
+
+  afterword export -o all.jsonl.gz
+  afterword export --label lang=en --feedback 'CSAT>=4' --from 2026-11-01 > good.jsonl
+  afterword export --q '"reset code"' --limit 20 --images links | jq .completion
+  afterword export | afterword --url https://other.example --api-key KEY import -
+"""
+
+
+@connected
+def export(
+    connection: Connection,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write there, gzipped if it ends in .gz.", show_default=False
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY[=VALUE]", help="Has the label; several values of a key: any of them."),
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Of this model, or any of several.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", metavar="SOURCE", help="How it came in, such as LIVE or OFFLINE.")
+    ] = None,
+    session_id: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Of this end user.")] = None,
+    prompt_hash: Annotated[str | None, typer.Option("--prompt-hash", help="Of the prompt with this hash.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="From then on: 2026-11-23, or 'now - 1 month'.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until before then.")] = None,
+    feedback: Annotated[
+        list[str] | None,
+        typer.Option("--feedback", metavar="CONDITION", help="Has such feedback: 'CSAT>=4', 'accepted=true', CSAT."),
+    ] = None,
+    has_feedback: Annotated[
+        list[str] | None, typer.Option("--has-feedback", metavar="METRIC", help="Has feedback under the metric.")
+    ] = None,
+    has_no_feedback: Annotated[
+        list[str] | None, typer.Option("--has-no-feedback", metavar="METRIC", help="Has none under the metric.")
+    ] = None,
+    preference: Annotated[
+        list[str] | None,
+        typer.Option("--preference", metavar="METRIC", help="Takes part in a preference under the metric."),
+    ] = None,
+    q: Annotated[
+        str | None, typer.Option("--q", metavar="WORDS", help="Words to find in prompt or completion.")
+    ] = None,
+    images: Annotated[Images, typer.Option("--images", help="As data URIs, or as links.")] = "inline",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)] = None,
+    format: Annotated[str, typer.Option("--format", help="interactions: as the API shows them.")] = "interactions",
+) -> None:
+    """Export interactions."""
+    if format != "interactions":
+        raise typer.BadParameter(f"{format!r} is no format; there is 'interactions'.", param_hint="--format")
+    filters = {
+        "labels": _labels(label or []),
+        "models": model,
+        "sources": source,
+        "session_id": session_id,
+        "user": user,
+        "prompt_hash": prompt_hash,
+        "from_": from_,
+        "to": to,
+        "feedback": feedback,
+        "has_feedback": has_feedback,
+        "has_no_feedback": has_no_feedback,
+        "preference": preference,
+        "q": q,
+    }
+    filters = {name: value for name, value in filters.items() if value}
+    with connection.open() as client, _opened(output) as out, _Counter() as counter:
+        for lines in _pages(client, filters, images, limit):
+            out.write(b"".join(lines))
+            counter.add(len(lines))
+    if output:
+        note(f"Exported {counter.count:,} {'interaction' if counter.count == 1 else 'interactions'} to {output}.")
+
+
+def _pages(client: Afterword, filters: dict[str, Any], images: Images, most: int | None) -> Iterator[list[bytes]]:
+    """Yield the lines of one page after the other."""
+    encode = msgspec.json.Encoder().encode
+    cursor, size, left = None, FIRST_PAGE, most
+    while left is None or left > 0:
+        page = client.interactions.list(
+            **filters,
+            order="created_at",
+            view="full",
+            images=images,
+            limit=size if left is None else min(size, left),
+            cursor=cursor,
+        )
+        lines = [encode(interaction) + b"\n" for interaction in page.interactions]
+        if lines:
+            yield lines
+            size = max(1, min(MOST_ON_A_PAGE, 2 * size, MOST_BYTES_ON_A_PAGE * len(lines) // sum(map(len, lines))))
+            left = None if left is None else left - len(lines)
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def _labels(given: list[str]) -> dict[str, list[str] | None]:
+    """Read KEY, KEY=VALUE or KEY:VALUE, as the API takes them."""
+    labels: dict[str, list[str] | None] = {}
+    for text in given:
+        key, found, value = text.partition("=" if "=" in text else ":")
+        there = labels.setdefault(key, [] if found else None)
+        if found and there is not None:
+            there.append(value)
+    return labels
+
+
+@contextlib.contextmanager
+def _opened(output: Path | None) -> Iterator[IO[bytes]]:
+    """Open the output. A file has its name once it is whole: what was broken off is not taken for an export."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    part = output.with_name(output.name + ".part")
+    try:
+        opened: Any = gzip.open(part, "wb", 6) if output.suffix == ".gz" else part.open("wb")  # noqa: SIM115
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written: {error.strerror}.") from None
+    try:
+        with opened as out:
+            yield out
+        part.replace(output)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+class _Counter:
+    """Counts on standard error, where that is a terminal."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._status: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status("exporting")
+
+    def __enter__(self) -> _Counter:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def add(self, count: int) -> None:
+        self.count += count
+        if self._status:
+            self._status.update(f"exporting, {self.count:,} so far")

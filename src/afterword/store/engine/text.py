@@ -1,0 +1,155 @@
+"""Text search: what a query means, and how SQLite's FTS5 is asked for it.
+
+The index has a row for each interaction with its words in two columns, `prompt` and `completion`; `documents` says
+which interaction a row is. Everything that a caller wrote stands in quotes in the query, so that none of it is an
+operator.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, column, exists, literal, literal_column, select, table
+
+from afterword.store.schema import Id
+
+documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
+words = table("words", column("rowid"), schema="search")
+
+_TERM = re.compile(r'"([^"]*)"?|([^\s"]+)')
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """Terms that must all be found: each a phrase, or with True the beginning of one. `column` None looks in both."""
+
+    terms: tuple[tuple[str, bool], ...]
+    column: str | None = None
+
+    @classmethod
+    def words(cls, text: str) -> TextQuery | None:
+        """Read words, "phrases in quotes" and begin*; None where there is no word among them."""
+        terms = []
+        for found in _TERM.finditer(text.replace("\0", " ")):
+            quoted, bare = found.groups()
+            term = bare if quoted is None else quoted
+            if _has_word(term):
+                terms.append((term.rstrip("*"), quoted is None and term.endswith("*")))
+        return cls(tuple(terms)) if terms else None
+
+    @classmethod
+    def phrase(cls, text: str, column: str) -> TextQuery | None:
+        """Read words that stand next to each other; None where there is no word."""
+        return cls(((text.replace("\0", " "), False),), column) if _has_word(text) else None
+
+    def expression(self) -> str:
+        """Return the query in FTS5's language."""
+        phrases = ['"{}"{}'.format(term.replace('"', '""'), "*" if begins else "") for term, begins in self.terms]
+        together = " AND ".join(phrases)
+        return f"{self.column} : ({together})" if self.column else together
+
+
+def text_check(query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return whether the interaction at hand has the words."""
+    return exists(
+        select(literal(1))
+        .select_from(documents.join(words, words.c.rowid == documents.c.number))
+        .where(documents.c.interaction_id == interaction_id, _matches(query))
+        .correlate_except(documents, words)
+    )
+
+
+def text_seek(query: TextQuery) -> Select[Any]:
+    """Return the ids of the interactions that have the words."""
+    return (
+        select(documents.c.interaction_id)
+        .select_from(words.join(documents, documents.c.number == words.c.rowid))
+        .where(_matches(query))
+    )
+
+
+def _matches(query: TextQuery) -> ColumnElement[bool]:
+    return literal_column("words").op("MATCH", is_comparison=True)(literal(query.expression()))
+
+
+def _has_word(text: str) -> bool:
+    return any(unicodedata.category(character)[0] in "LN" for character in text)
+
+
+class TextIndex:
+    """The index as it is written: one connection, one thread."""
+
+    # Only the words are kept, not the texts (content=''): those are in the payloads. To take a text out, it is given
+    # once more, so how a text is made of messages (payloads.searchable) must not change without a new VERSION, which
+    # makes the index anew.
+    VERSION = 1
+    TABLES = (
+        "CREATE TABLE documents (number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
+        "CREATE VIRTUAL TABLE words USING fts5(prompt, completion, content='', "
+        "tokenize='unicode61 remove_diacritics 2')",
+        # Holds a row while the interactions from before the index was made are still to be queued.
+        "CREATE TABLE is_new (yes INTEGER)",
+        "INSERT INTO is_new VALUES (1)",
+        f"PRAGMA user_version={VERSION}",
+    )
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def make(cls, connection: sqlite3.Connection) -> None:
+        """Make the tables where the file is empty. Raises `sqlite3.DatabaseError` for a file of another version."""
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        if version == cls.VERSION:
+            return
+        if version:
+            raise sqlite3.DatabaseError(f"the text index has version {version}")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in cls.TABLES:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+    def is_new(self) -> bool:
+        """Tell whether interactions from before it was made are still to be queued."""
+        return self._connection.execute("SELECT 1 FROM is_new").fetchone() is not None
+
+    def note_complete(self) -> None:
+        """Note that all of them are queued."""
+        self._connection.execute("DELETE FROM is_new")
+
+    def apply(self, changes: Iterable[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
+        """Take in (or where the last is True, take out) the texts of interactions, in one transaction.
+
+        What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
+        """
+        run = self._connection.execute
+        run("BEGIN IMMEDIATE")
+        try:
+            for interaction_id, texts, out in changes:
+                there = run("SELECT number FROM documents WHERE interaction_id = ?", (interaction_id,)).fetchone()
+                if texts is None or bool(there) != out:
+                    continue
+                if out:
+                    run(
+                        "INSERT INTO words (words, rowid, prompt, completion) VALUES ('delete', ?, ?, ?)",
+                        (*there, *texts),
+                    )
+                    run("DELETE FROM documents WHERE number = ?", there)
+                else:
+                    number = run("INSERT INTO documents (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
+                    run("INSERT INTO words (rowid, prompt, completion) VALUES (?, ?, ?)", (number, *texts))
+            run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                run("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

@@ -1,0 +1,331 @@
+"""From a filter tree to conditions over `interactions`.
+
+Each leaf of the tree is a `Leaf` with two forms that mean the same: `check` is tested on a row at hand, `seek` is a
+query for the ids that it holds for. A page scans rows by time and checks them, unless some leaf holds for so few that
+seeking them is quicker (pages.py decides). Nested conditions are always checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_, select, true
+
+from afterword.errors import Invalid
+from afterword.store.engine.text import TextQuery, text_check, text_seek
+from afterword.store.schema import (
+    feedback,
+    hash63,
+    interaction_labels,
+    interactions,
+    label_number,
+    labels,
+    preferences,
+)
+from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, Moment, TextCondition
+
+SOURCES = ("LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION")
+"""The words of `source`; the store holds their places."""
+
+MOST_DEPTH = 32
+MOST_NODES = 500
+
+
+class Names(Protocol):
+    """What turns the words of one project into numbers."""
+
+    @property
+    def project(self) -> int:
+        """The project's number."""
+        ...
+
+    def metric(self, key: str) -> int:
+        """Return a metric's number. Raises `NotFound`."""
+        ...
+
+    def model(self, key: str) -> int | None:
+        """Return a model's number; None for one never seen."""
+        ...
+
+    def moment(self, value: Moment, param: str) -> int:
+        """Return a time in milliseconds. Raises `Invalid`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A condition that must hold. `label` is set where it is one label: its range of the index is in page order."""
+
+    check: ColumnElement[bool]
+    seek: Select[Any] | None = None
+    label: int | None = None
+
+
+def leaves(filter: Filter | None, names: Names) -> list[Leaf]:
+    """Return the conditions that must all hold: the tree's `and` made flat. Raises `Invalid` and `NotFound`."""
+    if filter is None:
+        return []
+    return _Reader(names).flat(filter, "filter", 1)
+
+
+def condition(filter: Filter | None, names: Names) -> ColumnElement[bool]:
+    """Return the whole tree as one condition over `interactions`, the project among it."""
+    return and_(interactions.c.project == names.project, *(leaf.check for leaf in leaves(filter, names)))
+
+
+class _Reader:
+    """Walks a tree; `place` is the path that errors name."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.nodes = 0
+        self.kinds: dict[str, Callable[[Any, str], Leaf]] = {
+            "timerange": self.timerange,
+            "model": self.model,
+            "label": self.label,
+            "feedback": self.feedback,
+            "preference": self.preference,
+            "source": self.source,
+            "prompt_hash": self.prompt_hash,
+            "session_id": self.session_id,
+            "user": self.user,
+            "completion_id": self.completion_id,
+            "prompt": self.prompt,
+            "completion": self.completion,
+            "text": self.text,
+        }
+
+    def flat(self, node: Filter, place: str, depth: int) -> list[Leaf]:
+        if node.and_ is None:
+            return [self.leaf(node, place, depth)]
+        self.only(node, place, depth)
+        return [
+            leaf
+            for index, child in enumerate(node.and_)
+            for leaf in self.flat(child, f"{place}.and[{index}]", depth + 1)
+        ]
+
+    def only(self, node: Filter, place: str, depth: int) -> str:
+        """Return the name of the one condition that a node carries."""
+        self.nodes += 1
+        if depth > MOST_DEPTH or self.nodes > MOST_NODES:
+            raise Invalid(
+                f"The filter has more than {MOST_DEPTH} levels or {MOST_NODES} conditions.",
+                code="filter_too_large",
+                param=place[:200],
+                hint="Use 'in' with a list of values in place of many conditions.",
+            )
+        given = [name for name in node.__struct_fields__ if getattr(node, name) is not None]
+        if not given:
+            raise Invalid(
+                f"{place} is an empty condition: it says nothing about which interactions are wanted.",
+                code="empty_condition",
+                param=place,
+                hint='Name one condition, such as {"label": {"key": "env"}}; a client may have lost the one you meant. '
+                '{"and": []} is everything.',
+            )
+        if len(given) > 1:
+            words = ", ".join(name.rstrip("_") for name in given)
+            raise Invalid(
+                f"{place} carries {len(given)} conditions ({words}), but a node carries one.",
+                code="several_conditions",
+                param=place,
+                hint='Put them into {"and": [...]}.',
+            )
+        return given[0]
+
+    def leaf(self, node: Filter, place: str, depth: int) -> Leaf:
+        name = self.only(node, place, depth)
+        value = getattr(node, name)
+        if name in ("and_", "or_"):
+            word = name.rstrip("_")
+            parts = [self.leaf(child, f"{place}.{word}[{index}]", depth + 1).check for index, child in enumerate(value)]
+            return Leaf(and_(true(), *parts) if word == "and" else or_(false(), *parts))
+        if name == "not_":
+            return Leaf(not_(self.leaf(value, f"{place}.not", depth + 1).check))
+        return self.kinds[name](value, f"{place}.{name}")
+
+    # ------------------------------------------------------------------------------------ the conditions
+
+    def timerange(self, value: Any, place: str) -> Leaf:
+        parts: list[ColumnElement[bool]] = []
+        if value.from_ is not None:
+            parts.append(interactions.c.created_at >= self.names.moment(value.from_, f"{place}.from"))
+        if value.to is not None:
+            parts.append(interactions.c.created_at < self.names.moment(value.to, f"{place}.to"))
+        return Leaf(and_(true(), *parts))
+
+    def model(self, value: Match, place: str) -> Leaf:
+        def known(keys: list[str]) -> list[Any]:
+            return [number for key in keys if (number := self.names.model(key)) is not None]
+
+        return self.match(value, place, interactions.c.model, known)
+
+    def source(self, value: Match, place: str) -> Leaf:
+        def known(words: list[str]) -> list[Any]:
+            for word in words:
+                if word not in SOURCES:
+                    raise Invalid(
+                        f"{place} is {word!r:.80}.",
+                        code="unknown_source",
+                        param=place,
+                        hint=f"Sources are {', '.join(SOURCES)}.",
+                    )
+            return [SOURCES.index(word) for word in words]
+
+        return Leaf(self.match(value, place, interactions.c.source, known).check)
+
+    def prompt_hash(self, value: Match, place: str) -> Leaf:
+        def known(words: list[str]) -> list[Any]:
+            return [number for word in words if (number := _hex(word)) is not None]
+
+        return self.match(value, place, interactions.c.prompt_hash, known)
+
+    def user(self, value: Match, place: str) -> Leaf:
+        return self.match(value, place, interactions.c.user, list)
+
+    def completion_id(self, value: Match, place: str) -> Leaf:
+        return self.match(value, place, interactions.c.id, lambda words: [_uuid(word, place) for word in words])
+
+    def session_id(self, value: Match, place: str) -> Leaf:
+        wanted, negated = _wanted(value, place)
+        ids = [_uuid(word, place) for word in wanted]
+        # An interaction whose session_id is null is in a session of its own, named by its completion_id.
+        member = interactions.c.session_id.in_(ids)
+        opener = and_(interactions.c.id.in_(ids), interactions.c.session_id.is_(None))
+        if negated:
+            return Leaf(not_(or_(func.coalesce(member, false()), opener)))
+        return Leaf(or_(member, opener), self._ids(member).union_all(self._ids(opener)))  # pyright: ignore
+
+    def label(self, value: LabelCondition, place: str) -> Leaf:
+        project = self.names.project
+        if value.value is None:
+            with_key = select(labels.c.number).where(labels.c.project == project, labels.c.key == value.key)
+            return self._labelled(interaction_labels.c.label.in_(with_key))
+        wanted, negated = _wanted(value.value, f"{place}.value")
+        numbers = [label_number(project, value.key, text) for text in wanted]
+        held = self._labelled(
+            interaction_labels.c.label == numbers[0] if len(numbers) == 1 else interaction_labels.c.label.in_(numbers)
+        )
+        if negated:
+            return Leaf(not_(held.check))
+        return Leaf(held.check, held.seek, numbers[0] if len(numbers) == 1 else None)
+
+    def _labelled(self, which: ColumnElement[bool]) -> Leaf:
+        check = exists().where(
+            which,
+            interaction_labels.c.created_at == interactions.c.created_at,
+            interaction_labels.c.interaction_id == interactions.c.id,
+        )
+        return Leaf(check, select(interaction_labels.c.interaction_id).where(which))
+
+    def feedback(self, value: FeedbackCondition, place: str) -> Leaf:
+        parts: list[ColumnElement[bool]] = [feedback.c.metric == self.names.metric(value.metric)]
+        if value.value is not None:
+            given = [
+                (sign, number)
+                for sign in value.value.__struct_fields__
+                if (number := getattr(value.value, sign)) is not None
+            ]
+            if not given:
+                raise Invalid(
+                    f"{place}.value names no comparison.",
+                    code="empty_condition",
+                    param=f"{place}.value",
+                    hint="Give at least one of eq, neq, gt, gte, lt, lte; or leave value out.",
+                )
+            parts += [_SIGNS[sign](feedback.c.value, number) for sign, number in given]
+        if value.reasons is not None:
+            parts.append(feedback.c.reason.in_(value.reasons))
+        if value.user is not None:
+            parts.append(feedback.c.user == value.user)
+        return Leaf(
+            exists().where(feedback.c.interaction_id == interactions.c.id, *parts),
+            select(feedback.c.interaction_id).where(*parts),
+        )
+
+    def preference(self, value: Any, place: str) -> Leaf:
+        under = preferences.c.metric == self.names.metric(value.metric)
+        return Leaf(
+            exists().where(preferences.c.interaction_id == interactions.c.id, under),
+            select(preferences.c.interaction_id).where(under),
+        )
+
+    def prompt(self, value: TextCondition, place: str) -> Leaf:
+        return self._said(value, place, "prompt", interactions.c.prompt_text_hash)
+
+    def completion(self, value: TextCondition, place: str) -> Leaf:
+        return self._said(value, place, "completion", interactions.c.completion_text_hash)
+
+    def _said(self, value: TextCondition, place: str, column: str, its_hash: ColumnElement[Any]) -> Leaf:
+        if (value.eq is None) == (value.contains is None):
+            raise Invalid(f"{place} must have one of eq and contains.", code="invalid_condition", param=place)
+        if value.eq is not None:
+            return Leaf(its_hash == hash63(value.eq))
+        return self._text(TextQuery.phrase(value.contains or "", column), f"{place}.contains", value.contains)
+
+    def text(self, value: str, place: str) -> Leaf:
+        return self._text(TextQuery.words(value), place, value)
+
+    def _text(self, query: TextQuery | None, place: str, given: str | None) -> Leaf:
+        if query is None:
+            raise Invalid(
+                f"{place} is {given!r:.80}, which has no word to look for.",
+                code="no_words",
+                param=place,
+                hint="Words are letters and digits.",
+            )
+        return Leaf(text_check(query, interactions.c.id), text_seek(query))
+
+    def match(
+        self, value: Match, place: str, column: ColumnElement[Any], known: Callable[[list[str]], list[Any]]
+    ) -> Leaf:
+        wanted, negated = _wanted(value, place)
+        values = known(wanted)
+        if negated:
+            return Leaf(or_(column.is_(None), column.not_in(values)))
+        check = column == values[0] if len(values) == 1 else column.in_(values)
+        return Leaf(check, self._ids(check))
+
+    def _ids(self, check: ColumnElement[bool]) -> Select[Any]:
+        return select(interactions.c.id).where(interactions.c.project == self.names.project, check)
+
+
+_SIGNS: dict[str, Callable[[Any, float], ColumnElement[bool]]] = {
+    "eq": lambda column, number: column == number,
+    "neq": lambda column, number: column != number,
+    "gt": lambda column, number: column > number,
+    "gte": lambda column, number: column >= number,
+    "lt": lambda column, number: column < number,
+    "lte": lambda column, number: column <= number,
+}
+
+
+def _wanted(value: Match, place: str) -> tuple[list[str], bool]:
+    """Return the values that a match names, and whether they are excluded."""
+    given = [name for name in ("eq", "in_", "neq") if getattr(value, name) is not None]
+    if len(given) != 1:
+        raise Invalid(
+            f"{place} must have one of eq, in and neq; it has {len(given)}.", code="invalid_condition", param=place
+        )
+    if value.in_ is not None:
+        return value.in_, False
+    return [value.eq if value.eq is not None else value.neq or ""], value.neq is not None
+
+
+def _uuid(text: str, place: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid(f"{place} is {text[:80]!r}, which is not a UUID.", code="invalid_id", param=place) from None
+
+
+def _hex(text: str) -> int | None:
+    try:
+        number = int(text, 16)
+    except ValueError:
+        return None
+    return number if len(text) == 16 and number < 1 << 63 else None

@@ -1,0 +1,129 @@
+"""The text index is filled in the background: what waits is in `search_pending`, committed with the interactions.
+
+So no acknowledgement waits for it, and nothing is forgotten over a crash: what is pending stays so until it is in the
+index. Taking in the same twice does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, select
+
+from afterword.store.engine import Store, Transaction
+from afterword.store.engine.text import TextIndex
+from afterword.store.payloads import searchable, unpack
+from afterword.store.schema import interactions, payloads, search_pending
+
+log = logging.getLogger("afterword.search")
+
+# So many are taken in at once. A crash repeats no more than these.
+BATCH = 200
+# When nothing wakes it, it looks all the same: after a fault, for instance.
+PATIENCE = 5.0
+
+
+class Indexer:
+    """One thread that takes what is pending into the text index."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="afterword-indexer", daemon=True)
+
+    def start(self) -> None:
+        """Start taking in."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell that there is something pending."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Finish the batch at hand and stop; the rest stays pending."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @staticmethod
+    def waiting(connection: Connection) -> int:
+        """Return how many interactions are pending."""
+        return connection.execute(select(func.count()).select_from(search_pending)).scalar_one()
+
+    def _work(self) -> None:
+        index: TextIndex | None = None
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                if index is None:
+                    index = TextIndex(self._store.database.connect_search())
+                    self._queue_all(index)
+                while not self._stop.is_set() and self._take_in(index):
+                    pass
+            except Exception:
+                log.exception("The text index could not be brought up to date; it is tried again.")
+                if index is not None:
+                    index.close()
+                index = None
+            self._wake.wait(PATIENCE)
+        if index is not None:
+            index.close()
+
+    def _take_in(self, index: TextIndex) -> bool:
+        """Take in a batch; tell whether there may be more."""
+        rows = self._store.read_now(_pending)
+        if not rows:
+            return False
+        changes = []
+        for row in rows:
+            said = row.erased or row.payload
+            texts = None if said is None else searchable(unpack(said))
+            changes.append((row.interaction_id, texts, row.erased is not None))
+        index.apply(changes)
+        ids = [row.interaction_id for row in rows]
+
+        def done(transaction: Transaction) -> None:
+            transaction.connection.execute(delete(search_pending).where(search_pending.c.interaction_id.in_(ids)))
+
+        self._store.queue.write_from_thread(done)
+        return True
+
+    def _queue_all(self, index: TextIndex) -> None:
+        """Queue all interactions for an index that was made anew, some at a time, so that no other write waits."""
+        after = UUID(int=0)
+        while index.is_new() and not self._stop.is_set():
+
+            def some(transaction: Transaction, after: UUID = after) -> UUID | None:
+                connection = transaction.connection
+                query = select(interactions.c.id).where(interactions.c.id > after).order_by(interactions.c.id)
+                ids = list(connection.execute(query.limit(5_000)).scalars())
+                waiting = set(
+                    connection.execute(
+                        select(search_pending.c.interaction_id).where(search_pending.c.interaction_id.in_(ids))
+                    ).scalars()
+                )
+                fresh = [{"interaction_id": one} for one in ids if one not in waiting]
+                if fresh:
+                    connection.execute(search_pending.insert(), fresh)
+                return ids[-1] if ids else None
+
+            last = self._store.queue.write_from_thread(some)
+            if last is None:
+                index.note_complete()
+            else:
+                after = last
+
+
+def _pending(connection: Connection) -> Sequence[Any]:
+    return connection.execute(
+        select(search_pending.c.interaction_id, search_pending.c.erased, payloads.c.payload)
+        .select_from(search_pending.outerjoin(payloads, payloads.c.interaction_id == search_pending.c.interaction_id))
+        .order_by(search_pending.c.interaction_id)
+        .limit(BATCH)
+    ).all()
