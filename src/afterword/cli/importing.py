@@ -169,9 +169,9 @@ def _lots(files: Iterable[str], shaper: Shaper, result: Report, progress: Progre
     lot: list[Read] = []
     size = 0
     for name in files:
-        source = open_source(name)
-        with contextlib.closing(source.stream):
-            try:
+        try:
+            source = open_source(name)
+            with contextlib.closing(source.stream):
                 for raw in source.lines():
                     try:
                         if raw.problem:
@@ -184,9 +184,9 @@ def _lots(files: Iterable[str], shaper: Shaper, result: Report, progress: Progre
                         yield lot
                         lot, size = [], 0
                         progress.at(source, result.lines)
-            except CommandError as error:
-                result.refuse(Raw(source.name, 0, b""), str(error))
-            progress.at(source, result.lines)
+                progress.at(source, result.lines)
+        except CommandError as error:
+            result.refuse(Raw(name, 0, b""), str(error))
     if lot:
         yield lot
 
@@ -246,7 +246,7 @@ class Receiver:
         for failure in answer.failed:
             if isinstance(failure.error, ConnectionFailed | Unavailable):
                 raise failure.error
-            one = owners[failure.index]
+            one = owners[failure.line - 1]
             taken = isinstance(failure.error, Conflict) and str(failure.error.code).endswith("_exists")
             if one.line.exported and taken:
                 one.present = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from typing import Any
@@ -46,17 +47,16 @@ async def list_interactions(context: Context, *, query: Any) -> InteractionPage 
     `group_by` (model, prompt, session or label:KEY) the answer is groups with their counts and each metric's
     statistics.
     """
-    return await _find(
-        context,
-        Search(
-            project=query.project,
-            filter=plain_filter(query),
-            **{
-                name: getattr(query, name)
-                for name in ("order", "limit", "cursor", "count", "view", "images", "group_by")
-            },
-        ),
+    conditions = plain_conditions(query)
+    wanted = Search(
+        project=query.project,
+        filter=Filter(and_=[condition for _, condition in conditions]) if conditions else None,
+        **{name: getattr(query, name) for name in ("order", "limit", "cursor", "count", "view", "images", "group_by")},
     )
+    try:
+        return await _find(context, wanted)
+    except Invalid as error:
+        raise _of_parameter(error, [name for name, _ in conditions]) from None
 
 
 async def search(context: Context, *, body: Search) -> InteractionPage | GroupPage:
@@ -121,14 +121,14 @@ def _group(context: Context, connection: Connection, group: Any, group_by: str |
     )
 
 
-def plain_filter(query: Any) -> Filter | None:
-    """Return the filter tree that plain parameters mean."""
-    conditions: list[Filter] = []
+def plain_conditions(query: Any) -> list[tuple[str, Filter]]:
+    """Return the conditions that plain parameters mean, each with its parameter."""
+    conditions: list[tuple[str, Filter]] = []
     by_key: dict[str, list[str] | None] = {}
     for text in query.label:
         key, colon, value = text.partition(":")
         if not key:
-            raise Invalid(f"label is {text!r}.", code="invalid_label", param="label", hint="Give KEY, or KEY:VALUE.")
+            raise Invalid(f"label is {text!r:.80}.", code="invalid_label", param="label", hint="Give KEY, or KEY:VALUE.")
         if colon:
             values = by_key.setdefault(key, [])
             if values is not None:
@@ -136,25 +136,40 @@ def plain_filter(query: Any) -> Filter | None:
         else:
             by_key[key] = None
     conditions += [
-        Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values)))
+        ("label", Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values))))
         for key, values in by_key.items()
     ]
     if query.model:
-        conditions.append(Filter(model=Match(in_=query.model)))
+        conditions.append(("model", Filter(model=Match(in_=query.model))))
     if query.source:
-        conditions.append(Filter(source=Match(in_=list(query.source))))
+        conditions.append(("source", Filter(source=Match(in_=list(query.source)))))
     for name in ("session_id", "user", "prompt_hash"):
         if (value := getattr(query, name)) is not None:
-            conditions.append(msgspec.structs.replace(Filter(), **{name: Match(eq=value)}))
-    if query.from_ is not None or query.to is not None:
-        conditions.append(Filter(timerange=TimeRange(from_=query.from_, to=query.to)))
-    conditions += [Filter(feedback=_feedback_condition(text)) for text in query.feedback]
-    conditions += [Filter(feedback=FeedbackCondition(metric=key)) for key in query.has_feedback]
-    conditions += [Filter(not_=Filter(feedback=FeedbackCondition(metric=key))) for key in query.has_no_feedback]
-    conditions += [Filter(preference=PreferenceCondition(metric=key)) for key in query.preference]
+            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(eq=value)})))
+    if query.from_ is not None:
+        conditions.append(("from", Filter(timerange=TimeRange(from_=query.from_))))
+    if query.to is not None:
+        conditions.append(("to", Filter(timerange=TimeRange(to=query.to))))
+    conditions += [("feedback", Filter(feedback=_feedback_condition(text))) for text in query.feedback]
+    conditions += [("has_feedback", Filter(feedback=FeedbackCondition(metric=key))) for key in query.has_feedback]
+    conditions += [
+        ("has_no_feedback", Filter(not_=Filter(feedback=FeedbackCondition(metric=key))))
+        for key in query.has_no_feedback
+    ]
+    conditions += [("preference", Filter(preference=PreferenceCondition(metric=key))) for key in query.preference]
     if query.q is not None:
-        conditions.append(Filter(text=query.q))
-    return Filter(and_=conditions) if conditions else None
+        conditions.append(("q", Filter(text=query.q)))
+    return conditions
+
+
+def _of_parameter(error: Invalid, names: list[str]) -> Invalid:
+    """Say of the parameter what an error says of its condition in the tree."""
+    place = error.param or ""
+    found = re.match(r"filter\.and\[(\d+)\]", place)
+    if found is None:
+        return error
+    name = names[int(found[1])]
+    return Invalid(error.message.replace(place, name), code=error.code, param=name, hint=error.hint)
 
 
 def _feedback_condition(text: str) -> FeedbackCondition:
@@ -165,9 +180,11 @@ def _feedback_condition(text: str) -> FeedbackCondition:
     try:
         number = {"true": 1.0, "false": 0.0}.get(value)
         number = float(value) if number is None else number
+        if not math.isfinite(number):
+            raise ValueError
     except ValueError:
         raise Invalid(
-            f"feedback is {text!r}, but {value!r} is neither a number nor true or false.",
+            f"feedback is {text!r:.80}, but {value!r:.80} is neither a number nor true or false.",
             code="invalid_feedback_filter",
             param="feedback",
             hint="Give METRIC, or a comparison such as CSAT>=4, accepted=true, score!=0.5.",

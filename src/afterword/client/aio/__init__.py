@@ -1,0 +1,157 @@
+"""The async client, by hand. The package `sync` is generated from this one: `python scripts/unasync.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from afterword.client import core
+from afterword.client.aio.administration import AsyncKeys, AsyncLabels, AsyncProjects
+from afterword.client.aio.feedback import AsyncFeedback
+from afterword.client.aio.interactions import AsyncInteractions
+from afterword.client.core import Core, Request, query
+from afterword.client.uploading import Batch, Upload, UploadReport
+from afterword.client.workers import async_each
+from afterword.errors import AfterwordError, Forbidden, NotFound, Unauthorized
+from afterword.types import Health
+
+__all__ = ["AsyncAfterword"]
+
+T = TypeVar("T")
+
+
+class AsyncAfterword:
+    """A client of an Afterword server.
+
+    `base_url` and `api_key` default to AFTERWORD_URL and AFTERWORD_API_KEY, then ADAPTIVE_URL and ADAPTIVE_API_KEY, the
+    URL at last to http://127.0.0.1:7400. `timeout` is in seconds. Calls are tried again, up to `max_retries` times,
+    where that is safe. Raises `Unauthorized` without a key, and from each call the errors of `afterword.errors`.
+
+        >>> project = client.projects.get("default")
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        default_project: str | None = None,
+        timeout: float | None = 90.0,
+        max_retries: int = 4,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._core = Core.resolve(base_url, api_key, max_retries)
+        self._http = http_client or httpx.AsyncClient(
+            timeout=timeout, limits=httpx.Limits(max_connections=200, max_keepalive_connections=100)
+        )
+        self.default_project = default_project
+        self.projects = AsyncProjects(self)
+        self.interactions = AsyncInteractions(self)
+        self.feedback = AsyncFeedback(self)
+        self.labels = AsyncLabels(self)
+        self.keys = AsyncKeys(self)
+
+    @property
+    def base_url(self) -> str:
+        """Where the server is."""
+        return self._core.base_url
+
+    def set_default_project(self, project: str) -> None:
+        """Use this project, by key or id, in every call that names none."""
+        self.default_project = project
+
+    async def health(self) -> Health:
+        """Ask how the server is.
+
+        >>> await client.health()
+        """
+        return await self.call(Request(method="GET", path="/health", repeatable=True), Health)
+
+    async def call(self, request: Request, kind: type[T]) -> T:
+        """Make a call and read its answer. Raises `AfterwordError`."""
+        return core.read(await self.send(request), kind)
+
+    async def find(self, request: Request, kind: type[T]) -> T | None:
+        """Make a call and read its answer; None where there is no such thing."""
+        try:
+            return await self.call(request, kind)
+        except NotFound:
+            return None
+
+    async def send(self, request: Request) -> httpx.Response:
+        """Make a call, again where that is safe and may help. Raises `AfterwordError`."""
+        attempt = 0
+        while True:
+            outcome: httpx.Response | httpx.TransportError
+            try:
+                outcome = await self._http.request(
+                    request.method,
+                    self._core.base_url + request.path,
+                    params=list(request.query),
+                    content=request.body,
+                    headers={**self._core.headers, "Content-Type": request.content_type},
+                )
+            except httpx.TransportError as error:
+                outcome = error
+            except (httpx.InvalidURL, ValueError) as error:
+                raise AfterwordError(f"The call cannot be made: {error}.", code="invalid_call") from None
+            delay = self._core.delay(attempt, request, outcome)
+            if delay is None:
+                if isinstance(outcome, httpx.Response):
+                    core.check(outcome)
+                    return outcome
+                raise self._core.unreachable(outcome) from outcome
+            attempt += 1
+            await asyncio.sleep(delay)
+
+    async def upload(self, upload: Upload, path: str, project: str | None, at_once: int) -> UploadReport:
+        """Send the batches of an upload, so many at once. Raises what no batch can get past."""
+        pairs = query(project=self.project_or_default(project)) if "feedback" not in path else []
+
+        async def send(batch: Batch) -> None:
+            for attempt in range(self._core.max_retries + 1):
+                request = Request(
+                    method="POST",
+                    path=path,
+                    query=pairs,
+                    body=batch.body,
+                    content_type="application/x-ndjson",
+                    repeatable=True,
+                )
+                try:
+                    answer = await self.send(request)
+                    batch, delay = upload.settle(batch, answer.content)
+                except (Unauthorized, Forbidden):
+                    raise
+                except AfterwordError as error:
+                    upload.give_up(batch, error)
+                    return
+                if not batch.lines:
+                    return
+                await asyncio.sleep(delay * 2**attempt)
+            upload.give_up(batch, upload.busy())
+
+        try:
+            await async_each(upload.batches(), send, at_once=at_once)
+        finally:
+            report = upload.done()
+        return report
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncAfterword:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def project_or_default(self, project: str | None) -> Any:
+        """Return the project that a call is about."""
+        return project or self.default_project

@@ -1,0 +1,243 @@
+"""Feedback keys, feedback, preferences and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from afterword.client.core import Request, encode, path, query
+from afterword.client.uploading import Source as UploadSource
+from afterword.client.uploading import Upload, UploadReport, given_id
+from afterword.types import (
+    Deleted,
+    FeedbackRecorded,
+    Kind,
+    Message,
+    Metric,
+    MetricList,
+    Moment,
+    OutcomeRecorded,
+    PreferenceRecorded,
+    ScoringType,
+    Tie,
+    Value,
+)
+from afterword.types import Feedback as FeedbackGiven
+
+if TYPE_CHECKING:
+    from afterword.client.aio import AsyncAfterword
+
+
+class AsyncFeedback:
+    """Feedback keys, feedback, preferences: `client.feedback`."""
+
+    def __init__(self, client: AsyncAfterword) -> None:
+        self._client = client
+
+    async def register_key(
+        self,
+        key: str,
+        kind: Kind = "scalar",
+        scoring_type: ScoringType = "higher_is_better",
+        name: str | None = None,
+        description: str | None = None,
+        *,
+        unit: str | None = None,
+        project: str | None = None,
+    ) -> Metric:
+        """Register a feedback key; once more with the same definition it answers the same. Raises `Conflict`.
+
+        >>> await client.feedback.register_key("CSAT")
+        >>> await client.feedback.register_key("accepted", kind="bool")
+        """
+        body = {
+            "key": key,
+            "kind": kind,
+            "scoring_type": scoring_type,
+            "name": name,
+            "description": description,
+            "unit": unit,
+            "project": self._client.project_or_default(project),
+        }
+        request = Request(method="POST", path=path("metrics"), body=encode(body), repeatable=True)
+        return await self._client.call(request, Metric)
+
+    async def list_keys(self, *, project: str | None = None) -> list[Metric]:
+        """List the feedback keys of a project.
+
+        >>> await client.feedback.list_keys()
+        """
+        return (await self._client.call(self._metrics("GET", None, project), MetricList)).metrics
+
+    async def get_key(self, feedback_key: str, *, project: str | None = None) -> Metric | None:
+        """Return a feedback key, by key or id; None where there is none.
+
+        >>> await client.feedback.get_key("CSAT")
+        """
+        return await self._client.find(self._metrics("GET", feedback_key, project), Metric)
+
+    async def update_key(self, feedback_key: str, *, project: str | None = None, **changes: Any) -> Metric:
+        """Change `name`, `scoring_type`, `description` or `unit` of a feedback key.
+
+        >>> await client.feedback.update_key("CSAT", description="Customer satisfaction, 1 to 5")
+        """
+        return await self._client.call(self._metrics("PATCH", feedback_key, project, encode(changes)), Metric)
+
+    async def delete_key(self, feedback_key: str, *, project: str | None = None) -> None:
+        """Delete a feedback key: it takes no more, and what was given stays with the completions.
+
+        >>> await client.feedback.delete_key("accepted")
+        """
+        await self._client.call(self._metrics("DELETE", feedback_key, project), Deleted)
+
+    def _metrics(self, method: str, key: str | None, project: str | None, body: bytes | None = None) -> Request:
+        where = path("metrics") if key is None else path("metrics", key)
+        pairs = query(project=self._client.project_or_default(project))
+        return Request(method=method, path=where, query=pairs, body=body, repeatable=method != "DELETE")
+
+    async def log_metric(
+        self,
+        value: Value,
+        completion_id: str | UUID,
+        feedback_key: str,
+        user: str | UUID | None = None,
+        details: str | None = None,
+        *,
+        reason: str | None = None,
+        created_at: Moment | datetime | None = None,
+        feedback_id: str | UUID | None = None,
+    ) -> FeedbackRecorded:
+        """Log a value on a completion under a feedback key.
+
+        >>> await client.feedback.log_metric(
+        ...     value=5, feedback_key="CSAT", completion_id=completion_id, details="This answer was perfect"
+        ... )
+        """
+        body = {
+            "value": value,
+            "completion_id": str(completion_id),
+            "metric": feedback_key,
+            "user": None if user is None else str(user),
+            "details": details,
+            "reason": reason,
+            "created_at": created_at,
+            "feedback_id": given_id(feedback_id),
+        }
+        request = Request(method="POST", path=path("feedback"), body=encode(body), repeatable=True)
+        return await self._client.call(request, FeedbackRecorded)
+
+    async def log_preference(
+        self,
+        feedback_key: str,
+        preferred_completion: str | UUID | Mapping[str, Any],
+        other_completion: str | UUID | Mapping[str, Any],
+        user: str | UUID | None = None,
+        messages: Sequence[Message] | None = None,
+        tied: Tie | None = None,
+        project: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        details: str | None = None,
+        created_at: Moment | datetime | None = None,
+        comparison_id: str | UUID | None = None,
+    ) -> PreferenceRecorded:
+        """Log that one completion is preferred over another, or that they are tied, "good" or "bad".
+
+        A completion is given by its completion_id, or as `{"text", "model"}` with the `messages` that both answer.
+
+        >>> await client.feedback.log_preference(
+        ...     feedback_key="CSAT", preferred_completion=completion_id, other_completion=other_completion_id
+        ... )
+        """
+        body = {
+            "metric": feedback_key,
+            "preferred_completion": preferred_completion,
+            "other_completion": other_completion,
+            "user": None if user is None else str(user),
+            "messages": messages,
+            "tied": tied,
+            "project": self._client.project_or_default(project),
+            "labels": labels,
+            "details": details,
+            "created_at": created_at,
+            "comparison_id": given_id(comparison_id),
+        }
+        request = Request(method="POST", path=path("preferences"), body=encode(body), repeatable=True)
+        return await self._client.call(request, PreferenceRecorded)
+
+    async def log_outcome(
+        self,
+        value: Value,
+        session_id: str | UUID,
+        feedback_key: str,
+        user: str | None = None,
+        details: str | None = None,
+        *,
+        project: str | None = None,
+    ) -> OutcomeRecorded:
+        """Log a value on a whole session.
+
+        >>> await client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
+        """
+        body = {
+            "value": value,
+            "session_id": session_id,
+            "metric": feedback_key,
+            "user": user,
+            "details": details,
+            "project": self._client.project_or_default(project),
+        }
+        return await self._client.call(Request(method="POST", path=path("outcome"), body=encode(body)), OutcomeRecorded)
+
+    async def get(self, feedback_id: str | UUID) -> FeedbackGiven | None:
+        """Return a feedback; None where there is none that the key may see.
+
+        >>> await client.feedback.get(feedback_id)
+        """
+        request = Request(method="GET", path=path("feedback", str(feedback_id)), repeatable=True)
+        return await self._client.find(request, FeedbackGiven)
+
+    async def update(self, feedback_id: str | UUID, **changes: Any) -> FeedbackGiven:
+        """Change `value`, `details` or `reason` of a feedback.
+
+        >>> await client.feedback.update(feedback_id, value=4)
+        """
+        request = Request(
+            method="PATCH", path=path("feedback", str(feedback_id)), body=encode(changes), repeatable=True
+        )
+        return await self._client.call(request, FeedbackGiven)
+
+    async def delete(self, feedback_id: str | UUID) -> None:
+        """Delete a feedback. Raises `NotFound`.
+
+        >>> await client.feedback.delete(feedback_id)
+        """
+        await self._client.call(Request(method="DELETE", path=path("feedback", str(feedback_id))), Deleted)
+
+    async def upload(
+        self, records: UploadSource, *, batch_size: int = 500, max_concurrency: int = 4, progress: bool = True
+    ) -> UploadReport:
+        """Log much feedback: dicts with completion_id, metric and value, or a file of JSON lines; as for interactions.
+
+        >>> await client.feedback.upload([{"completion_id": str(completion_id), "metric": "CSAT", "value": 3}])
+        """
+        upload = Upload(records, id_field="feedback_id", labels=None, batch_size=batch_size, progress=progress)
+        return await self._client.upload(upload, path("feedback", "batch"), None, max_concurrency)
+
+    async def upload_preferences(
+        self,
+        records: UploadSource,
+        project: str | None = None,
+        *,
+        batch_size: int = 500,
+        max_concurrency: int = 4,
+        progress: bool = True,
+    ) -> UploadReport:
+        """Log many preferences: dicts as the REST route takes them, or a file of JSON lines; as for interactions.
+
+        >>> await client.feedback.upload_preferences([])
+        """
+        upload = Upload(records, id_field="comparison_id", labels=None, batch_size=batch_size, progress=progress)
+        return await self._client.upload(upload, path("preferences", "batch"), project, max_concurrency)

@@ -1,0 +1,163 @@
+"""Every route is called with what its description allows, and with what it does not: never a fault of the server, and
+every answer is one that the description promises.
+
+AFTERWORD_FUZZ_EXAMPLES raises the number of calls for each route and kind of input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from afterword.api import openapi
+from afterword.api.routes import ROUTES, Route
+
+EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "40"))
+from schemathesis.specs.openapi.checks import negative_data_rejection
+CHECKS = [
+    negative_data_rejection,
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@schemathesis.serializer("application/x-ndjson")
+def write_lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Send a list as one JSON document a line, and what is no list as it is."""
+    lines = value if isinstance(value, list) else [value]
+    return b"\n".join(json.dumps(line).encode() for line in lines)
+
+
+@schemathesis.deserializer("application/x-ndjson")
+def read_lines(_: schemathesis.DeserializationContext, answer: schemathesis.Response) -> Any:
+    """Read one JSON document a line."""
+    return [json.loads(line) for line in answer.content.splitlines()]
+
+
+SCHEMA = schemathesis.openapi.from_dict(openapi.document("fuzzed"))
+
+
+@pytest.fixture(scope="module")
+def fuzzed(server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of its own: what the calls leave behind shall disturb no other test."""
+    running = type(server)(tmp_path_factory.mktemp("fuzz") / "data")
+    yield running
+    running.stop()
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture
+def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
+    """Make things that exist, and return their ids by the names that paths and bodies use."""
+    with fuzzed.client() as client:
+
+        def post(path: str, **body: Any) -> dict[str, Any]:
+            return client.post(f"/api/v1/{path}", json=body).raise_for_status().json()
+
+        def make() -> dict[str, str]:
+            project = f"fuzz-{uuid4().hex[:12]}"
+            post("projects", key=project)
+            post("metrics", key="score", project=project)
+            image = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+            parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": image}]
+            interaction = {"messages": [{"role": "user", "content": parts}], "completion": "A dot.", "project": project}
+            ids = [post("interactions", **interaction)["completion_id"] for _ in range(2)]
+            shown = client.get(f"/api/v1/interactions/{ids[0]}").json()
+            return {
+                "project": project,
+                "metric": "score",
+                "completion_id": ids[0],
+                "preferred_completion": ids[0],
+                "other_completion": ids[1],
+                "session_id": shown["session_id"],
+                "feedback_id": post("feedback", completion_id=ids[0], metric="score", value=1)["feedback_id"],
+                "key_id": post("keys", name="fuzz", role="viewer")["id"],
+                "file": shown["messages"][0]["content"][1]["image_url"].rpartition("/")[2],
+            }
+
+        yield make
+
+
+def put_in(ids: dict[str, str], value: Any, *, own: frozenset[str] = frozenset()) -> Any:
+    """Put real ids where a body or its lines speak of things, but for the ids that the caller may choose."""
+    if isinstance(value, list):
+        return [put_in(ids, each, own=own) for each in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {name: ids[name] for name in value if name in ids and name not in own}
+    return {**value, **changed, **({"project": ids["project"]} if "project" in value else {})}
+
+
+# The ids that a call gives to what it makes.
+CHOSEN = {
+    "interactions.record": frozenset({"completion_id", "session_id"}),
+    "batches.record_interactions": frozenset({"completion_id", "session_id"}),
+    "feedback.record": frozenset({"feedback_id"}),
+    "batches.record_feedback": frozenset({"feedback_id"}),
+}
+
+
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+@pytest.mark.parametrize("route", ROUTES, ids=openapi.operation_ids())
+def test_no_call_is_a_fault_and_every_answer_is_as_described(
+    fuzzed, real: Callable[[], dict[str, str]], route: Route, kind: str
+):
+    operation = SCHEMA[route.path][route.method]
+    mode = schemathesis.GenerationMode(kind)
+    things = real()
+    session = requests.Session()
+    session.trust_env = False
+
+    @seed(0)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), existing=st.booleans())
+    def call(case: schemathesis.Case, existing: bool) -> None:
+        nonlocal things
+        if existing:
+            if route.method == "DELETE" or route.name in ("metrics.change", "projects.change"):
+                things = real()
+            own = CHOSEN.get(route.name, frozenset())
+            for name in case.path_parameters or {}:
+                case.path_parameters[name] = things[name]
+            case.body = put_in(things, case.body, own=own)
+            case.query = put_in(things, case.query)
+        answer = case.call(
+            base_url=fuzzed.url,
+            session=session,
+            headers={"Authorization": f"Bearer {fuzzed.api_key}"},
+            timeout=30,
+        )
+        case.validate_response(answer, checks=CHECKS)
+
+    try:
+        call()
+    except Unsatisfiable:
+        pytest.skip("nothing that the description forbids can be sent to it")
+    assert httpx.get(f"{fuzzed.url}/health").json()["status"] == "ok"
