@@ -96,7 +96,8 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
 def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises `StoreError` when the store cannot be opened."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for quiet in ("alembic", "uvicorn", "httpx"):
+        logging.getLogger(quiet).setLevel(logging.WARNING)
     home = open_home(settings)
     # What is loaded by now stays. The collector need not look at it again and again, nor after every 700 objects: a
     # call leaves no cycles behind.

@@ -150,7 +150,7 @@ def list_projects(
 ) -> None:
     """List the projects that the key may see."""
     with connection.open() as client:
-        found = _listed(client.projects.list(archived=archived), "projects")
+        found = client.projects.list(archived=archived)
     if as_json:
         show_json(found)
         return
@@ -172,8 +172,8 @@ def show_project(connection: Connection, key: Key, as_json: Json = False) -> Non
         if as_json:
             show_json(found)
             return
-        metrics = _listed(client.feedback.list_keys(project=key), "metrics")
-        labels = _listed(client.labels.list(project=key), "labels")
+        metrics = client.feedback.list_keys(project=key)
+        labels = client.labels.list(project=key)
     typer.echo(f"{found.name} ({found.key}){', archived' if found.archived else ''}")
     if found.description:
         typer.echo(found.description)
@@ -229,7 +229,7 @@ def register_metric(
 def list_metrics(connection: Connection, as_json: Json = False) -> None:
     """List the feedback keys of a project."""
     with connection.open() as client:
-        found = _listed(client.feedback.list_keys(), "metrics")
+        found = client.feedback.list_keys()
     if as_json:
         show_json(found)
     else:
@@ -309,7 +309,7 @@ def create_key(
 def list_keys(connection: Connection, as_json: Json = False) -> None:
     """List all keys, without the keys themselves."""
     with connection.open() as client:
-        found = _listed(client.keys.list(), "keys")
+        found = client.keys.list()
     if as_json:
         show_json(found)
         return
@@ -340,8 +340,3 @@ def revoke_key(
 
 def _where(projects: list[str] | None) -> str:
     return "all projects" if projects is None else ", ".join(projects)
-
-
-def _listed(answer: Any, name: str) -> list[Any]:
-    """A list, be it the answer itself or a member of it."""
-    return answer if isinstance(answer, list) else getattr(answer, name)

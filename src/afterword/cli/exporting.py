@@ -88,8 +88,8 @@ def export(
         raise typer.BadParameter(f"{format!r} is no format; there is 'interactions'.", param_hint="--format")
     filters = {
         "labels": _labels(label or []),
-        "models": model,
-        "sources": source,
+        "model": model,
+        "source": source,
         "session_id": session_id,
         "user": user,
         "prompt_hash": prompt_hash,

@@ -122,7 +122,6 @@ def _default_project(client: Afterword, project: str | None, create: bool) -> st
                 raise CommandError(f"There is no project {project!r} that this key may see. Add --create-project.")
             return (found or client.projects.create(project)).key
         visible = client.projects.list()
-        visible = visible if isinstance(visible, list) else visible.projects
         return visible[0].key if len(visible) == 1 else "default"
     except Forbidden:
         return project or ""
@@ -293,8 +292,7 @@ class Receiver:
     def _keys(self, project: str | None) -> set[str]:
         if project not in self._known:
             try:
-                found: Any = self.client.feedback.list_keys(project=project)
-                found = found if isinstance(found, list) else found.metrics
+                found = self.client.feedback.list_keys(project=project)
                 self._known[project] = {name for one in found for name in (one.key, str(one.id))}
             except (Forbidden, NotFound):
                 self._known[project] = set()
