@@ -245,7 +245,7 @@ class Receiver:
         for failure in answer.failed:
             if isinstance(failure.error, ConnectionFailed | Unavailable):
                 raise failure.error
-            one = owners[failure.line - 1]
+            one = owners[failure.index]
             taken = isinstance(failure.error, Conflict) and str(failure.error.code).endswith("_exists")
             if one.line.exported and taken:
                 one.present = True

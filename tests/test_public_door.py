@@ -1,0 +1,30 @@
+"""The public door: what `import afterword` gives and loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import afterword
+
+OF_THE_SERVER = ("alembic", "httptools", "sqlalchemy", "starlette", "uvicorn", "uvloop")
+
+
+def test_what_is_there_is_what_is_promised() -> None:
+    there = {
+        name
+        for name, value in vars(afterword).items()
+        if not isinstance(value, ModuleType) and (not name.startswith("_") or name == "__version__")
+    }
+    assert there - {"version"} == set(afterword.__all__)
+
+
+def test_importing_the_client_loads_nothing_of_the_server() -> None:
+    code = f"import sys, afterword; print([name for name in {OF_THE_SERVER!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_the_sync_client_is_generated_from_the_async_one() -> None:
+    subprocess.run([sys.executable, "scripts/unasync.py", "--check"], check=True)
