@@ -32,8 +32,10 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "afterword", "serve", "--port", str(self.port), "--data", str(self.directory)]
-                + list(self.options),
+                [
+                    *(sys.executable, "-m", "afterword", "serve"),
+                    *("--port", str(self.port), "--data", str(self.directory), *self.options),
+                ],
                 env={**os.environ, "AFTERWORD_API_KEY": KEY, **self.environment},
                 stdout=log,
                 stderr=log,

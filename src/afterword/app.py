@@ -55,7 +55,7 @@ def close_home(home: Home) -> None:
 
 def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Build the ASGI application over an open home."""
-    gate = Gate(home.catalog, administrator_key)
+    gate = Gate(home, administrator_key)
     paths = [
         *(ServedPath(route.path, Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
         *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),

@@ -56,7 +56,7 @@ SETTINGS: tuple[Setting, ...] = (
         "api_key",
         "text",
         None,
-        "The administrator's key. Without it one is made at the first start, printed once and kept in the data directory.",
+        "The administrator's key. Without it one is made at the first start, printed once, kept in the data directory.",
         secret=True,
     ),
     Setting("max_body", "size", 64 * MIB, "The largest body of a call.", least=1024),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from afterword.service.access import actor_of, digest, unauthorized
-from afterword.service.context import Actor, Context
-from afterword.store.catalog import Catalog
+from afterword.service.context import Actor, Context, Home
 
 
 class Gate:
     """Know who calls. `administrator_key` is the one key that is not in the store."""
 
-    def __init__(self, catalog: Catalog, administrator_key: str) -> None:
-        self._catalog = catalog
+    def __init__(self, home: Home, administrator_key: str) -> None:
+        self._catalog = home.catalog
         self._administrator = digest(administrator_key)
 
     def actor(self, headers: dict[bytes, bytes]) -> Actor:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from afterword.errors import BadRequest
 
 
 class Protocol(HttpToolsProtocol):
@@ -17,6 +20,14 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(JoinedWrites(transport, self.loop))  # pyright: ignore[reportArgumentType]
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP with the one error object, and hang up."""
+        error = BadRequest("The request is not valid HTTP/1.1.", code="malformed_request", hint=msg)
+        body = msgspec.json.encode(error.body())
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
+        self.transport.write(head + str(len(body)).encode() + b"\r\n\r\n" + body)
+        self.transport.close()
 
 
 class JoinedWrites:

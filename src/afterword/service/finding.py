@@ -128,7 +128,9 @@ def plain_conditions(query: Any) -> list[tuple[str, Filter]]:
     for text in query.label:
         key, colon, value = text.partition(":")
         if not key:
-            raise Invalid(f"label is {text!r:.80}.", code="invalid_label", param="label", hint="Give KEY, or KEY:VALUE.")
+            raise Invalid(
+                f"label is {text!r:.80}.", code="invalid_label", param="label", hint="Give KEY, or KEY:VALUE."
+            )
         if colon:
             values = by_key.setdefault(key, [])
             if values is not None:

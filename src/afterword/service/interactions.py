@@ -21,7 +21,7 @@ from afterword.store import interactions as stored
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows, Transaction
 from afterword.store.filters import SOURCES
-from afterword.store.payloads import Payload, asked, compress, encode, message_text
+from afterword.store.payloads import Payload, asked, encode, message_text
 from afterword.store.schema import hash63, label_number
 from afterword.types import (
     Deleted,
@@ -158,7 +158,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
                 )
             ],
         ),
-        (stored.INSERT["payloads"], [(completion_id, compress(raw))]),
+        (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
         (stored.INSERT["search_pending"], [(completion_id, None)]),
     ]
     if labels:

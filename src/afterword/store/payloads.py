@@ -14,6 +14,7 @@ import zstandard
 from afterword.types import Message
 
 LEVEL = 3
+DICTIONARY_BYTES = 112 << 10
 
 
 class Payload(msgspec.Struct, omit_defaults=True):
@@ -34,6 +35,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Payload)
 # A compressor serves one thread at a time.
 _own = threading.local()
+_dictionaries: dict[int, zstandard.ZstdCompressionDict] = {}
 
 
 def encode(payload: Payload) -> bytes:
@@ -41,20 +43,48 @@ def encode(payload: Payload) -> bytes:
     return _encoder.encode(payload)
 
 
-def compress(raw: bytes) -> bytes:
-    """Compress a payload's JSON."""
-    compressor = getattr(_own, "compressor", None)
-    if compressor is None:
-        compressor = _own.compressor = zstandard.ZstdCompressor(level=LEVEL)
-    return compressor.compress(raw)
-
-
 def unpack(stored: bytes) -> Payload:
     """Return the payload that was stored."""
-    decompressor = getattr(_own, "decompressor", None)
+    return _decoder.decode(decompress(stored))
+
+
+def decompress(stored: bytes) -> bytes:
+    """Return the JSON of a payload that was stored. Its frame says which dictionary it needs."""
+    number = zstandard.get_frame_parameters(stored).dict_id
+    decompressors: dict[int, zstandard.ZstdDecompressor] = _own.__dict__.setdefault("decompressors", {})
+    decompressor = decompressors.get(number)
     if decompressor is None:
-        decompressor = _own.decompressor = zstandard.ZstdDecompressor()
-    return _decoder.decode(decompressor.decompress(stored))
+        dictionary = _dictionaries[number] if number else None
+        decompressor = decompressors[number] = zstandard.ZstdDecompressor(dict_data=dictionary)
+    return decompressor.decompress(stored)
+
+
+class Compression:
+    """How a store compresses payloads: with its newest dictionary, once it has one.
+
+    Texts of one store are alike: system prompts recur, and so does the JSON around them. Real prompts and answers of
+    1.8 KB were compressed 2.1 to 1 without a dictionary, and 2.8 to 1 with one trained on some of them.
+    """
+
+    def __init__(self) -> None:
+        self.dictionaries = 0
+        self._newest: zstandard.ZstdCompressionDict | None = None
+
+    def add(self, dictionary: bytes) -> None:
+        """Use this dictionary from now on; older ones stay for what they compressed."""
+        made = zstandard.ZstdCompressionDict(dictionary)
+        made.precompute_compress(level=LEVEL)
+        _dictionaries[made.dict_id()] = made
+        self._newest = made
+        self.dictionaries += 1
+
+    def compress(self, raw: bytes) -> bytes:
+        """Compress a payload's JSON."""
+        newest = self._newest
+        held = getattr(_own, "compressor", None)
+        if held is None or held[0] is not newest:
+            held = _own.compressor = (newest, zstandard.ZstdCompressor(level=LEVEL, dict_data=newest))
+        return held[1].compress(raw)
 
 
 def message_text(message: Message) -> str:
@@ -82,3 +112,8 @@ def searchable(payload: Payload) -> tuple[str, str]:
     Words are taken out of the index by giving the same text again: a change here needs a new index version.
     """
     return "\n\n".join(filter(None, map(message_text, payload.messages))), payload.completion
+
+
+def train(samples: list[bytes]) -> bytes:
+    """Train a dictionary on the JSON of payloads."""
+    return zstandard.train_dictionary(DICTIONARY_BYTES, samples).as_bytes()  # pyright: ignore[reportArgumentType]

@@ -167,6 +167,15 @@ payloads = Table(
     **CLUSTERED,
 )
 
+# What payloads were compressed with; they are lost without it.
+dictionaries = Table(
+    "dictionaries",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 labels = Table(
     "labels",
     metadata,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -16,13 +17,18 @@ from sqlalchemy import Connection, delete, func, select
 
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine.text import TextIndex
-from afterword.store.payloads import searchable, unpack
-from afterword.store.schema import interactions, payloads, search_pending
+from afterword.store.payloads import decompress, searchable, train, unpack
+from afterword.store.schema import dictionaries, interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.search")
 
 # So many are taken in at once. A crash repeats no more than these.
 BATCH = 200
+# The texts that pass by train the dictionaries that payloads are compressed with: when the store holds so many
+# interactions, on so many of them.
+TRAIN_AT = (2_000, 100_000)
+SAMPLES = 2_000
+LONGEST_SAMPLE = 16 << 10
 # When nothing wakes it, it looks all the same: after a fault, for instance.
 PATIENCE = 5.0
 
@@ -34,6 +40,7 @@ class Indexer:
         self._store = store
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._samples: list[bytes] = []
         self._thread = threading.Thread(target=self._work, name="afterword-indexer", daemon=True)
 
     def start(self) -> None:
@@ -82,6 +89,8 @@ class Indexer:
             return False
         changes = []
         for row in rows:
+            if row.payload and len(self._samples) < SAMPLES:
+                self._samples.append(decompress(row.payload)[:LONGEST_SAMPLE])
             said = row.erased or row.payload
             texts = None if said is None else searchable(unpack(said))
             changes.append((row.interaction_id, texts, row.erased is not None))
@@ -92,7 +101,23 @@ class Indexer:
             transaction.connection.execute(delete(search_pending).where(search_pending.c.interaction_id.in_(ids)))
 
         self._store.queue.write_from_thread(done)
+        if len(self._samples) == SAMPLES:
+            self._train(index.size())
         return True
+
+    def _train(self, size: int) -> None:
+        """Train a dictionary where the store has grown enough since the last one."""
+        trained = self._store.compression.dictionaries
+        if trained < len(TRAIN_AT) and size >= TRAIN_AT[trained]:
+            content = train(self._samples)
+            now = time.time_ns() // 1_000_000
+
+            def keep(transaction: Transaction) -> None:
+                transaction.connection.execute(dictionaries.insert().values(content=content, created_at=now))
+
+            self._store.queue.write_from_thread(keep)
+            self._store.compression.add(content)
+        self._samples.clear()
 
     def _queue_all(self, index: TextIndex) -> None:
         """Queue all interactions for an index that was made anew, some at a time, so that no other write waits."""

@@ -12,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from afterword.errors import Unavailable
+from afterword.store.payloads import Compression
+from afterword.store.schema import dictionaries
 
 from .queue import Rows, Unit, WriteQueue
 from .sqlite import Sqlite, StoreError
@@ -42,6 +44,9 @@ class Store:
             most_units=most_waiting,
             most_bytes=most_waiting_bytes,
         )
+        self.compression = Compression()
+        for content in self.read_now(_dictionaries):
+            self.compression.add(content)
         self._short = _Lane("afterword-reader", READERS)
         self._long = _Lane("afterword-long-reader", LONG_READERS)
 
@@ -76,6 +81,10 @@ class Store:
         self.database.reader.dispose()
         self.queue.close()
         self.database.close()
+
+
+def _dictionaries(connection: Connection) -> list[bytes]:
+    return list(connection.execute(select(dictionaries.c.content).order_by(dictionaries.c.number)).scalars())
 
 
 class _Lane:

@@ -115,6 +115,10 @@ class TextIndex:
             connection.execute(statement)
         connection.execute("COMMIT")
 
+    def size(self) -> int:
+        """Return about how many interactions were taken in so far."""
+        return self._connection.execute("SELECT max(number) FROM documents").fetchone()[0] or 0
+
     def is_new(self) -> bool:
         """Tell whether interactions from before it was made are still to be queued."""
         return self._connection.execute("SELECT 1 FROM is_new").fetchone() is not None

@@ -27,6 +27,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_api_keys_id")),
     )
     op.create_table(
+        "dictionaries",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_dictionaries")),
+    )
+    op.create_table(
         "feedback",
         sa.Column("interaction_id", Id(), nullable=False),
         sa.Column("id", Id(), nullable=False),

@@ -1,0 +1,29 @@
+"""What all words share: forms of values, and how strict inputs and outputs are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Value: TypeAlias = bool | int | float
+"""A feedback value: true, false, 0 or 1 under a bool key; any finite number under a scalar key."""
+Moment: TypeAlias = str | int | float
+"""A time on input: RFC 3339, a bare date, epoch milliseconds, or words such as `now - 1 month | Europe/Paris`."""
+Message: TypeAlias = dict[str, Any]
+"""A message as sent: `role`, `content` (text or a list of parts), and whatever else came with it."""
+Kind: TypeAlias = Literal["scalar", "bool"]
+ScoringType: TypeAlias = Literal["higher_is_better", "lower_is_better"]
+Source: TypeAlias = Literal["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"]
+Role: TypeAlias = Literal["admin", "member", "ingest", "viewer"]
+Tie: TypeAlias = Literal["good", "bad"]
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Input(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a caller sends. Unknown fields are refused by name."""
+
+
+class Output(msgspec.Struct, kw_only=True):
+    """What the server answers."""

@@ -1,0 +1,173 @@
+"""Interactions, pages and groups of them, their labels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from afterword.types.base import Input, Key, Message, Moment, Output, Source
+from afterword.types.feedback import Feedback, InlineFeedback, Preference
+
+
+class NewInteraction(Input):
+    """A completion to log, with the messages that it answers.
+
+    `completion` is the text, or a whole assistant message (`{"role": "assistant", "content", "tool_calls", ...}`).
+    `completion_id` may be given by the caller: the same again is then answered as the first time, other content
+    under it is refused with 409.
+    """
+
+    messages: list[Message]
+    completion: str | Message
+    project: str | None = None
+    model: Key | None = None
+    labels: dict[str, str] | None = None
+    feedbacks: list[InlineFeedback] | None = None
+    user: str | None = None
+    session_id: UUID | None = None
+    created_at: Moment | None = None
+    usage: dict[str, Any] | None = None
+    timings: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None
+    completion_id: UUID | None = None
+
+
+class Recorded(Output):
+    """The ids under which an interaction was stored."""
+
+    completion_id: UUID
+    session_id: UUID
+    feedback_ids: list[UUID]
+
+
+class Interaction(Output):
+    """Messages in, completion out, and what people thought of it.
+
+    In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
+    (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
+    `message` is the whole assistant message where more than a text was logged.
+    """
+
+    completion_id: UUID
+    project: str
+    model: str | None
+    source: Source
+    prompt: str
+    messages: list[Message] | None
+    completion: str
+    message: Message | None
+    labels: dict[str, str]
+    session_id: UUID
+    user: str | None
+    created_at: datetime
+    prompt_hash: str
+    size: int
+    usage: dict[str, Any] | None
+    timings: dict[str, Any] | None
+    parameters: dict[str, Any] | None
+    feedback: list[Feedback]
+    preferences: list[Preference]
+
+
+class InteractionPage(Output):
+    """A page of interactions. Give `next` or `previous` as `cursor` to go on in that direction; null where it ends.
+
+    `count` is the exact size of the whole set, only when asked for.
+    """
+
+    interactions: list[Interaction]
+    next: str | None
+    previous: str | None
+    count: int | None = None
+
+
+class MetricStatistics(Output):
+    """The values under one feedback key: how many, their mean, least, greatest and sample standard deviation.
+
+    `stddev` is null for fewer than two values. Over a bool key the mean is the share of true.
+    """
+
+    metric: str
+    count: int
+    mean: float
+    min: float
+    max: float
+    stddev: float | None
+
+
+class Group(Output):
+    """The interactions of one model, prompt, session or label value; `key` is null where they have none.
+
+    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt.
+    """
+
+    key: str | None
+    count: int
+    metrics: list[MetricStatistics]
+    prompt: str | None = None
+
+
+class GroupPage(Output):
+    """A page of groups. `count` is the number of all groups, only when asked for."""
+
+    groups: list[Group]
+    next: str | None
+    count: int | None = None
+
+
+class LabelChange(Input):
+    """Labels to set (added, or given a new value) and keys to remove, all or nothing."""
+
+    set: dict[str, str] = msgspec.field(default_factory=dict)
+    remove: list[str] = msgspec.field(default_factory=list)
+
+
+class Labels(Output):
+    """The labels of an interaction."""
+
+    labels: dict[str, str]
+
+
+class LabelValue(Output):
+    """A value of a label key: on how many interactions, and the time of the newest of them."""
+
+    value: str
+    count: int
+    last_used: datetime
+
+
+class LabelKey(Output):
+    """A label key with its values, the most frequent first."""
+
+    key: str
+    count: int
+    last_used: datetime
+    values: list[LabelValue]
+
+
+class LabelList(Output):
+    """The label keys of a project."""
+
+    labels: list[LabelKey]
+
+
+class Deleted(Output):
+    """What was deleted."""
+
+    deleted: bool = True
+
+
+class LineResult(Output, omit_defaults=True):
+    """The outcome of one line of a batch: the ids, or the error. `line` counts from 1."""
+
+    line: int
+    status: int
+    completion_id: UUID | None = None
+    session_id: UUID | None = None
+    feedback_ids: list[UUID] | None = None
+    feedback_id: UUID | None = None
+    comparison_id: UUID | None = None
+    error: dict[str, Any] | None = None

@@ -1,0 +1,61 @@
+"""API keys, and how the server is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from afterword.types.base import Input, Moment, Output, Role
+
+
+class ApiKey(Output):
+    """A key that calls are made with. The key itself is shown once, when created; `prefix` tells it apart.
+
+    `projects` is null where the key is for all projects.
+    """
+
+    id: UUID
+    name: str
+    prefix: str
+    role: Role
+    projects: list[str] | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class NewApiKey(Input):
+    """A key to create. Roles: admin (everything), member (read, log, rate, register), ingest (log and rate, read
+    nothing), viewer (read)."""
+
+    name: str
+    role: Role = "member"
+    projects: list[str] | None = None
+    expires_at: Moment | None = None
+
+
+class CreatedApiKey(ApiKey):
+    """A key as created: the only time that `api_key` is shown."""
+
+    api_key: str
+
+
+class ApiKeyList(Output):
+    """All keys, the newest first."""
+
+    keys: list[ApiKey]
+
+
+class SearchHealth(Output):
+    """The text index: how many interactions wait to be indexed."""
+
+    waiting: int
+
+
+class Health(Output):
+    """How the server is. `status` is `ok`, or `degraded` while it cannot write."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    search: SearchHealth

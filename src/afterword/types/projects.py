@@ -1,0 +1,84 @@
+"""Projects, and the metrics (feedback keys) of each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from afterword.types.base import Input, Key, Kind, Output, ScoringType
+
+
+class Project(Output):
+    """A space of its own: its interactions, metrics and labels are seen from no other."""
+
+    id: UUID
+    key: str
+    name: str
+    description: str
+    created_at: datetime
+    archived: bool
+
+
+class NewProject(Input):
+    """A project to create. `name` defaults to the key."""
+
+    key: Key
+    name: str | None = None
+    description: str = ""
+
+
+class ProjectChange(Input):
+    """What to change of a project; the key stays."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+
+
+class ProjectList(Output):
+    """Projects that the key may see, by key."""
+
+    projects: list[Project]
+
+
+class Metric(Output):
+    """A feedback key: what is measured, bool or scalar, and which way is better."""
+
+    id: UUID
+    key: str
+    name: str
+    project: str
+    kind: Kind
+    scoring_type: ScoringType
+    description: str
+    unit: str
+    created_at: datetime
+
+
+class NewMetric(Input):
+    """A feedback key to register. `name` defaults to the key, `project` as for interactions."""
+
+    key: Key
+    name: str | None = None
+    kind: Kind = "scalar"
+    scoring_type: ScoringType = "higher_is_better"
+    description: str = ""
+    unit: str = ""
+    project: str | None = None
+
+
+class MetricChange(Input):
+    """What to change of a feedback key. Its key and kind stay."""
+
+    name: str | UnsetType = UNSET
+    scoring_type: ScoringType | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    unit: str | UnsetType = UNSET
+
+
+class MetricList(Output):
+    """The feedback keys of a project, by key."""
+
+    metrics: list[Metric]
