@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 # So much is read before it is sent: enough for all calls in flight, and little beside the memory of the process.
 MOST_LINES = 5_000
 MOST_BYTES = 16 << 20
+# While the last calls of one lot are answered, those of the next are on their way.
+LOTS_AT_ONCE = 2
 # What names a completion that is not there yet is sent again at the end, for it may come later. So many bytes may wait.
 MOST_POSTPONED = 64 << 20
 
@@ -97,7 +101,8 @@ def import_files(
             client = stack.enter_context(connection.open())
             seed = _default_project(client, connection.project, create_project)
             shaper = Shaper(options, seed)
-            receiver = Receiver(client, register=register, batch_size=batch_size, concurrency=concurrency)
+            at_once = max(1, concurrency // LOTS_AT_ONCE)
+            receiver = Receiver(client, register=register, batch_size=batch_size, concurrency=at_once)
         started = time.monotonic()
         try:
             with Progress(files) as progress:
@@ -140,18 +145,18 @@ class Read:
 def _import(
     files: Iterable[str], shaper: Shaper, receiver: Receiver | None, result: Report, progress: Progress
 ) -> None:
-    """Read the next lines while those before them are sent, one lot after the other."""
-    sending: Future[list[Read]] | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="afterword-import") as sender:
+    """Read the next lines while those before them are sent."""
+    sending: deque[Future[list[Read]]] = deque()
+    with ThreadPoolExecutor(LOTS_AT_ONCE, thread_name_prefix="afterword-import") as sender:
         for lot in _lots(files, shaper, result, progress):
             if receiver is None:
                 _count(result, lot)
                 continue
-            if sending is not None:
-                _count(result, sending.result())
-            sending = sender.submit(receiver.send, lot)
-        if sending is not None:
-            _count(result, sending.result())
+            if len(sending) == LOTS_AT_ONCE:
+                _count(result, sending.popleft().result())
+            sending.append(sender.submit(receiver.send, lot))
+        while sending:
+            _count(result, sending.popleft().result())
     if receiver is not None:
         _count(result, receiver.send_postponed())
 
@@ -202,12 +207,14 @@ class Receiver:
     _mixed: set[tuple[str | None, str]] = field(default_factory=set)
     _postponed: list[Read] = field(default_factory=list)
     _room: int = MOST_POSTPONED
+    _lock: Lock = field(default_factory=Lock)
 
     def send(self, lot: list[Read]) -> list[Read]:
         """Send a lot; return its lines that are settled, in order. Raises what stops all lots."""
-        self._define(lot)
-        if self.register:
-            self._register(lot)
+        with self._lock:
+            self._define(lot)
+            if self.register:
+                self._register(lot)
         self._upload("interactions", lot)
         self._upload("feedback", lot)
         self._upload("preferences", lot)

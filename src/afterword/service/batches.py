@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -16,6 +16,8 @@ from afterword.store.engine import Unit
 from afterword.types import LineResult, NewFeedback, NewInteraction, NewPreference, Recorded
 
 T = TypeVar("T")
+S = TypeVar("S")
+Chunk: TypeAlias = list[tuple[int, T | AfterwordError]]
 Lines: TypeAlias = AsyncIterator[tuple[int, T | AfterwordError]]
 """The lines of a batch: each with its number, and what it holds or why that cannot be read."""
 
@@ -32,10 +34,14 @@ async def record_interactions(
     One a line as NDJSON, or a JSON array; each as for a single one. The answer has a line for each, in order: its ids,
     or its error. Lines with a `completion_id` can be sent again safely. `project` holds for lines that name none.
     """
-    async for chunk in _chunks(lines):
+
+    async def start(chunk: Chunk[NewInteraction]) -> tuple[Chunk[NewInteraction], list[Any], asyncio.Task[list[Any]]]:
         drafts = [await _ready(_draft(context, query.project, body)) for _, body in chunk]
         good = [draft for draft in drafts if isinstance(draft, Draft)]
-        outcomes = iter(await _commit(context, [draft.rows for draft in good], sum(draft.size for draft in good)))
+        return chunk, drafts, await _commit(context, [draft.rows for draft in good], sum(draft.size for draft in good))
+
+    async for chunk, drafts, committing in _overlapped(lines, start):
+        outcomes = iter(await committing)
         context.home.indexer.wake()
         for (number, _), draft in zip(chunk, drafts, strict=True):
             if isinstance(draft, Draft):
@@ -84,12 +90,15 @@ async def record_preferences(context: Context, *, query: Any, lines: Lines[NewPr
 async def _recorded(
     context: Context, lines: Lines[T], unit: Callable[[T], Any], named: Callable[[T], Sequence[str]]
 ) -> AsyncIterator[LineResult]:
-    async for chunk in _chunks(lines):
+    async def start(chunk: Chunk[T]) -> tuple[Chunk[T], list[Any], asyncio.Task[list[Any]]]:
         units = [await _ready(body if isinstance(body, AfterwordError) else unit(body)) for _, body in chunk]
-        good = [one for one in units if not isinstance(one, AfterwordError)]
-        outcomes = iter(await _commit(context, [one[0] for one in good], sum(one[1] for one in good)))
+        good = [one for one in units if not isinstance(one, Exception)]
+        return chunk, units, await _commit(context, [one[0] for one in good], sum(one[1] for one in good))
+
+    async for chunk, units, committing in _overlapped(lines, start):
+        outcomes = iter(await committing)
         for (number, body), one in zip(chunk, units, strict=True):
-            outcome = one if isinstance(one, AfterwordError) else next(outcomes)
+            outcome = one if isinstance(one, Exception) else next(outcomes)
             if isinstance(outcome, NotFound) and not isinstance(body, AfterwordError):
                 outcome = await explained(context, outcome, *named(body))
             yield _line(number, outcome)
@@ -113,28 +122,43 @@ async def _ready(step: Any) -> Any:
         return error
 
 
-async def _chunks(lines: Lines[T]) -> AsyncIterator[list[tuple[int, T | AfterwordError]]]:
-    chunk: list[tuple[int, T | AfterwordError]] = []
+async def _overlapped(lines: Lines[T], start: Callable[[Chunk[T]], Awaitable[S]]) -> AsyncIterator[S]:
+    """Start chunk after chunk; yield each one's start once the next is under way, so that a chunk is read and checked
+    while the one before it is committed."""
+    before: list[S] = []
+    chunk: Chunk[T] = []
     async for line in lines:
         chunk.append(line)
         if len(chunk) >= MOST_LINES:
-            yield chunk
+            before.append(await start(chunk))
             chunk = []
+            if len(before) > 1:
+                yield before.pop(0)
     if chunk:
-        yield chunk
+        before.append(await start(chunk))
+    for one in before:
+        yield one
 
 
-async def _commit(context: Context, units: Sequence[Unit], size: int) -> list[Any]:
-    """Commit; where the queue is full, wait for room: the lines are here already."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while units:
-        try:
-            return await context.store.write_many(units, size)
-        except Unavailable as error:
-            if error.code != "overloaded" or asyncio.get_running_loop().time() > deadline:
-                return [error] * len(units)
-            await asyncio.sleep(0.02)
-    return []
+async def _commit(context: Context, units: Sequence[Unit], size: int) -> asyncio.Task[list[Any]]:
+    """Hand units to the writer and return at once; where the queue is full, they wait for room."""
+
+    async def commit() -> list[Any]:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while units:
+            try:
+                return await context.store.write_many(units, size)
+            except Unavailable as error:
+                if error.code != "overloaded" or asyncio.get_running_loop().time() > deadline:
+                    return [error] * len(units)
+                await asyncio.sleep(0.02)
+        return []
+
+    task = asyncio.create_task(commit())
+    # Two turns of the loop: in the first the task runs, in the second the writer gets what it handed over.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return task
 
 
 def _line(number: int, outcome: Any) -> LineResult:

@@ -29,6 +29,9 @@ BATCH = 200
 TRAIN_AT = (2_000, 100_000)
 SAMPLES = 2_000
 LONGEST_SAMPLE = 16 << 10
+# So many commits by others during a batch mean that they write a lot; it then rests so many times as long as it worked.
+BUSY = 20
+YIELDED = 4.0
 # When nothing wakes it, it looks all the same: after a fault, for instance.
 PATIENCE = 5.0
 
@@ -71,7 +74,7 @@ class Indexer:
                 if index is None:
                     index = TextIndex(self._store.database.connect_search())
                     self._queue_all(index)
-                while not self._stop.is_set() and self._take_in(index):
+                while not self._stop.is_set() and self._take_in_politely(index):
                     pass
             except Exception:
                 log.exception("The text index could not be brought up to date; it is tried again.")
@@ -81,6 +84,14 @@ class Indexer:
             self._wake.wait(PATIENCE)
         if index is not None:
             index.close()
+
+    def _take_in_politely(self, index: TextIndex) -> bool:
+        """Take in a batch. While others write a lot, leave most of the time to them: they wait for their answers."""
+        started, committed = time.monotonic(), self._store.queue.committed
+        more = self._take_in(index)
+        if self._store.queue.committed - committed > BUSY:
+            self._stop.wait((time.monotonic() - started) * YIELDED)
+        return more
 
     def _take_in(self, index: TextIndex) -> bool:
         """Take in a batch; tell whether there may be more."""

@@ -66,6 +66,8 @@ class WriteQueue:
         self._wake = threading.Condition()
         self._closing = False
         self._connection: Connection | None = None
+        self.committed = 0
+        """How many units were committed so far."""
         self.fault: Exception | None = None
         """Why the last commit failed; None as soon as one succeeds."""
         self._thread = threading.Thread(target=self._work, name="afterword-writer", daemon=True)
@@ -141,6 +143,7 @@ class WriteQueue:
             try:
                 self._commit(jobs)
                 self.fault = None
+                self.committed += sum(len(job.units) for job in jobs)
             except BaseException as error:
                 self.fault = self._explain(error)
                 self._drop_connection()
