@@ -73,6 +73,12 @@ def explain(error: msgspec.ValidationError, body: Any) -> AfterwordError:
     """Turn msgspec's words into ours: which field, what it is, what it must be."""
     found = _PLACE.match(str(error))
     what, place = (found["what"], found["place"] or "$") if found else (str(error), "$")
+    if "out of range" in what:
+        return Invalid(
+            "The body has a number that is out of range.",
+            code="invalid_value",
+            hint="Numbers reach from -1.8e308 to 1.8e308.",
+        )
     got = _GOT.search(what)
     param, value = _walk(body, place, got[1] if got else None)
     where = param or "The body"

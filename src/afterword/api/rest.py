@@ -119,13 +119,13 @@ class Endpoint:
         array = False if kind in (NDJSON, b"application/jsonl") else None
         try:
             async for raw in lines(_chunks(receive), array=array, most_bytes=settings.max_body):
-                number += 1
-                if number > settings.max_batch_lines:
+                if number == settings.max_batch_lines:
                     raise TooLarge(
                         f"The batch has more than {settings.max_batch_lines:,} lines; those before were taken.",
                         code="too_many_lines",
                         hint="Send the rest in another batch, or raise AFTERWORD_MAX_BATCH_LINES.",
                     )
+                number += 1
                 if not raw.strip():
                     continue
                 try:

@@ -25,8 +25,8 @@ from afterword.errors import AfterwordError, Conflict, ConnectionFailed, Forbidd
 if TYPE_CHECKING:
     from afterword.client import Afterword
 
-# So much is read before it is sent: enough for all calls in flight, and little beside the memory of the process.
-MOST_LINES = 5_000
+# A lot is what is read before it is sent: enough for all its calls in flight, and little beside the process's memory.
+LEAST_LINES = 1_000
 MOST_BYTES = 16 << 20
 # While the last calls of one lot are answered, those of the next are on their way.
 LOTS_AT_ONCE = 2
@@ -87,7 +87,7 @@ def import_files(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check the lines, send nothing.")] = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=10_000, help="Lines a call.")] = 500,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=64, help="Calls in flight.")] = 4,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=64, help="Calls in flight.")] = 8,
 ) -> None:
     """Import files."""
     if create_project and connection.project is None:
@@ -95,18 +95,19 @@ def import_files(
     options = Options(project=connection.project, model=model, labels=pairs(label or []), new_ids=new_ids)
     with contextlib.ExitStack() as stack:
         result = Report(stack.enter_context(report.open("wb")) if report else None)
+        at_once = max(1, concurrency // LOTS_AT_ONCE)
         if dry_run:
             shaper, receiver = Shaper(options), None
         else:
             client = stack.enter_context(connection.open())
             seed = _default_project(client, connection.project, create_project)
             shaper = Shaper(options, seed)
-            at_once = max(1, concurrency // LOTS_AT_ONCE)
             receiver = Receiver(client, register=register, batch_size=batch_size, concurrency=at_once)
         started = time.monotonic()
         try:
             with Progress(files) as progress:
-                _import(files, shaper, receiver, result, progress)
+                lots = _lots(files, shaper, result, progress, most=max(LEAST_LINES, batch_size * at_once))
+                _send(lots, receiver, result, at_once=min(concurrency, LOTS_AT_ONCE))
         except (AfterwordError, KeyboardInterrupt):
             note(f"Stopped after {result.lines:,} lines. Import the same again to go on: nothing is stored twice.")
             raise
@@ -142,17 +143,15 @@ class Read:
     present: bool = False
 
 
-def _import(
-    files: Iterable[str], shaper: Shaper, receiver: Receiver | None, result: Report, progress: Progress
-) -> None:
-    """Read the next lines while those before them are sent."""
+def _send(lots: Iterator[list[Read]], receiver: Receiver | None, result: Report, *, at_once: int) -> None:
+    """Send so many lots at once, while the next is read."""
     sending: deque[Future[list[Read]]] = deque()
-    with ThreadPoolExecutor(LOTS_AT_ONCE, thread_name_prefix="afterword-import") as sender:
-        for lot in _lots(files, shaper, result, progress):
+    with ThreadPoolExecutor(at_once, thread_name_prefix="afterword-import") as sender:
+        for lot in lots:
             if receiver is None:
                 _count(result, lot)
                 continue
-            if len(sending) == LOTS_AT_ONCE:
+            if len(sending) == at_once:
                 _count(result, sending.popleft().result())
             sending.append(sender.submit(receiver.send, lot))
         while sending:
@@ -169,7 +168,10 @@ def _count(result: Report, lot: list[Read]) -> None:
             result.refuse(one.raw, one.error)
 
 
-def _lots(files: Iterable[str], shaper: Shaper, result: Report, progress: Progress) -> Iterator[list[Read]]:
+def _lots(
+    files: Iterable[str], shaper: Shaper, result: Report, progress: Progress, *, most: int
+) -> Iterator[list[Read]]:
+    """Read files into lots of at most so many lines."""
     lot: list[Read] = []
     size = 0
     for name in files:
@@ -184,7 +186,7 @@ def _lots(files: Iterable[str], shaper: Shaper, result: Report, progress: Progre
                     except LineError as error:
                         result.refuse(raw, str(error))
                     size += len(raw.content)
-                    if len(lot) >= MOST_LINES or size >= MOST_BYTES:
+                    if len(lot) >= most or size >= MOST_BYTES:
                         yield lot
                         lot, size = [], 0
                         progress.at(source, result.lines)

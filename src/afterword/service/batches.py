@@ -22,7 +22,7 @@ Lines: TypeAlias = AsyncIterator[tuple[int, T | AfterwordError]]
 """The lines of a batch: each with its number, and what it holds or why that cannot be read."""
 
 # So many lines share a commit. More would keep other calls waiting for longer without making the batch faster.
-MOST_LINES = 100
+MOST_LINES = 200
 PATIENCE = 30.0
 
 

@@ -145,7 +145,8 @@ class _Reader:
             parts = [self.leaf(child, f"{place}.{word}[{index}]", depth + 1).check for index, child in enumerate(value)]
             return Leaf(and_(true(), *parts) if word == "and" else or_(false(), *parts))
         if name == "not_":
-            return Leaf(not_(self.leaf(value, f"{place}.not", depth + 1).check))
+            # A comparison with what has no value is neither true nor false: what does not hold is then so.
+            return Leaf(not_(func.coalesce(self.leaf(value, f"{place}.not", depth + 1).check, false())))
         return self.kinds[name](value, f"{place}.{name}")
 
     # ------------------------------------------------------------------------------------ the conditions
@@ -215,7 +216,7 @@ class _Reader:
         return Leaf(held.check, held.seek, numbers[0] if len(numbers) == 1 else None)
 
     def _labelled(self, which: ColumnElement[bool]) -> Leaf:
-        check = exists().where(
+        check = _exists(
             which,
             interaction_labels.c.created_at == interactions.c.created_at,
             interaction_labels.c.interaction_id == interactions.c.id,
@@ -243,14 +244,14 @@ class _Reader:
         if value.user is not None:
             parts.append(feedback.c.user == value.user)
         return Leaf(
-            exists().where(feedback.c.interaction_id == interactions.c.id, *parts),
+            _exists(feedback.c.interaction_id == interactions.c.id, *parts),
             select(feedback.c.interaction_id).where(*parts),
         )
 
     def preference(self, value: Any, place: str) -> Leaf:
         under = preferences.c.metric == self.names.metric(value.metric)
         return Leaf(
-            exists().where(preferences.c.interaction_id == interactions.c.id, under),
+            _exists(preferences.c.interaction_id == interactions.c.id, under),
             select(preferences.c.interaction_id).where(under),
         )
 
@@ -292,6 +293,12 @@ class _Reader:
 
     def _ids(self, check: ColumnElement[bool]) -> Select[Any]:
         return select(interactions.c.id).where(interactions.c.project == self.names.project, check)
+
+
+def _exists(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    # Of the query around it, it means the interaction alone: a walk along a label and the statistics of groups have
+    # tables of the same names.
+    return exists().where(*conditions).correlate(interactions)
 
 
 _SIGNS: dict[str, Callable[[Any, float], ColumnElement[bool]]] = {

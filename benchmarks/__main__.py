@@ -1,0 +1,63 @@
+"""Choose jobs, run them, print their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import reading, report, writing
+
+JOBS = ("logging", "uploading", "reading")
+
+
+def main(
+    jobs: Annotated[
+        list[str] | None, typer.Argument(help=f"Which jobs: {', '.join(JOBS)}. All, if none is named.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Fewer seconds and smaller stores: to see that all works.")] = False,
+    size: Annotated[str, typer.Option(help="Interactions in the stores to read, one size after the other.")] = "",
+    output: Annotated[Path | None, typer.Option(help="A file to write the tables to, as Markdown.")] = None,
+) -> None:
+    """Measure what a server on this machine does, beside what it is meant to do.
+
+    Stores are made in the directory that TMPDIR names, and taken away. Nothing is asserted: figures of a shared machine
+    vary, ratios of one run less so.
+    """
+    chosen = jobs or list(JOBS)
+    for job in chosen:
+        if job not in JOBS:
+            raise typer.BadParameter(f"{job!r} is no job. Jobs are {', '.join(JOBS)}.", param_hint="jobs")
+    try:
+        sizes = [int(one) for one in (size or ("20000" if quick else "100000,1000000")).split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            f"{size!r} is not a list of numbers such as 100000,1000000.", param_hint="size"
+        ) from None
+    console = Console()
+    console.print(report.machine(), highlight=False)
+    sections: list[report.Section] = []
+    for section in run(chosen, sizes, quick):
+        section.show(console)
+        sections.append(section)
+        if output:
+            # After each, so that what is measured is kept when a later job fails.
+            output.write_text(report.markdown(sections))
+
+
+def run(jobs: list[str], sizes: list[int], quick: bool) -> Iterator[report.Section]:
+    """Run jobs; yield the table of each when it is done."""
+    if "logging" in jobs:
+        yield writing.logging(1 if quick else 4)
+    if "uploading" in jobs:
+        yield writing.uploading(10_000 if quick else 50_000)
+    if "reading" in jobs:
+        for size in sizes:
+            yield from reading.reading(size, 0.5 if quick else 3, 5 if quick else 20)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,276 @@
+"""The load: keep-alive HTTP/1.1 on bare sockets, in a process of its own.
+
+One connection has one call in flight. A call costs the generator a few tens of microseconds, so that it is the server
+which is measured, although both share the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+import httptools
+import msgspec
+import uvloop
+
+from benchmarks.workload import Kind, Workload
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to load."""
+
+    port: int
+    key: str
+
+
+@dataclass(slots=True)
+class Timings:
+    """What came of many calls: the seconds of each, how long it took in all, how many were refused."""
+
+    each: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    refused: int = 0
+    calls_late: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Return the answered calls a second."""
+        return len(self.each) / self.seconds if self.seconds else 0.0
+
+    def percentile(self, share: float) -> float:
+        """Return the time, in milliseconds, that `share` of the calls did not exceed."""
+        ordered = sorted(self.each)
+        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+class Connection(asyncio.Protocol):
+    """A connection to a server. Raises `ConnectionError` when it is lost within a call."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._head = f"Host: 127.0.0.1:{target.port}\r\nAuthorization: Bearer {target.key}\r\n".encode()
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._parser: Any = None
+        self._body: list[bytes] = []
+
+    async def open(self) -> None:
+        """Connect."""
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._target.port)
+
+    async def call(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+    ) -> tuple[int, bytes]:
+        """Make a call; return the status and the body of its answer."""
+        if self._transport is None or self._transport.is_closing():
+            await self.open()
+        assert self._transport is not None
+        self._parser = httptools.HttpResponseParser(self)
+        self._body = []
+        self._answer = asyncio.get_running_loop().create_future()
+        about = b"" if body is None else f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n".encode()
+        self._transport.write(b"%s %s HTTP/1.1\r\n%s%s\r\n" % (method.encode(), path.encode(), self._head, about))
+        if body:
+            self._transport.write(body)
+        return await self._answer
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # ------------------------------------------------------------------------------------ what asyncio and httptools call
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("The server hung up."))
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result((self._parser.get_status_code(), b"".join(self._body)))
+
+
+@asynccontextmanager
+async def connections(target: Target, number: int) -> AsyncIterator[list[Connection]]:
+    """Open so many connections, and close them in the end."""
+    opened = [Connection(target) for _ in range(number)]
+    await asyncio.gather(*(one.open() for one in opened))
+    try:
+        yield opened
+    finally:
+        for one in opened:
+            one.close()
+
+
+def run(work: Awaitable[T]) -> T:
+    """Run a coroutine on uvloop in this process."""
+
+    async def main() -> T:
+        return await work
+
+    return uvloop.run(main())
+
+
+@contextmanager
+def generator() -> Iterator[Callable[..., Future[Any]]]:
+    """Give a function that runs `function(*args)` in a process of its own; wait for it by `.result()`."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        yield process.submit
+
+
+# ------------------------------------------------------------------------------------------------ loads
+
+
+def write(
+    target: Target,
+    kind: Kind,
+    *,
+    in_flight: int,
+    seconds: float,
+    completions: list[str] | None = None,
+    seed: int = 1,
+) -> Timings:
+    """Log as fast as the server answers, for so many seconds after half a second of warming up."""
+    workload = Workload(seed)
+    bodies = workload.bodies(kind, completions or [])
+    path = PATHS[kind]
+    timings = Timings()
+
+    async def one(connection: Connection, begin: float, end: float) -> None:
+        while (start := time.perf_counter()) < end:
+            status, _ = await connection.call("POST", path, next(bodies))
+            if start >= begin:
+                timings.each.append(time.perf_counter() - start)
+                timings.refused += status != 201
+
+    async def all_of_them() -> None:
+        async with connections(target, in_flight) as opened:
+            begin = time.perf_counter() + min(0.5, seconds / 4)
+            end = begin + seconds
+            await asyncio.gather(*(one(connection, begin, end) for connection in opened))
+            timings.seconds = time.perf_counter() - begin
+
+    run(all_of_them())
+    return timings
+
+
+PATHS: dict[Kind, str] = {"interaction": "/api/v1/interactions", "feedback": "/api/v1/feedback"}
+
+
+def arrive(target: Target, *, rate: int, seconds: float, seed: int = 2) -> Timings:
+    """Log interactions at a steady rate, whether or not the server keeps up; calls beyond 256 in flight are left out."""
+    workload = Workload(seed)
+    bodies = workload.bodies("interaction", [])
+    timings = Timings()
+
+    async def one(connection: Connection, free: asyncio.Queue[Connection]) -> None:
+        start = time.perf_counter()
+        status, _ = await connection.call("POST", PATHS["interaction"], next(bodies))
+        timings.each.append(time.perf_counter() - start)
+        timings.refused += status != 201
+        free.put_nowait(connection)
+
+    async def all_of_them() -> None:
+        async with connections(target, 256) as opened, asyncio.TaskGroup() as calls:
+            free: asyncio.Queue[Connection] = asyncio.Queue()
+            for connection in opened:
+                free.put_nowait(connection)
+            begin, due = time.perf_counter(), 0
+            while (now := time.perf_counter() - begin) < seconds:
+                while due < now * rate:
+                    due += 1
+                    if free.empty():
+                        timings.calls_late += 1
+                    else:
+                        calls.create_task(one(free.get_nowait(), free))
+                await asyncio.sleep(0.005)
+            timings.seconds = time.perf_counter() - begin
+
+    run(all_of_them())
+    return timings
+
+
+def upload(
+    target: Target, *, first: int, number: int, batch: int, in_flight: int, days: float, seed: int = 3
+) -> Timings:
+    """Log the interactions `first` to `first + number` of a workload in NDJSON batches; `each` times a batch."""
+    workload = Workload(seed, days=days)
+    timings = Timings()
+    starts = iter(range(first, first + number, batch))
+
+    async def one(connection: Connection) -> None:
+        for start in starts:
+            body = b"\n".join(workload.interaction(n) for n in range(start, min(start + batch, first + number)))
+            begin = time.perf_counter()
+            status, answer = await connection.call(
+                "POST", f"{PATHS['interaction']}/batch", body, "application/x-ndjson"
+            )
+            timings.each.append(time.perf_counter() - begin)
+            timings.refused += answer.count(b'"error"') if status == 200 else batch
+
+    async def all_of_them() -> None:
+        async with connections(target, in_flight) as opened:
+            begin = time.perf_counter()
+            await asyncio.gather(*(one(connection) for connection in opened))
+            timings.seconds = time.perf_counter() - begin
+
+    run(all_of_them())
+    return timings
+
+
+def read(
+    target: Target, path: str, *, times: int, most_seconds: float, body: bytes | None = None
+) -> tuple[Timings, bytes]:
+    """Get the same path again and again, one call in flight; return the last answer too. The first call is not timed.
+
+    With a body it is posted.
+    """
+    timings = Timings()
+    method = "GET" if body is None else "POST"
+
+    async def again() -> bytes:
+        async with connections(target, 1) as [connection]:
+            begin = time.perf_counter()
+            status, answer = await connection.call(method, path, body)
+            while len(timings.each) < times and (not timings.each or time.perf_counter() - begin < most_seconds):
+                start = time.perf_counter()
+                status, answer = await connection.call(method, path, body)
+                timings.each.append(time.perf_counter() - start)
+                if status != 200:
+                    raise RuntimeError(f"{method} {path} answered {status}: {answer[:300]!r}")
+            timings.seconds = time.perf_counter() - begin
+        return answer
+
+    return timings, run(again())
+
+
+def send(target: Target, method: str, path: str, body: Any = None) -> Any:
+    """Make one call and return its answer, decoded. Raises `RuntimeError` for a status of 300 and above."""
+
+    async def once() -> tuple[int, bytes]:
+        async with connections(target, 1) as [connection]:
+            return await connection.call(method, path, None if body is None else msgspec.json.encode(body))
+
+    status, answer = run(once())
+    if status >= 300:
+        raise RuntimeError(f"{method} {path} answered {status}: {answer[:300]!r}")
+    return msgspec.json.decode(answer)

@@ -1,0 +1,155 @@
+"""Jobs that read: pages over stores of several sizes, alone and while interactions arrive; memory, start, disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from afterword.types import Filter, LabelCondition, Match, Search
+from benchmarks import load
+from benchmarks.report import Figure, Section, of_calls, of_pages
+from benchmarks.server import Server, running
+from benchmarks.workload import COMMON_WORD, METRIC, RARE_WORD
+from benchmarks.writing import Submit
+
+MILLION = 1_000_000
+# The interactions of a million span so many days.
+DAYS = 30.0
+ARRIVING = 2_000
+
+PAGE_AIM = 20
+ARRIVING_AIM = 100
+IDLE_AIM, FULL_AIM = 120, 300
+START_AIM = 1.5
+DISK_AIM = 1_000
+
+TRIPLE = "label + time + feedback value"
+
+
+Call: TypeAlias = tuple[str, bytes | None]
+"""A path, and the body to post to it where it is no GET."""
+
+
+def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
+    """Return the calls to measure, by what they ask for."""
+    rare, broad, good = "label=release:2.199", "label=environment:production", f"feedback={METRIC}%3E%3D4"
+    # A thirtieth of the store, in its middle.
+    span = timedelta(days=DAYS * size / MILLION)
+    start = began - timedelta(days=DAYS) + span / 2
+    day = "&".join(
+        f"{name}={quote(moment.isoformat(timespec='milliseconds'))}"
+        for name, moment in (("from", start), ("to", start + span / 30))
+    )
+    # A cursor says where to go on, under whatever filter: this one is in the middle of the store.
+    deep = load.send(server.target, "GET", f"/api/v1/interactions?limit=50&{day}")["next"]
+    no_production = Filter(not_=Filter(label=LabelCondition(key="environment", value=Match(eq="production"))))
+    queries = {
+        "newest 50": "",
+        "one label, rare (1 in 400)": rare,
+        "one label, broad (60 %)": broad,
+        "label AND label": f"{broad}&label=team:team-3",
+        "feedback value": good,
+        "feedback value AND rare label": f"{rare}&{good}",
+        TRIPLE: f"{broad}&{day}&{good}",
+        f"{TRIPLE}, the label rare": f"{rare}&{day}&{good}",
+        "text, a rare word (1 in 2,000)": f"q={RARE_WORD}",
+        "text, a common word (1 in 4)": f"q={COMMON_WORD}",
+        "text, a common word, AND rare label": f"{rare}&q={COMMON_WORD}",
+        "deep in a cursor": f"cursor={deep}",
+    }
+    calls: dict[str, Call] = {what: (f"/api/v1/interactions?limit=50&{query}", None) for what, query in queries.items()}
+    calls["NOT label"] = ("/api/v1/interactions/search", msgspec.json.encode(Search(filter=no_production)))
+    return calls
+
+
+LONG: dict[str, Call] = {
+    "count of a broad label": ("/api/v1/interactions?limit=1&label=environment:production&count=true", None),
+    "count of two broad labels": (
+        "/api/v1/interactions?limit=1&label=environment:production&label=team:team-3&count=true",
+        None,
+    ),
+    "group_by=model": ("/api/v1/interactions?group_by=model", None),
+    "group_by=model, of a rare label": ("/api/v1/interactions?group_by=model&label=release:2.199", None),
+}
+
+
+def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Section]:
+    """Load a store of so many interactions, then read it in every way; `seconds` are for each page."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-bench-"))
+        directory = Path(folder) / "data"
+        submit = stack.enter_context(load.generator())
+        began, figures = _load(directory, submit, size)
+        with running(directory) as server:
+            figures.append(Figure(f"start to first healthy answer, {size:,}", server.seconds_to_start, "s", START_AIM))
+            server.settle()
+            figures.append(Figure("resident memory after a restart, idle", server.memory / 1e6, "MB", FULL_AIM))
+            yield Section(f"A store of {size:,} interactions", figures)
+            calls = pages(server, size, began)
+            figures = [
+                of_pages(what, _read(server, call, seconds), aim=PAGE_AIM if what == TRIPLE else None)
+                for what, call in calls.items()
+            ]
+            yield Section(f"Pages of 50 at {size:,}, one call in flight", figures)
+            figures = [of_pages(what, _read(server, call, seconds)) for what, call in LONG.items()]
+            figures.append(Figure("resident memory after all that", server.memory / 1e6, "MB", FULL_AIM))
+            yield Section(f"Counts and groups at {size:,}", figures)
+            yield Section(
+                f"The same pages at {size:,} while {ARRIVING:,} interactions/s arrive",
+                _read_meanwhile(server, calls, submit, arriving_seconds),
+            )
+
+
+def _load(directory: Path, submit: Submit, size: int) -> tuple[datetime, list[Figure]]:
+    """Fill a new store; return when that began."""
+    with running(directory) as server:
+        start = server.seconds_to_start
+        server.register_metric()
+        server.settle()
+        idle = server.memory
+        arguments = {"first": 0, "number": size, "batch": 1_000, "in_flight": 4, "days": DAYS}
+        began = datetime.now(UTC)
+        loaded: load.Timings = submit(load.upload, server.target, **arguments).result()
+        if loaded.refused:
+            raise RuntimeError(f"The server refused {loaded.refused} interactions.")
+        waited = server.wait_for_texts() + loaded.seconds
+        full = server.memory
+    return began, [
+        of_calls(f"load {size:,} in batches of 1,000, 4 in flight", loaded, each=1_000),
+        Figure("the same until all texts can be found", size / waited, "/s"),
+        Figure("afterword.db, an interaction", server.size("afterword.db") / size, "bytes", DISK_AIM),
+        Figure("search.db, an interaction", server.size("search.db") / size, "bytes"),
+        Figure("resident memory, empty and idle", idle / 1e6, "MB", IDLE_AIM),
+        Figure(f"resident memory after loading {size:,}", full / 1e6, "MB", FULL_AIM),
+        Figure("start to first healthy answer, empty", start, "s", START_AIM),
+    ]
+
+
+def _read(server: Server, call: Call, seconds: float) -> load.Timings:
+    path, body = call
+    timings, _ = load.read(server.target, path, body=body, times=300, most_seconds=seconds)
+    return timings
+
+
+def _read_meanwhile(server: Server, calls: dict[str, Call], submit: Submit, seconds: float) -> list[Figure]:
+    """Read pages in turn, while interactions arrive; all calls of one page make one figure."""
+    arriving = submit(load.arrive, server.target, rate=ARRIVING, seconds=seconds)
+    while server.newest_seconds_ago() > 1:
+        pass
+    read: dict[str, load.Timings] = {what: load.Timings() for what in calls}
+    while not arriving.done():
+        for what, call in calls.items():
+            timings, _ = load.read(server.target, call[0], body=call[1], times=5, most_seconds=0.5)
+            read[what].each += timings.each
+    arrived: load.Timings = arriving.result()
+    if arrived.refused:
+        raise RuntimeError(f"The server refused {arrived.refused} interactions.")
+    figures = [of_pages(what, timings, aim=ARRIVING_AIM) for what, timings in read.items()]
+    return [*figures, of_calls("interactions that arrived meanwhile", arrived, aim=ARRIVING)]

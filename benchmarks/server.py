@@ -1,0 +1,113 @@
+"""The server to measure: a process of its own over a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from benchmarks.load import Target, read, send
+from benchmarks.workload import METRIC
+
+KEY = "aw_the-administrators-key-of-the-benchmarks"
+
+
+class Server:
+    """A running server. `seconds_to_start` is the time from the start of the process to its first healthy answer."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.target = Target(probe.getsockname()[1], KEY)
+        begin = time.perf_counter()
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "afterword", "serve", "--host", "127.0.0.1"),
+                *("--port", str(self.target.port), "--data", str(directory), "--log-level", "warning"),
+            ],
+            env={**os.environ, "AFTERWORD_API_KEY": KEY},
+            stdout=subprocess.DEVNULL,
+        )
+        while True:
+            try:
+                send(self.target, "GET", "/health")
+                break
+            except (OSError, RuntimeError):
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"The server ended with status {self._process.returncode}.") from None
+                time.sleep(0.005)
+        self.seconds_to_start = time.perf_counter() - begin
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"http://127.0.0.1:{self.target.port}"
+
+    @property
+    def memory(self) -> int:
+        """Return the bytes of memory that it holds."""
+        return psutil.Process(self._process.pid).memory_info().rss
+
+    def register_metric(self) -> None:
+        """Register the feedback key of the workload."""
+        send(self.target, "POST", "/api/v1/metrics", {"key": METRIC, "kind": "scalar"})
+
+    def completions(self, number: int = 5_000) -> list[str]:
+        """Return the ids of the newest completions."""
+        found: list[str] = []
+        more = ""
+        while len(found) < number:
+            page = send(self.target, "GET", f"/api/v1/interactions?limit=500{more}")
+            found += [one["completion_id"] for one in page["interactions"]]
+            if page["next"] is None:
+                break
+            more = f"&cursor={page['next']}"
+        return found
+
+    def newest_seconds_ago(self) -> float:
+        """Return how long ago the newest interaction was logged."""
+        [newest] = send(self.target, "GET", "/api/v1/interactions?limit=1")["interactions"]
+        return (datetime.now(UTC) - datetime.fromisoformat(newest["created_at"])).total_seconds()
+
+    def waiting_texts(self) -> int:
+        """Return how many interactions the text index still has to take in."""
+        return send(self.target, "GET", "/health")["search"]["waiting"]
+
+    def wait_for_texts(self) -> float:
+        """Wait until all texts are indexed; return the seconds that it took."""
+        begin = time.perf_counter()
+        while self.waiting_texts():
+            time.sleep(0.2)
+        return time.perf_counter() - begin
+
+    def settle(self) -> None:
+        """Make some calls, so that what is set up at the first call is not measured."""
+        read(self.target, "/api/v1/interactions", times=20, most_seconds=2)
+
+    def stop(self) -> None:
+        """Stop it in order: it then folds its log into its files."""
+        self._process.terminate()
+        self._process.wait(60)
+
+    def size(self, file: str) -> int:
+        """Return the bytes of a file of its directory."""
+        return (self.directory / file).stat().st_size
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Server]:
+    """Run a server and stop it in the end."""
+    server = Server(directory)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,96 @@
+"""Jobs that write: an interaction, a feedback, many interactions. An answer is sent when all is on disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from afterword import Afterword
+from benchmarks import load, workload
+from benchmarks.report import Figure, Section, of_calls
+from benchmarks.server import KEY, Server, running
+
+Submit = Callable[..., Future[Any]]
+
+LOG_AIM, FEEDBACK_AIM, UPLOAD_AIM = 5_000, 7_000, 15_000
+LOG_P99_AIM = 20
+
+
+def logging(seconds: float) -> Section:
+    """Log interactions and feedback, one a call."""
+    figures: list[Figure] = []
+    with ExitStack() as stack:
+        server, submit = _started(stack)
+        for in_flight in (1, 30, 256):
+            timings = _written(submit, server, "interaction", in_flight, seconds)
+            what = f"log an interaction, {in_flight} in flight"
+            figures.append(of_calls(what, timings, aim=LOG_AIM if in_flight == 30 else None))
+            if in_flight == 30:
+                figures.append(Figure(f"{what}: p99", timings.percentile(0.99), "ms", LOG_P99_AIM))
+            server.wait_for_texts()
+        completions = server.completions()
+        for in_flight in (1, 30, 256):
+            timings = _written(submit, server, "feedback", in_flight, seconds, completions)
+            what = f"log a feedback, {in_flight} in flight"
+            figures.append(of_calls(what, timings, aim=FEEDBACK_AIM if in_flight == 30 else None))
+    return Section("Log, acknowledged on disk (2 KB, 3 labels, 1 feedback)", figures)
+
+
+def uploading(interactions: int) -> Section:
+    """Upload many interactions in batches, over bare HTTP and through the client."""
+    figures: list[Figure] = []
+    batch = 1_000
+    with ExitStack() as stack:
+        server, submit = _started(stack)
+        for in_flight in (1, 4):
+            arguments = {"first": 0, "number": interactions, "batch": batch, "in_flight": in_flight, "days": 0.0}
+            timings: load.Timings = submit(load.upload, server.target, seed=10 + in_flight, **arguments).result()
+            _check(timings)
+            figures.append(of_calls(f"batches of {batch:,}, {in_flight} in flight", timings, each=batch))
+            server.wait_for_texts()
+        rate, stored = submit(upload_through_client, server.url, interactions).result()
+        if stored != interactions:
+            raise RuntimeError(f"Of {interactions} interactions {stored} were stored.")
+        figures.append(Figure("through the client's `interactions.upload`", rate, "/s", UPLOAD_AIM))
+        seconds = server.wait_for_texts()
+        figures.append(Figure("texts indexed afterwards, with nothing else to do", interactions / seconds, "/s"))
+    return Section(f"Bulk upload of {interactions:,} interactions", figures)
+
+
+def upload_through_client(url: str, number: int) -> tuple[float, int]:
+    """Upload through the client; return interactions a second and how many were stored."""
+    records = workload.records(20, number)
+    with Afterword(base_url=url, api_key=KEY) as client:
+        report = client.interactions.upload(records, progress=False)
+    return number / report.seconds, report.stored
+
+
+def _started(stack: ExitStack) -> tuple[Server, Submit]:
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-bench-")))
+    server = stack.enter_context(running(directory / "data"))
+    server.register_metric()
+    return server, stack.enter_context(load.generator())
+
+
+def _written(
+    submit: Submit,
+    server: Server,
+    kind: workload.Kind,
+    in_flight: int,
+    seconds: float,
+    completions: list[str] | None = None,
+) -> load.Timings:
+    timings: load.Timings = submit(
+        load.write, server.target, kind, in_flight=in_flight, seconds=seconds, completions=completions, seed=in_flight
+    ).result()
+    _check(timings)
+    return timings
+
+
+def _check(timings: load.Timings) -> None:
+    if timings.refused:
+        raise RuntimeError(f"The server refused {timings.refused} of {len(timings.each)} calls.")
