@@ -38,6 +38,8 @@ def main(
             f"{size!r} is not a list of numbers such as 100000,1000000.", param_hint="size"
         ) from None
     console = Console()
+    if not console.is_terminal:
+        console.width = 130
     console.print(report.machine(), highlight=False)
     sections: list[report.Section] = []
     for section in run(chosen, sizes, quick):

@@ -93,7 +93,7 @@ class Section:
         for place, head in enumerate(HEADS):
             table.add_column(head, justify="right" if place else "left", overflow="fold")
         for row, figure in zip(self.rows(), self.figures, strict=True):
-            table.add_row(*row, style={True: "green", False: "red"}.get(figure.reached) if figure.aim else None)
+            table.add_row(*row, style=None if figure.reached is None else "green" if figure.reached else "red")
         console.print(table)
 
     def markdown(self) -> str:

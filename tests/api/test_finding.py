@@ -343,3 +343,20 @@ def test_groups_are_paged_and_filtered(shelf: Shelf):
             break
         query["cursor"] = page["next"]
     assert found == [("dev", 1), ("prod", 2), ("test", 1)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"group_by": "model", "feedback": "CSAT>=4"}, {None: (1, 4.0), "m1": (1, 3.0)}),
+        ({"group_by": "label:lang", "preference": "CSAT"}, {"de": (1, None), "en": (1, 3.0)}),
+        ({"group_by": "label:env", "label": ["env:prod", "lang:en"]}, {"prod": (1, 3.0)}),
+    ],
+    ids=str,
+)
+def test_groups_are_of_what_the_filters_leave(shelf: Shelf, query: dict[str, Any], expected: dict[Any, Any]):
+    means = {
+        group["key"]: (group["count"], next((m["mean"] for m in group["metrics"] if m["metric"] == "CSAT"), None))
+        for group in shelf.page(**query)["groups"]
+    }
+    assert means == expected

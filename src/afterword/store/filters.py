@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, Table, and_, exists, false, func, literal, not_, or_, select, true
 
 from afterword.errors import Invalid
 from afterword.store.engine.text import TextQuery, text_check, text_seek
@@ -224,7 +224,8 @@ class _Reader:
         return Leaf(check, select(interaction_labels.c.interaction_id).where(which))
 
     def feedback(self, value: FeedbackCondition, place: str) -> Leaf:
-        parts: list[ColumnElement[bool]] = [feedback.c.metric == self.names.metric(value.metric)]
+        metric = self.names.metric(value.metric)
+        parts: list[ColumnElement[bool]] = []
         if value.value is not None:
             given = [
                 (sign, number)
@@ -243,17 +244,10 @@ class _Reader:
             parts.append(feedback.c.reason.in_(value.reasons))
         if value.user is not None:
             parts.append(feedback.c.user == value.user)
-        return Leaf(
-            _exists(feedback.c.interaction_id == interactions.c.id, *parts),
-            select(feedback.c.interaction_id).where(*parts),
-        )
+        return _under(feedback, metric, *parts)
 
     def preference(self, value: Any, place: str) -> Leaf:
-        under = preferences.c.metric == self.names.metric(value.metric)
-        return Leaf(
-            _exists(preferences.c.interaction_id == interactions.c.id, under),
-            select(preferences.c.interaction_id).where(under),
-        )
+        return _under(preferences, self.names.metric(value.metric))
 
     def prompt(self, value: TextCondition, place: str) -> Leaf:
         return self._said(value, place, "prompt", interactions.c.prompt_text_hash)
@@ -299,6 +293,17 @@ def _exists(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     # Of the query around it, it means the interaction alone: a walk along a label and the statistics of groups have
     # tables of the same names.
     return exists().where(*conditions).correlate(interactions)
+
+
+def _under(table: Table, metric: int, *parts: ColumnElement[bool]) -> Leaf:
+    """Return the condition that an interaction has a row in `table` under this metric, of which all parts hold."""
+    # An expression in place of the column: the few rows of the interaction at hand are looked at. SQLite would take the
+    # index by metric and value, which goes through all feedback of the store for each interaction.
+    of_the_metric = table.c.metric + literal(0) == metric
+    return Leaf(
+        _exists(table.c.interaction_id == interactions.c.id, of_the_metric, *parts),
+        select(table.c.interaction_id).where(table.c.metric == metric, *parts),
+    )
 
 
 _SIGNS: dict[str, Callable[[Any, float], ColumnElement[bool]]] = {
