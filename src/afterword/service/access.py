@@ -83,7 +83,10 @@ _MAY_NOT = {
 
 
 async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
-    """Create an API key. It is shown this once and kept as a hash only."""
+    """Create an API key. It is shown this once and kept as a hash only.
+
+    A key that is itself for some projects makes keys for these alone, and for all of them where none are named.
+    """
     key = new_key()
     now = context.now()
     if body.projects is not None and not body.projects:
@@ -93,7 +96,9 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
             param="projects",
             hint="Name at least one project, or leave projects out for all.",
         )
-    projects = None if body.projects is None else frozenset(context.project(name).number for name in body.projects)
+    projects = context.actor.projects
+    if body.projects is not None:
+        projects = frozenset(context.project(name).number for name in body.projects)
     expires_at = None if body.expires_at is None else parse_moment(body.expires_at, param="expires_at", now=now)
     row = ApiKeyRow(
         number=0,
@@ -113,15 +118,18 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
 
 
 async def list_keys(context: Context) -> ApiKeyList:
-    """List all API keys, revoked ones too; the keys themselves are not shown."""
-    rows = sorted(context.catalog.api_keys.values(), key=lambda row: row.number, reverse=True)
+    """List the API keys, revoked ones too; the keys themselves are not shown.
+
+    A key that is for some projects sees those that are for none but these.
+    """
+    rows = sorted(_administered(context), key=lambda row: row.number, reverse=True)
     return ApiKeyList(keys=[_shown(context, row) for row in rows])
 
 
 async def revoke_key(context: Context, key_id: str) -> ApiKey:
     """Revoke an API key, at once and for good."""
     wanted = parse_id(key_id, what="key", param="key_id")
-    row = next((row for row in context.catalog.api_keys.values() if row.id == wanted), None)
+    row = next((row for row in _administered(context) if row.id == wanted), None)
     if row is None:
         raise NotFound(
             f"EntityNotFound: key {key_id} does not exist.",
@@ -134,6 +142,13 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
         row = await context.store.write(lambda transaction: change_api_key(transaction, revoked))
         context.catalog.keep(row)
     return _shown(context, row)
+
+
+def _administered(context: Context) -> list[ApiKeyRow]:
+    """Return the keys that the actor may see and revoke: those that may no more than its own."""
+    own = context.actor.projects
+    rows = context.catalog.api_keys.values()
+    return [row for row in rows if own is None or (row.projects is not None and row.projects <= own)]
 
 
 def _shown(context: Context, row: ApiKeyRow) -> ApiKey:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from afterword.errors import Forbidden
 from afterword.ids import uuid7
 from afterword.service.context import Context
 from afterword.service.moments import shown
@@ -16,7 +17,13 @@ from afterword.types import NewProject, Project, ProjectChange, ProjectList
 
 
 async def create(context: Context, *, body: NewProject) -> Project:
-    """Create a project."""
+    """Create a project. A key that is for some projects may not: it could not see the new one."""
+    if context.actor.projects is not None:
+        raise Forbidden(
+            f"The API key {context.actor.name!r} is for some projects only and may create none.",
+            code="key_of_some_projects",
+            hint="Use an administrator's key that is for all projects.",
+        )
     row = ProjectRow(
         number=0,
         id=uuid7(),

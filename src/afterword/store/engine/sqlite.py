@@ -7,6 +7,7 @@ DIR/lock           held while a server runs: one process writes
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import math
 import os
@@ -55,6 +56,9 @@ class Sqlite:
         """Close all connections and let another process in."""
         self.reader.dispose()
         self.writer.dispose()
+        # The last to close a file folds its log into it; of the text index that was a reader, which cannot.
+        with contextlib.suppress(sqlite3.Error):
+            self.connect_search().close()
         os.close(self._lock)
 
     @staticmethod
