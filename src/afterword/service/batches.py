@@ -42,11 +42,12 @@ async def record_interactions(
 
     async for chunk, drafts, committing in _overlapped(lines, start):
         outcomes = iter(await committing)
-        context.home.indexer.wake()
         for (number, _), draft in zip(chunk, drafts, strict=True):
             if isinstance(draft, Draft):
                 outcome = next(outcomes)
-                if outcome is not None:
+                if outcome is None:
+                    draft.committed(context)
+                else:
                     outcome = await _ready(repeated(context, draft, outcome))
                 yield _line(number, outcome or draft.recorded)
             else:

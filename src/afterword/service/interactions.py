@@ -51,6 +51,12 @@ class Draft(msgspec.Struct):
     rows: Rows
     size: int
     request_hash: int | None
+    fresh_labels: list[int]
+
+    def committed(self, context: Context) -> None:
+        """Note that it is on disk."""
+        context.catalog.keep_labels(self.fresh_labels)
+        context.home.indexer.wake()
 
 
 async def record(context: Context, *, body: NewInteraction) -> Recorded:
@@ -65,7 +71,7 @@ async def record(context: Context, *, body: NewInteraction) -> Recorded:
         await context.store.write(draft.rows, draft.size)
     except Exception as error:
         await repeated(context, draft, error)
-    context.home.indexer.wake()
+    draft.committed(context)
     return draft.recorded
 
 
@@ -161,15 +167,12 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
         (stored.INSERT["search_pending"], [(completion_id, None)]),
     ]
-    if labels:
-        numbers = [label_number(project.number, key, value) for key, value in labels.items()]
-        rows.append(
-            (
-                stored.INSERT_LABEL,
-                [(n, project.number, *pair) for n, pair in zip(numbers, labels.items(), strict=True)],
-            )
-        )
-        rows.append((stored.INSERT["interaction_labels"], [(n, created_at, completion_id) for n in numbers]))
+    numbers = {label_number(project.number, key, value): (key, value) for key, value in labels.items()}
+    fresh = [number for number in numbers if not context.catalog.knows_label(number)]
+    if fresh:
+        rows.append((stored.INSERT_LABEL, [(number, project.number, *numbers[number]) for number in fresh]))
+    if numbers:
+        rows.append((stored.INSERT["interaction_labels"], [(number, created_at, completion_id) for number in numbers]))
     if images:
         rows.append((stored.INSERT_IMAGE, [tuple(image) for image in images]))
         uses = {image.hash: (image.hash, project.number, completion_id) for image in images}
@@ -186,7 +189,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
     recorded = Recorded(
         completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
     )
-    return Draft(recorded, rows, size, request_hash)
+    return Draft(recorded, rows, size, request_hash, fresh)
 
 
 def _completion(body: NewInteraction, settings: Any, images: list[content.Image]) -> tuple[str, dict[str, Any] | None]:

@@ -6,6 +6,7 @@ units for the write queue; what a unit returns is given to `keep` after its comm
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from afterword.errors import Conflict
 from afterword.store.engine import Transaction
 from afterword.store.schema import api_keys, metrics, models, projects
 from afterword.types import Kind, Role, ScoringType
+
+MOST_LABELS = 200_000
 
 
 class ProjectRow(msgspec.Struct, frozen=True):
@@ -81,6 +84,7 @@ class Catalog:
         self.metrics: dict[int, MetricRow] = {}
         self.models: dict[int, ModelRow] = {}
         self.api_keys: dict[int, ApiKeyRow] = {}
+        self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
         self._metrics: dict[tuple[int, str], MetricRow] = {}
         self._models: dict[str, ModelRow] = {}
@@ -111,6 +115,16 @@ class Catalog:
                 self.models[row.number] = self._models[row.key] = self._models[str(row.id)] = row
             case ApiKeyRow():
                 self.api_keys[row.number] = self._api_keys[row.hash] = row
+
+    def knows_label(self, number: int) -> bool:
+        """Tell whether a label is surely in the dictionary: its row need not be written again."""
+        return number in self._labels
+
+    def keep_labels(self, numbers: Iterable[int]) -> None:
+        """Note labels that were committed; forget all when they become too many."""
+        if len(self._labels) > MOST_LABELS:
+            self._labels.clear()
+        self._labels.update(numbers)
 
     def find_project(self, id_or_key: str) -> ProjectRow | None:
         """Return the project of that key or id."""

@@ -168,6 +168,8 @@ class WriteQueue:
     def _commit(self, jobs: list[Job]) -> None:
         if self._connection is None:
             self._connection = self._connect()
+        if self._commit_plainly(self._connection, jobs):
+            return
         with self._connection.begin():
             transaction = Transaction(self._connection)
             rows: list[tuple[Job, Rows]] = []
@@ -182,20 +184,32 @@ class WriteQueue:
             self._insert(transaction, rows)
             transaction.close()
 
+    def _commit_plainly(self, connection: Connection, jobs: list[Job]) -> bool:
+        """Commit units that are all rows without a savepoint: most often none is bad. Tell whether that was so."""
+        units: list[Rows] = []
+        for job in jobs:
+            for unit in job.units:
+                if callable(unit):
+                    return False
+                units.append(unit)
+        try:
+            with connection.begin():
+                transaction = Transaction(connection)
+                _insert_all(transaction, units)
+                transaction.close()
+        except Exception as error:
+            if self._fatal(error):
+                raise
+            return False
+        for job in jobs:
+            job.results = [None] * len(job.units)
+        return True
+
     def _insert(self, transaction: Transaction, units: list[tuple[Job, Rows]]) -> None:
-        """Insert the rows of many units, table by table; halve them where that fails."""
+        """Insert the rows of many units; halve them where that fails."""
         if not units:
             return
-        together: dict[Insert, list[Row]] = {}
-        for _, unit in units:
-            for statement, rows in unit:
-                together.setdefault(statement, []).extend(rows)
-
-        def insert(transaction: Transaction) -> None:
-            for statement, rows in together.items():
-                transaction.insert(statement, rows)
-
-        failure = self._attempt(transaction, insert)
+        failure = self._attempt(transaction, lambda transaction: _insert_all(transaction, [unit for _, unit in units]))
         if failure is None or len(units) == 1:
             for job, _ in units:
                 job.results.append(failure)
@@ -233,6 +247,16 @@ class WriteQueue:
         for loop, its in loops.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, its)
+
+
+def _insert_all(transaction: Transaction, units: list[Rows]) -> None:
+    """Insert the rows of many units, table by table."""
+    together: dict[Insert, list[Row]] = {}
+    for unit in units:
+        for statement, rows in unit:
+            together.setdefault(statement, []).extend(rows)
+    for statement, rows in together.items():
+        transaction.insert(statement, rows)
 
 
 def _resolve(jobs: list[Job]) -> None:

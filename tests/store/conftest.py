@@ -1,0 +1,165 @@
+"""A store filled at random, and what it was filled with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from afterword.api.routes import ProjectQuery
+from afterword.config import load
+from afterword.ids import uuid7
+from afterword.service import content, feedback, interactions, metrics, projects
+from afterword.service.access import THE_ADMINISTRATOR
+from afterword.service.context import Context, Home
+from afterword.store.catalog import Catalog
+from afterword.store.engine import Store
+from afterword.store.filters import SOURCES
+from afterword.store.search import Indexer
+from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
+
+
+class Words:
+    """All that the fields of these interactions may hold."""
+
+    TIMES = [1_700_000_000_000 + n * 1000 for n in range(6)]
+    MODELS = ["m1", "m2", "m3"]
+    USERS = ["ann", "bob"]
+    KEYS = {"env": ["prod", "test", ""], "lang": ["en", "de"], "rare": ["1"]}
+    METRICS = ["CSAT", "good"]
+    VALUES = [0.0, 1.0, 2.5, 5.0]
+    REASONS = ["Style", "Toxicity"]
+    WORDS = ["red", "green", "blue", "redder"]
+    SESSIONS = [UUID(int=n) for n in (1, 2)]
+
+
+@dataclass
+class Logged:
+    """An interaction as its log call told it."""
+
+    id: UUID
+    created_at: int
+    model: str | None
+    source: str
+    session: UUID
+    user: str | None
+    labels: dict[str, str]
+    feedback: list[tuple[str, float, str | None, str | None]]
+    messages: list[dict[str, Any]]
+    completion: str
+    preferences: set[str] = field(default_factory=set)
+
+    @property
+    def prompt(self) -> str:
+        return self.messages[-1]["content"]
+
+    @property
+    def prompt_hash(self) -> str:
+        return format(content.prompt_hash(self.messages), "016x")
+
+    @property
+    def prompt_words(self) -> list[str]:
+        return " ".join(message["content"] for message in self.messages).split()
+
+
+class Shelf:
+    """A store in which a project is filled at random, and another with the same words."""
+
+    words = Words
+
+    def __init__(self, directory: Path, seed: int) -> None:
+        self.random = Random(seed)
+        self.store = Store(directory)
+        home = Home(
+            store=self.store,
+            catalog=self.store.read_now(Catalog.load),
+            indexer=Indexer(self.store),
+            settings=load({"data": str(directory)}, {}),
+        )
+        self.context = Context(home, THE_ADMINISTRATOR)
+        asyncio.run(self._fill("noise", 20))
+        self.logged = asyncio.run(self._fill("shelf", 70))
+        home.indexer.start()
+        while self.store.read_now(Indexer.waiting):
+            pass
+        home.indexer.close()
+        self.names = self.context.names(self.context.project("shelf"))
+
+    async def _fill(self, project: str, number: int) -> list[Logged]:
+        context = self.context
+        await projects.create(context, body=NewProject(key=project))
+        for key in (*Words.METRICS, "deleted"):
+            kind = "bool" if key == "good" else "scalar"
+            await metrics.register(context, body=NewMetric(key=key, kind=kind, project=project))
+        made = [await self._log(project) for _ in range(number)]
+        for _ in range(number // 6):
+            one, two = self.random.sample(made, 2)
+            metric = self.random.choice(Words.METRICS)
+            body = NewPreference(metric=metric, preferred_completion=str(one.id), other_completion=str(two.id))
+            await feedback.prefer(context, body=body)
+            one.preferences.add(metric)
+            two.preferences.add(metric)
+        for gone in made[:: number // 4]:
+            await interactions.delete(context, str(gone.id))
+            made.remove(gone)
+        for one in made[:: number // 10]:
+            change = LabelChange(set={"env": "test"}, remove=["lang"])
+            one.labels = (await interactions.change_labels(context, str(one.id), body=change)).labels
+        await metrics.delete(context, "deleted", query=ProjectQuery(project=project))
+        return made
+
+    async def _log(self, project: str) -> Logged:
+        chance, choice = self.random.random, self.random.choice
+        labels = {
+            key: choice(values) for key, values in Words.KEYS.items() if chance() < (0.1 if key == "rare" else 0.6)
+        }
+        given_values = [
+            (
+                choice([*Words.METRICS, "deleted"]),
+                choice(Words.VALUES),
+                choice([None, *Words.REASONS]),
+                choice([None, *Words.USERS]),
+            )
+            for _ in range(choice([0, 0, 1, 2, 4]))
+        ]
+        given_values = [(m, min(v, 1.0) // 1 if m == "good" else v, *rest) for m, v, *rest in given_values]
+        messages = [{"role": "user", "content": self._text()} for _ in range(choice([1, 1, 2]))]
+        session = choice([None, None, *Words.SESSIONS])
+        new = NewInteraction(
+            project=project,
+            messages=messages,
+            completion=self._text(),
+            model=choice([None, *Words.MODELS]),
+            labels=labels,
+            user=choice([None, *Words.USERS]),
+            session_id=session,
+            created_at=choice(Words.TIMES),
+            completion_id=UUID(int=self.random.getrandbits(128)) if chance() < 0.5 else uuid7(),
+            feedbacks=[InlineFeedback(metric=m, value=v, reason=r, user=u) for m, v, r, u in given_values],
+        )
+        source = choice(SOURCES)
+        draft = await interactions.drafted(self.context, new, source)
+        await self.store.write(draft.rows)
+        assert new.completion_id
+        assert isinstance(new.created_at, int)
+        assert isinstance(new.completion, str)
+        return Logged(
+            new.completion_id, new.created_at, new.model, source, session or new.completion_id, new.user, labels,
+            given_values, messages, new.completion,
+        )  # fmt: skip
+
+    def _text(self) -> str:
+        return " ".join(self.random.choices(Words.WORDS, k=self.random.choice([0, 1, 2, 3])))
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one store", "another"])
+def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path_factory.mktemp("shelf"), request.param)
+    yield shelf
+    shelf.store.close()

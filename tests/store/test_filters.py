@@ -1,0 +1,267 @@
+"""Filters, pages and groups against the plain meaning of the same words, over the same rows, whatever way is taken."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afterword.store import groups, pages
+from afterword.store.filters import SOURCES
+from afterword.types import Filter
+
+# ------------------------------------------------------------------------------------------------ the plain meaning
+
+
+def matches(match: dict[str, Any], value: str | None) -> bool:
+    if "neq" in match:
+        return value != match["neq"]
+    return value is not None and (value == match["eq"] if "eq" in match else value in match["in"])
+
+
+def compares(number: float, given: dict[str, float]) -> bool:
+    signs = {
+        "eq": number.__eq__, "neq": number.__ne__, "gt": number.__gt__,
+        "gte": number.__ge__, "lt": number.__lt__, "lte": number.__le__,
+    }  # fmt: skip
+    return all(signs[sign](other) for sign, other in given.items())
+
+
+def adjacent(words: list[str], within: list[str]) -> bool:
+    return any(within[n : n + len(words)] == words for n in range(len(within)))
+
+
+def has_term(term: str, words: list[str]) -> bool:
+    if term.startswith('"'):
+        return adjacent(term.strip('"').lower().split(), words)
+    return any(word.startswith(term[:-1].lower()) if term.endswith("*") else word == term.lower() for word in words)
+
+
+def holds(tree: dict[str, Any], one: Any) -> bool:
+    """Say whether a condition holds, in plain Python."""
+    [(name, value)] = tree.items()
+    match name:
+        case "and":
+            return all(holds(part, one) for part in value)
+        case "or":
+            return any(holds(part, one) for part in value)
+        case "not":
+            return not holds(value, one)
+        case "timerange":
+            return value.get("from", 0) <= one.created_at < value.get("to", math.inf)
+        case "label":
+            if "value" not in value:
+                return value["key"] in one.labels
+            return matches(value["value"], one.labels.get(value["key"]))
+        case "feedback":
+            return any(
+                metric == value["metric"]
+                and compares(number, value.get("value", {}))
+                and ("reasons" not in value or reason in value["reasons"])
+                and ("user" not in value or user == value["user"])
+                for metric, number, reason, user in one.feedback
+            )
+        case "preference":
+            return value["metric"] in one.preferences
+        case "session_id":
+            return matches(value, str(one.session))
+        case "completion_id":
+            return matches(value, str(one.id))
+        case "model" | "user" | "source" | "prompt_hash":
+            return matches(value, getattr(one, name))
+        case "text":
+            return all(
+                has_term(term, one.prompt_words) or has_term(term, one.completion.split())
+                for term in ([value] if value.startswith('"') else value.split())
+            )
+        case "prompt" | "completion":
+            if "eq" in value:
+                return value["eq"] == getattr(one, name)
+            words = one.prompt_words if name == "prompt" else one.completion.split()
+            return adjacent(value["contains"].lower().split(), words)
+    raise AssertionError(name)
+
+
+# ------------------------------------------------------------------------------------------------ random trees
+
+
+def match(values: list[str], unknown: str) -> st.SearchStrategy[dict[str, Any]]:
+    one = st.sampled_from([*values, unknown])
+    return st.one_of(
+        st.fixed_dictionaries({"eq": one}),
+        st.fixed_dictionaries({"in": st.lists(one, max_size=3)}),
+        st.fixed_dictionaries({"neq": one}),
+    )
+
+
+def optional(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={name.rstrip("_"): part for name, part in parts.items()})
+
+
+def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """One condition, of any kind, on what the store holds or does not."""
+    words = shelf.words
+    users, reasons = st.sampled_from([*words.USERS, "other"]), st.sampled_from([*words.REASONS, "other"])
+    metric = {"metric": st.sampled_from(words.METRICS)}
+    number = st.dictionaries(
+        st.sampled_from(["eq", "neq", "gt", "gte", "lt", "lte"]),
+        st.sampled_from([*words.VALUES, 1.5]),
+        min_size=1,
+        max_size=2,
+    )
+    phrase = st.lists(st.sampled_from([*words.WORDS, "RED"]), min_size=1, max_size=3).map(" ".join)
+    said = st.one_of(
+        st.fixed_dictionaries({"contains": phrase}),
+        st.fixed_dictionaries({"eq": st.one_of(phrase, st.just(""))}),
+    )
+    leaves = {
+        "timerange": optional(from_=st.sampled_from(words.TIMES), to=st.sampled_from(words.TIMES)),
+        "model": match(words.MODELS, "never seen"),
+        "label": st.sampled_from([*words.KEYS, "none"]).flatmap(
+            lambda key: st.fixed_dictionaries(
+                {"key": st.just(key)}, optional={"value": match(words.KEYS.get(key, []), "other")}
+            )
+        ),
+        "feedback": st.fixed_dictionaries(
+            metric, optional={"value": number, "reasons": st.lists(reasons, max_size=2), "user": users}
+        ),
+        "preference": st.fixed_dictionaries(metric),
+        "source": match(list(SOURCES[1:]), SOURCES[0]),
+        "prompt_hash": match([one.prompt_hash for one in shelf.logged[:20]], "no hash"),
+        "session_id": match([str(one.session) for one in shelf.logged[:20]], str(UUID(int=9))),
+        "user": match(words.USERS, "other"),
+        "completion_id": match([str(one.id) for one in shelf.logged[:20]], str(UUID(int=9))),
+        "prompt": said,
+        "completion": said,
+        "text": st.one_of(phrase, phrase.map('"{}"'.format), st.sampled_from(["re*", "redde* green", "BLU*", "none"])),
+    }
+    # What pages are walked by comes more often than the rest.
+    names = [*leaves, "label", "label", "feedback", "text"]
+    return st.sampled_from(names).flatmap(lambda name: st.fixed_dictionaries({name: leaves[name]}))
+
+
+def trees(shelf: Any, depth: int = 3) -> st.SearchStrategy[dict[str, Any]]:
+    leaf = conditions(shelf)
+    if depth == 1:
+        return leaf
+    inner = st.deferred(lambda: trees(shelf, depth - 1))
+    several = st.lists(inner, max_size=3)
+    return st.one_of(
+        leaf,
+        st.fixed_dictionaries({"and": several}),
+        st.fixed_dictionaries({"and": st.lists(leaf, min_size=2, max_size=3)}),
+        st.fixed_dictionaries({"or": several}),
+        st.fixed_dictionaries({"not": inner}),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ the comparison
+
+FEW = st.sampled_from([2_000, 3])
+
+
+def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UUID]], list[list[UUID]], int | None]:
+    """All pages to the end, then back to the start, and the count."""
+
+    def page(cursor: str | None, count: bool = False) -> pages.Found:
+        return shelf.store.read_now(pages.find, shelf.names, tree, order=order, limit=limit, cursor=cursor, count=count)
+
+    found = page(None, count=True)
+    assert found.previous is None
+    count = found.count
+    forth, back = [[row.id for row in found.rows]], []
+    while found.next is not None:
+        found = page(found.next)
+        forth.append([row.id for row in found.rows])
+    while found.previous is not None:
+        found = page(found.previous)
+        back.append([row.id for row in found.rows])
+    return forth, back, count
+
+
+@settings(max_examples=120, deadline=None, database=None)
+@given(drawn=st.data())
+def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: Any, drawn: st.DataObject):
+    tree = drawn.draw(trees(shelf), "tree")
+    order = drawn.draw(st.sampled_from(["-created_at", "created_at"]), "order")
+    limit = drawn.draw(st.sampled_from([1, 2, 7, 30, 500]), "limit")
+    expected = sorted(
+        (one for one in shelf.logged if holds(tree, one)),
+        key=lambda one: (one.created_at, one.id),
+        reverse=order == "-created_at",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        # So that the ways for rare and for frequent conditions are taken over these few rows, too.
+        patch.setattr(pages, "FEW", drawn.draw(FEW, "few"))
+        forth, back, count = walk(shelf, msgspec.convert(tree, Filter), order, limit)
+    assert [one for page in forth for one in page] == [one.id for one in expected]
+    assert all(len(page) == limit for page in forth[:-1])
+    assert back[::-1] == forth[:-1]
+    assert count == len(expected)
+
+
+def group_key(one: Any, group_by: str) -> str | None:
+    kind, _, label = group_by.partition(":")
+    if kind == "label":
+        return one.labels.get(label)
+    return {"model": one.model, "prompt": one.prompt_hash, "session": str(one.session)}[kind]
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(drawn=st.data())
+def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.DataObject):
+    tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")
+    kinds = ["model", "prompt", "session", *(f"label:{key}" for key in shelf.words.KEYS), "label:none"]
+    group_by = drawn.draw(st.sampled_from(kinds), "group_by")
+    limit = drawn.draw(st.sampled_from([1, 2, 500]), "limit")
+    expected: dict[str | None, list[Any]] = defaultdict(list)
+    for one in shelf.logged:
+        if holds(tree, one):
+            expected[group_key(one, group_by)].append(one)
+
+    found: list[groups.FoundGroup] = []
+    cursor = None
+    while cursor is not None or not found:
+        page = shelf.store.read_now(
+            groups.find,
+            shelf.names,
+            msgspec.convert(tree, Filter),
+            group_by=group_by,
+            limit=limit,
+            cursor=cursor,
+            count=True,
+        )
+        assert page.count == len(expected)
+        found += page.groups
+        cursor = page.next
+        if cursor is None:
+            break
+
+    assert [group.key for group in found] == sorted(expected, key=lambda key: (key is not None, key or ""))
+    for group in found:
+        its = expected[group.key]
+        assert group.count == len(its)
+        assert group.example in {one.id for one in its}
+        values: dict[str, list[float]] = defaultdict(list)
+        for one in its:
+            for metric, value, *_ in one.feedback:
+                if metric != "deleted":
+                    values[metric].append(value)
+        assert {shelf.context.catalog.metrics[said.metric].key: said for said in group.metrics} == {
+            metric: groups.Statistics(
+                metric=shelf.names.metric(metric),
+                count=len(all_),
+                mean=pytest.approx(statistics.fmean(all_)),  # type: ignore[arg-type]
+                min=min(all_),
+                max=max(all_),
+                stddev=pytest.approx(statistics.stdev(all_)) if len(all_) > 1 else None,  # type: ignore[arg-type]
+            )
+            for metric, all_ in values.items()
+        }
