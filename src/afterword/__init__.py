@@ -4,8 +4,6 @@
 >>> client = Afterword()
 """
 
-from importlib.metadata import version
-
 from afterword.client import Afterword, AsyncAfterword, UploadFailure, UploadReport
 from afterword.errors import (
     AfterwordError,
@@ -26,7 +24,7 @@ from afterword.errors import (
 
 Adaptive = Afterword
 AsyncAdaptive = AsyncAfterword
-__version__ = version("afterword")
+__version__: str
 
 __all__ = [
     "Adaptive",
@@ -51,3 +49,12 @@ __all__ = [
     "UploadReport",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """Look the version up when it is asked for: that takes as long as a quarter of the import."""
+    if name != "__version__":
+        raise AttributeError(f"module 'afterword' has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("afterword")

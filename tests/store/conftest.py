@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -24,19 +25,18 @@ from afterword.store.filters import SOURCES
 from afterword.store.search import Indexer
 from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
 
-
-class Words:
-    """All that the fields of these interactions may hold."""
-
-    TIMES = [1_700_000_000_000 + n * 1000 for n in range(6)]
-    MODELS = ["m1", "m2", "m3"]
-    USERS = ["ann", "bob"]
-    KEYS = {"env": ["prod", "test", ""], "lang": ["en", "de"], "rare": ["1"]}
-    METRICS = ["CSAT", "good"]
-    VALUES = [0.0, 1.0, 2.5, 5.0]
-    REASONS = ["Style", "Toxicity"]
-    WORDS = ["red", "green", "blue", "redder"]
-    SESSIONS = [UUID(int=n) for n in (1, 2)]
+# All that the fields of these interactions may hold.
+WORDS = SimpleNamespace(
+    times=[1_700_000_000_000 + n * 1000 for n in range(6)],
+    models=["m1", "m2", "m3"],
+    users=["ann", "bob"],
+    keys={"env": ["prod", "test", ""], "lang": ["en", "de"], "rare": ["1"]},
+    metrics=["CSAT", "good"],
+    values=[0.0, 1.0, 2.5, 5.0],
+    reasons=["Style", "Toxicity"],
+    texts=["red", "green", "blue", "redder"],
+    sessions=[UUID(int=n) for n in (1, 2)],
+)
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Logged:
 class Shelf:
     """A store in which a project is filled at random, and another with the same words."""
 
-    words = Words
+    words = WORDS
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.random = Random(seed)
@@ -94,13 +94,13 @@ class Shelf:
     async def _fill(self, project: str, number: int) -> list[Logged]:
         context = self.context
         await projects.create(context, body=NewProject(key=project))
-        for key in (*Words.METRICS, "deleted"):
+        for key in (*WORDS.metrics, "deleted"):
             kind = "bool" if key == "good" else "scalar"
             await metrics.register(context, body=NewMetric(key=key, kind=kind, project=project))
         made = [await self._log(project) for _ in range(number)]
         for _ in range(number // 6):
             one, two = self.random.sample(made, 2)
-            metric = self.random.choice(Words.METRICS)
+            metric = self.random.choice(WORDS.metrics)
             body = NewPreference(metric=metric, preferred_completion=str(one.id), other_completion=str(two.id))
             await feedback.prefer(context, body=body)
             one.preferences.add(metric)
@@ -117,29 +117,29 @@ class Shelf:
     async def _log(self, project: str) -> Logged:
         chance, choice = self.random.random, self.random.choice
         labels = {
-            key: choice(values) for key, values in Words.KEYS.items() if chance() < (0.1 if key == "rare" else 0.6)
+            key: choice(values) for key, values in WORDS.keys.items() if chance() < (0.1 if key == "rare" else 0.6)
         }
         given_values = [
             (
-                choice([*Words.METRICS, "deleted"]),
-                choice(Words.VALUES),
-                choice([None, *Words.REASONS]),
-                choice([None, *Words.USERS]),
+                choice([*WORDS.metrics, "deleted"]),
+                choice(WORDS.values),
+                choice([None, *WORDS.reasons]),
+                choice([None, *WORDS.users]),
             )
             for _ in range(choice([0, 0, 1, 2, 4]))
         ]
         given_values = [(m, min(v, 1.0) // 1 if m == "good" else v, *rest) for m, v, *rest in given_values]
         messages = [{"role": "user", "content": self._text()} for _ in range(choice([1, 1, 2]))]
-        session = choice([None, None, *Words.SESSIONS])
+        session = choice([None, None, *WORDS.sessions])
         new = NewInteraction(
             project=project,
             messages=messages,
             completion=self._text(),
-            model=choice([None, *Words.MODELS]),
+            model=choice([None, *WORDS.models]),
             labels=labels,
-            user=choice([None, *Words.USERS]),
+            user=choice([None, *WORDS.users]),
             session_id=session,
-            created_at=choice(Words.TIMES),
+            created_at=choice(WORDS.times),
             completion_id=UUID(int=self.random.getrandbits(128)) if chance() < 0.5 else uuid7(),
             feedbacks=[InlineFeedback(metric=m, value=v, reason=r, user=u) for m, v, r, u in given_values],
         )
@@ -155,7 +155,7 @@ class Shelf:
         )  # fmt: skip
 
     def _text(self) -> str:
-        return " ".join(self.random.choices(Words.WORDS, k=self.random.choice([0, 1, 2, 3])))
+        return " ".join(self.random.choices(WORDS.texts, k=self.random.choice([0, 1, 2, 3])))
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one store", "another"])

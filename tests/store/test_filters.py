@@ -108,25 +108,25 @@ def optional(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
 def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
     """One condition, of any kind, on what the store holds or does not."""
     words = shelf.words
-    users, reasons = st.sampled_from([*words.USERS, "other"]), st.sampled_from([*words.REASONS, "other"])
-    metric = {"metric": st.sampled_from(words.METRICS)}
+    users, reasons = st.sampled_from([*words.users, "other"]), st.sampled_from([*words.reasons, "other"])
+    metric = {"metric": st.sampled_from(words.metrics)}
     number = st.dictionaries(
         st.sampled_from(["eq", "neq", "gt", "gte", "lt", "lte"]),
-        st.sampled_from([*words.VALUES, 1.5]),
+        st.sampled_from([*words.values, 1.5]),
         min_size=1,
         max_size=2,
     )
-    phrase = st.lists(st.sampled_from([*words.WORDS, "RED"]), min_size=1, max_size=3).map(" ".join)
+    phrase = st.lists(st.sampled_from([*words.texts, "RED"]), min_size=1, max_size=3).map(" ".join)
     said = st.one_of(
         st.fixed_dictionaries({"contains": phrase}),
         st.fixed_dictionaries({"eq": st.one_of(phrase, st.just(""))}),
     )
     leaves = {
-        "timerange": optional(from_=st.sampled_from(words.TIMES), to=st.sampled_from(words.TIMES)),
-        "model": match(words.MODELS, "never seen"),
-        "label": st.sampled_from([*words.KEYS, "none"]).flatmap(
+        "timerange": optional(from_=st.sampled_from(words.times), to=st.sampled_from(words.times)),
+        "model": match(words.models, "never seen"),
+        "label": st.sampled_from([*words.keys, "none"]).flatmap(
             lambda key: st.fixed_dictionaries(
-                {"key": st.just(key)}, optional={"value": match(words.KEYS.get(key, []), "other")}
+                {"key": st.just(key)}, optional={"value": match(words.keys.get(key, []), "other")}
             )
         ),
         "feedback": st.fixed_dictionaries(
@@ -136,7 +136,7 @@ def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
         "source": match(list(SOURCES[1:]), SOURCES[0]),
         "prompt_hash": match([one.prompt_hash for one in shelf.logged[:20]], "no hash"),
         "session_id": match([str(one.session) for one in shelf.logged[:20]], str(UUID(int=9))),
-        "user": match(words.USERS, "other"),
+        "user": match(words.users, "other"),
         "completion_id": match([str(one.id) for one in shelf.logged[:20]], str(UUID(int=9))),
         "prompt": said,
         "completion": said,
@@ -218,7 +218,7 @@ def group_key(one: Any, group_by: str) -> str | None:
 @given(drawn=st.data())
 def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.DataObject):
     tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")
-    kinds = ["model", "prompt", "session", *(f"label:{key}" for key in shelf.words.KEYS), "label:none"]
+    kinds = ["model", "prompt", "session", *(f"label:{key}" for key in shelf.words.keys), "label:none"]
     group_by = drawn.draw(st.sampled_from(kinds), "group_by")
     limit = drawn.draw(st.sampled_from([1, 2, 500]), "limit")
     expected: dict[str | None, list[Any]] = defaultdict(list)

@@ -111,6 +111,8 @@ class _Elements:
             elif mark != b",":
                 self._depth -= 1
                 if self._depth == 0:
+                    if mark != b"]":
+                        raise _not_an_array()
                     if held[start : hit.start()].strip():
                         found.append(bytes(held[start : hit.start()]))
                     start, self._ended = hit.end(), True

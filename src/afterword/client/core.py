@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from importlib.metadata import version
+from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from afterword.errors import AfterwordError, ConnectionFailed, RequestTimedOut, Unauthorized, error_for, from_detail
-from afterword.types import Moment
+from afterword.errors import (
+    AfterwordError,
+    ConnectionFailed,
+    Invalid,
+    RequestTimedOut,
+    Unauthorized,
+    error_for,
+    from_detail,
+)
 
 T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:7400"
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 8.0
+LONGEST_WAIT = 60.0
+"""However long the server asks to wait, no call sleeps longer between two tries."""
+CONNECT_TIMEOUT = 10.0
+"""A host that does not even take the connection is given up sooner than one that takes long to answer."""
 BUSY = (429, 503)
 """Statuses after which nothing was stored, so that any request can be sent again."""
 
@@ -52,7 +64,7 @@ class Core:
     def resolve(cls, base_url: str | None, api_key: str | None, max_retries: int) -> Core:
         """Complete the arguments from the environment. Raises `Unauthorized` without a key, `ValueError` for no URL."""
         base_url = base_url or _environment("URL") or DEFAULT_URL
-        api_key = api_key or _environment("API_KEY")
+        api_key = (api_key or _environment("API_KEY") or "").strip()
         if not base_url.startswith(("http://", "https://")):
             raise ValueError(f"base_url is {base_url!r}; give it as http://HOST:PORT or https://HOST.")
         if not api_key:
@@ -62,33 +74,41 @@ class Core:
                 hint="Give api_key=..., or set AFTERWORD_API_KEY. A local server printed it at its first start and "
                 "keeps it in admin.key in its data directory.",
             )
+        if not (api_key.isascii() and api_key.isprintable()):
+            # Said here, without the key: the HTTP library would show it in its own complaint.
+            raise Unauthorized(
+                "The API key has line breaks or other characters that no key has.",
+                code="invalid_api_key",
+                hint="Copy it again; a key is one word.",
+            )
         return cls(base_url.rstrip("/"), api_key, max_retries)
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of every request."""
-        return {"Authorization": f"Bearer {self.api_key}", "User-Agent": f"afterword/{version('afterword')}"}
+        return {"Authorization": f"Bearer {self.api_key}", "User-Agent": f"afterword/{package_version()}"}
 
-    def delay(self, attempt: int, request: Request, outcome: httpx.Response | httpx.TransportError) -> float | None:
+    def delay(self, attempt: int, request: Request, outcome: httpx.Response | httpx.RequestError) -> float | None:
         """Return the seconds to wait before trying again, or None to give up. `attempt` counts from 0."""
         if attempt >= self.max_retries:
             return None
-        backoff = min(LONGEST_DELAY, FIRST_DELAY * 2**attempt) * random.uniform(0.5, 1.0)
         if isinstance(outcome, httpx.Response):
-            return max(backoff, _retry_after(outcome)) if outcome.status_code in BUSY else None
-        never_sent = isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        return backoff if never_sent or request.repeatable else None
+            asked = min(LONGEST_WAIT, retry_after(outcome))
+            return max(backoff(attempt), asked) if outcome.status_code in BUSY else None
+        return backoff(attempt) if _never_sent(outcome) or request.repeatable else None
 
-    def unreachable(self, error: httpx.TransportError) -> ConnectionFailed:
-        """Return the error for a server that could not be reached."""
+    def unreachable(self, error: httpx.RequestError) -> ConnectionFailed:
+        """Return the error for a server that could not be reached, or was lost before it had answered."""
         if isinstance(error, httpx.TimeoutException):
             return RequestTimedOut(
                 f"{self.base_url} did not answer in time ({type(error).__name__}).",
                 code="timed_out",
                 hint="Try again, or give the client a larger timeout.",
             )
+        what = str(error).rstrip(".") or type(error).__name__
+        became = "could not be reached" if _never_sent(error) else "was lost before it had answered"
         return ConnectionFailed(
-            f"{self.base_url} could not be reached: {error or type(error).__name__}.",
+            f"{self.base_url} {became}: {what}.",
             code="connection_failed",
             hint="Is the server running? Start it with 'afterword serve', or check base_url.",
         )
@@ -98,15 +118,45 @@ def _environment(name: str) -> str | None:
     return os.environ.get(f"AFTERWORD_{name}") or os.environ.get(f"ADAPTIVE_{name}")
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _never_sent(error: httpx.RequestError) -> bool:
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+
+
+@cache
+def package_version() -> str:
+    """Return the version of this package. Looking it up takes longer than a call: once, and not at import."""
+    from importlib.metadata import version
+
+    return version("afterword")
+
+
+def timeouts(seconds: float | None) -> httpx.Timeout:
+    """Return the limits of a call that may take so long; None is for ever."""
+    return httpx.Timeout(seconds, connect=None if seconds is None else min(seconds, CONNECT_TIMEOUT))
+
+
+def backoff(attempt: int) -> float:
+    """Return the seconds to wait after a failed try, counted from 0: longer each time, and no two callers the same."""
+    return min(LONGEST_DELAY, FIRST_DELAY * 2**attempt) * random.uniform(0.5, 1.0)
+
+
+def retry_after(response: httpx.Response) -> float:
+    """Return the seconds that the server asks to wait, given as a number or as a date; 0 where it asks for nothing."""
+    text = response.headers.get("retry-after", "")
     try:
-        return min(60.0, float(response.headers.get("retry-after", "0")))
+        return max(0.0, float(text))
     except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return 0.0
 
 
 def path(*parts: str) -> str:
-    """Join parts of a path, each quoted."""
+    """Join parts of a path, each quoted. Raises `Invalid` for an empty one, which would name something else."""
+    if not all(parts):
+        raise Invalid(f"The id or key of one of the {parts[0]} is empty.", code="empty_id", hint="Give its id.")
     return "/api/v1/" + "/".join(quote(str(part), safe="") for part in parts)
 
 
@@ -115,34 +165,18 @@ def encode(body: Mapping[str, Any]) -> bytes:
     return _encoder.encode({name: value for name, value in body.items() if value is not None})
 
 
+def encode_changes(changes: Mapping[str, Any]) -> bytes:
+    """Encode a body in which None is a value: it clears the field."""
+    return _encoder.encode(changes)
+
+
 def query(**parameters: Any) -> list[tuple[str, str]]:
     """Return query parameters; lists repeat, None is left out, a name may end in _."""
     pairs: list[tuple[str, str]] = []
     for name, value in parameters.items():
-        values = value if isinstance(value, list | tuple) else [value]
+        values = value if isinstance(value, list | tuple | set | frozenset) else [value]
         pairs += [(name.rstrip("_"), _text(one)) for one in values if one is not None]
     return pairs
-
-
-def label_parameters(labels: Mapping[str, str | Sequence[str] | None] | None) -> list[str]:
-    """Return the `label` parameters of a dict: key to value, to several values (any of them), or None (has the key)."""
-    found: list[str] = []
-    for key, value in (labels or {}).items():
-        if value is None:
-            found.append(key)
-        else:
-            found += [f"{key}:{one}" for one in ([value] if isinstance(value, str) else value)]
-    return found
-
-
-def moment(value: Moment | datetime | None) -> Moment | None:
-    """Return a time as a query parameter; a datetime without a zone is in UTC."""
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def several(value: str | Sequence[str] | None) -> list[str] | None:
-    """Return one or several texts as a list."""
-    return [value] if isinstance(value, str) else None if value is None else list(value)
 
 
 def _text(value: Any) -> str:
@@ -151,9 +185,16 @@ def _text(value: Any) -> str:
 
 def check(response: httpx.Response) -> None:
     """Raise the error that an answer tells of, named by its status."""
-    if response.status_code < 400:
+    if response.status_code < 300:
         return
-    more = {"request_id": response.headers.get("x-request-id"), "retry_after": _retry_after(response) or None}
+    more = {"request_id": response.headers.get("x-request-id"), "retry_after": retry_after(response) or None}
+    if response.status_code < 400:
+        raise AfterwordError(
+            f"The server answered {response.status_code}, which leads to {response.headers.get('location')!r}.",
+            code="redirected",
+            hint="Give that address as base_url, if it is the Afterword server's.",
+            **more,
+        )
     try:
         detail = msgspec.json.decode(response.content)["error"]
         error = from_detail(response.status_code, detail if isinstance(detail, dict) else {"message": detail}, **more)

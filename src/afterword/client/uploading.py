@@ -11,12 +11,23 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any, TypeAlias
 from uuid import UUID
 
 import msgspec
 
-from afterword.errors import AfterwordError, Invalid, Unavailable, from_detail
+from afterword.client.core import BUSY
+from afterword.errors import (
+    AfterwordError,
+    ConnectionFailed,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+    from_detail,
+)
 from afterword.ids import uuid7
 from afterword.types import LineResult
 
@@ -52,10 +63,11 @@ class UploadReport:
 
 @dataclass(slots=True)
 class Batch:
-    """Lines that are sent together."""
+    """Lines that are sent together, each with its place in the source. `reason`: why they were not taken before."""
 
     places: list[int]
     lines: list[bytes]
+    reason: AfterwordError | None = None
 
     @property
     def body(self) -> bytes:
@@ -64,16 +76,31 @@ class Batch:
 
 
 class Upload:
-    """One upload: gives batches, takes their answers, keeps the report and the progress bar."""
+    """One upload: gives batches, takes their answers, keeps the report and the progress bar.
+
+    Batches are given in one thread, their answers may come in several. Raises `ValueError` for sizes below 1.
+    """
 
     def __init__(
-        self, source: Source, *, id_field: str, labels: Mapping[str, str] | None, batch_size: int, progress: bool
+        self,
+        source: Source,
+        *,
+        id_field: str,
+        batch_size: int,
+        at_once: int,
+        progress: bool,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
+        for name, size in (("batch_size", batch_size), ("max_concurrency", at_once)):
+            if size < 1:
+                raise ValueError(f"{name} is {size}, but must be at least 1.")
+        self.at_once = at_once
         self._source = source
         self._id_field = id_field
         self._labels = dict(labels or {})
         self._batch_size = batch_size
         self._bar = _Bar(source) if progress else None
+        self._lock = Lock()
         self._started = time.monotonic()
         self.report = UploadReport()
 
@@ -98,42 +125,52 @@ class Upload:
         if batch.lines:
             yield batch
 
-    def settle(self, batch: Batch, answer: bytes) -> tuple[Batch, float]:
-        """Take the answer to a batch; return what of it is to be sent again and after how many seconds."""
-        again = Batch([], [])
-        answered = 0
+    def settle(self, batch: Batch, answer: bytes) -> Batch:
+        """Take the answer to a batch; return what of it is to be sent again: lines that the server was too busy for,
+        and lines that it did not come to. Raises `AfterwordError` for an answer that is none."""
+        results: dict[int, LineResult] = {}
         for text in answer.splitlines():
-            result = _results.decode(text)
-            place = result.line - 1
-            if place >= len(batch.lines):
-                continue
-            answered += 1
-            if result.error is None:
-                self.report.stored += 1
-            elif result.status in (429, 503):
-                again.places.append(batch.places[place])
-                again.lines.append(batch.lines[place])
-            else:
-                self._fail(batch.places[place], from_detail(result.status, result.error), batch.lines[place])
-        if answered < len(batch.lines):
+            try:
+                result = _results.decode(text)
+            except msgspec.DecodeError:
+                break  # Cut off here: what follows was not answered.
+            results[result.line - 1] = result
+        if not results.keys() & range(len(batch.lines)):
             raise AfterwordError(
-                f"The server answered {answered} of {len(batch.lines)} lines.", code="incomplete_answer"
+                f"The answer to a batch of {len(batch.lines)} lines is {answer[:80]!r}.",
+                code="unreadable_answer",
+                hint="Is this an Afterword server? Check base_url.",
             )
-        if self._bar:
-            self._bar.advance(answered - len(again.lines))
-        return again, 0.5 if again.lines else 0.0
+        again = Batch([], [])
+        with self._lock:
+            for place, (index, line) in enumerate(zip(batch.places, batch.lines, strict=True)):
+                result = results.get(place)
+                if result is not None and result.error is None:
+                    self.report.stored += 1
+                elif result is None or result.status in BUSY:
+                    again.places.append(index)
+                    again.lines.append(line)
+                    again.reason = again.reason or (from_detail(result.status, result.error or {}) if result else None)
+                else:
+                    self._fail(index, from_detail(result.status, result.error or {}), line)
+            self._advance(len(batch.lines) - len(again.lines))
+        return again
 
-    def give_up(self, batch: Batch, error: AfterwordError) -> None:
-        """Note that a batch could not be sent."""
-        for index, line in zip(batch.places, batch.lines, strict=True):
-            self._fail(index, error, line)
-        if self._bar:
-            self._bar.advance(len(batch.lines))
+    def give_up(self, batch: Batch, error: AfterwordError | None = None) -> None:
+        """Note that a batch could not be sent, or not be stored however often it was sent."""
+        error = error or batch.reason
+        if error is None:
+            error = AfterwordError("The server did not answer this line.", code="incomplete_answer")
+        with self._lock:
+            for index, line in zip(batch.places, batch.lines, strict=True):
+                self._fail(index, error, line)
+            self._advance(len(batch.lines))
 
-    @staticmethod
-    def busy() -> AfterwordError:
-        """Return the error for lines that the server was too busy for, again and again."""
-        return Unavailable("The server was too busy for this line.", code="overloaded", hint="Upload it again later.")
+    def is_hopeless(self, error: AfterwordError) -> bool:
+        """Tell whether what hit a batch will hit all: the key, or a server that is not there or is another one."""
+        if isinstance(error, Unauthorized | Forbidden):
+            return True
+        return self.report.stored == 0 and isinstance(error, ConnectionFailed | NotFound | MethodNotAllowed)
 
     def done(self) -> UploadReport:
         """Return the report; failures in the order of their lines."""
@@ -153,12 +190,18 @@ class Upload:
         body = dict(record)
         if body.get(self._id_field) is None:
             body[self._id_field] = uuid7()
-        if self._labels:
-            body["labels"] = self._labels | dict(body.get("labels") or {})
+        own = body.get("labels")
+        # Labels of another form are sent as they are: the server says what is wrong with them.
+        if self._labels and (own is None or isinstance(own, Mapping)):
+            body["labels"] = {**self._labels, **(own or {})}
         try:
             return _encoder.encode(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise Invalid(f"The record cannot be written as JSON: {error}.", code="invalid_record") from None
+
+    def _advance(self, number: int) -> None:
+        if self._bar:
+            self._bar.advance(number)
 
     def _fail(self, index: int, error: AfterwordError, record: Any) -> None:
         if isinstance(record, bytes):
@@ -180,19 +223,21 @@ def _decoded(line: bytes) -> Any:
 
 def _records(source: Source) -> Iterator[Any]:
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            yield from _lines(lines)
+        with Path(source).open("rb") as file:
+            yield from _lines(file)
     elif hasattr(source, "read"):
         yield from _lines(source)
     else:
         yield from source  # pyright: ignore[reportReturnType]
 
 
-def _lines(lines: Iterable[Any]) -> Iterator[bytes]:
-    for line in lines:
+def _lines(file: Any) -> Iterator[bytes]:
+    """Yield the lines of an open file, unpacked where it is packed, without the mark that Windows begins it with."""
+    if hasattr(file, "peek") and file.peek(2)[:2] == b"\x1f\x8b":
+        file = gzip.GzipFile(fileobj=file)
+    for number, line in enumerate(file):
         raw = line.encode() if isinstance(line, str) else line
-        yield raw.rstrip(b"\r\n")
+        yield (raw if number else raw.removeprefix(b"\xef\xbb\xbf")).rstrip(b"\r\n")
 
 
 class _Bar:

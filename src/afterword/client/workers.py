@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-async def async_each(things: Iterable[T], function: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
-    """Await `function(thing)` for each, so many at once; take the next thing only when there is room for it."""
-    tasks: set[asyncio.Task[None]] = set()
+async def async_each(things: Iterable[T], function: Callable[[T], Coroutine[Any, Any, None]], *, at_once: int) -> None:
+    """Await `function(thing)` for each, so many at once; take the next thing only when there is room for it.
 
-    async def run(thing: T) -> None:
-        await function(thing)
-
+    When one raises, the others are cancelled and over before this raises too.
+    """
+    running: set[asyncio.Task[None]] = set()
     try:
         for thing in things:
-            tasks.add(asyncio.create_task(run(thing)))
-            while len(tasks) >= at_once:
-                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            running.add(asyncio.create_task(function(thing)))
+            if len(running) >= at_once:
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
-        await asyncio.gather(*tasks)
+                running -= done
+        await asyncio.gather(*running)
     finally:
-        for task in tasks:
+        for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 def each(things: Iterable[T], function: Callable[[T], None], *, at_once: int) -> None:
-    """Call `function(thing)` for each, so many at once in threads; take the next only when there is room for it."""
+    """Call `function(thing)` for each, so many at once in threads; take the next only when there is room for it.
+
+    When one raises, no more are begun; those under way come to their end before this raises too.
+    """
     with ThreadPoolExecutor(at_once, thread_name_prefix="afterword-upload") as threads:
         running: set[Future[None]] = set()
         for thing in things:

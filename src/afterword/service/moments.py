@@ -16,7 +16,7 @@ DAY = 86_400_000
 # The last millisecond that a datetime can show.
 LATEST = 253_402_300_799_999
 
-_RELATIVE = re.compile(r"now(?:\s*([+-])\s*(\d{1,9})\s*(second|minute|hour|day|week|month|quarter|year)s?)?", re.I)
+_RELATIVE = re.compile(r"now(?:\s*([+-])\s*(\d{1,9})\s*(second|minute|hour|day|week|month|quarter|year)s?)?", re.I | re.A)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -71,7 +71,7 @@ def _number(value: float) -> int:
 def _text(text: str, now: int) -> int:
     text, _, zone_name = (part.strip() for part in text.partition("|"))
     zone: tzinfo = ZoneInfo(zone_name) if zone_name else UTC
-    if text.isdigit() and len(text) > 8:
+    if text.isascii() and text.isdigit() and len(text) > 8:
         return int(text)
     if relative := _RELATIVE.fullmatch(text):
         moment = shown(now).astimezone(zone)
@@ -81,7 +81,8 @@ def _text(text: str, now: int) -> int:
             step = relativedelta(**{"months" if unit == "quarter" else unit + "s": amount})  # pyright: ignore[reportArgumentType]
             moment = moment + step if sign == "+" else moment - step
     else:
-        moment = datetime.fromisoformat(text)
+        # RFC 3339 takes t and z, too; Python does not.
+        moment = datetime.fromisoformat(text.upper())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
     return round((moment - _EPOCH) / timedelta(milliseconds=1))

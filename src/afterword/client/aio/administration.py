@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from afterword.client.core import Request, encode, path, query
+from afterword.client.core import Request, encode, encode_changes, path, query
 from afterword.types import (
     ApiKey,
     ApiKeyList,
@@ -58,7 +58,8 @@ class AsyncProjects:
 
         >>> await client.projects.update("default", description="Where things go")
         """
-        request = Request(method="PATCH", path=path("projects", project), body=encode(changes), repeatable=True)
+        body = encode_changes(changes)
+        request = Request(method="PATCH", path=path("projects", project), body=body, repeatable=True)
         return await self._client.call(request, Project)
 
     async def archive(self, project: str) -> Project:

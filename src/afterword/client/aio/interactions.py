@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, overload
 from uuid import UUID
 
-from afterword.client.core import Request, encode, label_parameters, moment, path, query, several
+from afterword.client.core import Request, encode, path, query
+from afterword.client.finding import Filters, Paging, check_known, filter_query
 from afterword.client.uploading import Source as UploadSource
 from afterword.client.uploading import Upload, UploadReport, given_id
 from afterword.types import (
@@ -19,10 +20,7 @@ from afterword.types import (
     InteractionPage,
     Message,
     Moment,
-    Order,
     Recorded,
-    Source,
-    View,
 )
 from afterword.types import Labels as WornLabels
 
@@ -92,65 +90,35 @@ class AsyncInteractions:
         )
         return await self._client.find(request, Interaction)
 
-    async def list(
-        self,
-        *,
-        labels: Mapping[str, str | Sequence[str] | None] | None = None,
-        model: str | Sequence[str] | None = None,
-        source: Source | Sequence[Source] | None = None,
-        session_id: str | UUID | None = None,
-        user: str | None = None,
-        prompt_hash: str | None = None,
-        from_: Moment | datetime | None = None,
-        to: Moment | datetime | None = None,
-        feedback: str | Sequence[str] | None = None,
-        has_feedback: str | Sequence[str] | None = None,
-        has_no_feedback: str | Sequence[str] | None = None,
-        preference: str | Sequence[str] | None = None,
-        q: str | None = None,
-        order: Order = "-created_at",
-        limit: int = 50,
-        cursor: str | None = None,
-        count: bool = False,
-        view: View = "short",
-        images: Images = "links",
-        project: str | None = None,
-    ) -> InteractionPage:
-        """List a page of interactions, newest first, that meet all filters.
+    @overload
+    async def list(self, *, group_by: None = None, **filters: Unpack[Filters]) -> InteractionPage:
+        """List a page of interactions."""
 
-        `labels` maps a key to a value, to several (any of them), or to None (has the key). `feedback` is a metric or a
-        comparison. `next` and `previous` of the page are the cursors to go on with.
+    @overload
+    async def list(self, *, group_by: str, **filters: Unpack[Filters]) -> GroupPage:
+        """List a page of groups."""
+
+    async def list(self, *, group_by: str | None = None, **filters: Unpack[Filters]) -> InteractionPage | GroupPage:
+        """List a page of interactions, newest first, that meet all filters; with `group_by` their groups.
+
+        `labels` maps a key to a value, to several (any of them), or to None (has the key). `model` and `source` are one
+        or several (any of them); `session_id`, `user` and `prompt_hash` exactly this one. `from_` (inclusive) and `to`
+        (exclusive) are times. `feedback` is one or several metrics or comparisons with their values, such as `CSAT>=4`;
+        `has_feedback`, `has_no_feedback` and `preference` are metrics. `q` finds words in prompt and completion.
+
+        `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` "links" or
+        "inline". `next` and `previous` of a page are the `cursor` to go on with; `count=True` counts the whole set.
 
         >>> page = await client.interactions.list(labels={"env": "prod"}, from_="now - 7 days", feedback=["CSAT>=4"])
         >>> [interaction.prompt for interaction in page.interactions]
         """
-        pairs = query(
-            label=label_parameters(labels),
-            model=several(model),
-            source=several(source),
-            session_id=session_id,
-            user=user,
-            prompt_hash=prompt_hash,
-            from_=moment(from_),
-            to=moment(to),
-            feedback=several(feedback),
-            has_feedback=several(has_feedback),
-            has_no_feedback=several(has_no_feedback),
-            preference=several(preference),
-            q=q,
-            order=order,
-            limit=limit,
-            cursor=cursor,
-            count=count or None,
-            view=view,
-            images=images,
-            project=self._client.project_or_default(project),
-        )
+        project = self._client.project_or_default(filters.pop("project", None))
+        pairs = filter_query(filters, project=project, group_by=group_by)
         request = Request(method="GET", path=path("interactions"), query=pairs, repeatable=True)
-        return await self._client.call(request, InteractionPage)
+        return await self._client.call(request, InteractionPage if group_by is None else GroupPage)
 
     async def search(
-        self, filter: Filter | Mapping[str, Any] | None = None, *, project: str | None = None, **paging: Any
+        self, filter: Filter | Mapping[str, Any] | None = None, *, project: str | None = None, **paging: Unpack[Paging]
     ) -> InteractionPage:
         """Return a page of interactions that meet a tree of conditions; `paging` is as for `list`.
 
@@ -161,38 +129,43 @@ class AsyncInteractions:
         return await self._client.call(self._search(filter, project, paging), InteractionPage)
 
     async def groups(
-        self,
-        group_by: str,
-        filter: Filter | Mapping[str, Any] | None = None,
-        *,
-        project: str | None = None,
-        **paging: Any,
+        self, group_by: str, filter: Filter | Mapping[str, Any] | None = None, **filters: Unpack[Filters]
     ) -> GroupPage:
         """Group interactions by `model`, `prompt`, `session` or `label:KEY`, with the statistics of each metric.
 
-        >>> groups = await client.interactions.groups("model", {"label": {"key": "env"}})
+        Which ones, the filters of `list` say, or a tree of conditions as for `search`.
+
+        >>> groups = await client.interactions.groups("model", labels={"env": "prod"})
         >>> [(group.key, group.count, [(one.metric, one.mean) for one in group.metrics]) for group in groups.groups]
+        >>> await client.interactions.groups("label:env", {"text": "capital"}, limit=10)
         """
-        return await self._client.call(self._search(filter, project, {**paging, "group_by": group_by}), GroupPage)
+        if filter is None:
+            return await self.list(group_by=group_by, **filters)
+        project = filters.pop("project", None)
+        return await self._client.call(self._search(filter, project, filters, group_by), GroupPage)
 
-    def _search(self, filter: Any, project: str | None, paging: dict[str, Any]) -> Request:
-        body = {"filter": filter, "project": self._client.project_or_default(project), **paging}
-        return Request(method="POST", path=path("interactions", "search"), body=encode(body), repeatable=True)
+    def _search(
+        self, filter: Any, project: str | None, paging: Mapping[str, Any], group_by: str | None = None
+    ) -> Request:
+        check_known(paging, Paging.__optional_keys__)
+        where = self._client.project_or_default(project)
+        body = encode({"filter": filter, "project": where, "group_by": group_by, **paging})
+        return Request(method="POST", path=path("interactions", "search"), body=body, repeatable=True)
 
-    async def iterate(self, *, limit: int = 200, view: View = "full", **filters: Any) -> AsyncIterator[Interaction]:
-        """Go through all interactions that meet the filters of `list`, page by page.
+    async def iterate(self, **filters: Unpack[Filters]) -> AsyncIterator[Interaction]:
+        """Go through all interactions that meet the filters of `list`, page by page of `limit`; `view` is "full".
 
         >>> async for interaction in client.interactions.iterate(labels={"env": "prod"}):
         ...     print(interaction.completion_id)
         """
-        cursor: str | None = None
+        pages: Filters = {"limit": 200, "view": "full", **filters}
         while True:
-            page = await self.list(limit=limit, view=view, cursor=cursor, **filters)
+            page = await self.list(**pages)
             for interaction in page.interactions:
                 yield interaction
-            cursor = page.next
-            if cursor is None:
+            if page.next is None:
                 return
+            pages["cursor"] = page.next
 
     async def change_labels(
         self, completion_id: str | UUID, *, set: Mapping[str, str] | None = None, remove: Sequence[str] | None = None
@@ -236,5 +209,13 @@ class AsyncInteractions:
         ... )
         >>> report.stored, report.failed
         """
-        upload = Upload(records, id_field="completion_id", labels=labels, batch_size=batch_size, progress=progress)
-        return await self._client.upload(upload, path("interactions", "batch"), project, max_concurrency)
+        upload = Upload(
+            records,
+            id_field="completion_id",
+            labels=labels,
+            batch_size=batch_size,
+            at_once=max_concurrency,
+            progress=progress,
+        )
+        project = self._client.project_or_default(project)
+        return await self._client.upload(upload, path("interactions", "batch"), project)

@@ -16,7 +16,7 @@ from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 from afterword.client.uploading import Batch, Upload, UploadReport
 from afterword.client.workers import each
-from afterword.errors import AfterwordError, Forbidden, NotFound, Unauthorized
+from afterword.errors import AfterwordError, NotFound
 from afterword.types import Health
 
 __all__ = ["Afterword"]
@@ -29,7 +29,8 @@ class Afterword:
 
     `base_url` and `api_key` default to AFTERWORD_URL and AFTERWORD_API_KEY, then ADAPTIVE_URL and ADAPTIVE_API_KEY, the
     URL at last to http://127.0.0.1:7400. `timeout` is in seconds. Calls are tried again, up to `max_retries` times,
-    where that is safe. Raises `Unauthorized` without a key, and from each call the errors of `afterword.errors`.
+    where that is safe. An `http_client` of your own brings its own timeouts, and is closed with this client. Raises
+    `Unauthorized` without a key, and from each call the errors of `afterword.errors`.
 
         >>> project = client.projects.get("default")
     """
@@ -46,7 +47,7 @@ class Afterword:
     ) -> None:
         self._core = Core.resolve(base_url, api_key, max_retries)
         self._http = http_client or httpx.Client(
-            timeout=timeout, limits=httpx.Limits(max_connections=200, max_keepalive_connections=100)
+            timeout=core.timeouts(timeout), limits=httpx.Limits(max_connections=200, max_keepalive_connections=100)
         )
         self.default_project = default_project
         self.projects = Projects(self)
@@ -86,7 +87,7 @@ class Afterword:
         """Make a call, again where that is safe and may help. Raises `AfterwordError`."""
         attempt = 0
         while True:
-            outcome: httpx.Response | httpx.TransportError
+            outcome: httpx.Response | httpx.RequestError
             try:
                 outcome = self._http.request(
                     request.method,
@@ -95,7 +96,7 @@ class Afterword:
                     content=request.body,
                     headers={**self._core.headers, "Content-Type": request.content_type},
                 )
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             except (httpx.InvalidURL, ValueError) as error:
                 raise AfterwordError(f"The call cannot be made: {error}.", code="invalid_call") from None
@@ -108,35 +109,34 @@ class Afterword:
             attempt += 1
             time.sleep(delay)
 
-    def upload(self, upload: Upload, path: str, project: str | None, at_once: int) -> UploadReport:
-        """Send the batches of an upload, so many at once. Raises what no batch can get past."""
-        pairs = query(project=self.project_or_default(project)) if "feedback" not in path else []
+    def upload(self, upload: Upload, path: str, project: str | None = None) -> UploadReport:
+        """Send the batches of an upload, some at once. Raises what no batch can get past."""
 
         def send(batch: Batch) -> None:
             for attempt in range(self._core.max_retries + 1):
                 request = Request(
                     method="POST",
                     path=path,
-                    query=pairs,
+                    query=query(project=project),
                     body=batch.body,
                     content_type="application/x-ndjson",
                     repeatable=True,
                 )
+                if attempt:
+                    time.sleep(core.backoff(attempt))
                 try:
-                    answer = self.send(request)
-                    batch, delay = upload.settle(batch, answer.content)
-                except (Unauthorized, Forbidden):
-                    raise
+                    batch = upload.settle(batch, (self.send(request)).content)
                 except AfterwordError as error:
+                    if upload.is_hopeless(error):
+                        raise
                     upload.give_up(batch, error)
                     return
                 if not batch.lines:
                     return
-                time.sleep(delay * 2**attempt)
-            upload.give_up(batch, upload.busy())
+            upload.give_up(batch)
 
         try:
-            each(upload.batches(), send, at_once=at_once)
+            each(upload.batches(), send, at_once=upload.at_once)
         finally:
             report = upload.done()
         return report

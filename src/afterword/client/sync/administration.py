@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from afterword.client.core import Request, encode, path, query
+from afterword.client.core import Request, encode, encode_changes, path, query
 from afterword.types import (
     ApiKey,
     ApiKeyList,
@@ -59,7 +59,8 @@ class Projects:
 
         >>> client.projects.update("default", description="Where things go")
         """
-        request = Request(method="PATCH", path=path("projects", project), body=encode(changes), repeatable=True)
+        body = encode_changes(changes)
+        request = Request(method="PATCH", path=path("projects", project), body=body, repeatable=True)
         return self._client.call(request, Project)
 
     def archive(self, project: str) -> Project:

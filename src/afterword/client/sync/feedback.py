@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from afterword.client.core import Request, encode, path, query
+from afterword.client.core import Request, encode, encode_changes, path, query
 from afterword.client.uploading import Source as UploadSource
 from afterword.client.uploading import Upload, UploadReport, given_id
 from afterword.types import (
@@ -84,7 +84,7 @@ class Feedback:
 
         >>> client.feedback.update_key("CSAT", description="Customer satisfaction, 1 to 5")
         """
-        return self._client.call(self._metrics("PATCH", feedback_key, project, encode(changes)), Metric)
+        return self._client.call(self._metrics("PATCH", feedback_key, project, encode_changes(changes)), Metric)
 
     def delete_key(self, feedback_key: str, *, project: str | None = None) -> None:
         """Delete a feedback key: it takes no more, and what was given stays with the completions.
@@ -173,12 +173,13 @@ class Feedback:
         value: Value,
         session_id: str | UUID,
         feedback_key: str,
-        user: str | None = None,
+        user: str | UUID | None = None,
         details: str | None = None,
         *,
         project: str | None = None,
+        created_at: Moment | datetime | None = None,
     ) -> OutcomeRecorded:
-        """Log a value on a whole session.
+        """Log a value on a whole session. It has no id of yours, so it is not sent again when the answer is lost.
 
         >>> client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
         """
@@ -186,9 +187,10 @@ class Feedback:
             "value": value,
             "session_id": session_id,
             "metric": feedback_key,
-            "user": user,
+            "user": None if user is None else str(user),
             "details": details,
             "project": self._client.project_or_default(project),
+            "created_at": created_at,
         }
         return self._client.call(Request(method="POST", path=path("outcome"), body=encode(body)), OutcomeRecorded)
 
@@ -201,12 +203,12 @@ class Feedback:
         return self._client.find(request, FeedbackGiven)
 
     def update(self, feedback_id: str | UUID, **changes: Any) -> FeedbackGiven:
-        """Change `value`, `details` or `reason` of a feedback.
+        """Change `value`, `details` or `reason` of a feedback; None clears the latter two. Raises `NotFound`.
 
         >>> client.feedback.update(feedback_id, value=4)
         """
         request = Request(
-            method="PATCH", path=path("feedback", str(feedback_id)), body=encode(changes), repeatable=True
+            method="PATCH", path=path("feedback", str(feedback_id)), body=encode_changes(changes), repeatable=True
         )
         return self._client.call(request, FeedbackGiven)
 
@@ -224,8 +226,10 @@ class Feedback:
 
         >>> client.feedback.upload([{"completion_id": str(completion_id), "metric": "CSAT", "value": 3}])
         """
-        upload = Upload(records, id_field="feedback_id", labels=None, batch_size=batch_size, progress=progress)
-        return self._client.upload(upload, path("feedback", "batch"), None, max_concurrency)
+        upload = Upload(
+            records, id_field="feedback_id", batch_size=batch_size, at_once=max_concurrency, progress=progress
+        )
+        return self._client.upload(upload, path("feedback", "batch"))
 
     def upload_preferences(
         self,
@@ -240,5 +244,8 @@ class Feedback:
 
         >>> client.feedback.upload_preferences([])
         """
-        upload = Upload(records, id_field="comparison_id", labels=None, batch_size=batch_size, progress=progress)
-        return self._client.upload(upload, path("preferences", "batch"), project, max_concurrency)
+        upload = Upload(
+            records, id_field="comparison_id", batch_size=batch_size, at_once=max_concurrency, progress=progress
+        )
+        project = self._client.project_or_default(project)
+        return self._client.upload(upload, path("preferences", "batch"), project)

@@ -1,0 +1,91 @@
+"""The plain filters of `list`, `groups` and `iterate`, and how to page: what they are called and how they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
+
+from afterword.client.core import query
+from afterword.errors import Invalid
+from afterword.types import Images, Moment, Order, Source, View
+
+
+class Paging(TypedDict, total=False):
+    """How to page through what is found, and how to show it."""
+
+    order: Order
+    limit: int
+    cursor: str | None
+    count: bool
+    view: View
+    images: Images
+
+
+class Filters(Paging, total=False):
+    """Plain filters, all of which must hold. What is None or [] is no filter.
+
+    `labels` maps a key to a value, to several (any of them), or to None (has the key). `feedback` is a metric, or a
+    comparison such as `CSAT>=4`.
+    """
+
+    project: str | None
+    labels: Mapping[str, str | Sequence[str] | None] | None
+    model: str | Sequence[str] | None
+    source: Source | Sequence[Source] | None
+    session_id: str | UUID | None
+    user: str | UUID | None
+    prompt_hash: str | None
+    from_: Moment | datetime | None
+    to: Moment | datetime | None
+    feedback: str | Sequence[str] | None
+    has_feedback: str | Sequence[str] | None
+    has_no_feedback: str | Sequence[str] | None
+    preference: str | Sequence[str] | None
+    q: str | None
+
+
+def filter_query(filters: Mapping[str, Any], **more: Any) -> list[tuple[str, str]]:
+    """Return filters and paging as query parameters. Raises `TypeError` for unknown ones, `Invalid` for labels that
+    plain filters cannot tell."""
+    check_known(filters, Filters.__optional_keys__)
+    values = {name: _moment(value) for name, value in filters.items() if name != "labels"}
+    return query(label=_label_parameters(filters.get("labels")), **values, **more)
+
+
+def check_known(given: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raise `TypeError` for a parameter that there is not: as Python does where they stand in the signature."""
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise TypeError(f"There is no parameter {unknown[0]!r}. Known are {', '.join(sorted(known))}.")
+
+
+def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | None) -> list[str]:
+    found: list[str] = []
+    for key, value in (labels or {}).items():
+        if ":" in key:
+            raise Invalid(
+                f"labels has the key {key!r:.80}, but a plain filter splits key and value at the first colon.",
+                code="invalid_label",
+                param="labels",
+                hint='Use search({"label": {"key": ..., "value": {"eq": ...}}}).',
+            )
+        if value is None:
+            found.append(key)
+            continue
+        values = [value] if isinstance(value, str) else list(value)
+        if not values:
+            # Left out, it would find everything in place of nothing.
+            raise Invalid(
+                f"labels has no values for {key!r:.80}.",
+                code="invalid_label",
+                param="labels",
+                hint="Give one or more, or None for all that have the key.",
+            )
+        found += [f"{key}:{one}" for one in values]
+    return found
+
+
+def _moment(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
