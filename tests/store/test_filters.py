@@ -186,12 +186,12 @@ def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UU
     return forth, back, count
 
 
-@settings(max_examples=120, deadline=None, database=None)
+@settings(max_examples=80, deadline=None, database=None)
 @given(drawn=st.data())
 def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: Any, drawn: st.DataObject):
     tree = drawn.draw(trees(shelf), "tree")
     order = drawn.draw(st.sampled_from(["-created_at", "created_at"]), "order")
-    limit = drawn.draw(st.sampled_from([1, 2, 7, 30, 500]), "limit")
+    limit = drawn.draw(st.sampled_from([2, 9, 30, 500]), "limit")
     expected = sorted(
         (one for one in shelf.logged if holds(tree, one)),
         key=lambda one: (one.created_at, one.id),
@@ -214,7 +214,7 @@ def group_key(one: Any, group_by: str) -> str | None:
     return {"model": one.model, "prompt": one.prompt_hash, "session": str(one.session)}[kind]
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=40, deadline=None, database=None)
 @given(drawn=st.data())
 def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.DataObject):
     tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -35,7 +36,7 @@ class _Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.seen.append((self.command, self.path, dict(self.headers), body))
-        answer = self.server.answers.pop(0)
+        answer: Any = self.server.answers.pop(0)
         if callable(answer):
             answer = answer(body)
         if answer is None:
@@ -46,8 +47,9 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(raw))}.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(raw)
+        with suppress(OSError):  # The client may be gone: it had no time left.
+            self.end_headers()
+            self.wfile.write(raw)
 
     do_GET = do_PATCH = do_DELETE = do_POST
 

@@ -90,7 +90,10 @@ def test_a_body_is_lines_unless_it_begins_as_an_array(raw: bytes, array: bool | 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[", b"[1", b"[1,", b"[1}", b"[1]]", b"[1] 2", b"[1][2]", b'["', b'["a\\', b"x[1]", b'"a"', b"{}", b"1", b"]"],
+    [
+        *(b"", b"[", b"[1", b"[1,", b"[1}", b"[1]]", b"[1] 2", b"[1][2]"),
+        *(b'["', b'["a\\', b"x[1]", b'"a"', b"{}", b"1", b"]"),
+    ],
 )
 def test_what_is_no_array_is_refused_wherever_it_is_cut(raw: bytes):
     for at in range(len(raw) + 1):

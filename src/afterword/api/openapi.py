@@ -317,7 +317,7 @@ def _time_fields(struct: type) -> set[str]:
 def _said(module: str) -> dict[str, str]:
     """Read the texts that stand under a module's type names and under its structs' fields: Python keeps no such
     docstrings. `Struct.field:type` is the text of the field's type."""
-    tree, shared = (ast.parse(inspect.getsource(sys.modules[name])) for name in (module, types.base.__name__))
+    tree, shared = (ast.parse(inspect.getsource(sys.modules[name])) for name in (module, "afterword.types.base"))
     named = (*_under(shared.body), *_under(tree.body))
     names = {line.target.id: text for line, text in named if isinstance(line.target, ast.Name)}
     found = {}

@@ -16,7 +16,9 @@ DAY = 86_400_000
 # The last millisecond that a datetime can show.
 LATEST = 253_402_300_799_999
 
-_RELATIVE = re.compile(r"now(?:\s*([+-])\s*(\d{1,9})\s*(second|minute|hour|day|week|month|quarter|year)s?)?", re.I | re.A)
+_RELATIVE = re.compile(
+    r"now(?:\s*([+-])\s*(\d{1,9})\s*(second|minute|hour|day|week|month|quarter|year)s?)?", re.I | re.A
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

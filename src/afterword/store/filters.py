@@ -57,11 +57,18 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A condition that must hold. `label` is set where it is one label: its range of the index is in page order."""
+    """A condition that must hold.
+
+    `label` is set where it is one label: its range of the index is in page order. `times` says of a range of time the
+    same over another column, and `text` are the words of a text condition, which many interactions can be tested for at
+    once.
+    """
 
     check: ColumnElement[bool]
     seek: Select[Any] | None = None
     label: int | None = None
+    times: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
+    text: TextQuery | None = None
 
 
 def leaves(filter: Filter | None, names: Names) -> list[Leaf]:
@@ -152,12 +159,14 @@ class _Reader:
     # ------------------------------------------------------------------------------------ the conditions
 
     def timerange(self, value: Any, place: str) -> Leaf:
-        parts: list[ColumnElement[bool]] = []
-        if value.from_ is not None:
-            parts.append(interactions.c.created_at >= self.names.moment(value.from_, f"{place}.from"))
-        if value.to is not None:
-            parts.append(interactions.c.created_at < self.names.moment(value.to, f"{place}.to"))
-        return Leaf(and_(true(), *parts))
+        start = None if value.from_ is None else self.names.moment(value.from_, f"{place}.from")
+        end = None if value.to is None else self.names.moment(value.to, f"{place}.to")
+
+        def within(time: ColumnElement[int]) -> ColumnElement[bool]:
+            return and_(true(), *([] if start is None else [time >= start]), *([] if end is None else [time < end]))
+
+        check = within(interactions.c.created_at)
+        return Leaf(check, self._ids(check), times=within)
 
     def model(self, value: Match, place: str) -> Leaf:
         def known(keys: list[str]) -> list[Any]:
@@ -273,7 +282,7 @@ class _Reader:
                 param=place,
                 hint="Words are letters and digits.",
             )
-        return Leaf(text_check(query, interactions.c.id), text_seek(query))
+        return Leaf(text_check(query, interactions.c.id), text_seek(query), text=query)
 
     def match(
         self, value: Match, place: str, column: ColumnElement[Any], known: Callable[[list[str]], list[Any]]

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Null,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 
 from afterword.errors import Invalid
 from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
-from afterword.store.filters import Names, condition
+from afterword.store.filters import Names
+from afterword.store.pages import narrowed
 from afterword.store.schema import feedback, interaction_labels, interactions, labels, metrics, models
 from afterword.types import Filter
 
@@ -67,37 +83,75 @@ def find(
     count: bool,
 ) -> FoundGroups:
     """Return a page of groups. Raises `Invalid` for an unknown grouping or a cursor of another list."""
-    key, source = _key(group_by, names)
-    wanted = condition(filter, names)
-    query = (
-        select(key.label("key"), func.count().label("number"), func.min(interactions.c.id).label("example"))
-        .select_from(source)
+    grouping = _grouping(connection, names, group_by)
+    wanted = narrowed(connection, names, filter)
+    raw = grouping.key
+    inner = (
+        select(raw.label("raw"), func.count().label("number"), func.min(interactions.c.id).label("example"))
+        .select_from(grouping.source)
         .where(wanted)
-        .group_by(key)
+        .group_by(raw)
     )
-    page = query.order_by(key.is_not(None), key).limit(limit + 1)
-    if cursor is not None:
-        page = page.where(_beyond(key, _read(cursor, group_by)))
-    rows = connection.execute(page).all()
+    at = None if cursor is None else _read(cursor, group_by)
+    if grouping.words is None:
+        # The key is what pages are ordered by: the first groups are found without making the others.
+        page = inner if cursor is None else inner.where(raw > at)
+        page = page.order_by(raw).limit(limit + 1)
+        rows = [(row.raw, row.raw, row.number, row.example) for row in connection.execute(page)]
+    else:
+        number, word = grouping.words
+        groups = inner.subquery()
+        page = select(word, groups.c.raw, groups.c.number, groups.c.example).select_from(
+            groups.outerjoin(number.table, number == groups.c.raw)
+        )
+        if cursor is not None:
+            page = page.where(_beyond(word, at))
+        page = page.order_by(word.is_not(None), word).limit(limit + 1)
+        rows = [tuple(row) for row in connection.execute(page)]
+    total = connection.execute(select(func.count()).select_from(inner.subquery())).scalar_one() if count else None
+    without = None if grouping.without is None else and_(wanted, grouping.without)
+    if without is not None and (cursor is None or count):
+        with_key = connection.execute(select(func.sum(inner.subquery().c.number))).scalar() or 0
+        number = (
+            connection.execute(select(func.count()).select_from(interactions).where(wanted)).scalar_one() - with_key
+        )
+        if number and cursor is None:
+            rows.insert(
+                0, (None, None, number, connection.execute(select(func.min(interactions.c.id)).where(without)).scalar())
+            )
+        if number and total is not None:
+            total += 1
     more, rows = len(rows) > limit, rows[:limit]
-    said = _statistics(connection, key, source, wanted, [row.key for row in rows])
-    total = None
-    if count:
-        total = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    said = _statistics(connection, names, grouping, wanted, [raw for _, raw, _, _ in rows], without)
     return FoundGroups(
-        [FoundGroup(_shown(group_by, row.key), row.number, row.example, said[row.key]) for row in rows],
-        write_cursor(GroupCursor(group_by, _plain(rows[-1].key))) if more else None,
+        [FoundGroup(_shown(group_by, key), number, example, said[raw]) for key, raw, number, example in rows],
+        write_cursor(GroupCursor(group_by, _plain(rows[-1][0]))) if more else None,
         total,
     )
 
 
-def _key(group_by: str, names: Names) -> tuple[ColumnElement[Any], Any]:
+@dataclass(frozen=True, slots=True)
+class _Grouping:
+    """What interactions are grouped by: a column of `source`.
+
+    Where that is a number, `words` are the columns that say which word it stands for. Where `source` has only the
+    interactions with a key, `without` holds for the others.
+    """
+
+    key: ColumnElement[Any]
+    source: FromClause
+    words: tuple[Column[Any], Column[Any]] | None = None
+    without: ColumnElement[bool] | None = None
+
+
+def _grouping(connection: Connection, names: Names, group_by: str) -> _Grouping:
     if group_by == "model":
-        return models.c.key, interactions.outerjoin(models, models.c.number == interactions.c.model)
+        return _Grouping(interactions.c.model, interactions, (models.c.number, models.c.key))
     if group_by == "prompt":
-        return interactions.c.prompt_hash, interactions
+        return _Grouping(interactions.c.prompt_hash, interactions)
     if group_by == "session":
-        return func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type), interactions
+        session = func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type)
+        return _Grouping(session, interactions)
     kind, _, label_key = group_by.partition(":")
     if kind != "label" or not label_key:
         raise Invalid(
@@ -106,23 +160,59 @@ def _key(group_by: str, names: Names) -> tuple[ColumnElement[Any], Any]:
             param="group_by",
             hint="Group by model, prompt, session or label:KEY.",
         )
-    # An interaction has one value for each key, so that the join gives each row once.
-    with_key = (
-        select(interaction_labels.c.interaction_id, labels.c.value)
-        .join(labels, labels.c.number == interaction_labels.c.label)
-        .where(labels.c.project == names.project, labels.c.key == label_key)
-        .subquery()
+    # An interaction has one value for each key, so that the join gives each once.
+    worn = interaction_labels.alias()
+    values = select(labels.c.number).where(labels.c.project == names.project, labels.c.key == label_key)
+    numbers = list(connection.execute(values).scalars())
+    source = interactions.join(
+        worn,
+        and_(
+            worn.c.label.in_(numbers),
+            worn.c.created_at == interactions.c.created_at,
+            worn.c.interaction_id == interactions.c.id,
+        ),
     )
-    return with_key.c.value, interactions.outerjoin(with_key, with_key.c.interaction_id == interactions.c.id)
+    key_of_it = (
+        interaction_labels.c.label.in_(numbers),
+        interaction_labels.c.created_at == interactions.c.created_at,
+        interaction_labels.c.interaction_id == interactions.c.id,
+    )
+    without = ~exists().where(*key_of_it).correlate(interactions)
+    return _Grouping(worn.c.label, source, (labels.c.number, labels.c.value), without)
 
 
 def _statistics(
-    connection: Connection, key: ColumnElement[Any], source: Any, wanted: ColumnElement[bool], keys: list[Any]
+    connection: Connection,
+    names: Names,
+    grouping: _Grouping,
+    wanted: ColumnElement[bool],
+    keys: list[Any],
+    without: ColumnElement[bool] | None,
 ) -> dict[Any, list[Statistics]]:
-    """Return the statistics of the page's groups alone, by key; values under deleted metrics are left out."""
-    found: dict[Any, list[Statistics]] = defaultdict(list)
+    """Return the statistics of the page's groups alone, by raw key; values under deleted metrics are left out."""
     present = [one for one in keys if one is not None]
+    chosen: ColumnElement[bool] = grouping.key.in_(present)
+    if None in keys and without is None:
+        chosen = or_(chosen, grouping.key.is_(None))
+    found = _measured(connection, names, grouping.key, grouping.source, and_(wanted, chosen))
+    if None in keys and without is not None:
+        found |= _measured(connection, names, null(), interactions, without)
+    return found
+
+
+def _measured(
+    connection: Connection, names: Names, key: ColumnElement[Any], source: FromClause, which: ColumnElement[bool]
+) -> dict[Any, list[Statistics]]:
+    found: dict[Any, list[Statistics]] = defaultdict(list)
+    of_metric = select(func.min(feedback.c.value)).where(feedback.c.metric == metrics.c.number).scalar_subquery()
+    live = select(metrics.c.number, of_metric).where(metrics.c.project == names.project, metrics.c.deleted_at.is_(None))
+    # Deviations are summed from the metric's least value, not from 0: the squares of large values lose the small
+    # differences between them.
+    least = {number: value for number, value in connection.execute(live) if value is not None}
+    if not least:
+        return found
     value = feedback.c.value
+    above = value - case(least, value=feedback.c.metric, else_=0.0)
     query = (
         select(
             key.label("key"),
@@ -131,16 +221,20 @@ def _statistics(
             func.avg(value).label("mean"),
             func.min(value).label("min"),
             func.max(value).label("max"),
-            func.stddev_samp(value).label("stddev"),
+            func.sum(above).label("above"),
+            func.sum(above * above).label("squares"),
         )
         .select_from(source.join(feedback, feedback.c.interaction_id == interactions.c.id))
-        .where(wanted, or_(key.in_(present), key.is_(None)) if None in keys else key.in_(present))
-        .where(feedback.c.metric.in_(select(metrics.c.number).where(metrics.c.deleted_at.is_(None))))
-        .group_by(key, feedback.c.metric)
+        # An expression in place of the column: the feedback of each interaction is wanted, not that of each metric.
+        .where(which, (feedback.c.metric + literal(0)).in_(list(least)))
+        .group_by(*([] if isinstance(key, Null) else [key]), feedback.c.metric)
         .order_by(feedback.c.metric)
     )
     for row in connection.execute(query):
-        found[row.key].append(Statistics(row.metric, row.number, row.mean, row.min, row.max, row.stddev))
+        deviation = None
+        if row.number > 1:
+            deviation = math.sqrt(max(0.0, row.squares - row.above * row.above / row.number) / (row.number - 1))
+        found[row.key].append(Statistics(row.metric, row.number, row.mean, row.min, row.max, deviation))
     return found
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, column, exists, literal, literal_column, select, table
+from sqlalchemy import ColumnElement, Connection, Select, column, exists, literal, literal_column, select, table
 
 from afterword.store.schema import Id
 
 documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
 words = table("words", column("rowid"), schema="search")
+
+# Numbers nearer to each other than this are asked for together.
+WIDEST_GAP = 1_000
 
 _TERM = re.compile(r'"([^"]*)"?|([^\s"]+)')
 
@@ -72,6 +75,37 @@ def text_seek(query: TextQuery) -> Select[Any]:
         .select_from(words.join(documents, documents.c.number == words.c.rowid))
         .where(_matches(query))
     )
+
+
+def text_numbers(query: TextQuery) -> Select[Any]:
+    """Return the numbers in the index of what has the words: to tell whether those are few."""
+    return select(words.c.rowid).where(_matches(query))
+
+
+def among(connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the interactions that have the words.
+
+    Their numbers in the index mostly lie side by side, and a range of numbers is one question to it; asked for one
+    number after the other, it takes 0.3 ms for each (words of a thousandth of a million texts: 470 ms a page so, 30 ms
+    like this).
+    """
+    found = connection.execute(
+        select(documents.c.number, documents.c.interaction_id)
+        .where(documents.c.interaction_id.in_(ids))
+        .order_by(documents.c.number)
+    )
+    by_number = {row.number: row.interaction_id for row in found}
+    runs: list[list[int]] = []
+    for number in by_number:
+        if runs and number - runs[-1][1] < WIDEST_GAP:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    having: set[UUID] = set()
+    for first, last in runs:
+        numbers = select(words.c.rowid).where(_matches(query), words.c.rowid.between(first, last))
+        having.update(by_number[one] for one in connection.execute(numbers).scalars() if one in by_number)
+    return having
 
 
 def _matches(query: TextQuery) -> ColumnElement[bool]:

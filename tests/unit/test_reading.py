@@ -1,0 +1,204 @@
+"""From bytes to structs, and from what is wrong with them to words."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Meta
+
+from afterword import types as t
+from afterword.api.reading import read_json, read_query
+from afterword.api.routes import ListQuery
+from afterword.errors import BadRequest, Invalid
+
+INTERACTION = msgspec.json.Decoder(t.NewInteraction)
+SEARCH = msgspec.json.Decoder(t.Search)
+START = '"messages": [{"role": "user", "content": "x"}], "completion": "y"'
+
+
+class Query(t.Input):
+    """A query with a parameter of each kind."""
+
+    name: str | None = None
+    many: list[str] = msgspec.field(default_factory=list)
+    few: list[Literal["a", "b"]] = msgspec.field(default_factory=list)
+    number: Annotated[int, Meta(ge=1, le=5)] = 3
+    flag: bool = False
+
+
+# ------------------------------------------------------------------------------------------------ bodies
+
+
+@pytest.mark.parametrize(
+    ("raw", "param", "code", "words"),
+    [
+        ("{}", "messages", "missing_field", "'messages' is missing."),
+        ('{"messages": []}', "completion", "missing_field", "'completion' is missing."),
+        (f'{{{START}, "complettion": 1}}', "complettion", "unknown_field", "no field 'complettion'"),
+        (f'{{{START}, "a`b": 1}}', "a`b", "unknown_field", "no field 'a`b'"),
+        (f'{{{START}, "model": 7}}', "model", "invalid_value", "model is 7: expected `str | null`, got `int`"),
+        (f'{{{START}, "model": ""}}', "model", "invalid_value", "model is ''"),
+        (f'{{{START}, "user": {{"a": 1}}}}', "user", "invalid_value", "user is of type dict"),
+        (f'{{{START}, "session_id": "x"}}', "session_id", "invalid_value", "session_id is 'x'"),
+        (f'{{{START}, "labels": {{"a": "b", "c": 5}}}}', "labels.c", "invalid_value", "labels.c is 5"),
+        (f'{{{START}, "labels": {{"a": null}}}}', "labels.a", "invalid_value", "labels.a is None"),
+        ('{"messages": ["a"], "completion": ""}', "messages[0]", "invalid_value", "messages[0] is 'a'"),
+        (f'{{{START}, "feedbacks": [{{"metric": "m"}}]}}', "feedbacks[0].value", "missing_field", "has no 'value'"),
+        (
+            f'{{{START}, "feedbacks": [{{"metric": "m", "value": 1}}, {{"metric": "m", "value": "1"}}]}}',
+            "feedbacks[1].value", "invalid_value", "feedbacks[1].value is '1'",
+        ),
+        (
+            f'{{{START}, "feedbacks": [{{"metric": "m", "value": 1, "note": ""}}]}}',
+            "feedbacks[0].note", "unknown_field", "no field 'note' in feedbacks[0]",
+        ),
+        (f'{{{START}, "user": {"[" * 50}1{"]" * 50}}}', "user", "invalid_value", "user is of type list"),
+        ("[]", None, "invalid_value", "The body is of type list"),
+        ("null", None, "invalid_value", "The body is None"),
+        ('"x"', None, "invalid_value", "The body is 'x'"),
+        (f'{{{START}, "usage": {{"n": 1e999}}}}', None, "invalid_value", "a number that is out of range"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_body_is_told_by_its_place(raw: str, param: str | None, code: str, words: str):
+    with pytest.raises(Invalid) as caught:
+        read_json(INTERACTION, raw.encode())
+    assert (caught.value.param, caught.value.code) == (param, code)
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("filter_", "param"),
+    [
+        ('{"colour": 1}', "filter.colour"),
+        ('{"and": [{"model": {"eq": 1}}]}', "filter.and[0].model.eq"),
+        ('{"and": [{"model": {"eq": "a"}}, {"not": {"label": {}}}]}', "filter.and[1].not.label.key"),
+        ('{"not": {"or": [{"text": "a"}, {"feedback": {"metric": "m", "value": {"gt": "x"}}}]}}',
+         "filter.not.or[1].feedback.value.gt"),
+        ('{"model": {"in": ["a", 5]}}', "filter.model.in[1]"),
+        ('{"timerange": {"from": {}}}', "filter.timerange.from"),
+    ],
+)  # fmt: skip
+def test_a_place_deep_in_a_tree_is_found(filter_: str, param: str):
+    with pytest.raises(Invalid) as caught:
+        read_json(SEARCH, f'{{"filter": {filter_}}}'.encode())
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"", "empty_body"),
+        (b" \n", "empty_body"),
+        (b"{", "malformed_json"),
+        (b"{]", "malformed_json"),
+        (b"nonsense", "malformed_json"),
+        (b'{"messages": NaN}', "malformed_json"),
+        (b'{"messages": [], "completion": "\xff"}', "malformed_json"),
+        (b'{"messages": [], "completion": "\\ud800"}', "malformed_json"),
+        (b'{"messages": [], "completion": "x"} {}', "malformed_json"),
+        (b'{"messages": [{"a": ' + b"[" * 100_000, "nested_too_deeply"),
+    ],
+    ids=range(10),
+)
+def test_what_is_no_json_is_told(raw: bytes, code: str):
+    with pytest.raises(BadRequest) as caught:
+        read_json(INTERACTION, raw)
+    assert caught.value.code == code
+    assert caught.value.hint
+
+
+def test_a_long_value_is_told_in_short():
+    with pytest.raises(Invalid) as caught:
+        read_json(INTERACTION, f'{{{START}, "session_id": "{"x" * 100_000}"}}'.encode())
+    assert len(caught.value.message) < 400
+    with pytest.raises(Invalid) as caught:
+        read_json(INTERACTION, f'{{{START}, "{"x" * 100_000}": 1}}'.encode())
+    assert len(caught.value.message) < 400
+    assert len(caught.value.param or "") < 100
+
+
+@settings(deadline=None, database=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([*t.NewInteraction.__struct_fields__, "metric", "value", "a.b", "[0]", ""]), inner
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_json_is_read_or_refused_with_words(body: Any):
+    # What is refused is refused in our words: another exception fails the test.
+    with contextlib.suppress(BadRequest, Invalid):
+        read_json(INTERACTION, msgspec.json.encode(body))
+
+
+# ------------------------------------------------------------------------------------------------ queries
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("", Query()),
+        ("name=a+b%20c&number=5", Query(name="a b c", number=5)),
+        ("name=", Query(name="")),
+        ("name", Query(name="")),
+        ("many=a&many=b&many=", Query(many=["a", "b", ""])),
+        ("few=b", Query(few=["b"])),
+        ("flag=true", Query(flag=True)),
+        ("flag=1", Query(flag=True)),
+        ("flag=false&name=%C3%A9%F0%9F%99%82", Query(name="é🙂")),
+        ("name=a=b&many=c;d", Query(name="a=b", many=["c;d"])),
+    ],
+)
+def test_a_query_is_read(raw: str, expected: Query):
+    assert read_query(Query, raw.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "param", "code"),
+    [
+        ("nome=a", "nome", "unknown_parameter"),
+        ("name=a&name=a", "name", "repeated_parameter"),
+        ("few=c", "few[0]", "invalid_value"),
+        ("few=a&few=c", "few[1]", "invalid_value"),
+        ("number=0", "number", "invalid_value"),
+        ("number=6", "number", "invalid_value"),
+        ("number=two", "number", "invalid_value"),
+        ("number=", "number", "invalid_value"),
+        ("flag=perhaps", "flag", "invalid_value"),
+    ],
+)
+def test_what_is_wrong_with_a_query_is_told_by_its_parameter(raw: str, param: str, code: str):
+    with pytest.raises(Invalid) as caught:
+        read_query(Query, raw.encode())
+    assert (caught.value.param, caught.value.code) == (param, code)
+
+
+def test_an_unknown_parameter_is_answered_with_the_known_ones():
+    with pytest.raises(Invalid) as caught:
+        read_query(ListQuery, b"form=2024")
+    assert "from" in (caught.value.hint or "").split("are ")[1].replace(".", "").split(", ")
+
+
+@pytest.mark.parametrize("raw", [b"name=%ff", b"name=\xff", b"&".join([b"many=x"] * 1001)])
+def test_a_query_that_cannot_be_read_is_refused(raw: bytes):
+    with pytest.raises(BadRequest) as caught:
+        read_query(Query, raw)
+    assert caught.value.code == "malformed_query"
+
+
+@settings(deadline=None, database=None)
+@given(st.text(), st.lists(st.text()))
+def test_any_text_travels_through_a_query(name: str, many: list[str]):
+    raw = urlencode([("name", name), *(("many", one) for one in many)]).encode()
+    assert read_query(Query, raw) == Query(name=name, many=many)
