@@ -39,7 +39,7 @@ Call: TypeAlias = tuple[str, bytes | None]
 
 def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
     """Return the calls to measure, by what they ask for."""
-    rare, broad, good = "label=release:2.199", "label=environment:production", f"feedback={METRIC}%3E%3D4"
+    rare, broad, good = "label=release:2.100", "label=environment:production", f"feedback={METRIC}%3E%3D4"
     # A thirtieth of the store, in its middle.
     span = timedelta(days=DAYS * size / MILLION)
     start = began - timedelta(days=DAYS) + span / 2
@@ -52,7 +52,7 @@ def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
     no_production = Filter(not_=Filter(label=LabelCondition(key="environment", value=Match(eq="production"))))
     queries = {
         "newest 50": "",
-        "one label, rare (1 in 400)": rare,
+        "one label, rare (1 in 300)": rare,
         "one label, broad (60 %)": broad,
         "label AND label": f"{broad}&label=team:team-3",
         "feedback value": good,
@@ -76,7 +76,7 @@ LONG: dict[str, Call] = {
         None,
     ),
     "group_by=model": ("/api/v1/interactions?group_by=model", None),
-    "group_by=model, of a rare label": ("/api/v1/interactions?group_by=model&label=release:2.199", None),
+    "group_by=model, of a rare label": ("/api/v1/interactions?group_by=model&label=release:2.100", None),
 }
 
 
@@ -141,7 +141,7 @@ def _read(server: Server, call: Call, seconds: float) -> load.Timings:
 def _read_meanwhile(server: Server, calls: dict[str, Call], submit: Submit, seconds: float) -> list[Figure]:
     """Read pages in turn, while interactions arrive; all calls of one page make one figure."""
     arriving = submit(load.arrive, server.target, rate=ARRIVING, seconds=seconds)
-    while server.newest_seconds_ago() > 1:
+    while server.newest_seconds_ago() > 1 and not arriving.done():
         pass
     read: dict[str, load.Timings] = {what: load.Timings() for what in calls}
     while not arriving.done():

@@ -23,7 +23,7 @@ import pytest
 
 ROUNDS = int(os.environ.get("AFTERWORD_CRASH_ROUNDS", "5"))
 # So many acknowledgements a round before the kill comes.
-ENOUGH = 120
+ENOUGH = 80
 JPEG = "data:image/jpeg;base64," + base64.b64encode(b"\xff\xd8\xff" + bytes(2_000)).decode()
 
 # What must never be: each query finds the halves of something.
@@ -147,7 +147,7 @@ def log_in_batches(http: httpx.Client, ledger: Ledger, worker: str) -> None:
 
     n = 0
     while True:
-        for lines in (130, *[1] * 15):
+        for lines in (110, *[1] * 15):
             send([interaction(n + line, worker) for line in range(lines)])
             n += lines
 

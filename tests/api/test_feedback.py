@@ -326,3 +326,14 @@ def test_an_outcome_is_a_value_on_a_session(http: httpx.Client, log: Call, show:
     refused(outcome(own["session_id"], metric="unknown"), 404, "metric_not_found")
     # It says something of the session, not of its completions.
     assert show(own["completion_id"])["feedback"] == []
+
+
+def test_a_session_of_the_same_id_elsewhere_takes_no_outcome_away(http: httpx.Client, log: Call, project: str):
+    elsewhere, session_id = f"elsewhere-{uuid4().hex[:8]}", str(uuid4())
+    http.post("/api/v1/projects", json={"key": elsewhere}).raise_for_status()
+    for where in (elsewhere, project):
+        http.post("/api/v1/metrics", json={"key": "solved", "kind": "bool", "project": where}).raise_for_status()
+        log(project=where, session_id=session_id)
+    body = {"session_id": session_id, "metric": "solved", "value": True}
+    for where in (project, elsewhere):
+        assert http.post("/api/v1/outcome", json={**body, "project": where}).status_code == 201

@@ -224,15 +224,17 @@ async def record_outcome(context: Context, *, body: NewOutcome) -> OutcomeRecord
     outcome_id = uuid7()
 
     def write(transaction: Transaction) -> OutcomeRecorded:
-        project = stored_interactions.find_session(transaction.connection, body.session_id)
         wanted = None if body.project is None else context.project(body.project).number
-        if project is None or not context.actor.sees(project) or wanted not in (None, project):
+        found = stored_interactions.projects_of_session(transaction.connection, body.session_id)
+        seen = [one for one in sorted(found) if context.actor.sees(one) and wanted in (None, one)]
+        if not seen:
             raise NotFound(
                 f"EntityNotFound: session {body.session_id} has no interaction that this key may see.",
                 code="session_not_found",
                 param="session_id",
                 hint="Use the session_id that logging an interaction answered.",
             )
+        [project, *_] = seen
         metric = context.metric(project, body.metric)
         row = (
             body.session_id,
@@ -273,7 +275,7 @@ async def explained(context: Context, error: NotFound, *named: str) -> Afterword
         return error
 
     def look(connection: Connection, wanted: UUID) -> str | None:
-        if stored_interactions.find_session(connection, wanted) is not None:
+        if stored_interactions.projects_of_session(connection, wanted):
             return "session_id"
         return "feedback_id" if stored.find(connection, wanted) else None
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Null,
+    Select,
     and_,
     case,
     exists,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
 )
 
 from afterword.errors import Invalid
@@ -85,41 +87,23 @@ def find(
     """Return a page of groups. Raises `Invalid` for an unknown grouping or a cursor of another list."""
     grouping = _grouping(connection, names, group_by)
     wanted = narrowed(connection, names, filter)
-    raw = grouping.key
-    inner = (
-        select(raw.label("raw"), func.count().label("number"), func.min(interactions.c.id).label("example"))
+    groups = (
+        select(grouping.key.label("raw"), func.count().label("number"), func.min(interactions.c.id).label("example"))
         .select_from(grouping.source)
         .where(wanted)
-        .group_by(raw)
+        .group_by(grouping.key)
     )
-    at = None if cursor is None else _read(cursor, group_by)
-    if grouping.words is None:
-        # The key is what pages are ordered by: the first groups are found without making the others.
-        page = inner if cursor is None else inner.where(raw > at)
-        page = page.order_by(raw).limit(limit + 1)
-        rows = [(row.raw, row.raw, row.number, row.example) for row in connection.execute(page)]
-    else:
-        number, word = grouping.words
-        groups = inner.subquery()
-        page = select(word, groups.c.raw, groups.c.number, groups.c.example).select_from(
-            groups.outerjoin(number.table, number == groups.c.raw)
-        )
-        if cursor is not None:
-            page = page.where(_beyond(word, at))
-        page = page.order_by(word.is_not(None), word).limit(limit + 1)
-        rows = [tuple(row) for row in connection.execute(page)]
-    total = connection.execute(select(func.count()).select_from(inner.subquery())).scalar_one() if count else None
+    beyond = true() if cursor is None else _beyond(grouping.word, _read(cursor, group_by))
+    rows = _page(connection, grouping, groups, beyond, limit + 1)
+    total = connection.execute(select(func.count()).select_from(groups.subquery())).scalar_one() if count else None
     without = None if grouping.without is None else and_(wanted, grouping.without)
     if without is not None and (cursor is None or count):
-        with_key = connection.execute(select(func.sum(inner.subquery().c.number))).scalar() or 0
-        number = (
-            connection.execute(select(func.count()).select_from(interactions).where(wanted)).scalar_one() - with_key
-        )
-        if number and cursor is None:
-            rows.insert(
-                0, (None, None, number, connection.execute(select(func.min(interactions.c.id)).where(without)).scalar())
-            )
-        if number and total is not None:
+        all_of_them = connection.execute(select(func.count()).select_from(interactions).where(wanted)).scalar_one()
+        rest = all_of_them - (connection.execute(select(func.sum(groups.subquery().c.number))).scalar() or 0)
+        if rest and cursor is None:
+            example = connection.execute(select(func.min(interactions.c.id)).where(without)).scalar_one()
+            rows.insert(0, (None, None, rest, example))
+        if rest and total is not None:
             total += 1
     more, rows = len(rows) > limit, rows[:limit]
     said = _statistics(connection, names, grouping, wanted, [raw for _, raw, _, _ in rows], without)
@@ -128,6 +112,23 @@ def find(
         write_cursor(GroupCursor(group_by, _plain(rows[-1][0]))) if more else None,
         total,
     )
+
+
+def _page(
+    connection: Connection, grouping: _Grouping, groups: Select[Any, int, Any], beyond: ColumnElement[bool], limit: int
+) -> list[tuple[Any, Any, int, UUID]]:
+    """Return key, raw key, number and example of groups, in order."""
+    if grouping.words is None:
+        # Grouped by what pages are ordered by: the first groups are found without making the others.
+        page = groups.where(beyond).order_by(grouping.key).limit(limit)
+        return [(row.raw, row.raw, row.number, row.example) for row in connection.execute(page)]
+    number, word = grouping.words
+    made = groups.subquery()
+    page = select(word, made.c.raw, made.c.number, made.c.example).select_from(
+        made.outerjoin(number.table, number == made.c.raw)
+    )
+    page = page.where(beyond).order_by(word.is_not(None), word).limit(limit)
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(page)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,11 @@ class _Grouping:
     source: FromClause
     words: tuple[Column[Any], Column[Any]] | None = None
     without: ColumnElement[bool] | None = None
+
+    @property
+    def word(self) -> ColumnElement[Any]:
+        """Return what pages are ordered by."""
+        return self.key if self.words is None else self.words[1]
 
 
 def _grouping(connection: Connection, names: Names, group_by: str) -> _Grouping:
@@ -164,14 +170,7 @@ def _grouping(connection: Connection, names: Names, group_by: str) -> _Grouping:
     worn = interaction_labels.alias()
     values = select(labels.c.number).where(labels.c.project == names.project, labels.c.key == label_key)
     numbers = list(connection.execute(values).scalars())
-    source = interactions.join(
-        worn,
-        and_(
-            worn.c.label.in_(numbers),
-            worn.c.created_at == interactions.c.created_at,
-            worn.c.interaction_id == interactions.c.id,
-        ),
-    )
+    source = interactions.join(worn, and_(worn.c.label.in_(numbers), worn.c.interaction_id == interactions.c.id))
     key_of_it = (
         interaction_labels.c.label.in_(numbers),
         interaction_labels.c.created_at == interactions.c.created_at,

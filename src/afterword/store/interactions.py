@@ -82,11 +82,12 @@ def find(connection: Connection, completion_id: UUID) -> Any:
     return connection.execute(select(interactions).where(interactions.c.id == completion_id)).first()
 
 
-def find_session(connection: Connection, session_id: UUID) -> int | None:
-    """Return the project of a session: of any of its interactions, or of the one that opened it."""
+def projects_of_session(connection: Connection, session_id: UUID) -> set[int]:
+    """Return the projects that have interactions in a session, the one that opened it among them. Ids are the callers'
+    own, so that two projects may have a session of the same id."""
     own = select(interactions.c.project).where(interactions.c.id == session_id, interactions.c.session_id.is_(None))
-    turn = select(interactions.c.project).where(interactions.c.session_id == session_id).limit(1)
-    return connection.execute(own).scalar() or connection.execute(turn).scalar()
+    turns = select(interactions.c.project).where(interactions.c.session_id == session_id)
+    return set(connection.execute(own.union(turns)).scalars())
 
 
 def image(connection: Connection, digest: bytes, project: int) -> Any:

@@ -7,7 +7,7 @@ There are three ways to a page, and the quickest depends on how many interaction
     seek   fetch the few ids that a rare condition holds for, check the others, sort
 
 A probe that stops after `FEW` rows tells rare conditions from frequent ones, whatever the size of the store. Of several
-labels, that one is walked whose last `FEW` before the cursor reach back the furthest.
+labels, that one is walked whose last `REACH` before the cursor reach back the furthest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from afterword.store.filters import Leaf, Names, leaves
 from afterword.store.schema import interaction_labels, interactions
 from afterword.types import Filter, Order
 
-FEW = 4_000
+FEW = 10_000
+REACH = 1_000
 # Counts and groups want all that match: a condition is sought even where it holds for so many.
 MANY = 400_000
 # So many interactions are searched for words at once, and then each time twice as many.
@@ -200,7 +201,7 @@ def _label_to_walk(connection: Connection, parts: list[Leaf], at: Cursor | None,
         query = select(time).where(interaction_labels.c.label == leaf.label, *_within(time, parts))
         if at is not None:
             query = query.where(time <= at.created_at if newest_first else time >= at.created_at)
-        query = query.order_by(time.desc() if newest_first else time).offset(FEW // 2).limit(1)
+        query = query.order_by(time.desc() if newest_first else time).offset(REACH).limit(1)
         found = connection.execute(query).scalar()
         if found is None:
             return leaf
