@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import reading, report, writing
+from benchmarks import reading, report, writing, yardstick
 
-JOBS = ("logging", "uploading", "reading")
+JOBS = ("yardstick", "logging", "uploading", "reading")
 
 
 def main(
@@ -52,6 +52,8 @@ def main(
 
 def run(jobs: list[str], sizes: list[int], quick: bool) -> Iterator[report.Section]:
     """Run jobs; yield the table of each when it is done."""
+    if "yardstick" in jobs:
+        yield yardstick.yardstick(1 if quick else 3)
     if "logging" in jobs:
         yield writing.logging(1 if quick else 4)
     if "uploading" in jobs:
