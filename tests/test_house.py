@@ -6,8 +6,6 @@ import ast
 import importlib
 import importlib.util
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,31 +143,6 @@ def test_what_only_sqlite_says_stands_in_the_engine():
         if words.search(line)
     ]
     assert not wrong, "\n".join(wrong)
-
-
-# ------------------------------------------------------------------------------------------------ the public door
-
-
-def test_importing_afterword_loads_nothing_of_the_server():
-    program = "import sys, afterword; print(*sys.modules, sep='\\n')"
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = set(ran.stdout.split())
-    # httpx takes rich and zstandard in where it finds them.
-    server = {"sqlalchemy", "alembic", "starlette", "uvicorn", "dateutil", "typer"}
-    ours = {f"afterword.{part}" for part in ("store", "service", "api", "app", "compat", "gateway", "config", "cli")}
-    assert sorted(loaded & (server | ours)) == []
-
-
-def test_the_public_door_is_what_it_says():
-    import afterword
-
-    named = {
-        name
-        for name, value in vars(afterword).items()
-        if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith("afterword")
-    }
-    assert named == {name for name in afterword.__all__ if not name.startswith("__")}
-    assert all(hasattr(afterword, name) for name in afterword.__all__)
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -4,7 +4,8 @@
 >>> client = Afterword()
 """
 
-from afterword.client import Afterword, AsyncAfterword, UploadFailure, UploadReport
+from typing import TYPE_CHECKING, Any
+
 from afterword.errors import (
     AfterwordError,
     BadRequest,
@@ -22,9 +23,12 @@ from afterword.errors import (
     Unavailable,
 )
 
-Adaptive = Afterword
-AsyncAdaptive = AsyncAfterword
-__version__: str
+if TYPE_CHECKING:
+    from afterword.client import Afterword, AsyncAfterword, UploadFailure, UploadReport
+
+    Adaptive = Afterword
+    AsyncAdaptive = AsyncAfterword
+    __version__: str
 
 __all__ = [
     "Adaptive",
@@ -51,10 +55,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    """Look the version up when it is asked for: that takes as long as a quarter of the import."""
-    if name != "__version__":
+def __getattr__(name: str) -> Any:
+    """Load the client when it is asked for: its HTTP library takes a quarter of the server's start."""
+    if name not in __all__:
         raise AttributeError(f"module 'afterword' has no attribute {name!r}")
-    from importlib.metadata import version
+    if name == "__version__":
+        from importlib.metadata import version
 
-    return version("afterword")
+        found: Any = version("afterword")
+    else:
+        from afterword import client
+
+        found = getattr(client, name.replace("Adaptive", "Afterword"))
+    globals()[name] = found
+    return found
