@@ -30,8 +30,13 @@ from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, Mo
 SOURCES = ("LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION")
 """The words of `source`; the store holds their places."""
 
-MOST_DEPTH = 32
+# SQLite's parser nests an alternation of `and` and `or` no more than some 25 times.
+MOST_DEPTH = 20
 MOST_NODES = 500
+# Of all lists of values together: each value is a parameter of the statement, of which some databases take 32,766.
+MOST_VALUES = 10_000
+# Of all texts to look for together: the index goes through the interactions of each word.
+MOST_CHARACTERS = 4_000
 
 
 class Names(Protocol):
@@ -89,6 +94,8 @@ class _Reader:
     def __init__(self, names: Names) -> None:
         self.names = names
         self.nodes = 0
+        self.values = 0
+        self.characters = 0
         self.kinds: dict[str, Callable[[Any, str], Leaf]] = {
             "timerange": self.timerange,
             "model": self.model,
@@ -119,11 +126,10 @@ class _Reader:
         """Return the name of the one condition that a node carries."""
         self.nodes += 1
         if depth > MOST_DEPTH or self.nodes > MOST_NODES:
-            raise Invalid(
-                f"The filter has more than {MOST_DEPTH} levels or {MOST_NODES} conditions.",
-                code="filter_too_large",
-                param=place[:200],
-                hint="Use 'in' with a list of values in place of many conditions.",
+            raise _too_large(
+                f"more than {MOST_DEPTH} levels or {MOST_NODES} conditions",
+                place[:200],
+                "Use 'in' with a list of values in place of many conditions.",
             )
         given = [name for name in node.__struct_fields__ if getattr(node, name) is not None]
         if not given:
@@ -144,17 +150,22 @@ class _Reader:
             )
         return given[0]
 
-    def leaf(self, node: Filter, place: str, depth: int) -> Leaf:
+    def leaf(self, node: Filter, place: str, depth: int, *, negated: bool = False) -> Leaf:
+        """Return the condition of a node, or that it does not hold. A `not` is carried down to the leaves."""
         name = self.only(node, place, depth)
         value = getattr(node, name)
-        if name in ("and_", "or_"):
-            word = name.rstrip("_")
-            parts = [self.leaf(child, f"{place}.{word}[{index}]", depth + 1).check for index, child in enumerate(value)]
-            return Leaf(and_(true(), *parts) if word == "and" else or_(false(), *parts))
         if name == "not_":
-            # A comparison with what has no value is neither true nor false: what does not hold is then so.
-            return Leaf(not_(func.coalesce(self.leaf(value, f"{place}.not", depth + 1).check, false())))
-        return self.kinds[name](value, f"{place}.{name}")
+            return self.leaf(value, f"{place}.not", depth + 1, negated=not negated)
+        if name in ("and_", "or_"):
+            places = [f"{place}.{name.rstrip('_')}[{index}]" for index in range(len(value))]
+            parts = [
+                self.leaf(child, its, depth + 1, negated=negated).check
+                for child, its in zip(value, places, strict=True)
+            ]
+            return Leaf(and_(true(), *parts) if (name == "and_") != negated else or_(false(), *parts))
+        leaf = self.kinds[name](value, f"{place}.{name}")
+        # A comparison with what has no value is neither true nor false: what does not hold is then so.
+        return Leaf(not_(func.coalesce(leaf.check, false()))) if negated else leaf
 
     # ------------------------------------------------------------------------------------ the conditions
 
@@ -201,7 +212,7 @@ class _Reader:
         return self.match(value, place, interactions.c.id, lambda words: [_uuid(word, place) for word in words])
 
     def session_id(self, value: Match, place: str) -> Leaf:
-        wanted, negated = _wanted(value, place)
+        wanted, negated = self.wanted(value, place)
         ids = [_uuid(word, place) for word in wanted]
         # An interaction whose session_id is null is in a session of its own, named by its completion_id.
         member = interactions.c.session_id.in_(ids)
@@ -215,7 +226,7 @@ class _Reader:
         if value.value is None:
             with_key = select(labels.c.number).where(labels.c.project == project, labels.c.key == value.key)
             return self._labelled(interaction_labels.c.label.in_(with_key))
-        wanted, negated = _wanted(value.value, f"{place}.value")
+        wanted, negated = self.wanted(value.value, f"{place}.value")
         numbers = [label_number(project, value.key, text) for text in wanted]
         held = self._labelled(
             interaction_labels.c.label == numbers[0] if len(numbers) == 1 else interaction_labels.c.label.in_(numbers)
@@ -250,7 +261,7 @@ class _Reader:
                 )
             parts += [_SIGNS[sign](feedback.c.value, number) for sign, number in given]
         if value.reasons is not None:
-            parts.append(feedback.c.reason.in_(value.reasons))
+            parts.append(feedback.c.reason.in_(self.counted(value.reasons, f"{place}.reasons")))
         if value.user is not None:
             parts.append(feedback.c.user == value.user)
         return _under(feedback, metric, *parts)
@@ -269,12 +280,20 @@ class _Reader:
             raise Invalid(f"{place} must have one of eq and contains.", code="invalid_condition", param=place)
         if value.eq is not None:
             return Leaf(its_hash == hash63(value.eq))
-        return self._text(TextQuery.phrase(value.contains or "", column), f"{place}.contains", value.contains)
+        return self._text(lambda text: TextQuery.phrase(text, column), f"{place}.contains", value.contains or "")
 
     def text(self, value: str, place: str) -> Leaf:
-        return self._text(TextQuery.words(value), place, value)
+        return self._text(TextQuery.words, place, value)
 
-    def _text(self, query: TextQuery | None, place: str, given: str | None) -> Leaf:
+    def _text(self, read: Callable[[str], TextQuery | None], place: str, given: str) -> Leaf:
+        self.characters += len(given)
+        if self.characters > MOST_CHARACTERS:
+            raise _too_large(
+                f"more than {MOST_CHARACTERS:,} characters to look for",
+                place,
+                "Look for some words of the text, or for exactly the text with eq.",
+            )
+        query = read(given)
         if query is None:
             raise Invalid(
                 f"{place} is {given!r:.80}, which has no word to look for.",
@@ -287,12 +306,30 @@ class _Reader:
     def match(
         self, value: Match, place: str, column: ColumnElement[Any], known: Callable[[list[str]], list[Any]]
     ) -> Leaf:
-        wanted, negated = _wanted(value, place)
+        wanted, negated = self.wanted(value, place)
         values = known(wanted)
         if negated:
             return Leaf(or_(column.is_(None), column.not_in(values)))
         check = column == values[0] if len(values) == 1 else column.in_(values)
         return Leaf(check, self._ids(check))
+
+    def wanted(self, value: Match, place: str) -> tuple[list[str], bool]:
+        """Return the values that a match names, and whether they are excluded."""
+        given = [name for name in ("eq", "in_", "neq") if getattr(value, name) is not None]
+        if len(given) != 1:
+            raise Invalid(
+                f"{place} must have one of eq, in and neq; it has {len(given)}.", code="invalid_condition", param=place
+            )
+        if value.in_ is not None:
+            return self.counted(value.in_, f"{place}.in"), False
+        return [value.eq if value.eq is not None else value.neq or ""], value.neq is not None
+
+    def counted(self, values: list[str], place: str) -> list[str]:
+        """Return the values, if they are not too many with those before."""
+        self.values += len(values)
+        if self.values > MOST_VALUES:
+            raise _too_large(f"more than {MOST_VALUES:,} values in its lists", place, "Send several with fewer values.")
+        return values
 
     def _ids(self, check: ColumnElement[bool]) -> Select[Any]:
         return select(interactions.c.id).where(interactions.c.project == self.names.project, check)
@@ -325,16 +362,8 @@ _SIGNS: dict[str, Callable[[Any, float], ColumnElement[bool]]] = {
 }
 
 
-def _wanted(value: Match, place: str) -> tuple[list[str], bool]:
-    """Return the values that a match names, and whether they are excluded."""
-    given = [name for name in ("eq", "in_", "neq") if getattr(value, name) is not None]
-    if len(given) != 1:
-        raise Invalid(
-            f"{place} must have one of eq, in and neq; it has {len(given)}.", code="invalid_condition", param=place
-        )
-    if value.in_ is not None:
-        return value.in_, False
-    return [value.eq if value.eq is not None else value.neq or ""], value.neq is not None
+def _too_large(what: str, place: str, hint: str) -> Invalid:
+    return Invalid(f"The filter has {what}.", code="filter_too_large", param=place, hint=hint)
 
 
 def _uuid(text: str, place: str) -> UUID:

@@ -246,6 +246,8 @@ def _read(cursor: str, group_by: str) -> Any:
     is_number = group_by == "prompt"
     if at.group_by != group_by or (at.key is not None and isinstance(at.key, int) != is_number):
         raise invalid_cursor(cursor)
+    if isinstance(at.key, int) and not 0 <= at.key < 1 << 63:
+        raise invalid_cursor(cursor)
     try:
         return UUID(at.key) if group_by == "session" and isinstance(at.key, str) else at.key
     except ValueError:

@@ -32,8 +32,8 @@ LONGEST_SAMPLE = 16 << 10
 # So many commits by others during a batch mean that they write a lot; it then rests so many times as long as it worked.
 BUSY = 20
 YIELDED = 4.0
-# After a batch that was not full it lets some gather: a batch costs two commits, however small. Logging one interaction
-# after the other was twice as quick so.
+# After a batch that was not full it lets some gather: a batch costs two commits, however small. With interactions
+# logged one after the other, two fifths less is written so.
 GATHER = 0.05
 # When nothing wakes it, it looks all the same: after a fault, for instance.
 PATIENCE = 5.0
