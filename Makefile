@@ -38,7 +38,7 @@ bench: setup ## run the benchmarks and print their tables
 lock: setup ## resolve the dependencies anew, with versions and hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --extra server --group dev pyproject.toml --output-file requirements.txt
+		--no-emit-index-url --no-emit-find-links --extra server --extra telemetry --group dev pyproject.toml --output-file requirements.txt
 
 clean: ## remove what the targets made
 	rm -rf .venv build dist

@@ -100,6 +100,31 @@ models = Table(
     Column("id", Id, nullable=False, unique=True),
     Column("key", String(200), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("name", Text),
+    # Null: logged-only, for completions made elsewhere. It cannot be called.
+    Column("provider", String(20)),
+    Column("external_model_id", Text),
+    Column("endpoint", Text),
+    # JSON {api_key, headers}, encrypted with the server's secret.
+    Column("secret", LargeBinary),
+    # JSON: what every call of it is sent with.
+    Column("extra_params", Text),
+    # The number of the model that is called when this one fails.
+    Column("fallback", Integer),
+    # A deleted model keeps its row: interactions refer to it. It is logged-only from then on.
+    Column("deleted_at", BigInteger),
+)
+
+# Which projects may call which models.
+project_models = Table(
+    "project_models",
+    metadata,
+    Column("project", Integer, primary_key=True, autoincrement=False),
+    Column("model", Integer, primary_key=True, autoincrement=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    **CLUSTERED,
 )
 
 api_keys = Table(
@@ -166,6 +191,30 @@ payloads = Table(
     Column("payload", LargeBinary, nullable=False),
     **CLUSTERED,
 )
+
+# How the call went that made an interaction: of those that came through the gateway, and of those that were logged with
+# usage or timings. Times are milliseconds.
+calls = Table(
+    "calls",
+    metadata,
+    Column("interaction_id", Id, primary_key=True),
+    # The place of its word in calls.STATES.
+    Column("state", SmallInteger, nullable=False),
+    Column("finish_reason", Text),
+    # JSON {status, type, code, message}.
+    Column("error", Text),
+    Column("request_id", Text),
+    Column("latency", BigInteger),
+    Column("ttft", BigInteger),
+    Column("provider_time", BigInteger),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("tokens_per_second", Float),
+    **CLUSTERED,
+)
+# What a crash left open is found at the next start.
+Index("ix_calls_open", calls.c.interaction_id, sqlite_where=calls.c.state == 0, postgresql_where=calls.c.state == 0)
 
 # What payloads were compressed with; they are lost without it.
 dictionaries = Table(

@@ -1,0 +1,75 @@
+"""The port to language models. Whatever a provider speaks, here it speaks OpenAI's form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from afterword.errors import AfterwordError
+
+Face: TypeAlias = Literal["chat", "completions", "embeddings"]
+"""What is asked for: POST /chat/completions, /completions or /embeddings."""
+Body: TypeAlias = dict[str, Any]
+"""A request or an answer, as OpenAI's API has it."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as its provider knows it.
+
+    `endpoint` is the base URL without a slash at its end; None stands for the provider's own. `parameters` are laid
+    over every request, null taking a field away. `key` is the model's key here: for messages, never sent.
+    """
+
+    provider: str
+    key: str
+    model: str
+    endpoint: str | None = None
+    api_key: str | None = None
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ProviderError(AfterwordError):
+    """The provider refused the call, failed, or could not be reached; `status` is what the caller is told.
+
+    `sent` is false where the request surely did not reach it: it can be repeated. `retryable` says that the provider
+    took nothing on (it was busy), or that another model may well do better.
+    """
+
+    type = "provider_error"
+
+    def __init__(self, message: str, *, status: int, sent: bool = True, retryable: bool = False, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.status = status
+        self.sent = sent
+        self.retryable = retryable
+
+
+class Provider(Protocol):
+    """What speaks with language models of one kind.
+
+    `body` is the caller's request in OpenAI's form, without Afterword's own fields and with images as
+    `{"url": ...}`; `model` in it is to be replaced by the target's. All methods raise `ProviderError`. Cancelling a
+    call, or closing the generator, hangs up on the provider.
+    """
+
+    async def answer(self, target: Target, face: Face, body: Body) -> Body:
+        """Return the whole answer, in OpenAI's form."""
+        ...
+
+    def stream(self, target: Target, face: Face, body: Body) -> AsyncGenerator[Body, None]:
+        """Yield the answer's chunks as they come, in OpenAI's form, the usage in a chunk of its own at the end.
+
+        Returning means that the answer is complete; one that was cut off raises.
+        """
+        ...
+
+    async def check(self, target: Target) -> None:
+        """Return if the provider can be reached, takes the key and knows the model; as cheap as it can be."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
