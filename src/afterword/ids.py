@@ -1,4 +1,7 @@
-"""Ids: UUIDs of version 7, which sort by the time at which they were made (Python has them from 3.14 on)."""
+"""Ids: UUIDs of version 7, which sort by the time at which they were made (Python has them from 3.14 on).
+
+What was deliberately not stored has an id of version 8, so that it can be told from one that never was.
+"""
 
 from __future__ import annotations
 
@@ -27,3 +30,13 @@ def uuid7() -> UUID:
         ticks = _last = max(time.time_ns() * 4096 // 1_000_000, _last + 1)
         random = _random.getrandbits(62)
     return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0x2 << 62 | random)
+
+
+def unstored_id() -> UUID:
+    """Return the id of an interaction that is not stored: a UUID of version 8, made like the others."""
+    return UUID(int=uuid7().int ^ (0x7 ^ 0x8) << 76)
+
+
+def is_unstored(given: UUID) -> bool:
+    """Tell whether this is the id of an interaction that was not stored."""
+    return given.version == 8

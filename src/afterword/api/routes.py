@@ -12,7 +12,7 @@ from msgspec import Meta
 from afterword import types as t
 from afterword.service import access, batches, feedback, finding, images, interactions, metrics, projects, status
 
-Permission = Literal["open", "read", "write", "edit", "administer"]
+Permission = Literal["open", "read", "call", "write", "edit", "administer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,14 @@ from afterword.store.catalog import ApiKeyRow, Catalog, add_api_key, change_api_
 from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
 
 ALLOWED: dict[Role, frozenset[str]] = {
-    "admin": frozenset({"read", "write", "edit", "administer"}),
-    "member": frozenset({"read", "write", "edit"}),
+    "admin": frozenset({"read", "call", "write", "edit", "administer"}),
+    "member": frozenset({"read", "call", "write", "edit"}),
+    "inference": frozenset({"call", "write"}),
     "ingest": frozenset({"write"}),
     "viewer": frozenset({"read"}),
 }
-"""What each role may: read, write (log and rate), edit (register, change, delete), administer (projects and keys)."""
+"""What each role may: read, call (language models), write (log and rate), edit (register, change, delete), administer
+(projects, keys and models)."""
 
 THE_ADMINISTRATOR = Actor(number=ADMINISTRATOR, name="administrator", role="admin", projects=None)
 
@@ -76,6 +78,7 @@ def check_allowed(actor: Actor, permission: str) -> None:
 
 _MAY_NOT = {
     "read": "read",
+    "call": "call language models",
     "write": "log or rate",
     "edit": "register, change or delete",
     "administer": "administer projects and keys",

@@ -42,9 +42,11 @@ class Image(NamedTuple):
 
 
 def take_in(
-    messages: list[Message], settings: Settings, *, param: str = "messages"
+    messages: list[Message], settings: Settings, *, param: str = "messages", addresses: bool = False
 ) -> tuple[list[Message], list[Image]]:
     """Check messages and take their images out; return what to store of both.
+
+    With `addresses` an image may stand on the web: its address is kept as it is, and never fetched.
 
     Raises `Invalid` naming the place for anything that is no message, `TooLarge` for an image beyond the limit.
     """
@@ -55,6 +57,8 @@ def take_in(
     images: list[Image] = []
 
     def keep(uri: Any, place: str) -> str:
+        if addresses and isinstance(uri, str) and uri.startswith(("https://", "http://")):
+            return uri
         image, header = _read_image(uri, settings, place)
         images.append(image)
         return f"afterword-image:{image.hash.hex()}.{image.extension};{header}"

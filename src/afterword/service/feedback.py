@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.ids import uuid7
 from afterword.service.context import Context, parse_id
-from afterword.service.interactions import Draft, checked_labels, drafted
+from afterword.service.drafts import checked_labels
+from afterword.service.interactions import Draft, drafted
 from afterword.service.moments import parse_created_at
 from afterword.service.presenting import present_feedback
 from afterword.service.values import check_text, feedback_value
@@ -80,7 +81,7 @@ def feedback_unit(context: Context, body: NewFeedback) -> Callable[[Transaction]
             created_at,
             request_hash,
         )
-        transaction.insert(stored.INSERT_FEEDBACK, [row])
+        transaction.put(stored.INSERT_FEEDBACK, [row])
         return FeedbackRecorded(feedback_id=feedback_id)
 
     return write
@@ -167,7 +168,7 @@ async def preference_unit(
             return PreferenceRecorded(comparison_id=comparison_id)
         for draft in drafts.values():
             for statement, rows in draft.rows:
-                transaction.insert(statement, rows)
+                transaction.put(statement, rows)
         found = []
         for name, side in zip(given, sides, strict=True):
             row = transaction.one(stored.FIND_INTERACTION, side)
@@ -188,7 +189,7 @@ async def preference_unit(
             created_at,
             request_hash,
         )
-        transaction.insert(
+        transaction.put(
             stored.INSERT_PREFERENCE,
             [(sides[0], comparison_id, sides[1], 1, *rest), (sides[1], comparison_id, sides[0], 2, *rest)],
         )
@@ -247,7 +248,7 @@ async def record_outcome(context: Context, *, body: NewOutcome) -> OutcomeRecord
             context.actor.number,
             created_at,
         )
-        transaction.insert(stored.INSERT_OUTCOME, [row])
+        transaction.put(stored.INSERT_OUTCOME, [row])
         return OutcomeRecorded(outcome_id=outcome_id)
 
     return await context.store.write(write, 500)

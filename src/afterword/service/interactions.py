@@ -11,18 +11,17 @@ import msgspec
 
 from afterword.errors import Conflict, Invalid, NotFound, Unavailable
 from afterword.ids import uuid7
-from afterword.service import content
+from afterword.service import content, drafts
 from afterword.service.context import Context, parse_id
 from afterword.service.models import model_number
 from afterword.service.moments import parse_created_at
 from afterword.service.presenting import present
 from afterword.service.values import check_text, feedback_value
+from afterword.store import calls
 from afterword.store import interactions as stored
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows, Transaction
-from afterword.store.filters import SOURCES
-from afterword.store.payloads import Payload, asked, encode, message_text
-from afterword.store.schema import hash63, label_number
+from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
     InlineFeedback,
@@ -36,11 +35,7 @@ from afterword.types import (
 
 # Above this a payload is compressed in a thread, so that other calls go on meanwhile.
 LARGE = 256 << 10
-# Above this a list shows the preview in the row in place of reading the payload.
-LONG = 32 << 10
-PREVIEW = 300
 
-_encoder = msgspec.json.Encoder()
 _sorted = msgspec.json.Encoder(order="sorted")
 
 
@@ -116,67 +111,30 @@ def _rough_size(body: NewInteraction) -> int:
 
 def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: int | None, source: Source) -> Draft:
     now = context.now()
-    settings = context.settings
-    created_at = parse_created_at(body.created_at, param="created_at", now=now)
-    labels = checked_labels(context, body.labels or {})
-    if body.user is not None:
-        check_text(body.user, param="user", most=1024)
-    messages, images = content.take_in(body.messages, settings)
-    completion, message = _completion(body, settings, images)
-
-    payload = Payload(
-        messages=messages,
-        completion=completion,
-        message=message,
-        usage=body.usage,
-        timings=body.timings,
-        parameters=body.parameters,
+    asked = drafts.question(
+        context,
+        project=project,
+        source=source,
+        created_at=parse_created_at(body.created_at, param="created_at", now=now),
+        messages=body.messages,
+        labels=body.labels or {},
+        user=body.user,
     )
-    raw = encode(payload)
-    prompt = asked(messages)
+    said = drafts.answer(context, body.completion, usage=body.usage, timings=body.timings, parameters=body.parameters)
     given = body.completion_id
     completion_id = given or uuid7()
     request_hash = None if given is None else hash63(str(project.number), _sorted.encode(body))
-    labels_text = _encoder.encode(labels).decode() if labels else None
-    preview = None
-    if len(raw) > LONG:
-        preview = _encoder.encode({"prompt": prompt[:PREVIEW], "completion": completion[:PREVIEW]}).decode()
-
-    rows: Rows = [
-        (
-            stored.INSERT["interactions"],
-            [
-                (
-                    completion_id,
-                    project.number,
-                    created_at,
-                    model,
-                    SOURCES.index(source),
-                    body.session_id,
-                    body.user,
-                    labels_text,
-                    content.prompt_hash(messages),
-                    hash63(prompt),
-                    hash63(completion),
-                    len(raw) + sum(len(image.content) for image in images),
-                    preview,
-                    request_hash,
-                )
-            ],
-        ),
-        (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
-        (stored.INSERT["search_pending"], [(completion_id, None)]),
-    ]
-    numbers = {label_number(project.number, key, value): (key, value) for key, value in labels.items()}
-    fresh = [number for number in numbers if not context.catalog.knows_label(number)]
-    if fresh:
-        rows.append((stored.INSERT_LABEL, [(number, project.number, *numbers[number]) for number in fresh]))
-    if numbers:
-        rows.append((stored.INSERT["interaction_labels"], [(number, created_at, completion_id) for number in numbers]))
-    if images:
-        rows.append((stored.INSERT_IMAGE, [tuple(image) for image in images]))
-        uses = {image.hash: (image.hash, project.number, completion_id) for image in images}
-        rows.append((stored.INSERT_IMAGE_USE, list(uses.values())))
+    numbers = drafts.measured(body.usage, body.timings) if body.usage or body.timings else None
+    written = drafts.new_rows(
+        context,
+        asked,
+        said,
+        completion_id,
+        session_id=body.session_id,
+        model=model,
+        request_hash=request_hash,
+        call=calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None,
+    )
     feedback_ids = []
     if body.feedbacks:
         given_rows = [
@@ -184,21 +142,11 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
             for index, one in enumerate(body.feedbacks)
         ]
         feedback_ids = [row[1] for row in given_rows]
-        rows.append((stored.INSERT["feedback"], given_rows))
-    size = len(raw) + sum(len(image.content) for image in images) + 500
+        written.rows.append((stored.INSERT["feedback"], given_rows))
     recorded = Recorded(
         completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
     )
-    return Draft(recorded, rows, size, request_hash, fresh)
-
-
-def _completion(body: NewInteraction, settings: Any, images: list[content.Image]) -> tuple[str, dict[str, Any] | None]:
-    if isinstance(body.completion, str):
-        return body.completion, None
-    message = {"role": "assistant", **body.completion}
-    [kept], its = content.take_in([message], settings, param="completion")
-    images.extend(its)
-    return message_text(kept), kept
+    return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
 
 
 def _feedback_row(
@@ -237,31 +185,6 @@ def _derived_id(completion_id: UUID, index: int) -> UUID:
     return UUID(bytes=digest, version=5)
 
 
-def checked_labels(context: Context, labels: dict[str, str], *, param: str = "labels") -> dict[str, str]:
-    """Check labels against the limits of the settings. Raises `Invalid`."""
-    settings = context.settings
-    if len(labels) > settings.max_labels:
-        raise Invalid(
-            f"{param} has {len(labels):,} labels; the limit is {settings.max_labels}.",
-            code="too_many_labels",
-            param=param,
-            hint="Keep what you filter by as labels, and the rest in parameters; or raise AFTERWORD_MAX_LABELS.",
-        )
-    for key, value in labels.items():
-        place = f"{param}.{key:.80}"
-        check_text(key, param=place, most=settings.max_label_key, least=1, what="The label key")
-        check_text(value, param=place)
-        if len(value.encode()) > settings.max_label_value:
-            raise Invalid(
-                f"The value of the label {key!r} has {len(value.encode()):,} bytes; "
-                f"the limit is {settings.max_label_value:,}.",
-                code="label_too_long",
-                param=place,
-                hint="Labels are for filtering: keep them short, or raise AFTERWORD_MAX_LABEL_VALUE.",
-            )
-    return labels
-
-
 # ------------------------------------------------------------------------------------------------ one interaction
 
 
@@ -288,7 +211,7 @@ async def change_labels(context: Context, completion_id: str, *, body: LabelChan
     `set` adds labels or gives them a new value, `remove` takes keys away; a key in both is set.
     """
     wanted = parse_id(completion_id, what="completion", param="completion_id")
-    checked_labels(context, body.set, param="set")
+    drafts.checked_labels(context, body.set, param="set")
     await _seen(context, wanted)
 
     def change(transaction: Transaction) -> dict[str, str] | None:

@@ -14,9 +14,10 @@ from afterword.service import content
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.store import interactions as stored
+from afterword.store.calls import STATES
 from afterword.store.filters import SOURCES
 from afterword.store.payloads import asked
-from afterword.types import Feedback, Images, Interaction, Message, Preference, View
+from afterword.types import Call, Feedback, Images, Interaction, Message, Preference, View
 
 SHORT = 300
 
@@ -71,8 +72,18 @@ def _interaction(
         usage=said.usage if said else None,
         timings=said.timings if said else None,
         parameters=said.parameters if said and whole else None,
+        call=_call(facts.call) if facts.call is not None else None,
         feedback=[present_feedback(context, one) for one in facts.feedback],
         preferences=[present_preference(context, one) for one in facts.preferences],
+    )
+
+
+def _call(row: Row[Any]) -> Call:
+    return Call(
+        state=STATES[row.state],
+        finish_reason=row.finish_reason,
+        error=msgspec.json.decode(row.error) if row.error else None,
+        request_id=row.request_id,
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select,
 from afterword.store.engine import Insert, Prepared, Transaction
 from afterword.store.payloads import Payload, unpack
 from afterword.store.schema import (
+    calls,
     feedback,
     images,
     interaction_images,
@@ -41,22 +42,25 @@ FIND = Prepared(
 
 
 class Facts(NamedTuple):
-    """An interaction as it is stored: its row, its payload (None where the preview is enough), what was said of it."""
+    """An interaction as it is stored: its row, its payload (None where the preview is enough), how its call went (None
+    where it was only logged), what was said of it."""
 
     row: Row[Any]
     payload: Payload | None
+    call: Row[Any] | None
     feedback: Sequence[Row[Any]]
     preferences: Sequence[Row[Any]]
 
 
 def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> list[Facts]:
-    """Read what hangs on these rows of `interactions`, in three queries whatever their number.
+    """Read what hangs on these rows of `interactions`, in four queries whatever their number.
 
     Payloads are read where `whole` is set, and otherwise for those without a preview.
     """
     ids = [row.id for row in rows]
     wanted = ids if whole else [row.id for row in rows if row.preview is None]
     said = {row.interaction_id: row.payload for row in _in(connection, payloads, wanted)}
+    made = {row.interaction_id: row for row in _in(connection, calls, ids)}
     given, compared = defaultdict(list), defaultdict(list)
     for row in _in(connection, feedback, ids):
         given[row.interaction_id].append(row)
@@ -66,6 +70,7 @@ def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> l
         Facts(
             row,
             unpack(said[row.id]) if row.id in said else None,
+            made.get(row.id),
             sorted(given[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
             sorted(compared[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
         )
@@ -133,8 +138,8 @@ def change_labels(
         )
     come = [(label_number(row.project, *pair), row.project, *pair) for pair in new.items() - old.items()]
     if come:
-        transaction.insert(INSERT_LABEL, come)
-        transaction.insert(INSERT["interaction_labels"], [(label[0], row.created_at, completion_id) for label in come])
+        transaction.put(INSERT_LABEL, come)
+        transaction.put(INSERT["interaction_labels"], [(label[0], row.created_at, completion_id) for label in come])
     text = msgspec.json.encode(new).decode() if new else None
     connection.execute(update(interactions).where(interactions.c.id == completion_id).values(labels=text))
     return new
@@ -159,7 +164,7 @@ def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[
             interaction_labels.c.interaction_id == completion_id,
         )
     )
-    for table in (feedback, preferences, payloads, search_pending):
+    for table in (feedback, preferences, payloads, calls, search_pending):
         connection.execute(delete(table).where(table.c.interaction_id == completion_id))
     connection.execute(delete(interactions).where(interactions.c.id == completion_id))
     if row.session_id is None:
@@ -174,7 +179,7 @@ def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[
         )
         unused = ~exists().where(interaction_images.c.hash == digest)
         connection.execute(delete(images).where(images.c.hash == digest, unused))
-    transaction.insert(INSERT["search_pending"], [(completion_id, payload)])
+    transaction.put(INSERT["search_pending"], [(completion_id, payload)])
     return True
 
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, exists, func, select
 
+from afterword.store.calls import OPEN
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine.text import TextIndex
 from afterword.store.payloads import decompress, searchable, train, unpack
-from afterword.store.schema import dictionaries, interactions, payloads, search_pending
+from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.search")
 
@@ -142,8 +143,10 @@ class Indexer:
 
             def some(transaction: Transaction, after: UUID = after) -> UUID | None:
                 connection = transaction.connection
-                query = select(interactions.c.id).where(interactions.c.id > after).order_by(interactions.c.id)
-                ids = list(connection.execute(query.limit(5_000)).scalars())
+                # A call under way is queued when it ends: its text is not yet what it will be.
+                under_way = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
+                query = select(interactions.c.id).where(interactions.c.id > after, ~under_way)
+                ids = list(connection.execute(query.order_by(interactions.c.id).limit(5_000)).scalars())
                 waiting = set(
                     connection.execute(
                         select(search_pending.c.interaction_id).where(search_pending.c.interaction_id.in_(ids))

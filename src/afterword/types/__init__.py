@@ -14,6 +14,7 @@ from afterword.types.base import (
     Role,
     ScoringType,
     Source,
+    State,
     Tie,
     Value,
 )
@@ -45,6 +46,7 @@ from afterword.types.filters import (
     View,
 )
 from afterword.types.interactions import (
+    Call,
     Deleted,
     Group,
     GroupPage,
@@ -82,6 +84,7 @@ from afterword.types.projects import (
 __all__ = [
     "ApiKey",
     "ApiKeyList",
+    "Call",
     "CreatedApiKey",
     "Deleted",
     "Feedback",
@@ -137,6 +140,7 @@ __all__ = [
     "Search",
     "SearchHealth",
     "Source",
+    "State",
     "TextCondition",
     "Tie",
     "TimeRange",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from afterword.types.base import Input, Key, Message, Moment, Output, Source
+from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
 from afterword.types.feedback import Feedback, InlineFeedback, Preference
 
 
@@ -43,12 +43,26 @@ class Recorded(Output):
     feedback_ids: list[UUID]
 
 
+class Call(Output):
+    """How the call of the model went that made a completion.
+
+    `state` is open (under way), complete, failed (see `error`), cancelled (the caller hung up), or interrupted (the
+    server stopped). `error` is what the caller was told: `{status, type, code, message}`.
+    """
+
+    state: State
+    finish_reason: str | None
+    error: dict[str, Any] | None
+    request_id: str | None
+
+
 class Interaction(Output):
     """Messages in, completion out, and what people thought of it.
 
     In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
     (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
-    `message` is the whole assistant message where more than a text was logged.
+    `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
+    the gateway made it.
     """
 
     completion_id: UUID
@@ -68,6 +82,7 @@ class Interaction(Output):
     usage: dict[str, Any] | None
     timings: dict[str, Any] | None
     parameters: dict[str, Any] | None
+    call: Call | None
     feedback: list[Feedback]
     preferences: list[Preference]
 

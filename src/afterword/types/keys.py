@@ -26,8 +26,8 @@ class ApiKey(Output):
 
 
 class NewApiKey(Input):
-    """A key to create. Roles: admin (everything), member (read, log, rate, register), ingest (log and rate, read
-    nothing), viewer (read)."""
+    """A key to create. Roles: admin (everything), member (read, call models, log, rate, register), inference (call
+    models, log and rate, read nothing), ingest (log and rate, read nothing), viewer (read)."""
 
     name: str
     role: Role = "member"

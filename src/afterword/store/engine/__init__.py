@@ -20,9 +20,9 @@ from afterword.store.schema import dictionaries
 
 from .queue import Rows, Unit, WriteQueue
 from .sqlite import Sqlite, StoreError
-from .statements import Insert, Prepared, Transaction
+from .statements import Insert, Prepared, Transaction, Update
 
-__all__ = ["Insert", "Prepared", "Rows", "Store", "StoreError", "Transaction", "Unit"]
+__all__ = ["Insert", "Prepared", "Rows", "Store", "StoreError", "Transaction", "Unit", "Update"]
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,8 +1,8 @@
 """The write queue: one thread, one transaction for all that waits, an answer only after the commit.
 
-A unit of work is either rows to insert (`Rows`) or a function of a `Transaction`. Units of one transaction stand each
-in a savepoint, so that a bad one spoils no other. Rows of neighbouring units go to the driver in one call; only if
-that fails are they halved until the bad unit stands alone.
+A unit of work is either rows to insert or update (`Rows`) or a function of a `Transaction`. Units of one transaction
+stand each in a savepoint, so that a bad one spoils no other. Rows of neighbouring units go to the driver in one call;
+only if that fails are they halved until the bad unit stands alone.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sqlalchemy import Connection
 
 from afterword.errors import Unavailable
 
-from .statements import Insert, Row, Transaction
+from .statements import Insert, Row, Transaction, Update
 
-Rows: TypeAlias = list[tuple[Insert, Sequence[Row]]]
+Rows: TypeAlias = list[tuple[Insert | Update, Sequence[Row]]]
 Unit: TypeAlias = Rows | Callable[[Transaction], Any]
 # So much is committed at once: more would make the first of them wait without making the last any faster.
 MOST_UNITS_A_COMMIT = 2_000
@@ -206,7 +206,7 @@ class WriteQueue:
         return True
 
     def _insert(self, transaction: Transaction, units: list[tuple[Job, Rows]]) -> None:
-        """Insert the rows of many units; halve them where that fails."""
+        """Write the rows of many units; halve them where that fails."""
         if not units:
             return
         failure = self._attempt(transaction, lambda transaction: _insert_all(transaction, [unit for _, unit in units]))
@@ -250,13 +250,13 @@ class WriteQueue:
 
 
 def _insert_all(transaction: Transaction, units: list[Rows]) -> None:
-    """Insert the rows of many units, table by table."""
-    together: dict[Insert, list[Row]] = {}
+    """Write the rows of many units, table by table."""
+    together: dict[Insert | Update, list[Row]] = {}
     for unit in units:
         for statement, rows in unit:
             together.setdefault(statement, []).extend(rows)
     for statement, rows in together.items():
-        transaction.insert(statement, rows)
+        transaction.put(statement, rows)
 
 
 def _resolve(jobs: list[Job]) -> None:

@@ -58,6 +58,37 @@ class Insert:
         return known
 
 
+class Update:
+    """An UPDATE of some columns of a table's rows, found by one column. A row is that column's value, then theirs.
+
+    Many rows go in one statement, as for `Insert`. Rows that are no more are passed over.
+    """
+
+    MOST_ROWS = 64
+
+    def __init__(self, table: Table, by: str, *columns: str) -> None:
+        self.table = table
+        self.by = by
+        self.columns = columns
+        self._texts: dict[tuple[str, int], str] = {}
+
+    def text(self, dialect: Dialect, rows: int) -> str:
+        """Return the driver's text for so many rows."""
+        known = self._texts.get((dialect.name, rows))
+        if known is None:
+            quote = dialect.identifier_preparer.quote
+            inserted = self.table.insert().compile(dialect=dialect, column_keys=[self.by, *self.columns])
+            values = str(inserted).partition(" VALUES ")[2]
+            # In both databases the columns of a list of values are column1, column2 and so on.
+            new = ", ".join(f"{quote(name)} = given.column{place}" for place, name in enumerate(self.columns, 2))
+            known = (
+                f"UPDATE {self.table.name} SET {new} FROM (VALUES {', '.join([values] * rows)}) AS given "
+                f"WHERE {self.table.name}.{quote(self.by)} = given.column1"
+            )
+            self._texts[dialect.name, rows] = known
+        return known
+
+
 class Transaction:
     """What a unit of work writes with: prepared statements for the hot ones, `connection` for all others."""
 
@@ -65,8 +96,8 @@ class Transaction:
         self.connection = connection
         self._cursor = connection.connection.cursor()
 
-    def insert(self, statement: Insert, rows: Sequence[Row]) -> None:
-        """Insert whole rows."""
+    def put(self, statement: Insert | Update, rows: Sequence[Row]) -> None:
+        """Insert or update rows."""
         for start in range(0, len(rows), statement.MOST_ROWS):
             some = rows[start : start + statement.MOST_ROWS]
             text = statement.text(self.connection.dialect, len(some))

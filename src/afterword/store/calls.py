@@ -1,0 +1,67 @@
+"""Calls of language models: how each went, opened before the first word leaves and finished when the last has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from afterword.store.engine import Insert, Transaction, Update
+from afterword.store.schema import calls, interactions, payloads, search_pending
+
+STATES = ("open", "complete", "failed", "cancelled", "interrupted")
+"""The words of `state`; the store holds their places."""
+OPEN, COMPLETE, FAILED, CANCELLED, INTERRUPTED = range(5)
+
+NUMBERS = (
+    "latency",
+    "ttft",
+    "provider_time",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "tokens_per_second",
+)
+"""The system metrics: the columns that hold what was measured."""
+
+INSERT = Insert(calls)
+# What becomes known only at the end.
+FINISH_INTERACTION = Update(interactions, "id", "model", "completion_text_hash", "size", "preview")
+FINISH_PAYLOAD = Update(payloads, "interaction_id", "payload")
+FINISH_CALL = Update(calls, "interaction_id", "state", "finish_reason", "error", "request_id", *NUMBERS)
+# It is there already where the interaction was deleted meanwhile: its words are to be taken out.
+QUEUE_FOR_SEARCH = Insert(search_pending, ignore_existing=True)
+
+
+def call_row(
+    completion_id: UUID,
+    state: int,
+    *,
+    finish_reason: str | None = None,
+    error: str | None = None,
+    request_id: str | None = None,
+    numbers: Mapping[str, Any],
+) -> tuple[Any, ...]:
+    """Return a row of `calls`, for INSERT and FINISH_CALL alike."""
+    return (completion_id, state, finish_reason, error, request_id, *map(numbers.get, NUMBERS))
+
+
+def find(connection: Connection, completion_id: UUID) -> Any:
+    """Return the row of a call."""
+    return connection.execute(select(calls).where(calls.c.interaction_id == completion_id)).first()
+
+
+def close_what_was_left_open(transaction: Transaction) -> int:
+    """Close the calls that a crash cut off, as interrupted; return how many."""
+    connection = transaction.connection
+    ids = list(connection.execute(select(calls.c.interaction_id).where(calls.c.state == OPEN)).scalars())
+    for one in ids:
+        connection.execute(
+            update(calls)
+            .where(calls.c.interaction_id == one)
+            .values(state=INTERRUPTED, finish_reason=STATES[INTERRUPTED])
+        )
+    transaction.put(QUEUE_FOR_SEARCH, [(one, None) for one in ids])
+    return len(ids)
