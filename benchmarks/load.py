@@ -51,6 +51,15 @@ class Timings:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
+@dataclass(slots=True)
+class Calls:
+    """What came of many calls whose answers may be streams: the time of the whole, and to its first part."""
+
+    whole: Timings = field(default_factory=Timings)
+    first: Timings = field(default_factory=Timings)
+    answered: int = 0
+
+
 class Connection(asyncio.Protocol):
     """A connection to a server. Raises `ConnectionError` when it is lost within a call."""
 
@@ -61,6 +70,8 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._parser: Any = None
         self._body: list[bytes] = []
+        self.first_at = 0.0
+        """When the first part of the body came."""
 
     async def open(self) -> None:
         """Connect."""
@@ -101,6 +112,8 @@ class Connection(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:
+        if not self._body:
+            self.first_at = time.perf_counter()
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -204,6 +217,63 @@ def arrive(target: Target, *, rate: int, seconds: float, seed: int = 2) -> Timin
 
     run(all_of_them())
     return timings
+
+
+def call(
+    target: Target,
+    path: str,
+    body: bytes,
+    *,
+    seconds: float,
+    in_flight: int | None = None,
+    rate: int | None = None,
+    warm_up: float = 0.5,
+) -> Calls:
+    """Post the same body again and again: so many in flight, or so many a second whether or not the server keeps up."""
+    calls = Calls()
+
+    async def once(connection: Connection, begin: float, start: float) -> None:
+        status, _ = await connection.call("POST", path, body)
+        calls.answered += status == 200
+        if start >= begin:
+            calls.whole.each.append(time.perf_counter() - start)
+            calls.first.each.append(connection.first_at - start)
+            calls.whole.refused += status != 200
+
+    async def flight(connection: Connection, begin: float, end: float) -> None:
+        while (start := time.perf_counter()) < end:
+            await once(connection, begin, start)
+
+    async def arrivals(opened: list[Connection], begin: float, end: float) -> None:
+        assert rate is not None
+        free, due, start = list(opened), time.perf_counter(), 0.0
+        async with asyncio.TaskGroup() as tasks:
+
+            async def one(connection: Connection, start: float) -> None:
+                await once(connection, begin, start)
+                free.append(connection)
+
+            while due < end:
+                await asyncio.sleep(due - time.perf_counter())
+                start = time.perf_counter()
+                if free:
+                    tasks.create_task(one(free.pop(), start))
+                due += 1 / rate
+
+    async def all_of_them() -> None:
+        async with connections(target, in_flight or 256) as opened:
+            begin = time.perf_counter() + warm_up
+            end = begin + seconds
+            if rate:
+                await arrivals(opened, begin, end)
+            else:
+                await asyncio.gather(*(flight(connection, begin, end) for connection in opened))
+            calls.whole.seconds = calls.first.seconds = time.perf_counter() - begin
+
+    run(all_of_them())
+    if calls.whole.refused:
+        raise RuntimeError(f"{calls.whole.refused} of {len(calls.whole.each)} calls were refused.")
+    return calls
 
 
 def upload(

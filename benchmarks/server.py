@@ -20,14 +20,19 @@ from benchmarks.workload import METRIC
 KEY = "aw_the-administrators-key-of-the-benchmarks"
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Server:
     """A running server. `seconds_to_start` is the time from the start of the process to its first healthy answer."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.target = Target(probe.getsockname()[1], KEY)
+        self.target = Target(free_port(), KEY)
         begin = time.perf_counter()
         self._process = subprocess.Popen(
             [

@@ -20,13 +20,17 @@ from starlette.routing import Route as ServedPath
 
 from afterword.api import docs
 from afterword.api.auth import Gate
+from afterword.api.chat import FACES, CallEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
 from afterword.api.routes import ROUTES
 from afterword.api.wire import Protocol
 from afterword.config import Settings
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
+from afterword.gateway.http import Timeouts
+from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
 from afterword.service.access import new_key
+from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
 from afterword.service.status import VERSION
 from afterword.store.catalog import Catalog, ProjectRow, add_project
@@ -35,6 +39,8 @@ from afterword.store.engine import StoreError as StoreError
 from afterword.store.search import Indexer
 
 log = logging.getLogger("afterword")
+# Seconds for calls that were cut off at the end to note how far they came.
+LAST_WORDS = 5.0
 
 
 def open_home(settings: Settings) -> Home:
@@ -44,7 +50,18 @@ def open_home(settings: Settings) -> Home:
         most_waiting=settings.max_waiting_writes,
         most_waiting_bytes=settings.max_waiting_bytes,
     )
-    return Home(store=store, catalog=store.read_now(Catalog.load), indexer=Indexer(store), settings=settings)
+    timeouts = Timeouts(
+        connect=settings.provider_connect_timeout,
+        first_byte=settings.provider_first_byte_timeout,
+        idle=settings.provider_idle_timeout,
+    )
+    return Home(
+        store=store,
+        catalog=store.read_now(Catalog.load),
+        indexer=Indexer(store),
+        settings=settings,
+        gateway=Gateway(timeouts, settings.max_provider_calls),
+    )
 
 
 def close_home(home: Home) -> None:
@@ -56,8 +73,13 @@ def close_home(home: Home) -> None:
 def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Build the ASGI application over an open home."""
     gate = Gate(home, administrator_key)
+    running: set[asyncio.Task[Any]] = set()
+    gateway = home.gateway
+    assert isinstance(gateway, Gateway)
+    calls = {path: CallEndpoint(face, home, gateway, gate, running) for path, face in FACES.items()}
     paths = [
         *(ServedPath(route.path, Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),
         *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),
     ]
 
@@ -65,8 +87,13 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         if home.catalog.find_project("default") is None:
             home.catalog.keep(await home.store.write(_add_default_project))
+        await close_what_was_left_open(home.store)
         home.indexer.start()
         yield
+        # Calls that were cut off by now still note how far they came.
+        if running:
+            await asyncio.wait(running, timeout=LAST_WORDS)
+        await gateway.close()
         await asyncio.to_thread(close_home, home)
 
     starlette = Starlette(
@@ -76,11 +103,12 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     )
     # Calls without a parameter in their path are found here: Starlette's way to them (two middlewares, a pattern for
     # each route) takes as long as reading and checking the call.
-    direct = {
+    direct: dict[tuple[str, str], Any] = {
         (route.method, route.path): path.endpoint
         for route, path in zip(ROUTES, paths, strict=False)
         if "{" not in route.path
     }
+    direct |= {("POST", path): endpoint for path, endpoint in calls.items()}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
@@ -117,7 +145,7 @@ def serve(settings: Settings) -> None:
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,
     )
     _Server(config, home, made, key).run()

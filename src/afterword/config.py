@@ -73,6 +73,31 @@ SETTINGS: tuple[Setting, ...] = (
         least=1,
     ),
     Setting("max_waiting_bytes", "size", 256 * MIB, "Bytes that waiting writes may hold in memory.", least=MIB),
+    Setting("provider_connect_timeout", "integer", 10, "Seconds in which a provider must take a connection.", least=1),
+    Setting(
+        "provider_first_byte_timeout",
+        "integer",
+        600,
+        "Seconds in which a provider must begin to answer: for a call that is not streamed, the whole answer.",
+        least=1,
+    ),
+    Setting("provider_idle_timeout", "integer", 120, "Seconds that may pass between two parts of a stream.", least=1),
+    Setting(
+        "max_provider_calls",
+        "integer",
+        512,
+        "Calls that may be under way at one provider; beyond it calls get 503.",
+        least=1,
+    ),
+    Setting(
+        "on_store_failure",
+        "text",
+        "refuse",
+        "What becomes of a call to a model while the store cannot write: `refuse` answers 503, `pass` lets it through "
+        "unlogged.",
+        choices=("refuse", "pass"),
+    ),
+    Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(
         "log_level",
         "text",
@@ -101,6 +126,12 @@ class Settings:
     max_batch_lines: int
     max_waiting_writes: int
     max_waiting_bytes: int
+    provider_connect_timeout: int
+    provider_first_byte_timeout: int
+    provider_idle_timeout: int
+    max_provider_calls: int
+    on_store_failure: str
+    shutdown_grace: int
     log_level: str
 
 

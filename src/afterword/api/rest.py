@@ -75,24 +75,11 @@ class Endpoint:
         if route.streams:
             return await self._batch(context, given, headers, receive)
         if self.decoder is not None:
-            given["body"] = read_json(self.decoder, await self._body(headers, receive))
+            given["body"] = read_json(self.decoder, await read_body(headers, receive, self.home.settings.max_body))
         answer = await route.run(context, **given)
         if isinstance(answer, Picture):
             return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
         return route.status, JSON, _encoder.encode(answer), []
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | bytearray:
-        self._check_length(headers)
-        message = await receive()
-        first = message.get("body", b"")
-        if not message.get("more_body"):
-            return first
-        body = bytearray(first)
-        async for chunk in _chunks(receive):
-            body += chunk
-            if len(body) > self.home.settings.max_body:
-                raise self._too_large()
-        return body
 
     async def _batch(
         self, context: Context, given: dict[str, Any], headers: dict[bytes, bytes], receive: Receive
@@ -102,7 +89,7 @@ class Endpoint:
         They are sent when the whole batch was read: most clients read no answer before they have sent all, so that
         sending earlier could leave both sides waiting for each other.
         """
-        self._check_length(headers)
+        check_length(headers, self.home.settings.max_body)
         given["lines"] = self._lines(headers, receive)
         answer = bytearray()
         async for result in self.route.run(context, **given):
@@ -135,23 +122,41 @@ class Endpoint:
         except AfterwordError as error:
             yield number + 1, error
 
-    def _check_length(self, headers: dict[bytes, bytes]) -> None:
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit():
-            raise BadRequest(f"Content-Length is {length.decode('latin-1')!r}.", code="invalid_header")
-        if int(length) > self.home.settings.max_body:
-            raise self._too_large()
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"The body has more than {self.home.settings.max_body:,} bytes.",
-            code="body_too_large",
-            hint="Send less at once, or raise AFTERWORD_MAX_BODY.",
-        )
-
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """The query of a route that takes none."""
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes | bytearray:
+    """Read a whole body. Raises `TooLarge` beyond `most` bytes, `BadRequest` where it breaks off."""
+    check_length(headers, most)
+    message = await receive()
+    first = message.get("body", b"")
+    if not message.get("more_body"):
+        return first
+    body = bytearray(first)
+    async for chunk in _chunks(receive):
+        body += chunk
+        if len(body) > most:
+            raise _too_large(most)
+    return body
+
+
+def check_length(headers: dict[bytes, bytes], most: int) -> None:
+    """Raise `TooLarge` for a body that says itself that it is."""
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit():
+        raise BadRequest(f"Content-Length is {length.decode('latin-1')!r}.", code="invalid_header")
+    if int(length) > most:
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(
+        f"The body has more than {most:,} bytes.",
+        code="body_too_large",
+        hint="Send less at once, or raise AFTERWORD_MAX_BODY.",
+    )
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:

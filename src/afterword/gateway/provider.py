@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any, Literal, Protocol, TypeAlias
 
-import msgspec
-
 from afterword.errors import AfterwordError
+from afterword.types import Target
 
 Face: TypeAlias = Literal["chat", "completions", "embeddings"]
 """What is asked for: POST /chat/completions, /completions or /embeddings."""
 Body: TypeAlias = dict[str, Any]
 """A request or an answer, as OpenAI's API has it."""
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A model as its provider knows it.
-
-    `endpoint` is the base URL without a slash at its end; None stands for the provider's own. `parameters` are laid
-    over every request, null taking a field away. `key` is the model's key here: for messages, never sent.
-    """
-
-    provider: str
-    key: str
-    model: str
-    endpoint: str | None = None
-    api_key: str | None = None
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ProviderError(AfterwordError):

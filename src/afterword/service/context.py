@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from afterword.config import Settings
 from afterword.errors import Conflict, NotFound
+from afterword.ids import is_unstored
 from afterword.service.moments import parse_moment
 from afterword.store.catalog import Catalog, MetricRow, ProjectRow
 from afterword.store.engine import Store
 from afterword.store.search import Indexer
-from afterword.types import Moment, Role
+from afterword.types import Moment, Role, Target
 
 ADMINISTRATOR = 0
 """The number under which the administrator's key gives feedback."""
@@ -32,6 +34,14 @@ class Actor:
         return self.projects is None or project in self.projects
 
 
+class Checks(Protocol):
+    """What tells whether a model can be called: the gateway."""
+
+    async def check(self, target: Target) -> None:
+        """Return if it can. Raises `AfterwordError`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """What all calls share: one for each server process."""
@@ -40,6 +50,7 @@ class Home:
     catalog: Catalog
     indexer: Indexer
     settings: Settings
+    gateway: Checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +164,21 @@ def parse_id(value: str, *, what: str, param: str) -> UUID:
             param=param,
             hint="An id is a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566.",
         ) from None
+
+
+def no_completion(completion_id: UUID, param: str, where: str = "") -> NotFound:
+    """Return the error for a completion that is not there, or not for this key."""
+    if is_unstored(completion_id):
+        return NotFound(
+            f"EntityNotFound: completion {completion_id} was not stored: its call asked for that with store: false, or "
+            "the store could not be written to.",
+            code="completion_not_stored",
+            param=param,
+            hint="Leave store out of the calls whose completions are to be rated.",
+        )
+    return NotFound(
+        f"EntityNotFound: completion {completion_id} does not exist{where}, or this key may not see it.",
+        code="completion_not_found",
+        param=param,
+        hint="Use the completion_id of the choice (choices[0].completion_id), not the id of the response.",
+    )

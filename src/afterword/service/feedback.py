@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.ids import uuid7
-from afterword.service.context import Context, parse_id
+from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.drafts import checked_labels
 from afterword.service.interactions import Draft, drafted
 from afterword.service.moments import parse_created_at
@@ -66,7 +66,7 @@ def feedback_unit(context: Context, body: NewFeedback) -> Callable[[Transaction]
             return FeedbackRecorded(feedback_id=feedback_id)
         found = transaction.one(stored.FIND_INTERACTION, completion_id)
         if found is None or not context.actor.sees(found[0]):
-            raise _no_completion(completion_id, "completion_id")
+            raise no_completion(completion_id, "completion_id")
         metric = context.metric(found[0], body.metric)
         value = feedback_value(metric, body.value)
         row = (
@@ -173,11 +173,11 @@ async def preference_unit(
         for name, side in zip(given, sides, strict=True):
             row = transaction.one(stored.FIND_INTERACTION, side)
             if row is None or not context.actor.sees(row[0]):
-                raise _no_completion(side, name)
+                raise no_completion(side, name)
             found.append(row)
         (project, prompt), (other_project, other_prompt) = found
         if project != other_project:
-            raise _no_completion(sides[1], "other_completion", " in the project of the preferred one")
+            raise no_completion(sides[1], "other_completion", " in the project of the preferred one")
         metric = context.metric(project, body.metric)
         rest = (
             body.tied,
@@ -285,15 +285,6 @@ async def explained(context: Context, error: NotFound, *named: str) -> Afterword
         if found and UUID(text).hex in error.message.replace("-", ""):
             error.hint = f"This is a {found}; use the completion_id that the interaction was logged under."
     return error
-
-
-def _no_completion(completion_id: UUID, param: str, where: str = "") -> NotFound:
-    return NotFound(
-        f"EntityNotFound: completion {completion_id} does not exist{where}, or this key may not see it.",
-        code="completion_not_found",
-        param=param,
-        hint="Use the completion_id of the choice (choices[0].completion_id), not the id of the response.",
-    )
 
 
 def _check_repetition(there: int | None, request_hash: int | None, name: str, its_id: UUID) -> None:

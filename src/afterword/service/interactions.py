@@ -9,10 +9,10 @@ from uuid import UUID
 
 import msgspec
 
-from afterword.errors import Conflict, Invalid, NotFound, Unavailable
+from afterword.errors import Conflict, Invalid, Unavailable
 from afterword.ids import uuid7
 from afterword.service import content, drafts
-from afterword.service.context import Context, parse_id
+from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.models import model_number
 from afterword.service.moments import parse_created_at
 from afterword.service.presenting import present
@@ -202,7 +202,7 @@ async def get(context: Context, completion_id: str, *, query: Any) -> Interactio
         [shown] = present(context, connection, [row], view="full", images=query.images)
         return shown
 
-    return await context.store.read(read) or _missing(completion_id)
+    return await context.store.read(read) or _missing(wanted)
 
 
 async def change_labels(context: Context, completion_id: str, *, body: LabelChange) -> Labels:
@@ -226,7 +226,7 @@ async def change_labels(context: Context, completion_id: str, *, body: LabelChan
             ) from None
 
     labels = await context.store.write(change)
-    return _missing(completion_id) if labels is None else Labels(labels=labels)
+    return _missing(wanted) if labels is None else Labels(labels=labels)
 
 
 async def delete(context: Context, completion_id: str) -> Deleted:
@@ -247,7 +247,7 @@ async def delete(context: Context, completion_id: str) -> Deleted:
         return stored.erase(transaction, wanted, shown)
 
     if not await context.store.write(erase):
-        _missing(completion_id)
+        _missing(wanted)
     context.home.indexer.wake()
     return Deleted()
 
@@ -255,13 +255,8 @@ async def delete(context: Context, completion_id: str) -> Deleted:
 async def _seen(context: Context, completion_id: UUID) -> None:
     row = await context.store.read(stored.find, completion_id)
     if row is None or not context.actor.sees(row.project):
-        _missing(str(completion_id))
+        _missing(completion_id)
 
 
-def _missing(completion_id: str) -> Any:
-    raise NotFound(
-        f"EntityNotFound: completion {completion_id} does not exist, or this key may not see it.",
-        code="completion_not_found",
-        param="completion_id",
-        hint="Use the completion_id that the interaction was logged under, not the id of a response.",
-    )
+def _missing(completion_id: UUID) -> Any:
+    raise no_completion(completion_id, "completion_id")

@@ -18,6 +18,7 @@ from afterword.types.base import (
     Tie,
     Value,
 )
+from afterword.types.calls import OWN, CallRequest, Target
 from afterword.types.feedback import (
     Feedback,
     FeedbackChange,
@@ -82,9 +83,11 @@ from afterword.types.projects import (
 )
 
 __all__ = [
+    "OWN",
     "ApiKey",
     "ApiKeyList",
     "Call",
+    "CallRequest",
     "CreatedApiKey",
     "Deleted",
     "Feedback",
@@ -141,6 +144,7 @@ __all__ = [
     "SearchHealth",
     "Source",
     "State",
+    "Target",
     "TextCondition",
     "Tie",
     "TimeRange",

@@ -1,0 +1,462 @@
+"""The OpenAI-compatible face: calls of language models, passed on to their provider and logged on the way.
+
+A call is authenticated, read once, sent to its model's provider. A whole answer is stored, then sent. Of a stream the
+interaction is stored before the first chunk leaves, so that feedback sent meanwhile finds it, and completed before
+`[DONE]` does; also where the caller hangs up, the provider fails, or the server stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+
+from afterword.api.auth import Gate
+from afterword.api.reading import read_json
+from afterword.api.rest import (
+    JSON,
+    STARTED,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    error_answer,
+    fault,
+    read_body,
+    reply,
+)
+from afterword.api.wire import Protocol
+from afterword.errors import AfterwordError, Unavailable
+from afterword.gateway.provider import Body, Face, ProviderError
+from afterword.gateway.relay import Gateway, Said, Streamed
+from afterword.ids import uuid7
+from afterword.service.access import check_allowed
+from afterword.service.calls import Call, Choice, Outcome, estimated_usage
+from afterword.service.context import Context, Home
+from afterword.service.models import Route, route
+from afterword.types import OWN, CallRequest, State
+
+log = logging.getLogger("afterword")
+_encoder = msgspec.json.Encoder()
+_request = msgspec.json.Decoder(CallRequest)
+_numbers = itertools.count(1)
+
+# What our answers put into a message comes back with the next turn.
+OF_OUR_ANSWERS = frozenset({"id", "completion_id", "metadata"})
+EVENTS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    # Proxies shall pass each chunk on as it comes.
+    (b"x-accel-buffering", b"no"),
+]
+
+
+FACES: dict[str, Face] = {
+    "/api/v1/chat/completions": "chat",
+    "/api/v1/completions": "completions",
+    "/api/v1/embeddings": "embeddings",
+}
+"""The paths, and what is asked for at each."""
+
+
+class CallEndpoint:
+    """One of the faces as an ASGI application. `running` holds the calls under way, of all faces together."""
+
+    def __init__(self, face: Face, home: Home, gateway: Gateway, gate: Gate, running: set[asyncio.Task[Any]]) -> None:
+        self.face: Face = face
+        self.home = home
+        self.gateway = gateway
+        self.gate = gate
+        self.running = running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-c%x" % (STARTED, next(_numbers))
+        task = asyncio.current_task()
+        assert task is not None
+        self.running.add(task)
+        exchange = Exchange(self, scope, headers, request_id, accepted, send)
+        try:
+            await exchange.run(receive)
+        except AfterwordError as error:
+            await exchange.refuse(error)
+        except Exception:
+            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
+            await exchange.refuse(fault(request_id))
+        finally:
+            self.running.discard(task)
+
+
+class Exchange:
+    """One call, from its request to the end of its answer."""
+
+    def __init__(
+        self,
+        endpoint: CallEndpoint,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        request_id: bytes,
+        accepted: float,
+        send: Send,
+    ) -> None:
+        self.endpoint = endpoint
+        self.home = endpoint.home
+        self.face: Face = endpoint.face
+        self.connection: Protocol = scope["connection"]
+        self.headers = headers
+        self.request_id = request_id
+        self.accepted = accepted
+        self.send = send
+        self.begun = False
+        """Whether the head of the answer has left."""
+        # OpenAI's own client joins every text of the deltas, also those that stand for themselves; adaptive-sdk
+        # refuses a delta without them.
+        agent = headers.get(b"user-agent", b"")
+        self.joins = b"OpenAI/" in agent
+        self.wants_whole_deltas = agent.startswith(b"adaptive_sdk")
+
+    async def run(self, receive: Receive) -> None:
+        """Read the call, make it, answer it. Raises `AfterwordError` where nothing was answered yet."""
+        actor = self.endpoint.gate.actor(self.headers)
+        check_allowed(actor, "call")
+        context = Context(self.home, actor)
+        raw = await read_body(self.headers, receive, self.home.settings.max_body)
+        request: CallRequest = read_json(_request, raw)
+        body: Body = msgspec.json.decode(raw)
+        for name in OWN & body.keys():
+            del body[name]
+        if not request.stream:
+            # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
+            body.pop("stream_options", None)
+        where = route(context, request.model)
+        if self.face == "embeddings":
+            await self._embed(where, body)
+            return
+        call = Call(context, request, where, body, self.request_id.decode("latin-1"))
+        if request.messages is not None:
+            body["messages"] = [_for_provider(message) for message in request.messages]
+        answer = self._stream(call, where, request, body) if request.stream else self._whole(call, where, body)
+        await self._unless_hung_up(answer)
+
+    async def refuse(self, error: AfterwordError) -> None:
+        """Answer an error: as an answer of its own, or as the last event of a stream."""
+        if self.begun:
+            await self._end(b"data: " + _encoder.encode(error.body()) + b"\n\n")
+            return
+        status, kind, body, more = error_answer(error)
+        await reply(self.send, status, kind, body, [(b"x-request-id", self.request_id), *more])
+
+    async def _unless_hung_up(self, answer: Coroutine[Any, Any, None]) -> None:
+        """Run the answer; cancel it when the caller hangs up."""
+        answering = asyncio.current_task()
+        assert answering is not None
+        self.connection.on_lost = lambda: answering.cancel(HUNG_UP)
+        try:
+            await answer
+        except asyncio.CancelledError as reason:
+            # Nobody hears the end of it any more. What was handed to the store is written all the same.
+            _why(reason)
+        finally:
+            self.connection.on_lost = None
+
+    # ------------------------------------------------------------------------------------ whole answers
+
+    async def _embed(self, where: Route, body: Body) -> None:
+        if isinstance(body.get("encoding_format"), str):
+            body["encoding_format"] = body["encoding_format"].lower()
+        answered = await self.endpoint.gateway.answer([target for _, target in where.targets], "embeddings", body)
+        await self._reply(answered.body, answered.seconds)
+
+    async def _whole(self, call: Call, where: Route, body: Body) -> None:
+        gateway, started = self.endpoint.gateway, time.perf_counter()
+        try:
+            answered = await gateway.answer([target for _, target in where.targets], self.face, body)
+        except ProviderError as error:
+            await call.finish(self._outcome(where, "failed", started, error=error))
+            raise
+        except asyncio.CancelledError as reason:
+            state = _why(reason)
+            await call.finish(self._outcome(where, state, started))
+            if state == "interrupted":
+                raise _stopped() from None
+            return
+        answer, model = answered.body, where.targets[answered.target][0]
+        choices: dict[int, Choice] = {}
+        for place, choice in enumerate(answer.get("choices") or []):
+            index = choice.setdefault("index", place)
+            choice["completion_id"] = call.completion_id(index)
+            choice["model"] = model.key
+            choices[index] = Choice(_said(choice), choice.get("finish_reason"))
+        usage: Any = answer.get("usage")
+        if not _is_usage(usage):
+            texts = [one.said if isinstance(one.said, str) else str(one.said) for one in choices.values()]
+            usage = answer["usage"] = estimated_usage(body.get("messages") or [body.get("prompt")], texts)
+        outcome = Outcome(
+            state="complete",
+            choices=choices,
+            model=model.number,
+            usage=usage,
+            latency=time.perf_counter() - self.accepted,
+            provider_time=answered.seconds,
+            attempts=answered.attempts,
+        )
+        await call.finish(outcome)
+        # Where the store could not write and the call went on, its ids are others now.
+        for choice in answer.get("choices") or []:
+            choice["completion_id"] = call.completion_id(choice["index"])
+        answer["session_id"] = call.session_id
+        answer.setdefault("id", f"chatcmpl-{uuid7().hex}")
+        answer.setdefault("created", int(time.time()))
+        if self.face == "chat":
+            for choice in answer.get("choices") or []:
+                message = choice.setdefault("message", {})
+                message.setdefault("id", f"{answer['id']}-{choice['index']}")
+                message.setdefault("role", "assistant")
+                if self.wants_whole_deltas and message.get("content") is None:
+                    message["content"] = ""
+        await self._reply(answer, answered.seconds)
+
+    async def _reply(self, answer: Body, provider_seconds: float) -> None:
+        more = [(b"x-request-id", self.request_id), self._overhead(provider_seconds)]
+        await reply(self.send, 200, JSON, _encoder.encode(answer), more)
+
+    def _overhead(self, provider_seconds: float) -> tuple[bytes, bytes]:
+        own = time.perf_counter() - self.accepted - provider_seconds
+        return b"x-afterword-overhead-ms", b"%.2f" % (own * 1000)
+
+    def _outcome(self, where: Route, state: State, started: float, error: AfterwordError | None = None) -> Outcome:
+        """Return how a call ended that brought nothing."""
+        now = time.perf_counter()
+        return Outcome(
+            state=state,
+            choices={},
+            model=where.model.number,
+            usage={},
+            latency=now - self.accepted,
+            provider_time=now - started,
+            error=error,
+        )
+
+    # ------------------------------------------------------------------------------------ streams
+
+    async def _stream(self, call: Call, where: Route, request: CallRequest, body: Body) -> None:
+        started = time.perf_counter()
+        # Stored while the provider thinks: it is there before the first chunk leaves, and costs no time of its own.
+        opening = asyncio.ensure_future(call.open(list(call.ids)))
+        asked_for_usage = bool((request.stream_options or {}).get("include_usage"))
+        relay = Relay(self, call, where, asked_for_usage)
+        state: State = "complete"
+        error: AfterwordError | None = None
+        try:
+            await relay.open(self.endpoint.gateway, opening, body)
+            await relay.pass_on()
+        except asyncio.CancelledError as reason:
+            state = _why(reason)
+        except AfterwordError as failed:
+            state, error = "failed", failed
+        except Exception:
+            log.exception("A stream failed (request %s)", self.request_id.decode("latin-1"))
+            state, error = "failed", fault(self.request_id)
+        try:
+            await call.finish(relay.outcome(state, started, error, body))
+        except AfterwordError as unwritten:
+            error = error or unwritten
+        if error is not None:
+            raise error
+        if state == "interrupted":
+            raise _stopped()
+        if state == "complete":
+            await self._end(b"data: [DONE]\n\n")
+
+    async def begin(self, provider_seconds: float) -> None:
+        """Send the head of a stream."""
+        self.begun = True
+        more = [(b"x-request-id", self.request_id), self._overhead(provider_seconds)]
+        await self.send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *more]})
+
+    async def event(self, chunk: Body) -> None:
+        """Send a chunk, on one line."""
+        data = b"data: " + _encoder.encode(chunk) + b"\n\n"
+        await self.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _end(self, last: bytes) -> None:
+        await self.send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+class Relay:
+    """A stream on its way through: each chunk gets its ids and leaves; what was said is kept."""
+
+    def __init__(self, exchange: Exchange, call: Call, where: Route, asked_for_usage: bool) -> None:
+        self.exchange = exchange
+        self.call = call
+        self.where = where
+        self.asked_for_usage = asked_for_usage
+        self.said: dict[int, Said] = {}
+        self.usage: dict[str, Any] | None = None
+        self.stream: Streamed | None = None
+        self.first_word: float | None = None
+        self.last: Body = {}
+
+    async def open(self, gateway: Gateway, opening: asyncio.Future[None], body: Body) -> None:
+        """Have the stream begin, and the interaction stored meanwhile."""
+        targets = [target for _, target in self.where.targets]
+        try:
+            self.stream = await gateway.stream(targets, self.exchange.face, body)
+        finally:
+            try:
+                await _in_any_case(opening)
+            except BaseException:
+                if self.stream:
+                    await self.stream.close()
+                raise
+
+    async def pass_on(self) -> None:
+        """Send on what comes until it ends."""
+        exchange, stream = self.exchange, self.stream
+        assert stream is not None
+        try:
+            await exchange.begin(stream.first_at - stream.started)
+            async for chunk in stream:
+                if await self._mark(chunk):
+                    await exchange.event(chunk)
+        finally:
+            await stream.close()
+        if self.asked_for_usage and self.usage is None:
+            texts = [said.text for said in self.said.values()]
+            self.usage = estimated_usage([], texts)
+            await exchange.event({**self.last, "choices": [], "usage": self.usage})
+
+    async def _mark(self, chunk: Body) -> bool:
+        """Give a chunk its ids and note what it says. Tell whether the caller is to see it."""
+        call, model = self.call, self.where.targets[self.stream.target if self.stream else 0][0]
+        chunk.setdefault("id", self.last.get("id") or f"chatcmpl-{uuid7().hex}")
+        chunk.setdefault("created", int(time.time()))
+        chunk["session_id"] = call.session_id
+        if not self.last:
+            self.last = {name: value for name, value in chunk.items() if name not in ("choices", "usage")}
+        if _is_usage(usage := chunk.get("usage")):
+            self.usage = usage
+        if not self.asked_for_usage:
+            chunk.pop("usage", None)
+        choices = chunk.get("choices")
+        if not choices:
+            chunk.setdefault("choices", [])
+            return "usage" in chunk or usage is None
+        for choice in choices:
+            index = choice.setdefault("index", 0)
+            said = self.said.get(index)
+            is_first = said is None
+            if said is None:
+                said = self.said[index] = Said()
+                if index not in call.ids:
+                    call.completion_id(index)
+                    await call.open([index])
+            if said.take(choice) and self.first_word is None:
+                self.first_word = time.perf_counter()
+            choice["completion_id"] = call.ids[index]
+            choice["model"] = model.key
+            if "text" not in choice:
+                self._complete(choice, chunk, is_first)
+        return True
+
+    def _complete(self, choice: Body, chunk: Body, is_first: bool) -> None:
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            delta = choice["delta"] = {}
+        if is_first or not self.exchange.joins:
+            delta.setdefault("id", f"{chunk['id']}-{choice['index']}")
+        if self.exchange.wants_whole_deltas:
+            delta.setdefault("role", "assistant")
+            if delta.get("content") is None:
+                delta["content"] = ""
+
+    def outcome(self, state: State, started: float, error: AfterwordError | None, body: Body) -> Outcome:
+        """Return how the call ended, with all that was said until then."""
+        now = time.perf_counter()
+        target = self.stream.target if self.stream else 0
+        usage = self.usage
+        if usage is None or usage.get("estimated"):
+            asked = body.get("messages") or [body.get("prompt")]
+            usage = estimated_usage(asked, [said.text for said in self.said.values()]) if self.said else {}
+        return Outcome(
+            state=state,
+            choices={
+                index: Choice(said.message() or said.text, said.finish_reason) for index, said in self.said.items()
+            },
+            model=self.where.targets[target][0].number,
+            usage=usage,
+            latency=now - self.exchange.accepted,
+            provider_time=now - (self.stream.started if self.stream else started),
+            ttft=self.first_word - self.exchange.accepted if self.first_word else None,
+            error=error,
+            attempts=self.stream.attempts if self.stream else (),
+        )
+
+
+# ------------------------------------------------------------------------------------------------ hanging up
+
+
+HUNG_UP = "the caller hung up"
+
+
+def _why(reason: asyncio.CancelledError) -> State:
+    """Return the state of a call that was cancelled: by its caller, or by the server's end."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    return "cancelled" if reason.args == (HUNG_UP,) else "interrupted"
+
+
+def _stopped() -> Unavailable:
+    return Unavailable(
+        "The server was stopped before the answer was complete.",
+        code="interrupted",
+        hint="Call again after the time that Retry-After gives.",
+        retry_after=2,
+    )
+
+
+async def _in_any_case(work: asyncio.Future[None]) -> None:
+    """Wait for work that must not be cut off; a cancellation that comes meanwhile takes effect after it."""
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+# ------------------------------------------------------------------------------------------------ forms
+
+
+def _is_usage(usage: Any) -> bool:
+    return isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int)
+
+
+def _said(choice: Body) -> Any:
+    """Return what a choice of a whole answer says: its text where that is all."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return choice.get("text") or ""
+    more = {k: v for k, v in message.items() if v not in (None, [], {}) and k not in ("role", "content", "id")}
+    content = message.get("content")
+    return {"role": "assistant", "content": content, **more} if more or isinstance(content, list) else content or ""
+
+
+def _for_provider(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as providers take it: images as OpenAI has them, without what only Afterword knows."""
+    message = {name: value for name, value in message.items() if name not in OF_OUR_ANSWERS}
+    content = message.get("content")
+    if isinstance(content, list):
+        message["content"] = [_image(part) if isinstance(part, dict) else part for part in content]
+    return message
+
+
+def _image(part: dict[str, Any]) -> dict[str, Any]:
+    address = part.get("image_url")
+    return {**part, "image_url": {"url": address}} if isinstance(address, str) else part

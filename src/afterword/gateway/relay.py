@@ -1,0 +1,200 @@
+"""From a model to its provider, and back: what is passed on is put together on the way, to be kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple
+
+from afterword.gateway.anthropic import Anthropic
+from afterword.gateway.echo import Echo
+from afterword.gateway.http import Http, Timeouts
+from afterword.gateway.openai import OpenAI
+from afterword.gateway.provider import Body, Face, Provider, ProviderError, Target
+
+# Texts that come in pieces; any other text in a delta stands for itself, and the last one counts.
+PIECES = {"content", "refusal", "reasoning", "reasoning_content", "arguments", "text", "thinking", "data", "transcript"}
+
+
+class Attempt(NamedTuple):
+    """A model that was called and failed, before another was."""
+
+    model: str
+    error: ProviderError
+
+
+class Answered(NamedTuple):
+    """A whole answer: by which of the targets, after which failed ones, how many seconds the provider took."""
+
+    body: Body
+    target: int
+    attempts: list[Attempt]
+    seconds: float
+
+
+class Gateway:
+    """The way to all providers. One for each server process; `close` it at the end."""
+
+    def __init__(self, timeouts: Timeouts, most_calls: int) -> None:
+        http = Http(timeouts, most_calls)
+        compatible = OpenAI(http)
+        self._http = http
+        self._providers: dict[str, Provider] = {
+            "echo": Echo(),
+            "open_ai": compatible,
+            "azure": compatible,
+            "google": compatible,
+            "anthropic": Anthropic(http),
+        }
+
+    async def answer(self, targets: Sequence[Target], face: Face, body: Body) -> Answered:
+        """Return the answer of the first target that gives one. Raises the last one's `ProviderError`."""
+        attempts: list[Attempt] = []
+        for place, target in enumerate(targets):
+            started = time.perf_counter()
+            try:
+                answer = await self._providers[target.provider].answer(target, face, body)
+                return Answered(answer, place, attempts, time.perf_counter() - started)
+            except ProviderError as error:
+                _go_on(error, place, targets, attempts)
+        raise AssertionError("there is at least one target")
+
+    async def stream(self, targets: Sequence[Target], face: Face, body: Body) -> Streamed:
+        """Return the stream of the first target that begins one. Raises the last one's `ProviderError`."""
+        attempts: list[Attempt] = []
+        for place, target in enumerate(targets):
+            started = time.perf_counter()
+            chunks = self._providers[target.provider].stream(target, face, body)
+            try:
+                first = await anext(chunks, None)
+                if first is None:
+                    raise ProviderError(
+                        f"The provider of {target.key!r} answered with an empty stream.",
+                        status=502,
+                        code="provider_hung_up",
+                        retryable=True,
+                    )
+                return Streamed(first, chunks, place, attempts, started)
+            except ProviderError as error:
+                await chunks.aclose()
+                _go_on(error, place, targets, attempts)
+            except BaseException:
+                await chunks.aclose()
+                raise
+        raise AssertionError("there is at least one target")
+
+    async def check(self, target: Target) -> None:
+        """Return if the target can be called. Raises `ProviderError`."""
+        await self._providers[target.provider].check(target)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+
+
+def _go_on(error: ProviderError, place: int, targets: Sequence[Target], attempts: list[Attempt]) -> None:
+    """Note that a target failed; raise its error where no other may be tried."""
+    if not error.retryable or place + 1 == len(targets):
+        raise error
+    attempts.append(Attempt(targets[place].key, error))
+
+
+class Streamed:
+    """A stream that has begun: iterate over its chunks, the first among them. Close it in any case."""
+
+    def __init__(
+        self, first: Body, rest: AsyncGenerator[Body, None], target: int, attempts: list[Attempt], started: float
+    ) -> None:
+        self.target = target
+        self.attempts = attempts
+        self.started = started
+        self.first_at = time.perf_counter()
+        self._first = first
+        self._rest = rest
+
+    async def __aiter__(self) -> AsyncGenerator[Body, None]:
+        async with aclosing(self._rest) as rest:
+            yield self._first
+            async for chunk in rest:
+                yield chunk
+
+    async def close(self) -> None:
+        """Hang up on the provider."""
+        await self._rest.aclose()
+
+
+class Said:
+    """What one choice of a stream said so far."""
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        self._texts: dict[str, list[str]] = {}
+        self._rest: dict[str, Any] = {}
+
+    def take(self, choice: Body) -> bool:
+        """Take in a chunk's choice; tell whether it held anything that the model said."""
+        if reason := choice.get("finish_reason"):
+            self.finish_reason = reason
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            # The old completions have their text on the choice itself.
+            text = choice.get("text")
+            if text:
+                self._texts.setdefault("content", []).append(text)
+            return bool(text)
+        heard = False
+        for name, value in delta.items():
+            if value is None or name in ("role", "id"):
+                continue
+            if name in PIECES and isinstance(value, str):
+                self._texts.setdefault(name, []).append(value)
+            else:
+                self._rest[name] = merged(self._rest.get(name), value)
+            heard = heard or bool(value)
+        return heard
+
+    @property
+    def text(self) -> str:
+        """The text said so far."""
+        return "".join(self._texts.get("content", ()))
+
+    def message(self) -> Body | None:
+        """Return the whole message where more than a text was said."""
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        rest = {name: _settled(value) for name, value in self._rest.items()}
+        if not rest and not any(text for name, text in texts.items() if name != "content"):
+            return None
+        return {"role": "assistant", "content": None, **texts, **rest}
+
+
+def merged(old: Any, new: Any, name: str = "") -> Any:
+    """Return what stands where `new` comes after `old`: pieces of texts and lists are joined, parts with an index are
+    put together, anything else is replaced."""
+    if old is None and not isinstance(new, list):
+        return new
+    if new is None:
+        return old
+    if isinstance(old, str) and isinstance(new, str):
+        return old + new if name in PIECES else new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: merged(old.get(key), value, key) for key, value in new.items()}}
+    if isinstance(new, list):
+        joined = list(old) if isinstance(old, list) else []
+        for part in new:
+            index = part.get("index") if isinstance(part, dict) else None
+            place = next((i for i, one in enumerate(joined) if index is not None and one.get("index") == index), None)
+            if place is None:
+                joined.append(part)
+            else:
+                joined[place] = merged(joined[place], part)
+        return joined
+    return new
+
+
+def _settled(value: Any) -> Any:
+    """Return a part without the index that told where its pieces belong."""
+    if isinstance(value, list):
+        parts = sorted(value, key=lambda part: part.get("index", 0) if isinstance(part, dict) else 0)
+        return [{k: v for k, v in part.items() if k != "index"} if isinstance(part, dict) else part for part in parts]
+    return value

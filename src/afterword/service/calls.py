@@ -1,0 +1,265 @@
+"""Logging calls of language models: opened before the first word leaves, finished when the last has come."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from afterword.errors import AfterwordError, Invalid, NotFound, Unavailable
+from afterword.ids import unstored_id, uuid7
+from afterword.service import drafts
+from afterword.service.context import Context
+from afterword.service.models import Route
+from afterword.store import calls as stored
+from afterword.store.engine import Rows, Store
+from afterword.types import CallRequest, Message, State
+
+log = logging.getLogger("afterword.calls")
+_encoder = msgspec.json.Encoder()
+
+# What stands in the payload's own fields, or is of no use once the call is over.
+NOT_PARAMETERS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
+# Without a tokenizer of the model a token is taken for so many bytes of text.
+BYTES_A_TOKEN = 4
+
+
+class Choice(msgspec.Struct):
+    """One completion of a call, as far as it came: a text, or a whole message."""
+
+    said: str | Message = ""
+    finish_reason: str | None = None
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """How a call ended. Times are in seconds; `ttft` is to the first word, and null where it was not streamed."""
+
+    state: State
+    choices: dict[int, Choice]
+    model: int
+    usage: dict[str, Any]
+    latency: float
+    provider_time: float
+    ttft: float | None = None
+    error: AfterwordError | None = None
+    attempts: Sequence[Any] = ()
+
+
+class Call:
+    """A call under way: its ids, and what of it is stored. `ids` are by the index of the choice."""
+
+    def __init__(self, context: Context, request: CallRequest, route: Route, body: dict[str, Any], request_id: str):
+        """Check what is Afterword's own in a request. Raises `Invalid`, `NotFound`, `TooLarge`."""
+        if request.ab_campaign is not None:
+            raise NotFound(
+                f"EntityNotFound: A/B test {request.ab_campaign[:80]!r} does not exist in {route.project.key!r}.",
+                code="ab_campaign_not_found",
+                param="ab_campaign",
+                hint="Leave ab_campaign out, or name a test that is under way.",
+            )
+        self.context = context
+        self.route = route
+        self.request_id = request_id
+        self.stored = request.store is not False
+        self.ids: dict[int, UUID] = {}
+        self._session_id = request.session_id
+        self._opened: set[int] = set()
+        self._parameters = {name: value for name, value in body.items() if name not in NOT_PARAMETERS} or None
+        labels = {**(request.metadata or {}), **(request.labels or {})}
+        now = context.now()
+        # One, but for the old completions, which take several prompts at once.
+        self._questions = [
+            drafts.question(
+                context,
+                project=route.project,
+                source="LIVE",
+                created_at=now,
+                messages=messages,
+                labels=labels,
+                user=request.user,
+                addresses=True,
+            )
+            for messages in _asked(request)
+        ]
+        self._choices = request.n or 1
+        self._name(self._choices * len(self._questions))
+
+    @property
+    def session_id(self) -> UUID:
+        """The session of all its completions: the caller's, or one of its own."""
+        return self._session_id or self.ids[0]
+
+    def completion_id(self, index: int) -> UUID:
+        """Return the id of a choice; one that was not announced gets one now."""
+        if index not in self.ids:
+            self._name(index + 1)
+        return self.ids[index]
+
+    def _question(self, index: int) -> drafts.Question:
+        return self._questions[min(index // self._choices, len(self._questions) - 1)]
+
+    def _name(self, choices: int) -> None:
+        for index in range(choices):
+            if index not in self.ids:
+                self.ids[index] = uuid7() if self.stored else unstored_id()
+
+    async def open(self, indexes: Sequence[int]) -> None:
+        """Store the choices of these indexes without what is still to be said; return once they are on disk."""
+        fresh = [index for index in indexes if index not in self._opened]
+        if not self.stored or not fresh:
+            return
+        parameters = drafts.Answer(parameters=self._parameters)
+        written = [
+            drafts.new_rows(
+                self.context,
+                self._question(index),
+                parameters,
+                self.ids[index],
+                session_id=self._session_of(index),
+                model=self.route.model.number,
+                call=stored.call_row(self.ids[index], stored.OPEN, request_id=self.request_id, numbers={}),
+                searchable=False,
+            )
+            for index in fresh
+        ]
+        if await self._write(written):
+            self._opened.update(fresh)
+
+    async def finish(self, outcome: Outcome) -> None:
+        """Store what was said, and how the call went; return once it is on disk. Raises `Unavailable`."""
+        if not self.stored:
+            return
+        timings = _timings(outcome)
+        error = _encoder.encode(_error(outcome.error)).decode() if outcome.error else None
+        attempts = [{"model": one.model, "error": _error(one.error)} for one in outcome.attempts]
+        parameters = {**(self._parameters or {}), **({"attempts": attempts} if attempts else {})} or None
+        written = []
+        # What was opened is closed in any case, also where the provider never spoke of it.
+        for index in sorted({*outcome.choices, *self._opened} or {0}):
+            choice = outcome.choices.get(index) or Choice()
+            completion_id = self.completion_id(index)
+            usage = outcome.usage
+            said = drafts.answer(
+                self.context, choice.said, addresses=True, usage=usage, timings=timings, parameters=parameters
+            )
+            call = stored.call_row(
+                completion_id,
+                stored.STATES.index(outcome.state),
+                finish_reason=choice.finish_reason or _REASONS.get(outcome.state),
+                error=error,
+                request_id=self.request_id,
+                # The tokens of a call are counted once, however many completions it made.
+                numbers=drafts.measured(usage if index == 0 else None, timings),
+            )
+            if index in self._opened:
+                rows = drafts.finishing_rows(
+                    self.context, self._question(index), said, completion_id, model=outcome.model, call=call
+                )
+            else:
+                rows = drafts.new_rows(
+                    self.context,
+                    self._question(index),
+                    said,
+                    completion_id,
+                    session_id=self._session_of(index),
+                    model=outcome.model,
+                    call=call,
+                )
+            written.append(rows)
+        await self._write(written)
+
+    def _session_of(self, index: int) -> UUID | None:
+        # Null: the session is named by the completion itself.
+        return self._session_id or (None if index == 0 else self.ids[0])
+
+    async def _write(self, written: Sequence[drafts.Written]) -> bool:
+        """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure
+        decides whether the call is refused or goes on without them."""
+        rows: Rows = [pair for one in written for pair in one.rows]
+        try:
+            await self.context.store.write(rows, sum(one.size for one in written))
+        except Unavailable as error:
+            if self.context.settings.on_store_failure == "refuse":
+                raise
+            self._go_unlogged(error)
+            return False
+        for one in written:
+            self.context.catalog.keep_labels(one.fresh_labels)
+        self.context.home.indexer.wake()
+        return True
+
+    def _go_unlogged(self, error: Unavailable) -> None:
+        log.error("A call of %s is not logged: %s", self.route.model.key, error.message)
+        self.context.home.meters.unlogged()
+        if not self._opened:
+            # No caller has seen the ids yet: theirs shall say that nothing is stored under them.
+            self.stored = False
+            self.ids = {index: unstored_id() for index in self.ids}
+
+
+_REASONS = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
+
+
+def _asked(request: CallRequest) -> list[list[Message]]:
+    """Return the messages of each prompt."""
+    if request.messages is not None:
+        return [request.messages]
+    prompt = request.prompt
+    if prompt is None:
+        raise Invalid(
+            "The call has no messages.",
+            code="no_messages",
+            param="messages",
+            hint="Give at least the message to answer: messages=[{'role': 'user', 'content': '...'}].",
+        )
+    if isinstance(prompt, str):
+        return [[{"role": "user", "content": prompt}]]
+    if prompt and all(isinstance(one, int) for one in prompt):
+        return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
+    texts = [one if isinstance(one, str) else _encoder.encode(one).decode() for one in prompt]
+    return [[{"role": "user", "content": text}] for text in texts] or [[]]
+
+
+def _timings(outcome: Outcome) -> dict[str, Any]:
+    """Return what was measured: milliseconds, and tokens a second over the time in which they came."""
+    timings: dict[str, Any] = {
+        "latency": round(outcome.latency * 1000),
+        "provider_time": round(outcome.provider_time * 1000),
+    }
+    if outcome.ttft is not None:
+        timings["ttft"] = round(outcome.ttft * 1000)
+    tokens, seconds = outcome.usage.get("completion_tokens"), outcome.latency - (outcome.ttft or 0)
+    if isinstance(tokens, int) and tokens and seconds > 0:
+        timings["tokens_per_second"] = round(tokens / seconds, 1)
+    return timings
+
+
+def _error(error: AfterwordError) -> dict[str, Any]:
+    return {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
+
+
+def estimated_usage(messages: Sequence[Any], said: Sequence[str]) -> dict[str, Any]:
+    """Return about how many tokens a call took, for providers that do not tell; marked as estimated."""
+    prompt = _tokens(_encoder.encode(messages)) if messages else 0
+    completion = sum(_tokens(text.encode("utf-8", "surrogatepass")) for text in said)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "estimated": True,
+    }
+
+
+def _tokens(text: bytes) -> int:
+    return -(-len(text) // BYTES_A_TOKEN)
+
+
+async def close_what_was_left_open(store: Store) -> int:
+    """Close the calls that a crash cut off; return how many."""
+    number = await store.write(stored.close_what_was_left_open)
+    if number:
+        log.warning("%d calls were cut off when the server stopped; they are marked as interrupted.", number)
+    return number
