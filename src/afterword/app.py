@@ -21,8 +21,9 @@ from starlette.routing import Route as ServedPath
 from afterword.api import docs
 from afterword.api.auth import Gate
 from afterword.api.chat import FACES, CallEndpoint
+from afterword.api.prometheus import Figures
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
-from afterword.api.routes import ROUTES
+from afterword.api.routes import ROUTES, Route
 from afterword.api.wire import Protocol
 from afterword.config import Settings
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
@@ -32,8 +33,19 @@ from afterword.ids import uuid7
 from afterword.service.access import new_key
 from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
+from afterword.service.meters import Meters
+from afterword.service.secrets import Secrets
 from afterword.service.status import VERSION
-from afterword.store.catalog import Catalog, ProjectRow, add_project
+from afterword.store.catalog import (
+    Catalog,
+    CatalogRow,
+    ModelRow,
+    ProjectModelRow,
+    ProjectRow,
+    add_project,
+    attach_model,
+    register_model,
+)
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine import StoreError as StoreError
 from afterword.store.search import Indexer
@@ -61,6 +73,8 @@ def open_home(settings: Settings) -> Home:
         indexer=Indexer(store),
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
+        meters=Meters(store),
+        secrets=Secrets(settings.secret_key, Path(settings.data)),
     )
 
 
@@ -78,15 +92,17 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     assert isinstance(gateway, Gateway)
     calls = {path: CallEndpoint(face, home, gateway, gate, running) for path, face in FACES.items()}
     paths = [
-        *(ServedPath(route.path, Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        *(ServedPath(_pattern(route), Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),
+        ServedPath("/metrics", Figures(home, gate), methods=["GET"]),
         *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),
     ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         if home.catalog.find_project("default") is None:
-            home.catalog.keep(await home.store.write(_add_default_project))
+            for row in await home.store.write(_add_default_project):
+                home.catalog.keep(row)
         await close_what_was_left_open(home.store)
         home.indexer.start()
         yield
@@ -119,6 +135,11 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
             await endpoint(scope, receive, send)
 
     return app
+
+
+def _pattern(route: Route) -> str:
+    """Return a route's path for Starlette. The keys of models may have slashes."""
+    return route.path.replace("{model}", "{model:path}")
 
 
 def serve(settings: Settings) -> None:
@@ -186,19 +207,29 @@ def administrator_key(settings: Settings) -> tuple[str, Path | None]:
     return key, file
 
 
-def _add_default_project(transaction: Transaction) -> ProjectRow:
-    return add_project(
+def _add_default_project(transaction: Transaction) -> list[CatalogRow]:
+    """Add the project `default`, with the model `echo`, so that a first call needs nothing else."""
+    now = Context.now()
+    project = add_project(
         transaction,
-        ProjectRow(
+        ProjectRow(number=0, id=uuid7(), key="default", name="default", description="", created_at=now, archived=False),
+    )
+    model = register_model(
+        transaction,
+        ModelRow(
             number=0,
             id=uuid7(),
-            key="default",
-            name="default",
-            description="",
-            created_at=Context.now(),
-            archived=False,
+            key="echo",
+            created_at=now,
+            name="echo",
+            provider="echo",
+            external_model_id="echo",
         ),
     )
+    attached = ProjectModelRow(
+        project=project.number, model=model.number, is_default=True, enabled=True, created_at=now
+    )
+    return [project, model, *attach_model(transaction, attached)]
 
 
 def _served(content: bytes, kind: str) -> Any:

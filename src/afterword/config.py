@@ -59,6 +59,14 @@ SETTINGS: tuple[Setting, ...] = (
         "The administrator's key. Without it one is made at the first start, printed once, kept in the data directory.",
         secret=True,
     ),
+    Setting(
+        "secret_key",
+        "text",
+        None,
+        "The secret that the API keys of providers are encrypted with. Without it one is made when first needed, and "
+        "kept in the data directory.",
+        secret=True,
+    ),
     Setting("max_body", "size", 64 * MIB, "The largest body of a call.", least=1024),
     Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", least=1),
     Setting("max_labels", "integer", 64, "The most labels on an interaction."),
@@ -118,6 +126,7 @@ class Settings:
     database_url: str | None
     workers: int
     api_key: str | None
+    secret_key: str | None
     max_body: int
     max_image: int
     max_labels: int

@@ -36,9 +36,9 @@ from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.relay import Gateway, Said, Streamed
 from afterword.ids import uuid7
 from afterword.service.access import check_allowed
-from afterword.service.calls import Call, Choice, Outcome, estimated_usage
+from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage
 from afterword.service.context import Context, Home
-from afterword.service.models import Route, route
+from afterword.service.routing import Route, route
 from afterword.types import OWN, CallRequest, State
 
 log = logging.getLogger("afterword")
@@ -81,6 +81,7 @@ class CallEndpoint:
         task = asyncio.current_task()
         assert task is not None
         self.running.add(task)
+        self.home.meters.streams.inc()
         exchange = Exchange(self, scope, headers, request_id, accepted, send)
         try:
             await exchange.run(receive)
@@ -91,6 +92,7 @@ class CallEndpoint:
             await exchange.refuse(fault(request_id))
         finally:
             self.running.discard(task)
+            self.home.meters.streams.dec()
 
 
 class Exchange:
@@ -115,6 +117,8 @@ class Exchange:
         self.send = send
         self.begun = False
         """Whether the head of the answer has left."""
+        self.own = 0.0
+        """The seconds that were added until then."""
         # OpenAI's own client joins every text of the deltas, also those that stand for themselves; adaptive-sdk
         # refuses a delta without them.
         agent = headers.get(b"user-agent", b"")
@@ -170,8 +174,24 @@ class Exchange:
     async def _embed(self, where: Route, body: Body) -> None:
         if isinstance(body.get("encoding_format"), str):
             body["encoding_format"] = body["encoding_format"].lower()
-        answered = await self.endpoint.gateway.answer([target for _, target in where.targets], "embeddings", body)
-        await self._reply(answered.body, answered.seconds)
+        started = time.perf_counter()
+        try:
+            answered = await self.endpoint.gateway.answer([target for _, target in where.targets], "embeddings", body)
+        except ProviderError:
+            count(self.home, self._outcome(where, "failed", started))
+            raise
+        self.own = time.perf_counter() - self.accepted - answered.seconds
+        outcome = Outcome(
+            face=self.face,
+            state="complete",
+            model=where.targets[answered.target][0],
+            usage=answered.body.get("usage") or {},
+            latency=time.perf_counter() - self.accepted,
+            provider_time=answered.seconds,
+            overhead=self.own,
+        )
+        count(self.home, outcome)
+        await self._reply(answered.body)
 
     async def _whole(self, call: Call, where: Route, body: Body) -> None:
         gateway, started = self.endpoint.gateway, time.perf_counter()
@@ -197,13 +217,16 @@ class Exchange:
         if not _is_usage(usage):
             texts = [one.said if isinstance(one.said, str) else str(one.said) for one in choices.values()]
             usage = answer["usage"] = estimated_usage(body.get("messages") or [body.get("prompt")], texts)
+        latency = time.perf_counter() - self.accepted
         outcome = Outcome(
+            face=self.face,
             state="complete",
             choices=choices,
-            model=model.number,
+            model=model,
             usage=usage,
-            latency=time.perf_counter() - self.accepted,
+            latency=latency,
             provider_time=answered.seconds,
+            overhead=latency - answered.seconds,
             attempts=answered.attempts,
         )
         await call.finish(outcome)
@@ -220,26 +243,25 @@ class Exchange:
                 message.setdefault("role", "assistant")
                 if self.wants_whole_deltas and message.get("content") is None:
                     message["content"] = ""
-        await self._reply(answer, answered.seconds)
+        self.own = time.perf_counter() - self.accepted - answered.seconds
+        await self._reply(answer)
 
-    async def _reply(self, answer: Body, provider_seconds: float) -> None:
-        more = [(b"x-request-id", self.request_id), self._overhead(provider_seconds)]
-        await reply(self.send, 200, JSON, _encoder.encode(answer), more)
+    async def _reply(self, answer: Body) -> None:
+        await reply(self.send, 200, JSON, _encoder.encode(answer), self._about())
 
-    def _overhead(self, provider_seconds: float) -> tuple[bytes, bytes]:
-        own = time.perf_counter() - self.accepted - provider_seconds
-        return b"x-afterword-overhead-ms", b"%.2f" % (own * 1000)
+    def _about(self) -> Headers:
+        return [(b"x-request-id", self.request_id), (b"x-afterword-overhead-ms", b"%.2f" % (self.own * 1000))]
 
     def _outcome(self, where: Route, state: State, started: float, error: AfterwordError | None = None) -> Outcome:
         """Return how a call ended that brought nothing."""
         now = time.perf_counter()
         return Outcome(
+            face=self.face,
             state=state,
-            choices={},
-            model=where.model.number,
-            usage={},
+            model=where.model,
             latency=now - self.accepted,
             provider_time=now - started,
+            overhead=started - self.accepted,
             error=error,
         )
 
@@ -277,8 +299,8 @@ class Exchange:
     async def begin(self, provider_seconds: float) -> None:
         """Send the head of a stream."""
         self.begun = True
-        more = [(b"x-request-id", self.request_id), self._overhead(provider_seconds)]
-        await self.send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *more]})
+        self.own = time.perf_counter() - self.accepted - provider_seconds
+        await self.send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *self._about()]})
 
     async def event(self, chunk: Body) -> None:
         """Send a chunk, on one line."""
@@ -385,14 +407,16 @@ class Relay:
             asked = body.get("messages") or [body.get("prompt")]
             usage = estimated_usage(asked, [said.text for said in self.said.values()]) if self.said else {}
         return Outcome(
+            face=self.exchange.face,
             state=state,
             choices={
                 index: Choice(said.message() or said.text, said.finish_reason) for index, said in self.said.items()
             },
-            model=self.where.targets[target][0].number,
+            model=self.where.targets[target][0],
             usage=usage,
             latency=now - self.exchange.accepted,
             provider_time=now - (self.stream.started if self.stream else started),
+            overhead=self.exchange.own,
             ttft=self.first_word - self.exchange.accepted if self.first_word else None,
             error=error,
             attempts=self.stream.attempts if self.stream else (),

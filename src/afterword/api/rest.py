@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -42,11 +43,13 @@ class Endpoint:
 
     def __init__(self, route: Route, home: Home, gate: Gate) -> None:
         self.route = route
+        self.template = f"{route.method} {route.path}"
         self.home = home
         self.gate = gate
         self.decoder = msgspec.json.Decoder(route.body) if route.body is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-%x" % (STARTED, next(_numbers))
         try:
@@ -57,6 +60,7 @@ class Endpoint:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
             status, kind, body, more = error_answer(fault(request_id))
         await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
+        self.home.meters.answered(self.template, status, time.perf_counter() - started)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive

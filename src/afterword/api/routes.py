@@ -10,7 +10,18 @@ import msgspec
 from msgspec import Meta
 
 from afterword import types as t
-from afterword.service import access, batches, feedback, finding, images, interactions, metrics, projects, status
+from afterword.service import (
+    access,
+    batches,
+    feedback,
+    finding,
+    images,
+    interactions,
+    metrics,
+    models,
+    projects,
+    status,
+)
 
 Permission = Literal["open", "read", "call", "write", "edit", "administer"]
 
@@ -52,6 +63,12 @@ class ProjectsQuery(t.Input):
     """Which projects to list."""
 
     archived: bool = False
+
+
+class ModelsQuery(t.Input):
+    """Which models to list: those of a project, or all."""
+
+    project: str | None = None
 
 
 class BatchQuery(t.Input):
@@ -153,6 +170,26 @@ ROUTES: tuple[Route, ...] = (
           errors=(404,)),
     Route(method="PATCH", path="/api/v1/projects/{project}", run=projects.change, tag="projects",
           needs="administer", body=t.ProjectChange, answer=t.Project, errors=(404,)),
+    # ---------------------------------------------------------------- models
+    Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer",
+          body=t.NewModel, answer=t.Model, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/models", run=models.list_models, tag="models", query=ModelsQuery,
+          answer=t.ModelList, errors=(404,)),
+    Route(method="GET", path="/api/v1/models/{model}/status", run=models.status, tag="models", answer=t.ModelStatus,
+          errors=(404,)),
+    Route(method="GET", path="/api/v1/models/{model}", run=models.get, tag="models", answer=t.Model, errors=(404,)),
+    Route(method="PATCH", path="/api/v1/models/{model}", run=models.change, tag="models", needs="administer",
+          body=t.ModelChange, answer=t.Model, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/models/{model}", run=models.delete, tag="models", needs="administer",
+          answer=t.Deleted, errors=(404,)),
+    Route(method="POST", path="/api/v1/projects/{project}/models", run=models.attach, tag="models",
+          needs="administer", body=t.NewProjectModel, answer=t.ProjectModel, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/projects/{project}/models", run=models.list_of_project, tag="models",
+          answer=t.ProjectModelList, errors=(404,)),
+    Route(method="PATCH", path="/api/v1/projects/{project}/models/{model}", run=models.change_in_project,
+          tag="models", needs="administer", body=t.ProjectModelChange, answer=t.ProjectModel, errors=(404, 409)),
+    Route(method="DELETE", path="/api/v1/projects/{project}/models/{model}", run=models.detach, tag="models",
+          needs="administer", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- keys
     Route(method="POST", path="/api/v1/keys", run=access.create_key, tag="keys", needs="administer",
           body=t.NewApiKey, answer=t.CreatedApiKey, status=201, errors=(404,)),

@@ -13,6 +13,7 @@ from afterword.gateway.http import Http, Timeouts
 from afterword.gateway.openai import OpenAI
 from afterword.gateway.provider import Body, Face, Provider, ProviderError, Target
 
+CHECK_HOLDS = 30.0
 # Texts that come in pieces; any other text in a delta stands for itself, and the last one counts.
 PIECES = {"content", "refusal", "reasoning", "reasoning_content", "arguments", "text", "thinking", "data", "transcript"}
 
@@ -40,6 +41,7 @@ class Gateway:
         http = Http(timeouts, most_calls)
         compatible = OpenAI(http)
         self._http = http
+        self._checked: dict[str, tuple[Target, float, ProviderError | None]] = {}
         self._providers: dict[str, Provider] = {
             "echo": Echo(),
             "open_ai": compatible,
@@ -84,9 +86,22 @@ class Gateway:
                 raise
         raise AssertionError("there is at least one target")
 
-    async def check(self, target: Target) -> None:
-        """Return if the target can be called. Raises `ProviderError`."""
-        await self._providers[target.provider].check(target)
+    async def check(self, target: Target) -> float:
+        """Return when the target was last found to be there, in seconds since 1970. Raises `ProviderError`.
+
+        What was found holds for CHECK_HOLDS seconds.
+        """
+        held = self._checked.get(target.key)
+        if held is None or held[0] is not target or time.time() - held[1] > CHECK_HOLDS:
+            failure = None
+            try:
+                await self._providers[target.provider].check(target)
+            except ProviderError as error:
+                failure = error
+            held = self._checked[target.key] = (target, time.time(), failure)
+        if held[2] is not None:
+            raise held[2]
+        return held[1]
 
     async def close(self) -> None:
         """Close all connections."""

@@ -12,9 +12,10 @@ import msgspec
 from afterword.errors import AfterwordError, Invalid, NotFound, Unavailable
 from afterword.ids import unstored_id, uuid7
 from afterword.service import drafts
-from afterword.service.context import Context
-from afterword.service.models import Route
+from afterword.service.context import Context, Home
+from afterword.service.routing import Route
 from afterword.store import calls as stored
+from afterword.store.catalog import ModelRow
 from afterword.store.engine import Rows, Store
 from afterword.types import CallRequest, Message, State
 
@@ -35,14 +36,17 @@ class Choice(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """How a call ended. Times are in seconds; `ttft` is to the first word, and null where it was not streamed."""
+    """How a call ended. Times are in seconds; `ttft` is to the first word, and null where it was not streamed;
+    `overhead` is what was added until the answer left, or its first part."""
 
+    face: str
     state: State
-    choices: dict[int, Choice]
-    model: int
-    usage: dict[str, Any]
+    choices: dict[int, Choice] = msgspec.field(default_factory=dict)
+    model: ModelRow
+    usage: dict[str, Any] = msgspec.field(default_factory=dict)
     latency: float
     provider_time: float
+    overhead: float
     ttft: float | None = None
     error: AfterwordError | None = None
     attempts: Sequence[Any] = ()
@@ -130,6 +134,7 @@ class Call:
 
     async def finish(self, outcome: Outcome) -> None:
         """Store what was said, and how the call went; return once it is on disk. Raises `Unavailable`."""
+        count(self.context.home, outcome)
         if not self.stored:
             return
         timings = _timings(outcome)
@@ -156,7 +161,7 @@ class Call:
             )
             if index in self._opened:
                 rows = drafts.finishing_rows(
-                    self.context, self._question(index), said, completion_id, model=outcome.model, call=call
+                    self.context, self._question(index), said, completion_id, model=outcome.model.number, call=call
                 )
             else:
                 rows = drafts.new_rows(
@@ -165,7 +170,7 @@ class Call:
                     said,
                     completion_id,
                     session_id=self._session_of(index),
-                    model=outcome.model,
+                    model=outcome.model.number,
                     call=call,
                 )
             written.append(rows)
@@ -198,6 +203,20 @@ class Call:
             # No caller has seen the ids yet: theirs shall say that nothing is stored under them.
             self.stored = False
             self.ids = {index: unstored_id() for index in self.ids}
+
+
+def count(home: Home, outcome: Outcome) -> None:
+    """Count a call for Prometheus."""
+    home.meters.called(
+        face=outcome.face,
+        model=outcome.model.key,
+        provider=outcome.model.provider or "",
+        state=outcome.state,
+        overhead=outcome.overhead,
+        provider_time=outcome.provider_time,
+        ttft=outcome.ttft,
+        usage=outcome.usage,
+    )
 
 
 _REASONS = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}

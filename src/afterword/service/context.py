@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
 from afterword.config import Settings
 from afterword.errors import Conflict, NotFound
 from afterword.ids import is_unstored
+from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
-from afterword.store.catalog import Catalog, MetricRow, ProjectRow
+from afterword.service.secrets import Secrets
+from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
 from afterword.store.engine import Store
 from afterword.store.search import Indexer
 from afterword.types import Moment, Role, Target
@@ -37,8 +39,8 @@ class Actor:
 class Checks(Protocol):
     """What tells whether a model can be called: the gateway."""
 
-    async def check(self, target: Target) -> None:
-        """Return if it can. Raises `AfterwordError`."""
+    async def check(self, target: Target) -> float:
+        """Return when it was found that it can, in seconds since 1970. Raises `AfterwordError`."""
         ...
 
 
@@ -51,6 +53,10 @@ class Home:
     indexer: Indexer
     settings: Settings
     gateway: Checks
+    secrets: Secrets
+    meters: Meters
+    targets: dict[int, tuple[ModelRow, Target]] = field(default_factory=dict)
+    """Models as their providers know them, by number: beside the row that they were made of."""
 
 
 @dataclass(frozen=True, slots=True)

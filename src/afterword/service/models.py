@@ -1,11 +1,49 @@
-"""Models: what completions come from. A key not seen before is registered as logged-only."""
+"""Models: what completions come from, which can be called, and by which projects.
+
+A key that an interaction names and nobody knows is registered as logged-only; an administrator makes it callable.
+"""
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET
+
+from afterword.errors import AfterwordError, Conflict, Forbidden, Invalid, NotFound
 from afterword.ids import uuid7
 from afterword.service.context import Context
+from afterword.service.moments import shown
+from afterword.service.routing import attached, target_of
 from afterword.service.values import check_text
-from afterword.store.catalog import ModelRow, add_model
+from afterword.store.catalog import (
+    ModelRow,
+    ProjectModelRow,
+    ProjectRow,
+    add_model,
+    attach_model,
+    change_model,
+    detach_model,
+    register_model,
+)
+from afterword.types import (
+    Deleted,
+    ListedModel,
+    Model,
+    ModelChange,
+    ModelList,
+    ModelStatus,
+    NewModel,
+    NewProjectModel,
+    ProjectModel,
+    ProjectModelChange,
+    ProjectModelList,
+)
+
+_encoder = msgspec.json.Encoder(order="sorted")
 
 
 async def model_number(context: Context, key: str) -> int:
@@ -17,3 +55,390 @@ async def model_number(context: Context, key: str) -> int:
         found = await context.store.write(lambda transaction: add_model(transaction, row))
         context.catalog.keep(found)
     return found.number
+
+
+# ------------------------------------------------------------------------------------------------ the registry
+
+
+async def register(context: Context, *, body: NewModel) -> Model:
+    """Register a model that can be called.
+
+    Once more with the same definition it answers the same; with another it is refused with 409. A key that was
+    logged-only so far becomes callable. API key and headers are kept encrypted, and never shown.
+    """
+    _for_all_projects(context)
+    key = _key(body)
+    project = None if body.project is None else context.project(body.project, writing=True)
+    known = context.catalog.find_model(key)
+    wanted = ModelRow(
+        number=known.number if known else 0,
+        id=known.id if known else uuid7(),
+        key=key,
+        created_at=known.created_at if known else context.now(),
+        name=check_text(body.name or key, param="name", most=1000, least=1),
+        provider=body.provider,
+        external_model_id=check_text(
+            key if body.external_model_id is None else body.external_model_id,
+            param="external_model_id",
+            most=1000,
+            least=1,
+        ),
+        endpoint=_endpoint(body.endpoint, body.provider),
+        secret=_sealed(context, body.api_key, body.headers),
+        extra_params=_params(body.extra_params),
+        fallback=_fallback(context, body.fallback, key),
+    )
+    row = known
+    if row is None or row.provider is None:
+        row = await context.store.write(lambda transaction: register_model(transaction, wanted))
+        context.catalog.keep(row)
+    _check_same(context, row, wanted)
+    if project is not None:
+        await _attach(context, project, row, body.make_default)
+    return _shown(context, row)
+
+
+async def list_models(context: Context, *, query: Any) -> ModelList:
+    """List the models, and as `data` those that the key may call, the way OpenAI's clients read them.
+
+    A key that is for some projects sees the models of these.
+    """
+    only = None if query.project is None else context.project(query.project).number
+    seen = [
+        one
+        for one in context.catalog.project_models.values()
+        if context.actor.sees(one.project) and (only is None or one.project == only)
+    ]
+    theirs = {one.model for one in seen}
+    of_all = context.actor.projects is None and only is None
+    rows = [row for row in context.catalog.models.values() if of_all or row.number in theirs]
+    data = []
+    for one in sorted(seen, key=lambda one: (one.project, not one.is_default, one.created_at)):
+        if one.enabled:
+            model, project = context.catalog.models[one.model], context.catalog.projects[one.project]
+            data.append(
+                ListedModel(
+                    id=f"{project.key}/{model.key}", created=model.created_at // 1000, owned_by=model.provider or ""
+                )
+            )
+    rows.sort(key=lambda row: (row.provider is None, row.key))
+    return ModelList(models=[_shown(context, row) for row in rows], data=data)
+
+
+async def get(context: Context, model: str) -> Model:
+    """Show a model, by key, id or PROJECT/MODEL."""
+    return _shown(context, _found(context, model))
+
+
+async def change(context: Context, model: str, *, body: ModelChange) -> Model:
+    """Change how a model is called; null takes a value away. Calls under way go on as they began."""
+    _for_all_projects(context)
+    row = _found(context, model)
+    if row.provider is None:
+        raise _logged_only(row)
+    values: dict[str, Any] = {}
+    if body.name is not UNSET:
+        values["name"] = check_text(body.name, param="name", most=1000, least=1)
+    if body.external_model_id is not UNSET:
+        values["external_model_id"] = check_text(body.external_model_id, param="external_model_id", most=1000, least=1)
+    if body.endpoint is not UNSET:
+        values["endpoint"] = _endpoint(body.endpoint, row.provider)
+    if body.extra_params is not UNSET:
+        values["extra_params"] = _params(body.extra_params)
+    if body.fallback is not UNSET:
+        values["fallback"] = _fallback(context, body.fallback, row.key)
+    if body.api_key is not UNSET or body.headers is not UNSET:
+        both = body.api_key is not UNSET and body.headers is not UNSET
+        held = context.home.secrets.open(row.secret, f"the model {row.key!r}") if row.secret and not both else {}
+        api_key = held.get("api_key") if body.api_key is UNSET else body.api_key
+        headers = held.get("headers") if body.headers is UNSET else body.headers
+        values["secret"] = _sealed(context, api_key, headers)
+    changed = msgspec.structs.replace(row, **values)
+    context.catalog.keep(await context.store.write(lambda transaction: change_model(transaction, changed)))
+    return _shown(context, changed)
+
+
+async def delete(context: Context, model: str) -> Deleted:
+    """Delete a model: it can be called no more, by no project. Its interactions stay, and keep its key."""
+    _for_all_projects(context)
+    row = _found(context, model)
+    if row.provider is None:
+        raise _logged_only(row)
+    gone = ModelRow(number=row.number, id=row.id, key=row.key, created_at=row.created_at)
+    context.catalog.keep(await context.store.write(lambda transaction: change_model(transaction, gone)))
+    for one in list(context.catalog.project_models.values()):
+        if one.model == row.number:
+            context.catalog.drop(one)
+    context.home.targets.pop(row.number, None)
+    return Deleted()
+
+
+async def status(context: Context, model: str) -> ModelStatus:
+    """Tell whether a model can be called, by a look at its provider that costs nothing; for 30 s the answer is kept."""
+    row = _found(context, model)
+    now = shown(context.now())
+    if row.provider is None:
+        return ModelStatus(status="unknown", checked_at=now, error="The model is logged-only.")
+    try:
+        checked = await context.home.gateway.check(target_of(context, row))
+    except AfterwordError as error:
+        return ModelStatus(status="offline", checked_at=now, error=error.message)
+    return ModelStatus(status="online", checked_at=datetime.fromtimestamp(checked, now.tzinfo), error=None)
+
+
+# ------------------------------------------------------------------------------------------------ in a project
+
+
+async def attach(context: Context, project: str, *, body: NewProjectModel) -> ProjectModel:
+    """Let a project call a model. Once more it answers the same; the first model of a project is its default."""
+    its_project = context.project(project, writing=True)
+    row = _found(context, body.model, everywhere=True)
+    if row.provider is None:
+        raise _logged_only(row)
+    return await _attach(context, its_project, row, body.make_default)
+
+
+async def _attach(context: Context, project: ProjectRow, model: ModelRow, make_default: bool) -> ProjectModel:
+    there = context.catalog.project_models.get((project.number, model.number))
+    is_first = not context.catalog.models_of(project.number)
+    if there is None:
+        there = ProjectModelRow(
+            project=project.number,
+            model=model.number,
+            is_default=make_default or is_first,
+            enabled=True,
+            created_at=context.now(),
+        )
+    elif make_default and not there.is_default:
+        there = msgspec.structs.replace(there, is_default=True)
+    else:
+        return _attachment(context, there)
+    return await _put(context, there)
+
+
+async def _put(context: Context, row: ProjectModelRow) -> ProjectModel:
+    for changed in await context.store.write(lambda transaction: attach_model(transaction, row)):
+        context.catalog.keep(changed)
+    return _attachment(context, row)
+
+
+async def list_of_project(context: Context, project: str) -> ProjectModelList:
+    """List the models that a project may call, its default first."""
+    rows = context.catalog.models_of(context.project(project).number)
+    return ProjectModelList(models=[_attachment(context, row) for row in rows])
+
+
+async def change_in_project(context: Context, project: str, model: str, *, body: ProjectModelChange) -> ProjectModel:
+    """Make a model the default of a project, or switch it off and on there."""
+    row = _of_project(context, project, model)
+    values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    return await _put(context, msgspec.structs.replace(row, **values))
+
+
+async def detach(context: Context, project: str, model: str) -> Deleted:
+    """Take a model out of a project. What it said there stays."""
+    row = _of_project(context, project, model)
+    context.catalog.drop(await context.store.write(lambda transaction: detach_model(transaction, row)))
+    return Deleted()
+
+
+def _of_project(context: Context, project: str, model: str) -> ProjectModelRow:
+    its_project = context.project(project, writing=True)
+    row = context.catalog.find_model(model)
+    there = None if row is None else context.catalog.project_models.get((its_project.number, row.number))
+    if there is None:
+        raise NotFound(
+            f"EntityNotFound: model {model[:200]!r} is not attached to {its_project.key!r}.",
+            code="model_not_found",
+            param="model",
+            hint=f"See GET /api/v1/projects/{its_project.key}/models.",
+        )
+    return there
+
+
+# ------------------------------------------------------------------------------------------------ checks
+
+
+def _found(context: Context, name: str, *, everywhere: bool = False) -> ModelRow:
+    """Return a model by key, id or PROJECT/MODEL that the key may see. Raises `NotFound`."""
+    catalog = context.catalog
+    row = catalog.find_model(name)
+    if row is None:
+        project = catalog.find_project(name.partition("/")[0])
+        if project is not None and context.actor.sees(project.number):
+            row = attached(context, project, name.partition("/")[2])
+    if row is not None and context.actor.projects is not None and not everywhere:
+        its = {one.project for one in catalog.project_models.values() if one.model == row.number}
+        row = row if any(map(context.actor.sees, its)) else None
+    if row is None:
+        raise NotFound(
+            f"EntityNotFound: model {name[:200]!r} does not exist, or this key may not see it.",
+            code="model_not_found",
+            param="model",
+            hint="List the models with GET /api/v1/models; register one with POST /api/v1/models.",
+        )
+    return row
+
+
+def _for_all_projects(context: Context) -> None:
+    if context.actor.projects is not None:
+        raise Forbidden(
+            f"The API key {context.actor.name!r} is for some projects only; models belong to all.",
+            code="key_of_some_projects",
+            hint="Use an administrator's key that is for all projects. This one may attach models to its own.",
+        )
+
+
+def _logged_only(row: ModelRow) -> Invalid:
+    return Invalid(
+        f"The model {row.key!r} is logged-only: it cannot be called.",
+        code="model_logged_only",
+        param="model",
+        hint=f"Register it with its provider first: POST /api/v1/models with the key {row.key!r}.",
+    )
+
+
+def _key(body: NewModel) -> str:
+    key = body.key or re.sub(r"[^a-z0-9._/-]+", "-", (body.name or "").lower()).strip("-/")
+    if not key:
+        raise Invalid(
+            "The model has neither key nor name.",
+            code="missing_field",
+            param="key",
+            hint="Give a key such as gpt-mini: calls name the model by it.",
+        )
+    check_text(key, param="key", most=200, least=1)
+    if key != key.strip() or not key.isprintable() or key.startswith("/") or key.endswith("/"):
+        raise Invalid(
+            f"key is {key!r}; a key has no control characters, and no spaces or slashes at its ends.",
+            code="invalid_key",
+            param="key",
+            hint="Choose a key such as gpt-mini.",
+        )
+    return key
+
+
+def _endpoint(endpoint: str | None, provider: str) -> str | None:
+    if not endpoint:
+        if provider == "azure":
+            raise Invalid(
+                "endpoint is missing: Azure has one for each resource.",
+                code="missing_field",
+                param="endpoint",
+                hint="Give such as https://RESOURCE.openai.azure.com.",
+            )
+        return None
+    check_text(endpoint, param="endpoint", most=2000)
+    try:
+        parts = urlsplit(endpoint)
+        good = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not endpoint.isprintable() or " " in endpoint:
+        raise Invalid(
+            f"endpoint is {endpoint[:200]!r}, which is no URL of an API.",
+            code="invalid_endpoint",
+            param="endpoint",
+            hint="Give the base URL, such as https://api.openai.com/v1, without a key in it.",
+        )
+    return endpoint.rstrip("/")
+
+
+def _sealed(context: Context, api_key: str | None, headers: dict[str, str] | None) -> bytes | None:
+    for name, value in {**(headers or {}), **({"api_key": api_key} if api_key else {})}.items():
+        where = "api_key" if name == "api_key" else f"headers.{name[:80]}"
+        if not re.fullmatch(r"[!-~]+( [!-~]+)*", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise Invalid(
+                f"{where} cannot be sent as a header.",
+                code="invalid_header",
+                param=where,
+                hint="Headers are of ASCII characters, without line breaks.",
+            )
+    if not api_key and not headers:
+        return None
+    return context.home.secrets.seal({"api_key": api_key, "headers": headers or {}})
+
+
+def _params(params: dict[str, Any] | None) -> str | None:
+    return _encoder.encode(params).decode() if params else None
+
+
+def _fallback(context: Context, name: str | None, key: str) -> int | None:
+    if name is None:
+        return None
+    row = context.catalog.find_model(name)
+    if row is None or row.provider is None or row.key == key:
+        raise Invalid(
+            f"fallback is {name[:200]!r}, which is no other model that can be called.",
+            code="invalid_fallback",
+            param="fallback",
+            hint="Register that model first.",
+        )
+    return row.number
+
+
+def _check_same(context: Context, known: ModelRow, wanted: ModelRow) -> None:
+    """Raise `Conflict` where a registered model is not what is wanted."""
+    held, new = (
+        context.home.secrets.open(row.secret, f"the model {row.key!r}") if row.secret else None
+        for row in (known, wanted)
+    )
+    for param in ("name", "provider", "external_model_id", "endpoint", "extra_params", "fallback"):
+        if getattr(known, param) != getattr(wanted, param):
+            break
+    else:
+        if held == new:
+            return
+        param = "api_key"
+    raise Conflict(
+        f"A model with the key {known.key!r} is registered already, with another {param}.",
+        code="model_exists",
+        param=param,
+        hint="Choose another key, or change the model with PATCH /api/v1/models/{model}.",
+    )
+
+
+# ------------------------------------------------------------------------------------------------ as shown
+
+
+def _shown(context: Context, row: ModelRow) -> Model:
+    catalog = context.catalog
+    headers, has_api_key = [], False
+    if row.secret:
+        try:
+            target = target_of(context, row)
+            headers, has_api_key = sorted(target.headers), target.api_key is not None
+        except Invalid:
+            # Sealed with another secret. That there is a key is all that can be said.
+            has_api_key = True
+    projects = [
+        catalog.projects[one.project].key
+        for one in catalog.project_models.values()
+        if one.model == row.number and context.actor.sees(one.project)
+    ]
+    return Model(
+        id=row.id,
+        key=row.key,
+        name=row.name or row.key,
+        provider=row.provider,
+        external_model_id=row.external_model_id,
+        endpoint=row.endpoint,
+        has_api_key=has_api_key,
+        headers=headers,
+        extra_params=msgspec.json.decode(row.extra_params) if row.extra_params else {},
+        fallback=None if row.fallback is None else catalog.models[row.fallback].key,
+        projects=sorted(projects),
+        created_at=shown(row.created_at),
+        created=row.created_at // 1000,
+        owned_by=row.provider or "",
+    )
+
+
+def _attachment(context: Context, row: ProjectModelRow) -> ProjectModel:
+    return ProjectModel(
+        project=context.catalog.projects[row.project].key,
+        model=context.catalog.models[row.model].key,
+        is_default=bool(row.is_default),
+        enabled=bool(row.enabled),
+        created_at=shown(row.created_at),
+    )

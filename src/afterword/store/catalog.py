@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Table, select
 
 from afterword.errors import Conflict
 from afterword.store.engine import Transaction
-from afterword.store.schema import api_keys, metrics, models, projects
-from afterword.types import Kind, Role, ScoringType
+from afterword.store.schema import api_keys, metrics, models, project_models, projects
+from afterword.types import Kind, ProviderName, Role, ScoringType
 
 MOST_LABELS = 200_000
 
@@ -56,6 +56,23 @@ class ModelRow(msgspec.Struct, frozen=True):
     id: UUID
     key: str
     created_at: int
+    name: str | None = None
+    provider: ProviderName | None = None
+    external_model_id: str | None = None
+    endpoint: str | None = None
+    secret: bytes | None = None
+    extra_params: str | None = None
+    fallback: int | None = None
+
+
+class ProjectModelRow(msgspec.Struct, frozen=True):
+    """A row of `project_models`."""
+
+    project: int
+    model: int
+    is_default: bool
+    enabled: bool
+    created_at: int
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True):
@@ -73,7 +90,7 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
     revoked_at: int | None
 
 
-CatalogRow: TypeAlias = ProjectRow | MetricRow | ModelRow | ApiKeyRow
+CatalogRow: TypeAlias = ProjectRow | MetricRow | ModelRow | ProjectModelRow | ApiKeyRow
 
 
 class Catalog:
@@ -83,6 +100,7 @@ class Catalog:
         self.projects: dict[int, ProjectRow] = {}
         self.metrics: dict[int, MetricRow] = {}
         self.models: dict[int, ModelRow] = {}
+        self.project_models: dict[tuple[int, int], ProjectModelRow] = {}
         self.api_keys: dict[int, ApiKeyRow] = {}
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
@@ -97,6 +115,8 @@ class Catalog:
         for table, row_of in ((projects, _project), (metrics, _metric), (models, _model), (api_keys, _api_key)):
             for row in connection.execute(select(table).order_by(table.c.number)):
                 catalog.keep(row_of(row))
+        for row in connection.execute(select(project_models)):
+            catalog.keep(_project_model(row))
         return catalog
 
     def keep(self, row: CatalogRow) -> None:
@@ -113,8 +133,14 @@ class Catalog:
                         del self._metrics[row.project, name]
             case ModelRow():
                 self.models[row.number] = self._models[row.key] = self._models[str(row.id)] = row
+            case ProjectModelRow():
+                self.project_models[row.project, row.model] = row
             case ApiKeyRow():
                 self.api_keys[row.number] = self._api_keys[row.hash] = row
+
+    def drop(self, row: ProjectModelRow) -> None:
+        """Forget a row that is no more."""
+        self.project_models.pop((row.project, row.model), None)
 
     def knows_label(self, number: int) -> bool:
         """Tell whether a label is surely in the dictionary: its row need not be written again."""
@@ -142,6 +168,11 @@ class Catalog:
     def find_model(self, id_or_key: str) -> ModelRow | None:
         """Return the model of that key or id."""
         return self._models.get(id_or_key)
+
+    def models_of(self, project: int) -> list[ProjectModelRow]:
+        """Return the models attached to a project, the default first, then in the order in which they came."""
+        rows = [row for row in self.project_models.values() if row.project == project]
+        return sorted(rows, key=lambda row: (not row.is_default, row.created_at, row.model))
 
     def find_api_key(self, digest: bytes) -> ApiKeyRow | None:
         """Return the API key of that SHA-256."""
@@ -195,6 +226,50 @@ def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
     return _model(there) if there else _numbered(row, add(transaction, models, **_values(row)))
 
 
+def register_model(transaction: Transaction, row: ModelRow) -> ModelRow:
+    """Insert a model that can be called, or make the logged-only one of its key such; return the one of that key which
+    can be called already."""
+    there = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
+    if there is None:
+        return add_model(transaction, row)
+    known = _model(there)
+    if known.provider is not None:
+        return known
+    return change_model(
+        transaction, msgspec.structs.replace(row, number=known.number, id=known.id, created_at=known.created_at)
+    )
+
+
+def change_model(transaction: Transaction, row: ModelRow) -> ModelRow:
+    """Write a model's row anew; take one that can be called no more out of all projects."""
+    transaction.connection.execute(models.update().where(models.c.number == row.number).values(**_values(row)))
+    if row.provider is None:
+        transaction.connection.execute(project_models.delete().where(project_models.c.model == row.number))
+    return row
+
+
+def attach_model(transaction: Transaction, row: ProjectModelRow) -> list[ProjectModelRow]:
+    """Write how a model stands in a project; return all its rows that changed: a project has one default at most."""
+    connection, of_project = transaction.connection, project_models.c.project == row.project
+    changed = [row]
+    if row.is_default:
+        others = connection.execute(select(project_models).where(of_project, project_models.c.is_default.is_(True)))
+        rows = [_project_model(other) for other in others if other.model != row.model]
+        changed += [msgspec.structs.replace(other, is_default=False) for other in rows]
+    for one in changed:
+        connection.execute(project_models.delete().where(of_project, project_models.c.model == one.model))
+        connection.execute(project_models.insert().values(**msgspec.structs.asdict(one)))
+    return changed
+
+
+def detach_model(transaction: Transaction, row: ProjectModelRow) -> ProjectModelRow:
+    """Take a model out of a project."""
+    transaction.connection.execute(
+        project_models.delete().where(project_models.c.project == row.project, project_models.c.model == row.model)
+    )
+    return row
+
+
 def add_api_key(transaction: Transaction, row: ApiKeyRow) -> ApiKeyRow:
     """Insert an API key."""
     return _numbered(row, add(transaction, api_keys, **_values(row)))
@@ -210,7 +285,7 @@ def _numbered(row: Any, number: int) -> Any:
     return msgspec.structs.replace(row, number=number)
 
 
-def _values(row: CatalogRow) -> dict[str, Any]:
+def _values(row: ProjectRow | MetricRow | ModelRow | ApiKeyRow) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in row.__struct_fields__ if name != "number"}
     if isinstance(row, ApiKeyRow):
         values["projects"] = None if row.projects is None else msgspec.json.encode(sorted(row.projects)).decode()
@@ -227,6 +302,10 @@ def _metric(row: Any) -> MetricRow:
 
 def _model(row: Any) -> ModelRow:
     return ModelRow(**row._mapping)
+
+
+def _project_model(row: Any) -> ProjectModelRow:
+    return ProjectModelRow(**row._mapping)
 
 
 def _api_key(row: Any) -> ApiKeyRow:

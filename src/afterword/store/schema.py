@@ -101,7 +101,7 @@ models = Table(
     Column("key", String(200), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("name", Text),
-    # Null: logged-only, for completions made elsewhere. It cannot be called.
+    # Null: logged-only, for completions made elsewhere; also what was deleted, for interactions refer to it.
     Column("provider", String(20)),
     Column("external_model_id", Text),
     Column("endpoint", Text),
@@ -111,8 +111,6 @@ models = Table(
     Column("extra_params", Text),
     # The number of the model that is called when this one fails.
     Column("fallback", Integer),
-    # A deleted model keeps its row: interactions refer to it. It is logged-only from then on.
-    Column("deleted_at", BigInteger),
 )
 
 # Which projects may call which models.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -70,8 +71,15 @@ class WriteQueue:
         """How many units were committed so far."""
         self.fault: Exception | None = None
         """Why the last commit failed; None as soon as one succeeds."""
+        self.watch: Callable[[int, float], None] | None = None
+        """Called after each commit, in the writer's thread, with the number of its units and its seconds."""
         self._thread = threading.Thread(target=self._work, name="afterword-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Return how many units wait, and about how many bytes they hold."""
+        return self._units, self._bytes
 
     async def write(self, unit: Unit, size: int = 0) -> Any:
         """Commit a unit; return what its function returned, or raise what it raised.
@@ -140,10 +148,14 @@ class WriteQueue:
 
     def _work(self) -> None:
         while jobs := self._take():
+            started = time.perf_counter()
             try:
                 self._commit(jobs)
                 self.fault = None
-                self.committed += sum(len(job.units) for job in jobs)
+                number = sum(len(job.units) for job in jobs)
+                self.committed += number
+                if self.watch is not None:
+                    self.watch(number, time.perf_counter() - started)
             except BaseException as error:
                 self.fault = self._explain(error)
                 self._drop_connection()

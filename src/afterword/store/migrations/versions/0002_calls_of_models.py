@@ -1,8 +1,11 @@
 """calls of models"""
 
+import time
+
 import sqlalchemy as sa
 from alembic import op
 
+from afterword.ids import uuid7
 from afterword.store.schema import Id
 
 revision = "0002"
@@ -18,7 +21,6 @@ def upgrade() -> None:
         sa.Column("secret", sa.LargeBinary(), nullable=True),
         sa.Column("extra_params", sa.Text(), nullable=True),
         sa.Column("fallback", sa.Integer(), nullable=True),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
     ):
         op.add_column("models", column)
     op.create_table(
@@ -54,4 +56,34 @@ def upgrade() -> None:
         ["interaction_id"],
         sqlite_where=sa.text("state = 0"),
         postgresql_where=sa.text("state = 0"),
+    )
+    _add_echo()
+
+
+def _add_echo() -> None:
+    """Attach the model `echo` to the project `default` of a store that has it, as new stores do."""
+    connection = op.get_bind()
+    projects = sa.table("projects", sa.column("number"), sa.column("key"))
+    default = connection.execute(sa.select(projects.c.number).where(projects.c.key == "default")).scalar()
+    if default is None:
+        return
+    models = sa.table(
+        "models",
+        *(sa.column(name) for name in ("number", "key", "created_at", "name", "provider", "external_model_id")),
+        sa.column("id", Id()),
+    )
+    now = time.time_ns() // 1_000_000
+    callable_ = {"name": "echo", "provider": "echo", "external_model_id": "echo"}
+    number = sa.select(models.c.number).where(models.c.key == "echo")
+    if connection.execute(number).scalar() is None:
+        connection.execute(models.insert().values(id=uuid7(), key="echo", created_at=now, **callable_))
+    else:
+        connection.execute(models.update().where(models.c.key == "echo").values(**callable_))
+    attached = sa.table(
+        "project_models",
+        *(sa.column(name) for name in ("project", "model", "is_default", "enabled", "created_at")),
+    )
+    its = connection.execute(number).scalar()
+    connection.execute(
+        attached.insert().values(project=default, model=its, is_default=True, enabled=True, created_at=now)
     )

@@ -1,0 +1,63 @@
+"""Secrets at rest: sealed with a secret of the server's own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from afterword.errors import Invalid
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+
+class Secrets:
+    """Seal and open small objects. `secret` is the setting; without it one is made in `directory` when first needed."""
+
+    def __init__(self, secret: str | None, directory: Path) -> None:
+        self._secret = secret
+        self._file = directory / "secret.key"
+
+    def seal(self, value: dict[str, Any]) -> bytes:
+        """Encrypt an object."""
+        return self._fernet.encrypt(msgspec.json.encode(value))
+
+    def open(self, sealed: bytes, what: str) -> dict[str, Any]:
+        """Decrypt an object. Raises `Invalid` where it was sealed with another secret; `what` says whose it is."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return msgspec.json.decode(self._fernet.decrypt(sealed))
+        except InvalidToken:
+            raise Invalid(
+                f"The API key of {what} was encrypted with another secret than this server's.",
+                code="secret_changed",
+                hint="Restore AFTERWORD_SECRET_KEY (or secret.key in the data directory), or set the api_key anew.",
+            ) from None
+
+    @cached_property
+    def _fernet(self) -> Fernet:
+        # Loaded when the first key is kept: most starts need it not.
+        from cryptography.fernet import Fernet
+
+        secret = self._secret or self._own()
+        return Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()))
+
+    def _own(self) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            if secret := self._file.read_text().strip():
+                return secret
+        secret = secrets.token_urlsafe(48)
+        with open(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            out.write(secret + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        return secret
