@@ -1,4 +1,4 @@
-"""Calls are opened, finished, and closed after a crash, in few statements and without bringing back what was deleted."""
+"""Calls are opened, finished, and closed after a crash; what was deleted meanwhile stays so."""
 
 from __future__ import annotations
 

@@ -11,6 +11,11 @@ from afterword.service.access import check_allowed
 from afterword.service.context import Home
 from afterword.service.meters import CONTENT_TYPE
 
+# Any of them says that a proxy passed the call on for somebody else.
+FORWARDED = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
+
 
 class Figures:
     """The page. Callers on the same machine need no key; others one that may read and is for all projects."""
@@ -26,7 +31,7 @@ class Figures:
         except AfterwordError as error:
             await reply(send, *error_answer(error))
             return
-        await reply(send, 200, CONTENT_TYPE.encode(), self._home.meters.text(), [(b"cache-control", b"no-store")])
+        await reply(send, 200, CONTENT_TYPE.encode(), await self._home.meters.text(), [(b"cache-control", b"no-store")])
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
         actor = self._gate.actor(headers)
@@ -40,7 +45,23 @@ class Figures:
 
 
 def _is_local(scope: Scope) -> bool:
+    """Tell whether a call comes from this machine, and was not passed on by a proxy on it."""
     client = scope.get("client")
-    # A proxy on this machine forwards the calls of others.
-    forwarded = any(name in (b"x-forwarded-for", b"forwarded") for name, _ in scope["headers"])
-    return bool(client) and not forwarded and ipaddress.ip_address(client[0]).is_loopback
+    if not client or not _is_loopback(client[0]):
+        return False
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    if not headers.keys().isdisjoint(FORWARDED):
+        return False
+    # Proxies that say nothing else keep the name that was called; so does a page that had its own name lead here.
+    host = headers.get(b"host", b"").decode("latin-1")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name == "localhost" or _is_loopback(name)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback

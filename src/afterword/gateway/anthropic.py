@@ -44,7 +44,8 @@ TRANSLATED = frozenset(
 UNKNOWN_THERE = frozenset(
     {
         "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "seed", "modalities",
-        "audio", "prediction", "functions", "function_call", "best_of", "echo", "suffix", "verbosity", "web_search_options",
+        "audio", "prediction", "functions", "function_call", "best_of", "echo", "suffix", "verbosity",
+        "web_search_options",
     }
 )  # fmt: skip
 

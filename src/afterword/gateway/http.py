@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -55,10 +54,20 @@ class Http:
 
     async def post(self, name: str, url: str, headers: Mapping[str, str], body: bytes) -> Body:
         """Return the whole answer, a JSON object. `name` is the model's, for messages. Raises `ProviderError`."""
-        async with self._answer(name, url, headers, body) as answer:
-            kind = answer.content_type
-            with self._explained(name):
-                raw = await self._read(name, answer)
+        place = self._enter(name, url)
+        try:
+            # For a whole answer its first byte is as good as its last.
+            async with asyncio.timeout(self._timeouts.first_byte):
+                answer = await self._sent(name, url, headers, body)
+                try:
+                    kind, raw = answer.content_type, await self._read(name, answer)
+                finally:
+                    # It has given its connection back by now; of one that was cut off the connection is closed.
+                    answer.close()
+        except Exception as error:
+            raise self._explained(name, error) from None
+        finally:
+            self._leave(place)
         if kind == "text/event-stream":
             raise unreadable(name, f"a stream ({kind}) where none was asked for", raw)
         return read_object(name, raw, kind)
@@ -68,27 +77,45 @@ class Http:
     ) -> AsyncGenerator[Event | Body, None]:
         """Yield the events of a stream as they come; of a provider that cannot stream, the whole answer as one object.
         Raises `ProviderError`."""
-        async with self._answer(name, url, headers, body) as answer:
+        place = self._enter(name, url)
+        answer = None
+        try:
+            async with asyncio.timeout(self._timeouts.first_byte):
+                answer = await self._sent(name, url, headers, body)
             kind = answer.content_type
-            with self._explained(name):
-                if kind != "text/event-stream":
-                    yield read_object(name, await self._read(name, answer), kind)
-                    return
-                reader = EventReader()
-                async for part in self._parts(name, answer):
-                    for event in reader.take(part):
-                        yield event
-                for event in reader.end():
+            if kind != "text/event-stream":
+                async with asyncio.timeout(self._timeouts.first_byte):
+                    raw = await self._read(name, answer)
+                yield read_object(name, raw, kind)
+                return
+            reader, limit = EventReader(), self._timeouts.first_byte
+            while True:
+                async with asyncio.timeout(limit):
+                    part = await answer.content.readany()
+                if not part:
+                    break
+                limit = self._timeouts.idle
+                for event in reader.take(part):
                     yield event
+            for event in reader.end():
+                yield event
+        except Exception as error:
+            raise self._explained(name, error) from None
+        finally:
+            if answer is not None:
+                answer.close()
+            self._leave(place)
 
     async def look(self, name: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Return status and body of a cheap look at a provider. Raises `ProviderError` where it cannot be reached."""
         import aiohttp
 
-        with self._explained(name):
+        try:
             limits = aiohttp.ClientTimeout(total=LOOK)
             async with self._open().get(url, headers=headers, timeout=limits, allow_redirects=False) as answer:
                 return answer.status, await answer.content.read(1 << 16)
+        except Exception as error:
+            raise self._explained(name, error) from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -110,11 +137,8 @@ class Http:
             )
         return self._session
 
-    @asynccontextmanager
-    async def _answer(
-        self, name: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request; give the answer once it has begun and is a good one."""
+    def _enter(self, name: str, url: str) -> str:
+        """Count a call at a provider; return the provider. Raises `ProviderError` where too many are under way."""
         place = urlsplit(url).netloc
         if self._under_way[place] >= self._most_calls:
             raise ProviderError(
@@ -127,17 +151,12 @@ class Http:
                 retryable=True,
             )
         self._under_way[place] += 1
-        try:
-            answer = await self._sent(name, url, headers, body)
-            try:
-                yield answer
-            finally:
-                # A whole answer has given its connection back by now; any other is hung up on.
-                answer.close()
-        finally:
-            self._under_way[place] -= 1
-            if not self._under_way[place]:
-                del self._under_way[place]
+        return place
+
+    def _leave(self, place: str) -> None:
+        self._under_way[place] -= 1
+        if not self._under_way[place]:
+            del self._under_way[place]
 
     async def _sent(self, name: str, url: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
         attempt = 0
@@ -157,78 +176,76 @@ class Http:
             await asyncio.sleep(delay)
 
     async def _send_once(self, name: str, url: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
-        with self._explained(name):
-            async with asyncio.timeout(self._timeouts.first_byte + self._timeouts.connect):
-                answer = await self._open().post(url, data=body, headers=headers, allow_redirects=False)
+        try:
+            answer = await self._open().post(url, data=body, headers=headers, allow_redirects=False)
             if answer.status < 300:
                 return answer
             try:
-                async with asyncio.timeout(self._timeouts.idle):
-                    raw = await answer.content.read(1 << 20)
+                raw = await answer.content.read(1 << 20)
             finally:
                 answer.close()
+        except Exception as error:
+            raise self._explained(name, error) from None
         raise refused(name, answer.status, raw, answer.headers.get("Retry-After"))
 
     async def _read(self, name: str, answer: aiohttp.ClientResponse) -> bytes:
-        if (answer.content_length or 0) <= MOST_BYTES:
-            if answer.content_length is not None:
-                async with asyncio.timeout(self._timeouts.first_byte):
-                    return await answer.read()
-            parts = [part async for part in self._parts(name, answer)]
-            return b"".join(parts)
+        """Return the whole of an answer, within its bounds."""
+        length = answer.content_length
+        if length is not None and length <= MOST_BYTES:
+            return await answer.read()
+        parts, size = [], length or 0
+        while size <= MOST_BYTES:
+            part = await answer.content.readany()
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+            size += len(part)
         raise too_large(name)
 
-    async def _parts(self, name: str, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """Yield what comes, as it comes."""
-        content, size = answer.content, 0
-        whole = answer.content_type != "text/event-stream"
-        limit = self._timeouts.first_byte if whole else self._timeouts.idle
-        while True:
-            async with asyncio.timeout(limit):
-                part = await content.readany()
-            if not part:
-                return
-            size += len(part)
-            if whole and size > MOST_BYTES:
-                raise too_large(name)
-            yield part
-
-    @contextmanager
-    def _explained(self, name: str) -> Iterator[None]:
-        """Turn what the HTTP library raises into `ProviderError`."""
+    def _explained(self, name: str, error: Exception) -> Exception:
+        """Turn what the HTTP library raises into `ProviderError`; anything else is returned as it is."""
         import aiohttp
 
-        try:
-            yield
-        except aiohttp.ConnectionTimeoutError:
-            raise ProviderError(
-                f"The provider of {name!r} did not take a connection within {self._timeouts.connect:g} s.",
-                status=504,
-                code="provider_timed_out",
-                sent=False,
-                retryable=True,
-            ) from None
-        except TimeoutError:
-            raise ProviderError(
-                f"The provider of {name!r} fell silent: it may take {self._timeouts.first_byte:g} s to begin its "
-                f"answer, and {self._timeouts.idle:g} s between two parts of it.",
-                status=504,
-                code="provider_timed_out",
-                retryable=True,
-            ) from None
-        except EventTooLarge:
-            raise too_large(name) from None
-        except aiohttp.ClientConnectorError as error:
-            raise ProviderError(
-                f"The provider of {name!r} cannot be reached at {error.host}:{error.port}: {error.os_error}.",
-                status=502,
-                code="provider_unreachable",
-                hint="Is it running? Check the model's endpoint.",
-                sent=False,
-                retryable=True,
-            ) from None
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise hung_up(name, type(error).__name__) from None
+        match error:
+            case ProviderError():
+                return error
+            case EventTooLarge():
+                return too_large(name)
+            case aiohttp.ConnectionTimeoutError():
+                return ProviderError(
+                    f"The provider of {name!r} did not take a connection within {self._timeouts.connect:g} s.",
+                    status=504,
+                    code="provider_timed_out",
+                    sent=False,
+                    retryable=True,
+                )
+            case TimeoutError():
+                return ProviderError(
+                    f"The provider of {name!r} fell silent: it may take {self._timeouts.first_byte:g} s to begin its "
+                    f"answer, and {self._timeouts.idle:g} s between two parts of it.",
+                    status=504,
+                    code="provider_timed_out",
+                    retryable=True,
+                )
+            case aiohttp.ClientConnectorError():
+                return ProviderError(
+                    f"The provider of {name!r} cannot be reached at {error.host}:{error.port}: {error.os_error}.",
+                    status=502,
+                    code="provider_unreachable",
+                    hint="Is it running? Check the model's endpoint.",
+                    sent=False,
+                    retryable=True,
+                )
+            case aiohttp.InvalidURL():
+                return ProviderError(
+                    f"The endpoint of {name!r} is no URL that can be called.",
+                    status=502,
+                    code="provider_unreachable",
+                    sent=False,
+                )
+            case aiohttp.ClientError() | ConnectionError():
+                return hung_up(name, type(error).__name__)
+        return error
 
 
 def hung_up(name: str, how: str = "") -> ProviderError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -14,9 +17,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from afterword.store.engine import Store
+from afterword.store.search import Indexer
 
 disable_created_metrics()
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -38,6 +43,7 @@ class Meters:
         self._store = store
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
+        registry.register(_Written(store))
         self._calls = Counter(
             "afterword_calls", "Calls of language models.", ("face", "model", "provider", "state"), registry=registry
         )
@@ -83,6 +89,9 @@ class Meters:
             ("afterword_store_fault", "1 while the store cannot write.", lambda: float(store.queue.fault is not None)),
         ):
             Gauge(name, text, registry=registry).set_function(value)
+        self._search = Gauge(
+            "afterword_search_waiting", "Interactions that are not in the text index yet.", registry=registry
+        )
         self._models: set[str] = set()
         self._of_call = lru_cache(maxsize=4096)(self._series_of_call)
         self._of_request = lru_cache(maxsize=4096)(
@@ -123,9 +132,15 @@ class Meters:
         requests.inc()
         times.observe(seconds)
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """Return all figures in Prometheus' text format."""
-        return generate_latest(self._registry)
+        try:
+            self._search.set(await self._store.read(Indexer.waiting))
+        except Exception:
+            # Where the store cannot be read, the other figures are what tells of it.
+            self._search.set(math.nan)
+        # With many models it is some megabytes of text: other calls go on meanwhile.
+        return await asyncio.to_thread(generate_latest, self._registry)
 
     def _named(self, model: str) -> str:
         if model not in self._models:
@@ -143,3 +158,22 @@ class Meters:
             self._tokens.labels(model, "prompt"),
             self._tokens.labels(model, "completion"),
         )
+
+
+class _Written:
+    """What was committed since the start: the store counts it, whichever way it came."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        inserted = self._store.queue.inserted
+        yield CounterMetricFamily(
+            "afterword_interactions", "Interactions stored, those of calls among them.", inserted["interactions"]
+        )
+        feedback = CounterMetricFamily("afterword_feedback", "Feedback stored.", labels=("kind",))
+        feedback.add_metric(("feedback",), inserted["feedback"])
+        # A preference stands with both of its completions.
+        feedback.add_metric(("preference",), inserted["preferences"] // 2)
+        feedback.add_metric(("outcome",), inserted["outcomes"])
+        yield feedback

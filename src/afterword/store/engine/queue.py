@@ -11,7 +11,7 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -69,6 +69,8 @@ class WriteQueue:
         self._connection: Connection | None = None
         self.committed = 0
         """How many units were committed so far."""
+        self.inserted: Counter[str] = Counter()
+        """How many rows were put into which table so far."""
         self.fault: Exception | None = None
         """Why the last commit failed; None as soon as one succeeds."""
         self.watch: Callable[[int, float], None] | None = None
@@ -195,6 +197,7 @@ class WriteQueue:
                         rows.append((job, unit))
             self._insert(transaction, rows)
             transaction.close()
+        self.inserted.update(transaction.inserted)
 
     def _commit_plainly(self, connection: Connection, jobs: list[Job]) -> bool:
         """Commit units that are all rows without a savepoint: most often none is bad. Tell whether that was so."""
@@ -213,6 +216,7 @@ class WriteQueue:
             if self._fatal(error):
                 raise
             return False
+        self.inserted.update(transaction.inserted)
         for job in jobs:
             job.results = [None] * len(job.units)
         return True

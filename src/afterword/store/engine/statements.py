@@ -94,6 +94,9 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.inserted: dict[str, int] = {}
+        """How many rows were put into which table."""
+        self._before: dict[str, int] = {}
         self._cursor = connection.connection.cursor()
 
     def put(self, statement: Insert | Update, rows: Sequence[Row]) -> None:
@@ -102,6 +105,9 @@ class Transaction:
             some = rows[start : start + statement.MOST_ROWS]
             text = statement.text(self.connection.dialect, len(some))
             self._cursor.execute(text, tuple(chain.from_iterable(some)))
+        if isinstance(statement, Insert):
+            name = statement.table.name
+            self.inserted[name] = self.inserted.get(name, 0) + len(rows)
 
     def run(self, statement: Prepared, *values: Any) -> int:
         """Run a statement; return the number of rows it changed."""
@@ -117,6 +123,7 @@ class Transaction:
 
     def savepoint(self) -> None:
         """Start a part that can be taken back on its own."""
+        self._before = self.inserted.copy()
         self._cursor.execute("SAVEPOINT unit")
 
     def release(self) -> None:
@@ -125,6 +132,7 @@ class Transaction:
 
     def take_back(self) -> None:
         """Undo what was done since the savepoint."""
+        self.inserted = self._before
         self._cursor.execute("ROLLBACK TO SAVEPOINT unit")
         self._cursor.execute("RELEASE SAVEPOINT unit")
 
