@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -109,8 +113,88 @@ def http(server: Server) -> Iterator[httpx.Client]:
 @pytest.fixture
 def project(http: httpx.Client, request: pytest.FixtureRequest) -> str:
     """A project of the test's own on the shared server."""
-    from uuid import uuid4
-
     key = f"{request.node.name[:60].replace('/', '-').replace('[', '-').rstrip(']')}-{uuid4().hex[:8]}"
     http.post("/api/v1/projects", json={"key": key}).raise_for_status()
     return key
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Any]:
+    """A provider of language models that misbehaves on demand; see tests/upstream."""
+    spec = importlib.util.spec_from_file_location("upstream", Path(__file__).parent / "upstream" / "__init__.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    running = module.Upstream()
+    yield running
+    running.stop()
+
+
+class Gateway:
+    """A project of a server, and models of the upstream in it."""
+
+    def __init__(self, server: Server, project: str, upstream: Any) -> None:
+        self.server = server
+        self.project = project
+        self.upstream = upstream
+        self.http = server.client()
+
+    def model(self, behaviour: str = "good", provider: str = "open_ai", **more: Any) -> str:
+        """Register a model that behaves so, and attach it; return the name to call it by."""
+        key = f"{behaviour}-{uuid4().hex[:8]}"
+        body = {
+            "key": key,
+            "provider": provider,
+            "external_model_id": f"{behaviour}:{key}",
+            "endpoint": self.upstream.url if provider == "anthropic" else self.upstream.endpoint,
+            "api_key": "sk-of-the-provider",
+            "project": self.project,
+            **more,
+        }
+        self.http.post("/api/v1/models", json=body).raise_for_status()
+        return f"{self.project}/{key}"
+
+    def ask(self, model: str, text: str = "Hello there", **more: Any) -> httpx.Response:
+        """Make a call that is not streamed."""
+        return self.http.post(
+            "/api/v1/chat/completions",
+            json={"model": model, "messages": [{"role": "user", "content": text}], **more},
+        )
+
+    def stream(self, model: str, text: str = "Hello there", **more: Any) -> tuple[list[dict[str, Any]], bool]:
+        """Make a streamed call; return its chunks, and whether [DONE] came."""
+        chunks, done = [], False
+        body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
+        with self.http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream"), answer.read()
+            for line in answer.iter_lines():
+                if line == "data: [DONE]":
+                    done = True
+                elif line:
+                    assert line.startswith("data: {")
+                    chunks.append(json.loads(line[6:]))
+        return chunks, done
+
+    def logged(self, completion_id: str) -> dict[str, Any]:
+        """Return the interaction."""
+        return self.http.get(f"/api/v1/interactions/{completion_id}").raise_for_status().json()
+
+    def newest(self) -> dict[str, Any]:
+        """Return the newest interaction of the project, whole."""
+        query = {"project": self.project, "limit": 1, "view": "full"}
+        [newest] = self.http.get("/api/v1/interactions", params=query).raise_for_status().json()["interactions"]
+        return newest
+
+    def count(self) -> int:
+        """Return how many interactions the project has."""
+        query = {"project": self.project, "limit": 1, "count": True}
+        return self.http.get("/api/v1/interactions", params=query).raise_for_status().json()["count"]
+
+
+@pytest.fixture
+def gateway(server: Server, project: str, upstream: Any) -> Iterator[Gateway]:
+    """The shared server as a gateway to the upstream, with a project of the test's own."""
+    made = Gateway(server, project, upstream)
+    yield made
+    made.http.close()

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as ServedPath
 
-from afterword.api import docs
+from afterword.api import docs, traces
 from afterword.api.auth import Gate
 from afterword.api.chat import FACES, CallEndpoint
 from afterword.api.prometheus import Figures
@@ -90,6 +90,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     running: set[asyncio.Task[Any]] = set()
     gateway = home.gateway
     assert isinstance(gateway, Gateway)
+    tracing = traces.open()
     calls = {path: CallEndpoint(face, home, gateway, gate, running) for path, face in FACES.items()}
     paths = [
         *(ServedPath(_pattern(route), Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
@@ -110,7 +111,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         if running:
             await asyncio.wait(running, timeout=LAST_WORDS)
         await gateway.close()
-        await asyncio.to_thread(close_home, home)
+        await asyncio.gather(asyncio.to_thread(close_home, home), asyncio.to_thread(tracing.close))
 
     starlette = Starlette(
         routes=paths,

@@ -28,6 +28,8 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Each model is a series of its own; beyond so many they are counted together.
 MOST_MODELS = 200
 OTHER = "other"
+# What a provider says beyond it is no number of tokens.
+MOST_TOKENS = 1 << 53
 
 _OVERHEAD = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 _ANSWER = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -119,7 +121,7 @@ class Meters:
             firsts.observe(ttft)
         for counter, name in ((prompt, "prompt_tokens"), (completion, "completion_tokens")):
             number = usage.get(name)
-            if isinstance(number, int) and number > 0:
+            if isinstance(number, int) and 0 < number <= MOST_TOKENS:
                 counter.inc(number)
 
     def unlogged(self) -> None:

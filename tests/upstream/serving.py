@@ -1,0 +1,349 @@
+"""The provider itself. The name of the model says how it behaves:
+
+good               answers "You said: ..." and the last text of the user
+tools, json        calls a tool get_weather; answers an object
+reasoning          thinks first, then answers
+no-usage           tells no usage
+plain              answers a whole answer, also where a stream is asked for
+slow-MS            waits so many milliseconds before each part
+hang               never begins to answer
+hang-after-N       falls silent after N chunks
+cut-after-N        drops the connection after N chunks
+no-done            ends without [DONE] and without a finish_reason
+finished-no-done   ends without [DONE], after a finish_reason
+garbage, html      answers what is no JSON, with status 200
+garbage-in-stream  sends what is no JSON as a chunk
+error-STATUS       answers this status; 429 and 503 with Retry-After: 7
+error-in-stream    two chunks, then an error
+huge-BYTES         a chunk of so many bytes
+flaky-N-NAME       503 with Retry-After: 0 for the first N calls of this name
+split              its bytes in pieces of three, with CRLF and comments
+redirect           sends the caller elsewhere
+
+What follows a colon is for telling models apart: good:1, good:2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+seen: list[dict[str, Any]] = []
+under_way: Counter[str] = Counter()
+calls: Counter[str] = Counter()
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+WEATHER = {"name": "get_weather", "arguments": '{"city":"Paris"}'}
+
+
+def text_of(body: dict[str, Any]) -> str:
+    """Return what is answered."""
+    if "prompt" in body:
+        return f"You said: {body['prompt']}"
+    for message in reversed(body["messages"]):
+        if message["role"] == "user":
+            content = message["content"]
+            if isinstance(content, list):
+                content = " ".join(part.get("text", f"<{part['type']}>") for part in content)
+            return f"You said: {content}"
+    return "You said nothing."
+
+
+def message_of(behaviour: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the whole message."""
+    if behaviour == "tools":
+        call = {"id": "call_1", "type": "function", "function": WEATHER}
+        return {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}
+    if behaviour == "json":
+        names = body["response_format"]["json_schema"]["schema"]["properties"]
+        return {"role": "assistant", "content": json.dumps(dict.fromkeys(names, "x"))}
+    said = {"role": "assistant", "content": text_of(body), "refusal": None, "annotations": []}
+    return {**said, "reasoning_content": "Let me think."} if behaviour == "reasoning" else said
+
+
+def deltas_of(behaviour: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the message in parts."""
+    message = message_of(behaviour, body)
+    parts: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    if message.get("reasoning_content"):
+        parts += [{"reasoning_content": "Let me "}, {"reasoning_content": "think."}]
+    if calls_made := message.get("tool_calls"):
+        function = calls_made[0]["function"]
+        first = {
+            "index": 0,
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": function["name"], "arguments": ""},
+        }
+        parts.append({"tool_calls": [first]})
+        arguments = function["arguments"]
+        parts += [
+            {"tool_calls": [{"index": 0, "function": {"arguments": arguments[at : at + 6]}}]}
+            for at in range(0, len(arguments), 6)
+        ]
+    elif message["content"]:
+        words = message["content"].split(" ")
+        parts += [{"content": word if place == 0 else f" {word}"} for place, word in enumerate(words)]
+    return parts
+
+
+def event(data: Any) -> bytes:
+    """Return an event of a stream."""
+    return b"data: %s\n\n" % (data if isinstance(data, bytes) else json.dumps(data).encode())
+
+
+class Cut(Exception):
+    """Ends the process of answering as a broken connection does."""
+
+
+async def stream(behaviour: str, body: dict[str, Any], legacy: bool) -> AsyncIterator[bytes]:
+    """Yield the stream's bytes."""
+    name, _, number = behaviour.rpartition("-")
+    head = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1760000000, "model": "upstream-1"}
+    asked = bool((body.get("stream_options") or {}).get("include_usage"))
+    sent = 0
+    for index in range(body.get("n") or 1):
+        parts = deltas_of(behaviour, body)
+        if name == "huge":
+            parts[1] = {"content": "x" * int(number)}
+        for part in parts:
+            if name in ("hang-after", "cut-after") and sent == int(number):
+                if name == "cut-after":
+                    raise Cut
+                await asyncio.sleep(3600)
+            if behaviour == "error-in-stream" and sent == 2:
+                yield event({"error": {"message": "The model fell over.", "type": "server_error", "code": "fell_over"}})
+                return
+            if behaviour == "garbage-in-stream" and sent == 2:
+                yield event(b"{this is no JSON")
+                return
+            if name == "slow":
+                await asyncio.sleep(int(number) / 1000)
+            said = {"text": part.get("content", "")} if legacy else {"delta": part}
+            choice = {"index": index, **said, "finish_reason": None, "logprobs": None}
+            yield event({**head, "choices": [choice], **({"usage": None} if asked else {})})
+            sent += 1
+        if behaviour == "no-done":
+            return
+        reason = "tool_calls" if behaviour == "tools" else "stop"
+        said = {"text": ""} if legacy else {"delta": {}}
+        yield event({**head, "choices": [{"index": index, **said, "finish_reason": reason}]})
+    if asked and behaviour != "no-usage":
+        yield event({**head, "choices": [], "usage": USAGE})
+    if behaviour != "finished-no-done":
+        yield event(b"[DONE]")
+
+
+async def in_threes(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the same with CRLF, comments between the events, and three bytes at a time."""
+    async for part in parts:
+        raw = b": keep-alive\r\n\r\n" + part.replace(b"\n", b"\r\n")
+        for at in range(0, len(raw), 3):
+            yield raw[at : at + 3]
+            await asyncio.sleep(0)
+
+
+class Counted(StreamingResponse):
+    """A stream that is counted while it is under way, and that can be cut off."""
+
+    def __init__(self, model: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model = model
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        under_way[self.model] += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            under_way[self.model] -= 1
+
+
+async def answer(request: Request) -> Response:
+    """Answer chat and old completions."""
+    body = await request.json()
+    path = request.url.path
+    note(request, body)
+    model = body["model"]
+    behaviour = model.partition(":")[0]
+    name, _, number = behaviour.rpartition("-")
+    if behaviour == "hang":
+        under_way[model] += 1
+        try:
+            await request.receive()
+        finally:
+            under_way[model] -= 1
+        return Response(status_code=499)
+    if behaviour == "garbage":
+        return Response("{this is no JSON", media_type="application/json")
+    if behaviour == "html":
+        return Response("<html>Sign in first</html>", media_type="text/html")
+    if behaviour == "redirect":
+        return RedirectResponse("http://127.0.0.1:9/elsewhere")
+    if behaviour.startswith("flaky-"):
+        calls[model] += 1
+        if calls[model] <= int(behaviour.split("-")[1]):
+            return JSONResponse({"error": {"message": "busy"}}, 503, headers={"Retry-After": "0"})
+    if name == "error" and number.isdigit():
+        headers = {"Retry-After": "7"} if number in ("429", "503") else None
+        error = {"message": f"The provider says {number}.", "type": "some_error", "code": "some_code"}
+        return JSONResponse({"error": error}, int(number), headers=headers)
+    legacy = path.endswith("/v1/completions")
+    if body.get("stream") and behaviour != "plain":
+        parts = stream(behaviour, body, legacy)
+        if behaviour == "split":
+            parts = in_threes(parts)
+        return Counted(model, parts, media_type="text/event-stream")
+    if name == "slow":
+        await asyncio.sleep(int(number) / 1000)
+    return JSONResponse(whole(behaviour, body, legacy))
+
+
+def whole(behaviour: str, body: dict[str, Any], legacy: bool) -> dict[str, Any]:
+    """Return a whole answer."""
+    reason = "tool_calls" if behaviour == "tools" else "stop"
+    said = {"text": text_of(body)} if legacy else {"message": message_of(behaviour, body)}
+    choices = [
+        {"index": index, **said, "finish_reason": reason, "logprobs": None} for index in range(body.get("n") or 1)
+    ]
+    found = {
+        "id": "chatcmpl-up",
+        "object": "text_completion" if legacy else "chat.completion",
+        "created": 1760000000,
+        "model": "upstream-1",
+        "choices": choices,
+        "system_fingerprint": "fp_1",
+    }
+    return found if behaviour == "no-usage" else {**found, "usage": USAGE}
+
+
+async def embed(request: Request) -> Response:
+    """Answer embeddings."""
+    body = await request.json()
+    note(request, body)
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    vector: Any = [0.5, -0.5, 0.25]
+    if body.get("encoding_format") == "base64":
+        vector = base64.b64encode(struct.pack("<3f", *vector)).decode()
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index in range(len(texts))]
+    usage = {"prompt_tokens": 3, "total_tokens": 3}
+    return JSONResponse({"object": "list", "data": data, "model": "upstream-1", "usage": usage})
+
+
+async def messages(request: Request) -> Response:
+    """Answer as Anthropic does."""
+    body = await request.json()
+    note(request, body)
+    behaviour = body["model"].partition(":")[0]
+    if behaviour == "error-529":
+        return JSONResponse({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, 529)
+    content: list[dict[str, Any]] = []
+    if body.get("thinking"):
+        content.append({"type": "thinking", "thinking": "Let me think.", "signature": "sig"})
+    if behaviour == "tools":
+        content.append({"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Paris"}})
+    else:
+        last = body["messages"][-1]["content"]
+        texts = [part["text"] for part in last if part["type"] == "text"] if isinstance(last, list) else [last]
+        content.append({"type": "text", "text": f"You said: {' '.join(texts)}"})
+    reason = "tool_use" if behaviour == "tools" else "end_turn"
+    usage = {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 4}
+    head = {"id": "msg_up", "type": "message", "role": "assistant", "model": "claude-up", "stop_sequence": None}
+    if not body.get("stream"):
+        return JSONResponse({**head, "content": content, "stop_reason": reason, "usage": usage})
+    return Counted(
+        body["model"], anthropic_stream(behaviour, head, content, reason, usage), media_type="text/event-stream"
+    )
+
+
+async def anthropic_stream(
+    behaviour: str, head: dict[str, Any], content: list[dict[str, Any]], reason: str, usage: dict[str, Any]
+) -> AsyncIterator[bytes]:
+    """Yield Anthropic's events."""
+
+    def named(kind: str, **more: Any) -> bytes:
+        return b"event: %s\n" % kind.encode() + event({"type": kind, **more})
+
+    yield named(
+        "message_start", message={**head, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+    )
+    yield named("ping")
+    for index, block in enumerate(content):
+        empty = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
+        if block["type"] == "thinking":
+            empty = {"type": "thinking", "thinking": "", "signature": ""}
+        yield named("content_block_start", index=index, content_block=empty)
+        if block["type"] == "thinking":
+            deltas = [
+                {"type": "thinking_delta", "thinking": "Let me "},
+                {"type": "thinking_delta", "thinking": "think."},
+                {"type": "signature_delta", "signature": "sig"},
+            ]
+        elif block["type"] == "tool_use":
+            deltas = [{"type": "input_json_delta", "partial_json": part} for part in ("", '{"city":', ' "Paris"}')]
+        else:
+            deltas = [{"type": "text_delta", "text": f"{word} "} for word in block["text"].split(" ")]
+        for place, delta in enumerate(deltas):
+            if behaviour == "error-in-stream" and place == 1:
+                yield named("error", error={"type": "overloaded_error", "message": "Overloaded"})
+                return
+            if behaviour == "cut-after-1" and place == 1:
+                raise Cut
+            yield named("content_block_delta", index=index, delta=delta)
+        yield named("content_block_stop", index=index)
+    yield named("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 5})
+    yield named("message_stop")
+
+
+def note(request: Request, body: Any) -> None:
+    """Keep a request for /seen."""
+    seen.append({"method": request.method, "path": request.url.path, "headers": dict(request.headers), "body": body})
+
+
+async def models(request: Request) -> Response:
+    """Answer GET /v1/models and /v1/models/{model}."""
+    return JSONResponse({"object": "list", "data": [{"id": "good", "object": "model"}]})
+
+
+async def show_seen(_: Request) -> Response:
+    return JSONResponse(seen)
+
+
+async def show_open(_: Request) -> Response:
+    return JSONResponse({model: number for model, number in under_way.items() if number})
+
+
+app = Starlette(
+    routes=[
+        Route("/v1/chat/completions", answer, methods=["POST"]),
+        Route("/v1/completions", answer, methods=["POST"]),
+        Route("/v1/embeddings", embed, methods=["POST"]),
+        Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/models", models),
+        Route("/v1/models/{model}", models),
+        Route("/seen", show_seen),
+        Route("/open", show_open),
+    ]
+)
+
+
+class Announcing(uvicorn.Server):
+    """Says where it is once it can be reached."""
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        print(f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}", flush=True)
+
+
+if __name__ == "__main__":
+    Announcing(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")).run()
