@@ -1,0 +1,233 @@
+"""Whatever a provider does: the caller gets the right error, the row tells the truth, and nothing is left behind."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+
+# How the provider behaves, what a whole call is answered with, and what a stream is.
+WHOLE = [
+    ("error-400", 400, "some_code"),
+    ("error-401", 502, "provider_refused_key"),
+    ("error-403", 502, "provider_refused_key"),
+    ("error-404", 404, "some_code"),
+    ("error-422", 422, "some_code"),
+    ("error-429", 429, "some_code"),
+    ("error-500", 500, "some_code"),
+    ("error-502", 502, "some_code"),
+    ("error-503", 503, "some_code"),
+    ("error-529", 503, "some_code"),
+    ("garbage", 502, "provider_answer_unreadable"),
+    ("html", 502, "provider_answer_unreadable"),
+    ("redirect", 502, "provider_redirected"),
+]
+CUT = [
+    ("cut-after-2", "provider_hung_up"),
+    ("no-done", "provider_hung_up"),
+    ("error-in-stream", "fell_over"),
+    ("garbage-in-stream", "provider_answer_unreadable"),
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(gateway):
+    """After each test no call is under way, neither here nor at the provider."""
+    yield
+    wait_until_quiet(gateway)
+
+
+def wait_until_quiet(gateway, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while "afterword_streams 0.0" not in gateway.http.get("/metrics").text:
+        assert time.monotonic() < end, "a call is still under way"
+        time.sleep(0.02)
+
+
+def outcome(gateway) -> tuple[str, str | None]:
+    """Return state and finish_reason of the newest interaction."""
+    call = gateway.newest()["call"]
+    return call["state"], call["finish_reason"]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("behaviour", "status", "code"), WHOLE, ids=[one[0] for one in WHOLE])
+def test_a_call_that_fails_before_its_first_word_is_an_error_of_its_own(
+    gateway, behaviour: str, status: int, code: str, streamed: bool
+):
+    answer = gateway.ask(gateway.model(behaviour), stream=streamed)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert "sk-of-the-provider" not in answer.text
+    if behaviour in ("error-429", "error-503"):
+        assert answer.headers["retry-after"] == "7"
+    if behaviour.startswith("error-4") and status != 502:
+        assert f"The provider says {status}." in error["message"]
+    row = gateway.newest()
+    assert row["call"]["state"] == "failed"
+    assert row["call"]["finish_reason"] == "error"
+    assert row["call"]["error"]["status"] == status
+    assert row["call"]["error"]["message"] == error["message"]
+    assert row["completion"] == ""
+    assert row["messages"] == [{"role": "user", "content": "Hello there"}]
+
+
+@pytest.mark.parametrize(("behaviour", "code"), CUT, ids=[one[0] for one in CUT])
+def test_a_stream_that_breaks_off_ends_in_an_error_and_never_in_done(gateway, behaviour: str, code: str):
+    chunks, done = gateway.stream(gateway.model(behaviour))
+    assert not done
+    assert chunks[-1]["error"]["code"] == code
+    assert not [choice for chunk in chunks[:-1] for choice in chunk["choices"] if choice.get("finish_reason")]
+    row = gateway.logged(chunks[0]["choices"][0]["completion_id"])
+    said = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks[:-1])
+    assert row["completion"] == said != ""
+    assert (row["call"]["state"], row["call"]["finish_reason"]) == ("failed", "error")
+    assert row["call"]["error"]["code"] == code
+
+
+def test_a_provider_that_cannot_stream_is_streamed_in_one_piece(gateway):
+    chunks, done = gateway.stream(gateway.model("plain"))
+    assert done
+    assert chunks[0]["choices"][0]["delta"]["content"] == "You said: Hello there"
+    assert outcome(gateway) == ("complete", "stop")
+
+
+def test_a_stream_that_ends_without_done_but_says_why_is_complete(gateway):
+    chunks, done = gateway.stream(gateway.model("finished-no-done"))
+    assert done
+    assert chunks
+    assert outcome(gateway) == ("complete", "stop")
+
+
+def test_events_in_pieces_with_other_line_ends_and_comments_are_read(gateway):
+    chunks, done = gateway.stream(gateway.model("split"))
+    assert done
+    assert gateway.logged(chunks[0]["choices"][0]["completion_id"])["completion"] == "You said: Hello there"
+
+
+def test_a_huge_chunk_passes_through_and_is_kept(gateway):
+    chunks, done = gateway.stream(gateway.model("huge-3000000"))
+    assert done
+    assert gateway.logged(chunks[0]["choices"][0]["completion_id"])["completion"].count("x") == 3_000_000
+
+
+def test_slow_chunks_leave_as_they_come(gateway):
+    body = {"model": gateway.model("slow-150"), "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    times = []
+    with gateway.http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+        times = [time.monotonic() for line in answer.iter_lines() if line.startswith("data: {")]
+    gaps = [later - earlier for earlier, later in pairwise(times[:4])]
+    assert min(gaps) > 0.05
+
+
+def test_a_provider_that_was_busy_for_a_moment_is_asked_again(gateway):
+    assert gateway.ask(gateway.model("flaky-1")).status_code == 200
+    assert gateway.stream(gateway.model("flaky-1"))[1]
+    assert gateway.ask(gateway.model("flaky-9")).status_code == 503
+
+
+def test_a_caller_that_hangs_up_hangs_up_on_the_provider_too_and_the_row_keeps_what_came(gateway):
+    model = gateway.model("hang-after-4")
+    external = f"hang-after-4:{model.partition('/')[2]}"
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello there"}], "stream": True}
+    with gateway.server.client() as http, http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+        lines = (line for line in answer.iter_lines() if line)
+        heard = [next(lines) for _ in range(4)]
+        assert gateway.upstream.under_way(external) == 1
+    gateway.upstream.wait_until_idle(external)
+    wait_until_quiet(gateway)
+    row = gateway.newest()
+    assert row["completion_id"] in heard[0]
+    assert row["completion"] == "You said: Hello"
+    assert (row["call"]["state"], row["call"]["finish_reason"]) == ("cancelled", "cancelled")
+
+
+def test_a_caller_that_hangs_up_before_the_answer_begins_leaves_a_cancelled_row(gateway):
+    model = gateway.model("hang")
+    external = f"hang:{model.partition('/')[2]}"
+    for streamed in (False, True):
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": streamed}
+        with gateway.server.client() as http, pytest.raises(httpx.ReadTimeout):
+            http.post("/api/v1/chat/completions", json=body, timeout=0.5)
+        gateway.upstream.wait_until_idle(external)
+        wait_until_quiet(gateway)
+        assert outcome(gateway) == ("cancelled", "cancelled")
+    assert gateway.count() == 2
+
+
+@pytest.fixture(scope="module")
+def impatient(server, upstream, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server that waits a second for providers, and takes two calls at once."""
+    running = type(server)(
+        tmp_path_factory.mktemp("impatient") / "data",
+        environment={
+            "AFTERWORD_PROVIDER_FIRST_BYTE_TIMEOUT": "1",
+            "AFTERWORD_PROVIDER_IDLE_TIMEOUT": "1",
+            "AFTERWORD_MAX_PROVIDER_CALLS": "2",
+        },
+    )
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def hasty(impatient, gateway) -> Any:
+    """That server as a gateway."""
+    made = type(gateway)(impatient, "default", gateway.upstream)
+    yield made
+    wait_until_quiet(made)
+    made.http.close()
+
+
+def test_silence_ends_in_a_timeout_before_the_first_word_and_after(hasty):
+    model = hasty.model("hang")
+    for streamed in (False, True):
+        answer = hasty.ask(model, stream=streamed)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "provider_timed_out")
+        assert outcome(hasty) == ("failed", "error")
+    chunks, done = hasty.stream(hasty.model("hang-after-3"))
+    assert not done
+    assert chunks[-1]["error"]["code"] == "provider_timed_out"
+    assert hasty.newest()["completion"] == "You said:"
+
+
+def test_more_calls_than_a_provider_may_have_are_refused_with_503(hasty):
+    model = hasty.model("hang-after-1")
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    with (
+        hasty.server.client() as http,
+        http.stream("POST", "/api/v1/chat/completions", json=body) as first,
+        http.stream("POST", "/api/v1/chat/completions", json=body) as second,
+    ):
+        # A generator that is let go hangs up.
+        lines = [first.iter_lines(), second.iter_lines()]
+        assert all(map(next, lines))
+        answer = hasty.ask(model)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "provider_busy")
+        assert answer.headers["retry-after"] == "1"
+
+
+def test_a_model_that_fails_is_stood_in_for_by_its_fallback(gateway):
+    second = gateway.model("good").partition("/")[2]
+    for behaviour in ("error-500", "error-429", "html"):
+        model = gateway.model(behaviour, fallback=second)
+        whole = gateway.ask(model).raise_for_status().json()["choices"][0]
+        chunks, done = gateway.stream(model)
+        assert done
+        for choice in (whole, chunks[0]["choices"][0]):
+            assert choice["model"] == second
+            logged = gateway.logged(choice["completion_id"])
+            assert logged["model"] == second
+            [attempt] = logged["parameters"]["attempts"]
+            assert attempt["model"] == model.partition("/")[2]
+    refused = gateway.ask(gateway.model("error-400", fallback=second))
+    assert refused.status_code == 400
+
+
+def test_a_provider_that_is_not_there_is_named(gateway):
+    answer = gateway.ask(gateway.model("good", endpoint="http://127.0.0.1:9/v1"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_unreachable")
+    assert "127.0.0.1:9" in answer.json()["error"]["message"]

@@ -1,0 +1,158 @@
+"""Rows under load, over kills, stops and full disks: what a caller was told of is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+
+ROUNDS = int(os.environ.get("AFTERWORD_CRASH_ROUNDS", "3"))
+
+
+def gateway_to(gateway, running) -> Any:
+    """Return another server as a gateway to the same upstream."""
+    return type(gateway)(running, "default", gateway.upstream)
+
+
+def test_as_many_rows_are_stored_as_answers_were_given(gateway):
+    model = gateway.model()
+
+    def call(number: int) -> set[str]:
+        if number % 3:
+            return {
+                one["completion_id"] for one in gateway.ask(model, f"q{number}", n=number % 2 + 1).json()["choices"]
+            }
+        chunks, done = gateway.stream(model, f"q{number}")
+        assert done
+        return {one["completion_id"] for chunk in chunks for one in chunk["choices"]}
+
+    with ThreadPoolExecutor(32) as threads:
+        ids = [one for its in threads.map(call, range(240)) for one in its]
+    assert len(set(ids)) == len(ids) == gateway.count()
+    query: dict[str, Any] = {"project": gateway.project, "limit": 500}
+    rows = gateway.http.get("/api/v1/interactions", params=query).json()["interactions"]
+    assert {row["completion_id"] for row in rows} == set(ids)
+    assert {row["call"]["state"] for row in rows} == {"complete"}
+
+
+def test_every_id_that_a_caller_saw_exists_after_a_kill(new_server, gateway):
+    running = new_server()
+    other = gateway_to(gateway, running)
+    model = other.model("slow-30")
+    for _ in range(ROUNDS):
+        seen: dict[str, bool] = {}
+        heard = threading.Semaphore(0)
+
+        def call(seen: dict[str, bool] = seen, heard: threading.Semaphore = heard) -> None:
+            body = {"model": model, "messages": [{"role": "user", "content": "One two three"}], "stream": True}
+            with (
+                suppress(httpx.TransportError),
+                running.client() as http,
+                http.stream("POST", "/api/v1/chat/completions", json=body) as answer,
+            ):
+                completion_id = ""
+                for line in answer.iter_lines():
+                    if line.startswith("data: {"):
+                        completion_id = json.loads(line[6:])["choices"][0]["completion_id"]
+                        seen.setdefault(completion_id, False)
+                        heard.release()
+                    elif line == "data: [DONE]":
+                        seen[completion_id] = True
+
+        threads = [threading.Thread(target=call) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for _ in range(24):
+            assert heard.acquire(timeout=20)
+        running.kill()
+        for thread in threads:
+            thread.join()
+        running.start()
+        other.server = running
+        other.http = running.client()
+        assert seen
+        for completion_id, done in seen.items():
+            call_ = other.logged(completion_id)["call"]
+            assert call_["state"] in (("complete",) if done else ("complete", "interrupted"))
+        assert '"open"' not in other.http.get("/api/v1/interactions?limit=500").text
+
+
+def test_a_stop_lets_a_stream_end(new_server, gateway):
+    running = new_server()
+    other = gateway_to(gateway, running)
+    body = {"model": other.model("slow-150"), "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    with running.client() as http, http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+        lines = (line for line in answer.iter_lines() if line)
+        heard = [next(lines)]
+        running.process.send_signal(signal.SIGTERM)
+        heard += lines
+    assert heard[-1] == "data: [DONE]"
+    running.process.wait(20)
+    running.start()
+    with running.client() as http:
+        completion_id = json.loads(heard[0][6:])["choices"][0]["completion_id"]
+        row = http.get(f"/api/v1/interactions/{completion_id}").json()
+    assert (row["call"]["state"], row["completion"]) == ("complete", "You said: Hi")
+
+
+def test_a_stream_that_outlasts_the_grace_of_a_stop_is_interrupted_with_what_came(new_server, gateway):
+    running = new_server(AFTERWORD_SHUTDOWN_GRACE="1")
+    other = gateway_to(gateway, running)
+    body = {"model": other.model("hang-after-3"), "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    heard = []
+    with running.client() as http, http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+        lines = (line for line in answer.iter_lines() if line)
+        heard = [next(lines) for _ in range(3)]
+        running.process.send_signal(signal.SIGTERM)
+        with suppress(httpx.TransportError):
+            heard += lines
+    assert "data: [DONE]" not in heard
+    running.process.wait(20)
+    running.start()
+    with running.client() as http:
+        completion_id = json.loads(heard[0][6:])["choices"][0]["completion_id"]
+        row = http.get(f"/api/v1/interactions/{completion_id}").json()
+    assert (row["call"]["state"], row["call"]["finish_reason"]) == ("interrupted", "interrupted")
+    assert row["completion"] == "You said:"
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
+@pytest.mark.parametrize("policy", ["refuse", "pass"])
+def test_while_the_store_cannot_write_calls_are_refused_or_go_unlogged_as_set(new_server, gateway, policy: str):
+    running = new_server(AFTERWORD_ON_STORE_FAILURE=policy)
+    other = gateway_to(gateway, running)
+    model = other.model()
+    other.http.post("/api/v1/metrics", json={"key": "liked"}).raise_for_status()
+    before = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        whole = other.ask(model)
+        streamed = other.ask(model, stream=True)
+        if policy == "refuse":
+            for answer in (whole, streamed):
+                assert answer.status_code == 503
+                assert answer.headers["retry-after"]
+        else:
+            assert other.http.get("/health").json()["status"] == "degraded"
+            assert streamed.text.endswith("data: [DONE]\n\n")
+            for completion_id in (
+                whole.json()["choices"][0]["completion_id"],
+                json.loads(streamed.text.splitlines()[0][6:])["choices"][0]["completion_id"],
+            ):
+                refused = other.http.post(
+                    "/api/v1/feedback", json={"completion_id": completion_id, "metric": "liked", "value": 1}
+                )
+                assert refused.status_code in (404, 503)
+            assert "afterword_calls_unlogged_total 2.0" in other.http.get("/metrics").text
+    finally:
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, before)
+    assert other.ask(model).status_code == 200
+    assert other.count() == 1
