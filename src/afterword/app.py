@@ -91,7 +91,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     gateway = home.gateway
     assert isinstance(gateway, Gateway)
     tracing = traces.open()
-    calls = {path: CallEndpoint(face, home, gateway, gate, running) for path, face in FACES.items()}
+    calls = {path: CallEndpoint(face, home, gateway, gate, tracing, running) for path, face in FACES.items()}
     paths = [
         *(ServedPath(_pattern(route), Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),

@@ -12,6 +12,7 @@ import itertools
 import logging
 import time
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -30,10 +31,12 @@ from afterword.api.rest import (
     read_body,
     reply,
 )
+from afterword.api.streams import Form, Relay, is_usage
+from afterword.api.traces import Untraced
 from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, Unavailable
 from afterword.gateway.provider import Body, Face, ProviderError
-from afterword.gateway.relay import Gateway, Said, Streamed
+from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
 from afterword.service.access import check_allowed
 from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage
@@ -48,6 +51,8 @@ _numbers = itertools.count(1)
 
 # What our answers put into a message comes back with the next turn.
 OF_OUR_ANSWERS = frozenset({"id", "completion_id", "metadata"})
+# The caller hung up before there was an answer: nginx's word for it.
+CLOSED = 499
 EVENTS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -67,11 +72,20 @@ FACES: dict[str, Face] = {
 class CallEndpoint:
     """One of the faces as an ASGI application. `running` holds the calls under way, of all faces together."""
 
-    def __init__(self, face: Face, home: Home, gateway: Gateway, gate: Gate, running: set[asyncio.Task[Any]]) -> None:
+    def __init__(
+        self,
+        face: Face,
+        home: Home,
+        gateway: Gateway,
+        gate: Gate,
+        tracing: Untraced,
+        running: set[asyncio.Task[Any]],
+    ) -> None:
         self.face: Face = face
         self.home = home
         self.gateway = gateway
         self.gate = gate
+        self.tracing = tracing
         self.running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +105,7 @@ class CallEndpoint:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
             await exchange.refuse(fault(request_id))
         finally:
+            exchange.span.end(exchange.status)
             self.running.discard(task)
             self.home.meters.streams.dec()
 
@@ -115,15 +130,14 @@ class Exchange:
         self.request_id = request_id
         self.accepted = accepted
         self.send = send
+        self.span = endpoint.tracing.start(self.face, scope["path"], headers, request_id.decode("latin-1"))
         self.begun = False
         """Whether the head of the answer has left."""
+        self.status = CLOSED
+        """The answer's HTTP status."""
         self.own = 0.0
         """The seconds that were added until then."""
-        # OpenAI's own client joins every text of the deltas, also those that stand for themselves; adaptive-sdk
-        # refuses a delta without them.
-        agent = headers.get(b"user-agent", b"")
-        self.joins = b"OpenAI/" in agent
-        self.wants_whole_deltas = agent.startswith(b"adaptive_sdk")
+        self.form = Form.of(headers.get(b"user-agent", b""))
 
     async def run(self, receive: Receive) -> None:
         """Read the call, make it, answer it. Raises `AfterwordError` where nothing was answered yet."""
@@ -138,7 +152,7 @@ class Exchange:
         if not request.stream:
             # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
             body.pop("stream_options", None)
-        where = route(context, request.model)
+        where = self.span.calling(route(context, request.model))
         if self.face == "embeddings":
             await self._embed(where, body)
             return
@@ -150,11 +164,12 @@ class Exchange:
 
     async def refuse(self, error: AfterwordError) -> None:
         """Answer an error: as an answer of its own, or as the last event of a stream."""
+        self.span.fail(error)
         if self.begun:
             await self._end(b"data: " + _encoder.encode(error.body()) + b"\n\n")
             return
-        status, kind, body, more = error_answer(error)
-        await reply(self.send, status, kind, body, [(b"x-request-id", self.request_id), *more])
+        self.status, kind, body, more = error_answer(error)
+        await reply(self.send, self.status, kind, body, [(b"x-request-id", self.request_id), *more])
 
     async def _unless_hung_up(self, answer: Coroutine[Any, Any, None]) -> None:
         """Run the answer; cancel it when the caller hangs up."""
@@ -177,8 +192,10 @@ class Exchange:
         started = time.perf_counter()
         try:
             answered = await self.endpoint.gateway.answer([target for _, target in where.targets], "embeddings", body)
-        except ProviderError:
-            count(self.home, self._outcome(where, "failed", started))
+        except ProviderError as error:
+            outcome = self._outcome(where, "failed", started, error=error)
+            self.span.finish(outcome, {})
+            count(self.home, outcome)
             raise
         self.own = time.perf_counter() - self.accepted - answered.seconds
         outcome = Outcome(
@@ -190,6 +207,7 @@ class Exchange:
             provider_time=answered.seconds,
             overhead=self.own,
         )
+        self.span.finish(outcome, answered.body)
         count(self.home, outcome)
         await self._reply(answered.body)
 
@@ -198,11 +216,11 @@ class Exchange:
         try:
             answered = await gateway.answer([target for _, target in where.targets], self.face, body)
         except ProviderError as error:
-            await call.finish(self._outcome(where, "failed", started, error=error))
+            await self._finish(call, self._outcome(where, "failed", started, error=error), {})
             raise
         except asyncio.CancelledError as reason:
             state = _why(reason)
-            await call.finish(self._outcome(where, state, started))
+            await self._finish(call, self._outcome(where, state, started), {})
             if state == "interrupted":
                 raise _stopped() from None
             return
@@ -214,7 +232,7 @@ class Exchange:
             choice["model"] = model.key
             choices[index] = Choice(_said(choice), choice.get("finish_reason"))
         usage: Any = answer.get("usage")
-        if not _is_usage(usage):
+        if not is_usage(usage):
             texts = [one.said if isinstance(one.said, str) else str(one.said) for one in choices.values()]
             usage = answer["usage"] = estimated_usage(body.get("messages") or [body.get("prompt")], texts)
         latency = time.perf_counter() - self.accepted
@@ -229,7 +247,7 @@ class Exchange:
             overhead=latency - answered.seconds,
             attempts=answered.attempts,
         )
-        await call.finish(outcome)
+        await self._finish(call, outcome, answer)
         # Where the store could not write and the call went on, its ids are others now.
         for choice in answer.get("choices") or []:
             choice["completion_id"] = call.completion_id(choice["index"])
@@ -241,12 +259,18 @@ class Exchange:
                 message = choice.setdefault("message", {})
                 message.setdefault("id", f"{answer['id']}-{choice['index']}")
                 message.setdefault("role", "assistant")
-                if self.wants_whole_deltas and message.get("content") is None:
+                if self.form.whole and message.get("content") is None:
                     message["content"] = ""
         self.own = time.perf_counter() - self.accepted - answered.seconds
         await self._reply(answer)
 
+    async def _finish(self, call: Call, outcome: Outcome, answer: Body) -> None:
+        """Store how the call ended, and note it in its span."""
+        self.span.finish(outcome, answer, call.ids.values() if call.stored else ())
+        await call.finish(outcome)
+
     async def _reply(self, answer: Body) -> None:
+        self.status = 200
         await reply(self.send, 200, JSON, _encoder.encode(answer), self._about())
 
     def _about(self) -> Headers:
@@ -272,12 +296,16 @@ class Exchange:
         # Stored while the provider thinks: it is there before the first chunk leaves, and costs no time of its own.
         opening = asyncio.ensure_future(call.open(list(call.ids)))
         asked_for_usage = bool((request.stream_options or {}).get("include_usage"))
-        relay = Relay(self, call, where, asked_for_usage)
+        relay = Relay(call, where, self.face, self.form, accepted=self.accepted, asked_for_usage=asked_for_usage)
+        asked = body.get("messages") or [body.get("prompt")]
         state: State = "complete"
         error: AfterwordError | None = None
         try:
             await relay.open(self.endpoint.gateway, opening, body)
-            await relay.pass_on()
+            await self._begin(relay.seconds)
+            async with aclosing(relay.chunks(asked)) as chunks:
+                async for chunk in chunks:
+                    await self._event(chunk)
         except asyncio.CancelledError as reason:
             state = _why(reason)
         except AfterwordError as failed:
@@ -286,7 +314,8 @@ class Exchange:
             log.exception("A stream failed (request %s)", self.request_id.decode("latin-1"))
             state, error = "failed", fault(self.request_id)
         try:
-            await call.finish(relay.outcome(state, started, error, body))
+            outcome = relay.outcome(state, error, asked=asked, started=started, overhead=self.own)
+            await self._finish(call, outcome, relay.head)
         except AfterwordError as unwritten:
             error = error or unwritten
         if error is not None:
@@ -296,131 +325,19 @@ class Exchange:
         if state == "complete":
             await self._end(b"data: [DONE]\n\n")
 
-    async def begin(self, provider_seconds: float) -> None:
+    async def _begin(self, provider_seconds: float) -> None:
         """Send the head of a stream."""
-        self.begun = True
+        self.begun, self.status = True, 200
         self.own = time.perf_counter() - self.accepted - provider_seconds
         await self.send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *self._about()]})
 
-    async def event(self, chunk: Body) -> None:
+    async def _event(self, chunk: Body) -> None:
         """Send a chunk, on one line."""
         data = b"data: " + _encoder.encode(chunk) + b"\n\n"
         await self.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _end(self, last: bytes) -> None:
         await self.send({"type": "http.response.body", "body": last, "more_body": False})
-
-
-class Relay:
-    """A stream on its way through: each chunk gets its ids and leaves; what was said is kept."""
-
-    def __init__(self, exchange: Exchange, call: Call, where: Route, asked_for_usage: bool) -> None:
-        self.exchange = exchange
-        self.call = call
-        self.where = where
-        self.asked_for_usage = asked_for_usage
-        self.said: dict[int, Said] = {}
-        self.usage: dict[str, Any] | None = None
-        self.stream: Streamed | None = None
-        self.first_word: float | None = None
-        self.last: Body = {}
-
-    async def open(self, gateway: Gateway, opening: asyncio.Future[None], body: Body) -> None:
-        """Have the stream begin, and the interaction stored meanwhile."""
-        targets = [target for _, target in self.where.targets]
-        try:
-            self.stream = await gateway.stream(targets, self.exchange.face, body)
-        finally:
-            try:
-                await _in_any_case(opening)
-            except BaseException:
-                if self.stream:
-                    await self.stream.close()
-                raise
-
-    async def pass_on(self) -> None:
-        """Send on what comes until it ends."""
-        exchange, stream = self.exchange, self.stream
-        assert stream is not None
-        try:
-            await exchange.begin(stream.first_at - stream.started)
-            async for chunk in stream:
-                if await self._mark(chunk):
-                    await exchange.event(chunk)
-        finally:
-            await stream.close()
-        if self.asked_for_usage and self.usage is None:
-            texts = [said.text for said in self.said.values()]
-            self.usage = estimated_usage([], texts)
-            await exchange.event({**self.last, "choices": [], "usage": self.usage})
-
-    async def _mark(self, chunk: Body) -> bool:
-        """Give a chunk its ids and note what it says. Tell whether the caller is to see it."""
-        call, model = self.call, self.where.targets[self.stream.target if self.stream else 0][0]
-        chunk.setdefault("id", self.last.get("id") or f"chatcmpl-{uuid7().hex}")
-        chunk.setdefault("created", int(time.time()))
-        chunk["session_id"] = call.session_id
-        if not self.last:
-            self.last = {name: value for name, value in chunk.items() if name not in ("choices", "usage")}
-        if _is_usage(usage := chunk.get("usage")):
-            self.usage = usage
-        if not self.asked_for_usage:
-            chunk.pop("usage", None)
-        choices = chunk.get("choices")
-        if not choices:
-            chunk.setdefault("choices", [])
-            return "usage" in chunk or usage is None
-        for choice in choices:
-            index = choice.setdefault("index", 0)
-            said = self.said.get(index)
-            is_first = said is None
-            if said is None:
-                said = self.said[index] = Said()
-                if index not in call.ids:
-                    call.completion_id(index)
-                    await call.open([index])
-            if said.take(choice) and self.first_word is None:
-                self.first_word = time.perf_counter()
-            choice["completion_id"] = call.ids[index]
-            choice["model"] = model.key
-            if "text" not in choice:
-                self._complete(choice, chunk, is_first)
-        return True
-
-    def _complete(self, choice: Body, chunk: Body, is_first: bool) -> None:
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            delta = choice["delta"] = {}
-        if is_first or not self.exchange.joins:
-            delta.setdefault("id", f"{chunk['id']}-{choice['index']}")
-        if self.exchange.wants_whole_deltas:
-            delta.setdefault("role", "assistant")
-            if delta.get("content") is None:
-                delta["content"] = ""
-
-    def outcome(self, state: State, started: float, error: AfterwordError | None, body: Body) -> Outcome:
-        """Return how the call ended, with all that was said until then."""
-        now = time.perf_counter()
-        target = self.stream.target if self.stream else 0
-        usage = self.usage
-        if usage is None or usage.get("estimated"):
-            asked = body.get("messages") or [body.get("prompt")]
-            usage = estimated_usage(asked, [said.text for said in self.said.values()]) if self.said else {}
-        return Outcome(
-            face=self.exchange.face,
-            state=state,
-            choices={
-                index: Choice(said.message() or said.text, said.finish_reason) for index, said in self.said.items()
-            },
-            model=self.where.targets[target][0],
-            usage=usage,
-            latency=now - self.exchange.accepted,
-            provider_time=now - (self.stream.started if self.stream else started),
-            overhead=self.exchange.own,
-            ttft=self.first_word - self.exchange.accepted if self.first_word else None,
-            error=error,
-            attempts=self.stream.attempts if self.stream else (),
-        )
 
 
 # ------------------------------------------------------------------------------------------------ hanging up
@@ -446,20 +363,7 @@ def _stopped() -> Unavailable:
     )
 
 
-async def _in_any_case(work: asyncio.Future[None]) -> None:
-    """Wait for work that must not be cut off; a cancellation that comes meanwhile takes effect after it."""
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise
-
-
 # ------------------------------------------------------------------------------------------------ forms
-
-
-def _is_usage(usage: Any) -> bool:
-    return isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int)
 
 
 def _said(choice: Body) -> Any:

@@ -17,7 +17,7 @@ from afterword.errors import AfterwordError, Conflict, Forbidden, Invalid, NotFo
 from afterword.ids import uuid7
 from afterword.service.context import Context
 from afterword.service.moments import shown
-from afterword.service.routing import attached, target_of
+from afterword.service.routing import attached, logged_only, target_of
 from afterword.service.values import check_text
 from afterword.store.catalog import (
     ModelRow,
@@ -44,6 +44,9 @@ from afterword.types import (
 )
 
 _encoder = msgspec.json.Encoder(order="sorted")
+# Headers that say how the request is carried.
+_NOT_OURS = {"connection", "content-length", "content-type", "expect", "host", "te", "trailer", "transfer-encoding"}
+_NOT_OURS |= {"accept-encoding", "content-encoding", "keep-alive", "upgrade"}
 
 
 async def model_number(context: Context, key: str) -> int:
@@ -114,8 +117,8 @@ async def list_models(context: Context, *, query: Any) -> ModelList:
     rows = [row for row in context.catalog.models.values() if of_all or row.number in theirs]
     data = []
     for one in sorted(seen, key=lambda one: (one.project, not one.is_default, one.created_at)):
-        if one.enabled:
-            model, project = context.catalog.models[one.model], context.catalog.projects[one.project]
+        model, project = context.catalog.models[one.model], context.catalog.projects[one.project]
+        if one.enabled and not project.archived:
             data.append(
                 ListedModel(
                     id=f"{project.key}/{model.key}", created=model.created_at // 1000, owned_by=model.provider or ""
@@ -135,7 +138,7 @@ async def change(context: Context, model: str, *, body: ModelChange) -> Model:
     _for_all_projects(context)
     row = _found(context, model)
     if row.provider is None:
-        raise _logged_only(row)
+        raise logged_only(row)
     values: dict[str, Any] = {}
     if body.name is not UNSET:
         values["name"] = check_text(body.name, param="name", most=1000, least=1)
@@ -163,7 +166,7 @@ async def delete(context: Context, model: str) -> Deleted:
     _for_all_projects(context)
     row = _found(context, model)
     if row.provider is None:
-        raise _logged_only(row)
+        raise logged_only(row)
     gone = ModelRow(number=row.number, id=row.id, key=row.key, created_at=row.created_at)
     context.catalog.keep(await context.store.write(lambda transaction: change_model(transaction, gone)))
     for one in list(context.catalog.project_models.values()):
@@ -194,7 +197,7 @@ async def attach(context: Context, project: str, *, body: NewProjectModel) -> Pr
     its_project = context.project(project, writing=True)
     row = _found(context, body.model, everywhere=True)
     if row.provider is None:
-        raise _logged_only(row)
+        raise logged_only(row)
     return await _attach(context, its_project, row, body.make_default)
 
 
@@ -289,15 +292,6 @@ def _for_all_projects(context: Context) -> None:
         )
 
 
-def _logged_only(row: ModelRow) -> Invalid:
-    return Invalid(
-        f"The model {row.key!r} is logged-only: it cannot be called.",
-        code="model_logged_only",
-        param="model",
-        hint=f"Register it with its provider first: POST /api/v1/models with the key {row.key!r}.",
-    )
-
-
 def _key(body: NewModel) -> str:
     key = body.key or re.sub(r"[^a-z0-9._/-]+", "-", (body.name or "").lower()).strip("-/")
     if not key:
@@ -308,9 +302,10 @@ def _key(body: NewModel) -> str:
             hint="Give a key such as gpt-mini: calls name the model by it.",
         )
     check_text(key, param="key", most=200, least=1)
-    if key != key.strip() or not key.isprintable() or key.startswith("/") or key.endswith("/"):
+    # Paths carry it: a part that is empty or made of dots would lead elsewhere.
+    if key != key.strip() or not key.isprintable() or {"", ".", ".."} & set(key.split("/")):
         raise Invalid(
-            f"key is {key!r}; a key has no control characters, and no spaces or slashes at its ends.",
+            f"key is {key!r}; a key has no control characters, no spaces at its ends, and something between slashes.",
             code="invalid_key",
             param="key",
             hint="Choose a key such as gpt-mini.",
@@ -331,7 +326,7 @@ def _endpoint(endpoint: str | None, provider: str) -> str | None:
     check_text(endpoint, param="endpoint", most=2000)
     try:
         parts = urlsplit(endpoint)
-        good = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
     except ValueError:
         good = False
     if not good or not endpoint.isprintable() or " " in endpoint:
@@ -345,14 +340,23 @@ def _endpoint(endpoint: str | None, provider: str) -> str | None:
 
 
 def _sealed(context: Context, api_key: str | None, headers: dict[str, str] | None) -> bytes | None:
-    for name, value in {**(headers or {}), **({"api_key": api_key} if api_key else {})}.items():
-        where = "api_key" if name == "api_key" else f"headers.{name[:80]}"
-        if not re.fullmatch(r"[!-~]+( [!-~]+)*", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+    sent = [(f"headers.{name[:80]}", name, value) for name, value in (headers or {}).items()]
+    sent += [("api_key", "api_key", api_key)] if api_key else []
+    for where, name, value in sent:
+        # Named without its value: that is a secret.
+        if not re.fullmatch(r"[!-~]+([ \t]+[!-~]+)*", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise Invalid(
                 f"{where} cannot be sent as a header.",
                 code="invalid_header",
                 param=where,
                 hint="Headers are of ASCII characters, without line breaks.",
+            )
+        if name.lower() in _NOT_OURS:
+            raise Invalid(
+                f"{where} is a header that belongs to the connection.",
+                code="invalid_header",
+                param=where,
+                hint="Leave it out: it is set for each call.",
             )
     if not api_key and not headers:
         return None

@@ -22,7 +22,8 @@ def route(context: Context, name: str) -> Route:
     """Return where a call goes that names a model: as PROJECT/MODEL, PROJECT for its default, or MODEL in the key's own
     project.
 
-    Raises `NotFound`, `Invalid` where a project has no default model, `Conflict` for an archived project.
+    Raises `NotFound`; `Invalid` where a project has no default model and for a logged-only one; `Conflict` for an
+    archived project.
     """
     catalog = context.catalog
     key, slash, rest = name.partition("/")
@@ -38,6 +39,9 @@ def route(context: Context, name: str) -> Route:
     if row is not None:
         return Route(own, row, _targets(context, row))
     asked = project if project is not None and slash else own
+    known = catalog.find_model(rest if asked is project else name)
+    if known is not None and known.provider is None and context.actor.projects is None:
+        raise logged_only(known)
     there = [catalog.models[one.model].key for one in catalog.models_of(asked.number) if one.enabled]
     names = ", ".join(f"{asked.key}/{key}" for key in there[:10])
     raise NotFound(
@@ -53,10 +57,20 @@ def route(context: Context, name: str) -> Route:
 def attached(context: Context, project: ProjectRow, key: str) -> ModelRow | None:
     """Return the model of that key or id, if the project may call it."""
     row = context.catalog.find_model(key)
-    if row is None:
+    if row is None or row.provider is None:
         return None
     its = context.catalog.project_models.get((project.number, row.number))
     return row if its is not None and its.enabled else None
+
+
+def logged_only(row: ModelRow) -> Invalid:
+    """Return the error for a model that completions name, but that cannot be called."""
+    return Invalid(
+        f"The model {row.key!r} is logged-only: it cannot be called.",
+        code="model_logged_only",
+        param="model",
+        hint=f"Register it with its provider first: POST /api/v1/models with the key {row.key!r}.",
+    )
 
 
 def _default(context: Context, project: ProjectRow) -> ModelRow:

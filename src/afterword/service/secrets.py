@@ -60,4 +60,10 @@ class Secrets:
             out.write(secret + "\n")
             out.flush()
             os.fsync(out.fileno())
+        # Its name in the directory, too: what is sealed with it shall not outlive it.
+        directory = os.open(self._file.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
         return secret
