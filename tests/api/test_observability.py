@@ -189,6 +189,15 @@ def test_the_page_is_what_prometheus_reads(http: httpx.Client):
     assert all(family.name.startswith(("afterword_", "process_")) for family in families)
 
 
+def test_every_figure_stands_in_the_guide(http: httpx.Client, gateway: Any):
+    gateway.stream("default/echo")
+    guide = Path(__file__).parents[2].joinpath("docs", "guides", "observability.md").read_text(encoding="utf-8")
+    page = httpx.get(f"{http.base_url}/metrics").text
+    names = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE afterword_")}
+    assert len(names) == 17
+    assert not [name for name in names if f"`{name}`" not in guide]
+
+
 def test_the_page_holds_no_secret_no_id_and_no_words_of_users(http: httpx.Client, gateway: Any):
     text = f"hello-{uuid4().hex}"
     model = gateway.model("good", api_key=f"sk-{text}")

@@ -250,7 +250,11 @@ class Span(NoSpan):
 
     def fail(self, error: AfterwordError) -> None:
         """Note the error that the caller gets: its code, for its message may hold words of the call."""
-        _mark(self._span, _type(error))
+        if error.status >= 500:
+            _mark(self._span, _type(error))
+        else:
+            # It is the caller's mistake, not the server's.
+            self._span.set_attribute("error.type", _type(error))
 
     def end(self, status: int) -> None:
         """End what has not ended yet."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 MOST_BYTES = 64 << 20
+# The byte order mark, with which a stream may begin.
+MARK = b"\xef\xbb\xbf"
 
 
 class Event(NamedTuple):
@@ -34,8 +36,12 @@ class EventReader:
     def take(self, raw: bytes) -> list[Event]:
         """Return the events that these bytes complete. Raises `EventTooLarge`."""
         if not self._begun:
+            raw, self._rest = self._rest + raw, b""
+            if len(raw) < len(MARK) and MARK.startswith(raw):
+                self._rest = raw
+                return []
             self._begun = True
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
+            raw = raw.removeprefix(MARK)
         if b"\r" in raw or self._rest.endswith(b"\r"):
             raw = self._rest + raw
             # A CR at the very end may be the first half of a CRLF.

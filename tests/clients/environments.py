@@ -1,0 +1,37 @@
+"""Published clients, each in a virtual environment of its own: made once, kept for the next run."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def python_with(name: str) -> Path:
+    """Return the interpreter of an environment with what `NAME.txt` lists; make it where it is not there yet.
+
+    Environments are kept in AFTERWORD_TEST_CLIENTS, or in the user's cache directory.
+    """
+    requirements = HERE / f"{name}.txt"
+    mark = hashlib.sha256(f"{sys.version} {requirements.read_text()}".encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afterword-test-clients"
+    base = Path(os.environ.get("AFTERWORD_TEST_CLIENTS") or cache)
+    base.mkdir(parents=True, exist_ok=True)
+    place = base / f"{name}-{mark}"
+    python = place / "bin" / "python"
+    with (base / f"{name}.lock").open("w") as lock:
+        # Several test processes may want the same at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "ready").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+            install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*install, "--requirement", str(requirements)], check=True)
+            (place / "ready").touch()
+    return python

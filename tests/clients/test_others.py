@@ -1,0 +1,102 @@
+"""LangChain in front of Afterword, and a provider that others wrote behind it: LiteLLM's proxy."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.timeout(900)
+
+Run = Callable[..., Any]
+
+
+@pytest.mark.xdist_group("langchain")
+def test_langchain_calls_a_tool_and_streams(run_with: Run, gateway: Any):
+    said = run_with(
+        "langchain",
+        """
+        from langchain_core.tools import tool
+        from langchain_openai import ChatOpenAI
+
+        @tool
+        def get_weather(city: str) -> str:
+            "Tell the weather of a city."
+            return f"Rain in {city}"
+
+        answer = ChatOpenAI(model=given["tools"]).bind_tools([get_weather]).invoke("Weather in Paris?")
+        [call] = answer.tool_calls
+        text = "".join(part.content for part in ChatOpenAI(model=given["good"]).stream("Hello there"))
+        result = get_weather.invoke(call["args"])
+        print(json.dumps({"call": [call["name"], call["args"]], "result": result, "text": text}))
+        """,
+        tools=gateway.model("tools"),
+        good=gateway.model(),
+    )
+    assert said == {
+        "call": ["get_weather", {"city": "Paris"}],
+        "result": "Rain in Paris",
+        "text": "You said: Hello there",
+    }
+    assert gateway.count() == 2
+    assert gateway.newest()["completion"] == "You said: Hello there"
+
+
+@pytest.fixture
+def proxy(python_with: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
+    """LiteLLM's proxy with a mocked answer; return the base URL of its API."""
+    config = tmp_path / "config.yaml"
+    answer = "A mocked answer of several words"
+    parameters = {"model": "openai/mocked", "api_key": "none", "mock_response": answer}
+    model = {"model_name": "mocked", "litellm_params": parameters}
+    config.write_text(json.dumps({"model_list": [model], "general_settings": {"master_key": "sk-lite"}}))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = python_with("litellm").with_name("litellm")
+    with (tmp_path / "proxy.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(command), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+        )
+    try:
+        end = time.monotonic() + 120
+        while True:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/health/liveliness").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            assert process.poll() is None, (tmp_path / "proxy.log").read_text()
+            assert time.monotonic() < end, (tmp_path / "proxy.log").read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.xdist_group("litellm")
+def test_a_server_that_others_wrote_answers_plain_and_streamed(gateway: Any, proxy: str):
+    model = gateway.model("good", endpoint=proxy, api_key="sk-lite", external_model_id="mocked")
+    whole = gateway.ask(model).raise_for_status().json()["choices"][0]
+    assert whole["message"]["content"] == "A mocked answer of several words"
+    chunks, done = gateway.stream(model, stream_options={"include_usage": True})
+    assert done
+    [completion_id] = {choice["completion_id"] for chunk in chunks for choice in chunk["choices"]}
+    for one in (whole["completion_id"], completion_id):
+        logged = gateway.logged(one)
+        assert logged["completion"] == "A mocked answer of several words"
+        assert logged["call"]["state"] == "complete"
+        assert logged["usage"]["total_tokens"] > 0
+    refused = gateway.ask(gateway.model("good", endpoint=proxy, api_key="sk-wrong", external_model_id="mocked"))
+    assert refused.json()["error"]["code"] == "provider_refused_key"
