@@ -17,10 +17,15 @@ RENAMES = (
     (r"\bimport asyncio\b", "import time"),
     (r"\bhttpx\.AsyncClient\b", "httpx.Client"),
     (r"\bAsyncIterator\b", "Iterator"),
+    (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
+    (r"\bAsyncGenerator\b", "Generator"),
+    (r"\baiter_bytes\b", "iter_bytes"),
+    (r"\baread\b", "read"),
     (r"\basync_each\b", "each"),
-    (r"\bAsync(Afterword|Projects|Interactions|Feedback|Labels|Keys)\b", r"\1"),
+    (r"\bAsync(Afterword|Chat|Embeddings|Feedback|Interactions|Keys|Labels|Models|Projects)\b", r"\1"),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
     (r"\baclose\b", "close"),
+    (r"\baclosing\b", "closing"),
     (r"\bafterword\.client\.aio\b", "afterword.client.sync"),
 )
 

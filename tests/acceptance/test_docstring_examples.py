@@ -10,10 +10,11 @@ import pytest
 
 from afterword import Afterword
 from afterword.client.sync.administration import Keys, Labels, Projects
+from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 
-RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys)
+RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings)
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 
 

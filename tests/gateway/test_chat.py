@@ -17,6 +17,7 @@ def test_a_fresh_project_answers_with_no_key_of_any_provider(new_server):
         assert answer["choices"][0]["message"]["content"] == "Good day"
         assert http.post("/api/v1/chat/completions", json={**body, "model": "default"}).status_code == 200
         assert http.post("/api/v1/chat/completions", json={**body, "model": "echo"}).status_code == 200
+        assert http.post("/api/v1/chat/completions", json={"messages": body["messages"]}).status_code == 200
 
 
 def test_an_answer_is_the_providers_own_with_the_ids_of_the_interaction(gateway):
@@ -239,7 +240,8 @@ def test_embeddings_are_passed_on_and_not_kept(gateway):
     ("body", "status", "code"),
     [
         ({"model": "default/echo"}, 422, "no_messages"),
-        ({"messages": []}, 422, "missing_field"),
+        ({"messages": []}, 422, "no_messages"),
+        ([], 422, "invalid_value"),
         ({"model": "default/echo", "messages": []}, 422, "no_messages"),
         ({"model": "default/echo", "messages": [{"content": "x"}]}, 422, "invalid_message"),
         ({"model": "default/echo", "messages": "hello"}, 422, "invalid_value"),

@@ -106,6 +106,7 @@ class CallEndpoint:
             await exchange.refuse(fault(request_id))
         finally:
             exchange.span.end(exchange.status)
+            self.home.meters.answered(f"POST {scope['path']}", exchange.status, time.perf_counter() - accepted)
             self.running.discard(task)
             self.home.meters.streams.dec()
 
@@ -266,8 +267,11 @@ class Exchange:
 
     async def _finish(self, call: Call, outcome: Outcome, answer: Body) -> None:
         """Store how the call ended, and note it in its span."""
-        self.span.finish(outcome, answer, call.ids.values() if call.stored else ())
-        await call.finish(outcome)
+        try:
+            await call.finish(outcome)
+        finally:
+            # Only now is it sure whether anything is stored under its ids.
+            self.span.finish(outcome, answer, call.ids.values() if call.stored else ())
 
     async def _reply(self, answer: Body) -> None:
         self.status = 200

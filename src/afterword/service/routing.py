@@ -18,13 +18,17 @@ class Route(msgspec.Struct, frozen=True):
     targets: tuple[tuple[ModelRow, Target], ...]
 
 
-def route(context: Context, name: str) -> Route:
+def route(context: Context, name: str | None) -> Route:
     """Return where a call goes that names a model: as PROJECT/MODEL, PROJECT for its default, or MODEL in the key's own
     project.
 
     Raises `NotFound`; `Invalid` where a project has no default model and for a logged-only one; `Conflict` for an
     archived project.
     """
+    if name is None:
+        own = context.project(None, writing=True)
+        row = _default(context, own)
+        return Route(own, row, _targets(context, row))
     catalog = context.catalog
     key, slash, rest = name.partition("/")
     project = catalog.find_project(key)

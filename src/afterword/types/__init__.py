@@ -19,6 +19,16 @@ from afterword.types.base import (
     Value,
 )
 from afterword.types.calls import OWN, CallRequest, Target
+from afterword.types.chat import (
+    ChatChoice,
+    ChatChunk,
+    ChatCompletion,
+    ChatMessage,
+    ChunkChoice,
+    Embedding,
+    EmbeddingList,
+    Usage,
+)
 from afterword.types.feedback import (
     Feedback,
     FeedbackChange,
@@ -101,8 +111,15 @@ __all__ = [
     "ApiKeyList",
     "Call",
     "CallRequest",
+    "ChatChoice",
+    "ChatChunk",
+    "ChatCompletion",
+    "ChatMessage",
+    "ChunkChoice",
     "CreatedApiKey",
     "Deleted",
+    "Embedding",
+    "EmbeddingList",
     "Feedback",
     "FeedbackChange",
     "FeedbackCondition",
@@ -172,6 +189,7 @@ __all__ = [
     "TextCondition",
     "Tie",
     "TimeRange",
+    "Usage",
     "Value",
     "View",
 ]

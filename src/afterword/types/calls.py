@@ -15,12 +15,12 @@ from afterword.types.base import Message
 class CallRequest(msgspec.Struct, kw_only=True):
     """A request in OpenAI's form. Fields that are not named here go to the provider as they are.
 
-    `model` is PROJECT/MODEL, PROJECT for its default model, or MODEL in the key's own project. `labels` (or `metadata`,
-    its alias), `session_id`, `user`, `store` and `ab_campaign` are Afterword's own, and not sent on. `store: false`
-    logs nothing.
+    `model` is PROJECT/MODEL, PROJECT for its default model, MODEL in the key's own project, or left out for the default
+    of that. `labels` (or `metadata`, its alias), `session_id`, `user`, `store` and `ab_campaign` are Afterword's own,
+    and not sent on. `store: false` logs nothing.
     """
 
-    model: str
+    model: str | None = None
     messages: list[Message] | None = None
     prompt: str | list[Any] | None = None
     input: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -10,9 +11,11 @@ import httpx
 
 from afterword.client import core
 from afterword.client.aio.administration import AsyncKeys, AsyncLabels, AsyncProjects
+from afterword.client.aio.chat import AsyncChat, AsyncEmbeddings
 from afterword.client.aio.feedback import AsyncFeedback
 from afterword.client.aio.interactions import AsyncInteractions
 from afterword.client.core import Core, Request, query
+from afterword.client.streaming import Events
 from afterword.client.uploading import Batch, Upload, UploadReport
 from afterword.client.workers import async_each
 from afterword.errors import AfterwordError, NotFound
@@ -54,6 +57,8 @@ class AsyncAfterword:
         self.feedback = AsyncFeedback(self)
         self.labels = AsyncLabels(self)
         self.keys = AsyncKeys(self)
+        self.chat = AsyncChat(self)
+        self.embeddings = AsyncEmbeddings(self)
 
     @property
     def base_url(self) -> str:
@@ -82,19 +87,41 @@ class AsyncAfterword:
         except NotFound:
             return None
 
-    async def send(self, request: Request) -> httpx.Response:
-        """Make a call, again where that is safe and may help. Raises `AfterwordError`."""
+    async def events(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """Make a call and yield the data of its events as they come. Raises `AfterwordError`."""
+        response = await self.send(request, stream=True)
+        events = Events()
+        try:
+            async for part in response.aiter_bytes():
+                for data in events.take(part):
+                    yield data
+        except httpx.RequestError as error:
+            raise self._core.unreachable(error) from error
+        finally:
+            await response.aclose()
+        events.check_complete()
+
+    async def send(self, request: Request, *, stream: bool = False) -> httpx.Response:
+        """Make a call, again where that is safe and may help. Raises `AfterwordError`.
+
+        With `stream` the body of a good answer is still to be read, and the answer to be closed.
+        """
         attempt = 0
         while True:
             outcome: httpx.Response | httpx.RequestError
             try:
-                outcome = await self._http.request(
-                    request.method,
-                    self._core.base_url + request.path,
-                    params=list(request.query),
-                    content=request.body,
-                    headers={**self._core.headers, "Content-Type": request.content_type},
+                outcome = await self._http.send(
+                    self._http.build_request(
+                        request.method,
+                        self._core.base_url + request.path,
+                        params=list(request.query),
+                        content=request.body,
+                        headers={**self._core.headers, "Content-Type": request.content_type},
+                    ),
+                    stream=stream,
                 )
+                if stream and outcome.status_code >= 300:
+                    await outcome.aread()
             except httpx.RequestError as error:
                 outcome = error
             except (httpx.InvalidURL, ValueError) as error:

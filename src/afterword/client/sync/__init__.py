@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -11,7 +12,9 @@ import httpx
 
 from afterword.client import core
 from afterword.client.core import Core, Request, query
+from afterword.client.streaming import Events
 from afterword.client.sync.administration import Keys, Labels, Projects
+from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 from afterword.client.uploading import Batch, Upload, UploadReport
@@ -55,6 +58,8 @@ class Afterword:
         self.feedback = Feedback(self)
         self.labels = Labels(self)
         self.keys = Keys(self)
+        self.chat = Chat(self)
+        self.embeddings = Embeddings(self)
 
     @property
     def base_url(self) -> str:
@@ -83,19 +88,41 @@ class Afterword:
         except NotFound:
             return None
 
-    def send(self, request: Request) -> httpx.Response:
-        """Make a call, again where that is safe and may help. Raises `AfterwordError`."""
+    def events(self, request: Request) -> Generator[bytes, None, None]:
+        """Make a call and yield the data of its events as they come. Raises `AfterwordError`."""
+        response = self.send(request, stream=True)
+        events = Events()
+        try:
+            for part in response.iter_bytes():
+                for data in events.take(part):
+                    yield data
+        except httpx.RequestError as error:
+            raise self._core.unreachable(error) from error
+        finally:
+            response.close()
+        events.check_complete()
+
+    def send(self, request: Request, *, stream: bool = False) -> httpx.Response:
+        """Make a call, again where that is safe and may help. Raises `AfterwordError`.
+
+        With `stream` the body of a good answer is still to be read, and the answer to be closed.
+        """
         attempt = 0
         while True:
             outcome: httpx.Response | httpx.RequestError
             try:
-                outcome = self._http.request(
-                    request.method,
-                    self._core.base_url + request.path,
-                    params=list(request.query),
-                    content=request.body,
-                    headers={**self._core.headers, "Content-Type": request.content_type},
+                outcome = self._http.send(
+                    self._http.build_request(
+                        request.method,
+                        self._core.base_url + request.path,
+                        params=list(request.query),
+                        content=request.body,
+                        headers={**self._core.headers, "Content-Type": request.content_type},
+                    ),
+                    stream=stream,
                 )
+                if stream and outcome.status_code >= 300:
+                    outcome.read()
             except httpx.RequestError as error:
                 outcome = error
             except (httpx.InvalidURL, ValueError) as error:

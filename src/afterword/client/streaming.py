@@ -1,0 +1,51 @@
+"""Reading streamed answers, without waiting: what both clients do with the bytes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from afterword.errors import AfterwordError, ConnectionFailed, from_detail
+from afterword.types import ChatChunk
+
+_chunks = msgspec.json.Decoder(ChatChunk)
+DONE = b"[DONE]"
+
+
+class Events:
+    """The server's events, each on one line: take in bytes as they come, give out the data of those complete.
+
+    `done` tells whether the stream said that it was complete.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self._rest = b""
+
+    def take(self, raw: bytes) -> list[bytes]:
+        """Return the data of the events that these bytes complete."""
+        *lines, self._rest = (self._rest + raw).split(b"\n")
+        found = [line[6:].rstrip(b"\r") for line in lines if line.startswith(b"data: ")]
+        if DONE in found:
+            self.done = True
+            found.remove(DONE)
+        return found
+
+    def check_complete(self) -> None:
+        """Raise `ConnectionFailed` for a stream that broke off."""
+        if not self.done:
+            raise ConnectionFailed(
+                "The answer broke off before it was complete.",
+                code="stream_cut",
+                hint="What came so far is logged; call again.",
+            )
+
+
+def read_chunk(data: bytes) -> ChatChunk:
+    """Read a chunk. Raises the error that it tells of in place of one."""
+    if data.startswith(b'{"error":'):
+        detail = msgspec.json.decode(data)["error"]
+        raise from_detail(502, detail)
+    try:
+        return _chunks.decode(data)
+    except msgspec.DecodeError as error:
+        raise AfterwordError(f"A chunk of the answer cannot be read: {error}.", code="unreadable_answer") from None

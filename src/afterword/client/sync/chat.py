@@ -1,0 +1,128 @@
+# Generated from aio/chat.py by scripts/unasync.py: change that one.
+"""Calling models: chat, streamed or not, and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal, overload
+from uuid import UUID
+
+from afterword.client.core import Request, encode, path
+from afterword.client.streaming import read_chunk
+from afterword.types import ChatChunk, ChatCompletion, EmbeddingList, Message
+
+if TYPE_CHECKING:
+    from afterword.client.sync import Afterword
+
+
+class Chat:
+    """Calls of language models, logged by themselves: `client.chat`."""
+
+    def __init__(self, client: Afterword) -> None:
+        self._client = client
+
+    @overload
+    def create(
+        self,
+        messages: Sequence[Message],
+        model: str | None = None,
+        *,
+        stream: Literal[False] = False,
+        project: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        session_id: str | UUID | None = None,
+        user: str | None = None,
+        store: bool | None = None,
+        stream_include_usage: bool | None = None,
+        **parameters: Any,
+    ) -> ChatCompletion: ...
+
+    @overload
+    def create(
+        self,
+        messages: Sequence[Message],
+        model: str | None = None,
+        *,
+        stream: Literal[True],
+        project: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        session_id: str | UUID | None = None,
+        user: str | None = None,
+        store: bool | None = None,
+        stream_include_usage: bool | None = None,
+        **parameters: Any,
+    ) -> Generator[ChatChunk, None, None]: ...
+
+    def create(
+        self,
+        messages: Sequence[Message],
+        model: str | None = None,
+        *,
+        stream: bool = False,
+        project: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        session_id: str | UUID | None = None,
+        user: str | None = None,
+        store: bool | None = None,
+        stream_include_usage: bool | None = None,
+        **parameters: Any,
+    ) -> ChatCompletion | Generator[ChatChunk, None, None]:
+        """Call a model of a project, by its key; without one, the project's default model.
+
+        `parameters` are OpenAI's: `temperature`, `max_tokens`, `n`, `tools`, `response_format` and so on. With `stream`
+        the answer is a generator of chunks, the last with the usage where `stream_include_usage` asks for it; closing it
+        hangs up. Raises what the server tells of the provider; where
+        a stream breaks off, from the generator. `store=False` logs nothing.
+
+        >>> response = client.chat.create([{"role": "user", "content": "Good day"}], labels={"app": "demo"})
+        >>> response.choices[0].completion_id, response.choices[0].message.content
+        >>> for chunk in client.chat.create([{"role": "user", "content": "Good day"}], stream=True):
+        ...     print(chunk.choices[0].delta.content if chunk.choices else "", end="")
+        """
+        body = encode(
+            {
+                "model": _name(self._client.project_or_default(project), model),
+                "messages": messages,
+                "stream": stream or None,
+                "labels": labels,
+                "session_id": session_id,
+                "user": user,
+                "store": store,
+                "stream_options": {"include_usage": True} if stream_include_usage else None,
+                **parameters,
+            }
+        )
+        request = Request(method="POST", path=path("chat", "completions"), body=body)
+        if stream:
+            return self._chunks(request)
+        return self._client.call(request, ChatCompletion)
+
+    def _chunks(self, request: Request) -> Generator[ChatChunk, None, None]:
+        with closing(self._client.events(request)) as events:
+            for data in events:
+                yield read_chunk(data)
+
+
+class Embeddings:
+    """Vectors of texts: `client.embeddings`."""
+
+    def __init__(self, client: Afterword) -> None:
+        self._client = client
+
+    def create(
+        self, input: str | Sequence[str], model: str | None = None, *, project: str | None = None, **parameters: Any
+    ) -> EmbeddingList:
+        """Return the vectors of texts. They are not logged.
+
+        >>> response = client.embeddings.create(["one text", "another"])
+        >>> response.data[0].embedding
+        """
+        name = _name(self._client.project_or_default(project), model)
+        body = encode({"model": name, "input": input, **parameters})
+        return self._client.call(Request(method="POST", path=path("embeddings"), body=body), EmbeddingList)
+
+
+def _name(project: str | None, model: str | None) -> str | None:
+    """Return what the wire calls the model: PROJECT/MODEL, or what stands for one of them alone."""
+    return "/".join(part for part in (project, model) if part) or None
