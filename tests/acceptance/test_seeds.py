@@ -120,3 +120,43 @@ def test_the_snippet_of_preference_feedback_is_seen_from_both_completions(adapti
         assert seen
         [preference] = seen.preferences
         assert (str(preference.preferred_completion), str(preference.other_completion)) == (preferred, other)
+
+
+def test_the_snippets_of_automatic_logging_give_the_id_of_a_logged_interaction(adaptive: Adaptive, server: Any) -> None:
+    attach_echo(adaptive, server)
+    left = run(snippet("interactions-v0.14.md", "adaptive.chat.create"), adaptive=adaptive)
+    code = snippet("interactions-v0.14.md", "completion_id = response.choices[0].completion_id")
+    completion_id = run(code, response=left.response).completion_id
+
+    [logged] = adaptive.interactions.list(labels={"project": "support-bot", "version": "v2"}).interactions
+    assert logged.completion_id == completion_id
+    assert (logged.source, logged.completion) == ("LIVE", "Hello!")
+
+
+def test_the_snippets_on_the_completion_id_read_plain_answers_and_streams(adaptive: Adaptive, server: Any) -> None:
+    import requests
+
+    attach_echo(adaptive, server)
+    messages = [{"role": "user", "content": "Hello!"}]
+    url, headers = f"{server.url}/api/v1/chat/completions", {"Authorization": f"Bearer {server.api_key}"}
+    plain = requests.post(url, json={"model": adaptive.default_project, "messages": messages}, headers=headers)
+    by_requests = run(snippet("log-feedback-v0.5.md", "response.json()["), response=plain).completion_id
+    by_client = run(
+        snippet("log-feedback-v0.5.md", "completion_id = response.choices[0].completion_id"),
+        response=adaptive.chat.create(messages=messages),
+    ).completion_id
+    streamed = run(
+        snippet("log-feedback-v0.5.md", "for chunk in streaming_response"),
+        streaming_response=adaptive.chat.create(messages=messages, stream=True),
+    ).completion_id
+
+    for completion_id in (by_requests, by_client, streamed):
+        logged = adaptive.interactions.get(completion_id)
+        assert logged
+        assert logged.completion == "Hello!"
+
+
+def attach_echo(adaptive: Adaptive, server: Any) -> None:
+    """Make the model `echo` the default of the client's project."""
+    with server.client() as http:
+        http.post(f"/api/v1/projects/{adaptive.default_project}/models", json={"model": "echo"}).raise_for_status()

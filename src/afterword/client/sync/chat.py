@@ -71,9 +71,9 @@ class Chat:
         """Call a model of a project, by its key; without one, the project's default model.
 
         `parameters` are OpenAI's: `temperature`, `max_tokens`, `n`, `tools`, `response_format` and so on. With `stream`
-        the answer is a generator of chunks, the last with the usage where `stream_include_usage` asks for it; closing it
-        hangs up. Raises what the server tells of the provider; where
-        a stream breaks off, from the generator. `store=False` logs nothing.
+        the answer is a generator of chunks, the last with the usage where `stream_include_usage` asks for it; closing
+        it hangs up. Raises what the server tells of the provider; where a stream breaks off, from the generator.
+        `store=False` logs nothing.
 
         >>> response = client.chat.create([{"role": "user", "content": "Good day"}], labels={"app": "demo"})
         >>> response.choices[0].completion_id, response.choices[0].message.content
