@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,8 @@ class Gateway:
         self.project = project
         self.upstream = upstream
         self.http = server.client()
+        self.external: list[str] = []
+        """What the provider calls the models that were made."""
 
     def model(self, behaviour: str = "good", provider: str = "open_ai", **more: Any) -> str:
         """Register a model that behaves so, and attach it; return the name to call it by."""
@@ -153,6 +156,7 @@ class Gateway:
             **more,
         }
         self.http.post("/api/v1/models", json=body).raise_for_status()
+        self.external.append(body["external_model_id"])
         return f"{self.project}/{key}"
 
     def ask(self, model: str, text: str = "Hello there", **more: Any) -> httpx.Response:
@@ -175,6 +179,15 @@ class Gateway:
                     assert line.startswith("data: {")
                     chunks.append(json.loads(line[6:]))
         return chunks, done
+
+    def wait_until_quiet(self, seconds: float = 10.0) -> None:
+        """Wait until no call is under way, neither here nor at the provider."""
+        end = time.monotonic() + seconds
+        while "afterword_streams 0.0" not in self.http.get("/metrics").text:
+            assert time.monotonic() < end, "a call is still under way"
+            time.sleep(0.02)
+        for model in self.external:
+            self.upstream.wait_until_idle(model, seconds)
 
     def logged(self, completion_id: str) -> dict[str, Any]:
         """Return the interaction."""

@@ -56,6 +56,72 @@ def test_plain_calls_streams_and_several_choices_are_interactions(run_with: Run,
     assert said["helper"] == ["assistant", "You said: Hello there"]
 
 
+def test_feedback_on_the_first_chunk_finds_its_interaction_while_it_still_streams(run_with: Run, gateway: Any):
+    gateway.http.post("/api/v1/metrics", json={"key": "liked", "project": gateway.project}).raise_for_status()
+    said = run_with(
+        "openai",
+        """
+        from openai import OpenAI
+
+        client = OpenAI()
+        stream = client.chat.completions.create(
+            model=given["model"], messages=[{"role": "user", "content": "Hello there"}], stream=True
+        )
+        completion_id = next(stream).choices[0].completion_id
+        feedback = {"completion_id": completion_id, "metric": "liked", "value": 1}
+        client.post("/feedback", body=feedback, cast_to=object)
+        state = client.get(f"/interactions/{completion_id}", cast_to=object)["call"]["state"]
+        rest = [chunk.choices[0].completion_id for chunk in stream]
+        print(json.dumps({"completion_id": completion_id, "state": state, "rest": rest}))
+        """,
+        model=gateway.model("slow-100"),
+    )
+    assert said["state"] == "open"
+    assert {said["completion_id"]} == set(said["rest"])
+    logged = gateway.logged(said["completion_id"])
+    assert [given["value"] for given in logged["feedback"]] == [1.0]
+    assert (logged["call"]["state"], logged["completion"]) == ("complete", "You said: Hello there")
+
+
+def test_labels_session_user_and_store_are_afterwords_own(run_with: Run, gateway: Any):
+    gateway.http.post("/api/v1/metrics", json={"key": "liked", "project": gateway.project}).raise_for_status()
+    session = "0192d3a4-5b6c-7d8e-9f00-112233445566"
+    said = run_with(
+        "openai",
+        """
+        import openai
+
+        client = openai.OpenAI()
+        messages = [{"role": "user", "content": "own-fields-of-openai"}]
+        kept = client.chat.completions.create(
+            model=given["model"], messages=messages, user="ann", metadata={"app": "shop"}, store=True, seed=7,
+            extra_body={"session_id": given["session"], "labels": {"lang": "en"}, "unheard_of": [1]},
+        )
+        unkept = client.chat.completions.create(model=given["model"], messages=messages, store=False)
+        completion_id = unkept.choices[0].completion_id
+        try:
+            feedback = {"completion_id": completion_id, "metric": "liked", "value": 1}
+            client.post("/feedback", body=feedback, cast_to=object)
+        except openai.NotFoundError as error:
+            refusal = [error.code, error.message]
+        print(json.dumps({"kept": [kept.choices[0].completion_id, kept.session_id], "refusal": refusal}))
+        """,
+        model=gateway.model(),
+        session=session,
+    )
+    completion_id, session_id = said["kept"]
+    logged = gateway.logged(completion_id)
+    assert logged["labels"] == {"app": "shop", "lang": "en"}
+    assert (logged["user"], logged["session_id"], session_id) == ("ann", session, session)
+    assert said["refusal"][0] == "completion_not_stored"
+    assert "store: false" in said["refusal"][1]
+    assert gateway.count() == 1
+    first, second = gateway.upstream.seen(gateway.external[0])
+    assert (first["body"]["seed"], first["body"]["unheard_of"]) == (7, [1])
+    assert not {"user", "metadata", "store", "session_id", "labels"} & {*first["body"], *second["body"]}
+    assert gateway.server.api_key not in str([first, second])
+
+
 def test_tools_are_called_plain_and_streamed_and_their_results_sent_back(run_with: Run, gateway: Any):
     said = run_with(
         "openai",
@@ -100,25 +166,30 @@ def test_images_and_schemas_go_through(run_with: Run, gateway: Any):
             country: str
 
         client = OpenAI()
-        parts = [
-            {"type": "text", "text": "What is this?"},
-            {"type": "image_url", "image_url": {"url": given["image"]}},
-        ]
-        seen = client.chat.completions.create(
-            model=given["good"], messages=[{"role": "user", "content": parts}]
-        ).choices[0]
-        parsed = client.chat.completions.parse(
-            model=given["json"], messages=[{"role": "user", "content": "Where?"}], response_format=Answer
-        ).choices[0]
-        print(json.dumps({"seen": seen.completion_id, "parsed": parsed.message.parsed.model_dump()}))
+        def seen(address):
+            parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": address}]
+            messages = [{"role": "user", "content": parts}]
+            return client.chat.completions.create(model=given["good"], messages=messages).choices[0].completion_id
+
+        asked = [{"role": "user", "content": "Where?"}]
+        parsed = client.chat.completions.parse(model=given["json"], messages=asked, response_format=Answer).choices[0]
+        with client.chat.completions.stream(model=given["json"], messages=asked, response_format=Answer) as stream:
+            streamed = stream.get_final_completion().choices[0]
+        print(json.dumps({
+            "seen": [seen({"url": given["image"]}), seen(given["image"])],
+            "parsed": [one.message.parsed.model_dump() for one in (parsed, streamed)],
+        }))
         """,
         good=gateway.model(),
         json=gateway.model("json"),
         image=PIXEL,
     )
-    link = gateway.logged(said["seen"])["messages"][0]["content"][1]["image_url"]["url"]
-    assert gateway.http.get(link).headers["content-type"] == "image/gif"
-    assert said["parsed"] == {"city": "x", "country": "x"}
+    nested, flat = (gateway.logged(one)["messages"][0]["content"][1]["image_url"] for one in said["seen"])
+    for link in (nested["url"], flat):
+        assert gateway.http.get(link).headers["content-type"] == "image/gif"
+    for sent in gateway.upstream.seen(gateway.external[0]):
+        assert sent["body"]["messages"][0]["content"][1] == {"type": "image_url", "image_url": {"url": PIXEL}}
+    assert said["parsed"] == [{"city": "x", "country": "x"}] * 2
 
 
 def test_models_embeddings_and_old_completions_answer(run_with: Run, gateway: Any):
@@ -133,6 +204,10 @@ def test_models_embeddings_and_old_completions_answer(run_with: Run, gateway: An
             "model": client.models.retrieve(given["model"]).owned_by,
             "vectors": [one.embedding for one in client.embeddings.create(model=given["model"], input=["a", "b"]).data],
             "text": client.completions.create(model=given["model"], prompt="Once").choices[0].text,
+            "streamed": "".join(
+                chunk.choices[0].text
+                for chunk in client.completions.create(model=given["model"], prompt="Twice", stream=True)
+            ),
         }))
         """,
         model=(model := gateway.model()),
@@ -140,11 +215,12 @@ def test_models_embeddings_and_old_completions_answer(run_with: Run, gateway: An
     assert {model, "default/echo"} <= set(said["models"])
     assert said["model"] == "open_ai"
     assert said["vectors"] == [[0.5, -0.5, 0.25]] * 2
-    assert said["text"] == "You said: Once"
+    assert (said["text"], said["streamed"]) == ("You said: Once", "You said: Twice")
+    assert gateway.newest()["completion"] == "You said: Twice"
 
 
 def test_sixty_four_at_once_are_sixty_four_interactions(run_with: Run, gateway: Any):
-    ids = run_with(
+    texts = run_with(
         "openai",
         """
         import asyncio
@@ -152,22 +228,33 @@ def test_sixty_four_at_once_are_sixty_four_interactions(run_with: Run, gateway: 
 
         async def main():
             client = AsyncOpenAI()
+            texts = {}
 
             async def one(number):
-                messages = [{"role": "user", "content": f"Question {number}"}]
-                answer = await client.chat.completions.create(model=given["model"], messages=messages)
-                return answer.choices[0].completion_id
+                asked = {"model": given["model"], "messages": [{"role": "user", "content": f"Question {number}"}]}
+                if number % 2:
+                    [choice] = (await client.chat.completions.create(**asked)).choices
+                    texts[choice.completion_id] = choice.message.content
+                    return
+                async for chunk in await client.chat.completions.create(**asked, stream=True):
+                    [choice] = chunk.choices
+                    texts[choice.completion_id] = texts.get(choice.completion_id, "") + (choice.delta.content or "")
 
-            return await asyncio.gather(*(one(number) for number in range(64)))
+            await asyncio.gather(*(one(number) for number in range(64)))
+            return texts
 
         print(json.dumps(asyncio.run(main())))
         """,
         model=gateway.model(),
     )
-    assert len(set(ids)) == gateway.count() == 64
+    assert sorted(texts.values()) == sorted(f"You said: Question {number}" for number in range(64))
+    query: dict[str, Any] = {"project": gateway.project, "limit": 500, "view": "full"}
+    rows = gateway.http.get("/api/v1/interactions", params=query).json()["interactions"]
+    assert {row["completion_id"]: row["completion"] for row in rows} == texts
 
 
 def test_errors_are_the_clients_own_with_our_words(run_with: Run, gateway: Any):
+    key = gateway.http.post("/api/v1/keys", json={"name": "logs", "role": "ingest"}).json()["api_key"]
     said = run_with(
         "openai",
         """
@@ -192,23 +279,36 @@ def test_errors_are_the_clients_own_with_our_words(run_with: Run, gateway: Any):
         print(json.dumps({
             "key": error(given["good"], key="aw_wrong"),
             "model": error("default/nobody"),
+            "role": error(given["good"], key=given["key"]),
+            "refused": error(given["refused"]),
             "labels": error(given["good"], extra_body={"labels": {"a": 1}}),
             "busy": error(given["busy"]),
             "down": error(given["down"]),
+            "overloaded": error(given["overloaded"]),
+            "unreadable": error(given["unreadable"]),
             "broken": broken(given["cut"]),
         }))
         """,
         good=gateway.model(),
+        key=key,
+        refused=gateway.model("error-400"),
+        overloaded=gateway.model("error-529"),
+        unreadable=gateway.model("html"),
         busy=gateway.model("error-429"),
         down=gateway.model("error-500"),
         cut=gateway.model("cut-after-2"),
     )
     assert said["key"][0] == "AuthenticationError"
     assert said["model"][:2] == ["NotFoundError", "model_not_found"]
-    assert "default/echo" in said["model"][2] or "nobody" in said["model"][2]
+    assert "nobody" in said["model"][2]
+    assert said["role"][0] == "PermissionDeniedError"
+    assert said["refused"][0] == "BadRequestError"
+    assert "The provider says 400." in said["refused"][2]
     assert said["labels"][0] == "UnprocessableEntityError"
     assert said["busy"][0] == "RateLimitError"
     assert said["busy"][3] == "7"
+    assert said["overloaded"][0] == "InternalServerError"
+    assert said["unreadable"][:2] == ["InternalServerError", "provider_answer_unreadable"]
     assert said["down"][0] == "InternalServerError"
     assert "The provider says 500." in said["down"][2]
     assert said["broken"][0] == "APIError"

@@ -18,6 +18,42 @@ pytestmark = pytest.mark.timeout(900)
 Run = Callable[..., Any]
 
 
+@pytest.mark.xdist_group("requests")
+def test_requests_alone_calls_streams_and_rates(run_with: Run, gateway: Any):
+    gateway.http.post("/api/v1/metrics", json={"key": "liked", "project": gateway.project}).raise_for_status()
+    said = run_with(
+        "requests",
+        """
+        import requests
+
+        session = requests.Session()
+        session.headers["Authorization"] = f"Bearer {os.environ['OPENAI_API_KEY']}"
+        url = os.environ["OPENAI_BASE_URL"]
+
+        def call(**more):
+            body = {"model": given["model"], "messages": [{"role": "user", "content": "Hello there"}], **more}
+            answer = session.post(f"{url}/chat/completions", json=body, stream=bool(more))
+            answer.raise_for_status()
+            return answer
+
+        plain = call().json()["choices"][0]
+        lines = (line for line in call(stream=True).iter_lines(decode_unicode=True) if line)
+        completion_id = json.loads(next(lines)[6:])["choices"][0]["completion_id"]
+        feedback = {"completion_id": completion_id, "metric": "liked", "value": 1}
+        rated = requests.post(f"{url}/feedback", json=feedback, headers=session.headers).status_code
+        *_, last = lines
+        print(json.dumps({"plain": plain, "streamed": completion_id, "rated": rated, "last": last}))
+        """,
+        model=gateway.model("slow-50"),
+    )
+    assert said["plain"]["message"]["content"] == "You said: Hello there"
+    assert (said["rated"], said["last"]) == (201, "data: [DONE]")
+    logged = gateway.logged(said["streamed"])
+    assert [given["value"] for given in logged["feedback"]] == [1.0]
+    for one in (said["plain"]["completion_id"], said["streamed"]):
+        assert gateway.logged(one)["completion"] == "You said: Hello there"
+
+
 @pytest.mark.xdist_group("langchain")
 def test_langchain_calls_a_tool_and_streams(run_with: Run, gateway: Any):
     said = run_with(
@@ -33,9 +69,12 @@ def test_langchain_calls_a_tool_and_streams(run_with: Run, gateway: Any):
 
         answer = ChatOpenAI(model=given["tools"]).bind_tools([get_weather]).invoke("Weather in Paris?")
         [call] = answer.tool_calls
-        text = "".join(part.content for part in ChatOpenAI(model=given["good"]).stream("Hello there"))
-        result = get_weather.invoke(call["args"])
-        print(json.dumps({"call": [call["name"], call["args"]], "result": result, "text": text}))
+        result = get_weather.invoke(call)
+        good = ChatOpenAI(model=given["good"])
+        after = good.invoke([("user", "Weather in Paris?"), answer, result]).content
+        text = "".join(part.content for part in good.stream("Hello there"))
+        said = {"call": [call["name"], call["args"]], "result": result.content, "after": after, "text": text}
+        print(json.dumps(said))
         """,
         tools=gateway.model("tools"),
         good=gateway.model(),
@@ -43,9 +82,10 @@ def test_langchain_calls_a_tool_and_streams(run_with: Run, gateway: Any):
     assert said == {
         "call": ["get_weather", {"city": "Paris"}],
         "result": "Rain in Paris",
+        "after": "You said: Weather in Paris?",
         "text": "You said: Hello there",
     }
-    assert gateway.count() == 2
+    assert gateway.count() == 3
     assert gateway.newest()["completion"] == "You said: Hello there"
 
 
@@ -98,5 +138,7 @@ def test_a_server_that_others_wrote_answers_plain_and_streamed(gateway: Any, pro
         assert logged["completion"] == "A mocked answer of several words"
         assert logged["call"]["state"] == "complete"
         assert logged["usage"]["total_tokens"] > 0
-    refused = gateway.ask(gateway.model("good", endpoint=proxy, api_key="sk-wrong", external_model_id="mocked"))
-    assert refused.json()["error"]["code"] == "provider_refused_key"
+    refused = gateway.ask(gateway.model("good", endpoint=proxy, api_key="sk-lite", external_model_id="unknown"))
+    assert refused.status_code == 400
+    assert "unknown" in refused.json()["error"]["message"]
+    assert gateway.newest()["call"]["state"] == "failed"

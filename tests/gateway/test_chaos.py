@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
 
-# How the provider behaves, what a whole call is answered with, and what a stream is.
-WHOLE = [
+# How the provider behaves, and what a call is answered with: whole or streamed, nothing has left before.
+FAILS = [
     ("error-400", 400, "some_code"),
     ("error-401", 502, "provider_refused_key"),
     ("error-403", 502, "provider_refused_key"),
@@ -23,28 +25,36 @@ WHOLE = [
     ("error-529", 503, "some_code"),
     ("garbage", 502, "provider_answer_unreadable"),
     ("html", 502, "provider_answer_unreadable"),
+    ("list", 502, "provider_answer_unreadable"),
+    ("strange", 502, "provider_answer_unreadable"),
     ("redirect", 502, "provider_redirected"),
+    ("drop", 502, "provider_hung_up"),
+    ("cut-after-0", 502, "provider_hung_up"),
+    ("error-after-0", 502, "fell_over"),
 ]
-CUT = [
+# What goes wrong with a whole answer alone.
+WHOLE_FAILS = [
     ("cut-after-2", "provider_hung_up"),
-    ("no-done", "provider_hung_up"),
+    ("empty", "provider_answer_unreadable"),
     ("error-in-stream", "fell_over"),
-    ("garbage-in-stream", "provider_answer_unreadable"),
+    ("unasked", "provider_answer_unreadable"),
 ]
+# What goes wrong after the first words of a stream: the error of a provider that speaks OpenAI's API, of Anthropic's.
+CUT = [
+    ("cut-after-2", "provider_hung_up", "provider_hung_up"),
+    ("no-done", "provider_hung_up", "provider_hung_up"),
+    ("error-in-stream", "fell_over", "provider_failed"),
+    ("garbage-in-stream", "provider_answer_unreadable", "provider_answer_unreadable"),
+]
+# Odd, and still a whole answer.
+ODD = ["plain", "finished-no-done", "hang-after-done", "split", "gzip", "preface", "running-usage", "unasked"]
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(gateway):
     """After each test no call is under way, neither here nor at the provider."""
     yield
-    wait_until_quiet(gateway)
-
-
-def wait_until_quiet(gateway, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while "afterword_streams 0.0" not in gateway.http.get("/metrics").text:
-        assert time.monotonic() < end, "a call is still under way"
-        time.sleep(0.02)
+    gateway.wait_until_quiet()
 
 
 def outcome(gateway) -> tuple[str, str | None]:
@@ -54,14 +64,13 @@ def outcome(gateway) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize(("behaviour", "status", "code"), WHOLE, ids=[one[0] for one in WHOLE])
+@pytest.mark.parametrize(("behaviour", "status", "code"), FAILS, ids=[one[0] for one in FAILS])
 def test_a_call_that_fails_before_its_first_word_is_an_error_of_its_own(
     gateway, behaviour: str, status: int, code: str, streamed: bool
 ):
     answer = gateway.ask(gateway.model(behaviour), stream=streamed)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (status, code)
-    assert "sk-of-the-provider" not in answer.text
     if behaviour in ("error-429", "error-503"):
         assert answer.headers["retry-after"] == "7"
     if behaviour.startswith("error-4") and status != 502:
@@ -75,37 +84,64 @@ def test_a_call_that_fails_before_its_first_word_is_an_error_of_its_own(
     assert row["messages"] == [{"role": "user", "content": "Hello there"}]
 
 
-@pytest.mark.parametrize(("behaviour", "code"), CUT, ids=[one[0] for one in CUT])
-def test_a_stream_that_breaks_off_ends_in_an_error_and_never_in_done(gateway, behaviour: str, code: str):
-    chunks, done = gateway.stream(gateway.model(behaviour))
+@pytest.mark.parametrize(("behaviour", "code"), WHOLE_FAILS, ids=[one[0] for one in WHOLE_FAILS])
+def test_a_whole_answer_that_is_none_is_an_error(gateway, behaviour: str, code: str):
+    answer = gateway.ask(gateway.model(behaviour))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, code)
+    assert outcome(gateway) == ("failed", "error")
+
+
+def test_anthropics_errors_with_a_good_status_are_errors_too(gateway):
+    for behaviour in ("error-in-stream", "strange"):
+        answer = gateway.ask(gateway.model(behaviour, provider="anthropic"))
+        assert answer.status_code >= 500
+        assert answer.json()["error"]["type"] == "provider_error"
+        assert outcome(gateway) == ("failed", "error")
+
+
+@pytest.mark.parametrize("behaviour", ["drop", "cut-after-0", "cut-after-2", "garbage", "error-500", "error-503"])
+def test_a_call_that_the_provider_may_have_taken_on_is_not_made_twice(gateway, behaviour: str):
+    model = gateway.model(behaviour)
+    gateway.ask(model)
+    gateway.ask(model, stream=True)
+    assert len(gateway.upstream.seen(model.partition("/")[2])) == 2
+
+
+@pytest.mark.parametrize("provider", ["open_ai", "anthropic"])
+@pytest.mark.parametrize(("behaviour", "code", "anthropics"), CUT, ids=[one[0] for one in CUT])
+def test_a_stream_that_breaks_off_ends_in_an_error_and_never_in_done(
+    gateway, behaviour: str, code: str, anthropics: str, provider: str
+):
+    chunks, done = gateway.stream(gateway.model(behaviour, provider=provider))
     assert not done
-    assert chunks[-1]["error"]["code"] == code
+    assert chunks[-1]["error"]["code"] == (code if provider == "open_ai" else anthropics)
     assert not [choice for chunk in chunks[:-1] for choice in chunk["choices"] if choice.get("finish_reason")]
     row = gateway.logged(chunks[0]["choices"][0]["completion_id"])
     said = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks[:-1])
     assert row["completion"] == said != ""
     assert (row["call"]["state"], row["call"]["finish_reason"]) == ("failed", "error")
-    assert row["call"]["error"]["code"] == code
+    assert row["call"]["error"]["code"] == chunks[-1]["error"]["code"]
+    assert row["usage"]["estimated"]
 
 
-def test_a_provider_that_cannot_stream_is_streamed_in_one_piece(gateway):
-    chunks, done = gateway.stream(gateway.model("plain"))
+@pytest.mark.parametrize("behaviour", ODD)
+def test_an_odd_stream_is_passed_on_whole(gateway, behaviour: str):
+    chunks, done = gateway.stream(gateway.model(behaviour), stream_options={"include_usage": True})
     assert done
-    assert chunks[0]["choices"][0]["delta"]["content"] == "You said: Hello there"
-    assert outcome(gateway) == ("complete", "stop")
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(choice["delta"].get("content") or "" for choice in choices) == "You said: Hello there"
+    assert chunks[-1]["usage"] == {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    [completion_id] = {choice["completion_id"] for choice in choices}
+    row = gateway.logged(completion_id)
+    assert row["completion"] == "You said: Hello there"
+    assert row["usage"]["total_tokens"] == 18
+    assert (row["call"]["state"], row["call"]["finish_reason"]) == ("complete", "stop")
 
 
-def test_a_stream_that_ends_without_done_but_says_why_is_complete(gateway):
-    chunks, done = gateway.stream(gateway.model("finished-no-done"))
-    assert done
-    assert chunks
-    assert outcome(gateway) == ("complete", "stop")
-
-
-def test_events_in_pieces_with_other_line_ends_and_comments_are_read(gateway):
-    chunks, done = gateway.stream(gateway.model("split"))
-    assert done
-    assert gateway.logged(chunks[0]["choices"][0]["completion_id"])["completion"] == "You said: Hello there"
+def test_a_stream_that_begins_with_nothing_is_an_error(gateway):
+    answer = gateway.ask(gateway.model("empty"), stream=True)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_hung_up")
+    assert outcome(gateway) == ("failed", "error")
 
 
 def test_a_huge_chunk_passes_through_and_is_kept(gateway):
@@ -131,14 +167,13 @@ def test_a_provider_that_was_busy_for_a_moment_is_asked_again(gateway):
 
 def test_a_caller_that_hangs_up_hangs_up_on_the_provider_too_and_the_row_keeps_what_came(gateway):
     model = gateway.model("hang-after-4")
-    external = f"hang-after-4:{model.partition('/')[2]}"
+    [external] = gateway.external
     body = {"model": model, "messages": [{"role": "user", "content": "Hello there"}], "stream": True}
     with gateway.server.client() as http, http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
         lines = (line for line in answer.iter_lines() if line)
         heard = [next(lines) for _ in range(4)]
         assert gateway.upstream.under_way(external) == 1
-    gateway.upstream.wait_until_idle(external)
-    wait_until_quiet(gateway)
+    gateway.wait_until_quiet()
     row = gateway.newest()
     assert row["completion_id"] in heard[0]
     assert row["completion"] == "You said: Hello"
@@ -147,15 +182,50 @@ def test_a_caller_that_hangs_up_hangs_up_on_the_provider_too_and_the_row_keeps_w
 
 def test_a_caller_that_hangs_up_before_the_answer_begins_leaves_a_cancelled_row(gateway):
     model = gateway.model("hang")
-    external = f"hang:{model.partition('/')[2]}"
     for streamed in (False, True):
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": streamed}
         with gateway.server.client() as http, pytest.raises(httpx.ReadTimeout):
             http.post("/api/v1/chat/completions", json=body, timeout=0.5)
-        gateway.upstream.wait_until_idle(external)
-        wait_until_quiet(gateway)
+        gateway.wait_until_quiet()
         assert outcome(gateway) == ("cancelled", "cancelled")
     assert gateway.count() == 2
+
+
+def test_callers_that_hang_up_anywhere_leave_a_row_of_what_they_got_and_no_connection(gateway):
+    model = gateway.model("slow-5")
+    text = "one two three four five six seven eight nine ten"
+
+    def call(number: int) -> tuple[str, str, bool]:
+        """Hang up after so many chunks; return the id, what was said until then, and whether it was all."""
+        body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True}
+        completion_id, said = "", ""
+        with gateway.server.client() as http, http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+            for place, line in enumerate(line for line in answer.iter_lines() if line):
+                if line == "data: [DONE]":
+                    return completion_id, said, True
+                [choice] = json.loads(line[6:])["choices"]
+                completion_id, said = choice["completion_id"], said + (choice["delta"].get("content") or "")
+                if place == number:
+                    break
+        return completion_id, said, False
+
+    with ThreadPoolExecutor(16) as threads:
+        heard = list(threads.map(call, (number % 16 for number in range(48))))
+    gateway.wait_until_quiet()
+    states = set()
+    for completion_id, said, done in heard:
+        row = gateway.logged(completion_id)
+        states.add(row["call"]["state"])
+        assert row["completion"].startswith(said)
+        if done:
+            assert (row["call"]["state"], row["completion"]) == ("complete", f"You said: {text}")
+    assert states == {"complete", "cancelled"}
+    assert gateway.count() == 48
+    # Idle ones are closed after some seconds; one of a call that was cut off never would be.
+    end = time.monotonic() + 20
+    while gateway.upstream.connections():
+        assert time.monotonic() < end, "connections with the provider are left"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +248,7 @@ def hasty(impatient, gateway) -> Any:
     """That server as a gateway."""
     made = type(gateway)(impatient, "default", gateway.upstream)
     yield made
-    wait_until_quiet(made)
+    made.wait_until_quiet()
     made.http.close()
 
 
@@ -188,7 +258,10 @@ def test_silence_ends_in_a_timeout_before_the_first_word_and_after(hasty):
         answer = hasty.ask(model, stream=streamed)
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "provider_timed_out")
         assert outcome(hasty) == ("failed", "error")
-    chunks, done = hasty.stream(hasty.model("hang-after-3"))
+    model = hasty.model("hang-after-3")
+    answer = hasty.ask(model)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "provider_timed_out")
+    chunks, done = hasty.stream(model)
     assert not done
     assert chunks[-1]["error"]["code"] == "provider_timed_out"
     assert hasty.newest()["completion"] == "You said:"

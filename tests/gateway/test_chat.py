@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from typing import Any
 from uuid import UUID
 
@@ -173,6 +176,34 @@ def test_both_forms_of_images_are_taken_sent_on_as_openais_and_shown(gateway, fo
     shown = logged["messages"][0]["content"][1]["image_url"]
     link = shown if form == "flat" else shown["url"]
     assert gateway.http.get(link).headers["content-type"] == "image/gif"
+
+
+def test_sound_and_files_reach_the_provider_as_they_are_and_are_kept(gateway):
+    parts = [
+        {"type": "text", "text": "sound-and-files"},
+        {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}},
+        {"type": "unheard_of", "unheard_of": {"a": [1, None, 2.5]}},
+    ]
+    messages = [
+        {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
+        {"role": "user", "content": parts, "name": "ann"},
+    ]
+    body = {"model": gateway.model(), "messages": messages, "modalities": ["text"], "audio": {"voice": "alloy"}}
+    answer = gateway.http.post("/api/v1/chat/completions", json=body).raise_for_status().json()
+    [seen] = gateway.upstream.seen("sound-and-files")
+    assert seen["body"] == {**body, "model": gateway.external[0]}
+    logged = gateway.logged(answer["choices"][0]["completion_id"])
+    assert logged["messages"] == messages
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_curl_is_enough(gateway):
+    body = json.dumps({"model": gateway.model(), "messages": [{"role": "user", "content": "Hello there"}]})
+    url = f"{gateway.server.url}/api/v1/chat/completions"
+    key = f"Authorization: Bearer {gateway.server.api_key}"
+    done = subprocess.run(["curl", "-sS", url, "-H", key, "-d", body], capture_output=True, check=True)
+    assert gateway.logged(json.loads(done.stdout)["choices"][0]["completion_id"])["call"]["state"] == "complete"
 
 
 def test_an_image_on_the_web_is_passed_on_and_never_fetched(gateway):

@@ -22,31 +22,35 @@ def gateway_to(gateway, running) -> Any:
     return type(gateway)(running, "default", gateway.upstream)
 
 
-def test_as_many_rows_are_stored_as_answers_were_given(gateway):
+def test_as_many_rows_are_stored_as_answers_were_given_and_equal_to_them(gateway):
     model = gateway.model()
 
-    def call(number: int) -> set[str]:
+    def call(number: int) -> dict[str, str]:
+        """Return the texts by their ids."""
         if number % 3:
-            return {
-                one["completion_id"] for one in gateway.ask(model, f"q{number}", n=number % 2 + 1).json()["choices"]
-            }
-        chunks, done = gateway.stream(model, f"q{number}")
+            answer = gateway.ask(model, f"question {number}", n=number % 2 + 1).raise_for_status().json()
+            return {one["completion_id"]: one["message"]["content"] for one in answer["choices"]}
+        chunks, done = gateway.stream(model, f"question {number}")
         assert done
-        return {one["completion_id"] for chunk in chunks for one in chunk["choices"]}
+        choices = [one for chunk in chunks for one in chunk["choices"]]
+        return {choices[0]["completion_id"]: "".join(one["delta"].get("content") or "" for one in choices)}
 
     with ThreadPoolExecutor(32) as threads:
-        ids = [one for its in threads.map(call, range(240)) for one in its]
-    assert len(set(ids)) == len(ids) == gateway.count()
-    query: dict[str, Any] = {"project": gateway.project, "limit": 500}
+        given = [one for its in threads.map(call, range(240)) for one in its.items()]
+    assert len(dict(given)) == len(given) == gateway.count()
+    query: dict[str, Any] = {"project": gateway.project, "limit": 500, "view": "full"}
     rows = gateway.http.get("/api/v1/interactions", params=query).json()["interactions"]
-    assert {row["completion_id"] for row in rows} == set(ids)
-    assert {row["call"]["state"] for row in rows} == {"complete"}
+    assert {row["completion_id"]: row["completion"] for row in rows} == dict(given)
+    for row in rows:
+        assert row["completion"] == f"You said: {row['prompt']}"
+        assert row["usage"]["total_tokens"] == 18
+        assert row["call"] == {**row["call"], "state": "complete", "finish_reason": "stop", "error": None}
 
 
 def test_every_id_that_a_caller_saw_exists_after_a_kill(new_server, gateway):
     running = new_server()
     other = gateway_to(gateway, running)
-    model = other.model("slow-30")
+    model, quick = other.model("slow-30"), other.model()
     for _ in range(ROUNDS):
         seen: dict[str, bool] = {}
         heard = threading.Semaphore(0)
@@ -67,7 +71,14 @@ def test_every_id_that_a_caller_saw_exists_after_a_kill(new_server, gateway):
                     elif line == "data: [DONE]":
                         seen[completion_id] = True
 
-        threads = [threading.Thread(target=call) for _ in range(8)]
+        def call_whole(seen: dict[str, bool] = seen) -> None:
+            body = {"model": quick, "messages": [{"role": "user", "content": "One two three"}]}
+            with suppress(httpx.TransportError), running.client() as http:
+                while True:
+                    answer = http.post("/api/v1/chat/completions", json=body).raise_for_status()
+                    seen[answer.json()["choices"][0]["completion_id"]] = True
+
+        threads = [threading.Thread(target=one) for one in [call] * 8 + [call_whole] * 2]
         for thread in threads:
             thread.start()
         for _ in range(24):
@@ -78,23 +89,34 @@ def test_every_id_that_a_caller_saw_exists_after_a_kill(new_server, gateway):
         running.start()
         other.server = running
         other.http = running.client()
-        assert seen
+        assert len(seen) > 8
         for completion_id, done in seen.items():
             call_ = other.logged(completion_id)["call"]
             assert call_["state"] in (("complete",) if done else ("complete", "interrupted"))
         assert '"open"' not in other.http.get("/api/v1/interactions?limit=500").text
 
 
-def test_a_stop_lets_a_stream_end(new_server, gateway):
+def test_a_stop_lets_calls_end_and_takes_no_new_ones(new_server, gateway):
     running = new_server()
     other = gateway_to(gateway, running)
-    body = {"model": other.model("slow-150"), "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-    with running.client() as http, http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+    slow, whole = other.model("slow-150"), other.model("slow-800")
+    body = {"model": slow, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    with (
+        ThreadPoolExecutor(1) as threads,
+        running.client() as http,
+        http.stream("POST", "/api/v1/chat/completions", json=body) as answer,
+    ):
+        under_way = threads.submit(other.ask, whole)
         lines = (line for line in answer.iter_lines() if line)
         heard = [next(lines)]
+        while not gateway.upstream.seen(whole.partition("/")[2]):
+            heard.append(next(lines))
         running.process.send_signal(signal.SIGTERM)
         heard += lines
+        assert under_way.result().status_code == 200
     assert heard[-1] == "data: [DONE]"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{running.url}/health")
     running.process.wait(20)
     running.start()
     with running.client() as http:

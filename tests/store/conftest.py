@@ -14,13 +14,13 @@ from uuid import UUID
 import pytest
 
 from afterword.api.routes import ProjectQuery
+from afterword.app import open_home
 from afterword.config import load
 from afterword.ids import uuid7
 from afterword.service import content, feedback, interactions, metrics, projects
 from afterword.service.access import THE_ADMINISTRATOR
-from afterword.service.context import Context, Home
-from afterword.store.catalog import Catalog
-from afterword.store.engine import Store
+from afterword.service.context import Context
+from afterword.store import calls
 from afterword.store.filters import SOURCES
 from afterword.store.search import Indexer
 from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
@@ -35,6 +35,9 @@ WORDS = SimpleNamespace(
     values=[0.0, 1.0, 2.5, 5.0],
     reasons=["Style", "Toxicity"],
     texts=["red", "green", "blue", "redder"],
+    measured=[0, 1, 5, 100],
+    states=["complete", "failed", "cancelled"],
+    finish_reasons=["stop", "length"],
     sessions=[UUID(int=n) for n in (1, 2)],
 )
 
@@ -53,6 +56,9 @@ class Logged:
     feedback: list[tuple[str, float, str | None, str | None]]
     messages: list[dict[str, Any]]
     completion: str
+    measured: dict[str, float]
+    state: str
+    finish_reason: str | None
     preferences: set[str] = field(default_factory=set)
 
     @property
@@ -75,13 +81,8 @@ class Shelf:
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.random = Random(seed)
-        self.store = Store(directory)
-        home = Home(
-            store=self.store,
-            catalog=self.store.read_now(Catalog.load),
-            indexer=Indexer(self.store),
-            settings=load({"data": str(directory)}, {}),
-        )
+        home = open_home(load({"data": str(directory)}, {}))
+        self.store = home.store
         self.context = Context(home, THE_ADMINISTRATOR)
         asyncio.run(self._fill("noise", 20))
         self.logged = asyncio.run(self._fill("shelf", 70))
@@ -143,15 +144,25 @@ class Shelf:
             completion_id=UUID(int=self.random.getrandbits(128)) if chance() < 0.5 else uuid7(),
             feedbacks=[InlineFeedback(metric=m, value=v, reason=r, user=u) for m, v, r, u in given_values],
         )
+        if chance() < 0.6:
+            names = self.random.sample(calls.NUMBERS, self.random.randint(1, 4))
+            new.timings = {name: choice(WORDS.measured) for name in names}
         source = choice(SOURCES)
         draft = await interactions.drafted(self.context, new, source)
         await self.store.write(draft.rows)
         assert new.completion_id
+        state, reason = "complete", None
+        if new.timings:
+            state, reason = choice(WORDS.states), choice([None, *WORDS.finish_reasons])
+            row = calls.call_row(
+                new.completion_id, calls.STATES.index(state), finish_reason=reason, numbers=new.timings
+            )
+            await self.store.write([(calls.FINISH_CALL, [row])])
         assert isinstance(new.created_at, int)
         assert isinstance(new.completion, str)
         return Logged(
             new.completion_id, new.created_at, new.model, source, session or new.completion_id, new.user, labels,
-            given_values, messages, new.completion,
+            given_values, messages, new.completion, dict(new.timings or {}), state, reason,
         )  # fmt: skip
 
     def _text(self) -> str:

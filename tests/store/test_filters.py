@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterword.store import groups, pages
+from afterword.store.calls import NUMBERS
 from afterword.store.filters import SOURCES
 from afterword.types import Filter
 
@@ -60,6 +61,9 @@ def holds(tree: dict[str, Any], one: Any) -> bool:
             if "value" not in value:
                 return value["key"] in one.labels
             return matches(value["value"], one.labels.get(value["key"]))
+        case "feedback" if value["metric"] in NUMBERS:
+            number = one.measured.get(value["metric"])
+            return number is not None and compares(number, value.get("value", {}))
         case "feedback":
             return any(
                 metric == value["metric"]
@@ -74,7 +78,7 @@ def holds(tree: dict[str, Any], one: Any) -> bool:
             return matches(value, str(one.session))
         case "completion_id":
             return matches(value, str(one.id))
-        case "model" | "user" | "source" | "prompt_hash":
+        case "model" | "user" | "source" | "prompt_hash" | "state" | "finish_reason":
             return matches(value, getattr(one, name))
         case "text":
             return all(
@@ -132,6 +136,16 @@ def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
         "feedback": st.fixed_dictionaries(
             metric, optional={"value": number, "reasons": st.lists(reasons, max_size=2), "user": users}
         ),
+        "measured": st.fixed_dictionaries(
+            {"metric": st.sampled_from(NUMBERS)},
+            optional={
+                "value": st.dictionaries(
+                    st.sampled_from(["eq", "gte", "lt"]), st.sampled_from([1, 5, 99.5]), min_size=1
+                )
+            },
+        ),
+        "state": match(words.states, "interrupted"),
+        "finish_reason": match(words.finish_reasons, "none"),
         "preference": st.fixed_dictionaries(metric),
         "source": match(list(SOURCES[1:]), SOURCES[0]),
         "prompt_hash": match([one.prompt_hash for one in shelf.logged[:20]], "no hash"),
@@ -144,7 +158,8 @@ def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
     }
     # What pages are walked by comes more often than the rest.
     names = [*leaves, "label", "label", "feedback", "text"]
-    return st.sampled_from(names).flatmap(lambda name: st.fixed_dictionaries({name: leaves[name]}))
+    kinds = {"measured": "feedback"}
+    return st.sampled_from(names).flatmap(lambda name: st.fixed_dictionaries({kinds.get(name, name): leaves[name]}))
 
 
 def trees(shelf: Any, depth: int = 3) -> st.SearchStrategy[dict[str, Any]]:
@@ -256,9 +271,14 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
             for metric, value, *_ in one.feedback:
                 if metric != "deleted":
                     values[metric].append(value)
-        assert {shelf.context.catalog.metrics[said.metric].key: said for said in group.metrics} == {
+            # What failed or was cut off is left out of averages.
+            for metric, value in one.measured.items() if one.state == "complete" else ():
+                values[metric].append(value)
+        metrics = shelf.context.catalog.metrics
+        keys = [said.metric if isinstance(said.metric, str) else metrics[said.metric].key for said in group.metrics]
+        assert dict(zip(keys, group.metrics, strict=True)) == {
             metric: groups.Statistics(
-                metric=shelf.names.metric(metric),
+                metric=metric if metric in NUMBERS else shelf.names.metric(metric),
                 count=len(all_),
                 mean=pytest.approx(statistics.fmean(all_)),  # type: ignore[arg-type]
                 min=min(all_),

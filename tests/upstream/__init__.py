@@ -37,6 +37,10 @@ class Upstream:
             assert time.monotonic() < end, f"a request for {model} is still under way at the provider"
             time.sleep(0.02)
 
+    def connections(self) -> int:
+        """Return how many connections it has besides the one that asks."""
+        return httpx.get(f"{self.url}/connections").json() - 1
+
     def stop(self) -> None:
         """Stop it."""
         self._process.terminate()

@@ -1,21 +1,31 @@
-"""The provider itself. The name of the model says how it behaves:
+"""The provider itself. The name of the model says how it behaves, as OpenAI and as Anthropic:
 
 good               answers "You said: ..." and the last text of the user
 tools, json        calls a tool get_weather; answers an object
 reasoning          thinks first, then answers
 no-usage           tells no usage
 plain              answers a whole answer, also where a stream is asked for
+unasked            answers a stream, also where none is asked for
+preface            begins a stream with a chunk of no choice, as Azure does; its usage comes in one without `choices`
+running-usage      tells the usage so far in every chunk, as vLLM can
 slow-MS            waits so many milliseconds before each part
 hang               never begins to answer
-hang-after-N       falls silent after N chunks
-cut-after-N        drops the connection after N chunks
+hang-after-N       falls silent after N chunks; in the middle of a whole answer
+hang-after-done    says [DONE], and keeps the connection
+cut-after-N        drops the connection after N chunks; in the middle of a whole answer
+drop               drops the connection before it answers anything
+empty              answers nothing, with status 200
 no-done            ends without [DONE] and without a finish_reason
 finished-no-done   ends without [DONE], after a finish_reason
 garbage, html      answers what is no JSON, with status 200
+list, strange      answers JSON that is no object; an object that is no answer
 garbage-in-stream  sends what is no JSON as a chunk
 error-STATUS       answers this status; 429 and 503 with Retry-After: 7
-error-in-stream    two chunks, then an error
+error-in-stream    two chunks, then an error; where nothing is streamed, an error with status 200
+error-after-N      N chunks, then an error
+tells-key-STATUS   answers this status, and repeats the key that it was given
 huge-BYTES         a chunk of so many bytes
+gzip               compresses its answers
 flaky-N-NAME       503 with Retry-After: 0 for the first N calls of this name
 split              its bytes in pieces of three, with CRLF and comments
 redirect           sends the caller elsewhere
@@ -27,8 +37,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import struct
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -38,12 +50,17 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 seen: list[dict[str, Any]] = []
 under_way: Counter[str] = Counter()
 calls: Counter[str] = Counter()
+connections: dict[int, asyncio.Transport] = {}
+"""The connections with callers, by the callers' ports."""
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+FELL_OVER = {"message": "The model fell over.", "type": "server_error", "code": "fell_over"}
+OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
 WEATHER = {"name": "get_weather", "arguments": '{"city":"Paris"}'}
 
 
@@ -107,32 +124,48 @@ class Cut(Exception):
     """Ends the process of answering as a broken connection does."""
 
 
+async def disturbed(behaviour: str, sent: int, error: bytes) -> bytes | None:
+    """Do what is done once so many chunks were sent; return what then ends the stream."""
+    name, _, number = behaviour.rpartition("-")
+    if name in ("hang-after", "cut-after", "error-after") and number == str(sent):
+        if name == "cut-after":
+            raise Cut
+        if name == "hang-after":
+            await asyncio.sleep(3600)
+        return error
+    if name == "slow":
+        await asyncio.sleep(int(number) / 1000)
+    if sent == 2 and behaviour == "error-in-stream":
+        return error
+    if sent == 2 and behaviour == "garbage-in-stream":
+        return event(b"{this is no JSON")
+    return None
+
+
 async def stream(behaviour: str, body: dict[str, Any], legacy: bool) -> AsyncIterator[bytes]:
     """Yield the stream's bytes."""
-    name, _, number = behaviour.rpartition("-")
     head = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1760000000, "model": "upstream-1"}
     asked = bool((body.get("stream_options") or {}).get("include_usage"))
     sent = 0
+    if behaviour == "empty":
+        return
+    if behaviour == "strange":
+        yield event({"choices": ["what is this?"], "usage": "much"})
+        return
+    if behaviour == "preface":
+        yield event({"id": "", "object": "", "created": 0, "model": "", "choices": [], "prompt_filter_results": []})
     for index in range(body.get("n") or 1):
         parts = deltas_of(behaviour, body)
-        if name == "huge":
-            parts[1] = {"content": "x" * int(number)}
+        if behaviour.startswith("huge-"):
+            parts[1] = {"content": "x" * int(behaviour[5:])}
         for part in parts:
-            if name in ("hang-after", "cut-after") and sent == int(number):
-                if name == "cut-after":
-                    raise Cut
-                await asyncio.sleep(3600)
-            if behaviour == "error-in-stream" and sent == 2:
-                yield event({"error": {"message": "The model fell over.", "type": "server_error", "code": "fell_over"}})
+            if last := await disturbed(behaviour, sent, event({"error": FELL_OVER})):
+                yield last
                 return
-            if behaviour == "garbage-in-stream" and sent == 2:
-                yield event(b"{this is no JSON")
-                return
-            if name == "slow":
-                await asyncio.sleep(int(number) / 1000)
             said = {"text": part.get("content", "")} if legacy else {"delta": part}
             choice = {"index": index, **said, "finish_reason": None, "logprobs": None}
-            yield event({**head, "choices": [choice], **({"usage": None} if asked else {})})
+            so_far = {**USAGE, "completion_tokens": sent} if behaviour == "running-usage" else None
+            yield event({**head, "choices": [choice], **({"usage": so_far} if asked else {})})
             sent += 1
         if behaviour == "no-done":
             return
@@ -140,9 +173,11 @@ async def stream(behaviour: str, body: dict[str, Any], legacy: bool) -> AsyncIte
         said = {"text": ""} if legacy else {"delta": {}}
         yield event({**head, "choices": [{"index": index, **said, "finish_reason": reason}]})
     if asked and behaviour != "no-usage":
-        yield event({**head, "choices": [], "usage": USAGE})
+        yield event({**head, **({} if behaviour == "preface" else {"choices": []}), "usage": USAGE})
     if behaviour != "finished-no-done":
         yield event(b"[DONE]")
+    if behaviour == "hang-after-done":
+        await asyncio.sleep(3600)
 
 
 async def in_threes(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -154,8 +189,24 @@ async def in_threes(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)
 
 
+async def compressed(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the same in gzip, each part so that it can be read when it comes."""
+    packer = zlib.compressobj(wbits=31)
+    async for part in parts:
+        yield packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
+
+
+async def half(behaviour: str, raw: bytes) -> AsyncIterator[bytes]:
+    """Yield half of an answer, then fall silent or break off."""
+    yield raw[: len(raw) // 2]
+    if behaviour.startswith("cut-after"):
+        raise Cut
+    await asyncio.sleep(3600)
+
+
 class Counted(StreamingResponse):
-    """A stream that is counted while it is under way, and that can be cut off."""
+    """An answer in parts that is counted while it is under way."""
 
     def __init__(self, model: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -172,7 +223,17 @@ class Counted(StreamingResponse):
 async def answer(request: Request) -> Response:
     """Answer chat and old completions."""
     body = await request.json()
-    path = request.url.path
+    legacy = request.url.path.endswith("/v1/completions")
+    behaviour = body["model"].partition(":")[0]
+    if refusal := await met(request, body):
+        return refusal
+    if behaviour == "unasked" or (body.get("stream") and behaviour != "plain"):
+        return streamed(body["model"], stream(behaviour, body, legacy))
+    return at_once(body["model"], whole(behaviour, body, legacy))
+
+
+async def met(request: Request, body: dict[str, Any]) -> Response | None:
+    """Note a request; return the answer where the behaviour is the same for all kinds of them."""
     note(request, body)
     model = body["model"]
     behaviour = model.partition(":")[0]
@@ -184,33 +245,65 @@ async def answer(request: Request) -> Response:
         finally:
             under_way[model] -= 1
         return Response(status_code=499)
+    if behaviour == "drop":
+        assert request.client is not None
+        connections[request.client.port].abort()
+        return Response(status_code=499)
     if behaviour == "garbage":
         return Response("{this is no JSON", media_type="application/json")
     if behaviour == "html":
         return Response("<html>Sign in first</html>", media_type="text/html")
+    if behaviour == "list":
+        return JSONResponse(["a", "list"])
     if behaviour == "redirect":
         return RedirectResponse("http://127.0.0.1:9/elsewhere")
     if behaviour.startswith("flaky-"):
         calls[model] += 1
         if calls[model] <= int(behaviour.split("-")[1]):
             return JSONResponse({"error": {"message": "busy"}}, 503, headers={"Retry-After": "0"})
-    if name == "error" and number.isdigit():
+    if name in ("error", "tells-key") and number.isdigit():
         headers = {"Retry-After": "7"} if number in ("429", "503") else None
         error = {"message": f"The provider says {number}.", "type": "some_error", "code": "some_code"}
+        if name == "tells-key":
+            key = request.headers.get("x-api-key") or request.headers.get("authorization")
+            error["message"] = f"Incorrect API key provided: {key}."
         return JSONResponse({"error": error}, int(number), headers=headers)
-    legacy = path.endswith("/v1/completions")
-    if body.get("stream") and behaviour != "plain":
-        parts = stream(behaviour, body, legacy)
-        if behaviour == "split":
-            parts = in_threes(parts)
-        return Counted(model, parts, media_type="text/event-stream")
-    if name == "slow":
+    if name == "slow" and not body.get("stream"):
         await asyncio.sleep(int(number) / 1000)
-    return JSONResponse(whole(behaviour, body, legacy))
+    return None
+
+
+def streamed(model: str, parts: AsyncIterator[bytes]) -> Response:
+    """Return a stream, its bytes as the behaviour has them."""
+    behaviour = model.partition(":")[0]
+    headers = {"Content-Encoding": "gzip"} if behaviour == "gzip" else None
+    if behaviour == "split":
+        parts = in_threes(parts)
+    elif behaviour == "gzip":
+        parts = compressed(parts)
+    return Counted(model, parts, media_type="text/event-stream", headers=headers)
+
+
+def at_once(model: str, found: dict[str, Any]) -> Response:
+    """Return a whole answer, its bytes as the behaviour has them."""
+    behaviour = model.partition(":")[0]
+    raw = json.dumps(found).encode()
+    if behaviour == "empty":
+        return Response(media_type="application/json")
+    if behaviour.startswith(("cut-after-", "hang-after-")) and behaviour != "hang-after-done":
+        headers = {"Content-Length": str(len(raw))}
+        return Counted(model, half(behaviour, raw), media_type="application/json", headers=headers)
+    if behaviour == "gzip":
+        return Response(gzip.compress(raw), media_type="application/json", headers={"Content-Encoding": "gzip"})
+    return Response(raw, media_type="application/json")
 
 
 def whole(behaviour: str, body: dict[str, Any], legacy: bool) -> dict[str, Any]:
     """Return a whole answer."""
+    if behaviour == "error-in-stream" or behaviour.startswith("error-after-"):
+        return {"error": FELL_OVER}
+    if behaviour == "strange":
+        return {"choices": ["what is this?"], "usage": "much"}
     reason = "tool_calls" if behaviour == "tools" else "stop"
     said = {"text": text_of(body)} if legacy else {"message": message_of(behaviour, body)}
     choices = [
@@ -243,10 +336,11 @@ async def embed(request: Request) -> Response:
 async def messages(request: Request) -> Response:
     """Answer as Anthropic does."""
     body = await request.json()
-    note(request, body)
     behaviour = body["model"].partition(":")[0]
     if behaviour == "error-529":
-        return JSONResponse({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, 529)
+        return JSONResponse({"type": "error", "error": OVERLOADED}, 529)
+    if refusal := await met(request, body):
+        return refusal
     content: list[dict[str, Any]] = []
     if body.get("thinking"):
         content.append({"type": "thinking", "thinking": "Let me think.", "signature": "sig"})
@@ -259,11 +353,13 @@ async def messages(request: Request) -> Response:
     reason = "tool_use" if behaviour == "tools" else "end_turn"
     usage = {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 4}
     head = {"id": "msg_up", "type": "message", "role": "assistant", "model": "claude-up", "stop_sequence": None}
-    if not body.get("stream"):
-        return JSONResponse({**head, "content": content, "stop_reason": reason, "usage": usage})
-    return Counted(
-        body["model"], anthropic_stream(behaviour, head, content, reason, usage), media_type="text/event-stream"
-    )
+    if body.get("stream"):
+        return streamed(body["model"], anthropic_stream(behaviour, head, content, reason, usage))
+    if behaviour == "strange":
+        return JSONResponse({"content": ["what is this?"], "usage": "much"})
+    if behaviour == "error-in-stream":
+        return JSONResponse({"type": "error", "error": OVERLOADED})
+    return at_once(body["model"], {**head, "content": content, "stop_reason": reason, "usage": usage})
 
 
 async def anthropic_stream(
@@ -274,6 +370,8 @@ async def anthropic_stream(
     def named(kind: str, **more: Any) -> bytes:
         return b"event: %s\n" % kind.encode() + event({"type": kind, **more})
 
+    if behaviour == "empty":
+        return
     yield named(
         "message_start", message={**head, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
     )
@@ -294,15 +392,16 @@ async def anthropic_stream(
         else:
             deltas = [{"type": "text_delta", "text": f"{word} "} for word in block["text"].split(" ")]
         for place, delta in enumerate(deltas):
-            if behaviour == "error-in-stream" and place == 1:
-                yield named("error", error={"type": "overloaded_error", "message": "Overloaded"})
+            if last := await disturbed(behaviour, place, named("error", error=OVERLOADED)):
+                yield last
                 return
-            if behaviour == "cut-after-1" and place == 1:
-                raise Cut
             yield named("content_block_delta", index=index, delta=delta)
+        if behaviour == "no-done":
+            return
         yield named("content_block_stop", index=index)
     yield named("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 5})
-    yield named("message_stop")
+    if behaviour != "finished-no-done":
+        yield named("message_stop")
 
 
 def note(request: Request, body: Any) -> None:
@@ -319,6 +418,10 @@ async def show_seen(_: Request) -> Response:
     return JSONResponse(seen)
 
 
+async def show_connections(_: Request) -> Response:
+    return JSONResponse(len(connections))
+
+
 async def show_open(_: Request) -> Response:
     return JSONResponse({model: number for model, number in under_way.items() if number})
 
@@ -333,8 +436,22 @@ app = Starlette(
         Route("/v1/models/{model}", models),
         Route("/seen", show_seen),
         Route("/open", show_open),
+        Route("/connections", show_connections),
     ]
 )
+
+
+class Connection(AutoHTTPProtocol):
+    """A connection that can be found again."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.port = transport.get_extra_info("peername")[1]
+        connections[self.port] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        connections.pop(self.port, None)
 
 
 class Announcing(uvicorn.Server):
@@ -346,4 +463,6 @@ class Announcing(uvicorn.Server):
 
 
 if __name__ == "__main__":
-    Announcing(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")).run()
+    Announcing(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", http=Connection)
+    ).run()

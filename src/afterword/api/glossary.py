@@ -207,6 +207,13 @@ WORDS = {
     "ListQuery.label": "`KEY`, or `KEY:VALUE`. Several values of one key mean any of them, several keys all of them.",
     "ListQuery.model": "A model's key. Several mean any of them.",
     "ListQuery.source": "LIVE, OFFLINE, AUTOMATION, DATASET or EVALUATION. Several mean any of them.",
+    "ListQuery.state": "`open`, `complete`, `failed`, `cancelled` or `interrupted`. Several mean any of them; what was "
+    "only logged is complete.",
+    "ListQuery.finish_reason": "Why the model ended, such as `stop` or `length`. Several mean any of them.",
+    "MetricsQuery.category": "`user`: the feedback keys. `system`: what the server measures of calls. `all`: both.",
+    "Metric.category": "`user`: a feedback key. `system`: measured by the server, for each call of a model.",
+    "Filter.state": "How the call went: `open`, `complete`, `failed`, `cancelled` or `interrupted`.",
+    "Filter.finish_reason": "Why the model ended.",
     "ListQuery.feedback": "`METRIC`, or a comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`.",
     "ListQuery.has_feedback": "A feedback key under which there is feedback.",
     "ListQuery.has_no_feedback": "A feedback key under which there is none.",

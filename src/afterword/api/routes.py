@@ -59,6 +59,13 @@ class ProjectQuery(t.Input):
     project: str | None = None
 
 
+class MetricsQuery(t.Input):
+    """Which metrics to list."""
+
+    project: str | None = None
+    category: Literal["user", "system", "all"] = "user"
+
+
 class ProjectsQuery(t.Input):
     """Which projects to list."""
 
@@ -94,6 +101,8 @@ class ListQuery(t.Input, rename={"from_": "from"}):
     label: list[str] = msgspec.field(default_factory=list)
     model: list[str] = msgspec.field(default_factory=list)
     source: list[t.Source] = msgspec.field(default_factory=list)
+    state: list[t.State] = msgspec.field(default_factory=list)
+    finish_reason: list[str] = msgspec.field(default_factory=list)
     session_id: str | None = None
     user: str | None = None
     prompt_hash: str | None = None
@@ -153,7 +162,7 @@ ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- metrics
     Route(method="POST", path="/api/v1/metrics", run=metrics.register, tag="metrics", needs="edit",
           body=t.NewMetric, answer=t.Metric, status=201, errors=(404, 409)),
-    Route(method="GET", path="/api/v1/metrics", run=metrics.list_metrics, tag="metrics", query=ProjectQuery,
+    Route(method="GET", path="/api/v1/metrics", run=metrics.list_metrics, tag="metrics", query=MetricsQuery,
           answer=t.MetricList, errors=(404,)),
     Route(method="GET", path="/api/v1/metrics/{metric}", run=metrics.get, tag="metrics", query=ProjectQuery,
           answer=t.Metric, errors=(404,)),

@@ -8,11 +8,12 @@ from typing import Protocol
 from uuid import UUID
 
 from afterword.config import Settings
-from afterword.errors import Conflict, NotFound
+from afterword.errors import Conflict, Invalid, NotFound
 from afterword.ids import is_unstored
 from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
 from afterword.service.secrets import Secrets
+from afterword.store import calls
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
 from afterword.store.engine import Store
 from afterword.store.search import Indexer
@@ -115,6 +116,13 @@ class Context:
     def metric(self, project: int, id_or_key: str, *, param: str = "metric") -> MetricRow:
         """Return a metric of a project by key or id. Raises `NotFound`."""
         found = self.catalog.find_metric(project, id_or_key)
+        if found is None and id_or_key in calls.NUMBERS:
+            raise Invalid(
+                f"{id_or_key!r} is a system metric: the server measures it for each call.",
+                code="metric_is_measured",
+                param=param,
+                hint="Register a feedback key of your own. System metrics are for filters and group statistics.",
+            )
         if found is None:
             raise NotFound(
                 f"EntityNotFound: metric {id_or_key[:200]!r} is not registered in "
@@ -148,6 +156,10 @@ class ProjectNames:
     def metric(self, key: str) -> int:
         """Return the metric's number. Raises `NotFound`."""
         return self.context.metric(self.project, key).number
+
+    def measured(self, key: str) -> bool:
+        """Tell whether a key is that of a system metric, and not of one that the project has registered."""
+        return key in calls.NUMBERS and self.context.catalog.find_metric(self.project, key) is None
 
     def model(self, key: str) -> int | None:
         """Return the model's number; None for one never seen."""

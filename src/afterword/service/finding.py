@@ -108,7 +108,7 @@ def _group(context: Context, connection: Connection, group: Any, group_by: str |
         count=group.count,
         metrics=[
             MetricStatistics(
-                metric=context.catalog.metrics[one.metric].key,
+                metric=one.metric if isinstance(one.metric, str) else context.catalog.metrics[one.metric].key,
                 count=one.count,
                 mean=one.mean,
                 min=one.min,
@@ -145,6 +145,9 @@ def plain_conditions(query: Any) -> list[tuple[str, Filter]]:
         conditions.append(("model", Filter(model=Match(in_=query.model))))
     if query.source:
         conditions.append(("source", Filter(source=Match(in_=list(query.source)))))
+    for name in ("state", "finish_reason"):
+        if words := getattr(query, name):
+            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(in_=list(words))})))
     for name in ("session_id", "user", "prompt_hash"):
         if (value := getattr(query, name)) is not None:
             conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(eq=value)})))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid5
 
 import msgspec
 from msgspec import UNSET
@@ -12,10 +13,22 @@ from afterword.ids import uuid7
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.service.values import check_key, check_text
-from afterword.store.catalog import MetricRow, add_metric, change_metric
+from afterword.store.catalog import MetricRow, ProjectRow, add_metric, change_metric
 from afterword.types import Deleted, Metric, MetricChange, MetricList, NewMetric
 
 DEFINITION = ("name", "kind", "scoring_type", "description", "unit")
+
+
+SYSTEM = {
+    "latency": ("Latency", "ms", "From the acceptance of a call to the last byte of its answer."),
+    "ttft": ("Time to first token", "ms", "From the acceptance of a streamed call to its first word."),
+    "provider_time": ("Provider time", "ms", "What the model's provider took of it."),
+    "prompt_tokens": ("Prompt tokens", "tokens", "Tokens that the call sent, as the provider counts them."),
+    "completion_tokens": ("Completion tokens", "tokens", "Tokens that the model answered."),
+    "total_tokens": ("Total tokens", "tokens", "Both together."),
+    "tokens_per_second": ("Tokens per second", "tokens/s", "Completion tokens over the time in which they came."),
+}
+"""The system metrics: name, unit, description."""
 
 
 async def register(context: Context, *, body: NewMetric) -> Metric:
@@ -40,6 +53,13 @@ async def register(context: Context, *, body: NewMetric) -> Metric:
         deleted_at=None,
     )
     there = context.catalog.find_metric(project.number, body.key)
+    if there is None and body.key in SYSTEM:
+        raise Conflict(
+            f"{body.key!r} is the key of a system metric.",
+            code="metric_is_measured",
+            param="key",
+            hint="Choose another key: the server measures this one itself.",
+        )
     if there is None:
         there = await context.store.write(lambda transaction: add_metric(transaction, wanted))
         context.catalog.keep(there)
@@ -56,14 +76,20 @@ async def register(context: Context, *, body: NewMetric) -> Metric:
 
 
 async def list_metrics(context: Context, *, query: Any) -> MetricList:
-    """List the feedback keys of a project."""
+    """List the feedback keys of a project; with `category` the system metrics, or all."""
     project = context.project(query.project)
-    return MetricList(metrics=[_shown(context, row) for row in context.catalog.metrics_of(project.number)])
+    found = [_shown(context, row) for row in context.catalog.metrics_of(project.number)]
+    keys = {one.key for one in found}
+    found += [_of_system(project, key) for key in SYSTEM if key not in keys]
+    return MetricList(metrics=[one for one in found if query.category in ("all", one.category)])
 
 
 async def get(context: Context, metric: str, *, query: Any) -> Metric:
-    """Show a feedback key, by key or id."""
-    return _shown(context, context.metric(context.project(query.project).number, metric))
+    """Show a metric, by key or id."""
+    project = context.project(query.project)
+    if context.names(project).measured(metric):
+        return _of_system(project, metric)
+    return _shown(context, context.metric(project.number, metric))
 
 
 async def change(context: Context, metric: str, *, query: Any, body: MetricChange) -> Metric:
@@ -83,6 +109,22 @@ async def delete(context: Context, metric: str, *, query: Any) -> Deleted:
     gone = msgspec.structs.replace(row, deleted_at=context.now())
     context.catalog.keep(await context.store.write(lambda transaction: change_metric(transaction, gone)))
     return Deleted()
+
+
+def _of_system(project: ProjectRow, key: str) -> Metric:
+    name, unit, description = SYSTEM[key]
+    return Metric(
+        id=uuid5(project.id, key),
+        key=key,
+        name=name,
+        project=project.key,
+        kind="scalar",
+        scoring_type="higher_is_better" if key == "tokens_per_second" else "lower_is_better",
+        description=description,
+        unit=unit,
+        created_at=shown(project.created_at),
+        category="system",
+    )
 
 
 def _shown(context: Context, row: MetricRow) -> Metric:

@@ -56,7 +56,8 @@ def find(connection: Connection, completion_id: UUID) -> Any:
 def close_what_was_left_open(transaction: Transaction) -> int:
     """Close the calls that a crash cut off, as interrupted; return how many."""
     connection = transaction.connection
-    ids = list(connection.execute(select(calls.c.interaction_id).where(calls.c.state == OPEN)).scalars())
+    open_ = (calls.c.state == OPEN, calls.c.state != COMPLETE)
+    ids = list(connection.execute(select(calls.c.interaction_id).where(*open_)).scalars())
     for one in ids:
         connection.execute(
             update(calls)

@@ -15,8 +15,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Table, and_, exists, false, func, literal, not_, or_, select, true
 
 from afterword.errors import Invalid
+from afterword.store.calls import COMPLETE, STATES
 from afterword.store.engine.text import TextQuery, text_check, text_seek
 from afterword.store.schema import (
+    calls,
     feedback,
     hash63,
     interaction_labels,
@@ -49,6 +51,10 @@ class Names(Protocol):
 
     def metric(self, key: str) -> int:
         """Return a metric's number. Raises `NotFound`."""
+        ...
+
+    def measured(self, key: str) -> bool:
+        """Tell whether a key is that of a system metric: a column of `calls`."""
         ...
 
     def model(self, key: str) -> int | None:
@@ -103,6 +109,8 @@ class _Reader:
             "feedback": self.feedback,
             "preference": self.preference,
             "source": self.source,
+            "state": self.state,
+            "finish_reason": self.finish_reason,
             "prompt_hash": self.prompt_hash,
             "session_id": self.session_id,
             "user": self.user,
@@ -243,28 +251,72 @@ class _Reader:
         )
         return Leaf(check, select(interaction_labels.c.interaction_id).where(which))
 
-    def feedback(self, value: FeedbackCondition, place: str) -> Leaf:
-        metric = self.names.metric(value.metric)
-        parts: list[ColumnElement[bool]] = []
-        if value.value is not None:
-            given = [
-                (sign, number)
-                for sign in value.value.__struct_fields__
-                if (number := getattr(value.value, sign)) is not None
-            ]
-            if not given:
+    def state(self, value: Match, place: str) -> Leaf:
+        wanted, negated = self.wanted(value, place)
+        for word in wanted:
+            if word not in STATES:
                 raise Invalid(
-                    f"{place}.value names no comparison.",
-                    code="empty_condition",
-                    param=f"{place}.value",
-                    hint="Give at least one of eq, neq, gt, gte, lt, lte; or leave value out.",
+                    f"{place} is {word!r:.80}, which is no state of a call.",
+                    code="invalid_state",
+                    param=place,
+                    hint=f"States are {', '.join(STATES)}.",
                 )
-            parts += [_SIGNS[sign](feedback.c.value, number) for sign, number in given]
+        numbers = {STATES.index(word) for word in wanted}
+        if negated:
+            numbers = set(range(len(STATES))) - numbers
+        its = calls.c.interaction_id == interactions.c.id
+        if COMPLETE in numbers:
+            # What was only logged has no call, and is complete.
+            return Leaf(not_(_exists(its, calls.c.state.not_in(numbers))))
+        # The second condition is that of the index.
+        chosen = and_(calls.c.state.in_(numbers), calls.c.state != COMPLETE)
+        return Leaf(_exists(its, chosen), select(calls.c.interaction_id).where(chosen))
+
+    def finish_reason(self, value: Match, place: str) -> Leaf:
+        wanted, negated = self.wanted(value, place)
+        ended = _called(calls.c.finish_reason.in_(wanted))
+        return Leaf(not_(ended.check)) if negated else ended
+
+    def feedback(self, value: FeedbackCondition, place: str) -> Leaf:
+        if self.names.measured(value.metric):
+            return self.measured(value, place)
+        metric = self.names.metric(value.metric)
+        parts = self.compared(feedback.c.value, value, place)
         if value.reasons is not None:
             parts.append(feedback.c.reason.in_(self.counted(value.reasons, f"{place}.reasons")))
         if value.user is not None:
             parts.append(feedback.c.user == value.user)
         return _under(feedback, metric, *parts)
+
+    def measured(self, value: FeedbackCondition, place: str) -> Leaf:
+        for name in ("reasons", "user"):
+            if getattr(value, name) is not None:
+                raise Invalid(
+                    f"{place}.{name} is given, but {value.metric!r} is a system metric: nobody gives its values.",
+                    code="invalid_condition",
+                    param=f"{place}.{name}",
+                    hint="Compare its value, or leave all but the metric out.",
+                )
+        column = calls.c[value.metric]
+        return _called(column.is_not(None), *self.compared(column, value, place))
+
+    def compared(self, column: ColumnElement[Any], value: FeedbackCondition, place: str) -> list[ColumnElement[bool]]:
+        """Return the comparisons of a condition with numbers."""
+        if value.value is None:
+            return []
+        given = [
+            (sign, number)
+            for sign in value.value.__struct_fields__
+            if (number := getattr(value.value, sign)) is not None
+        ]
+        if not given:
+            raise Invalid(
+                f"{place}.value names no comparison.",
+                code="empty_condition",
+                param=f"{place}.value",
+                hint="Give at least one of eq, neq, gt, gte, lt, lte; or leave value out.",
+            )
+        return [_SIGNS[sign](column, number) for sign, number in given]
 
     def preference(self, value: Any, place: str) -> Leaf:
         return _under(preferences, self.names.metric(value.metric))
@@ -349,6 +401,16 @@ def _under(table: Table, metric: int, *parts: ColumnElement[bool]) -> Leaf:
     return Leaf(
         _exists(table.c.interaction_id == interactions.c.id, of_the_metric, *parts),
         select(table.c.interaction_id).where(table.c.metric == metric, *parts),
+    )
+
+
+def _called(*parts: ColumnElement[bool]) -> Leaf:
+    """Return the condition that an interaction came of a call of which all parts hold.
+
+    To seek it is to go through all calls, whose rows are short: a million in about 0.1 s.
+    """
+    return Leaf(
+        _exists(calls.c.interaction_id == interactions.c.id, *parts), select(calls.c.interaction_id).where(*parts)
     )
 
 

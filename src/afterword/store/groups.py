@@ -28,18 +28,19 @@ from sqlalchemy import (
 )
 
 from afterword.errors import Invalid
+from afterword.store.calls import COMPLETE, NUMBERS
 from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.filters import Names
 from afterword.store.pages import narrowed
-from afterword.store.schema import feedback, interaction_labels, interactions, labels, metrics, models
+from afterword.store.schema import calls, feedback, interaction_labels, interactions, labels, metrics, models
 from afterword.types import Filter
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The values under one metric, over a group."""
+    """The values under one metric, over a group. A system metric has its key in place of a number."""
 
-    metric: int
+    metric: int | str
     count: int
     mean: float
     min: float
@@ -196,7 +197,58 @@ def _statistics(
     found = _measured(connection, names, grouping.key, grouping.source, and_(wanted, chosen))
     if None in keys and without is not None:
         found |= _measured(connection, names, null(), interactions, without)
+    if connection.execute(select(calls.c.interaction_id).limit(1)).first() is not None:
+        _add_called(connection, names, grouping.key, grouping.source, and_(wanted, chosen), found)
+        if None in keys and without is not None:
+            _add_called(connection, names, null(), interactions, without, found)
     return found
+
+
+def _add_called(
+    connection: Connection,
+    names: Names,
+    key: ColumnElement[Any],
+    source: FromClause,
+    which: ColumnElement[bool],
+    found: dict[Any, list[Statistics]],
+) -> None:
+    """Add the statistics of the system metrics, in one query: of calls that are complete."""
+    keys = [key for key in NUMBERS if names.measured(key)]
+    columns = [calls.c[key] for key in keys]
+    # Deviations are summed from some value of each, as for feedback.
+    some = connection.execute(select(*columns).where(calls.c.state == COMPLETE).limit(1)).first()
+    if some is None:
+        return
+    parts: list[ColumnElement[Any]] = []
+    for column, near in zip(columns, some, strict=True):
+        above = column - literal(float(near or 0))
+        parts += [
+            func.count(column),
+            func.avg(column),
+            func.min(column),
+            func.max(column),
+            func.sum(above),
+            func.sum(above * above),
+        ]
+    query = (
+        select(key.label("key"), *parts)
+        .select_from(source.join(calls, calls.c.interaction_id == interactions.c.id))
+        .where(which, calls.c.state + literal(0) == COMPLETE)
+        .group_by(*([] if isinstance(key, Null) else [key]))
+    )
+    for row in connection.execute(query):
+        for place, metric in enumerate(keys):
+            count, mean, least, most, above, squares = row[1 + 6 * place : 7 + 6 * place]
+            if count:
+                deviation = _deviation(count, above, squares)
+                found[row[0]].append(Statistics(metric, count, mean, least, most, deviation))
+
+
+def _deviation(count: int, above: float, squares: float) -> float | None:
+    """Return the sample standard deviation, from the sums of what values are above some number, and of its squares."""
+    if count < 2:
+        return None
+    return math.sqrt(max(0.0, squares - above * above / count) / (count - 1))
 
 
 def _measured(
@@ -230,9 +282,7 @@ def _measured(
         .order_by(feedback.c.metric)
     )
     for row in connection.execute(query):
-        deviation = None
-        if row.number > 1:
-            deviation = math.sqrt(max(0.0, row.squares - row.above * row.above / row.number) / (row.number - 1))
+        deviation = _deviation(row.number, row.above, row.squares)
         found[row.key].append(Statistics(row.metric, row.number, row.mean, row.min, row.max, deviation))
     return found
 

@@ -211,8 +211,9 @@ calls = Table(
     Column("tokens_per_second", Float),
     **CLUSTERED,
 )
-# What a crash left open is found at the next start.
-Index("ix_calls_open", calls.c.interaction_id, sqlite_where=calls.c.state == 0, postgresql_where=calls.c.state == 0)
+# What a crash left open is found at the next start, what failed by a filter. Partial: most calls are complete.
+Index("ix_calls_state", calls.c.state, calls.c.interaction_id, sqlite_where=calls.c.state != 1,
+      postgresql_where=calls.c.state != 1)  # fmt: skip
 
 # What payloads were compressed with; they are lost without it.
 dictionaries = Table(

@@ -95,6 +95,7 @@ from afterword.types.models import (
     ProviderName,
 )
 from afterword.types.projects import (
+    Category,
     Metric,
     MetricChange,
     MetricList,
@@ -111,6 +112,7 @@ __all__ = [
     "ApiKeyList",
     "Call",
     "CallRequest",
+    "Category",
     "ChatChoice",
     "ChatChunk",
     "ChatCompletion",

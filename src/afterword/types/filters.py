@@ -44,7 +44,10 @@ class NumberCondition(Input):
 
 
 class FeedbackCondition(Input):
-    """Has feedback under this metric; with `value`, `reasons` or `user`, at least one feedback that meets them all."""
+    """Has feedback under this metric; with `value`, `reasons` or `user`, at least one feedback that meets them all.
+
+    A system metric (such as `latency`) is compared in the same way; it has neither reasons nor users.
+    """
 
     metric: str
     value: NumberCondition | None = None
@@ -77,6 +80,8 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     feedback: FeedbackCondition | None = None
     preference: PreferenceCondition | None = None
     source: Match | None = None
+    state: Match | None = None
+    finish_reason: Match | None = None
     prompt_hash: Match | None = None
     session_id: Match | None = None
     user: Match | None = None

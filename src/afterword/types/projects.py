@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
 from afterword.types.base import Input, Key, Kind, Output, ScoringType
+
+Category: TypeAlias = Literal["user", "system"]
 
 
 class Project(Output):
@@ -44,7 +47,10 @@ class ProjectList(Output):
 
 
 class Metric(Output):
-    """A feedback key: what is measured, bool or scalar, and which way is better."""
+    """A feedback key: what is measured, bool or scalar, and which way is better.
+
+    The values of a `system` metric are measured by the server, for each call of a model.
+    """
 
     id: UUID
     key: str
@@ -55,6 +61,7 @@ class Metric(Output):
     description: str
     unit: str
     created_at: datetime
+    category: Category = "user"
 
 
 class NewMetric(Input):

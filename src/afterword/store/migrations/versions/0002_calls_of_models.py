@@ -51,11 +51,11 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_calls_open",
+        "ix_calls_state",
         "calls",
-        ["interaction_id"],
-        sqlite_where=sa.text("state = 0"),
-        postgresql_where=sa.text("state = 0"),
+        ["state", "interaction_id"],
+        sqlite_where=sa.text("state != 1"),
+        postgresql_where=sa.text("state != 1"),
     )
     _add_echo()
 
