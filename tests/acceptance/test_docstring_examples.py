@@ -13,8 +13,9 @@ from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
+from afterword.client.sync.models import Models
 
-RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings)
+RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings, Models)
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 
 
@@ -30,6 +31,7 @@ def test_examples_run(resource: type, new_server: Any) -> None:
         "other_completion_id": second.completion_id,
         "session_id": first.session_id,
         "feedback_id": client.feedback.log_metric(5, first.completion_id, "CSAT").feedback_id,
+        "model": client.models.register("to-delete", "echo").key,
         "key_id": client.keys.create("old").id,
         "project": client.projects.create("to-archive").key,
     }

@@ -43,7 +43,7 @@ WHOLE_FAILS = [
 CUT = [
     ("cut-after-2", "provider_hung_up", "provider_hung_up"),
     ("no-done", "provider_hung_up", "provider_hung_up"),
-    ("error-in-stream", "fell_over", "provider_failed"),
+    ("error-in-stream", "fell_over", "overloaded_error"),
     ("garbage-in-stream", "provider_answer_unreadable", "provider_answer_unreadable"),
 ]
 # Odd, and still a whole answer.

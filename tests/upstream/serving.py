@@ -72,7 +72,7 @@ def text_of(body: dict[str, Any]) -> str:
         if message["role"] == "user":
             content = message["content"]
             if isinstance(content, list):
-                content = " ".join(part.get("text", f"<{part['type']}>") for part in content)
+                content = " ".join(str(part.get("text", part)) for part in content)
             return f"You said: {content}"
     return "You said nothing."
 
@@ -324,7 +324,7 @@ async def embed(request: Request) -> Response:
     """Answer embeddings."""
     body = await request.json()
     note(request, body)
-    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    texts = body["input"] if isinstance(body.get("input"), list) else [body.get("input")]
     vector: Any = [0.5, -0.5, 0.25]
     if body.get("encoding_format") == "base64":
         vector = base64.b64encode(struct.pack("<3f", *vector)).decode()
@@ -341,6 +341,9 @@ async def messages(request: Request) -> Response:
         return JSONResponse({"type": "error", "error": OVERLOADED}, 529)
     if refusal := await met(request, body):
         return refusal
+    if not body["messages"]:
+        error = {"type": "invalid_request_error", "message": "messages: at least one message is required"}
+        return JSONResponse({"type": "error", "error": error}, 400)
     content: list[dict[str, Any]] = []
     if body.get("thinking"):
         content.append({"type": "thinking", "thinking": "Let me think.", "signature": "sig"})
@@ -348,8 +351,8 @@ async def messages(request: Request) -> Response:
         content.append({"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Paris"}})
     else:
         last = body["messages"][-1]["content"]
-        texts = [part["text"] for part in last if part["type"] == "text"] if isinstance(last, list) else [last]
-        content.append({"type": "text", "text": f"You said: {' '.join(texts)}"})
+        texts = [part["text"] for part in last if part.get("type") == "text"] if isinstance(last, list) else [last]
+        content.append({"type": "text", "text": f"You said: {' '.join(map(str, texts))}"})
     reason = "tool_use" if behaviour == "tools" else "end_turn"
     usage = {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 4}
     head = {"id": "msg_up", "type": "message", "role": "assistant", "model": "claude-up", "stop_sequence": None}

@@ -285,7 +285,8 @@ def create_key(
         Role,
         typer.Option(
             "--role",
-            help="admin: everything; member: read, log, rate, register; ingest: log and rate alone; viewer: read.",
+            help="admin: everything; member: read, call models, log, rate, register; inference: call models, log and "
+            "rate alone; ingest: log and rate alone; viewer: read.",
         ),
     ] = "member",
     expires: Annotated[

@@ -6,16 +6,17 @@ Source of the forms: Anthropic's API reference (Messages, Streaming, Structured 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
-from afterword.gateway.http import Http, error_in_stream, hung_up, read_object
-from afterword.gateway.openai import fitted
+from afterword.gateway.events import Event
+from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
+from afterword.gateway.openai import environment, fitted
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.types import Target
 
@@ -34,6 +35,8 @@ STOPPED = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+# The statuses that errors in the middle of a stream would have had before it.
+STATUSES = {"overloaded_error": 529, "rate_limit_error": 429, "api_error": 500, "timeout_error": 504}
 # Of OpenAI's request: what is translated here, and what the API would refuse.
 TRANSLATED = frozenset(
     {
@@ -61,10 +64,10 @@ class Anthropic:
 
     async def answer(self, target: Target, face: Face, body: Body) -> Body:
         """Return the whole answer; several choices are as many calls at once."""
-        url, headers = _address(target, face)
-        request = _encoder.encode(fitted(target, asked(body)))
-        calls = [self._http.post(target.key, url, headers, request) for _ in range(body.get("n") or 1)]
-        said = [answered(one, face) for one in await _all(calls)]
+        address = _address(target, face)
+        request = _translated(target, body)
+        calls = [self._http.post(address, request) for _ in range(body.get("n") or 1)]
+        said = [_read(address, one, face) for one in await _all(calls)]
         whole = said[0]
         for index, one in enumerate(said[1:], 1):
             whole["choices"].append({**one["choices"][0], "index": index})
@@ -82,22 +85,21 @@ class Anthropic:
                 param="n",
                 hint="Leave n out, or call without stream.",
             )
-        url, headers = _address(target, face)
-        request = _encoder.encode(fitted(target, {**asked(body), "stream": True}))
-        translation = Translation(target.key, face)
-        async with aclosing(self._http.events(target.key, url, headers, request)) as events:
+        address = _address(target, face)
+        request = _translated(target, body, stream=True)
+        translation = Translation(address, face)
+        async with aclosing(self._http.events(address, request, _is_last)) as events:
             async for event in events:
                 if isinstance(event, dict):
-                    raise hung_up(target.key, "a whole answer where a stream was asked for")
-                for chunk in translation.take(read_object(target.key, event.data)):
+                    raise hung_up(address, "a whole answer where a stream was asked for")
+                for chunk in _parts(translation, address, event.data):
                     yield chunk
         if not translation.ended:
-            raise hung_up(target.key)
+            raise hung_up(address)
 
     async def check(self, target: Target) -> None:
         """Ask for the model."""
-        base, headers = _base(target)
-        status, _ = await self._http.look(target.key, f"{base}/v1/models/{target.model}", headers)
+        status, _ = await self._http.look(_at(target, f"/v1/models/{quote(target.model, safe='')}"))
         if status in (401, 403):
             raise ProviderError(
                 f"The provider of {target.key!r} refused the API key.", status=502, code="provider_refused_key"
@@ -111,6 +113,39 @@ class Anthropic:
         """The connections are the session's."""
 
 
+def _translated(target: Target, body: Body, **more: Any) -> bytes:
+    """Return the request's bytes. Raises `ProviderError` for one that is no chat of OpenAI's."""
+    try:
+        return _encoder.encode(fitted(target, {**asked(body), **more}))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProviderError(
+            f"The call cannot be put into the form of Anthropic's API: {type(error).__name__}: {error}.",
+            status=422,
+            code="untranslatable",
+            hint="Check messages, tools and response_format against OpenAI's reference.",
+            sent=False,
+        ) from None
+
+
+def _read(address: Address, message: Body, face: Face) -> Body:
+    """Return an answer in OpenAI's form. Raises `ProviderError` for one that tells of a failure, or is none."""
+    if message.get("type") == "error":
+        error = message.get("error")
+        raise error_in_answer(address, error, STATUSES.get(error.get("type", "")) if isinstance(error, dict) else None)
+    try:
+        return answered(message, face)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise unreadable(address, "a message of another form", _encoder.encode(message)) from None
+
+
+def _parts(translation: Translation, address: Address, data: bytes) -> Iterable[Body]:
+    """Return the chunks that an event stands for. Raises `ProviderError`."""
+    try:
+        return list(translation.take(read_object(address, data)))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise unreadable(address, "an event of another form", data) from None
+
+
 async def _all(calls: list[Any]) -> list[Body]:
     if len(calls) == 1:
         return [await calls[0]]
@@ -122,20 +157,23 @@ async def _all(calls: list[Any]) -> list[Body]:
     return [task.result() for task in tasks]
 
 
-def _base(target: Target) -> tuple[str, dict[str, str]]:
-    endpoint = target.endpoint or os.environ.get("ANTHROPIC_BASE_URL") or ENDPOINT
-    key = target.api_key or os.environ.get("ANTHROPIC_API_KEY")
-    headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {}), **target.headers}
-    return endpoint.rstrip("/").removesuffix("/v1"), headers
+def _is_last(event: Event) -> bool:
+    return event.name == b"message_stop"
 
 
-def _address(target: Target, face: Face) -> tuple[str, dict[str, str]]:
+def _at(target: Target, path: str) -> Address:
+    endpoint = target.endpoint or environment(["ANTHROPIC_BASE_URL"]) or ENDPOINT
+    key = target.api_key or environment(["ANTHROPIC_API_KEY"])
+    own = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
+    return Address.of(target, endpoint.rstrip("/").removesuffix("/v1") + path, key, own)
+
+
+def _address(target: Target, face: Face) -> Address:
     if face == "embeddings":
         raise ProviderError(
             f"The provider of {target.key!r} has no embeddings.", status=400, code="unsupported", param="model"
         )
-    base, headers = _base(target)
-    return f"{base}/v1/messages", headers
+    return _at(target, "/v1/messages")
 
 
 # ------------------------------------------------------------------------------------------------ requests
@@ -318,10 +356,10 @@ def _usage(usage: Body) -> Body:
 class Translation:
     """A stream of events on its way to OpenAI's chunks."""
 
-    def __init__(self, name: str, face: Face) -> None:
+    def __init__(self, address: Address, face: Face) -> None:
         self.ended = False
         """Whether the provider said that this was all."""
-        self._name = name
+        self._address = address
         self._face: Face = face
         self._head: Body = _head({}, face, part=True)
         self._usage: Body = {}
@@ -349,9 +387,7 @@ class Translation:
                 return [{**self._head, "choices": [], "usage": _usage(self._usage)}]
             case "error":
                 error = event.get("error") or {}
-                if error.get("type") == "overloaded_error":
-                    error = {**error, "code": 503}
-                raise error_in_stream(self._name, error)
+                raise error_in_answer(self._address, error, STATUSES.get(str(error.get("type"))))
         return ()
 
     def _begin(self, index: int, block: Body) -> Iterable[Body]:

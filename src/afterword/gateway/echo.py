@@ -110,7 +110,14 @@ def _usage(asked: list[str], answers: list[str]) -> Body:
 
 def _embeddings(target: Target, body: Body) -> Body:
     given = body.get("input")
-    texts: list[Any] = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else list(given or [])
+    if not given or not isinstance(given, str | list):
+        raise ProviderError(
+            f"input is {given!r:.80}, but must be a text, or a list of texts.",
+            status=422,
+            code="invalid_value",
+            param="input",
+        )
+    texts: list[Any] = [given] if isinstance(given, str) or isinstance(given[0], int) else given
     number = body.get("dimensions") or DIMENSIONS
     if not isinstance(number, int) or not 1 <= number <= MOST_DIMENSIONS:
         raise ProviderError(

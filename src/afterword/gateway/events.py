@@ -23,55 +23,71 @@ class EventTooLarge(ValueError):
 class EventReader:
     """Take in bytes as they come, give out the events that are complete.
 
-    Lines may end in LF, CRLF or CR; comments are passed over; several data lines are one, joined by LF.
+    Lines may end in LF, CRLF or CR; comments and events without data are passed over; several data lines are one,
+    joined by LF.
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._begun = False
+        self._rest: list[bytes] = []
+        self._held = 0
+        self._after_return = False
         self._name = b""
         self._data: list[bytes] = []
         self._size = 0
-        self._begun = False
 
     def take(self, raw: bytes) -> list[Event]:
         """Return the events that these bytes complete. Raises `EventTooLarge`."""
         if not self._begun:
-            raw, self._rest = self._rest + raw, b""
+            raw = b"".join(self._rest) + raw
+            self._rest, self._held = [], 0
             if len(raw) < len(MARK) and MARK.startswith(raw):
-                self._rest = raw
+                self._rest = [raw]
                 return []
             self._begun = True
             raw = raw.removeprefix(MARK)
-        if b"\r" in raw or self._rest.endswith(b"\r"):
-            raw = self._rest + raw
-            # A CR at the very end may be the first half of a CRLF.
-            held = b"\r" if raw.endswith(b"\r") else b""
-            raw = raw.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        elif self._rest:
-            raw = self._rest + raw
-        *lines, self._rest = raw.split(b"\n")
+        if self._after_return and raw:
+            # A CR ended a line, and an event at once: the LF of a CRLF may come much later, with the next one.
+            raw = raw.removeprefix(b"\n")
+            self._after_return = False
+        if b"\r" in raw:
+            self._after_return = raw.endswith(b"\r")
+            raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = raw.split(b"\n")
+        if self._rest:
+            # Joined when the line is whole, and not before: joining at each part takes a minute for a line of 64 MiB.
+            self._rest.append(lines[0])
+            if len(lines) > 1:
+                lines[0] = b"".join(self._rest)
+                self._rest, self._held = [], 0
+            else:
+                self._held += len(lines.pop())
+        if lines and (rest := lines.pop()):
+            self._rest, self._held = [rest], len(rest)
         events: list[Event] = []
         for line in lines:
             if not line:
                 if self._data:
-                    events.append(self._event())
+                    self._finish(events)
                 self._name = b""
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
                 self._size += len(line)
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip()
-        if self._size + len(self._rest) > MOST_BYTES:
+        if self._size + self._held > MOST_BYTES:
             raise EventTooLarge(f"An event has more than {MOST_BYTES:,} bytes.")
         return events
 
     def end(self) -> list[Event]:
         """Return the last event, where the stream ended without the line that completes it."""
-        events = self.take(b"\n") if self._rest else []
-        return [*events, self._event()] if self._data else events
+        # Bytes that might have become a mark are a line like any other now.
+        self._begun = True
+        return self.take(b"\n\n")
 
-    def _event(self) -> Event:
-        event = Event(self._name, b"\n".join(self._data))
+    def _finish(self, events: list[Event]) -> None:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
         self._data.clear()
         self._size = 0
-        return event
+        if data:
+            events.append(Event(self._name, data))

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
 from afterword.gateway.events import Event, EventReader, EventTooLarge
 from afterword.gateway.provider import Body, ProviderError
+from afterword.types import Target
 
 if TYPE_CHECKING:
     import aiohttp
 
 MOST_BYTES = 64 << 20
 """The largest answer."""
+MOST_ERROR_BYTES = 1 << 20
+"""The largest answer that tells of an error; what goes beyond is not read."""
 RETRIES = 2
 """Times that a request is sent again which surely was not received."""
 FIRST_DELAY = 0.1
@@ -30,6 +36,12 @@ LOOK = 5.0
 """Seconds for a look at whether a provider is there."""
 # Many servers hang up after 5 s without a request; one sent into that very moment would be lost.
 KEEP_ALIVE = 4.0
+# A stream whose last event is there ends within the next packets. Hanging up before costs the next call a connection:
+# two to three round trips where there is TLS.
+LINGER = 0.1
+# Shorter words of a header are no secrets: hiding them would garble what a provider says.
+SHORTEST_SECRET = 8
+HIDDEN = "[hidden]"
 
 _decoder = msgspec.json.Decoder()
 
@@ -43,6 +55,30 @@ class Timeouts:
     idle: float
 
 
+class Address(NamedTuple):
+    """Where a request goes: to which model (its key here, for messages), URL, with which headers."""
+
+    name: str
+    url: str
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, target: Target, url: str, api_key: str | None, own: Mapping[str, str]) -> Address:
+        """Return a model's address. The headers it was registered with win over our `own`, in whatever case."""
+        given = {name.lower() for name in target.headers}
+        headers = {name: value for name, value in own.items() if name.lower() not in given} | dict(target.headers)
+        words = {word for value in (api_key or "", *target.headers.values()) for word in value.split()}
+        secrets = sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
+        return cls(target.key, url, headers, tuple(secrets))
+
+    def hide(self, text: str) -> str:
+        """Return what a provider said without the secrets that it was sent."""
+        for secret in self.secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+
 class Http:
     """The session with all providers. It is opened at the first call, in the loop that makes it."""
 
@@ -52,70 +88,82 @@ class Http:
         self._under_way: dict[str, int] = defaultdict(int)
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, name: str, url: str, headers: Mapping[str, str], body: bytes) -> Body:
-        """Return the whole answer, a JSON object. `name` is the model's, for messages. Raises `ProviderError`."""
-        place = self._enter(name, url)
+    async def post(self, address: Address, body: bytes) -> Body:
+        """Return the whole answer, a JSON object. Raises `ProviderError`."""
+        place = self._enter(address)
         try:
             # For a whole answer its first byte is as good as its last.
             async with asyncio.timeout(self._timeouts.first_byte):
-                answer = await self._sent(name, url, headers, body)
+                answer = await self._sent(address, address.headers, body)
                 try:
-                    kind, raw = answer.content_type, await self._read(name, answer)
+                    kind, raw = answer.content_type, await self._read(address, answer)
                 finally:
                     # It has given its connection back by now; of one that was cut off the connection is closed.
                     answer.close()
         except Exception as error:
-            raise self._explained(name, error) from None
+            raise self._explained(address, error) from None
         finally:
             self._leave(place)
         if kind == "text/event-stream":
-            raise unreadable(name, f"a stream ({kind}) where none was asked for", raw)
-        return read_object(name, raw, kind)
+            raise unreadable(address, f"a stream ({kind}) where none was asked for", raw)
+        return read_object(address, raw, kind)
 
     async def events(
-        self, name: str, url: str, headers: Mapping[str, str], body: bytes
+        self, address: Address, body: bytes, is_last: Callable[[Event], bool]
     ) -> AsyncGenerator[Event | Body, None]:
-        """Yield the events of a stream as they come; of a provider that cannot stream, the whole answer as one object.
-        Raises `ProviderError`."""
-        place = self._enter(name, url)
+        """Yield the events of a stream as they come, up to the last one; of a provider that cannot stream, the whole
+        answer as one object. Raises `ProviderError`."""
+        place = self._enter(address)
         answer = None
         try:
-            async with asyncio.timeout(self._timeouts.first_byte):
-                answer = await self._sent(name, url, headers, body)
+            first = asyncio.get_running_loop().time() + self._timeouts.first_byte
+            async with asyncio.timeout_at(first):
+                # A proxy that compresses a stream may hold its parts back.
+                answer = await self._sent(address, {"Accept-Encoding": "identity", **address.headers}, body)
             kind = answer.content_type
             if kind != "text/event-stream":
-                async with asyncio.timeout(self._timeouts.first_byte):
-                    raw = await self._read(name, answer)
-                yield read_object(name, raw, kind)
+                async with asyncio.timeout_at(first):
+                    raw = await self._read(address, answer)
+                yield read_object(address, raw, kind)
                 return
-            reader, limit = EventReader(), self._timeouts.first_byte
-            while True:
-                async with asyncio.timeout(limit):
-                    part = await answer.content.readany()
-                if not part:
-                    break
-                limit = self._timeouts.idle
+            reader = EventReader()
+            async with asyncio.timeout_at(first):
+                part = await answer.content.readany()
+            while part:
                 for event in reader.take(part):
                     yield event
+                    if is_last(event):
+                        await _read_on(answer)
+                        return
+                try:
+                    async with asyncio.timeout(self._timeouts.idle):
+                        part = await answer.content.readany()
+                except Exception:
+                    for event in reader.take(_left_over(answer)):
+                        yield event
+                    raise
             for event in reader.end():
                 yield event
         except Exception as error:
-            raise self._explained(name, error) from None
+            raise self._explained(address, error) from None
         finally:
             if answer is not None:
                 answer.close()
             self._leave(place)
 
-    async def look(self, name: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Return status and body of a cheap look at a provider. Raises `ProviderError` where it cannot be reached."""
+    async def look(self, address: Address) -> tuple[int, str]:
+        """Return status and text of a cheap look at a provider. Raises `ProviderError` where it cannot be reached."""
         import aiohttp
 
         try:
             limits = aiohttp.ClientTimeout(total=LOOK)
-            async with self._open().get(url, headers=headers, timeout=limits, allow_redirects=False) as answer:
-                return answer.status, await answer.content.read(1 << 16)
+            async with self._open().get(
+                address.url, headers=address.headers, timeout=limits, allow_redirects=False
+            ) as answer:
+                raw = await _start_of(answer, 1 << 16)
+                return answer.status, address.hide(raw.decode("utf-8", "replace"))
         except Exception as error:
-            raise self._explained(name, error) from None
+            raise self._explained(address, error) from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -137,12 +185,15 @@ class Http:
             )
         return self._session
 
-    def _enter(self, name: str, url: str) -> str:
+    def _enter(self, address: Address) -> str:
         """Count a call at a provider; return the provider. Raises `ProviderError` where too many are under way."""
-        place = urlsplit(url).netloc
+        try:
+            place = urlsplit(address.url).netloc
+        except ValueError:
+            raise _no_url(address) from None
         if self._under_way[place] >= self._most_calls:
             raise ProviderError(
-                f"{self._most_calls} calls are under way at the provider of {name!r} already.",
+                f"{self._most_calls} calls are under way at the provider of {address.name!r} already.",
                 status=503,
                 code="provider_busy",
                 hint="Call again after the time that Retry-After gives, or raise AFTERWORD_MAX_PROVIDER_CALLS.",
@@ -158,11 +209,11 @@ class Http:
         if not self._under_way[place]:
             del self._under_way[place]
 
-    async def _sent(self, name: str, url: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+    async def _sent(self, address: Address, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
         attempt = 0
         while True:
             try:
-                return await self._send_once(name, url, headers, body)
+                return await self._send_once(address, headers, body)
             except ProviderError as error:
                 delay = FIRST_DELAY * 2**attempt * random.uniform(0.5, 1)
                 if error.sent:
@@ -175,42 +226,44 @@ class Http:
             attempt += 1
             await asyncio.sleep(delay)
 
-    async def _send_once(self, name: str, url: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+    async def _send_once(self, address: Address, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
         try:
-            answer = await self._open().post(url, data=body, headers=headers, allow_redirects=False)
+            answer = await self._open().post(address.url, data=body, headers=headers, allow_redirects=False)
             if answer.status < 300:
                 return answer
             try:
-                raw = await answer.content.read(1 << 20)
+                raw = await _start_of(answer, MOST_ERROR_BYTES)
             finally:
                 answer.close()
         except Exception as error:
-            raise self._explained(name, error) from None
-        raise refused(name, answer.status, raw, answer.headers.get("Retry-After"))
+            raise self._explained(address, error) from None
+        raise refused(address, answer.status, raw, answer.headers.get("Retry-After"))
 
-    async def _read(self, name: str, answer: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, address: Address, answer: aiohttp.ClientResponse) -> bytes:
         """Return the whole of an answer, within its bounds."""
         length = answer.content_length
-        if length is not None and length <= MOST_BYTES:
+        # Of a compressed one the length says little.
+        if length is not None and length <= MOST_BYTES and "Content-Encoding" not in answer.headers:
             return await answer.read()
-        parts, size = [], length or 0
+        parts, size = [], 0
         while size <= MOST_BYTES:
             part = await answer.content.readany()
             if not part:
                 return b"".join(parts)
             parts.append(part)
             size += len(part)
-        raise too_large(name)
+        raise too_large(address)
 
-    def _explained(self, name: str, error: Exception) -> Exception:
+    def _explained(self, address: Address, error: Exception) -> Exception:
         """Turn what the HTTP library raises into `ProviderError`; anything else is returned as it is."""
         import aiohttp
 
+        name = address.name
         match error:
             case ProviderError():
                 return error
             case EventTooLarge():
-                return too_large(name)
+                return too_large(address)
             case aiohttp.ConnectionTimeoutError():
                 return ProviderError(
                     f"The provider of {name!r} did not take a connection within {self._timeouts.connect:g} s.",
@@ -228,8 +281,10 @@ class Http:
                     retryable=True,
                 )
             case aiohttp.ClientConnectorError():
+                # Of a certificate that is refused there is no error of the system's.
+                reason = getattr(error, "certificate_error", None) or error.os_error
                 return ProviderError(
-                    f"The provider of {name!r} cannot be reached at {error.host}:{error.port}: {error.os_error}.",
+                    f"The provider of {name!r} cannot be reached at {error.host}:{error.port}: {reason}.",
                     status=502,
                     code="provider_unreachable",
                     hint="Is it running? Check the model's endpoint.",
@@ -237,41 +292,81 @@ class Http:
                     retryable=True,
                 )
             case aiohttp.InvalidURL():
+                return _no_url(address)
+            case aiohttp.ClientResponseError():
+                return unreadable(address, "what is no HTTP", error.message.encode())
+            case aiohttp.ClientError() | ConnectionError():
+                return hung_up(address, type(error).__name__)
+            case ValueError():
                 return ProviderError(
-                    f"The endpoint of {name!r} is no URL that can be called.",
+                    f"The request to the provider of {name!r} cannot be sent: a header of it is malformed.",
                     status=502,
                     code="provider_unreachable",
+                    hint="Check the API key and the headers of the model, or of the server's environment.",
                     sent=False,
                 )
-            case aiohttp.ClientError() | ConnectionError():
-                return hung_up(name, type(error).__name__)
         return error
 
 
-def hung_up(name: str, how: str = "") -> ProviderError:
+def _left_over(answer: aiohttp.ClientResponse) -> bytes:
+    """Return what came before the connection broke and was not read yet: the library raises before it gives it out."""
+    return answer.content._read_nowait(-1)
+
+
+async def _read_on(answer: aiohttp.ClientResponse) -> None:
+    """Read what is left after the last event: an answer that is read to its end gives its connection back."""
+    with suppress(Exception):
+        async with asyncio.timeout(LINGER):
+            while await answer.content.readany():
+                pass
+
+
+async def _start_of(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the first bytes of an answer whose status tells enough: that it breaks off is no error."""
+    import aiohttp
+
+    parts, size = [], 0
+    with suppress(aiohttp.ClientError, ConnectionError):
+        while size < most and (part := await answer.content.readany()):
+            parts.append(part)
+            size += len(part)
+    return b"".join(parts)[:most]
+
+
+def _no_url(address: Address) -> ProviderError:
+    return ProviderError(
+        f"The endpoint of {address.name!r} is no URL that can be called.",
+        status=502,
+        code="provider_unreachable",
+        hint="It begins with http:// or https://, and is the base URL of the API.",
+        sent=False,
+    )
+
+
+def hung_up(address: Address, how: str = "") -> ProviderError:
     """Return the error for an answer that broke off."""
     return ProviderError(
-        f"The provider of {name!r} broke off in the middle of its answer{f' ({how})' if how else ''}.",
+        f"The provider of {address.name!r} broke off in the middle of its answer{f' ({how})' if how else ''}.",
         status=502,
         code="provider_hung_up",
         retryable=True,
     )
 
 
-def too_large(name: str) -> ProviderError:
+def too_large(address: Address) -> ProviderError:
     """Return the error for an answer beyond MOST_BYTES."""
     return ProviderError(
-        f"The provider of {name!r} answered with more than {MOST_BYTES:,} bytes.",
+        f"The provider of {address.name!r} answered with more than {MOST_BYTES:,} bytes.",
         status=502,
         code="provider_answer_too_large",
     )
 
 
-def unreadable(name: str, what: str, raw: bytes) -> ProviderError:
+def unreadable(address: Address, what: str, raw: bytes) -> ProviderError:
     """Return the error for an answer that is not what the API promises."""
-    shown = raw[:200].decode("utf-8", "replace")
+    shown = address.hide(raw[:4000].decode("utf-8", "replace"))[:200]
     return ProviderError(
-        f"The provider of {name!r} answered with {what}: {shown!r}.",
+        f"The provider of {address.name!r} answered with {what}: {shown!r}.",
         status=502,
         code="provider_answer_unreadable",
         hint="Check the model's endpoint: it must be the base URL of the API.",
@@ -279,69 +374,74 @@ def unreadable(name: str, what: str, raw: bytes) -> ProviderError:
     )
 
 
-def read_object(name: str, raw: bytes, kind: str = "") -> Any:
+def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
     """Decode a JSON object. Raises `ProviderError`."""
     try:
         found = _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise unreadable(name, f"what is no JSON{f' ({kind})' if kind else ''}", raw) from None
+        raise unreadable(address, f"what is no JSON{f' ({kind})' if kind else ''}", raw) from None
     if not isinstance(found, dict):
-        raise unreadable(name, "JSON that is no object", raw)
+        raise unreadable(address, "JSON that is no object", raw)
     return found
 
 
-def refused(name: str, status: int, raw: bytes, retry_after: str | None) -> ProviderError:
+def refused(address: Address, status: int, raw: bytes, retry_after: str | None) -> ProviderError:
     """Return the error for an answer with a status that is not 2xx: what the caller is told of it."""
-    said, code = _said(raw)
-    wait = _seconds(retry_after)
-    if status in (401, 403):
-        return ProviderError(
-            f"The provider of {name!r} refused the API key that is kept for it: {said}",
-            status=502,
-            code="provider_refused_key",
-            hint="An administrator can set another one: PATCH /api/v1/models/{model} with api_key.",
-        )
+    try:
+        said, code = _said(address, _decoder.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said, code = address.hide(raw[:4000].decode("utf-8", "replace"))[:300] or "no reason is given", None
     if status < 400:
         return ProviderError(
-            f"The provider of {name!r} answered with a redirection ({status}), which is not followed.",
+            f"The provider of {address.name!r} answered with a redirection ({status}), which is not followed.",
             status=502,
             code="provider_redirected",
             hint="Set the model's endpoint to where the API is.",
         )
-    shown = {529: 503}.get(status, status)
+    wait = _seconds(retry_after)
+    return _failed(address, f"answered {status}: {said}", status, code or _code_of(status), wait)
+
+
+def error_in_answer(address: Address, error: Any, status: int | None = None) -> ProviderError:
+    """Return the error that a provider tells of in a stream, or in an answer with a good status."""
+    said, code = _said(address, {"error": error})
+    if status is None:
+        status = error.get("code") if isinstance(error, dict) else None
+    if not isinstance(status, int) or not 400 <= status < 600:
+        status = 502
+    return _failed(address, f"failed in the middle of its answer: {said}", status, code or "provider_failed", None)
+
+
+def _failed(address: Address, how: str, status: int, code: str, wait: float | None) -> ProviderError:
+    if status in (401, 403):
+        return ProviderError(
+            f"The provider of {address.name!r} refused the API key that is kept for it: it {how}",
+            status=502,
+            code="provider_refused_key",
+            hint="An administrator can set another one: PATCH /api/v1/models/{model} with api_key.",
+        )
+    shown = 503 if status == 529 else status if status < 600 else 502
     return ProviderError(
-        f"The provider of {name!r} answered {status}: {said}",
+        f"The provider of {address.name!r} {how}",
         status=shown,
-        code=code or ("rate_limited" if status == 429 else "provider_refused" if status < 500 else "provider_failed"),
-        retry_after=wait if wait is not None else 1 if shown in (429, 503) else None,
+        code=code,
+        retry_after=wait,
         retryable=status in (408, 429) or status >= 500,
     )
 
 
-def _said(raw: bytes) -> tuple[str, str | None]:
+def _code_of(status: int) -> str:
+    return "rate_limited" if status == 429 else "provider_refused" if status < 500 else "provider_failed"
+
+
+def _said(address: Address, body: Any) -> tuple[str, str | None]:
     """Return the provider's own message and code."""
-    try:
-        body = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return raw[:300].decode("utf-8", "replace") or "no reason is given", None
     error = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(error, dict):
-        message = error.get("message") or error.get("detail") or msgspec.json.encode(error)[:300].decode()
-        code = error.get("code") or error.get("type")
-        return str(message)[:2000], code if isinstance(code, str) else None
-    return str(error)[:2000], None
-
-
-def error_in_stream(name: str, error: Any) -> ProviderError:
-    """Return the error that a provider tells in the middle of a stream."""
-    said, code = _said(msgspec.json.encode({"error": error}))
-    status = error.get("code") if isinstance(error, dict) else None
-    return ProviderError(
-        f"The provider of {name!r} failed in the middle of its answer: {said}",
-        status=status if isinstance(status, int) and 400 <= status < 600 else 502,
-        code=code or "provider_failed",
-        retryable=True,
-    )
+    if not isinstance(error, dict):
+        return address.hide(str(error))[:2000], None
+    message = error.get("message") or error.get("detail") or msgspec.json.encode(error).decode()
+    code = error.get("code") or error.get("type")
+    return address.hide(str(message))[:2000], code if isinstance(code, str) else None
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -349,12 +449,10 @@ def _seconds(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
     except ValueError:
-        pass
-    try:
-        from datetime import UTC, datetime
-
-        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+        try:
+            seconds = (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -4,14 +4,15 @@ all the others."""
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
-from afterword.gateway.http import Http, error_in_stream, hung_up, read_object
+from afterword.gateway.events import Event
+from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.types import Target
 
@@ -42,48 +43,52 @@ class OpenAI:
 
     async def answer(self, target: Target, face: Face, body: Body) -> Body:
         """Return the whole answer."""
-        url, headers = _address(target, PATHS[face])
-        answer = await self._http.post(target.key, url, headers, _encoder.encode(fitted(target, body)))
-        # Some providers tell of an error with status 200.
-        if "error" in answer and "choices" not in answer and "data" not in answer:
-            raise error_in_stream(target.key, answer["error"])
-        return answer
+        address = _address(target, PATHS[face])
+        return _checked(address, face, await self._http.post(address, _encoder.encode(fitted(target, body))))
 
     async def stream(self, target: Target, face: Face, body: Body) -> AsyncGenerator[Body, None]:
         """Yield the chunks as they come."""
-        url, headers = _address(target, PATHS[face])
+        address = _address(target, PATHS[face])
         # Without being asked, OpenAI tells no usage of a stream.
         options = {**(body.get("stream_options") or {}), "include_usage": True}
         request = _encoder.encode(fitted(target, {**body, "stream": True, "stream_options": options}))
-        ended = False
-        async with aclosing(self._http.events(target.key, url, headers, request)) as events:
+        done, begun, ended = False, set[int](), set[int]()
+        async with aclosing(self._http.events(address, request, _is_last)) as events:
             async for event in events:
                 if isinstance(event, dict):
-                    if "error" in event and "choices" not in event:
-                        raise error_in_stream(target.key, event["error"])
-                    yield as_chunk(event)
+                    yield as_chunk(_checked(address, face, event))
                     return
-                if event.data == b"[DONE]":
-                    return
-                chunk = read_object(target.key, event.data)
-                if "error" in chunk and not chunk.get("choices"):
-                    raise error_in_stream(target.key, chunk["error"])
-                ended = ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                if _is_last(event):
+                    done = True
+                    continue
+                chunk = read_object(address, event.data)
+                choices = chunk.get("choices")
+                if error := _error_of(chunk, choices, event):
+                    raise error_in_answer(address, error)
+                if choices:
+                    if not _are_choices(choices, "delta"):
+                        raise unreadable(address, "a chunk whose choices are none", event.data)
+                    for choice in choices:
+                        index = choice.get("index", 0)
+                        begun.add(index)
+                        if choice.get("finish_reason"):
+                            ended.add(index)
                 yield chunk
-        if not ended:
-            raise hung_up(target.key)
+        # Without [DONE] an answer is whole where each choice of it came to an end.
+        if not done and (begun - ended or not begun):
+            raise hung_up(address)
 
     async def check(self, target: Target) -> None:
-        """Ask for the model, as cheaply as the API allows."""
-        url, headers = _address(target, "" if target.provider == "azure" else "/models")
-        status, raw = await self._http.look(target.key, url, headers)
+        """Ask for the models, as cheaply as the API allows."""
+        address = _address(target, "" if target.provider == "azure" else "/models")
+        status, text = await self._http.look(address)
         if status in (401, 403):
             raise ProviderError(
                 f"The provider of {target.key!r} refused the API key.", status=502, code="provider_refused_key"
             )
         if status >= 500:
             raise ProviderError(
-                f"The provider of {target.key!r} answered {status}: {raw[:200].decode('utf-8', 'replace')!r}.",
+                f"The provider of {target.key!r} answered {status}: {text[:200]!r}.",
                 status=502,
                 code="provider_failed",
             )
@@ -114,29 +119,79 @@ def as_chunk(answer: Body) -> Body:
     return {**answer, "object": kind, "choices": choices}
 
 
-def _address(target: Target, path: str) -> tuple[str, dict[str, str]]:
-    """Return where to send a request, and with which headers. The environment counts at each call."""
+def environment(names: Iterable[str]) -> str | None:
+    """Return the first of the environment's variables that is set. The environment counts at each call."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
+
+
+def _is_last(event: Event) -> bool:
+    return event.data.startswith(b"[DONE]")
+
+
+def _error_of(chunk: Body, choices: Any, event: Event) -> Any:
+    """Return the error that a chunk tells of, in whichever of the forms that are in use."""
+    if error := chunk.get("error"):
+        return error
+    return chunk if not choices and (chunk.get("object") == "error" or event.name == b"error") else None
+
+
+def _are_choices(choices: Any, said: str) -> bool:
+    """Tell whether choices have the form that all who read them rely on. Their content is the provider's matter."""
+    return isinstance(choices, list) and all(
+        isinstance(choice, dict)
+        and isinstance(choice.get("index", 0), int)
+        and isinstance(choice.get(said) or {}, dict)
+        and isinstance(choice.get("text") or "", str)
+        and isinstance(choice.get("finish_reason") or "", str)
+        for choice in choices
+    )
+
+
+def _checked(address: Address, face: Face, answer: Body) -> Body:
+    """Return a whole answer if it is one. Raises `ProviderError`."""
+    # Some providers tell of an error with status 200.
+    if error := answer.get("error"):
+        raise error_in_answer(address, error)
+    if face == "embeddings":
+        good = isinstance(answer.get("data"), list)
+    else:
+        choices: Any = answer.get("choices")
+        good = _are_choices(choices, "message")
+        if good and face == "chat":
+            good = all(isinstance(choice.get("message"), dict) for choice in choices)
+    if not good:
+        raise unreadable(address, "what is no answer", _encoder.encode(answer))
+    return answer
+
+
+def _address(target: Target, path: str) -> Address:
     names, default = ENDPOINTS[target.provider]
-    endpoint = target.endpoint or next((os.environ[name] for name in names if os.environ.get(name)), default)
-    key = target.api_key or next((os.environ[name] for name in KEYS[target.provider] if os.environ.get(name)), None)
-    headers = dict(target.headers)
+    endpoint = target.endpoint or environment(names) or default
+    key = target.api_key or environment(KEYS[target.provider])
     if target.provider == "azure":
-        if key:
-            headers.setdefault("api-key", key)
-        return _azure(target, endpoint, path), headers
-    if key:
-        headers.setdefault("Authorization", f"Bearer {key}")
-    return endpoint.rstrip("/") + path, headers
+        return Address.of(target, _azure(target, endpoint, path), key, {"api-key": key} if key else {})
+    own = {"Authorization": f"Bearer {key}"} if key else {}
+    return Address.of(target, _below(endpoint, path), key, own)
+
+
+def _below(endpoint: str, path: str) -> str:
+    """Return the URL of a path below an endpoint, which may have a query of its own."""
+    base, mark, query = endpoint.partition("?")
+    return f"{base.rstrip('/')}{path}{mark}{query}"
 
 
 def _azure(target: Target, endpoint: str, path: str) -> str:
     """Azure names the model's deployment in the path and the API's version in the query."""
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:
+        # That it is none is told where it is called.
+        return endpoint
     base = parts.path.rstrip("/")
     query = parts.query
     if "/openai/v1" not in base:
         if "/openai/deployments/" not in base:
-            base = f"{base}/openai/deployments/{target.model}"
+            base = f"{base.removesuffix('/openai')}/openai/deployments/{quote(target.model, safe='')}"
         if "api-version=" not in query:
             version = f"api-version={os.environ.get('OPENAI_API_VERSION') or AZURE_VERSION}"
             query = f"{query}&{version}" if query else version

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from afterword.errors import AfterwordError, Invalid, NotFound, Unavailable
+from afterword.errors import AfterwordError, Invalid, NotFound, TooLarge, Unavailable
 from afterword.ids import unstored_id, uuid7
 from afterword.service import drafts
 from afterword.service.context import Context, Home
@@ -147,9 +147,12 @@ class Call:
             choice = outcome.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
             usage = outcome.usage
-            said = drafts.answer(
-                self.context, choice.said, addresses=True, usage=usage, timings=timings, parameters=parameters
-            )
+            about = {"usage": usage, "timings": timings, "parameters": parameters}
+            try:
+                said = drafts.answer(self.context, choice.said, addresses=True, **about)
+            except (Invalid, TooLarge):
+                # What a model said is kept, whatever its form.
+                said = drafts.answer(self.context, _encoder.encode(choice.said).decode(), **about)
             call = stored.call_row(
                 completion_id,
                 stored.STATES.index(outcome.state),

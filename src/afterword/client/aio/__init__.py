@@ -14,6 +14,7 @@ from afterword.client.aio.administration import AsyncKeys, AsyncLabels, AsyncPro
 from afterword.client.aio.chat import AsyncChat, AsyncEmbeddings
 from afterword.client.aio.feedback import AsyncFeedback
 from afterword.client.aio.interactions import AsyncInteractions
+from afterword.client.aio.models import AsyncModels
 from afterword.client.core import Core, Request, query
 from afterword.client.streaming import Events
 from afterword.client.uploading import Batch, Upload, UploadReport
@@ -57,6 +58,7 @@ class AsyncAfterword:
         self.feedback = AsyncFeedback(self)
         self.labels = AsyncLabels(self)
         self.keys = AsyncKeys(self)
+        self.models = AsyncModels(self)
         self.chat = AsyncChat(self)
         self.embeddings = AsyncEmbeddings(self)
 

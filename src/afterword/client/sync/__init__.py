@@ -17,6 +17,7 @@ from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
+from afterword.client.sync.models import Models
 from afterword.client.uploading import Batch, Upload, UploadReport
 from afterword.client.workers import each
 from afterword.errors import AfterwordError, NotFound
@@ -58,6 +59,7 @@ class Afterword:
         self.feedback = Feedback(self)
         self.labels = Labels(self)
         self.keys = Keys(self)
+        self.models = Models(self)
         self.chat = Chat(self)
         self.embeddings = Embeddings(self)
 

@@ -1,0 +1,145 @@
+"""Models: register them with their providers, attach them to projects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from afterword.client.core import Request, encode, encode_changes, path, query
+from afterword.types import (
+    Deleted,
+    Model,
+    ModelList,
+    ModelStatus,
+    ProjectModel,
+    ProjectModelList,
+    ProviderName,
+)
+
+if TYPE_CHECKING:
+    from afterword.client.aio import AsyncAfterword
+
+
+class AsyncModels:
+    """Models that can be called, and those that completions only name: `client.models`."""
+
+    def __init__(self, client: AsyncAfterword) -> None:
+        self._client = client
+
+    async def register(
+        self,
+        key: str,
+        provider: ProviderName,
+        *,
+        external_model_id: str | None = None,
+        api_key: str | None = None,
+        endpoint: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_params: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        fallback: str | None = None,
+        project: str | None = None,
+        make_default: bool = False,
+    ) -> Model:
+        """Register a model, and attach it to a project where one is named.
+
+        `provider` is open_ai (any compatible endpoint, too), anthropic, google, azure or echo. `external_model_id` is
+        what it calls the model, by default the key. Once more with the same definition it changes nothing; with another
+        it raises `Conflict`.
+
+        >>> await client.models.register("parrot", "echo", project="default")
+        """
+        body = encode(
+            {
+                "key": key,
+                "provider": provider,
+                "external_model_id": external_model_id,
+                "api_key": api_key,
+                "endpoint": endpoint,
+                "headers": headers,
+                "extra_params": extra_params,
+                "name": name,
+                "fallback": fallback,
+                "project": self._client.project_or_default(project),
+                "make_default": make_default,
+            }
+        )
+        return await self._client.call(Request(method="POST", path=path("models"), body=body, repeatable=True), Model)
+
+    async def list(self, *, project: str | None = None) -> list[Model]:
+        """List all models that the key may see, or those of a project.
+
+        >>> await client.models.list()
+        """
+        request = Request(method="GET", path=path("models"), query=query(project=project), repeatable=True)
+        return (await self._client.call(request, ModelList)).models
+
+    async def get(self, model: str) -> Model | None:
+        """Return a model by key or id; None where there is none that the key may see.
+
+        >>> await client.models.get("echo")
+        """
+        return await self._client.find(Request(method="GET", path=path("models", model), repeatable=True), Model)
+
+    async def update(self, model: str, **changes: Any) -> Model:
+        """Change `name`, `external_model_id`, `api_key`, `endpoint`, `headers`, `extra_params` or `fallback`.
+
+        None takes a value away.
+
+        >>> await client.models.update("echo", extra_params={"temperature": 0})
+        """
+        body = encode_changes(changes)
+        request = Request(method="PATCH", path=path("models", model), body=body, repeatable=True)
+        return await self._client.call(request, Model)
+
+    async def delete(self, model: str) -> None:
+        """Delete a model: it can be called no more. Its interactions stay. Raises `NotFound`.
+
+        >>> await client.models.delete(model)
+        """
+        await self._client.call(Request(method="DELETE", path=path("models", model)), Deleted)
+
+    async def status(self, model: str) -> ModelStatus:
+        """Tell whether a model can be called, by a look at its provider that costs nothing.
+
+        >>> (await client.models.status("echo")).status
+        """
+        request = Request(method="GET", path=path("models", model) + "/status", repeatable=True)
+        return await self._client.call(request, ModelStatus)
+
+    async def attach(self, model: str, *, project: str | None = None, make_default: bool = False) -> ProjectModel:
+        """Let a project call a model; the first one is its default in any case.
+
+        >>> await client.models.attach("echo", project="default", make_default=True)
+        """
+        body = encode({"model": model, "make_default": make_default})
+        request = Request(method="POST", path=self._of_project(project), body=body, repeatable=True)
+        return await self._client.call(request, ProjectModel)
+
+    async def attached(self, *, project: str | None = None) -> list[ProjectModel]:
+        """List the models that a project may call, its default first.
+
+        >>> await client.models.attached(project="default")
+        """
+        request = Request(method="GET", path=self._of_project(project), repeatable=True)
+        return (await self._client.call(request, ProjectModelList)).models
+
+    async def set(self, model: str, *, project: str | None = None, **changes: bool) -> ProjectModel:
+        """Change `is_default` or `enabled` of a model in a project.
+
+        >>> await client.models.set("echo", project="default", enabled=True)
+        """
+        place = f"{self._of_project(project)}/{path('models', model).rpartition('/')[2]}"
+        request = Request(method="PATCH", path=place, body=encode_changes(changes), repeatable=True)
+        return await self._client.call(request, ProjectModel)
+
+    async def detach(self, model: str, *, project: str | None = None) -> None:
+        """Take a model out of a project. Raises `NotFound`.
+
+        >>> await client.models.detach("echo", project="default")
+        """
+        place = f"{self._of_project(project)}/{path('models', model).rpartition('/')[2]}"
+        await self._client.call(Request(method="DELETE", path=place), Deleted)
+
+    def _of_project(self, project: str | None) -> str:
+        return path("projects", self._client.project_or_default(project) or "default", "models")
