@@ -104,13 +104,17 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
     content = operation.get("requestBody", {}).get("content", {})
     if content:
         yield from _example(method, path, next(iter(content.items())))
-    for status, answer in operation["responses"].items():
-        for kind, shown in answer.get("content", {}).items():
+    own = {status: answer for status, answer in operation["responses"].items() if "$ref" not in answer}
+    for status, answer in own.items():
+        for kind, shown in answer.get("content", {}).items() if int(status) < 400 else ():
             schema = shown.get("schema")
             yield f"Answers **{status}** (`{kind}`){': ' + _type(schema) if schema else ''}"
             yield ""
-    refused = [status for status in operation["responses"] if int(status) >= 400]
+    refused = [status for status, answer in operation["responses"].items() if "$ref" in answer]
     yield from ("Errors: " + ", ".join(f"[{status}](errors.md#{status})" for status in refused), "")
+    for status, answer in own.items():
+        if int(status) >= 400:
+            yield from (f"**{status}**: {answer['description']}", "")
 
 
 def _body(schema: dict[str, Any]) -> str:

@@ -20,10 +20,10 @@ from starlette.routing import Route as ServedPath
 
 from afterword.api import docs, traces
 from afterword.api.auth import Gate
-from afterword.api.chat import FACES, CallEndpoint
+from afterword.api.chat import CallEndpoint
 from afterword.api.prometheus import Figures
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
-from afterword.api.routes import ROUTES, Route
+from afterword.api.routes import FACES, ROUTES, Route
 from afterword.api.wire import Protocol
 from afterword.config import Settings
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
@@ -91,7 +91,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     gateway = home.gateway
     assert isinstance(gateway, Gateway)
     tracing = traces.open()
-    calls = {path: CallEndpoint(face, home, gateway, gate, tracing, running) for path, face in FACES.items()}
+    calls = {face.path: CallEndpoint(face.name, home, gateway, gate, tracing, running) for face in FACES}
     paths = [
         *(ServedPath(_pattern(route), Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),

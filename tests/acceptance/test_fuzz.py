@@ -81,6 +81,8 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
             project = f"fuzz-{uuid4().hex[:12]}"
             post("projects", key=project)
             post("metrics", key="score", project=project)
+            post("models", key=project, provider="echo")
+            post(f"projects/{project}/models", model=project)
             image = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
             parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": image}]
             interaction = {"messages": [{"role": "user", "content": parts}], "completion": "A dot.", "project": project}
@@ -89,6 +91,7 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
             return {
                 "project": project,
                 "metric": "score",
+                "model": project,
                 "completion_id": ids[0],
                 "preferred_completion": ids[0],
                 "other_completion": ids[1],
@@ -118,6 +121,9 @@ CHOSEN = {
     "feedback.record": frozenset({"feedback_id"}),
     "batches.record_feedback": frozenset({"feedback_id"}),
 }
+
+# The calls after which a thing may not be what it was, under the name that it had.
+CHANGES = frozenset({"metrics.change", "projects.change", "models.change", "models.change_in_project"})
 
 
 def fits_as_sent(operation: Any, url: str) -> bool:
@@ -168,7 +174,7 @@ def test_no_call_is_a_fault_and_every_answer_is_as_described(
     def call(case: schemathesis.Case, existing: bool) -> None:
         nonlocal things
         if existing:
-            if route.method == "DELETE" or route.name in ("metrics.change", "projects.change"):
+            if route.method == "DELETE" or route.name in CHANGES:
                 things = real()
             own = CHOSEN.get(route.name, frozenset())
             for name in case.path_parameters or {}:

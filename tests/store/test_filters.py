@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 from uuid import UUID
 
@@ -28,11 +29,8 @@ def matches(match: dict[str, Any], value: str | None) -> bool:
 
 
 def compares(number: float, given: dict[str, float]) -> bool:
-    signs = {
-        "eq": number.__eq__, "neq": number.__ne__, "gt": number.__gt__,
-        "gte": number.__ge__, "lt": number.__lt__, "lte": number.__le__,
-    }  # fmt: skip
-    return all(signs[sign](other) for sign, other in given.items())
+    signs = {"eq": eq, "neq": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
+    return all(signs[sign](number, other) for sign, other in given.items())
 
 
 def adjacent(words: list[str], within: list[str]) -> bool:

@@ -61,14 +61,6 @@ EVENTS: Headers = [
 ]
 
 
-FACES: dict[str, Face] = {
-    "/api/v1/chat/completions": "chat",
-    "/api/v1/completions": "completions",
-    "/api/v1/embeddings": "embeddings",
-}
-"""The paths, and what is asked for at each."""
-
-
 class CallEndpoint:
     """One of the faces as an ASGI application. `running` holds the calls under way, of all faces together."""
 

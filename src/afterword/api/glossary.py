@@ -33,6 +33,7 @@ TAGS = {
     "feedback": "What people and programs thought of a completion: values, preferences, outcomes of sessions.",
     "metrics": "The feedback keys: what is measured, bool or scalar, and which way is better.",
     "projects": "Spaces of their own: interactions, metrics and labels of one are seen from no other.",
+    "calls": "OpenAI's API over every registered model: each call is an interaction, found under its `completion_id`.",
     "models": "What completions come from: register models of any provider, and attach them to projects.",
     "keys": "The API keys that calls are made with, and what each may do.",
     "images": "Images taken out of messages, kept once by their content.",
@@ -225,6 +226,36 @@ WORDS = {
     "ListQuery.prompt_hash": "The hash of the prompt, as an interaction shows it.",
     "ProjectsQuery.archived": "List archived projects, too.",
     "BatchQuery.project": "The project of every line that names none.",
+    "CallRequest.model": "`PROJECT/MODEL`, `PROJECT` for its default model, or `MODEL` with a key of one project.",
+    "CallRequest.messages": "The conversation. Images are `image_url` parts, or Adaptive's `image` parts.",
+    "CallRequest.prompt": "The text to go on with, or a list of texts.",
+    "CallRequest.input": "The texts to turn into vectors.",
+    "CallRequest.stream": "Answer as a stream of events.",
+    "CallRequest.stream_options": "`include_usage`: end with a chunk that holds the usage.",
+    "CallRequest.n": "How many completions.",
+    "CallRequest.labels": "Labels for the interactions. Not sent to the provider.",
+    "CallRequest.metadata": "The same as `labels`, by OpenAI's name.",
+    "CallRequest.session_id": "The session that the call belongs to. Made when none is given. Not sent on.",
+    "CallRequest.user": "The end user of your product: any string. Not sent on.",
+    "CallRequest.store": "False: keep nothing of the call.",
+    "CallRequest.ab_campaign": "The A/B test that the call belongs to. Not sent on.",
+    "choices": "The completions.",
+    "index": "Its place among the choices.",
+    "finish_reason": "Why the model ended, such as `stop`, `length` or `tool_calls`; null in all chunks but the last.",
+    "message": "What the model said.",
+    "delta": "What the model said since the last chunk.",
+    "ChatMessage.role": "Who speaks.",
+    "content": "The text.",
+    "tool_calls": "The calls of tools that the model asks for, as the provider gave them.",
+    "refusal": "Why the model refused, in its own words.",
+    "reasoning_content": "What the model thought, where the provider tells.",
+    "text": "The text.",
+    "data": "The vectors, in the order of the texts.",
+    "embedding": "The vector, or its base64.",
+    "prompt_tokens": "Tokens of the prompt.",
+    "completion_tokens": "Tokens of the completion.",
+    "total_tokens": "Both together.",
+    "estimated": "True where the provider told none and these were counted from the texts.",
     # Conditions say in their own structs what they take.
     "Filter.model": "The model's key.",
     "Filter.source": "How it came.",
@@ -237,6 +268,40 @@ WORDS = {
 _COMPLETION = "0192d3a4-5b6c-7d8e-9f00-112233445566"
 _OTHER = "0192d3a4-5b6c-7d8e-9f00-665544332211"
 _SESSION = "0192d3a4-5b6c-7d8e-9f00-aabbccddeeff"
+
+CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "chat": (
+        "Call a chat model",
+        "What the body holds beyond the fields below goes to the provider as it is: tools, response_format, seed, "
+        "whatever it takes. The answer is the provider's own, with `completion_id` and `model` on each choice and a "
+        "`session_id`. With `stream: true` it is a stream of events: `completion_id` in each chunk, `[DONE]` at the end, "
+        "an event with `error` where it failed. Except with `store: false`, each choice is an interaction before its "
+        "answer, or its first chunk, leaves.",
+        {
+            "model": "default/echo",
+            "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+            "labels": {"topic": "physics"},
+        },
+    ),
+    "completions": (
+        "Have a model go on with a text",
+        "OpenAI's older form: `prompt` in place of `messages`, and choices with `text`. Everything else as for chat.",
+        {"model": "default/echo", "prompt": "Once upon a time"},
+    ),
+    "embeddings": (
+        "Turn texts into vectors",
+        "`input` is a text or a list of texts. Nothing is stored of these calls; they are counted at `/metrics`.",
+        {"model": "default/echo", "input": ["sky", "sea"]},
+    ),
+}
+"""Of each face: what it does, the rest that is to be said of it, and a body."""
+
+FAILURES = {
+    429: "The provider takes no more calls now; `Retry-After` is its own.",
+    502: "The provider refused its key, failed, or answered what is no answer.",
+    504: "The provider did not answer in time.",
+}
+"""What statuses of calls mean that no other route has."""
 
 EXAMPLES: dict[type, Any] = {
     t.NewInteraction: {

@@ -16,11 +16,13 @@ import msgspec
 from msgspec.inspect import DateTimeType, UnionType, type_info
 
 from afterword import errors, types
-from afterword.api.glossary import ABOUT, EXAMPLES, TAGS, WORDS
-from afterword.api.routes import ROUTES, Route
+from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, TAGS, WORDS
+from afterword.api.routes import FACES, ROUTES, FaceRoute, Route
+from afterword.service.access import ALLOWED
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
+EVENTS = "text/event-stream"
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS = "#/components/schemas/{name}"
 
@@ -36,6 +38,7 @@ def document(version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route, operation_id in zip(ROUTES, operation_ids(), strict=True):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, operation_id)
+    paths |= {face.path: {"post": _call(face)} for face in FACES}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -104,7 +107,7 @@ def paragraphs(text: str | None) -> str:
 def _operation(route: Route, operation_id: str) -> dict[str, Any]:
     summary, description = summary_of(route)
     operation: dict[str, Any] = {"operationId": operation_id, "tags": [route.tag], "summary": summary}
-    description = "\n\n".join(filter(None, (description, _same_as(route), _needs(route))))
+    description = "\n\n".join(filter(None, (description, _same_as(route), _needs(route.needs))))
     if description:
         operation["description"] = description
     if route.needs == "open":
@@ -126,15 +129,11 @@ def _same_as(route: Route) -> str:
     return "" if first is route else f"The same as `{first.method} {first.path}`."
 
 
-def _needs(route: Route) -> str:
-    roles = {
-        "open": "Needs no API key.",
-        "read": "For keys of the roles admin, member and viewer.",
-        "write": "For keys of the roles admin, member and ingest.",
-        "edit": "For keys of the roles admin and member.",
-        "administer": "For keys of the role admin.",
-    }
-    return roles[route.needs]
+def _needs(permission: str) -> str:
+    if permission == "open":
+        return "Needs no API key."
+    *others, last = [role for role, allowed in ALLOWED.items() if permission in allowed]
+    return f"For keys of the roles {', '.join(others)} and {last}." if others else f"For keys of the role {last}."
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
@@ -238,6 +237,46 @@ def _error(kind: type[errors.AfterwordError]) -> dict[str, Any]:
     return response
 
 
+# ------------------------------------------------------------------------------------------------ calls of models
+
+
+def _call(face: FaceRoute) -> dict[str, Any]:
+    summary, description, example = CALLS[face.name]
+    plain = (*EVERYWHERE, *WITH_KEY, *WITH_BODY, 404, 409)
+    return {
+        "operationId": f"calls.{face.name}",
+        "tags": ["calls"],
+        "summary": summary,
+        "description": f"{description}\n\n{_needs('call')}",
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": _reference(types.CallRequest), "example": example}},
+        },
+        "responses": {"200": _called(face)}
+        | {
+            str(status): {"$ref": f"#/components/responses/{errors.error_for(status).__name__}"}
+            for status in sorted(plain)
+        }
+        | {
+            str(status): {"description": text, "content": {JSON: {"schema": _reference(errors.ErrorBody)}}}
+            for status, text in FAILURES.items()
+        },
+    }
+
+
+def _called(face: FaceRoute) -> dict[str, Any]:
+    answers = {JSON: {"schema": _reference(face.answer)}}
+    if face.chunk:
+        answers[EVENTS] = {"schema": _reference(face.chunk)}
+    time = {"description": "Milliseconds that Afterword itself took.", "schema": {"type": "number"}}
+    name = {"description": "The request's id, kept with the interaction.", "schema": {"type": "string"}}
+    return {
+        "description": _description(face.answer),
+        "headers": {"x-afterword-overhead-ms": time, "x-request-id": name},
+        "content": answers,
+    }
+
+
 # ------------------------------------------------------------------------------------------------ schemas
 
 
@@ -245,6 +284,8 @@ def _schemas() -> dict[str, Any]:
     structs: dict[type, None] = {}
     for route in ROUTES:
         structs.update(dict.fromkeys(s for s in (route.body, route.line, *_members(route.answer)) if s))
+    for face in FACES:
+        structs.update(dict.fromkeys(s for s in (types.CallRequest, face.answer, face.chunk) if s))
     return _components([*structs, errors.ErrorBody])
 
 

@@ -1,4 +1,5 @@
-"""REST as a table. rest.py serves it, openapi.py describes it, the docs and the tests read it."""
+"""REST as tables: `ROUTES`, which rest.py serves, and `FACES`, where chat.py answers as OpenAI's API does. openapi.py
+describes both, the docs and the tests read them."""
 
 from __future__ import annotations
 
@@ -212,3 +213,21 @@ ROUTES: tuple[Route, ...] = (
 )  # fmt: skip
 
 Run = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceRoute:
+    """A path at which models are called. The words for it stand in the glossary, under `name`."""
+
+    name: Literal["chat", "completions", "embeddings"]
+    path: str
+    answer: Any
+    chunk: Any = None
+    """What each event of a stream holds; None where there are no streams."""
+
+
+FACES: tuple[FaceRoute, ...] = (
+    FaceRoute(name="chat", path="/api/v1/chat/completions", answer=t.ChatCompletion, chunk=t.ChatChunk),
+    FaceRoute(name="completions", path="/api/v1/completions", answer=t.TextCompletion, chunk=t.TextCompletion),
+    FaceRoute(name="embeddings", path="/api/v1/embeddings", answer=t.EmbeddingList),
+)

@@ -72,7 +72,7 @@ def _interaction(
         usage=said.usage if said else None,
         timings=said.timings if said else None,
         parameters=said.parameters if said and whole else None,
-        call=_call(facts.call) if facts.call is not None else None,
+        call=_call(facts.call) if facts.call is not None and facts.call.request_id else None,
         feedback=[present_feedback(context, one) for one in facts.feedback],
         preferences=[present_preference(context, one) for one in facts.preferences],
     )

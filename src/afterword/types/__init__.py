@@ -27,6 +27,8 @@ from afterword.types.chat import (
     ChunkChoice,
     Embedding,
     EmbeddingList,
+    TextChoice,
+    TextCompletion,
     Usage,
 )
 from afterword.types.feedback import (
@@ -188,6 +190,8 @@ __all__ = [
     "Source",
     "State",
     "Target",
+    "TextChoice",
+    "TextCompletion",
     "TextCondition",
     "Tie",
     "TimeRange",

@@ -72,6 +72,27 @@ class ChatChunk(Output):
     model: str | None = None
 
 
+class TextChoice(Output):
+    """One completion of a text, or a part of it. `completion_id` is what feedback is given on."""
+
+    index: int
+    completion_id: UUID
+    model: str
+    text: str
+    finish_reason: str | None = None
+
+
+class TextCompletion(Output):
+    """A whole answer, or a chunk of a streamed one."""
+
+    id: str
+    session_id: UUID
+    choices: list[TextChoice]
+    usage: Usage | None = None
+    created: float = 0
+    model: str | None = None
+
+
 class Embedding(Output):
     """The vector of one text: numbers, or base64 where that was asked for."""
 
