@@ -119,6 +119,24 @@ def project(http: httpx.Client, request: pytest.FixtureRequest) -> str:
     return key
 
 
+@pytest.fixture
+def refused() -> Callable[..., dict[str, Any]]:
+    """Check that an answer is the one error object with this status, code and field; return it."""
+
+    def check(answer: httpx.Response, status: int, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+        assert answer.status_code == status, f"{answer.status_code}: {answer.text[:500]}"
+        assert answer.headers["content-type"] == "application/json"
+        [(name, error)] = answer.json().items()
+        assert name == "error"
+        assert set(error) == {"message", "type", "code", "param", "hint"}
+        assert error["message"]
+        assert code is None or error["code"] == code, error
+        assert param is None or error["param"] == param, error
+        return error
+
+    return check
+
+
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[Any]:
     """A provider of language models that misbehaves on demand; see tests/upstream."""

@@ -44,21 +44,3 @@ def register(http: httpx.Client, project: str) -> Callable[..., dict[str, Any]]:
         return answer.json()
 
     return registered
-
-
-@pytest.fixture
-def refused() -> Callable[..., dict[str, Any]]:
-    """Check that an answer is the one error object with this status, code and field; return it."""
-
-    def check(answer: httpx.Response, status: int, code: str | None = None, param: str | None = None) -> dict[str, Any]:
-        assert answer.status_code == status, f"{answer.status_code}: {answer.text[:500]}"
-        assert answer.headers["content-type"] == "application/json"
-        [(name, error)] = answer.json().items()
-        assert name == "error"
-        assert set(error) == {"message", "type", "code", "param", "hint"}
-        assert error["message"]
-        assert code is None or error["code"] == code, error
-        assert param is None or error["param"] == param, error
-        return error
-
-    return check

@@ -274,9 +274,9 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "Call a chat model",
         "What the body holds beyond the fields below goes to the provider as it is: tools, response_format, seed, "
         "whatever it takes. The answer is the provider's own, with `completion_id` and `model` on each choice and a "
-        "`session_id`. With `stream: true` it is a stream of events: `completion_id` in each chunk, `[DONE]` at the end, "
-        "an event with `error` where it failed. Except with `store: false`, each choice is an interaction before its "
-        "answer, or its first chunk, leaves.",
+        "`session_id`. With `stream: true` it is a stream of events: `completion_id` in each chunk, `[DONE]` at the "
+        "end, an event with `error` where it failed. Except with `store: false`, each choice is an interaction before "
+        "its answer, or its first chunk, leaves.",
         {
             "model": "default/echo",
             "messages": [{"role": "user", "content": "Why is the sky blue?"}],

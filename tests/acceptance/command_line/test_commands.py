@@ -17,7 +17,8 @@ COMMANDS = [
     (), ("serve",), ("import",), ("export",), ("log",), ("rate",), ("health",), ("projects",), ("projects", "create"),
     ("projects", "list"), ("projects", "show"), ("projects", "archive"), ("metrics",), ("metrics", "register"),
     ("metrics", "list"), ("metrics", "update"), ("metrics", "delete"), ("keys",), ("keys", "create"),
-    ("keys", "list"), ("keys", "revoke"),
+    ("keys", "list"), ("keys", "revoke"), ("chat",), ("models",), ("models", "add"), ("models", "list"),
+    ("models", "show"), ("models", "change"), ("models", "attach"), ("models", "detach"), ("models", "delete"),
 ]  # fmt: skip
 
 
@@ -164,3 +165,23 @@ def test_a_key_is_printed_alone_works_and_is_revoked(
 def test_health_is_one_line(afterword: Any, one_line: Any):
     one_line(afterword("health").stdout, "ok")
     assert json.loads(afterword("health", "--json").stdout)["status"] == "ok"
+
+
+def test_models_are_registered_called_changed_and_deleted(afterword: Any, found: Any, project: str, one_line: Any):
+    key = f"{project[-8:]}-echo"
+    assert f"call it as {project}/{key}" in afterword("models", "add", key, "--provider", "echo", "--default").stdout
+    made = json.loads(afterword("models", "show", key).stdout)
+    assert (made["key"], made["provider"], made["projects"]) == (key, "echo", [project])
+    said = afterword("chat", "Hello there", "--system", "Be brief.", "--label", "origin=shell")
+    [logged] = found()
+    assert said.stdout.strip() == logged["completion"]
+    assert said.stderr.strip() == logged["completion_id"]
+    assert (logged["labels"], logged["model"]) == ({"origin": "shell"}, key)
+    assert key in afterword("models", "list").stdout
+    afterword("models", "change", key, "--id", "echo-2")
+    assert json.loads(afterword("models", "show", key).stdout)["external_model_id"] == "echo-2"
+    afterword("models", "detach", key)
+    one_line(afterword("chat", "Hello", "--model", key, code=1).stderr, key)
+    assert f"{project}/{key}" in afterword("models", "attach", key).stdout
+    afterword("models", "delete", key)
+    one_line(afterword("chat", "Hello", "--model", key, code=1).stderr, key)
