@@ -59,8 +59,9 @@ class Server:
 
     @property
     def memory(self) -> int:
-        """Return the bytes of memory that it holds."""
-        return psutil.Process(self._process.pid).memory_info().rss
+        """Return the bytes of memory that it and its writing process hold."""
+        own = psutil.Process(self._process.pid)
+        return sum(process.memory_info().rss for process in (own, *own.children()))
 
     def register_metric(self) -> None:
         """Register the feedback key of the workload."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
 KEY = "aw_the-administrators-key-of-the-tests"
@@ -68,6 +71,22 @@ class Server:
         """Kill it as a power cut would."""
         self.process.kill()
         self.process.wait()
+
+    @contextmanager
+    def files_no_larger_than(self, size: int) -> Iterator[None]:
+        """Let no file grow beyond a size, as a full disk would; only on Linux."""
+        before = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        self._limit_files(size, before[1])
+        try:
+            yield
+        finally:
+            self._limit_files(*before)
+
+    def _limit_files(self, soft: int, hard: int) -> None:
+        # The process that writes, too. It is started anew after a fault, with the limits of the server.
+        for one in (self.process.pid, *(child.pid for child in psutil.Process(self.process.pid).children())):
+            with suppress(ProcessLookupError):
+                resource.prlimit(one, resource.RLIMIT_FSIZE, (soft, hard))
 
     def client(self, key: str | None = None) -> httpx.Client:
         """Return a plain HTTP client that sends the key."""

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
 ROUNDS = int(os.environ.get("AFTERWORD_CRASH_ROUNDS", "5"))
@@ -233,6 +234,50 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(new_server: Any)
         with running.client() as http:
             check_acknowledged(http, ledger)
     assert "Traceback" not in running.log.read_text()
+
+
+def test_the_writing_process_ends_with_a_server_that_is_killed(new_server: Any):
+    running = new_server()
+    children = psutil.Process(running.process.pid).children()
+    assert children
+    running.kill()
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+
+
+def test_the_writing_process_may_be_killed_under_load(new_server: Any):
+    running = new_server()
+    acknowledged: list[str] = []
+    refused = threading.Event()
+    killed = threading.Event()
+
+    def log() -> None:
+        body = {"messages": [{"role": "user", "content": "?"}], "completion": "!"}
+        with running.client() as http:
+            after = 0
+            while after < 20:
+                answer = http.post("/api/v1/interactions", json=body)
+                assert answer.status_code in (201, 503), answer.text
+                if answer.status_code == 201:
+                    acknowledged.append(answer.json()["completion_id"])
+                    after += refused.is_set()
+                elif killed.is_set():
+                    refused.set()
+
+    threads = [threading.Thread(target=log) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 100:
+        threads[0].join(0.01)
+    killed.set()
+    for child in psutil.Process(running.process.pid).children():
+        child.kill()
+    for thread in threads:
+        thread.join()
+    with running.client() as http:
+        assert set(acknowledged) <= {one["completion_id"] for one in listed(http)}
+        assert http.get("/health").json()["status"] == "ok"
+    running.stop()
+    check_whole(running.directory)
 
 
 @pytest.mark.parametrize("made", ["lock", "afterword.db-wal", "search.db"])

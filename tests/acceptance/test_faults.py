@@ -9,8 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -54,17 +54,6 @@ def check_files(directory: Path) -> None:
 # ------------------------------------------------------------------------------------------------ a full disk
 
 
-@contextmanager
-def files_no_larger_than(process: int, size: int) -> Iterator[None]:
-    """Let no file of the process grow beyond a size, as a full disk would."""
-    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
-    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(process, resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 @pytest.mark.parametrize("room", ["none", "a little"])
 def test_a_full_disk_refuses_writes_and_loses_nothing(new_server: Any, room: str):
@@ -75,7 +64,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(new_server: Any, room: str
         kept = {log(http, completion_id=str(uuid4()), labels={"a": "b"}).json()["completion_id"] for _ in range(20)}
         one = min(kept)
         limit = 4096 if room == "none" else wal.stat().st_size + 100_000
-        with files_no_larger_than(running.process.pid, limit):
+        with running.files_no_larger_than(limit):
             while (answer := log(http, completion_id=str(uuid4()))).status_code == 201:
                 kept.add(answer.json()["completion_id"])
             check_busy(answer, "store_unavailable")

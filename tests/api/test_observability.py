@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -148,14 +147,11 @@ def test_what_waits_and_what_the_process_takes_is_shown(http: httpx.Client):
 def test_a_store_that_cannot_write_is_shown(new_server: Callable[..., Any]):
     running = new_server(AFTERWORD_ON_STORE_FAILURE="pass")
     with running.client() as http:
-        before = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
         size = (running.directory / "afterword.db-wal").stat().st_size
-        # No file may grow: as on a full disk.
-        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
         body = {"model": "default/echo", "messages": [{"role": "user", "content": "Why? " * 100_000}]}
-        assert http.post("/api/v1/chat/completions", json=body).status_code == 200
-        shown = figures(http)
-        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, before)
+        with running.files_no_larger_than(size):
+            assert http.post("/api/v1/chat/completions", json=body).status_code == 200
+            shown = figures(http)
         assert shown.of("afterword_store_fault") == 1
         assert shown.of("afterword_calls_unlogged_total") == 1
         assert shown.of("afterword_interactions_total") == 0

@@ -153,9 +153,7 @@ def test_while_the_store_cannot_write_calls_are_refused_or_go_unlogged_as_set(ne
     other = gateway_to(gateway, running)
     model = other.model()
     other.http.post("/api/v1/metrics", json={"key": "liked"}).raise_for_status()
-    before = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
+    with running.files_no_larger_than(4096):
         whole = other.ask(model)
         streamed = other.ask(model, stream=True)
         if policy == "refuse":
@@ -174,7 +172,5 @@ def test_while_the_store_cannot_write_calls_are_refused_or_go_unlogged_as_set(ne
                 )
                 assert refused.status_code in (404, 503)
             assert "afterword_calls_unlogged_total 2.0" in other.http.get("/metrics").text
-    finally:
-        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, before)
     assert other.ask(model).status_code == 200
     assert other.count() == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from afterword.service.presenting import present_feedback
 from afterword.service.values import check_text, feedback_value
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
-from afterword.store.engine import Transaction
+from afterword.store.engine import Informed, Rows, Transaction
 from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
@@ -51,7 +51,7 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
         raise await explained(context, error, body.completion_id) from None
 
 
-def feedback_unit(context: Context, body: NewFeedback) -> Callable[[Transaction], FeedbackRecorded]:
+def feedback_unit(context: Context, body: NewFeedback) -> Informed:
     """Return the unit of work that logs a feedback. Raises what can be said before looking."""
     completion_id = completion_id_of(body.completion_id, param="completion_id")
     now = context.now()
@@ -60,11 +60,10 @@ def feedback_unit(context: Context, body: NewFeedback) -> Callable[[Transaction]
     feedback_id = body.feedback_id or uuid7()
     request_hash = hash63(_sorted.encode(body)) if body.feedback_id else None
 
-    def write(transaction: Transaction) -> FeedbackRecorded:
-        if body.feedback_id and (there := transaction.one(stored.FIND_FEEDBACK, feedback_id)):
+    def write(found: Sequence[Any] | None, there: Sequence[Any] | None = None) -> tuple[Rows, FeedbackRecorded]:
+        if there is not None:
             _check_repetition(there[0], request_hash, "feedback_id", feedback_id)
-            return FeedbackRecorded(feedback_id=feedback_id)
-        found = transaction.one(stored.FIND_INTERACTION, completion_id)
+            return [], FeedbackRecorded(feedback_id=feedback_id)
         if found is None or not context.actor.sees(found[0]):
             raise no_completion(completion_id, "completion_id")
         metric = context.metric(found[0], body.metric)
@@ -81,10 +80,12 @@ def feedback_unit(context: Context, body: NewFeedback) -> Callable[[Transaction]
             created_at,
             request_hash,
         )
-        transaction.put(stored.INSERT_FEEDBACK, [row])
-        return FeedbackRecorded(feedback_id=feedback_id)
+        return [(stored.INSERT_FEEDBACK, [row])], FeedbackRecorded(feedback_id=feedback_id)
 
-    return write
+    wanted = [(stored.FIND_PROJECT, completion_id)]
+    if body.feedback_id:
+        wanted.append((stored.FIND_FEEDBACK, feedback_id))
+    return Informed(wanted, write, own=body.feedback_id)
 
 
 async def get(context: Context, feedback_id: str) -> Feedback:

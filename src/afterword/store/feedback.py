@@ -7,17 +7,18 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
-from afterword.store.engine import Insert, Prepared, Transaction
+from afterword.store.engine import Find, Insert, Prepared, Transaction
 from afterword.store.schema import feedback, interactions, outcomes, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
 INSERT_OUTCOME = Insert(outcomes)
 
+FIND_PROJECT = Find(interactions.c.id, interactions.c.project)
+FIND_FEEDBACK = Find(feedback.c.id, feedback.c.request_hash)
 FIND_INTERACTION = Prepared(
     select(interactions.c.project, interactions.c.prompt_hash).where(interactions.c.id == bindparam("id")), "id"
 )
-FIND_FEEDBACK = Prepared(select(feedback.c.request_hash).where(feedback.c.id == bindparam("id")), "id")
 FIND_PREFERENCE = Prepared(select(preferences.c.request_hash).where(preferences.c.id == bindparam("id")), "id")
 
 

@@ -13,15 +13,17 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from afterword.store.calls import OPEN
-from afterword.store.engine import Store, Transaction
+from afterword.store.engine import Delete, Store, Transaction
 from afterword.store.engine.text import TextIndex
 from afterword.store.payloads import decompress, searchable, train, unpack
 from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.search")
+
+TAKEN_IN = Delete(search_pending, "interaction_id")
 
 # So many are taken in at once. A crash repeats no more than these.
 BATCH = 200
@@ -112,12 +114,7 @@ class Indexer:
             texts = None if said is None else searchable(unpack(said))
             changes.append((row.interaction_id, texts, row.erased is not None))
         index.apply(changes)
-        ids = [row.interaction_id for row in rows]
-
-        def done(transaction: Transaction) -> None:
-            transaction.connection.execute(delete(search_pending).where(search_pending.c.interaction_id.in_(ids)))
-
-        self._store.queue.write_from_thread(done)
+        self._store.queue.write_from_thread([(TAKEN_IN, [(row.interaction_id,) for row in rows])])
         if len(self._samples) == SAMPLES:
             self._train(index.size())
         return len(rows)

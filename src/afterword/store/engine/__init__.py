@@ -18,11 +18,23 @@ from afterword.errors import Unavailable
 from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
-from .queue import Rows, Unit, WriteQueue
+from .queue import Unit, WriteQueue
 from .sqlite import Sqlite, StoreError
-from .statements import Insert, Prepared, Transaction, Update
+from .statements import Delete, Find, Informed, Insert, Prepared, Rows, Transaction, Update
 
-__all__ = ["Insert", "Prepared", "Rows", "Store", "StoreError", "Transaction", "Unit", "Update"]
+__all__ = [
+    "Delete",
+    "Find",
+    "Informed",
+    "Insert",
+    "Prepared",
+    "Rows",
+    "Store",
+    "StoreError",
+    "Transaction",
+    "Unit",
+    "Update",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +51,9 @@ class Store:
         self.database = Sqlite(directory, readers=READERS + LONG_READERS)
         self.queue = WriteQueue(
             self.database.connect_writer,
+            self.database.start_writer,
+            dialect=self.database.writer.dialect,
+            begin=self.database.BEGIN,
             fatal=self.database.fatal,
             explain=self.database.explain,
             most_units=most_waiting,

@@ -1,14 +1,17 @@
 """The write queue: one thread, one transaction for all that waits, an answer only after the commit.
 
-A unit of work is either rows to insert or update (`Rows`) or a function of a `Transaction`. Units of one transaction
-stand each in a savepoint, so that a bad one spoils no other. Rows of neighbouring units go to the driver in one call;
-only if that fails are they halved until the bad unit stands alone.
+A unit of work is rows to insert, update or delete (`Rows`), rows that depend on what is stored (`Informed`), or any
+function of a `Transaction`. A transaction of the first two kinds alone is sent to the writer's process (process.py),
+with one statement for many rows of a table. If that fails, or with functions among them, it is run here: units stand
+each in a savepoint, so that a bad one spoils no other; rows of neighbouring units still go together, and only if that
+fails are they halved until the bad unit stands alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 import time
 from collections import Counter, deque
@@ -16,14 +19,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 
 from afterword.errors import Unavailable
 
-from .statements import Insert, Row, Transaction, Update
+from .process import WriterProcess
+from .statements import Change, Found, Informed, Insert, Row, Rows, Seek, Transaction, joined, writing
 
-Rows: TypeAlias = list[tuple[Insert | Update, Sequence[Row]]]
-Unit: TypeAlias = Rows | Callable[[Transaction], Any]
+Unit: TypeAlias = Rows | Informed | Callable[[Transaction], Any]
 # So much is committed at once: more would make the first of them wait without making the last any faster.
 MOST_UNITS_A_COMMIT = 2_000
 
@@ -42,20 +45,27 @@ class Job:
 class WriteQueue:
     """Take units of work, commit them in groups, answer each.
 
-    `connect` opens the writing connection (again after a fault). `fatal` says whether an error ended
-    the whole transaction (disk full, connection lost); `explain` turns it into the error that the callers get.
+    `connect` opens the writing connection and `start` the writer's process (again after a fault); `begin` is how its
+    transactions begin. `fatal` says whether an error ended the whole transaction (disk full, connection lost);
+    `explain` turns it into the error that the callers get.
     """
 
     def __init__(
         self,
         connect: Callable[[], Connection],
+        start: Callable[[], WriterProcess],
         *,
+        dialect: Dialect,
+        begin: str,
         fatal: Callable[[BaseException], bool],
         explain: Callable[[BaseException], Exception],
         most_units: int,
         most_bytes: int,
     ) -> None:
         self._connect = connect
+        self._start = start
+        self._dialect = dialect
+        self._begin = begin
         self._fatal = fatal
         self._explain = explain
         self._most_units = most_units
@@ -67,6 +77,7 @@ class WriteQueue:
         self._wake = threading.Condition()
         self._closing = False
         self._connection: Connection | None = None
+        self._process: WriterProcess | None = None
         self.committed = 0
         """How many units were committed so far."""
         self.inserted: Counter[str] = Counter()
@@ -149,6 +160,9 @@ class WriteQueue:
     # ------------------------------------------------------------------------------------ the writer's thread
 
     def _work(self) -> None:
+        with contextlib.suppress(Exception):
+            # Ahead of the first commit; where it fails, that commit tries again and says why.
+            self._process = self._start()
         while jobs := self._take():
             started = time.perf_counter()
             try:
@@ -160,11 +174,11 @@ class WriteQueue:
                     self.watch(number, time.perf_counter() - started)
             except BaseException as error:
                 self.fault = self._explain(error)
-                self._drop_connection()
+                self._let_go()
                 for job in jobs:
                     job.results = [self.fault] * len(job.units)
             self._answer(jobs)
-        self._drop_connection()
+        self._let_go()
 
     def _take(self) -> list[Job]:
         with self._wake:
@@ -180,10 +194,10 @@ class WriteQueue:
             return jobs
 
     def _commit(self, jobs: list[Job]) -> None:
+        if self._commit_plainly(jobs):
+            return
         if self._connection is None:
             self._connection = self._connect()
-        if self._commit_plainly(self._connection, jobs):
-            return
         with self._connection.begin():
             transaction = Transaction(self._connection)
             rows: list[tuple[Job, Rows]] = []
@@ -199,33 +213,48 @@ class WriteQueue:
             transaction.close()
         self.inserted.update(transaction.inserted)
 
-    def _commit_plainly(self, connection: Connection, jobs: list[Job]) -> bool:
-        """Commit units that are all rows without a savepoint: most often none is bad. Tell whether that was so."""
-        units: list[Rows] = []
-        for job in jobs:
-            for unit in job.units:
-                if callable(unit):
-                    return False
-                units.append(unit)
+    def _commit_plainly(self, jobs: list[Job]) -> bool:
+        """Commit rows, and rows that depend on what is stored, without savepoints: most often none is bad. Tell
+        whether that was so."""
+        units = [unit for job in jobs for unit in job.units]
+        asking = [unit for unit in units if isinstance(unit, Informed)]
+        plain = [unit for unit in units if not callable(unit)]
+        own = [unit.own for unit in asking if unit.own is not None]
+        if len(asking) + len(plain) < len(units) or len(set(own)) < len(own):
+            return False
+        if self._process is None:
+            self._process = self._start()
+        rows, more = joined(plain), {}
+        results: list[Any] = []
+        statements = [(self._begin, ()), *writing(self._dialect, rows)]
         try:
-            with connection.begin():
-                transaction = Transaction(connection)
-                _insert_all(transaction, units)
-                transaction.close()
+            if asking:
+                seek = Seek(self._dialect, [one for unit in asking for one in unit.wanted])
+                found = seek.found(self._process.run([*statements, *seek.statements]))
+                more, results = _informed(asking, found)
+                statements = writing(self._dialect, more)
+            self._process.run([*statements, ("COMMIT", ())])
         except Exception as error:
             if self._fatal(error):
                 raise
             return False
-        self.inserted.update(transaction.inserted)
+        self._count(rows)
+        self._count(more)
+        answers = iter(results)
         for job in jobs:
-            job.results = [None] * len(job.units)
+            job.results = [next(answers) if isinstance(unit, Informed) else None for unit in job.units]
         return True
+
+    def _count(self, rows: dict[Change, list[Row]]) -> None:
+        for statement, its in rows.items():
+            if isinstance(statement, Insert):
+                self.inserted[statement.table.name] += len(its)
 
     def _insert(self, transaction: Transaction, units: list[tuple[Job, Rows]]) -> None:
         """Write the rows of many units; halve them where that fails."""
         if not units:
             return
-        failure = self._attempt(transaction, lambda transaction: _insert_all(transaction, [unit for _, unit in units]))
+        failure = self._attempt(transaction, lambda transaction: transaction.put_all([unit for _, unit in units]))
         if failure is None or len(units) == 1:
             for job, _ in units:
                 job.results.append(failure)
@@ -246,7 +275,10 @@ class WriteQueue:
         transaction.release()
         return result
 
-    def _drop_connection(self) -> None:
+    def _let_go(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()
@@ -265,14 +297,19 @@ class WriteQueue:
                 loop.call_soon_threadsafe(_resolve, its)
 
 
-def _insert_all(transaction: Transaction, units: list[Rows]) -> None:
-    """Write the rows of many units, table by table."""
-    together: dict[Insert | Update, list[Row]] = {}
+def _informed(units: list[Informed], found: Found) -> tuple[dict[Change, list[Row]], list[Any]]:
+    """Tell units what was found; return the rows that they write, and their results, or what they raised."""
+    written: list[Rows] = []
+    results: list[Any] = []
     for unit in units:
-        for statement, rows in unit:
-            together.setdefault(statement, []).extend(rows)
-    for statement, rows in together.items():
-        transaction.put(statement, rows)
+        try:
+            rows, result = unit.informed(found)
+        except Exception as error:
+            results.append(error)
+        else:
+            written.append(rows)
+            results.append(result)
+    return joined(written), results
 
 
 def _resolve(jobs: list[Job]) -> None:

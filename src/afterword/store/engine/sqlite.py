@@ -20,12 +20,29 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
+from afterword.store.engine.process import WriterGone, WriterProcess
 from afterword.store.engine.text import TextIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 
 # Some systems build SQLite so that it writes zeros over each page it gives up. The text index gives up pages all the
 # time, as it merges its parts: a fifth more is written so. What costs no further write is still overwritten.
 LAZY_DELETE = "PRAGMA secure_delete=FAST"
+
+# How the store is opened for writing.
+WRITING = (
+    # 8 KB pages hold compressed rows better than 4 KB ones.
+    "PRAGMA page_size=8192",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    # A checkpoint every 128 MB: the same index pages change again and again, and each checkpoint writes them all (every
+    # 32 MB, commits took up to twice as long).
+    "PRAGMA wal_autocheckpoint=16000",
+    "PRAGMA cache_size=-32000",
+    # What a statement or a savepoint may have to take back is kept in memory: else each commit makes a file for it,
+    # writes there nearly as much as into the log, and deletes it.
+    "PRAGMA temp_store=MEMORY",
+    LAZY_DELETE,
+)
 
 sqlite3.register_adapter(UUID, lambda value: value.bytes)
 
@@ -36,6 +53,9 @@ class StoreError(Exception):
 
 class Sqlite:
     """The embedded store in a directory."""
+
+    BEGIN = "BEGIN IMMEDIATE"
+    """How the writer begins."""
 
     def __init__(self, directory: Path, *, readers: int) -> None:
         self.directory = directory
@@ -52,8 +72,12 @@ class Sqlite:
         self.reader = self._engine("ro", QueuePool, {"pool_size": readers, "max_overflow": 0})
 
     def connect_writer(self) -> Connection:
-        """Open the one connection that writes."""
+        """Open the one connection of this process that writes."""
         return self.writer.connect()
+
+    def start_writer(self) -> WriterProcess:
+        """Start the writer's process. It and the connection never write at the same time."""
+        return WriterProcess(f"{self.file.absolute().as_uri()}?mode=rw", WRITING)
 
     def close(self) -> None:
         """Close all connections and let another process in."""
@@ -79,6 +103,13 @@ class Sqlite:
     def explain(error: BaseException) -> Exception:
         """Say why nothing can be written, as the caller shall read it."""
         cause = getattr(error, "orig", None) or error
+        if isinstance(cause, WriterGone):
+            return Unavailable(
+                "The server's writing process ended; whether this was stored is not known.",
+                code="store_interrupted",
+                hint="Send it again; with ids of your own, nothing is stored twice.",
+                retry_after=1,
+            )
         return Unavailable(
             f"The store cannot write: {cause}. Nothing was stored.",
             code="store_unavailable",
@@ -163,17 +194,13 @@ class Sqlite:
                 _execute(connection, "PRAGMA query_only=1", "PRAGMA cache_size=-8000", "PRAGMA temp_store=MEMORY")
                 _execute(connection, f"ATTACH '{self.search_file.absolute().as_uri()}?mode=ro' AS search")
             else:
-                # 8 KB pages hold compressed rows better than 4 KB ones. A checkpoint every 128 MB: the same index pages
-                # change again and again, and each checkpoint writes them all (every 32 MB, commits took up to twice as
-                # long).
-                _execute(connection, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
-                _execute(connection, "PRAGMA wal_autocheckpoint=16000", "PRAGMA cache_size=-32000", LAZY_DELETE)
+                _execute(connection, *WRITING)
             return connection
 
         engine = create_engine("sqlite://", creator=connect, poolclass=pool, **options)
         # The driver would begin a transaction only before a write; ours begin where SQLAlchemy says so, which gives
         # the several reads of a page one snapshot.
-        begin = "BEGIN" if mode == "ro" else "BEGIN IMMEDIATE"
+        begin = "BEGIN" if mode == "ro" else self.BEGIN
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
 
