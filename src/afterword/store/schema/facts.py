@@ -1,146 +1,25 @@
-"""The tables and their indexes, and why each is there.
-
-Small tables (projects, metrics, models, api_keys) have a `number` that the big ones refer to; they are held in memory
-by the catalog. Big tables lead with the interaction's id, so that they can be distributed by it. Times are integers:
-milliseconds since 1970 in UTC. Ids are made by us (UUIDv7, or the caller's own).
-
-A label is known by a 63-bit hash of project, key and value (`label_number`), so that neither a write nor a filter has
-to look its number up; the dictionary `labels` says what the number stands for.
-
-The text index is not here: each dialect has its own (engine.py); `search_pending` is what it still has to take in.
-"""
+"""The large tables: interactions, and what was thought of them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Float,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
     Text,
-    Uuid,
-)
-from sqlalchemy.types import TypeDecorator, TypeEngine
-
-
-class Id(TypeDecorator[UUID]):
-    """A UUID: 16 bytes on SQLite (36 as text would more than double each index), the native type elsewhere."""
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(LargeBinary(16) if dialect.name == "sqlite" else Uuid())
-
-    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
-        return value.bytes if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
-        return UUID(bytes=value) if isinstance(value, bytes) else value
-
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
 )
 
-# A table clustered on its primary key holds no second copy of it. SQLite alone has to be told so.
-CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
-
-projects = Table(
-    "projects",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", Id, nullable=False, unique=True),
-    Column("key", String(200), nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("archived", Boolean, nullable=False),
-)
-
-metrics = Table(
-    "metrics",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", Id, nullable=False, unique=True),
-    Column("project", Integer, nullable=False),
-    Column("key", String(200), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("kind", String(10), nullable=False),
-    Column("scoring_type", String(20), nullable=False),
-    Column("description", Text, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    # A deleted metric keeps its row: feedback refers to it. Its key can be registered anew.
-    Column("deleted_at", BigInteger),
-    Index(None, "project", "key"),
-)
-
-models = Table(
-    "models",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", Id, nullable=False, unique=True),
-    Column("key", String(200), nullable=False, unique=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("name", Text),
-    # Null: logged-only, for completions made elsewhere; also what was deleted, for interactions refer to it.
-    Column("provider", String(20)),
-    Column("external_model_id", Text),
-    Column("endpoint", Text),
-    # JSON {api_key, headers}, encrypted with the server's secret.
-    Column("secret", LargeBinary),
-    # JSON: what every call of it is sent with.
-    Column("extra_params", Text),
-    # The number of the model that is called when this one fails.
-    Column("fallback", Integer),
-)
-
-# Which projects may call which models.
-project_models = Table(
-    "project_models",
-    metadata,
-    Column("project", Integer, primary_key=True, autoincrement=False),
-    Column("model", Integer, primary_key=True, autoincrement=False),
-    Column("is_default", Boolean, nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    **CLUSTERED,
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", Id, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("prefix", String(20), nullable=False),
-    # SHA-256 of the key. A key has 190 random bits, so that no slow hash is needed.
-    Column("hash", LargeBinary(32), nullable=False, unique=True),
-    Column("role", String(10), nullable=False),
-    # JSON list of project numbers; null: all projects.
-    Column("projects", Text),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger),
-    Column("revoked_at", BigInteger),
-)
+from .base import CLUSTERED, Id, metadata
 
 interactions = Table(
     "interactions",
