@@ -18,9 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as ServedPath
 
+from afterword import compat
 from afterword.api import docs, traces
 from afterword.api.auth import Gate
 from afterword.api.chat import CallEndpoint
+from afterword.api.graphql import serving
 from afterword.api.prometheus import Figures
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
 from afterword.api.routes import FACES, ROUTES, Route
@@ -91,9 +93,14 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     gateway = home.gateway
     assert isinstance(gateway, Gateway)
     tracing = traces.open()
-    calls = {face.path: CallEndpoint(face.name, home, gateway, gate, tracing, running) for face in FACES}
+    calls = {
+        face.path: CallEndpoint(face.name, home, gateway, gate, tracing, running, compat.LIFTS.get(face.name))
+        for face in FACES
+    }
+    graphql = serving.GraphQLEndpoint(home, gate, compat)
     paths = [
-        *(ServedPath(_pattern(route), Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        *(ServedPath(_pattern(route), _endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        ServedPath(serving.PATH, graphql, methods=["POST"]),
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),
         ServedPath("/metrics", Figures(home, gate), methods=["GET"]),
         *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),
@@ -125,7 +132,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         for route, path in zip(ROUTES, paths, strict=False)
         if "{" not in route.path
     }
-    direct |= {("POST", path): endpoint for path, endpoint in calls.items()}
+    direct |= {("POST", path): endpoint for path, endpoint in (*calls.items(), (serving.PATH, graphql))}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
@@ -136,6 +143,10 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
             await endpoint(scope, receive, send)
 
     return app
+
+
+def _endpoint(route: Route, home: Home, gate: Gate) -> Endpoint:
+    return Endpoint(route, home, gate, compat.LIFTS.get(route.name))
 
 
 def _pattern(route: Route) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from afterword.api.auth import Gate
-from afterword.api.reading import read_json
+from afterword.api.reading import Lift, read_lifted
 from afterword.api.rest import (
     JSON,
     STARTED,
@@ -72,6 +72,7 @@ class CallEndpoint:
         gate: Gate,
         tracing: Untraced,
         running: set[asyncio.Task[Any]],
+        lift: Lift | None = None,
     ) -> None:
         self.face: Face = face
         self.home = home
@@ -79,6 +80,7 @@ class CallEndpoint:
         self.gate = gate
         self.tracing = tracing
         self.running = running
+        self.lift = lift
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = time.perf_counter()
@@ -138,7 +140,8 @@ class Exchange:
         check_allowed(actor, "call")
         context = Context(self.home, actor)
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
-        request: CallRequest = read_json(_request, raw)
+        request: CallRequest
+        request, raw = read_lifted(_request, raw, self.endpoint.lift)
         body: Body = msgspec.json.decode(raw)
         for name in OWN & body.keys():
             del body[name]
@@ -190,6 +193,10 @@ class Exchange:
             self.span.finish(outcome, {})
             count(self.home, outcome)
             raise
+        usage = answered.body.get("usage")
+        if isinstance(usage, dict):
+            # adaptive-sdk reads it of every call; OpenAI leaves it out here, where it is always zero.
+            usage.setdefault("completion_tokens", 0)
         self.own = time.perf_counter() - self.accepted - answered.seconds
         outcome = Outcome(
             face=self.face,

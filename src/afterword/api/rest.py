@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from afterword.api.auth import Gate
-from afterword.api.reading import read_json, read_query
+from afterword.api.reading import Lift, read_json, read_lifted, read_query
 from afterword.api.routes import Route
 from afterword.api.splitting import lines
 from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
@@ -41,8 +41,9 @@ NDJSON = b"application/x-ndjson"
 class Endpoint:
     """A route as an ASGI application."""
 
-    def __init__(self, route: Route, home: Home, gate: Gate) -> None:
+    def __init__(self, route: Route, home: Home, gate: Gate, lift: Lift | None = None) -> None:
         self.route = route
+        self.lift = lift
         self.template = f"{route.method} {route.path}"
         self.home = home
         self.gate = gate
@@ -79,7 +80,8 @@ class Endpoint:
         if route.streams:
             return await self._batch(context, given, headers, receive)
         if self.decoder is not None:
-            given["body"] = read_json(self.decoder, await read_body(headers, receive, self.home.settings.max_body))
+            raw = await read_body(headers, receive, self.home.settings.max_body)
+            given["body"], _ = read_lifted(self.decoder, raw, self.lift)
         answer = await route.run(context, **given)
         if isinstance(answer, Picture):
             return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS

@@ -11,10 +11,11 @@ from msgspec import UNSET
 from afterword.errors import Conflict
 from afterword.ids import uuid7
 from afterword.service.context import Context
-from afterword.service.moments import shown
+from afterword.service.moments import parse_moment, shown
 from afterword.service.values import check_key, check_text
+from afterword.store import feedback as stored
 from afterword.store.catalog import MetricRow, ProjectRow, add_metric, change_metric
-from afterword.types import Deleted, Metric, MetricChange, MetricList, NewMetric
+from afterword.types import Deleted, Metric, MetricChange, MetricList, Moment, NewMetric
 
 DEFINITION = ("name", "kind", "scoring_type", "description", "unit")
 
@@ -109,6 +110,45 @@ async def delete(context: Context, metric: str, *, query: Any) -> Deleted:
     gone = msgspec.structs.replace(row, deleted_at=context.now())
     context.catalog.keep(await context.store.write(lambda transaction: change_metric(transaction, gone)))
     return Deleted()
+
+
+def visible(context: Context, id_or_key: str) -> MetricRow | None:
+    """Return a metric by its id, or the only one of that key that the key may see. Raises `Conflict` where there are
+    several."""
+    found = [row for row in all_visible(context) if id_or_key in (row.key, str(row.id))]
+    if len(found) > 1:
+        names = ", ".join(sorted(context.catalog.projects[row.project].key for row in found))
+        raise Conflict(
+            f"Several projects have a metric of this key ({names}).",
+            code="ambiguous_metric",
+            param="metric",
+            hint="Name it by its id, or name the project.",
+        )
+    return found[0] if found else None
+
+
+def all_visible(context: Context) -> list[MetricRow]:
+    """Return the metrics of all projects that the key may see."""
+    rows = sorted(context.catalog.metrics.values(), key=lambda row: row.number)
+    return [row for row in rows if row.deleted_at is None and context.actor.sees(row.project)]
+
+
+def projects_of(context: Context, row: MetricRow) -> list[ProjectRow]:
+    """Return the projects that use a metric."""
+    return [context.catalog.projects[row.project]]
+
+
+async def used(context: Context, numbers: list[int]) -> dict[int, tuple[bool, bool]]:
+    """Tell of each metric whether there is feedback, and whether there are preferences under it."""
+    return await context.store.read(stored.used, numbers)
+
+
+async def counted(context: Context, metric: MetricRow, from_: Moment | None, to: Moment | None) -> tuple[int, int]:
+    """Count the feedback and the preferences under a metric, given within a time."""
+    now = context.now()
+    begin = 0 if from_ is None else parse_moment(from_, param="from", now=now)
+    end = 1 << 62 if to is None else parse_moment(to, param="to", now=now)
+    return await context.store.read_long(stored.counted, metric.number, begin, end)
 
 
 def _of_system(project: ProjectRow, key: str) -> Metric:
