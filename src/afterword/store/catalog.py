@@ -31,6 +31,7 @@ class ProjectRow(msgspec.Struct, frozen=True):
     description: str
     created_at: int
     archived: bool
+    default_metric: int | None = None
 
 
 class MetricRow(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    user: int | None = None
 
 
 CatalogRow: TypeAlias = ProjectRow | MetricRow | ModelRow | ProjectModelRow | ApiKeyRow

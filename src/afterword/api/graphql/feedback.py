@@ -11,8 +11,7 @@ from graphql import GraphQLResolveInfo
 from afterword.api.graphql.asked import Asked, Gathered
 from afterword.errors import Invalid
 from afterword.service import feedback, metrics
-from afterword.service.context import Context
-from afterword.store.catalog import MetricRow, ProjectRow
+from afterword.service.context import Context, MetricRow, ProjectRow
 from afterword.types import MetricChange, NewFeedback, NewMetric
 
 

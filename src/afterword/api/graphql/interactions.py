@@ -13,8 +13,7 @@ from afterword.api.graphql.asked import Asked, Gathered
 from afterword.api.graphql.filters import filter_of, project_of
 from afterword.errors import Invalid, NotFound
 from afterword.service import finding, interactions
-from afterword.service.context import Context
-from afterword.store.catalog import MetricRow, ModelRow
+from afterword.service.context import Context, MetricRow, ModelRow
 from afterword.types import (
     Feedback,
     Filter,

@@ -12,8 +12,7 @@ from afterword.api.graphql.asked import Asked
 from afterword.api.graphql.filters import project_of
 from afterword.errors import AfterwordError, Conflict, Invalid
 from afterword.service import models
-from afterword.service.context import Context
-from afterword.store.catalog import ModelRow, ProjectModelRow, ProjectRow
+from afterword.service.context import Context, ModelRow, ProjectModelRow, ProjectRow
 from afterword.types import ModelChange, NewModel, NewProjectModel, ProjectModelChange
 
 PROVIDERS = {"open_ai": "OPEN_AI", "azure": "OPEN_AI", "anthropic": "ANTHROPIC", "google": "GOOGLE"}

@@ -9,8 +9,7 @@ from graphql import GraphQLResolveInfo
 
 from afterword.api.graphql.models import default_of, services_of
 from afterword.service import finding, projects
-from afterword.service.context import Context
-from afterword.store.catalog import MetricRow, ProjectRow
+from afterword.service.context import Context, MetricRow, ProjectRow
 from afterword.types import NewProject, ProjectChange
 
 
