@@ -14,7 +14,8 @@ from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
 from afterword.service.secrets import Secrets
 from afterword.store import calls
-from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectModelRow, ProjectRow
+from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
+from afterword.store.catalog import ProjectModelRow as ProjectModelRow
 from afterword.store.engine import Store
 from afterword.store.search import Indexer
 from afterword.types import Moment, Role, Target

@@ -40,7 +40,8 @@ async def add_direct_score(context: Context, completion_id: UUID, metric_id: str
     return {
         "id": made.feedback_id,
         "value": float(value),
-        "metric": metrics.visible(context, metric_id),
+        "of": completion_id,
+        "named": metric_id,
         "reason": input.get("reason"),
         "details": input.get("details"),
         "created_at": context.now(),
@@ -127,6 +128,15 @@ class _Of:
 # ------------------------------------------------------------------------------------------------ members
 
 
+async def _metric_of(given: dict[str, Any], info: GraphQLResolveInfo) -> MetricRow | None:
+    """Return the metric of a value: known where it was read, looked up where it was just given."""
+    if "metric" in given:
+        return given["metric"]
+    its = await info.context.completions.get(given["of"])
+    project = its and info.context.home.catalog.find_project(its.project)
+    return project and info.context.home.catalog.find_metric(project.number, given["named"])
+
+
 def _used(place: int) -> Any:
     """Return the resolver that tells whether there is feedback (0) or are preferences (1) under a metric."""
 
@@ -185,6 +195,7 @@ _BOTH = {
 }
 
 MEMBERS: dict[str, dict[str, Any]] = {
+    "DirectScore": {"metric": _metric_of},
     "Metric": {**_BOTH, "useCases": _projects, "projects": _projects, "project": _project},
     "MetricWithContext": {
         **_BOTH,

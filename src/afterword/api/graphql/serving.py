@@ -30,7 +30,7 @@ log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
 _numbers = itertools.count(1)
 # The words by which old clients know what was not found. "use_case" tells the oldest, "project" those after them.
-_WORDS = re.compile(r"EntityNotFound: (project \(use_case\)|metric|model|user|integration)\b")
+_WORDS = re.compile(r"EntityNotFound: (project \(use_case\)|metric|model|user|integration)(?!\w)")
 PATH = "/api/graphql"
 MOST_FILES = 10
 
