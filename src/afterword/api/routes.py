@@ -171,6 +171,10 @@ ROUTES: tuple[Route, ...] = (
           query=ProjectQuery, body=t.MetricChange, answer=t.Metric, errors=(404, 409)),
     Route(method="DELETE", path="/api/v1/metrics/{metric}", run=metrics.delete, tag="metrics", needs="edit",
           query=ProjectQuery, answer=t.Deleted, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/projects/{project}/metrics", run=metrics.link, tag="metrics", needs="edit",
+          body=t.LinkedMetric, answer=t.Metric, status=201, errors=(404, 409)),
+    Route(method="DELETE", path="/api/v1/projects/{project}/metrics/{metric}", run=metrics.unlink, tag="metrics",
+          needs="edit", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- projects
     Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer",
           body=t.NewProject, answer=t.Project, status=201, errors=(409,)),

@@ -158,6 +158,10 @@ class ProjectNames:
         """Return the metric's number. Raises `NotFound`."""
         return self.context.metric(self.project, key).number
 
+    def metrics(self) -> list[int]:
+        """Return the numbers of the project's metrics, linked ones among them."""
+        return [row.number for row in self.context.catalog.metrics_of(self.project)]
+
     def measured(self, key: str) -> bool:
         """Tell whether a key is that of a system metric, and not of one that the project has registered."""
         return key in calls.NUMBERS and self.context.catalog.find_metric(self.project, key) is None

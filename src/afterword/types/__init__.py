@@ -98,6 +98,7 @@ from afterword.types.models import (
 )
 from afterword.types.projects import (
     Category,
+    LinkedMetric,
     Metric,
     MetricChange,
     MetricList,
@@ -146,6 +147,7 @@ __all__ = [
     "LabelValue",
     "Labels",
     "LineResult",
+    "LinkedMetric",
     "ListedModel",
     "Match",
     "Message",

@@ -55,7 +55,7 @@ class Metric(Output):
     id: UUID
     key: str
     name: str
-    project: str
+    project: str | None
     kind: Kind
     scoring_type: ScoringType
     description: str
@@ -65,7 +65,10 @@ class Metric(Output):
 
 
 class NewMetric(Input):
-    """A feedback key to register. `name` defaults to the key, `project` as for interactions."""
+    """A feedback key to register. `name` defaults to the key, `project` as for interactions.
+
+    A `shared` one belongs to no project, and counts in those that are linked to it.
+    """
 
     key: Key
     name: str | None = None
@@ -74,6 +77,13 @@ class NewMetric(Input):
     description: str = ""
     unit: str = ""
     project: str | None = None
+    shared: bool = False
+
+
+class LinkedMetric(Input):
+    """A metric that a project shall use."""
+
+    metric: str
 
 
 class MetricChange(Input):

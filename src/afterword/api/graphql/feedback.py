@@ -9,10 +9,10 @@ from uuid import UUID
 from graphql import GraphQLResolveInfo
 
 from afterword.api.graphql.asked import Asked, Gathered
-from afterword.errors import Invalid
+from afterword.errors import Invalid, NotFound
 from afterword.service import feedback, metrics
 from afterword.service.context import Context, MetricRow, ProjectRow
-from afterword.types import MetricChange, NewFeedback, NewMetric
+from afterword.types import LinkedMetric, MetricChange, NewFeedback, NewMetric
 
 
 async def add_direct_score(context: Context, completion_id: UUID, metric_id: str, input: dict[str, Any]) -> Any:
@@ -55,7 +55,7 @@ async def add_direct_score(context: Context, completion_id: UUID, metric_id: str
 async def all_metrics(context: Context, filter: dict[str, Any] | None = None) -> list[MetricRow]:
     """Return the metrics of all projects that the key may see."""
     categories = (filter or {}).get("categories")
-    return [] if categories is not None and "user" not in categories else metrics.all_visible(context)
+    return [] if categories is not None and "user" not in categories else metrics.visible(context)
 
 
 async def metric(
@@ -69,7 +69,10 @@ async def metric(
     if name is None:
         return None
     if project_id_or_key is None:
-        return metrics.visible(context, name)
+        try:
+            return metrics.named(context, name)
+        except NotFound:
+            return None
     return context.catalog.find_metric(context.project(project_id_or_key).number, name)
 
 
@@ -86,9 +89,10 @@ async def create_metric(context: Context, input: dict[str, Any], project: str | 
             description=input.get("description", ""),
             unit=input.get("unit", ""),
             project=project,
+            shared=project is None,
         ),
     )
-    return metrics.visible(context, str(made.id))
+    return metrics.named(context, str(made.id))
 
 
 async def update_metric(context: Context, project: str, metric: str, input: dict[str, Any]) -> MetricRow | None:
@@ -96,7 +100,7 @@ async def update_metric(context: Context, project: str, metric: str, input: dict
     names = {"name": "name", "description": "description", "scoringType": "scoring_type"}
     body = MetricChange(**{names[name]: value for name, value in input.items()})
     changed = await metrics.change(context, metric, query=_Of(project), body=body)
-    return metrics.visible(context, str(changed.id))
+    return metrics.named(context, str(changed.id))
 
 
 async def delete_metric(context: Context, project: str, metric: str) -> bool:
@@ -107,9 +111,8 @@ async def delete_metric(context: Context, project: str, metric: str) -> bool:
 
 async def link_metric(context: Context, input: dict[str, Any]) -> MetricRow:
     """Let a project use a metric."""
-    row = metrics.visible(context, input["metric"]) or context.metric(0, input["metric"])
-    await metrics.link(context, input["useCase"], metric=str(row.id))
-    return row
+    made = await metrics.link(context, input["useCase"], body=LinkedMetric(metric=input["metric"]))
+    return metrics.named(context, str(made.id))
 
 
 async def unlink_metric(context: Context, input: dict[str, Any]) -> str:

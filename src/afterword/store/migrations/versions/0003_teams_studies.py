@@ -12,12 +12,11 @@ from afterword.store.schema import Id
 revision = "0003"
 down_revision = "0002"
 
-READ = ["project:read", "metric:read", "model:read", "dataset:read"]
+READ = ["project:read"]
 CALL = ["project:infer", "project:log"]
-EDIT = ["project:edit", "project:share", "metric:edit", "model:edit", "dataset:edit"]
-ADMIN = ["project:create", "admin:manage_roles", "admin:manage_teams", "admin:manage_users", "admin:manage_models"]
+EDIT = ["project:edit", "project:share"]
 ROLES = {
-    "admin": [*READ, *CALL, *EDIT, *ADMIN],
+    "admin": [*READ, *CALL, *EDIT, "admin:manage"],
     "power_user": [*READ, *CALL, *EDIT],
     "annotator": [*READ, "project:log"],
     "inference": CALL,
