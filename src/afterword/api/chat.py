@@ -38,7 +38,7 @@ from afterword.errors import AfterwordError, Unavailable
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
-from afterword.service.access import check_allowed
+from afterword.service.access import allowed
 from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route, route
@@ -136,9 +136,7 @@ class Exchange:
 
     async def run(self, receive: Receive) -> None:
         """Read the call, make it, answer it. Raises `AfterwordError` where nothing was answered yet."""
-        actor = self.endpoint.gate.actor(self.headers)
-        check_allowed(actor, "call")
-        context = Context(self.home, actor)
+        context = Context(self.home, allowed(self.home.catalog, self.endpoint.gate.actor(self.headers), "call"))
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
         request: CallRequest
         request, raw = read_lifted(_request, raw, self.endpoint.lift)

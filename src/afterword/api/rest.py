@@ -20,7 +20,7 @@ from afterword.api.routes import Route
 from afterword.api.splitting import lines
 from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
-from afterword.service.access import check_allowed
+from afterword.service.access import allowed
 from afterword.service.context import Context, Home
 from afterword.service.images import Picture
 
@@ -69,9 +69,7 @@ class Endpoint:
         route = self.route
         if route.needs == "open":
             return route.status, JSON, _encoder.encode(await route.run(self.home)), []
-        actor = self.gate.actor(headers)
-        check_allowed(actor, route.needs)
-        context = Context(self.home, actor)
+        context = Context(self.home, allowed(self.home.catalog, self.gate.actor(headers), route.needs))
         given: dict[str, Any] = scope["path_params"]
         if route.query is not None:
             given["query"] = read_query(route.query, scope["query_string"])

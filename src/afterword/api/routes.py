@@ -20,6 +20,7 @@ from afterword.service import (
     interactions,
     metrics,
     models,
+    people,
     projects,
     status,
 )
@@ -35,7 +36,7 @@ class Route:
     Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON.
     """
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     run: Callable[..., Any]
     tag: str
@@ -211,6 +212,29 @@ ROUTES: tuple[Route, ...] = (
           answer=t.ApiKeyList),
     Route(method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys", needs="administer",
           answer=t.ApiKey, errors=(404,)),
+    # ---------------------------------------------------------------- people
+    Route(method="POST", path="/api/v1/teams", run=people.create_team, tag="people", needs="administer",
+          body=t.NewTeam, answer=t.Team, status=201, errors=(409,)),
+    Route(method="GET", path="/api/v1/teams", run=people.list_teams, tag="people", answer=t.TeamList),
+    Route(method="PUT", path="/api/v1/teams/{team}/members", run=people.put_member, tag="people", needs="administer",
+          body=t.NewMember, answer=t.User, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/teams/{team}/members/{user}", run=people.remove_member, tag="people",
+          needs="administer", answer=t.Deleted, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/roles", run=people.create_role, tag="people", needs="administer",
+          body=t.NewTeamRole, answer=t.TeamRole, status=201, errors=(409,)),
+    Route(method="GET", path="/api/v1/roles", run=people.list_roles, tag="people", answer=t.TeamRoleList),
+    Route(method="GET", path="/api/v1/permissions", run=people.list_permissions, tag="people",
+          answer=t.PermissionList),
+    Route(method="POST", path="/api/v1/users", run=people.create_user, tag="people", needs="administer",
+          body=t.NewUser, answer=t.User, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/users", run=people.list_users, tag="people", answer=t.UserList),
+    Route(method="GET", path="/api/v1/users/me", run=people.me, tag="people", answer=t.User),
+    Route(method="DELETE", path="/api/v1/users/{user}", run=people.delete_user, tag="people", needs="administer",
+          answer=t.Deleted, errors=(404,)),
+    Route(method="GET", path="/api/v1/projects/{project}/shares", run=people.list_shares, tag="people",
+          answer=t.ShareList, errors=(404,)),
+    Route(method="PUT", path="/api/v1/projects/{project}/shares", run=people.share, tag="people", needs="edit",
+          body=t.NewShareList, answer=t.ShareList, errors=(404, 409)),
     # ---------------------------------------------------------------- the server
     Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images", errors=(404,)),
     Route(method="GET", path="/health", run=status.health, tag="server", needs="open", answer=t.Health),

@@ -32,6 +32,8 @@ class Actor:
     name: str
     role: Role
     projects: frozenset[int] | None
+    user: int | None = None
+    """The number of the user whose key it is."""
 
     def sees(self, project: int) -> bool:
         """Tell whether the key is for this project."""

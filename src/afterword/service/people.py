@@ -1,7 +1,7 @@
 """Users, teams and roles, and with whom a project is shared.
 
-A key of a user may, in each project that is shared with one of his teams, what both the role of the share and his role in
-that team allow; a member of the team `admin` may everywhere what his role there allows.
+A key of a user may, in each project that is shared with one of his teams, what both the role of the share and his role
+in that team allow; a member of the team `admin` may everywhere what his role there allows.
 """
 
 from __future__ import annotations
@@ -131,8 +131,10 @@ async def create_user(context: Context, *, body: NewUser) -> User:
 
     def write(transaction: Any) -> tuple[UserRow, list[MemberRow], ApiKeyRow | None]:
         row = stored.add_person(transaction, user)
-        members = [stored.put_member(transaction, MemberRow(team.number, row.number, role.number)) for team, role in its]
-        return row, members, key and add_api_key(transaction, _key_row(row, key, now))
+        members = [
+            stored.put_member(transaction, MemberRow(team.number, row.number, role.number)) for team, role in its
+        ]
+        return row, members, add_api_key(transaction, _key_row(row, key, now)) if key else None
 
     row, members, key_row = await context.store.write(write)
     for one in (row, *members):
@@ -281,6 +283,23 @@ def found_user(context: Context, id_or_email: str) -> UserRow:
     return context.catalog.people.find_user(id_or_email) or _missing("user", id_or_email)
 
 
+def shown_user(context: Context, id_or_email: str) -> User:
+    """Return a user as the wire shows him. Raises `NotFound`."""
+    return _user(context, found_user(context, id_or_email))
+
+
+def keys_of(context: Context, user: User) -> list[ApiKeyRow]:
+    """Return the keys of a user that work."""
+    row = context.catalog.people.find_user(str(user.id))
+    keys = context.catalog.api_keys.values()
+    return [] if row is None else [one for one in keys if one.user == row.number and one.revoked_at is None]
+
+
+def found_team(context: Context, id_or_key: str) -> TeamRow:
+    """Return a team by id or key. Raises `NotFound`."""
+    return context.catalog.people.find_team(id_or_key) or _missing("team", id_or_key)
+
+
 def _missing(what: str, name: str) -> Any:
     raise NotFound(
         f"EntityNotFound: {what} {name[:200]!r} does not exist.",
@@ -312,4 +331,3 @@ def _user(context: Context, row: UserRow) -> User:
         ],
         created_at=shown(row.created_at),
     )
-

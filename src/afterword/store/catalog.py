@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, select
 
 from afterword.errors import Conflict
 from afterword.store.engine import Transaction
+from afterword.store.people import People
 from afterword.store.schema import api_keys, metric_links, metrics, models, project_models, projects
 from afterword.types import Kind, ProviderName, Role, ScoringType
 
@@ -112,6 +113,7 @@ class Catalog:
         self.models: dict[int, ModelRow] = {}
         self.project_models: dict[tuple[int, int], ProjectModelRow] = {}
         self.api_keys: dict[int, ApiKeyRow] = {}
+        self.people = People()
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
         self._metrics: dict[tuple[int, str], MetricRow] = {}
@@ -123,6 +125,7 @@ class Catalog:
     def load(cls, connection: Connection) -> Catalog:
         """Read the small tables."""
         catalog = cls()
+        catalog.people = People.load(connection)
         for table, row_of in ((projects, _project), (metrics, _metric), (models, _model), (api_keys, _api_key)):
             for row in connection.execute(select(table).order_by(table.c.number)):
                 catalog.keep(row_of(row))

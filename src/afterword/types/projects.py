@@ -22,14 +22,17 @@ class Project(Output):
     description: str
     created_at: datetime
     archived: bool
+    default_metric: str | None = None
 
 
 class NewProject(Input):
-    """A project to create. `name` defaults to the key."""
+    """A project to create. `name` defaults to the key. With `team` it is shared with that team, as its owner."""
 
     key: Key
     name: str | None = None
     description: str = ""
+    team: str | None = None
+    default_metric: str | None = None
 
 
 class ProjectChange(Input):
@@ -38,6 +41,7 @@ class ProjectChange(Input):
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
+    default_metric: str | UnsetType | None = UNSET
 
 
 class ProjectList(Output):

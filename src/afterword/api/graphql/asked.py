@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from afterword.service import interactions
-from afterword.service.access import check_allowed
+from afterword.service.access import allowed, narrowed
 from afterword.service.context import Actor, Context, Home
 from afterword.types import Interaction
 
@@ -61,15 +61,17 @@ class Asked:
         self.actor = actor
         self.lift_model = lift_model
         """Turns an old word for a provider's model into the provider's own."""
-        self.reading = Context(home, actor)
+        self.reading = Context(home, narrowed(home.catalog, actor, "read"))
+        """What members are read with: where a user's key may not read, they are not there."""
+        self.asking = Context(home, actor)
+        """The actor as he is, for what he may where."""
         self.completions: Gathered[UUID, Interaction] = Gathered(self._completions)
         self.gathered: dict[Any, Gathered[Any, Any]] = {}
         """What else is asked for many at once, by what it is asked for."""
 
     def context(self, permission: str) -> Context:
         """Return the context of a service function. Raises `Forbidden` where the key may not."""
-        check_allowed(self.actor, permission)
-        return self.reading
+        return Context(self.home, allowed(self.home.catalog, self.actor, permission))
 
     async def _completions(self, ids: list[UUID]) -> dict[UUID, Interaction]:
         return await interactions.several(self.reading, ids)

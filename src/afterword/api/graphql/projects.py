@@ -35,6 +35,8 @@ async def create_project(context: Context, input: dict[str, Any]) -> ProjectRow:
             key=input.get("key") or re.sub(r"[^A-Za-z0-9._-]+", "-", input["name"]).strip("-"),
             name=input["name"],
             description=input.get("description", ""),
+            team=input.get("team"),
+            default_metric=input.get("settings", {}).get("defaultMetric"),
         ),
     )
     return context.catalog.find_project(made.key)  # pyright: ignore[reportReturnType]
@@ -44,6 +46,8 @@ async def update_project(context: Context, id_or_key: str, input: dict[str, Any]
     """Change a project."""
     names = {"name": "name", "description": "description", "isArchived": "archived"}
     values = {names[name]: value for name, value in input.items() if name in names}
+    if "defaultMetric" in input.get("settings", {}):
+        values["default_metric"] = input["settings"]["defaultMetric"]
     changed = await projects.change(context, id_or_key, body=ProjectChange(**values))
     return context.catalog.find_project(changed.key)  # pyright: ignore[reportReturnType]
 
@@ -61,6 +65,11 @@ def _metric(row: ProjectRow, info: GraphQLResolveInfo, metric: str) -> MetricRow
 
 def _service(row: ProjectRow, info: GraphQLResolveInfo, idOrKey: str) -> Any:
     return next(iter(services_of(row, info, {"model": idOrKey})), None)
+
+
+def _settings(row: ProjectRow, info: GraphQLResolveInfo) -> dict[str, Any]:
+    metric = info.context.home.catalog.metrics.get(row.default_metric)
+    return {"default_metric": metric if metric is not None and metric.deleted_at is None else None}
 
 
 async def _labels(usage: dict[str, Any], info: GraphQLResolveInfo) -> Any:
@@ -93,6 +102,7 @@ _PROJECT: dict[str, Any] = {
     "modelServices": services_of,
     "modelService": _service,
     "defaultModelService": default_of,
+    "settings": _settings,
     "labelUsage": lambda row, info: {"project": row.key},
 }
 
