@@ -12,6 +12,7 @@ from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_
 
 from afterword.api.graphql import feedback, interactions, models, people, projects, scalars
 from afterword.api.graphql.asked import Asked
+from afterword.errors import Invalid
 
 Root: TypeAlias = dict[str, tuple[str, Callable[..., Any]]]
 """By the name of a field of Query or Mutation: what the key must be allowed, and the function that answers. It is
@@ -28,8 +29,9 @@ def schema() -> GraphQLSchema:
     scalars.set_up(made)
     for kind in made.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+            is_root = kind.name in ("Query", "Mutation")
             for name, field in kind.fields.items():
-                field.resolve = _member(_snake(name))
+                field.resolve = _unserved(name) if is_root else _member(_snake(name))
     for module in MODULES:
         for root, table in (("Query", module.QUERY), ("Mutation", module.MUTATION)):
             for name, (permission, answer) in table.items():
@@ -55,6 +57,15 @@ def _member(name: str) -> Callable[..., Any]:
 
     def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
         return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+
+    return resolve
+
+
+def _unserved(name: str) -> Callable[..., Any]:
+    """Refuse, for fields of the schema that nothing serves."""
+
+    def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        raise Invalid(f"{name} is not served by this version.", code="not_served", hint="See docs/guides/graphql.md.")
 
     return resolve
 
