@@ -208,8 +208,8 @@ def graphql() -> str:
 
 
 _ABOUT_GRAPHQL = """\
-`POST /api/graphql` takes this schema; [how to use it](../guides/graphql.md). What is `@deprecated` are words of old clients, which go on
-working.
+`POST /api/graphql` takes this schema; [how to use it](../guides/graphql.md). What is `@deprecated` are words of old
+clients, which go on working.
 """
 
 

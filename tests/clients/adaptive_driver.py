@@ -70,8 +70,14 @@ async def _all(chunks: Any) -> list[Any]:
 
 
 def main(mode: str, url: str, key: str, prefix: str, model: str) -> None:
-    """Do it all."""
+    """Do it all, and print what was seen."""
     driver = Driver(mode, url, key)
+    work(driver, prefix, model)
+    print(json.dumps(driver.steps))
+
+
+def work(driver: Driver, prefix: str, model: str) -> None:
+    """Work with the client, from nothing to what was found."""
     client, do = driver.client, driver.do
     project, metric, other = f"{prefix}-p", f"{prefix}-m", f"{prefix}-ok"
 
@@ -127,7 +133,7 @@ def main(mode: str, url: str, key: str, prefix: str, model: str) -> None:
     )  # fmt: skip
     two = do("log another", client.interactions.create, messages=said, completion="Hm", labels={"env": "test"})
     if one is None or two is None or chat is None:
-        return print(json.dumps(driver.steps))
+        return
     first, second = str(one.completion_id), str(two.completion_id)
     do("rate", client.feedback.log_metric, value=5, completion_id=first, feedback_key=metric, details="Good")
     do("rate bool", client.feedback.log_metric, value=True, completion_id=second, feedback_key=other)
@@ -167,7 +173,6 @@ def main(mode: str, url: str, key: str, prefix: str, model: str) -> None:
     do("default", client.models.update, model=model, is_default=True, project=project)
     do("detach", client.models.detach, model=model, project=project)
     do("terminate", client.models.terminate, model=f"{prefix}-gpt", force=True)
-    print(json.dumps(driver.steps))
 
 
 if __name__ == "__main__":
