@@ -35,6 +35,7 @@ from afterword.ids import uuid7
 from afterword.service.access import new_key
 from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
+from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
 from afterword.service.secrets import Secrets
 from afterword.service.status import VERSION
@@ -112,6 +113,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
             for row in await home.store.write(_add_default_project):
                 home.catalog.keep(row)
         await close_what_was_left_open(home.store)
+        await clear_away(home.store, Context.now())
         home.indexer.start()
         yield
         # Calls that were cut off by now still note how far they came.

@@ -68,6 +68,8 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting("max_body", "size", 64 * MIB, "The largest body of a call.", least=1024),
+    Setting("max_dataset", "size", 2048 * MIB, "The largest file of a dataset.", least=1024),
+    Setting("max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", least=1024),
     Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", least=1),
     Setting("max_labels", "integer", 64, "The most labels on an interaction."),
     Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", least=1),
@@ -128,6 +130,8 @@ class Settings:
     api_key: str | None
     secret_key: str | None
     max_body: int
+    max_dataset: int
+    max_upload_part: int
     max_image: int
     max_labels: int
     max_label_key: int

@@ -8,9 +8,11 @@ What differs between releases is said in the words of the newest; arguments that
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import sys
+import tempfile
 from typing import Any
 
 import adaptive_sdk
@@ -167,12 +169,35 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("grouped by prompt", find, group_by="prompt", filters={"labels": [{"key": "test", "value": ["local"]}]})
     do("grouped by model", find, group_by="model")
 
+    upload(driver, prefix)
     if hasattr(driver.projects, "share"):
         do("share", driver.projects.share, project, team="default", role="admin")
         do("unshare", driver.projects.unshare, project, team="default")
     do("default", client.models.update, model=model, is_default=True, project=project)
     do("detach", client.models.detach, model=model, project=project)
     do("terminate", client.models.terminate, model=f"{prefix}-gpt", force=True)
+
+
+def upload(driver: Driver, prefix: str) -> None:
+    """Upload a small file and a large one, and look at what became of them."""
+    datasets, do = driver.client.datasets, driver.do
+    line = {"input": [{"role": "user", "content": "Hi"}], "completion": "Ho", "feedbacks": {f"{prefix}-d": 4}}
+    with tempfile.TemporaryDirectory() as directory:
+        for name, padding, lines in (("small", "", 3), ("large", "x" * 1000, 6000)):
+            path = f"{directory}/{name}.jsonl"
+            with open(path, "w", encoding="utf-8") as file:
+                file.writelines(json.dumps({**line, "metadata": {"padding": padding}}) + "\n" for _ in range(lines))
+            key = f"{prefix}.{name}"
+            do(f"upload {name}", datasets.upload, file_path=path, dataset_key=key, name=f"The {name}")
+        do("datasets", datasets.list)
+        do("dataset", datasets.get, key=f"{prefix}.small")
+        if hasattr(datasets, "download"):
+            do("download", datasets.download, key=f"{prefix}.small", destination_path=f"{directory}/out.jsonl")
+            with contextlib.suppress(OSError), open(f"{directory}/out.jsonl", encoding="utf-8") as file:
+                driver.steps["downloaded"] = {"value": file.read()}
+        if hasattr(datasets, "delete"):
+            do("delete dataset", datasets.delete, key=f"{prefix}.large")
+            do("datasets then", datasets.list)
 
 
 if __name__ == "__main__":

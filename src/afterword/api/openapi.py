@@ -23,6 +23,8 @@ from afterword.service.access import ALLOWED
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
 EVENTS = "text/event-stream"
+OCTETS = "application/octet-stream"
+EXAMPLE_LINES = '{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "completion": "Air."}'
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS = "#/components/schemas/{name}"
 
@@ -84,7 +86,7 @@ def statuses(route: Route) -> list[int]:
     found = {*EVERYWHERE, *route.errors}
     if route.needs != "open":
         found.update(WITH_KEY)
-    if route.body:
+    if route.body or route.raw:
         found.update(WITH_BODY)
     return sorted(found)
 
@@ -115,6 +117,8 @@ def _operation(route: Route, operation_id: str) -> dict[str, Any]:
     parameters = [*_path_parameters(route), *_query_parameters(route)]
     if parameters:
         operation["parameters"] = parameters
+    if route.raw:
+        operation["requestBody"] = {"required": True, "content": {OCTETS: {"schema": {}, "example": EXAMPLE_LINES}}}
     if route.body:
         operation["requestBody"] = {"required": True, "content": _body(route)}
     operation["responses"] = {str(route.status): _answer(route)} | {
@@ -198,6 +202,8 @@ def _answer(route: Route) -> dict[str, Any]:
             "description": description,
             "content": {NDJSON: {"schema": {"type": "array", "items": _reference(route.line)}}},
         }
+    if route.answer is None and route.tag == "datasets":
+        return {"description": "The file, a JSON object a line.", "content": {NDJSON: {}}}
     if route.answer is None:
         return {"description": "The image.", "content": {kind: {} for kind in IMAGES}}
     kinds = _members(route.answer)

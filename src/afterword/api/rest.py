@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -22,6 +23,7 @@ from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
 from afterword.service.access import allowed
 from afterword.service.context import Context, Home
+from afterword.service.datasets import Download
 from afterword.service.images import Picture
 
 Scope = MutableMapping[str, Any]
@@ -60,12 +62,15 @@ class Endpoint:
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
             status, kind, body, more = error_answer(fault(request_id))
-        await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
+        if isinstance(body, bytes):
+            await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
+        else:
+            await _pass_on(send, status, kind, body, [(b"x-request-id", request_id), *more])
         self.home.meters.answered(self.template, status, time.perf_counter() - started)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[int, bytes, bytes, Headers]:
+    ) -> tuple[int, bytes, bytes | AsyncIterator[bytes], Headers]:
         route = self.route
         if route.needs == "open":
             return route.status, JSON, _encoder.encode(await route.run(self.home)), []
@@ -77,12 +82,18 @@ class Endpoint:
             read_query(_Nothing, scope["query_string"])
         if route.streams:
             return await self._batch(context, given, headers, receive)
+        if route.raw:
+            given["chunks"] = _chunks(receive)
         if self.decoder is not None:
             raw = await read_body(headers, receive, self.home.settings.max_body)
             given["body"], _ = read_lifted(self.decoder, raw, self.lift)
         answer = await route.run(context, **given)
         if isinstance(answer, Picture):
             return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
+        if isinstance(answer, Download):
+            name = quote(answer.name)
+            named = f"attachment; filename*=UTF-8''{name}".encode()
+            return route.status, NDJSON, answer.chunks, [(b"content-disposition", named)]
         return route.status, JSON, _encoder.encode(answer), []
 
     async def _batch(
@@ -190,6 +201,14 @@ def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
     if error.status == 401:
         more.append((b"www-authenticate", b"Bearer"))
     return error.status, JSON, _encoder.encode(error.body()), more
+
+
+async def _pass_on(send: Send, status: int, kind: bytes, chunks: AsyncIterator[bytes], more: Headers) -> None:
+    """Send an answer as it is read. What fails on the way breaks the connection: it is no complete file."""
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *more]})
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def reply(send: Send, status: int, kind: bytes, body: bytes, more: Headers) -> None:

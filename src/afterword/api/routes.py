@@ -14,6 +14,8 @@ from afterword import types as t
 from afterword.service import (
     access,
     batches,
+    dataset_sources,
+    datasets,
     feedback,
     finding,
     images,
@@ -33,7 +35,8 @@ class Route:
     """A thing that a caller can do.
 
     `run` is called with the context, the path's parameters by name, and `query` and `body` where the route has them.
-    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON.
+    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON; `raw`
+    ones are given the body's `chunks` as they come, whatever they are.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -46,6 +49,7 @@ class Route:
     answer: Any = None
     status: int = 200
     streams: bool = False
+    raw: bool = False
     line: Any = None
     errors: tuple[int, ...] = field(default=())
 
@@ -72,6 +76,34 @@ class ProjectsQuery(t.Input):
     """Which projects to list."""
 
     archived: bool = False
+
+
+class NewDatasetQuery(t.Input):
+    """What the file in the body is to be called, and where it goes."""
+
+    key: str | None = None
+    name: str | None = None
+    project: str | None = None
+
+
+class DownloadQuery(t.Input):
+    """How a dataset's file is wanted."""
+
+    format: t.DatasetForm = "recipe"
+    project: str | None = None
+
+
+class UploadQuery(t.Input):
+    """Which upload."""
+
+    session_id: str
+
+
+class PartQuery(t.Input):
+    """Which part of which upload the body is."""
+
+    session_id: str
+    part_number: int
 
 
 class ModelsQuery(t.Input):
@@ -212,6 +244,29 @@ ROUTES: tuple[Route, ...] = (
           answer=t.ApiKeyList),
     Route(method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys", needs="administer",
           answer=t.ApiKey, errors=(404,)),
+    # ---------------------------------------------------------------- datasets
+    Route(method="POST", path="/api/v1/datasets", run=datasets.create, tag="datasets", needs="edit",
+          query=NewDatasetQuery, raw=True, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/datasets/from-interactions", run=dataset_sources.create_of_interactions,
+          tag="datasets", needs="edit", body=t.DatasetOfInteractions, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/datasets/from-upload", run=datasets.create_of_upload, tag="datasets",
+          needs="edit", body=t.DatasetOfUpload, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/datasets", run=datasets.list_datasets, tag="datasets", query=ProjectQuery,
+          answer=t.DatasetList, errors=(404,)),
+    Route(method="GET", path="/api/v1/datasets/{dataset}/download", run=datasets.download, tag="datasets",
+          query=DownloadQuery, errors=(404,)),
+    Route(method="GET", path="/api/v1/datasets/{dataset}", run=datasets.get, tag="datasets", query=ProjectQuery,
+          answer=t.Dataset, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/datasets/{dataset}", run=datasets.delete, tag="datasets", needs="edit",
+          query=ProjectQuery, answer=t.Deleted, errors=(404,)),
+    Route(method="POST", path="/api/v1/upload/init", run=datasets.begin_upload, tag="datasets", needs="edit",
+          body=t.NewUpload, answer=t.UploadBegun),
+    Route(method="POST", path="/api/v1/upload/part", run=datasets.put_part, tag="datasets", needs="edit",
+          query=PartQuery, raw=True, answer=t.UploadStatus, errors=(404,)),
+    Route(method="GET", path="/api/v1/upload/status", run=datasets.upload_status, tag="datasets", needs="edit",
+          query=UploadQuery, answer=t.UploadStatus, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/upload/abort", run=datasets.abort_upload, tag="datasets", needs="edit",
+          body=t.UploadId, answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- people
     Route(method="POST", path="/api/v1/teams", run=people.create_team, tag="people", needs="administer",
           body=t.NewTeam, answer=t.Team, status=201, errors=(409,)),

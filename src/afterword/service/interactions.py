@@ -25,6 +25,7 @@ from afterword.store.engine import Rows, Transaction
 from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
+    Images,
     InlineFeedback,
     Interaction,
     LabelChange,
@@ -206,12 +207,12 @@ async def get(context: Context, completion_id: str, *, query: Any) -> Interactio
     return await context.store.read(read) or missing(wanted)
 
 
-async def several(context: Context, ids: Sequence[UUID]) -> dict[UUID, Interaction]:
+async def several(context: Context, ids: Sequence[UUID], images: Images = "links") -> dict[UUID, Interaction]:
     """Return those of these interactions that are there and that the key may see, whole."""
 
     def read(connection: Any) -> dict[UUID, Interaction]:
         rows = [row for row in stored.find_all(connection, ids) if context.actor.sees(row.project)]
-        return {one.completion_id: one for one in present(context, connection, rows, view="full", images="links")}
+        return {one.completion_id: one for one in present(context, connection, rows, view="full", images=images)}
 
     return await context.store.read(read)
 

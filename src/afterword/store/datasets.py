@@ -1,0 +1,180 @@
+"""Datasets and uploads: their lines and parts, in pieces that fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import zstandard
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from afterword.errors import Conflict
+from afterword.store.engine import Transaction
+from afterword.store.schema import dataset_parts, datasets, upload_parts, uploads
+
+_compressor = zstandard.ZstdCompressor(level=3)
+_decompressor = zstandard.ZstdDecompressor()
+PENDING, READY = "pending", "ready"
+
+
+class DatasetRow(msgspec.Struct, frozen=True):
+    """A row of `datasets`; `metrics` are numbers of values and of preferences, by the number of the metric."""
+
+    id: UUID
+    project: int
+    key: str
+    name: str
+    source: str
+    created_at: int
+    number: int = 0
+    kind: str = "prompt"
+    status: str = PENDING
+    error: str | None = None
+    lines: int = 0
+    size: int = 0
+    metrics: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
+    deleted_at: int | None = None
+
+
+# ------------------------------------------------------------------------------------------------ reads
+
+
+def find(connection: Connection, project: int, id_or_key: str) -> DatasetRow | None:
+    """Return the dataset of that id or key in a project, if it is complete."""
+    try:
+        its = datasets.c.id == UUID(id_or_key)
+    except ValueError:
+        its = datasets.c.key == id_or_key
+    return _first(connection, datasets.c.project == project, its)
+
+
+def find_anywhere(connection: Connection, dataset_id: UUID) -> DatasetRow | None:
+    """Return the dataset of that id, if it is complete."""
+    return _first(connection, datasets.c.id == dataset_id)
+
+
+def of_project(connection: Connection, project: int) -> list[DatasetRow]:
+    """Return the complete datasets of a project, the newest first."""
+    query = select(datasets).where(datasets.c.project == project, *_THERE).order_by(datasets.c.number.desc())
+    return [_row(row) for row in connection.execute(query)]
+
+
+_THERE = (datasets.c.status == READY, datasets.c.deleted_at.is_(None))
+
+
+def _first(connection: Connection, *conditions: Any) -> DatasetRow | None:
+    row = connection.execute(select(datasets).where(*conditions, *_THERE)).first()
+    return None if row is None else _row(row)
+
+
+def part(connection: Connection, dataset: int, after: int) -> tuple[int, bytes] | None:
+    """Return the part of a dataset's file that follows one, with its number; None at the end."""
+    row = connection.execute(
+        select(dataset_parts.c.part, dataset_parts.c.content)
+        .where(dataset_parts.c.dataset == dataset, dataset_parts.c.part > after)
+        .order_by(dataset_parts.c.part)
+        .limit(1)
+    ).first()
+    return None if row is None else (row.part, _decompressor.decompress(row.content))
+
+
+def upload(connection: Connection, upload_id: UUID) -> Row[Any] | None:
+    """Return the row of an upload."""
+    return connection.execute(select(uploads).where(uploads.c.id == upload_id)).first()
+
+
+def upload_count(connection: Connection) -> int:
+    """Count the uploads under way."""
+    return connection.execute(select(func.count()).select_from(uploads)).scalar_one()
+
+
+def parts_of_upload(connection: Connection, number: int) -> list[int]:
+    """Return the numbers of the parts that have come."""
+    query = select(upload_parts.c.part).where(upload_parts.c.upload == number).order_by(upload_parts.c.part)
+    return list(connection.execute(query).scalars())
+
+
+def upload_part(connection: Connection, number: int, its_part: int) -> bytes:
+    """Return a part of an upload."""
+    return connection.execute(
+        select(upload_parts.c.content).where(upload_parts.c.upload == number, upload_parts.c.part == its_part)
+    ).scalar_one()
+
+
+# ------------------------------------------------------------------------------------------------ units of work
+
+
+def begin(transaction: Transaction, row: DatasetRow) -> DatasetRow:
+    """Insert a dataset that is not complete yet. Raises `Conflict` where its key is taken."""
+    taken = select(datasets.c.number).where(
+        datasets.c.project == row.project, datasets.c.key == row.key, datasets.c.deleted_at.is_(None)
+    )
+    if transaction.connection.execute(taken).first():
+        raise Conflict(
+            f"The project has a dataset with the key {row.key!r} already.",
+            code="dataset_exists",
+            param="key",
+            hint="Choose another key, or delete that one.",
+        )
+    result = transaction.connection.execute(insert(datasets).values(**_values(row)))
+    return msgspec.structs.replace(row, number=result.inserted_primary_key[0])  # pyright: ignore
+
+
+def add_part(transaction: Transaction, dataset: int, number: int, lines: int, content: bytes) -> None:
+    """Write a part of a dataset's file."""
+    values = {"dataset": dataset, "part": number, "lines": lines, "content": _compressor.compress(content)}
+    transaction.connection.execute(insert(dataset_parts).values(**values))
+
+
+def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow:
+    """Write a dataset's row anew, as one that is complete."""
+    ready = msgspec.structs.replace(row, status=READY)
+    transaction.connection.execute(update(datasets).where(datasets.c.number == row.number).values(**_values(ready)))
+    return ready
+
+
+def erase(transaction: Transaction, number: int) -> None:
+    """Delete a dataset with its file."""
+    transaction.connection.execute(delete(dataset_parts).where(dataset_parts.c.dataset == number))
+    transaction.connection.execute(delete(datasets).where(datasets.c.number == number))
+
+
+def erase_pending(transaction: Transaction) -> None:
+    """Delete what a crash left incomplete."""
+    pending = select(datasets.c.number).where(datasets.c.status == PENDING)
+    for number in list(transaction.connection.execute(pending).scalars()):
+        erase(transaction, number)
+
+
+def begin_upload(transaction: Transaction, **values: Any) -> None:
+    """Insert an upload."""
+    transaction.connection.execute(insert(uploads).values(**values))
+
+
+def put_upload_part(transaction: Transaction, number: int, its_part: int, content: bytes) -> None:
+    """Write a part of an upload; once more replaces it."""
+    its = (upload_parts.c.upload == number, upload_parts.c.part == its_part)
+    transaction.connection.execute(delete(upload_parts).where(*its))
+    transaction.connection.execute(insert(upload_parts).values(upload=number, part=its_part, content=content))
+
+
+def erase_uploads(transaction: Transaction, *, number: int | None = None, before: int = 0) -> None:
+    """Delete an upload with its parts, or all that began before a time."""
+    which = uploads.c.created_at < before if number is None else uploads.c.number == number
+    numbers: Sequence[int] = list(transaction.connection.execute(select(uploads.c.number).where(which)).scalars())
+    transaction.connection.execute(delete(upload_parts).where(upload_parts.c.upload.in_(numbers)))
+    transaction.connection.execute(delete(uploads).where(uploads.c.number.in_(numbers)))
+
+
+def _values(row: DatasetRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in row.__struct_fields__ if name != "number"}
+    values["metrics"] = msgspec.json.encode(row.metrics).decode()
+    return values
+
+
+def _row(row: Row[Any]) -> DatasetRow:
+    values = dict(row._mapping)
+    values["metrics"] = msgspec.json.decode(values["metrics"], type=dict[int, tuple[int, int]])
+    return DatasetRow(**values)

@@ -1,0 +1,278 @@
+"""Datasets: every shape of lines, whole files and parts, out again, and made of interactions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+HI = [{"role": "user", "content": "Hi"}]
+Upload = Callable[..., httpx.Response]
+
+
+def file_of(*lines: Any) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+@pytest.fixture
+def upload(http: httpx.Client, project: str) -> Upload:
+    """Upload a file as a dataset of the test's project."""
+
+    def sent(content: bytes, key: str = "lines", **more: Any) -> httpx.Response:
+        return http.post("/api/v1/datasets", params={"project": project, "key": key, **more}, content=content)
+
+    return sent
+
+
+@pytest.fixture
+def download(http: httpx.Client, project: str) -> Callable[..., bytes]:
+    """Download a dataset."""
+
+    def got(key: str = "lines", **query: str) -> bytes:
+        query = {"project": project, **query}
+        return http.get(f"/api/v1/datasets/{key}/download", params=query).raise_for_status().content
+
+    return got
+
+
+# ------------------------------------------------------------------------------------------------ shapes
+
+SHAPES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "messages": ({"messages": HI}, "prompt", {"messages": HI}),
+    "input": ({"input": HI, "metadata": {"a": 1}}, "prompt", {"messages": HI, "metadata": {"a": 1}}),
+    "pairs": ({"prompt": [["user", "Hi"]], "completion": ["assistant", "Ho"]}, "completion",
+              {"messages": HI, "completion": "Ho"}),
+    "a text": ({"prompt": "Hi", "completion": "Ho"}, "completion", {"messages": HI, "completion": "Ho"}),
+    "a document": ({"messages": [{"role": "document", "content": "D"}, *HI], "completion": "Ho"}, "completion",
+                   {"messages": [{"role": "document", "content": "D"}, *HI], "completion": "Ho"}),
+    "feedbacks": ({"input": HI, "completion": "Ho", "feedbacks": {"good": True, "stars": 4.5}}, "feedback",
+                  {"messages": HI, "completion": "Ho", "feedbacks": {"good": True, "stars": 4.5}}),
+    "a preference": ({"input": HI, "preferred_completion": "A", "other_completion": "B", "feedback_key": "better"},
+                     "preference", {"messages": HI, "preferred_completion": "A", "other_completion": "B",
+                                    "feedback_key": "better"}),
+    "labels": ({"messages": HI, "labels": [{"key": "a", "value": "b"}]}, "prompt",
+               {"messages": HI, "labels": {"a": "b"}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_line_is_read_in_every_shape_and_given_out_in_one(upload: Upload, download: Any, shape: str):
+    line, kind, normal = SHAPES[shape]
+    content = file_of(line, line).rstrip(b"\n").replace(b"\n", b"\r\n\n")
+    made = upload(content)
+    assert made.status_code == 201, made.text
+    assert (made.json()["kind"], made.json()["lines"], made.json()["size"]) == (kind, 2, len(content))
+    assert download(format="original") == content
+    assert [json.loads(one) for one in download().splitlines()] == [normal, normal]
+
+
+def test_the_kind_is_what_all_lines_have(upload: Upload, refused: Any):
+    assert upload(file_of({"messages": HI, "completion": "Ho"}, {"messages": HI})).json()["kind"] == "prompt"
+    preference = SHAPES["a preference"][0]
+    refused(upload(file_of(preference, {"messages": HI}), "mixed"), 422, "mixed_dataset")
+
+
+def test_feedback_keys_are_registered_by_what_is_given_under_them(
+    upload: Upload, http: Any, project: str, refused: Any
+):
+    lines = [{"input": HI, "completion": "Ho", "feedbacks": {"good": value, "stars": value}} for value in (True, False)]
+    lines[1]["feedbacks"]["stars"] = 3
+    used = upload(file_of(*lines, SHAPES["a text"][0])).json()
+    counts = {one["metric"]: (one["values"], one["preferences"]) for one in used["metrics"]}
+    assert (used["kind"], counts) == ("completion", {"good": (2, 0), "stars": (2, 0)})
+    kinds = {
+        one["key"]: one["kind"] for one in http.get("/api/v1/metrics", params={"project": project}).json()["metrics"]
+    }
+    assert kinds == {"good": "bool", "stars": "scalar"}
+    preference = SHAPES["a preference"][0]
+    assert upload(file_of(preference), "pairs").json()["metrics"] == [
+        {"metric": "better", "values": 0, "preferences": 1}
+    ]
+    wrong = {"input": HI, "completion": "Ho", "feedbacks": {"good": 7}}
+    refused(upload(file_of(wrong), "wrong"), 422, "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "must be an object"),
+        (b'{"completion": "x"}', "no messages"),
+        (b'{"messages": [{"content": "x"}]}', "messages[0]"),
+        (b'{"messages": "Hi", "completion": 7}', "completion must be"),
+        (b'{"messages": "Hi", "completion": "Ho", "feedbacks": {"a": "b"}}', "feedbacks.a"),
+        (b'{"messages": "Hi", "preferred_completion": "A"}', "other_completion"),
+        (b'{"messages": "Hi", "labels": {"a": 1}}', "labels"),
+        (b'{"messages": "Hi", "metadata": 1}', "metadata"),
+    ],
+)
+def test_a_line_that_cannot_be_read_refuses_the_file_and_keeps_nothing(
+    upload: Upload, http: Any, project: str, refused: Any, line: bytes, words: str
+):
+    error = refused(upload(file_of({"messages": HI}) + b"\n" + line + b"\n"), 422, "invalid_line", "line 3")
+    assert words in error["message"]
+    assert http.get("/api/v1/datasets", params={"project": project}).json() == {"datasets": []}
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+def test_datasets_are_listed_shown_and_deleted(upload: Upload, http: Any, project: str, refused: Any):
+    keys = ["hh-preference-training-200", "scaryLetter.dataset"]
+    made = [upload(file_of({"messages": HI}), key, name=f"The {key}").json() for key in keys]
+    query = {"project": project}
+    assert http.get("/api/v1/datasets", params=query).json()["datasets"] == made[::-1]
+    for name in (keys[1], made[1]["id"]):
+        assert http.get(f"/api/v1/datasets/{name}", params=query).json() == made[1]
+    assert made[1]["name"] == "The scaryLetter.dataset"
+    refused(upload(file_of({"messages": HI}), keys[0]), 409, "dataset_exists", "key")
+    assert http.delete(f"/api/v1/datasets/{keys[0]}", params=query).json() == {"deleted": True}
+    refused(http.get(f"/api/v1/datasets/{keys[0]}", params=query), 404, "dataset_not_found")
+    assert upload(file_of({"messages": HI}), keys[0]).status_code == 201
+    refused(upload(b"\n\n", "empty"), 422, "empty_dataset")
+    refused(upload(file_of({"messages": HI}), "a/b"), 422, "invalid_key", "key")
+
+
+def test_a_file_comes_in_parts(http: Any, project: str, download: Any, refused: Any):
+    content = file_of(
+        *({"messages": [{"role": "user", "content": "x" * 1000}], "metadata": {"n": n}} for n in range(50))
+    )
+    parts = [content[:20_000], content[20_000:40_000], content[40_000:]]
+    session = http.post("/api/v1/upload/init", json={"total_parts_count": 3, "metadata": None}).json()["session_id"]
+
+    def send(number: int, part: bytes) -> httpx.Response:
+        query = {"session_id": session, "part_number": number}
+        return http.post("/api/v1/upload/part", params=query, content=part)
+
+    send(3, parts[2]).raise_for_status()
+    send(1, b"wrong").raise_for_status()
+    body = {"session_id": session, "key": "lines", "project": project}
+    refused(http.post("/api/v1/datasets/from-upload", json=body), 422, "incomplete_upload")
+    refused(send(4, b""), 422, "invalid_part", "part_number")
+    send(1, parts[0]).raise_for_status()
+    assert send(2, parts[1]).json() == {"completed_parts": [1, 2, 3], "total_parts_count": 3}
+    made = http.post("/api/v1/datasets/from-upload", json=body)
+    assert (made.status_code, made.json()["lines"]) == (201, 50)
+    assert download(format="original") == content
+    refused(http.request("DELETE", "/api/v1/upload/abort", json={"session_id": session}), 404, "upload_not_found")
+    assert http.get("/api/v1/datasets/lines", params={"project": project}).status_code == 200
+    other = http.post("/api/v1/upload/init", json={"total_parts_count": 1}).json()["session_id"]
+    assert http.request("DELETE", "/api/v1/upload/abort", json={"session_id": other}).json() == {"deleted": True}
+    refused(http.get("/api/v1/upload/status", params={"session_id": other}), 404)
+
+
+def test_a_large_file_passes_in_little_memory_and_half_a_file_leaves_nothing(new_server: Any):
+    psutil = pytest.importorskip("psutil")
+    running = new_server()
+    line = file_of({"messages": [{"role": "user", "content": "x" * 100_000}]})
+
+    def chunks(number: int) -> Any:
+        for _ in range(number):
+            yield line
+
+    with running.client() as http:
+        http.post("/api/v1/datasets", params={"key": "small"}, content=line).raise_for_status()
+        before = psutil.Process(running.process.pid).memory_info().rss
+        made = http.post("/api/v1/datasets", params={"key": "large"}, content=chunks(1000)).raise_for_status().json()
+        assert (made["lines"], made["size"]) == (1000, 1000 * len(line))
+        assert psutil.Process(running.process.pid).memory_info().rss - before < 60 << 20
+
+        def broken() -> Any:
+            yield from chunks(100)
+            running.kill()
+            yield line
+
+        with pytest.raises(httpx.TransportError):
+            http.post("/api/v1/datasets", params={"key": "half"}, content=broken())
+    running.start()
+    with running.client() as http:
+        assert [one["key"] for one in http.get("/api/v1/datasets").json()["datasets"]] == ["large", "small"]
+        http.post("/api/v1/datasets", params={"key": "half"}, content=line).raise_for_status()
+
+
+def test_who_may_read_downloads_and_who_may_edit_makes(
+    server: Any, http: Any, upload: Upload, project: str, refused: Any
+):
+    made = upload(file_of({"messages": HI})).json()
+    keys = {
+        name: http.post("/api/v1/keys", json={"name": name, "role": role, "projects": projects}).json()["api_key"]
+        for name, role, projects in (("viewer", "viewer", [project]), ("stranger", "admin", ["default"]))
+    }
+    with server.client(keys["viewer"]) as viewer, server.client(keys["stranger"]) as stranger:
+        assert viewer.get(made["download_url"]).status_code == 200
+        refused(viewer.delete(f"/api/v1/datasets/{made['id']}"), 403)
+        refused(stranger.get(made["download_url"]), 404, "dataset_not_found")
+        refused(stranger.delete(f"/api/v1/datasets/{made['id']}"), 404, "dataset_not_found")
+
+
+# ------------------------------------------------------------------------------------------------ of interactions
+
+
+@pytest.fixture
+def of_interactions(http: Any, project: str, download: Any) -> Callable[..., list[dict[str, Any]]]:
+    """Make a dataset of the interactions of the test's project; return its lines."""
+
+    def made(kind: str, **body: Any) -> list[dict[str, Any]]:
+        body = {"project": project, "kind": kind, "key": f"made-{kind}", "filter": {"and": []}, **body}
+        body = {name: value for name, value in body.items() if value is not None}
+        made = http.post("/api/v1/datasets/from-interactions", json=body)
+        assert made.status_code == 201, made.text
+        assert made.json()["source"] == "filtered"
+        lines = [json.loads(line) for line in download(body["key"], format="original").splitlines()]
+        http.delete(f"/api/v1/datasets/{made.json()['id']}").raise_for_status()
+        return lines
+
+    return made
+
+
+def test_interactions_become_lines_of_each_kind(
+    log: Any, register: Any, http: Any, of_interactions: Any, refused: Any, project: str
+):
+    register("stars")
+    register("tone")
+    image = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
+    seen = log(messages=[{"role": "user", "content": image}], completion="A dot.", labels={"env": "prod"})[
+        "completion_id"
+    ]
+    feedbacks = [{"metric": "stars", "value": 3}, {"metric": "tone", "value": 1}]
+    good = log(completion="Good", feedbacks=feedbacks, created_at=1_700_000_000_000)["completion_id"]
+    bad = log(completion="Bad", created_at=1_600_000_000_000)["completion_id"]
+    for other, tied in ((bad, None), (seen, None), (bad, "good")):
+        body = {"metric": "stars", "preferred_completion": good, "other_completion": other, "tied": tied}
+        http.post("/api/v1/preferences", json=body).raise_for_status()
+    why = [{"role": "user", "content": "Why?"}]
+    shown = [{"type": "text", "text": "What?"}, {"type": "image", "url": PIXEL}]
+    prompts = of_interactions("prompt")
+    assert prompts == [
+        {"messages": [{"role": "user", "content": shown}], "labels": {"env": "prod"}},
+        {"messages": why},
+        {"messages": why},
+    ]
+    assert [one["completion"] for one in of_interactions("completion")] == ["A dot.", "Good", "Bad"]
+    both = {"stars": 3.0, "tone": 1.0}
+    assert of_interactions("feedback") == [{"messages": why, "completion": "Good", "feedbacks": both}]
+    [one] = of_interactions("feedback", metrics=["tone"])
+    assert one["feedbacks"] == {"tone": 1.0}
+    # Neither the tie nor the pair that answers different prompts.
+    pair = {"preferred_completion": "Good", "other_completion": "Bad", "feedback_key": "stars"}
+    assert of_interactions("preference") == [{"messages": why, **pair}]
+    named = of_interactions("completion", filter=None, completion_ids=[bad, good], exclude=[good])
+    assert [one["completion"] for one in named] == ["Bad"]
+    by_label = of_interactions("completion", filter={"label": {"key": "env"}})
+    assert [one["completion"] for one in by_label] == ["A dot."]
+    newest = of_interactions("completion", sample={"type": "last", "size": 2})
+    assert [one["completion"] for one in newest] == ["A dot.", "Good"]
+    assert len(of_interactions("completion", sample={"type": "random", "size": 2})) == 2
+    answer = http.post("/api/v1/datasets/from-interactions", json={"project": project, "kind": "prompt", "key": "x"})
+    refused(answer, 422, "invalid_selection")
+
+
+def test_calls_that_failed_are_no_examples(gateway: Any, http: Any):
+    assert gateway.ask(gateway.model("error-500")).status_code == 500
+    assert gateway.ask(gateway.model()).status_code == 200
+    body = {"project": gateway.project, "kind": "completion", "key": "called", "filter": {"and": []}}
+    assert http.post("/api/v1/datasets/from-interactions", json=body).json()["lines"] == 1
