@@ -169,10 +169,10 @@ def write(
 
     async def one(connection: Connection, begin: float, end: float) -> None:
         while (start := time.perf_counter()) < end:
-            status, _ = await connection.call("POST", path, next(bodies))
+            status, answer = await connection.call("POST", path, next(bodies))
             if start >= begin:
                 timings.each.append(time.perf_counter() - start)
-                timings.refused += status != 201
+                timings.refused += status != (200 if kind == "score" else 201) or b'"errors"' in answer
 
     async def all_of_them() -> None:
         async with connections(target, in_flight) as opened:
@@ -185,7 +185,11 @@ def write(
     return timings
 
 
-PATHS: dict[Kind, str] = {"interaction": "/api/v1/interactions", "feedback": "/api/v1/feedback"}
+PATHS: dict[Kind, str] = {
+    "interaction": "/api/v1/interactions",
+    "feedback": "/api/v1/feedback",
+    "score": "/api/graphql",
+}
 
 
 def arrive(target: Target, *, rate: int, seconds: float, seed: int = 2) -> Timings:

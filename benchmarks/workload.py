@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["interaction", "feedback"]
+Kind: TypeAlias = Literal["interaction", "feedback", "score"]
 
 SIZE = 2048
 RARE_WORD, COMMON_WORD = "quokka", "lighthouse"
@@ -32,6 +32,12 @@ RELEASES = [f"2.{number}" for number in range(200)]
 REAL_TEXTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "alpaca_eval"
 _LETTERS = "etaoinshrdlucmfwypvbgk"
 _UNPLAIN = re.compile(r"[^ -!#-\[\]-~]+")
+
+
+MUTATION = (
+    b"mutation AddDirectScore($completionId_0: UUID!, $metricId_0: IdOrKey!, $input_0: ScoreAddInput!) "
+    b"{ addDirectScore(completionId: $completionId_0, metricId: $metricId_0, input: $input_0) { id } }"
+)
 
 
 class Workload:
@@ -75,6 +81,14 @@ class Workload:
             1 + (number * 7) % 5,
         )
 
+    def score(self, number: int, completion_id: str) -> bytes:
+        """Return a feedback as GraphQL has it, in the document that adaptive-sdk sends from 0.14.0 on."""
+        return b'{"query":"%s","operationName":"AddDirectScore","variables":%s}' % (
+            MUTATION,
+            b'{"completionId_0":"%s","metricId_0":"%s","input_0":{"value":%d,"details":null}}'
+            % (completion_id.encode(), METRIC.encode(), 1 + (number * 7) % 5),
+        )
+
     def bodies(self, kind: Kind, completions: list[str]) -> Iterator[bytes]:
         """Yield bodies without end: of interactions, or of feedback on these completions in turn.
 
@@ -85,8 +99,9 @@ class Workload:
             made = [self.interaction(number) for number in range(8_000)]
             for number in count():
                 yield made[number % len(made)]
+        make = self.score if kind == "score" else self.feedback
         for number in count():
-            yield self.feedback(number, completions[number % len(completions)])
+            yield make(number, completions[number % len(completions)])
 
     def _piece(self, random: Random, length: int) -> str:
         start = int(random.random() * (len(self._text) - length))
