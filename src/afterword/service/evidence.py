@@ -1,0 +1,230 @@
+"""What feedback says about variants: intervals and p-values that stay true however often one looks.
+
+A test that ends by itself looks after every feedback. Usual p-values are made for one look: with 2,000 of them a test
+without any difference would end in favour of someone more often than not. These here hold at all looks together: with
+no difference at all, the chance that a test ever ends in favour of someone is at most alpha.
+
+Means are compared by the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform
+central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024), theorem 2.2: a normal mixture over
+the difference. Preferences are compared by a beta-binomial mixture against a fair coin, which is exact at every size
+(Ville's inequality; Robbins, "Statistical methods related to the law of the iterated logarithm", 1970). Pairs are
+corrected by Holm's method.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+ALPHA = 0.05
+"""The chance of naming a variant as better that is not."""
+WARM_UP = 30
+"""The feedbacks that each variant must have before anything is concluded: means of fewer are not yet near normal."""
+TUNED_TO = 500
+"""The feedbacks a variant at which the intervals are as narrow as they can be; they hold before and after, too."""
+COIN = 10.0
+"""How closely the mixture over win rates is gathered around one half: Beta(10, 10), half of it from 43 to 57 %."""
+
+
+class Sample(NamedTuple):
+    """The values of a variant: how many, their mean, and the sum of their squared distances from it."""
+
+    n: int
+    mean: float
+    squares: float
+
+
+class Duel(NamedTuple):
+    """The preferences between two variants, as the first of them sees it."""
+
+    wins: int
+    losses: int
+    ties_good: int = 0
+    ties_bad: int = 0
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        return sum(self)
+
+    @property
+    def points(self) -> float:
+        """The wins, a tie being half of one."""
+        return self.wins + (self.ties_good + self.ties_bad) / 2
+
+    def turned(self) -> Duel:
+        """Return it as the other variant sees it."""
+        return self._replace(wins=self.losses, losses=self.wins)
+
+
+class Interval(NamedTuple):
+    """Where the true mean lies, at all looks together."""
+
+    start: float
+    middle: float
+    end: float
+
+
+class Verdict(NamedTuple):
+    """What is known so far. `p_value` belongs to the claim that the leading variant is better than all others; it is
+    None while there is too little feedback. `winner` is the place of that variant, once the claim is proven."""
+
+    p_value: float | None
+    winner: int | None
+    enough: bool
+    samples: Sequence[Sample]
+    intervals: Sequence[Interval | None]
+
+
+def of_values(
+    samples: Sequence[Sample], *, lower_is_better: bool = False, is_share: bool = False, alpha: float = ALPHA
+) -> Verdict:
+    """Compare variants by the means of their values. `is_share` says that these are shares of true, from 0 to 1."""
+    pairs = {(i, j): means_differ(samples[i], samples[j]) for i, j in combinations(range(len(samples)), 2)}
+    sign = -1 if lower_is_better else 1
+
+    def better(i: int, j: int) -> bool:
+        return sign * samples[i].mean > sign * samples[j].mean
+
+    leader = max(range(len(samples)), key=lambda place: sign * samples[place].mean)
+    enough = all(sample.n >= WARM_UP for sample in samples)
+    p_value = _claim(pairs, leader, better) if enough else None
+    return _verdict(p_value, leader, enough, samples, is_share, alpha)
+
+
+def of_preferences(variants: int, duels: Mapping[tuple[int, int], Duel], *, alpha: float = ALPHA) -> Verdict:
+    """Compare variants by the preferences between them, each pair of places (i < j) as i sees it.
+
+    A tie counts as half a win in the win rate, and not at all in the test.
+    """
+    samples = [_points([_seen(duels, place, other) for other in range(variants)]) for place in range(variants)]
+    pairs = {
+        (i, j): coin_is_unfair(duel.wins, duel.losses)
+        for i, j in combinations(range(variants), 2)
+        for duel in [_seen(duels, i, j)]
+    }
+
+    def better(i: int, j: int) -> bool:
+        duel = _seen(duels, i, j)
+        return duel.wins > duel.losses
+
+    leader = max(range(variants), key=lambda place: samples[place].mean)
+    enough = all(sample.n >= WARM_UP for sample in samples)
+    p_value = _claim(pairs, leader, better) if enough else None
+    return _verdict(p_value, leader, enough, samples, True, alpha)
+
+
+def _verdict(
+    p_value: float | None, leader: int, enough: bool, samples: Sequence[Sample], is_share: bool, alpha: float
+) -> Verdict:
+    winner = leader if p_value is not None and p_value <= alpha else None
+    spread = _spread(samples)
+    intervals = [interval(sample, spread, is_share=is_share, alpha=alpha) for sample in samples]
+    return Verdict(p_value, winner, enough, samples, intervals)
+
+
+def _claim(pairs: Mapping[tuple[int, int], float], leader: int, better: Callable[[int, int], bool]) -> float:
+    """Return the p-value of the claim that the leader is better than every other: the largest of its pairs'."""
+    its = ((i + j - leader, p) for (i, j), p in holm(pairs).items() if leader in (i, j))
+    return max(p if better(leader, other) else 1.0 for other, p in its)
+
+
+# ------------------------------------------------------------------------------------------------ pairs
+
+
+def means_differ(one: Sample, other: Sample) -> float:
+    """Return the anytime-valid p-value of "both have the same mean"."""
+    if min(one.n, other.n) < 2:
+        return 1.0
+    size = one.n * other.n / (one.n + other.n)
+    spread = _spread((one, other))
+    variance = sum((sample.squares + spread) / sample.n**2 for sample in (one, other))
+    distance = (one.mean - other.mean) ** 2
+    if not (0 < variance < math.inf) or not math.isfinite(distance):
+        # All values are the same, or beyond what can be squared.
+        return 1.0
+    return math.exp(-max(0.0, _log_evidence(distance / variance, size * _width(ALPHA, TUNED_TO / 2))))
+
+
+def coin_is_unfair(wins: int, losses: int) -> float:
+    """Return the anytime-valid p-value of "a win is as likely as a loss"."""
+    log_evidence = _log_beta(COIN + wins, COIN + losses) - _log_beta(COIN, COIN) + (wins + losses) * math.log(2)
+    return math.exp(-max(0.0, log_evidence))
+
+
+def holm(pairs: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
+    """Correct p-values for their number."""
+    corrected: dict[tuple[int, int], float] = {}
+    largest = 0.0
+    for place, (pair, p) in enumerate(sorted(pairs.items(), key=lambda one: one[1])):
+        largest = max(largest, min(1.0, (len(pairs) - place) * p))
+        corrected[pair] = largest
+    return corrected
+
+
+# ------------------------------------------------------------------------------------------------ one variant
+
+
+def interval(sample: Sample, spread: float, *, is_share: bool = False, alpha: float = ALPHA) -> Interval | None:
+    """Return where the true mean of a variant lies, at all looks together; None while nothing can be said."""
+    if sample.n < WARM_UP:
+        return None
+    size = sample.n * _width(alpha, TUNED_TO)
+    # The distance in standard errors at which the evidence against a mean would be 1 / alpha.
+    reach = math.sqrt((1 + size) / size * (2 * math.log(1 / alpha) + math.log1p(size)))
+    half = reach * math.sqrt(sample.squares + spread) / sample.n
+    if not (0 < half < math.inf):
+        return None
+    least, most = (0.0, 1.0) if is_share else (-math.inf, math.inf)
+    return Interval(max(least, sample.mean - half), sample.mean, min(most, sample.mean + half))
+
+
+def _points(duels: Sequence[Duel]) -> Sample:
+    """Return the points of a variant over all its preferences, as values of 0, ½ and 1."""
+    n = sum(duel.n for duel in duels)
+    if not n:
+        return Sample(0, 0.0, 0.0)
+    mean = sum(duel.points for duel in duels) / n
+    ties = sum(duel.ties_good + duel.ties_bad for duel in duels)
+    wins = sum(duel.wins for duel in duels)
+    squares = wins * (1 - mean) ** 2 + (n - wins - ties) * mean**2 + ties * (0.5 - mean) ** 2
+    return Sample(n, mean, squares)
+
+
+def _seen(duels: Mapping[tuple[int, int], Duel], place: int, other: int) -> Duel:
+    """Return the preferences between two variants as the first sees them."""
+    if place < other:
+        return duels.get((place, other)) or Duel(0, 0)
+    return (duels.get((other, place)) or Duel(0, 0)).turned()
+
+
+def _spread(samples: Sequence[Sample]) -> float:
+    """Return the variance of all values together.
+
+    Each variant is taken to have seen one more value so far from its mean: where all of its own are the same, as with
+    rare events at first, its mean would otherwise seem to be known for sure.
+    """
+    n = sum(sample.n for sample in samples)
+    if not n:
+        return 0.0
+    mean = sum(sample.n * sample.mean for sample in samples) / n
+    return sum(sample.squares + sample.n * (sample.mean - mean) ** 2 for sample in samples) / n
+
+
+# ------------------------------------------------------------------------------------------------ mixtures
+
+
+def _width(alpha: float, size: float) -> float:
+    """Return the variance of the mixture over means, in the values' own, that is best at so many values."""
+    return (-2 * math.log(alpha) + math.log(-2 * math.log(alpha)) + 1) / size
+
+
+def _log_evidence(squared: float, size: float) -> float:
+    """Return the logarithm of the evidence in a squared distance (in standard errors), for a mixture of this width."""
+    return squared * size / (2 * (1 + size)) - math.log1p(size) / 2
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
