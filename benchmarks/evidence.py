@@ -1,6 +1,6 @@
 """How often A/B tests are wrong, and how soon they end: simulated, looking after every feedback.
 
-    python -m benchmarks.evidence          # prints the tables of docs/guides/ab-tests.md, in some minutes
+python -m benchmarks.evidence          # prints the tables of docs/guides/ab-tests.md, in some minutes
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ DIFFERENT: tuple[tuple[str, Callable[[random.Random], Ended]], ...] = (
     ("bool, 50 % against 60 %", lambda rng: values(rng, [bools(0.6), bools(0.5)], 10_000)),
     ("scalar, 0.2 standard deviations apart", lambda rng: values(rng, [normal(0.2), normal(0)], 10_000)),
     ("scalar, 0.5 standard deviations apart", lambda rng: values(rng, [normal(0.5), normal(0)], 10_000)),
-    ("3 variants, one 0.3 standard deviations better", lambda rng: values(rng, [normal(0.3), normal(0), normal(0)], 10_000)),
+    ("3 variants, one 0.3 of them better", lambda rng: values(rng, [normal(0.3), normal(0), normal(0)], 10_000)),
     ("preferences, 55 to 45, 20 % ties", lambda rng: preferences(rng, [0.55, 0.45], 10_000)),
     ("preferences, 60 to 40, 20 % ties", lambda rng: preferences(rng, [0.6, 0.4], 10_000)),
 )  # fmt: skip

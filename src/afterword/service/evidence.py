@@ -4,11 +4,11 @@ A test that ends by itself looks after every feedback. Usual p-values are made f
 without any difference would end in favour of someone more often than not. These here hold at all looks together: with
 no difference at all, the chance that a test ever ends in favour of someone is at most alpha.
 
-Means are compared by the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform
-central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024), theorem 2.2: a normal mixture over
-the difference. Preferences are compared by a beta-binomial mixture against a fair coin, which is exact at every size
-(Ville's inequality; Robbins, "Statistical methods related to the law of the iterated logarithm", 1970). Pairs are
-corrected by Holm's method.
+Means are compared by the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
+"Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024), theorem 2.2: a
+normal mixture over the difference. Preferences are compared by a beta-binomial mixture against a fair coin, which is
+exact at every size (Ville's inequality; Robbins, "Statistical methods related to the law of the iterated logarithm",
+Annals of Mathematical Statistics 41, 1970).
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ class Duel(NamedTuple):
     def points(self) -> float:
         """The wins, a tie being half of one."""
         return self.wins + (self.ties_good + self.ties_bad) / 2
+
+    def plus(self, more: Duel) -> Duel:
+        """Return both together."""
+        return Duel(*(one + other for one, other in zip(self, more, strict=True)))
 
     def turned(self) -> Duel:
         """Return it as the other variant sees it."""
@@ -99,15 +103,15 @@ def of_preferences(variants: int, duels: Mapping[tuple[int, int], Duel], *, alph
 
     A tie counts as half a win in the win rate, and not at all in the test.
     """
-    samples = [_points([_seen(duels, place, other) for other in range(variants)]) for place in range(variants)]
+    samples = [_points([seen(duels, place, other) for other in range(variants)]) for place in range(variants)]
     pairs = {
         (i, j): coin_is_unfair(duel.wins, duel.losses)
         for i, j in combinations(range(variants), 2)
-        for duel in [_seen(duels, i, j)]
+        for duel in [seen(duels, i, j)]
     }
 
     def better(i: int, j: int) -> bool:
-        duel = _seen(duels, i, j)
+        duel = seen(duels, i, j)
         return duel.wins > duel.losses
 
     leader = max(range(variants), key=lambda place: samples[place].mean)
@@ -126,9 +130,13 @@ def _verdict(
 
 
 def _claim(pairs: Mapping[tuple[int, int], float], leader: int, better: Callable[[int, int], bool]) -> float:
-    """Return the p-value of the claim that the leader is better than every other: the largest of its pairs'."""
-    its = ((i + j - leader, p) for (i, j), p in holm(pairs).items() if leader in (i, j))
-    return max(p if better(leader, other) else 1.0 for other, p in its)
+    """Return the p-value of the claim that the leader is better than every other: the largest of its pairs'.
+
+    Corrected by Bonferroni for the k variants of which any could have come to lead. A pair's p-value is of a difference
+    either way, the claim is of one way: with k = 2 both make up for each other.
+    """
+    its = [p if better(leader, i + j - leader) else 1.0 for (i, j), p in pairs.items() if leader in (i, j)]
+    return min(1.0, max(its) * (len(its) + 1) / 2)
 
 
 # ------------------------------------------------------------------------------------------------ pairs
@@ -141,7 +149,7 @@ def means_differ(one: Sample, other: Sample) -> float:
     size = one.n * other.n / (one.n + other.n)
     spread = _spread((one, other))
     variance = sum((sample.squares + spread) / sample.n**2 for sample in (one, other))
-    distance = (one.mean - other.mean) ** 2
+    distance = (one.mean - other.mean) * (one.mean - other.mean)
     if not (0 < variance < math.inf) or not math.isfinite(distance):
         # All values are the same, or beyond what can be squared.
         return 1.0
@@ -152,16 +160,6 @@ def coin_is_unfair(wins: int, losses: int) -> float:
     """Return the anytime-valid p-value of "a win is as likely as a loss"."""
     log_evidence = _log_beta(COIN + wins, COIN + losses) - _log_beta(COIN, COIN) + (wins + losses) * math.log(2)
     return math.exp(-max(0.0, log_evidence))
-
-
-def holm(pairs: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
-    """Correct p-values for their number."""
-    corrected: dict[tuple[int, int], float] = {}
-    largest = 0.0
-    for place, (pair, p) in enumerate(sorted(pairs.items(), key=lambda one: one[1])):
-        largest = max(largest, min(1.0, (len(pairs) - place) * p))
-        corrected[pair] = largest
-    return corrected
 
 
 # ------------------------------------------------------------------------------------------------ one variant
@@ -193,7 +191,7 @@ def _points(duels: Sequence[Duel]) -> Sample:
     return Sample(n, mean, squares)
 
 
-def _seen(duels: Mapping[tuple[int, int], Duel], place: int, other: int) -> Duel:
+def seen(duels: Mapping[tuple[int, int], Duel], place: int, other: int) -> Duel:
     """Return the preferences between two variants as the first sees them."""
     if place < other:
         return duels.get((place, other)) or Duel(0, 0)
@@ -210,7 +208,9 @@ def _spread(samples: Sequence[Sample]) -> float:
     if not n:
         return 0.0
     mean = sum(sample.n * sample.mean for sample in samples) / n
-    return sum(sample.squares + sample.n * (sample.mean - mean) ** 2 for sample in samples) / n
+    # Not by **, which raises where a product is infinite.
+    away = ((sample, sample.mean - mean) for sample in samples)
+    return sum(sample.squares + sample.n * distance * distance for sample, distance in away) / n
 
 
 # ------------------------------------------------------------------------------------------------ mixtures
