@@ -88,7 +88,8 @@ def test_a_test_starts_with_defaults(arena: Arena):
     test = made.json()
     assert test | {"id": 0, "created_at": 0, "report": 0} == {
         "id": 0, "key": arena.key, "name": arena.key, "project": arena.project, "metric": "good",
-        "models": arena.models, "feedback_type": "metric", "traffic_split": 1.0, "auto_deploy": False, "alpha": 0.05, "status": "warmup",
+        "models": arena.models, "feedback_type": "metric", "traffic_split": 1.0, "auto_deploy": False,
+        "alpha": 0.05, "status": "warmup",
         "created_at": 0, "ended_at": None, "winner": None, "feedbacks": 0, "has_enough_feedbacks": False, "report": 0,
     }  # fmt: skip
     nothing = {"feedbacks": 0, "mean": None, "interval": None, "comparisons": None}

@@ -150,7 +150,10 @@ def values_of(connection: Connection, row: ABTestRow) -> list[Values]:
         .group_by(means.c.model, means.c.n, means.c.mean)
     )
     # Where sums go beyond all bounds there is no mean.
-    return [Values(*(math.nan if one is None else one for one in row)) for row in connection.execute(query)]
+    return [
+        Values(model, n, *(math.nan if one is None else one for one in means_and_squares))
+        for model, n, *means_and_squares in connection.execute(query)
+    ]
 
 
 def preferences_of(connection: Connection, row: ABTestRow) -> list[Compared]:

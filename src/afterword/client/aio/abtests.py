@@ -33,8 +33,8 @@ class AsyncABTests:
         """Start a test: calls of the project that name no model are shared out among these models.
 
         `metric` is what counts: its values or, with `feedback_type` "preference", the preferences under it.
-        `traffic_split` is the share of the calls that take part. The test ends by itself once a model is better than all
-        others; with `auto_deploy` it becomes the project's default. Raises `Conflict` while another test is under way.
+        `traffic_split` is the share of the calls that take part. The test ends by itself once a model is better than
+        all others; with `auto_deploy` it becomes the project's default. Raises `Conflict` while another is under way.
 
         >>> parrot = await client.models.register("parrot", "echo", project="default")
         >>> test = await client.ab_tests.create("echo-or-parrot", "CSAT", ["echo", "parrot"])
