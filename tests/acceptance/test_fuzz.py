@@ -83,6 +83,8 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
             post("metrics", key="score", project=project)
             post("models", key=project, provider="echo")
             post(f"projects/{project}/models", model=project)
+            models = [project, post("models", key=f"{project}-2", provider="echo", project=project)["key"]]
+            test = post("ab-tests", key=project, metric="score", models=models, project=project)
             image = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
             parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": image}]
             interaction = {"messages": [{"role": "user", "content": parts}], "completion": "A dot.", "project": project}
@@ -92,6 +94,8 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
                 "project": project,
                 "metric": "score",
                 "model": project,
+                "test": test["key"],
+                "ab_campaign": test["id"],
                 "completion_id": ids[0],
                 "preferred_completion": ids[0],
                 "other_completion": ids[1],
@@ -123,7 +127,9 @@ CHOSEN = {
 }
 
 # The calls after which a thing may not be what it was, under the name that it had.
-CHANGES = frozenset({"metrics.change", "projects.change", "models.change", "models.change_in_project"})
+CHANGES = frozenset(
+    {"metrics.change", "projects.change", "models.change", "models.change_in_project", "abtests.cancel"}
+)
 
 
 def fits_as_sent(operation: Any, url: str) -> bool:

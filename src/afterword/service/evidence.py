@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 ALPHA = 0.05
@@ -73,7 +72,7 @@ class Interval(NamedTuple):
 
 class Verdict(NamedTuple):
     """What is known so far. `p_value` belongs to the claim that the leading variant is better than all others; it is
-    None while there is too little feedback. `winner` is the place of that variant, once the claim is proven."""
+    None during the warm-up. `winner` is the place of that variant, once the claim is proven."""
 
     p_value: float | None
     winner: int | None
@@ -86,16 +85,13 @@ def of_values(
     samples: Sequence[Sample], *, lower_is_better: bool = False, is_share: bool = False, alpha: float = ALPHA
 ) -> Verdict:
     """Compare variants by the means of their values. `is_share` says that these are shares of true, from 0 to 1."""
-    pairs = {(i, j): means_differ(samples[i], samples[j]) for i, j in combinations(range(len(samples)), 2)}
     sign = -1 if lower_is_better else 1
 
-    def better(i: int, j: int) -> bool:
-        return sign * samples[i].mean > sign * samples[j].mean
+    def doubt(i: int, j: int) -> float:
+        better = sign * samples[i].mean > sign * samples[j].mean
+        return means_differ(samples[i], samples[j]) if better else 1.0
 
-    leader = max(range(len(samples)), key=lambda place: sign * samples[place].mean)
-    enough = all(sample.n >= WARM_UP for sample in samples)
-    p_value = _claim(pairs, leader, better) if enough else None
-    return _verdict(p_value, leader, enough, samples, is_share, alpha)
+    return _verdict(samples, doubt, is_share, alpha)
 
 
 def of_preferences(variants: int, duels: Mapping[tuple[int, int], Duel], *, alpha: float = ALPHA) -> Verdict:
@@ -104,39 +100,30 @@ def of_preferences(variants: int, duels: Mapping[tuple[int, int], Duel], *, alph
     A tie counts as half a win in the win rate, and not at all in the test.
     """
     samples = [_points([seen(duels, place, other) for other in range(variants)]) for place in range(variants)]
-    pairs = {
-        (i, j): coin_is_unfair(duel.wins, duel.losses)
-        for i, j in combinations(range(variants), 2)
-        for duel in [seen(duels, i, j)]
-    }
 
-    def better(i: int, j: int) -> bool:
+    def doubt(i: int, j: int) -> float:
         duel = seen(duels, i, j)
-        return duel.wins > duel.losses
+        return coin_is_unfair(duel.wins, duel.losses) if duel.wins > duel.losses else 1.0
 
-    leader = max(range(variants), key=lambda place: samples[place].mean)
-    enough = all(sample.n >= WARM_UP for sample in samples)
-    p_value = _claim(pairs, leader, better) if enough else None
-    return _verdict(p_value, leader, enough, samples, True, alpha)
+    return _verdict(samples, doubt, True, alpha)
 
 
-def _verdict(
-    p_value: float | None, leader: int, enough: bool, samples: Sequence[Sample], is_share: bool, alpha: float
-) -> Verdict:
-    winner = leader if p_value is not None and p_value <= alpha else None
-    spread = _spread(samples)
-    intervals = [interval(sample, spread, is_share=is_share, alpha=alpha) for sample in samples]
-    return Verdict(p_value, winner, enough, samples, intervals)
+def _verdict(samples: Sequence[Sample], doubt: Callable[[int, int], float], is_share: bool, alpha: float) -> Verdict:
+    """Judge variants; `doubt` is the p-value of one being better than another.
 
-
-def _claim(pairs: Mapping[tuple[int, int], float], leader: int, better: Callable[[int, int], bool]) -> float:
-    """Return the p-value of the claim that the leader is better than every other: the largest of its pairs'.
-
-    Corrected by Bonferroni for the k variants of which any could have come to lead. A pair's p-value is of a difference
+    A variant is better than all others where it is better than each; the p-value of that is the largest of theirs,
+    corrected by Bonferroni for the k variants of which any could have come to lead. A pair's p-value is of a difference
     either way, the claim is of one way: with k = 2 both make up for each other.
     """
-    its = [p if better(leader, i + j - leader) else 1.0 for (i, j), p in pairs.items() if leader in (i, j)]
-    return min(1.0, max(its) * (len(its) + 1) / 2)
+    places = range(len(samples))
+    spread = _spread(samples)
+    intervals = [interval(sample, spread, is_share=is_share, alpha=alpha) for sample in samples]
+    if any(sample.n < WARM_UP for sample in samples):
+        return Verdict(None, None, False, samples, intervals)
+    claims = [max(doubt(place, other) for other in places if other != place) for place in places]
+    p_value = min(1.0, min(claims) * len(samples) / 2)
+    winner = claims.index(min(claims)) if p_value <= alpha else None
+    return Verdict(p_value, winner, True, samples, intervals)
 
 
 # ------------------------------------------------------------------------------------------------ pairs
