@@ -32,6 +32,7 @@ from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_f
 from afterword.gateway.http import Timeouts
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
+from afterword.service.abtests import Referee
 from afterword.service.access import new_key
 from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
@@ -115,7 +116,9 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         await close_what_was_left_open(home.store)
         await clear_away(home.store, Context.now())
         home.indexer.start()
+        watching = asyncio.create_task(Referee(home).watch())
         yield
+        watching.cancel()
         # Calls that were cut off by now still note how far they came.
         if running:
             await asyncio.wait(running, timeout=LAST_WORDS)

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from afterword import Afterword
+from afterword.client.sync.abtests import ABTests
 from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 from afterword.client.sync.models import Models
 
-RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings, Models)
+RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings, Models, ABTests)
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 
 

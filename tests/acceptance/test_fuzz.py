@@ -89,6 +89,8 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
             line = b'{"messages": [{"role": "user", "content": "Hi"}]}'
             query = {"project": project, "key": "lines"}
             dataset = client.post("/api/v1/datasets", params=query, content=line).raise_for_status().json()["id"]
+            models = [project, post("models", key=f"{project}-2", provider="echo", project=project)["key"]]
+            test = post("ab-tests", key=project, metric="score", models=models, project=project)
             image = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
             parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": image}]
             interaction = {"messages": [{"role": "user", "content": parts}], "completion": "A dot.", "project": project}
@@ -102,6 +104,8 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
                 "user": user,
                 "role": "read-only",
                 "dataset": dataset,
+                "test": test["key"],
+                "ab_campaign": test["id"],
                 "completion_id": ids[0],
                 "preferred_completion": ids[0],
                 "other_completion": ids[1],
@@ -133,7 +137,9 @@ CHOSEN = {
 }
 
 # The calls after which a thing may not be what it was, under the name that it had.
-CHANGES = frozenset({"metrics.change", "projects.change", "models.change", "models.change_in_project"})
+CHANGES = frozenset(
+    {"metrics.change", "projects.change", "models.change", "models.change_in_project", "abtests.cancel"}
+)
 
 
 def fits_as_sent(operation: Any, url: str) -> bool:

@@ -169,6 +169,7 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("grouped by prompt", find, group_by="prompt", filters={"labels": [{"key": "test", "value": ["local"]}]})
     do("grouped by model", find, group_by="model")
 
+    compare(driver, prefix, model)
     upload(driver, prefix)
     if hasattr(driver.projects, "share"):
         do("share", driver.projects.share, project, team="default", role="admin")
@@ -176,6 +177,21 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("default", client.models.update, model=model, is_default=True, project=project)
     do("detach", client.models.detach, model=model, project=project)
     do("terminate", client.models.terminate, model=f"{prefix}-gpt", force=True)
+
+
+def compare(driver: Driver, prefix: str, model: str) -> None:
+    """Start an A/B test, look at it, cancel it."""
+    tests, do = driver.client.ab_tests, driver.do
+    given = {"ab_test_key": f"{prefix}-ab", "feedback_key": f"{prefix}-m", "models": [model, f"{prefix}-gpt"]}
+    do("attach external", driver.client.models.update, model=f"{prefix}-gpt", is_default=False, project=f"{prefix}-p")
+    made = do("ab test", tests.create, traffic_split=0.5, **given)
+    do("ab test by key", tests.get, key=f"{prefix}-ab")
+    do("ab test by id", tests.get, key=str(made.id) if made else "")
+    do("no ab test", tests.get, key=f"{prefix}-nothing")
+    do("ab tests", tests.list, active=True)
+    do("cancel", tests.cancel, key=f"{prefix}-ab")
+    do("ab tests then", tests.list, active=True)
+    do("ab tests by status", tests.list, status="cancelled")
 
 
 def upload(driver: Driver, prefix: str) -> None:

@@ -295,6 +295,29 @@ def test_groups_have_their_counts_and_interactions(seen: Seen):
     assert (by_prompt["total_count"], by_prompt["group_by"]) == (len(by_prompt["nodes"]), "PROMPT")
 
 
+# ------------------------------------------------------------------------------------------------ A/B tests
+
+
+def test_ab_tests_are_started_shown_and_cancelled(seen: Seen):
+    made = seen("ab test")
+    assert (made["key"], made["status"], made["traffic_split"]) == (f"{seen.prefix}-ab", "WARMUP", 0.5)
+    assert {one["key"] for one in made["models"]} == {"echo", f"{seen.prefix}-gpt"}
+    assert made["metric"]["key"] == f"{seen.prefix}-m"
+    assert made.get("score_type", made.get("feedback_type")) == "DIRECT"
+    assert isinstance(made["begin_date"], int)
+    report = seen("ab test by key")["report"]
+    assert report["p_value"] is None
+    assert [(one["variant"]["key"], one["scores"]) for one in report["variants"]] == [
+        ("echo", 0), (f"{seen.prefix}-gpt", 0),
+    ]  # fmt: skip
+    assert seen("ab test by id")["id"] == made["id"]
+    assert seen("no ab test") is None
+    assert [one["key"] for one in seen("ab tests")] == [f"{seen.prefix}-ab"]
+    assert isinstance(seen("cancel"), str)
+    assert seen("ab tests then") == []
+    assert [one["status"] for one in seen("ab tests by status")] == ["CANCELLED"]
+
+
 # ------------------------------------------------------------------------------------------------ datasets
 
 

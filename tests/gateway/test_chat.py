@@ -288,7 +288,7 @@ def test_embeddings_are_passed_on_and_not_kept(gateway):
         (
             {"model": "default", "messages": [{"role": "user", "content": "x"}], "ab_campaign": "none"},
             404,
-            "ab_campaign_not_found",
+            "ab_test_not_found",
         ),
     ],
 )

@@ -39,9 +39,9 @@ from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
 from afterword.service.access import allowed
-from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage
+from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage, new_id
 from afterword.service.context import Context, Home
-from afterword.service.routing import Route, route
+from afterword.service.routing import Route, call_route, route
 from afterword.types import OWN, CallRequest, State
 
 log = logging.getLogger("afterword")
@@ -146,11 +146,18 @@ class Exchange:
         if not request.stream:
             # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
             body.pop("stream_options", None)
-        where = self.span.calling(route(context, request.model))
+        first_id = new_id(stored=request.store is not False)
+        where = self.span.calling(
+            route(context, request.model)
+            if self.face == "embeddings"
+            else call_route(
+                context, request.model, session_id=request.session_id or first_id, ab_campaign=request.ab_campaign
+            )
+        )
         if self.face == "embeddings":
             await self._embed(where, body)
             return
-        call = Call(context, request, where, body, self.request_id.decode("latin-1"))
+        call = Call(context, request, where, body, self.request_id.decode("latin-1"), first_id)
         if request.messages is not None:
             body["messages"] = [_for_provider(message) for message in request.messages]
         answer = self._stream(call, where, request, body) if request.stream else self._whole(call, where, body)

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from afterword import types as t
 from afterword.service import (
+    abtests,
     access,
     batches,
     dataset_sources,
@@ -110,6 +111,14 @@ class ModelsQuery(t.Input):
     """Which models to list: those of a project, or all."""
 
     project: str | None = None
+
+
+class ABTestsQuery(t.Input):
+    """Which A/B tests to list: those of a project, the active ones or the others, those of one status."""
+
+    project: str | None = None
+    active: bool | None = None
+    status: t.ABTestStatus | None = None
 
 
 class BatchQuery(t.Input):
@@ -237,6 +246,15 @@ ROUTES: tuple[Route, ...] = (
           tag="models", needs="administer", body=t.ProjectModelChange, answer=t.ProjectModel, errors=(404, 409)),
     Route(method="DELETE", path="/api/v1/projects/{project}/models/{model}", run=models.detach, tag="models",
           needs="administer", answer=t.Deleted, errors=(404, 409)),
+    # ---------------------------------------------------------------- A/B tests
+    Route(method="POST", path="/api/v1/ab-tests", run=abtests.create, tag="ab-tests", needs="edit",
+          body=t.NewABTest, answer=t.ABTest, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/ab-tests", run=abtests.list_tests, tag="ab-tests", query=ABTestsQuery,
+          answer=t.ABTestList, errors=(404,)),
+    Route(method="GET", path="/api/v1/ab-tests/{test}", run=abtests.get, tag="ab-tests", answer=t.ABTest,
+          errors=(404,)),
+    Route(method="POST", path="/api/v1/ab-tests/{test}/cancel", run=abtests.cancel, tag="ab-tests", needs="edit",
+          answer=t.ABTest, errors=(404, 409)),
     # ---------------------------------------------------------------- keys
     Route(method="POST", path="/api/v1/keys", run=access.create_key, tag="keys", needs="administer",
           body=t.NewApiKey, answer=t.CreatedApiKey, status=201, errors=(404,)),

@@ -9,12 +9,13 @@ from uuid import UUID
 
 import msgspec
 
-from afterword.errors import AfterwordError, Invalid, NotFound, TooLarge, Unavailable
+from afterword.errors import AfterwordError, Invalid, TooLarge, Unavailable
 from afterword.ids import unstored_id, uuid7
 from afterword.service import drafts
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route
 from afterword.store import calls as stored
+from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import Rows, Store
 from afterword.types import CallRequest, Message, State
@@ -55,20 +56,24 @@ class Outcome(msgspec.Struct, kw_only=True):
 class Call:
     """A call under way: its ids, and what of it is stored. `ids` are by the index of the choice."""
 
-    def __init__(self, context: Context, request: CallRequest, route: Route, body: dict[str, Any], request_id: str):
-        """Check what is Afterword's own in a request. Raises `Invalid`, `NotFound`, `TooLarge`."""
-        if request.ab_campaign is not None:
-            raise NotFound(
-                f"EntityNotFound: A/B test {request.ab_campaign[:80]!r} does not exist in {route.project.key!r}.",
-                code="ab_campaign_not_found",
-                param="ab_campaign",
-                hint="Leave ab_campaign out, or name a test that is under way.",
-            )
+    def __init__(
+        self,
+        context: Context,
+        request: CallRequest,
+        route: Route,
+        body: dict[str, Any],
+        request_id: str,
+        first_id: UUID,
+    ) -> None:
+        """Check what is Afterword's own in a request. Raises `Invalid`, `TooLarge`.
+
+        `first_id` is that of the first choice, and of the session where none was given; see `new_id`.
+        """
         self.context = context
         self.route = route
         self.request_id = request_id
         self.stored = request.store is not False
-        self.ids: dict[int, UUID] = {}
+        self.ids = {0: first_id}
         self._session_id = request.session_id
         self._opened: set[int] = set()
         self._parameters = {name: value for name, value in body.items() if name not in NOT_PARAMETERS} or None
@@ -108,7 +113,7 @@ class Call:
     def _name(self, choices: int) -> None:
         for index in range(choices):
             if index not in self.ids:
-                self.ids[index] = uuid7() if self.stored else unstored_id()
+                self.ids[index] = new_id(stored=self.stored)
 
     async def open(self, indexes: Sequence[int]) -> None:
         """Store the choices of these indexes without what is still to be said; return once they are on disk."""
@@ -129,7 +134,7 @@ class Call:
             )
             for index in fresh
         ]
-        if await self._write(written):
+        if await self._write(written, fresh):
             self._opened.update(fresh)
 
     async def finish(self, outcome: Outcome) -> None:
@@ -141,7 +146,8 @@ class Call:
         error = _encoder.encode(_error(outcome.error)).decode() if outcome.error else None
         attempts = [{"model": one.model, "error": _error(one.error)} for one in outcome.attempts]
         parameters = {**(self._parameters or {}), **({"attempts": attempts} if attempts else {})} or None
-        written = []
+        written: list[drafts.Written] = []
+        fresh: list[int] = []
         # What was opened is closed in any case, also where the provider never spoke of it.
         for index in sorted({*outcome.choices, *self._opened} or {0}):
             choice = outcome.choices.get(index) or Choice()
@@ -167,6 +173,7 @@ class Call:
                     self.context, self._question(index), said, completion_id, model=outcome.model.number, call=call
                 )
             else:
+                fresh.append(index)
                 rows = drafts.new_rows(
                     self.context,
                     self._question(index),
@@ -177,16 +184,21 @@ class Call:
                     call=call,
                 )
             written.append(rows)
-        await self._write(written)
+        await self._write(written, fresh)
 
     def _session_of(self, index: int) -> UUID | None:
         # Null: the session is named by the completion itself.
         return self._session_id or (None if index == 0 else self.ids[0])
 
-    async def _write(self, written: Sequence[drafts.Written]) -> bool:
+    async def _write(self, written: Sequence[drafts.Written], fresh: Sequence[int]) -> bool:
         """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure
-        decides whether the call is refused or goes on without them."""
+        decides whether the call is refused or goes on without them. `fresh` are the choices that are stored first."""
         rows: Rows = [pair for one in written for pair in one.rows]
+        test = self.route.test
+        if test is not None and fresh:
+            # Counted for the model that was drawn, also where its fallback answered: that is how it was set up.
+            mine = [(self.ids[index], test.number, self.route.model.number) for index in fresh]
+            rows.append((INSERT_INTERACTION, mine))
         try:
             await self.context.store.write(rows, sum(one.size for one in written))
         except Unavailable as error:
@@ -205,7 +217,12 @@ class Call:
         if not self._opened:
             # No caller has seen the ids yet: theirs shall say that nothing is stored under them.
             self.stored = False
-            self.ids = {index: unstored_id() for index in self.ids}
+            self.ids = {index: new_id(stored=False) for index in self.ids}
+
+
+def new_id(*, stored: bool) -> UUID:
+    """Return the id of a completion; of one that is not stored, one that says so."""
+    return uuid7() if stored else unstored_id()
 
 
 def count(home: Home, outcome: Outcome) -> None:

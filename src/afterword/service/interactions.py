@@ -17,9 +17,11 @@ from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.models import model_number
 from afterword.service.moments import parse_created_at
 from afterword.service.presenting import present
+from afterword.service.routing import check_model_of, running_test
 from afterword.service.values import check_text, feedback_value
 from afterword.store import calls
 from afterword.store import interactions as stored
+from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows, Transaction
 from afterword.store.schema import hash63
@@ -74,11 +76,19 @@ async def record(context: Context, *, body: NewInteraction) -> Recorded:
 
 async def drafted(context: Context, body: NewInteraction, source: Source = "OFFLINE") -> Draft:
     """Check an interaction and make its rows. Raises `NotFound`, `Invalid`, `TooLarge`."""
-    project = context.project(body.project, writing=True)
+    test = running_test(context, body.ab_campaign) if body.ab_campaign else None
+    named = context.catalog.projects[test.project].key if test and body.project is None else body.project
+    project = context.project(named, writing=True)
+    if test is not None:
+        check_model_of(context, test, context.catalog.find_model(body.model or ""), project)
     model = None if body.model is None else await model_number(context, body.model)
     if _rough_size(body) > LARGE:
-        return await asyncio.to_thread(_draft, context, body, project, model, source)
-    return _draft(context, body, project, model, source)
+        draft = await asyncio.to_thread(_draft, context, body, project, model, source)
+    else:
+        draft = _draft(context, body, project, model, source)
+    if test is not None:
+        draft.rows.append((INSERT_INTERACTION, [(draft.recorded.completion_id, test.number, model)]))
+    return draft
 
 
 async def repeated(context: Context, draft: Draft, error: Exception) -> None:

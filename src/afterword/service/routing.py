@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgspec
 
-from afterword.errors import Invalid, NotFound
+from afterword.errors import Conflict, Invalid, NotFound
 from afterword.service.context import Context
-from afterword.store.catalog import ModelRow, ProjectRow
+from afterword.store.abtests import ACTIVE, ABTestRow
+from afterword.store.catalog import Catalog, ModelRow, ProjectRow
+from afterword.store.schema import hash63
 from afterword.types import Target
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Where a call goes: the project, the model that was named, and that model and its fallbacks in their order."""
+    """Where a call goes: the project, the model that was named or drawn, that model and its fallbacks in their order,
+    and the A/B test that the call takes part in."""
 
     project: ProjectRow
     model: ModelRow
     targets: tuple[tuple[ModelRow, Target], ...]
+    test: ABTestRow | None = None
 
 
 def route(context: Context, name: str | None) -> Route:
@@ -25,23 +31,71 @@ def route(context: Context, name: str | None) -> Route:
     Raises `NotFound`; `Invalid` where a project has no default model and for a logged-only one; `Conflict` for an
     archived project.
     """
+    where = _route(context, name)
+    return where if isinstance(where, Route) else _to(context, where, _default(context, where))
+
+
+def call_route(context: Context, name: str | None, *, session_id: UUID, ab_campaign: str | None) -> Route:
+    """Return the same, where a call that names no model may go to one of the project's active A/B test.
+
+    `ab_campaign` names the test that the call surely takes part in. Raises also `Invalid` for a model that is none of
+    that test's, and `Conflict` for a test that has ended.
+    """
+    if ab_campaign is None:
+        where = _route(context, name)
+        if isinstance(where, Route):
+            return where
+        test = context.catalog.tests.active.get(where.number)
+        if test is not None and _takes_part(test, session_id) and (row := _drawn(context, test, session_id)):
+            return _to(context, where, row, test)
+        return _to(context, where, _default(context, where))
+    test = running_test(context, ab_campaign)
+    project = context.project(context.catalog.projects[test.project].key, writing=True)
+    where = project if name is None else _route(context, name)
+    if isinstance(where, Route):
+        check_model_of(context, test, where.model, where.project)
+        return msgspec.structs.replace(where, test=test)
+    if where.number != project.number:
+        raise NotFound(
+            f"The A/B test {test.key!r} is one of {project.key!r}, not of {where.key!r}.",
+            code="ab_test_not_found",
+            param="ab_campaign",
+            hint="Name the test's own project as the model, or leave the model out.",
+        )
+    row = _drawn(context, test, session_id)
+    if row is None:
+        raise Conflict(
+            f"None of the models of the A/B test {test.key!r} can be called now.",
+            code="no_model_of_ab_test",
+            param="ab_campaign",
+            hint=f"Attach them again: POST /api/v1/projects/{project.key}/models. Or cancel the test.",
+        )
+    return _to(context, project, row, test)
+
+
+def _to(context: Context, project: ProjectRow, row: ModelRow, test: ABTestRow | None = None) -> Route:
+    return Route(project, row, _targets(context, row), test)
+
+
+def _route(context: Context, name: str | None) -> Route | ProjectRow:
+    """Return where a call goes that names a model, or the project of one that names none."""
     if name is None:
-        own = context.project(None, writing=True)
-        row = _default(context, own)
-        return Route(own, row, _targets(context, row))
+        return context.project(None, writing=True)
     catalog = context.catalog
     key, slash, rest = name.partition("/")
     project = catalog.find_project(key)
     if project is not None and context.actor.sees(project.number):
         context.project(key, writing=True)
-        row = attached(context, project, rest) if slash else _default(context, project)
+        if not slash:
+            return project
+        row = attached(context, project, rest)
         if row is not None:
-            return Route(project, row, _targets(context, row))
+            return _to(context, project, row)
     # A bare key, which may have slashes of its own.
     own = context.project(None, writing=True)
     row = attached(context, own, name)
     if row is not None:
-        return Route(own, row, _targets(context, row))
+        return _to(context, own, row)
     asked = project if project is not None and slash else own
     known = catalog.find_model(rest if asked is project else name)
     if known is not None and known.provider is None and context.actor.projects is None:
@@ -61,10 +115,13 @@ def route(context: Context, name: str | None) -> Route:
 def attached(context: Context, project: ProjectRow, key: str) -> ModelRow | None:
     """Return the model of that key or id, if the project may call it."""
     row = context.catalog.find_model(key)
-    if row is None or row.provider is None:
-        return None
-    its = context.catalog.project_models.get((project.number, row.number))
-    return row if its is not None and its.enabled else None
+    return row if row is not None and callable_in(context.catalog, project.number, row.number) else None
+
+
+def callable_in(catalog: Catalog, project: int, model: int) -> bool:
+    """Tell whether a project may call a model, by their numbers."""
+    its = catalog.project_models.get((project, model))
+    return its is not None and bool(its.enabled) and catalog.models[model].provider is not None
 
 
 def logged_only(row: ModelRow) -> Invalid:
@@ -75,6 +132,63 @@ def logged_only(row: ModelRow) -> Invalid:
         param="model",
         hint=f"Register it with its provider first: POST /api/v1/models with the key {row.key!r}.",
     )
+
+
+# ------------------------------------------------------------------------------------------------ A/B tests
+
+
+def named_test(context: Context, id_or_key: str, *, param: str = "test") -> ABTestRow:
+    """Return the A/B test of that id or key. Raises `NotFound`."""
+    row = context.catalog.tests.find(id_or_key)
+    if row is None or not context.actor.sees(row.project):
+        raise NotFound(
+            f"EntityNotFound: A/B test {id_or_key[:200]!r} does not exist, or this key may not see it.",
+            code="ab_test_not_found",
+            param=param,
+            hint="List the tests with GET /api/v1/ab-tests.",
+        )
+    return row
+
+
+def running_test(context: Context, id_or_key: str) -> ABTestRow:
+    """Return the A/B test that a call names. Raises `NotFound`; `Conflict` for one that has ended."""
+    row = named_test(context, id_or_key, param="ab_campaign")
+    if row.status != ACTIVE:
+        raise Conflict(
+            f"The A/B test {row.key!r} has ended: it is {row.status}.",
+            code="ab_test_ended",
+            param="ab_campaign",
+            hint="Leave ab_campaign out: calls that name no model go to the project's default.",
+        )
+    return row
+
+
+def check_model_of(context: Context, test: ABTestRow, model: ModelRow | None, project: ProjectRow) -> None:
+    """Check that what names an A/B test names a model of it, too. Raises `Invalid`."""
+    if model is None or model.number not in test.models or project.number != test.project:
+        there = context.catalog.projects[test.project].key
+        names = ", ".join(f"{there}/{context.catalog.models[number].key}" for number in test.models)
+        raise Invalid(
+            f"{f'{project.key}/{model.key}' if model else 'No model'} is not one of the A/B test {test.key!r}.",
+            code="model_not_in_ab_test",
+            param="model",
+            hint=f"Its models: {names}.",
+        )
+
+
+def _takes_part(test: ABTestRow, session_id: UUID) -> bool:
+    """Tell whether a session is in the test's share of the calls. It stays in or out of it."""
+    return (hash63(test.id.bytes, session_id.bytes) >> 10) / 2**53 < test.traffic_split
+
+
+def _drawn(context: Context, test: ABTestRow, session_id: UUID) -> ModelRow | None:
+    """Return the model of the test that a session goes to, passing over those that cannot be called now.
+
+    It is the one with the largest hash, so that of the others' sessions none moves when a model is switched off.
+    """
+    models = [number for number in test.models if callable_in(context.catalog, test.project, number)]
+    rows = [context.catalog.models[number] for number in models]
+    return max(rows, key=lambda row: hash63(test.id.bytes, session_id.bytes, row.id.bytes), default=None)
 
 
 def _default(context: Context, project: ProjectRow) -> ModelRow:

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Connection, Table, select
 
 from afterword.errors import Conflict
+from afterword.store.abtests import Tests
 from afterword.store.engine import Transaction
 from afterword.store.people import People
 from afterword.store.schema import api_keys, metric_links, metrics, models, project_models, projects
@@ -114,6 +115,7 @@ class Catalog:
         self.project_models: dict[tuple[int, int], ProjectModelRow] = {}
         self.api_keys: dict[int, ApiKeyRow] = {}
         self.people = People()
+        self.tests = Tests()
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
         self._metrics: dict[tuple[int, str], MetricRow] = {}
@@ -126,6 +128,7 @@ class Catalog:
         """Read the small tables."""
         catalog = cls()
         catalog.people = People.load(connection)
+        catalog.tests = Tests.load(connection)
         for table, row_of in ((projects, _project), (metrics, _metric), (models, _model), (api_keys, _api_key)):
             for row in connection.execute(select(table).order_by(table.c.number)):
                 catalog.keep(row_of(row))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select,
 from afterword.store.engine import Insert, Prepared, Transaction
 from afterword.store.payloads import Payload, unpack
 from afterword.store.schema import (
+    ab_interactions,
     calls,
     feedback,
     images,
@@ -169,7 +170,7 @@ def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[
             interaction_labels.c.interaction_id == completion_id,
         )
     )
-    for table in (feedback, preferences, payloads, calls, search_pending):
+    for table in (feedback, preferences, payloads, calls, search_pending, ab_interactions):
         connection.execute(delete(table).where(table.c.interaction_id == completion_id))
     connection.execute(delete(interactions).where(interactions.c.id == completion_id))
     if row.session_id is None:

@@ -4,6 +4,17 @@ Times are RFC 3339 text in UTC, to the millisecond. Ids are UUIDs. A field that 
 `UNSET` where "leave it as it is" and "make it empty" differ. Inputs refuse unknown fields by name; outputs may grow.
 """
 
+from afterword.types.abtests import (
+    ABComparison,
+    ABInterval,
+    ABReport,
+    ABTest,
+    ABTestList,
+    ABTestStatus,
+    ABVariant,
+    FeedbackType,
+    NewABTest,
+)
 from afterword.types.base import (
     Input,
     Key,
@@ -146,6 +157,13 @@ from afterword.types.projects import (
 
 __all__ = [
     "OWN",
+    "ABComparison",
+    "ABInterval",
+    "ABReport",
+    "ABTest",
+    "ABTestList",
+    "ABTestStatus",
+    "ABVariant",
     "ApiKey",
     "ApiKeyList",
     "Call",
@@ -171,6 +189,7 @@ __all__ = [
     "FeedbackChange",
     "FeedbackCondition",
     "FeedbackRecorded",
+    "FeedbackType",
     "Filter",
     "Group",
     "GroupPage",
@@ -203,6 +222,7 @@ __all__ = [
     "ModelList",
     "ModelStatus",
     "Moment",
+    "NewABTest",
     "NewApiKey",
     "NewFeedback",
     "NewInteraction",

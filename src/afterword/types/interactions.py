@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
 from afterword.types.feedback import Feedback, InlineFeedback, Preference
@@ -17,7 +18,8 @@ class NewInteraction(Input):
 
     `completion` is the text, or a whole assistant message (`{"role": "assistant", "content", "tool_calls", ...}`).
     `completion_id` may be given by the caller: the same again is then answered as the first time, other content
-    under it is refused with 409.
+    under it is refused with 409. `ab_campaign` names the A/B test that the feedback on it counts for; `model` is then
+    one of the test's.
     """
 
     messages: list[Message]
@@ -33,6 +35,7 @@ class NewInteraction(Input):
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
     completion_id: UUID | None = None
+    ab_campaign: str | UnsetType | None = UNSET
 
 
 class Recorded(Output):

@@ -19,6 +19,7 @@ COMMANDS = [
     ("metrics", "list"), ("metrics", "update"), ("metrics", "delete"), ("keys",), ("keys", "create"),
     ("keys", "list"), ("keys", "revoke"), ("chat",), ("models",), ("models", "add"), ("models", "list"),
     ("models", "show"), ("models", "change"), ("models", "attach"), ("models", "detach"), ("models", "delete"),
+    ("ab-tests",), ("ab-tests", "create"), ("ab-tests", "list"), ("ab-tests", "show"), ("ab-tests", "cancel"),
 ]  # fmt: skip
 
 
@@ -185,3 +186,23 @@ def test_models_are_registered_called_changed_and_deleted(afterword: Any, found:
     assert f"{project}/{key}" in afterword("models", "attach", key).stdout
     afterword("models", "delete", key)
     one_line(afterword("chat", "Hello", "--model", key, code=1).stderr, key)
+
+
+def test_ab_tests_are_started_listed_shown_and_cancelled(afterword: Any, project: str, one_line: Any):
+    afterword("metrics", "register", "CSAT")
+    models = [f"{name}-{project[-8:]}" for name in ("one", "two")]
+    for model in models:
+        afterword("models", "add", model, "--provider", "echo")
+    test = f"test-{project[-8:]}"
+    assert "No A/B tests" in afterword("ab-tests", "list").stderr
+    assert test in afterword("ab-tests", "create", test, "CSAT", *models, "--split", "0.5").stdout
+    [listed] = json.loads(afterword("ab-tests", "list", "--active", "--json").stdout)
+    assert (listed["models"], listed["traffic_split"], listed["status"]) == (models, 0.5, "warmup")
+    shown = afterword("ab-tests", "show", test)
+    assert [model for model in models if model not in shown.stdout] == []
+    one_line(shown.stderr, "warmup", "0 feedbacks", "too little")
+    assert json.loads(afterword("ab-tests", "show", test, "--json").stdout)["report"]["p_value"] is None
+    assert test in afterword("ab-tests", "cancel", test).stdout
+    assert afterword("ab-tests", "list", "--active").stdout == ""
+    one_line(afterword("ab-tests", "cancel", test, code=1).stderr, test, "ended")
+    one_line(afterword("ab-tests", "show", "nothing", code=1).stderr, "nothing", "ab-tests list")

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_schema
 
-from afterword.api.graphql import datasets, feedback, interactions, models, people, projects, scalars
+from afterword.api.graphql import abtests, datasets, feedback, interactions, models, people, projects, scalars
 from afterword.api.graphql.asked import Asked
 from afterword.errors import Invalid
 
@@ -20,7 +20,7 @@ called with a context and the arguments that were given; null counts as not give
 Members: TypeAlias = dict[str, dict[str, Callable[..., Any]]]
 """By type and field, what answers from the object that the field is asked of."""
 
-MODULES = (interactions, feedback, projects, models, datasets, people)
+MODULES = (interactions, feedback, projects, models, abtests, datasets, people)
 
 
 def schema() -> GraphQLSchema:

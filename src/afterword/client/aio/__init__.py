@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import httpx
 
 from afterword.client import core
+from afterword.client.aio.abtests import AsyncABTests
 from afterword.client.aio.administration import AsyncKeys, AsyncLabels, AsyncProjects
 from afterword.client.aio.chat import AsyncChat, AsyncEmbeddings
 from afterword.client.aio.feedback import AsyncFeedback
@@ -59,6 +60,7 @@ class AsyncAfterword:
         self.labels = AsyncLabels(self)
         self.keys = AsyncKeys(self)
         self.models = AsyncModels(self)
+        self.ab_tests = AsyncABTests(self)
         self.chat = AsyncChat(self)
         self.embeddings = AsyncEmbeddings(self)
 

@@ -33,6 +33,7 @@ class AsyncChat:
         session_id: str | UUID | None = None,
         user: str | None = None,
         store: bool | None = None,
+        ab_campaign: str | None = None,
         stream_include_usage: bool | None = None,
         **parameters: Any,
     ) -> ChatCompletion: ...
@@ -49,6 +50,7 @@ class AsyncChat:
         session_id: str | UUID | None = None,
         user: str | None = None,
         store: bool | None = None,
+        ab_campaign: str | None = None,
         stream_include_usage: bool | None = None,
         **parameters: Any,
     ) -> AsyncGenerator[ChatChunk, None]: ...
@@ -64,15 +66,16 @@ class AsyncChat:
         session_id: str | UUID | None = None,
         user: str | None = None,
         store: bool | None = None,
+        ab_campaign: str | None = None,
         stream_include_usage: bool | None = None,
         **parameters: Any,
     ) -> ChatCompletion | AsyncGenerator[ChatChunk, None]:
-        """Call a model of a project, by its key; without one, the project's default model.
+        """Call a model of a project, by its key; without one, the project's default model, or one of its A/B test.
 
         `parameters` are OpenAI's: `temperature`, `max_tokens`, `n`, `tools`, `response_format` and so on. With `stream`
         the answer is a generator of chunks, the last with the usage where `stream_include_usage` asks for it; closing
         it hangs up. Raises what the server tells of the provider; where a stream breaks off, from the generator.
-        `store=False` logs nothing.
+        `store=False` logs nothing. `ab_campaign` is an A/B test that the call surely takes part in.
 
         >>> response = await client.chat.create([{"role": "user", "content": "Good day"}], labels={"app": "demo"})
         >>> response.choices[0].completion_id, response.choices[0].message.content
@@ -88,6 +91,7 @@ class AsyncChat:
                 "session_id": session_id,
                 "user": user,
                 "store": store,
+                "ab_campaign": ab_campaign,
                 "stream_options": {"include_usage": True} if stream_include_usage else None,
                 **parameters,
             }

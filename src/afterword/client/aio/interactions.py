@@ -50,8 +50,11 @@ class AsyncInteractions:
         usage: Mapping[str, Any] | None = None,
         timings: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        ab_campaign: str | None = None,
     ) -> Recorded:
         """Log a completion with the messages that it answers; the answer means that it is on disk.
+
+        `ab_campaign` is the A/B test that the feedback on it counts for; `model` is then one of the test's.
 
         >>> logged = await client.interactions.create(
         ...     messages=[{"role": "user", "content": "What is the capital of France?"}],
@@ -75,6 +78,7 @@ class AsyncInteractions:
             "usage": usage,
             "timings": timings,
             "parameters": parameters,
+            "ab_campaign": ab_campaign,
         }
         request = Request(method="POST", path=path("interactions"), body=encode(body), repeatable=True)
         return await self._client.call(request, Recorded)

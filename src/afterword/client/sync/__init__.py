@@ -13,6 +13,7 @@ import httpx
 from afterword.client import core
 from afterword.client.core import Core, Request, query
 from afterword.client.streaming import Events
+from afterword.client.sync.abtests import ABTests
 from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.feedback import Feedback
@@ -60,6 +61,7 @@ class Afterword:
         self.labels = Labels(self)
         self.keys = Keys(self)
         self.models = Models(self)
+        self.ab_tests = ABTests(self)
         self.chat = Chat(self)
         self.embeddings = Embeddings(self)
 

@@ -34,6 +34,7 @@ class Chat:
         session_id: str | UUID | None = None,
         user: str | None = None,
         store: bool | None = None,
+        ab_campaign: str | None = None,
         stream_include_usage: bool | None = None,
         **parameters: Any,
     ) -> ChatCompletion: ...
@@ -50,6 +51,7 @@ class Chat:
         session_id: str | UUID | None = None,
         user: str | None = None,
         store: bool | None = None,
+        ab_campaign: str | None = None,
         stream_include_usage: bool | None = None,
         **parameters: Any,
     ) -> Generator[ChatChunk, None, None]: ...
@@ -65,15 +67,16 @@ class Chat:
         session_id: str | UUID | None = None,
         user: str | None = None,
         store: bool | None = None,
+        ab_campaign: str | None = None,
         stream_include_usage: bool | None = None,
         **parameters: Any,
     ) -> ChatCompletion | Generator[ChatChunk, None, None]:
-        """Call a model of a project, by its key; without one, the project's default model.
+        """Call a model of a project, by its key; without one, the project's default model, or one of its A/B test.
 
         `parameters` are OpenAI's: `temperature`, `max_tokens`, `n`, `tools`, `response_format` and so on. With `stream`
         the answer is a generator of chunks, the last with the usage where `stream_include_usage` asks for it; closing
         it hangs up. Raises what the server tells of the provider; where a stream breaks off, from the generator.
-        `store=False` logs nothing.
+        `store=False` logs nothing. `ab_campaign` is an A/B test that the call surely takes part in.
 
         >>> response = client.chat.create([{"role": "user", "content": "Good day"}], labels={"app": "demo"})
         >>> response.choices[0].completion_id, response.choices[0].message.content
@@ -89,6 +92,7 @@ class Chat:
                 "session_id": session_id,
                 "user": user,
                 "store": store,
+                "ab_campaign": ab_campaign,
                 "stream_options": {"include_usage": True} if stream_include_usage else None,
                 **parameters,
             }

@@ -51,8 +51,11 @@ class Interactions:
         usage: Mapping[str, Any] | None = None,
         timings: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        ab_campaign: str | None = None,
     ) -> Recorded:
         """Log a completion with the messages that it answers; the answer means that it is on disk.
+
+        `ab_campaign` is the A/B test that the feedback on it counts for; `model` is then one of the test's.
 
         >>> logged = client.interactions.create(
         ...     messages=[{"role": "user", "content": "What is the capital of France?"}],
@@ -76,6 +79,7 @@ class Interactions:
             "usage": usage,
             "timings": timings,
             "parameters": parameters,
+            "ab_campaign": ab_campaign,
         }
         request = Request(method="POST", path=path("interactions"), body=encode(body), repeatable=True)
         return self._client.call(request, Recorded)

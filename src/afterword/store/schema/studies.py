@@ -20,7 +20,7 @@ ab_tests = Table(
     Column("traffic_split", Float, nullable=False),
     Column("auto_deploy", Boolean, nullable=False),
     Column("alpha", Float, nullable=False),
-    # warmup, in_progress, done or cancelled.
+    # active (shown as warmup or in_progress, by what was counted), done or cancelled.
     Column("status", String(12), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
