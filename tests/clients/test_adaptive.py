@@ -299,8 +299,9 @@ def test_groups_have_their_counts_and_interactions(seen: Seen):
 
 
 def test_ab_tests_are_started_shown_and_cancelled(seen: Seen):
-    made = seen("ab test")
-    assert (made["key"], made["status"], made["traffic_split"]) == (f"{seen.prefix}-ab", "WARMUP", 0.5)
+    assert (seen("ab test")["key"], seen("ab test")["status"]) == (f"{seen.prefix}-ab", "WARMUP")
+    made = seen("ab test by key")
+    assert (made["id"], made["traffic_split"]) == (seen("ab test")["id"], 0.5)
     assert {one["key"] for one in made["models"]} == {"echo", f"{seen.prefix}-gpt"}
     assert made["metric"]["key"] == f"{seen.prefix}-m"
     assert made.get("score_type", made.get("feedback_type")) == "DIRECT"
