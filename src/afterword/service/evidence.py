@@ -1,8 +1,8 @@
 """What feedback says about variants: intervals and p-values that stay true however often one looks.
 
-A test that ends by itself looks after every feedback. Usual p-values are made for one look: with 2,000 of them a test
-without any difference would end in favour of someone more often than not. These here hold at all looks together: with
-no difference at all, the chance that a test ever ends in favour of someone is at most alpha.
+A test that ends by itself looks after every feedback. Usual p-values are made for one look: with 2,000 of them 44 of
+100 tests without any difference would end in favour of someone. These here hold at all looks together: with no
+difference at all, the chance that a test ever ends in favour of someone is at most alpha.
 
 Means are compared by the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
 "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024), theorem 2.2: a
