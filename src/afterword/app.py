@@ -33,6 +33,7 @@ from afterword.ids import uuid7
 from afterword.service.access import new_key
 from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
+from afterword.service.loading import clear_what_was_left
 from afterword.service.meters import Meters
 from afterword.service.secrets import Secrets
 from afterword.service.status import VERSION
@@ -105,6 +106,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
             for row in await home.store.write(_add_default_project):
                 home.catalog.keep(row)
         await close_what_was_left_open(home.store)
+        await clear_what_was_left(home.store, Context.now())
         home.indexer.start()
         yield
         # Calls that were cut off by now still note how far they came.

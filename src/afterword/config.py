@@ -73,6 +73,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", least=1),
     Setting("max_label_value", "size", 1024, "The longest value of a label, in bytes of UTF-8."),
     Setting("max_batch_lines", "integer", 10_000, "The most lines in a batch.", least=1),
+    Setting("max_dataset", "size", 10 << 30, "The largest dataset, in bytes of JSONL.", least=1024),
+    Setting("max_uploads", "integer", 100, "Files that may be coming in parts at the same time.", least=1),
     Setting(
         "max_waiting_writes",
         "integer",
@@ -133,6 +135,8 @@ class Settings:
     max_label_key: int
     max_label_value: int
     max_batch_lines: int
+    max_dataset: int
+    max_uploads: int
     max_waiting_writes: int
     max_waiting_bytes: int
     provider_connect_timeout: int

@@ -35,6 +35,8 @@ TAGS = {
     "projects": "Spaces of their own: interactions, metrics and labels of one are seen from no other.",
     "calls": "OpenAI's API over every registered model: each call is an interaction, found under its `completion_id`.",
     "models": "What completions come from: register models of any provider, and attach them to projects.",
+    "datasets": "JSON lines to train on and to evaluate with: upload them, whole or in parts, make them of "
+    "interactions, download them.",
     "keys": "The API keys that calls are made with, and what each may do.",
     "images": "Images taken out of messages, kept once by their content.",
     "server": "How the server is.",
@@ -108,7 +110,47 @@ WORDS = {
     "owned_by": "The provider.",
     "created": "When it was registered, in seconds since 1970.",
     "object": "What OpenAI's API calls this.",
+    "dataset": "A dataset, by key or id.",
+    "download_url": "Where its lines are, below the server's address.",
+    "completion_ids": "The interactions, by their completion_id; all that match where it is left out.",
+    "exclude": "Interactions to leave out, by their completion_id.",
+    "sample": "All that match, some by chance, or the last ones.",
+    "total_parts_count": "How many parts the file comes in, 1 to 10,000.",
+    "completed_parts": "The numbers of the parts that have come.",
+    "part_number": "The number of the part, from 1.",
     # ------------------------------------------------------------------------------------ in one place
+    "Dataset.kind": "What all lines have: `prompt`, `completion` (with the prompt), `feedback` (on the completion) or "
+    "`preference` (between two completions).",
+    "Dataset.source": "`uploaded`, or `filtered`: made of interactions.",
+    "Dataset.status": "`ready`; `pending` while it is filled. What fails is not kept.",
+    "Dataset.error": "Why it failed.",
+    "Dataset.lines": "How many lines it has, empty ones not counted.",
+    "Dataset.size": "The bytes of the file.",
+    "Dataset.metrics": "What it holds under each feedback key.",
+    "Dataset.project": "The key of its project.",
+    "Dataset.created_at": "When it was made.",
+    "DatasetMetric.metric": "The feedback key.",
+    "DatasetMetric.values": "How many values.",
+    "DatasetMetric.preferences": "How many preferences.",
+    "DatasetList.datasets": "The datasets, the newest first.",
+    "DatasetFromInteractions.kind": "What makes a line: `prompt`, `completion`, `feedback` or `preference`.",
+    "DatasetFromInteractions.key": "The default is the name, with hyphens.",
+    "DatasetFromInteractions.name": "The default is the key.",
+    "DatasetFromInteractions.filter": "Which interactions; all where it is left out.",
+    "DatasetFromInteractions.metrics": "The feedback keys that count; all where it is left out.",
+    "Sample.type": "`all`, `random` or `last`.",
+    "Sample.size": "The most lines. Needed for `random` and `last`.",
+    "NewUpload.content_type": "What the file is; `application/jsonl` where it is left out.",
+    "NewUpload.metadata": "Whatever the client says of the file. It is not kept.",
+    "UploadSession.session_id": "The id to send the parts under.",
+    "UploadAbort.session_id": "The id that the upload began with.",
+    "UploadQuery.session_id": "The id that the upload began with.",
+    "PartQuery.session_id": "The id that the upload began with.",
+    "DatasetFromUpload.session_id": "The id that the upload began with.",
+    "UploadPart.size": "Its bytes.",
+    "DatasetUploadQuery.key": "The key: unique in the project. The default is the name, with hyphens.",
+    "DatasetUploadQuery.name": "The name. The default is the key.",
+    "DownloadQuery.format": "`recipe`: lines in their normal shape. `original`: the bytes that came.",
     "file": "The hash and the extension, as the interaction links to it.",
     "Preference.preferred_completion": "The completion that was preferred; in a tie, the one that was named first.",
     "Preference.other_completion": "The other completion.",
@@ -303,6 +345,12 @@ FAILURES = {
 }
 """What statuses of calls mean that no other route has."""
 
+FILES = {"images": "The image.", "datasets": "The lines."}
+"""What answers that are no JSON are, by the tag of their route."""
+
+LINES = '{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "completion": "It scatters light."}\n'
+"""A body of JSON lines."""
+
 EXAMPLES: dict[type, Any] = {
     t.NewInteraction: {
         "messages": [{"role": "user", "content": "Why is the sky blue?"}],
@@ -339,6 +387,15 @@ EXAMPLES: dict[type, Any] = {
     t.ModelChange: {"extra_params": {"temperature": 0}},
     t.NewProjectModel: {"model": "gpt-mini", "make_default": True},
     t.ProjectModelChange: {"enabled": False},
+    t.DatasetFromInteractions: {
+        "key": "rated-well",
+        "kind": "feedback",
+        "filter": {"feedback": {"metric": "CSAT", "value": {"gte": 4}}},
+        "sample": {"type": "last", "size": 1000},
+    },
+    t.NewUpload: {"total_parts_count": 3},
+    t.UploadAbort: {"session_id": _SESSION},
+    t.DatasetFromUpload: {"session_id": _SESSION, "key": "support-2026-11"},
     t.NewApiKey: {"name": "web shop", "role": "ingest", "projects": ["support"]},
 }
 """A body for each struct that a route takes, as a caller would send it."""

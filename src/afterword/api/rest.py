@@ -22,6 +22,7 @@ from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
 from afterword.service.access import check_allowed
 from afterword.service.context import Context, Home
+from afterword.service.datasets import Download
 from afterword.service.images import Picture
 
 Scope = MutableMapping[str, Any]
@@ -59,12 +60,16 @@ class Endpoint:
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
             status, kind, body, more = error_answer(fault(request_id))
-        await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
+        more = [(b"x-request-id", request_id), *more]
+        if isinstance(body, Download):
+            await pass_on(send, status, body, more, scope.get("connection"))
+        else:
+            await reply(send, status, kind, body, more)
         self.home.meters.answered(self.template, status, time.perf_counter() - started)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[int, bytes, bytes, Headers]:
+    ) -> tuple[int, bytes, bytes | Download, Headers]:
         route = self.route
         if route.needs == "open":
             return route.status, JSON, _encoder.encode(await route.run(self.home)), []
@@ -78,11 +83,15 @@ class Endpoint:
             read_query(_Nothing, scope["query_string"])
         if route.streams:
             return await self._batch(context, given, headers, receive)
-        if self.decoder is not None:
+        if route.raw:
+            given["chunks"] = _chunks(receive)
+        elif self.decoder is not None:
             given["body"] = read_json(self.decoder, await read_body(headers, receive, self.home.settings.max_body))
         answer = await route.run(context, **given)
         if isinstance(answer, Picture):
             return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
+        if isinstance(answer, Download):
+            return route.status, b"", answer, []
         return route.status, JSON, _encoder.encode(answer), []
 
     async def _batch(
@@ -197,6 +206,23 @@ async def reply(send: Send, status: int, kind: bytes, body: bytes, more: Headers
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def pass_on(send: Send, status: int, file: Download, more: Headers, connection: Any) -> None:
+    """Send an answer while it is read, for as long as somebody takes it. What fails meanwhile ends the connection: the
+    caller must not take a part for the whole."""
+    lost: list[bool] = []
+    if connection is not None:
+        connection.on_lost = lambda: lost.append(True)
+    headers = [(b"content-type", file.media_type.encode()), (b"x-content-type-options", b"nosniff"), *more]
+    if file.size is not None:
+        headers.append((b"content-length", str(file.size).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    async for chunk in file.chunks:
+        if lost:
+            return
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 # An image never changes under its hash. Whatever its bytes hold, no browser shall run them.

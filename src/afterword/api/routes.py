@@ -14,6 +14,7 @@ from afterword import types as t
 from afterword.service import (
     access,
     batches,
+    datasets,
     feedback,
     finding,
     images,
@@ -21,7 +22,9 @@ from afterword.service import (
     metrics,
     models,
     projects,
+    sampling,
     status,
+    uploads,
 )
 
 Permission = Literal["open", "read", "call", "write", "edit", "administer"]
@@ -32,7 +35,8 @@ class Route:
     """A thing that a caller can do.
 
     `run` is called with the context, the path's parameters by name, and `query` and `body` where the route has them.
-    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON.
+    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON. `raw` ones
+    take the body as it is, in `chunks`; `file` is what an answer is that is no JSON.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -45,6 +49,8 @@ class Route:
     answer: Any = None
     status: int = 200
     streams: bool = False
+    raw: tuple[str, ...] = ()
+    file: tuple[str, ...] = ()
     line: Any = None
     errors: tuple[int, ...] = field(default=())
 
@@ -123,6 +129,37 @@ class ListQuery(t.Input, rename={"from_": "from"}):
     group_by: str | None = None
 
 
+class DatasetUploadQuery(t.Input):
+    """What a dataset is to be called. Key and name follow from each other."""
+
+    key: str | None = None
+    name: str | None = None
+    project: str | None = None
+
+
+class DownloadQuery(t.Input):
+    """Which dataset, and in which form."""
+
+    project: str | None = None
+    format: t.DatasetFormat = "recipe"
+
+
+class UploadQuery(t.Input):
+    """Which upload."""
+
+    session_id: str
+
+
+class PartQuery(t.Input):
+    """Which part of which upload."""
+
+    session_id: str
+    part_number: int
+
+
+JSONL = ("application/jsonl", "application/x-ndjson", "text/plain", "application/octet-stream")
+BYTES = ("application/octet-stream",)
+
 ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- interactions
     Route(method="POST", path="/api/v1/interactions", run=interactions.record, tag="interactions", needs="write",
@@ -200,6 +237,29 @@ ROUTES: tuple[Route, ...] = (
           tag="models", needs="administer", body=t.ProjectModelChange, answer=t.ProjectModel, errors=(404, 409)),
     Route(method="DELETE", path="/api/v1/projects/{project}/models/{model}", run=models.detach, tag="models",
           needs="administer", answer=t.Deleted, errors=(404, 409)),
+    # ---------------------------------------------------------------- datasets
+    Route(method="POST", path="/api/v1/datasets", run=datasets.upload, tag="datasets", needs="edit",
+          query=DatasetUploadQuery, raw=JSONL, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/datasets/from-upload", run=uploads.create, tag="datasets", needs="edit",
+          body=t.DatasetFromUpload, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/datasets/from-interactions", run=sampling.create, tag="datasets", needs="edit",
+          body=t.DatasetFromInteractions, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/datasets", run=datasets.list_datasets, tag="datasets", query=ProjectQuery,
+          answer=t.DatasetList, errors=(404,)),
+    Route(method="GET", path="/api/v1/datasets/{dataset}", run=datasets.get, tag="datasets", query=ProjectQuery,
+          answer=t.Dataset, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/datasets/{dataset}", run=datasets.delete, tag="datasets", needs="edit",
+          query=ProjectQuery, answer=t.Deleted, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/datasets/{dataset}/download", run=datasets.download, tag="datasets",
+          query=DownloadQuery, file=JSONL[:1], errors=(404, 409)),
+    Route(method="POST", path="/api/v1/upload/init", run=uploads.init, tag="datasets", needs="edit",
+          body=t.NewUpload, answer=t.UploadSession, status=201, errors=(409,)),
+    Route(method="POST", path="/api/v1/upload/part", run=uploads.part, tag="datasets", needs="edit",
+          query=PartQuery, raw=BYTES, answer=t.UploadPart, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/upload/status", run=uploads.status, tag="datasets", needs="edit",
+          query=UploadQuery, answer=t.UploadStatus, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/upload/abort", run=uploads.abort, tag="datasets", needs="edit",
+          body=t.UploadAbort, answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- keys
     Route(method="POST", path="/api/v1/keys", run=access.create_key, tag="keys", needs="administer",
           body=t.NewApiKey, answer=t.CreatedApiKey, status=201, errors=(404,)),
@@ -208,7 +268,8 @@ ROUTES: tuple[Route, ...] = (
     Route(method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys", needs="administer",
           answer=t.ApiKey, errors=(404,)),
     # ---------------------------------------------------------------- the server
-    Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images", errors=(404,)),
+    Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images",
+          file=("image/png", "image/jpeg", "image/gif", "image/webp"), errors=(404,)),
     Route(method="GET", path="/health", run=status.health, tag="server", needs="open", answer=t.Health),
 )  # fmt: skip
 

@@ -145,8 +145,10 @@ def upgrade() -> None:
         "upload_parts",
         sa.Column("upload", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("piece", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("upload", "part", name=op.f("pk_upload_parts")),
+        sa.PrimaryKeyConstraint("upload", "part", "piece", name=op.f("pk_upload_parts")),
         sqlite_with_rowid=False,
     )
     op.create_table(
