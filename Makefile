@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup serve test check fix bench lock clean
+.PHONY: setup serve test test-clients check fix bench lock clean
 
 setup: .venv/ready ## install everything into .venv
 
@@ -18,6 +18,9 @@ serve: setup ## run the server on the embedded store
 
 test: setup check ## run all checks and tests
 	$(BIN)/pytest -n auto --dist loadgroup
+
+test-clients: setup ## run the tests of published clients with every release
+	AFTERWORD_ALL_CLIENTS=1 $(BIN)/pytest -n auto --dist loadgroup tests/clients
 
 check: setup ## lint, types, generated files
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Write docs/reference: rest.md, settings.md and errors.md, from the tables that the server itself reads.
+"""Write docs/reference: rest.md, graphql.md, settings.md and errors.md, from the tables that the server itself reads.
 
 python scripts/reference.py            write what has changed
 python scripts/reference.py --check    change nothing; fail where a page is stale
@@ -42,7 +42,7 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """Return each generated page by its file name."""
-    return {"rest.md": rest(), "settings.md": settings(), "errors.md": error_page()}
+    return {"rest.md": rest(), "graphql.md": graphql(), "settings.md": settings(), "errors.md": error_page()}
 
 
 def _read(page: Path) -> str | None:
@@ -196,6 +196,21 @@ def _limits(schema: dict[str, Any]) -> str:
 
 def _anchor(operation_id: str) -> str:
     return operation_id.replace(".", "-").replace("_", "-")
+
+
+# ------------------------------------------------------------------------------------------------ GraphQL
+
+
+def graphql() -> str:
+    """Return the page of GraphQL: the schema, as the server reads it."""
+    schema = (SOURCE / "api" / "graphql" / "schema.graphql").read_text(encoding="utf-8")
+    return "\n".join(["# GraphQL", "", MADE, _ABOUT_GRAPHQL, "```graphql", schema.rstrip(), "```", ""])
+
+
+_ABOUT_GRAPHQL = """\
+`POST /api/graphql` takes this schema; [how to use it](../guides/graphql.md). What is `@deprecated` are words of old
+clients, which go on working.
+"""
 
 
 # ------------------------------------------------------------------------------------------------ settings

@@ -208,7 +208,7 @@ def document(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["rest.md", "settings.md", "errors.md"])
+@pytest.mark.parametrize("name", ["rest.md", "graphql.md", "settings.md", "errors.md"])
 def test_the_generated_reference_is_fresh(name: str):
     assert document(f"docs/reference/{name}") == reference().pages()[name], "Run `python scripts/reference.py`."
 

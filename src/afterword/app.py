@@ -18,9 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as ServedPath
 
+from afterword import compat
 from afterword.api import docs, traces
 from afterword.api.auth import Gate
 from afterword.api.chat import CallEndpoint
+from afterword.api.graphql import serving
 from afterword.api.prometheus import Figures
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
 from afterword.api.routes import FACES, ROUTES, Route
@@ -33,7 +35,7 @@ from afterword.ids import uuid7
 from afterword.service.access import new_key
 from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
-from afterword.service.loading import clear_what_was_left
+from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
 from afterword.service.secrets import Secrets
 from afterword.service.status import VERSION
@@ -92,9 +94,14 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     gateway = home.gateway
     assert isinstance(gateway, Gateway)
     tracing = traces.open()
-    calls = {face.path: CallEndpoint(face.name, home, gateway, gate, tracing, running) for face in FACES}
+    calls = {
+        face.path: CallEndpoint(face.name, home, gateway, gate, tracing, running, compat.LIFTS.get(face.name))
+        for face in FACES
+    }
+    graphql = serving.GraphQLEndpoint(home, gate, compat)
     paths = [
-        *(ServedPath(_pattern(route), Endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        *(ServedPath(_pattern(route), _endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        ServedPath(serving.PATH, graphql, methods=["POST"]),
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),
         ServedPath("/metrics", Figures(home, gate), methods=["GET"]),
         *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),
@@ -106,7 +113,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
             for row in await home.store.write(_add_default_project):
                 home.catalog.keep(row)
         await close_what_was_left_open(home.store)
-        await clear_what_was_left(home.store, Context.now())
+        await clear_away(home.store, Context.now())
         home.indexer.start()
         yield
         # Calls that were cut off by now still note how far they came.
@@ -127,7 +134,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         for route, path in zip(ROUTES, paths, strict=False)
         if "{" not in route.path
     }
-    direct |= {("POST", path): endpoint for path, endpoint in calls.items()}
+    direct |= {("POST", path): endpoint for path, endpoint in (*calls.items(), (serving.PATH, graphql))}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
@@ -138,6 +145,10 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
             await endpoint(scope, receive, send)
 
     return app
+
+
+def _endpoint(route: Route, home: Home, gate: Gate) -> Endpoint:
+    return Endpoint(route, home, gate, compat.LIFTS.get(route.name))
 
 
 def _pattern(route: Route) -> str:

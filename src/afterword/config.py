@@ -68,13 +68,13 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting("max_body", "size", 64 * MIB, "The largest body of a call.", least=1024),
+    Setting("max_dataset", "size", 2048 * MIB, "The largest file of a dataset.", least=1024),
+    Setting("max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", least=1024),
     Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", least=1),
     Setting("max_labels", "integer", 64, "The most labels on an interaction."),
     Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", least=1),
     Setting("max_label_value", "size", 1024, "The longest value of a label, in bytes of UTF-8."),
     Setting("max_batch_lines", "integer", 10_000, "The most lines in a batch.", least=1),
-    Setting("max_dataset", "size", 10 << 30, "The largest dataset, in bytes of JSONL.", least=1024),
-    Setting("max_uploads", "integer", 100, "Files that may be coming in parts at the same time.", least=1),
     Setting(
         "max_waiting_writes",
         "integer",
@@ -130,13 +130,13 @@ class Settings:
     api_key: str | None
     secret_key: str | None
     max_body: int
+    max_dataset: int
+    max_upload_part: int
     max_image: int
     max_labels: int
     max_label_key: int
     max_label_value: int
     max_batch_lines: int
-    max_dataset: int
-    max_uploads: int
     max_waiting_writes: int
     max_waiting_bytes: int
     provider_connect_timeout: int

@@ -83,6 +83,12 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
             post("metrics", key="score", project=project)
             post("models", key=project, provider="echo")
             post(f"projects/{project}/models", model=project)
+            post("teams", name=project)
+            user = f"{project}@example.com"
+            post("users", name=project, email=user, teams=[{"team": project, "role": "read-only"}])
+            line = b'{"messages": [{"role": "user", "content": "Hi"}]}'
+            query = {"project": project, "key": "lines"}
+            dataset = client.post("/api/v1/datasets", params=query, content=line).raise_for_status().json()["id"]
             image = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
             parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": image}]
             interaction = {"messages": [{"role": "user", "content": parts}], "completion": "A dot.", "project": project}
@@ -92,6 +98,10 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
                 "project": project,
                 "metric": "score",
                 "model": project,
+                "team": project,
+                "user": user,
+                "role": "read-only",
+                "dataset": dataset,
                 "completion_id": ids[0],
                 "preferred_completion": ids[0],
                 "other_completion": ids[1],

@@ -14,12 +14,15 @@ HERE = Path(__file__).parent
 
 
 def python_with(name: str) -> Path:
-    """Return the interpreter of an environment with what `NAME.txt` lists; make it where it is not there yet.
+    """Return the interpreter of an environment with what `NAME.txt` lists, or with the release that the name is, such
+    as adaptive-sdk==0.1.1; make it where it is not there yet.
 
     Environments are kept in AFTERWORD_TEST_CLIENTS, or in the user's cache directory.
     """
     requirements = HERE / f"{name}.txt"
-    mark = hashlib.sha256(f"{sys.version} {requirements.read_text()}".encode()).hexdigest()[:12]
+    what = [name] if "==" in name else ["--requirement", str(requirements)]
+    text = name if "==" in name else requirements.read_text()
+    mark = hashlib.sha256(f"{sys.version} {text}".encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afterword-test-clients"
     base = Path(os.environ.get("AFTERWORD_TEST_CLIENTS") or cache)
     base.mkdir(parents=True, exist_ok=True)
@@ -32,6 +35,6 @@ def python_with(name: str) -> Path:
             shutil.rmtree(place, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
             install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*install, "--requirement", str(requirements)], check=True)
+            subprocess.run([*install, *what], check=True)
             (place / "ready").touch()
     return python

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from afterword.api.auth import Gate
-from afterword.api.reading import read_json
+from afterword.api.reading import Lift, read_lifted
 from afterword.api.rest import (
     JSON,
     STARTED,
@@ -38,7 +38,7 @@ from afterword.errors import AfterwordError, Unavailable
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
-from afterword.service.access import check_allowed
+from afterword.service.access import allowed
 from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route, route
@@ -72,6 +72,7 @@ class CallEndpoint:
         gate: Gate,
         tracing: Untraced,
         running: set[asyncio.Task[Any]],
+        lift: Lift | None = None,
     ) -> None:
         self.face: Face = face
         self.home = home
@@ -79,6 +80,7 @@ class CallEndpoint:
         self.gate = gate
         self.tracing = tracing
         self.running = running
+        self.lift = lift
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = time.perf_counter()
@@ -134,11 +136,10 @@ class Exchange:
 
     async def run(self, receive: Receive) -> None:
         """Read the call, make it, answer it. Raises `AfterwordError` where nothing was answered yet."""
-        actor = self.endpoint.gate.actor(self.headers)
-        check_allowed(actor, "call")
-        context = Context(self.home, actor)
+        context = Context(self.home, allowed(self.home.catalog, self.endpoint.gate.actor(self.headers), "call"))
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
-        request: CallRequest = read_json(_request, raw)
+        request: CallRequest
+        request, raw = read_lifted(_request, raw, self.endpoint.lift)
         body: Body = msgspec.json.decode(raw)
         for name in OWN & body.keys():
             del body[name]
@@ -190,6 +191,10 @@ class Exchange:
             self.span.finish(outcome, {})
             count(self.home, outcome)
             raise
+        usage = answered.body.get("usage")
+        if isinstance(usage, dict):
+            # adaptive-sdk reads it of every call; OpenAI leaves it out here, where it is always zero.
+            usage.setdefault("completion_tokens", 0)
         self.own = time.perf_counter() - self.accepted - answered.seconds
         outcome = Outcome(
             face=self.face,

@@ -16,13 +16,16 @@ import msgspec
 from msgspec.inspect import DateTimeType, UnionType, type_info
 
 from afterword import errors, types
-from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, FILES, LINES, TAGS, WORDS
+from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, TAGS, WORDS
 from afterword.api.routes import FACES, ROUTES, FaceRoute, Route
 from afterword.service.access import ALLOWED
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
 EVENTS = "text/event-stream"
+OCTETS = "application/octet-stream"
+EXAMPLE_LINES = '{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "completion": "Air."}'
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS = "#/components/schemas/{name}"
 
 # Errors that every route of a kind can give; the table names the others. Where a key is needed, unknown parameters are
@@ -114,7 +117,9 @@ def _operation(route: Route, operation_id: str) -> dict[str, Any]:
     parameters = [*_path_parameters(route), *_query_parameters(route)]
     if parameters:
         operation["parameters"] = parameters
-    if route.body or route.raw:
+    if route.raw:
+        operation["requestBody"] = {"required": True, "content": {OCTETS: {"schema": {}, "example": EXAMPLE_LINES}}}
+    if route.body:
         operation["requestBody"] = {"required": True, "content": _body(route)}
     operation["responses"] = {str(route.status): _answer(route)} | {
         str(status): {"$ref": f"#/components/responses/{errors.error_for(status).__name__}"}
@@ -176,8 +181,6 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _body(route: Route) -> dict[str, Any]:
-    if route.raw:
-        return {kind: {"schema": {"type": "string"}, "example": LINES} for kind in route.raw}
     schema = _reference(route.body)
     example = EXAMPLES[route.body]
     if not route.streams:
@@ -199,8 +202,10 @@ def _answer(route: Route) -> dict[str, Any]:
             "description": description,
             "content": {NDJSON: {"schema": {"type": "array", "items": _reference(route.line)}}},
         }
-    if route.file:
-        return {"description": FILES[route.tag], "content": {kind: {} for kind in route.file}}
+    if route.answer is None and route.tag == "datasets":
+        return {"description": "The file, a JSON object a line.", "content": {NDJSON: {}}}
+    if route.answer is None:
+        return {"description": "The image.", "content": {kind: {} for kind in IMAGES}}
     kinds = _members(route.answer)
     if len(kinds) == 1:
         return {"description": _description(kinds[0]), "content": {JSON: {"schema": _reference(kinds[0])}}}

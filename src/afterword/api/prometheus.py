@@ -7,7 +7,7 @@ import ipaddress
 from afterword.api.auth import Gate
 from afterword.api.rest import Receive, Scope, Send, error_answer, reply
 from afterword.errors import AfterwordError, Forbidden
-from afterword.service.access import check_allowed
+from afterword.service.access import allowed
 from afterword.service.context import Home
 from afterword.service.meters import CONTENT_TYPE
 
@@ -34,8 +34,7 @@ class Figures:
         await reply(send, 200, CONTENT_TYPE.encode(), await self._home.meters.text(), [(b"cache-control", b"no-store")])
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
-        actor = self._gate.actor(headers)
-        check_allowed(actor, "read")
+        actor = allowed(self._home.catalog, self._gate.actor(headers), "read")
         if actor.projects is not None:
             raise Forbidden(
                 f"The API key {actor.name!r} is for some projects only; the figures are of all.",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from afterword.errors import AfterwordError, BadRequest, Invalid
+
+Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
+"""Turns a body of an old client into one of today's; None where it is no such body."""
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
@@ -38,6 +42,19 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
         raise BadRequest(
             "The body is nested too deeply.", code="nested_too_deeply", hint="Send JSON with fewer levels."
         ) from None
+
+
+def read_lifted(
+    decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray, lift: Lift | None
+) -> tuple[Any, bytes | bytearray]:
+    """Decode a body, also one that `lift` turns into today's words; return the body that was read, too."""
+    try:
+        return read_json(decoder, raw), raw
+    except Invalid:
+        lifted = lift and lift(raw)
+        if not lifted:
+            raise
+        return read_json(decoder, lifted), lifted
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:

@@ -11,16 +11,17 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from afterword.api.auth import Gate
-from afterword.api.reading import read_json, read_query
+from afterword.api.reading import Lift, read_json, read_lifted, read_query
 from afterword.api.routes import Route
 from afterword.api.splitting import lines
 from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
-from afterword.service.access import check_allowed
+from afterword.service.access import allowed
 from afterword.service.context import Context, Home
 from afterword.service.datasets import Download
 from afterword.service.images import Picture
@@ -42,8 +43,9 @@ NDJSON = b"application/x-ndjson"
 class Endpoint:
     """A route as an ASGI application."""
 
-    def __init__(self, route: Route, home: Home, gate: Gate) -> None:
+    def __init__(self, route: Route, home: Home, gate: Gate, lift: Lift | None = None) -> None:
         self.route = route
+        self.lift = lift
         self.template = f"{route.method} {route.path}"
         self.home = home
         self.gate = gate
@@ -60,22 +62,19 @@ class Endpoint:
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
             status, kind, body, more = error_answer(fault(request_id))
-        more = [(b"x-request-id", request_id), *more]
-        if isinstance(body, Download):
-            await pass_on(send, status, body, more, scope.get("connection"))
+        if isinstance(body, bytes):
+            await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
         else:
-            await reply(send, status, kind, body, more)
+            await _pass_on(send, status, kind, body, [(b"x-request-id", request_id), *more])
         self.home.meters.answered(self.template, status, time.perf_counter() - started)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[int, bytes, bytes | Download, Headers]:
+    ) -> tuple[int, bytes, bytes | AsyncIterator[bytes], Headers]:
         route = self.route
         if route.needs == "open":
             return route.status, JSON, _encoder.encode(await route.run(self.home)), []
-        actor = self.gate.actor(headers)
-        check_allowed(actor, route.needs)
-        context = Context(self.home, actor)
+        context = Context(self.home, allowed(self.home.catalog, self.gate.actor(headers), route.needs))
         given: dict[str, Any] = scope["path_params"]
         if route.query is not None:
             given["query"] = read_query(route.query, scope["query_string"])
@@ -85,13 +84,16 @@ class Endpoint:
             return await self._batch(context, given, headers, receive)
         if route.raw:
             given["chunks"] = _chunks(receive)
-        elif self.decoder is not None:
-            given["body"] = read_json(self.decoder, await read_body(headers, receive, self.home.settings.max_body))
+        if self.decoder is not None:
+            raw = await read_body(headers, receive, self.home.settings.max_body)
+            given["body"], _ = read_lifted(self.decoder, raw, self.lift)
         answer = await route.run(context, **given)
         if isinstance(answer, Picture):
             return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
         if isinstance(answer, Download):
-            return route.status, b"", answer, []
+            name = quote(answer.name)
+            named = f"attachment; filename*=UTF-8''{name}".encode()
+            return route.status, NDJSON, answer.chunks, [(b"content-disposition", named)]
         return route.status, JSON, _encoder.encode(answer), []
 
     async def _batch(
@@ -201,28 +203,19 @@ def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
     return error.status, JSON, _encoder.encode(error.body()), more
 
 
+async def _pass_on(send: Send, status: int, kind: bytes, chunks: AsyncIterator[bytes], more: Headers) -> None:
+    """Send an answer as it is read. What fails on the way breaks the connection: it is no complete file."""
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *more]})
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def reply(send: Send, status: int, kind: bytes, body: bytes, more: Headers) -> None:
     """Send a whole answer."""
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def pass_on(send: Send, status: int, file: Download, more: Headers, connection: Any) -> None:
-    """Send an answer while it is read, for as long as somebody takes it. What fails meanwhile ends the connection: the
-    caller must not take a part for the whole."""
-    lost: list[bool] = []
-    if connection is not None:
-        connection.on_lost = lambda: lost.append(True)
-    headers = [(b"content-type", file.media_type.encode()), (b"x-content-type-options", b"nosniff"), *more]
-    if file.size is not None:
-        headers.append((b"content-length", str(file.size).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    async for chunk in file.chunks:
-        if lost:
-            return
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
 
 
 # An image never changes under its hash. Whatever its bytes hold, no browser shall run them.

@@ -14,6 +14,7 @@ from afterword import types as t
 from afterword.service import (
     access,
     batches,
+    dataset_sources,
     datasets,
     feedback,
     finding,
@@ -21,10 +22,9 @@ from afterword.service import (
     interactions,
     metrics,
     models,
+    people,
     projects,
-    sampling,
     status,
-    uploads,
 )
 
 Permission = Literal["open", "read", "call", "write", "edit", "administer"]
@@ -35,11 +35,11 @@ class Route:
     """A thing that a caller can do.
 
     `run` is called with the context, the path's parameters by name, and `query` and `body` where the route has them.
-    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON. `raw` ones
-    take the body as it is, in `chunks`; `file` is what an answer is that is no JSON.
+    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON; `raw`
+    ones are given the body's `chunks` as they come, whatever they are.
     """
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     run: Callable[..., Any]
     tag: str
@@ -49,8 +49,7 @@ class Route:
     answer: Any = None
     status: int = 200
     streams: bool = False
-    raw: tuple[str, ...] = ()
-    file: tuple[str, ...] = ()
+    raw: bool = False
     line: Any = None
     errors: tuple[int, ...] = field(default=())
 
@@ -77,6 +76,34 @@ class ProjectsQuery(t.Input):
     """Which projects to list."""
 
     archived: bool = False
+
+
+class NewDatasetQuery(t.Input):
+    """What the file in the body is to be called, and where it goes."""
+
+    key: str | None = None
+    name: str | None = None
+    project: str | None = None
+
+
+class DownloadQuery(t.Input):
+    """How a dataset's file is wanted."""
+
+    format: t.DatasetForm = "recipe"
+    project: str | None = None
+
+
+class UploadQuery(t.Input):
+    """Which upload."""
+
+    session_id: str
+
+
+class PartQuery(t.Input):
+    """Which part of which upload the body is."""
+
+    session_id: str
+    part_number: int
 
 
 class ModelsQuery(t.Input):
@@ -129,37 +156,6 @@ class ListQuery(t.Input, rename={"from_": "from"}):
     group_by: str | None = None
 
 
-class DatasetUploadQuery(t.Input):
-    """What a dataset is to be called. Key and name follow from each other."""
-
-    key: str | None = None
-    name: str | None = None
-    project: str | None = None
-
-
-class DownloadQuery(t.Input):
-    """Which dataset, and in which form."""
-
-    project: str | None = None
-    format: t.DatasetFormat = "recipe"
-
-
-class UploadQuery(t.Input):
-    """Which upload."""
-
-    session_id: str
-
-
-class PartQuery(t.Input):
-    """Which part of which upload."""
-
-    session_id: str
-    part_number: int
-
-
-JSONL = ("application/jsonl", "application/x-ndjson", "text/plain", "application/octet-stream")
-BYTES = ("application/octet-stream",)
-
 ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- interactions
     Route(method="POST", path="/api/v1/interactions", run=interactions.record, tag="interactions", needs="write",
@@ -208,6 +204,10 @@ ROUTES: tuple[Route, ...] = (
           query=ProjectQuery, body=t.MetricChange, answer=t.Metric, errors=(404, 409)),
     Route(method="DELETE", path="/api/v1/metrics/{metric}", run=metrics.delete, tag="metrics", needs="edit",
           query=ProjectQuery, answer=t.Deleted, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/projects/{project}/metrics", run=metrics.link, tag="metrics", needs="edit",
+          body=t.LinkedMetric, answer=t.Metric, status=201, errors=(404, 409)),
+    Route(method="DELETE", path="/api/v1/projects/{project}/metrics/{metric}", run=metrics.unlink, tag="metrics",
+          needs="edit", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- projects
     Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer",
           body=t.NewProject, answer=t.Project, status=201, errors=(409,)),
@@ -237,29 +237,6 @@ ROUTES: tuple[Route, ...] = (
           tag="models", needs="administer", body=t.ProjectModelChange, answer=t.ProjectModel, errors=(404, 409)),
     Route(method="DELETE", path="/api/v1/projects/{project}/models/{model}", run=models.detach, tag="models",
           needs="administer", answer=t.Deleted, errors=(404, 409)),
-    # ---------------------------------------------------------------- datasets
-    Route(method="POST", path="/api/v1/datasets", run=datasets.upload, tag="datasets", needs="edit",
-          query=DatasetUploadQuery, raw=JSONL, answer=t.Dataset, status=201, errors=(404, 409)),
-    Route(method="POST", path="/api/v1/datasets/from-upload", run=uploads.create, tag="datasets", needs="edit",
-          body=t.DatasetFromUpload, answer=t.Dataset, status=201, errors=(404, 409)),
-    Route(method="POST", path="/api/v1/datasets/from-interactions", run=sampling.create, tag="datasets", needs="edit",
-          body=t.DatasetFromInteractions, answer=t.Dataset, status=201, errors=(404, 409)),
-    Route(method="GET", path="/api/v1/datasets", run=datasets.list_datasets, tag="datasets", query=ProjectQuery,
-          answer=t.DatasetList, errors=(404,)),
-    Route(method="GET", path="/api/v1/datasets/{dataset}", run=datasets.get, tag="datasets", query=ProjectQuery,
-          answer=t.Dataset, errors=(404,)),
-    Route(method="DELETE", path="/api/v1/datasets/{dataset}", run=datasets.delete, tag="datasets", needs="edit",
-          query=ProjectQuery, answer=t.Deleted, errors=(404, 409)),
-    Route(method="GET", path="/api/v1/datasets/{dataset}/download", run=datasets.download, tag="datasets",
-          query=DownloadQuery, file=JSONL[:1], errors=(404, 409)),
-    Route(method="POST", path="/api/v1/upload/init", run=uploads.init, tag="datasets", needs="edit",
-          body=t.NewUpload, answer=t.UploadSession, status=201, errors=(409,)),
-    Route(method="POST", path="/api/v1/upload/part", run=uploads.part, tag="datasets", needs="edit",
-          query=PartQuery, raw=BYTES, answer=t.UploadPart, errors=(404, 409)),
-    Route(method="POST", path="/api/v1/upload/status", run=uploads.status, tag="datasets", needs="edit",
-          query=UploadQuery, answer=t.UploadStatus, errors=(404,)),
-    Route(method="DELETE", path="/api/v1/upload/abort", run=uploads.abort, tag="datasets", needs="edit",
-          body=t.UploadAbort, answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- keys
     Route(method="POST", path="/api/v1/keys", run=access.create_key, tag="keys", needs="administer",
           body=t.NewApiKey, answer=t.CreatedApiKey, status=201, errors=(404,)),
@@ -267,9 +244,54 @@ ROUTES: tuple[Route, ...] = (
           answer=t.ApiKeyList),
     Route(method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys", needs="administer",
           answer=t.ApiKey, errors=(404,)),
+    # ---------------------------------------------------------------- datasets
+    Route(method="POST", path="/api/v1/datasets", run=datasets.create, tag="datasets", needs="edit",
+          query=NewDatasetQuery, raw=True, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/datasets/from-interactions", run=dataset_sources.create_of_interactions,
+          tag="datasets", needs="edit", body=t.DatasetOfInteractions, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/datasets/from-upload", run=datasets.create_of_upload, tag="datasets",
+          needs="edit", body=t.DatasetOfUpload, answer=t.Dataset, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/datasets", run=datasets.list_datasets, tag="datasets", query=ProjectQuery,
+          answer=t.DatasetList, errors=(404,)),
+    Route(method="GET", path="/api/v1/datasets/{dataset}/download", run=datasets.download, tag="datasets",
+          query=DownloadQuery, errors=(404,)),
+    Route(method="GET", path="/api/v1/datasets/{dataset}", run=datasets.get, tag="datasets", query=ProjectQuery,
+          answer=t.Dataset, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/datasets/{dataset}", run=datasets.delete, tag="datasets", needs="edit",
+          query=ProjectQuery, answer=t.Deleted, errors=(404,)),
+    Route(method="POST", path="/api/v1/upload/init", run=datasets.begin_upload, tag="datasets", needs="edit",
+          body=t.NewUpload, answer=t.UploadBegun),
+    Route(method="POST", path="/api/v1/upload/part", run=datasets.put_part, tag="datasets", needs="edit",
+          query=PartQuery, raw=True, answer=t.UploadStatus, errors=(404,)),
+    Route(method="GET", path="/api/v1/upload/status", run=datasets.upload_status, tag="datasets", needs="edit",
+          query=UploadQuery, answer=t.UploadStatus, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/upload/abort", run=datasets.abort_upload, tag="datasets", needs="edit",
+          body=t.UploadId, answer=t.Deleted, errors=(404,)),
+    # ---------------------------------------------------------------- people
+    Route(method="POST", path="/api/v1/teams", run=people.create_team, tag="people", needs="administer",
+          body=t.NewTeam, answer=t.Team, status=201, errors=(409,)),
+    Route(method="GET", path="/api/v1/teams", run=people.list_teams, tag="people", answer=t.TeamList),
+    Route(method="PUT", path="/api/v1/teams/{team}/members", run=people.put_member, tag="people", needs="administer",
+          body=t.NewMember, answer=t.User, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/teams/{team}/members/{user}", run=people.remove_member, tag="people",
+          needs="administer", answer=t.Deleted, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/roles", run=people.create_role, tag="people", needs="administer",
+          body=t.NewTeamRole, answer=t.TeamRole, status=201, errors=(409,)),
+    Route(method="GET", path="/api/v1/roles", run=people.list_roles, tag="people", answer=t.TeamRoleList),
+    Route(method="GET", path="/api/v1/permissions", run=people.list_permissions, tag="people",
+          answer=t.PermissionList),
+    Route(method="POST", path="/api/v1/users", run=people.create_user, tag="people", needs="administer",
+          body=t.NewUser, answer=t.User, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/users", run=people.list_users, tag="people", answer=t.UserList),
+    Route(method="GET", path="/api/v1/users/me", run=people.me, tag="people", answer=t.User),
+    Route(method="DELETE", path="/api/v1/users/{user}", run=people.delete_user, tag="people", needs="administer",
+          answer=t.Deleted, errors=(404,)),
+    Route(method="GET", path="/api/v1/projects/{project}/shares", run=people.list_shares, tag="people",
+          answer=t.ShareList, errors=(404,)),
+    Route(method="PUT", path="/api/v1/projects/{project}/shares", run=people.share, tag="people", needs="edit",
+          body=t.NewShareList, answer=t.ShareList, errors=(404, 409)),
     # ---------------------------------------------------------------- the server
-    Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images",
-          file=("image/png", "image/jpeg", "image/gif", "image/webp"), errors=(404,)),
+    Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images", errors=(404,)),
     Route(method="GET", path="/health", run=status.health, tag="server", needs="open", answer=t.Health),
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -25,6 +26,19 @@ ALLOWED: dict[Role, frozenset[str]] = {
 }
 """What each role may: read, call (language models), write (log and rate), edit (register, change, delete), administer
 (projects, keys and models)."""
+
+OF_USERS = {
+    "project:read": "read",
+    "project:infer": "call",
+    "project:log": "write",
+    "project:edit": "edit",
+    "project:share": "share",
+    "admin:manage": "administer",
+}
+"""The words that the roles of teams are made of, and what each allows: as above, and to share a project."""
+
+ADMINISTRATORS = "admin"
+"""The team whose members may in all projects what their role in it allows."""
 
 THE_ADMINISTRATOR = Actor(number=ADMINISTRATOR, name="administrator", role="admin", projects=None)
 
@@ -54,7 +68,9 @@ def actor_of(catalog: Catalog, administrator: bytes, key: str, now: int) -> Acto
         raise unauthorized(f"The API key {row.prefix}... was revoked.")
     if row.expires_at is not None and row.expires_at <= now:
         raise unauthorized(f"The API key {row.prefix}... expired at {shown(row.expires_at):%Y-%m-%d %H:%M} UTC.")
-    return Actor(number=row.number, name=row.name, role=row.role, projects=row.projects)
+    if row.user is not None and catalog.people.users[row.user].deleted_at is not None:
+        raise unauthorized(f"The user of the API key {row.prefix}... was deleted.")
+    return Actor(number=row.number, name=row.name, role=row.role, projects=row.projects, user=row.user)
 
 
 def unauthorized(message: str) -> Unauthorized:
@@ -66,14 +82,46 @@ def unauthorized(message: str) -> Unauthorized:
     )
 
 
-def check_allowed(actor: Actor, permission: str) -> None:
-    """Raise `Forbidden` where the actor's role does not allow it."""
-    if permission not in ALLOWED[actor.role]:
+def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
+    """Return the actor as he stands for a call that needs a permission: he sees the projects in which he has it.
+
+    Raises `Forbidden` where he has it in none.
+    """
+    if actor.user is None:
+        if permission in ALLOWED[actor.role]:
+            return actor
         raise Forbidden(
             f"The API key {actor.name!r} has the role {actor.role}, which may not {_MAY_NOT[permission]}.",
             code="role_not_allowed",
             hint=f"Use a key with the role {' or '.join(r for r, may in ALLOWED.items() if permission in may)}.",
         )
+    narrow = narrowed(catalog, actor, permission)
+    if narrow.projects is not None and not narrow.projects:
+        word = next(word for word, its in OF_USERS.items() if its == permission)
+        raise Forbidden(
+            f"The user {actor.name!r} may not {_MAY_NOT[permission]}, in no project.",
+            code="role_not_allowed",
+            hint=f"It takes a role with {word}, in a team that a project is shared with.",
+        )
+    return narrow
+
+
+def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
+    """Return an actor who sees the projects in which he has a permission; a key of no user's stays as it is."""
+    if actor.user is None:
+        return actor
+    people = catalog.people
+    word = next(word for word, its in OF_USERS.items() if its == permission)
+    teams: set[int] = set()
+    for one in people.memberships(actor.user):
+        if word in people.roles[one.role].permissions:
+            if people.teams[one.team].key == ADMINISTRATORS:
+                return actor
+            teams.add(one.team)
+    shares = (one for one in people.shares.values() if one.team in teams)
+    projects = frozenset(one.project for one in shares if word in people.roles[one.role].permissions)
+    # Keys, models and people are of all projects: to administer them takes the team of the administrators.
+    return replace(actor, projects=frozenset() if permission == "administer" else projects)
 
 
 _MAY_NOT = {
@@ -82,6 +130,7 @@ _MAY_NOT = {
     "write": "log or rate",
     "edit": "register, change or delete",
     "administer": "administer projects and keys",
+    "share": "share projects",
 }
 
 
@@ -102,6 +151,18 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
     projects = context.actor.projects
     if body.projects is not None:
         projects = frozenset(context.project(name).number for name in body.projects)
+    user = None
+    if body.user is not None:
+        user = context.catalog.people.find_user(body.user)
+        if user is None or projects is not None:
+            raise Invalid(
+                f"user is {body.user[:80]!r}, which is no user."
+                if user is None
+                else "A user's key is for the projects of his teams; projects cannot be named as well.",
+                code="invalid_user",
+                param="user",
+                hint="GET /api/v1/users lists them; leave projects and role out.",
+            )
     expires_at = None if body.expires_at is None else parse_moment(body.expires_at, param="expires_at", now=now)
     row = ApiKeyRow(
         number=0,
@@ -114,6 +175,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
         created_at=now,
         expires_at=expires_at,
         revoked_at=None,
+        user=None if user is None else user.number,
     )
     row = await context.store.write(lambda transaction: add_api_key(transaction, row))
     context.catalog.keep(row)
@@ -165,6 +227,7 @@ def _shown(context: Context, row: ApiKeyRow) -> ApiKey:
         created_at=shown(row.created_at),
         expires_at=_time(row.expires_at),
         revoked_at=_time(row.revoked_at),
+        user=None if row.user is None else context.catalog.people.users[row.user].email,
     )
 
 

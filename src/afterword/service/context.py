@@ -15,6 +15,7 @@ from afterword.service.moments import parse_moment
 from afterword.service.secrets import Secrets
 from afterword.store import calls
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
+from afterword.store.catalog import ProjectModelRow as ProjectModelRow
 from afterword.store.engine import Store
 from afterword.store.search import Indexer
 from afterword.types import Moment, Role, Target
@@ -31,6 +32,8 @@ class Actor:
     name: str
     role: Role
     projects: frozenset[int] | None
+    user: int | None = None
+    """The number of the user whose key it is."""
 
     def sees(self, project: int) -> bool:
         """Tell whether the key is for this project."""
@@ -156,6 +159,10 @@ class ProjectNames:
     def metric(self, key: str) -> int:
         """Return the metric's number. Raises `NotFound`."""
         return self.context.metric(self.project, key).number
+
+    def metrics(self) -> list[int]:
+        """Return the numbers of the project's metrics, linked ones among them."""
+        return [row.number for row in self.context.catalog.metrics_of(self.project)]
 
     def measured(self, key: str) -> bool:
         """Tell whether a key is that of a system metric, and not of one that the project has registered."""

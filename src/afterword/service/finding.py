@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,11 +17,13 @@ from afterword.service.moments import shown
 from afterword.service.presenting import SHORT, present
 from afterword.store import groups, pages
 from afterword.store import interactions as stored
+from afterword.store.cursors import read_cursor, write_cursor
 from afterword.types import (
     FeedbackCondition,
     Filter,
     Group,
     GroupPage,
+    Interaction,
     InteractionPage,
     LabelCondition,
     LabelKey,
@@ -29,6 +32,7 @@ from afterword.types import (
     Match,
     MetricStatistics,
     NumberCondition,
+    Order,
     PreferenceCondition,
     Search,
     TimeRange,
@@ -94,6 +98,56 @@ async def _find(context: Context, wanted: Search) -> InteractionPage | GroupPage
     if wanted.group_by is not None:
         return await context.store.read_long(grouped)
     return await (context.store.read_long if wanted.count else context.store.read)(page)
+
+
+async def pages_of_groups(
+    context: Context,
+    *,
+    project: str,
+    filter: Filter,
+    group_by: str,
+    keys: Sequence[str | None],
+    order: Order,
+    limit: int,
+    cursor: str | None,
+) -> dict[str | None, InteractionPage]:
+    """Return a page of interactions, whole, for each of these groups by model or prompt."""
+    its_project = context.project(project)
+    names = context.names(its_project)
+
+    def within(key: str | None) -> Filter:
+        if group_by == "prompt":
+            return Filter(prompt_hash=Match(eq=key))
+        if key is not None:
+            return Filter(model=Match(eq=key))
+        return Filter(not_=Filter(model=Match(in_=[row.key for row in context.catalog.models.values()])))
+
+    def read(connection: Connection) -> dict[str | None, InteractionPage]:
+        paging = {"order": order, "limit": limit, "cursor": cursor, "count": False}
+        found = {key: pages.find(connection, names, Filter(and_=[filter, within(key)]), **paging) for key in keys}
+        rows = [row for page in found.values() for row in page.rows]
+        shown_rows = present(context, connection, rows, view="full", images="links")
+        by_id = {one.completion_id: one for one in shown_rows}
+        return {
+            key: InteractionPage([by_id[row.id] for row in page.rows], page.next, page.previous)
+            for key, page in found.items()
+        }
+
+    return await context.store.read_long(read)
+
+
+def cursor_after(interaction: Interaction, order: Order) -> str:
+    """Return the cursor with which a list goes on after an interaction."""
+    created_at = round(interaction.created_at.timestamp() * 1000)
+    return write_cursor(pages.Cursor(created_at, interaction.completion_id, False, order))
+
+
+def of_pages(cursor: str | None) -> str | None:
+    """Return a cursor if it is one of a list of interactions; None for those of other lists."""
+    try:
+        return cursor and (read_cursor(cursor, pages.Cursor) and cursor)
+    except Invalid:
+        return None
 
 
 def _group(context: Context, connection: Connection, group: Any, group_by: str | None) -> Group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from afterword.store.engine import Rows, Transaction
 from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
+    Images,
     InlineFeedback,
     Interaction,
     LabelChange,
@@ -202,7 +204,17 @@ async def get(context: Context, completion_id: str, *, query: Any) -> Interactio
         [shown] = present(context, connection, [row], view="full", images=query.images)
         return shown
 
-    return await context.store.read(read) or _missing(wanted)
+    return await context.store.read(read) or missing(wanted)
+
+
+async def several(context: Context, ids: Sequence[UUID], images: Images = "links") -> dict[UUID, Interaction]:
+    """Return those of these interactions that are there and that the key may see, whole."""
+
+    def read(connection: Any) -> dict[UUID, Interaction]:
+        rows = [row for row in stored.find_all(connection, ids) if context.actor.sees(row.project)]
+        return {one.completion_id: one for one in present(context, connection, rows, view="full", images=images)}
+
+    return await context.store.read(read)
 
 
 async def change_labels(context: Context, completion_id: str, *, body: LabelChange) -> Labels:
@@ -226,7 +238,7 @@ async def change_labels(context: Context, completion_id: str, *, body: LabelChan
             ) from None
 
     labels = await context.store.write(change)
-    return _missing(wanted) if labels is None else Labels(labels=labels)
+    return missing(wanted) if labels is None else Labels(labels=labels)
 
 
 async def delete(context: Context, completion_id: str) -> Deleted:
@@ -247,7 +259,7 @@ async def delete(context: Context, completion_id: str) -> Deleted:
         return stored.erase(transaction, wanted, shown)
 
     if not await context.store.write(erase):
-        _missing(wanted)
+        missing(wanted)
     context.home.indexer.wake()
     return Deleted()
 
@@ -255,8 +267,9 @@ async def delete(context: Context, completion_id: str) -> Deleted:
 async def _seen(context: Context, completion_id: UUID) -> None:
     row = await context.store.read(stored.find, completion_id)
     if row is None or not context.actor.sees(row.project):
-        _missing(completion_id)
+        missing(completion_id)
 
 
-def _missing(completion_id: UUID) -> Any:
+def missing(completion_id: UUID) -> Any:
+    """Raise `NotFound`."""
     raise no_completion(completion_id, "completion_id")

@@ -8,13 +8,22 @@ from uuid import uuid5
 import msgspec
 from msgspec import UNSET
 
-from afterword.errors import Conflict
+from afterword.errors import Conflict, Forbidden, NotFound
 from afterword.ids import uuid7
 from afterword.service.context import Context
-from afterword.service.moments import shown
+from afterword.service.moments import parse_moment, shown
 from afterword.service.values import check_key, check_text
-from afterword.store.catalog import MetricRow, ProjectRow, add_metric, change_metric
-from afterword.types import Deleted, Metric, MetricChange, MetricList, NewMetric
+from afterword.store import feedback as stored
+from afterword.store.catalog import (
+    MetricLinkRow,
+    MetricRow,
+    ProjectRow,
+    add_metric,
+    change_metric,
+    link_metric,
+    unlink_metric,
+)
+from afterword.types import Deleted, LinkedMetric, Metric, MetricChange, MetricList, Moment, NewMetric
 
 DEFINITION = ("name", "kind", "scoring_type", "description", "unit")
 
@@ -34,15 +43,23 @@ SYSTEM = {
 async def register(context: Context, *, body: NewMetric) -> Metric:
     """Register a feedback key.
 
-    Once more with the same definition it answers the same; with another it is refused with 409.
+    Once more with the same definition it answers the same; with another it is refused with 409. A shared one belongs to
+    no project: projects are linked to it.
     """
-    project = context.project(body.project, writing=True)
+    owner = 0 if body.shared else context.project(body.project, writing=True).number
+    if body.shared and context.actor.projects is not None:
+        raise Forbidden(
+            f"The API key {context.actor.name!r} is for some projects only; shared metrics belong to none.",
+            code="key_of_some_projects",
+            param="shared",
+            hint="Register it in a project, or use a key that is for all of them.",
+        )
     for param in ("description", "unit"):
         check_text(getattr(body, param), param=param)
     wanted = MetricRow(
         number=0,
         id=uuid7(),
-        project=project.number,
+        project=owner,
         key=check_key(body.key),
         name=check_text(body.key if body.name is None else body.name, param="name", most=1000, least=1),
         kind=body.kind,
@@ -52,7 +69,7 @@ async def register(context: Context, *, body: NewMetric) -> Metric:
         created_at=context.now(),
         deleted_at=None,
     )
-    there = context.catalog.find_metric(project.number, body.key)
+    there = context.catalog.find_metric(owner, body.key)
     if there is None and body.key in SYSTEM:
         raise Conflict(
             f"{body.key!r} is the key of a system metric.",
@@ -94,7 +111,7 @@ async def get(context: Context, metric: str, *, query: Any) -> Metric:
 
 async def change(context: Context, metric: str, *, query: Any, body: MetricChange) -> Metric:
     """Change name, direction, description or unit of a feedback key; its kind stays."""
-    row = context.metric(context.project(query.project, writing=True).number, metric)
+    row = _own(context, query.project, metric)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     for param in values.keys() - {"scoring_type"}:
         check_text(values[param], param=param, least=1 if param == "name" else 0)
@@ -105,10 +122,115 @@ async def change(context: Context, metric: str, *, query: Any, body: MetricChang
 
 async def delete(context: Context, metric: str, *, query: Any) -> Deleted:
     """Delete a feedback key: no more feedback is taken under it, what was given stays with the completions."""
-    row = context.metric(context.project(query.project, writing=True).number, metric)
+    row = _own(context, query.project, metric)
     gone = msgspec.structs.replace(row, deleted_at=context.now())
     context.catalog.keep(await context.store.write(lambda transaction: change_metric(transaction, gone)))
     return Deleted()
+
+
+def _own(context: Context, project: str | None, metric: str) -> MetricRow:
+    """Return a metric that the project may change: its own, or a shared one for a key of all projects."""
+    its = context.project(project, writing=True)
+    row = context.metric(its.number, metric)
+    if row.project != its.number and (row.project or context.actor.projects is not None):
+        raise Conflict(
+            f"The metric {row.key!r} is only linked to {its.key!r}.",
+            code="metric_is_linked",
+            param="metric",
+            hint="Change it in the project that it belongs to, or unlink it here.",
+        )
+    return row
+
+
+# ------------------------------------------------------------------------------------------------ across projects
+
+
+async def link(context: Context, project: str, *, body: LinkedMetric) -> Metric:
+    """Let a project use a metric that is shared, or another project's. Once more it answers the same."""
+    its = context.project(project, writing=True)
+    row = named(context, body.metric)
+    there = context.catalog.find_metric(its.number, row.key)
+    if there is not None and there.number != row.number:
+        raise Conflict(
+            f"The project {its.key!r} has another metric with the key {row.key!r}.",
+            code="metric_exists",
+            param="metric",
+            hint="Unlink or delete that one first, or use it in place of this one.",
+        )
+    if there is None:
+        link_row = MetricLinkRow(project=its.number, metric=row.number)
+        context.catalog.keep(await context.store.write(lambda transaction: link_metric(transaction, link_row)))
+    return _shown(context, row)
+
+
+async def unlink(context: Context, project: str, metric: str) -> Deleted:
+    """Take a metric out of a project that is linked to it. The values that were given stay with the completions."""
+    its = context.project(project, writing=True)
+    row = context.metric(its.number, metric)
+    if row.project == its.number:
+        raise Conflict(
+            f"The metric {row.key!r} is the project's own, and not linked.",
+            code="metric_not_linked",
+            param="metric",
+            hint="Delete it with DELETE /api/v1/metrics/{metric}, if it shall be used no more.",
+        )
+    link_row = MetricLinkRow(project=its.number, metric=row.number)
+    context.catalog.drop(await context.store.write(lambda transaction: unlink_metric(transaction, link_row)))
+    return Deleted()
+
+
+def visible(context: Context) -> list[MetricRow]:
+    """Return the metrics of all projects that the key may see, and those that are shared."""
+    rows = sorted(context.catalog.metrics.values(), key=lambda row: row.number)
+    return [row for row in rows if row.deleted_at is None and _sees(context, row)]
+
+
+def named(context: Context, id_or_key: str) -> MetricRow:
+    """Return a metric that is named without its project: by its id; else the shared one, or the only one, of that key.
+
+    Raises `NotFound`; `Conflict` where there are several.
+    """
+    found = [row for row in visible(context) if id_or_key in (row.key, str(row.id))]
+    row = next((row for row in found if row.project == 0 or str(row.id) == id_or_key), None)
+    if row is None and len(found) > 1:
+        names = ", ".join(sorted(context.catalog.projects[row.project].key for row in found))
+        raise Conflict(
+            f"Several projects have a metric of this key ({names}).",
+            code="ambiguous_metric",
+            param="metric",
+            hint="Name it by its id, or name the project.",
+        )
+    if row is None and not found:
+        raise NotFound(
+            f"EntityNotFound: metric {id_or_key[:200]!r} is not registered, or this key may not see it.",
+            code="metric_not_found",
+            param="metric",
+            hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",
+        )
+    return row or found[0]
+
+
+def projects_of(context: Context, row: MetricRow) -> list[ProjectRow]:
+    """Return the projects that use a metric, those that the key may see."""
+    seen = filter(context.actor.sees, sorted(context.catalog.projects_of(row)))
+    return [context.catalog.projects[number] for number in seen]
+
+
+def _sees(context: Context, row: MetricRow) -> bool:
+    return context.actor.projects is None or any(map(context.actor.sees, context.catalog.projects_of(row)))
+
+
+async def used(context: Context, numbers: list[int]) -> dict[int, tuple[bool, bool]]:
+    """Tell of each metric whether there is feedback, and whether there are preferences under it."""
+    return await context.store.read(stored.used, numbers)
+
+
+async def counted(context: Context, metric: MetricRow, from_: Moment | None, to: Moment | None) -> tuple[int, int]:
+    """Count the feedback and the preferences under a metric, given within a time."""
+    now = context.now()
+    begin = 0 if from_ is None else parse_moment(from_, param="from", now=now)
+    end = 1 << 62 if to is None else parse_moment(to, param="to", now=now)
+    return await context.store.read_long(stored.counted, metric.number, begin, end)
 
 
 def _of_system(project: ProjectRow, key: str) -> Metric:
@@ -132,7 +254,7 @@ def _shown(context: Context, row: MetricRow) -> Metric:
         id=row.id,
         key=row.key,
         name=row.name,
-        project=context.catalog.projects[row.project].key,
+        project=context.catalog.projects[row.project].key if row.project else None,
         kind=row.kind,
         scoring_type=row.scoring_type,
         description=row.description,

@@ -273,14 +273,17 @@ def _found(context: Context, name: str, *, everywhere: bool = False) -> ModelRow
     if row is not None and context.actor.projects is not None and not everywhere:
         its = {one.project for one in catalog.project_models.values() if one.model == row.number}
         row = row if any(map(context.actor.sees, its)) else None
-    if row is None:
-        raise NotFound(
-            f"EntityNotFound: model {name[:200]!r} does not exist, or this key may not see it.",
-            code="model_not_found",
-            param="model",
-            hint="List the models with GET /api/v1/models; register one with POST /api/v1/models.",
-        )
-    return row
+    return unknown(name) if row is None else row
+
+
+def unknown(name: str) -> Any:
+    """Raise `NotFound`."""
+    raise NotFound(
+        f"EntityNotFound: model {name[:200]!r} does not exist, or this key may not see it.",
+        code="model_not_found",
+        param="model",
+        hint="List the models with GET /api/v1/models; register one with POST /api/v1/models.",
+    )
 
 
 def _for_all_projects(context: Context) -> None:

@@ -9,21 +9,25 @@ from msgspec import UNSET
 
 from afterword.errors import Forbidden
 from afterword.ids import uuid7
+from afterword.service import metrics, people
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.service.values import check_key, check_text
 from afterword.store.catalog import ProjectRow, add_project, change_project
-from afterword.types import NewProject, Project, ProjectChange, ProjectList
+from afterword.types import LinkedMetric, NewProject, NewShare, NewShareList, Project, ProjectChange, ProjectList
 
 
 async def create(context: Context, *, body: NewProject) -> Project:
     """Create a project. A key that is for some projects may not: it could not see the new one."""
+    if body.team is not None:
+        people.found_team(context, body.team)
     if context.actor.projects is not None:
         raise Forbidden(
             f"The API key {context.actor.name!r} is for some projects only and may create none.",
             code="key_of_some_projects",
             hint="Use an administrator's key that is for all projects.",
         )
+    metric = None if body.default_metric is None else metrics.named(context, body.default_metric)
     row = ProjectRow(
         number=0,
         id=uuid7(),
@@ -35,7 +39,13 @@ async def create(context: Context, *, body: NewProject) -> Project:
     )
     row = await context.store.write(lambda transaction: add_project(transaction, row))
     context.catalog.keep(row)
-    return _shown(row)
+    if body.team is not None:
+        owner = NewShare(team=body.team, role="admin", is_owner=True)
+        await people.share(context, row.key, body=NewShareList(shares=[owner]))
+    if metric is not None:
+        await metrics.link(context, row.key, body=LinkedMetric(metric=str(metric.id)))
+        return await change(context, row.key, body=ProjectChange(default_metric=str(metric.id)))
+    return _shown(context, row)
 
 
 async def list_projects(context: Context, *, query: Any) -> ProjectList:
@@ -43,14 +53,16 @@ async def list_projects(context: Context, *, query: Any) -> ProjectList:
     rows = sorted(context.catalog.projects.values(), key=lambda row: row.key)
     return ProjectList(
         projects=[
-            _shown(row) for row in rows if context.actor.sees(row.number) and (query.archived or not row.archived)
+            _shown(context, row)
+            for row in rows
+            if context.actor.sees(row.number) and (query.archived or not row.archived)
         ]
     )
 
 
 async def get(context: Context, project: str) -> Project:
     """Show a project, by key or id."""
-    return _shown(context.project(project))
+    return _shown(context, context.project(project))
 
 
 async def change(context: Context, project: str, *, body: ProjectChange) -> Project:
@@ -60,14 +72,16 @@ async def change(context: Context, project: str, *, body: ProjectChange) -> Proj
     """
     row = context.project(project)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
-    for param in values.keys() - {"archived"}:
+    if values.get("default_metric") is not None:
+        values["default_metric"] = context.metric(row.number, values["default_metric"], param="default_metric").number
+    for param in values.keys() - {"archived", "default_metric"}:
         check_text(values[param], param=param, least=1 if param == "name" else 0)
     changed = msgspec.structs.replace(row, **values)
     context.catalog.keep(await context.store.write(lambda transaction: change_project(transaction, changed)))
-    return _shown(changed)
+    return _shown(context, changed)
 
 
-def _shown(row: ProjectRow) -> Project:
+def _shown(context: Context, row: ProjectRow) -> Project:
     return Project(
         id=row.id,
         key=row.key,
@@ -75,4 +89,5 @@ def _shown(row: ProjectRow) -> Project:
         description=row.description,
         created_at=shown(row.created_at),
         archived=bool(row.archived),
+        default_metric=None if row.default_metric is None else context.catalog.metrics[row.default_metric].key,
     )

@@ -6,6 +6,7 @@ units for the write queue; what a unit returns is given to `keep` after its comm
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -15,7 +16,8 @@ from sqlalchemy import Connection, Table, select
 
 from afterword.errors import Conflict
 from afterword.store.engine import Transaction
-from afterword.store.schema import api_keys, metrics, models, project_models, projects
+from afterword.store.people import People
+from afterword.store.schema import api_keys, metric_links, metrics, models, project_models, projects
 from afterword.types import Kind, ProviderName, Role, ScoringType
 
 MOST_LABELS = 200_000
@@ -31,10 +33,11 @@ class ProjectRow(msgspec.Struct, frozen=True):
     description: str
     created_at: int
     archived: bool
+    default_metric: int | None = None
 
 
 class MetricRow(msgspec.Struct, frozen=True):
-    """A row of `metrics`."""
+    """A row of `metrics`. `project` is 0 for a shared one, which counts where it is linked."""
 
     number: int
     id: UUID
@@ -47,6 +50,13 @@ class MetricRow(msgspec.Struct, frozen=True):
     unit: str
     created_at: int
     deleted_at: int | None
+
+
+class MetricLinkRow(msgspec.Struct, frozen=True):
+    """A row of `metric_links`."""
+
+    project: int
+    metric: int
 
 
 class ModelRow(msgspec.Struct, frozen=True):
@@ -88,9 +98,10 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    user: int | None = None
 
 
-CatalogRow: TypeAlias = ProjectRow | MetricRow | ModelRow | ProjectModelRow | ApiKeyRow
+CatalogRow: TypeAlias = ProjectRow | MetricRow | MetricLinkRow | ModelRow | ProjectModelRow | ApiKeyRow
 
 
 class Catalog:
@@ -102,9 +113,11 @@ class Catalog:
         self.models: dict[int, ModelRow] = {}
         self.project_models: dict[tuple[int, int], ProjectModelRow] = {}
         self.api_keys: dict[int, ApiKeyRow] = {}
+        self.people = People()
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
         self._metrics: dict[tuple[int, str], MetricRow] = {}
+        self._linked: dict[int, set[int]] = defaultdict(set)
         self._models: dict[str, ModelRow] = {}
         self._api_keys: dict[bytes, ApiKeyRow] = {}
 
@@ -112,9 +125,12 @@ class Catalog:
     def load(cls, connection: Connection) -> Catalog:
         """Read the small tables."""
         catalog = cls()
+        catalog.people = People.load(connection)
         for table, row_of in ((projects, _project), (metrics, _metric), (models, _model), (api_keys, _api_key)):
             for row in connection.execute(select(table).order_by(table.c.number)):
                 catalog.keep(row_of(row))
+        for row in connection.execute(select(metric_links)):
+            catalog.keep(MetricLinkRow(**row._mapping))
         for row in connection.execute(select(project_models)):
             catalog.keep(_project_model(row))
         return catalog
@@ -126,11 +142,11 @@ class Catalog:
                 self.projects[row.number] = self._projects[row.key] = self._projects[str(row.id)] = row
             case MetricRow():
                 self.metrics[row.number] = row
-                for name in (row.key, str(row.id)):
-                    if row.deleted_at is None:
-                        self._metrics[row.project, name] = row
-                    elif (held := self._metrics.get((row.project, name))) and held.number == row.number:
-                        del self._metrics[row.project, name]
+                for project in (row.project, *self._linked[row.number]):
+                    self._name(row, project, there=row.deleted_at is None)
+            case MetricLinkRow():
+                self._linked[row.metric].add(row.project)
+                self.keep(self.metrics[row.metric])
             case ModelRow():
                 self.models[row.number] = self._models[row.key] = self._models[str(row.id)] = row
             case ProjectModelRow():
@@ -138,9 +154,21 @@ class Catalog:
             case ApiKeyRow():
                 self.api_keys[row.number] = self._api_keys[row.hash] = row
 
-    def drop(self, row: ProjectModelRow) -> None:
+    def _name(self, row: MetricRow, project: int, *, there: bool) -> None:
+        """Note under which names a project knows a metric, or no longer knows it."""
+        for name in (row.key, str(row.id)):
+            if there:
+                self._metrics[project, name] = row
+            elif (held := self._metrics.get((project, name))) and held.number == row.number:
+                del self._metrics[project, name]
+
+    def drop(self, row: ProjectModelRow | MetricLinkRow) -> None:
         """Forget a row that is no more."""
-        self.project_models.pop((row.project, row.model), None)
+        if isinstance(row, ProjectModelRow):
+            self.project_models.pop((row.project, row.model), None)
+        else:
+            self._linked[row.metric].discard(row.project)
+            self._name(self.metrics[row.metric], row.project, there=False)
 
     def knows_label(self, number: int) -> bool:
         """Tell whether a label is surely in the dictionary: its row need not be written again."""
@@ -161,9 +189,13 @@ class Catalog:
         return self._metrics.get((project, id_or_key))
 
     def metrics_of(self, project: int) -> list[MetricRow]:
-        """Return the metrics of a project, by key."""
-        found = (row for row in self.metrics.values() if row.project == project and row.deleted_at is None)
+        """Return the metrics that a project owns or is linked to, by key."""
+        found = (row for row in self.metrics.values() if project in self.projects_of(row) and row.deleted_at is None)
         return sorted(found, key=lambda row: row.key)
+
+    def projects_of(self, row: MetricRow) -> set[int]:
+        """Return the projects that own a metric or are linked to it."""
+        return self._linked[row.number] | ({row.project} if row.project else set())
 
     def find_model(self, id_or_key: str) -> ModelRow | None:
         """Return the model of that key or id."""
@@ -217,6 +249,20 @@ def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
 def change_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
     """Write a metric's row anew."""
     transaction.connection.execute(metrics.update().where(metrics.c.number == row.number).values(**_values(row)))
+    return row
+
+
+def link_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
+    """Link a metric to a project."""
+    unlink_metric(transaction, row)
+    transaction.connection.execute(metric_links.insert().values(project=row.project, metric=row.metric))
+    return row
+
+
+def unlink_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
+    """Take a link away."""
+    its = (metric_links.c.project == row.project, metric_links.c.metric == row.metric)
+    transaction.connection.execute(metric_links.delete().where(*its))
     return row
 
 

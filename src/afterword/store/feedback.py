@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
 
 from afterword.store.engine import Find, Insert, Prepared, Transaction
-from afterword.store.schema import feedback, interactions, outcomes, preferences
+from afterword.store.schema import feedback, interactions, metrics, outcomes, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
@@ -40,3 +41,28 @@ def change(transaction: Transaction, feedback_id: UUID, values: dict[str, Any]) 
 def remove(transaction: Transaction, feedback_id: UUID) -> bool:
     """Delete a feedback; tell whether it was there."""
     return transaction.connection.execute(delete(feedback).where(feedback.c.id == feedback_id)).rowcount > 0
+
+
+def used(connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[bool, bool]]:
+    """Tell of each of these metrics whether there is feedback, and whether there are preferences under it."""
+    given, compared = (
+        set(connection.execute(select(metrics.c.number).where(metrics.c.number.in_(numbers), there)).scalars())
+        for there in (
+            exists().where(feedback.c.metric == metrics.c.number),
+            exists().where(preferences.c.metric == metrics.c.number),
+        )
+    )
+    return {number: (number in given, number in compared) for number in numbers}
+
+
+def counted(connection: Connection, metric: int, from_: int, to: int) -> tuple[int, int]:
+    """Count the feedback and the preferences under a metric, given from (inclusive) to (exclusive) these times."""
+    values, pairs = (
+        connection.execute(
+            select(func.count()).where(
+                table.c.metric == metric, table.c.created_at >= from_, table.c.created_at < to, *more
+            )
+        ).scalar_one()
+        for table, more in ((feedback, ()), (preferences, (preferences.c.side == 1,)))
+    )
+    return values, pairs

@@ -53,6 +53,10 @@ class Names(Protocol):
         """Return a metric's number. Raises `NotFound`."""
         ...
 
+    def metrics(self) -> list[int]:
+        """Return the numbers of the metrics that values of the project may be given under."""
+        ...
+
     def measured(self, key: str) -> bool:
         """Tell whether a key is that of a system metric: a column of `calls`."""
         ...

@@ -256,7 +256,7 @@ def _measured(
 ) -> dict[Any, list[Statistics]]:
     found: dict[Any, list[Statistics]] = defaultdict(list)
     of_metric = select(func.min(feedback.c.value)).where(feedback.c.metric == metrics.c.number).scalar_subquery()
-    live = select(metrics.c.number, of_metric).where(metrics.c.project == names.project, metrics.c.deleted_at.is_(None))
+    live = select(metrics.c.number, of_metric).where(metrics.c.number.in_(names.metrics()))
     # Deviations are summed from the metric's least value, not from 0: the squares of large values lose the small
     # differences between them.
     least = {number: value for number, value in connection.execute(live) if value is not None}

@@ -87,6 +87,11 @@ def find(connection: Connection, completion_id: UUID) -> Any:
     return connection.execute(select(interactions).where(interactions.c.id == completion_id)).first()
 
 
+def find_all(connection: Connection, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """Return the rows of those of these interactions that are there."""
+    return connection.execute(select(interactions).where(interactions.c.id.in_(ids))).all()
+
+
 def projects_of_session(connection: Connection, session_id: UUID) -> set[int]:
     """Return the projects that have interactions in a session, the one that opened it among them. Ids are the callers'
     own, so that two projects may have a session of the same id."""

@@ -1,4 +1,4 @@
-"""Datasets: JSON lines to train on and to evaluate with, uploaded or made of interactions."""
+"""Datasets: files of prompts, completions, feedback and preferences, uploaded or made of interactions."""
 
 from __future__ import annotations
 
@@ -9,30 +9,16 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Input, Key, Message, Output
+from afterword.types.base import Input, Output
 from afterword.types.filters import Filter
 
 DatasetKind: TypeAlias = Literal["prompt", "completion", "feedback", "preference"]
-DatasetSource: TypeAlias = Literal["uploaded", "filtered"]
-DatasetStatus: TypeAlias = Literal["pending", "ready", "failed"]
-DatasetFormat: TypeAlias = Literal["recipe", "original"]
-
-
-class DatasetLine(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A line of a dataset in its normal shape."""
-
-    messages: list[Message]
-    completion: str | Message | None = None
-    feedbacks: dict[str, bool | int | float] | None = None
-    preferred_completion: str | Message | None = None
-    other_completion: str | Message | None = None
-    feedback_key: str | None = None
-    labels: dict[str, str] | None = None
-    metadata: dict[str, Any] | None = None
+DatasetForm: TypeAlias = Literal["original", "recipe"]
+Sampling: TypeAlias = Literal["all", "random", "last"]
 
 
 class DatasetMetric(Output):
-    """How many values and preferences a dataset holds under a feedback key."""
+    """A feedback key that a dataset has values or preferences under, and how many."""
 
     metric: str
     values: int
@@ -40,17 +26,18 @@ class DatasetMetric(Output):
 
 
 class Dataset(Output):
-    """JSON lines under a key. `kind` is what all lines have: a prompt, a completion, feedback on it, or a preference
-    between two. `size` is the bytes of the file."""
+    """Lines of JSON, each a prompt with what is known of its completion.
+
+    `kind` says what every line has at least: a prompt; a completion; feedback on it; or two completions, one preferred.
+    `size` is that of the file, in bytes.
+    """
 
     id: UUID
     key: str
     name: str
     project: str
     kind: DatasetKind
-    source: DatasetSource
-    status: DatasetStatus
-    error: str | None
+    source: Literal["uploaded", "filtered"]
     lines: int
     size: int
     metrics: list[DatasetMetric]
@@ -64,68 +51,63 @@ class DatasetList(Output):
     datasets: list[Dataset]
 
 
-class Sample(Input):
-    """Which of the interactions that match: all, some by chance, or the last ones. `size` is the most lines."""
-
-    type: Literal["all", "random", "last"] = "all"
-    size: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
-
-
-class DatasetFromInteractions(Input):
-    """Which interactions make a dataset, and what of them.
-
-    A call that failed, was cancelled or is open stays out, unless the filter speaks of `state`.
-    """
-
-    kind: DatasetKind
-    key: Key | None = None
-    name: str | None = None
-    project: str | None = None
-    filter: Filter | None = None
-    completion_ids: list[str] | None = None
-    metrics: list[str] | None = None
-    sample: Sample = msgspec.field(default_factory=Sample)
-    exclude: list[str] = msgspec.field(default_factory=list)
-
-
 class NewUpload(Input):
-    """A file that is to come in parts."""
+    """A file that is going to be sent in parts."""
 
     total_parts_count: Annotated[int, Meta(ge=1, le=10_000)]
     content_type: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Any = None
 
 
-class UploadSession(Output):
-    """The id that the parts of a file are sent under."""
+class UploadBegun(Output):
+    """The id under which the parts are sent."""
 
     session_id: UUID
 
 
-class UploadPart(Output):
-    """A part that is kept."""
-
-    part_number: int
-    size: int
-
-
 class UploadStatus(Output):
-    """Which parts of a file have come."""
+    """The parts that have come."""
 
     completed_parts: list[int]
     total_parts_count: int
 
 
-class UploadAbort(Input):
-    """The upload to give up."""
+class UploadId(Input):
+    """Which upload."""
 
     session_id: str
 
 
-class DatasetFromUpload(Input):
-    """A file whose parts have all come, and what it is to be called."""
+class DatasetOfUpload(Input):
+    """A dataset to be made of a file whose parts have all come. `name` defaults to the key, the key to the name."""
 
     session_id: str
-    key: Key | None = None
+    key: str | None = None
     name: str | None = None
     project: str | None = None
+
+
+class Sample(Input):
+    """Which of the lines: all, so many at random, or the newest so many."""
+
+    type: Sampling = "all"
+    size: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class DatasetOfInteractions(Input):
+    """A dataset to be made of interactions: those that a filter finds but those in `exclude`, or those in
+    `completion_ids`.
+
+    Calls that failed or were broken off are left out; so are ties and preferences between answers to different
+    prompts. `metrics` are the feedback keys whose values are taken along; all, if none is named.
+    """
+
+    kind: DatasetKind
+    key: str | None = None
+    name: str | None = None
+    project: str | None = None
+    filter: Filter | None = None
+    completion_ids: list[UUID] | None = None
+    exclude: list[UUID] = msgspec.field(default_factory=list)
+    metrics: list[str] | None = None
+    sample: Sample = msgspec.field(default_factory=Sample)

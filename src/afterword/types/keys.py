@@ -23,19 +23,22 @@ class ApiKey(Output):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    user: str | None = None
 
 
 class NewApiKey(Input):
     """A key to create. Roles: admin (everything), member (read, call models, log, rate, register), inference (call
-    models, log and rate, read nothing), ingest (log and rate, read nothing), viewer (read)."""
+    models, log and rate, read nothing), ingest (log and rate, read nothing), viewer (read). The key of a `user` may
+    what his teams may, whatever its role."""
 
     name: str
     role: Role = "member"
     projects: list[str] | None = None
     expires_at: Moment | None = None
+    user: str | None = None
 
 
-class CreatedApiKey(ApiKey):
+class CreatedApiKey(ApiKey, kw_only=True):
     """A key as created: the only time that `api_key` is shown."""
 
     api_key: str

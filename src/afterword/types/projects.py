@@ -22,14 +22,17 @@ class Project(Output):
     description: str
     created_at: datetime
     archived: bool
+    default_metric: str | None = None
 
 
 class NewProject(Input):
-    """A project to create. `name` defaults to the key."""
+    """A project to create. `name` defaults to the key. With `team` it is shared with that team, as its owner."""
 
     key: Key
     name: str | None = None
     description: str = ""
+    team: str | None = None
+    default_metric: str | None = None
 
 
 class ProjectChange(Input):
@@ -38,6 +41,7 @@ class ProjectChange(Input):
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
+    default_metric: str | UnsetType | None = UNSET
 
 
 class ProjectList(Output):
@@ -55,7 +59,7 @@ class Metric(Output):
     id: UUID
     key: str
     name: str
-    project: str
+    project: str | None
     kind: Kind
     scoring_type: ScoringType
     description: str
@@ -65,7 +69,10 @@ class Metric(Output):
 
 
 class NewMetric(Input):
-    """A feedback key to register. `name` defaults to the key, `project` as for interactions."""
+    """A feedback key to register. `name` defaults to the key, `project` as for interactions.
+
+    A `shared` one belongs to no project, and counts in those that are linked to it.
+    """
 
     key: Key
     name: str | None = None
@@ -74,6 +81,13 @@ class NewMetric(Input):
     description: str = ""
     unit: str = ""
     project: str | None = None
+    shared: bool = False
+
+
+class LinkedMetric(Input):
+    """A metric that a project shall use."""
+
+    metric: str
 
 
 class MetricChange(Input):

@@ -46,8 +46,11 @@ class AsyncFeedback:
         *,
         unit: str | None = None,
         project: str | None = None,
+        shared: bool = False,
     ) -> Metric:
         """Register a feedback key; once more with the same definition it answers the same. Raises `Conflict`.
+
+        A `shared` one belongs to no project, and counts in those that are linked to it.
 
         >>> await client.feedback.register_key("CSAT")
         >>> await client.feedback.register_key("accepted", kind="bool")
@@ -60,6 +63,7 @@ class AsyncFeedback:
             "description": description,
             "unit": unit,
             "project": self._client.project_or_default(project),
+            "shared": shared or None,
         }
         request = Request(method="POST", path=path("metrics"), body=encode(body), repeatable=True)
         return await self._client.call(request, Metric)
@@ -192,6 +196,27 @@ class AsyncFeedback:
             "created_at": created_at,
         }
         return await self._client.call(Request(method="POST", path=path("outcome"), body=encode(body)), OutcomeRecorded)
+
+    async def link(self, feedback_key: str, project: str | None = None) -> Metric:
+        """Let a project use a feedback key that is shared, or another project's. Raises `NotFound`, `Conflict`.
+
+        >>> await client.feedback.register_key("tone", shared=True)
+        >>> await client.feedback.link("tone", project="default")
+        """
+        request = Request(
+            method="POST", path=self._linked(project), body=encode({"metric": feedback_key}), repeatable=True
+        )
+        return await self._client.call(request, Metric)
+
+    async def unlink(self, feedback_key: str, project: str | None = None) -> None:
+        """Take a feedback key out of a project that is linked to it. Raises `NotFound`, `Conflict`.
+
+        >>> await client.feedback.unlink("tone", project="default")
+        """
+        await self._client.call(Request(method="DELETE", path=self._linked(project, feedback_key)), Deleted)
+
+    def _linked(self, project: str | None, *key: str) -> str:
+        return path("projects", self._client.project_or_default(project) or "default", "metrics", *key)
 
     async def get(self, feedback_id: str | UUID) -> FeedbackGiven | None:
         """Return a feedback; None where there is none that the key may see.

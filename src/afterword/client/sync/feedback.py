@@ -47,8 +47,11 @@ class Feedback:
         *,
         unit: str | None = None,
         project: str | None = None,
+        shared: bool = False,
     ) -> Metric:
         """Register a feedback key; once more with the same definition it answers the same. Raises `Conflict`.
+
+        A `shared` one belongs to no project, and counts in those that are linked to it.
 
         >>> client.feedback.register_key("CSAT")
         >>> client.feedback.register_key("accepted", kind="bool")
@@ -61,6 +64,7 @@ class Feedback:
             "description": description,
             "unit": unit,
             "project": self._client.project_or_default(project),
+            "shared": shared or None,
         }
         request = Request(method="POST", path=path("metrics"), body=encode(body), repeatable=True)
         return self._client.call(request, Metric)
@@ -193,6 +197,27 @@ class Feedback:
             "created_at": created_at,
         }
         return self._client.call(Request(method="POST", path=path("outcome"), body=encode(body)), OutcomeRecorded)
+
+    def link(self, feedback_key: str, project: str | None = None) -> Metric:
+        """Let a project use a feedback key that is shared, or another project's. Raises `NotFound`, `Conflict`.
+
+        >>> client.feedback.register_key("tone", shared=True)
+        >>> client.feedback.link("tone", project="default")
+        """
+        request = Request(
+            method="POST", path=self._linked(project), body=encode({"metric": feedback_key}), repeatable=True
+        )
+        return self._client.call(request, Metric)
+
+    def unlink(self, feedback_key: str, project: str | None = None) -> None:
+        """Take a feedback key out of a project that is linked to it. Raises `NotFound`, `Conflict`.
+
+        >>> client.feedback.unlink("tone", project="default")
+        """
+        self._client.call(Request(method="DELETE", path=self._linked(project, feedback_key)), Deleted)
+
+    def _linked(self, project: str | None, *key: str) -> str:
+        return path("projects", self._client.project_or_default(project) or "default", "metrics", *key)
 
     def get(self, feedback_id: str | UUID) -> FeedbackGiven | None:
         """Return a feedback; None where there is none that the key may see.

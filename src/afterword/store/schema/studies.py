@@ -99,15 +99,11 @@ uploads = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-# Their parts in pieces of some hundred kB, zstd-compressed, so that none is ever whole in memory. Piece 0 is written
-# last: it is empty, and its size that of the part. A part without it has not wholly come.
 upload_parts = Table(
     "upload_parts",
     metadata,
     Column("upload", Integer, primary_key=True, autoincrement=False),
     Column("part", Integer, primary_key=True, autoincrement=False),
-    Column("piece", Integer, primary_key=True, autoincrement=False),
-    Column("size", BigInteger, nullable=False),
     Column("content", LargeBinary, nullable=False),
     **CLUSTERED,
 )

@@ -12,12 +12,11 @@ from afterword.store.schema import Id
 revision = "0003"
 down_revision = "0002"
 
-READ = ["project:read", "metric:read", "model:read", "dataset:read"]
+READ = ["project:read"]
 CALL = ["project:infer", "project:log"]
-EDIT = ["project:edit", "project:share", "metric:edit", "model:edit", "dataset:edit"]
-ADMIN = ["project:create", "admin:manage_roles", "admin:manage_teams", "admin:manage_users", "admin:manage_models"]
+EDIT = ["project:edit", "project:share"]
 ROLES = {
-    "admin": [*READ, *CALL, *EDIT, *ADMIN],
+    "admin": [*READ, *CALL, *EDIT, "admin:manage"],
     "power_user": [*READ, *CALL, *EDIT],
     "annotator": [*READ, "project:log"],
     "inference": CALL,
@@ -145,10 +144,8 @@ def upgrade() -> None:
         "upload_parts",
         sa.Column("upload", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("piece", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("upload", "part", "piece", name=op.f("pk_upload_parts")),
+        sa.PrimaryKeyConstraint("upload", "part", name=op.f("pk_upload_parts")),
         sqlite_with_rowid=False,
     )
     op.create_table(

@@ -1,0 +1,1 @@
+"""GraphQL over the services: what REST does, for clients that ask for the members that they want."""

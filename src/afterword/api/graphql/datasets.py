@@ -1,0 +1,189 @@
+"""Datasets: uploaded, made of interactions, listed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
+from starlette.datastructures import UploadFile
+
+from afterword.api.graphql.filters import filter_of, project_of
+from afterword.api.graphql.interactions import selected
+from afterword.errors import Invalid, NotFound
+from afterword.service import dataset_sources, datasets
+from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.types import Dataset, DatasetOfInteractions, DatasetOfUpload, Sample
+
+CHUNK = 1 << 20
+KINDS = {
+    "prompt": "PROMPT",
+    "completion": "PROMPT_COMPLETION",
+    "feedback": "PROMPT_COMPLETION_FEEDBACK",
+    "preference": "PREFERENCE",
+}
+"""What kinds of datasets are called; clients from 0.14.0 on know the third as PROMPT_COMPLETION_SCORE."""
+NEW_WORDS = {"downloadUrl", "scoreCount"}
+
+
+class _Of:
+    """What the routes of datasets take as their query."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+
+
+def _project_of(project: str | None, use_case: str | None) -> str:
+    return project_of({"project": project} if project else {"useCase": use_case} if use_case else {})
+
+
+async def all_datasets(context: Context, project: str | None = None, use_case: str | None = None) -> list[Dataset]:
+    """Return the datasets of a project."""
+    return (await datasets.list_datasets(context, query=_Of(_project_of(project, use_case)))).datasets
+
+
+async def dataset(
+    context: Context, id_or_key: str, project: str | None = None, use_case: str | None = None
+) -> Dataset | None:
+    """Return a dataset; null for one that is not there."""
+    try:
+        return await datasets.get(context, id_or_key, query=_Of(_project_of(project, use_case)))
+    except NotFound as error:
+        if error.code != "dataset_not_found":
+            raise
+        return None
+
+
+async def upload_status(context: Context, input: dict[str, Any]) -> dict[str, Any]:
+    """Tell how far a dataset is: made at once, it is ready where it is there."""
+    made = await datasets.get(context, str(input["datasetId"]), query=_Of(project_of(input)))
+    return _done(made)
+
+
+def _done(made: Dataset) -> dict[str, Any]:
+    parts = {"total_parts": 1, "processed_parts": 1}
+    return {"dataset_id": made.id, "status": "DONE", "progress": 1.0, "error": None, **parts}
+
+
+async def create_dataset(context: Context, input: dict[str, Any], file: Any) -> Dataset:
+    """Make a dataset of a file."""
+    if not isinstance(file, UploadFile):
+        raise Invalid(
+            "file is not a file of a form.",
+            code="invalid_upload",
+            param="file",
+            hint="Send it as the GraphQL multipart request specification has it.",
+        )
+
+    async def chunks() -> AsyncIterator[bytes]:
+        while chunk := await file.read(CHUNK):
+            yield chunk
+
+    project = context.project(project_of(input), writing=True)
+    return await datasets.make(context, project, input.get("key"), input["name"], chunks())
+
+
+async def create_of_upload(context: Context, input: dict[str, Any]) -> dict[str, Any]:
+    """Make a dataset of a file that came in parts."""
+    body = DatasetOfUpload(
+        session_id=input["uploadSessionId"], key=input.get("key"), name=input["name"], project=project_of(input)
+    )
+    return _done(await datasets.create_of_upload(context, body=body))
+
+
+async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
+    """Make a dataset of interactions."""
+    query = input["completionQuery"]
+    chosen: dict[str, Any] = {}
+    if "fromFilters" in query:
+        chosen = {"filter": filter_of(query["fromFilters"]["filters"]), "exclude": query["fromFilters"]["exclude"]}
+    else:
+        chosen = {"completion_ids": await selected(context, project_of(input), query)}
+    kinds = {word: kind for kind, word in KINDS.items()} | {"PROMPT_COMPLETION_SCORE": "feedback"}
+    sample = input.get("sampleConfig", {"selectionType": "all"})
+    body = DatasetOfInteractions(
+        kind=kinds[input["kind"]],  # pyright: ignore[reportArgumentType]
+        key=input.get("key"),
+        name=input["name"],
+        project=project_of(input),
+        metrics=input.get("metrics"),
+        sample=Sample(type=sample["selectionType"], size=sample.get("sampleSize")),
+        **chosen,
+    )
+    return await dataset_sources.create_of_interactions(context, body=body)
+
+
+async def delete_dataset(
+    context: Context, id_or_key: str, project: str | None = None, use_case: str | None = None
+) -> bool:
+    """Delete a dataset."""
+    await datasets.delete(context, id_or_key, query=_Of(_project_of(project, use_case)))
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ members
+
+
+def _kind(one: Dataset, info: GraphQLResolveInfo) -> str:
+    """Return the kind in the words of the client, who shows by what else it asks for which those are."""
+    word = KINDS[one.kind]
+    return "PROMPT_COMPLETION_SCORE" if one.kind == "feedback" and _asks_for_new_words(info) else word
+
+
+def _asks_for_new_words(info: GraphQLResolveInfo) -> bool:
+    def within(selections: SelectionSetNode | None) -> bool:
+        for node in selections.selections if selections else ():
+            if isinstance(node, FragmentSpreadNode):
+                if within(info.fragments[node.name.value].selection_set):
+                    return True
+            elif (isinstance(node, FieldNode) and node.name.value in NEW_WORDS) or within(
+                getattr(node, "selection_set", None)
+            ):
+                return True
+        return False
+
+    return within(info.operation.selection_set)
+
+
+def _metrics(one: Dataset, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
+    catalog = info.context.home.catalog
+    project = catalog.find_project(one.project)
+    known: list[tuple[MetricRow | None, Any]] = [
+        (project and catalog.find_metric(project.number, its.metric), its) for its in one.metrics
+    ]
+    return [
+        {"metric": row, "feedback_count": its.values, "score_count": its.values, "comparison_count": its.preferences}
+        for row, its in known
+        if row is not None
+    ]
+
+
+def _project(one: Dataset, info: GraphQLResolveInfo) -> ProjectRow | None:
+    return info.context.home.catalog.find_project(one.project)
+
+
+QUERY = {
+    "datasets": ("read", all_datasets),
+    "dataset": ("read", dataset),
+    "datasetUploadProcessingStatus": ("read", upload_status),
+}
+
+MUTATION = {
+    "createDataset": ("edit", create_dataset),
+    "createDatasetFromMultipartUpload": ("edit", create_of_upload),
+    "createDatasetFromFilters": ("edit", create_of_filters),
+    "deleteDataset": ("edit", delete_dataset),
+}
+
+MEMBERS: dict[str, dict[str, Any]] = {
+    "Dataset": {
+        "kind": _kind,
+        "records": lambda one, info: one.lines,
+        "metricsUsage": _metrics,
+        "source": lambda one, info: one.source.upper(),
+        "status": lambda one, info: "READY",
+        "deleted": lambda one, info: False,
+        "project": _project,
+        "useCase": _project,
+    }
+}

@@ -1,0 +1,117 @@
+"""Projects, which old clients know as use cases."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from graphql import GraphQLResolveInfo
+
+from afterword.api.graphql.models import default_of, services_of
+from afterword.service import finding, projects
+from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.types import NewProject, ProjectChange
+
+
+async def all_projects(context: Context, filter: dict[str, Any]) -> list[ProjectRow]:
+    """Return the projects that the key may see."""
+    archived = filter.get("isArchived")
+    rows = sorted(context.catalog.projects.values(), key=lambda row: row.key)
+    seen = [row for row in rows if context.actor.sees(row.number)]
+    return [row for row in seen if archived is None or bool(row.archived) == archived]
+
+
+async def project(context: Context, id_or_key: str) -> ProjectRow | None:
+    """Return a project; null for one that is not there."""
+    row = context.catalog.find_project(id_or_key)
+    return row if row is not None and context.actor.sees(row.number) else None
+
+
+async def create_project(context: Context, input: dict[str, Any]) -> ProjectRow:
+    """Create a project."""
+    made = await projects.create(
+        context,
+        body=NewProject(
+            key=input.get("key") or re.sub(r"[^A-Za-z0-9._-]+", "-", input["name"]).strip("-"),
+            name=input["name"],
+            description=input.get("description", ""),
+            team=input.get("team"),
+            default_metric=input.get("settings", {}).get("defaultMetric"),
+        ),
+    )
+    return context.catalog.find_project(made.key)  # pyright: ignore[reportReturnType]
+
+
+async def update_project(context: Context, id_or_key: str, input: dict[str, Any]) -> ProjectRow:
+    """Change a project."""
+    names = {"name": "name", "description": "description", "isArchived": "archived"}
+    values = {names[name]: value for name, value in input.items() if name in names}
+    if "defaultMetric" in input.get("settings", {}):
+        values["default_metric"] = input["settings"]["defaultMetric"]
+    changed = await projects.change(context, id_or_key, body=ProjectChange(**values))
+    return context.catalog.find_project(changed.key)  # pyright: ignore[reportReturnType]
+
+
+# ------------------------------------------------------------------------------------------------ members
+
+
+def _metrics(row: ProjectRow, info: GraphQLResolveInfo, filter: Any = None) -> list[MetricRow]:
+    return info.context.home.catalog.metrics_of(row.number)
+
+
+def _metric(row: ProjectRow, info: GraphQLResolveInfo, metric: str) -> MetricRow | None:
+    return info.context.home.catalog.find_metric(row.number, metric)
+
+
+def _service(row: ProjectRow, info: GraphQLResolveInfo, idOrKey: str) -> Any:
+    return next(iter(services_of(row, info, {"model": idOrKey})), None)
+
+
+def _settings(row: ProjectRow, info: GraphQLResolveInfo) -> dict[str, Any]:
+    metric = info.context.home.catalog.metrics.get(row.default_metric)
+    return {"default_metric": metric if metric is not None and metric.deleted_at is None else None}
+
+
+async def _labels(usage: dict[str, Any], info: GraphQLResolveInfo) -> Any:
+    return (await finding.list_labels(info.context.reading, query=_Of(usage["project"]))).labels
+
+
+class _Of:
+    """What the route of labels takes as its query."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+
+
+QUERY = {
+    "projects": ("read", all_projects),
+    "useCases": ("read", all_projects),
+    "project": ("read", project),
+    "useCase": ("read", project),
+}
+
+MUTATION = {
+    "createProject": ("administer", create_project),
+    "createUseCase": ("administer", create_project),
+    "updateProject": ("administer", update_project),
+}
+
+_PROJECT: dict[str, Any] = {
+    "isArchived": lambda row, info: row.archived,
+    "metrics": _metrics,
+    "modelServices": services_of,
+    "modelService": _service,
+    "defaultModelService": default_of,
+    "settings": _settings,
+    "labelUsage": lambda row, info: {"project": row.key},
+}
+
+MEMBERS: dict[str, dict[str, Any]] = {
+    "UseCase": _PROJECT,
+    "Project": {
+        **_PROJECT,
+        "metric": _metric,
+        "models": lambda row, info, filter=None: [one.row for one in services_of(row, info)],
+    },
+    "LabelUsage": {"keys": _labels},
+}

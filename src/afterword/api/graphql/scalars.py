@@ -1,0 +1,67 @@
+"""The scalars of the schema, and the words of its enums."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType, GraphQLSchema
+
+# Enums whose words here are those of REST in small letters.
+SMALL = ("MetricKind", "MetricScoringType", "MetricCategory", "UserType", "SelectionTypeInput")
+
+
+def set_up(schema: GraphQLSchema) -> None:
+    """Give the scalars and enums of a schema their meaning."""
+    for name, (read, shown) in SCALARS.items():
+        scalar = schema.type_map[name]
+        assert isinstance(scalar, GraphQLScalarType)
+        if read is not None:
+            scalar.parse_value = scalar.coerce_input_value = read  # pyright: ignore[reportAttributeAccessIssue]
+        if shown is not None:
+            scalar.serialize = scalar.coerce_output_value = shown  # pyright: ignore[reportAttributeAccessIssue]
+    for name in SMALL:
+        enum = schema.type_map[name]
+        assert isinstance(enum, GraphQLEnumType)
+        for word, value in enum.values.items():
+            value.value = word.lower()
+
+
+def _uuid(value: Any) -> UUID:
+    try:
+        return UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        raise GraphQLError(f"{value!r:.80} is not a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566.") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise GraphQLError(f"{value!r:.80} is neither an id nor a key: both are texts.")
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise GraphQLError(f"{value!r:.80} is no time.")
+    return value
+
+
+def _milliseconds(value: Any) -> int:
+    return round(value.timestamp() * 1000) if isinstance(value, datetime) else int(value)
+
+
+def _rfc3339(value: Any) -> str:
+    moment = value if isinstance(value, datetime) else datetime.fromtimestamp(value / 1000, UTC)
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+SCALARS: dict[str, tuple[Any, Any]] = {
+    "UUID": (_uuid, str),
+    "IdOrKey": (_text, str),
+    "Timestamp": (None, _milliseconds),
+    "DateTime": (None, _rfc3339),
+    "InputDatetime": (_moment, None),
+    "ModelSize": (None, str),
+}
+"""How a scalar's values are read from variables, and how they are shown."""

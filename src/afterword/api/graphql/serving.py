@@ -1,0 +1,142 @@
+"""The endpoint of GraphQL: a request read, executed and answered; always with HTTP 200 and what went wrong in `errors`.
+
+Old clients show the text of an error only then, and only of the first. They know a thing that was not found by the word
+after `EntityNotFound:`, and take the first such word anywhere in the text, so that it must stand alone: what else is to
+be said is in the error's `extensions`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
+from afterword.api.auth import Gate
+from afterword.api.reading import read_json
+from afterword.api.rest import JSON, STARTED, Receive, Scope, Send, check_length, fault, read_body, reply
+from afterword.errors import AfterwordError, BadRequest, Invalid
+from afterword.service.context import Home
+
+log = logging.getLogger("afterword")
+_encoder = msgspec.json.Encoder()
+_numbers = itertools.count(1)
+# The words by which old clients know what was not found. "use_case" tells the oldest, "project" those after them.
+_WORDS = re.compile(r"EntityNotFound: (project \(use_case\)|metric|model|user|integration)(?!\w)")
+PATH = "/api/graphql"
+MOST_FILES = 10
+
+
+class Lifts(Protocol):
+    """What turns the words of old clients into today's."""
+
+    def document(self, document: Any) -> Any:
+        """Return a parsed document as the schema has it."""
+        ...
+
+    def provider_model(self, word: str) -> str:
+        """Return what the provider itself calls a model."""
+        ...
+
+
+class Query(msgspec.Struct):
+    """What a client sends."""
+
+    query: str
+    operationName: str | None = None
+    variables: dict[str, Any] | None = None
+
+
+_queries = msgspec.json.Decoder(Query)
+
+
+class GraphQLEndpoint:
+    """GraphQL as an ASGI application. The library and the schema are loaded with the first request."""
+
+    def __init__(self, home: Home, gate: Gate, lifts: Lifts) -> None:
+        self._home = home
+        self._gate = gate
+        self._lifts = lifts
+        self._execute: Callable[..., Any] | None = None
+        self._loading = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-g%x" % (STARTED, next(_numbers))
+        try:
+            answer = await self._answer(scope, headers, receive, request_id)
+        except AfterwordError as error:
+            answer = {"data": None, "errors": [_shown(error)]}
+        except Exception:
+            log.exception("POST %s failed (request %s)", PATH, request_id.decode("latin-1"))
+            answer = {"data": None, "errors": [_shown(fault(request_id))]}
+        await reply(send, 200, JSON, _encoder.encode(answer), [(b"x-request-id", request_id)])
+        self._home.meters.answered(f"POST {PATH}", 200, time.perf_counter() - started)
+
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
+    ) -> dict[str, Any]:
+        actor = self._gate.actor(headers)
+        if self._execute is None:
+            await self._load()
+        assert self._execute is not None
+        most = self._home.settings.max_body
+        if headers.get(b"content-type", b"").lstrip().lower().startswith(b"multipart/form-data"):
+            check_length(headers, most)
+            async with Request(scope, receive).form(max_files=MOST_FILES, max_fields=MOST_FILES) as form:
+                return await self._execute(actor, _with_files(form), request_id)
+        return await self._execute(actor, read_json(_queries, await read_body(headers, receive, most)), request_id)
+
+    async def _load(self) -> None:
+        """Load the library and build the schema, beside the loop: it takes a good part of a second."""
+        async with self._loading:
+            if self._execute is None:
+                from afterword.api.graphql.executing import Executor
+
+                executor = await asyncio.to_thread(Executor, self._home, self._lifts, _shown)
+                self._execute = executor.execute
+
+
+def _with_files(form: Mapping[str, Any]) -> Query:
+    """Return a query with its files in their places in the variables. Raises `Invalid`."""
+    try:
+        query = read_json(_queries, str(form["operations"]).encode())
+        places: dict[str, list[str]] = msgspec.json.decode(str(form["map"]), type=dict[str, list[str]])
+        for part, paths in places.items():
+            file = form[part]
+            if not isinstance(file, UploadFile):
+                raise KeyError(part)
+            for path in paths:
+                first, *steps = path.split(".")
+                target: Any = {"variables": query.variables}[first]
+                for step in steps[:-1]:
+                    target = target[int(step) if isinstance(target, list) else step]
+                target[int(steps[-1]) if isinstance(target, list) else steps[-1]] = file
+    except (KeyError, IndexError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise Invalid(
+            f"The form is not a GraphQL upload: {error!r:.200}.",
+            code="invalid_upload",
+            hint="Send the parts operations, map and the files, as the GraphQL multipart request specification has it.",
+        ) from None
+    except MultiPartException as error:
+        raise BadRequest(f"The form cannot be read: {error.message}", code="invalid_upload") from None
+    return query
+
+
+def _shown(error: AfterwordError) -> dict[str, Any]:
+    """Return an error of ours as GraphQL shows errors."""
+    detail = {name: value for name in ("code", "param", "hint") if (value := getattr(error, name)) is not None}
+    found = _WORDS.match(error.message)
+    if found is None:
+        hint = f" {error.hint}" if error.hint else ""
+        return {"message": f"{error.message}{hint}", "extensions": detail}
+    return {"message": found[0], "extensions": {**detail, "detail": error.message}}

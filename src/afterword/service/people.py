@@ -1,0 +1,333 @@
+"""Users, teams and roles, and with whom a project is shared.
+
+A key of a user may, in each project that is shared with one of his teams, what both the role of the share and his role
+in that team allow; a member of the team `admin` may everywhere what his role there allows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+
+from afterword.errors import Conflict, Forbidden, Invalid, NotFound
+from afterword.ids import uuid7
+from afterword.service.access import ADMINISTRATORS, ALLOWED, OF_USERS, digest, narrowed, new_key
+from afterword.service.context import ADMINISTRATOR, Context
+from afterword.service.moments import shown
+from afterword.service.values import check_key, check_text
+from afterword.store import people as stored
+from afterword.store.catalog import ApiKeyRow, add_api_key
+from afterword.store.people import MemberRow, RoleRow, ShareRow, TeamRow, UserRow
+from afterword.types import (
+    Deleted,
+    Membership,
+    NewMember,
+    NewMembership,
+    NewShareList,
+    NewTeam,
+    NewTeamRole,
+    NewUser,
+    PermissionList,
+    Share,
+    ShareList,
+    Team,
+    TeamList,
+    TeamRole,
+    TeamRoleList,
+    User,
+    UserList,
+)
+
+NOBODY = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+"""The namespace of the ids that holders of keys of no user are shown under."""
+
+
+# ------------------------------------------------------------------------------------------------ teams and roles
+
+
+async def create_team(context: Context, *, body: NewTeam) -> Team:
+    """Create a team."""
+    name = check_text(body.name, param="name", most=1000, least=1)
+    row = TeamRow(number=0, id=uuid7(), key=_key(body.key, name), name=name, created_at=context.now())
+    return _team(await _add(context, row))
+
+
+async def list_teams(context: Context) -> TeamList:
+    """List the teams."""
+    return TeamList(teams=[_team(row) for row in context.catalog.people.teams.values()])
+
+
+async def create_role(context: Context, *, body: NewTeamRole) -> TeamRole:
+    """Create a role: some of the permissions, under a name."""
+    name = check_text(body.name, param="name", most=1000, least=1)
+    words = frozenset(_permission(word) for word in body.permissions)
+    key = _key(body.key, name)
+    row = RoleRow(number=0, id=uuid7(), key=key, name=name, permissions=words, created_at=context.now())
+    return _role(await _add(context, row))
+
+
+async def list_roles(context: Context) -> TeamRoleList:
+    """List the roles."""
+    return TeamRoleList(roles=[_role(row) for row in context.catalog.people.roles.values()])
+
+
+async def list_permissions(context: Context) -> PermissionList:
+    """List the words that roles are made of."""
+    return PermissionList(permissions=sorted(OF_USERS))
+
+
+def _permission(word: str) -> str:
+    known = re.sub(r"^use_case:", "project:", word)
+    if known not in OF_USERS:
+        raise Invalid(
+            f"{word[:80]!r} is no permission.",
+            code="unknown_permission",
+            param="permissions",
+            hint=f"Known are {', '.join(sorted(OF_USERS))}.",
+        )
+    return known
+
+
+def _key(key: str | None, name: str) -> str:
+    return check_key(key or re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or name)
+
+
+async def _add(context: Context, row: Any) -> Any:
+    row = await context.store.write(lambda transaction: stored.add_person(transaction, row))
+    context.catalog.people.keep(row)
+    return row
+
+
+# ------------------------------------------------------------------------------------------------ users
+
+
+async def create_user(context: Context, *, body: NewUser) -> User:
+    """Create a user, in these teams; with `generate_api_key` his key is shown this once."""
+    name = check_text(body.name, param="name", most=1000, least=1)
+    if body.email is None and body.kind == "human":
+        raise Invalid(
+            "email is missing.", code="missing_field", param="email", hint="Give an address; system users need none."
+        )
+    address = body.email or f"{re.sub(r'[^a-z0-9_-]+', '-', name.lower())}@system.afterword.local"
+    if not re.fullmatch(r"[^@\s]{1,64}@[^@\s]{1,255}", address):
+        raise Invalid(
+            f"email is {address[:80]!r}, which is no address.", code="invalid_email", param="email", hint="Give one."
+        )
+    its = [_membership(context, one) for one in body.teams]
+    now = context.now()
+    user = UserRow(
+        number=0,
+        id=uuid7(),
+        email=address,
+        name=name,
+        is_system=body.kind == "system",
+        created_at=now,
+        deleted_at=None,
+    )
+    key = new_key() if body.generate_api_key else None
+
+    def write(transaction: Any) -> tuple[UserRow, list[MemberRow], ApiKeyRow | None]:
+        row = stored.add_person(transaction, user)
+        members = [
+            stored.put_member(transaction, MemberRow(team.number, row.number, role.number)) for team, role in its
+        ]
+        return row, members, add_api_key(transaction, _key_row(row, key, now)) if key else None
+
+    row, members, key_row = await context.store.write(write)
+    for one in (row, *members):
+        context.catalog.people.keep(one)
+    if key_row is not None:
+        context.catalog.keep(key_row)
+    return msgspec.structs.replace(_user(context, row), api_key=key)
+
+
+def _key_row(user: UserRow, key: str, now: int) -> ApiKeyRow:
+    return ApiKeyRow(
+        number=0,
+        id=uuid7(),
+        name=user.name[:200],
+        prefix=key[:8],
+        hash=digest(key),
+        role="member",
+        projects=None,
+        created_at=now,
+        expires_at=None,
+        revoked_at=None,
+        user=user.number,
+    )
+
+
+async def list_users(context: Context) -> UserList:
+    """List the users."""
+    rows = (row for row in context.catalog.people.users.values() if row.deleted_at is None)
+    return UserList(users=[_user(context, row) for row in rows])
+
+
+async def me(context: Context) -> User:
+    """Show the user whose key this is; a key of no user's is shown as one of its own name."""
+    actor = context.actor
+    if actor.user is not None:
+        return _user(context, context.catalog.people.users[actor.user])
+    row = context.catalog.api_keys.get(actor.number)
+    return User(
+        id=uuid5(NOBODY, str(ADMINISTRATOR)) if row is None else row.id,
+        name=actor.name,
+        email=f"{re.sub(r'[^a-z0-9_-]+', '-', actor.name.lower())}@system.afterword.local",
+        kind="system",
+        teams=[Membership(team=ADMINISTRATORS, role="admin")] if actor.role == "admin" else [],
+        created_at=shown(0 if row is None else row.created_at),
+    )
+
+
+async def delete_user(context: Context, user: str) -> Deleted:
+    """Delete a user: his keys stop working at once. What he gave stays under his name."""
+    row = found_user(context, user)
+    gone = msgspec.structs.replace(row, deleted_at=context.now())
+    context.catalog.people.keep(await context.store.write(lambda transaction: stored.change_user(transaction, gone)))
+    return Deleted()
+
+
+async def put_member(context: Context, team: str, *, body: NewMember) -> User:
+    """Put a user into a team, or give him another role there."""
+    user = found_user(context, body.user)
+    its_team, role = _membership(context, NewMembership(team=team, role=body.role))
+    member = MemberRow(its_team.number, user.number, role.number)
+    context.catalog.people.keep(await context.store.write(lambda transaction: stored.put_member(transaction, member)))
+    return _user(context, user)
+
+
+async def remove_member(context: Context, team: str, user: str) -> Deleted:
+    """Take a user out of a team. What he may through it ends at once."""
+    people = context.catalog.people
+    row = found_user(context, user)
+    its_team = people.find_team(team) or _missing("team", team)
+    member = people.members.get((its_team.number, row.number))
+    if member is None:
+        raise Conflict(
+            f"The user {row.email!r} is not in the team {its_team.key!r}.",
+            code="no_member",
+            param="user",
+            hint="GET /api/v1/users shows who is in which teams.",
+        )
+    await context.store.write(lambda transaction: stored.drop_member(transaction, member))
+    people.members.pop((its_team.number, row.number), None)
+    return Deleted()
+
+
+# ------------------------------------------------------------------------------------------------ shares
+
+
+async def list_shares(context: Context, project: str) -> ShareList:
+    """List the teams that a project is shared with."""
+    people = context.catalog.people
+    rows = people.shares_of(context.project(project).number)
+    return ShareList(
+        shares=[
+            Share(team=people.teams[row.team].key, role=people.roles[row.role].key, is_owner=bool(row.is_owner))
+            for row in rows
+        ]
+    )
+
+
+async def share(context: Context, project: str, *, body: NewShareList) -> ShareList:
+    """Share a project with these teams, and with no other. A user may with `project:share` there."""
+    its = context.project(project, writing=True)
+    if context.actor.user is not None and not narrowed(context.catalog, context.actor, "share").sees(its.number):
+        raise Forbidden(
+            f"The user {context.actor.name!r} may not share {its.key!r}.",
+            code="role_not_allowed",
+            hint="It takes a role with project:share.",
+        )
+    rows: dict[int, ShareRow] = {}
+    for one in body.shares:
+        team, role = _membership(context, NewMembership(team=one.team, role=one.role))
+        rows[team.number] = ShareRow(its.number, team.number, role.number, one.is_owner)
+    await context.store.write(lambda transaction: stored.put_shares(transaction, its.number, list(rows.values())))
+    shares = context.catalog.people.shares
+    for row in context.catalog.people.shares_of(its.number):
+        del shares[row.project, row.team]
+    for row in rows.values():
+        context.catalog.people.keep(row)
+    return await list_shares(context, project)
+
+
+def permissions_in(context: Context, project: int) -> list[str]:
+    """Return the words that say what the actor may in a project."""
+    return sorted(
+        word
+        for word, permission in OF_USERS.items()
+        if _may(context, permission) and narrowed(context.catalog, context.actor, permission).sees(project)
+    )
+
+
+def _may(context: Context, permission: str) -> bool:
+    if context.actor.user is not None:
+        return True
+    return ("administer" if permission == "share" else permission) in ALLOWED[context.actor.role]
+
+
+# ------------------------------------------------------------------------------------------------ as found and shown
+
+
+def _membership(context: Context, given: NewMembership) -> tuple[TeamRow, RoleRow]:
+    people = context.catalog.people
+    team = people.find_team(given.team) or _missing("team", given.team)
+    return team, people.find_role(given.role) or _missing("role", given.role)
+
+
+def found_user(context: Context, id_or_email: str) -> UserRow:
+    """Return a user by id or address. Raises `NotFound`."""
+    return context.catalog.people.find_user(id_or_email) or _missing("user", id_or_email)
+
+
+def shown_user(context: Context, id_or_email: str) -> User:
+    """Return a user as the wire shows him. Raises `NotFound`."""
+    return _user(context, found_user(context, id_or_email))
+
+
+def keys_of(context: Context, user: User) -> list[ApiKeyRow]:
+    """Return the keys of a user that work."""
+    row = context.catalog.people.find_user(str(user.id))
+    keys = context.catalog.api_keys.values()
+    return [] if row is None else [one for one in keys if one.user == row.number and one.revoked_at is None]
+
+
+def found_team(context: Context, id_or_key: str) -> TeamRow:
+    """Return a team by id or key. Raises `NotFound`."""
+    return context.catalog.people.find_team(id_or_key) or _missing("team", id_or_key)
+
+
+def _missing(what: str, name: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: {what} {name[:200]!r} does not exist.",
+        code=f"{what}_not_found",
+        param=what,
+        hint=f"List them with GET /api/v1/{what}s.",
+    )
+
+
+def _team(row: TeamRow) -> Team:
+    return Team(id=row.id, key=row.key, name=row.name, created_at=shown(row.created_at))
+
+
+def _role(row: RoleRow) -> TeamRole:
+    words = sorted(row.permissions)
+    return TeamRole(id=row.id, key=row.key, name=row.name, permissions=words, created_at=shown(row.created_at))
+
+
+def _user(context: Context, row: UserRow) -> User:
+    people = context.catalog.people
+    return User(
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        kind="system" if row.is_system else "human",
+        teams=[
+            Membership(team=people.teams[one.team].key, role=people.roles[one.role].key)
+            for one in people.memberships(row.number)
+        ],
+        created_at=shown(row.created_at),
+    )
