@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from afterword.cli import administering, exporting, importing, modeling, serving
+from afterword.cli import administering, exporting, gathering, importing, modeling, serving
 from afterword.cli.connecting import CommandError, before_the_command
 from afterword.cli.showing import unwrapped
 from afterword.errors import AfterwordError
@@ -52,6 +52,7 @@ app.command("serve", help=unwrapped(serving.HELP))(serving.serve_command())
 app.command("import", help=unwrapped(importing.HELP))(importing.import_files)
 app.command("export", help=unwrapped(exporting.HELP))(exporting.export)
 modeling.add_to(app)
+gathering.add_to(app)
 administering.add_to(app)
 
 
