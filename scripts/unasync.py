@@ -22,7 +22,10 @@ RENAMES = (
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\baread\b", "read"),
     (r"\basync_each\b", "each"),
-    (r"\bAsync(ABTests|Afterword|Chat|Embeddings|Feedback|Interactions|Keys|Labels|Models|Projects)\b", r"\1"),
+    (
+        r"\bAsync(ABTests|Afterword|Chat|Datasets|Embeddings|Feedback|Interactions|Keys|Labels|Models|Projects)\b",
+        r"\1",
+    ),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
     (r"\baclose\b", "close"),
     (r"\baclosing\b", "closing"),

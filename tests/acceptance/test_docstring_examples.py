@@ -12,21 +12,26 @@ from afterword import Afterword
 from afterword.client.sync.abtests import ABTests
 from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
+from afterword.client.sync.datasets import Datasets
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 from afterword.client.sync.models import Models
 
-RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings, Models, ABTests)
+RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings, Models, ABTests, Datasets)
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.__name__)
-def test_examples_run(resource: type, new_server: Any) -> None:
+def test_examples_run(resource: type, new_server: Any, tmp_path: Any) -> None:
     running = new_server()
     client = Afterword(running.url, running.api_key)
     client.feedback.register_key("CSAT")
     first, second = (client.interactions.create(MESSAGES, text) for text in ("Hi!", "Go away."))
+    file = tmp_path / "lines.jsonl"
+    file.write_text('{"prompt": "Hello!", "completion": "Hi!"}\n')
     names = {
+        "file_path": file,
+        "dataset": client.datasets.upload(file, "to-delete").key,
         "client": client,
         "completion_id": first.completion_id,
         "other_completion_id": second.completion_id,

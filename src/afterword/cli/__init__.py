@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from afterword.cli import administering, comparing, exporting, importing, modeling, serving
+from afterword.cli import administering, comparing, exporting, gathering, importing, modeling, serving
 from afterword.cli.connecting import CommandError, before_the_command
 from afterword.cli.showing import unwrapped
 from afterword.errors import AfterwordError
@@ -53,6 +53,7 @@ app.command("import", help=unwrapped(importing.HELP))(importing.import_files)
 app.command("export", help=unwrapped(exporting.HELP))(exporting.export)
 modeling.add_to(app)
 comparing.add_to(app)
+gathering.add_to(app)
 administering.add_to(app)
 
 

@@ -42,7 +42,8 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A call to make. `repeatable`: sending it twice stores nothing twice."""
+    """A call to make. `repeatable`: sending it twice stores nothing twice. `timeout`: in seconds, where it is not the
+    client's own; None is for ever."""
 
     method: str
     path: str
@@ -50,6 +51,12 @@ class Request:
     body: bytes | None = None
     content_type: str = "application/json"
     repeatable: bool = False
+    timeout: float | None = -1
+
+    @property
+    def limits(self) -> Any:
+        """The limits of this call, for httpx."""
+        return httpx.USE_CLIENT_DEFAULT if self.timeout == -1 else timeouts(self.timeout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from afterword.client import core
 from afterword.client.aio.abtests import AsyncABTests
 from afterword.client.aio.administration import AsyncKeys, AsyncLabels, AsyncProjects
 from afterword.client.aio.chat import AsyncChat, AsyncEmbeddings
+from afterword.client.aio.datasets import AsyncDatasets
 from afterword.client.aio.feedback import AsyncFeedback
 from afterword.client.aio.interactions import AsyncInteractions
 from afterword.client.aio.models import AsyncModels
@@ -61,6 +62,7 @@ class AsyncAfterword:
         self.keys = AsyncKeys(self)
         self.models = AsyncModels(self)
         self.ab_tests = AsyncABTests(self)
+        self.datasets = AsyncDatasets(self)
         self.chat = AsyncChat(self)
         self.embeddings = AsyncEmbeddings(self)
 
@@ -105,6 +107,17 @@ class AsyncAfterword:
             await response.aclose()
         events.check_complete()
 
+    async def content(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """Make a call and yield the bytes of its answer as they come. Raises `AfterwordError`."""
+        response = await self.send(request, stream=True)
+        try:
+            async for part in response.aiter_bytes():
+                yield part
+        except httpx.RequestError as error:
+            raise self._core.unreachable(error) from error
+        finally:
+            await response.aclose()
+
     async def send(self, request: Request, *, stream: bool = False) -> httpx.Response:
         """Make a call, again where that is safe and may help. Raises `AfterwordError`.
 
@@ -121,6 +134,7 @@ class AsyncAfterword:
                         params=list(request.query),
                         content=request.body,
                         headers={**self._core.headers, "Content-Type": request.content_type},
+                        timeout=request.limits,
                     ),
                     stream=stream,
                 )

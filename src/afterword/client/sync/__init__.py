@@ -16,6 +16,7 @@ from afterword.client.streaming import Events
 from afterword.client.sync.abtests import ABTests
 from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
+from afterword.client.sync.datasets import Datasets
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 from afterword.client.sync.models import Models
@@ -62,6 +63,7 @@ class Afterword:
         self.keys = Keys(self)
         self.models = Models(self)
         self.ab_tests = ABTests(self)
+        self.datasets = Datasets(self)
         self.chat = Chat(self)
         self.embeddings = Embeddings(self)
 
@@ -106,6 +108,17 @@ class Afterword:
             response.close()
         events.check_complete()
 
+    def content(self, request: Request) -> Generator[bytes, None, None]:
+        """Make a call and yield the bytes of its answer as they come. Raises `AfterwordError`."""
+        response = self.send(request, stream=True)
+        try:
+            for part in response.iter_bytes():
+                yield part
+        except httpx.RequestError as error:
+            raise self._core.unreachable(error) from error
+        finally:
+            response.close()
+
     def send(self, request: Request, *, stream: bool = False) -> httpx.Response:
         """Make a call, again where that is safe and may help. Raises `AfterwordError`.
 
@@ -122,6 +135,7 @@ class Afterword:
                         params=list(request.query),
                         content=request.body,
                         headers={**self._core.headers, "Content-Type": request.content_type},
+                        timeout=request.limits,
                     ),
                     stream=stream,
                 )

@@ -1,0 +1,170 @@
+"""Commands about datasets: upload, create, list, show, download, delete."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from afterword.cli.administering import Json
+from afterword.cli.connecting import CommandError, Connection, connected
+from afterword.cli.showing import note, show_json, show_table
+from afterword.types import DatasetForm, DatasetKind, Sampling
+
+if TYPE_CHECKING:
+    from afterword.types import Dataset
+
+_datasets = typer.Typer(
+    help="Datasets: upload, create, list, show, download, delete.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its key or id.", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(_datasets, name="datasets")
+
+
+@_datasets.command("upload")
+@connected
+def upload_dataset(
+    connection: Connection,
+    file: Annotated[Path, typer.Argument(help="A file of JSON lines.", exists=True, dir_okay=False)],
+    key: Annotated[
+        str | None, typer.Option("--key", help="Its key; the default is the file's name.", show_default=False)
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Upload a file of JSON lines as a dataset."""
+    with connection.open() as client:
+        made = client.datasets.upload(file, key or file.stem, name=name, progress=_progress())
+    _say(made, as_json)
+
+
+def _progress() -> Any:
+    if not sys.stderr.isatty():
+        return None
+    return lambda sent, size: print(f"\r{sent / size:4.0%}", end="\n" if sent == size else "", file=sys.stderr)
+
+
+@_datasets.command("create")
+@connected
+def create_dataset(
+    connection: Connection,
+    key: Annotated[str, typer.Argument(help="Its key.", show_default=False)],
+    kind: Annotated[DatasetKind, typer.Option("--kind", help="What of each interaction makes a line.")] = "completion",
+    filter: Annotated[
+        str | None, typer.Option("--filter", metavar="JSON", help="Which interactions, as a tree of conditions.")
+    ] = None,
+    completion_id: Annotated[
+        list[str] | None, typer.Option("--id", metavar="COMPLETION_ID", help="This interaction; may be repeated.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="COMPLETION_ID", help="But not this one.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="A feedback key that counts; the default is all.")
+    ] = None,
+    sample: Annotated[Sampling, typer.Option("--sample", help="Which of them.")] = "all",
+    size: Annotated[int | None, typer.Option("--size", min=1, help="How many lines at most.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a dataset of interactions.
+
+    Example:
+
+      afterword datasets create rated-well --kind feedback --filter '{"feedback": {"metric": "CSAT"}}'
+    """
+    try:
+        tree = None if filter is None else msgspec.json.decode(filter)
+    except msgspec.DecodeError as error:
+        raise typer.BadParameter(f"{filter[:80]!r} is not JSON: {error}", param_hint="--filter") from None  # pyright: ignore
+    with connection.open() as client:
+        made = client.datasets.create_from_interactions(
+            key,
+            kind,
+            name=name,
+            filter=tree,
+            completion_ids=completion_id or None,
+            exclude=exclude or None,
+            metrics=metric or None,
+            sample=sample,
+            size=size,
+        )
+    _say(made, as_json)
+
+
+@_datasets.command("list")
+@connected
+def list_datasets(connection: Connection, as_json: Json = False) -> None:
+    """List the datasets of the project, the newest first."""
+    with connection.open() as client:
+        datasets = client.datasets.list()
+    if as_json:
+        show_json(datasets)
+        return
+    show_table(
+        ("key", "name", "kind", "source", "lines", "bytes", "created"),
+        ((one.key, one.name, one.kind, one.source, one.lines, one.size, one.created_at) for one in datasets),
+        empty="There are no datasets. Upload one with: afterword datasets upload FILE",
+    )
+
+
+@_datasets.command("show")
+@connected
+def show_dataset(connection: Connection, dataset: Name, as_json: Json = False) -> None:
+    """Show a dataset."""
+    with connection.open() as client:
+        found = client.datasets.get(dataset)
+    if found is None:
+        raise CommandError(f"There is no dataset {dataset!r}. List them with: afterword datasets list")
+    if as_json:
+        show_json(found)
+        return
+    rows: list[tuple[str, Any]] = [
+        (name, getattr(found, name)) for name in found.__struct_fields__ if name not in ("metrics", "download_url")
+    ]
+    rows += [(one.metric, f"{one.values} values, {one.preferences} preferences") for one in found.metrics]
+    show_table(("", found.key), rows, empty="")
+
+
+@_datasets.command("download")
+@connected
+def download_dataset(
+    connection: Connection,
+    dataset: Name,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The default is KEY.jsonl.", show_default=False),
+    ] = None,
+    format: Annotated[
+        DatasetForm, typer.Option("--format", help="Lines in their normal shape, or the bytes that were uploaded.")
+    ] = "recipe",
+) -> None:
+    """Download a dataset into a file."""
+    with connection.open() as client:
+        target = output or Path(f"{dataset}.jsonl")
+        size = client.datasets.download(dataset, target, format=format)
+    note(f"Downloaded {size:,} bytes to {target}.")
+
+
+@_datasets.command("delete")
+@connected
+def delete_dataset(connection: Connection, dataset: Name) -> None:
+    """Delete a dataset. The interactions that it was made of stay."""
+    with connection.open() as client:
+        client.datasets.delete(dataset)
+    typer.echo(f"Deleted {dataset}.")
+
+
+def _say(made: Dataset, as_json: bool) -> None:
+    if as_json:
+        show_json(made)
+    else:
+        typer.echo(f"Made {made.key}: {made.lines:,} {'line' if made.lines == 1 else 'lines'} of the kind {made.kind}.")

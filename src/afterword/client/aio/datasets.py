@@ -1,0 +1,201 @@
+"""Datasets: upload them, make them of interactions, download them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from afterword.client.core import Request, encode, path, query
+from afterword.types import (
+    Dataset,
+    DatasetKind,
+    DatasetList,
+    Deleted,
+    Filter,
+    UploadBegun,
+    UploadStatus,
+)
+
+if TYPE_CHECKING:
+    from afterword.client.aio import AsyncAfterword
+
+# Above this a file is sent in parts: what breaks off is then sent again from there, and not from its start.
+WHOLE = 5 << 20
+MOST_PARTS = 10_000
+
+
+class AsyncDatasets:
+    """JSON lines under a key: `client.datasets`."""
+
+    def __init__(self, client: AsyncAfterword) -> None:
+        self._client = client
+
+    async def upload(
+        self,
+        file_path: str | os.PathLike[str],
+        key: str,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> Dataset:
+        """Upload a file of JSON lines: prompts, with completions, with feedback, or preferences.
+
+        `progress` is called with the bytes sent so far and those of the file. Raises `Invalid` naming the line that
+        cannot be read, `Conflict` where the key is taken.
+
+        >>> await client.datasets.upload(file_path, "support-2026-11", name="Support, November")
+        """
+        file = Path(file_path)
+        size = os.path.getsize(file)
+        project = self._client.project_or_default(project)
+        if size > WHOLE:
+            return await self._upload_in_parts(file, size, {"key": key, "name": name, "project": project}, progress)
+        request = Request(
+            method="POST",
+            path=path("datasets"),
+            query=query(key=key, name=name, project=project),
+            body=_content(file),
+            content_type="application/jsonl",
+        )
+        made = await self._client.call(request, Dataset)
+        if progress is not None:
+            progress(size, size)
+        return made
+
+    async def _upload_in_parts(
+        self, file: Path, size: int, what: dict[str, Any], progress: Callable[[int, int], Any] | None
+    ) -> Dataset:
+        part_size = max(WHOLE, -(-size // MOST_PARTS))
+        begin = encode({"total_parts_count": -(-size // part_size), "content_type": "application/jsonl"})
+        begun = await self._client.call(Request(method="POST", path=path("upload", "init"), body=begin), UploadBegun)
+        session_id = str(begun.session_id)
+        try:
+            with file.open("rb") as opened:
+                for number in range(1, -(-size // part_size) + 1):
+                    request = Request(
+                        method="POST",
+                        path=path("upload", "part"),
+                        query=query(session_id=session_id, part_number=number),
+                        body=opened.read(part_size),
+                        content_type="application/octet-stream",
+                        repeatable=True,
+                    )
+                    await self._client.call(request, UploadStatus)
+                    if progress is not None:
+                        progress(min(number * part_size, size), size)
+            body = encode({"session_id": session_id, **what})
+            # The server reads the whole file before it answers.
+            request = Request(method="POST", path=path("datasets", "from-upload"), body=body, timeout=None)
+            return await self._client.call(request, Dataset)
+        except BaseException:
+            body = encode({"session_id": session_id})
+            await self._client.find(Request(method="DELETE", path=path("upload", "abort"), body=body), Deleted)
+            raise
+
+    async def create_from_interactions(
+        self,
+        key: str,
+        kind: DatasetKind,
+        *,
+        name: str | None = None,
+        filter: Filter | Mapping[str, Any] | None = None,
+        completion_ids: list[str] | None = None,
+        exclude: list[str] | None = None,
+        metrics: list[str] | None = None,
+        sample: Literal["all", "random", "last"] = "all",
+        size: int | None = None,
+        project: str | None = None,
+    ) -> Dataset:
+        """Make a dataset of interactions: of all, of those that match a filter, or of those named by their ids.
+
+        `kind` is prompt, completion, feedback or preference. `sample` takes all of them, or `size` lines at random or
+        of the newest. `metrics` are the feedback keys that count, all by default.
+
+        >>> await client.datasets.create_from_interactions(
+        ...     "rated-well", "feedback", filter={"feedback": {"metric": "CSAT", "value": {"gte": 4}}}
+        ... )
+        """
+        if filter is None and completion_ids is None:
+            filter = {"and": []}
+        body = encode(
+            {
+                "key": key,
+                "kind": kind,
+                "name": name,
+                "filter": filter,
+                "completion_ids": completion_ids,
+                "exclude": exclude,
+                "metrics": metrics,
+                "sample": {"type": sample, "size": size},
+                "project": self._client.project_or_default(project),
+            }
+        )
+        request = Request(method="POST", path=path("datasets", "from-interactions"), body=body, timeout=None)
+        return await self._client.call(request, Dataset)
+
+    async def list(self, *, project: str | None = None) -> list[Dataset]:
+        """List the datasets of a project, the newest first.
+
+        >>> await client.datasets.list()
+        """
+        request = Request(method="GET", path=path("datasets"), query=self._of(project), repeatable=True)
+        return (await self._client.call(request, DatasetList)).datasets
+
+    async def get(self, dataset: str, *, project: str | None = None) -> Dataset | None:
+        """Return a dataset by key or id; None where there is none that the key may see.
+
+        >>> await client.datasets.get("support-2026-11")
+        """
+        request = Request(method="GET", path=path("datasets", dataset), query=self._of(project), repeatable=True)
+        return await self._client.find(request, Dataset)
+
+    async def delete(self, dataset: str, *, project: str | None = None) -> None:
+        """Delete a dataset. Its key can be used anew; the interactions that it was made of stay. Raises `NotFound`.
+
+        >>> await client.datasets.delete(dataset)
+        """
+        request = Request(method="DELETE", path=path("datasets", dataset), query=self._of(project))
+        await self._client.call(request, Deleted)
+
+    async def download(
+        self,
+        dataset: str,
+        file_path: str | os.PathLike[str],
+        *,
+        format: Literal["recipe", "original"] = "recipe",
+        project: str | None = None,
+    ) -> int:
+        """Download a dataset into a file; return its bytes.
+
+        `recipe` gives lines in their normal shape, `original` the bytes that were uploaded. The file has its name once
+        it is whole.
+
+        >>> await client.datasets.download("rated-well", file_path)
+        """
+        request = Request(
+            method="GET",
+            path=path("datasets", dataset, "download"),
+            query=[*self._of(project), *query(format=format)],
+            repeatable=True,
+        )
+        target = Path(file_path)
+        partial = target.with_name(target.name + ".part")
+        size = 0
+        try:
+            with partial.open("wb") as opened:
+                async for chunk in self._client.content(request):
+                    size += opened.write(chunk)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return size
+
+    def _of(self, project: str | None) -> list[tuple[str, str]]:
+        return query(project=self._client.project_or_default(project))
+
+
+def _content(file: Path) -> bytes:
+    return file.read_bytes()
