@@ -83,7 +83,7 @@ def test_a_large_file_goes_in_parts(server: Any, project: str, large: Path, tmp_
         assert target.read_bytes() == large.read_bytes()
         with large.open("a") as opened:
             opened.write("{}\n")
-        with pytest.raises(Invalid, match="Line 1,?201"):
+        with pytest.raises(Invalid, match=r"Line 1,?201"):
             client.datasets.upload(large, "large")
         assert client.datasets.list() == []
 

@@ -49,7 +49,7 @@ class AsyncDatasets:
         >>> await client.datasets.upload(file_path, "support-2026-11", name="Support, November")
         """
         file = Path(file_path)
-        size = os.path.getsize(file)
+        size = os.path.getsize(file)  # noqa: ASYNC240 (a look at the disk, as the reading below)
         project = self._client.project_or_default(project)
         if size > WHOLE:
             return await self._upload_in_parts(file, size, {"key": key, "name": name, "project": project}, progress)
