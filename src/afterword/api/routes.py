@@ -219,7 +219,7 @@ ROUTES: tuple[Route, ...] = (
           needs="edit", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- projects
     Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer",
-          body=t.NewProject, answer=t.Project, status=201, errors=(409,)),
+          body=t.NewProject, answer=t.Project, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/projects", run=projects.list_projects, tag="projects", query=ProjectsQuery,
           answer=t.ProjectList),
     Route(method="GET", path="/api/v1/projects/{project}", run=projects.get, tag="projects", answer=t.Project,
