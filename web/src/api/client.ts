@@ -1,0 +1,72 @@
+// The one door to the server: typed calls of the public REST API, and its errors as one kind of exception.
+
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema";
+
+export type Schemas = components["schemas"];
+export type Interaction = Schemas["Interaction"];
+export type Feedback = Schemas["Feedback"];
+export type Preference = Schemas["Preference"];
+export type Metric = Schemas["Metric"];
+export type Filter = Schemas["Filter"];
+export type Message = Record<string, unknown>;
+
+/** What the server refused, in its own words. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly code: string = "",
+    readonly hint: string = "",
+    readonly param: string = "",
+  ) {
+    super(message);
+  }
+}
+
+let csrfToken: string | null = null;
+
+/** Keep the token that every changing call of this session must carry. */
+export function keepToken(token: string | null): void {
+  csrfToken = token;
+}
+
+/** Return the headers of a changing call made without the typed client, such as a stream. */
+export function changingHeaders(): Record<string, string> {
+  return csrfToken ? { "x-csrf-token": csrfToken } : {};
+}
+
+export const api = createClient<paths>({
+  baseUrl: "",
+  // Lists are sent as repeated parameters.
+  querySerializer: { array: { style: "form", explode: true } },
+});
+
+api.use({
+  onRequest({ request }) {
+    if (csrfToken && request.method !== "GET") request.headers.set("x-csrf-token", csrfToken);
+    return request;
+  },
+});
+
+type Answer<T> = { data?: T; error?: unknown; response: Response };
+
+/** Return what a call answers. Throws `ApiError` for what the server refused, or when it cannot be reached. */
+export async function answer<T>(call: Promise<Answer<T>>): Promise<T> {
+  let given: Answer<T>;
+  try {
+    given = await call;
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    throw new ApiError(0, "The server cannot be reached.", "unreachable", "Check that it runs, then try again.");
+  }
+  if (given.error !== undefined || !given.response.ok) throw errorOf(given.response.status, given.error);
+  return given.data as T;
+}
+
+/** Read the one error object of the server. */
+export function errorOf(status: number, body: unknown): ApiError {
+  const error = (body as { error?: Record<string, string> } | undefined)?.error;
+  if (!error?.message) return new ApiError(status, `The server answered with status ${status}.`);
+  return new ApiError(status, error.message, error.code ?? "", error.hint ?? "", error.param ?? "");
+}

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { parts, quoted, QueryError, toFilter, withoutPart, withPart } from "./language";
+
+describe("a query", () => {
+  const meanings: [string, unknown][] = [
+    ["", { and: [] }],
+    ["label.env:prod", { label: { key: "env", value: { eq: "prod" } } }],
+    ["label.env:prod,staging", { label: { key: "env", value: { in: ["prod", "staging"] } } }],
+    ['label."my key":"a value, with \\"marks\\""', { label: { key: "my key", value: { eq: 'a value, with "marks"' } } }],
+    ["label.env", { label: { key: "env" } }],
+    ["CSAT>=4", { feedback: { metric: "CSAT", value: { gte: 4 } } }],
+    ["accepted=true", { feedback: { metric: "accepted", value: { eq: 1 } } }],
+    ['"how good"<0.5', { feedback: { metric: "how good", value: { lt: 0.5 } } }],
+    ["-has:CSAT", { not: { feedback: { metric: "CSAT" } } }],
+    ["has:a,b", { or: [{ feedback: { metric: "a" } }, { feedback: { metric: "b" } }] }],
+    ["from:7d", { timerange: { from: "now - 7 days" } }],
+    ["to:2026-11-01T10:00Z", { timerange: { to: "2026-11-01T10:00Z" } }],
+    ["credit card", { text: "credit card" }],
+    ['"credit card"', { text: '"credit card"' }],
+    ["prompt:\"credit card\"", { prompt: { contains: "credit card" } }],
+    ["model:a OR model:b", { or: [{ model: { eq: "a" } }, { model: { eq: "b" } }] }],
+    [
+      "refund (state:failed OR NOT finish:stop) model:org/m-1",
+      {
+        and: [
+          { or: [{ state: { eq: "failed" } }, { not: { finish_reason: { eq: "stop" } } }] },
+          { model: { eq: "org/m-1" } },
+          { text: "refund" },
+        ],
+      },
+    ],
+  ];
+  it.each(meanings)("%s", (query, filter) => {
+    expect(toFilter(query)).toEqual(filter);
+  });
+
+  it.each(["(a", "a)", 'label.x:"y', "nofield:x", "CSAT>=good", "model:", "NOT"])("%s is refused in words", (query) => {
+    expect(() => toFilter(query)).toThrow(QueryError);
+  });
+
+  it("comes apart into its conditions, and together again", () => {
+    expect(parts('label.env:prod -has:CSAT (a OR b) "x y"')).toEqual(["label.env:prod", "-has:CSAT", "(a OR b)", '"x y"']);
+    expect(withoutPart("a b:c".replace("b:c", "model:c"), "model:c")).toBe("a");
+    expect(withPart("a OR b", "model:c")).toBe("(a OR b) model:c");
+    expect(withPart("model:c", "model:c")).toBe("model:c");
+  });
+
+  it.each(["plain", "with blank", 'mark"s', "a,b", "-x", "1.5", "ends\\", "(x)"])("keeps the value %s", (value) => {
+    expect(toFilter(`label.k:${quoted(value)}`)).toEqual({ label: { key: "k", value: { eq: value } } });
+  });
+});

@@ -1,0 +1,280 @@
+// The typed query: a text that a person can read and write, and that stands in links, to and from the server's tree of
+// conditions.
+//
+//   label.env:prod,staging  CSAT>=4  has:CSAT  -model:gpt  from:7d  text:refund  (state:failed OR finish:length)
+//
+// Conditions next to each other must all hold. OR stands between alternatives, - or NOT before what must not hold.
+// Words that name no field are looked for in prompt and completion.
+
+import type { Filter } from "~/api/client";
+
+/** A query that cannot be read; `at` is where in its text. */
+export class QueryError extends Error {
+  constructor(
+    message: string,
+    readonly at: number,
+  ) {
+    super(message);
+  }
+}
+
+/** The fields with a value after a colon, and how their value becomes a condition. */
+const MATCHED = {
+  model: "model",
+  source: "source",
+  state: "state",
+  finish: "finish_reason",
+  session: "session_id",
+  user: "user",
+  prompt_hash: "prompt_hash",
+  id: "completion_id",
+} as const;
+
+export const FIELDS: { name: string; example: string; means: string }[] = [
+  { name: "label.", example: "label.env:prod", means: "has this label, or this label with any value" },
+  { name: "model:", example: "model:gpt-5,claude", means: "completed by one of these models" },
+  { name: "has:", example: "has:CSAT", means: "has feedback under this key" },
+  { name: "preference:", example: "preference:better", means: "takes part in a preference under this key" },
+  { name: "from:", example: "from:7d", means: "made since; 30m, 24h, 7d, 4w or a date" },
+  { name: "to:", example: "to:2026-11-01", means: "made before" },
+  { name: "source:", example: "source:LIVE", means: "called through Afterword, or logged" },
+  { name: "state:", example: "state:failed", means: "how the call went" },
+  { name: "finish:", example: "finish:length", means: "why the model stopped" },
+  { name: "session:", example: "session:0192…", means: "of this session" },
+  { name: "user:", example: "user:anna", means: "of this end user" },
+  { name: "prompt:", example: 'prompt:"credit card"', means: "the prompt contains these words" },
+  { name: "completion:", example: "completion:sorry", means: "the completion contains these words" },
+  { name: "prompt_hash:", example: "prompt_hash:ab12…", means: "answers exactly this prompt" },
+  { name: "id:", example: "id:0192…", means: "this completion" },
+];
+
+type Token = { kind: "word" | "(" | ")" | "-" | "or" | "not"; text: string; quoted: boolean; at: number };
+
+const COMPARISON = /^(>=|<=|!=|>|<|=)/;
+const OPERATORS = { ">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq" } as const;
+
+/** Split at blanks and parentheses; "quoted parts" belong to the word that they stand in. */
+function tokens(query: string): Token[] {
+  const found: Token[] = [];
+  let at = 0;
+  while (at < query.length) {
+    const start = at;
+    const char = query[at] as string;
+    if (/\s/.test(char)) {
+      at += 1;
+    } else if (char === "(" || char === ")") {
+      found.push({ kind: char, text: char, quoted: false, at: start });
+      at += 1;
+    } else if (char === "-" && /\S/.test(query[at + 1] ?? "")) {
+      found.push({ kind: "-", text: char, quoted: false, at: start });
+      at += 1;
+    } else {
+      while (at < query.length && !/[\s()]/.test(query[at] as string)) {
+        if (query[at] !== '"') {
+          at += 1;
+          continue;
+        }
+        const end = closing(query, at);
+        if (end < 0) throw new QueryError("A quotation mark is not closed.", at);
+        at = end + 1;
+      }
+      const text = query.slice(start, at);
+      const kind = text === "OR" ? "or" : text === "NOT" ? "not" : text === "AND" ? null : "word";
+      const isQuoted = text.startsWith('"') && closing(text, 0) === text.length - 1;
+      if (kind) found.push({ kind, text, quoted: isQuoted, at: start });
+    }
+  }
+  return found;
+}
+
+function closing(query: string, open: number): number {
+  for (let at = open + 1; at < query.length; at += 1) {
+    if (query[at] === "\\") at += 1;
+    else if (query[at] === '"') return at;
+  }
+  return -1;
+}
+
+/** Return where a mark first stands outside quotation marks, -1 for nowhere. */
+function outside(text: string, mark: RegExp): number {
+  for (let at = 0; at < text.length; at += 1) {
+    if (text[at] === '"') at = closing(text, at);
+    else if (mark.test(text.slice(at))) return at;
+  }
+  return -1;
+}
+
+function unquoted(text: string): string {
+  return text.replace(/"((?:[^"\\]|\\.)*)"/g, (_, inner: string) => inner.replace(/\\(.)/g, "$1"));
+}
+
+/** Return a text as it stands in a query: in quotation marks where it needs them. */
+export function quoted(text: string): string {
+  return /^[^\s"(),:<>=!\\.-][^\s"(),:<>=!\\]*$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
+}
+
+function values(text: string): string[] {
+  const parts: string[] = [];
+  let rest = text;
+  for (;;) {
+    const comma = outside(rest, /^,/);
+    parts.push(unquoted(comma < 0 ? rest : rest.slice(0, comma)));
+    if (comma < 0) return parts.filter((part) => part !== "");
+    rest = rest.slice(comma + 1);
+  }
+}
+
+const match = (found: string[]) => (found.length === 1 ? { eq: found[0] } : { in: found });
+
+/** Read a moment: `7d` is seven days ago; everything else is passed on as it stands. */
+function moment(text: string): string {
+  const relative = /^(\d+)\s*(m|h|d|w)$/.exec(text);
+  if (!relative) return text;
+  const units = { m: "minutes", h: "hours", d: "days", w: "weeks" };
+  return `now - ${relative[1]} ${units[relative[2] as keyof typeof units]}`;
+}
+
+function condition({ text, quoted: isQuoted, at }: Token): Filter | string {
+  if (isQuoted) return text;
+  const compared = outside(text, COMPARISON);
+  const colon = outside(text, /^:/);
+  if (compared > 0 && (colon < 0 || compared < colon)) return comparison(text, compared, at);
+  if (colon < 0) {
+    if (text.startsWith("label.")) return { label: { key: unquoted(text.slice(6)) } };
+    return text;
+  }
+  const name = text.slice(0, colon);
+  const found = values(text.slice(colon + 1));
+  const first = found[0];
+  if (first === undefined) throw new QueryError(`Nothing stands after ${name}:`, at + colon);
+  if (name.startsWith("label.")) return { label: { key: unquoted(name.slice(6)), value: match(found) } };
+  if (name in MATCHED) return { [MATCHED[name as keyof typeof MATCHED]]: match(found) };
+  switch (name) {
+    case "has":
+      return any(found.map((metric) => ({ feedback: { metric } })));
+    case "preference":
+      return any(found.map((metric) => ({ preference: { metric } })));
+    case "from":
+      return { timerange: { from: moment(first) } };
+    case "to":
+      return { timerange: { to: moment(first) } };
+    case "text":
+      return { text: unquoted(text.slice(colon + 1)) };
+    case "prompt":
+    case "completion":
+      return any(found.map((words) => ({ [name]: { contains: words } })));
+    default:
+      throw new QueryError(`There is no field "${name}". Quotation marks make it a text to look for.`, at);
+  }
+}
+
+function any(found: Filter[]): Filter {
+  return found.length === 1 ? (found[0] as Filter) : { or: found };
+}
+
+function comparison(text: string, at: number, start: number): Filter {
+  const operator = (COMPARISON.exec(text.slice(at)) as RegExpExecArray)[0] as keyof typeof OPERATORS;
+  const given = text.slice(at + operator.length);
+  const value = given === "true" ? 1 : given === "false" ? 0 : Number(given);
+  if (given === "" || !Number.isFinite(value)) {
+    throw new QueryError(`${text}: after ${operator} comes a number, true or false.`, start + at);
+  }
+  return { feedback: { metric: unquoted(text.slice(0, at)), value: { [OPERATORS[operator]]: value } } };
+}
+
+class Reader {
+  private next = 0;
+  constructor(private readonly all: Token[]) {}
+
+  read(): Filter {
+    const found = this.alternatives();
+    const left = this.all[this.next];
+    if (left) throw new QueryError("This closing parenthesis was never opened.", left.at);
+    return found;
+  }
+
+  private peek(kind: Token["kind"]): boolean {
+    return this.all[this.next]?.kind === kind;
+  }
+
+  private alternatives(): Filter {
+    const found = [this.together()];
+    while (this.peek("or")) {
+      this.next += 1;
+      found.push(this.together());
+    }
+    return any(found);
+  }
+
+  private together(): Filter {
+    const found: Filter[] = [];
+    const words: string[] = [];
+    while (this.next < this.all.length && !this.peek(")") && !this.peek("or")) {
+      const one = this.single();
+      if (typeof one === "string") words.push(one);
+      else found.push(one);
+    }
+    if (words.length) found.push({ text: words.join(" ") });
+    return found.length === 1 ? (found[0] as Filter) : { and: found };
+  }
+
+  private single(): Filter | string {
+    const token = this.all[this.next++] as Token;
+    if (token.kind === "-" || token.kind === "not") {
+      if (this.next >= this.all.length) throw new QueryError("Nothing stands after the negation.", token.at);
+      const one = this.single();
+      return { not: typeof one === "string" ? { text: one } : one };
+    }
+    if (token.kind === "(") {
+      const inner = this.alternatives();
+      if (!this.peek(")")) throw new QueryError("A parenthesis is not closed.", token.at);
+      this.next += 1;
+      return inner;
+    }
+    return condition(token);
+  }
+}
+
+/** Return the tree of conditions that a query means; nothing at all is everything. Throws `QueryError`. */
+export function toFilter(query: string): Filter {
+  return new Reader(tokens(query)).read();
+}
+
+/** Return the conditions that stand side by side at the top of a query, as they were written. Throws `QueryError`. */
+export function parts(query: string): string[] {
+  const found: string[] = [];
+  let depth = 0;
+  let begun = -1;
+  const all = tokens(query);
+  if (all.some((token, index) => token.kind === "or" && level(all, index) === 0)) return [query.trim()];
+  all.forEach((token, index) => {
+    if (begun < 0) begun = token.at;
+    if (token.kind === "(") depth += 1;
+    if (token.kind === ")") depth -= 1;
+    if (depth === 0 && token.kind !== "-" && token.kind !== "not") {
+      const end = all[index + 1]?.at ?? query.length;
+      found.push(query.slice(begun, end).replace(/(\s|\bAND\b)+$/, ""));
+      begun = -1;
+    }
+  });
+  return found;
+}
+
+function level(all: Token[], index: number): number {
+  return all.slice(0, index).reduce((depth, { kind }) => depth + (kind === "(" ? 1 : kind === ")" ? -1 : 0), 0);
+}
+
+/** Return the query with one more condition, unless it has it already. */
+export function withPart(query: string, part: string): string {
+  const have = query.trim() ? parts(query) : [];
+  if (have.includes(part)) return query;
+  const before = have.length === 1 && /\bOR\b/.test(have[0] as string) ? [`(${have[0]})`] : have;
+  return [...before, part].join(" ");
+}
+
+/** Return the query without one of its conditions. */
+export function withoutPart(query: string, part: string): string {
+  return parts(query)
+    .filter((one) => one !== part)
+    .join(" ");
+}

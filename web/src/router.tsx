@@ -1,0 +1,172 @@
+// The map of the page: which address shows which screen. Screens other than the list are loaded when first opened.
+
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { projectsQuery } from "~/api/queries";
+import { sessionQuery } from "~/api/session";
+import { InteractionsScreen } from "~/screens/interactions/InteractionsScreen";
+import { NotFound, Failed } from "~/shell/Faults";
+import { lastProject } from "~/shell/lastProject";
+import { Shell } from "~/shell/Shell";
+import { SignIn } from "~/shell/SignIn";
+
+/** Search parameters are plain texts, so that links stay readable. */
+export type Search = Record<string, string | undefined>;
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+  errorComponent: Failed,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (search: Search): { to?: string } => ({ to: search.to }),
+  component: SignIn,
+});
+
+/** Everything but signing in: with a session, inside the frame of navigation. */
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: "inside",
+  beforeLoad: async ({ context, location }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery);
+    if (!session) throw redirect({ to: "/sign-in", search: { to: location.href }, replace: true });
+    return { session };
+  },
+  component: Shell,
+});
+
+const home = createRoute({
+  getParentRoute: () => inside,
+  path: "/",
+  beforeLoad: async ({ context }) => {
+    const { projects } = await context.queries.ensureQueryData(projectsQuery);
+    const last = lastProject();
+    const project = projects.find(({ key }) => key === last) ?? projects.find(({ key }) => key === "default") ?? projects[0];
+    if (!project) throw redirect({ to: "/projects", replace: true });
+    throw redirect({ to: "/p/$project/interactions", params: { project: project.key }, replace: true });
+  },
+});
+
+const project = createRoute({ getParentRoute: () => inside, path: "/p/$project", component: Outlet });
+
+const validateSearch = (search: Search): Search => search;
+
+const interactions = createRoute({
+  getParentRoute: () => project,
+  path: "/interactions",
+  validateSearch,
+  component: InteractionsScreen,
+});
+
+const interaction = createRoute({
+  getParentRoute: () => project,
+  path: "/interactions/$completionId",
+  component: lazyRouteComponent(() => import("~/screens/interaction/InteractionScreen"), "InteractionScreen"),
+});
+const start = createRoute({
+  getParentRoute: () => project,
+  path: "/start",
+  component: lazyRouteComponent(() => import("~/screens/start/StartScreen"), "StartScreen"),
+});
+const compare = createRoute({
+  getParentRoute: () => project,
+  path: "/compare",
+  validateSearch,
+  component: lazyRouteComponent(() => import("~/screens/compare/CompareScreen"), "CompareScreen"),
+});
+const metrics = createRoute({
+  getParentRoute: () => project,
+  path: "/metrics",
+  validateSearch,
+  component: lazyRouteComponent(() => import("~/screens/metrics/MetricsScreen"), "MetricsScreen"),
+});
+const ranking = createRoute({
+  getParentRoute: () => project,
+  path: "/ranking",
+  validateSearch,
+  component: lazyRouteComponent(() => import("~/screens/ranking/RankingScreen"), "RankingScreen"),
+});
+const models = createRoute({
+  getParentRoute: () => project,
+  path: "/models",
+  component: lazyRouteComponent(() => import("~/screens/models/ModelsScreen"), "ModelsScreen"),
+});
+const chat = createRoute({
+  getParentRoute: () => project,
+  path: "/chat",
+  validateSearch,
+  component: lazyRouteComponent(() => import("~/screens/chat/ChatScreen"), "ChatScreen"),
+});
+const abTests = createRoute({
+  getParentRoute: () => project,
+  path: "/ab-tests",
+  component: lazyRouteComponent(() => import("~/screens/abtests/ABTestsScreen"), "ABTestsScreen"),
+});
+const datasets = createRoute({
+  getParentRoute: () => project,
+  path: "/datasets",
+  validateSearch,
+  component: lazyRouteComponent(() => import("~/screens/datasets/DatasetsScreen"), "DatasetsScreen"),
+});
+const projects = createRoute({
+  getParentRoute: () => inside,
+  path: "/projects",
+  component: lazyRouteComponent(() => import("~/screens/projects/ProjectsScreen"), "ProjectsScreen"),
+});
+const keys = createRoute({
+  getParentRoute: () => inside,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("~/screens/keys/KeysScreen"), "KeysScreen"),
+});
+
+const tree = root.addChildren([
+  signIn,
+  inside.addChildren([
+    home,
+    project.addChildren([
+      interactions,
+      interaction,
+      start,
+      compare,
+      metrics,
+      ranking,
+      models,
+      chat,
+      abTests,
+      datasets,
+    ]),
+    projects,
+    keys,
+  ]),
+]);
+
+export function makeRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { queries },
+    defaultPreload: "intent",
+    scrollRestoration: false,
+    parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
+    stringifySearch: (search) => {
+      const given = Object.entries(search).filter(([, value]) => value !== undefined && value !== "");
+      const text = new URLSearchParams(given as [string, string][]).toString();
+      return text ? `?${text}` : "";
+    },
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

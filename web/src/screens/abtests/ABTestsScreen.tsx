@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function ABTestsScreen() {
+  return <Page title="ABTestsScreen">…</Page>;
+}

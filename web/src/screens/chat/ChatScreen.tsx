@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function ChatScreen() {
+  return <Page title="ChatScreen">…</Page>;
+}

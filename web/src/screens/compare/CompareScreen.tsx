@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function CompareScreen() {
+  return <Page title="CompareScreen">…</Page>;
+}

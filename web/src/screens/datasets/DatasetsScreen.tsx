@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function DatasetsScreen() {
+  return <Page title="DatasetsScreen">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function InteractionScreen() {
+  return <Page title="InteractionScreen">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function InteractionsScreen() {
+  return <Page title="InteractionsScreen">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function KeysScreen() {
+  return <Page title="KeysScreen">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function MetricsScreen() {
+  return <Page title="MetricsScreen">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function ModelsScreen() {
+  return <Page title="ModelsScreen">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function ProjectsScreen() {
+  return <Page title="ProjectsScreen">…</Page>;
+}

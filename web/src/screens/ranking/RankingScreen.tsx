@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function RankingScreen() {
+  return <Page title="RankingScreen">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui";
+
+export function StartScreen() {
+  return <Page title="StartScreen">…</Page>;
+}

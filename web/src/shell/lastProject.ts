@@ -1,0 +1,11 @@
+// The project that was looked at last, so that the next visit starts there.
+
+const KEY = "afterword.project";
+
+export function lastProject(): string | null {
+  return localStorage.getItem(KEY);
+}
+
+export function keepProject(key: string): void {
+  localStorage.setItem(KEY, key);
+}

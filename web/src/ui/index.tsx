@@ -1,0 +1,337 @@
+// The parts that every screen is made of. What they look like stands in ui.module.css.
+
+import { Dialog as BaseDialog } from "@base-ui/react/dialog";
+import { Menu as BaseMenu } from "@base-ui/react/menu";
+import { Popover as BasePopover } from "@base-ui/react/popover";
+import { Tabs as BaseTabs } from "@base-ui/react/tabs";
+import { Tooltip } from "@base-ui/react/tooltip";
+import { Check, Copy, X } from "lucide-react";
+import {
+  type ButtonHTMLAttributes,
+  type InputHTMLAttributes,
+  type ReactElement,
+  type ReactNode,
+  type SelectHTMLAttributes,
+  type TextareaHTMLAttributes,
+  useEffect,
+  useState,
+} from "react";
+import { ApiError } from "~/api/client";
+import css from "./ui.module.css";
+
+export { css };
+export { notify } from "./toasts";
+
+/** Join the class names that are there. */
+export function cx(...names: (string | false | null | undefined)[]): string {
+  return names.filter(Boolean).join(" ");
+}
+
+type Look = { look?: "primary" | "danger" | "plain" | undefined; small?: boolean };
+
+export function Button({ look, small, className, ...rest }: Look & ButtonHTMLAttributes<HTMLButtonElement>) {
+  return <button type="button" className={cx(css.button, look && css[look], small && css.small, className)} {...rest} />;
+}
+
+/** A button that shows an icon alone; `label` is read out, and shown when it is pointed at. */
+export function IconButton({
+  label,
+  look = "plain",
+  small,
+  className,
+  ...rest
+}: { label: string } & Look & ButtonHTMLAttributes<HTMLButtonElement>) {
+  return (
+    <Hint text={label}>
+      <button
+        type="button"
+        aria-label={label}
+        className={cx(css.button, css.icon, css[look], small && css.small, className)}
+        {...rest}
+      />
+    </Hint>
+  );
+}
+
+/** Show a word or two when something is pointed at. The child must take a ref and event handlers. */
+export function Hint({ text, children }: { text: ReactNode; children: ReactElement }) {
+  return (
+    <Tooltip.Root>
+      <Tooltip.Trigger render={children as ReactElement<Record<string, unknown>>} />
+      <Tooltip.Portal>
+        <Tooltip.Positioner sideOffset={6}>
+          <Tooltip.Popup className={css.tip}>{text}</Tooltip.Popup>
+        </Tooltip.Positioner>
+      </Tooltip.Portal>
+    </Tooltip.Root>
+  );
+}
+
+/** A control with its name, a hint, and what is wrong with what was given. */
+export function Field({ label, hint, wrong, children }: FieldProps) {
+  return (
+    <label className={css.field}>
+      <span>{label}</span>
+      {children}
+      {hint && <span className={css.hint}>{hint}</span>}
+      {wrong && (
+        <span role="alert" className={css.wrong}>
+          {wrong}
+        </span>
+      )}
+    </label>
+  );
+}
+type FieldProps = { label: ReactNode; hint?: ReactNode; wrong?: ReactNode; children: ReactNode };
+
+export function Input({ className, ...rest }: InputHTMLAttributes<HTMLInputElement>) {
+  return <input className={cx(css.input, className)} autoComplete="off" {...rest} />;
+}
+
+export function Textarea({ className, ...rest }: TextareaHTMLAttributes<HTMLTextAreaElement>) {
+  return <textarea className={cx(css.input, className)} {...rest} />;
+}
+
+export function Select({ className, ...rest }: SelectHTMLAttributes<HTMLSelectElement>) {
+  return <select className={cx(css.input, className)} {...rest} />;
+}
+
+export type Tone = "good" | "bad" | "warn" | "blue" | "violet";
+
+export function Chip({ tone, title, className, children }: ChipProps) {
+  return (
+    <span className={cx(css.chip, tone && css[tone], className)} title={title}>
+      {children}
+    </span>
+  );
+}
+type ChipProps = { tone?: Tone | undefined; title?: string; className?: string | undefined; children: ReactNode };
+
+/** A dialog over the page. It closes by escape, a click outside, or its cross. */
+export function Dialog({ title, open, onClose, wide, children }: DialogProps) {
+  return (
+    <BaseDialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
+      <BaseDialog.Portal>
+        <BaseDialog.Backdrop className={css.backdrop} />
+        <BaseDialog.Popup className={cx(css.dialog, wide && css.wide)}>
+          <div className={css.head}>
+            <BaseDialog.Title render={<h2 />}>{title}</BaseDialog.Title>
+            <BaseDialog.Close
+              aria-label="Close"
+              className={cx(css.button, css.plain, css.icon, css.small)}
+              style={{ marginLeft: "auto" }}
+            >
+              <X size={15} aria-hidden />
+            </BaseDialog.Close>
+          </div>
+          {children}
+        </BaseDialog.Popup>
+      </BaseDialog.Portal>
+    </BaseDialog.Root>
+  );
+}
+type DialogProps = { title: ReactNode; open: boolean; onClose: () => void; wide?: boolean; children: ReactNode };
+
+/** Ask before something is done that cannot be undone. */
+export function Confirm({ title, what, act, open, onClose, onConfirm }: ConfirmProps) {
+  return (
+    <Dialog title={title} open={open} onClose={onClose}>
+      <p>{what}</p>
+      <div className={css.actions}>
+        <Button onClick={onClose}>Cancel</Button>
+        <Button
+          look="danger"
+          onClick={() => {
+            onClose();
+            onConfirm();
+          }}
+        >
+          {act}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+type ConfirmProps = {
+  title: string;
+  what: ReactNode;
+  act: string;
+  open: boolean;
+  onClose: () => void;
+  onConfirm: () => void;
+};
+
+/** A button (`trigger`) that opens a small panel. `children` may be told how to close it. */
+export function Popover({ trigger, padded = true, align = "start", label, children }: PopoverProps) {
+  const [open, setOpen] = useState(false);
+  return (
+    <BasePopover.Root open={open} onOpenChange={setOpen}>
+      <BasePopover.Trigger render={trigger as ReactElement<Record<string, unknown>>} />
+      <BasePopover.Portal>
+        <BasePopover.Positioner sideOffset={5} align={align} style={{ zIndex: 40 }}>
+          <BasePopover.Popup aria-label={label} className={cx(css.popup, padded && css.padded)}>
+            {typeof children === "function" ? children(() => setOpen(false)) : children}
+          </BasePopover.Popup>
+        </BasePopover.Positioner>
+      </BasePopover.Portal>
+    </BasePopover.Root>
+  );
+}
+type PopoverProps = {
+  trigger: ReactElement;
+  padded?: boolean;
+  align?: "start" | "center" | "end";
+  label: string;
+  children: ReactNode | ((close: () => void) => ReactNode);
+};
+
+/** A button that opens a list of actions or choices. */
+export function Menu({ trigger, align = "start", children }: MenuProps) {
+  return (
+    <BaseMenu.Root modal={false}>
+      <BaseMenu.Trigger render={trigger as ReactElement<Record<string, unknown>>} />
+      <BaseMenu.Portal>
+        <BaseMenu.Positioner sideOffset={5} align={align} style={{ zIndex: 40 }}>
+          <BaseMenu.Popup className={css.popup}>{children}</BaseMenu.Popup>
+        </BaseMenu.Positioner>
+      </BaseMenu.Portal>
+    </BaseMenu.Root>
+  );
+}
+type MenuProps = { trigger: ReactElement; align?: "start" | "center" | "end"; children: ReactNode };
+
+export function MenuChoice({ onClick, checked, disabled, danger, children }: MenuChoiceProps) {
+  return (
+    <BaseMenu.Item
+      className={cx(css.choice, danger && css.danger)}
+      onClick={onClick}
+      disabled={disabled}
+      style={danger ? { color: "var(--bad)" } : undefined}
+    >
+      {children}
+      {checked && <Check size={14} aria-label="chosen" style={{ marginLeft: "auto" }} />}
+    </BaseMenu.Item>
+  );
+}
+type MenuChoiceProps = {
+  onClick: () => void;
+  checked?: boolean;
+  disabled?: boolean;
+  danger?: boolean;
+  children: ReactNode;
+};
+
+export function MenuSeparator() {
+  return <BaseMenu.Separator className={css.separator} />;
+}
+
+export function Tabs({ value, onChange, tabs, children }: TabsProps) {
+  return (
+    <BaseTabs.Root value={value} onValueChange={(next) => onChange(String(next))}>
+      <BaseTabs.List className={css.tabs}>
+        {tabs.map(([key, name]) => (
+          <BaseTabs.Tab key={key} value={key} className={css.tab}>
+            {name}
+          </BaseTabs.Tab>
+        ))}
+      </BaseTabs.List>
+      <BaseTabs.Panel value={value}>{children}</BaseTabs.Panel>
+    </BaseTabs.Root>
+  );
+}
+type TabsProps = {
+  value: string;
+  onChange: (value: string) => void;
+  tabs: readonly (readonly [key: string, name: ReactNode])[];
+  children: ReactNode;
+};
+
+/** A page that is read from top to bottom, with its title and what can be done on it. */
+export function Page({ title, about, actions, children }: PageProps) {
+  return (
+    <main className={css.page}>
+      <header className={css.head}>
+        <div>
+          <h1>{title}</h1>
+          {about && <p>{about}</p>}
+        </div>
+        {actions}
+      </header>
+      {children}
+    </main>
+  );
+}
+type PageProps = { title: ReactNode; about?: ReactNode; actions?: ReactNode; children: ReactNode };
+
+/** What stands where nothing is yet: what would be here, and how it gets here. */
+export function Empty({ title, children, icon }: { title: string; children?: ReactNode; icon?: ReactNode }) {
+  return (
+    <div className={css.empty}>
+      {icon}
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}
+
+/** Say what went wrong in the server's own words, with what to do next. */
+export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof ApiError ? error.hint : "";
+  return (
+    <div role="alert" className={cx(css.note, css.error)}>
+      <strong>{message}</strong>
+      {hint && <span>{hint}</span>}
+      {onRetry && (
+        <div>
+          <Button small onClick={onRetry}>
+            Try again
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+export function Skeleton({ width = "100%", height = 14 }: { width?: number | string; height?: number | string }) {
+  return <div aria-hidden className={css.skeleton} style={{ width, height }} />;
+}
+
+/** A block of skeleton lines while something loads, announced as such. */
+export function Loading({ lines = 5 }: { lines?: number }) {
+  return (
+    <div role="status" aria-label="Loading" style={{ display: "grid", gap: 12, padding: "12px 0" }}>
+      {Array.from({ length: lines }, (_, line) => (
+        <Skeleton key={line} width={`${94 - ((line * 23) % 47)}%`} />
+      ))}
+    </div>
+  );
+}
+
+export function Kbd({ children }: { children: ReactNode }) {
+  return <kbd className={css.kbd}>{children}</kbd>;
+}
+
+/** Copies a text. `text` may be a function where it is costly to make. */
+export function CopyButton({ text, label = "Copy", small = true }: CopyProps) {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), 1500);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const Icon = copied ? Check : Copy;
+  return (
+    <IconButton
+      label={copied ? "Copied" : label}
+      small={small}
+      onClick={async () => {
+        await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
+        setCopied(true);
+      }}
+    >
+      <Icon size={14} aria-hidden />
+    </IconButton>
+  );
+}
+type CopyProps = { text: string | (() => string); label?: string; small?: boolean };
