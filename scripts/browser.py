@@ -1,0 +1,50 @@
+"""Find the Chromium that the tests of the web page drive, or install one: `python scripts/browser.py` prints its path.
+
+A browser of the system comes first (AFTERWORD_BROWSER names one). Where there is none, Debian's package is installed
+by whoever may, and else Playwright's own download is tried.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+def find() -> str | None:
+    """Return the path of a browser; None where there is none."""
+    given = os.environ.get("AFTERWORD_BROWSER")
+    if given:
+        return given
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found or Path(MACOS).exists():
+        return found or MACOS
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+def install() -> None:
+    """Install a browser in the ways that this machine allows."""
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], env=quiet, check=False)
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-liberation"]
+        subprocess.run(command, env=quiet, check=False, stdout=subprocess.DEVNULL)
+    if find() is None:
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+
+
+if __name__ == "__main__":
+    if find() is None:
+        install()
+    if (path := find()) is None:
+        sys.exit("The tests of the web page need Chromium or Chrome: install one, or name one in AFTERWORD_BROWSER.")
+    print(path)
