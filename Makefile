@@ -3,9 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup serve test test-clients check fix bench lock clean
+PAGE := src/afterword/static/index.html
+PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -name schema.ts \
+	! -name openapi.json) src/afterword/api/routes.py $(wildcard src/afterword/types/*.py)
 
-setup: .venv/ready ## install everything into .venv
+.PHONY: setup serve web test test-clients check fix bench lock clean
+
+setup: .venv/ready $(PAGE) ## install everything into .venv, and build the web page
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -13,10 +17,17 @@ setup: .venv/ready ## install everything into .venv
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
+$(PAGE): .venv/ready $(PAGE_SOURCES)
+	$(BIN)/python scripts/web.py build
+
+web: .venv/ready ## serve the web page with reload, in front of a server that runs already (AFTERWORD_URL)
+	$(BIN)/python scripts/web.py dev
+
 serve: setup ## run the server on the embedded store
 	$(BIN)/afterword serve
 
 test: setup check ## run all checks and tests
+	$(BIN)/python scripts/browser.py > /dev/null
 	$(BIN)/pytest -n auto --dist loadgroup
 
 test-clients: setup ## run the tests of published clients with every release
@@ -28,6 +39,7 @@ check: setup ## lint, types, generated files
 	$(BIN)/pyright
 	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/python scripts/web.py test
 
 fix: setup ## format, and write generated files anew
 	$(BIN)/ruff check --fix .
@@ -44,4 +56,4 @@ lock: setup ## resolve the dependencies anew, with versions and hashes
 		--no-emit-index-url --no-emit-find-links --extra server --extra telemetry --group dev pyproject.toml --output-file requirements.txt
 
 clean: ## remove what the targets made
-	rm -rf .venv build dist
+	rm -rf .venv build dist web/node_modules src/afterword/static
