@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 PAGE := src/afterword/static/index.html
-PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -name schema.ts \
+PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -path "*/generated/*" \
 	! -name openapi.json) src/afterword/api/routes.py $(wildcard src/afterword/types/*.py)
 
 .PHONY: setup serve web test test-clients check fix bench lock clean

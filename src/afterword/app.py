@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route as ServedPath
 
 from afterword import compat
-from afterword.api import docs, traces
+from afterword.api import docs, pages, traces
 from afterword.api.auth import Gate
 from afterword.api.chat import CallEndpoint
 from afterword.api.graphql import serving
@@ -33,7 +34,7 @@ from afterword.gateway.http import Timeouts
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
 from afterword.service.abtests import Referee
-from afterword.service.access import new_key
+from afterword.service.access import digest, new_key
 from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
@@ -90,7 +91,8 @@ def close_home(home: Home) -> None:
 
 def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Build the ASGI application over an open home."""
-    gate = Gate(home, administrator_key)
+    home = replace(home, administrator=digest(administrator_key))
+    gate = Gate(home)
     running: set[asyncio.Task[Any]] = set()
     gateway = home.gateway
     assert isinstance(gateway, Gateway)
@@ -99,6 +101,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         face.path: CallEndpoint(face.name, home, gateway, gate, tracing, running, compat.LIFTS.get(face.name))
         for face in FACES
     }
+    page = pages.Pages()
     graphql = serving.GraphQLEndpoint(home, gate, compat)
     paths = [
         *(ServedPath(_pattern(route), _endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
@@ -106,6 +109,8 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),
         ServedPath("/metrics", Figures(home, gate), methods=["GET"]),
         *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),
+        ServedPath("/assets/{file:path}", _file(page.asset), methods=["GET"]),
+        ServedPath("/", _file(page.page), methods=["GET"]),
     ]
 
     @contextlib.asynccontextmanager
@@ -194,9 +199,15 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, home: Home, made: Path | None, key: str) -> None:
         super().__init__(config)
+        self._home = home
         self._lines = [f"Data in {Path(home.settings.data).resolve()}"]
         if made:
             self._lines += [f"API key of the administrator (shown once, kept in {made}):", f"  {key}"]
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        # Who watches would do so for ever; all other calls end by themselves.
+        self._home.live.close()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
@@ -262,10 +273,29 @@ def _served(content: bytes, kind: str) -> Any:
     return serve_file
 
 
+def _file(serve: Callable[[Request], Response]) -> Any:
+    async def serve_file(request: Request) -> Response:
+        try:
+            return serve(request)
+        except AfterwordError as error:
+            return _response(error, [])
+
+    return serve_file
+
+
+# Below these, what is not there is an error in words for programs; everywhere else it is an address of the page.
+FOR_PROGRAMS = ("/api/", "/images/", "/docs/", "/assets/")
+
+
 async def _no_such_call(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405, as the one error object."""
+    """Starlette's own 404 and 405, as the one error object, unless someone with a browser is at an address of the
+    page."""
     assert isinstance(error, HTTPException)
     path = request.url.path
+    if error.status_code == 404 and request.method == "GET" and not path.startswith(FOR_PROGRAMS):
+        wanted = request.headers.get("accept", "")
+        if "text/html" in wanted or (path.count("/") == 1 and path.endswith(".svg")):
+            return pages.Pages().page(request)
     if error.status_code == 404:
         known: AfterwordError = NotFound(
             f"There is nothing at {path[:200]!r}.", code="no_such_path", hint="The calls are listed at /docs."

@@ -67,6 +67,9 @@ SETTINGS: tuple[Setting, ...] = (
         "kept in the data directory.",
         secret=True,
     ),
+    Setting(
+        "session_lifetime", "integer", 720, "Hours after which who signed in on the web page must do so again.", least=1
+    ),
     Setting("max_body", "size", 64 * MIB, "The largest body of a call.", least=1024),
     Setting("max_dataset", "size", 2048 * MIB, "The largest file of a dataset.", least=1024),
     Setting("max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", least=1024),
@@ -107,6 +110,7 @@ SETTINGS: tuple[Setting, ...] = (
         "unlogged.",
         choices=("refuse", "pass"),
     ),
+    Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", least=1),
     Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(
         "log_level",
@@ -129,6 +133,7 @@ class Settings:
     workers: int
     api_key: str | None
     secret_key: str | None
+    session_lifetime: int
     max_body: int
     max_dataset: int
     max_upload_part: int
@@ -144,6 +149,7 @@ class Settings:
     provider_idle_timeout: int
     max_provider_calls: int
     on_store_failure: str
+    max_live: int
     shutdown_grace: int
     log_level: str
 

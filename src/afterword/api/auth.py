@@ -1,24 +1,50 @@
-"""From a header to an actor, from memory."""
+"""From a header or a cookie to an actor, from memory."""
 
 from __future__ import annotations
 
 from afterword.service.access import actor_of, digest, unauthorized
 from afterword.service.context import Actor, Context, Home
+from afterword.service.sessions import actor_in_session
+
+COOKIE = "afterword_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Gate:
-    """Know who calls. `administrator_key` is the one key that is not in the store."""
+    """Know who calls."""
 
-    def __init__(self, home: Home, administrator_key: str) -> None:
-        self._catalog = home.catalog
-        self._administrator = digest(administrator_key)
+    def __init__(self, home: Home) -> None:
+        self._home = home
 
-    def actor(self, headers: dict[bytes, bytes]) -> Actor:
-        """Return who holds the key of `Authorization: Bearer KEY`. Raises `Unauthorized`."""
+    def actor(self, method: str, headers: dict[bytes, bytes]) -> Actor:
+        """Return who holds the key of `Authorization: Bearer KEY`, or of the session's cookie.
+
+        Raises `Unauthorized`; and `Forbidden` for a call that another site may have made with the cookie.
+        """
         given = headers.get(b"authorization")
         if given is None:
-            raise unauthorized("The call has no API key.")
+            cookie = _cookie(headers.get(b"cookie", b"").decode("latin-1"))
+            if cookie is None:
+                raise unauthorized("The call has no API key.")
+            token = headers.get(b"x-csrf-token")
+            sent = None if token is None else token.decode("latin-1")
+            return actor_in_session(self._home, cookie, token=sent, changing=method not in _SAFE)
         scheme, _, key = given.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise unauthorized("The Authorization header is not 'Bearer KEY'.")
-        return actor_of(self._catalog, self._administrator, key.strip(), Context.now())
+        return actor_of(self._home.catalog, self._home.administrator, digest(key.strip()), Context.now())
+
+
+def _cookie(header: str) -> str | None:
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE and value:
+            return value
+    return None
+
+
+def set_cookie(value: str | None, seconds: int, headers: dict[bytes, bytes], scheme: str) -> bytes:
+    """Return the header that sets the session's cookie; None takes it away."""
+    secure = "https" in (scheme, headers.get(b"x-forwarded-proto", b"").decode("latin-1").lower())
+    parts = [f"{COOKIE}={value or ''}", "Path=/", "HttpOnly", "SameSite=Strict", f"Max-Age={seconds}"]
+    return "; ".join([*parts, *(["Secure"] if secure else [])]).encode()

@@ -136,7 +136,7 @@ class Exchange:
 
     async def run(self, receive: Receive) -> None:
         """Read the call, make it, answer it. Raises `AfterwordError` where nothing was answered yet."""
-        context = Context(self.home, allowed(self.home.catalog, self.endpoint.gate.actor(self.headers), "call"))
+        context = Context(self.home, allowed(self.home.catalog, self.endpoint.gate.actor("POST", self.headers), "call"))
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
         request: CallRequest
         request, raw = read_lifted(_request, raw, self.endpoint.lift)

@@ -16,8 +16,9 @@ import msgspec
 from msgspec.inspect import DateTimeType, UnionType, type_info
 
 from afterword import errors, types
-from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, TAGS, WORDS
+from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, TAGS
 from afterword.api.routes import FACES, ROUTES, FaceRoute, Route
+from afterword.api.words import WORDS
 from afterword.service.access import ALLOWED
 
 NDJSON = "application/x-ndjson"
@@ -136,6 +137,8 @@ def _same_as(route: Route) -> str:
 def _needs(permission: str) -> str:
     if permission == "open":
         return "Needs no API key."
+    if permission == "key":
+        return "For any key."
     *others, last = [role for role, allowed in ALLOWED.items() if permission in allowed]
     return f"For keys of the roles {', '.join(others)} and {last}." if others else f"For keys of the role {last}."
 
@@ -202,6 +205,8 @@ def _answer(route: Route) -> dict[str, Any]:
             "description": description,
             "content": {NDJSON: {"schema": {"type": "array", "items": _reference(route.line)}}},
         }
+    if route.events:
+        return {"description": "Events, as they happen.", "content": {EVENTS: {"schema": _reference(route.events)}}}
     if route.answer is None and route.tag == "datasets":
         return {"description": "The file, a JSON object a line.", "content": {NDJSON: {}}}
     if route.answer is None:
@@ -289,7 +294,7 @@ def _called(face: FaceRoute) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     structs: dict[type, None] = {}
     for route in ROUTES:
-        structs.update(dict.fromkeys(s for s in (route.body, route.line, *_members(route.answer)) if s))
+        structs.update(dict.fromkeys(s for s in (route.body, route.line, route.events, *_members(route.answer)) if s))
     for face in FACES:
         structs.update(dict.fromkeys(s for s in (types.CallRequest, face.answer, face.chunk) if s))
     return _components([*structs, errors.ErrorBody])
@@ -323,11 +328,17 @@ def _field(struct_name: str, name: str, schema: dict[str, Any], struct: type, *,
     if time:
         schema["format"] = "date-time"
     said = _said(sys.modules[struct.__module__].__name__)
-    own, word = WORDS.get(f"{struct_name}.{name}"), WORDS.get(name)
+    own, word = _own_word(struct, struct_name, name), WORDS.get(name)
     text = said.get(f"{struct_name}.{name}") or (own if own is not None else word)
     # A field of a documented type, such as Moment, is described by it, after its own words.
     text = " ".join(filter(None, (text, said.get(f"{struct_name}.{name}:type"))))
     return {"description": text} | schema if text else schema
+
+
+def _own_word(struct: type, struct_name: str, name: str) -> str | None:
+    """Return what is said of a field in its struct, or in one that the struct is made from."""
+    places = (struct_name, *(base.__name__ for base in struct.__mro__))
+    return next((WORDS[f"{place}.{name}"] for place in places if f"{place}.{name}" in WORDS), None)
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:

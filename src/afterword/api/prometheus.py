@@ -34,7 +34,7 @@ class Figures:
         await reply(send, 200, CONTENT_TYPE.encode(), await self._home.meters.text(), [(b"cache-control", b"no-store")])
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
-        actor = allowed(self._home.catalog, self._gate.actor(headers), "read")
+        actor = allowed(self._home.catalog, self._gate.actor("GET", headers), "read")
         if actor.projects is not None:
             raise Forbidden(
                 f"The API key {actor.name!r} is for some projects only; the figures are of all.",

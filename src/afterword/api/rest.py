@@ -6,16 +6,18 @@ routes, and its Request and Response would cost as much again as all of this.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from afterword.api.auth import Gate
+from afterword.api.auth import Gate, set_cookie
 from afterword.api.reading import Lift, read_json, read_lifted, read_query
 from afterword.api.routes import Route
 from afterword.api.splitting import lines
@@ -25,6 +27,8 @@ from afterword.service.access import allowed
 from afterword.service.context import Context, Home
 from afterword.service.datasets import Download
 from afterword.service.images import Picture
+from afterword.service.live import Events
+from afterword.service.sessions import Signed
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,6 +42,8 @@ STARTED = uuid7().hex[:12].encode()
 _numbers = itertools.count(1)
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
+EVENTS = b"text/event-stream"
+NO_STORE = (b"cache-control", b"no-store")
 
 
 class Endpoint:
@@ -64,23 +70,29 @@ class Endpoint:
             status, kind, body, more = error_answer(fault(request_id))
         if isinstance(body, bytes):
             await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
+        elif kind == EVENTS:
+            await _watched(scope, _pass_on(send, status, kind, body, [(b"x-request-id", request_id), *more]))
         else:
             await _pass_on(send, status, kind, body, [(b"x-request-id", request_id), *more])
         self.home.meters.answered(self.template, status, time.perf_counter() - started)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[int, bytes, bytes | AsyncIterator[bytes], Headers]:
+    ) -> tuple[int, bytes, bytes | AsyncGenerator[bytes], Headers]:
         route = self.route
-        if route.needs == "open":
-            return route.status, JSON, _encoder.encode(await route.run(self.home)), []
-        context = Context(self.home, allowed(self.home.catalog, self.gate.actor(headers), route.needs))
         given: dict[str, Any] = scope["path_params"]
+        context: Context | Home = self.home
+        if route.needs != "open":
+            actor = self.gate.actor(scope["method"], headers)
+            if route.needs != "key":
+                actor = allowed(self.home.catalog, actor, route.needs)
+            context = Context(self.home, actor)
         if route.query is not None:
             given["query"] = read_query(route.query, scope["query_string"])
         elif scope["query_string"]:
             read_query(_Nothing, scope["query_string"])
         if route.streams:
+            assert isinstance(context, Context)
             return await self._batch(context, given, headers, receive)
         if route.raw:
             given["chunks"] = _chunks(receive)
@@ -88,12 +100,17 @@ class Endpoint:
             raw = await read_body(headers, receive, self.home.settings.max_body)
             given["body"], _ = read_lifted(self.decoder, raw, self.lift)
         answer = await route.run(context, **given)
+        if isinstance(answer, Signed):
+            cookie = set_cookie(answer.cookie, answer.seconds, headers, scope["scheme"])
+            return route.status, JSON, _encoder.encode(answer.answer), [(b"set-cookie", cookie), NO_STORE]
         if isinstance(answer, Picture):
             return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
         if isinstance(answer, Download):
             name = quote(answer.name)
             named = f"attachment; filename*=UTF-8''{name}".encode()
             return route.status, NDJSON, answer.chunks, [(b"content-disposition", named)]
+        if isinstance(answer, Events):
+            return route.status, EVENTS, answer.chunks, [NO_STORE, (b"x-accel-buffering", b"no")]
         return route.status, JSON, _encoder.encode(answer), []
 
     async def _batch(
@@ -203,12 +220,26 @@ def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
     return error.status, JSON, _encoder.encode(error.body()), more
 
 
-async def _pass_on(send: Send, status: int, kind: bytes, chunks: AsyncIterator[bytes], more: Headers) -> None:
+async def _pass_on(send: Send, status: int, kind: bytes, chunks: AsyncGenerator[bytes], more: Headers) -> None:
     """Send an answer as it is read. What fails on the way breaks the connection: it is no complete file."""
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *more]})
-    async for chunk in chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    async with contextlib.aclosing(chunks):
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _watched(scope: Scope, sending: Coroutine[Any, Any, None]) -> None:
+    """Send until the caller hangs up: of events there is no end."""
+    task = asyncio.current_task()
+    assert task is not None
+    scope["connection"].on_lost = task.cancel
+    try:
+        await sending
+    except asyncio.CancelledError:
+        pass
+    finally:
+        scope["connection"].on_lost = None
 
 
 async def reply(send: Send, status: int, kind: bytes, body: bytes, more: Headers) -> None:

@@ -21,14 +21,17 @@ from afterword.service import (
     finding,
     images,
     interactions,
+    live,
     metrics,
     models,
     people,
     projects,
+    sessions,
     status,
+    views,
 )
 
-Permission = Literal["open", "read", "call", "write", "edit", "administer"]
+Permission = Literal["open", "key", "read", "call", "write", "edit", "administer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +39,9 @@ class Route:
     """A thing that a caller can do.
 
     `run` is called with the context, the path's parameters by name, and `query` and `body` where the route has them.
-    Its docstring describes the route. `streams` routes take the body's chunks and yield chunks of NDJSON; `raw`
-    ones are given the body's `chunks` as they come, whatever they are.
+    Its docstring describes the route. `needs` is what the key must be allowed to, `key` for any key at all; `open`
+    needs none, and is run with the home in place of a context. `streams` routes take the body's chunks and yield chunks
+    of NDJSON; `raw` ones are given the body's `chunks` as they come, whatever they are.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -52,6 +56,8 @@ class Route:
     streams: bool = False
     raw: bool = False
     line: Any = None
+    events: Any = None
+    """What the server-sent events of the answer carry, where it is made of them."""
     errors: tuple[int, ...] = field(default=())
 
     @property
@@ -133,8 +139,8 @@ class InteractionQuery(t.Input):
     images: t.Images = "links"
 
 
-class ListQuery(t.Input, rename={"from_": "from"}):
-    """Plain filters, all of which must hold, and how to page.
+class Conditions(t.Input, rename={"from_": "from"}):
+    """Plain filters, all of which must hold.
 
     `label` is KEY or KEY:VALUE; several values of one key mean any of them. `feedback` is METRIC, or METRIC with a
     comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
@@ -156,6 +162,15 @@ class ListQuery(t.Input, rename={"from_": "from"}):
     has_no_feedback: list[str] = msgspec.field(default_factory=list)
     preference: list[str] = msgspec.field(default_factory=list)
     q: str | None = None
+
+
+class ListQuery(Conditions):
+    """Plain filters, all of which must hold, and how to page.
+
+    `label` is KEY or KEY:VALUE; several values of one key mean any of them. `feedback` is METRIC, or METRIC with a
+    comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
+    """
+
     order: t.Order = "-created_at"
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
     cursor: str | None = None
@@ -163,6 +178,12 @@ class ListQuery(t.Input, rename={"from_": "from"}):
     view: t.View = "short"
     images: t.Images = "links"
     group_by: str | None = None
+
+
+class LiveQuery(Conditions):
+    """What to watch: plain filters, all of which must hold, and a tree of conditions as JSON."""
+
+    filter: str | None = None
 
 
 ROUTES: tuple[Route, ...] = (
@@ -175,6 +196,8 @@ ROUTES: tuple[Route, ...] = (
           query=ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
     Route(method="POST", path="/api/v1/interactions/search", run=finding.search, tag="interactions",
           body=t.Search, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
+    Route(method="GET", path="/api/v1/interactions/live", run=live.watch, tag="interactions", query=LiveQuery,
+          events=t.Interaction, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/{completion_id}", run=interactions.get, tag="interactions",
           query=InteractionQuery, answer=t.Interaction, errors=(404,)),
     Route(method="PATCH", path="/api/v1/interactions/{completion_id}/labels", run=interactions.change_labels,
@@ -226,6 +249,14 @@ ROUTES: tuple[Route, ...] = (
           errors=(404,)),
     Route(method="PATCH", path="/api/v1/projects/{project}", run=projects.change, tag="projects",
           needs="administer", body=t.ProjectChange, answer=t.Project, errors=(404,)),
+    Route(method="GET", path="/api/v1/projects/{project}/views", run=views.list_views, tag="projects",
+          answer=t.SavedViewList, errors=(404,)),
+    Route(method="POST", path="/api/v1/projects/{project}/views", run=views.create, tag="projects", needs="write",
+          body=t.NewSavedView, answer=t.SavedView, status=201, errors=(404, 409)),
+    Route(method="PATCH", path="/api/v1/projects/{project}/views/{view_id}", run=views.change, tag="projects",
+          needs="write", body=t.SavedViewChange, answer=t.SavedView, errors=(404, 409)),
+    Route(method="DELETE", path="/api/v1/projects/{project}/views/{view_id}", run=views.delete, tag="projects",
+          needs="write", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- models
     Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer",
           body=t.NewModel, answer=t.Model, status=201, errors=(404, 409)),
@@ -262,6 +293,12 @@ ROUTES: tuple[Route, ...] = (
           answer=t.ApiKeyList),
     Route(method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys", needs="administer",
           answer=t.ApiKey, errors=(404,)),
+    # ---------------------------------------------------------------- sessions
+    Route(method="POST", path="/api/v1/session", run=sessions.sign_in, tag="keys", needs="open", body=t.NewSession,
+          answer=t.Session, status=201, errors=(400, 401, 422)),
+    Route(method="GET", path="/api/v1/session", run=sessions.show, tag="keys", needs="key", answer=t.Session),
+    Route(method="DELETE", path="/api/v1/session", run=sessions.sign_out, tag="keys", needs="open",
+          answer=t.Deleted, errors=(400, 422)),
     # ---------------------------------------------------------------- datasets
     Route(method="POST", path="/api/v1/datasets", run=datasets.create, tag="datasets", needs="edit",
           query=NewDatasetQuery, raw=True, answer=t.Dataset, status=201, errors=(404, 409)),

@@ -27,6 +27,8 @@ ALLOWED: dict[Role, frozenset[str]] = {
 """What each role may: read, call (language models), write (log and rate), edit (register, change, delete), administer
 (projects, keys and models)."""
 
+PERMISSIONS = ("read", "call", "write", "edit", "administer")
+
 OF_USERS = {
     "project:read": "read",
     "project:infer": "call",
@@ -36,6 +38,8 @@ OF_USERS = {
     "admin:manage": "administer",
 }
 """The words that the roles of teams are made of, and what each allows: as above, and to share a project."""
+
+_SEND_A_KEY = "Send a valid key as 'Authorization: Bearer KEY'. Administrators make keys with 'afterword keys create'."
 
 ADMINISTRATORS = "admin"
 """The team whose members may in all projects what their role in it allows."""
@@ -56,14 +60,24 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def actor_of(catalog: Catalog, administrator: bytes, key: str, now: int) -> Actor:
-    """Return who holds a key; `administrator` is the digest of the administrator's. Raises `Unauthorized`."""
-    hashed = digest(key)
+def actor_of(catalog: Catalog, administrator: bytes, hashed: bytes, now: int) -> Actor:
+    """Return who holds the key of a digest; `administrator` is that of the administrator's. Raises `Unauthorized`."""
     if hashed == administrator:
         return THE_ADMINISTRATOR
     row = catalog.find_api_key(hashed)
     if row is None:
         raise unauthorized("This API key is not known here.")
+    return _actor_of_row(catalog, row, now)
+
+
+def renewed(catalog: Catalog, actor: Actor, now: int) -> Actor:
+    """Return an actor as his key is now. Raises `Unauthorized` where it has ended meanwhile."""
+    if actor.visit is not None and actor.visit.until <= now:
+        raise unauthorized("The session is over.", hint="Sign in anew.")
+    return actor if actor.number == ADMINISTRATOR else _actor_of_row(catalog, catalog.api_keys[actor.number], now)
+
+
+def _actor_of_row(catalog: Catalog, row: ApiKeyRow, now: int) -> Actor:
     if row.revoked_at is not None:
         raise unauthorized(f"The API key {row.prefix}... was revoked.")
     if row.expires_at is not None and row.expires_at <= now:
@@ -73,13 +87,9 @@ def actor_of(catalog: Catalog, administrator: bytes, key: str, now: int) -> Acto
     return Actor(number=row.number, name=row.name, role=row.role, projects=row.projects, user=row.user)
 
 
-def unauthorized(message: str) -> Unauthorized:
+def unauthorized(message: str, hint: str = _SEND_A_KEY) -> Unauthorized:
     """Return the error for a call without a good key."""
-    return Unauthorized(
-        message,
-        code="invalid_api_key",
-        hint="Send a valid key as 'Authorization: Bearer KEY'. Administrators make keys with 'afterword keys create'.",
-    )
+    return Unauthorized(message, code="invalid_api_key", hint=hint)
 
 
 def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:

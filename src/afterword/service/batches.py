@@ -102,6 +102,8 @@ async def _recorded(
             outcome = one if isinstance(one, Exception) else next(outcomes)
             if isinstance(outcome, NotFound) and not isinstance(body, AfterwordError):
                 outcome = await explained(context, outcome, *named(body))
+            if not isinstance(outcome, Exception) and not isinstance(body, AfterwordError):
+                context.home.live.rated(named(body))
             yield _line(number, outcome)
 
 

@@ -209,6 +209,7 @@ class Call:
         for one in written:
             self.context.catalog.keep_labels(one.fresh_labels)
         self.context.home.indexer.wake()
+        self.context.home.live.changed(list(self.ids.values()))
         return True
 
     def _go_unlogged(self, error: Unavailable) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
 from afterword.ids import is_unstored
+from afterword.service.broadcast import Broadcast
 from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
 from afterword.service.secrets import Secrets
@@ -25,6 +26,14 @@ ADMINISTRATOR = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """A session of a web page: what its changing calls must carry, and until when it holds, in milliseconds."""
+
+    token: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Whoever holds the API key. `projects` are numbers, None for all."""
 
@@ -34,6 +43,8 @@ class Actor:
     projects: frozenset[int] | None
     user: int | None = None
     """The number of the user whose key it is."""
+    visit: Visit | None = None
+    """The session that the call was made in; None where it brought the key itself."""
 
     def sees(self, project: int) -> bool:
         """Tell whether the key is for this project."""
@@ -59,6 +70,9 @@ class Home:
     gateway: Checks
     secrets: Secrets
     meters: Meters
+    live: Broadcast = field(default_factory=Broadcast)
+    administrator: bytes = b""
+    """The digest of the administrator's key, the one that is not in the store."""
     targets: dict[int, tuple[ModelRow, Target]] = field(default_factory=dict)
     """Models as their providers know them, by number: beside the row that they were made of."""
 

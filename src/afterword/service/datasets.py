@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -55,7 +55,7 @@ class Download(msgspec.Struct):
     """A file that is sent as it is read."""
 
     name: str
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes]
 
 
 # ------------------------------------------------------------------------------------------------ files
@@ -369,7 +369,7 @@ async def download(context: Context, dataset: str, *, query: Any) -> Download:
     return Download(f"{row.key}.jsonl", _file(context, row.number, query.format))
 
 
-async def _file(context: Context, number: int, form: DatasetForm) -> AsyncIterator[bytes]:
+async def _file(context: Context, number: int, form: DatasetForm) -> AsyncGenerator[bytes]:
     after, rest = -1, b""
     while (there := await context.store.read(stored.part, number, after)) is not None:
         after, content = there

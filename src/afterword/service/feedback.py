@@ -46,9 +46,11 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
     side by side. A `feedback_id` of the caller's own makes the call repeatable.
     """
     try:
-        return await context.store.write(feedback_unit(context, body), 500)
+        answer = await context.store.write(feedback_unit(context, body), 500)
     except NotFound as error:
         raise await explained(context, error, body.completion_id) from None
+    context.home.live.rated([body.completion_id])
+    return answer
 
 
 def feedback_unit(context: Context, body: NewFeedback) -> Informed:
@@ -109,15 +111,17 @@ async def change(context: Context, feedback_id: str, *, body: FeedbackChange) ->
         return there
     if not await context.store.write(lambda transaction: stored.change(transaction, wanted, values)):
         _no_feedback(feedback_id)
+    context.home.live.changed([there.completion_id])
     return await _feedback(context, wanted)
 
 
 async def delete(context: Context, feedback_id: str) -> Deleted:
     """Delete a feedback."""
     wanted = parse_id(feedback_id, what="feedback", param="feedback_id")
-    await _feedback(context, wanted)
+    there = await _feedback(context, wanted)
     if not await context.store.write(lambda transaction: stored.remove(transaction, wanted)):
         _no_feedback(feedback_id)
+    context.home.live.changed([there.completion_id])
     return Deleted()
 
 
@@ -134,6 +138,8 @@ async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded
         named = [side for side in (body.preferred_completion, body.other_completion) if isinstance(side, str)]
         raise await explained(context, error, *named) from None
     context.home.indexer.wake()
+    sides = (body.preferred_completion, body.other_completion)
+    context.home.live.rated([side for side in sides if isinstance(side, str)])
     return answer
 
 

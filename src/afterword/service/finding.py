@@ -175,6 +175,12 @@ def _group(context: Context, connection: Connection, group: Any, group_by: str |
     )
 
 
+def plain_filter(query: Any) -> Filter | None:
+    """Return what plain parameters mean, as one tree; None for no conditions."""
+    conditions = plain_conditions(query)
+    return Filter(and_=[condition for _, condition in conditions]) if conditions else None
+
+
 def plain_conditions(query: Any) -> list[tuple[str, Filter]]:
     """Return the conditions that plain parameters mean, each with its parameter."""
     conditions: list[tuple[str, Filter]] = []

@@ -56,6 +56,7 @@ class Draft(msgspec.Struct):
         """Note that it is on disk."""
         context.catalog.keep_labels(self.fresh_labels)
         context.home.indexer.wake()
+        context.home.live.changed([self.recorded.completion_id])
 
 
 async def record(context: Context, *, body: NewInteraction) -> Recorded:
@@ -248,6 +249,7 @@ async def change_labels(context: Context, completion_id: str, *, body: LabelChan
             ) from None
 
     labels = await context.store.write(change)
+    context.home.live.changed([wanted])
     return missing(wanted) if labels is None else Labels(labels=labels)
 
 
@@ -271,6 +273,7 @@ async def delete(context: Context, completion_id: str) -> Deleted:
     if not await context.store.write(erase):
         missing(wanted)
     context.home.indexer.wake()
+    context.home.live.deleted(wanted)
     return Deleted()
 
 

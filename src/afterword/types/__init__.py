@@ -154,6 +154,8 @@ from afterword.types.projects import (
     ProjectChange,
     ProjectList,
 )
+from afterword.types.sessions import NewSession, Session
+from afterword.types.views import NewSavedView, SavedView, SavedViewChange, SavedViewList
 
 __all__ = [
     "OWN",
@@ -234,6 +236,8 @@ __all__ = [
     "NewPreference",
     "NewProject",
     "NewProjectModel",
+    "NewSavedView",
+    "NewSession",
     "NewShare",
     "NewShareList",
     "NewTeam",
@@ -260,9 +264,13 @@ __all__ = [
     "Role",
     "Sample",
     "Sampling",
+    "SavedView",
+    "SavedViewChange",
+    "SavedViewList",
     "ScoringType",
     "Search",
     "SearchHealth",
+    "Session",
     "Share",
     "ShareList",
     "Source",

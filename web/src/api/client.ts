@@ -1,7 +1,7 @@
 // The one door to the server: typed calls of the public REST API, and its errors as one kind of exception.
 
 import createClient from "openapi-fetch";
-import type { components, paths } from "./schema";
+import type { components, paths } from "./generated/rest";
 
 export type Schemas = components["schemas"];
 export type Interaction = Schemas["Interaction"];

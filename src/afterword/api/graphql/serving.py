@@ -85,7 +85,7 @@ class GraphQLEndpoint:
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
     ) -> dict[str, Any]:
-        actor = self._gate.actor(headers)
+        actor = self._gate.actor(scope["method"], headers)
         if self._execute is None:
             await self._load()
         assert self._execute is not None

@@ -41,6 +41,7 @@ from .small import (
     team_members,
     teams,
     users,
+    views,
 )
 from .studies import ab_interactions, ab_test_models, ab_tests, dataset_parts, datasets, upload_parts, uploads
 
@@ -80,4 +81,5 @@ __all__ = [
     "upload_parts",
     "uploads",
     "users",
+    "views",
 ]

@@ -155,3 +155,18 @@ metric_links = Table(
     Column("metric", Integer, primary_key=True, autoincrement=False),
     **CLUSTERED,
 )
+
+# Filters that people have given a name to: the address of a page, as its query string.
+views = Table(
+    "views",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("project", Integer, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("search", Text, nullable=False),
+    # The number of the API key that made it; 0 is the administrator's.
+    Column("actor", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "project", "name", unique=True),
+)

@@ -1,0 +1,51 @@
+"""Saved views."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from afterword.errors import Conflict
+from afterword.store.engine import Transaction
+from afterword.store.schema import views
+
+
+def of_project(connection: Connection, project: int) -> list[Row[Any]]:
+    """Return the views of a project, by name."""
+    return list(connection.execute(select(views).where(views.c.project == project).order_by(views.c.name)))
+
+
+def find(connection: Connection, project: int, view_id: UUID) -> Row[Any] | None:
+    """Return a view of a project."""
+    return connection.execute(select(views).where(views.c.project == project, views.c.id == view_id)).first()
+
+
+def add(transaction: Transaction, values: dict[str, Any]) -> None:
+    """Insert a view. Raises `Conflict` where the project has one of that name."""
+    _check_name(transaction.connection, values["project"], values["name"], values["id"])
+    transaction.connection.execute(insert(views).values(values))
+
+
+def change(transaction: Transaction, project: int, view_id: UUID, values: dict[str, Any]) -> None:
+    """Change columns of a view. Raises `Conflict` where the project has another of that name."""
+    if "name" in values:
+        _check_name(transaction.connection, project, values["name"], view_id)
+    transaction.connection.execute(update(views).where(views.c.id == view_id).values(**values))
+
+
+def remove(transaction: Transaction, view_id: UUID) -> None:
+    """Delete a view."""
+    transaction.connection.execute(delete(views).where(views.c.id == view_id))
+
+
+def _check_name(connection: Connection, project: int, name: str, view_id: UUID) -> None:
+    taken = select(views.c.id).where(views.c.project == project, views.c.name == name, views.c.id != view_id)
+    if connection.execute(taken).first():
+        raise Conflict(
+            f"The project has a view with the name {name!r:.80} already.",
+            code="view_exists",
+            param="name",
+            hint="Choose another name, or change that one.",
+        )
