@@ -14,6 +14,7 @@ from afterword import types as t
 from afterword.service import (
     abtests,
     access,
+    analytics,
     batches,
     dataset_sources,
     datasets,
@@ -180,6 +181,25 @@ class ListQuery(Conditions):
     group_by: str | None = None
 
 
+class SummaryQuery(Conditions):
+    """Whose values to sum up, and by what to split them."""
+
+    split_by: str | None = None
+
+
+class TrendQuery(SummaryQuery):
+    """The same over time."""
+
+    interval: t.Interval = "day"
+    timezone: str = "UTC"
+
+
+class RankingQuery(Conditions, kw_only=True):
+    """Whose preferences to count."""
+
+    metric: str
+
+
 class LiveQuery(Conditions):
     """What to watch: plain filters, all of which must hold, and a tree of conditions as JSON."""
 
@@ -196,6 +216,10 @@ ROUTES: tuple[Route, ...] = (
           query=ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
     Route(method="POST", path="/api/v1/interactions/search", run=finding.search, tag="interactions",
           body=t.Search, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
+    Route(method="GET", path="/api/v1/interactions/timeseries", run=analytics.count_over_time, tag="interactions",
+          query=TrendQuery, answer=t.Trend, errors=(404,)),
+    Route(method="POST", path="/api/v1/interactions/timeseries", run=analytics.count_filtered_over_time,
+          tag="interactions", body=t.NewTrend, answer=t.Trend, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/live", run=live.watch, tag="interactions", query=LiveQuery,
           events=t.Interaction, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/{completion_id}", run=interactions.get, tag="interactions",
@@ -236,6 +260,18 @@ ROUTES: tuple[Route, ...] = (
           query=ProjectQuery, body=t.MetricChange, answer=t.Metric, errors=(404, 409)),
     Route(method="DELETE", path="/api/v1/metrics/{metric}", run=metrics.delete, tag="metrics", needs="edit",
           query=ProjectQuery, answer=t.Deleted, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/metrics/{metric}/statistics", run=analytics.summarise, tag="metrics",
+          query=SummaryQuery, answer=t.MetricSummary, errors=(404,)),
+    Route(method="POST", path="/api/v1/metrics/{metric}/statistics", run=analytics.summarise_filtered, tag="metrics",
+          body=t.NewSummary, answer=t.MetricSummary, errors=(404,)),
+    Route(method="GET", path="/api/v1/metrics/{metric}/timeseries", run=analytics.trend, tag="metrics",
+          query=TrendQuery, answer=t.Trend, errors=(404,)),
+    Route(method="POST", path="/api/v1/metrics/{metric}/timeseries", run=analytics.trend_filtered, tag="metrics",
+          body=t.NewTrend, answer=t.Trend, errors=(404,)),
+    Route(method="GET", path="/api/v1/preferences/ranking", run=analytics.rank, tag="metrics",
+          query=RankingQuery, answer=t.Ranking, errors=(404,)),
+    Route(method="POST", path="/api/v1/preferences/ranking", run=analytics.rank_filtered, tag="metrics",
+          body=t.NewRanking, answer=t.Ranking, errors=(404,)),
     Route(method="POST", path="/api/v1/projects/{project}/metrics", run=metrics.link, tag="metrics", needs="edit",
           body=t.LinkedMetric, answer=t.Metric, status=201, errors=(404, 409)),
     Route(method="DELETE", path="/api/v1/projects/{project}/metrics/{metric}", run=metrics.unlink, tag="metrics",

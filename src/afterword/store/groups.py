@@ -86,7 +86,7 @@ def find(
     count: bool,
 ) -> FoundGroups:
     """Return a page of groups. Raises `Invalid` for an unknown grouping or a cursor of another list."""
-    grouping = _grouping(connection, names, group_by)
+    grouping = grouped_by(connection, names, group_by)
     wanted = narrowed(connection, names, filter)
     groups = (
         select(grouping.key.label("raw"), func.count().label("number"), func.min(interactions.c.id).label("example"))
@@ -116,7 +116,7 @@ def find(
 
 
 def _page(
-    connection: Connection, grouping: _Grouping, groups: Select[Any, int, Any], beyond: ColumnElement[bool], limit: int
+    connection: Connection, grouping: Grouping, groups: Select[Any, int, Any], beyond: ColumnElement[bool], limit: int
 ) -> list[tuple[Any, Any, int, UUID]]:
     """Return key, raw key, number and example of groups, in order."""
     if grouping.words is None:
@@ -133,7 +133,7 @@ def _page(
 
 
 @dataclass(frozen=True, slots=True)
-class _Grouping:
+class Grouping:
     """What interactions are grouped by: a column of `source`.
 
     Where that is a number, `words` are the columns that say which word it stands for. Where `source` has only the
@@ -151,14 +151,15 @@ class _Grouping:
         return self.key if self.words is None else self.words[1]
 
 
-def _grouping(connection: Connection, names: Names, group_by: str) -> _Grouping:
+def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
+    """Return how interactions are grouped by these words. Raises `Invalid`."""
     if group_by == "model":
-        return _Grouping(interactions.c.model, interactions, (models.c.number, models.c.key))
+        return Grouping(interactions.c.model, interactions, (models.c.number, models.c.key))
     if group_by == "prompt":
-        return _Grouping(interactions.c.prompt_hash, interactions)
+        return Grouping(interactions.c.prompt_hash, interactions)
     if group_by == "session":
         session = func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type)
-        return _Grouping(session, interactions)
+        return Grouping(session, interactions)
     kind, _, label_key = group_by.partition(":")
     if kind != "label" or not label_key:
         raise Invalid(
@@ -178,13 +179,13 @@ def _grouping(connection: Connection, names: Names, group_by: str) -> _Grouping:
         interaction_labels.c.interaction_id == interactions.c.id,
     )
     without = ~exists().where(*key_of_it).correlate(interactions)
-    return _Grouping(worn.c.label, source, (labels.c.number, labels.c.value), without)
+    return Grouping(worn.c.label, source, (labels.c.number, labels.c.value), without)
 
 
 def _statistics(
     connection: Connection,
     names: Names,
-    grouping: _Grouping,
+    grouping: Grouping,
     wanted: ColumnElement[bool],
     keys: list[Any],
     without: ColumnElement[bool] | None,
@@ -240,11 +241,11 @@ def _add_called(
         for place, metric in enumerate(keys):
             count, mean, least, most, above, squares = row[1 + 6 * place : 7 + 6 * place]
             if count:
-                deviation = _deviation(count, above, squares)
-                found[row[0]].append(Statistics(metric, count, mean, least, most, deviation))
+                spread = deviation(count, above, squares)
+                found[row[0]].append(Statistics(metric, count, mean, least, most, spread))
 
 
-def _deviation(count: int, above: float, squares: float) -> float | None:
+def deviation(count: int, above: float, squares: float) -> float | None:
     """Return the sample standard deviation, from the sums of what values are above some number, and of its squares."""
     if count < 2:
         return None
@@ -282,8 +283,8 @@ def _measured(
         .order_by(feedback.c.metric)
     )
     for row in connection.execute(query):
-        deviation = _deviation(row.number, row.above, row.squares)
-        found[row.key].append(Statistics(row.metric, row.number, row.mean, row.min, row.max, deviation))
+        spread = deviation(row.number, row.above, row.squares)
+        found[row.key].append(Statistics(row.metric, row.number, row.mean, row.min, row.max, spread))
     return found
 
 

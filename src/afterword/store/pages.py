@@ -116,9 +116,20 @@ def narrowed(connection: Connection, names: Names, filter: Filter | None) -> Col
     The interactions of the rarest condition are sought, the others checked on them; only where every condition holds
     for many is each interaction of the project looked at.
     """
+    return narrowed_beside(connection, names, filter)[0]
+
+
+def narrowed_beside(
+    connection: Connection, names: Names, filter: Filter | None, *, another: bool = False
+) -> tuple[ColumnElement[bool], bool]:
+    """The same, and whether it is what interactions are sought by. With `another` table to come from, which the caller
+    has a condition on, it only checks where it is not rare."""
     parts = leaves(filter, names)
     rare = _rarest(connection, parts, MANY)
-    return and_(*_sought(names, rare), *(leaf.check for leaf in parts if leaf is not rare))
+    found = _sought(names, rare)
+    if another and rare is None:
+        found = [interactions.c.project + literal(0) == names.project]
+    return and_(*found, *(leaf.check for leaf in parts if leaf is not rare)), rare is not None
 
 
 def _ids(

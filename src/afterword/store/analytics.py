@@ -1,0 +1,187 @@
+"""Sums over many interactions: the values of a metric, how they lie, over time; what was preferred to what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    case,
+    func,
+    literal,
+    null,
+    select,
+)
+
+from afterword.store.calls import COMPLETE
+from afterword.store.filters import Names
+from afterword.store.groups import deviation, grouped_by
+from afterword.store.pages import narrowed, narrowed_beside
+from afterword.store.schema import calls, feedback, interactions, preferences
+from afterword.types import Filter
+
+# Up to so many values each have a bin of their own.
+MOST_VALUES = 20
+MOST_SPLITS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Which values: those of a metric by number, of a system metric by key; None for the interactions themselves."""
+
+    names: Names
+    filter: Filter | None
+    metric: int | str | None
+    split_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Values in short; `key` is that of the split. `stddev` is None for fewer than two."""
+
+    key: str | None
+    count: int
+    mean: float
+    min: float
+    max: float
+    stddev: float | None
+
+
+def summed(connection: Connection, values: Values) -> list[Sums]:
+    """Return the values of each split, or of all as one; none where there are no values."""
+    chosen = _Chosen(connection, values)
+    value = chosen.value
+    near = connection.execute(select(value).select_from(chosen.source).where(chosen.which).limit(1)).scalar()
+    if near is None:
+        return []
+    # Deviations are summed from one of the values: the squares of large ones lose the small differences between them.
+    above = value - literal(float(near))
+    query = chosen.grouped(
+        func.count(value),
+        func.avg(value),
+        func.min(value),
+        func.max(value),
+        func.sum(above),
+        func.sum(above * above),
+    )
+    if chosen.key is not None:
+        query = query.order_by(func.count(value).desc()).limit(MOST_SPLITS)
+    return [
+        Sums(row[0], row[1], float(row[2]), row[3], row[4], deviation(row[1], row[5], row[6]))
+        for row in _rows(connection, query)
+        if row[1]
+    ]
+
+
+def _rows(connection: Connection, query: Any) -> Any:
+    return connection.execute(query)
+
+
+def distribution(connection: Connection, values: Values, least: float, most: float) -> list[tuple[float, float, int]]:
+    """Return start, end and count of bins: a value each, or as many of the same width where there are too many."""
+    chosen = _Chosen(connection, values)
+    value = chosen.value
+    query = select(value, func.count()).select_from(chosen.source).where(chosen.which).group_by(value)
+    rows = connection.execute(query.limit(MOST_VALUES + 1)).all()
+    if len(rows) <= MOST_VALUES:
+        return [(one, one, count) for one, count in sorted((row[0], row[1]) for row in rows)]
+    width = (most - least) / MOST_VALUES
+    ends = [least + width * place for place in range(1, MOST_VALUES)] + [most]
+    place = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MOST_VALUES - 1)
+    binned = select(place.label("place"), func.count()).select_from(chosen.source).where(chosen.which).group_by("place")
+    counts = {row[0]: row[1] for row in connection.execute(binned)}
+    return [(end - width, end, counts.get(index, 0)) for index, end in enumerate(ends)]
+
+
+def span(connection: Connection, values: Values) -> tuple[int, int] | None:
+    """Return the times of the first and the last interaction with such a value, in milliseconds."""
+    chosen = _Chosen(connection, values)
+    time = interactions.c.created_at
+    found = connection.execute(select(func.min(time), func.max(time)).select_from(chosen.source).where(chosen.which))
+    first, last = found.one()
+    return None if first is None else (first, last)
+
+
+def over_time(connection: Connection, values: Values, quantum: int) -> list[tuple[str | None, int, int, float | None]]:
+    """Return split, time, count and sum of the values in each stretch of so many milliseconds that has any."""
+    chosen = _Chosen(connection, values)
+    stretch = (interactions.c.created_at // literal(quantum)).label("stretch")
+    total = null() if values.metric is None else func.sum(chosen.value)
+    query = chosen.grouped(stretch, func.count(chosen.value), total).group_by("stretch")
+    return [(row[0], row[1] * quantum, row[2], row[3]) for row in _rows(connection, query) if row[2]]
+
+
+def compared(
+    connection: Connection, names: Names, filter: Filter | None, metric: int
+) -> list[tuple[int, int, str | None, int]]:
+    """Return the preferred and the other model, the kind of tie and how many, for preferences between two models."""
+    one, other = interactions.alias("one"), interactions.alias("other")
+    query = (
+        select(one.c.model, other.c.model, preferences.c.tied, func.count())
+        .select_from(
+            preferences.join(one, one.c.id == preferences.c.interaction_id).join(
+                other, other.c.id == preferences.c.other_id
+            )
+        )
+        .where(
+            preferences.c.metric == metric,
+            preferences.c.side == 1,
+            one.c.project == names.project,
+            one.c.model != other.c.model,
+        )
+        .group_by(one.c.model, other.c.model, preferences.c.tied)
+    )
+    if filter is not None:
+        matching = select(interactions.c.id).where(narrowed(connection, names, filter))
+        query = query.where(preferences.c.interaction_id.in_(matching), preferences.c.other_id.in_(matching))
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+
+class _Chosen:
+    """The rows that values stand in: `source` where `which` holds, `value` in each; `key` is the split's."""
+
+    def __init__(self, connection: Connection, values: Values) -> None:
+        self.key: ColumnElement[Any] | None = None
+        self.words: Any = None
+        self.source: FromClause = interactions
+        of_metric = isinstance(values.metric, int)
+        wanted, sought = narrowed_beside(connection, values.names, values.filter, another=of_metric)
+        which = [wanted]
+        if values.split_by is not None:
+            split = grouped_by(connection, values.names, values.split_by)
+            self.key, self.source, self.words = split.key, split.source, split.words
+            if split.without is not None:
+                # Interactions without the label count, too: under no key.
+                self.source = _outer(split.source)
+        self.value: ColumnElement[Any]
+        if values.metric is None:
+            self.value = interactions.c.id
+        elif isinstance(values.metric, str):
+            self.source = self.source.join(calls, calls.c.interaction_id == interactions.c.id)
+            self.value = calls.c[values.metric]
+            which += [calls.c.state + literal(0) == COMPLETE, self.value.is_not(None)]
+        else:
+            self.source = self.source.join(feedback, feedback.c.interaction_id == interactions.c.id)
+            self.value = feedback.c.value
+            # An expression in place of the column where interactions are sought: their feedback is wanted then, not
+            # that of the metric.
+            metric = feedback.c.metric + literal(0) if sought else feedback.c.metric
+            which.append(metric == values.metric)
+        self.which = and_(*which)
+
+    def grouped(self, *columns: Any) -> Any:
+        """Return a query for these columns of each split, after its key."""
+        if self.key is None:
+            return select(null(), *columns).select_from(self.source).where(self.which)
+        number, word = self.words
+        source = self.source.outerjoin(number.table, number == self.key)
+        return select(word, *columns).select_from(source).where(self.which).group_by(word)
+
+
+def _outer(inner: Any) -> FromClause:
+    """Return a join that keeps the rows of its left side."""
+    return inner.left.outerjoin(inner.right, inner.onclause)

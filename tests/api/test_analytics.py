@@ -1,0 +1,198 @@
+"""Statistics, trends and rankings: counted by hand on small sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+Refused = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def log(http: httpx.Client, project: str) -> Callable[..., str]:
+    for key, kind in (("CSAT", "scalar"), ("accepted", "bool"), ("better", "bool")):
+        http.post("/api/v1/metrics", json={"key": key, "kind": kind, "project": project}).raise_for_status()
+
+    def logged(model: str | None = "m", at: str | None = None, **values: float) -> str:
+        feedbacks = [{"metric": metric, "value": value} for metric, value in values.items()]
+        body = {
+            "messages": [{"role": "user", "content": "Hello"}],
+            "completion": "Hi",
+            "model": model,
+            "created_at": at,
+            "project": project,
+            "feedbacks": feedbacks,
+            "labels": {"env": "prod" if model == "m" else "test"} if model else {},
+        }
+        answer = http.post("/api/v1/interactions", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["completion_id"]
+
+    return logged
+
+
+@pytest.fixture
+def ask(http: httpx.Client, project: str) -> Callable[..., dict[str, Any]]:
+    def asked(path: str, **query: Any) -> dict[str, Any]:
+        answer = http.get(f"/api/v1/{path}", params={"project": project, **query})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return asked
+
+
+Log = Callable[..., str]
+Ask = Callable[..., dict[str, Any]]
+
+
+def test_the_values_of_a_metric_in_short(log: Log, ask: Ask):
+    for value in (1, 2, 2, 5):
+        log(CSAT=value)
+    found = ask("metrics/CSAT/statistics")
+    assert (found["count"], found["mean"], found["min"], found["max"]) == (4, 2.5, 1, 5)
+    assert found["stddev"] == pytest.approx(3**0.5)
+    assert found["distribution"] == [
+        {"start": 1, "end": 1, "count": 1},
+        {"start": 2, "end": 2, "count": 2},
+        {"start": 5, "end": 5, "count": 1},
+    ]
+
+
+def test_without_values_there_is_nothing_and_no_error(log: Log, ask: Ask):
+    log()
+    found = ask("metrics/CSAT/statistics", split_by="model")
+    assert (found["count"], found["mean"], found["stddev"], found["distribution"]) == (0, None, None, [])
+    assert found["splits"] == []
+    assert ask("metrics/CSAT/timeseries")["series"] == []
+    assert ask("preferences/ranking", metric="better") == {"metric": "better", "models": [], "pairs": []}
+
+
+def test_many_values_lie_in_twenty_bins_and_none_is_lost(log: Log, ask: Ask):
+    for value in range(41):
+        log(CSAT=value)
+    bins = ask("metrics/CSAT/statistics")["distribution"]
+    assert len(bins) == 20
+    assert (bins[0]["start"], bins[-1]["end"], sum(one["count"] for one in bins)) == (0, 40, 41)
+    assert bins[0]["count"] == 2
+    assert bins[-1]["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("split_by", "keys"), [("model", {"m": (2, 4.5), "n": (1, 1.0), None: (1, 3.0)}),
+                           ("label:env", {"prod": (2, 4.5), "test": (1, 1.0), None: (1, 3.0)})],
+)  # fmt: skip
+def test_values_are_split(log: Log, ask: Ask, split_by: str, keys: dict[str | None, tuple[int, float]]):
+    log("m", CSAT=4)
+    log("m", CSAT=5)
+    log("n", CSAT=1)
+    log(None, CSAT=3)
+    found = ask("metrics/CSAT/statistics", split_by=split_by)["splits"]
+    assert {one["key"]: (one["count"], one["mean"]) for one in found} == keys
+
+
+def test_filters_hold_for_statistics_as_for_lists(log: Log, ask: Ask, http: httpx.Client, project: str):
+    log("m", CSAT=4)
+    log("n", CSAT=1)
+    assert ask("metrics/CSAT/statistics", label="env:prod")["mean"] == 4
+    assert ask("metrics/CSAT/statistics", feedback="CSAT<3")["mean"] == 1
+    body = {"project": project, "filter": {"not": {"model": {"eq": "m"}}}}
+    assert http.post("/api/v1/metrics/CSAT/statistics", json=body).json()["mean"] == 1
+
+
+def test_what_was_changed_or_deleted_counts_as_it_is_now(log: Log, ask: Ask, http: httpx.Client):
+    first, second = log(CSAT=1), log(CSAT=2)
+    said = http.post("/api/v1/feedback", json={"completion_id": second, "metric": "CSAT", "value": 4}).json()
+    assert ask("metrics/CSAT/statistics")["count"] == 3
+    http.delete(f"/api/v1/interactions/{first}").raise_for_status()
+    http.patch(f"/api/v1/feedback/{said['feedback_id']}", json={"value": 5}).raise_for_status()
+    found = ask("metrics/CSAT/statistics")
+    assert (found["count"], found["mean"]) == (2, 3.5)
+
+
+def test_system_metrics_have_statistics_and_trends(gateway, http: httpx.Client):
+    model = gateway.model()
+    for _ in range(3):
+        gateway.ask(model).raise_for_status()
+    query = {"project": gateway.project, "split_by": "model"}
+    found = http.get("/api/v1/metrics/latency/statistics", params=query).json()
+    assert (found["count"], found["scoring_type"], found["splits"][0]["count"]) == (3, "lower_is_better", 3)
+    [series] = http.get("/api/v1/metrics/total_tokens/timeseries", params=query).json()["series"]
+    assert sum(point["count"] for point in series["points"]) == 3
+
+
+def test_a_trend_has_the_days_of_the_zone_also_the_one_with_25_hours(log: Log, ask: Ask):
+    # In Berlin the clocks went back in the night to October 25th, 2026.
+    log(at="2026-10-24T21:59:00Z", CSAT=1)
+    log(at="2026-10-24T22:00:00Z", CSAT=2)
+    log(at="2026-10-25T22:59:00Z", CSAT=4)
+    log(at="2026-10-25T23:00:00Z", CSAT=5)
+    [series] = ask("metrics/CSAT/timeseries", timezone="Europe/Berlin")["series"]
+    assert [(one["start"], one["end"], one["count"], one["mean"]) for one in series["points"]] == [
+        ("2026-10-23T22:00:00Z", "2026-10-24T22:00:00Z", 1, 1),
+        ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", 2, 3),
+        ("2026-10-25T23:00:00Z", "2026-10-26T23:00:00Z", 1, 5),
+    ]
+
+
+def test_weeks_begin_on_monday_and_hours_where_the_zone_has_them(log: Log, ask: Ask):
+    log(at="2026-11-22T23:30:00Z", CSAT=1)
+    log(at="2026-11-23T00:10:00Z", CSAT=3)
+    [weeks] = ask("metrics/CSAT/timeseries", interval="week")["series"]
+    assert [one["start"] for one in weeks["points"]] == ["2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z"]
+    [hours] = ask("metrics/CSAT/timeseries", interval="hour", timezone="Asia/Kolkata")["series"]
+    assert [one["start"] for one in hours["points"]] == ["2026-11-22T23:30:00Z"]
+
+
+def test_interactions_are_counted_over_time(log: Log, ask: Ask):
+    for model in ("m", "m", "n"):
+        log(model, at="2026-11-01T12:00:00Z")
+    [series] = ask("interactions/timeseries")["series"]
+    assert [(one["count"], one["mean"]) for one in series["points"]] == [(3, None)]
+    split = ask("interactions/timeseries", split_by="model")["series"]
+    assert [(one["key"], one["points"][0]["count"]) for one in split] == [("m", 2), ("n", 1)]
+
+
+def test_too_long_a_time_is_refused_with_what_to_do(log: Log, http: httpx.Client, project: str, refused: Refused):
+    log(at="2020-01-01", CSAT=1)
+    log(at="2026-01-01", CSAT=1)
+    answer = http.get("/api/v1/metrics/CSAT/timeseries", params={"project": project, "interval": "hour"})
+    assert "longer interval" in refused(answer, 422, "too_many_points", "interval")["hint"]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"), [({"timezone": "Mars/North"}, "timezone"), ({"split_by": "session"}, "split_by"),
+                         ({"interval": "year"}, "interval"), ({"label": ":x"}, "label")],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(
+    log: Log, http: httpx.Client, project: str, refused: Refused, query: Any, param: str
+):
+    answer = http.get("/api/v1/metrics/CSAT/timeseries", params={"project": project, **query})
+    assert refused(answer, 422)["param"].startswith(param)
+
+
+def test_models_are_ranked_by_preferences(log: Log, ask: Ask, http: httpx.Client):
+    def prefer(one: str, other: str, tied: str | None = None) -> None:
+        body = {"metric": "better", "preferred_completion": log(one), "other_completion": log(other), "tied": tied}
+        http.post("/api/v1/comparison", json=body).raise_for_status()
+
+    for _ in range(3):
+        prefer("a", "b")
+    prefer("b", "a")
+    prefer("b", "a", "good")
+    prefer("a", "b", "bad")
+    prefer("b", "c")
+    prefer("c", "c")
+    found = ask("preferences/ranking", metric="better")
+    assert [(one["rank"], one["model"]) for one in found["models"]] == [(1, "a"), (2, "b"), (3, "c")]
+    first = found["models"][0]
+    assert (first["wins"], first["losses"], first["good_ties"], first["bad_ties"]) == (3, 1, 1, 1)
+    assert first["low"] < first["rating"] < first["high"]
+    pair = next(one for one in found["pairs"] if {one["model"], one["other_model"]} == {"a", "b"})
+    turned = pair["model"] == "b"
+    assert (pair["losses"], pair["wins"]) == ((3, 1) if turned else (1, 3))
+    assert pair["win_rate"] == pytest.approx(2 / 6 if turned else 4 / 6)
+    narrowed = ask("preferences/ranking", metric="better", model=["a", "b"])
+    assert [one["model"] for one in narrowed["models"]] == ["a", "b"]
