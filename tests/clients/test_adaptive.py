@@ -333,17 +333,22 @@ def test_datasets_are_uploaded_whole_and_in_parts_and_listed(seen: Seen):
     assert used.get("score_count", used.get("feedback_count")) == 3
     assert seen("dataset")["id"] == small["id"]
     listed = {one["key"]: one["records"] for one in seen("datasets")}
-    assert listed[f"{seen.prefix}.large"] == 6000
-    if version("0.1.6") <= version(seen.release) <= version("0.1.8"):
+    if seen.release == "0.1.6":
+        # It sends the parts, and then asks for what is made of them in words of which its own server knows none.
+        assert "error" in seen.steps["upload large"]
+        assert f"{seen.prefix}.large" not in listed
+    elif version("0.1.7") <= version(seen.release) <= version("0.1.8"):
         # They send it in parts, and cannot read the answer.
         assert "error" in seen.steps["upload large"]
+        assert listed[f"{seen.prefix}.large"] == 6000
     else:
-        assert seen("upload large")["records"] == 6000
+        assert listed[f"{seen.prefix}.large"] == seen("upload large")["records"] == 6000
 
 
 def test_datasets_are_downloaded_and_deleted(seen: Seen):
     if "download" in seen:
         assert [json.loads(line)["completion"] for line in seen("downloaded").splitlines()] == ["Ho"] * 3
     if "delete dataset" in seen:
-        assert seen("delete dataset") is True
+        if seen.release != "0.1.6":
+            assert seen("delete dataset") is True
         assert {one["key"] for one in seen("datasets then")} == {f"{seen.prefix}.small"}
