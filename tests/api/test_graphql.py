@@ -307,3 +307,45 @@ def test_the_schema_can_be_read_by_introspection_with_its_old_words_marked(ask: 
     assert isinstance(query, GraphQLObjectType)
     assert query.fields["projects"].deprecation_reason is None
     assert "now projects" in str(query.fields["useCases"].deprecation_reason)
+
+
+MUTATION = """mutation AddDirectScore($id: UUID!, $metric: IdOrKey!, $input: ScoreAddInput!) {
+  said: addDirectScore(completionId: $id, metricId: $metric, input: $input) { id of: value details createdAt MORE }
+}"""
+
+
+@pytest.mark.parametrize("more", ["", "metric { key }"], ids=["the short way", "the long way"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"input": {"value": 2.5}}, None),
+        ({"input": {"value": 3, "details": None}}, None),
+        ({"id": "nothing"}, "is not a UUID"),
+        ({"metric": 5}, "is neither an id nor a key"),
+        ({"input": {"details": "x"}}, "value"),
+        ({"input": {"value": 3, "nothing": 1}}, "nothing"),
+        ({"input": None}, "input"),
+        ({"metric": "unknown"}, "EntityNotFound: metric"),
+        ({"input": {"value": "good"}}, "neither a number nor true or false"),
+    ],
+)
+def test_a_plain_mutation_is_answered_the_same_by_the_short_way(
+    http: Any, log: Any, project: str, more: str, change: dict[str, Any], message: str | None
+):
+    http.post("/api/v1/metrics", json={"key": "CSAT", "project": project})
+    variables = {"id": log()["completion_id"], "metric": "CSAT", "input": {"value": 4, "details": "fine"}, **change}
+    answer = http.post("/api/graphql", json={"query": MUTATION.replace("MORE", more), "variables": variables}).json()
+    if message is None:
+        said = answer["data"]["said"]
+        assert said["of"] == float(variables["input"]["value"])
+        assert said["details"] == variables["input"].get("details")
+        assert isinstance(said["createdAt"], int)
+        assert "errors" not in answer
+    else:
+        [error] = answer["errors"]
+        assert message in error["message"]
+        assert answer.get("data") is None
+        if "EntityNotFound" in message:
+            assert error["path"] == ["said"]
+            assert error["locations"]

@@ -328,6 +328,7 @@ WORDS = {
     "ApiKey.user": "The address of the user whose key it is; null for a key of no user's.",
     "CreatedApiKey.user": "The address of the user whose key it is; null for a key of no user's.",
     "LiveQuery.filter": "A tree of conditions, as `POST /api/v1/interactions/search` takes it, as JSON.",
+    "image_urls": "Where its images are served, in their order.",
     "split_by": "`model` or `label:KEY`: for each model, or each value of the label, too.",
     "timezone": "The zone whose hours, days and weeks count, such as `Europe/Paris`.",
     "filter": "A tree of conditions, as for searching interactions; everything without one.",

@@ -51,6 +51,9 @@ def _interaction(
     show = partial(_image, project, contents)
     messages: list[Message] | None = None
     message: Message | None = None
+    urls: dict[str, None] = {}
+    if said is not None:
+        content.give_out([*said.messages, said.message or {}], partial(_note, urls, project))
     if whole and said is not None:
         messages = content.give_out(said.messages, show)
         message = content.give_out([said.message], show)[0] if said.message else None
@@ -75,6 +78,7 @@ def _interaction(
         call=_call(facts.call) if facts.call is not None and facts.call.request_id else None,
         feedback=[present_feedback(context, one) for one in facts.feedback],
         preferences=[present_preference(context, one) for one in facts.preferences],
+        image_urls=list(urls),
     )
 
 
@@ -85,6 +89,12 @@ def _call(row: Row[Any]) -> Call:
         error=msgspec.json.decode(row.error) if row.error else None,
         request_id=row.request_id,
     )
+
+
+def _note(urls: dict[str, None], project: str, digest: str, extension: str, header: str) -> str:
+    url = _image(project, None, digest, extension, header)
+    urls[url] = None
+    return url
 
 
 def _image(project: str, contents: dict[bytes, bytes] | None, digest: str, extension: str, header: str) -> str:

@@ -65,7 +65,8 @@ class Interaction(Output):
     In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
     (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
     `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
-    the gateway made it.
+    the gateway made it. `image_urls` are those of the images in the messages, except in the short view of a very long
+    one.
     """
 
     completion_id: UUID
@@ -88,6 +89,7 @@ class Interaction(Output):
     call: Call | None
     feedback: list[Feedback]
     preferences: list[Preference]
+    image_urls: list[str] = msgspec.field(default_factory=list)
 
 
 class InteractionPage(Output):

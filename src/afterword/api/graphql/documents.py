@@ -18,6 +18,8 @@ from graphql import (
     validate,
 )
 
+from afterword.api.graphql.plans import Plan, plan
+
 # Clients send the same few documents again and again. Beyond so many, all are forgotten: someone makes them up.
 MOST_KNOWN = 1_000
 # Longer ones are not kept: the largest of the public clients' has 4 kB.
@@ -35,10 +37,10 @@ class Documents:
     def __init__(self, schema: GraphQLSchema, rewrite: Callable[[DocumentNode], DocumentNode]) -> None:
         self._schema = schema
         self._rewrite = rewrite
-        self._known: dict[str, DocumentNode] = {}
+        self._known: dict[str, tuple[DocumentNode, Plan | None]] = {}
 
-    def document(self, text: str) -> DocumentNode | list[GraphQLError]:
-        """Return a document that can be executed, or what is wrong with it."""
+    def document(self, text: str) -> tuple[DocumentNode, Plan | None] | list[GraphQLError]:
+        """Return a document that can be executed, with the short way where there is one; or what is wrong with it."""
         known = self._known.get(text)
         if known is not None:
             return known
@@ -56,8 +58,9 @@ class Documents:
         if len(text) <= LONGEST_KNOWN:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[text] = read
-        return read
+            self._known[text] = (read, plan(self._schema, read))
+            return self._known[text]
+        return read, None
 
 
 def _limits(document: DocumentNode) -> list[GraphQLError]:

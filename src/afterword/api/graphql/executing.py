@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from graphql import ExecutionResult, GraphQLError, execute
 
 from afterword.api.graphql.asked import Asked
 from afterword.api.graphql.documents import Documents
+from afterword.api.graphql.plans import Plan, Unexpected
 from afterword.api.graphql.resolving import schema
 from afterword.api.rest import fault
 from afterword.errors import AfterwordError
@@ -30,13 +32,18 @@ class Executor:
 
     async def execute(self, actor: Actor, query: Any, request_id: bytes) -> dict[str, Any]:
         """Execute a query; return its data and errors."""
-        document = self._documents.document(query.query)
-        if isinstance(document, list):
-            return {"errors": [error.formatted for error in document]}
+        found = self._documents.document(query.query)
+        if isinstance(found, list):
+            return {"errors": [error.formatted for error in found]}
+        document, short = found
+        asked = Asked(self._home, actor, self._lifts.provider_model)
+        if short is not None:
+            with contextlib.suppress(Unexpected):
+                return await self._run(short, short.read(query.variables, query.operationName), asked, request_id)
         outcome = execute(
             self._schema,
             document,
-            context_value=Asked(self._home, actor, self._lifts.provider_model),
+            context_value=asked,
             variable_values=query.variables,
             operation_name=query.operationName,
         )
@@ -44,6 +51,14 @@ class Executor:
         if not result.errors:
             return {"data": result.data}
         return {"data": result.data, "errors": [self._error(error, request_id) for error in result.errors]}
+
+    async def _run(self, plan: Plan, arguments: dict[str, Any], asked: Asked, request_id: bytes) -> dict[str, Any]:
+        try:
+            result = await plan.answer(asked, arguments)
+            return {"data": {plan.key: None if result is None and plan.nullable else plan.show(result)}}
+        except Exception as error:
+            data = {plan.key: None} if plan.nullable else None
+            return {"data": data, "errors": [self._error(plan.failed(error), request_id)]}
 
     def _error(self, error: GraphQLError, request_id: bytes) -> dict[str, Any]:
         cause = error.original_error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
 
@@ -48,6 +49,7 @@ def _type(made: GraphQLSchema, name: str) -> GraphQLObjectType:
     return kind
 
 
+@cache
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
@@ -58,6 +60,7 @@ def _member(name: str) -> Callable[..., Any]:
     def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
         return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
 
+    resolve.is_plain = True  # pyright: ignore[reportFunctionMemberAccess]
     return resolve
 
 
@@ -75,14 +78,19 @@ def _root(permission: str, answer: Callable[..., Any]) -> Callable[..., Any]:
     wants_info = "info" in inspect.signature(answer).parameters
 
     async def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
-        asked: Asked = info.context
+        if wants_info:
+            return await from_arguments(info.context, arguments, info=info)
+        return await from_arguments(info.context, arguments)
+
+    async def from_arguments(asked: Asked, arguments: dict[str, Any], **more: Any) -> Any:
         given = {_snake(name): value for name, value in _given(arguments).items()}
         if wants_asked:
             given["asked"] = asked
-        if wants_info:
-            given["info"] = info
-        return await answer(asked.context(permission), **given)
+        return await answer(asked.context(permission), **given, **more)
 
+    if not wants_info:
+        # What plans.py answers with, without the rest of graphql-core.
+        resolve.answer = from_arguments  # pyright: ignore[reportFunctionMemberAccess]
     return resolve
 
 

@@ -1,0 +1,174 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { memo, type ReactNode, useEffect, useRef } from "react";
+import type { Interaction } from "~/api/client";
+import { Skeleton } from "~/ui";
+import type { Column, Shown } from "./columns";
+import css from "./interactions.module.css";
+
+export const ROW = 36;
+
+type TableProps = {
+  interactions: Interaction[];
+  columns: Column[];
+  shown: Shown;
+  /** How many there are in all, where that is known. */
+  count: number | undefined;
+  chosen: string | null;
+  marked: ReadonlySet<string>;
+  open: string | null;
+  loading: boolean;
+  more: boolean;
+  onMore: () => void;
+  onChoose: (interaction: Interaction) => void;
+  onOpen: (interaction: Interaction) => void;
+  onMark: (interaction: Interaction) => void;
+  onTop: (isTop: boolean) => void;
+  empty: ReactNode;
+};
+
+/** The list of interactions: only the rows that are seen stand in the page. */
+export function Table(props: TableProps) {
+  const { interactions, columns, chosen, loading, more, onMore, onTop } = props;
+  const scroller = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: interactions.length + (more || loading ? 1 : 0),
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+    getItemKey: (index) => interactions[index]?.completion_id ?? "more",
+  });
+  const seen = virtual.getVirtualItems();
+  const last = seen.at(-1)?.index ?? 0;
+  const first = interactions[0]?.completion_id;
+  const before = useRef<{ first?: string; length: number }>({ length: 0 });
+
+  useEffect(() => {
+    if (more && last >= interactions.length - 30) onMore();
+  }, [more, last, interactions.length, onMore]);
+
+  // What comes in above must not move what one reads.
+  useEffect(() => {
+    const element = scroller.current;
+    const old = before.current.first;
+    before.current = { first, length: interactions.length };
+    if (!element || !old || old === first || element.scrollTop < ROW / 2) return;
+    const added = interactions.findIndex((one) => one.completion_id === old);
+    if (added > 0) element.scrollTop += added * ROW;
+  }, [first, interactions]);
+
+  const index = chosen === null ? -1 : interactions.findIndex((one) => one.completion_id === chosen);
+  useEffect(() => {
+    if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
+  }, [index, virtual]);
+
+  const template = { gridTemplateColumns: `28px ${columns.map((column) => column.width).join(" ")}` };
+  return (
+    <div
+      ref={scroller}
+      className={css.table}
+      role="grid"
+      aria-label="Interactions"
+      aria-rowcount={props.count === undefined ? -1 : props.count + 1}
+      aria-colcount={columns.length + 1}
+      tabIndex={0}
+      onScroll={(event) => onTop(event.currentTarget.scrollTop < ROW)}
+    >
+      <div className={css.head} role="row" aria-rowindex={1} style={template}>
+        <span role="columnheader" aria-label="Marked" />
+        {columns.map((column) => (
+          <span key={column.key} role="columnheader" className={column.number ? css.number : undefined}>
+            {column.name}
+          </span>
+        ))}
+      </div>
+      {interactions.length === 0 && !loading ? (
+        <div role="row">
+          <div role="gridcell">{props.empty}</div>
+        </div>
+      ) : (
+        <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: "relative" }}>
+          {seen.map(({ index: at, key, start }) => {
+            const one = interactions[at];
+            return (
+              <div key={key} role="presentation" className={css.place} style={{ transform: `translateY(${start}px)` }}>
+                {one ? (
+                  <Row
+                    interaction={one}
+                    at={at}
+                    columns={columns}
+                    shown={props.shown}
+                    template={template.gridTemplateColumns}
+                    isChosen={one.completion_id === chosen}
+                    isOpen={one.completion_id === props.open}
+                    isMarked={props.marked.has(one.completion_id)}
+                    onChoose={props.onChoose}
+                    onOpen={props.onOpen}
+                    onMark={props.onMark}
+                  />
+                ) : (
+                  <div className={css.waiting} role="status" aria-label="Loading">
+                    <Skeleton width="60%" />
+                  </div>
+                )}
+              </div>
+            );
+          })}
+        </div>
+      )}
+      {loading && interactions.length === 0 && (
+        <div className={css.first} role="status" aria-label="Loading">
+          {Array.from({ length: 16 }, (_, line) => (
+            <Skeleton key={line} width={`${92 - ((line * 17) % 30)}%`} height={12} />
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+type RowProps = {
+  interaction: Interaction;
+  at: number;
+  columns: Column[];
+  shown: Shown;
+  template: string;
+  isChosen: boolean;
+  isOpen: boolean;
+  isMarked: boolean;
+  onChoose: (interaction: Interaction) => void;
+  onOpen: (interaction: Interaction) => void;
+  onMark: (interaction: Interaction) => void;
+};
+
+const Row = memo(function Row(props: RowProps) {
+  const { interaction, columns, shown } = props;
+  return (
+    <div
+      role="row"
+      aria-rowindex={props.at + 2}
+      aria-selected={props.isChosen}
+      data-open={props.isOpen || undefined}
+      data-id={interaction.completion_id}
+      className={css.row}
+      style={{ gridTemplateColumns: props.template }}
+      onMouseEnter={() => props.onChoose(interaction)}
+      onClick={() => props.onOpen(interaction)}
+    >
+      <span role="gridcell" className={css.mark}>
+        <input
+          type="checkbox"
+          tabIndex={-1}
+          aria-label="Mark"
+          checked={props.isMarked}
+          onClick={(event) => event.stopPropagation()}
+          onChange={() => props.onMark(interaction)}
+        />
+      </span>
+      {columns.map((column) => (
+        <span key={column.key} role="gridcell" className={column.number ? css.number : undefined}>
+          {column.show(interaction, shown)}
+        </span>
+      ))}
+    </div>
+  );
+});
