@@ -1,0 +1,279 @@
+import { useQuery } from "@tanstack/react-query";
+import { ListFilter } from "lucide-react";
+import { type FormEvent, type ReactNode, useState } from "react";
+import { labelsQuery, metricsQuery, modelsQuery } from "~/api/queries";
+import { Button, css as ui, Field, Input, Popover, Select } from "~/ui";
+import { inShort } from "~/ui/values";
+import css from "./filter.module.css";
+import { parts, quoted, withPart } from "./language";
+
+type AddFilterProps = { project: string; value: string; onChange: (query: string) => void };
+type KindProps = { project: string; add: (part: string) => void };
+
+const KINDS = {
+  label: "Label",
+  time: "Time",
+  feedback: "Feedback",
+  preference: "Preference",
+  model: "Model",
+  call: "Source and state",
+  text: "Text, user, session",
+} as const;
+
+/** Conditions to choose by mouse: they become parts of the query. */
+export function AddFilter({ project, value, onChange }: AddFilterProps) {
+  const [kind, setKind] = useState<keyof typeof KINDS>("label");
+  const Form = FORMS[kind];
+  return (
+    <Popover
+      label="Add a filter"
+      align="end"
+      trigger={
+        <Button>
+          <ListFilter size={14} aria-hidden />
+          Add filter
+        </Button>
+      }
+    >
+      {(close) => {
+        const add = (part: string) => {
+          onChange(withPart(value, part));
+          close();
+        };
+        return (
+          <div className={css.add}>
+            <Field label="Filter by">
+              <Select value={kind} onChange={(event) => setKind(event.target.value as keyof typeof KINDS)}>
+                {Object.entries(KINDS).map(([key, name]) => (
+                  <option key={key} value={key}>
+                    {name}
+                  </option>
+                ))}
+              </Select>
+            </Field>
+            <Form project={project} add={add} />
+            {value && <Joined value={value} onChange={onChange} close={close} />}
+          </div>
+        );
+      }}
+    </Popover>
+  );
+}
+
+/** Turn the conditions that stand side by side into alternatives, or into what must not hold. */
+function Joined({ value, onChange, close }: { value: string; onChange: (query: string) => void; close: () => void }) {
+  const join = (query: string) => {
+    onChange(query);
+    close();
+  };
+  return (
+    <div className={css.joined}>
+      <span className={ui.hint}>All conditions so far:</span>
+      <Button small onClick={() => join(parts(value).join(" OR "))}>
+        any of them
+      </Button>
+      <Button small onClick={() => join(`-(${value})`)}>
+        not these
+      </Button>
+    </div>
+  );
+}
+
+function LabelForm({ project, add }: KindProps) {
+  const { data: labels = [] } = useQuery(labelsQuery(project));
+  const [key, setKey] = useState("");
+  const chosen = labels.find((one) => one.key === key);
+  return (
+    <>
+      <Field label="Key">
+        <Select value={key} onChange={(event) => setKey(event.target.value)}>
+          <option value="">Choose…</option>
+          {labels.map((one) => (
+            <option key={one.key} value={one.key}>
+              {one.key} ({inShort(one.count)})
+            </option>
+          ))}
+        </Select>
+      </Field>
+      {chosen && (
+        <ul className={css.values}>
+          <li>
+            <button type="button" className={ui.choice} onClick={() => add(`label.${quoted(key)}`)}>
+              any value <small>{inShort(chosen.count)}</small>
+            </button>
+          </li>
+          {chosen.values.slice(0, 200).map(({ value, count }) => (
+            <li key={value}>
+              <button
+                type="button"
+                className={ui.choice}
+                onClick={() => add(`label.${quoted(key)}:${quoted(value)}`)}
+              >
+                <span className={css.cut}>{value}</span> <small>{inShort(count)}</small>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function TimeForm({ add }: KindProps) {
+  const [from, setFrom] = useState("");
+  const [to, setTo] = useState("");
+  const exact = (local: string) => new Date(local).toISOString();
+  return (
+    <>
+      <div className={css.presets}>
+        {["1h", "24h", "7d", "30d"].map((span) => (
+          <Button key={span} small onClick={() => add(`from:${span}`)}>
+            last {span}
+          </Button>
+        ))}
+      </div>
+      <Adding
+        ready={Boolean(from || to)}
+        onAdd={() => add([from && `from:"${exact(from)}"`, to && `to:"${exact(to)}"`].filter(Boolean).join(" "))}
+      >
+        <Field label="From (inclusive)">
+          <Input type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />
+        </Field>
+        <Field label="To (exclusive)">
+          <Input type="datetime-local" value={to} onChange={(event) => setTo(event.target.value)} />
+        </Field>
+      </Adding>
+    </>
+  );
+}
+
+function FeedbackForm({ project, add }: KindProps) {
+  const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
+  const [key, setKey] = useState("");
+  const [how, setHow] = useState("has");
+  const [value, setValue] = useState("");
+  const metric = metrics.find((one) => one.key === key);
+  const isBool = metric?.kind === "bool";
+  const compares = how !== "has" && how !== "not";
+  const part = () => {
+    if (how === "has") return `has:${quoted(key)}`;
+    if (how === "not") return `-has:${quoted(key)}`;
+    return `${quoted(key)}${isBool ? "=" : how}${isBool ? how : value}`;
+  };
+  return (
+    <Adding ready={Boolean(metric) && (!compares || isBool || value !== "")} onAdd={() => add(part())}>
+      <Field label="Feedback key">
+        <Select
+          value={key}
+          onChange={(event) => {
+            setKey(event.target.value);
+            setHow("has");
+          }}
+        >
+          <option value="">Choose…</option>
+          {metrics.map((one) => (
+            <option key={one.key} value={one.key}>
+              {one.name}
+            </option>
+          ))}
+        </Select>
+      </Field>
+      <Field label="Condition">
+        <Select value={how} onChange={(event) => setHow(event.target.value)}>
+          <option value="has">has any</option>
+          <option value="not">has none</option>
+          {isBool ? (
+            <>
+              <option value="true">is yes</option>
+              <option value="false">is no</option>
+            </>
+          ) : (
+            [">=", "<=", ">", "<", "=", "!="].map((sign) => <option key={sign}>{sign}</option>)
+          )}
+        </Select>
+      </Field>
+      {compares && !isBool && (
+        <Field label="Value">
+          <Input type="number" step="any" value={value} onChange={(event) => setValue(event.target.value)} />
+        </Field>
+      )}
+    </Adding>
+  );
+}
+
+function PreferenceForm({ project, add }: KindProps) {
+  const { data: metrics = [] } = useQuery(metricsQuery(project));
+  return <Choices all={metrics.map(({ key }) => key)} onChoose={(key) => add(`preference:${quoted(key)}`)} />;
+}
+
+function ModelForm({ add }: KindProps) {
+  const { data: models = [] } = useQuery(modelsQuery);
+  return <Choices all={models.map(({ key }) => key)} onChoose={(key) => add(`model:${quoted(key)}`)} />;
+}
+
+function CallForm({ add }: KindProps) {
+  const words = ["source:LIVE", "source:OFFLINE", "state:complete", "state:failed", "state:cancelled", "finish:length"];
+  return <Choices all={words} onChoose={add} />;
+}
+
+function TextForm({ add }: KindProps) {
+  const [field, setField] = useState("text");
+  const [value, setValue] = useState("");
+  return (
+    <Adding ready={value.trim() !== ""} onAdd={() => add(`${field}:${quoted(value.trim())}`)}>
+      <Field label="Where">
+        <Select value={field} onChange={(event) => setField(event.target.value)}>
+          <option value="text">prompt or completion</option>
+          <option value="prompt">prompt, these words together</option>
+          <option value="completion">completion, these words together</option>
+          <option value="user">user is</option>
+          <option value="session">session is</option>
+          <option value="id">completion_id is</option>
+        </Select>
+      </Field>
+      <Field label="Text">
+        <Input value={value} onChange={(event) => setValue(event.target.value)} />
+      </Field>
+    </Adding>
+  );
+}
+
+const FORMS = {
+  label: LabelForm,
+  time: TimeForm,
+  feedback: FeedbackForm,
+  preference: PreferenceForm,
+  model: ModelForm,
+  call: CallForm,
+  text: TextForm,
+};
+
+function Choices({ all, onChoose }: { all: string[]; onChoose: (one: string) => void }) {
+  return (
+    <ul className={css.values}>
+      {all.map((one) => (
+        <li key={one}>
+          <button type="button" className={ui.choice} onClick={() => onChoose(one)}>
+            <span className={css.cut}>{one}</span>
+          </button>
+        </li>
+      ))}
+      {all.length === 0 && <li className={ui.hint}>There is none yet.</li>}
+    </ul>
+  );
+}
+
+function Adding({ ready, onAdd, children }: { ready: boolean; onAdd: () => void; children: ReactNode }) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onAdd();
+  };
+  return (
+    <form className={css.adding} onSubmit={submit}>
+      {children}
+      <Button look="primary" type="submit" disabled={!ready}>
+        Add
+      </Button>
+    </form>
+  );
+}

@@ -1,0 +1,94 @@
+// What can be typed next in a query: fields, label keys and values, metrics, models.
+
+import { FIELDS, quoted } from "./language";
+
+export type Suggestion = {
+  /** What stands in place of the word under the cursor. */
+  text: string;
+  /** Whether the word is whole then, and a new one can begin. */
+  whole: boolean;
+  means: string;
+};
+
+export type Vocabulary = {
+  labels: { key: string; count: number; values: { value: string; count: number }[] }[];
+  metrics: { key: string; name: string; kind: string }[];
+  models: string[];
+};
+
+const SOURCES = ["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"];
+const STATES = ["complete", "failed", "cancelled", "interrupted", "open"];
+const TIMES = ["1h", "24h", "7d", "30d"];
+const MOST = 12;
+
+/** Return the word of a query that the cursor stands in or after, with where it begins. */
+export function wordAt(query: string, cursor: number): { word: string; start: number } {
+  let start = cursor;
+  let isQuoted = (query.slice(0, cursor).match(/(?<!\\)"/g)?.length ?? 0) % 2 === 1;
+  while (start > 0) {
+    const char = query[start - 1] as string;
+    if (char === '"') isQuoted = !isQuoted;
+    else if (!isQuoted && /[\s()]/.test(char)) break;
+    start -= 1;
+  }
+  const word = query.slice(start, cursor);
+  return word.startsWith("-") ? { word: word.slice(1), start: start + 1 } : { word, start };
+}
+
+/** Return what the word may become, the likeliest first. */
+export function suggest(word: string, { labels, metrics, models }: Vocabulary): Suggestion[] {
+  const colon = word.indexOf(":");
+  if (colon < 0) {
+    const fields = FIELDS.map(({ name, means }) => ({ text: name, whole: false, means }));
+    const keys = labels.map(({ key, count }) => ({
+      text: `label.${quoted(key)}:`,
+      whole: false,
+      means: `${count.toLocaleString()} interactions`,
+    }));
+    const values = metrics.map(({ key, kind }) => ({
+      text: `${quoted(key)}${kind === "bool" ? "=true" : ">="}`,
+      whole: kind === "bool",
+      means: `${kind} feedback`,
+    }));
+    return fitting([...values, ...fields, ...keys], word);
+  }
+  const head = word.slice(0, colon + 1);
+  const comma = word.lastIndexOf(",");
+  const before = comma > colon ? word.slice(0, comma + 1) : head;
+  const begun = word.slice(before.length).replaceAll('"', "");
+  const whole = (values: string[], means: (value: string) => string = () => "") =>
+    fitting(
+      values.map((value) => ({ text: quoted(value), whole: true, means: means(value) })),
+      begun,
+    ).map((one) => ({ ...one, text: before + one.text }));
+  if (head.startsWith("label.")) {
+    const key = head.slice(6, -1).replaceAll('"', "");
+    const found = labels.find((one) => one.key === key)?.values ?? [];
+    const counts = new Map(found.map(({ value, count }) => [value, count]));
+    return whole([...counts.keys()], (value) => (counts.get(value) ?? 0).toLocaleString());
+  }
+  switch (head) {
+    case "model:":
+      return whole(models);
+    case "has:":
+    case "preference:":
+      return whole(metrics.map(({ key }) => key));
+    case "source:":
+      return whole(SOURCES);
+    case "state:":
+      return whole(STATES);
+    case "from:":
+    case "to:":
+      return whole(TIMES, (value) => `${value} ago`);
+    default:
+      return [];
+  }
+}
+
+function fitting(all: Suggestion[], word: string): Suggestion[] {
+  const wanted = word.toLowerCase().replaceAll('"', "");
+  const plain = ({ text }: Suggestion) => text.toLowerCase().replaceAll('"', "");
+  const begins = all.filter((one) => plain(one).startsWith(wanted));
+  const has = wanted ? all.filter((one) => !begins.includes(one) && plain(one).includes(wanted)) : [];
+  return [...begins, ...has].filter(({ text }) => text !== word).slice(0, MOST);
+}
