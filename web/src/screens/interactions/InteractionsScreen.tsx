@@ -17,7 +17,7 @@ import { KeysHelp } from "./KeysHelp";
 import { countQuery, listQuery, type Pages, rows, upserted, without } from "./pages";
 import { SidePanel } from "./SidePanel";
 import { Table } from "./Table";
-import { useKeys } from "./useKeys";
+import { useKeys } from "~/ui/useKeys";
 import { Views } from "./Views";
 
 const InteractionPanel = lazy(async () => {

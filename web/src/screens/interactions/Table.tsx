@@ -165,7 +165,11 @@ const Row = memo(function Row(props: RowProps) {
         />
       </span>
       {columns.map((column) => (
-        <span key={column.key} role="gridcell" className={column.number ? css.number : undefined}>
+        <span
+          key={column.key}
+          role="gridcell"
+          className={column.number ? css.number : column.chips ? css.chips : undefined}
+        >
           {column.show(interaction, shown)}
         </span>
       ))}

@@ -19,6 +19,8 @@ export type Column = {
   /** As CSS grid has it. */
   width: string;
   number?: boolean;
+  /** Whether it holds several small things in a row. */
+  chips?: boolean;
   show: (interaction: Interaction, shown: Shown) => ReactNode;
 };
 
@@ -59,7 +61,8 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "labels",
     name: "Labels",
-    width: "minmax(110px, 1.4fr)",
+    width: "minmax(110px, 1.7fr)",
+    chips: true,
     show: (one, { onLabel }) =>
       Object.entries(one.labels).map(([key, value]) => (
         <button
@@ -81,7 +84,8 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "feedback",
     name: "Feedback",
-    width: "minmax(120px, 1.3fr)",
+    width: "minmax(120px, 1.7fr)",
+    chips: true,
     show: (one, { metrics }) => <Values interaction={one} metrics={metrics} />,
   },
   {
