@@ -12,7 +12,7 @@ export const MOST_RENDERED = 100_000;
 export function Markdown({ text }: { text: string }) {
   if (text.length > MOST_RENDERED) return <Plain text={text} />;
   return (
-    <Suspense fallback={<Plain text={text} />}>
+    <Suspense fallback={<Plain text={text} soft />}>
       <Rendered text={text} />
     </Suspense>
   );

@@ -1,4 +1,5 @@
 import { useMemo } from "react";
+import { cx } from "~/ui";
 import css from "./interaction.module.css";
 
 /** Browsers lay out a text of this length at once without anybody noticing. */
@@ -7,10 +8,10 @@ const CHUNK = 20_000;
 const INVISIBLE = /[\u00AD\u061C\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFEFF]/g;
 
 /** A text as it is, with what is invisible made visible. Long ones are laid out piece by piece as they are seen. */
-export function Plain({ text, marked = false }: { text: string; marked?: boolean }) {
+export function Plain({ text, marked = false, soft = false }: PlainProps) {
   const pieces = useMemo(() => chunks(marked ? visible(text) : text), [text, marked]);
   return (
-    <div className={css.plain} dir="auto">
+    <div className={cx(css.plain, soft && css.soft)} dir="auto">
       {pieces.map((piece, index) => (
         // Pieces never change their order.
         <div key={index} className={pieces.length > 1 ? css.piece : undefined}>
@@ -20,6 +21,14 @@ export function Plain({ text, marked = false }: { text: string; marked?: boolean
     </div>
   );
 }
+
+type PlainProps = {
+  text: string;
+  /** Name what is invisible. */
+  marked?: boolean;
+  /** In the type of prose, not of code. */
+  soft?: boolean;
+};
 
 /** Return a text with its invisible characters named. */
 export function visible(text: string): string {
