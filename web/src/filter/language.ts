@@ -240,6 +240,15 @@ export function toFilter(query: string): Filter {
   return new Reader(tokens(query)).read();
 }
 
+/** Return the tree of a query; null for one that cannot be read, which the filter bar explains. */
+export function readFilter(query: string): Filter | null {
+  try {
+    return toFilter(query);
+  } catch {
+    return null;
+  }
+}
+
 /** Return the conditions that stand side by side at the top of a query, as they were written. Throws `QueryError`. */
 export function parts(query: string): string[] {
   const found: string[] = [];

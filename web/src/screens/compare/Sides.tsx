@@ -78,8 +78,8 @@ function useChanges(left: Interaction, right: Interaction, wanted: boolean): Cha
     queryFn: async () => {
       const { diffLines, diffWordsWithSpace } = await import("diff");
       const [one, other] = [said(left), said(right)];
-      const compare = one.length + other.length > MOST_COMPARED ? diffLines : diffWordsWithSpace;
-      return compare(one, other);
+      if (one.length + other.length > MOST_COMPARED) return diffLines(one, other);
+      return diffWordsWithSpace(one, other);
     },
   });
   return wanted ? data : undefined;

@@ -2,11 +2,11 @@ import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@t
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { ArrowUp, Columns2, Database, Download, Pause, Play } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
-import type { Filter, Interaction } from "~/api/client";
+import type { Interaction } from "~/api/client";
 import { useLive } from "~/api/live";
 import { interactionQuery, metricsQuery } from "~/api/queries";
 import { FilterBar } from "~/filter/FilterBar";
-import { quoted, toFilter, withPart } from "~/filter/language";
+import { quoted, readFilter, withPart } from "~/filter/language";
 import { Button, cx, Empty, ErrorNote, Hint, IconButton, Loading } from "~/ui";
 import { count as shownCount } from "~/ui/values";
 import { ColumnChoice } from "./ColumnChoice";
@@ -286,14 +286,6 @@ export function InteractionsScreen() {
   );
 }
 
-/** Return the tree of a query; null for one that cannot be read, which the filter bar explains. */
-function readFilter(q: string): Filter | null {
-  try {
-    return toFilter(q);
-  } catch {
-    return null;
-  }
-}
 
 const KEPT = "afterword.columns.";
 

@@ -1,5 +1,358 @@
-import { Page } from "~/ui";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Pencil, Plus, Trash2 } from "lucide-react";
+import { useMemo, useState } from "react";
+import { answer, api, type Filter, type Metric } from "~/api/client";
+import { labelsQuery, metricsQuery } from "~/api/queries";
+import { sessionQuery } from "~/api/session";
+import { Distribution } from "~/charts/Distribution";
+import { type Series, seriesOf } from "~/charts/series";
+import { TrendChart } from "~/charts/TrendChart";
+import { FilterBar } from "~/filter/FilterBar";
+import { quoted, readFilter, withPart } from "~/filter/language";
+import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, IconButton, Loading, notify, Page, Select } from "~/ui";
+import { count, duration, measured, percent } from "~/ui/values";
+import { MetricForm } from "./MetricForm";
+import css from "./metrics.module.css";
 
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const MILLISECONDS = new Set(["latency", "ttft", "provider_time"]);
+
+/** Feedback keys and what was measured: how many values, how they lie, how they went over time. */
 export function MetricsScreen() {
-  return <Page title="MetricsScreen">…</Page>;
+  const { project } = useParams({ from: "/inside/p/$project/metrics" });
+  const search = useSearch({ from: "/inside/p/$project/metrics" });
+  const navigate = useNavigate({ from: "/p/$project/metrics" });
+  const { data: session } = useQuery(sessionQuery);
+  const { data: metrics, error } = useQuery(metricsQuery(project, "all"));
+  const [form, setForm] = useState<"new" | Metric | null>(null);
+  const q = search.q ?? "";
+  const filter = useMemo(() => readFilter(q), [q]);
+  const change = (next: Record<string, string | undefined>) =>
+    navigate({ search: (before) => ({ ...before, ...next }), replace: true });
+  const mayEdit = session?.permissions.includes("edit");
+  const chosen = metrics?.find(({ key }) => key === search.metric) ?? metrics?.[0];
+  const own = metrics?.filter(({ category }) => category === "user") ?? [];
+  const system = metrics?.filter(({ category }) => category === "system") ?? [];
+
+  return (
+    <Page
+      title="Metrics"
+      about="What people and programs thought, and what was measured."
+      actions={
+        mayEdit && (
+          <Button look="primary" onClick={() => setForm("new")}>
+            <Plus size={15} aria-hidden /> Register a key
+          </Button>
+        )
+      }
+    >
+      {error && <ErrorNote error={error} />}
+      {!metrics && !error && <Loading />}
+      {metrics && (
+        <div className={css.split}>
+          <nav aria-label="Metrics" className={css.list}>
+            <h2>Feedback keys</h2>
+            {own.length === 0 && <p className={ui.hint}>None yet: feedback is logged under registered keys.</p>}
+            {own.map((metric) => (
+              <Choice key={metric.key} metric={metric} isChosen={metric === chosen} onChoose={change} />
+            ))}
+            <h2>Measured for each call</h2>
+            {system.map((metric) => (
+              <Choice key={metric.key} metric={metric} isChosen={metric === chosen} onChoose={change} />
+            ))}
+          </nav>
+          <div className={css.detail}>
+            <FilterBar project={project} value={q} onChange={(next) => change({ q: next || undefined })} />
+            {chosen && filter && (
+              <Detail
+                key={chosen.key}
+                project={project}
+                metric={chosen}
+                filter={filter}
+                q={q}
+                search={search}
+                onChange={change}
+                onEdit={mayEdit && chosen.category === "user" ? () => setForm(chosen) : undefined}
+              />
+            )}
+          </div>
+        </div>
+      )}
+      {form && (
+        <MetricForm
+          project={project}
+          metric={form === "new" ? null : form}
+          onClose={() => setForm(null)}
+          onSaved={(key) => {
+            setForm(null);
+            void change({ metric: key });
+          }}
+        />
+      )}
+    </Page>
+  );
+}
+
+type ChoiceProps = { metric: Metric; isChosen: boolean; onChoose: (next: Record<string, string>) => void };
+
+function Choice({ metric, isChosen, onChoose }: ChoiceProps) {
+  return (
+    <button
+      type="button"
+      className={ui.choice}
+      aria-current={isChosen ? "true" : undefined}
+      onClick={() => onChoose({ metric: metric.key })}
+      title={metric.description || undefined}
+    >
+      <span className={css.name}>{metric.name}</span>
+      {metric.project === null && metric.category === "user" && <Chip>shared</Chip>}
+      <small>{metric.kind}</small>
+    </button>
+  );
+}
+
+type DetailProps = {
+  project: string;
+  metric: Metric;
+  filter: Filter;
+  q: string;
+  search: Record<string, string | undefined>;
+  onChange: (next: Record<string, string | undefined>) => void;
+  onEdit: (() => void) | undefined;
+};
+
+function Detail({ project, metric, filter, q, search, onChange, onEdit }: DetailProps) {
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const [deleting, setDeleting] = useState(false);
+  const [table, setTable] = useState(false);
+  const interval = (search.interval ?? "day") as "hour" | "day" | "week";
+  const split = search.split;
+  const { data: labels = [] } = useQuery(labelsQuery(project));
+  const path = { metric: metric.key };
+  const body = { project, filter, split_by: split ?? null };
+  const statistics = useQuery({
+    queryKey: ["statistics", project, metric.key, filter, split],
+    queryFn: ({ signal }) =>
+      answer(api.POST("/api/v1/metrics/{metric}/statistics", { params: { path }, body, signal })),
+  });
+  const trend = useQuery({
+    queryKey: ["statistics", "trend", project, metric.key, filter, split, interval],
+    queryFn: ({ signal }) =>
+      answer(
+        api.POST("/api/v1/metrics/{metric}/timeseries", {
+          params: { path },
+          body: { ...body, interval, timezone: ZONE },
+          signal,
+        }),
+      ),
+  });
+  const remove = useMutation({
+    mutationFn: () =>
+      answer(api.DELETE("/api/v1/metrics/{metric}", { params: { path, query: { project } } })),
+    onSuccess: () => {
+      notify(`${metric.key} is deleted`);
+      onChange({ metric: undefined });
+      return queries.invalidateQueries({ queryKey: ["metrics", project] });
+    },
+    onError: (error) => notify(error),
+  });
+  const format = formatOf(metric);
+  const means = useMemo(() => trend.data && seriesOf(trend.data, "mean"), [trend.data]);
+  const counts = useMemo(() => trend.data && seriesOf(trend.data, "count"), [trend.data]);
+
+  const show = (conditions: string[]) =>
+    navigate({
+      to: "/p/$project/interactions",
+      params: { project },
+      search: { q: conditions.reduce((before, one) => withPart(before, one), q) },
+    });
+  const showPoint = (series: Series, start: number, end: number) => {
+    const at = (seconds: number) => new Date(seconds * 1000).toISOString();
+    void show([...ofSplit(split, series.key), `has:${quoted(metric.key)}`, `from:"${at(start)}"`, `to:"${at(end)}"`]);
+  };
+  const found = statistics.data;
+  return (
+    <>
+      <header className={css.about}>
+        <h2>{metric.name}</h2>
+        <code>{metric.key}</code>
+        <Chip>{metric.scoring_type === "higher_is_better" ? "higher is better" : "lower is better"}</Chip>
+        {onEdit && (
+          <>
+            <IconButton small label="Change" onClick={onEdit}>
+              <Pencil size={14} aria-hidden />
+            </IconButton>
+            <IconButton small label="Delete" onClick={() => setDeleting(true)}>
+              <Trash2 size={14} aria-hidden />
+            </IconButton>
+          </>
+        )}
+        {metric.description && <p>{metric.description}</p>}
+      </header>
+      {statistics.error && <ErrorNote error={statistics.error} />}
+      {!found && !statistics.error && <Loading lines={4} />}
+      {found?.count === 0 && (
+        <Empty title="No value yet">
+          <p>
+            {q ? "Nothing that matches the filter has one." : `Log one with POST /api/v1/feedback, or rate an interaction.`}
+          </p>
+        </Empty>
+      )}
+      {found && found.count > 0 && (
+        <>
+          <dl className={css.figures}>
+            <Figure name="values" value={count(found.count)} />
+            <Figure name={metric.kind === "bool" ? "share of yes" : "mean"} value={format(found.mean ?? 0)} />
+            {metric.kind !== "bool" && (
+              <>
+                <Figure name="least" value={format(found.min ?? 0)} />
+                <Figure name="greatest" value={format(found.max ?? 0)} />
+                <Figure name="deviation" value={found.stddev === null ? "–" : format(found.stddev)} />
+              </>
+            )}
+          </dl>
+          <section className={css.tools} aria-label="Over time">
+            <h2>Over time</h2>
+            <Select
+              aria-label="Interval"
+              value={interval}
+              onChange={(event) => onChange({ interval: event.target.value })}
+            >
+              <option value="hour">by hour</option>
+              <option value="day">by day</option>
+              <option value="week">by week</option>
+            </Select>
+            <Select
+              aria-label="Split by"
+              value={split ?? ""}
+              onChange={(event) => onChange({ split: event.target.value || undefined })}
+            >
+              <option value="">all together</option>
+              <option value="model">split by model</option>
+              {labels.slice(0, 30).map(({ key }) => (
+                <option key={key} value={`label:${key}`}>
+                  split by {key}
+                </option>
+              ))}
+            </Select>
+            <Button small aria-pressed={table} onClick={() => setTable(!table)}>
+              Table
+            </Button>
+          </section>
+          {trend.error && <ErrorNote error={trend.error} />}
+          {means && counts && !table && (
+            <div className={css.charts}>
+              <TrendChart series={means} format={format} label={`${metric.name} over time`} onChoose={showPoint} />
+              <TrendChart
+                series={counts}
+                format={count}
+                bars={counts.length === 1}
+                label="Values over time"
+                onChoose={showPoint}
+              />
+            </div>
+          )}
+          {means && counts && table && <Numbers means={means} counts={counts} format={format} />}
+          <div className={css.below}>
+            <section>
+              <h2>How they lie</h2>
+              <Distribution
+                bins={found.distribution}
+                format={metric.kind === "bool" ? (value) => (value ? "yes" : "no") : format}
+                onChoose={({ start, end }, isLast) => {
+                  const key = quoted(metric.key);
+                  void show(start === end ? [`${key}=${start}`] : [`${key}>=${start}`, `${key}${isLast ? "<=" : "<"}${end}`]);
+                }}
+              />
+            </section>
+            {(found.splits ?? []).length > 0 && (
+              <section>
+                <h2>By {split?.replace("label:", "")}</h2>
+                <table className={ui.table}>
+                  <tbody>
+                    {found.splits?.map((one) => (
+                      <tr key={one.key ?? ""}>
+                        <td>
+                          <button
+                            type="button"
+                            className={css.link}
+                            onClick={() => show([...ofSplit(split, one.key), `has:${quoted(metric.key)}`])}
+                          >
+                            {one.key ?? "none"}
+                          </button>
+                        </td>
+                        <td className={ui.number}>{format(one.mean)}</td>
+                        <td className={ui.number}>{count(one.count)}</td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </section>
+            )}
+          </div>
+        </>
+      )}
+      <Confirm
+        title={`Delete ${metric.key}?`}
+        what="No more feedback can be logged under it. What was logged is kept, and hidden."
+        act="Delete"
+        open={deleting}
+        onClose={() => setDeleting(false)}
+        onConfirm={() => remove.mutate()}
+      />
+    </>
+  );
+}
+
+function Figure({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+/** The same numbers as the charts, for who reads or hears them. */
+function Numbers({ means, counts, format }: { means: Series[]; counts: Series[]; format: (value: number) => string }) {
+  return (
+    <div className={ui.scroll}>
+      <table className={ui.table}>
+        <thead>
+          <tr>
+            <th>From</th>
+            <th>Series</th>
+            <th className={ui.number}>Mean</th>
+            <th className={ui.number}>Values</th>
+          </tr>
+        </thead>
+        <tbody>
+          {means.flatMap((series, index) =>
+            series.points.map((point) => (
+              <tr key={`${series.name} ${point.start}`}>
+                <td>{new Date(point.start * 1000).toLocaleString()}</td>
+                <td>{series.name}</td>
+                <td className={ui.number}>{format(point.value)}</td>
+                <td className={ui.number}>
+                  {count(counts[index]?.points.find(({ start }) => start === point.start)?.value ?? 0)}
+                </td>
+              </tr>
+            )),
+          )}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function ofSplit(split: string | undefined, key: string | null): string[] {
+  if (!split || key === null) return [];
+  return [split === "model" ? `model:${quoted(key)}` : `label.${quoted(split.slice(6))}:${quoted(key)}`];
+}
+
+function formatOf(metric: Metric): (value: number) => string {
+  if (metric.kind === "bool") return percent;
+  return MILLISECONDS.has(metric.key) && metric.category === "system" ? duration : measured;
 }

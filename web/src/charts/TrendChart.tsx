@@ -1,0 +1,25 @@
+import { lazy, Suspense } from "react";
+import { Skeleton } from "~/ui";
+import type { Series } from "./series";
+
+const Drawn = lazy(() => import("./DrawnTrend"));
+
+export type TrendChartProps = {
+  series: Series[];
+  /** How a value is shown. */
+  format: (value: number) => string;
+  /** Bars, for counts; else lines. */
+  bars?: boolean;
+  label: string;
+  /** Someone chose a point: which series, and when it begins and ends, in seconds. */
+  onChoose?: (series: Series, start: number, end: number) => void;
+};
+
+/** Values over time. The drawing is loaded when first seen. */
+export function TrendChart(props: TrendChartProps) {
+  return (
+    <Suspense fallback={<Skeleton height={220} />}>
+      <Drawn {...props} />
+    </Suspense>
+  );
+}

@@ -1,0 +1,28 @@
+import { expect, it } from "vitest";
+import type { Schemas } from "~/api/client";
+import { aligned, seriesOf } from "./series";
+
+const trend = {
+  metric: "CSAT",
+  interval: "day",
+  timezone: "UTC",
+  series: [
+    { key: "a", points: [{ start: "2026-11-01T00:00:00Z", end: "2026-11-02T00:00:00Z", count: 2, mean: 4 }] },
+    { key: null, points: [{ start: "2026-11-03T00:00:00Z", end: "2026-11-04T00:00:00Z", count: 1, mean: null }] },
+  ],
+} as Schemas["Trend"];
+
+it("draws means where there are any, and counts everywhere", () => {
+  expect(seriesOf(trend, "mean").map(({ points }) => points.length)).toEqual([1, 0]);
+  expect(seriesOf(trend, "count").map(({ name, points }) => [name, points[0]?.value])).toEqual([
+    ["a", 2],
+    ["none", 1],
+  ]);
+});
+
+it("puts all series on one axis of time, with gaps where they have nothing", () => {
+  const [times, a, b] = aligned(seriesOf(trend, "count"));
+  expect(times).toHaveLength(2);
+  expect(a).toEqual([2, null]);
+  expect(b).toEqual([null, 1]);
+});
