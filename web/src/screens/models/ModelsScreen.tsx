@@ -1,5 +1,199 @@
-import { Page } from "~/ui";
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+import { answer, api, type Schemas } from "~/api/client";
+import { modelsQuery, projectModelsQuery } from "~/api/queries";
+import { sessionQuery } from "~/api/session";
+import { useAct } from "~/api/useAct";
+import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator, Page } from "~/ui";
+import { ModelForm } from "./ModelForm";
 
+type Model = Schemas["Model"];
+
+/** The models of a project, and all that are registered. */
 export function ModelsScreen() {
-  return <Page title="ModelsScreen">…</Page>;
+  const { project } = useParams({ from: "/inside/p/$project/models" });
+  const { data: session } = useQuery(sessionQuery);
+  const { data: models, error } = useQuery(modelsQuery);
+  const { data: attached = [] } = useQuery(projectModelsQuery(project));
+  const [form, setForm] = useState<"new" | Model | null>(null);
+  const [deleting, setDeleting] = useState<Model | null>(null);
+  const outdated = [["models"], ["project-models", project], ["model-status"]];
+  const path = (model: string) => ({ path: { project, model } });
+  const attach = useAct(
+    (model: string) =>
+      answer(api.POST("/api/v1/projects/{project}/models", { params: { path: { project } }, body: { model } })),
+    { done: "The model can be called here now", outdated },
+  );
+  const detach = useAct(
+    (model: string) => answer(api.DELETE("/api/v1/projects/{project}/models/{model}", { params: path(model) })),
+    { done: "The model is detached", outdated },
+  );
+  const change = useAct(
+    ({ model, ...body }: { model: string; is_default?: boolean; enabled?: boolean }) =>
+      answer(api.PATCH("/api/v1/projects/{project}/models/{model}", { params: path(model), body })),
+    { outdated },
+  );
+  const remove = useAct(
+    (model: string) => answer(api.DELETE("/api/v1/models/{model}", { params: { path: { model } } })),
+    { done: "The model is deleted", outdated },
+  );
+  const mayAdminister = session?.permissions.includes("administer") ?? false;
+  const ours = attached.flatMap((one) => {
+    const model = models?.find(({ key }) => key === one.model);
+    return model ? [{ ...one, model }] : [];
+  });
+  const others = models?.filter(({ key, provider }) => provider && !attached.some((one) => one.model === key)) ?? [];
+  const logged = models?.filter(({ provider }) => !provider) ?? [];
+  return (
+    <Page
+      title="Models"
+      about={`What calls in ${project} can name. A call that names none goes to the default.`}
+      actions={
+        mayAdminister && (
+          <Button look="primary" onClick={() => setForm("new")}>
+            <Plus size={15} aria-hidden /> Register a model
+          </Button>
+        )
+      }
+    >
+      {error && <ErrorNote error={error} />}
+      {!models && !error && <Loading />}
+      {models && ours.length === 0 && (
+        <Empty title="No model can be called here">
+          <p>Register an endpoint, or attach one that is registered. Completions made elsewhere are logged without.</p>
+        </Empty>
+      )}
+      {ours.length > 0 && (
+        <div className={ui.scroll}>
+          <table className={ui.table}>
+            <thead>
+              <tr>
+                <th>Model</th>
+                <th>Call it as</th>
+                <th>Provider</th>
+                <th>Status</th>
+                <th>Enabled</th>
+                <th aria-label="Actions" />
+              </tr>
+            </thead>
+            <tbody>
+              {ours.map(({ model, is_default, enabled }) => (
+                <tr key={model.key}>
+                  <td>
+                    {model.name} {is_default && <Chip tone="good">default</Chip>}
+                    {model.fallback && <Chip>falls back to {model.fallback}</Chip>}
+                  </td>
+                  <td>
+                    <code>
+                      {project}/{model.key}
+                    </code>
+                  </td>
+                  <td title={model.endpoint ?? undefined}>
+                    {model.provider} <code>{model.external_model_id}</code>
+                  </td>
+                  <td>
+                    <Status model={model.key} />
+                  </td>
+                  <td>
+                    <input
+                      type="checkbox"
+                      aria-label={`${model.key} enabled`}
+                      checked={enabled}
+                      disabled={!mayAdminister}
+                      onChange={() => change.mutate({ model: model.key, enabled: !enabled })}
+                    />
+                  </td>
+                  <td>
+                    {mayAdminister && (
+                      <Menu align="end" trigger={<Button small>Change</Button>}>
+                        {!is_default && (
+                          <MenuChoice onClick={() => change.mutate({ model: model.key, is_default: true })}>
+                            Make it the default
+                          </MenuChoice>
+                        )}
+                        <MenuChoice onClick={() => setForm(model)}>Edit…</MenuChoice>
+                        <MenuChoice onClick={() => detach.mutate(model.key)}>Detach from this project</MenuChoice>
+                        <MenuSeparator />
+                        <MenuChoice danger onClick={() => setDeleting(model)}>
+                          Delete everywhere…
+                        </MenuChoice>
+                      </Menu>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {others.length > 0 && (
+        <section>
+          <h2>Registered, not attached here</h2>
+          <table className={ui.table}>
+            <tbody>
+              {others.map((model) => (
+                <tr key={model.key}>
+                  <td>{model.name}</td>
+                  <td>
+                    {model.provider} <code>{model.external_model_id}</code>
+                  </td>
+                  <td className={ui.number}>
+                    {mayAdminister && (
+                      <Button small onClick={() => attach.mutate(model.key)}>
+                        Attach
+                      </Button>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+      {logged.length > 0 && (
+        <section>
+          <h2>Logged only</h2>
+          <p className={ui.hint}>Completions made elsewhere name these; they cannot be called from here.</p>
+          <p style={{ display: "flex", flexWrap: "wrap", gap: 6, marginTop: 8 }}>
+            {logged.map(({ key }) => (
+              <Chip key={key}>{key}</Chip>
+            ))}
+          </p>
+        </section>
+      )}
+      {form && <ModelForm project={project} model={form === "new" ? null : form} onClose={() => setForm(null)} />}
+      <Confirm
+        title={`Delete ${deleting?.key}?`}
+        what="No project can call it any more. Its interactions stay."
+        act="Delete"
+        open={deleting !== null}
+        onClose={() => setDeleting(null)}
+        onConfirm={() => deleting && remove.mutate(deleting.key)}
+      />
+    </Page>
+  );
+}
+
+/** Whether a model can be called: asked of its provider. */
+function Status({ model }: { model: string }) {
+  const { data, isFetching, refetch } = useQuery({
+    queryKey: ["model-status", model],
+    queryFn: ({ signal }) =>
+      answer(api.GET("/api/v1/models/{model}/status", { params: { path: { model } }, signal })),
+    staleTime: 60_000,
+    retry: false,
+  });
+  const tone = { online: "good", offline: "bad", unknown: undefined } as const;
+  return (
+    <button
+      type="button"
+      title={data?.error ?? "Check again"}
+      onClick={() => refetch()}
+      style={{ border: 0, background: "none", padding: 0, cursor: "pointer" }}
+    >
+      <Chip tone={data ? tone[data.status] : undefined}>{isFetching ? "checking…" : (data?.status ?? "unknown")}</Chip>
+    </button>
+  );
 }

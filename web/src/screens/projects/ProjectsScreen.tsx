@@ -1,5 +1,141 @@
-import { Page } from "~/ui";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Plus } from "lucide-react";
+import { type FormEvent, useState } from "react";
+import { ApiError, answer, api, type Schemas } from "~/api/client";
+import { sessionQuery } from "~/api/session";
+import { useAct } from "~/api/useAct";
+import { Button, Chip, css as ui, Dialog, ErrorNote, Field, Input, Loading, Page, Textarea } from "~/ui";
+import { Time } from "~/ui/values";
 
+type Project = Schemas["Project"];
+
+/** All projects, archived ones too: to create, to describe, to archive. */
 export function ProjectsScreen() {
-  return <Page title="ProjectsScreen">…</Page>;
+  const { data: session } = useQuery(sessionQuery);
+  const [form, setForm] = useState<"new" | Project | null>(null);
+  const { data: projects, error } = useQuery({
+    queryKey: ["projects", "archived too"],
+    queryFn: ({ signal }) => answer(api.GET("/api/v1/projects", { params: { query: { archived: true } }, signal })),
+    select: (found) => found.projects,
+  });
+  const archive = useAct(
+    ({ key, archived }: { key: string; archived: boolean }) =>
+      answer(api.PATCH("/api/v1/projects/{project}", { params: { path: { project: key } }, body: { archived } })),
+    { done: (project) => `${project.name} is ${project.archived ? "archived" : "back"}`, outdated: [["projects"]] },
+  );
+  const mayAdminister = session?.permissions.includes("administer");
+  return (
+    <Page
+      title="Projects"
+      about="Spaces of their own: interactions, metrics and labels of one are seen from no other."
+      actions={
+        mayAdminister && (
+          <Button look="primary" onClick={() => setForm("new")}>
+            <Plus size={15} aria-hidden /> New project
+          </Button>
+        )
+      }
+    >
+      {error && <ErrorNote error={error} />}
+      {!projects && !error && <Loading />}
+      {projects && (
+        <div className={ui.scroll}>
+          <table className={ui.table}>
+            <thead>
+              <tr>
+                <th>Name</th>
+                <th>Key</th>
+                <th>Description</th>
+                <th>Created</th>
+                {mayAdminister && <th aria-label="Actions" />}
+              </tr>
+            </thead>
+            <tbody>
+              {projects.map((project) => (
+                <tr key={project.key}>
+                  <td>
+                    <Link to="/p/$project/interactions" params={{ project: project.key }}>
+                      {project.name}
+                    </Link>{" "}
+                    {project.archived && <Chip tone="warn">archived</Chip>}
+                  </td>
+                  <td>
+                    <code>{project.key}</code>
+                  </td>
+                  <td>{project.description}</td>
+                  <td>
+                    <Time iso={project.created_at} />
+                  </td>
+                  {mayAdminister && (
+                    <td>
+                      <div className={ui.actions}>
+                        <Button small onClick={() => setForm(project)}>
+                          Change
+                        </Button>
+                        <Button
+                          small
+                          onClick={() => archive.mutate({ key: project.key, archived: !project.archived })}
+                        >
+                          {project.archived ? "Bring back" : "Archive"}
+                        </Button>
+                      </div>
+                    </td>
+                  )}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {form && <ProjectForm project={form === "new" ? null : form} onClose={() => setForm(null)} />}
+    </Page>
+  );
+}
+
+function ProjectForm({ project, onClose }: { project: Project | null; onClose: () => void }) {
+  const [key, setKey] = useState("");
+  const [name, setName] = useState(project?.name ?? "");
+  const [description, setDescription] = useState(project?.description ?? "");
+  const save = useAct(
+    () =>
+      project
+        ? answer(
+            api.PATCH("/api/v1/projects/{project}", {
+              params: { path: { project: project.key } },
+              body: { name, description },
+            }),
+          )
+        : answer(api.POST("/api/v1/projects", { body: { key, name: name || null, description } })),
+    { done: (saved) => `${saved.name} is saved`, outdated: [["projects"]], onDone: onClose },
+  );
+  const wrong = (field: string) =>
+    save.error instanceof ApiError && save.error.param === field ? save.error.message : undefined;
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    save.mutate(undefined);
+  }
+  return (
+    <Dialog title={project ? `Change ${project.key}` : "New project"} open onClose={onClose}>
+      <form onSubmit={submit} style={{ display: "grid", gap: 12 }}>
+        {!project && (
+          <Field label="Key" hint="Calls name the project by it; it stays." wrong={wrong("key")}>
+            <Input value={key} onChange={(event) => setKey(event.target.value)} required autoFocus spellCheck={false} />
+          </Field>
+        )}
+        <Field label="Name" wrong={wrong("name")}>
+          <Input value={name} placeholder={key} onChange={(event) => setName(event.target.value)} />
+        </Field>
+        <Field label="Description" wrong={wrong("description")}>
+          <Textarea value={description} onChange={(event) => setDescription(event.target.value)} />
+        </Field>
+        <div className={ui.actions}>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look="primary" type="submit" disabled={save.isPending}>
+            Save
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
 }

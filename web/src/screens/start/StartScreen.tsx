@@ -1,5 +1,67 @@
-import { Page } from "~/ui";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { answer, api } from "~/api/client";
+import { sessionQuery } from "~/api/session";
+import { useAct } from "~/api/useAct";
+import { useLive } from "~/api/live";
+import { Button, CopyButton, css as ui, Page, Tabs } from "~/ui";
+import { snippets } from "./snippets";
+import css from "./start.module.css";
 
+const EVERYTHING = { and: [] };
+
+/** What a new project shows: three ways to log the first interaction, with the real address and key. */
 export function StartScreen() {
-  return <Page title="StartScreen">…</Page>;
+  const project = useParams({ strict: false }).project ?? "default";
+  const queries = useQueryClient();
+  const { data: session } = useQuery(sessionQuery);
+  const [way, setWay] = useState("openai");
+  const [key, setKey] = useState<string | null>(null);
+  const arrived = () => void queries.invalidateQueries({ queryKey: ["interactions", project] });
+  const connected = useLive(project, EVERYTHING, true, {
+    onInteraction: arrived,
+    onDeleted: () => {},
+    onMissed: arrived,
+  });
+  // Where events do not come through, one looks now and then.
+  useEffect(() => {
+    if (connected) return;
+    const timer = setInterval(arrived, 5_000);
+    return () => clearInterval(timer);
+  });
+  const make = useAct(
+    () =>
+      answer(api.POST("/api/v1/keys", { body: { name: `${project}: first steps`, role: "member", projects: [project] } })),
+    { onDone: (made) => setKey(made.api_key), outdated: [["keys"]] },
+  );
+  const all = snippets(location.origin, key ?? "$AFTERWORD_API_KEY", project);
+  const chosen = all.find(({ name }) => name === way) ?? all[0];
+  return (
+    <Page title="Log the first interaction" about="Point an application at Afterword, or log what was completed elsewhere.">
+      <section className={`${ui.card} ${css.card}`}>
+        <Tabs value={way} onChange={setWay} tabs={all.map(({ name, title }) => [name, title] as const)}>
+          <p className={css.about}>{chosen?.about}</p>
+          <div className={css.code}>
+            <CopyButton text={chosen?.code ?? ""} small={false} />
+            <pre tabIndex={0}>{chosen?.code}</pre>
+          </div>
+        </Tabs>
+        {key ? (
+          <p className={ui.hint}>
+            The key stands in the snippets. It is shown this once: copy it, or create another on the page Keys.
+          </p>
+        ) : session?.permissions.includes("administer") ? (
+          <Button look="primary" onClick={() => make.mutate(undefined)} disabled={make.isPending}>
+            Create a key for this
+          </Button>
+        ) : (
+          <p className={ui.hint}>AFTERWORD_API_KEY is a key that may log; an administrator makes one.</p>
+        )}
+      </section>
+      <p className={css.waiting} role="status">
+        <span aria-hidden /> Waiting for the first interaction. It will appear here by itself.
+      </p>
+    </Page>
+  );
 }

@@ -1,0 +1,52 @@
+// The first calls of a new project, ready to be run.
+
+export type Snippet = { name: string; title: string; about: string; code: string };
+
+/** Return the snippets for a server, a key and a project. */
+export function snippets(url: string, key: string, project: string): Snippet[] {
+  // In Python, what stands for a key is read from the environment.
+  const inPython = key.startsWith("$") ? 'os.environ["AFTERWORD_API_KEY"]' : `"${key}"`;
+  const imports = key.startsWith("$") ? "import os\n\n" : "";
+  return [
+    {
+      name: "openai",
+      title: "OpenAI client",
+      about: "Every call through Afterword is logged by itself, streamed or not. pip install openai",
+      code: `${imports}from openai import OpenAI
+
+client = OpenAI(base_url="${url}/api/v1", api_key=${inPython})
+response = client.chat.completions.create(
+    model="${project}/echo",
+    messages=[{"role": "user", "content": "Good day"}],
+)
+print(response.choices[0].message.content, response.choices[0].completion_id)`,
+    },
+    {
+      name: "python",
+      title: "Python",
+      about: "Log a completion that was made elsewhere, with labels and feedback. pip install afterword",
+      code: `${imports}from afterword import Afterword
+
+client = Afterword(base_url="${url}", api_key=${inPython}, project="${project}")
+client.feedback.register_key("CSAT")
+logged = client.interactions.create(
+    messages=[{"role": "user", "content": "What is the capital of France?"}],
+    completion="Paris.",
+    model="my-model",
+    labels={"env": "prod"},
+    feedbacks=[{"metric": "CSAT", "value": 5, "details": "Short and right"}],
+)
+print(logged.completion_id)`,
+    },
+    {
+      name: "curl",
+      title: "curl",
+      about: "The same over plain HTTP. Files are imported with: afterword import answers.jsonl",
+      code: `curl ${url}/api/v1/interactions \\
+  -H "Authorization: Bearer ${key}" \\
+  -d '{"project": "${project}", "model": "my-model", "labels": {"env": "prod"},
+       "messages": [{"role": "user", "content": "What is the capital of France?"}],
+       "completion": "Paris."}'`,
+    },
+  ];
+}
