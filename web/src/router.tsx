@@ -110,6 +110,7 @@ const chat = createRoute({
 const abTests = createRoute({
   getParentRoute: () => project,
   path: "/ab-tests",
+  validateSearch,
   component: lazyRouteComponent(() => import("~/screens/abtests/ABTestsScreen"), "ABTestsScreen"),
 });
 const datasets = createRoute({

@@ -1,5 +1,208 @@
-import { Page } from "~/ui";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { FlaskConical, Plus } from "lucide-react";
+import { useState } from "react";
+import { answer, api, type Schemas } from "~/api/client";
+import { metricsQuery } from "~/api/queries";
+import { sessionQuery } from "~/api/session";
+import { useAct } from "~/api/useAct";
+import { Interval } from "~/charts/Interval";
+import { Button, Chip, Confirm, CopyButton, css as ui, Empty, ErrorNote, Loading, Page } from "~/ui";
+import { count, measured, percent, Time } from "~/ui/values";
+import { ABTestForm } from "./ABTestForm";
 
+type ABTest = Schemas["ABTest"];
+
+const SAID = {
+  warmup: ["warming up", "blue"],
+  in_progress: ["in progress", "blue"],
+  done: ["decided", "good"],
+  cancelled: ["cancelled", undefined],
+} as const;
+
+/** The A/B tests of a project: to start, to watch, to end. */
 export function ABTestsScreen() {
-  return <Page title="ABTestsScreen">…</Page>;
+  const { project } = useParams({ from: "/inside/p/$project/ab-tests" });
+  const { test } = useSearch({ from: "/inside/p/$project/ab-tests" });
+  const navigate = useNavigate({ from: "/p/$project/ab-tests" });
+  const { data: session } = useQuery(sessionQuery);
+  const [form, setForm] = useState(false);
+  const { data: tests, error } = useQuery({
+    queryKey: ["ab-tests", project],
+    queryFn: ({ signal }) => answer(api.GET("/api/v1/ab-tests", { params: { query: { project } }, signal })),
+    select: (found) => found.ab_tests ?? [],
+  });
+  const mayEdit = session?.permissions.includes("edit");
+  const chosen = tests?.find(({ key }) => key === test) ?? tests?.[0];
+  return (
+    <Page
+      title="A/B tests"
+      about="Which of several models people are happiest with, told from feedback on real calls. Looking often does no harm."
+      actions={
+        mayEdit && (
+          <Button look="primary" onClick={() => setForm(true)}>
+            <Plus size={15} aria-hidden /> New test
+          </Button>
+        )
+      }
+    >
+      {error && <ErrorNote error={error} />}
+      {!tests && !error && <Loading />}
+      {tests?.length === 0 && (
+        <Empty title="No A/B test yet" icon={<FlaskConical size={22} aria-hidden />}>
+          <p>Calls that name no model are shared out among the models of a test, until one is clearly better.</p>
+        </Empty>
+      )}
+      {tests && tests.length > 0 && (
+        <div className={ui.scroll}>
+          <table className={ui.table}>
+            <thead>
+              <tr>
+                <th>Test</th>
+                <th>Status</th>
+                <th>Metric</th>
+                <th>Models</th>
+                <th className={ui.number}>Feedback</th>
+                <th>Started</th>
+              </tr>
+            </thead>
+            <tbody>
+              {tests.map((one) => {
+                const [said, tone] = SAID[one.status];
+                return (
+                  <tr key={one.id} aria-current={one === chosen ? "true" : undefined}>
+                    <td>
+                      <Button small look="plain" onClick={() => navigate({ search: { test: one.key } })}>
+                        {one.name}
+                      </Button>
+                    </td>
+                    <td>
+                      <Chip tone={tone}>{said}</Chip>
+                    </td>
+                    <td>{one.metric}</td>
+                    <td>{one.models.join(", ")}</td>
+                    <td className={ui.number}>{count(one.feedbacks)}</td>
+                    <td>
+                      <Time iso={one.created_at} />
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {chosen && <Watched key={chosen.key} project={project} test={chosen.key} mayEdit={mayEdit ?? false} />}
+      {form && <ABTestForm project={project} onClose={() => setForm(false)} />}
+    </Page>
+  );
+}
+
+/** What a test says so far. */
+function Watched({ project, test, mayEdit }: { project: string; test: string; mayEdit: boolean }) {
+  const [ending, setEnding] = useState(false);
+  const { data: metrics = [] } = useQuery(metricsQuery(project));
+  const { data, error } = useQuery({
+    queryKey: ["ab-test", test],
+    queryFn: ({ signal }) => answer(api.GET("/api/v1/ab-tests/{test}", { params: { path: { test } }, signal })),
+    refetchInterval: ({ state }) => (state.data && isRunning(state.data) ? 10_000 : false),
+  });
+  const cancel = useAct(
+    () => answer(api.POST("/api/v1/ab-tests/{test}/cancel", { params: { path: { test } } })),
+    { done: "The test is ended", outdated: [["ab-tests", project], ["ab-test", test]] },
+  );
+  if (error) return <ErrorNote error={error} />;
+  if (!data) return <Loading lines={4} />;
+  const variants = data.report?.variants ?? [];
+  const intervals = variants.flatMap(({ interval }) => (interval ? [interval] : []));
+  const from = Math.min(...intervals.map(({ start }) => start));
+  const to = Math.max(...intervals.map(({ end }) => end));
+  const isShare = data.feedback_type === "preference" || metrics.find(({ key }) => key === data.metric)?.kind === "bool";
+  const format = isShare ? percent : measured;
+  return (
+    <section className={ui.card} style={{ display: "grid", gap: 14, padding: "16px 18px" }} aria-label={data.name}>
+      <header className={ui.head}>
+        <div>
+          <h2>{data.name}</h2>
+          <p>{inWords(data, format)}</p>
+        </div>
+        {mayEdit && isRunning(data) && (
+          <Button look="danger" onClick={() => setEnding(true)}>
+            End it
+          </Button>
+        )}
+      </header>
+      <div className={ui.scroll}>
+        <table className={ui.table}>
+          <thead>
+            <tr>
+              <th>Model</th>
+              <th className={ui.number}>Feedback</th>
+              <th className={ui.number}>{data.feedback_type === "preference" ? "Win rate" : "Mean"}</th>
+              <th style={{ minWidth: 200 }}>Where the truth lies (95 %, at all looks)</th>
+            </tr>
+          </thead>
+          <tbody>
+            {variants.map((one) => (
+              <tr key={one.model}>
+                <td>
+                  {one.model} {data.winner === one.model && <Chip tone="good">winner</Chip>}
+                </td>
+                <td className={ui.number}>{count(one.feedbacks)}</td>
+                <td className={ui.number}>{one.mean === null ? "–" : format(one.mean)}</td>
+                <td>
+                  {one.interval ? (
+                    <Interval
+                      low={one.interval.start}
+                      value={one.interval.middle}
+                      high={one.interval.end}
+                      from={from}
+                      to={to}
+                      label={`between ${format(one.interval.start)} and ${format(one.interval.end)}`}
+                    />
+                  ) : (
+                    <span className={ui.hint}>from 30 feedbacks on</span>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {isRunning(data) && <Snippet project={project} />}
+      <Confirm
+        title={`End ${data.name}?`}
+        what="No more calls take part, and no winner is named. What was logged stays."
+        act="End the test"
+        open={ending}
+        onClose={() => setEnding(false)}
+        onConfirm={() => cancel.mutate(undefined)}
+      />
+    </section>
+  );
+}
+
+function Snippet({ project }: { project: string }) {
+  const code = `client.chat.completions.create(model="${project}", messages=[…])`;
+  return (
+    <p className={ui.hint}>
+      Calls that name the project alone take part: <code>{code}</code> <CopyButton text={code} />
+    </p>
+  );
+}
+
+function isRunning(test: ABTest): boolean {
+  return test.status === "warmup" || test.status === "in_progress";
+}
+
+/** Say what a test says, to who has not studied statistics. */
+function inWords(test: ABTest, format: (value: number) => string): string {
+  const p = test.report?.p_value;
+  const best = test.report?.variants.toSorted((one, other) => (other.mean ?? 0) - (one.mean ?? 0))[0];
+  if (test.winner) return `${test.winner} is better: at most ${format(test.alpha)} of such decisions are wrong.`;
+  if (test.status === "cancelled") return "It was ended before one of the models was clearly better.";
+  if (test.status === "warmup") return `Each model needs 30 feedbacks under ${test.metric} before anything can be said.`;
+  if (!best || p === null || p === undefined) return "Nothing can be said yet.";
+  const chance = p < 0.2 ? "it may well be better" : "this may be chance";
+  return `${best.model} leads; ${chance} (p = ${p.toPrecision(2)}; it is decided below ${test.alpha}).`;
 }

@@ -1,5 +1,169 @@
-import { Page } from "~/ui";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Database, Plus, Upload } from "lucide-react";
+import { useRef, useState } from "react";
+import { answer, api, changingHeaders, errorOf, type Schemas } from "~/api/client";
+import { sessionQuery } from "~/api/session";
+import { useAct } from "~/api/useAct";
+import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, notify, Page } from "~/ui";
+import { bytes, count, Time } from "~/ui/values";
+import { DatasetForm } from "./DatasetForm";
 
+type Dataset = Schemas["Dataset"];
+
+/** The datasets of a project: to upload, to make of interactions, to download. */
 export function DatasetsScreen() {
-  return <Page title="DatasetsScreen">…</Page>;
+  const { project } = useParams({ from: "/inside/p/$project/datasets" });
+  const search = useSearch({ from: "/inside/p/$project/datasets" });
+  const navigate = useNavigate({ from: "/p/$project/datasets" });
+  const queries = useQueryClient();
+  const { data: session } = useQuery(sessionQuery);
+  const file = useRef<HTMLInputElement>(null);
+  const [sent, setSent] = useState<number | null>(null);
+  const [failure, setFailure] = useState<unknown>(null);
+  const [deleting, setDeleting] = useState<Dataset | null>(null);
+  const making = search.ids !== undefined || search.q !== undefined || search.new === "1";
+  const { data: datasets, error } = useQuery({
+    queryKey: ["datasets", project],
+    queryFn: ({ signal }) => answer(api.GET("/api/v1/datasets", { params: { query: { project } }, signal })),
+    select: (found) => found.datasets,
+  });
+  const remove = useAct(
+    (dataset: string) =>
+      answer(api.DELETE("/api/v1/datasets/{dataset}", { params: { path: { dataset }, query: { project } } })),
+    { done: "The dataset is deleted", outdated: [["datasets", project]] },
+  );
+  const mayEdit = session?.permissions.includes("edit");
+
+  async function upload(chosen: File) {
+    setFailure(null);
+    setSent(0);
+    try {
+      const made = await sendFile(project, chosen, setSent);
+      notify(`${made.name}: ${count(made.lines)} lines`);
+      await queries.invalidateQueries({ queryKey: ["datasets", project] });
+    } catch (cause) {
+      setFailure(cause);
+    } finally {
+      setSent(null);
+    }
+  }
+  return (
+    <Page
+      title="Datasets"
+      about="Files of prompts, completions, feedback and preferences: uploaded, or made of interactions."
+      actions={
+        mayEdit && (
+          <>
+            <input
+              ref={file}
+              type="file"
+              accept=".jsonl,.json,.ndjson,.gz"
+              className={ui.srOnly}
+              tabIndex={-1}
+              aria-label="File to upload"
+              onChange={(event) => {
+                const [chosen] = event.target.files ?? [];
+                if (chosen) void upload(chosen);
+                event.target.value = "";
+              }}
+            />
+            <Button onClick={() => file.current?.click()} disabled={sent !== null}>
+              <Upload size={15} aria-hidden /> Upload
+            </Button>
+            <Button look="primary" onClick={() => navigate({ search: { new: "1" } })}>
+              <Plus size={15} aria-hidden /> Of interactions
+            </Button>
+          </>
+        )
+      }
+    >
+      {sent !== null && <progress value={sent} max={1} aria-label="Uploaded" style={{ width: "100%" }} />}
+      {failure !== null && <ErrorNote error={failure} />}
+      {error && <ErrorNote error={error} />}
+      {!datasets && !error && <Loading />}
+      {datasets?.length === 0 && (
+        <Empty title="No dataset yet" icon={<Database size={22} aria-hidden />}>
+          <p>Upload a file of JSON lines, or pick interactions by a filter: what people liked makes training examples.</p>
+        </Empty>
+      )}
+      {datasets && datasets.length > 0 && (
+        <div className={ui.scroll}>
+          <table className={ui.table}>
+            <thead>
+              <tr>
+                <th>Name</th>
+                <th>Lines hold</th>
+                <th className={ui.number}>Lines</th>
+                <th className={ui.number}>Size</th>
+                <th>Metrics</th>
+                <th>Created</th>
+                <th aria-label="Actions" />
+              </tr>
+            </thead>
+            <tbody>
+              {datasets.map((dataset) => (
+                <tr key={dataset.id}>
+                  <td>
+                    {dataset.name} <Chip>{dataset.source}</Chip>
+                  </td>
+                  <td>{dataset.kind}s</td>
+                  <td className={ui.number}>{count(dataset.lines)}</td>
+                  <td className={ui.number}>{bytes(dataset.size)}</td>
+                  <td>{dataset.metrics.map(({ metric }) => metric).join(", ")}</td>
+                  <td>
+                    <Time iso={dataset.created_at} />
+                  </td>
+                  <td>
+                    <div className={ui.actions}>
+                      <a className={`${ui.button} ${ui.small}`} href={dataset.download_url} download>
+                        Download
+                      </a>
+                      {mayEdit && (
+                        <Button small look="danger" onClick={() => setDeleting(dataset)}>
+                          Delete
+                        </Button>
+                      )}
+                    </div>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {making && (
+        <DatasetForm
+          project={project}
+          q={search.q ?? ""}
+          ids={search.ids?.split(",").filter(Boolean) ?? []}
+          onClose={() => navigate({ search: {} })}
+        />
+      )}
+      <Confirm
+        title={`Delete ${deleting?.name}?`}
+        what="The file is deleted for good. The interactions that it was made of stay."
+        act="Delete"
+        open={deleting !== null}
+        onClose={() => setDeleting(null)}
+        onConfirm={() => deleting && remove.mutate(deleting.id)}
+      />
+    </Page>
+  );
+}
+
+/** Send a file as the body, with word of how much is sent: fetch has none. */
+function sendFile(project: string, file: File, onSent: (share: number) => void): Promise<Dataset> {
+  const name = file.name.replace(/\.(jsonl|ndjson|json)(\.gz)?$/, "");
+  const query = new URLSearchParams({ project, name, key: name.toLowerCase().replace(/[^a-z0-9._-]+/g, "-") });
+  return new Promise((resolve, reject) => {
+    const call = new XMLHttpRequest();
+    call.open("POST", `/api/v1/datasets?${query}`);
+    for (const [header, value] of Object.entries(changingHeaders())) call.setRequestHeader(header, value);
+    call.responseType = "json";
+    call.upload.onprogress = ({ loaded, total }) => onSent(loaded / total);
+    call.onload = () => (call.status < 300 ? resolve(call.response) : reject(errorOf(call.status, call.response)));
+    call.onerror = () => reject(errorOf(0, null));
+    call.send(file);
+  });
 }

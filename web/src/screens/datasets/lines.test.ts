@@ -1,0 +1,29 @@
+import { expect, it } from "vitest";
+import type { Interaction } from "~/api/client";
+import { csvHead, csvRow, jsonLine } from "./lines";
+
+const one = {
+  completion_id: "1",
+  created_at: "2026-11-01T00:00:00Z",
+  model: "m",
+  prompt: '=1+1, "quoted"',
+  completion: "two\nlines",
+  labels: { env: "prod" },
+  feedback: [
+    { metric: "CSAT", value: 4 },
+    { metric: "CSAT", value: 5 },
+  ],
+  preferences: [],
+} as unknown as Interaction;
+
+it("writes a table in which nothing is a formula", () => {
+  expect(csvHead(["env"], ["CSAT"])).toMatch(/^completion_id,.*,label\.env,CSAT\r\n$/);
+  expect(csvRow(one, ["env"], ["CSAT", "other"])).toBe(
+    `1,2026-11-01T00:00:00Z,m,"'=1+1, ""quoted""","two\nlines",,,,prod,4.5,\r\n`,
+  );
+});
+
+it("leaves feedback out where it is not wanted", () => {
+  expect(JSON.parse(jsonLine(one, false)).feedback).toEqual([]);
+  expect(JSON.parse(jsonLine(one, true))).toEqual(one);
+});
