@@ -3,14 +3,15 @@ import { memo, type ReactNode, useMemo, useState } from "react";
 import type { Message } from "~/api/client";
 import { Button, Chip, CopyButton, cx } from "~/ui";
 import { bytes, count } from "~/ui/values";
+import { Fold } from "./Fold";
 import { Image } from "./Image";
-import css from "./interaction.module.css";
+import css from "./conversation.module.css";
 import { hiddenCount } from "./invisible";
 import { Plain } from "./Plain";
 import { callsOf, type Part, partsOf, pretty, rawText, roleOf, type Turn, turns } from "./parts";
 import { type Look, Text } from "./Text";
 import { sizeOf } from "./texts";
-import { Fold, ToolCallView } from "./ToolCallView";
+import { ToolCallView } from "./ToolCallView";
 import { useGrowing } from "./useGrowing";
 
 export { type Look, Text } from "./Text";

@@ -1,7 +1,7 @@
 import { ImageOff } from "lucide-react";
 import { useState } from "react";
 import { Button, Dialog } from "~/ui";
-import css from "./interaction.module.css";
+import css from "./conversation.module.css";
 import { isOwnImage } from "./parts";
 
 /** An image in its place, small; a click shows it large. Images from elsewhere are named, never loaded. */

@@ -2,7 +2,7 @@
 // anything; and where it breaks the reader of Markdown, it is shown as it is.
 
 import { Component, lazy, type ReactNode, Suspense, useMemo } from "react";
-import css from "./interaction.module.css";
+import css from "./conversation.module.css";
 import { Plain } from "./Plain";
 import { blocks, MOST_RENDERED } from "./texts";
 import { useGrowing } from "./useGrowing";

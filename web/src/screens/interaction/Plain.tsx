@@ -1,5 +1,5 @@
 import { memo, useMemo } from "react";
-import css from "./interaction.module.css";
+import css from "./conversation.module.css";
 import { revealed } from "./invisible";
 import { chunks } from "./texts";
 import { useGrowing } from "./useGrowing";

@@ -6,7 +6,7 @@ import rehypeHighlight from "rehype-highlight";
 import remarkGfm from "remark-gfm";
 import { CopyButton } from "~/ui";
 import { Image } from "./Image";
-import css from "./interaction.module.css";
+import css from "./conversation.module.css";
 import { isOwnImage, otherHost, safeTarget } from "./parts";
 
 /** Colouring more than this takes longer than a frame. */

@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
 import { Button } from "~/ui";
 import { bytes } from "~/ui/values";
-import css from "./interaction.module.css";
+import css from "./conversation.module.css";
 import { Markdown } from "./Markdown";
 import { Plain } from "./Plain";
 import { foldAt, MOST_RENDERED, sizeOf } from "./texts";

@@ -1,24 +1,10 @@
-import { ChevronRight, Wrench } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { Wrench } from "lucide-react";
 import type { Message } from "~/api/client";
 import { CopyButton, cx } from "~/ui";
-import css from "./interaction.module.css";
+import css from "./conversation.module.css";
+import { Fold } from "./Fold";
 import { parsed, partsOf, pretty, summary, type ToolCall } from "./parts";
 import { Text } from "./Text";
-
-/** Something folded that is drawn only once someone opens it. */
-export function Fold({ title, className, children }: { title: ReactNode; className?: string; children: () => ReactNode }) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <details className={cx(css.fold, className)} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>
-        <ChevronRight size={14} aria-hidden />
-        {title}
-      </summary>
-      {isOpen && children()}
-    </details>
-  );
-}
 
 /** The call of a tool: its name and arguments in a line; opened, with what it answered. */
 export function ToolCallView({ call, result }: { call: ToolCall; result: Message | null }) {
