@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+REAL = ROOT.parent / "shared" / "data" / "alpaca_eval"
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -94,3 +97,50 @@ def serious(request: pytest.FixtureRequest) -> Callable[[Page], list[str]]:
         ]
 
     return look
+
+
+def real_answers(number: int) -> list[dict[str, Any]]:
+    """Return real instructions with two models' real answers; made-up ones where the data is not at hand."""
+    file = next(iter(sorted(REAL.glob("*.jsonl.gz"))), None)
+    if file is None:
+        return [
+            {"instruction": f"Question {n}", "model": "one", "output": f"Answer {n}", "baseline_model": "two",
+             "baseline_output": f"Another answer {n}", "preference": 1.0 + n % 2}
+            for n in range(number)
+        ]  # fmt: skip
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line, _ in zip(lines, range(number), strict=False)]
+
+
+@pytest.fixture(scope="session")
+def filled(server: Any) -> Iterator[str]:
+    """A project with real interactions, labels, feedback and preferences."""
+    project = f"web-{uuid4().hex[:8]}"
+    with server.client() as http:
+        http.post("/api/v1/projects", json={"key": project, "name": "Web page"}).raise_for_status()
+        for key, kind in (("CSAT", "scalar"), ("better", "bool")):
+            http.post("/api/v1/metrics", json={"key": key, "kind": kind, "project": project}).raise_for_status()
+        lines, preferences = [], []
+        for place, real in enumerate(real_answers(60)):
+            ids = [str(uuid4()), str(uuid4())]
+            sides = ((real["model"], real["output"]), (real["baseline_model"], real["baseline_output"]))
+            for completion_id, (model, text) in zip(ids, sides, strict=True):
+                lines.append(
+                    {
+                        "completion_id": completion_id,
+                        "messages": [{"role": "user", "content": real["instruction"]}],
+                        "completion": text or "-",
+                        "model": model,
+                        "labels": {"env": "prod" if place % 3 else "test"},
+                        "created_at": 1_790_000_000_000 + place * 3_600_000,
+                        "feedbacks": [{"metric": "CSAT", "value": 1 + place % 5}],
+                    }
+                )
+            if place % 2:
+                better, worse = ids if real["preference"] > 1.5 else ids[::-1]
+                preferences.append({"metric": "better", "preferred_completion": better, "other_completion": worse})
+        for path, bodies in (("interactions", lines), ("preferences", preferences)):
+            content = "\n".join(map(json.dumps, bodies))
+            answer = http.post(f"/api/v1/{path}/batch", params={"project": project}, content=content)
+            assert all(json.loads(line)["status"] == 201 for line in answer.text.splitlines())
+    yield project

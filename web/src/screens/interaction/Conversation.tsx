@@ -1,176 +1,195 @@
-import { ChevronRight, ImageOff, Wrench } from "lucide-react";
-import { useState } from "react";
+import { Download, EyeOff, FileText } from "lucide-react";
+import { memo, type ReactNode, useMemo, useState } from "react";
 import type { Message } from "~/api/client";
-import { Button, Chip, CopyButton, cx, Dialog } from "~/ui";
-import { bytes } from "~/ui/values";
-import css from "./interaction.module.css";
-import { Markdown } from "./Markdown";
+import { Button, Chip, CopyButton, cx } from "~/ui";
+import { bytes, count } from "~/ui/values";
+import { Fold } from "./Fold";
+import { Image } from "./Image";
+import css from "./conversation.module.css";
+import { hiddenCount } from "./invisible";
 import { Plain } from "./Plain";
-import { isOwnImage, type Part, partsOf, pretty, type ToolCall, textOf, toolCallsOf, withoutResults } from "./parts";
+import { callsOf, type Part, partsOf, pretty, rawText, roleOf, type Turn, turns } from "./parts";
+import { type Look, Text } from "./Text";
+import { sizeOf } from "./texts";
+import { ToolCallView } from "./ToolCallView";
+import { useGrowing } from "./useGrowing";
 
-export type Look = "rendered" | "raw";
+export { type Look, Text } from "./Text";
 
-/** Above either, a text is folded until someone wants all of it. */
-const MOST_CHARACTERS = 6_000;
-const MOST_LINES = 80;
+/** Above it, what lies between the beginning and the end of a conversation is folded. */
+const MOST_MESSAGES = 24;
+const AT_FIRST = 4;
+const AT_LAST = 12;
 
 type ConversationProps = {
   messages: readonly Message[];
   /** What the model answered: its text, or the whole message. */
   completion: string | Message;
-  look: Look;
+  look?: Look;
+  /** What stands below the completion, such as why it failed. */
+  children?: ReactNode;
 };
 
 /** Messages by role, with what the model answered to them. */
-export function Conversation({ messages, completion, look }: ConversationProps) {
-  const answered: Message = typeof completion === "string" ? { role: "assistant", content: completion } : completion;
-  const all = withoutResults(messages);
+export function Conversation({ messages, completion, look = "rendered", children }: ConversationProps) {
+  const all = useMemo(() => (look === "raw" ? messages.map(alone) : turns(messages)), [messages, look]);
+  const answered = useMemo<Message>(
+    () => (typeof completion === "string" ? { role: "assistant", content: completion } : completion),
+    [completion],
+  );
+  const [isWhole, setWhole] = useState(false);
+  const isFolded = all.length > MOST_MESSAGES && !isWhole;
+  const first = isFolded ? all.slice(0, AT_FIRST) : all;
+  const drawn = useGrowing(first.length, MOST_MESSAGES, 8);
   return (
     <div className={css.conversation}>
-      {all.map((message, index) => (
-        <MessageView
-          // Messages of an interaction never change their order.
-          key={`${index}`}
-          message={message}
-          after={messages}
-          look={look}
-        />
+      {first.slice(0, drawn).map((turn, index) => (
+        // Messages of an interaction never change their order.
+        <MessageView key={index} message={turn.message} results={turn.results} look={look} />
       ))}
-      <MessageView message={answered} after={[]} look={look} isCompletion />
+      {isFolded && (
+        <Button className={css.between} onClick={() => setWhole(true)}>
+          Show the {count(all.length - AT_FIRST - AT_LAST)} messages between
+        </Button>
+      )}
+      {isFolded &&
+        all.slice(-AT_LAST).map((turn, index) => (
+          <MessageView
+            key={all.length - AT_LAST + index}
+            message={turn.message}
+            results={turn.results}
+            look={look}
+          />
+        ))}
+      <MessageView message={answered} look={look} isCompletion />
+      {children}
     </div>
   );
 }
 
-type MessageViewProps = { message: Message; after: readonly Message[]; look: Look; isCompletion?: boolean };
+const alone = (message: Message): Turn => ({ message, results: [] });
 
-/** One message. */
-export function MessageView({ message, after, look, isCompletion = false }: MessageViewProps) {
-  const role = String(message.role ?? "?");
-  const parts = partsOf(message);
-  const calls = toolCallsOf(message, after);
+type MessageViewProps = {
+  message: Message;
+  /** The answers to its tool calls, as `turns` finds them. */
+  results?: readonly (Message | null)[];
+  look?: Look;
+  isCompletion?: boolean;
+};
+
+/** One message: its role, its parts in their order, and the tools that it calls. */
+export const MessageView = memo(function MessageView({ message, results, look = "rendered", isCompletion = false }: MessageViewProps) {
+  const role = roleOf(message);
+  const title = isCompletion && role === "assistant" ? "completion" : role;
   const name = typeof message.name === "string" ? message.name : null;
+  const hidden = useMemo(() => hiddenIn(message), [message]);
   return (
-    <section className={cx(css.message, isCompletion && css.completion)} aria-label={isCompletion ? "completion" : role}>
+    <section className={cx(css.message, isCompletion && css.completion)} data-role={role} aria-label={title}>
       <header>
-        <h3 data-role={role}>{isCompletion ? "completion" : role}</h3>
+        <h3>{title}</h3>
         {name && <Chip>{name}</Chip>}
-        <CopyButton label="Copy this message" text={() => textOf(message) || JSON.stringify(message)} />
+        {hidden > 0 && (
+          <Chip tone="warn" title="Characters that cannot be seen. The raw view shows them.">
+            <EyeOff size={12} aria-hidden /> {count(hidden)} hidden {hidden === 1 ? "character" : "characters"}
+          </Chip>
+        )}
+        <CopyButton label="Copy this message" text={() => rawText(message)} />
       </header>
+      {look === "raw" ? <Raw message={message} /> : <Rendered message={message} results={results ?? []} />}
+    </section>
+  );
+});
+
+function Raw({ message }: { message: Message }) {
+  const text = useMemo(() => rawText(message), [message]);
+  return text ? <Text text={text} look="raw" /> : <p className={css.nothing}>empty</p>;
+}
+
+function Rendered({ message, results }: { message: Message; results: readonly (Message | null)[] }) {
+  const parts = useMemo(() => partsOf(message), [message]);
+  const calls = useMemo(() => callsOf(message), [message]);
+  return (
+    <>
       {parts.map((part, index) => (
-        <PartView key={`${index}`} part={part} look={look} />
+        <PartView key={index} part={part} />
       ))}
       {calls.map((call, index) => (
-        <ToolCallView key={call.id || index} call={call} />
+        <ToolCallView key={index} call={call} result={results[index] ?? null} />
       ))}
       {parts.length === 0 && calls.length === 0 && <p className={css.nothing}>empty</p>}
-    </section>
+    </>
   );
 }
 
-function PartView({ part, look }: { part: Part; look: Look }) {
+/** Megabytes are not searched: that would be felt. */
+function hiddenIn(message: Message): number {
+  let total = 0;
+  for (const part of partsOf(message)) if (part.kind === "text" && part.text.length < 500_000) total += hiddenCount(part.text);
+  return total;
+}
+
+function PartView({ part }: { part: Part }) {
   switch (part.kind) {
     case "text":
-      return <Text text={part.text} look={look} />;
+      return <Text text={part.text} />;
     case "refusal":
       return (
-        <div>
-          <Chip tone="warn">refused</Chip> <Text text={part.text} look={look} />
+        <div className={css.refusal}>
+          <Chip tone="warn">Refused</Chip>
+          <Text text={part.text} />
         </div>
       );
     case "reasoning":
       return (
-        <details className={css.fold}>
-          <summary>
-            <ChevronRight size={14} aria-hidden /> Reasoning
-          </summary>
-          <Text text={part.text} look={look} />
-        </details>
+        <Fold
+          title={
+            <>
+              Reasoning <small>{bytes(sizeOf(part.text))}</small>
+            </>
+          }
+        >
+          {() => (
+            <div className={css.reasoning}>
+              <Text text={part.text} />
+            </div>
+          )}
+        </Fold>
       );
     case "image":
-      return <Image url={part.url} />;
+      return <Image url={part.url} alt="In this message" />;
+    case "file":
+      return <FileView file={part} />;
     case "other":
-      return (
-        <details className={css.fold}>
-          <summary>
-            <ChevronRight size={14} aria-hidden /> {part.type}
-          </summary>
-          <Plain text={JSON.stringify(part.content, null, 2)} />
-        </details>
-      );
+      return <Fold title={<code>{part.type}</code>}>{() => <Plain text={pretty(part.content)} marked />}</Fold>;
   }
 }
 
-/** A text of a message, folded where it is long. */
-export function Text({ text, look }: { text: string; look: Look }) {
-  const [whole, setWhole] = useState(false);
-  const short = whole ? text : folded(text);
+function FileView({ file }: { file: Extract<Part, { kind: "file" }> }) {
   return (
-    <>
-      {look === "raw" ? <Plain text={short} marked /> : <Markdown text={short} />}
-      {short.length < text.length && (
-        <Button small className={css.more} onClick={() => setWhole(true)}>
-          Show all {bytes(new Blob([text]).size)}
-        </Button>
-      )}
-    </>
-  );
-}
-
-/** Return the beginning of a long text, up to a line's end where there is one. */
-export function folded(text: string): string {
-  let end = Math.min(text.length, MOST_CHARACTERS);
-  let at = -1;
-  for (let line = 0; line < MOST_LINES; line += 1) {
-    at = text.indexOf("\n", at + 1);
-    if (at < 0 || at > end) break;
-    if (line === MOST_LINES - 1) end = at;
-  }
-  // Little would be hidden.
-  return text.length - end < 500 ? text : text.slice(0, end);
-}
-
-function Image({ url }: { url: string }) {
-  const [isOpen, setOpen] = useState(false);
-  const [isWhole, setWhole] = useState(false);
-  if (!isOwnImage(url)) {
-    return (
-      <span className={css.noImage} title={url}>
-        <ImageOff size={13} aria-hidden /> {url.slice(0, 80)} (not loaded)
-      </span>
-    );
-  }
-  return (
-    <>
-      <button type="button" className={css.image} onClick={() => setOpen(true)} aria-label="Enlarge the image">
-        <img src={url} alt="In this message" loading="lazy" />
-      </button>
-      <Dialog title="Image" open={isOpen} onClose={() => setOpen(false)} wide>
-        <div className={css.enlarged} data-whole={isWhole}>
-          <img src={url} alt="In this message" />
-        </div>
-        <Button onClick={() => setWhole(!isWhole)}>{isWhole ? "Fit" : "100 %"}</Button>
-      </Dialog>
-    </>
-  );
-}
-
-function ToolCallView({ call }: { call: ToolCall }) {
-  return (
-    <details className={cx(css.fold, css.tool)}>
-      <summary>
-        <ChevronRight size={14} aria-hidden />
-        <Wrench size={13} aria-hidden />
-        <code>{call.name}</code>
-        <span className={css.line}>{call.arguments}</span>
-      </summary>
-      <h4>Arguments</h4>
-      <Plain text={pretty(call.arguments)} />
-      {call.result !== undefined && (
+    <div className={css.file}>
+      <FileText size={15} aria-hidden />
+      <bdi>{file.name}</bdi>
+      {file.base64 && (
         <>
-          <h4>Result</h4>
-          <Plain text={pretty(call.result)} />
+          <small>{bytes(Math.floor((file.base64.length * 3) / 4))}</small>
+          <Button small onClick={() => download(file.name, file.base64 as string)}>
+            <Download size={13} aria-hidden /> Download
+          </Button>
         </>
       )}
-    </details>
+      {file.says && <Text text={file.says} />}
+    </div>
   );
+}
+
+/** Save bytes as a file. They never open in the page: whoever sent them may have sent a page. */
+function download(name: string, base64: string): void {
+  const found = atob(base64.replace(/[\s]/g, "").replace(/-/g, "+").replace(/_/g, "/"));
+  const content = Uint8Array.from(found, (char) => char.charCodeAt(0));
+  const address = URL.createObjectURL(new Blob([content], { type: "application/octet-stream" }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

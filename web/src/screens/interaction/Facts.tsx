@@ -1,76 +1,148 @@
 import { Link } from "@tanstack/react-router";
-import { ChevronRight } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Interaction } from "~/api/client";
 import { quoted } from "~/filter/language";
-import { cx } from "~/ui";
+import { CopyButton } from "~/ui";
 import { bytes, count, duration, fullTime, measured } from "~/ui/values";
-import css from "./interaction.module.css";
+import { Fold } from "./Fold";
+import css from "./sections.module.css";
+import { Title } from "./Said";
 
-/** Timings are milliseconds, but for rates. */
-const RATES = new Set(["tokens_per_second"]);
+const SOURCES: Record<Interaction["source"], string> = {
+  LIVE: "LIVE, called through Afterword",
+  OFFLINE: "OFFLINE, logged",
+  AUTOMATION: "AUTOMATION",
+  DATASET: "DATASET",
+  EVALUATION: "EVALUATION",
+};
+
+type Fact = [name: string, value: ReactNode];
 
 /** What is known of an interaction beside its texts. */
 export function Facts({ project, interaction }: { project: string; interaction: Interaction }) {
   const filtered = (q: string, text: string) => (
-    <Link to="/p/$project/interactions" params={{ project }} search={{ q }}>
+    <Link to="/p/$project/interactions" params={{ project }} search={{ q }} title="Show all of these">
       {text}
     </Link>
   );
-  const { call, user, session_id, model } = interaction;
-  const facts: [string, ReactNode][] = [
-    ["completion_id", <code key="id">{interaction.completion_id}</code>],
-    ["time", fullTime(interaction.created_at)],
+  const { call, user, session_id, model, prompt_hash, usage, timings, parameters } = interaction;
+  const facts: Fact[] = [
     ["model", model && filtered(`model:${quoted(model)}`, model)],
-    ["session", filtered(`session:${session_id}`, session_id)],
+    ["time", fullTime(interaction.created_at)],
     ["user", user && filtered(`user:${quoted(user)}`, user)],
-    ["source", interaction.source],
+    ["session", filtered(`session:${quoted(session_id)}`, session_id)],
+    ["source", SOURCES[interaction.source]],
     ["finish reason", call?.finish_reason],
-    ["request id", call?.request_id],
     ["size", bytes(interaction.size)],
+    ["prompt hash", filtered(`prompt_hash:${quoted(prompt_hash)}`, prompt_hash)],
+    ["completion id", <Copied key="id" text={interaction.completion_id} />],
+    ["request id", call?.request_id && <Copied key="id" text={call.request_id} />],
   ];
-  const timings = Object.entries(interaction.timings ?? {}).map(([name, value]): [string, ReactNode] => [
-    name,
-    typeof value !== "number" ? shown(value) : RATES.has(name) ? measured(value) : duration(value),
-  ]);
-  const usage = Object.entries(interaction.usage ?? {}).map(([name, value]): [string, ReactNode] => [
-    name,
-    typeof value === "number" ? count(value) : shown(value),
-  ]);
-  const parameters = Object.entries(interaction.parameters ?? {}).map(([name, value]): [string, ReactNode] => [
-    name,
-    shown(value),
-  ]);
   return (
-    <details className={cx(css.fold, css.section)}>
-      <summary>
-        <ChevronRight size={14} aria-hidden />
-        Facts <small>{summary(interaction)}</small>
-      </summary>
-      <dl className={css.facts}>
-        {[...facts, ...usage, ...timings, ...parameters].map(([name, value]) =>
-          value ? (
-            <div key={name} style={{ display: "contents" }}>
-              <dt>{name.replaceAll("_", " ")}</dt>
-              <dd>{value}</dd>
-            </div>
-          ) : null,
-        )}
-      </dl>
-    </details>
+    <Fold
+      className={css.section}
+      open
+      title={
+        <>
+          <Title name="Facts" /> <small>{summary(interaction)}</small>
+        </>
+      }
+    >
+      {() => (
+        <div className={css.facts}>
+          <Group facts={facts} />
+          {timings && <Timings timings={timings} />}
+          {usage && <Group name="Usage" facts={flat(usage)} />}
+          {parameters && <Group name="Parameters" facts={flat(parameters)} />}
+        </div>
+      )}
+    </Fold>
   );
 }
 
-function shown(value: unknown): ReactNode {
-  return <code>{typeof value === "string" ? value : JSON.stringify(value)}</code>;
+function Copied({ text }: { text: string }) {
+  return (
+    <span className={css.copied}>
+      <code>{text}</code> <CopyButton text={text} />
+    </span>
+  );
+}
+
+function Group({ name, facts }: { name?: string; facts: Fact[] }) {
+  const known = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  if (!known.length) return null;
+  return (
+    <section>
+      {name && <h4>{name}</h4>}
+      <dl>
+        {known.map(([key, value]) => (
+          <div key={key}>
+            <dt>{key.replaceAll("_", " ")}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+/** Return the members of an object in lines, those within others under both names. */
+function flat(from: Record<string, unknown>, within = ""): Fact[] {
+  return Object.entries(from).flatMap(([key, value]): Fact[] => {
+    const name = within + key;
+    if (value === null) return [];
+    if (typeof value === "object" && !Array.isArray(value) && within === "") return flat(value as Record<string, unknown>, `${key} · `);
+    if (typeof value === "number") return [[name, Number.isInteger(value) ? count(value) : measured(value)]];
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return [[name, <code key={name}>{text.length > 500 ? `${text.slice(0, 500)}…` : text}</code>]];
+  });
+}
+
+/** Rates and counts are no durations. */
+const isDuration = (name: string, value: unknown): value is number =>
+  typeof value === "number" && value >= 0 && !/per_|count|tokens/.test(name);
+
+const NAMES: Record<string, string> = { ttft: "first word", latency: "in all", provider_time: "provider" };
+
+/** Durations as bars over the longest of them, so that one sees what took the time. */
+function Timings({ timings }: { timings: Record<string, unknown> }) {
+  const durations = Object.entries(timings).filter((one): one is [string, number] => isDuration(...one));
+  const longest = Math.max(1, ...durations.map(([, value]) => value));
+  durations.sort(([, one], [, other]) => one - other);
+  const rest = Object.fromEntries(Object.entries(timings).filter((one) => !isDuration(...one)));
+  return (
+    <section>
+      <h4>Timings</h4>
+      <dl>
+        {durations.map(([name, value]) => (
+          <div key={name}>
+            <dt title={name}>{NAMES[name] ?? name.replaceAll("_", " ")}</dt>
+            <dd className={css.timing}>
+              <span className={css.bar} aria-hidden>
+                <span style={{ width: `${Math.max(1, (value / longest) * 100)}%` }} />
+              </span>
+              {duration(value)}
+            </dd>
+          </div>
+        ))}
+        {flat(rest).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name.replaceAll("_", " ")}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
 }
 
 function summary({ usage, timings }: Interaction): string {
   const tokens = usage?.total_tokens;
   const latency = timings?.latency;
-  const parts = [
+  return [
     typeof tokens === "number" && `${count(tokens)} tokens`,
     typeof latency === "number" && duration(latency),
-  ];
-  return parts.filter(Boolean).join(", ");
+  ]
+    .filter(Boolean)
+    .join(", ");
 }

@@ -1,49 +1,62 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Plus, X } from "lucide-react";
-import { type FormEvent, useState } from "react";
-import { answer, api, type Interaction } from "~/api/client";
+import { Pencil, Plus, X } from "lucide-react";
+import { type FormEvent, useId, useRef, useState } from "react";
+import type { Interaction } from "~/api/client";
 import { labelsQuery } from "~/api/queries";
 import { quoted } from "~/filter/language";
-import { Button, Field, Input, notify, Popover } from "~/ui";
+import { Button, Field, Input, Popover } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
+import { useLabelChange } from "./changes";
 import css from "./interaction.module.css";
+import sections from "./sections.module.css";
 
 type LabelsProps = { project: string; interaction: Interaction; mayWrite: boolean };
 
-/** The labels of an interaction: to filter by, to add, to take away. */
+/** The labels of an interaction: to filter by, to add, to change, to take away. */
 export function Labels({ project, interaction, mayWrite }: LabelsProps) {
-  const queries = useQueryClient();
-  const completion_id = interaction.completion_id;
-  const change = useMutation({
-    mutationFn: (body: { set?: Record<string, string>; remove?: string[] }) =>
-      answer(
-        api.PATCH("/api/v1/interactions/{completion_id}/labels", { params: { path: { completion_id } }, body }),
-      ),
-    onSuccess: () =>
-      Promise.all([
-        queries.invalidateQueries({ queryKey: ["interaction", completion_id] }),
-        queries.invalidateQueries({ queryKey: ["labels", project] }),
-      ]),
-    onError: (error) => notify(error),
-  });
-  useKeys({ l: () => document.getElementById("add-label")?.click() });
+  const change = useLabelChange(project, interaction);
+  const box = useRef<HTMLDivElement>(null);
+  useKeys({ l: () => box.current?.querySelector<HTMLButtonElement>("[data-adds]")?.click() });
+  const labels = Object.entries(interaction.labels);
+  if (!mayWrite && !labels.length) return null;
   return (
-    <div className={css.labels}>
-      {Object.entries(interaction.labels).map(([key, value]) => (
+    <div className={css.labels} ref={box}>
+      {labels.map(([key, value]) => (
         <span key={key} className={css.label}>
           <Link
             to="/p/$project/interactions"
             params={{ project }}
             search={{ q: `label.${quoted(key)}:${quoted(value)}` }}
-            title="Show all with this label"
+            title={`${key}: ${value}\nShow all with this label`}
           >
             {key} <b>{value}</b>
           </Link>
           {mayWrite && (
-            <button type="button" aria-label={`Remove ${key}`} onClick={() => change.mutate({ remove: [key] })}>
-              <X size={11} aria-hidden />
-            </button>
+            <span className={css.acts}>
+              <Popover
+                label={`Change ${key}`}
+                trigger={
+                  <button type="button" aria-label={`Change ${key}`}>
+                    <Pencil size={11} aria-hidden />
+                  </button>
+                }
+              >
+                {(close) => (
+                  <LabelForm
+                    project={project}
+                    label={[key, value]}
+                    onSet={(_, next) => {
+                      close();
+                      change({ [key]: next });
+                    }}
+                  />
+                )}
+              </Popover>
+              <button type="button" aria-label={`Remove ${key}`} onClick={() => change({}, [key])}>
+                <X size={12} aria-hidden />
+              </button>
+            </span>
           )}
         </span>
       ))}
@@ -51,7 +64,7 @@ export function Labels({ project, interaction, mayWrite }: LabelsProps) {
         <Popover
           label="Add a label"
           trigger={
-            <Button small look="plain" id="add-label">
+            <Button small look="plain" data-adds aria-keyshortcuts="l" title="Add a label (l)">
               <Plus size={13} aria-hidden /> Label
             </Button>
           }
@@ -59,9 +72,9 @@ export function Labels({ project, interaction, mayWrite }: LabelsProps) {
           {(close) => (
             <LabelForm
               project={project}
-              onAdd={(key, value) => {
+              onSet={(key, value) => {
                 close();
-                change.mutate({ set: { [key]: value } });
+                change({ [key]: value });
               }}
             />
           )}
@@ -71,35 +84,59 @@ export function Labels({ project, interaction, mayWrite }: LabelsProps) {
   );
 }
 
-function LabelForm({ project, onAdd }: { project: string; onAdd: (key: string, value: string) => void }) {
+type LabelFormProps = {
+  project: string;
+  /** The label that is changed; without it, one is added. */
+  label?: [key: string, value: string];
+  onSet: (key: string, value: string) => void;
+};
+
+function LabelForm({ project, label, onSet }: LabelFormProps) {
   const { data: labels = [] } = useQuery(labelsQuery(project));
-  const [key, setKey] = useState("");
-  const [value, setValue] = useState("");
+  const [key, setKey] = useState(label?.[0] ?? "");
+  const [value, setValue] = useState(label?.[1] ?? "");
+  const id = useId();
   const values = labels.find((one) => one.key === key)?.values ?? [];
   function submit(event: FormEvent) {
     event.preventDefault();
-    if (key.trim()) onAdd(key.trim(), value);
+    if (key.trim()) onSet(key.trim(), value);
   }
   return (
-    <form onSubmit={submit} className={css.rating}>
-      <Field label="Key">
-        <Input list="label-keys" value={key} onChange={(event) => setKey(event.target.value)} required autoFocus />
+    <form onSubmit={submit} className={sections.form}>
+      {!label && (
+        <Field label="Key">
+          <Input
+            list={`${id}keys`}
+            value={key}
+            maxLength={128}
+            onChange={(event) => setKey(event.target.value)}
+            required
+            autoFocus
+          />
+        </Field>
+      )}
+      <Field label={label ? label[0] : "Value"}>
+        <Input
+          list={`${id}values`}
+          value={value}
+          maxLength={1024}
+          onChange={(event) => setValue(event.target.value)}
+          onFocus={(event) => label && event.target.select()}
+          autoFocus={label !== undefined}
+        />
       </Field>
-      <Field label="Value">
-        <Input list="label-values" value={value} onChange={(event) => setValue(event.target.value)} />
-      </Field>
-      <datalist id="label-keys">
-        {labels.map((one) => (
+      <datalist id={`${id}keys`}>
+        {labels.slice(0, 200).map((one) => (
           <option key={one.key} value={one.key} />
         ))}
       </datalist>
-      <datalist id="label-values">
-        {values.slice(0, 100).map((one) => (
+      <datalist id={`${id}values`}>
+        {values.slice(0, 200).map((one) => (
           <option key={one.value} value={one.value} />
         ))}
       </datalist>
-      <Button look="primary" type="submit">
-        Add
+      <Button look="primary" type="submit" disabled={!key.trim()}>
+        {label ? "Change" : "Add"}
       </Button>
     </form>
   );

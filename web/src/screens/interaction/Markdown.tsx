@@ -1,19 +1,59 @@
 // A model's text as Markdown. It is hostile until proven otherwise: no HTML, no image from elsewhere, no link that runs
-// anything.
+// anything; and where it breaks the reader of Markdown, it is shown as it is.
 
-import { lazy, Suspense } from "react";
+import { Component, lazy, type ReactNode, Suspense, useMemo } from "react";
+import css from "./conversation.module.css";
 import { Plain } from "./Plain";
+import { blocks, MOST_RENDERED } from "./texts";
+import { useGrowing } from "./useGrowing";
 
-const Rendered = lazy(() => import("./RenderedMarkdown"));
+const load = () => import("./RenderedMarkdown");
+const Rendered = lazy(load);
 
-/** Above it, a text is shown as it is: rendering would freeze the page. */
-export const MOST_RENDERED = 100_000;
+/** Begin to load what renders Markdown, before there is a text. */
+export const preloadMarkdown = (): void => void load();
 
+/** A text that is Markdown, or may be. */
 export function Markdown({ text }: { text: string }) {
-  if (text.length > MOST_RENDERED) return <Plain text={text} />;
+  if (text.length > MOST_RENDERED || !isReadable(text)) return <Plain text={text} marked />;
   return (
-    <Suspense fallback={<Plain text={text} soft />}>
-      <Rendered text={text} />
-    </Suspense>
+    <Broken key={text} instead={<Plain text={text} marked />}>
+      <Blocks text={text} />
+    </Broken>
   );
+}
+
+/** Long texts are rendered block by block, so that none takes long. */
+function Blocks({ text }: { text: string }) {
+  const all = useMemo(() => blocks(text), [text]);
+  const drawn = useGrowing(all.length, 1, 1);
+  return (
+    <div className={css.markdown} dir="auto">
+      {all.slice(0, drawn).map((block, index) => (
+        <Suspense key={index} fallback={<div className={css.unrendered}>{block}</div>}>
+          {hasLongLine(block) ? <Plain text={block} marked /> : <Rendered text={block} />}
+        </Suspense>
+      ))}
+    </div>
+  );
+}
+
+/** Thousands of brackets or stars in a row, or quotes within quotes, take the parser seconds. Nobody writes such. */
+export function isReadable(text: string): boolean {
+  return !/[[\]*_~`<!]{300}|(?:> ?){60}|(?:[*+-] ){60}|(?:\[[^[\]]{0,3}\]?){200}|(?:[*_]{1,3}[^\s*_]{1,3} ?){400}/.test(text);
+}
+
+/** The parser of Markdown takes time by the square of a paragraph: 100 kB of brackets in one took it 30 s. */
+function hasLongLine(block: string): boolean {
+  return block.length > 5_000 && block.split("\n").some((line) => line.length > 5_000);
+}
+
+class Broken extends Component<{ instead: ReactNode; children: ReactNode }, { broken: boolean }> {
+  override state = { broken: false };
+  static getDerivedStateFromError() {
+    return { broken: true };
+  }
+  override render() {
+    return this.state.broken ? this.props.instead : this.props.children;
+  }
 }

@@ -1,50 +1,47 @@
-import { useMemo } from "react";
-import { cx } from "~/ui";
-import css from "./interaction.module.css";
+import { memo, useMemo } from "react";
+import css from "./conversation.module.css";
+import { revealed } from "./invisible";
+import { chunks } from "./texts";
+import { useGrowing } from "./useGrowing";
 
-/** Browsers lay out a text of this length at once without anybody noticing. */
-const CHUNK = 20_000;
-/** Bidi controls, and what takes no room: they make a text look like another. */
-const INVISIBLE = /[\u00AD\u061C\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFEFF]/g;
+type PlainProps = {
+  text: string;
+  /** Whether hidden characters are made visible. */
+  marked?: boolean;
+};
 
-/** A text as it is, with what is invisible made visible. Long ones are laid out piece by piece as they are seen. */
-export function Plain({ text, marked = false, soft = false }: PlainProps) {
-  const pieces = useMemo(() => chunks(marked ? visible(text) : text), [text, marked]);
+/** A text as it is. Long ones come piece by piece, each laid out when it is seen, so that megabytes do not freeze the page. */
+export function Plain({ text, marked = false }: PlainProps) {
+  const pieces = useMemo(() => chunks(text), [text]);
+  const drawn = useGrowing(pieces.length, 12, 40);
   return (
-    <div className={cx(css.plain, soft && css.soft)} dir="auto">
-      {pieces.map((piece, index) => (
+    <div className={css.plain} dir="auto">
+      {pieces.slice(0, drawn).map((piece, index) => (
         // Pieces never change their order.
-        <div key={index} className={pieces.length > 1 ? css.piece : undefined}>
-          {piece}
-        </div>
+        <Piece key={index} text={piece} marked={marked} alone={pieces.length === 1} />
       ))}
     </div>
   );
 }
 
-type PlainProps = {
-  text: string;
-  /** Name what is invisible. */
-  marked?: boolean;
-  /** In the type of prose, not of code. */
-  soft?: boolean;
-};
+type PieceProps = { text: string; marked: boolean; alone: boolean };
 
-/** Return a text with its invisible characters named. */
-export function visible(text: string): string {
-  return text.replace(INVISIBLE, (one) => `⟨U+${one.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
-}
-
-/** Cut a text at line ends into pieces, or anywhere where a line is too long. */
-export function chunks(text: string): string[] {
-  const found: string[] = [];
-  let at = 0;
-  while (text.length - at > CHUNK) {
-    const end = text.lastIndexOf("\n", at + CHUNK);
-    const cut = end > at ? end + 1 : at + CHUNK;
-    found.push(text.slice(at, end > at ? end : cut));
-    at = cut;
-  }
-  found.push(text.slice(at));
-  return found;
-}
+const Piece = memo(function Piece({ text, marked, alone }: PieceProps) {
+  return (
+    <div className={alone ? undefined : css.piece}>
+      {marked
+        ? revealed(text).map((part, index) =>
+            typeof part === "string" ? (
+              part
+            ) : (
+              <span key={index} className={css.mark} title={part.name}>
+                {part.mark}
+              </span>
+            ),
+          )
+        : text}
+      {/* An empty line has a height, too. */}
+      {text === "" && !alone && <br />}
+    </div>
+  );
+});

@@ -1,49 +1,113 @@
-import { ExternalLink, ImageOff } from "lucide-react";
+import type { Element, ElementContent, Root } from "hast";
+import { ImageOff } from "lucide-react";
+import { memo, type ReactNode } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import rehypeHighlight from "rehype-highlight";
 import remarkGfm from "remark-gfm";
-import css from "./interaction.module.css";
+import { CopyButton } from "~/ui";
+import { Image } from "./Image";
+import css from "./conversation.module.css";
+import { isOwnImage, otherHost, safeTarget } from "./parts";
 
-const SAFE_LINK = /^(https?:|mailto:)/i;
-const OWN_IMAGE = /^(\/images\/|data:image\/(png|jpeg|gif|webp);base64,)/i;
+/** Colouring more than this takes longer than a frame. */
+const MOST_COLOURED = 12_000;
 
 const COMPONENTS: Components = {
-  a({ href, children }) {
-    if (!href || !SAFE_LINK.test(href)) return <span>{children}</span>;
-    return (
-      <a href={href} title={href} target="_blank" rel="noopener noreferrer nofollow">
-        {children}
-        <ExternalLink size={11} aria-hidden className={css.outside} />
-      </a>
-    );
-  },
-  img({ src, alt }) {
-    if (typeof src === "string" && OWN_IMAGE.test(src)) return <img src={src} alt={alt ?? ""} />;
-    return (
-      <span className={css.noImage} title={typeof src === "string" ? src : undefined}>
-        <ImageOff size={12} aria-hidden /> {alt || "image"} (not loaded)
-      </span>
-    );
-  },
+  a: ({ href, node, children }) => (
+    <SafeLink href={href} text={node ? textOf(node) : ""}>
+      {children}
+    </SafeLink>
+  ),
+  img: ({ src, alt }) => <Shown src={typeof src === "string" ? src : ""} alt={alt ?? ""} />,
+  pre: ({ node, children }) => <Code node={node}>{children}</Code>,
   table: ({ children }) => (
-    <div className={css.wideTable}>
+    <div className={css.wideTable} tabIndex={0} role="region" aria-label="Table">
       <table>{children}</table>
     </div>
   ),
+  // The headings of a text stand below those of the page.
+  h1: ({ children }) => <h4 data-level="1">{children}</h4>,
+  h2: ({ children }) => <h4 data-level="2">{children}</h4>,
+  h3: ({ children }) => <h5>{children}</h5>,
+  h4: ({ children }) => <h5>{children}</h5>,
+  h5: ({ children }) => <h6>{children}</h6>,
+  h6: ({ children }) => <h6>{children}</h6>,
+  input: ({ checked }) => <span role="img" aria-label={checked ? "done" : "to do"}>{checked ? "☑" : "☐"}</span>,
 };
 
-export default function RenderedMarkdown({ text }: { text: string }) {
+/** Markdown as elements, in a file of its own: the reader of Markdown and the colours of code are large. */
+export default memo(function RenderedMarkdown({ text }: { text: string }) {
   return (
-    <div className={css.markdown} dir="auto">
-      <ReactMarkdown
-        remarkPlugins={[remarkGfm]}
-        rehypePlugins={[[rehypeHighlight, { detect: false }]]}
-        components={COMPONENTS}
-        // What is not safe is shown as text by the components above.
-        urlTransform={(url) => url}
-      >
-        {text}
-      </ReactMarkdown>
+    <ReactMarkdown
+      remarkPlugins={[remarkGfm]}
+      rehypePlugins={[plainWhereLong, [rehypeHighlight, { detect: false }]]}
+      components={COMPONENTS}
+      // What is not safe is shown as text by the components above.
+      urlTransform={(url) => url}
+    >
+      {text}
+    </ReactMarkdown>
+  );
+});
+
+function SafeLink({ href, text, children }: { href: string | undefined; text: string; children: ReactNode }) {
+  const target = safeTarget(href);
+  if (!target) return <span title={href ? `Not a link: ${href.slice(0, 300)}` : undefined}>{children}</span>;
+  const other = otherHost(text, target);
+  return (
+    <>
+      <a href={target} title={target} target="_blank" rel="noopener noreferrer nofollow">
+        {children}
+      </a>
+      {other && <small className={css.other}> (leads to {other})</small>}
+    </>
+  );
+}
+
+function Shown({ src, alt }: { src: string; alt: string }) {
+  if (isOwnImage(src)) return <Image url={src} alt={alt} />;
+  const address = src.length > 200 ? `${src.slice(0, 200)}…` : src;
+  return (
+    <SafeLink href={src} text="">
+      <span className={css.noImage}>
+        <ImageOff size={12} aria-hidden /> {alt ? `${alt}: ` : ""}
+        {address}
+      </span>
+    </SafeLink>
+  );
+}
+
+function Code({ node, children }: { node: Element | undefined; children: ReactNode }) {
+  const code = node?.children[0];
+  const language = code ? languageOf(code) : null;
+  return (
+    <div className={css.code}>
+      <div>
+        <span>{language}</span>
+        <CopyButton label="Copy this code" text={() => (node ? textOf(node) : "")} />
+      </div>
+      <pre tabIndex={0}>{children}</pre>
     </div>
   );
+}
+
+function languageOf(code: ElementContent): string | null {
+  const names = code.type === "element" ? code.properties.className : null;
+  const name = Array.isArray(names) ? names.map(String).find((one) => one.startsWith("language-")) : undefined;
+  return name?.slice(9, 40) ?? null;
+}
+
+function textOf(node: Root | ElementContent | Root["children"][number]): string {
+  if (node.type === "text") return node.value;
+  return "children" in node ? node.children.map(textOf).join("") : "";
+}
+
+/** Take the language from code that is too long to be coloured at once. */
+function plainWhereLong() {
+  return (tree: Root) => {
+    for (const pre of tree.children) {
+      const code = pre.type === "element" && pre.tagName === "pre" ? pre.children[0] : undefined;
+      if (code?.type === "element" && textOf(code).length > MOST_COLOURED) delete code.properties.className;
+    }
+  };
 }

@@ -1,98 +1,251 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ChevronRight, Trash2 } from "lucide-react";
-import { answer, api, type Feedback, type Interaction, type Preference } from "~/api/client";
+import { Columns2, Pencil, Trash2 } from "lucide-react";
+import { type FormEvent, useState } from "react";
+import { answer, api, type Feedback, type Interaction, type Metric, type Preference, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { shownValue } from "~/screens/interactions/columns";
-import { Chip, cx, IconButton, notify } from "~/ui";
+import { Button, Chip, cx, Empty, IconButton, Input, css as ui, Popover, Select, Textarea } from "~/ui";
 import { Time } from "~/ui/values";
-import css from "./interaction.module.css";
+import { useFeedbackChange } from "./changes";
+import { Fold } from "./Fold";
+import css from "./sections.module.css";
+import { preferredOver } from "./words";
 
 type SaidProps = { project: string; interaction: Interaction; mayEdit: boolean };
 
 /** What people thought of a completion: each value with why, by whom and when; and what it was preferred to. */
 export function Said({ project, interaction, mayEdit }: SaidProps) {
-  const { data: metrics = [] } = useQuery(metricsQuery(project));
-  const queries = useQueryClient();
-  const remove = useMutation({
-    mutationFn: (feedback_id: string) =>
-      answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path: { feedback_id } } })),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["interaction", interaction.completion_id] }),
-    onError: (error) => notify(error),
-  });
-  const number = interaction.feedback.length + interaction.preferences.length;
+  const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
+  const change = useFeedbackChange(project, interaction.completion_id);
+  const { feedback, preferences } = interaction;
   return (
-    <details open className={cx(css.fold, css.section)}>
-      <summary>
-        <ChevronRight size={14} aria-hidden />
-        Feedback <small>{number || "none yet"}</small>
-      </summary>
-      <ul className={css.said}>
-        {interaction.feedback.map((one) => (
-          <FeedbackView
-            key={one.feedback_id}
-            feedback={one}
-            value={shownValue(one.value, metrics.find(({ key }) => key === one.metric))}
-            onDelete={mayEdit ? () => remove.mutate(one.feedback_id) : undefined}
-          />
-        ))}
-        {interaction.preferences.map((one) => (
-          <PreferenceView
-            key={one.comparison_id}
-            project={project}
-            preference={one}
-            completionId={interaction.completion_id}
-          />
-        ))}
-      </ul>
-    </details>
+    <>
+      <Fold open className={css.section} title={<Title name="Feedback" count={feedback.length} />}>
+        {() =>
+          feedback.length ? (
+            <ul className={css.said}>
+              {feedback.map((one) => (
+                <FeedbackView
+                  key={one.feedback_id}
+                  feedback={one}
+                  metric={metrics.find(({ key }) => key === one.metric)}
+                  onChange={mayEdit ? (body) => change.change(one.feedback_id, body) : undefined}
+                  onDelete={mayEdit ? () => change.withdraw(one.feedback_id) : undefined}
+                />
+              ))}
+            </ul>
+          ) : (
+            <p className={css.none}>Nobody has rated this completion yet.</p>
+          )
+        }
+      </Fold>
+      {preferences.length > 0 && (
+        <Fold open className={css.section} title={<Title name="Preferences" count={preferences.length} />}>
+          {() => <Preferences project={project} interaction={interaction} />}
+        </Fold>
+      )}
+    </>
   );
 }
 
-type FeedbackViewProps = { feedback: Feedback; value: React.ReactNode; onDelete: (() => void) | undefined };
+/** The name of a section, with how much is in it. */
+export function Title({ name, count }: { name: string; count?: number | undefined }) {
+  return (
+    <h3>
+      {name} {count !== undefined && count > 0 && <small>{count}</small>}
+    </h3>
+  );
+}
 
-function FeedbackView({ feedback, value, onDelete }: FeedbackViewProps) {
+type FeedbackViewProps = {
+  feedback: Feedback;
+  metric: Metric | undefined;
+  onChange: ((body: { value: number; details: string | null; reason: string | null }) => void) | undefined;
+  onDelete: (() => void) | undefined;
+};
+
+function FeedbackView({ feedback, metric, onChange, onDelete }: FeedbackViewProps) {
   return (
     <li>
-      <span>
-        {feedback.metric} <b>{value}</b> {feedback.reason && <Chip>{feedback.reason}</Chip>}
+      <span className={css.value}>
+        {feedback.metric} <b>{shownValue(feedback.value, metric)}</b>
+        {feedback.reason && <Chip>{feedback.reason}</Chip>}
       </span>
-      <small>
-        {feedback.user ?? feedback.actor} · <Time iso={feedback.created_at} />
+      <span className={css.acts}>
+        {onChange && (
+          <Popover
+            label="Change this feedback"
+            align="end"
+            trigger={
+              <Button small look="plain" className={ui.icon} aria-label="Change this feedback" title="Change">
+                <Pencil size={12} aria-hidden />
+              </Button>
+            }
+          >
+            {(close) => (
+              <FeedbackForm
+                feedback={feedback}
+                isBool={metric?.kind === "bool"}
+                onSave={(body) => {
+                  close();
+                  onChange(body);
+                }}
+              />
+            )}
+          </Popover>
+        )}
         {onDelete && (
           <IconButton small label="Delete this feedback" onClick={onDelete}>
             <Trash2 size={12} aria-hidden />
           </IconButton>
         )}
-      </small>
-      {feedback.details && <p>{feedback.details}</p>}
+      </span>
+      {feedback.details && <p dir="auto">{feedback.details}</p>}
+      <ByWhom one={feedback} />
     </li>
   );
 }
 
-type PreferenceViewProps = { project: string; preference: Preference; completionId: string };
+/** The end user's word came through a key: both are named. */
+function ByWhom({ one }: { one: Feedback | Preference }) {
+  return (
+    <small>
+      {one.user ? (
+        <>
+          <bdi>{one.user}</bdi>, through {one.actor}
+        </>
+      ) : (
+        one.actor
+      )}{" "}
+      · <Time iso={one.created_at} />
+    </small>
+  );
+}
 
-function PreferenceView({ project, preference, completionId }: PreferenceViewProps) {
-  const isPreferred = preference.preferred_completion === completionId;
-  const other = isPreferred ? preference.other_completion : preference.preferred_completion;
-  const said = preference.tied
-    ? `${preference.tied === "good" ? "as good" : "as bad"} as`
-    : isPreferred
-      ? "preferred to"
-      : "not preferred to";
+type FeedbackFormProps = {
+  feedback: Feedback;
+  isBool: boolean;
+  onSave: (body: { value: number; details: string | null; reason: string | null }) => void;
+};
+
+function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
+  const [value, setValue] = useState(String(feedback.value));
+  const [details, setDetails] = useState(feedback.details ?? "");
+  const [reason, setReason] = useState(feedback.reason ?? "");
+  const isNumber = value.trim() !== "" && Number.isFinite(Number(value));
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    if (isNumber) onSave({ value: Number(value), details: details.trim() || null, reason: reason.trim() || null });
+  }
+  return (
+    <form onSubmit={submit} className={css.form}>
+      {isBool ? (
+        <Select aria-label="Value" value={value} onChange={(event) => setValue(event.target.value)}>
+          <option value="1">yes</option>
+          <option value="0">no</option>
+        </Select>
+      ) : (
+        <Input
+          type="number"
+          step="any"
+          aria-label="Value"
+          aria-invalid={!isNumber}
+          value={value}
+          onChange={(event) => setValue(event.target.value)}
+        />
+      )}
+      <Input aria-label="Reason" placeholder="Reason, in a word" value={reason} onChange={(event) => setReason(event.target.value)} />
+      <Textarea
+        aria-label="Details"
+        placeholder="Details"
+        rows={3}
+        value={details}
+        onChange={(event) => setDetails(event.target.value)}
+      />
+      <Button look="primary" type="submit" disabled={!isNumber}>
+        Change
+      </Button>
+    </form>
+  );
+}
+
+/** What it was compared with: all others are looked up at once. */
+function Preferences({ project, interaction }: { project: string; interaction: Interaction }) {
+  const id = interaction.completion_id;
+  const ids = [...new Set(interaction.preferences.map((one) => preferredOver(one, id).other))].sort().slice(0, 200);
+  const { data: others } = useQuery({
+    queryKey: ["interactions-of", project, ids],
+    queryFn: async ({ signal }) =>
+      (await answer(
+        api.POST("/api/v1/interactions/search", {
+          body: { project, filter: { completion_id: { in: ids } }, limit: 200 },
+          signal,
+        }),
+      )) as Schemas["InteractionPage"],
+    select: (page) => new Map(page.interactions.map((one) => [one.completion_id, one])),
+    staleTime: 60_000,
+  });
+  return (
+    <ul className={css.said}>
+      {interaction.preferences.map((one) => (
+        <PreferenceView
+          key={one.comparison_id}
+          project={project}
+          preference={one}
+          completionId={id}
+          others={others}
+        />
+      ))}
+    </ul>
+  );
+}
+
+type PreferenceViewProps = {
+  project: string;
+  preference: Preference;
+  completionId: string;
+  others: Map<string, Interaction> | undefined;
+};
+
+function PreferenceView({ project, preference, completionId, others }: PreferenceViewProps) {
+  const { text, tone, other: otherId } = preferredOver(preference, completionId);
+  const other = others?.get(otherId);
   return (
     <li>
-      <span>
-        {preference.metric}: <b>{said}</b>{" "}
-        <Link to="/p/$project/compare" params={{ project }} search={{ left: completionId, right: other }}>
-          another completion
-        </Link>
-        {preference.prompt_mismatch && " of another prompt"}
+      <span className={css.value}>
+        {preference.metric} <Chip tone={tone}>{text}</Chip>
       </span>
-      <small>
-        {preference.user ?? preference.actor} · <Time iso={preference.created_at} />
-      </small>
-      {preference.details && <p>{preference.details}</p>}
+      <Link
+        to="/p/$project/compare"
+        params={{ project }}
+        search={{ left: completionId, right: otherId }}
+        className={cx(ui.button, ui.plain, ui.small)}
+      >
+        <Columns2 size={12} aria-hidden /> Compare
+      </Link>
+      <p>
+        <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: otherId }}>
+          {other?.model ?? "another completion"}
+        </Link>{" "}
+        {other && <bdi className={css.short}>{other.completion.trim() || "no text"}</bdi>}
+        {others && !other && <span className={css.none}>, which was deleted or lies in another project</span>}
+      </p>
+      {preference.prompt_mismatch && (
+        <p className={css.none}>The two do not answer the same messages: they are compared all the same.</p>
+      )}
+      {preference.details && <p dir="auto">{preference.details}</p>}
+      <ByWhom one={preference} />
     </li>
+  );
+}
+
+/** What stands in place of an interaction that is not there. */
+export function Missing({ children }: { children: React.ReactNode }) {
+  return (
+    <Empty title="This interaction is not here">
+      <p>It was deleted, or the key that you signed in with may not see it.</p>
+      {children}
+    </Empty>
   );
 }

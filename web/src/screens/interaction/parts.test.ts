@@ -1,47 +1,124 @@
-import { describe, expect, it } from "vitest";
-import { chunks, visible } from "./Plain";
-import { isOwnImage, partsOf, pretty, toolCallsOf, withoutResults } from "./parts";
+import { expect, it } from "vitest";
+import { callsOf, completionMessage, isOwnImage, otherHost, partsOf, pretty, rawText, safeTarget, summary, turns } from "./parts";
 
-describe("a message", () => {
-  it("has texts and images in their order, in all forms", () => {
-    const content = [
-      { type: "text", text: "Look" },
-      { type: "image_url", image_url: { url: "/images/p/1.png" } },
-      { type: "image_url", image_url: "/images/p/2.png" },
-      { type: "image", url: "/images/p/3.png" },
-      { type: "input_audio", input_audio: { data: "x" } },
-    ];
-    expect(partsOf({ role: "user", content }).map(({ kind }) => kind)).toEqual([
-      "text", "image", "image", "image", "other",
-    ]);
-  });
-  it("shows reasoning first and a refusal as such", () => {
-    const found = partsOf({ role: "assistant", content: null, reasoning_content: "hm", refusal: "no" });
-    expect(found.map(({ kind }) => kind)).toEqual(["reasoning", "refusal"]);
-  });
-  it("has its tool calls with what they answered, which then stands nowhere else", () => {
-    const call = { role: "assistant", tool_calls: [{ id: "1", function: { name: "f", arguments: "{}" } }] };
-    const result = { role: "tool", tool_call_id: "1", content: "42" };
-    const stray = { role: "tool", tool_call_id: "2", content: "?" };
-    expect(toolCallsOf(call, [result])).toEqual([{ id: "1", name: "f", arguments: "{}", result: "42" }]);
-    expect(withoutResults([call, result, stray])).toEqual([call, stray]);
-  });
+it("has texts and images in their order, in all forms", () => {
+  const content = [
+    { type: "text", text: "Look" },
+    { type: "image_url", image_url: { url: "/images/p/1.png" } },
+    { type: "image_url", image_url: "/images/p/2.png" },
+    { type: "image", url: "/images/p/3.png" },
+    { type: "image", source: { type: "base64", media_type: "image/png", data: "AA" } },
+    "bare",
+  ];
+  expect(partsOf({ role: "user", content })).toEqual([
+    { kind: "text", text: "Look" },
+    { kind: "image", url: "/images/p/1.png" },
+    { kind: "image", url: "/images/p/2.png" },
+    { kind: "image", url: "/images/p/3.png" },
+    { kind: "image", url: "data:image/png;base64,AA" },
+    { kind: "text", text: "bare" },
+  ]);
+  expect(partsOf({ role: "assistant", content: null })).toEqual([]);
+  expect(partsOf({ role: "assistant", content: "" })).toEqual([]);
 });
 
-describe("a text", () => {
-  it("shows what is invisible", () => expect(visible("a\u202Eb\u200B")).toBe("a⟨U+202E⟩b⟨U+200B⟩"));
-  it("comes in pieces that lose nothing but line ends", () => {
-    const long = `${"x".repeat(15_000)}\n${"y".repeat(15_000)}\nz`;
-    expect(chunks(long).join("\n")).toBe(long);
-    expect(chunks("w".repeat(50_000)).join("")).toBe("w".repeat(50_000));
-  });
-  it("is laid out where it is JSON", () => expect(pretty('{"a":1}')).toBe('{\n  "a": 1\n}'));
+it("names sound, files and what nobody knows", () => {
+  const content = [
+    { type: "input_audio", input_audio: { data: "AAAA", format: "wav" } },
+    { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,BBBB" } },
+    { type: "video", video: 1 },
+    17,
+  ];
+  expect(partsOf({ role: "user", content })).toEqual([
+    { kind: "file", name: "audio.wav", base64: "AAAA", says: null },
+    { kind: "file", name: "a.pdf", base64: "BBBB", says: null },
+    { kind: "other", type: "video", content: { type: "video", video: 1 } },
+    { kind: "other", type: "part", content: 17 },
+  ]);
+});
+
+it("tells reasoning apart, also in the text, and marks refusals", () => {
+  const kinds = (message: Record<string, unknown>) => partsOf({ role: "assistant", ...message }).map(({ kind }) => kind);
+  expect(kinds({ content: null, reasoning_content: "hm", refusal: "no" })).toEqual(["reasoning", "refusal"]);
+  expect(kinds({ content: [{ type: "thinking", thinking: "hm" }, { type: "text", text: "yes" }] })).toEqual(["reasoning", "text"]);
+  expect(partsOf({ role: "assistant", content: "<think>\nhm\n</think>\n\nyes" })).toEqual([
+    { kind: "reasoning", text: "hm" },
+    { kind: "text", text: "yes" },
+  ]);
+  expect(partsOf({ role: "user", content: "<think>x</think>y" })).toHaveLength(1);
+});
+
+const call = (id: string) => ({ id, type: "function", function: { name: "look", arguments: '{"city": "Paris"}' } });
+const result = (id: string, content: string) => ({ role: "tool", tool_call_id: id, content });
+const answers = (messages: Record<string, unknown>[]) => turns(messages).map(({ results }) => results.map((one) => one?.content));
+
+it("puts results to the calls that they answer, whatever their order", () => {
+  const calls = { role: "assistant", tool_calls: [call("a"), call("b")] };
+  expect(answers([calls, result("b", "two"), result("a", "one"), { role: "assistant", content: "done" }])).toEqual([["one", "two"], []]);
+});
+
+it("gives the answer to the last call where an id is used again", () => {
+  const calls = { role: "assistant", tool_calls: [call("a")] };
+  const found = answers([calls, result("a", "one"), calls, result("a", "two"), result("a", "three")]);
+  expect(found).toEqual([["one"], ["two"], []]);
+});
+
+it("leaves a result without its call where it is, and a call without result alone", () => {
+  expect(turns([result("x", "?")])).toEqual([{ message: result("x", "?"), results: [] }]);
+  expect(turns([{ role: "assistant", tool_calls: [call("a")] }])[0]?.results).toEqual([null]);
+});
+
+it("knows the older form of function calls, and the blocks of others", () => {
+  const older = { role: "assistant", function_call: { name: "look", arguments: "{}" } };
+  expect(answers([older, { role: "function", name: "look", content: "seen" }])).toEqual([["seen"]]);
+  expect(callsOf({ role: "assistant", content: [{ type: "tool_use", id: "t", name: "look", input: { x: 1 } }] })).toEqual([
+    { id: "t", name: "look", args: { x: 1 } },
+  ]);
+});
+
+it("reads arguments where they are JSON", () => {
+  expect(callsOf({ role: "assistant", tool_calls: [call("a")] })).toEqual([{ id: "a", name: "look", args: { city: "Paris" } }]);
+  expect(callsOf({ role: "assistant", tool_calls: [{ function: { name: "f", arguments: "{no" } }] })[0]?.args).toBe("{no");
+  expect(callsOf({ role: "assistant", tool_calls: ["x", null] })).toEqual([]);
+  expect(summary({ city: "Paris", days: 3 })).toBe('city: "Paris", days: 3');
+  expect(summary({ text: "x".repeat(500) }).length).toBeLessThan(170);
+  expect(summary(null)).toBe("");
+  expect(pretty({ a: 1 })).toBe('{\n  "a": 1\n}');
+});
+
+it("copies everything but what is null", () => {
+  expect(rawText({ role: "user", content: "hi", name: null })).toBe("hi");
+  expect(rawText({ role: "user", content: "hi", name: "anna" })).toBe('hi\n\n{\n  "name": "anna"\n}');
+  expect(completionMessage({ message: null, completion: "yes" })).toEqual({ role: "assistant", content: "yes" });
 });
 
 it.each([
-  ["/images/p/x.png", true],
-  ["data:image/png;base64,AA", true],
+  ["/images/default/9c92.png", true],
+  ["/images/pro%20ject/x.jpeg", true],
+  ["data:image/webp;base64,AA", true],
   ["data:image/svg+xml;base64,AA", false],
+  ["/images/../x.png", false],
+  ["/images/%2e%2e/x.png", false],
+  ["/images/a/b.svg", false],
+  ["//example.com/images/x.png", false],
   ["https://example.com/x.png", false],
   ["javascript:alert(1)", false],
 ])("loads %s: %s", (url, loaded) => expect(isOwnImage(url)).toBe(loaded));
+
+it.each([
+  ["https://example.com", "https://example.com/"],
+  ["MAILTO:a@b.c", "mailto:a@b.c"],
+  ["javascript:alert(1)", null],
+  [" javascript:alert(1)", null],
+  ["data:text/html,x", null],
+  ["/api/v1/keys", null],
+  ["//example.com", null],
+  ["#x", null],
+  [undefined, null],
+])("leads from %s to %s", (href, target) => expect(safeTarget(href)).toBe(target));
+
+it("tells where a link leads that names another place", () => {
+  expect(otherHost("https://bank.com/login", "https://example.com/")).toBe("example.com");
+  expect(otherHost("bank.com", "https://www.bank.com/x")).toBeNull();
+  expect(otherHost("our page", "https://example.com/")).toBeNull();
+});

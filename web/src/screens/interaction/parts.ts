@@ -1,86 +1,213 @@
 // What a message is made of: texts, images, tool calls, and whatever else a provider thought of.
 
-import type { Message } from "~/api/client";
+import type { Interaction, Message } from "~/api/client";
 
 export type Part =
-  | { kind: "text"; text: string }
-  | { kind: "refusal"; text: string }
-  | { kind: "reasoning"; text: string }
+  | { kind: "text" | "reasoning" | "refusal"; text: string }
   | { kind: "image"; url: string }
+  /** Sound or a document: `base64` where its bytes came along, `says` where its words did. */
+  | { kind: "file"; name: string; base64: string | null; says: string | null }
   | { kind: "other"; type: string; content: unknown };
 
-export type ToolCall = { id: string; name: string; arguments: string; result?: string };
+export type ToolCall = { id: string | null; name: string; args: unknown };
 
-/** Return the parts of a message in their order, reasoning first. */
+/** A message with what answers its tool calls: one message for each call, null where none came. */
+export type Turn = { message: Message; results: (Message | null)[] };
+
+type Json = Record<string, unknown>;
+
+const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
+const textIn = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+
+/** Return the completion as the message that it is. */
+export function completionMessage({ message, completion }: Pick<Interaction, "message" | "completion">): Message {
+  return message ?? { role: "assistant", content: completion };
+}
+
+export function roleOf(message: Message): string {
+  return textIn(message.role) ?? "unknown";
+}
+
+/** Return the parts of a message in their order: what was thought first, then what was said. */
 export function partsOf(message: Message): Part[] {
-  const parts: Part[] = [];
-  for (const field of ["reasoning_content", "reasoning"]) {
-    const text = message[field];
-    if (typeof text === "string" && text) parts.push({ kind: "reasoning", text });
-  }
+  const thought = textIn(message.reasoning_content) ?? textIn(message.reasoning);
+  const parts: Part[] = thought ? [{ kind: "reasoning", text: thought }] : [];
   const { content } = message;
-  if (typeof content === "string") parts.push({ kind: "text", text: content });
-  else if (Array.isArray(content)) parts.push(...content.map(part));
+  if (typeof content === "string") parts.push(...saidIn(content, roleOf(message)));
+  else if (Array.isArray(content)) parts.push(...content.flatMap((one) => (isToolUse(one) ? [] : [partOf(one)])));
   else if (content !== null && content !== undefined) parts.push({ kind: "other", type: "content", content });
-  if (typeof message.refusal === "string" && message.refusal) parts.push({ kind: "refusal", text: message.refusal });
+  const refusal = textIn(message.refusal);
+  if (refusal) parts.push({ kind: "refusal", text: refusal });
+  if (isJson(message.audio)) parts.push(audioOf(message.audio));
   return parts.filter((one) => one.kind !== "text" || one.text !== "");
 }
 
-function part(given: unknown): Part {
-  const one = (given ?? {}) as Record<string, unknown>;
-  const type = typeof one.type === "string" ? one.type : "part";
-  if (typeof one.text === "string") return { kind: "text", text: one.text };
-  if (type === "refusal" && typeof one.refusal === "string") return { kind: "refusal", text: one.refusal };
-  if (type === "thinking" && typeof one.thinking === "string") return { kind: "reasoning", text: one.thinking };
-  const image = one.image_url ?? (type === "image" ? one.url : undefined);
-  const url = typeof image === "object" && image !== null ? (image as { url?: unknown }).url : image;
-  if (typeof url === "string") return { kind: "image", url };
-  return { kind: "other", type, content: one };
+/** Some models think in their text, and open it with <think>. */
+function saidIn(content: string, role: string): Part[] {
+  const end = role === "assistant" && /^\s*<think>/.test(content) ? content.indexOf("</think>") : -1;
+  if (end < 0) return [{ kind: "text", text: content }];
+  const thought = content.slice(content.indexOf("<think>") + 7, end).trim();
+  const said: Part = { kind: "text", text: content.slice(end + 8).trimStart() };
+  return thought ? [{ kind: "reasoning", text: thought }, said] : [said];
 }
 
-/** Return the calls of tools that a message makes, with what each answered in the messages after it. */
-export function toolCallsOf(message: Message, after: readonly Message[]): ToolCall[] {
-  const calls = Array.isArray(message.tool_calls) ? (message.tool_calls as Record<string, unknown>[]) : [];
-  return calls.map((call) => {
-    const asked = (call.function ?? call.custom ?? {}) as Record<string, unknown>;
-    const id = typeof call.id === "string" ? call.id : "";
-    const answer = after.find((one) => one.role === "tool" && one.tool_call_id === id);
-    return {
-      id,
-      name: typeof asked.name === "string" ? asked.name : "tool",
-      arguments: text(asked.arguments ?? asked.input),
-      result: answer && id ? text(textOf(answer)) : undefined,
-    };
-  });
-}
+const isToolUse = (part: unknown): part is Json => isJson(part) && part.type === "tool_use";
 
-/** Return the texts of a message, one below the other. */
-export function textOf(message: Message): string {
-  return partsOf(message)
-    .flatMap((one) => ("text" in one ? [one.text] : []))
-    .join("\n");
-}
-
-/** Return messages without the answers of tools that are shown with their calls. */
-export function withoutResults(messages: readonly Message[]): Message[] {
-  const called = new Set(messages.flatMap((one) => toolCallsOf(one, []).map(({ id }) => id)).filter(Boolean));
-  return messages.filter((one) => one.role !== "tool" || !called.has(String(one.tool_call_id)));
-}
-
-/** Return JSON with indents where a text is JSON; else the text. */
-export function pretty(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
+function partOf(given: unknown): Part {
+  if (typeof given === "string") return { kind: "text", text: given };
+  const part = isJson(given) ? given : {};
+  const type = textIn(part.type) ?? "part";
+  const other: Part = { kind: "other", type, content: given };
+  switch (type) {
+    case "refusal":
+      return { kind: "refusal", text: textIn(part.refusal) ?? textIn(part.text) ?? "" };
+    case "thinking":
+    case "reasoning": {
+      const text = textIn(part.thinking) ?? textIn(part.text) ?? textIn(part.reasoning);
+      return text ? { kind: "reasoning", text } : other;
+    }
+    case "image_url":
+    case "input_image":
+    case "image": {
+      const url = imageIn(part);
+      return url ? { kind: "image", url } : other;
+    }
+    case "input_audio":
+    case "audio":
+      return audioOf(isJson(part.input_audio) ? part.input_audio : part);
+    case "file":
+    case "input_file":
+      return fileOf(isJson(part.file) ? part.file : part);
+    default:
+      return typeof part.text === "string" ? { kind: "text", text: part.text } : other;
   }
 }
 
-function text(value: unknown): string {
-  return typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value);
+function imageIn(part: Json): string | null {
+  if (isJson(part.image_url)) return textIn(part.image_url.url);
+  if (isJson(part.source)) {
+    const { media_type, data } = part.source;
+    return typeof data === "string" ? `data:${media_type};base64,${data}` : textIn(part.source.url);
+  }
+  return textIn(part.image_url) ?? textIn(part.url);
 }
 
-/** Only images of this server, or inline ones of a kind that runs nothing, are loaded. */
+function audioOf(audio: Json): Part {
+  const format = textIn(audio.format)?.replace(/[^a-z0-9]/gi, "");
+  const name = format ? `audio.${format}` : "audio";
+  return { kind: "file", name, base64: textIn(audio.data), says: textIn(audio.transcript) };
+}
+
+function fileOf(file: Json): Part {
+  const sent = textIn(file.file_data) ?? textIn(file.data);
+  const name = textIn(file.filename) ?? textIn(file.file_id) ?? "file";
+  return { kind: "file", name, base64: sent?.replace(/^data:[^,]{0,200},/, "") ?? null, says: null };
+}
+
+/** Return the tools that a message calls. */
+export function callsOf(message: Message): ToolCall[] {
+  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isJson).map(callOf) : [];
+  if (isJson(message.function_call)) calls.push(callOf({ function: message.function_call }));
+  if (Array.isArray(message.content)) calls.push(...message.content.filter(isToolUse).map(callOf));
+  return calls;
+}
+
+function callOf(call: Json): ToolCall {
+  const named = [call.function, call.custom, call].find((one) => isJson(one) && textIn(one.name)) as Json | undefined;
+  return {
+    id: textIn(call.id),
+    name: textIn(named?.name) ?? textIn(call.type) ?? "tool",
+    args: parsed(named?.arguments ?? named?.input ?? null),
+  };
+}
+
+/** Return messages with the answers of tools under the calls that they answer. Some frameworks use an id again in a later
+ * turn: an answer belongs to the last call before it. */
+export function turns(messages: readonly Message[]): Turn[] {
+  const found: Turn[] = [];
+  const open = new Map<string, { turn: Turn; at: number }>();
+  for (const message of messages) {
+    const key = answeredBy(message);
+    const call = key === null ? undefined : open.get(key);
+    if (call) {
+      call.turn.results[call.at] = message;
+      open.delete(key as string);
+      continue;
+    }
+    const calls = callsOf(message);
+    const turn: Turn = { message, results: calls.map(() => null) };
+    calls.forEach(({ id, name }, at) => open.set(id ?? `function ${name}`, { turn, at }));
+    found.push(turn);
+  }
+  return found;
+}
+
+/** Return which call a message answers; before calls had ids, it was the function's name. */
+function answeredBy(message: Message): string | null {
+  if (message.role === "tool") return textIn(message.tool_call_id);
+  return message.role === "function" ? `function ${textIn(message.name) ?? ""}` : null;
+}
+
+/** Return what a text says as JSON, or the text where it is none. Of very long ones nobody reads the tree. */
+export function parsed(value: unknown): unknown {
+  if (typeof value !== "string" || value.length > 200_000 || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/** Return a value as one reads it: texts as they are, all else as JSON with indents. */
+export function pretty(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+}
+
+/** Return the arguments of a call in a line: `city: "Paris", days: 3`. */
+export function summary(args: unknown, most = 160): string {
+  const text = isJson(args)
+    ? Object.entries(args)
+        .map(([key, value]) => `${key}: ${inLine(value, most)}`)
+        .join(", ")
+    : inLine(args, most);
+  return text.length > most ? `${text.slice(0, most)}…` : text;
+}
+
+function inLine(value: unknown, most: number): string {
+  if (value === null || value === undefined) return "";
+  return JSON.stringify(typeof value === "string" ? value.slice(0, most) : value) ?? "";
+}
+
+/** Return a message as one text, for the raw view and to copy: what is no text is JSON. */
+export function rawText(message: Message): string {
+  const { content, role: _, ...rest } = message;
+  const parts = Array.isArray(content) ? content : content === null || content === undefined ? [] : [content];
+  const texts = parts.map((part) => (isJson(part) && typeof part.text === "string" ? part.text : pretty(part)));
+  const beside = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
+  if (Object.keys(beside).length) texts.push(pretty(beside));
+  return texts.join("\n\n");
+}
+
+/** Return a whole conversation as one text, each message under its role. */
+export function wholeText(messages: readonly Message[]): string {
+  return messages.map((message) => `## ${roleOf(message)}\n\n${rawText(message)}`).join("\n\n");
+}
+
+/** Tell whether an image may be shown: this server's, or one that came along and runs nothing. */
 export function isOwnImage(url: string): boolean {
-  return url.startsWith("/images/") || /^data:image\/(png|jpeg|gif|webp);base64,/i.test(url);
+  if (/^data:image\/(png|jpeg|gif|webp);base64,/i.test(url)) return true;
+  return /^\/images\/[^/?#\\]+\/[\w-]+\.(png|jpe?g|gif|webp)$/.test(url) && !/^\/images\/(\.|%2e)+\//i.test(url);
+}
+
+/** Return the address that a link may lead to; null for one that must stay a text. */
+export function safeTarget(href: string | undefined): string | null {
+  if (!href || !/^(https?:\/\/|mailto:)/i.test(href)) return null;
+  return URL.canParse(href) ? new URL(href).href : null;
+}
+
+/** Return the host that a link leads to where its text names another one. */
+export function otherHost(text: string, href: string): string | null {
+  const named = /^(?:https?:\/\/)?((?:[a-z0-9-]+\.)+[a-z]{2,})(?=$|[/:?#])/i.exec(text.trim())?.[1]?.toLowerCase();
+  const host = new URL(href).hostname;
+  return named && host && named.replace(/^www\./, "") !== host.replace(/^www\./, "") ? host : null;
 }

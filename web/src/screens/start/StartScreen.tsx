@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { answer, api } from "~/api/client";
+import { projectModelsQuery } from "~/api/queries";
 import { sessionQuery } from "~/api/session";
 import { useAct } from "~/api/useAct";
 import { useLive } from "~/api/live";
@@ -35,7 +36,17 @@ export function StartScreen() {
       answer(api.POST("/api/v1/keys", { body: { name: `${project}: first steps`, role: "member", projects: [project] } })),
     { onDone: (made) => setKey(made.api_key), outdated: [["keys"]] },
   );
-  const all = snippets(location.origin, key ?? "$AFTERWORD_API_KEY", project);
+  const { data: models } = useQuery(projectModelsQuery(project));
+  const attach = useAct(
+    () =>
+      answer(
+        api.POST("/api/v1/projects/{project}/models", { params: { path: { project } }, body: { model: "echo" } }),
+      ),
+    { outdated: [["project-models", project]] },
+  );
+  const model = models?.find(({ enabled }) => enabled)?.model;
+  const mayAdminister = session?.permissions.includes("administer");
+  const all = snippets(location.origin, key ?? "$AFTERWORD_API_KEY", project, model ?? "echo");
   const chosen = all.find(({ name }) => name === way) ?? all[0];
   return (
     <Page title="Log the first interaction" about="Point an application at Afterword, or log what was completed elsewhere.">
@@ -47,11 +58,21 @@ export function StartScreen() {
             <pre tabIndex={0}>{chosen?.code}</pre>
           </div>
         </Tabs>
+        {models?.length === 0 && way === "openai" && (
+          <p className={ui.hint}>
+            No model can be called in this project yet.{" "}
+            {mayAdminister && (
+              <Button small onClick={() => attach.mutate(undefined)}>
+                Attach echo, which needs no provider
+              </Button>
+            )}
+          </p>
+        )}
         {key ? (
           <p className={ui.hint}>
             The key stands in the snippets. It is shown this once: copy it, or create another on the page Keys.
           </p>
-        ) : session?.permissions.includes("administer") ? (
+        ) : mayAdminister ? (
           <Button look="primary" onClick={() => make.mutate(undefined)} disabled={make.isPending}>
             Create a key for this
           </Button>

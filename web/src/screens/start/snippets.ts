@@ -2,8 +2,8 @@
 
 export type Snippet = { name: string; title: string; about: string; code: string };
 
-/** Return the snippets for a server, a key and a project. */
-export function snippets(url: string, key: string, project: string): Snippet[] {
+/** Return the snippets for a server, a key, a project and a model of it. */
+export function snippets(url: string, key: string, project: string, model: string): Snippet[] {
   // In Python, what stands for a key is read from the environment.
   const inPython = key.startsWith("$") ? 'os.environ["AFTERWORD_API_KEY"]' : `"${key}"`;
   const imports = key.startsWith("$") ? "import os\n\n" : "";
@@ -16,7 +16,7 @@ export function snippets(url: string, key: string, project: string): Snippet[] {
 
 client = OpenAI(base_url="${url}/api/v1", api_key=${inPython})
 response = client.chat.completions.create(
-    model="${project}/echo",
+    model="${project}/${model}",
     messages=[{"role": "user", "content": "Good day"}],
 )
 print(response.choices[0].message.content, response.choices[0].completion_id)`,

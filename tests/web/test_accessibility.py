@@ -1,0 +1,56 @@
+"""Every page for everyone: with a screen reader, in the dark, on a telephone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+PAGES = {
+    "interactions": "/p/{project}/interactions",
+    "an interaction": "/p/{project}/interactions?open={id}",
+    "its own page": "/p/{project}/interactions/{id}",
+    "groups": "/p/{project}/interactions?group=model",
+    "compare": "/p/{project}/compare?left={id}&right={other}&metric=better",
+    "pairs": "/p/{project}/compare",
+    "metrics": "/p/{project}/metrics?metric=CSAT",
+    "ranking": "/p/{project}/ranking?metric=better",
+    "chat": "/p/default/chat",
+    "models": "/p/default/models",
+    "A/B tests": "/p/{project}/ab-tests",
+    "datasets": "/p/{project}/datasets",
+    "a new dataset": "/p/{project}/datasets?new=1",
+    "projects": "/projects",
+    "keys": "/keys",
+    "first steps": "/p/{project}/start",
+}
+
+
+def opened(page: Page, filled: str, http: Any, name: str) -> None:
+    query = {"project": filled, "limit": 2}
+    ids = [one["completion_id"] for one in http.get("/api/v1/interactions", params=query).json()["interactions"]]
+    page.goto(PAGES[name].format(project=filled, id=ids[0], other=ids[1]))
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    page.wait_for_load_state("load")
+    expect(page.locator("[aria-label=Loading]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(
+    visitor: Callable[..., BrowserContext], server: Any, http: Any, filled: str, serious: Any, name: str, scheme: str
+):
+    page = visitor(server.api_key, color_scheme=scheme, reduced_motion="reduce").new_page()
+    opened(page, filled, http, name)
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_a_telephone(
+    visitor: Callable[..., BrowserContext], server: Any, http: Any, filled: str, name: str
+):
+    page = visitor(server.api_key, viewport={"width": 390, "height": 800}).new_page()
+    opened(page, filled, http, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,26 @@
+import { ChevronRight } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { cx } from "~/ui";
+import css from "./conversation.module.css";
+
+type FoldProps = {
+  title: ReactNode;
+  className?: string | undefined;
+  /** Whether it is open at first. */
+  open?: boolean;
+  children: () => ReactNode;
+};
+
+/** Something folded that is drawn only once someone opens it. */
+export function Fold({ title, className, open = false, children }: FoldProps) {
+  const [isOpen, setOpen] = useState(open);
+  return (
+    <details className={cx(css.fold, className)} open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        <ChevronRight size={14} aria-hidden />
+        {title}
+      </summary>
+      {isOpen && children()}
+    </details>
+  );
+}

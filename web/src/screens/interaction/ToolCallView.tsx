@@ -1,0 +1,53 @@
+import { Wrench } from "lucide-react";
+import type { Message } from "~/api/client";
+import { CopyButton, cx } from "~/ui";
+import css from "./conversation.module.css";
+import { Fold } from "./Fold";
+import { parsed, partsOf, pretty, summary, type ToolCall } from "./parts";
+import { Text } from "./Text";
+
+/** The call of a tool: its name and arguments in a line; opened, with what it answered. */
+export function ToolCallView({ call, result }: { call: ToolCall; result: Message | null }) {
+  return (
+    <Fold
+      className={css.tool}
+      title={
+        <>
+          <Wrench size={13} aria-hidden className={css.wrench} />
+          <code>{call.name}</code>
+          <span className={css.line}>{summary(call.args)}</span>
+          {result && <span className={cx(css.line, css.answered)}>→ {summary(parsed(resultText(result)))}</span>}
+        </>
+      }
+    >
+      {() => (
+        <>
+          <Member name="Arguments" text={pretty(call.args)} />
+          {result ? (
+            <Member name="Result" text={pretty(parsed(resultText(result)))} />
+          ) : (
+            <p className={css.nothing}>No answer to this call came along.</p>
+          )}
+          {call.id && <p className={css.nothing}>{call.id}</p>}
+        </>
+      )}
+    </Fold>
+  );
+}
+
+function Member({ name, text }: { name: string; text: string }) {
+  return (
+    <div className={css.member}>
+      <h4>
+        {name} <CopyButton label={`Copy: ${name.toLowerCase()}`} text={text} />
+      </h4>
+      {text ? <Text text={text} look="raw" /> : <p className={css.nothing}>none</p>}
+    </div>
+  );
+}
+
+function resultText(message: Message): string {
+  if (typeof message.content === "string") return message.content;
+  const texts = partsOf(message).map((part) => (part.kind === "text" ? part.text : null));
+  return texts.includes(null) ? pretty(message.content) : texts.join("\n\n");
+}

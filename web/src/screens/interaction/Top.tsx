@@ -1,0 +1,137 @@
+import { Link } from "@tanstack/react-router";
+import { ArrowLeft, Columns2, EllipsisVertical, ExternalLink, ChevronDown, ChevronUp, X } from "lucide-react";
+import { type ReactNode, useRef, useState } from "react";
+import type { Interaction } from "~/api/client";
+import { quoted } from "~/filter/language";
+import { Button, Chip, Confirm, CopyButton, Hint, IconButton, Menu, MenuChoice, MenuSeparator, notify, css as ui } from "~/ui";
+import { useKeys } from "~/ui/useKeys";
+import { Time } from "~/ui/values";
+import { useDeletion } from "./changes";
+import css from "./interaction.module.css";
+import { outcomeOf } from "./words";
+
+type TopProps = {
+  project: string;
+  interaction: Interaction;
+  mayEdit: boolean;
+  isPage: boolean;
+  onClose: () => void;
+  onStep: ((by: 1 | -1) => void) | undefined;
+};
+
+/** What it is in a line, and where one can go from it. */
+export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: TopProps) {
+  const [isAsking, setAsking] = useState(false);
+  const id = interaction.completion_id;
+  const remove = useDeletion(id, onClose);
+  const compare = useRef<HTMLAnchorElement>(null);
+  useKeys({ c: () => compare.current?.click() });
+  const outcome = outcomeOf(interaction.call);
+  const address = `${location.origin}/p/${encodeURIComponent(project)}/interactions/${id}`;
+  const Heading = isPage ? "h1" : "h2";
+  const { model } = interaction;
+  return (
+    <header className={css.top}>
+      {isPage && (
+        <Go label="All interactions">
+          <Link to="/p/$project/interactions" params={{ project }}>
+            <ArrowLeft size={15} aria-hidden />
+          </Link>
+        </Go>
+      )}
+      <Heading>
+        {model ? (
+          <Link to="/p/$project/interactions" params={{ project }} search={{ q: `model:${quoted(model)}` }} title={`${model}\nShow all of this model`}>
+            {model}
+          </Link>
+        ) : (
+          "no model"
+        )}
+      </Heading>
+      <span className={css.when}>
+        <Time iso={interaction.created_at} />
+      </span>
+      {outcome && (outcome.tone ? <Chip tone={outcome.tone}>{outcome.text}</Chip> : <span className={css.when}>{outcome.text}</span>)}
+      <div className={css.tools}>
+        {onStep && (
+          <>
+            <IconButton small label={isPage ? "The turn before (k)" : "The one before (k)"} onClick={() => onStep(-1)}>
+              <ChevronUp size={15} aria-hidden />
+            </IconButton>
+            <IconButton small label={isPage ? "The next turn (j)" : "The next one (j)"} onClick={() => onStep(1)}>
+              <ChevronDown size={15} aria-hidden />
+            </IconButton>
+          </>
+        )}
+        <CopyButton label="Copy the completion_id" text={id} />
+        <Go label="Compare (c)">
+          <Link ref={compare} to="/p/$project/compare" params={{ project }} search={{ left: id }}>
+            <Columns2 size={14} aria-hidden />
+          </Link>
+        </Go>
+        {!isPage && (
+          <Go label="Open as a page">
+            <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: id }}>
+              <ExternalLink size={14} aria-hidden />
+            </Link>
+          </Go>
+        )}
+        <Menu
+          align="end"
+          trigger={
+            <Button look="plain" small className={ui.icon} aria-label="More">
+              <EllipsisVertical size={15} aria-hidden />
+            </Button>
+          }
+        >
+          <MenuChoice
+            onClick={async () => {
+              await navigator.clipboard.writeText(address);
+              notify("The link is copied");
+            }}
+          >
+            Copy the link
+          </MenuChoice>
+          <MenuChoice
+            onClick={async () => {
+              await navigator.clipboard.writeText(JSON.stringify(interaction, null, 2));
+              notify("The JSON is copied");
+            }}
+          >
+            Copy as JSON
+          </MenuChoice>
+          {mayEdit && (
+            <>
+              <MenuSeparator />
+              <MenuChoice danger onClick={() => setAsking(true)}>
+                Delete…
+              </MenuChoice>
+            </>
+          )}
+        </Menu>
+        {!isPage && (
+          <IconButton small label="Close (Esc)" onClick={onClose}>
+            <X size={15} aria-hidden />
+          </IconButton>
+        )}
+      </div>
+      <Confirm
+        title="Delete this interaction?"
+        what="Its messages, labels, feedback and preferences are deleted for good, and the images that no other shows."
+        act="Delete"
+        open={isAsking}
+        onClose={() => setAsking(false)}
+        onConfirm={() => remove()}
+      />
+    </header>
+  );
+}
+
+/** A link that looks like a button with an icon alone. */
+function Go({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <Hint text={label}>
+      <span className={css.go}>{children}</span>
+    </Hint>
+  );
+}

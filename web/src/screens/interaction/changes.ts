@@ -1,0 +1,166 @@
+// What one changes of an interaction: shown at once, taken back where the server refuses it.
+
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { answer, api, type Feedback, type Interaction } from "~/api/client";
+import { interactionQuery } from "~/api/queries";
+import { sessionQuery } from "~/api/session";
+import { notify } from "~/ui";
+
+type Change = { send: () => Promise<unknown>; foresee: (before: Interaction) => Interaction };
+type FeedbackChange = { value?: number; details?: string | null; reason?: string | null };
+
+/** Return whether whoever is signed in may do something. */
+export function useMay(): (permission: "write" | "edit") => boolean {
+  const { data: session } = useQuery(sessionQuery);
+  return (permission) => session?.permissions.includes(permission) ?? false;
+}
+
+function useChange(project: string, completionId: string) {
+  const queries = useQueryClient();
+  const { queryKey } = interactionQuery(completionId);
+  const mutationKey = ["change", completionId];
+  return useMutation({
+    mutationKey,
+    // One after the other: a value is changed only after it was given.
+    scope: { id: completionId },
+    mutationFn: ({ send }: Change) => send(),
+    onMutate: async ({ foresee }) => {
+      await queries.cancelQueries({ queryKey });
+      const before = queries.getQueryData(queryKey);
+      if (before) queries.setQueryData(queryKey, foresee(before));
+      return before;
+    },
+    onError: (error, _, before) => {
+      if (before) queries.setQueryData(queryKey, before);
+      notify(error);
+    },
+    onSettled: async () => {
+      if (queries.isMutating({ mutationKey }) > 1) return;
+      await queries.invalidateQueries({ queryKey });
+      const now = queries.getQueryData(queryKey);
+      if (now) showInLists(queries, now);
+      for (const key of ["statistics", "labels"]) void queries.invalidateQueries({ queryKey: [key, project] });
+    },
+  }).mutate;
+}
+
+/** Change labels; what was there under a key is replaced. */
+export function useLabelChange(project: string, interaction: Interaction) {
+  const change = useChange(project, interaction.completion_id);
+  return (set: Record<string, string>, remove: string[] = []) =>
+    change({
+      send: () =>
+        answer(
+          api.PATCH("/api/v1/interactions/{completion_id}/labels", {
+            params: { path: { completion_id: interaction.completion_id } },
+            body: { set, remove },
+          }),
+        ),
+      foresee: (before) => {
+        const kept = Object.entries(before.labels).filter(([key]) => !remove.includes(key));
+        return { ...before, labels: { ...Object.fromEntries(kept), ...set } };
+      },
+    });
+}
+
+/** Give, change and take back feedback on a completion. */
+export function useFeedbackChange(project: string, completionId: string) {
+  const change = useChange(project, completionId);
+  const { data: session } = useQuery(sessionQuery);
+  return {
+    give(metric: string, value: number, details: string | null): string {
+      const feedback: Feedback = {
+        feedback_id: newId(),
+        completion_id: completionId,
+        metric,
+        value,
+        details,
+        reason: null,
+        user: null,
+        actor: session?.name ?? "",
+        created_at: new Date().toISOString(),
+      };
+      const { feedback_id } = feedback;
+      change({
+        send: () =>
+          answer(api.POST("/api/v1/feedback", { body: { completion_id: completionId, metric, value, details, feedback_id } })),
+        foresee: (before) => ({ ...before, feedback: [feedback, ...before.feedback] }),
+      });
+      return feedback_id;
+    },
+    change(feedback_id: string, body: FeedbackChange): void {
+      change({
+        send: () => answer(api.PATCH("/api/v1/feedback/{feedback_id}", { params: { path: { feedback_id } }, body })),
+        foresee: (before) => ({
+          ...before,
+          feedback: before.feedback.map((one) => (one.feedback_id === feedback_id ? { ...one, ...body } : one)),
+        }),
+      });
+    },
+    withdraw(feedback_id: string): void {
+      change({
+        send: () => answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path: { feedback_id } } })),
+        foresee: (before) => ({
+          ...before,
+          feedback: before.feedback.filter((one) => one.feedback_id !== feedback_id),
+        }),
+      });
+    },
+  };
+}
+
+/** Delete an interaction, everywhere. */
+export function useDeletion(completionId: string, onDeleted: () => void) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () =>
+      answer(
+        api.DELETE("/api/v1/interactions/{completion_id}", { params: { path: { completion_id: completionId } } }),
+      ),
+    onSuccess: () => {
+      notify("The interaction is deleted");
+      onDeleted();
+      queries.removeQueries({ queryKey: ["interaction", completionId] });
+      for (const key of ["interactions", "interactions-count", "interactions-of"]) {
+        void queries.invalidateQueries({ queryKey: [key] });
+      }
+    },
+    onError: (error) => notify(error),
+  }).mutate;
+}
+
+type Pages = { pages?: { interactions: Interaction[] }[] };
+
+/** Return an interaction as a list has it: its texts may be cut, its messages are missing. */
+export function fromLists(queries: QueryClient, completionId: string): Interaction | undefined {
+  for (const [, list] of queries.getQueriesData<Pages>({ queryKey: ["interactions"] })) {
+    for (const page of list?.pages ?? []) {
+      const found = page.interactions.find((one) => one.completion_id === completionId);
+      if (found) return found;
+    }
+  }
+  return undefined;
+}
+
+/** Show what changed where the interaction stands in a list, without asking for the whole list again. */
+function showInLists(queries: QueryClient, { completion_id, labels, feedback, preferences }: Interaction): void {
+  queries.setQueriesData<Pages>({ queryKey: ["interactions"] }, (list) => {
+    if (!list?.pages?.some((page) => page.interactions.some((one) => one.completion_id === completion_id))) return list;
+    const pages = list.pages.map((page) => ({
+      ...page,
+      interactions: page.interactions.map((one) =>
+        one.completion_id === completion_id ? { ...one, labels, feedback, preferences } : one,
+      ),
+    }));
+    return { ...list, pages };
+  });
+}
+
+/** Return an id of our own. Where the page came without https, browsers have no `randomUUID`. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (one) => one.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
