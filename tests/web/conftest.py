@@ -113,7 +113,7 @@ def real_answers(number: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def filled(server: Any) -> Iterator[str]:
+def filled(server: Any) -> str:
     """A project with real interactions, labels, feedback and preferences."""
     project = f"web-{uuid4().hex[:8]}"
     with server.client() as http:
@@ -143,4 +143,4 @@ def filled(server: Any) -> Iterator[str]:
             content = "\n".join(map(json.dumps, bodies))
             answer = http.post(f"/api/v1/{path}/batch", params={"project": project}, content=content)
             assert all(json.loads(line)["status"] == 201 for line in answer.text.splitlines())
-    yield project
+    return project

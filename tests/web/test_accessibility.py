@@ -32,7 +32,7 @@ def opened(page: Page, filled: str, http: Any, name: str) -> None:
     query = {"project": filled, "limit": 2}
     ids = [one["completion_id"] for one in http.get("/api/v1/interactions", params=query).json()["interactions"]]
     page.goto(PAGES[name].format(project=filled, id=ids[0], other=ids[1]))
-    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    expect(page.get_by_role("heading").first).to_be_visible()
     page.wait_for_load_state("load")
     expect(page.locator("[aria-label=Loading]")).to_have_count(0)
 

@@ -70,16 +70,18 @@ export function Hint({ text, children }: { text: ReactNode; children: ReactEleme
 /** A control with its name, a hint, and what is wrong with what was given. */
 export function Field({ label, hint, wrong, children }: FieldProps) {
   return (
-    <label className={css.field}>
-      <span>{label}</span>
-      {children}
+    <div className={css.field}>
+      <label>
+        <span>{label}</span>
+        {children}
+      </label>
       {hint && <span className={css.hint}>{hint}</span>}
       {wrong && (
         <span role="alert" className={css.wrong}>
           {wrong}
         </span>
       )}
-    </label>
+    </div>
   );
 }
 type FieldProps = { label: ReactNode; hint?: ReactNode; wrong?: ReactNode; children: ReactNode };

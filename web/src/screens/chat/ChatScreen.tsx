@@ -173,7 +173,6 @@ export function ChatScreen() {
               <div key={`${index}`} className={css.turn}>
                 <MessageView
                   message={turn.message}
-                  after={[]}
                   look={turn.busy ? "raw" : "rendered"}
                   isCompletion={turn.message.role === "assistant"}
                 />

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Change } from "diff";
 import type { Interaction } from "~/api/client";
-import { textOf } from "~/screens/interaction/parts";
+import { rawText, turns } from "~/screens/interaction/parts";
 import { Conversation, MessageView, Text } from "~/screens/interaction/Conversation";
 import { Chip } from "~/ui";
 import css from "./compare.module.css";
@@ -25,8 +25,8 @@ export function Sides({ left, right, blind, differences }: SidesProps) {
     <div className={css.sides}>
       {samePrompt && (
         <div className={css.prompt}>
-          {(left.messages ?? []).map((message, index) => (
-            <MessageView key={`${index}`} message={message} after={left.messages ?? []} look="rendered" />
+          {turns(left.messages ?? []).map(({ message, results }, index) => (
+            <MessageView key={`${index}`} message={message} results={results} />
           ))}
         </div>
       )}
@@ -53,7 +53,7 @@ export function Sides({ left, right, blind, differences }: SidesProps) {
 }
 
 function Answer({ interaction }: { interaction: Interaction }) {
-  if (interaction.message) return <MessageView message={interaction.message} after={[]} look="rendered" isCompletion />;
+  if (interaction.message) return <MessageView message={interaction.message} isCompletion />;
   return <Text text={interaction.completion} look="rendered" />;
 }
 
@@ -86,5 +86,5 @@ function useChanges(left: Interaction, right: Interaction, wanted: boolean): Cha
 }
 
 function said(interaction: Interaction): string {
-  return interaction.message ? textOf(interaction.message) : interaction.completion;
+  return interaction.message ? rawText(interaction.message) : interaction.completion;
 }

@@ -34,7 +34,7 @@ export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: 
     <header className={css.top}>
       {isPage && (
         <Go label="All interactions">
-          <Link to="/p/$project/interactions" params={{ project }}>
+          <Link aria-label="All interactions" to="/p/$project/interactions" params={{ project }}>
             <ArrowLeft size={15} aria-hidden />
           </Link>
         </Go>
@@ -65,13 +65,17 @@ export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: 
         )}
         <CopyButton label="Copy the completion_id" text={id} />
         <Go label="Compare (c)">
-          <Link ref={compare} to="/p/$project/compare" params={{ project }} search={{ left: id }}>
+          <Link ref={compare} aria-label="Compare" to="/p/$project/compare" params={{ project }} search={{ left: id }}>
             <Columns2 size={14} aria-hidden />
           </Link>
         </Go>
         {!isPage && (
           <Go label="Open as a page">
-            <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: id }}>
+            <Link
+              aria-label="Open as a page"
+              to="/p/$project/interactions/$completionId"
+              params={{ project, completionId: id }}
+            >
               <ExternalLink size={14} aria-hidden />
             </Link>
           </Go>

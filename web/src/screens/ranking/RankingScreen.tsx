@@ -181,12 +181,12 @@ type CellProps = { pair: Pair | null; project: string; query: string };
 function Cell({ pair, project, query }: CellProps) {
   if (!pair) return <td className={css.nothing}>–</td>;
   const number = pair.wins + pair.losses + pair.good_ties + pair.bad_ties;
-  const strength = Math.round(Math.abs(pair.win_rate - 0.5) * 110);
+  const strength = Math.round(Math.abs(pair.win_rate - 0.5) * 60);
   const tone = pair.win_rate >= 0.5 ? "--good" : "--bad";
   const label = `${percent(pair.win_rate)} of ${number}, between ${percent(pair.low)} and ${percent(pair.high)}`;
   return (
     <td style={{ background: `color-mix(in oklab, var(${tone}) ${strength}%, transparent)` }}>
-      <Link to="/p/$project/interactions" params={{ project }} search={{ q: query }} title={label} aria-label={label}>
+      <Link to="/p/$project/interactions" params={{ project }} search={{ q: query }} title={label}>
         <b>{Math.round(pair.win_rate * 100)} %</b> <small>{count(number)}</small>
       </Link>
     </td>
