@@ -64,6 +64,7 @@ def open_home(settings: Settings) -> Home:
     """Open the store and what stands before it. Raises `StoreError`."""
     store = Store(
         Path(settings.data),
+        settings.database_url,
         most_waiting=settings.max_waiting_writes,
         most_waiting_bytes=settings.max_waiting_bytes,
     )
@@ -230,6 +231,7 @@ def administrator_key(settings: Settings) -> tuple[str, Path | None]:
         if key := file.read_text().strip():
             return key, None
     key = new_key()
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(key + "\n")
     return key, file

@@ -50,7 +50,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "data", "text", "afterword-data", "The directory that holds the embedded store and the administrator's key."
     ),
-    Setting("database_url", "text", None, "A PostgreSQL database in place of the embedded store (not available yet)."),
+    Setting(
+        "database_url",
+        "text",
+        None,
+        "A PostgreSQL database in place of the embedded store: postgresql://USER:PASSWORD@HOST/DATABASE.",
+    ),
     Setting("workers", "integer", 1, "Server processes. The embedded store takes one.", least=1),
     Setting(
         "api_key",
@@ -164,10 +169,11 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
             given, where = environment.get(setting.variable) or None, setting.variable
         values[setting.name] = setting.default if given is None else read(setting, given, where)
     settings = Settings(**values)
-    if settings.database_url is not None:
-        raise SettingError("database_url: PostgreSQL is not supported yet. Leave it out to use the embedded store.")
-    if settings.workers != 1:
-        raise SettingError(f"workers is {settings.workers}: the embedded store takes one server process.")
+    if settings.workers != 1 and settings.database_url is None:
+        raise SettingError(
+            f"workers is {settings.workers}: the embedded store takes one server process. "
+            "Give a PostgreSQL database with --database-url for more, or leave workers out."
+        )
     return settings
 
 

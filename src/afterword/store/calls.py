@@ -30,7 +30,7 @@ INSERT = Insert(calls)
 # What becomes known only at the end.
 FINISH_INTERACTION = Update(interactions, "id", "model", "completion_text_hash", "size", "preview")
 FINISH_PAYLOAD = Update(payloads, "interaction_id", "payload")
-FINISH_CALL = Update(calls, "interaction_id", "state", "finish_reason", "error", "request_id", *NUMBERS)
+FINISH_CALL = Update(calls, "interaction_id", "state", "finish_reason", "error", "request_id", *NUMBERS, "server")
 # It is there already where the interaction was deleted meanwhile: its words are to be taken out.
 QUEUE_FOR_SEARCH = Insert(search_pending, ignore_existing=True)
 
@@ -43,9 +43,10 @@ def call_row(
     error: str | None = None,
     request_id: str | None = None,
     numbers: Mapping[str, Any],
+    server: int | None = None,
 ) -> tuple[Any, ...]:
-    """Return a row of `calls`, for INSERT and FINISH_CALL alike."""
-    return (completion_id, state, finish_reason, error, request_id, *map(numbers.get, NUMBERS))
+    """Return a row of `calls`, for INSERT and FINISH_CALL alike. `server` makes a call that is under way."""
+    return (completion_id, state, finish_reason, error, request_id, *map(numbers.get, NUMBERS), server)
 
 
 def find(connection: Connection, completion_id: UUID) -> Any:

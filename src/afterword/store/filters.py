@@ -12,11 +12,25 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, exists, false, func, literal, not_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, STATES
-from afterword.store.engine.text import TextQuery, text_check, text_seek
+from afterword.store.engine.text import TextQuery, Texts, texts_of
 from afterword.store.schema import (
     calls,
     feedback,
@@ -86,23 +100,19 @@ class Leaf:
     text: TextQuery | None = None
 
 
-def leaves(filter: Filter | None, names: Names) -> list[Leaf]:
+def leaves(connection: Connection, filter: Filter | None, names: Names) -> list[Leaf]:
     """Return the conditions that must all hold: the tree's `and` made flat. Raises `Invalid` and `NotFound`."""
     if filter is None:
         return []
-    return _Reader(names).flat(filter, "filter", 1)
-
-
-def condition(filter: Filter | None, names: Names) -> ColumnElement[bool]:
-    """Return the whole tree as one condition over `interactions`, the project among it."""
-    return and_(interactions.c.project == names.project, *(leaf.check for leaf in leaves(filter, names)))
+    return _Reader(names, texts_of(connection)).flat(filter, "filter", 1)
 
 
 class _Reader:
     """Walks a tree; `place` is the path that errors name."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, texts: Texts) -> None:
         self.names = names
+        self.texts = texts
         self.nodes = 0
         self.values = 0
         self.characters = 0
@@ -357,7 +367,7 @@ class _Reader:
                 param=place,
                 hint="Words are letters and digits.",
             )
-        return Leaf(text_check(query, interactions.c.id), text_seek(query), text=query)
+        return Leaf(self.texts.check(query, interactions.c.id), self.texts.seek(query), text=query)
 
     def match(
         self, value: Match, place: str, column: ColumnElement[Any], known: Callable[[list[str]], list[Any]]

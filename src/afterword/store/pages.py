@@ -21,7 +21,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select
 
 from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
-from afterword.store.engine.text import among, text_numbers
+from afterword.store.engine.text import texts_of
 from afterword.store.filters import Leaf, Names, leaves
 from afterword.store.schema import interaction_labels, interactions
 from afterword.types import Filter, Order
@@ -64,7 +64,7 @@ def find(
     count: bool,
 ) -> Found:
     """Return a page. Raises `Invalid` for a filter or cursor that is none, `NotFound` for an unknown metric."""
-    parts = leaves(filter, names)
+    parts = leaves(connection, filter, names)
     at = None if cursor is None else read_cursor(cursor, Cursor)
     if cursor is not None and at is not None and (at.order != order or not -(1 << 62) < at.created_at < 1 << 62):
         raise invalid_cursor(cursor)
@@ -93,7 +93,7 @@ def find(
 
 def count_all(connection: Connection, names: Names, filter: Filter | None) -> int:
     """Count the interactions that match, exactly. It takes as long as there are many."""
-    parts = leaves(filter, names)
+    parts = leaves(connection, filter, names)
     labelled = [leaf for leaf in parts if leaf.label is not None]
     if labelled and all(leaf.label is not None or leaf.times is not None for leaf in parts):
         # The label index alone answers: the rarest label is walked, the others are looked up.
@@ -124,7 +124,7 @@ def narrowed_beside(
 ) -> tuple[ColumnElement[bool], bool]:
     """The same, and whether it is what interactions are sought by. With `another` table to come from, which the caller
     has a condition on, it only checks where it is not rare."""
-    parts = leaves(filter, names)
+    parts = leaves(connection, filter, names)
     rare = _rarest(connection, parts, MANY)
     found = _sought(names, rare)
     if another and rare is None:
@@ -158,12 +158,14 @@ def _ids(
         return list(connection.execute(query.limit(limit)).scalars())
     # Words are looked for in many interactions at once, until the page is full.
     ids: list[UUID] = []
-    walk, chunk = connection.execute(query).scalars(), CHUNK
+    searched = texts_of(connection)
+    # As a stream: else PostgreSQL would find all rows before it gives the first.
+    walk, chunk = connection.execute(query, execution_options={"stream_results": True}).scalars(), CHUNK
     while some := walk.fetchmany(chunk):
         chunk *= 2
         having = set(some)
         for text in texts:
-            having &= among(connection, text, list(having))
+            having &= searched.among(connection, text, list(having))
         ids += [one for one in some if one in having]
         if len(ids) >= limit:
             break
@@ -195,7 +197,9 @@ def _rarest(connection: Connection, parts: list[Leaf], fewest: int) -> Leaf | No
     best = None
     for leaf in parts:
         if leaf.seek is not None:
-            some = (leaf.seek if leaf.text is None else text_numbers(leaf.text)).limit(fewest).subquery()
+            some = (
+                (leaf.seek if leaf.text is None else texts_of(connection).numbers(leaf.text)).limit(fewest).subquery()
+            )
             number = connection.execute(select(func.count()).select_from(some)).scalar_one()
             if number < fewest:
                 best, fewest = leaf, number

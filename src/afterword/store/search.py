@@ -16,8 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, exists, func, select
 
 from afterword.store.calls import OPEN
-from afterword.store.engine import Delete, Store, Transaction
-from afterword.store.engine.text import TextIndex
+from afterword.store.engine import Delete, Index, Store, Transaction
 from afterword.store.payloads import decompress, searchable, train, unpack
 from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
@@ -73,12 +72,12 @@ class Indexer:
         return connection.execute(select(func.count()).select_from(search_pending)).scalar_one()
 
     def _work(self) -> None:
-        index: TextIndex | None = None
+        index: Index | None = None
         while not self._stop.is_set():
             self._wake.clear()
             try:
                 if index is None:
-                    index = TextIndex(self._store.database.connect_search())
+                    index = self._store.database.connect_search()
                     self._queue_all(index)
                 while not self._stop.is_set() and self._take_in_politely(index):
                     pass
@@ -91,7 +90,7 @@ class Indexer:
         if index is not None:
             index.close()
 
-    def _take_in_politely(self, index: TextIndex) -> bool:
+    def _take_in_politely(self, index: Index) -> bool:
         """Take in a batch. While others write a lot, leave most of the time to them: they wait for their answers."""
         started, committed = time.monotonic(), self._store.queue.committed
         number = self._take_in(index)
@@ -101,7 +100,7 @@ class Indexer:
             self._stop.wait(GATHER)
         return number > 0
 
-    def _take_in(self, index: TextIndex) -> int:
+    def _take_in(self, index: Index) -> int:
         """Take in a batch; return of how many."""
         rows = self._store.read_now(_pending)
         if not rows:
@@ -133,7 +132,7 @@ class Indexer:
             self._store.compression.add(content)
         self._samples.clear()
 
-    def _queue_all(self, index: TextIndex) -> None:
+    def _queue_all(self, index: Index) -> None:
         """Queue all interactions for an index that was made anew, some at a time, so that no other write waits."""
         after = UUID(int=0)
         while index.is_new() and not self._stop.is_set():

@@ -1,4 +1,4 @@
-"""The seam: how a statement is run. One write queue, readers apart; SQLite today.
+"""The seam: how a statement is run, on SQLite or PostgreSQL. One write queue, readers apart.
 
 read(function, ...)        runs function(connection, ...) in a reader's thread, in one snapshot
 write(unit)                commits, then returns
@@ -18,13 +18,14 @@ from afterword.errors import Unavailable
 from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
+from .database import Database, Index, StoreError
 from .queue import Unit, WriteQueue
-from .sqlite import Sqlite, StoreError
 from .statements import Delete, Find, Informed, Insert, Prepared, Rows, Transaction, Update
 
 __all__ = [
     "Delete",
     "Find",
+    "Index",
     "Informed",
     "Insert",
     "Prepared",
@@ -47,18 +48,16 @@ LONG_READERS = 2
 class Store:
     """The open store. Raises `StoreError` with what to do when it cannot be opened."""
 
-    def __init__(self, directory: Path, *, most_waiting: int = 10_000, most_waiting_bytes: int = 256 << 20) -> None:
-        self.database = Sqlite(directory, readers=READERS + LONG_READERS)
-        self.queue = WriteQueue(
-            self.database.connect_writer,
-            self.database.start_writer,
-            dialect=self.database.writer.dialect,
-            begin=self.database.BEGIN,
-            fatal=self.database.fatal,
-            explain=self.database.explain,
-            most_units=most_waiting,
-            most_bytes=most_waiting_bytes,
-        )
+    def __init__(
+        self,
+        directory: Path,
+        database_url: str | None = None,
+        *,
+        most_waiting: int = 10_000,
+        most_waiting_bytes: int = 256 << 20,
+    ) -> None:
+        self.database = _opened(directory, database_url)
+        self.queue = WriteQueue(self.database, most_units=most_waiting, most_bytes=most_waiting_bytes)
         self.compression = Compression()
         for content in self.read_now(_dictionaries):
             self.compression.add(content)
@@ -76,9 +75,18 @@ class Store:
         return await self._long.run(lambda: self.read_now(function, *args, **kwargs))
 
     def read_now(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same in the calling thread."""
-        with self.database.reader.connect() as connection, connection.begin():
-            return function(connection, *args, **kwargs)
+        """The same in the calling thread. Raises `Unavailable` when the database cannot be read."""
+        for attempt in range(2):
+            try:
+                with self.database.reader.connect() as connection, connection.begin():
+                    return function(connection, *args, **kwargs)
+            except Exception as error:
+                if not self.database.lost(error):
+                    raise
+                # A connection that lay idle may be of before the database was restarted; a new one tells.
+                if attempt:
+                    raise self.database.explain(error) from None
+        raise AssertionError("unreachable")
 
     async def write(self, unit: Unit, size: int = 0) -> Any:
         """Commit a unit of work; see `WriteQueue.write`."""
@@ -96,6 +104,18 @@ class Store:
         self.database.reader.dispose()
         self.queue.close()
         self.database.close()
+
+
+def _opened(directory: Path, database_url: str | None) -> Database:
+    """Open the database that is named, or the embedded one. Each is loaded only where it is used."""
+    readers = READERS + LONG_READERS
+    if database_url is None:
+        from .sqlite import Sqlite
+
+        return Sqlite(directory, readers=readers)
+    from .postgresql import Postgresql
+
+    return Postgresql(database_url, readers=readers)
 
 
 def _dictionaries(connection: Connection) -> list[bytes]:

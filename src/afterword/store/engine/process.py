@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from .database import Writer
 from .scribe import HEAD
 from .statements import Row, Statement
 
@@ -29,7 +30,7 @@ class WriterGone(sqlite3.OperationalError):
     """The writer's process ended by itself; whether its last transaction was committed is not known."""
 
 
-class WriterProcess:
+class WriterProcess(Writer):
     """A connection to the database at `uri`, held by another process. It serves one thread."""
 
     def __init__(self, uri: str, setup: Sequence[str]) -> None:

@@ -1,10 +1,12 @@
-"""The write queue: one thread, one transaction for all that waits, an answer only after the commit.
+"""The write queue: one transaction for all that waits, an answer only after the commit.
 
 A unit of work is rows to insert, update or delete (`Rows`), rows that depend on what is stored (`Informed`), or any
-function of a `Transaction`. A transaction of the first two kinds alone is sent to the writer's process (process.py),
-with one statement for many rows of a table. If that fails, or with functions among them, it is run here: units stand
+function of a `Transaction`. A transaction of the first two kinds alone is sent to the database's `Writer`, with one
+statement for many rows of a table. If that fails, or with functions among them, it is run here: units stand
 each in a savepoint, so that a bad one spoils no other; rows of neighbouring units still go together, and only if that
 fails are they halved until the bad unit stands alone.
+
+One thread writes to SQLite. PostgreSQL has a few: while one waits for its commit, the next takes what has come since.
 """
 
 from __future__ import annotations
@@ -19,16 +21,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection
 
 from afterword.errors import Unavailable
 
-from .process import WriterProcess
+from .database import Database, Writer
 from .statements import Change, Found, Informed, Insert, Row, Rows, Seek, Transaction, joined, writing
 
 Unit: TypeAlias = Rows | Informed | Callable[[Transaction], Any]
 # So much is committed at once: more would make the first of them wait without making the last any faster.
 MOST_UNITS_A_COMMIT = 2_000
+# A transaction that was in another's way is tried again so often.
+MOST_ATTEMPTS = 6
 
 
 @dataclass(slots=True)
@@ -43,31 +47,10 @@ class Job:
 
 
 class WriteQueue:
-    """Take units of work, commit them in groups, answer each.
+    """Take units of work, commit them in groups, answer each."""
 
-    `connect` opens the writing connection and `start` the writer's process (again after a fault); `begin` is how its
-    transactions begin. `fatal` says whether an error ended the whole transaction (disk full, connection lost);
-    `explain` turns it into the error that the callers get.
-    """
-
-    def __init__(
-        self,
-        connect: Callable[[], Connection],
-        start: Callable[[], WriterProcess],
-        *,
-        dialect: Dialect,
-        begin: str,
-        fatal: Callable[[BaseException], bool],
-        explain: Callable[[BaseException], Exception],
-        most_units: int,
-        most_bytes: int,
-    ) -> None:
-        self._connect = connect
-        self._start = start
-        self._dialect = dialect
-        self._begin = begin
-        self._fatal = fatal
-        self._explain = explain
+    def __init__(self, database: Database, *, most_units: int, most_bytes: int) -> None:
+        self._database = database
         self._most_units = most_units
         self._most_bytes = most_bytes
         self._waiting: deque[Job] = deque()
@@ -76,8 +59,6 @@ class WriteQueue:
         self._bytes = 0
         self._wake = threading.Condition()
         self._closing = False
-        self._connection: Connection | None = None
-        self._process: WriterProcess | None = None
         self.committed = 0
         """How many units were committed so far."""
         self.inserted: Counter[str] = Counter()
@@ -85,9 +66,14 @@ class WriteQueue:
         self.fault: Exception | None = None
         """Why the last commit failed; None as soon as one succeeds."""
         self.watch: Callable[[int, float], None] | None = None
-        """Called after each commit, in the writer's thread, with the number of its units and its seconds."""
-        self._thread = threading.Thread(target=self._work, name="afterword-writer", daemon=True)
-        self._thread.start()
+        """Called after each commit, in a writer's thread, with the number of its units and its seconds."""
+        self._counting = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"afterword-writer-{number}", daemon=True)
+            for number in range(database.WRITERS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -154,31 +140,35 @@ class WriteQueue:
         """Commit what waits and stop."""
         with self._wake:
             self._closing = True
-            self._wake.notify()
-        self._thread.join()
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    # ------------------------------------------------------------------------------------ the writer's thread
+    # ------------------------------------------------------------------------------------ the writers' threads
 
     def _work(self) -> None:
-        with contextlib.suppress(Exception):
-            # Ahead of the first commit; where it fails, that commit tries again and says why.
-            self._process = self._start()
+        committing = Committing(self._database)
         while jobs := self._take():
             started = time.perf_counter()
             try:
-                self._commit(jobs)
-                self.fault = None
-                number = sum(len(job.units) for job in jobs)
-                self.committed += number
-                if self.watch is not None:
-                    self.watch(number, time.perf_counter() - started)
+                inserted = committing.commit(jobs)
             except BaseException as error:
-                self.fault = self._explain(error)
-                self._let_go()
+                self.fault = self._database.explain(error, committing=committing.at_last)
+                committing.let_go()
                 for job in jobs:
                     job.results = [self.fault] * len(job.units)
+            else:
+                self._count(sum(len(job.units) for job in jobs), inserted, time.perf_counter() - started)
             self._answer(jobs)
-        self._let_go()
+        committing.let_go()
+
+    def _count(self, units: int, inserted: Counter[str], seconds: float) -> None:
+        with self._counting:
+            self.fault = None
+            self.committed += units
+            self.inserted.update(inserted)
+            if self.watch is not None:
+                self.watch(units, seconds)
 
     def _take(self) -> list[Job]:
         with self._wake:
@@ -193,11 +183,54 @@ class WriteQueue:
             self._units -= units
             return jobs
 
-    def _commit(self, jobs: list[Job]) -> None:
-        if self._commit_plainly(jobs):
-            return
+    @staticmethod
+    def _answer(jobs: list[Job]) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        for job in jobs:
+            if job.loop is None:
+                job.future.set_result(job.results)
+            else:
+                loops.setdefault(job.loop, []).append(job)
+        for loop, its in loops.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, its)
+
+
+class Committing:
+    """What one thread commits with: the database's writer, and a connection for units that are functions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._dialect = database.writer.dialect
+        self._writer: Writer | None = None
+        self._connection: Connection | None = None
+        self.at_last = False
+        """Whether it had come to the COMMIT, so that nobody knows what became of it if the connection was lost."""
+        with contextlib.suppress(Exception):
+            # Ahead of the first commit; where it fails, that commit tries again and says why.
+            self._writer = database.start_writer()
+
+    def commit(self, jobs: list[Job]) -> Counter[str]:
+        """Commit jobs and note their results; return how many rows were put into which table."""
+        for attempt in range(MOST_ATTEMPTS):
+            try:
+                return self._commit(jobs)
+            except Exception as error:
+                lost = self._database.lost(error) and not self.at_last and attempt == 0
+                if not (lost or self._database.passing(error)) or attempt == MOST_ATTEMPTS - 1:
+                    raise
+                self.let_go()
+                for job in jobs:
+                    job.results = []
+        raise AssertionError("unreachable")
+
+    def _commit(self, jobs: list[Job]) -> Counter[str]:
+        self.at_last = False
+        inserted = self._commit_plainly(jobs)
+        if inserted is not None:
+            return inserted
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = self._database.connect_writer()
         with self._connection.begin():
             transaction = Transaction(self._connection)
             rows: list[tuple[Job, Rows]] = []
@@ -211,44 +244,44 @@ class WriteQueue:
                         rows.append((job, unit))
             self._insert(transaction, rows)
             transaction.close()
-        self.inserted.update(transaction.inserted)
+            self.at_last = True
+        return Counter(transaction.inserted)
 
-    def _commit_plainly(self, jobs: list[Job]) -> bool:
-        """Commit rows, and rows that depend on what is stored, without savepoints: most often none is bad. Tell
-        whether that was so."""
+    def _commit_plainly(self, jobs: list[Job]) -> Counter[str] | None:
+        """Commit rows, and rows that depend on what is stored, without savepoints: most often none is bad. Return how
+        many rows were put into which table; None where it could not be done so."""
         units = [unit for job in jobs for unit in job.units]
         asking = [unit for unit in units if isinstance(unit, Informed)]
         plain = [unit for unit in units if not callable(unit)]
         own = [unit.own for unit in asking if unit.own is not None]
         if len(asking) + len(plain) < len(units) or len(set(own)) < len(own):
-            return False
-        if self._process is None:
-            self._process = self._start()
+            return None
+        if self._writer is None:
+            self._writer = self._database.start_writer()
         rows, more = joined(plain), {}
         results: list[Any] = []
-        statements = [(self._begin, ()), *writing(self._dialect, rows)]
+        statements = [(self._database.BEGIN, ()), *writing(self._dialect, rows)]
         try:
             if asking:
                 seek = Seek(self._dialect, [one for unit in asking for one in unit.wanted])
-                found = seek.found(self._process.run([*statements, *seek.statements]))
+                found = seek.found(self._writer.run([*statements, *seek.statements]))
                 more, results = _informed(asking, found)
                 statements = writing(self._dialect, more)
-            self._process.run([*statements, ("COMMIT", ())])
+            self.at_last = True
+            self._writer.run([*statements, ("COMMIT", ())])
         except Exception as error:
-            if self._fatal(error):
+            if self._database.fatal(error):
                 raise
-            return False
-        self._count(rows)
-        self._count(more)
+            self.at_last = False
+            return None
         answers = iter(results)
         for job in jobs:
             job.results = [next(answers) if isinstance(unit, Informed) else None for unit in job.units]
-        return True
-
-    def _count(self, rows: dict[Change, list[Row]]) -> None:
-        for statement, its in rows.items():
+        inserted: Counter[str] = Counter()
+        for statement, its in (*rows.items(), *more.items()):
             if isinstance(statement, Insert):
-                self.inserted[statement.table.name] += len(its)
+                inserted[statement.table.name] += len(its)
+        return inserted
 
     def _insert(self, transaction: Transaction, units: list[tuple[Job, Rows]]) -> None:
         """Write the rows of many units; halve them where that fails."""
@@ -268,33 +301,22 @@ class WriteQueue:
         try:
             result = unit(transaction)
         except Exception as error:
-            if self._fatal(error):
+            if self._database.fatal(error):
                 raise
             transaction.take_back()
             return error
         transaction.release()
         return result
 
-    def _let_go(self) -> None:
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+    def let_go(self) -> None:
+        """Close what it commits with; it is opened anew when it is needed."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
-
-    @staticmethod
-    def _answer(jobs: list[Job]) -> None:
-        loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
-        for job in jobs:
-            if job.loop is None:
-                job.future.set_result(job.results)
-            else:
-                loops.setdefault(job.loop, []).append(job)
-        for loop, its in loops.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, its)
 
 
 def _informed(units: list[Informed], found: Found) -> tuple[dict[Change, list[Row]], list[Any]]:

@@ -20,8 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
+from afterword.store.engine.database import Database, StoreError
+from afterword.store.engine.fts5 import TextIndex
 from afterword.store.engine.process import WriterGone, WriterProcess
-from afterword.store.engine.text import TextIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 
 # Some systems build SQLite so that it writes zeros over each page it gives up. The text index gives up pages all the
@@ -44,18 +45,18 @@ WRITING = (
     LAZY_DELETE,
 )
 
+# Reading fails with these where the file or its disk does.
+UNREADABLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
+
 sqlite3.register_adapter(UUID, lambda value: value.bytes)
 
 
-class StoreError(Exception):
-    """The store cannot be opened."""
-
-
-class Sqlite:
+class Sqlite(Database):
     """The embedded store in a directory."""
 
     BEGIN = "BEGIN IMMEDIATE"
-    """How the writer begins."""
+    WRITERS = 1
+    SHARED = False
 
     def __init__(self, directory: Path, *, readers: int) -> None:
         self.directory = directory
@@ -85,22 +86,28 @@ class Sqlite:
         self.writer.dispose()
         # The last to close a file folds its log into it; of the text index that was a reader, which cannot.
         with contextlib.suppress(sqlite3.Error):
-            self.connect_search().close()
+            self._open_search().close()
         os.close(self._lock)
 
-    @staticmethod
-    def fatal(error: BaseException) -> bool:
+    def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, sqlite3.OperationalError) or type(cause) is sqlite3.DatabaseError
 
-    @staticmethod
-    def is_duplicate(error: BaseException) -> bool:
+    def passing(self, error: BaseException) -> bool:
+        """Nothing passes by itself: there is one writer."""
+        return False
+
+    def lost(self, error: BaseException) -> bool:
+        """Tell whether the file cannot be read: a disk that fails, a writer that was killed."""
+        cause = getattr(error, "orig", None) or error
+        return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in UNREADABLE
+
+    def is_duplicate(self, error: BaseException) -> bool:
         """Tell whether a row with this key is there already."""
         return isinstance(getattr(error, "orig", None) or error, sqlite3.IntegrityError)
 
-    @staticmethod
-    def explain(error: BaseException) -> Exception:
+    def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
         """Say why nothing can be written, as the caller shall read it."""
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, WriterGone):
@@ -209,14 +216,17 @@ class Sqlite:
     def _prepare_search(self) -> None:
         """Make the text index where it is missing, damaged or of another version: it is derived."""
         try:
-            self.connect_search().close()
+            self._open_search().close()
         except sqlite3.DatabaseError:
             for ending in ("", "-wal", "-shm"):
                 Path(f"{self.search_file}{ending}").unlink(missing_ok=True)
-            self.connect_search().close()
+            self._open_search().close()
 
-    def connect_search(self) -> sqlite3.Connection:
+    def connect_search(self) -> TextIndex:
         """Open the text index for writing; make its tables where there are none."""
+        return TextIndex(self._open_search())
+
+    def _open_search(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.search_file, check_same_thread=False, isolation_level=None, timeout=10)
         try:
             _execute(connection, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")

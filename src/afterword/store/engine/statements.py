@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -38,19 +39,25 @@ class Prepared:
 
 
 class Find:
-    """A query for columns of the row with an id; many ids are looked up in one statement."""
+    """A query for columns of the row with an id; many ids are looked up in one statement.
+
+    What is `kept` cannot be deleted by others before the transaction ends.
+    """
 
     MOST_IDS = 64
 
-    def __init__(self, key: Column[UUID], *columns: Column[Any]) -> None:
+    def __init__(self, key: Column[UUID], *columns: Column[Any], kept: bool = False) -> None:
         self.query = select(key, *columns).where(key == bindparam("id"))
+        self.kept = kept
         self._texts: dict[tuple[str, int], str] = {}
 
     def text(self, dialect: Dialect, ids: int) -> str:
         """Return the driver's text for so many ids."""
         known = self._texts.get((dialect.name, ids))
         if known is None:
-            known = self._texts[dialect.name, ids] = _one_of(self.query, dialect, ids)
+            # SQLite has one writer: nobody else deletes meanwhile.
+            lock = " FOR KEY SHARE" if self.kept and dialect.name == "postgresql" else ""
+            known = self._texts[dialect.name, ids] = _one_of(self.query, dialect, ids) + lock
         return known
 
 
@@ -68,6 +75,7 @@ class Insert:
 
     def __init__(self, table: Table, *, ignore_existing: bool = False) -> None:
         self.table = table
+        self.ignore_existing = ignore_existing
         self.ending = " ON CONFLICT DO NOTHING" if ignore_existing else ""
         self._texts: dict[tuple[str, int], str] = {}
 
@@ -223,6 +231,9 @@ def writing(dialect: Dialect, rows: dict[Change, list[Row]]) -> list[Statement]:
 
 
 def _of_rows(dialect: Dialect, statement: Change, rows: Sequence[Row]) -> Iterator[Statement]:
+    if isinstance(statement, Insert) and statement.ignore_existing:
+        # In the same order everywhere: two transactions that put in the same rows never wait for each other in a ring.
+        rows = sorted(rows, key=itemgetter(0))
     for start in range(0, len(rows), statement.MOST_ROWS):
         some = rows[start : start + statement.MOST_ROWS]
         yield statement.text(dialect, len(some)), tuple(chain.from_iterable(some))

@@ -1,29 +1,15 @@
-"""Text search: what a query means, and how SQLite's FTS5 is asked for it.
-
-The index has a row for each interaction with its words in two columns, `prompt` and `completion`; `documents` says
-which interaction a row is. Everything that a caller wrote stands in quotes in the query, so that none of it is an
-operator.
-"""
+"""Text search: what a query means, and what each database's own index is asked for."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, column, exists, literal, literal_column, select, table
-
-from afterword.store.schema import Id
-
-documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
-words = table("words", column("rowid"), schema="search")
-
-# Numbers nearer to each other than this are asked for together.
-WIDEST_GAP = 1_000
+from sqlalchemy import ColumnElement, Connection, Select
 
 _TERM = re.compile(r'"([^"]*)"?|([^\s"]+)')
 
@@ -51,143 +37,37 @@ class TextQuery:
         """Read words that stand next to each other; None where there is no word."""
         return cls(((text.replace("\0", " "), False),), column) if _has_word(text) else None
 
-    def expression(self) -> str:
-        """Return the query in FTS5's language."""
-        phrases = ['"{}"{}'.format(term.replace('"', '""'), "*" if begins else "") for term, begins in self.terms]
-        together = " AND ".join(phrases)
-        return f"{self.column} : ({together})" if self.column else together
+
+class Texts(Protocol):
+    """A database's index of words, as it is asked."""
+
+    def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return whether the interaction at hand has the words."""
+        ...
+
+    def seek(self, query: TextQuery) -> Select[Any]:
+        """Return the ids of the interactions that have the words."""
+        ...
+
+    def numbers(self, query: TextQuery) -> Select[Any]:
+        """Return what tells, by its number of rows, whether those with the words are few."""
+        ...
+
+    def among(self, connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
+        """Return those of the interactions that have the words."""
+        ...
 
 
-def text_check(query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return whether the interaction at hand has the words."""
-    return exists(
-        select(literal(1))
-        .select_from(documents.join(words, words.c.rowid == documents.c.number))
-        .where(documents.c.interaction_id == interaction_id, _matches(query))
-        .correlate_except(documents, words)
-    )
+def texts_of(connection: Connection) -> Texts:
+    """Return how the database behind a connection is asked."""
+    if connection.dialect.name == "sqlite":
+        from .fts5 import Fts5
 
+        return Fts5()
+    from .tsvector import Tsvector
 
-def text_seek(query: TextQuery) -> Select[Any]:
-    """Return the ids of the interactions that have the words."""
-    return (
-        select(documents.c.interaction_id)
-        .select_from(words.join(documents, documents.c.number == words.c.rowid))
-        .where(_matches(query))
-    )
-
-
-def text_numbers(query: TextQuery) -> Select[Any]:
-    """Return the numbers in the index of what has the words: to tell whether those are few."""
-    return select(words.c.rowid).where(_matches(query))
-
-
-def among(connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the interactions that have the words.
-
-    Their numbers in the index mostly lie side by side, and a range of numbers is one question to it; asked for one
-    number after the other, it takes 0.3 ms for each (words of a thousandth of a million texts: 470 ms a page so, 30 ms
-    like this).
-    """
-    found = connection.execute(
-        select(documents.c.number, documents.c.interaction_id)
-        .where(documents.c.interaction_id.in_(ids))
-        .order_by(documents.c.number)
-    )
-    by_number = {row.number: row.interaction_id for row in found}
-    runs: list[list[int]] = []
-    for number in by_number:
-        if runs and number - runs[-1][1] < WIDEST_GAP:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    having: set[UUID] = set()
-    for first, last in runs:
-        numbers = select(words.c.rowid).where(_matches(query), words.c.rowid.between(first, last))
-        having.update(by_number[one] for one in connection.execute(numbers).scalars() if one in by_number)
-    return having
-
-
-def _matches(query: TextQuery) -> ColumnElement[bool]:
-    return literal_column("words").op("MATCH", is_comparison=True)(literal(query.expression()))
+    return Tsvector()
 
 
 def _has_word(text: str) -> bool:
     return any(unicodedata.category(character)[0] in "LN" for character in text)
-
-
-class TextIndex:
-    """The index as it is written: one connection, one thread."""
-
-    # Only the words are kept, not the texts (content=''): those are in the payloads. To take a text out, it is given
-    # once more, so how a text is made of messages (payloads.searchable) must not change without a new VERSION, which
-    # makes the index anew.
-    VERSION = 1
-    TABLES = (
-        "CREATE TABLE documents (number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
-        "CREATE VIRTUAL TABLE words USING fts5(prompt, completion, content='', "
-        "tokenize='unicode61 remove_diacritics 2')",
-        # Holds a row while the interactions from before the index was made are still to be queued.
-        "CREATE TABLE is_new (yes INTEGER)",
-        "INSERT INTO is_new VALUES (1)",
-        f"PRAGMA user_version={VERSION}",
-    )
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    @classmethod
-    def make(cls, connection: sqlite3.Connection) -> None:
-        """Make the tables where the file is empty. Raises `sqlite3.DatabaseError` for a file of another version."""
-        [version] = connection.execute("PRAGMA user_version").fetchone()
-        if version == cls.VERSION:
-            return
-        if version:
-            raise sqlite3.DatabaseError(f"the text index has version {version}")
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in cls.TABLES:
-            connection.execute(statement)
-        connection.execute("COMMIT")
-
-    def size(self) -> int:
-        """Return about how many interactions were taken in so far."""
-        return self._connection.execute("SELECT max(number) FROM documents").fetchone()[0] or 0
-
-    def is_new(self) -> bool:
-        """Tell whether interactions from before it was made are still to be queued."""
-        return self._connection.execute("SELECT 1 FROM is_new").fetchone() is not None
-
-    def note_complete(self) -> None:
-        """Note that all of them are queued."""
-        self._connection.execute("DELETE FROM is_new")
-
-    def apply(self, changes: Iterable[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
-        """Take in (or where the last is True, take out) the texts of interactions, in one transaction.
-
-        What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
-        """
-        run = self._connection.execute
-        run("BEGIN IMMEDIATE")
-        try:
-            for interaction_id, texts, out in changes:
-                there = run("SELECT number FROM documents WHERE interaction_id = ?", (interaction_id,)).fetchone()
-                if texts is None or bool(there) != out:
-                    continue
-                if out:
-                    run(
-                        "INSERT INTO words (words, rowid, prompt, completion) VALUES ('delete', ?, ?, ?)",
-                        (*there, *texts),
-                    )
-                    run("DELETE FROM documents WHERE number = ?", there)
-                else:
-                    number = run("INSERT INTO documents (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
-                    run("INSERT INTO words (rowid, prompt, completion) VALUES (?, ?, ?)", (number, *texts))
-            run("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                run("ROLLBACK")
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()

@@ -29,6 +29,7 @@ from .facts import (
     preferences,
     search_pending,
 )
+from .servers import leases, news, servers, versions
 from .small import (
     api_keys,
     metric_links,
@@ -64,10 +65,12 @@ __all__ = [
     "interactions",
     "label_number",
     "labels",
+    "leases",
     "metadata",
     "metric_links",
     "metrics",
     "models",
+    "news",
     "outcomes",
     "payloads",
     "preferences",
@@ -76,10 +79,12 @@ __all__ = [
     "projects",
     "roles",
     "search_pending",
+    "servers",
     "team_members",
     "teams",
     "upload_parts",
     "uploads",
     "users",
+    "versions",
     "views",
 ]

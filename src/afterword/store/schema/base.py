@@ -40,3 +40,11 @@ metadata = MetaData(
 
 # A table clustered on its primary key holds no second copy of it. SQLite alone has to be told so.
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
+def by_id(column: str) -> dict[str, Any]:
+    """Return what makes a table clustered by its key and, on PostgreSQL, parted by ranges of an interaction's id.
+
+    Ids of our own begin with the time, so that a range of them is a month, which can be dropped as a whole.
+    """
+    return {**CLUSTERED, "postgresql_partition_by": f"RANGE ({column})"}

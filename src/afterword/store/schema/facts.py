@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-from .base import CLUSTERED, Id, metadata
+from .base import CLUSTERED, Id, by_id, metadata
 
 interactions = Table(
     "interactions",
@@ -51,7 +51,7 @@ interactions = Table(
     Index(None, "project", "model", "created_at", "id"),
     # Other completions of the same prompt; groups by prompt.
     Index(None, "project", "prompt_hash"),
-    **CLUSTERED,
+    **by_id("id"),
 )
 # The turns of a session and the interactions of a user. Partial: most interactions have neither.
 Index("ix_interactions_session_id", interactions.c.session_id, sqlite_where=interactions.c.session_id.is_not(None),
@@ -66,7 +66,7 @@ payloads = Table(
     metadata,
     Column("interaction_id", Id, primary_key=True),
     Column("payload", LargeBinary, nullable=False),
-    **CLUSTERED,
+    **by_id("interaction_id"),
 )
 
 # How the call went that made an interaction: of those that came through the gateway, and of those that were logged with
@@ -88,7 +88,9 @@ calls = Table(
     Column("completion_tokens", BigInteger),
     Column("total_tokens", BigInteger),
     Column("tokens_per_second", Float),
-    **CLUSTERED,
+    # Of a call under way: the number of the server that makes it, where several work over one database.
+    Column("server", Integer),
+    **by_id("interaction_id"),
 )
 # What a crash left open is found at the next start, what failed by a filter. Partial: most calls are complete.
 Index("ix_calls_state", calls.c.state, calls.c.interaction_id, sqlite_where=calls.c.state != 1,
@@ -120,7 +122,7 @@ interaction_labels = Table(
     Column("label", BigInteger, primary_key=True, autoincrement=False),
     Column("created_at", BigInteger, primary_key=True, autoincrement=False),
     Column("interaction_id", Id, primary_key=True),
-    **CLUSTERED,
+    **by_id("interaction_id"),
 )
 
 feedback = Table(
@@ -142,7 +144,7 @@ feedback = Table(
     Index(None, "id"),
     # Interactions by value; ranges of values, counts and means of a metric.
     Index(None, "metric", "value", "interaction_id"),
-    **CLUSTERED,
+    **by_id("interaction_id"),
 )
 
 # One row for each side, so that each completion has its own. `side` tells which this row is.
@@ -165,7 +167,7 @@ preferences = Table(
     Column("request_hash", BigInteger),
     Index(None, "id"),
     Index(None, "metric", "interaction_id"),
-    **CLUSTERED,
+    **by_id("interaction_id"),
 )
 
 outcomes = Table(

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("request_hash", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("interaction_id", "id", name=op.f("pk_feedback")),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (interaction_id)",
     )
     op.create_index(op.f("ix_feedback_id"), "feedback", ["id"], unique=False)
     op.create_index(
@@ -74,6 +75,7 @@ def upgrade() -> None:
         sa.Column("interaction_id", Id(), nullable=False),
         sa.PrimaryKeyConstraint("label", "created_at", "interaction_id", name=op.f("pk_interaction_labels")),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (interaction_id)",
     )
     op.create_table(
         "interactions",
@@ -93,6 +95,7 @@ def upgrade() -> None:
         sa.Column("request_hash", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_interactions")),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (id)",
     )
     op.create_index(
         op.f("ix_interactions_project_created_at_id"), "interactions", ["project", "created_at", "id"], unique=False
@@ -178,6 +181,7 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("interaction_id", name=op.f("pk_payloads")),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (interaction_id)",
     )
     op.create_table(
         "preferences",
@@ -195,6 +199,7 @@ def upgrade() -> None:
         sa.Column("request_hash", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("interaction_id", "id", name=op.f("pk_preferences")),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (interaction_id)",
     )
     op.create_index(op.f("ix_preferences_id"), "preferences", ["id"], unique=False)
     op.create_index(

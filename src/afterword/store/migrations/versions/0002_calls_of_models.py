@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("tokens_per_second", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("interaction_id", name=op.f("pk_calls")),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (interaction_id)",
     )
     op.create_index(
         "ix_calls_state",

@@ -1,0 +1,106 @@
+"""What the store asks of a database: the port that sqlite.py and postgresql.py fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine
+
+from afterword.store.engine.statements import Row, Statement
+
+
+class StoreError(Exception):
+    """The store cannot be opened."""
+
+
+class Writer(Protocol):
+    """What transactions of rows are sent to, many statements at once."""
+
+    def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run statements; return the rows of each that finds some.
+
+        Where one fails, what they did is rolled back, with all of a transaction that was begun before. Raises the
+        driver's error.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
+
+
+class Index(Protocol):
+    """The text index as it is written: by one thread of one server."""
+
+    def is_new(self) -> bool:
+        """Tell whether interactions from before it was made are still to be queued."""
+        ...
+
+    def note_complete(self) -> None:
+        """Note that all of them are queued."""
+        ...
+
+    def size(self) -> int:
+        """Return about how many interactions were taken in so far."""
+        ...
+
+    def apply(self, changes: Sequence[tuple[Any, tuple[str, str] | None, bool]]) -> None:
+        """Take in (or where the last is True, take out) the texts of interactions, in one transaction.
+
+        What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class Database(Protocol):
+    """An open database: how it is written and read, and what its errors mean."""
+
+    BEGIN: str
+    """How the writers begin."""
+    WRITERS: int
+    """How many transactions may be written at once."""
+    SHARED: bool
+    """Whether several servers may work over it."""
+    writer: Engine
+    reader: Engine
+
+    def connect_writer(self) -> Connection:
+        """Open a connection for units of work that are functions."""
+        ...
+
+    def start_writer(self) -> Writer:
+        """Open what transactions of rows alone are sent to."""
+        ...
+
+    def connect_search(self) -> Index:
+        """Open the text index for writing."""
+        ...
+
+    def fatal(self, error: BaseException) -> bool:
+        """Tell whether an error ended the whole transaction, and not just the unit of work that met it."""
+        ...
+
+    def passing(self, error: BaseException) -> bool:
+        """Tell whether nothing was committed, and the same again will likely do."""
+        ...
+
+    def lost(self, error: BaseException) -> bool:
+        """Tell whether an error says that the database cannot be reached or read, and not that a query is wrong."""
+        ...
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        """Tell whether a row with this key is there already."""
+        ...
+
+    def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
+        """Say why the database failed, as the caller shall read it. `committing`: it had come to the COMMIT."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections, and let other servers in."""
+        ...

@@ -1,0 +1,221 @@
+"""PostgreSQL 14 and newer: how a database is opened and what only PostgreSQL says.
+
+Several servers may work over one database. Nothing here needs an extension, a session's lock or LISTEN/NOTIFY, and no
+statement is prepared on the server, so that managed databases and poolers of connections in transaction mode will do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, cast
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from afterword.errors import Unavailable
+from afterword.store.engine.database import Database, StoreError, Writer
+from afterword.store.engine.statements import Row, Statement
+from afterword.store.engine.tsvector import TextIndex
+from afterword.store.migrations import HEAD, REVISIONS, upgrade
+
+# What the URL does not say. A server that is gone without a word is noticed within some 20 seconds.
+CONNECTING: dict[str, Any] = {
+    "application_name": "afterword",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+OLDEST = 140_000
+
+# Errors of these classes are the database's, not of what was to be written: connections, resources, an operator's
+# doing, the system, and a server that has become a standby.
+FAULTS = ("08", "53", "57", "58", "XX", "25")
+# Two transactions were in each other's way: the same again will do.
+CONTENTION = ("40001", "40P01")
+
+
+class Stale(psycopg.OperationalError):
+    """The other side had closed the connection before anything was sent."""
+
+
+class Postgresql(Database):
+    """The store in a database of PostgreSQL."""
+
+    BEGIN = "BEGIN"
+    WRITERS = 2
+    SHARED = True
+
+    def __init__(self, url: str, *, readers: int) -> None:
+        self._conninfo = _conninfo(url)
+        self._migrate()
+        self.writer = self._engine(NullPool, {})
+        self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
+
+    def connect_writer(self) -> Connection:
+        """Open a connection for units of work that are functions."""
+        return self.writer.connect()
+
+    def start_writer(self) -> PostgresWriter:
+        """Open a connection for transactions of rows alone."""
+        return PostgresWriter(self._conninfo)
+
+    def connect_search(self) -> TextIndex:
+        """Open the text index for writing."""
+        return TextIndex(psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+    def fatal(self, error: BaseException) -> bool:
+        """Tell whether the whole transaction is gone: the connection lost, the disk full, a server that was stopped."""
+        cause = getattr(error, "orig", None) or error
+        if not isinstance(cause, psycopg.Error):
+            return False
+        state = cause.sqlstate
+        if state is None:
+            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        return state in CONTENTION or state.startswith(FAULTS)
+
+    def passing(self, error: BaseException) -> bool:
+        """Tell whether nothing was committed and the same again will likely do."""
+        cause = getattr(error, "orig", None) or error
+        return isinstance(cause, Stale) or (isinstance(cause, psycopg.Error) and cause.sqlstate in CONTENTION)
+
+    def lost(self, error: BaseException) -> bool:
+        """Tell whether the database cannot be reached: it is down, full, going down, or has no room for us."""
+        cause = getattr(error, "orig", None) or error
+        if not isinstance(cause, psycopg.Error):
+            return False
+        if cause.sqlstate is None:
+            return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        return cause.sqlstate.startswith(("08", "53", "57P", "58"))
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        """Tell whether a row with this key is there already."""
+        return isinstance(getattr(error, "orig", None) or error, psycopg.errors.UniqueViolation)
+
+    def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
+        """Say why the database does not do what it should, as the caller shall read it."""
+        cause = getattr(error, "orig", None) or error
+        if committing and self.lost(error):
+            return Unavailable(
+                "The connection to the database was lost; whether this was stored is not known.",
+                code="store_interrupted",
+                hint="Send it again; with ids of your own, nothing is stored twice.",
+                retry_after=1,
+            )
+        return Unavailable(
+            f"The database does not answer as it should: {_first_line(cause)}. Nothing was stored.",
+            code="store_unavailable",
+            hint="Send it again after the time that Retry-After gives; GET /ready tells when the database is back.",
+            retry_after=2,
+        )
+
+    # ------------------------------------------------------------------------------------ opening
+
+    def _engine(self, pool: Any, options: dict[str, Any], *, reading: bool = False) -> Engine:
+        def connect() -> psycopg.Connection[Any]:
+            connection = psycopg.connect(self._conninfo, prepare_threshold=None)
+            if reading:
+                # The several reads of a page see one snapshot.
+                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                connection.read_only = True
+            return connection
+
+        return create_engine(
+            "postgresql+psycopg://",
+            creator=connect,
+            poolclass=pool,
+            paramstyle="format",
+            use_native_hstore=False,
+            **options,
+        )
+
+    def _migrate(self) -> None:
+        engine = self._engine(NullPool, {})
+        try:
+            with engine.connect() as connection:
+                with connection.begin():
+                    self._check(connection)
+                # Servers that are started together upgrade one after the other: who comes later finds nothing to do.
+                # A lock within the transaction, which poolers of connections let pass.
+                with contextlib.suppress(DBAPIError), connection.begin():
+                    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS upgrades (one INTEGER PRIMARY KEY)")
+                    connection.exec_driver_sql("INSERT INTO upgrades VALUES (1) ON CONFLICT DO NOTHING")
+                with connection.begin():
+                    connection.exec_driver_sql("SELECT one FROM upgrades FOR UPDATE")
+                    if self._check(connection) != HEAD:
+                        upgrade(connection)
+        except (psycopg.Error, DBAPIError) as error:
+            cause = getattr(error, "orig", None) or error
+            raise StoreError(
+                f"The database cannot be opened: {_first_line(cause)}. Check --database-url (AFTERWORD_DATABASE_URL)."
+            ) from None
+        finally:
+            engine.dispose()
+
+    def _check(self, connection: Connection) -> str | None:
+        """Return the schema's version; None for a database without one. Raises `StoreError`."""
+        version = connection.connection.driver_connection.info.server_version  # pyright: ignore
+        if version < OLDEST:
+            raise StoreError(f"The database is PostgreSQL {version // 10_000}; Afterword needs 14 or newer.")
+        there = connection.exec_driver_sql("SELECT to_regclass('alembic_version') IS NOT NULL").scalar()
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if there else None
+        if found is not None and found not in REVISIONS:
+            raise StoreError(
+                f"The database was written by a newer Afterword (schema {found}; this one knows {HEAD}). "
+                "It was left untouched. Upgrade Afterword, or give another database with --database-url."
+            )
+        return found
+
+
+class PostgresWriter(Writer):
+    """A connection that transactions of rows are sent over, each in one go: many statements, one answer to wait for."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+
+    def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run statements; return the rows of each that finds some.
+
+        Where one fails, what they did is rolled back, with all of a transaction that was begun before. Raises the
+        driver's error, or `Stale`.
+        """
+        connection = self._connection
+        try:
+            connection.pgconn.consume_input()
+        except psycopg.OperationalError as error:
+            raise Stale(_first_line(error)) from None
+        try:
+            with connection.pipeline():
+                cursors = [connection.execute(cast("Any", text), values) for text, values in statements]
+            return [list(cursor.fetchall()) for cursor in cursors if cursor.description]
+        except psycopg.Error:
+            with contextlib.suppress(psycopg.Error):
+                connection.rollback()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with contextlib.suppress(psycopg.Error):
+            self._connection.close()
+
+
+def _conninfo(url: str) -> str:
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise StoreError(f"The database's URL cannot be read: {_first_line(error)}.") from None
+    return make_conninfo(url, **{name: value for name, value in CONNECTING.items() if name not in given})
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

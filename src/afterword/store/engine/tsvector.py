@@ -1,0 +1,208 @@
+"""Text search by PostgreSQL's tsvector and GIN.
+
+A text is split into words here, so that a query means what it means on SQLite: words are letters and digits, in any
+case and without diacritics. `search_words` holds them with their places; the words of the prompt have the weight A,
+those of the completion B.
+
+PostgreSQL keeps no place beyond 16,383 and no more than 255 of one word, so that long texts have several rows. Each
+begins with the last words of the one before, for phrases that stand across.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+from unicodedata import normalize
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    cast,
+    column,
+    exists,
+    literal,
+    select,
+    table,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from afterword.store.engine.database import Index
+from afterword.store.engine.text import TextQuery, Texts
+from afterword.store.schema import Id
+
+search_words = table("search_words", column("interaction_id", Id), column("part"), column("words"))
+
+LAST_PLACE = 16_000
+MOST_OF_A_WORD = 250
+# PostgreSQL takes a megabyte for a row, and 2,046 bytes for a word.
+MOST_CHARACTERS = 200_000
+LONGEST_WORD = 500
+ACROSS = 200
+# Of one interaction; so many have the first 5 million words, of usual texts.
+MOST_PARTS = 1_000
+
+_WORD = re.compile(r"[^\W_]+")
+_MARKS = re.compile("[\u0300-\u036f]")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text as the index knows them."""
+    text = text.lower()
+    if not text.isascii():
+        text = normalize("NFC", _MARKS.sub("", normalize("NFD", text)))
+    return [word[:LONGEST_WORD] for word in _WORD.findall(text)]
+
+
+def vectors(prompt: str, completion: str) -> Iterator[str]:
+    """Return the tsvectors of an interaction, as PostgreSQL reads them; at least one."""
+    part = _Part()
+    for weight, its in (("A", words(prompt)), ("B", words(completion))):
+        # What stands last in the prompt and what stands first in the completion are no phrase.
+        part.place += 2
+        start = 0
+        for index, word in enumerate(its):
+            if part.full(word):
+                yield part.text()
+                # However often a word stands there, a new part comes further than the one before it.
+                again = its[max(start, index - ACROSS, (start + index) // 2) : index]
+                start = index
+                part = _Part()
+                for one in again:
+                    part.add(one, weight)
+            part.add(word, weight)
+    yield part.text()
+
+
+class _Part:
+    """A row's words and their places."""
+
+    def __init__(self) -> None:
+        self.place = 0
+        self._characters = 0
+        self._places: dict[str, list[str]] = {}
+
+    def full(self, word: str) -> bool:
+        return (
+            self.place >= LAST_PLACE
+            or self._characters > MOST_CHARACTERS
+            or len(self._places.get(word, ())) >= MOST_OF_A_WORD
+        )
+
+    def add(self, word: str, weight: str) -> None:
+        self.place += 1
+        places = self._places.get(word)
+        if places is None:
+            self._characters += len(word)
+            places = self._places[word] = []
+        places.append(f"{self.place}{weight}")
+
+    def text(self) -> str:
+        return " ".join(f"'{word}':{','.join(places)}" for word, places in self._places.items())
+
+
+class Tsvector(Texts):
+    """Asks PostgreSQL. Of a long text each term may stand in another row, so that each is asked for by itself."""
+
+    def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return whether the interaction at hand has the words."""
+        its = search_words.c.interaction_id == interaction_id
+        return and_(
+            *(
+                exists(select(literal(1)).where(its, _holds(search_words, term)).correlate_except(search_words))
+                for term in _terms(query)
+            )
+        )
+
+    def seek(self, query: TextQuery) -> Select[Any]:
+        """Return the ids of the interactions that have the words."""
+        first, *others = _terms(query)
+        found = select(search_words.c.interaction_id).where(_holds(search_words, first))
+        for term in others:
+            more = search_words.alias()
+            found = found.where(
+                search_words.c.interaction_id.in_(select(more.c.interaction_id).where(_holds(more, term)))
+            )
+        return found.distinct()
+
+    def numbers(self, query: TextQuery) -> Select[Any]:
+        """Return what tells, by its number of rows, whether those with the words are few."""
+        return self.seek(query)
+
+    def among(self, connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
+        """Return those of the interactions that have the words."""
+        having = set(ids)
+        for term in _terms(query):
+            of_these = search_words.c.interaction_id.in_(having)
+            having = set(
+                connection.execute(
+                    select(search_words.c.interaction_id).where(of_these, _holds(search_words, term))
+                ).scalars()
+            )
+        return having
+
+
+_WEIGHTS = {None: "", "prompt": "A", "completion": "B"}
+
+
+def _terms(query: TextQuery) -> list[str]:
+    """Return each term in the language of tsquery."""
+    weight = _WEIGHTS[query.column]
+    terms = []
+    for text, begins in query.terms:
+        *its, last = words(text)
+        marked = [*(f"'{word}':{weight}" if weight else f"'{word}'" for word in its)]
+        ending = ("*" if begins else "") + weight
+        terms.append(" <-> ".join([*marked, f"'{last}'" + (f":{ending}" if ending else "")]))
+    return terms
+
+
+def _holds(its: FromClause, term: str) -> ColumnElement[bool]:
+    return its.c.words.bool_op("@@")(cast(literal(term, Text), TSQUERY))
+
+
+class TextIndex(Index):
+    """The index as it is written."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def is_new(self) -> bool:
+        """It is as old as the interactions: a table beside theirs."""
+        return False
+
+    def note_complete(self) -> None:
+        """Nothing was to be made up for."""
+
+    def size(self) -> int:
+        """Return how many interactions were taken in so far, up to some hundred thousand."""
+        counted = "SELECT count(*) FROM (SELECT 1 FROM search_words WHERE part = 0 LIMIT 200000) AS some"
+        [size] = self._connection.execute(counted).fetchone() or (0,)
+        return size
+
+    def apply(self, changes: Sequence[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
+        """Take in (or where the last is True, take out) the texts of interactions, in one transaction."""
+        gone = [one for one, texts, out in changes if texts is not None and out]
+        rows = [
+            (one, number, vector)
+            for one, texts, out in changes
+            if texts is not None and not out
+            for number, vector in enumerate(islice(vectors(*texts), MOST_PARTS))
+        ]
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            if gone:
+                cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (gone,))
+            if rows:
+                put = "INSERT INTO search_words VALUES (%s, %s, %s::tsvector) ON CONFLICT DO NOTHING"
+                cursor.executemany(put, rows)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

@@ -1,0 +1,60 @@
+"""what several servers over one database need; the words and the parts of tables of PostgreSQL"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    op.add_column("calls", sa.Column("server", sa.Integer(), nullable=True))
+    op.create_table(
+        "servers",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("listening", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_servers")),
+    )
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("server", sa.Integer(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "versions",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_versions")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "news",
+        sa.Column("server", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("server", "number", name=op.f("pk_news")),
+        sqlite_with_rowid=False,
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in POSTGRESQL:
+            op.execute(statement)
+
+
+PARTED = ("interactions", "payloads", "calls", "interaction_labels", "feedback", "preferences")
+
+POSTGRESQL = (
+    "INSERT INTO versions VALUES ('catalog', 0)",
+    "CREATE TABLE search_words (interaction_id UUID, part SMALLINT, words TSVECTOR NOT NULL, "
+    "PRIMARY KEY (interaction_id, part))",
+    "CREATE INDEX ix_search_words_words ON search_words USING GIN (words)",
+    # What no part for a month takes: ids of the callers' own, mostly.
+    *(f"CREATE TABLE {table}_others PARTITION OF {table} DEFAULT" for table in PARTED),
+    # Groups are ordered by these, and cursors compare them: by their characters, whatever the database's language.
+    'ALTER TABLE labels ALTER COLUMN value TYPE TEXT COLLATE "C"',
+    'ALTER TABLE models ALTER COLUMN key TYPE VARCHAR(200) COLLATE "C"',
+)
