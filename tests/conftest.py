@@ -23,14 +23,53 @@ import pytest
 KEY = "aw_the-administrators-key-of-the-tests"
 
 
-class Server:
-    """An Afterword server in a process of its own."""
+def _beside(name: str) -> Any:
+    """Load a module of the tests' own."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    def __init__(self, directory: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+
+databases = _beside("databases")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "embedded: of what only the embedded store has: its files, its one server")
+    config.addinivalue_line("markers", "any_store: of what is the same whatever the store, and so tested on one")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        databases.stop_own_servers(session.config._tmp_path_factory.getbasetemp())  # pyright: ignore
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses a store on each of them."""
+    if "database" in metafunc.fixturenames:
+        stores = databases.STORES
+        if any(metafunc.definition.get_closest_marker(mark) for mark in ("embedded", "any_store")):
+            stores = [one for one in stores if one == "sqlite"]
+        metafunc.parametrize("database", stores, indirect=True, scope="session")
+
+
+class Server:
+    """An Afterword server in a process of its own, on the embedded store or on a database."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        database_url: str | None = None,
+    ) -> None:
         self.directory = directory
         self.options = options
         self.api_key = KEY
-        self.environment = environment or {}
+        self.database_url = database_url
+        self.environment = (environment or {}) | ({"AFTERWORD_DATABASE_URL": database_url} if database_url else {})
         self.log = directory.parent / f"{directory.name}.log"
         self.start()
 
@@ -100,20 +139,40 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of PostgreSQL that makes databases."""
+    own = tmp_path_factory.getbasetemp()
+    running = databases.Databases(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    yield running
+    running.drop_all()
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest) -> Callable[[], str | None]:
+    """Make an empty database and return its URL; None for the embedded store."""
+    if request.param == "sqlite":
+        return lambda: None
+    return request.getfixturevalue("postgresql").new
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, database: Callable[[], str | None]) -> Iterator[Server]:
     """One server for all tests that can share it: each works in a project of its own."""
-    running = Server(tmp_path_factory.mktemp("shared") / "data")
+    running = Server(tmp_path_factory.mktemp("shared") / "data", database_url=database())
     yield running
     running.stop()
 
 
 @pytest.fixture
-def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers of the test's own."""
+def new_server(tmp_path: Path, database: Callable[[], str | None]) -> Iterator[Callable[..., Server]]:
+    """Start servers of the test's own. Those of one directory have one store."""
     started: list[Server] = []
+    urls: dict[str, str | None] = {}
 
     def start(*options: str, directory: str = "data", **environment: str) -> Server:
-        running = Server(tmp_path / directory, *options, environment=environment)
+        if directory not in urls:
+            urls[directory] = database()
+        running = Server(tmp_path / directory, *options, environment=environment, database_url=urls[directory])
         started.append(running)
         return running
 
@@ -159,11 +218,7 @@ def refused() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[Any]:
     """A provider of language models that misbehaves on demand; see tests/upstream."""
-    spec = importlib.util.spec_from_file_location("upstream", Path(__file__).parent / "upstream" / "__init__.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = _beside("upstream/__init__")
     running = module.Upstream()
     yield running
     running.stop()

@@ -62,8 +62,9 @@ LAST_WORDS = 5.0
 
 def open_home(settings: Settings) -> Home:
     """Open the store and what stands before it. Raises `StoreError`."""
+    directory = Path(settings.data)
     store = Store(
-        Path(settings.data),
+        directory,
         settings.database_url,
         most_waiting=settings.max_waiting_writes,
         most_waiting_bytes=settings.max_waiting_bytes,
@@ -80,7 +81,7 @@ def open_home(settings: Settings) -> Home:
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
         meters=Meters(store),
-        secrets=Secrets(settings.secret_key, Path(settings.data)),
+        secrets=Secrets(settings.secret_key, directory),
     )
 
 

@@ -216,6 +216,7 @@ def test_an_administrator_of_some_projects_gives_away_no_more_than_these(
 # ------------------------------------------------------------------------------------------------ keys
 
 
+@pytest.mark.embedded
 def test_a_key_is_shown_once_and_listed_without_itself(server, http: httpx.Client, new_key: Call, project: str):
     made = new_key(name="a name", role="viewer", projects=[project], expires_at="now + 1 year")
     key = made.pop("api_key")

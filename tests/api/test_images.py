@@ -141,6 +141,7 @@ def test_the_same_prompt_has_the_same_images(log: Call, show: Call):
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+@pytest.mark.embedded
 def test_an_image_is_kept_once_whoever_shows_it(new_server):
     running = new_server()
     content = png()

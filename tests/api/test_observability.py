@@ -144,6 +144,7 @@ def test_what_waits_and_what_the_process_takes_is_shown(http: httpx.Client):
     assert shown.of("process_cpu_seconds_total") > 0
 
 
+@pytest.mark.embedded
 def test_a_store_that_cannot_write_is_shown(new_server: Callable[..., Any]):
     running = new_server(AFTERWORD_ON_STORE_FAILURE="pass")
     with running.client() as http:

@@ -62,6 +62,7 @@ def test_what_is_written_as_markup_is_found_as_words(http: httpx.Client, project
     assert find(http, "col:umn", project=project) == [made]
 
 
+@pytest.mark.embedded
 def test_deleted_words_are_found_no_more_and_stand_in_no_file(new_server):
     running = new_server()
     secret = f"secret{uuid4().hex}"
@@ -100,6 +101,7 @@ def test_the_index_is_not_lost_over_a_restart(new_server, ending: str):
         assert find(http, "common", label="none") == []
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("damage", ["deleted", "overwritten", "of another version"])
 def test_the_index_is_made_anew_where_it_is_gone(new_server, damage: str):
     running = new_server()

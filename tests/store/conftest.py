@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -79,9 +79,9 @@ class Shelf:
 
     words = WORDS
 
-    def __init__(self, directory: Path, seed: int) -> None:
+    def __init__(self, directory: Path, database_url: str | None, seed: int) -> None:
         self.random = Random(seed)
-        home = open_home(load({"data": str(directory)}, {}))
+        home = open_home(load({"data": str(directory), "database_url": database_url}, {}))
         self.store = home.store
         self.context = Context(home, THE_ADMINISTRATOR)
         asyncio.run(self._fill("noise", 20))
@@ -170,7 +170,11 @@ class Shelf:
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one store", "another"])
-def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path_factory.mktemp("shelf"), request.param)
+def shelf(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    database: Callable[[], str | None],
+) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path_factory.mktemp("shelf"), database(), request.param)
     yield shelf
     shelf.store.close()

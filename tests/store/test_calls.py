@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,8 +17,8 @@ from afterword.store.schema import payloads, search_pending
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path)
+def store(tmp_path: Path, database: Callable[[], str | None]) -> Iterator[Store]:
+    opened = Store(tmp_path, database())
     yield opened
     opened.close()
 

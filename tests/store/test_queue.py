@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,8 +22,8 @@ from afterword.store.schema import feedback, interactions, search_pending
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path)
+def store(tmp_path: Path, database: Callable[[], str | None]) -> Iterator[Store]:
+    opened = Store(tmp_path, database())
     yield opened
     opened.close()
 
@@ -124,6 +124,7 @@ def test_functions_and_rows_are_committed_in_turn(store: Store):
     assert commit(store, interaction(one), seen, interaction(two), interaction(three), seen) == [None, 1, None, None, 3]
 
 
+@pytest.mark.embedded
 def test_the_writers_process_may_die(store: Store):
     one, two, three = uuid7(), uuid7(), uuid7()
     commit(store, interaction(one))

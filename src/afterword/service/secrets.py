@@ -56,6 +56,7 @@ class Secrets:
             if secret := self._file.read_text().strip():
                 return secret
         secret = secrets.token_urlsafe(48)
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with open(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             out.write(secret + "\n")
             out.flush()

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, NUMBERS
 from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
+from afterword.store.engine.fragments import least_id
 from afterword.store.filters import Names
 from afterword.store.pages import narrowed
 from afterword.store.schema import calls, feedback, interaction_labels, interactions, labels, metrics, models
@@ -89,7 +90,7 @@ def find(
     grouping = grouped_by(connection, names, group_by)
     wanted = narrowed(connection, names, filter)
     groups = (
-        select(grouping.key.label("raw"), func.count().label("number"), func.min(interactions.c.id).label("example"))
+        select(grouping.key.label("raw"), func.count().label("number"), least_id(interactions.c.id).label("example"))
         .select_from(grouping.source)
         .where(wanted)
         .group_by(grouping.key)
@@ -102,7 +103,7 @@ def find(
         all_of_them = connection.execute(select(func.count()).select_from(interactions).where(wanted)).scalar_one()
         rest = all_of_them - (connection.execute(select(func.sum(groups.subquery().c.number))).scalar() or 0)
         if rest and cursor is None:
-            example = connection.execute(select(func.min(interactions.c.id)).where(without)).scalar_one()
+            example = connection.execute(select(least_id(interactions.c.id)).where(without)).scalar_one()
             rows.insert(0, (None, None, rest, example))
         if rest and total is not None:
             total += 1

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import psycopg
+from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -124,6 +125,7 @@ class Postgresql(Database):
     def _engine(self, pool: Any, options: dict[str, Any], *, reading: bool = False) -> Engine:
         def connect() -> psycopg.Connection[Any]:
             connection = psycopg.connect(self._conninfo, prepare_threshold=None)
+            connection.adapters.register_loader("numeric", _Number)
             if reading:
                 # The several reads of a page see one snapshot.
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -207,6 +209,14 @@ class PostgresWriter(Writer):
         """Close the connection."""
         with contextlib.suppress(psycopg.Error):
             self._connection.close()
+
+
+class _Number(Loader):
+    """Sums and means of whole numbers are numeric here: read as Python's own numbers, as from SQLite."""
+
+    def load(self, data: Any) -> int | float:
+        text = bytes(data)
+        return float(text) if b"." in text or b"N" in text else int(text)
 
 
 def _conninfo(url: str) -> str:

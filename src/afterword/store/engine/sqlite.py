@@ -101,7 +101,7 @@ class Sqlite(Database):
     def lost(self, error: BaseException) -> bool:
         """Tell whether the file cannot be read: a disk that fails, a writer that was killed."""
         cause = getattr(error, "orig", None) or error
-        return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in UNREADABLE
+        return isinstance(cause, sqlite3.OperationalError) and getattr(cause, "sqlite_errorcode", None) in UNREADABLE
 
     def is_duplicate(self, error: BaseException) -> bool:
         """Tell whether a row with this key is there already."""

@@ -112,8 +112,13 @@ class Update:
             quote = dialect.identifier_preparer.quote
             inserted = self.table.insert().compile(dialect=dialect, column_keys=[self.by, *self.columns])
             values = str(inserted).partition(" VALUES ")[2]
-            # In both databases the columns of a list of values are column1, column2 and so on.
-            new = ", ".join(f"{quote(name)} = given.column{place}" for place, name in enumerate(self.columns, 2))
+            # In both databases the columns of a list of values are column1, column2 and so on. PostgreSQL takes those
+            # that hold nothing but nulls for texts.
+            types = [self.table.c[name].type.compile(dialect=dialect) for name in self.columns]
+            new = ", ".join(
+                f"{quote(name)} = CAST(given.column{place} AS {its})"
+                for place, (name, its) in enumerate(zip(self.columns, types, strict=True), 2)
+            )
             known = (
                 f"UPDATE {self.table.name} SET {new} FROM (VALUES {', '.join([values] * rows)}) AS given "
                 f"WHERE {self.table.name}.{quote(self.by)} = given.column1"
