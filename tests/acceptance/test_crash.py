@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 ROUNDS = int(os.environ.get("AFTERWORD_CRASH_ROUNDS", "5"))
@@ -53,8 +54,22 @@ HALVES = {
 }
 
 
-def check_whole(directory: Path) -> None:
-    """Check the files themselves."""
+LABELS_OF_POSTGRESQL = (
+    "SELECT 1 FROM interactions i WHERE (SELECT count(*) FROM json_object_keys(coalesce(i.labels, '{}')::json)) != "
+    "(SELECT count(*) FROM interaction_labels l JOIN labels d ON d.number = l.label WHERE l.interaction_id = i.id "
+    "AND l.created_at = i.created_at AND i.labels::json ->> d.key = d.value)"
+)
+
+
+def check_whole(server: Any) -> None:
+    """Check what is stored, past the server."""
+    if server.database_url:
+        with psycopg.connect(server.database_url) as store:
+            for what, query in HALVES.items():
+                query = LABELS_OF_POSTGRESQL if "json_each" in query else query
+                assert store.execute(query.encode()).fetchall() == [], what
+        return
+    directory = server.directory
     for name in ("afterword.db", "search.db"):
         with closing(sqlite3.connect(f"{(directory / name).as_uri()}?mode=ro", uri=True)) as store:
             assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)], name
@@ -230,12 +245,13 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(new_server: Any)
         for thread in threads:
             thread.join()
         running.start()
-        check_whole(running.directory)
+        check_whole(running)
         with running.client() as http:
             check_acknowledged(http, ledger)
     assert "Traceback" not in running.log.read_text()
 
 
+@pytest.mark.embedded
 def test_the_writing_process_ends_with_a_server_that_is_killed(new_server: Any):
     running = new_server()
     children = psutil.Process(running.process.pid).children()
@@ -244,6 +260,7 @@ def test_the_writing_process_ends_with_a_server_that_is_killed(new_server: Any):
     assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
+@pytest.mark.embedded
 def test_the_writing_process_may_be_killed_under_load(new_server: Any):
     running = new_server()
     acknowledged: list[str] = []
@@ -277,9 +294,10 @@ def test_the_writing_process_may_be_killed_under_load(new_server: Any):
         assert set(acknowledged) <= {one["completion_id"] for one in listed(http)}
         assert http.get("/health").json()["status"] == "ok"
     running.stop()
-    check_whole(running.directory)
+    check_whole(running)
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("made", ["lock", "afterword.db-wal", "search.db"])
 def test_a_kill_during_the_first_start_leaves_a_directory_that_can_be_started(
     new_server: Any, tmp_path: Path, made: str
@@ -294,4 +312,4 @@ def test_a_kill_during_the_first_start_leaves_a_directory_that_can_be_started(
     with running.client() as http:
         body = {"messages": [{"role": "user", "content": "?"}], "completion": "!"}
         assert http.post("/api/v1/interactions", json=body).status_code == 201
-    check_whole(running.directory)
+    check_whole(running)

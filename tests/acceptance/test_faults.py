@@ -46,7 +46,10 @@ def everything(http: httpx.Client) -> set[str]:
         query["cursor"] = page["next"]
 
 
-def check_files(directory: Path) -> None:
+def check_files(server: Any) -> None:
+    if server.database_url:
+        return
+    directory = server.directory
     with closing(sqlite3.connect(f"{(directory / 'afterword.db').as_uri()}?mode=ro", uri=True)) as store:
         assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
@@ -54,6 +57,7 @@ def check_files(directory: Path) -> None:
 # ------------------------------------------------------------------------------------------------ a full disk
 
 
+@pytest.mark.embedded
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 @pytest.mark.parametrize("room", ["none", "a little"])
 def test_a_full_disk_refuses_writes_and_loses_nothing(new_server: Any, room: str):
@@ -102,7 +106,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(new_server: Any, room: str
         assert http.get("/health").json()["status"] == "ok"
         assert http.post("/api/v1/metrics", json={"key": "new"}).status_code == 201
         assert everything(http) == kept
-    check_files(running.directory)
+    check_files(running)
     running.kill()
     running.start()
     with running.client() as http:
@@ -110,7 +114,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(new_server: Any, room: str
         while http.get("/health").json()["search"]["waiting"]:
             pass
         assert http.get("/api/v1/interactions", params={"q": "why", "count": True}).json()["count"] == len(kept)
-    check_files(running.directory)
+    check_files(running)
 
 
 # ------------------------------------------------------------------------------------------------ starting
@@ -138,6 +142,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir() if file.name != "lock"}
 
 
+@pytest.mark.embedded
 def test_a_second_process_on_the_same_directory_is_refused(new_server: Any):
     running = new_server()
     check_told(attempt(running.directory), "Another Afterword server", f"process {running.process.pid}", "--data")
@@ -148,6 +153,7 @@ def test_a_second_process_on_the_same_directory_is_refused(new_server: Any):
     check_told(attempt(running.directory), f"process {running.process.pid}")
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("ending", ["in order", "killed"])
 def test_a_store_of_a_newer_version_is_left_untouched(new_server: Any, ending: str):
     running = new_server()

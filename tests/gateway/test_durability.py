@@ -146,6 +146,7 @@ def test_a_stream_that_outlasts_the_grace_of_a_stop_is_interrupted_with_what_cam
     assert row["completion"] == "You said:"
 
 
+@pytest.mark.embedded
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 @pytest.mark.parametrize("policy", ["refuse", "pass"])
 def test_while_the_store_cannot_write_calls_are_refused_or_go_unlogged_as_set(new_server, gateway, policy: str):

@@ -95,6 +95,7 @@ class Tests:
 
 def add_test(transaction: Transaction, row: ABTestRow) -> ABTestRow:
     """Insert a test. Raises `Conflict` when its key is taken, or another is under way in its project."""
+    transaction.alone()
     connection = transaction.connection
     if connection.execute(select(ab_tests.c.number).where(ab_tests.c.key == row.key)).first():
         raise Conflict(

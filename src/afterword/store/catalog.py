@@ -225,6 +225,7 @@ def add(transaction: Transaction, table: Table, **values: Any) -> int:
 
 def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
     """Insert a project. Raises `Conflict` when its key is taken."""
+    transaction.alone()
     taken = transaction.connection.execute(select(projects.c.number).where(projects.c.key == row.key)).first()
     if taken:
         raise Conflict(
@@ -244,6 +245,7 @@ def change_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
 
 def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
     """Insert a metric, or return the one that its key already names in the project."""
+    transaction.alone()
     wanted = (metrics.c.project == row.project, metrics.c.key == row.key, metrics.c.deleted_at.is_(None))
     there = transaction.connection.execute(select(metrics).where(*wanted)).first()
     return _metric(there) if there else _numbered(row, add(transaction, metrics, **_values(row)))
@@ -257,6 +259,7 @@ def change_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
 
 def link_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
     """Link a metric to a project."""
+    transaction.alone()
     unlink_metric(transaction, row)
     transaction.connection.execute(metric_links.insert().values(project=row.project, metric=row.metric))
     return row
@@ -271,6 +274,7 @@ def unlink_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow
 
 def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
     """Insert a model, or return the one that its key already names."""
+    transaction.alone()
     there = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
     return _model(there) if there else _numbered(row, add(transaction, models, **_values(row)))
 
@@ -278,6 +282,7 @@ def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
 def register_model(transaction: Transaction, row: ModelRow) -> ModelRow:
     """Insert a model that can be called, or make the logged-only one of its key such; return the one of that key which
     can be called already."""
+    transaction.alone()
     there = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
     if there is None:
         return add_model(transaction, row)
@@ -291,6 +296,7 @@ def register_model(transaction: Transaction, row: ModelRow) -> ModelRow:
 
 def change_model(transaction: Transaction, row: ModelRow) -> ModelRow:
     """Write a model's row anew; take one that can be called no more out of all projects."""
+    transaction.alone()
     transaction.connection.execute(models.update().where(models.c.number == row.number).values(**_values(row)))
     if row.provider is None:
         transaction.connection.execute(project_models.delete().where(project_models.c.model == row.number))
@@ -299,6 +305,7 @@ def change_model(transaction: Transaction, row: ModelRow) -> ModelRow:
 
 def attach_model(transaction: Transaction, row: ProjectModelRow) -> list[ProjectModelRow]:
     """Write how a model stands in a project; return all its rows that changed: a project has one default at most."""
+    transaction.alone()
     connection, of_project = transaction.connection, project_models.c.project == row.project
     changed = [row]
     if row.is_default:

@@ -108,6 +108,7 @@ def upload_part(connection: Connection, number: int, its_part: int) -> bytes:
 
 def begin(transaction: Transaction, row: DatasetRow) -> DatasetRow:
     """Insert a dataset that is not complete yet. Raises `Conflict` where its key is taken."""
+    transaction.alone()
     taken = select(datasets.c.number).where(
         datasets.c.project == row.project, datasets.c.key == row.key, datasets.c.deleted_at.is_(None)
     )

@@ -15,10 +15,13 @@ INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
 INSERT_OUTCOME = Insert(outcomes)
 
-FIND_PROJECT = Find(interactions.c.id, interactions.c.project)
+FIND_PROJECT = Find(interactions.c.id, interactions.c.project, kept=True)
 FIND_FEEDBACK = Find(feedback.c.id, feedback.c.request_hash)
 FIND_INTERACTION = Prepared(
-    select(interactions.c.project, interactions.c.prompt_hash).where(interactions.c.id == bindparam("id")), "id"
+    select(interactions.c.project, interactions.c.prompt_hash)
+    .where(interactions.c.id == bindparam("id"))
+    .with_for_update(read=True, key_share=True),
+    "id",
 )
 FIND_PREFERENCE = Prepared(select(preferences.c.request_hash).where(preferences.c.id == bindparam("id")), "id")
 

@@ -83,9 +83,10 @@ def _in(connection: Connection, table: Any, ids: Sequence[UUID]) -> Iterable[Any
     return connection.execute(select(table).where(table.c.interaction_id.in_(ids))) if ids else ()
 
 
-def find(connection: Connection, completion_id: UUID) -> Any:
-    """Return the row of an interaction."""
-    return connection.execute(select(interactions).where(interactions.c.id == completion_id)).first()
+def find(connection: Connection, completion_id: UUID, *, kept: bool = False) -> Any:
+    """Return the row of an interaction. What is `kept` is changed by no other transaction before this one has ended."""
+    query = select(interactions).where(interactions.c.id == completion_id)
+    return connection.execute(query.with_for_update() if kept else query).first()
 
 
 def find_all(connection: Connection, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
@@ -126,7 +127,7 @@ def change_labels(
     Raises `ValueError` when there would be more than `most`.
     """
     connection = transaction.connection
-    row = find(connection, completion_id)
+    row = find(connection, completion_id, kept=True)
     if row is None:
         return None
     old: dict[str, str] = msgspec.json.decode(row.labels) if row.labels else {}
@@ -158,7 +159,7 @@ def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[
     text index in the background.
     """
     connection = transaction.connection
-    row = find(connection, completion_id)
+    row = find(connection, completion_id, kept=True)
     if row is None:
         return False
     payload = connection.execute(select(payloads.c.payload).where(payloads.c.interaction_id == completion_id)).scalar()

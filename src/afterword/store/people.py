@@ -129,6 +129,7 @@ class People:
 
 def add_person(transaction: Transaction, row: Any) -> Any:
     """Insert a user, a team or a role. Raises `Conflict` where the key or the address is taken."""
+    transaction.alone()
     table = TABLES[type(row)]
     name = "email" if isinstance(row, UserRow) else "key"
     same = [table.c[name] == getattr(row, name)]
@@ -153,6 +154,7 @@ def change_user(transaction: Transaction, row: UserRow) -> UserRow:
 
 def put_member(transaction: Transaction, row: MemberRow) -> MemberRow:
     """Put a user into a team, in a role."""
+    transaction.alone()
     drop_member(transaction, row)
     transaction.connection.execute(team_members.insert().values(**_values(row)))
     return row
@@ -166,6 +168,7 @@ def drop_member(transaction: Transaction, row: MemberRow) -> None:
 
 def put_shares(transaction: Transaction, project: int, rows: list[ShareRow]) -> None:
     """Share a project with these teams and no other."""
+    transaction.alone()
     transaction.connection.execute(project_shares.delete().where(project_shares.c.project == project))
     if rows:
         transaction.connection.execute(project_shares.insert(), [_values(row) for row in rows])

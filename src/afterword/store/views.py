@@ -24,12 +24,14 @@ def find(connection: Connection, project: int, view_id: UUID) -> Row[Any] | None
 
 def add(transaction: Transaction, values: dict[str, Any]) -> None:
     """Insert a view. Raises `Conflict` where the project has one of that name."""
+    transaction.alone()
     _check_name(transaction.connection, values["project"], values["name"], values["id"])
     transaction.connection.execute(insert(views).values(values))
 
 
 def change(transaction: Transaction, project: int, view_id: UUID, values: dict[str, Any]) -> None:
     """Change columns of a view. Raises `Conflict` where the project has another of that name."""
+    transaction.alone()
     if "name" in values:
         _check_name(transaction.connection, project, values["name"], view_id)
     transaction.connection.execute(update(views).where(views.c.id == view_id).values(**values))

@@ -54,6 +54,7 @@ def test_serve_refuses_a_bad_setting_in_one_line(anywhere: Any, one_line: Any):
     one_line(done.stderr, "AFTERWORD_MAX_BODY is 'huge'")
 
 
+@pytest.mark.embedded
 def test_serve_on_a_directory_in_use_says_so_in_one_line(anywhere: Any, server: Any, one_line: Any):
     done = anywhere("serve", "--port", "0", "--data", str(server.directory))
     assert done.returncode == 1

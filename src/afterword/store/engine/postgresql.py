@@ -13,15 +13,17 @@ from typing import Any, cast
 import psycopg
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import Connection, Engine, create_engine
+from psycopg.types.string import StrDumper
+from sqlalchemy import Connection, Engine, UpdateBase, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
 from afterword.store.engine.database import Database, StoreError, Writer
-from afterword.store.engine.statements import Row, Statement
+from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
 from afterword.store.engine.tsvector import TextIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
+from afterword.store.schema import HELD
 
 # What the URL does not say. A server that is gone without a word is noticed within some 20 seconds.
 CONNECTING: dict[str, Any] = {
@@ -56,6 +58,7 @@ class Postgresql(Database):
         self._conninfo = _conninfo(url)
         self._migrate()
         self.writer = self._engine(NullPool, {})
+        event.listen(self.writer, "before_execute", _note_change)
         self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
 
     def connect_writer(self) -> Connection:
@@ -130,6 +133,7 @@ class Postgresql(Database):
                 # The several reads of a page see one snapshot.
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 connection.read_only = True
+                connection.adapters.register_dumper(str, _Sought)
             return connection
 
         return create_engine(
@@ -179,6 +183,12 @@ class Postgresql(Database):
         return found
 
 
+def _note_change(connection: Connection, statement: Any, *_: Any) -> None:
+    """Tell the other servers of changes to the small tables, which they hold in memory."""
+    if isinstance(statement, UpdateBase) and getattr(statement.table, "name", None) in HELD:
+        connection.exec_driver_sql(CATALOG_CHANGED)
+
+
 class PostgresWriter(Writer):
     """A connection that transactions of rows are sent over, each in one go: many statements, one answer to wait for."""
 
@@ -209,6 +219,13 @@ class PostgresWriter(Writer):
         """Close the connection."""
         with contextlib.suppress(psycopg.Error):
             self._connection.close()
+
+
+class _Sought(StrDumper):
+    """A text that is looked for. No text here holds a NUL, and the database refuses even to be asked for one."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\ufffd"))
 
 
 class _Number(Loader):

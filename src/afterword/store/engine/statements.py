@@ -161,6 +161,10 @@ Statement: TypeAlias = tuple[str, Sequence[Any]]
 """The driver's text and its values."""
 
 
+# Its row is locked by that.
+CATALOG_CHANGED = "UPDATE versions SET number = number + 1 WHERE name = 'catalog'"
+
+
 class Transaction:
     """What a unit of work writes with: prepared statements for the hot ones, `connection` for all others."""
 
@@ -188,6 +192,12 @@ class Transaction:
         """Look up many rows."""
         seek = Seek(self.connection.dialect, wanted)
         return seek.found([self._cursor.execute(*statement).fetchall() for statement in seek.statements])
+
+    def alone(self) -> None:
+        """Let no other transaction change the small tables before this one has ended, and tell the other servers that
+        they have changed. SQLite has one writer at a time, and one server."""
+        if self.connection.dialect.name == "postgresql":
+            self._cursor.execute(CATALOG_CHANGED)
 
     def run(self, statement: Prepared, *values: Any) -> int:
         """Run a statement; return the number of rows it changed."""

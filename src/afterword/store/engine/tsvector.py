@@ -183,7 +183,7 @@ class TextIndex(Index):
 
     def size(self) -> int:
         """Return how many interactions were taken in so far, up to some hundred thousand."""
-        counted = "SELECT count(*) FROM (SELECT 1 FROM search_words WHERE part = 0 LIMIT 200000) AS some"
+        counted = "SELECT count(*) FROM (SELECT 1 FROM search_words WHERE part = 0 LIMIT 200000) AS counted"
         [size] = self._connection.execute(counted).fetchone() or (0,)
         return size
 

@@ -46,8 +46,18 @@ from .small import (
 )
 from .studies import ab_interactions, ab_test_models, ab_tests, dataset_parts, datasets, upload_parts, uploads
 
+HELD = {
+    table.name
+    for table in (
+        *(ab_test_models, ab_tests, api_keys, metric_links, metrics, models, project_models, project_shares, projects),
+        *(roles, team_members, teams, users),
+    )
+}
+"""The tables that each server holds in memory."""
+
 __all__ = [
     "CLUSTERED",
+    "HELD",
     "Id",
     "ab_interactions",
     "ab_test_models",
