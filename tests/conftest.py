@@ -37,13 +37,16 @@ databases = _beside("databases")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        databases.make_scratch()
     config.addinivalue_line("markers", "embedded: of what only the embedded store has: its files, its one server")
+    config.addinivalue_line("markers", "shared: of several servers over one database, and so of PostgreSQL alone")
     config.addinivalue_line("markers", "any_store: of what is the same whatever the store, and so tested on one")
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput"):
-        databases.stop_own_servers(session.config._tmp_path_factory.getbasetemp())  # pyright: ignore
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        databases.clear_scratch()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -52,6 +55,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         stores = databases.STORES
         if any(metafunc.definition.get_closest_marker(mark) for mark in ("embedded", "any_store")):
             stores = [one for one in stores if one == "sqlite"]
+        if metafunc.definition.get_closest_marker("shared"):
+            stores = [one for one in stores if one == "postgresql"]
         metafunc.parametrize("database", stores, indirect=True, scope="session")
 
 
@@ -139,10 +144,9 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def postgresql() -> Iterator[Any]:
     """A server of PostgreSQL that makes databases."""
-    own = tmp_path_factory.getbasetemp()
-    running = databases.Databases(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    running = databases.Databases()
     yield running
     running.drop_all()
 
@@ -173,6 +177,29 @@ def new_server(tmp_path: Path, database: Callable[[], str | None]) -> Iterator[C
         if directory not in urls:
             urls[directory] = database()
         running = Server(tmp_path / directory, *options, environment=environment, database_url=urls[directory])
+        started.append(running)
+        return running
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.stop()
+
+
+@pytest.fixture
+def own_database() -> Iterator[Any]:
+    """A server of PostgreSQL of the test's own, which it may stop and start."""
+    with databases.OwnPostgresql() as running:
+        yield running
+
+
+@pytest.fixture
+def server_on(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers on a database that is named."""
+    started: list[Server] = []
+
+    def start(url: str, **environment: str) -> Server:
+        running = Server(tmp_path / f"data{len(started)}", environment=environment, database_url=url)
         started.append(running)
         return running
 

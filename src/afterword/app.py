@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as ServedPath
 
-from afterword import compat
+from afterword import compat, workers
 from afterword.api import docs, pages, traces
 from afterword.api.auth import Gate
 from afterword.api.chat import CallEndpoint
@@ -29,7 +30,7 @@ from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_an
 from afterword.api.routes import FACES, ROUTES, Route
 from afterword.api.wire import Protocol
 from afterword.config import Settings
-from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
+from afterword.errors import AfterwordError, Conflict, MethodNotAllowed, NotFound, Unavailable, error_for
 from afterword.gateway.http import Timeouts
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
@@ -40,6 +41,7 @@ from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
 from afterword.service.secrets import Secrets
+from afterword.service.servers import Together
 from afterword.service.status import VERSION
 from afterword.store.catalog import (
     Catalog,
@@ -76,7 +78,7 @@ def open_home(settings: Settings) -> Home:
     )
     return Home(
         store=store,
-        catalog=store.read_now(Catalog.load),
+        catalog=store.read_now(Catalog.load, store.fetch if store.database.SHARED else None),
         indexer=Indexer(store),
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
@@ -118,18 +120,30 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         if home.catalog.find_project("default") is None:
-            for row in await home.store.write(_add_default_project):
-                home.catalog.keep(row)
-        await close_what_was_left_open(home.store)
+            # Another server that was started at the same time may have added it; then it is read below.
+            with contextlib.suppress(Conflict):
+                for row in await home.store.write(_add_default_project):
+                    home.catalog.keep(row)
+        together = Together(home) if home.store.database.SHARED else None
+        if together is None:
+            await close_what_was_left_open(home.store)
+        else:
+            await together.join()
         await clear_away(home.store, Context.now())
         home.indexer.start()
-        watching = asyncio.create_task(Referee(home).watch())
+        watching = [asyncio.create_task(Referee(home).watch())]
+        if together is not None:
+            watching.append(asyncio.create_task(together.run()))
         yield
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         # Calls that were cut off by now still note how far they came.
         if running:
             await asyncio.wait(running, timeout=LAST_WORDS)
         await gateway.close()
+        if together is not None:
+            with contextlib.suppress(Unavailable):
+                await together.leave()
         await asyncio.gather(asyncio.to_thread(close_home, home), asyncio.to_thread(tracing.close))
 
     starlette = Starlette(
@@ -168,15 +182,45 @@ def _pattern(route: Route) -> str:
 
 def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises `StoreError` when the store cannot be opened."""
+    _log(settings)
+    home = open_home(settings)
+    key, made = administrator_key(settings)
+    lines = [] if settings.database_url else [f"Data in {Path(settings.data).resolve()}"]
+    if made:
+        lines += [f"API key of the administrator (shown once, kept in {made}):", f"  {key}"]
+    if settings.workers == 1:
+        _run(home, key, lines, None)
+        return
+    # The store was brought up to date once, and what is wrong with it said once; now each process opens it.
+    home.secrets.make()
+    close_home(home)
+    try:
+        opened = workers.listen(settings.host, settings.port)
+    except OSError as error:
+        raise StoreError(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.") from None
+    _say(settings.host, opened.getsockname()[1], [*lines, f"{settings.workers} server processes"])
+    workers.supervise(settings.workers, _work, settings, key, opened)
+
+
+def _work(settings: Settings, key: str, opened: socket.socket) -> None:
+    """Be one of several server processes."""
+    _log(settings)
+    _run(open_home(settings), key, None, opened)
+
+
+def _log(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for quiet in ("alembic", "uvicorn", "httpx"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
-    home = open_home(settings)
+
+
+def _run(home: Home, key: str, lines: list[str] | None, opened: socket.socket | None) -> None:
+    """Serve until told to stop; `lines` are said once the server can be reached."""
+    settings = home.settings
     # What is loaded by now stays. The collector need not look at it again and again, nor after every 700 objects: a
     # call leaves no cycles behind.
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
-    key, made = administrator_key(settings)
     config = uvicorn.Config(
         make_app(home, key),
         host=settings.host,
@@ -193,18 +237,21 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,
     )
-    _Server(config, home, made, key).run()
+    _Server(config, home, lines).run(None if opened is None else [opened])
+
+
+def _say(host: str, port: int, lines: list[str]) -> None:
+    print(f"Afterword {VERSION} serves http://{host if ':' not in host else f'[{host}]'}:{port}")
+    print(*lines, sep="\n", flush=True)
 
 
 class _Server(uvicorn.Server):
     """Says where it is once it can be reached."""
 
-    def __init__(self, config: uvicorn.Config, home: Home, made: Path | None, key: str) -> None:
+    def __init__(self, config: uvicorn.Config, home: Home, lines: list[str] | None) -> None:
         super().__init__(config)
         self._home = home
-        self._lines = [f"Data in {Path(home.settings.data).resolve()}"]
-        if made:
-            self._lines += [f"API key of the administrator (shown once, kept in {made}):", f"  {key}"]
+        self._lines = lines
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         # Who watches would do so for ever; all other calls end by themselves.
@@ -213,11 +260,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            host = self.config.host
-            print(f"Afterword {VERSION} serves http://{host if ':' not in host else f'[{host}]'}:{port}")
-            print(*self._lines, sep="\n", flush=True)
+        if self.started and self._lines is not None:
+            _say(self.config.host, self.servers[0].sockets[0].getsockname()[1], self._lines)
 
 
 def administrator_key(settings: Settings) -> tuple[str, Path | None]:

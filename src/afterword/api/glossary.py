@@ -12,8 +12,8 @@ from afterword import types as t
 ABOUT = """\
 Afterword keeps what language models said and what people thought of it.
 
-**Keys.** Every call but `GET /health` carries `Authorization: Bearer KEY`. What lies in projects that the key is not \
-for is answered with 404, as what does not exist.
+**Keys.** Every call but `GET /health` and `GET /ready` carries `Authorization: Bearer KEY`. What lies in projects \
+that the key is not for is answered with 404, as what does not exist.
 
 **Errors.** Every error is `{"error": {"message", "type", "code", "param", "hint"}}`: what was wrong, in words and as \
 a code, the field that it was about, and what to do next. Unknown fields and parameters are refused by name.

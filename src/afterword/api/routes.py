@@ -384,6 +384,7 @@ ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- the server
     Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images", errors=(404,)),
     Route(method="GET", path="/health", run=status.health, tag="server", needs="open", answer=t.Health),
+    Route(method="GET", path="/ready", run=status.ready, tag="server", needs="open", answer=t.Health),
 )  # fmt: skip
 
 Run = Callable[..., Awaitable[Any]]

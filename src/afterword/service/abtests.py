@@ -230,7 +230,8 @@ class Referee:
         inserted = self._home.store.queue.inserted
         # No feedback is asked what it is for: these are counted for the figures anyway.
         heard = inserted["feedback"] + inserted["preferences"]
-        if heard != self._heard:
+        # What other servers took in is not counted here.
+        if (heard != self._heard or self._home.store.database.SHARED) and self._home.store.in_charge:
             for row in list(self._home.catalog.tests.active.values()):
                 await judge(self._home, row)
             self._heard = heard

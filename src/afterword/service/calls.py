@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -121,6 +121,7 @@ class Call:
         if not self.stored or not fresh:
             return
         parameters = drafts.Answer(parameters=self._parameters)
+        server = self.context.store.server
         written = [
             drafts.new_rows(
                 self.context,
@@ -129,7 +130,9 @@ class Call:
                 self.ids[index],
                 session_id=self._session_of(index),
                 model=self.route.model.number,
-                call=stored.call_row(self.ids[index], stored.OPEN, request_id=self.request_id, numbers={}),
+                call=stored.call_row(
+                    self.ids[index], stored.OPEN, request_id=self.request_id, numbers={}, server=server
+                ),
                 searchable=False,
             )
             for index in fresh
@@ -297,9 +300,9 @@ def _tokens(text: bytes) -> int:
     return -(-len(text) // BYTES_A_TOKEN)
 
 
-async def close_what_was_left_open(store: Store) -> int:
-    """Close the calls that a crash cut off; return how many."""
-    number = await store.write(stored.close_what_was_left_open)
+async def close_what_was_left_open(store: Store, alive: Collection[int] = ()) -> int:
+    """Close the calls that a crash cut off, but for those of servers that are there; return how many."""
+    number = await store.write(lambda transaction: stored.close_what_was_left_open(transaction, alive))
     if number:
-        log.warning("%d calls were cut off when the server stopped; they are marked as interrupted.", number)
+        log.warning("%d calls were cut off when their server stopped; they are marked as interrupted.", number)
     return number

@@ -337,7 +337,9 @@ async def _upload(context: Context, session_id: str) -> Any:
 
 async def clear_away(store: Store, now: int) -> None:
     """Delete what a crash left half done, and uploads that nobody ended."""
-    await store.write(stored.erase_pending)
+    # Of several servers, another may be at one.
+    before = now - ABANDONED if store.database.SHARED else now
+    await store.write(lambda transaction: stored.erase_pending(transaction, before))
     await store.write(lambda transaction: stored.erase_uploads(transaction, before=now - ABANDONED))
 
 

@@ -213,7 +213,7 @@ async def remove_member(context: Context, team: str, user: str) -> Deleted:
             hint="GET /api/v1/users shows who is in which teams.",
         )
     await context.store.write(lambda transaction: stored.drop_member(transaction, member))
-    people.members.pop((its_team.number, row.number), None)
+    people.drop(member)
     return Deleted()
 
 
@@ -246,11 +246,11 @@ async def share(context: Context, project: str, *, body: NewShareList) -> ShareL
         team, role = _membership(context, NewMembership(team=one.team, role=one.role))
         rows[team.number] = ShareRow(its.number, team.number, role.number, one.is_owner)
     await context.store.write(lambda transaction: stored.put_shares(transaction, its.number, list(rows.values())))
-    shares = context.catalog.people.shares
-    for row in context.catalog.people.shares_of(its.number):
-        del shares[row.project, row.team]
+    people = context.catalog.people
+    for row in people.shares_of(its.number):
+        people.drop(row)
     for row in rows.values():
-        context.catalog.people.keep(row)
+        people.keep(row)
     return await list_shares(context, project)
 
 

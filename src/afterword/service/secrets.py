@@ -26,6 +26,11 @@ class Secrets:
         self._secret = secret
         self._file = directory / "secret.key"
 
+    def make(self) -> None:
+        """Make the secret now, where none is set and none was made: several processes must not make one each."""
+        if self._secret is None:
+            self._own()
+
     def seal(self, value: dict[str, Any]) -> bytes:
         """Encrypt an object."""
         return self._fernet.encrypt(msgspec.json.encode(value))

@@ -65,6 +65,8 @@ class Tests:
         self.active: dict[int, ABTestRow] = {}
         """The test under way of each project that has one."""
         self._named: dict[str, ABTestRow] = {}
+        self.changes = 0
+        """How many rows were kept."""
 
     @classmethod
     def load(cls, connection: Connection) -> Tests:
@@ -79,6 +81,7 @@ class Tests:
 
     def keep(self, row: ABTestRow) -> None:
         """Hold a test as it now stands in the store."""
+        self.changes += 1
         self.all[row.number] = self._named[row.key] = self._named[str(row.id)] = row
         if row.status == ACTIVE:
             self.active[row.project] = row

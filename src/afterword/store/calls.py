@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from afterword.store.engine import Insert, Transaction, Update
 from afterword.store.schema import calls, interactions, payloads, search_pending
@@ -54,16 +54,17 @@ def find(connection: Connection, completion_id: UUID) -> Any:
     return connection.execute(select(calls).where(calls.c.interaction_id == completion_id)).first()
 
 
-def close_what_was_left_open(transaction: Transaction) -> int:
-    """Close the calls that a crash cut off, as interrupted; return how many."""
+def close_what_was_left_open(transaction: Transaction, alive: Collection[int] = ()) -> int:
+    """Close the calls that a crash cut off, as interrupted; return how many. Those of servers that are there go on."""
     connection = transaction.connection
     open_ = (calls.c.state == OPEN, calls.c.state != COMPLETE)
-    ids = list(connection.execute(select(calls.c.interaction_id).where(*open_)).scalars())
+    cut_off = or_(calls.c.server.is_(None), calls.c.server.not_in(alive))
+    ids = list(connection.execute(select(calls.c.interaction_id).where(*open_, cut_off)).scalars())
     for one in ids:
         connection.execute(
             update(calls)
             .where(calls.c.interaction_id == one)
-            .values(state=INTERRUPTED, finish_reason=STATES[INTERRUPTED])
+            .values(state=INTERRUPTED, finish_reason=STATES[INTERRUPTED], server=None)
         )
     transaction.put(QUEUE_FOR_SEARCH, [(one, None) for one in ids])
     return len(ids)

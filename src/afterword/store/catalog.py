@@ -7,7 +7,7 @@ units for the write queue; what a unit returns is given to `keep` after its comm
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -102,20 +102,46 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
     user: int | None = None
 
 
+Fetch: TypeAlias = Callable[[Callable[[Connection], Any]], Any]
+"""Run a function of a connection, and return what it returns."""
 CatalogRow: TypeAlias = ProjectRow | MetricRow | MetricLinkRow | ModelRow | ProjectModelRow | ApiKeyRow
 
 
-class Catalog:
-    """What is in the small tables, by number, key, id and hash."""
+class _Numbered(dict[int, Any]):
+    """Rows by their numbers. One that another server has made a moment ago is fetched."""
 
-    def __init__(self) -> None:
-        self.projects: dict[int, ProjectRow] = {}
-        self.metrics: dict[int, MetricRow] = {}
-        self.models: dict[int, ModelRow] = {}
+    def __init__(self, fetch: Callable[[int], Any]) -> None:
+        super().__init__()
+        self._fetch = fetch
+
+    def __missing__(self, number: int) -> Any:
+        row = self._fetch(number)
+        if row is None:
+            raise KeyError(number)
+        return row
+
+
+class Catalog:
+    """What is in the small tables, by number, key, id and hash.
+
+    `fetch` looks up a row that is not held, where other servers write, too.
+    """
+
+    def __init__(self, fetch: Fetch | None = None) -> None:
+        def of(table: Table, row_of: Callable[[Any], Any]) -> Any:
+            if fetch is None:
+                return {}
+            look_up = fetch
+            return _Numbered(lambda number: _one(look_up, table, row_of, number))
+
+        self.projects: dict[int, ProjectRow] = of(projects, _project)
+        self.metrics: dict[int, MetricRow] = of(metrics, _metric)
+        self.models: dict[int, ModelRow] = of(models, _model)
         self.project_models: dict[tuple[int, int], ProjectModelRow] = {}
         self.api_keys: dict[int, ApiKeyRow] = {}
         self.people = People()
         self.tests = Tests()
+        self._changes = 0
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
         self._metrics: dict[tuple[int, str], MetricRow] = {}
@@ -124,9 +150,9 @@ class Catalog:
         self._api_keys: dict[bytes, ApiKeyRow] = {}
 
     @classmethod
-    def load(cls, connection: Connection) -> Catalog:
+    def load(cls, connection: Connection, fetch: Fetch | None = None) -> Catalog:
         """Read the small tables."""
-        catalog = cls()
+        catalog = cls(fetch)
         catalog.people = People.load(connection)
         catalog.tests = Tests.load(connection)
         for table, row_of in ((projects, _project), (metrics, _metric), (models, _model), (api_keys, _api_key)):
@@ -138,8 +164,19 @@ class Catalog:
             catalog.keep(_project_model(row))
         return catalog
 
+    @property
+    def changes(self) -> int:
+        """Return a number that grows with each row that is kept or dropped."""
+        return self._changes + self.people.changes + self.tests.changes
+
+    def adopt(self, other: Catalog) -> None:
+        """Hold what another catalog holds in place of all that is held here, but for the labels."""
+        other._labels, other._changes = self._labels, self.changes + 1
+        vars(self).update(vars(other))
+
     def keep(self, row: CatalogRow) -> None:
         """Hold a row as it now stands in the store."""
+        self._changes += 1
         match row:
             case ProjectRow():
                 self.projects[row.number] = self._projects[row.key] = self._projects[str(row.id)] = row
@@ -167,6 +204,7 @@ class Catalog:
 
     def drop(self, row: ProjectModelRow | MetricLinkRow) -> None:
         """Forget a row that is no more."""
+        self._changes += 1
         if isinstance(row, ProjectModelRow):
             self.project_models.pop((row.project, row.model), None)
         else:
@@ -346,6 +384,11 @@ def _values(row: ProjectRow | MetricRow | ModelRow | ApiKeyRow) -> dict[str, Any
     if isinstance(row, ApiKeyRow):
         values["projects"] = None if row.projects is None else msgspec.json.encode(sorted(row.projects)).decode()
     return values
+
+
+def _one(fetch: Fetch, table: Table, row_of: Callable[[Any], Any], number: int) -> Any:
+    found = fetch(lambda connection: connection.execute(select(table).where(table.c.number == number)).first())
+    return None if found is None else row_of(found)
 
 
 def _project(row: Any) -> ProjectRow:

@@ -142,9 +142,9 @@ def erase(transaction: Transaction, number: int) -> None:
     transaction.connection.execute(delete(datasets).where(datasets.c.number == number))
 
 
-def erase_pending(transaction: Transaction) -> None:
-    """Delete what a crash left incomplete."""
-    pending = select(datasets.c.number).where(datasets.c.status == PENDING)
+def erase_pending(transaction: Transaction, before: int) -> None:
+    """Delete what a crash left incomplete, of what was begun before a time."""
+    pending = select(datasets.c.number).where(datasets.c.status == PENDING, datasets.c.created_at <= before)
     for number in list(transaction.connection.execute(pending).scalars()):
         erase(transaction, number)
 

@@ -6,6 +6,7 @@ Images stand in the messages as references (service/content.py takes them out), 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ _decoder = msgspec.json.Decoder(Payload)
 # A compressor serves one thread at a time.
 _own = threading.local()
 _dictionaries: dict[int, zstandard.ZstdCompressionDict] = {}
+_learning: list[Callable[[], None]] = []
 
 
 def encode(payload: Payload) -> bytes:
@@ -54,6 +56,10 @@ def decompress(stored: bytes) -> bytes:
     decompressors: dict[int, zstandard.ZstdDecompressor] = _own.__dict__.setdefault("decompressors", {})
     decompressor = decompressors.get(number)
     if decompressor is None:
+        if number and number not in _dictionaries:
+            # Another server has trained it a moment ago.
+            for learn in _learning:
+                learn()
         dictionary = _dictionaries[number] if number else None
         decompressor = decompressors[number] = zstandard.ZstdDecompressor(dict_data=dictionary)
     return decompressor.decompress(stored)
@@ -66,13 +72,17 @@ class Compression:
     1.8 KB were compressed 2.1 to 1 without a dictionary, and 2.8 to 1 with one trained on some of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, learn: Callable[[], None]) -> None:
+        """`learn` adds the dictionaries that are in the store by now."""
+        _learning.append(learn)
         self.dictionaries = 0
         self._newest: zstandard.ZstdCompressionDict | None = None
 
     def add(self, dictionary: bytes) -> None:
         """Use this dictionary from now on; older ones stay for what they compressed."""
         made = zstandard.ZstdCompressionDict(dictionary)
+        if made.dict_id() in _dictionaries and self._newest is not None:
+            return
         made.precompute_compress(level=LEVEL)
         _dictionaries[made.dict_id()] = made
         self._newest = made

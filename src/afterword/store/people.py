@@ -78,6 +78,8 @@ class People:
         self.roles: dict[int, RoleRow] = {}
         self.members: dict[tuple[int, int], MemberRow] = {}
         self.shares: dict[tuple[int, int], ShareRow] = {}
+        self.changes = 0
+        """How many rows were kept or dropped."""
 
     @classmethod
     def load(cls, connection: Connection) -> People:
@@ -90,6 +92,7 @@ class People:
 
     def keep(self, row: Numbered | MemberRow | ShareRow) -> None:
         """Hold a row as it now stands in the store."""
+        self.changes += 1
         match row:
             case UserRow():
                 self.users[row.number] = row
@@ -101,6 +104,14 @@ class People:
                 self.members[row.team, row.user] = row
             case ShareRow():
                 self.shares[row.project, row.team] = row
+
+    def drop(self, row: MemberRow | ShareRow) -> None:
+        """Forget a row that is no more."""
+        self.changes += 1
+        if isinstance(row, MemberRow):
+            self.members.pop((row.team, row.user), None)
+        else:
+            self.shares.pop((row.project, row.team), None)
 
     def find_user(self, id_or_email: str) -> UserRow | None:
         """Return the user of that id or address, unless he was deleted."""

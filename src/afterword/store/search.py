@@ -37,8 +37,9 @@ YIELDED = 4.0
 # After a batch that was not full it lets some gather: a batch costs two commits, however small. With interactions
 # logged one after the other, two fifths less is written so.
 GATHER = 0.05
-# When nothing wakes it, it looks all the same: after a fault, for instance.
+# When nothing wakes it, it looks all the same: after a fault, for instance, or for what other servers have written.
 PATIENCE = 5.0
+PATIENCE_WITH_OTHERS = 0.5
 
 
 class Indexer:
@@ -79,14 +80,14 @@ class Indexer:
                 if index is None:
                     index = self._store.database.connect_search()
                     self._queue_all(index)
-                while not self._stop.is_set() and self._take_in_politely(index):
+                while not self._stop.is_set() and self._store.in_charge and self._take_in_politely(index):
                     pass
             except Exception:
                 log.exception("The text index could not be brought up to date; it is tried again.")
                 if index is not None:
                     index.close()
                 index = None
-            self._wake.wait(PATIENCE)
+            self._wake.wait(PATIENCE_WITH_OTHERS if self._store.database.SHARED else PATIENCE)
         if index is not None:
             index.close()
 

@@ -53,7 +53,7 @@ class ApiKeyList(Output):
 class SearchHealth(Output):
     """The text index: how many interactions wait to be indexed."""
 
-    waiting: int
+    waiting: int | None
 
 
 class Health(Output):

@@ -7,6 +7,7 @@ write(unit)                commits, then returns
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,11 +59,20 @@ class Store:
     ) -> None:
         self.database = _opened(directory, database_url)
         self.queue = WriteQueue(self.database, most_units=most_waiting, most_bytes=most_waiting_bytes)
-        self.compression = Compression()
+        self.server: int | None = None
+        """The number of this server, where several work over one database."""
+        self.in_charge_until = 0.0
+        """Up to when this server does the chores, where there are several; by time.monotonic()."""
+        self.compression = Compression(self._learn)
         for content in self.read_now(_dictionaries):
             self.compression.add(content)
         self._short = _Lane("afterword-reader", READERS)
         self._long = _Lane("afterword-long-reader", LONG_READERS)
+
+    @property
+    def in_charge(self) -> bool:
+        """Tell whether this server does what one server does for all: it fills the text index, say."""
+        return not self.database.SHARED or time.monotonic() < self.in_charge_until
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, ...)` in a reader's thread, in one snapshot of the store."""
@@ -88,6 +98,12 @@ class Store:
                     raise self.database.explain(error) from None
         raise AssertionError("unreachable")
 
+    def fetch(self, function: Callable[[Connection], T]) -> T:
+        """Run `function(connection)` over a connection of its own: also from within a read, whose thread has one of
+        the readers' already."""
+        with self.database.writer.connect() as connection:
+            return function(connection)
+
     async def write(self, unit: Unit, size: int = 0) -> Any:
         """Commit a unit of work; see `WriteQueue.write`."""
         return await self.queue.write(unit, size)
@@ -95,6 +111,10 @@ class Store:
     async def write_many(self, units: Sequence[Unit], size: int = 0) -> list[Any]:
         """Commit units of work in one go; see `WriteQueue.write_many`."""
         return await self.queue.write_many(units, size)
+
+    def _learn(self) -> None:
+        for content in self.fetch(_dictionaries):
+            self.compression.add(content)
 
     def close(self) -> None:
         """Commit what waits, then close."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import BigInteger, ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -31,3 +31,15 @@ def _usual(element: Any, compiler: Any, **options: Any) -> str:
 def _postgresql(element: Any, compiler: Any, **options: Any) -> str:
     # It has no min() of UUIDs. As texts they have the same order.
     return f"CAST(min(CAST({compiler.process(element.clauses, **options)} AS TEXT)) AS UUID)"
+
+
+class clock(GenericFunction[int]):
+    """The database's own time, in milliseconds since 1970."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(clock, "postgresql")
+def _clock(element: Any, compiler: Any, **options: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"

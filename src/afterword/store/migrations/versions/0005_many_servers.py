@@ -49,6 +49,7 @@ PARTED = ("interactions", "payloads", "calls", "interaction_labels", "feedback",
 
 POSTGRESQL = (
     "INSERT INTO versions VALUES ('catalog', 0)",
+    "INSERT INTO leases VALUES ('chores', 0, 0)",
     "CREATE TABLE search_words (interaction_id UUID, part SMALLINT, words TSVECTOR NOT NULL, "
     "PRIMARY KEY (interaction_id, part))",
     "CREATE INDEX ix_search_words_words ON search_words USING GIN (words)",
