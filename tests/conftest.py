@@ -194,12 +194,12 @@ def own_database() -> Iterator[Any]:
 
 
 @pytest.fixture
-def server_on(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers on a database that is named."""
+def server_at() -> Iterator[Callable[..., Server]]:
+    """Start servers on directories and databases that are named."""
     started: list[Server] = []
 
-    def start(url: str, **environment: str) -> Server:
-        running = Server(tmp_path / f"data{len(started)}", environment=environment, database_url=url)
+    def start(directory: Path, url: str | None, *options: str, **environment: str) -> Server:
+        running = Server(directory, *options, environment=environment, database_url=url)
         started.append(running)
         return running
 

@@ -43,6 +43,7 @@ from afterword.service.meters import Meters
 from afterword.service.secrets import Secrets
 from afterword.service.servers import Together
 from afterword.service.status import VERSION
+from afterword.store import copying as copying
 from afterword.store.catalog import (
     Catalog,
     CatalogRow,

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -173,9 +174,9 @@ def everything(http: httpx.Client) -> list[str]:
 
 
 def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_the_database_restarts(
-    own_database: Any, server_on: Callable[..., Any]
+    own_database: Any, server_at: Callable[..., Any], tmp_path: Path
 ):
-    three = [server_on(own_database.url, AFTERWORD_SECRET_KEY="of all") for _ in range(3)]
+    three = [server_at(tmp_path / str(one), own_database.url, AFTERWORD_SECRET_KEY="of all") for one in range(3)]
     load = Load(three)
     load.wait_for_more()
     three[0].kill()
@@ -198,9 +199,9 @@ def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_the_database_r
 
 
 def test_while_the_database_is_away_the_server_says_so_and_comes_back_by_itself(
-    own_database: Any, server_on: Callable[..., Any]
+    own_database: Any, server_at: Callable[..., Any], tmp_path: Path
 ):
-    running = server_on(own_database.url)
+    running = server_at(tmp_path / "data", own_database.url)
     with running.client() as http:
         http.post("/api/v1/interactions", json=BODY).raise_for_status()
         own_database.stop()

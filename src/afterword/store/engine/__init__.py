@@ -24,6 +24,7 @@ from .queue import Unit, WriteQueue
 from .statements import Delete, Find, Informed, Insert, Prepared, Rows, Transaction, Update
 
 __all__ = [
+    "Database",
     "Delete",
     "Find",
     "Index",
@@ -36,6 +37,7 @@ __all__ = [
     "Transaction",
     "Unit",
     "Update",
+    "open_database",
 ]
 
 P = ParamSpec("P")
@@ -57,7 +59,7 @@ class Store:
         most_waiting: int = 10_000,
         most_waiting_bytes: int = 256 << 20,
     ) -> None:
-        self.database = _opened(directory, database_url)
+        self.database = open_database(directory, database_url)
         self.queue = WriteQueue(self.database, most_units=most_waiting, most_bytes=most_waiting_bytes)
         self.server: int | None = None
         """The number of this server, where several work over one database."""
@@ -126,9 +128,11 @@ class Store:
         self.database.close()
 
 
-def _opened(directory: Path, database_url: str | None) -> Database:
-    """Open the database that is named, or the embedded one. Each is loaded only where it is used."""
-    readers = READERS + LONG_READERS
+def open_database(directory: Path, database_url: str | None = None, readers: int = READERS + LONG_READERS) -> Database:
+    """Open the database that is named, or the embedded one. Each is loaded only where it is used.
+
+    Raises `StoreError`.
+    """
     if database_url is None:
         from .sqlite import Sqlite
 

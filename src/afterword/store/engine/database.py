@@ -81,6 +81,14 @@ class Database(Protocol):
         """Open the text index for writing."""
         ...
 
+    def number_on(self, connection: Connection) -> None:
+        """Give numbers beyond those that rows came with from elsewhere."""
+        ...
+
+    def distribute(self) -> int:
+        """Spread the tables over the nodes of a cluster; return how many. Raises `StoreError` where there is none."""
+        ...
+
     def fatal(self, error: BaseException) -> bool:
         """Tell whether an error ended the whole transaction, and not just the unit of work that met it."""
         ...

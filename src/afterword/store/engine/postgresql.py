@@ -23,7 +23,7 @@ from afterword.store.engine.database import Database, StoreError, Writer
 from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
 from afterword.store.engine.tsvector import TextIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
-from afterword.store.schema import HELD
+from afterword.store.schema import HELD, metadata
 
 # What the URL does not say. A server that is gone without a word is noticed within some 20 seconds.
 CONNECTING: dict[str, Any] = {
@@ -43,6 +43,18 @@ FAULTS = ("08", "53", "57", "58", "XX", "25")
 CONTENTION = ("40001", "40P01")
 
 
+# Where tables are distributed over nodes: what each is found by.
+DISTRIBUTED_BY = {
+    "interactions": "id",
+    **dict.fromkeys(
+        ("payloads", "calls", "interaction_labels", "feedback", "preferences", "interaction_images", "ab_interactions"),
+        "interaction_id",
+    ),
+    "search_pending": "interaction_id",
+    "outcomes": "session_id",
+}
+
+
 class Stale(psycopg.OperationalError):
     """The other side had closed the connection before anything was sent."""
 
@@ -59,6 +71,9 @@ class Postgresql(Database):
         self._migrate()
         self.writer = self._engine(NullPool, {})
         event.listen(self.writer, "before_execute", _note_change)
+        with self.writer.connect() as connection:
+            # Citus locks rows of one node at a time, and so one at a time.
+            self.writer.dialect.most_kept = 1 if self._on_citus(connection) else None  # pyright: ignore
         self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
 
     def connect_writer(self) -> Connection:
@@ -77,6 +92,39 @@ class Postgresql(Database):
         """Close all connections."""
         self.reader.dispose()
         self.writer.dispose()
+
+    def number_on(self, connection: Connection) -> None:
+        """Give numbers beyond those that rows came with from elsewhere."""
+        for table in metadata.sorted_tables:
+            if table.autoincrement_column is not None and table.autoincrement_column.name == "number":
+                connection.exec_driver_sql(
+                    f"SELECT setval(pg_get_serial_sequence('{table.name}', 'number'), "
+                    f"(SELECT coalesce(max(number), 0) + 1 FROM {table.name}), false)"
+                )
+
+    def distribute(self) -> int:
+        """Spread the tables over the nodes of a Citus cluster: the large ones by the interaction's id, so that all that
+        hangs on one stands on one node. Raises `StoreError` where there is none."""
+        with self.writer.connect() as connection, connection.begin():
+            if not self._on_citus(connection):
+                raise StoreError(
+                    "The database has no extension citus. Make it on each node (CREATE EXTENSION citus), add the "
+                    "nodes, and try again; see docs/guides/growing.md."
+                )
+            for table in metadata.sorted_tables:
+                by = DISTRIBUTED_BY.get(table.name)
+                call = (
+                    f"create_distributed_table('{table.name}', '{by}')"
+                    if by
+                    else f"create_reference_table('{table.name}')"
+                )
+                connection.exec_driver_sql(f"SELECT {call}")
+            connection.exec_driver_sql("SELECT create_distributed_table('search_words', 'interaction_id')")
+        return len(metadata.sorted_tables) + 1
+
+    @staticmethod
+    def _on_citus(connection: Connection) -> bool:
+        return connection.exec_driver_sql("SELECT 1 FROM pg_extension WHERE extname = 'citus'").first() is not None
 
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: the connection lost, the disk full, a server that was stopped."""

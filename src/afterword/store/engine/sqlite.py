@@ -89,6 +89,13 @@ class Sqlite(Database):
             self._open_search().close()
         os.close(self._lock)
 
+    def number_on(self, connection: Connection) -> None:
+        """It does so by itself."""
+
+    def distribute(self) -> int:
+        """It is one file."""
+        raise StoreError("The embedded store cannot be distributed: give the URL of a PostgreSQL database with Citus.")
+
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
         cause = getattr(error, "orig", None) or error

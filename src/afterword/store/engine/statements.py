@@ -265,8 +265,9 @@ class Seek:
         self.statements: list[Statement] = []
         for find, distinct in together.items():
             ids = tuple(distinct)
-            for start in range(0, len(ids), find.MOST_IDS):
-                some = ids[start : start + find.MOST_IDS]
+            most = (getattr(dialect, "most_kept", None) if find.kept else None) or find.MOST_IDS
+            for start in range(0, len(ids), most):
+                some = ids[start : start + most]
                 self._finds.append(find)
                 self.statements.append((find.text(dialect, len(some)), some))
 

@@ -1,0 +1,92 @@
+"""`afterword db`: what is done to a whole store while no server works over it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from afterword.cli.connecting import CommandError
+from afterword.cli.showing import unwrapped
+
+COPY = """Copy a store: from the embedded one to PostgreSQL, or back.
+
+Give a data directory or the URL of a database for each. No server may work over either. What was copied is checked row
+by row at the end. A copy that was broken off goes on where it was: give the same command again. The text index and the
+sums of the metrics pages are made by the server that opens the target, in the background.
+
+The keys beside the store are not in it: copy admin.key and secret.key of the data directory, or set AFTERWORD_API_KEY
+and AFTERWORD_SECRET_KEY.
+
+Examples:
+
+  afterword db copy --from afterword-data --to postgresql://afterword@db.internal/afterword
+  afterword db copy --from postgresql://afterword@db.internal/afterword --to /var/lib/afterword
+"""
+
+DISTRIBUTE = """Spread a database over the nodes of a Citus cluster.
+
+Large tables are distributed by the interaction's id, small ones stand on every node. Needs the extension `citus` in the
+database, and no server that works over it.
+"""
+
+_stores = typer.Typer(help="Copy a whole store, or spread it over a cluster.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(_stores, name="db")
+
+
+@_stores.command("copy", help=unwrapped(COPY))
+def copy(
+    from_: Annotated[str, typer.Option("--from", metavar="DIR|URL", help="The store to copy.")],
+    to: Annotated[str, typer.Option("--to", metavar="DIR|URL", help="Where to: an empty directory or database.")],
+) -> None:
+    """Copy a store."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from afterword.app import copying
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        bars: dict[str, TaskID] = {}
+
+        def report(phase: str) -> copying.Progress:
+            def progress(table: str, done: int, number: int) -> None:
+                name = f"{phase} {table}"
+                if name not in bars:
+                    bars[name] = shown.add_task(name, total=number)
+                shown.update(bars[name], completed=done)
+
+            return progress
+
+        try:
+            with copying.opened(from_) as source, copying.opened(to) as target:
+                copying.copy(source, target, report("copying"))
+                checked = copying.check(source, target, report("checking"))
+        except copying.StoreError as error:
+            raise CommandError(str(error)) from None
+    for one in checked:
+        if one.rows:
+            typer.echo(f"{one.table:20} {one.rows:>12,}  {one.digest}")
+    typer.echo(f"Copied and checked, row by row: {sum(one.rows for one in checked):,} rows.")
+
+
+@_stores.command("distribute", help=unwrapped(DISTRIBUTE))
+def distribute(
+    database_url: Annotated[
+        str, typer.Option("--database-url", envvar="AFTERWORD_DATABASE_URL", metavar="URL", help="The database.")
+    ],
+) -> None:
+    """Distribute a database."""
+    from afterword.app import copying
+
+    try:
+        with copying.opened(database_url) as database:
+            spread = database.distribute()
+    except copying.StoreError as error:
+        raise CommandError(str(error)) from None
+    typer.echo(f"Distributed {spread} tables.")

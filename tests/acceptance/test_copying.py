@@ -1,0 +1,128 @@
+"""A store is copied from SQLite to PostgreSQL and back: all of it, also in two goes, and never over another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+pytestmark = pytest.mark.shared
+
+PNG = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhg"
+    "GAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def fill(http: Any, number: int) -> None:
+    """Log something of each kind."""
+    http.post("/api/v1/metrics", json={"key": "CSAT"})
+    http.post("/api/v1/teams", json={"key": "readers"})
+    ids = []
+    for place in range(number):
+        parts = [{"type": "text", "text": f"Question {place}"}, {"type": "image_url", "image_url": {"url": PNG}}]
+        body = {
+            "messages": [{"role": "user", "content": parts if place % 10 == 0 else f"Question {place} \0 ü"}],
+            "completion": f"Answer {place}",
+            "model": f"m{place % 3}",
+            "labels": {"place": str(place % 7)},
+            "feedbacks": [{"metric": "CSAT", "value": place / 3, "details": "so"}],
+            "usage": {"prompt_tokens": place},
+        }
+        ids.append(http.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"])
+    pair = {"metric": "CSAT", "preferred_completion": ids[0], "other_completion": ids[1]}
+    http.post("/api/v1/preferences", json=pair).raise_for_status()
+
+
+def shown(http: Any) -> Any:
+    """All interactions, whole."""
+    return http.get("/api/v1/interactions", params={"limit": 500, "view": "full", "images": "inline"}).json()
+
+
+def copied(source: str, target: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "afterword", "db", "copy", "--from", source, "--to", target]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: Any, server_at: Any):
+    first = server_at(tmp_path / "first", None)
+    with first.client() as http:
+        fill(http, 60)
+        before = shown(http)
+    in_use = copied(str(tmp_path / "first"), postgresql.new())
+    assert in_use.returncode == 1
+    assert "has the data directory" in in_use.stderr
+    first.stop()
+
+    url = postgresql.new()
+    done = copied(str(tmp_path / "first"), url)
+    assert done.returncode == 0, done.stderr
+    assert "Copied and checked, row by row" in done.stdout
+    second = server_at(tmp_path / "second", url)
+    with second.client() as http:
+        assert shown(http) == before
+        while http.get("/health").json()["search"]["waiting"]:
+            pass
+        assert (
+            len(http.get("/api/v1/interactions", params={"q": "question", "limit": 500}).json()["interactions"]) == 60
+        )
+        # What is new gets numbers of its own.
+        http.post("/api/v1/projects", json={"key": "later"}).raise_for_status()
+        http.post("/api/v1/metrics", json={"key": "later"}).raise_for_status()
+        fill(http, 3)
+        after = shown(http)
+    assert "servers work over this database" in copied(url, str(tmp_path / "third")).stderr
+    second.stop()
+
+    back = copied(url, str(tmp_path / "third"))
+    assert back.returncode == 0, back.stderr
+    third = server_at(tmp_path / "third", None)
+    with third.client() as http:
+        assert shown(http) == after
+        while http.get("/health").json()["search"]["waiting"]:
+            pass
+        assert len(http.get("/api/v1/interactions", params={"q": "answer", "limit": 500}).json()["interactions"]) == 63
+
+
+def test_a_copy_goes_on_where_it_was_broken_off_and_never_over_another_store(
+    tmp_path: Path, postgresql: Any, server_at: Any
+):
+    one = server_at(tmp_path / "one", None)
+    line = {"messages": [{"role": "user", "content": "?"}], "completion": "!", "labels": {"a": "b"}}
+    with one.client() as http:
+        http.post("/api/v1/interactions/batch", json=[line] * 8_000).raise_for_status()
+    one.stop()
+    url = postgresql.new()
+    command = [sys.executable, "-m", "afterword", "db", "copy", "--from", str(tmp_path / "one"), "--to", url]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as broken_off:
+        while not 0 < rows_of(url, "payloads") < 8_000:
+            assert broken_off.poll() is None
+        broken_off.kill()
+    done = copied(str(tmp_path / "one"), url)
+    assert done.returncode == 0, done.stderr
+    assert rows_of(url, "payloads") == rows_of(url, "interactions") == 8_000
+    other = server_at(tmp_path / "other", None)
+    other.stop()
+    refused = copied(str(tmp_path / "other"), url)
+    assert refused.returncode == 1
+    assert "holds another store" in refused.stderr
+
+
+def rows_of(url: str, table: str) -> int:
+    with psycopg.connect(url) as connection:
+        try:
+            return connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()[0]  # pyright: ignore
+        except psycopg.errors.UndefinedTable:
+            return 0
+
+
+def test_without_citus_nothing_is_distributed_and_the_command_says_what_is_missing(postgresql: Any):
+    command = [sys.executable, "-m", "afterword", "db", "distribute", "--database-url", postgresql.new()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "no extension citus" in done.stderr
+    assert "Traceback" not in done.stderr
