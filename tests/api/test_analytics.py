@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -196,3 +200,49 @@ def test_models_are_ranked_by_preferences(log: Log, ask: Ask, http: httpx.Client
     assert pair["win_rate"] == pytest.approx(2 / 6 if turned else 4 / 6)
     narrowed = ask("preferences/ranking", metric="better", model=["a", "b"])
     assert [one["model"] for one in narrowed["models"]] == ["a", "b"]
+
+
+def wait_until_added_up(server: Any, project: str, seconds: float = 60.0) -> None:
+    """Wait until no hour of a project is marked."""
+    query = "SELECT count(*) FROM rollup_marks JOIN projects ON number = project WHERE projects.id = ?"
+    end = time.monotonic() + seconds
+    with contextlib.closing(sqlite3.connect(f"file:{server.directory / 'afterword.db'}?mode=ro", uri=True)) as store:
+        while store.execute(query, (UUID(project).bytes,)).fetchone()[0]:
+            assert time.monotonic() < end, "hours are still marked"
+            time.sleep(0.05)
+
+
+def test_what_was_added_up_is_right_again_at_the_next_write(
+    log: Log, ask: Ask, http: httpx.Client, project: str, server: Any
+):
+    start = 1_700_000_000_000 // 3_600_000 * 3_600_000
+    ids = [log("m" if place % 2 else None, at=str(start + place * 1_000_000), CSAT=place) for place in range(8)]
+    number = http.get(f"/api/v1/projects/{project}").json()["id"]
+
+    def asked() -> list[Any]:
+        by_model = ask("metrics/CSAT/statistics", split_by="model")
+        by_hour = ask("metrics/CSAT/timeseries", interval="hour")["series"]
+        # As a tree that the rollups do not know, the same is asked of the rows.
+        rows = {"project": project, "filter": {"or": [{"and": []}]}, "split_by": "model"}
+        from_rows = http.post("/api/v1/metrics/CSAT/statistics", json=rows).json()
+        assert by_model == from_rows
+        del rows["split_by"]
+        from_rows = http.post("/api/v1/metrics/CSAT/timeseries", json={**rows, "interval": "hour"}).json()["series"]
+        assert by_hour == from_rows
+        return [by_model["count"], by_model["mean"], len(by_hour[0]["points"]) if by_hour else 0]
+
+    assert asked() == [8, 3.5, 2]
+    wait_until_added_up(server, number)
+    assert asked() == [8, 3.5, 2]
+    said = http.post("/api/v1/feedback", json={"completion_id": ids[0], "metric": "CSAT", "value": 9}).json()
+    assert asked() == [9, 37 / 9, 2]
+    http.patch(f"/api/v1/feedback/{said['feedback_id']}", json={"value": 1}).raise_for_status()
+    assert asked() == [9, 29 / 9, 2]
+    http.delete(f"/api/v1/feedback/{said['feedback_id']}").raise_for_status()
+    for one in ids[4:]:
+        http.delete(f"/api/v1/interactions/{one}").raise_for_status()
+    assert asked() == [4, 1.5, 2]
+    wait_until_added_up(server, number)
+    assert asked() == [4, 1.5, 2]
+    log("m", at=str(start - 1), CSAT=10)
+    assert asked()[0] == 5

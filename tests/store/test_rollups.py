@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
+import os
+import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from alembic import command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import create_engine, delete, func, select
 
 from afterword.app import close_home, open_home
 from afterword.config import load
@@ -24,8 +26,11 @@ from afterword.service.access import THE_ADMINISTRATOR
 from afterword.service.context import Context
 from afterword.store import analytics, calls, rollups, sums
 from afterword.store.analytics import Values
-from afterword.store.rollups import HOUR, Overtaken, Roller, _replace, stretches
-from afterword.store.schema import rollup_marks
+from afterword.store.engine import Store
+from afterword.store.migrations import alembic_config
+from afterword.store.rollups import HOUR, Overtaken, Roller, _replace, marks, stretches
+from afterword.store.schema import rollup_marks, rollup_values
+from afterword.store.schema import rollups as stored
 from afterword.types import (
     FeedbackChange,
     Filter,
@@ -158,7 +163,7 @@ class Bench:
     async def _delete(self, place: int) -> None:
         one = self.one_of(self.logged, place)
         for its in (await interactions.get(self.context, str(one), query=ANY)).feedback or []:
-            self.given.remove(its.id)
+            self.given.remove(its.feedback_id)
         self.logged.remove(one)
         await interactions.delete(self.context, str(one))
 
@@ -195,37 +200,31 @@ class Bench:
 
     # -------------------------------------------------------------------------------------------- the comparison
 
-    def compare(self, filter: Filter | None) -> None:
-        """Ask all that can be asked of rollups and of rows."""
+    def compare(self, filter: Filter | None, metric: str | None, split_by: str | None) -> None:
+        """Ask of rollups and of rows."""
+        of_metric = self.names.metric(metric) if metric in METRICS else metric
+        values = Values(self.names, filter, of_metric, split_by)
 
         def asked(connection: Any) -> None:
-            for metric in (None, "latency", "tokens_per_second", *map(self.names.metric, METRICS)):
-                for split_by in (None, "model"):
-                    values = Values(self.names, filter, metric, split_by)
-                    for quantum in (HOUR, 24 * HOUR, HOUR // 4):
-                        found, wanted = (of.over_time(connection, values, quantum) for of in (sums, analytics))
-                        assert dict_of(found) == approximately(dict_of(wanted))
-                        assert len(found) == len(wanted)
-                    if metric is None:
-                        continue
-                    found, wanted = (of.summed(connection, values) for of in (sums, analytics))
-                    assert [(one.key, one.count, one.min, one.max) for one in found] == [
-                        (one.key, one.count, one.min, one.max) for one in wanted
-                    ]
-                    for one, other in zip(found, wanted, strict=True):
-                        scale = max(abs(other.min), abs(other.max), 1.0)
-                        assert math.isclose(one.mean, other.mean, rel_tol=1e-9, abs_tol=1e-12 * scale)
-                        assert (one.stddev is None) == (other.stddev is None)
-                        if one.stddev is not None and other.stddev is not None:
-                            assert math.isclose(one.stddev, other.stddev, rel_tol=1e-9, abs_tol=1e-7 * scale)
-                values = Values(self.names, filter, metric)
-                assert sums.span(connection, values) == analytics.span(connection, values)
-                if metric is not None:
-                    for one in analytics.summed(connection, values):
-                        found, wanted = (
-                            of.distribution(connection, values, one.min, one.max) for of in (sums, analytics)
-                        )
-                        assert found == wanted
+            for quantum in (HOUR, 24 * HOUR):
+                found, wanted = (of.over_time(connection, values, quantum) for of in (sums, analytics))
+                assert dict_of(found) == approximately(dict_of(wanted))
+                assert len(found) == len(wanted)
+            assert sums.span(connection, values) == analytics.span(connection, values)
+            if metric is None:
+                return
+            found, wanted = (of.summed(connection, values) for of in (sums, analytics))
+            assert [(one.key, one.count, one.min, one.max) for one in found] == [
+                (one.key, one.count, one.min, one.max) for one in wanted
+            ]
+            for one, other in zip(found, wanted, strict=True):
+                scale = max(abs(other.min), abs(other.max), 1.0)
+                assert one.mean == pytest.approx(other.mean, rel=1e-9, abs=1e-12 * scale)
+                assert one.stddev == (other.stddev and pytest.approx(other.stddev, rel=1e-9, abs=1e-7 * scale))
+            if wanted and split_by is None:
+                [one] = wanted
+                found, wanted = (of.distribution(connection, values, one.min, one.max) for of in (sums, analytics))
+                assert found == wanted
 
         self.store.read_now(asked)
 
@@ -277,19 +276,173 @@ FILTERS = st.one_of(
 )
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(changes=steps, filters=st.lists(FILTERS, min_size=1, max_size=2))
-def test_rollups_answer_what_the_rows_say(bench: Bench, changes: list[Any], filters: list[Filter | None]):
+ASKED = st.tuples(
+    FILTERS, st.sampled_from([None, "latency", "tokens_per_second", *METRICS]), st.sampled_from([None, "model"])
+)
+
+
+@settings(
+    max_examples=int(os.environ.get("N", 40)),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(changes=steps, asked=st.lists(ASKED, min_size=2, max_size=4))
+def test_rollups_answer_what_the_rows_say(bench: Bench, changes: list[Any], asked: list[Any]):
     async def run() -> None:
         await bench.open_project()
         for place, one in enumerate(changes):
             await bench.do(*one)
-            if place % 10 == 9:
-                bench.compare(filters[0])
+            if place % 8 == 7:
+                bench.compare(*asked[0])
 
     asyncio.run(run())
-    for filter in filters:
-        bench.compare(filter)
+    for one in asked:
+        bench.compare(*one)
     bench.catch_up()
-    for filter in filters:
-        bench.compare(filter)
+    for one in asked:
+        bench.compare(*one)
+
+
+# ------------------------------------------------------------------------------------------------ one by one
+
+
+@pytest.fixture
+def fresh(bench: Bench) -> Bench:
+    asyncio.run(bench.open_project())
+    bench.catch_up()
+    return bench
+
+
+def log(bench: Bench, at: int = START, model: str | None = "m1", *values: float) -> UUID:
+    asyncio.run(bench.do("log", at, model, list(values), []))
+    return bench.logged[-1]
+
+
+def number_of(bench: Bench, table: Any) -> int:
+    return bench.store.read_now(
+        lambda connection: connection.execute(
+            select(func.count()).select_from(table).where(table.c.project == bench.names.project)
+        ).scalar_one()
+    )
+
+
+def counts(bench: Bench) -> list[int]:
+    """Return how many interactions each hour has by the rollups alone."""
+    query = select(stored.c.count).where(
+        stored.c.project == bench.names.project, stored.c.measure == rollups.INTERACTIONS
+    )
+    return list(bench.store.read_now(lambda connection: connection.execute(query.order_by(stored.c.hour)).scalars()))
+
+
+def test_a_commit_puts_one_mark_on_an_hour_whatever_it_writes_there(fresh: Bench):
+    project = fresh.names.project
+    units = [marks(project, START + place) for place in range(100)] + [marks(project, START + HOUR)]
+    asyncio.run(fresh.store.write_many(units))
+    assert number_of(fresh, rollup_marks) == 2
+
+
+def test_an_hour_is_added_up_once_it_is_quiet(fresh: Bench):
+    log(fresh)
+    fresh.rollers[0].catch_up(quiet=3600)
+    assert counts(fresh) == []
+    fresh.catch_up()
+    assert counts(fresh) == [1]
+    assert number_of(fresh, rollup_marks) == 0
+
+
+def test_many_marks_on_an_hour_that_is_not_quiet_become_one(fresh: Bench):
+    for _ in range(5):
+        log(fresh)
+    assert number_of(fresh, rollup_marks) == 5
+    fresh.rollers[0].catch_up(quiet=3600)
+    assert number_of(fresh, rollup_marks) == 1
+
+
+def test_the_older_of_two_sums_of_an_hour_never_comes_last(fresh: Bench):
+    log(fresh)
+    older = fresh.store.read_now(fresh.rollers[1]._look, 0)[0]
+    log(fresh)
+    fresh.catch_up()
+    assert counts(fresh) == [2]
+    with pytest.raises(Overtaken):
+        asyncio.run(fresh.store.write(partial(_replace, older)))
+    assert counts(fresh) == [2]
+
+
+def test_a_mark_that_was_not_seen_stays(fresh: Bench):
+    log(fresh)
+    seen = fresh.store.read_now(fresh.rollers[1]._look, 0)[0]
+    log(fresh)
+    asyncio.run(fresh.store.write(partial(_replace, seen)))
+    assert counts(fresh) == [1]
+    assert number_of(fresh, rollup_marks) == 1
+    fresh.compare(None, None, None)
+
+
+def test_all_hours_of_a_store_are_added_up_in_steps_the_newest_first(fresh: Bench):
+    for at in TIMES:
+        log(fresh, at)
+    fresh.catch_up()
+
+    def as_after_an_upgrade(transaction: Any) -> None:
+        transaction.connection.execute(delete(stored).where(stored.c.project == fresh.names.project))
+        rollups.mark_range(transaction, fresh.names.project, TIMES[0], TIMES[-1])
+
+    asyncio.run(fresh.store.write(as_after_an_upgrade))
+    assert fresh.rollers[0].catch_up(0)
+    assert 0 < len(counts(fresh)) < 6
+    fresh.compare(None, None, "model")
+    # A new process goes on where this one stopped.
+    fresh.rollers[0] = Roller(fresh.store)
+    fresh.catch_up()
+    assert sum(counts(fresh)) == len(TIMES)
+    assert number_of(fresh, rollup_marks) == 0
+
+
+def test_hours_with_values_that_cannot_be_summed_stay_with_the_rows(fresh: Bench):
+    log(fresh, START, "m1", 1e120)
+    log(fresh, START + HOUR, "m1", 1.0)
+    fresh.catch_up()
+    assert counts(fresh) == [1]
+    assert not fresh.rollers[0].catch_up(0)
+    fresh.compare(None, "CSAT", None)
+
+
+def test_values_that_are_many_are_not_kept_one_by_one(fresh: Bench):
+    log(fresh)
+    asyncio.run(fresh.do("rate much", 0, 30))
+    fresh.catch_up()
+    assert number_of(fresh, rollup_values) == 0
+    fresh.compare(None, "good", None)
+    log(fresh, START + HOUR, "m1", 1.0, 2.0)
+    fresh.catch_up()
+    assert number_of(fresh, rollup_values) == 2
+    fresh.compare(None, "good", None)
+
+
+def test_a_store_of_before_is_marked_by_its_migration(tmp_path: Path):
+    engine = create_engine(f"sqlite:///{tmp_path / 'afterword.db'}")
+    config = alembic_config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+    engine.dispose()
+    with contextlib.closing(sqlite3.connect(tmp_path / "afterword.db")) as raw, raw:
+        for number in (1, 2):
+            row = (number, uuid7().bytes, f"p{number}", "", "", 0, 0, None)
+            raw.execute(f"INSERT INTO projects VALUES ({', '.join('?' * 8)})", row)
+        for at in TIMES:
+            row = (uuid7().bytes, 2, at, None, 0, None, None, None, 5, 6, 7, 8, None, None)
+            raw.execute(f"INSERT INTO interactions VALUES ({', '.join('?' * 14)})", row)
+    store = Store(tmp_path)
+    try:
+        found = store.read_now(lambda connection: connection.execute(select(*rollup_marks.c)).all())
+        assert [(one.project, one.first, one.last) for one in found] == [(2, TIMES[0] // HOUR, TIMES[-1] // HOUR)]
+        roller = Roller(store)
+        while roller.catch_up(0):
+            pass
+        total = store.read_now(lambda connection: connection.execute(select(func.sum(stored.c.count))).scalar())
+        assert total == len(TIMES)
+        assert store.read_now(Roller.waiting) == 0
+    finally:
+        store.close()
