@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,8 @@ steps = st.lists(st.one_of(change, change, background), max_size=25)
 class Bench:
     """A store with a project for each example, and changes to it by name."""
 
-    def __init__(self, directory: Path) -> None:
-        self.home = open_home(load({"data": str(directory)}, {}))
+    def __init__(self, directory: Path, database_url: str | None) -> None:
+        self.home = open_home(load({"data": str(directory), "database_url": database_url}, {}))
         self.store = self.home.store
         self.context = Context(self.home, THE_ADMINISTRATOR)
         self.number = 0
@@ -217,8 +217,8 @@ class Bench:
             assert [(one.key, one.count, one.min, one.max) for one in found] == [
                 (one.key, one.count, one.min, one.max) for one in wanted
             ]
+            scale = max([1.0, *(abs(end) for one in wanted for end in (one.min, one.max))])
             for one, other in zip(found, wanted, strict=True):
-                scale = max(abs(other.min), abs(other.max), 1.0)
                 assert one.mean == pytest.approx(other.mean, rel=1e-9, abs=1e-12 * scale)
                 assert one.stddev == (other.stddev and pytest.approx(other.stddev, rel=1e-9, abs=1e-7 * scale))
             if wanted and split_by is None:
@@ -241,8 +241,8 @@ def approximately(wanted: dict[Any, tuple[float, float]]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("rollups"))
+def bench(tmp_path_factory: pytest.TempPathFactory, database: Callable[[], str | None]) -> Iterator[Bench]:
+    bench = Bench(tmp_path_factory.mktemp("rollups"), database())
     yield bench
     close_home(bench.home)
 

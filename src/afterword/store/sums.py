@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, null, select
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, literal, not_, null, select
 
 from afterword.store import analytics
 from afterword.store.analytics import MOST_SPLITS, Sums, Values
@@ -110,34 +110,33 @@ class _Plan:
 
     def sums(self, connection: Connection) -> list[Sums]:
         """Return the sums of the rollups, by split."""
-        count, mean = rollups.c.count, rollups.c.total / rollups.c.count
-        near = connection.execute(select(mean).where(self.which(rollups)).limit(1)).scalar()
-        if near is None:
-            return []
-        above = mean - literal(float(near))
-        query = self._grouped(
-            func.sum(count),
-            func.sum(count * above),
-            func.sum(rollups.c.squares + count * above * above),
-            func.min(rollups.c.least),
-            func.max(rollups.c.most),
-        )
+        c, key = rollups.c, self._key
+        # Deviations are summed from the mean of each split.
+        mean = func.sum(c.total).over(partition_by=key) / func.sum(c.count).over(partition_by=key)
+        each = self._from(
+            key.label("split"), c.count, c.total, c.squares, c.least, c.most, mean.label("mean")
+        ).subquery()
+        above = each.c.total / each.c.count - each.c.mean
+        query = select(
+            each.c.split,
+            func.sum(each.c.count),
+            func.min(each.c.mean),
+            func.sum(each.c.squares + each.c.count * above * above),
+            func.min(each.c.least),
+            func.max(each.c.most),
+        ).group_by(each.c.split)
         return [
-            Sums(key, int(number), near + off / int(number), least, most, deviation(int(number), off, squares))
-            for key, number, off, squares, least, most in _rows(connection, query)
-            if number
+            Sums(key, int(count), mean, least, most, deviation(int(count), 0.0, squares))
+            for key, count, mean, squares, least, most in _rows(connection, query)
         ]
 
     def over_time(self, connection: Connection, quantum: int) -> list[tuple[str | None, int, int, float | None]]:
         """Return split, time, count and sum of the rollups in each stretch."""
         stretch = (rollups.c.hour // literal(quantum // HOUR)).label("stretch")
         total = null() if self.asked.metric is None else func.sum(rollups.c.total)
-        query = self._grouped(stretch, func.sum(rollups.c.count), total).group_by("stretch")
-        return [
-            (key, at * quantum, int(count), total)
-            for key, at, count, total in _rows(connection, query)
-            if count is not None
-        ]
+        query = self._from(self._key.label("split"), stretch, func.sum(rollups.c.count), total)
+        found = _rows(connection, query.group_by("split", "stretch"))
+        return [(key, at * quantum, int(count), total) for key, at, count, total in found]
 
     def values(self, connection: Connection) -> dict[float, int] | None:
         """Return how often each value was given; None where that is not known of all, or where there are many."""
@@ -153,16 +152,21 @@ class _Plan:
         first, last = connection.execute(select(func.min(hour), func.max(hour)).where(self.which(rollups))).one()
         return [] if first is None else [_within(self.asked, one, one) for one in sorted({first, last})]
 
-    def _grouped(self, *columns: Any) -> Any:
-        if self.asked.split_by is None:
-            return select(null(), *columns).where(self.which(rollups))
-        source = rollups.outerjoin(models, models.c.number == rollups.c.model)
-        return select(models.c.key, *columns).select_from(source).where(self.which(rollups)).group_by(models.c.key)
+    @property
+    def _key(self) -> ColumnElement[Any]:
+        return cast(null(), Text) if self.asked.split_by is None else models.c.key
+
+    def _from(self, *columns: Any) -> Any:
+        """Return a query for columns of the rollups."""
+        source = (
+            rollups if self.asked.split_by is None else rollups.outerjoin(models, models.c.number == rollups.c.model)
+        )
+        return select(*columns).select_from(source).where(self.which(rollups))
 
 
 def _plan(connection: Connection, values: Values) -> _Plan | None:
     """Return how the rollups answer; None where they do not."""
-    parts = leaves(values.filter, values.names)
+    parts = leaves(connection, values.filter, values.names)
     if values.split_by not in (None, "model") or any(one.bounds is None and one.models is None for one in parts):
         return None
     start, end = FIRST * HOUR, LAST * HOUR
