@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -282,7 +281,7 @@ ASKED = st.tuples(
 
 
 @settings(
-    max_examples=int(os.environ.get("N", 40)),
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -36,7 +36,8 @@ MOST_SPLITS = 50
 class Values:
     """Which values: those of a metric by number, of a system metric by key; None for the interactions themselves.
 
-    `between` are the times of the interactions, on top of the filter: from (inclusive) to (exclusive), milliseconds.
+    `between` are times within those of the filter, and stand in their place: from (inclusive) to (exclusive),
+    milliseconds.
     """
 
     names: Names
@@ -167,8 +168,8 @@ class _Chosen:
         self.words: Any = None
         self.source: FromClause = interactions
         of_metric = isinstance(values.metric, int)
-        more = [] if values.between is None else [between(values.names, *values.between)]
-        wanted, sought = narrowed_beside(connection, values.names, values.filter, *more, another=of_metric)
+        times = None if values.between is None else between(values.names, *values.between)
+        wanted, sought = narrowed_beside(connection, values.names, values.filter, times=times, another=of_metric)
         which = [wanted]
         if values.split_by is not None:
             split = grouped_by(connection, values.names, values.split_by)
