@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -238,13 +238,11 @@ class Rolled:
 class Roller:
     """One thread that adds up what is marked.
 
-    `elected` is asked before each look: where several servers share a store, it tells whether this one is to do it. Two
-    that do it both are only slower.
+    Where several servers share a store, the one in charge does it. Two that do it both are only slower.
     """
 
-    def __init__(self, store: Store, elected: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._elected = elected
         self._stop = threading.Event()
         # Of each stretch: the marks that are known and since when there was no other; how long it took, where that was
         # long; the marks with which it could not be added up.
@@ -272,7 +270,7 @@ class Roller:
         while not self._stop.is_set():
             more = False
             try:
-                more = self._elected() and self.catch_up()
+                more = self._store.in_charge and self.catch_up()
             except Exception:
                 log.exception("The rollups could not be brought up to date; it is tried again.")
             if not more:
