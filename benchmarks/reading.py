@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 
-from afterword.types import Filter, LabelCondition, Match, Search
+from afterword.types import Filter, LabelCondition, Match, NewTrend, Search, TimeRange
 from benchmarks import load
 from benchmarks.report import Figure, Section, of_calls, of_pages
 from benchmarks.server import Server, running
@@ -80,6 +80,54 @@ LONG: dict[str, Call] = {
 }
 
 
+# A condition that holds for all, which the rollups do not know: the rows are gone over.
+BY_ROWS = Filter(or_=[Filter(and_=[])])
+
+
+def sums(began: datetime) -> dict[str, tuple[str, NewTrend]]:
+    """Return what the metrics pages ask for: paths and bodies."""
+    week = TimeRange(from_=(began - timedelta(days=8)).isoformat(), to=(began - timedelta(days=1)).isoformat())
+    return {
+        "statistics of a metric": (f"/api/v1/metrics/{METRIC}/statistics", NewTrend()),
+        "statistics of a metric, by model": (f"/api/v1/metrics/{METRIC}/statistics", NewTrend(split_by="model")),
+        "a metric by day, by model": (f"/api/v1/metrics/{METRIC}/timeseries", NewTrend(split_by="model")),
+        "a metric by hour, a week": (
+            f"/api/v1/metrics/{METRIC}/timeseries",
+            NewTrend(interval="hour", filter=Filter(timerange=week)),
+        ),
+        "interactions by day": ("/api/v1/interactions/timeseries", NewTrend()),
+    }
+
+
+def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section:
+    """Ask for sums of rollups, and of rows; both must answer the same."""
+    figures = []
+    for what, (path, wanted) in sums(began).items():
+        by_rows = BY_ROWS if wanted.filter is None else Filter(and_=[wanted.filter, BY_ROWS])
+        answers = []
+        for how, filter in (("", wanted.filter), (": from the rows", by_rows)):
+            asked = msgspec.to_builtins(msgspec.structs.replace(wanted, filter=filter))
+            if path.endswith("statistics"):
+                asked = {name: asked[name] for name in ("filter", "split_by")}
+            timings, answer = load.read(
+                server.target, path, body=msgspec.json.encode(asked), times=50, most_seconds=seconds
+            )
+            figures.append(of_pages(what + how, timings))
+            answers.append(msgspec.json.decode(answer))
+        if _rounded(answers[0]) != _rounded(answers[1]):
+            raise RuntimeError(f"Rollups and rows answer {path} differently.")
+    return Section(f"Statistics and trends at {size:,}", figures)
+
+
+def _rounded(answer: Any) -> Any:
+    """Return an answer with its numbers to nine digits: sums depend a little on the order in which they are made."""
+    if isinstance(answer, dict):
+        return {name: _rounded(value) for name, value in answer.items()}
+    if isinstance(answer, list):
+        return [_rounded(value) for value in answer]
+    return float(f"{answer:.9g}") if isinstance(answer, float) else answer
+
+
 def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Section]:
     """Load a store of so many interactions, then read it in every way; `seconds` are for each page."""
     with ExitStack() as stack:
@@ -101,6 +149,8 @@ def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Sect
             figures = [of_pages(what, _read(server, call, seconds)) for what, call in LONG.items()]
             figures.append(Figure("resident memory after all that", server.memory / 1e6, "MB", FULL_AIM))
             yield Section(f"Counts and groups at {size:,}", figures)
+            server.wait_for_rollups()
+            yield _sums(server, size, began, seconds)
             yield Section(
                 f"The same pages at {size:,} while {ARRIVING:,} interactions/s arrive",
                 _read_meanwhile(server, calls, submit, arriving_seconds),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,6 +95,12 @@ class Server:
         while self.waiting_texts():
             time.sleep(0.2)
         return time.perf_counter() - begin
+
+    def wait_for_rollups(self) -> None:
+        """Wait until nothing is left to be added up."""
+        with closing(sqlite3.connect(f"file:{self.directory / 'afterword.db'}?mode=ro", uri=True)) as store:
+            while store.execute("SELECT EXISTS (SELECT 1 FROM rollup_marks)").fetchone()[0]:
+                time.sleep(0.2)
 
     def settle(self) -> None:
         """Make some calls, so that what is set up at the first call is not measured."""

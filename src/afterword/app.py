@@ -56,6 +56,7 @@ from afterword.store.catalog import (
 )
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine import StoreError as StoreError
+from afterword.store.rollups import Roller
 from afterword.store.search import Indexer
 
 log = logging.getLogger("afterword")
@@ -81,6 +82,7 @@ def open_home(settings: Settings) -> Home:
         store=store,
         catalog=store.read_now(Catalog.load, store.fetch if store.database.SHARED else None),
         indexer=Indexer(store),
+        roller=Roller(store),
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
         meters=Meters(store),
@@ -91,6 +93,7 @@ def open_home(settings: Settings) -> Home:
 def close_home(home: Home) -> None:
     """Finish what is under way, then close."""
     home.indexer.close()
+    home.roller.close()
     home.store.close()
 
 
@@ -132,6 +135,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
             await together.join()
         await clear_away(home.store, Context.now())
         home.indexer.start()
+        home.roller.start()
         watching = [asyncio.create_task(Referee(home).watch())]
         if together is not None:
             watching.append(asyncio.create_task(together.run()))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import create_engine, select
+
+from afterword.store.schema import projects, rollup_marks
 
 Refused = Callable[..., dict[str, Any]]
 
@@ -196,3 +201,55 @@ def test_models_are_ranked_by_preferences(log: Log, ask: Ask, http: httpx.Client
     assert pair["win_rate"] == pytest.approx(2 / 6 if turned else 4 / 6)
     narrowed = ask("preferences/ranking", metric="better", model=["a", "b"])
     assert [one["model"] for one in narrowed["models"]] == ["a", "b"]
+
+
+def wait_until_added_up(server: Any, project: str, seconds: float = 60.0) -> None:
+    """Wait until no hour of a project is marked."""
+    url = server.database_url or f"sqlite:///{server.directory / 'afterword.db'}"
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    query = select(rollup_marks.c.id).join(projects, projects.c.number == rollup_marks.c.project)
+    end = time.monotonic() + seconds
+    while True:
+        with engine.connect() as connection:
+            if connection.execute(query.where(projects.c.id == UUID(project)).limit(1)).first() is None:
+                break
+        assert time.monotonic() < end, "hours are still marked"
+        time.sleep(0.05)
+    engine.dispose()
+
+
+def test_what_was_added_up_is_right_again_at_the_next_write(log: Log, http: httpx.Client, project: str, server: Any):
+    start = 1_700_000_000_000 // 3_600_000 * 3_600_000
+    ids = [log("m" if place % 2 else None, at=str(start + place * 1_000_000), CSAT=place) for place in range(8)]
+    number = http.get(f"/api/v1/projects/{project}").json()["id"]
+
+    def asked() -> list[Any]:
+        found = []
+        for path, more in (("statistics", {"split_by": "model"}), ("timeseries", {"interval": "hour"})):
+            # By a tree that the rollups do not know, the same is asked of the rows.
+            by_rollups, by_rows = (
+                http.post(f"/api/v1/metrics/CSAT/{path}", json={"project": project, "filter": filter, **more}).json(
+                    # Sums depend a little on the order in which they are made.
+                    parse_float=lambda text: float(f"{float(text):.9g}")
+                )
+                for filter in (None, {"or": [{"and": []}]})
+            )
+            assert by_rollups == by_rows
+            found.append(by_rollups)
+        return [found[0]["count"], found[0]["mean"], len(found[1]["series"][0]["points"])]
+
+    assert asked() == [8, 3.5, 2]
+    wait_until_added_up(server, number)
+    assert asked() == [8, 3.5, 2]
+    said = http.post("/api/v1/feedback", json={"completion_id": ids[0], "metric": "CSAT", "value": 9}).json()
+    assert asked() == [9, 4.11111111, 2]
+    http.patch(f"/api/v1/feedback/{said['feedback_id']}", json={"value": 1}).raise_for_status()
+    assert asked() == [9, 3.22222222, 2]
+    http.delete(f"/api/v1/feedback/{said['feedback_id']}").raise_for_status()
+    for one in ids[4:]:
+        http.delete(f"/api/v1/interactions/{one}").raise_for_status()
+    assert asked() == [4, 1.5, 1]
+    wait_until_added_up(server, number)
+    assert asked() == [4, 1.5, 1]
+    log("m", at=str(start - 1), CSAT=10)
+    assert asked()[0] == 5

@@ -17,7 +17,7 @@ from afterword.ids import uuid7
 from afterword.store import calls
 from afterword.store import interactions as stored
 from afterword.store.engine import Delete, Informed, Store, Transaction
-from afterword.store.feedback import FIND_FEEDBACK, FIND_PROJECT, INSERT_FEEDBACK
+from afterword.store.feedback import FIND_COMPLETION, FIND_FEEDBACK, INSERT_FEEDBACK
 from afterword.store.schema import feedback, interactions, search_pending
 
 
@@ -44,7 +44,7 @@ def rating(completion_id: UUID, feedback_id: UUID | None = None, request_hash: i
         row = (completion_id, feedback_id or uuid7(), 1, 1.0, None, None, None, 0, 1, request_hash)
         return [(INSERT_FEEDBACK, [row])], found[0]
 
-    wanted = [(FIND_PROJECT, completion_id)]
+    wanted = [(FIND_COMPLETION, completion_id)]
     if feedback_id:
         wanted.append((FIND_FEEDBACK, feedback_id))
     return Informed(wanted, write, own=feedback_id)

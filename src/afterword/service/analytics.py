@@ -17,8 +17,8 @@ from afterword.service.context import Context
 from afterword.service.finding import plain_filter
 from afterword.service.moments import shown
 from afterword.service.ranking import Outcomes, ratings, win_rate
-from afterword.store import analytics as stored
-from afterword.store.analytics import Values
+from afterword.store import sums as stored
+from afterword.store.analytics import MOST_SPLITS, Values, compared
 from afterword.types import (
     Bin,
     Filter,
@@ -144,7 +144,8 @@ async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Tren
                 point = series[split].setdefault(start_of(at), [0, 0.0])
                 point[0] += count
                 point[1] += total or 0.0
-        most = sorted(series, key=lambda one: -sum(point[0] for point in series[one].values()))
+        counts = {key: sum(point[0] for point in its.values()) for key, its in series.items()}
+        most = sorted(series, key=lambda one: (-counts[one], one is not None, one))
         return Trend(
             metric=key,
             interval=wanted.interval,
@@ -162,7 +163,7 @@ async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Tren
                         for start, (count, total) in sorted(series[split].items())
                     ],
                 )
-                for split in most[: stored.MOST_SPLITS]
+                for split in most[:MOST_SPLITS]
             ],
         )
 
@@ -175,7 +176,7 @@ async def _rank(context: Context, metric: str, project: str | None, filter: Filt
     names = context.names(its_project)
 
     def read(connection: Connection) -> Ranking:
-        sides = stored.compared(connection, names, filter, row.number)
+        sides = compared(connection, names, filter, row.number)
         return _ranking(context, row.key, sides)
 
     return await context.store.read_long(read)

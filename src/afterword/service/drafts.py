@@ -12,7 +12,7 @@ from afterword.errors import Invalid
 from afterword.service import content
 from afterword.service.context import Context
 from afterword.service.values import check_text
-from afterword.store import calls
+from afterword.store import calls, rollups
 from afterword.store import interactions as stored
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
@@ -137,6 +137,7 @@ def new_rows(
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),
         (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
+        *rollups.marks(project, asked.created_at),
     ]
     if searchable:
         rows.append((stored.INSERT["search_pending"], [(completion_id, None)]))
@@ -163,6 +164,7 @@ def finishing_rows(
         (calls.FINISH_PAYLOAD, [(completion_id, context.store.compression.compress(raw))]),
         (calls.FINISH_CALL, [call]),
         (calls.QUEUE_FOR_SEARCH, [(completion_id, None)]),
+        *rollups.marks(asked.project.number, asked.created_at),
         *_image_rows(said.images, asked.project.number, completion_id),
     ]
     return Written(rows, len(raw) + 500, [])

@@ -20,6 +20,7 @@ from afterword.service.presenting import present_feedback
 from afterword.service.values import check_text, feedback_value
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
+from afterword.store import rollups
 from afterword.store.engine import Informed, Rows, Transaction
 from afterword.store.schema import hash63
 from afterword.types import (
@@ -82,9 +83,10 @@ def feedback_unit(context: Context, body: NewFeedback) -> Informed:
             created_at,
             request_hash,
         )
-        return [(stored.INSERT_FEEDBACK, [row])], FeedbackRecorded(feedback_id=feedback_id)
+        rows = [(stored.INSERT_FEEDBACK, [row]), *rollups.marks(found[0], found[1])]
+        return rows, FeedbackRecorded(feedback_id=feedback_id)
 
-    wanted = [(stored.FIND_PROJECT, completion_id)]
+    wanted = [(stored.FIND_COMPLETION, completion_id)]
     if body.feedback_id:
         wanted.append((stored.FIND_FEEDBACK, feedback_id))
     return Informed(wanted, write, own=body.feedback_id)

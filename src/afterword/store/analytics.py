@@ -1,4 +1,7 @@
-"""Sums over many interactions: the values of a metric, how they lie, over time; what was preferred to what."""
+"""Sums over the rows of many interactions: the values of a metric, how they lie, over time; what was preferred to what.
+
+Where there are rollups, sums.py answers the same without going over the rows.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from sqlalchemy import (
 )
 
 from afterword.store.calls import COMPLETE
-from afterword.store.filters import Names
+from afterword.store.filters import Names, between
 from afterword.store.groups import deviation, grouped_by
 from afterword.store.pages import narrowed, narrowed_beside
 from afterword.store.schema import calls, feedback, interactions, preferences
@@ -31,12 +34,17 @@ MOST_SPLITS = 50
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Which values: those of a metric by number, of a system metric by key; None for the interactions themselves."""
+    """Which values: those of a metric by number, of a system metric by key; None for the interactions themselves.
+
+    `between` are times within those of the filter, and stand in their place: from (inclusive) to (exclusive),
+    milliseconds.
+    """
 
     names: Names
     filter: Filter | None
     metric: int | str | None
     split_by: str | None = None
+    between: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +59,9 @@ class Sums:
     stddev: float | None
 
 
-def summed(connection: Connection, values: Values) -> list[Sums]:
-    """Return the values of each split, or of all as one; none where there are no values."""
+def summed(connection: Connection, values: Values, most: int | None = MOST_SPLITS) -> list[Sums]:
+    """Return the values of each split, or of all as one; none where there are no values. Of splits, those with the most
+    values."""
     chosen = _Chosen(connection, values)
     value = chosen.value
     near = connection.execute(select(value).select_from(chosen.source).where(chosen.which).limit(1)).scalar()
@@ -69,9 +78,9 @@ def summed(connection: Connection, values: Values) -> list[Sums]:
         func.sum(above * above),
     )
     if chosen.key is not None:
-        query = query.order_by(func.count(value).desc()).limit(MOST_SPLITS)
+        query = query.order_by(func.count(value).desc(), *chosen.order).limit(most)
     return [
-        Sums(row[0], row[1], float(row[2]), row[3], row[4], deviation(row[1], row[5], row[6]))
+        Sums(row[0], row[1], float(row[2]), float(row[3]), float(row[4]), deviation(row[1], row[5], row[6]))
         for row in _rows(connection, query)
         if row[1]
     ]
@@ -81,14 +90,20 @@ def _rows(connection: Connection, query: Any) -> Any:
     return connection.execute(query)
 
 
+def counted(connection: Connection, values: Values) -> list[tuple[float, int]]:
+    """Return the values and how often each is there, up to one more than have a bin of their own."""
+    chosen = _Chosen(connection, values)
+    query = select(chosen.value, func.count()).select_from(chosen.source).where(chosen.which).group_by(chosen.value)
+    return [(float(row[0]), row[1]) for row in connection.execute(query.limit(MOST_VALUES + 1))]
+
+
 def distribution(connection: Connection, values: Values, least: float, most: float) -> list[tuple[float, float, int]]:
     """Return start, end and count of bins: a value each, or as many of the same width where there are too many."""
+    few = counted(connection, values)
+    if len(few) <= MOST_VALUES:
+        return [(one, one, count) for one, count in sorted(few)]
     chosen = _Chosen(connection, values)
     value = chosen.value
-    query = select(value, func.count()).select_from(chosen.source).where(chosen.which).group_by(value)
-    rows = connection.execute(query.limit(MOST_VALUES + 1)).all()
-    if len(rows) <= MOST_VALUES:
-        return [(one, one, count) for one, count in sorted((row[0], row[1]) for row in rows)]
     width = (most - least) / MOST_VALUES
     ends = [least + width * place for place in range(1, MOST_VALUES)] + [most]
     place = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MOST_VALUES - 1)
@@ -112,7 +127,11 @@ def over_time(connection: Connection, values: Values, quantum: int) -> list[tupl
     stretch = (interactions.c.created_at // literal(quantum)).label("stretch")
     total = null() if values.metric is None else func.sum(chosen.value)
     query = chosen.grouped(stretch, func.count(chosen.value), total).group_by("stretch")
-    return [(row[0], row[1] * quantum, row[2], row[3]) for row in _rows(connection, query) if row[2]]
+    return [
+        (row[0], row[1] * quantum, row[2], None if row[3] is None else float(row[3]))
+        for row in _rows(connection, query)
+        if row[2]
+    ]
 
 
 def compared(
@@ -149,7 +168,8 @@ class _Chosen:
         self.words: Any = None
         self.source: FromClause = interactions
         of_metric = isinstance(values.metric, int)
-        wanted, sought = narrowed_beside(connection, values.names, values.filter, another=of_metric)
+        times = None if values.between is None else between(values.names, *values.between)
+        wanted, sought = narrowed_beside(connection, values.names, values.filter, times=times, another=of_metric)
         which = [wanted]
         if values.split_by is not None:
             split = grouped_by(connection, values.names, values.split_by)
@@ -172,6 +192,12 @@ class _Chosen:
             metric = feedback.c.metric + literal(0) if sought else feedback.c.metric
             which.append(metric == values.metric)
         self.which = and_(*which)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Return what splits with as many values are ordered by."""
+        word = self.words[1]
+        return word.is_not(None), word
 
     def grouped(self, *columns: Any) -> Any:
         """Return a query for these columns of each split, after its key."""

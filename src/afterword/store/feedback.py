@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
 
+from afterword.store import rollups
 from afterword.store.engine import Find, Insert, Prepared, Transaction
 from afterword.store.schema import feedback, interactions, metrics, outcomes, preferences
 
@@ -15,7 +16,7 @@ INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
 INSERT_OUTCOME = Insert(outcomes)
 
-FIND_PROJECT = Find(interactions.c.id, interactions.c.project, kept=True)
+FIND_COMPLETION = Find(interactions.c.id, interactions.c.project, interactions.c.created_at, kept=True)
 FIND_FEEDBACK = Find(feedback.c.id, feedback.c.request_hash)
 FIND_INTERACTION = Prepared(
     select(interactions.c.project, interactions.c.prompt_hash)
@@ -37,13 +38,23 @@ def find(connection: Connection, feedback_id: UUID) -> tuple[Row[Any], int] | No
 
 def change(transaction: Transaction, feedback_id: UUID, values: dict[str, Any]) -> bool:
     """Change columns of a feedback; tell whether it was there."""
+    _mark(transaction, feedback_id)
     changed = update(feedback).where(feedback.c.id == feedback_id).values(**values)
     return transaction.connection.execute(changed).rowcount > 0
 
 
 def remove(transaction: Transaction, feedback_id: UUID) -> bool:
     """Delete a feedback; tell whether it was there."""
+    _mark(transaction, feedback_id)
     return transaction.connection.execute(delete(feedback).where(feedback.c.id == feedback_id)).rowcount > 0
+
+
+def _mark(transaction: Transaction, feedback_id: UUID) -> None:
+    """Mark the hour of the interaction that a feedback is on."""
+    source = interactions.join(feedback, feedback.c.interaction_id == interactions.c.id)
+    its = select(interactions.c.project, interactions.c.created_at).select_from(source)
+    for project, created_at in transaction.connection.execute(its.where(feedback.c.id == feedback_id)):
+        transaction.put_all([rollups.marks(project, created_at)])
 
 
 def used(connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[bool, bool]]:

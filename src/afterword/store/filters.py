@@ -8,7 +8,7 @@ seeking them is quicker (pages.py decides). Nested conditions are always checks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -89,14 +89,16 @@ class Leaf:
     """A condition that must hold.
 
     `label` is set where it is one label: its range of the index is in page order. `times` says of a range of time the
-    same over another column, and `text` are the words of a text condition, which many interactions can be tested for at
-    once.
+    same over another column, and `bounds` are its ends; `models` says of a condition on the model the same over a
+    column with 0 for none. `text` are the words of a text condition, which many interactions can be tested for at once.
     """
 
     check: ColumnElement[bool]
     seek: Select[Any] | None = None
     label: int | None = None
     times: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
+    bounds: tuple[int | None, int | None] | None = None
+    models: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
     text: TextQuery | None = None
 
 
@@ -195,17 +197,14 @@ class _Reader:
         start = None if value.from_ is None else self.names.moment(value.from_, f"{place}.from")
         end = None if value.to is None else self.names.moment(value.to, f"{place}.to")
 
-        def within(time: ColumnElement[int]) -> ColumnElement[bool]:
-            return and_(true(), *([] if start is None else [time >= start]), *([] if end is None else [time < end]))
-
-        check = within(interactions.c.created_at)
-        return Leaf(check, self._ids(check), times=within)
+        return between(self.names, start, end)
 
     def model(self, value: Match, place: str) -> Leaf:
         def known(keys: list[str]) -> list[Any]:
             return [number for key in keys if (number := self.names.model(key)) is not None]
 
-        return self.match(value, place, interactions.c.model, known)
+        leaf = self.match(value, place, interactions.c.model, known)
+        return replace(leaf, models=lambda column: self.match(value, place, column, known).check)
 
     def source(self, value: Match, place: str) -> Leaf:
         def known(words: list[str]) -> list[Any]:
@@ -398,7 +397,21 @@ class _Reader:
         return values
 
     def _ids(self, check: ColumnElement[bool]) -> Select[Any]:
-        return select(interactions.c.id).where(interactions.c.project == self.names.project, check)
+        return _ids(self.names, check)
+
+
+def between(names: Names, start: int | None, end: int | None) -> Leaf:
+    """Return the condition that an interaction is from `start` (inclusive) to `end` (exclusive), milliseconds."""
+
+    def within(time: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(true(), *([] if start is None else [time >= start]), *([] if end is None else [time < end]))
+
+    check = within(interactions.c.created_at)
+    return Leaf(check, _ids(names, check), times=within, bounds=(start, end))
+
+
+def _ids(names: Names, check: ColumnElement[bool]) -> Select[Any]:
+    return select(interactions.c.id).where(interactions.c.project == names.project, check)
 
 
 def _exists(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

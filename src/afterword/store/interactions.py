@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
 
+from afterword.store import rollups
 from afterword.store.engine import Insert, Prepared, Transaction
 from afterword.store.payloads import Payload, unpack
 from afterword.store.schema import (
@@ -187,6 +188,7 @@ def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[
         unused = ~exists().where(interaction_images.c.hash == digest)
         connection.execute(delete(images).where(images.c.hash == digest, unused))
     transaction.put(INSERT["search_pending"], [(completion_id, payload)])
+    transaction.put_all([rollups.marks(row.project, row.created_at)])
     return True
 
 

@@ -120,11 +120,13 @@ def narrowed(connection: Connection, names: Names, filter: Filter | None) -> Col
 
 
 def narrowed_beside(
-    connection: Connection, names: Names, filter: Filter | None, *, another: bool = False
+    connection: Connection, names: Names, filter: Filter | None, *, times: Leaf | None = None, another: bool = False
 ) -> tuple[ColumnElement[bool], bool]:
-    """The same, and whether it is what interactions are sought by. With `another` table to come from, which the caller
-    has a condition on, it only checks where it is not rare."""
+    """The same, and whether it is what interactions are sought by. `times` stand in place of the filter's own. With
+    `another` table to come from, which the caller has a condition on, it only checks where it is not rare."""
     parts = leaves(connection, filter, names)
+    if times is not None:
+        parts = [*(leaf for leaf in parts if leaf.times is None), times]
     rare = _rarest(connection, parts, MANY)
     found = _sought(names, rare)
     if another and rare is None:

@@ -69,13 +69,16 @@ class Insert:
 
     Where a row is refused, the rows before it are not taken back by the statement but by the transaction or the
     savepoint around it: SQLite need not keep what each page held before.
+
+    Of rows that are the same but for their first column, `once` puts one for all that is written together.
     """
 
     MOST_ROWS = 64
 
-    def __init__(self, table: Table, *, ignore_existing: bool = False) -> None:
+    def __init__(self, table: Table, *, ignore_existing: bool = False, once: bool = False) -> None:
         self.table = table
         self.ignore_existing = ignore_existing
+        self.once = once
         self.ending = " ON CONFLICT DO NOTHING" if ignore_existing else ""
         self._texts: dict[tuple[str, int], str] = {}
 
@@ -237,6 +240,9 @@ def joined(units: Iterable[Rows]) -> dict[Change, list[Row]]:
     for unit in units:
         for statement, rows in unit:
             together[statement].extend(rows)
+    for statement, its in together.items():
+        if isinstance(statement, Insert) and statement.once:
+            together[statement] = list({row[1:]: row for row in its}.values())
     return dict(sorted(together.items(), key=lambda one: not isinstance(one[0], Delete)))
 
 

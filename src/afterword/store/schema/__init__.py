@@ -29,6 +29,7 @@ from .facts import (
     preferences,
     search_pending,
 )
+from .rollups import rollup_marks, rollup_values, rollups
 from .servers import leases, news, servers, versions
 from .small import (
     api_keys,
@@ -88,6 +89,9 @@ __all__ = [
     "project_shares",
     "projects",
     "roles",
+    "rollup_marks",
+    "rollup_values",
+    "rollups",
     "search_pending",
     "servers",
     "team_members",
