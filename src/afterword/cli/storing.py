@@ -12,8 +12,8 @@ from afterword.cli.showing import unwrapped
 COPY = """Copy a store: from the embedded one to PostgreSQL, or back.
 
 Give a data directory or the URL of a database for each. No server may work over either. What was copied is checked row
-by row at the end. A copy that was broken off goes on where it was: give the same command again. The text index and the
-sums of the metrics pages are made by the server that opens the target, in the background.
+by row at the end. A copy that was broken off goes on where it was: give the same command again. The text index is made
+by the server that opens the target, in the background.
 
 The keys beside the store are not in it: copy admin.key and secret.key of the data directory, or set AFTERWORD_API_KEY
 and AFTERWORD_SECRET_KEY.

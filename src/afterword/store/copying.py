@@ -1,7 +1,7 @@
 """A store moved from one database to another, as a stream, in steps that can be taken up again.
 
 Rows go in the order of their keys, some thousand a transaction, so that the last key that has arrived tells where to go
-on. What is derived is not copied: the target makes its text index and its sums itself.
+on. The text index is not copied: the target makes its own.
 """
 
 from __future__ import annotations
