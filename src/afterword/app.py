@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.routing import Route as ServedPath
 
 from afterword import compat, workers
@@ -353,14 +354,20 @@ async def _no_such_call(request: Request, error: Exception) -> Response:
             f"There is nothing at {path[:200]!r}.", code="no_such_path", hint="The calls are listed at /docs."
         )
     elif error.status_code == 405:
+        allowed = ", ".join(_methods(request))
         known = MethodNotAllowed(
-            f"{path[:200]} takes no {request.method}.",
-            code="method_not_allowed",
-            hint=f"It takes {(error.headers or {}).get('Allow', 'other methods')}.",
+            f"{path[:200]} takes no {request.method}.", code="method_not_allowed", hint=f"It takes {allowed}."
         )
+        return _response(known, [(b"allow", allowed.encode())])
     else:
         known = error_for(error.status_code)(str(error.detail))
-    return _response(known, [(name.encode(), value.encode()) for name, value in (error.headers or {}).items()])
+    return _response(known, [])
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that a path takes, of all its routes: Starlette names those of the first alone."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in route.methods or ()})
 
 
 async def _failed(request: Request, error: Exception) -> Response:
