@@ -174,7 +174,7 @@ def _order(order: list[dict[str, str]], only: str) -> Any:
 
 
 def _refused(param: str, value: Any, hint: str) -> Invalid:
-    return Invalid(f"{param} is {value!r:.80}. {hint}", code="invalid_page", param=param, hint=hint)
+    return Invalid(f"{param} is {value!r:.80}.", code="invalid_page", param=param, hint=hint)
 
 
 def _wants(info: GraphQLResolveInfo, name: str) -> bool:
