@@ -3,7 +3,8 @@
     python adaptive_driver.py sync|async < GIVEN
 
 GIVEN is JSON: the `url` and `key` of a server, the `prefix` of what is made there, a `model` that answers, and the
-`guest_key` of a user PREFIX@example.com. What differs between releases is said in the words of the newest; arguments that a method does not have are left out.
+`guest_key` of a user PREFIX@example.com. What differs between releases is said in the words of the newest; arguments
+that a method does not have are left out.
 """
 
 from __future__ import annotations

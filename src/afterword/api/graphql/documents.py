@@ -32,8 +32,8 @@ MOST_ROOT_FIELDS = 50
 
 
 class Documents:
-    """Read documents. `rewrite` lifts those of old clients to what the schema has, `unserved` tells of a document that is
-    not valid whether it asks for what is not served here."""
+    """Read documents. `rewrite` lifts those of old clients to what the schema has; `unserved` says of one that is not
+    valid that it asks for what is not done here."""
 
     def __init__(
         self,
