@@ -119,11 +119,9 @@ async def pages_of_groups(
     names = context.names(its_project)
 
     def within(key: str | None) -> Filter:
-        if group_by == "prompt":
-            return Filter(prompt_hash=Match(eq=key))
-        if key is not None:
-            return Filter(model=Match(eq=key))
-        return Filter(not_=Filter(model=Match(in_=[row.key for row in context.catalog.models.values()])))
+        if key is None:
+            return Filter(not_=Filter(model=Match(in_=[row.key for row in context.catalog.models.values()])))
+        return of_group(group_by, key)
 
     def read(connection: Connection) -> dict[str | None, InteractionPage]:
         paging = {"order": order, "limit": limit, "cursor": cursor, "count": False}
@@ -137,6 +135,11 @@ async def pages_of_groups(
         }
 
     return await context.store.read_long(read)
+
+
+def of_group(group_by: str, key: str) -> Filter:
+    """Return the condition of a group by model or prompt."""
+    return Filter(prompt_hash=Match(eq=key)) if group_by == "prompt" else Filter(model=Match(eq=key))
 
 
 def cursor_after(interaction: Interaction, order: Order) -> str:
