@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import calling, reading, report, writing, yardstick
+from benchmarks import calling, lifting, reading, report, writing, yardstick
 
-JOBS = ("yardstick", "logging", "uploading", "calling", "reading")
+JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading")
 
 
 def main(
@@ -60,6 +60,8 @@ def run(jobs: list[str], sizes: list[int], quick: bool) -> Iterator[report.Secti
         yield writing.uploading(10_000 if quick else 50_000)
     if "calling" in jobs:
         yield from calling.calling(1 if quick else 4)
+    if "lifting" in jobs:
+        yield lifting.lifting(50 if quick else 500)
     if "reading" in jobs:
         for size in sizes:
             yield from reading.reading(size, 0.5 if quick else 3, 5 if quick else 20)
