@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, exists, insert, select, tuple_, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from afterword.store import rollups
 from afterword.store.engine import Transaction
@@ -29,8 +29,8 @@ from afterword.store.schema import (
     search_pending,
 )
 
-# Values in one statement: SQLite takes 32,766, and a label has three.
-MOST_LABELS = 5_000
+# In one statement, which has room for 32,766 values.
+MOST_LABELS = 10_000
 # What the hash of a text becomes when the text is gone: nobody shall find by it what it was.
 NO_TEXT = 0
 
@@ -120,13 +120,23 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
 
 
 def _take_labels(transaction: Transaction, rows: Sequence[Any]) -> None:
-    worn = [
-        (label_number(row.project, key, value), row.created_at, row.id)
-        for row in rows
-        if row.labels
-        for key, value in msgspec.json.decode(row.labels).items()
-    ]
-    columns = interaction_labels.c
-    its = tuple_(columns.label, columns.created_at, columns.interaction_id)
+    """Delete what these interactions have in the index over labels: for each label a range of it. Interactions that are
+    deleted together mostly lie side by side."""
+    worn = sorted(
+        {
+            label_number(row.project, key, value)
+            for row in rows
+            if row.labels
+            for key, value in msgspec.json.decode(row.labels).items()
+        }
+    )
+    times = [row.created_at for row in rows]
+    index = interaction_labels.c
     for start in range(0, len(worn), MOST_LABELS):
-        transaction.connection.execute(delete(interaction_labels).where(its.in_(worn[start : start + MOST_LABELS])))
+        transaction.connection.execute(
+            delete(interaction_labels).where(
+                index.label.in_(worn[start : start + MOST_LABELS]),
+                index.created_at.between(min(times), max(times)),
+                index.interaction_id.in_([row.id for row in rows]),
+            )
+        )
