@@ -83,7 +83,6 @@ async def change(context: Context, project: str, *, body: ProjectChange) -> Proj
         check_text(values[param], param=param, least=1 if param == "name" else 0)
     changed = msgspec.structs.replace(row, **values)
     context.catalog.keep(await context.store.write(lambda transaction: change_project(transaction, changed)))
-    context.home.retention.wake()
     return _shown(context, changed)
 
 

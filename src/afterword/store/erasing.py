@@ -44,7 +44,8 @@ def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
     """
     connection = transaction.connection
     columns = (interactions.c.id, interactions.c.project, interactions.c.created_at, interactions.c.session_id)
-    rows = connection.execute(select(*columns, interactions.c.labels).where(interactions.c.id.in_(ids))).all()
+    kept = select(*columns, interactions.c.labels).where(interactions.c.id.in_(ids)).with_for_update()
+    rows = connection.execute(kept.order_by(interactions.c.id)).all()
     there = [row.id for row in rows]
     if not there:
         return 0
@@ -75,8 +76,10 @@ def forget(transaction: Transaction, ids: Sequence[UUID]) -> int:
     The row stays, with its labels, its feedback and the numbers of its call.
     """
     connection = transaction.connection
-    there = connection.execute(select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids)))
-    said = list(there.scalars())
+    kept = select(interactions.c.id).where(interactions.c.id.in_(ids)).order_by(interactions.c.id).with_for_update()
+    there = list(connection.execute(kept).scalars())
+    texts = select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(there))
+    said = list(connection.execute(texts).scalars())
     if not said:
         return 0
     _take_text(transaction, said)

@@ -33,6 +33,8 @@ YIELDED = 4.0
 MOST_PENDING = 5_000
 # Seconds between two looks for what has become too old.
 PACE = 600.0
+# Seconds after which it sees that other periods were set, or that it is in charge now.
+GLANCE = 0.5
 # After a fault it tries again sooner.
 PATIENCE = 30.0
 # Texts are looked for from where the last look ended. What came later with an older time is found when all are looked
@@ -52,8 +54,8 @@ class Periods(NamedTuple):
 class Retention:
     """One thread that deletes what is too old.
 
-    `periods` tells what each project keeps. `may_run` is asked before each batch: where several servers work over one
-    database, one of them deletes.
+    `periods` tells what each project keeps. Where several servers work over one database, the one in charge deletes;
+    whether it still is, is asked before each batch.
     """
 
     def __init__(
@@ -62,13 +64,10 @@ class Retention:
         periods: Callable[[], Mapping[int, Periods]],
         *,
         erased: Callable[[], None] = lambda: None,
-        may_run: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._periods = periods
         self._erased = erased
-        self._may_run = may_run
-        self._wake = threading.Event()
         self._stop = threading.Event()
         self._looked: dict[int, tuple[int, UUID]] = {}
         self._looked_at_all = -DAY
@@ -82,24 +81,19 @@ class Retention:
         """Start deleting."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Tell that what is kept has changed."""
-        self._wake.set()
-
     def close(self) -> None:
         """Finish the batch at hand and stop; the rest is deleted after the next start."""
         self._stop.set()
-        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            self._wake.clear()
-            before = self.interactions, self.payloads
-            pause = PACE
+            before, pause, periods = (self.interactions, self.payloads), PACE, dict(self._periods())
+            in_charge = self._store.in_charge
             try:
-                self._look()
+                if in_charge:
+                    self._look()
             except Exception:
                 log.exception("What is too old could not be deleted; it is tried again.")
                 pause = PATIENCE
@@ -109,7 +103,10 @@ class Retention:
                     self.interactions - before[0],
                     self.payloads - before[1],
                 )
-            self._wake.wait(pause)
+            until = time.monotonic() + pause
+            while time.monotonic() < until and not self._stop.wait(GLANCE):
+                if periods != self._periods() or in_charge != self._store.in_charge:
+                    break
 
     def _look(self) -> None:
         if time.monotonic() - self._looked_at_all >= DAY:
@@ -161,7 +158,7 @@ class Retention:
         while self._store.read_now(_many_pending):
             if self._stop.wait(1.0):
                 break
-        return not self._stop.is_set() and self._may_run()
+        return not self._stop.is_set() and self._store.in_charge
 
 
 def _older(
