@@ -41,6 +41,7 @@ from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
+from afterword.service.projects import periods
 from afterword.service.secrets import Secrets
 from afterword.service.servers import Together
 from afterword.service.status import VERSION
@@ -57,6 +58,10 @@ from afterword.store.catalog import (
 )
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine import StoreError as StoreError
+from afterword.store.engine.backup import BackupError as BackupError
+from afterword.store.engine.backup import back_up as back_up
+from afterword.store.engine.backup import restore as restore
+from afterword.store.retention import Retention
 from afterword.store.rollups import Roller
 from afterword.store.search import Indexer
 
@@ -79,20 +84,25 @@ def open_home(settings: Settings) -> Home:
         first_byte=settings.provider_first_byte_timeout,
         idle=settings.provider_idle_timeout,
     )
+    catalog = store.read_now(Catalog.load, store.fetch if store.database.SHARED else None)
+    indexer = Indexer(store)
+    retention = Retention(store, lambda: periods(catalog, settings), erased=indexer.wake)
     return Home(
         store=store,
-        catalog=store.read_now(Catalog.load, store.fetch if store.database.SHARED else None),
-        indexer=Indexer(store),
+        catalog=catalog,
+        indexer=indexer,
         roller=Roller(store),
+        retention=retention,
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
-        meters=Meters(store),
+        meters=Meters(store, retention),
         secrets=Secrets(settings.secret_key, directory),
     )
 
 
 def close_home(home: Home) -> None:
     """Finish what is under way, then close."""
+    home.retention.close()
     home.indexer.close()
     home.roller.close()
     home.store.close()
@@ -137,6 +147,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         await clear_away(home.store, Context.now())
         home.indexer.start()
         home.roller.start()
+        home.retention.start()
         watching = [asyncio.create_task(Referee(home).watch())]
         if together is not None:
             watching.append(asyncio.create_task(together.run()))
