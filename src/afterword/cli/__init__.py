@@ -1,5 +1,4 @@
-"""The command `afterword`. All but `serve`, `db`, `backup` and `restore` speak HTTP to a running server, on this machine
-or far away."""
+"""The command `afterword`. All but `serve`, `db`, `backup` and `restore` speak HTTP to a running server."""
 
 from __future__ import annotations
 

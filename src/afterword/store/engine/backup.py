@@ -103,8 +103,8 @@ def read_about(backup: Path) -> Backup:
         raise BackupError(f"{backup / ABOUT} cannot be read: {error}.") from None
     if about.format != FORMAT or about.schema not in REVISIONS:
         raise BackupError(
-            f"{backup} was made by a newer Afterword ({about.afterword}, schema {about.schema}; this one knows {HEAD}). "
-            "Upgrade Afterword first."
+            f"{backup} was made by a newer Afterword ({about.afterword}, schema {about.schema}; this one knows "
+            f"{HEAD}). Upgrade Afterword first."
         )
     return about
 
