@@ -207,9 +207,9 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
             <Figure name={metric.kind === "bool" ? "share of yes" : "mean"} value={format(found.mean ?? 0)} />
             {metric.kind !== "bool" && (
               <>
-                <Figure name="least" value={format(found.min ?? 0)} />
-                <Figure name="greatest" value={format(found.max ?? 0)} />
-                <Figure name="deviation" value={found.stddev === null ? "–" : format(found.stddev)} />
+                <Figure name="lowest" value={format(found.min ?? 0)} />
+                <Figure name="highest" value={format(found.max ?? 0)} />
+                <Figure name="standard deviation" value={found.stddev === null ? "–" : format(found.stddev)} />
               </>
             )}
           </dl>
@@ -257,7 +257,7 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
           {means && counts && table && <Numbers means={means} counts={counts} format={format} />}
           <div className={css.below}>
             <section>
-              <h2>How they lie</h2>
+              <h2>Distribution</h2>
               <Distribution
                 bins={found.distribution}
                 format={metric.kind === "bool" ? (value) => (value ? "yes" : "no") : format}
