@@ -76,7 +76,7 @@ export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
       <table className={ui.table}>
         <thead>
           <tr>
-            <th>{group.replace("label:", "")}</th>
+            <th>{group.startsWith("label:") ? group.slice(6) : `${group[0]?.toUpperCase()}${group.slice(1)}`}</th>
             <th className={ui.number}>Interactions</th>
             {shown.map((metric) => (
               <th key={metric.key} className={ui.number}>

@@ -1,11 +1,13 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useEffect, useRef } from "react";
+import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
 import type { Interaction } from "~/api/client";
 import { Skeleton } from "~/ui";
 import type { Column, Shown } from "./columns";
 import css from "./interactions.module.css";
 
 export const ROW = 36;
+/** So many milliseconds a pointer rests on a row before it counts: rows that only pass under it do not. */
+const REST = 60;
 
 type TableProps = {
   interactions: Interaction[];
@@ -19,7 +21,11 @@ type TableProps = {
   loading: boolean;
   more: boolean;
   onMore: () => void;
-  onChoose: (interaction: Interaction) => void;
+  /** Whether there are newer ones than those that were loaded. */
+  before: boolean;
+  onBefore: () => void;
+  /** The pointer rests on one: it may be opened next. */
+  onHover: (interaction: Interaction) => void;
   onOpen: (interaction: Interaction) => void;
   onMark: (interaction: Interaction) => void;
   onTop: (isTop: boolean) => void;
@@ -40,26 +46,45 @@ export function Table(props: TableProps) {
   const seen = virtual.getVirtualItems();
   const last = seen.at(-1)?.index ?? 0;
   const first = interactions[0]?.completion_id;
-  const before = useRef<{ first?: string; length: number }>({ length: 0 });
+  const before = useRef<{ first?: string; wasBefore: boolean }>({ wasBefore: false });
 
   useEffect(() => {
     if (more && last >= interactions.length - 30) onMore();
   }, [more, last, interactions.length, onMore]);
 
+  const top = seen[0]?.index ?? 0;
+  useEffect(() => {
+    if (props.before && interactions.length && top <= 30) props.onBefore();
+  }, [props.before, props.onBefore, top, interactions.length]);
+
   // What comes in above must not move what one reads.
   useEffect(() => {
     const element = scroller.current;
-    const old = before.current.first;
-    before.current = { first, length: interactions.length };
-    if (!element || !old || old === first || element.scrollTop < ROW / 2) return;
+    const { first: old, wasBefore } = before.current;
+    before.current = { first, wasBefore: props.before };
+    if (!element || !old || old === first || (element.scrollTop < ROW / 2 && !wasBefore)) return;
     const added = interactions.findIndex((one) => one.completion_id === old);
     if (added > 0) element.scrollTop += added * ROW;
-  }, [first, interactions]);
+  }, [first, interactions, props.before]);
 
-  const index = chosen === null ? -1 : interactions.findIndex((one) => one.completion_id === chosen);
+  // Whoever steps to a row sees it; when new ones push it down, nothing moves.
+  const all = useRef(interactions);
+  all.current = interactions;
   useEffect(() => {
+    const index = chosen === null ? -1 : all.current.findIndex((one) => one.completion_id === chosen);
     if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
-  }, [index, virtual]);
+  }, [chosen, virtual]);
+
+  const resting = useRef(0);
+  const { onHover } = props;
+  const hover = useCallback(
+    (one: Interaction | null) => {
+      clearTimeout(resting.current);
+      if (one) resting.current = window.setTimeout(onHover, REST, one);
+    },
+    [onHover],
+  );
+  useEffect(() => () => clearTimeout(resting.current), []);
 
   const template = { gridTemplateColumns: `28px ${columns.map((column) => column.width).join(" ")}` };
   return (
@@ -101,7 +126,7 @@ export function Table(props: TableProps) {
                     isChosen={one.completion_id === chosen}
                     isOpen={one.completion_id === props.open}
                     isMarked={props.marked.has(one.completion_id)}
-                    onChoose={props.onChoose}
+                    onHover={hover}
                     onOpen={props.onOpen}
                     onMark={props.onMark}
                   />
@@ -135,7 +160,7 @@ type RowProps = {
   isChosen: boolean;
   isOpen: boolean;
   isMarked: boolean;
-  onChoose: (interaction: Interaction) => void;
+  onHover: (interaction: Interaction | null) => void;
   onOpen: (interaction: Interaction) => void;
   onMark: (interaction: Interaction) => void;
 };
@@ -151,7 +176,8 @@ const Row = memo(function Row(props: RowProps) {
       data-id={interaction.completion_id}
       className={css.row}
       style={{ gridTemplateColumns: props.template }}
-      onMouseEnter={() => props.onChoose(interaction)}
+      onMouseEnter={() => props.onHover(interaction)}
+      onMouseLeave={() => props.onHover(null)}
       onClick={() => props.onOpen(interaction)}
     >
       <span role="gridcell" className={css.mark}>
