@@ -31,7 +31,8 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
     const element = place.current;
     if (!element) return;
     const colour = (name: string) => resolved(element, name);
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const font = `12px ${getComputedStyle(element).fontFamily}`;
+    const axis = { font, stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     const told = document.createElement("div");
     told.className = css.told as string;
     told.hidden = true;

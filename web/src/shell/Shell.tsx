@@ -18,7 +18,7 @@ import {
   Trophy,
 } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
-import { projectsQuery } from "~/api/queries";
+import { metricsQuery, projectsQuery } from "~/api/queries";
 import { sessionQuery, signOut } from "~/api/session";
 import { Button, cx, IconButton, Menu, MenuChoice, MenuSeparator } from "~/ui";
 import { keepProject, lastProject } from "./lastProject";
@@ -42,6 +42,8 @@ export function Shell() {
   const { data: session } = useQuery(sessionQuery);
   const given = useParams({ strict: false }).project;
   const project = given ?? lastProject() ?? projects[0]?.key ?? "default";
+  // What nearly every screen needs is there before one goes to it.
+  useQuery({ ...metricsQuery(project), enabled: given !== undefined });
   const navigate = useNavigate();
   const mayAdminister = session?.permissions.includes("administer");
 

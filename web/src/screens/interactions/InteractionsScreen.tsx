@@ -213,26 +213,30 @@ export function InteractionsScreen() {
             aria-label={live ? "Live: pause" : "Paused: go live"}
           >
             <span className={css.dot} data-on={live && connected} />
-            {live ? "Live" : "Paused"}
+            <span className={css.wideOnly}>{live ? "Live" : "Paused"}</span>
             {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
           </Button>
           <GroupChoice project={project} value={group} onChange={(next) => change({ group: next, open: undefined })} />
           <Views project={project} />
-          <ColumnChoice
-            columns={columns}
-            onChange={(keys) => {
-              keepColumns(project, keys);
-              void change({ columns: keys ?? undefined }, true);
-            }}
-          />
+          <span className={css.wideOnly}>
+            <ColumnChoice
+              columns={columns}
+              onChange={(keys) => {
+                keepColumns(project, keys);
+                void change({ columns: keys ?? undefined }, true);
+              }}
+            />
+          </span>
           <IconButton small label="Export these" onClick={() => setDialog("export")}>
             <Download size={15} aria-hidden />
           </IconButton>
-          <Hint text="Keys: ?">
-            <Button small look="plain" onClick={() => setDialog("keys")} aria-label="Keys">
-              ?
-            </Button>
-          </Hint>
+          <span className={css.wideOnly}>
+            <Hint text="Keys: ?">
+              <Button small look="plain" onClick={() => setDialog("keys")} aria-label="Keys">
+                ?
+              </Button>
+            </Hint>
+          </span>
         </div>
         <FilterBar ref={filterBar} project={project} value={q} onChange={setQuery} />
       </header>
@@ -270,6 +274,7 @@ export function InteractionsScreen() {
                 chosen={chosen}
                 marked={marked}
                 open={open}
+                query={data === undefined || isPlaceholderData ? null : q}
                 loading={isFetching && interactions.length === 0}
                 more={hasNextPage}
                 before={hasPreviousPage}

@@ -1,11 +1,14 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
 import type { Interaction } from "~/api/client";
-import { Skeleton } from "~/ui";
+import { cx, css as ui, Skeleton } from "~/ui";
+import { useNarrow } from "~/ui/useNarrow";
 import type { Column, Shown } from "./columns";
 import css from "./interactions.module.css";
 
-export const ROW = 36;
+const ROW = 36;
+/** On a telephone a row has two lines. */
+const TALL_ROW = 60;
 /** So many milliseconds a pointer rests on a row before it counts: rows that only pass under it do not. */
 const REST = 60;
 
@@ -18,6 +21,8 @@ type TableProps = {
   chosen: string | null;
   marked: ReadonlySet<string>;
   open: string | null;
+  /** The query whose rows these are; null while they are those of another. */
+  query: string | null;
   loading: boolean;
   more: boolean;
   onMore: () => void;
@@ -36,10 +41,12 @@ type TableProps = {
 export function Table(props: TableProps) {
   const { interactions, columns, chosen, loading, more, onMore, onTop } = props;
   const scroller = useRef<HTMLDivElement>(null);
+  const isNarrow = useNarrow();
+  const height = isNarrow ? TALL_ROW : ROW;
   const virtual = useVirtualizer({
     count: interactions.length + (more || loading ? 1 : 0),
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW,
+    estimateSize: () => height,
     overscan: 12,
     getItemKey: (index) => interactions[index]?.completion_id ?? "more",
   });
@@ -62,10 +69,11 @@ export function Table(props: TableProps) {
     const element = scroller.current;
     const { first: old, wasBefore } = before.current;
     before.current = { first, wasBefore: props.before };
-    if (!element || !old || old === first || (element.scrollTop < ROW / 2 && !wasBefore)) return;
+    if (!element || !old || old === first || (element.scrollTop < height / 2 && !wasBefore)) return;
     const added = interactions.findIndex((one) => one.completion_id === old);
-    if (added > 0) element.scrollTop += added * ROW;
-  }, [first, interactions, props.before]);
+    if (added > 0) element.scrollTop += added * height;
+  }, [first, interactions, props.before, height]);
+  useEffect(() => virtual.measure(), [height, virtual]);
 
   // Whoever steps to a row sees it; when new ones push it down, nothing moves.
   const all = useRef(interactions);
@@ -93,12 +101,14 @@ export function Table(props: TableProps) {
       className={css.table}
       role="grid"
       aria-label="Interactions"
+      aria-busy={props.query === null}
+      data-query={props.query ?? undefined}
       aria-rowcount={props.count === undefined ? -1 : props.count + 1}
       aria-colcount={columns.length + 1}
       tabIndex={0}
-      onScroll={(event) => onTop(event.currentTarget.scrollTop < ROW)}
+      onScroll={(event) => onTop(event.currentTarget.scrollTop < height)}
     >
-      <div className={css.head} role="row" aria-rowindex={1} style={template}>
+      <div className={cx(css.head, isNarrow && ui.srOnly)} role="row" aria-rowindex={1} style={template}>
         <span role="columnheader" aria-label="Marked" />
         {columns.map((column) => (
           <span key={column.key} role="columnheader" className={column.number ? css.number : undefined}>
@@ -120,6 +130,7 @@ export function Table(props: TableProps) {
                   <Row
                     interaction={one}
                     at={at}
+                    isNarrow={isNarrow}
                     columns={columns}
                     shown={props.shown}
                     template={template.gridTemplateColumns}
@@ -154,6 +165,7 @@ export function Table(props: TableProps) {
 type RowProps = {
   interaction: Interaction;
   at: number;
+  isNarrow: boolean;
   columns: Column[];
   shown: Shown;
   template: string;
@@ -174,8 +186,8 @@ const Row = memo(function Row(props: RowProps) {
       aria-selected={props.isChosen}
       data-open={props.isOpen || undefined}
       data-id={interaction.completion_id}
-      className={css.row}
-      style={{ gridTemplateColumns: props.template }}
+      className={cx(css.row, props.isNarrow && css.tall)}
+      style={props.isNarrow ? undefined : { gridTemplateColumns: props.template }}
       onMouseEnter={() => props.onHover(interaction)}
       onMouseLeave={() => props.onHover(null)}
       onClick={() => props.onOpen(interaction)}
@@ -194,6 +206,7 @@ const Row = memo(function Row(props: RowProps) {
         <span
           key={column.key}
           role="gridcell"
+          data-column={column.key}
           className={column.number ? css.number : column.chips ? css.chips : undefined}
         >
           {column.show(interaction, shown)}

@@ -177,7 +177,7 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
     <>
       <header className={css.about}>
         <h2>{metric.name}</h2>
-        <code>{metric.key}</code>
+        {metric.key !== metric.name && <code>{metric.key}</code>}
         <Chip>{metric.scoring_type === "higher_is_better" ? "higher is better" : "lower is better"}</Chip>
         {onEdit && (
           <>
@@ -244,8 +244,15 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
           {trend.error && <ErrorNote error={trend.error} />}
           {means && counts && !table && (
             <div className={css.charts}>
-              <TrendChart series={means} format={format} label={`${metric.name} over time`} onChoose={showPoint} />
               <TrendChart
+                title={metric.kind === "bool" ? "Share of yes" : "Mean"}
+                series={means}
+                format={format}
+                label={`${metric.name} over time`}
+                onChoose={showPoint}
+              />
+              <TrendChart
+                title="Values"
                 series={counts}
                 format={count}
                 bars={counts.length === 1}
