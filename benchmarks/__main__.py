@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import calling, lifting, reading, report, writing, yardstick
+from benchmarks import browsing, calling, lifting, reading, report, writing, yardstick
 
-JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading")
+JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
 
 
 def main(
@@ -20,6 +20,9 @@ def main(
     ] = None,
     quick: Annotated[bool, typer.Option(help="Fewer seconds and smaller stores: to see that all works.")] = False,
     size: Annotated[str, typer.Option(help="Interactions in the stores to read, one size after the other.")] = "",
+    keep: Annotated[
+        Path | None, typer.Option(help="A directory for the store to browse: filled if it is empty, and kept.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="A file to write the tables to, as Markdown.")] = None,
 ) -> None:
     """Measure what a server on this machine does, beside what it is meant to do.
@@ -42,7 +45,7 @@ def main(
         console.width = 130
     console.print(report.machine(), highlight=False)
     sections: list[report.Section] = []
-    for section in run(chosen, sizes, quick):
+    for section in run(chosen, sizes, quick, keep):
         section.show(console)
         sections.append(section)
         if output:
@@ -50,7 +53,7 @@ def main(
             output.write_text(report.markdown(sections))
 
 
-def run(jobs: list[str], sizes: list[int], quick: bool) -> Iterator[report.Section]:
+def run(jobs: list[str], sizes: list[int], quick: bool, keep: Path | None) -> Iterator[report.Section]:
     """Run jobs; yield the table of each when it is done."""
     if "yardstick" in jobs:
         yield yardstick.yardstick(1 if quick else 3)
@@ -65,6 +68,8 @@ def run(jobs: list[str], sizes: list[int], quick: bool) -> Iterator[report.Secti
     if "reading" in jobs:
         for size in sizes:
             yield from reading.reading(size, 0.5 if quick else 3, 5 if quick else 20)
+    if "browsing" in jobs:
+        yield from browsing.browsing(sizes[-1], 3 if quick else 15, keep)
 
 
 if __name__ == "__main__":
