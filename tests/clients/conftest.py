@@ -25,7 +25,7 @@ def _beside(name: str) -> Any:
 
 
 releases = _beside("adaptive_releases")
-_seen: dict[tuple[str, str], Any] = {}
+_seen: dict[tuple[str, str, str], Any] = {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,10 +49,11 @@ def python_with() -> Callable[[str], Path]:
 
 @pytest.fixture
 def seen(request: pytest.FixtureRequest, server: Any, python_with: Callable[[str], Path]) -> Any:
-    """What a release of adaptive-sdk saw: driven once, for all tests."""
-    if request.param not in _seen:
-        _seen[request.param] = releases.drive(*request.param, server, python_with)
-    return _seen[request.param]
+    """What a release of adaptive-sdk saw of a server: driven once, for all tests."""
+    case = (*request.param, server.url)
+    if case not in _seen:
+        _seen[case] = releases.drive(*request.param, server, python_with)
+    return _seen[case]
 
 
 @pytest.fixture
