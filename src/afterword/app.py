@@ -142,9 +142,9 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         together = Together(home) if home.store.database.SHARED else None
         if together is None:
             await close_what_was_left_open(home.store)
+            await clear_away(home.store, Context.now())
         else:
             await together.join()
-        await clear_away(home.store, Context.now())
         home.indexer.start()
         home.roller.start()
         home.retention.start()
