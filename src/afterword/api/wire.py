@@ -36,19 +36,19 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(JoinedWrites(transport, self.loop))  # pyright: ignore[reportArgumentType]
 
     def data_received(self, data: bytes) -> None:
+        self._head += len(data)
         super().data_received(data)
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MOST_HEAD:
-                self.send_400_response(f"Its path and headers have more than {MOST_HEAD:,} bytes.")
+        if self._in_head and self._head > MOST_HEAD:
+            self.send_400_response(f"Its path and headers have more than {MOST_HEAD:,} bytes.")
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._head = False, 0
+        self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_head = True
+        # The next one may begin in what was read already.
+        self._in_head, self._head = True, 0
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

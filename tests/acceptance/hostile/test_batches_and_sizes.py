@@ -87,8 +87,8 @@ def test_a_head_without_end_is_refused_while_it_still_comes(small, head: bytes):
 
 def test_a_head_that_is_large_is_read(small):
     with small.client() as client:
-        assert client.get("/health", headers={"x-large": "x" * 200_000}).status_code == 200
-        assert client.get("/health", headers={"x-large": "x" * 200_000}).status_code == 200
+        for _ in range(4):
+            assert client.get("/health", headers={"x-large": "x" * 200_000}).status_code == 200
 
 
 @pytest.mark.parametrize("form", ["lines", "array"])
