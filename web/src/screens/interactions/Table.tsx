@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
+import { memo, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef } from "react";
 import type { Interaction } from "~/api/client";
 import { cx, css as ui, Skeleton } from "~/ui";
 import { useNarrow } from "~/ui/useNarrow";
@@ -59,13 +59,8 @@ export function Table(props: TableProps) {
     if (more && last >= interactions.length - 30) onMore();
   }, [more, last, interactions.length, onMore]);
 
-  const top = seen[0]?.index ?? 0;
-  useEffect(() => {
-    if (props.before && interactions.length && top <= 30) props.onBefore();
-  }, [props.before, props.onBefore, top, interactions.length]);
-
   // What comes in above must not move what one reads.
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = scroller.current;
     const { first: old, wasBefore } = before.current;
     before.current = { first, wasBefore: props.before };
@@ -73,6 +68,12 @@ export function Table(props: TableProps) {
     const added = interactions.findIndex((one) => one.completion_id === old);
     if (added > 0) element.scrollTop += added * height;
   }, [first, interactions, props.before, height]);
+  const top = seen[0]?.index ?? 0;
+  useEffect(() => {
+    const isNear = (scroller.current?.scrollTop ?? 0) <= 30 * height;
+    if (props.before && interactions.length && top <= 30 && isNear) props.onBefore();
+  }, [props.before, props.onBefore, top, interactions.length, height]);
+
   useEffect(() => virtual.measure(), [height, virtual]);
 
   // Whoever steps to a row sees it; when new ones push it down, nothing moves.
@@ -108,7 +109,7 @@ export function Table(props: TableProps) {
       tabIndex={0}
       onScroll={(event) => onTop(event.currentTarget.scrollTop < height)}
     >
-      <div className={cx(css.head, isNarrow && ui.srOnly)} role="row" aria-rowindex={1} style={template}>
+      <div className={isNarrow ? ui.srOnly : css.head} role="row" aria-rowindex={1} style={template}>
         <span role="columnheader" aria-label="Marked" />
         {columns.map((column) => (
           <span key={column.key} role="columnheader" className={column.number ? css.number : undefined}>
@@ -125,7 +126,7 @@ export function Table(props: TableProps) {
           {seen.map(({ index: at, key, start }) => {
             const one = interactions[at];
             return (
-              <div key={key} role="presentation" className={css.place} style={{ transform: `translateY(${start}px)` }}>
+              <div key={key} role="presentation" className={css.place} style={{ top: start }}>
                 {one ? (
                   <Row
                     interaction={one}
