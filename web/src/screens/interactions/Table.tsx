@@ -53,7 +53,7 @@ export function Table(props: TableProps) {
   const seen = virtual.getVirtualItems();
   const last = seen.at(-1)?.index ?? 0;
   const first = interactions[0]?.completion_id;
-  const before = useRef<{ first?: string; wasBefore: boolean }>({ wasBefore: false });
+  const before = useRef<{ first?: string; wasBefore: boolean; query: string | null }>({ wasBefore: false, query: null });
 
   useEffect(() => {
     if (more && last >= interactions.length - 30) onMore();
@@ -62,12 +62,13 @@ export function Table(props: TableProps) {
   // What comes in above must not move what one reads.
   useLayoutEffect(() => {
     const element = scroller.current;
-    const { first: old, wasBefore } = before.current;
-    before.current = { first, wasBefore: props.before };
-    if (!element || !old || old === first || (element.scrollTop < height / 2 && !wasBefore)) return;
+    const { first: old, wasBefore, query } = before.current;
+    before.current = { first, wasBefore: props.before, query: props.query };
+    if (!element || !old || old === first || query !== props.query || (element.scrollTop < height / 2 && !wasBefore)) return;
     const added = interactions.findIndex((one) => one.completion_id === old);
     if (added > 0) element.scrollTop += added * height;
-  }, [first, interactions, props.before, height]);
+  }, [first, interactions, props.before, props.query, height]);
+
   const top = seen[0]?.index ?? 0;
   useEffect(() => {
     const isNear = (scroller.current?.scrollTop ?? 0) <= 30 * height;
@@ -79,10 +80,20 @@ export function Table(props: TableProps) {
   // Whoever steps to a row sees it; when new ones push it down, nothing moves.
   const all = useRef(interactions);
   all.current = interactions;
-  useEffect(() => {
+  const goToChosen = useCallback(() => {
     const index = chosen === null ? -1 : all.current.findIndex((one) => one.completion_id === chosen);
     if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
   }, [chosen, virtual]);
+  useEffect(goToChosen, [goToChosen]);
+
+  // Another filter is read from its top.
+  const query = useRef<string | null>(null);
+  useLayoutEffect(() => {
+    if (props.query === null || props.query === query.current) return;
+    query.current = props.query;
+    scroller.current?.scrollTo(0, 0);
+    goToChosen();
+  }, [props.query, goToChosen]);
 
   const resting = useRef(0);
   const { onHover } = props;

@@ -6,8 +6,8 @@ import { answer, api, type Filter, type Interaction, type Schemas } from "~/api/
 export type InteractionPage = Schemas["InteractionPage"];
 export type Pages = InfiniteData<InteractionPage, string | null>;
 
-/** The first page is what is seen at once; later ones are fetched before they are. */
-const FIRST = 50;
+/** The first page is what is seen at once, and a bit more; later ones are fetched before they are seen. */
+const FIRST = 80;
 const PAGE = 100;
 
 /** The interactions of a project that a filter finds, newest first, page after page: from the newest on, or from a
