@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef } from "react";
+import { type CSSProperties, memo, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef } from "react";
 import type { Interaction } from "~/api/client";
 import { cx, css as ui, Skeleton } from "~/ui";
 import { useNarrow } from "~/ui/useNarrow";
@@ -107,12 +107,15 @@ export function Table(props: TableProps) {
   useEffect(() => () => clearTimeout(resting.current), []);
 
   const template = { gridTemplateColumns: `28px ${columns.map((column) => column.width).join(" ")}` };
+  // Narrower than its columns at their narrowest, the table scrolls.
+  const least = columns.reduce((sum, { width }) => sum + Number.parseInt(/\d+/.exec(width)?.[0] ?? "0", 10) + 12, 52);
   return (
     <div
       ref={scroller}
       className={css.table}
       role="grid"
       aria-label="Interactions"
+      style={{ "--least": `${least}px` } as CSSProperties}
       aria-busy={props.query === null}
       data-query={props.query ?? undefined}
       aria-rowcount={props.count === undefined ? -1 : props.count + 1}
