@@ -10,9 +10,9 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
 
@@ -54,6 +54,8 @@ TIMED = """async () => {
   await frame();
   return performance.now() - start;
 }"""
+# An empty page does as little as a page can: what its frames take is the machine's share of the others' figures.
+EMPTY = "/assets/nothing-here"
 # Scrolls as a hand on a touchpad does, a bit in each frame; returns the milliseconds between frames.
 SCROLLED = """async (seconds) => {
   const list = document.querySelector("[role=grid]");
@@ -61,13 +63,21 @@ SCROLLED = """async (seconds) => {
   let last = await new Promise(requestAnimationFrame);
   const end = last + seconds * 1000;
   while (last < end) {
-    list.scrollTop += 30;
+    if (list) list.scrollTop += 30;
     const now = await new Promise(requestAnimationFrame);
     times.push(now - last);
     last = now;
   }
   return times;
 }"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What it took, in milliseconds: until it stood there, and of the processor's time in the page."""
+
+    waited: float
+    processor: float
 
 
 def browsing(size: int, times: int, keep: Path | None = None) -> Iterator[Section]:
@@ -80,7 +90,7 @@ def browsing(size: int, times: int, keep: Path | None = None) -> Iterator[Sectio
         server.settle()
         context = stack.enter_context(_signed_in(server))
         yield Section(
-            f"The web page over {size:,} interactions, in Chromium", [*_times(context, times), _scrolling(context)]
+            f"The web page over {size:,} interactions, in Chromium", [*_times(context, times), *_scrolling(context)]
         )
         yield Section("Calls that a screen makes when one goes to it", list(_requests(context)))
 
@@ -108,21 +118,21 @@ def _signed_in(server: Server) -> Iterator[BrowserContext]:
 
 
 def _times(context: BrowserContext, times: int) -> Iterator[Figure]:
-    yield _figure("list shown after the click, nothing fetched before", _from_elsewhere(context, times), LIST_AIM)
+    yield from _figures("list shown after the click, nothing fetched before", _from_elsewhere(context, times), LIST_AIM)
     page = _list(context)
     click = "document.querySelector('nav a[href$=\"/interactions\"]').click()"
 
-    def again(number: int) -> float:
+    def again(number: int) -> Spent:
         page.get_by_role("link", name="Projects").click()
         page.wait_for_selector("h1:has-text('Projects')")
         return _timed(page, click, f"{ROWS}.length > 20")
 
-    yield _figure("list shown after the click, seen before", _each(times, again), LIST_AIM)
+    yield from _figures("list shown after the click, seen before", _each(times, again), LIST_AIM)
     page.goto(LIST)
     page.wait_for_selector("[role=row][data-id]")
 
-    def narrowed(wanted: Callable[[int], str]) -> Callable[[int], float]:
-        def measure(number: int) -> float:
+    def narrowed(wanted: Callable[[int], str]) -> Callable[[int], Spent]:
+        def measure(number: int) -> Spent:
             page.get_by_role("combobox", name="Filter").fill(wanted(number))
             enter = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))"
             shown = f"document.querySelector('[role=grid]')?.dataset.query === {json.dumps(wanted(number))}"
@@ -137,34 +147,34 @@ def _times(context: BrowserContext, times: int) -> Iterator[Figure]:
         ),
         "filter changed to words": lambda number: f"{RARE_WORD} {COMMON_WORD if number % 2 else ''}".strip(),
     }.items():
-        yield _figure(what, _each(times, narrowed(wanted)), FILTER_AIM)
+        yield from _figures(what, _each(times, narrowed(wanted)), FILTER_AIM)
 
     page.goto(LIST)
     page.wait_for_selector("[role=row][data-id]")
     whole = "document.querySelector('[aria-label=\"Conversation and facts\"]')?.innerText.includes('customers briefly')"
 
-    def opened(number: int) -> float:
+    def opened(number: int) -> Spent:
         # By script, without a pointer that rests on the row first: nothing is fetched ahead.
         spent = _timed(page, f"{ROWS}[{number % 20}].click()", whole)
         page.keyboard.press("Escape")
         page.wait_for_selector("[aria-label='Conversation and facts']", state="detached")
         return spent
 
-    yield _figure("panel with the whole interaction, after the click", _each(times, opened), PANEL_AIM)
+    yield from _figures("panel with the whole interaction, after the click", _each(times, opened), PANEL_AIM)
     page.evaluate(f"{ROWS}[0].click()")
     page.wait_for_selector("[role=row][data-open]")
 
-    def stepped(number: int) -> float:
+    def stepped(number: int) -> Spent:
         step = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'j', bubbles: true}))"
         its_id = "document.querySelector('[role=row][data-open]')?.dataset.id"
         return _timed(page, step, f"{its_id} !== before && {whole}", its_id)
 
-    yield _figure("the next one in the panel, after j", _each(times, stepped), PANEL_AIM)
+    yield from _figures("the next one in the panel, after j", _each(times, stepped), PANEL_AIM)
     page.close()
 
 
-def _from_elsewhere(context: BrowserContext, times: int) -> list[float]:
-    spent = []
+def _from_elsewhere(context: BrowserContext, times: int) -> list[Spent]:
+    spent: list[Spent] = []
     for _ in range(times):
         page = context.new_page()
         page.goto("/projects")
@@ -177,21 +187,24 @@ def _from_elsewhere(context: BrowserContext, times: int) -> list[float]:
     return spent
 
 
-def _scrolling(context: BrowserContext) -> Figure:
+def _scrolling(context: BrowserContext) -> Iterator[Figure]:
+    empty = context.new_page()
+    empty.goto(EMPTY)
+    yield _frames("frames of an empty page in 3 s: what the machine can do just now", empty.evaluate(SCROLLED, 3))
+    empty.close()
     page = _list(context)
-    between = sorted(page.evaluate(SCROLLED, 6))
+    processor = _Processor(page)
+    between = page.evaluate(SCROLLED, 6)
+    spent = processor.spent() / len(between)
     page.close()
-    rate = 1000 * len(between) / sum(between)
-    at = {share: between[int(share * len(between))] for share in (0.5, 0.95, 0.99)}
-    return Figure(
-        "frames a second while scrolling for 6 s, 30 pixels a frame",
-        rate,
-        "/s",
-        FRAMES_AIM,
-        at[0.5],
-        at[0.95],
-        at[0.99],
-    )
+    yield _frames("frames while scrolling for 6 s, 30 pixels in each", between, FRAMES_AIM)
+    yield Figure("... processor time of the page for a frame", spent, "ms", 1000 / FRAMES_AIM)
+
+
+def _frames(what: str, between: list[float], aim: float | None = None) -> Figure:
+    ordered = sorted(between)
+    at = {share: ordered[int(share * len(ordered))] for share in (0.5, 0.95, 0.99)}
+    return Figure(what, 1000 * len(between) / sum(between), "/s", aim, at[0.5], at[0.95], at[0.99])
 
 
 def _requests(context: BrowserContext) -> Iterator[Figure]:
@@ -222,19 +235,39 @@ def _list(context: BrowserContext) -> Page:
     return page
 
 
-def _each(times: int, measure: Callable[[int], float]) -> list[float]:
+def _each(times: int, measure: Callable[[int], Spent]) -> list[Spent]:
     # The first one loads what later ones have.
     return [measure(number) for number in range(times + 1)][1:]
 
 
-def _timed(page: Page, act: str, shown: str, before: str = "null") -> float:
-    return page.evaluate(TIMED % {"act": act, "shown": shown, "before": before})
+def _timed(page: Page, act: str, shown: str, before: str = "null") -> Spent:
+    processor = _Processor(page)
+    waited = page.evaluate(TIMED % {"act": act, "shown": shown, "before": before})
+    return Spent(waited, processor.spent())
 
 
-def _figure(what: str, spent: list[float], aim: float) -> Figure:
-    ordered = sorted(spent)
+class _Processor:
+    """The processor time of the page's own thread from now on, in milliseconds."""
 
-    def at(share: float) -> Any:
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        self._begun = self._now()
 
-    return Figure(what, median(ordered), "ms", aim, median(ordered), at(0.95), at(0.99))
+    def spent(self) -> float:
+        spent = self._now() - self._begun
+        self._session.detach()
+        return spent
+
+    def _now(self) -> float:
+        metrics = self._session.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
+
+def _figures(what: str, spent: list[Spent], aim: float) -> list[Figure]:
+    ordered = sorted(one.waited for one in spent)
+    p95, p99 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.95, 0.99))
+    return [
+        Figure(what, median(ordered), "ms", aim, median(ordered), p95, p99),
+        Figure("... processor time of the page for it", median(one.processor for one in spent), "ms"),
+    ]

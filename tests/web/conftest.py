@@ -28,8 +28,8 @@ QUIET = (
 expect.set_options(timeout=20_000)
 
 
-def _script(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+def _module(name: str, file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -38,9 +38,15 @@ def _script(name: str) -> Any:
 
 
 @pytest.fixture(scope="session")
+def openai_python() -> Path:
+    """The interpreter of an environment in which the openai client is installed."""
+    return _module("environments", ROOT / "tests" / "clients" / "environments.py").python_with("openai")
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for all tests of a worker."""
-    found = _script("browser").find()
+    found = _module("browser", ROOT / "scripts" / "browser.py").find()
     assert found, "There is no Chromium: run `make test`, which installs one, or name one in AFTERWORD_BROWSER."
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=found, args=list(QUIET))

@@ -38,7 +38,8 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
     told.hidden = true;
     // A single point would else stand on an axis of years.
     const step = series[0]?.points[0] ? series[0].points[0].end - series[0].points[0].start : 3600;
-    const room = aligned(series)[0].length > 2 ? step / 2 : step * 2;
+    const [times] = aligned(series);
+    const room = times.length > 2 ? step / 2 : step * 2;
     const chart = new UPlot(
       {
         width: element.clientWidth,
@@ -46,7 +47,7 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
         cursor: { points: { size: 7 }, drag: { x: false, y: false } },
         legend: { show: series.length > 1, live: false },
         scales: {
-          x: { range: (_, first, last) => [(first ?? 0) - room, (last ?? 1) + room] },
+          x: { range: () => [(times[0] ?? 0) - room, (times.at(-1) ?? 1) + room] },
           y: { range: (_, low, high) => range(low ?? 0, high ?? 1, bars) },
         },
         hooks: { setCursor: [(drawn) => tell(drawn, told, series, format)] },

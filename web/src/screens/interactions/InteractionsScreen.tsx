@@ -267,6 +267,7 @@ export function InteractionsScreen() {
                 </Button>
               )}
               <Table
+                key={at}
                 interactions={interactions}
                 columns={columns}
                 shown={shown}

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
+import { type CSSProperties, memo, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef } from "react";
 import type { Interaction } from "~/api/client";
 import { cx, css as ui, Skeleton } from "~/ui";
 import { useNarrow } from "~/ui/useNarrow";
@@ -53,35 +53,47 @@ export function Table(props: TableProps) {
   const seen = virtual.getVirtualItems();
   const last = seen.at(-1)?.index ?? 0;
   const first = interactions[0]?.completion_id;
-  const before = useRef<{ first?: string; wasBefore: boolean }>({ wasBefore: false });
+  const before = useRef<{ first?: string; wasBefore: boolean; query: string | null }>({ wasBefore: false, query: null });
 
   useEffect(() => {
     if (more && last >= interactions.length - 30) onMore();
   }, [more, last, interactions.length, onMore]);
 
-  const top = seen[0]?.index ?? 0;
-  useEffect(() => {
-    if (props.before && interactions.length && top <= 30) props.onBefore();
-  }, [props.before, props.onBefore, top, interactions.length]);
-
   // What comes in above must not move what one reads.
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = scroller.current;
-    const { first: old, wasBefore } = before.current;
-    before.current = { first, wasBefore: props.before };
-    if (!element || !old || old === first || (element.scrollTop < height / 2 && !wasBefore)) return;
+    const { first: old, wasBefore, query } = before.current;
+    before.current = { first, wasBefore: props.before, query: props.query };
+    if (!element || !old || old === first || query !== props.query || (element.scrollTop < height / 2 && !wasBefore)) return;
     const added = interactions.findIndex((one) => one.completion_id === old);
     if (added > 0) element.scrollTop += added * height;
-  }, [first, interactions, props.before, height]);
+  }, [first, interactions, props.before, props.query, height]);
+
+  const top = seen[0]?.index ?? 0;
+  useEffect(() => {
+    const isNear = (scroller.current?.scrollTop ?? 0) <= 30 * height;
+    if (props.before && interactions.length && top <= 30 && isNear) props.onBefore();
+  }, [props.before, props.onBefore, top, interactions.length, height]);
+
   useEffect(() => virtual.measure(), [height, virtual]);
 
   // Whoever steps to a row sees it; when new ones push it down, nothing moves.
   const all = useRef(interactions);
   all.current = interactions;
-  useEffect(() => {
+  const goToChosen = useCallback(() => {
     const index = chosen === null ? -1 : all.current.findIndex((one) => one.completion_id === chosen);
     if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
   }, [chosen, virtual]);
+  useEffect(goToChosen, [goToChosen]);
+
+  // Another filter is read from its top.
+  const query = useRef<string | null>(null);
+  useLayoutEffect(() => {
+    if (props.query === null || props.query === query.current) return;
+    query.current = props.query;
+    scroller.current?.scrollTo(0, 0);
+    goToChosen();
+  }, [props.query, goToChosen]);
 
   const resting = useRef(0);
   const { onHover } = props;
@@ -95,12 +107,15 @@ export function Table(props: TableProps) {
   useEffect(() => () => clearTimeout(resting.current), []);
 
   const template = { gridTemplateColumns: `28px ${columns.map((column) => column.width).join(" ")}` };
+  // Narrower than its columns at their narrowest, the table scrolls.
+  const least = columns.reduce((sum, { width }) => sum + Number.parseInt(/\d+/.exec(width)?.[0] ?? "0", 10) + 12, 52);
   return (
     <div
       ref={scroller}
       className={css.table}
       role="grid"
       aria-label="Interactions"
+      style={{ "--least": `${least}px` } as CSSProperties}
       aria-busy={props.query === null}
       data-query={props.query ?? undefined}
       aria-rowcount={props.count === undefined ? -1 : props.count + 1}
@@ -108,7 +123,7 @@ export function Table(props: TableProps) {
       tabIndex={0}
       onScroll={(event) => onTop(event.currentTarget.scrollTop < height)}
     >
-      <div className={cx(css.head, isNarrow && ui.srOnly)} role="row" aria-rowindex={1} style={template}>
+      <div className={isNarrow ? ui.srOnly : css.head} role="row" aria-rowindex={1} style={template}>
         <span role="columnheader" aria-label="Marked" />
         {columns.map((column) => (
           <span key={column.key} role="columnheader" className={column.number ? css.number : undefined}>
@@ -125,7 +140,7 @@ export function Table(props: TableProps) {
           {seen.map(({ index: at, key, start }) => {
             const one = interactions[at];
             return (
-              <div key={key} role="presentation" className={css.place} style={{ transform: `translateY(${start}px)` }}>
+              <div key={key} role="presentation" className={css.place} style={{ top: start }}>
                 {one ? (
                   <Row
                     interaction={one}

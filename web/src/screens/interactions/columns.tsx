@@ -63,7 +63,7 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "labels",
     name: "Labels",
-    width: "minmax(120px, 2fr)",
+    width: "minmax(120px, 2.3fr)",
     chips: true,
     show: (one, { onLabel }) =>
       Object.entries(one.labels).map(([key, value]) => (

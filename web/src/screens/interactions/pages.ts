@@ -6,7 +6,9 @@ import { answer, api, type Filter, type Interaction, type Schemas } from "~/api/
 export type InteractionPage = Schemas["InteractionPage"];
 export type Pages = InfiniteData<InteractionPage, string | null>;
 
-export const PAGE = 100;
+/** The first page is what is seen at once, and a bit more; later ones are fetched before they are seen. */
+const FIRST = 80;
+const PAGE = 100;
 
 /** The interactions of a project that a filter finds, newest first, page after page: from the newest on, or from a
  * time on in both directions. */
@@ -19,10 +21,10 @@ export const listQuery = (project: string, filter: Filter | null, at?: string) =
         (await answer(
           api.POST("/api/v1/interactions/search", { body: { project, filter, limit, cursor }, signal }),
         )) as InteractionPage;
-      if (!at || pageParam) return page(filter, PAGE, pageParam);
+      if (!at || pageParam) return page(filter, pageParam ? PAGE : FIRST, pageParam);
       // A page that no cursor led to has none that leads back: the first row's leads to what is before and after it.
       const first = await page({ and: [filter ?? { and: [] }, { timerange: { to: at } }] }, 1, null);
-      return first.next ? page(filter, PAGE, first.next) : page(filter, PAGE, null);
+      return page(filter, FIRST, first.next);
     },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,

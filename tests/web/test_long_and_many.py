@@ -1,0 +1,126 @@
+"""What stays quick and in its place: long texts, long lists, and the calls that a screen makes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+MIDDLE = 500
+SCROLL_UNTIL = """([wanted, by]) => {
+  document.querySelector("[role=grid]").scrollBy(0, by);
+  return [...document.querySelectorAll("[role=row][data-id]")].some((row) => row.textContent.includes(wanted));
+}"""
+
+
+@pytest.fixture(scope="module")
+def many(server: Any) -> str:
+    """A project with a thousand interactions, one a minute."""
+    project = f"many-{uuid4().hex[:8]}"
+    begin = datetime(2026, 5, 1, tzinfo=UTC)
+    lines = [
+        {
+            "messages": [{"role": "user", "content": f"Question {number}"}],
+            "completion": f"Answer {number}",
+            "created_at": (begin + timedelta(minutes=number)).isoformat(),
+        }
+        for number in range(1_000)
+    ]
+    with server.client() as http:
+        http.post("/api/v1/projects", json={"key": project}).raise_for_status()
+        content = "\n".join(map(json.dumps, lines))
+        http.post("/api/v1/interactions/batch", params={"project": project}, content=content).raise_for_status()
+    return project
+
+
+def rows(page: Page) -> Any:
+    return page.locator("[role=row][data-id]")
+
+
+def test_a_list_begins_at_an_interaction_and_goes_on_in_both_directions(page: Page, many: str, http: httpx.Client):
+    query = {"project": many, "q": f"Question {MIDDLE}", "limit": 1}
+    [middle] = http.get("/api/v1/interactions", params=query).json()["interactions"]
+    page.goto(f"/p/{many}/interactions/{middle['completion_id']}")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name=re.compile("Show in the list")).click()
+    row = page.locator(f"[data-id='{middle['completion_id']}']")
+    expect(row).to_be_in_viewport()
+    for wanted, by in ((f"Question {MIDDLE + 150}", -600), (f"Question {MIDDLE - 150}", 600)):
+        page.wait_for_function(SCROLL_UNTIL, arg=[wanted, by], polling=100)
+    page.get_by_role("button", name="To the newest").click()
+    expect(rows(page).first).to_contain_text("Question 999")
+
+
+def test_what_arrives_does_not_move_what_one_reads(page: Page, many: str, http: httpx.Client):
+    page.goto(f"/p/{many}/interactions")
+    expect(page.locator("[data-on=true]")).to_be_visible()
+    grid = page.get_by_role("grid")
+    grid.evaluate("element => element.scrollTo(0, 40 * 36)")
+    read = rows(page).filter(has_text="Question 950")
+    expect(read).to_be_in_viewport()
+    before = read.bounding_box()
+    body = {"messages": [{"role": "user", "content": "A new one"}], "completion": "Yes", "project": many}
+    its_id = http.post("/api/v1/interactions", json=body).json()["completion_id"]
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    assert read.bounding_box() == before
+    page.get_by_role("button", name="1 new").click()
+    expect(rows(page).first).to_contain_text("A new one")
+    http.delete(f"/api/v1/interactions/{its_id}").raise_for_status()
+    expect(rows(page).first).not_to_contain_text("A new one")
+
+
+@pytest.mark.timeout(180)
+def test_a_prompt_of_ten_megabytes_opens_and_does_not_freeze(page: Page, project: str, http: httpx.Client):
+    text = "".join(f"Line {number}: the quick brown fox jumps over the lazy dog.\n" for number in range(170_000))
+    assert len(text) > 9_000_000
+    body = {"messages": [{"role": "user", "content": text}], "completion": "Read.", "project": project}
+    answer = http.post("/api/v1/interactions", json=body, timeout=120)
+    assert answer.status_code == 201, answer.text
+    page.goto(f"/p/{project}/interactions/{answer.json()['completion_id']}")
+    shown = page.get_by_role("region", name="Conversation")
+    expect(shown).to_contain_text("Line 0:")
+    expect(shown).to_contain_text("Read.")
+    # What stands in the page is a part of it: the rest is unfolded on demand.
+    assert page.evaluate("document.body.innerText.length") < 1_000_000
+    page.get_by_role("button", name="Raw").click()
+    expect(shown).to_contain_text("Line 0:")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Interactions", "Compare", "Metrics", "Ranking", "Chat", "Models", "A/B tests", "Datasets", "Projects", "Keys"],
+)
+def test_a_screen_makes_three_calls_at_most(page: Page, filled: str, name: str):
+    page.goto(f"/p/{filled}/start")
+    expect(page.get_by_role("heading", name="Log the first interaction")).to_be_visible()
+    page.wait_for_load_state("load")
+    # The frame's own: who is signed in, the projects, the feedback keys.
+    page.wait_for_function(
+        "performance.getEntriesByType('resource').filter(({name}) => /session|projects|metrics/.test(name)).length > 2"
+    )
+    made: list[str] = []
+    page.on("request", lambda request: made.append(request.url) if "/api/" in request.url else None)
+    page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator("[aria-label=Loading]")).to_have_count(0)
+    if name == "Interactions":
+        expect(page.get_by_role("status").first).not_to_have_text("")
+    assert len(made) <= 3, made
+
+
+def test_on_a_telephone_rows_have_two_lines_and_open(visitor: Callable[..., BrowserContext], server: Any, filled: str):
+    page = visitor(server.api_key, viewport={"width": 390, "height": 800}).new_page()
+    page.goto(f"/p/{filled}/interactions")
+    expect(rows(page).first).to_be_visible()
+    assert (rows(page).first.bounding_box() or {})["height"] == 60
+    rows(page).first.click()
+    expect(page.get_by_role("region", name="Conversation")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("region", name="Conversation")).to_have_count(0)
