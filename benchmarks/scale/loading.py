@@ -1,0 +1,81 @@
+"""The parts of a bulk load that all stores share: worker processes that make rows, in order, a few batches ahead."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import NamedTuple, TypeAlias
+
+from benchmarks.load import send
+from benchmarks.scale.population import BLOCK, METRICS, MODELS, Population
+from benchmarks.scale.rows import Batch, Names, Rows, dictionary_of
+from benchmarks.server import Server
+
+Tell: TypeAlias = Callable[[int], None]
+"""Called now and then with the number of interactions that are loaded."""
+
+BATCH = 125 * BLOCK
+WORKERS = 2
+# Batches that are being made, or wait to be written: some 6 MB each.
+AHEAD = 6
+
+
+class Plan(NamedTuple):
+    """All that a worker needs to make its part of the interactions."""
+
+    size: int
+    end: int
+    dictionary: bytes
+    names: Names = Names(0, {}, {})
+
+
+def prepare(server: Server, size: int) -> Plan:
+    """Register metrics and models with an empty server, as a user would; return what to load into its store."""
+    for key, kind in METRICS.items():
+        send(server.target, "POST", "/api/v1/metrics", {"key": key, "kind": kind})
+    for key in MODELS:
+        send(server.target, "POST", "/api/v1/models", {"provider": "echo", "key": key})
+    end = time.time_ns() // 1_000_000
+    return Plan(size, end, dictionary_of(Population(size, end=end)))
+
+
+def batches(plan: Plan) -> Iterator[Batch]:
+    """Yield all batches in the order of their interactions, made in worker processes."""
+    starts = iter(range(0, plan.size, BATCH))
+    with ProcessPoolExecutor(WORKERS, get_context("spawn"), _begin, (plan,)) as workers:
+        ahead: deque[Future[Batch]] = deque()
+
+        def more() -> None:
+            if (start := next(starts, None)) is not None:
+                ahead.append(workers.submit(_make, start))
+
+        for _ in range(AHEAD):
+            more()
+        while ahead:
+            batch = ahead.popleft().result()
+            more()
+            yield batch
+
+
+class _Maker:
+    """What a worker process makes batches with."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.population = Population(plan.size, end=plan.end)
+        self.rows = Rows(plan.names, plan.dictionary)
+
+
+_maker: _Maker | None = None
+
+
+def _begin(plan: Plan) -> None:
+    global _maker
+    _maker = _Maker(plan)
+
+
+def _make(first: int) -> Batch:
+    assert _maker is not None
+    return _maker.rows.batch(_maker.population.some(first, BATCH))
