@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from benchmarks.load import send
 from benchmarks.scale.population import BLOCK, METRICS, MODELS, Population
@@ -30,6 +33,38 @@ class Plan(NamedTuple):
     end: int
     dictionary: bytes
     names: Names = Names(0, {}, {})
+
+
+class Loaded(msgspec.Struct):
+    """The seconds of a load: until the rows were written, until the texts were too, and until all was on disk; and the
+    processor's seconds, which depend less on what else the machine does."""
+
+    size: int
+    rows: float
+    texts: float
+    all: float
+    processor: float
+
+
+class Clock:
+    """Times a load."""
+
+    def __init__(self) -> None:
+        self._begin, self._used = time.perf_counter(), _processor()
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the load began."""
+        return time.perf_counter() - self._begin
+
+    def loaded(self, size: int, rows: float, texts: float) -> Loaded:
+        """Return what the load took, all of which has ended."""
+        return Loaded(size, rows, texts, self.seconds, _processor() - self._used)
+
+
+def _processor() -> float:
+    each = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in each)
 
 
 def prepare(server: Server, size: int) -> Plan:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from sqlalchemy.dialects import sqlite
 
 from afterword.store.engine import Insert
 from afterword.store.schema import dictionaries, labels
-from benchmarks.scale.loading import BATCH, batches, Plan, Tell, prepare
+from benchmarks.scale.loading import BATCH, Clock, Loaded, Plan, Tell, batches, prepare
 from benchmarks.scale.population import METRICS, MODELS
 from benchmarks.scale.rows import TABLES, Names
 from benchmarks.server import running
@@ -37,39 +35,30 @@ COMMIT = 50
 GATHERED, GATHERED_BY_SERVER = 128 << 20, 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The seconds of a load: until the rows were written, until the texts were too, and until all was on disk."""
-
-    rows: float
-    texts: float
-    synced: float
-
-
 def load(directory: Path, size: int, tell: Tell) -> Loaded:
     """Fill a new store in `directory`."""
     with running(directory) as server:
         plan = prepare(server, size)
     file, search = directory / "afterword.db", directory / "search.db"
-    begin = time.perf_counter()
+    clock = Clock()
     context = get_context("spawn")
     texts: Any = context.Queue(3)
     indexer = context.Process(target=index, args=(search, texts))
     indexer.start()
     try:
         _write(file, plan, texts, indexer.is_alive, tell)
-        rows = time.perf_counter() - begin
+        rows = clock.seconds
         texts.put(None)
         indexer.join()
     finally:
         indexer.kill()
     if indexer.exitcode:
         raise RuntimeError(f"The process that fills the text index ended with status {indexer.exitcode}.")
-    indexed = time.perf_counter() - begin
+    indexed = clock.seconds
     for one in (file, search):
         with one.open("rb") as opened:
             os.fsync(opened.fileno())
-    return Loaded(rows, indexed, time.perf_counter() - begin)
+    return clock.loaded(size, rows, indexed)
 
 
 def _write(file: Path, plan: Plan, texts: Any, indexing: Callable[[], bool], tell: Tell) -> None:
