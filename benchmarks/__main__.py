@@ -10,16 +10,24 @@ import typer
 from rich.console import Console
 
 from benchmarks import calling, reading, report, writing, yardstick
+from benchmarks.scale.measuring import StoreName, scale
 
 JOBS = ("yardstick", "logging", "uploading", "calling", "reading")
+# These take long and have to be asked for.
+LONG_JOBS = ("scale",)
+SCALE = 10_000_000
 
 
 def main(
     jobs: Annotated[
-        list[str] | None, typer.Argument(help=f"Which jobs: {', '.join(JOBS)}. All, if none is named.")
+        list[str] | None, typer.Argument(help=f"Which jobs: {', '.join(JOBS)} (all of these, if none is named), scale.")
     ] = None,
     quick: Annotated[bool, typer.Option(help="Fewer seconds and smaller stores: to see that all works.")] = False,
     size: Annotated[str, typer.Option(help="Interactions in the stores to read, one size after the other.")] = "",
+    store: Annotated[StoreName, typer.Option(help="scale: which store to load and measure.")] = "sqlite",
+    keep: Annotated[
+        Path | None, typer.Option(help="scale: the directory to keep the store in; loaded only where it holds none.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="A file to write the tables to, as Markdown.")] = None,
 ) -> None:
     """Measure what a server on this machine does, beside what it is meant to do.
@@ -29,10 +37,13 @@ def main(
     """
     chosen = jobs or list(JOBS)
     for job in chosen:
-        if job not in JOBS:
-            raise typer.BadParameter(f"{job!r} is no job. Jobs are {', '.join(JOBS)}.", param_hint="jobs")
+        if job not in (*JOBS, *LONG_JOBS):
+            raise typer.BadParameter(
+                f"{job!r} is no job. Jobs are {', '.join((*JOBS, *LONG_JOBS))}.", param_hint="jobs"
+            )
     try:
-        sizes = [int(one) for one in (size or ("20000" if quick else "100000,1000000")).split(",")]
+        usual = "20000" if quick else str(SCALE) if "scale" in chosen else "100000,1000000"
+        sizes = [int(one) for one in (size or usual).split(",")]
     except ValueError:
         raise typer.BadParameter(
             f"{size!r} is not a list of numbers such as 100000,1000000.", param_hint="size"
@@ -42,7 +53,7 @@ def main(
         console.width = 130
     console.print(report.machine(), highlight=False)
     sections: list[report.Section] = []
-    for section in run(chosen, sizes, quick):
+    for section in run(chosen, sizes, quick, store, keep):
         section.show(console)
         sections.append(section)
         if output:
@@ -50,7 +61,9 @@ def main(
             output.write_text(report.markdown(sections))
 
 
-def run(jobs: list[str], sizes: list[int], quick: bool) -> Iterator[report.Section]:
+def run(
+    jobs: list[str], sizes: list[int], quick: bool, store: StoreName, keep: Path | None
+) -> Iterator[report.Section]:
     """Run jobs; yield the table of each when it is done."""
     if "yardstick" in jobs:
         yield yardstick.yardstick(1 if quick else 3)
@@ -63,6 +76,9 @@ def run(jobs: list[str], sizes: list[int], quick: bool) -> Iterator[report.Secti
     if "reading" in jobs:
         for size in sizes:
             yield from reading.reading(size, 0.5 if quick else 3, 5 if quick else 20)
+    if "scale" in jobs:
+        for size in sizes:
+            yield from scale(size, store, keep, 0.5 if quick else 3, 5 if quick else 60)
 
 
 if __name__ == "__main__":

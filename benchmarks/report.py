@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.load import Timings
 
-Unit: TypeAlias = Literal["/s", "ms", "s", "MB", "bytes", ""]
+Unit: TypeAlias = Literal["/s", "µs", "ms", "s", "MB", "bytes", ""]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -44,6 +44,29 @@ class Loaded(msgspec.Struct):
     texts: float
     all: float
     processor: float
+
+
+class Place(Protocol):
+    """A store to load and to run a server over."""
+
+    name: str
+    """Its database and version."""
+
+    def load(self, size: int, tell: Tell) -> Loaded:
+        """Fill the empty store."""
+        ...
+
+    def start(self) -> Server:
+        """Start a server over it."""
+        ...
+
+    def sizes(self) -> list[tuple[str, int, bool]]:
+        """Return what it takes on disk: names, bytes, and whether that is all but the text index."""
+        ...
+
+    def memory(self, server: Server) -> int:
+        """Return the bytes of memory that the server and its database hold."""
+        ...
 
 
 class Clock:

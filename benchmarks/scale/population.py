@@ -2,7 +2,8 @@
 
 They come in blocks of 16, each made from a generator of its own, so that any part can be made by itself. Some blocks
 hold a session of several turns, some a prompt that two models answered and one of which was preferred. Labels are broad
-(environment), of many values (customer), of some days (release), and rare (incident). Texts are pieces of real answers
+(environment), of many values (customer), of some days (release), and rare (incident); the metric `given-up` is of the
+first month alone. Texts are pieces of real answers
 where alpaca_eval lies beside the project, else made up; see benchmarks/workload.py.
 """
 
@@ -25,8 +26,8 @@ ENVIRONMENTS = ["production"] * 14 + ["staging"] * 5 + ["development"]
 CUSTOMERS, RELEASES, INCIDENTS, USERS, PROMPTS = 5_000, 60, 40, 200_000, 2_000
 MODELS = [f"model-{letter}" for letter in "abcdef"]
 SOURCES = ["LIVE"] * 18 + ["OFFLINE", "AUTOMATION"]
-STARS, HELPFUL, EXPERT, BETTER = "stars", "helpful", "expert", "better"
-METRICS: dict[str, str] = {STARS: "scalar", HELPFUL: "bool", EXPERT: "scalar", BETTER: "scalar"}
+STARS, HELPFUL, EXPERT, GIVEN_UP, BETTER = "stars", "helpful", "expert", "given-up", "better"
+METRICS: dict[str, str] = {STARS: "scalar", HELPFUL: "bool", EXPERT: "scalar", GIVEN_UP: "scalar", BETTER: "scalar"}
 # A word of one interaction in 100,000; workload.py has those of one in 2,000 and of one in four.
 RAREST_WORD = "axolotl"
 SYSTEMS = (
@@ -168,16 +169,22 @@ class Population:
             usage=usage,
             timings=timings,
             state=state,
-            feedback=list(self._feedback(random, created_at, place)),
+            feedback=list(self._feedback(random, created_at, age, place)),
             preferred=None,
         )
 
-    def _feedback(self, random: Random, created_at: int, model: int) -> Iterator[Feedback]:
+    def _feedback(self, random: Random, created_at: int, age: float, model: int) -> Iterator[Feedback]:
         roll = random.random
-        for metric, share in ((STARS, 0.25), (HELPFUL, 0.15), (EXPERT, 0.001)):
+        for metric, share in ((STARS, 0.25), (HELPFUL, 0.15), (EXPERT, 0.001), (GIVEN_UP, 0.1 if age < 1 / 4 else 0)):
             if roll() < share:
                 good = roll() ** (1 + 0.2 * model)
-                value = float(good > 0.3) if metric == HELPFUL else round(good, 3) if metric == EXPERT else 1 + int(5 * good)
+                value = (
+                    float(good > 0.3)
+                    if metric == HELPFUL
+                    else round(good, 3)
+                    if metric == EXPERT
+                    else 1 + int(5 * good)
+                )
                 given_at = min(created_at + int(DAY * roll() ** 6), self.end)
                 details = self._piece(random, 80) if roll() < 0.05 else None
                 yield Feedback(self._id(random, given_at, 0), metric, float(value), details, given_at)

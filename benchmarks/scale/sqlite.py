@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from afterword.store.schema import dictionaries, labels
 from benchmarks.scale.loading import BATCH, Clock, Loaded, Plan, Tell, batches, prepare
 from benchmarks.scale.population import METRICS, MODELS
 from benchmarks.scale.rows import TABLES, Names
-from benchmarks.server import running
+from benchmarks.server import Server, running
 
 DIALECT = sqlite.dialect()
 INSERTS = {table.name: Insert(table).text(DIALECT, 1) for table in TABLES}
@@ -33,13 +34,45 @@ COMMIT = 50
 # FTS5 gathers so many bytes of words before it writes them as a part of the index, and joins parts when there are 16 of
 # a kind. With the server's 1 MB, and parts joined all the time, it writes each word several times.
 GATHERED, GATHERED_BY_SERVER = 128 << 20, 1 << 20
+FILES = ("afterword.db", "search.db")
+
+
+class Embedded:
+    """The embedded store in a directory."""
+
+    name = f"SQLite {sqlite3.sqlite_version}"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def load(self, size: int, tell: Tell) -> Loaded:
+        """Fill it."""
+        return load(self._directory, size, tell)
+
+    def start(self) -> Server:
+        """Start a server over it."""
+        return Server(self._directory)
+
+    def sizes(self) -> list[tuple[str, int, bool]]:
+        """Return the sizes of its files."""
+        return [(name, (self._directory / name).stat().st_size, name == "afterword.db") for name in FILES]
+
+    def memory(self, server: Server) -> int:
+        """Return the bytes that the server and its writing process hold."""
+        return server.memory
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Embedded]:
+    """Give the store in a folder."""
+    yield Embedded(folder / "data")
 
 
 def load(directory: Path, size: int, tell: Tell) -> Loaded:
     """Fill a new store in `directory`."""
     with running(directory) as server:
         plan = prepare(server, size)
-    file, search = directory / "afterword.db", directory / "search.db"
+    file, search = (directory / name for name in FILES)
     clock = Clock()
     context = get_context("spawn")
     texts: Any = context.Queue(3)
