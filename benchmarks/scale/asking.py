@@ -55,7 +55,7 @@ def any_of(*parts: Filter) -> Filter:
 def days(first: float, number: float, end: datetime) -> Filter:
     """Return the condition on the time, in days after the first interaction."""
     start = end - timedelta(days=DAYS - first)
-    return Filter(timerange=TimeRange(from_=start, to=start + timedelta(days=number)))
+    return Filter(timerange=TimeRange(from_=start.isoformat(), to=(start + timedelta(days=number)).isoformat()))
 
 
 def filters(end: datetime) -> dict[str, Filter | None]:

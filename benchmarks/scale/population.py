@@ -32,8 +32,8 @@ METRICS: dict[str, str] = {STARS: "scalar", HELPFUL: "bool", EXPERT: "scalar", G
 RAREST_WORD = "axolotl"
 SYSTEMS = (
     "You answer questions of our customers briefly and kindly.",
-    "You are the assistant of a shop for garden tools. Answer in the language of the question. Say where in the handbook "
-    "the answer stands. Where you do not know, say so and name the person to ask.",
+    "You are the assistant of a shop for garden tools. Answer in the language of the question. Say where in the "
+    "handbook the answer stands. Where you do not know, say so and name the person to ask.",
     "Summarise the text for a reader who has one minute.",
     "You write SQL for PostgreSQL. Answer with one statement and nothing else.",
 )

@@ -1,8 +1,8 @@
 """Millions of interactions into the embedded store without the server, in big transactions that wait for no disk.
 
 The server makes the empty store and registers metrics and models; the rows go into its files while it is down. Workers
-make rows, this process writes afterword.db, one more writes search.db. Only the end is synced: a load that breaks off is
-to be thrown away.
+make rows, this process writes afterword.db, one more writes search.db. Only the end is synced: a load that breaks off
+is to be thrown away.
 """
 
 from __future__ import annotations
