@@ -177,7 +177,7 @@ class Contender(ABC):
 class Running:
     """A started contender. `seconds` is the time from the start of its process to its first healthy answer."""
 
-    MOST_SECONDS = 180
+    MOST_SECONDS = 600
 
     def __init__(self, contender: Contender) -> None:
         contender.folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,8 @@ class Running:
                     break
             if self._process.poll() is not None or time.perf_counter() - begin > self.MOST_SECONDS:
                 self.stop()
-                raise RuntimeError(f"{contender.title} does not start; see {log.name}.")
+                last = Path(log.name).read_text(errors="replace")[-2_000:]
+                raise RuntimeError(f"{contender.title} does not start. It said last:\n{last}")
             time.sleep(0.02)
         self.seconds = time.perf_counter() - begin
 
