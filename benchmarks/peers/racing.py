@@ -213,7 +213,7 @@ def race(names: list[str], size: int, seconds: float, starts: int) -> Iterator[t
         submit = stack.enter_context(load.generator())
         over: Database | None = None
         if any(CONTENDERS[name][1] for name in names):
-            over = stack.enter_context(database(folder / "postgresql", max_connections="200"))
+            over = stack.enter_context(database(folder / "postgresql", {}))
         for name in names:
             kind, on_postgresql = CONTENDERS[name]
             url = over.new(name.replace("-", "_")) if over and on_postgresql else None

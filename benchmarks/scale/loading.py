@@ -8,15 +8,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from afterword.ids import uuid7
+from afterword.store.rollups import HOUR
 from benchmarks.load import send
 from benchmarks.scale.population import BLOCK, METRICS, MODELS, Population
 from benchmarks.scale.rows import Batch, Names, Rows, dictionary_of
 from benchmarks.server import Server
 
+T = TypeVar("T")
 Tell: TypeAlias = Callable[[int], None]
 """Called now and then with the number of interactions that are loaded."""
 
@@ -100,15 +103,21 @@ def prepare(server: Server, size: int) -> Plan:
     return Plan(size, end, dictionary_of(Population(size, end=end)))
 
 
-def batches(plan: Plan) -> Iterator[Batch]:
-    """Yield all batches in the order of their interactions, made in worker processes."""
+def mark(plan: Plan) -> tuple[bytes, int, int, int]:
+    """Return the row that says that the project's hours are still to be added up, as after an upgrade."""
+    first = Population(plan.size, end=plan.end).created_at(0)
+    return uuid7().bytes, plan.names.project, first // HOUR, plan.end // HOUR
+
+
+def batches(plan: Plan, form: Callable[[Batch], T]) -> Iterator[T]:
+    """Yield all batches in the order of their interactions, made and brought into their form in worker processes."""
     starts = iter(range(0, plan.size, BATCH))
     with ProcessPoolExecutor(WORKERS, get_context("spawn"), _begin, (plan,)) as workers:
-        ahead: deque[Future[Batch]] = deque()
+        ahead: deque[Future[T]] = deque()
 
         def more() -> None:
             if (start := next(starts, None)) is not None:
-                ahead.append(workers.submit(_make, start))
+                ahead.append(workers.submit(_make, start, form))
 
         for _ in range(AHEAD):
             more()
@@ -134,6 +143,6 @@ def _begin(plan: Plan) -> None:
     _maker = _Maker(plan)
 
 
-def _make(first: int) -> Batch:
+def _make(first: int, form: Callable[[Batch], T]) -> T:
     assert _maker is not None
-    return _maker.rows.batch(_maker.population.some(first, BATCH))
+    return form(_maker.rows.batch(_maker.population.some(first, BATCH)))

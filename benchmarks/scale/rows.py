@@ -57,7 +57,7 @@ class Rows:
 
     def __init__(self, names: Names, dictionary: bytes) -> None:
         self._names = names
-        self._compression = Compression()
+        self._compression = Compression(lambda: None)
         self._compression.add(dictionary)
         self._columns = {table.name: [column.name for column in table.columns] for table in TABLES}
 

@@ -18,15 +18,16 @@ from typing import Any
 from sqlalchemy.dialects import sqlite
 
 from afterword.store.engine import Insert
-from afterword.store.schema import dictionaries, labels
-from benchmarks.scale.loading import BATCH, Clock, Loaded, Plan, Tell, batches, prepare
+from afterword.store.schema import dictionaries, labels, rollup_marks
+from benchmarks.scale.loading import BATCH, Clock, Loaded, Plan, Tell, batches, mark, prepare
 from benchmarks.scale.population import METRICS, MODELS
-from benchmarks.scale.rows import TABLES, Names
+from benchmarks.scale.rows import TABLES, Batch, Names
 from benchmarks.server import Server, running
 
 DIALECT = sqlite.dialect()
 INSERTS = {table.name: Insert(table).text(DIALECT, 1) for table in TABLES}
 INSERT_LABEL = Insert(labels, ignore_existing=True).text(DIALECT, 1)
+INSERT_MARK = Insert(rollup_marks).text(DIALECT, 1)
 FAST = ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA locking_mode=EXCLUSIVE")
 CACHE = 1_500_000  # KB: the indexes that are not written in order stay in memory
 # Transactions of so many batches.
@@ -109,7 +110,7 @@ def _write(file: Path, plan: Plan, texts: Any, indexing: Callable[[], bool], tel
     run(f"INSERT INTO {dictionaries.name} (content, created_at) VALUES (?, ?)", (plan.dictionary, plan.end))
     known: set[Any] = set()
     run("BEGIN")
-    for number, batch in enumerate(batches(plan), 1):
+    for number, batch in enumerate(batches(plan, as_it_is), 1):
         for table, rows in batch.rows.items():
             many(INSERTS[table], rows)
         if fresh := batch.labels - known:
@@ -122,9 +123,15 @@ def _write(file: Path, plan: Plan, texts: Any, indexing: Callable[[], bool], tel
             run("COMMIT")
             run("BEGIN")
             tell(number * BATCH)
+    many(INSERT_MARK, [mark(plan)])
     run("COMMIT")
     run("PRAGMA journal_mode=WAL")
     connection.close()
+
+
+def as_it_is(batch: Batch) -> Batch:
+    """The driver takes the rows as they are."""
+    return batch
 
 
 def index(file: Path, texts: Any) -> None:

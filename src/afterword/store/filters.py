@@ -390,8 +390,9 @@ class _Reader:
         if len(values) == 1:
             return Leaf(column == values[0], self._ids(column == values[0]))
         check = column.in_(values)
-        each = [[Leaf(column == one, self._ids(column == one))] for one in set(values)]
-        return Leaf(check, self._ids(check), branches=each if len(each) <= MOST_BRANCHES else None)
+        few = set(values) if len(values) <= MOST_BRANCHES else ()
+        branches = [[Leaf(column == one, self._ids(column == one))] for one in few]
+        return Leaf(check, self._ids(check), branches=branches or None)
 
     def wanted(self, value: Match, place: str) -> tuple[list[str], bool]:
         """Return the values that a match names, and whether they are excluded."""
