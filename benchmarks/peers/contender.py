@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -70,6 +71,14 @@ class Contender(ABC):
     @abstractmethod
     def command(self) -> Sequence[str]:
         """Return the command that starts it."""
+
+    def started_by(self) -> str:
+        """Return the command that starts it, with what is set in its environment, as it is shown."""
+        its = [f"{name}={shlex.quote(value)}" for name, value in self.environment().items()]
+        command = " ".join([*its, shlex.join(self.command())])
+        for path, short in ((str(self.folder), "FOLDER"), (str(CACHE), "CACHE"), (sys.executable, "python")):
+            command = command.replace(path, short)
+        return command if self.database_url is None else command.replace(self.database_url, "URL")
 
     def environment(self) -> dict[str, str]:
         """Return what is set in its environment."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from benchmarks.load import Connection, Target, Timings, connections, run
+from benchmarks.load import Connection, Target, Timings, call, connections, run
 from benchmarks.peers.contender import Ask, Contender, Item
 from benchmarks.workload import Workload
 
@@ -52,10 +52,9 @@ def drive(
     seconds: float,
     handles: list[str] | None = None,
     seed: int = 1,
-    most: int | None = None,
 ) -> Driven:
-    """Do a job as fast as the server answers, for so many seconds after half a second of warming up, or until it was
-    asked `most` times. Ends where the server goes away."""
+    """Do a job as fast as the server answers, for so many seconds after half a second of warming up. Ends where
+    the server goes away."""
     driven = Driven()
     its_items, numbers = items(seed), count()
     chat = contender.chat() if job == "chat" else None
@@ -86,7 +85,9 @@ def drive(
         return answer
 
     async def flight(connection: Connection, begin: float, end: float) -> None:
-        while (start := time.perf_counter()) < end and (most is None or len(driven.handles) < most):
+        # One timed call at least, however slow.
+        timed = False
+        while (start := time.perf_counter()) < end or not timed:
             try:
                 handle = await once(connection)
             except OSError:
@@ -94,6 +95,7 @@ def drive(
             if handle is not None:
                 driven.handles.append(handle)
             if start >= begin:
+                timed = True
                 driven.timings.each.append(time.perf_counter() - start)
 
     async def all_of_them() -> None:
@@ -109,7 +111,8 @@ def drive(
     return driven
 
 
-def direct(port: int) -> tuple[Target, bytes]:
-    """Return the provider itself, and a call of it."""
+def directly(port: int, seconds: float) -> Timings:
+    """Call the provider itself, one call in flight."""
     body = {"model": "bench", "messages": [{"role": "user", "content": "x" * 1024}]}
-    return Target(port, "none"), msgspec.json.encode(body)
+    target = Target(port, "none")
+    return call(target, "/v1/chat/completions", msgspec.json.encode(body), in_flight=1, seconds=seconds).whole

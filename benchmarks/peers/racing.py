@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
 from benchmarks import load
 from benchmarks.calling import upstream
 from benchmarks.load import Target
 from benchmarks.peers.afterword import Afterword
 from benchmarks.peers.contender import Ask, Contender, Running
-from benchmarks.peers.driving import Driven, drive
+from benchmarks.peers.driving import Driven, directly, drive
 from benchmarks.peers.litellm import Litellm
 from benchmarks.peers.mlflow import Mlflow
 from benchmarks.peers.phoenix import Phoenix
@@ -61,21 +63,21 @@ class How:
     seconds: float
     size: int
     starts: int
-    folder: Path
 
 
 class Race:
     """One contender's way through the jobs."""
 
-    def __init__(self, contender: Contender, title: str, how: How, submit: Submit, database: int | None) -> None:
+    def __init__(self, contender: Contender, how: How, submit: Submit, database: Database | None) -> None:
         self.contender = contender
         self.how = how
-        self.result = Result(title, " ".join(contender.command()).replace(str(Path.home()), "~"))
+        store = f", PostgreSQL {database.version}" if database else ""
+        self.result = Result(f"{contender.title} {contender.version}{store}", contender.started_by())
         self._submit = submit
         self._database = database
 
-    def run(self, direct: dict[int, load.Timings]) -> Result:
-        """Do all jobs."""
+    def run(self, direct: load.Timings) -> None:
+        """Do all jobs. `direct` are calls of the provider itself."""
         running = Running(self.contender)
         try:
             self.contender.prepare()
@@ -90,7 +92,6 @@ class Race:
         if self.contender.logs:
             self._kill()
             self._list()
-        return self.result
 
     def _note(self, what: str, value: float | str | None) -> None:
         self.result.figures[what] = value
@@ -133,14 +134,14 @@ class Race:
         self._note(f"{what}: p50, ms", timings.percentile(0.5))
         self._note(f"{what}: p99, ms", timings.percentile(0.99))
 
-    def _call(self, direct: dict[int, load.Timings]) -> None:
+    def _call(self, direct: load.Timings) -> None:
         if self.contender.chat() is None:
             return
         for in_flight in CALLING:
             timings = self._drive("chat", in_flight).timings
             if in_flight == 1:
                 for share, name in ((0.5, "p50"), (0.99, "p99")):
-                    added = timings.percentile(share) - direct[1].percentile(share)
+                    added = timings.percentile(share) - direct.percentile(share)
                     self._note(f"gateway, added at the {name}, ms", added)
             self._note(f"gateway, {in_flight} in flight, /s", timings.rate)
 
@@ -158,7 +159,7 @@ class Race:
     def _memory(self, running: Running) -> float:
         held = running.memory
         if self._database is not None:
-            first = psutil.Process(self._database)
+            first = psutil.Process(self._database.process)
             held += sum(one.memory_full_info().pss for one in (first, *first.children(recursive=True)))
         return held / 1e6
 
@@ -203,12 +204,12 @@ class Race:
         return timings
 
 
-def race(names: list[str], size: int, seconds: float, starts: int) -> Iterator[tuple[str, list[Result]]]:
-    """Run the named contenders one after the other; yield what is known after each."""
+def race(names: list[str], size: int, seconds: float, starts: int) -> Iterator[Comparison]:
+    """Run the named contenders one after the other; yield the comparison, as far as it has come, after each."""
     results: list[Result] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-peers-")))
-        how = How(seconds, size, starts, folder)
+        how = How(seconds, size, starts)
         port = stack.enter_context(upstream())
         submit = stack.enter_context(load.generator())
         over: Database | None = None
@@ -220,33 +221,47 @@ def race(names: list[str], size: int, seconds: float, starts: int) -> Iterator[t
             contender = kind(folder / name, free_port(), port, url)
             contender.folder.mkdir()
             contender.install()
-            title = f"{kind.title} {kind.version}" + (f", PostgreSQL {over.version}" if over and url else "")
             # What the machine gives changes by the minute: the same calls made directly stand right beside.
-            direct = {1: submit(_directly, port, seconds).result()}
-            process = over.process if over and url else None
-            results.append(Race(contender, title, how, submit, process).run(direct))
-            yield name, results
+            direct: load.Timings = submit(directly, port, seconds).result()
+            race = Race(contender, how, submit, over if url else None)
+            try:
+                race.run(direct)
+            except Exception as error:
+                race.result.figures["broke off"] = f"{type(error).__name__}: {error}"[:200].replace("|", "/")
+            results.append(race.result)
+            yield Comparison(f"Afterword and its peers, {size:,} interactions in the lists", list(results))
 
 
-def _directly(port: int, seconds: float) -> load.Timings:
-    from benchmarks.peers.driving import direct
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The figures of all contenders side by side. Ratios are to the first of them."""
 
-    target, body = direct(port)
-    return load.call(target, "/v1/chat/completions", body, in_flight=1, seconds=seconds).whole
+    name: str
+    results: list[Result]
 
+    def rows(self) -> list[list[str]]:
+        """Return the cells of the table."""
+        found = []
+        for what in dict.fromkeys(what for result in self.results for what in result.figures):
+            values = [result.figures.get(what) for result in self.results]
+            found.append([what, *(_cell(value, values[0], place) for place, value in enumerate(values))])
+        return found
 
-def markdown(results: list[Result]) -> str:
-    """Return the table of all, a column for each; figures of Afterword's first, ratios to it in brackets."""
-    rows = list(dict.fromkeys(what for result in results for what in result.figures))
-    heads = ["job", *(result.title for result in results)]
-    lines = [_line(heads), _line(["---"] + ["--:"] * len(results))]
-    for row in rows:
-        first = results[0].figures.get(row)
-        lines.append(
-            _line([row, *(_cell(result.figures.get(row), first, place) for place, result in enumerate(results))])
-        )
-    commands = [f"- {result.title}: `{result.command}`" for result in results]
-    return "\n".join([*lines, "", *commands, ""])
+    def show(self, console: Console) -> None:
+        """Print the table."""
+        table = Table(title=self.name, title_justify="left", title_style="bold")
+        for place, head in enumerate(["job", *(result.title for result in self.results)]):
+            table.add_column(head, justify="right" if place else "left", overflow="fold")
+        for row in self.rows():
+            table.add_row(*row)
+        console.print(table)
+
+    def markdown(self) -> str:
+        """Return the table as Markdown, with the command that each was started by."""
+        lines = [f"## {self.name}", "", _line(["job", *(result.title for result in self.results)])]
+        lines.append(_line(["---"] + ["--:"] * len(self.results)))
+        commands = [f"- {result.title}: `{result.command}`" for result in self.results]
+        return "\n".join([*lines, *map(_line, self.rows()), "", *commands, ""])
 
 
 def _cell(value: float | str | None, first: float | str | None, place: int) -> str:
@@ -258,7 +273,7 @@ def _cell(value: float | str | None, first: float | str | None, place: int) -> s
     if not place or not isinstance(first, float | int) or not first:
         return shown
     ratio = value / first
-    return f"{shown} (×{ratio:.2g})" if ratio < 10 else f"{shown} (×{ratio:,.0f})"
+    return f"{shown} (×{ratio:.2g})" if abs(ratio) < 10 else f"{shown} (×{ratio:,.0f})"
 
 
 def _line(cells: list[str]) -> str:
