@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import calling, reading, report, writing, yardstick
+from benchmarks import browsing, calling, lifting, reading, report, writing, yardstick
 from benchmarks.peers.racing import CONTENDERS, Comparison, race
 from benchmarks.scale.measuring import StoreName, scale
 
-JOBS = ("yardstick", "logging", "uploading", "calling", "reading")
+JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
 # These take long and have to be asked for.
 PEERS = ",".join(CONTENDERS)
 LONG_JOBS = ("scale", "peers")
@@ -30,7 +30,7 @@ def main(
     size: Annotated[str, typer.Option(help="Interactions in the stores to read, one size after the other.")] = "",
     store: Annotated[StoreName, typer.Option(help="scale: which store to load and measure.")] = "sqlite",
     keep: Annotated[
-        Path | None, typer.Option(help="scale: the directory to keep the store in; loaded only where it holds none.")
+        Path | None, typer.Option(help="scale, browsing: a directory for the store: filled if it is empty, and kept.")
     ] = None,
     contenders: Annotated[
         str, typer.Option(help=f"peers: which, the first of them being what the others are compared with: {PEERS}.")
@@ -84,9 +84,13 @@ def run(
         yield writing.uploading(10_000 if quick else 50_000)
     if "calling" in jobs:
         yield from calling.calling(1 if quick else 4)
+    if "lifting" in jobs:
+        yield lifting.lifting(50 if quick else 500)
     if "reading" in jobs:
         for size in sizes:
             yield from reading.reading(size, 0.5 if quick else 3, 5 if quick else 20)
+    if "browsing" in jobs:
+        yield from browsing.browsing(sizes[-1], 3 if quick else 15, keep)
     if "scale" in jobs:
         for size in sizes:
             yield from scale(size, store, keep, 0.5 if quick else 3, 5 if quick else 60)

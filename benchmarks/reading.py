@@ -134,7 +134,7 @@ def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Sect
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-bench-"))
         directory = Path(folder) / "data"
         submit = stack.enter_context(load.generator())
-        began, figures = _load(directory, submit, size)
+        began, figures = fill(directory, submit, size)
         with running(directory) as server:
             figures.append(Figure(f"start to first healthy answer, {size:,}", server.seconds_to_start, "s", START_AIM))
             server.settle()
@@ -157,8 +157,8 @@ def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Sect
             )
 
 
-def _load(directory: Path, submit: Submit, size: int) -> tuple[datetime, list[Figure]]:
-    """Fill a new store; return when that began."""
+def fill(directory: Path, submit: Submit, size: int) -> tuple[datetime, list[Figure]]:
+    """Fill a new store; return when that began, and what it took."""
     with running(directory) as server:
         start = server.seconds_to_start
         server.register_metric()

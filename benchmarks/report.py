@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks.load import Timings
 
-Unit: TypeAlias = Literal["/s", "µs", "ms", "s", "MB", "bytes", ""]
+Unit: TypeAlias = Literal["/s", "ms", "µs", "s", "MB", "bytes", ""]
 
 
 @dataclass(frozen=True, slots=True)

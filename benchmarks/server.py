@@ -59,6 +59,11 @@ class Server:
         """Return its address."""
         return f"http://127.0.0.1:{self.target.port}"
 
+    def processor_seconds(self) -> float:
+        """Return the processor time that it and its writing process have taken."""
+        own = psutil.Process(self._process.pid)
+        return sum(one.cpu_times().user + one.cpu_times().system for one in (own, *own.children()))
+
     @property
     def memory(self) -> int:
         """Return the bytes of memory that it and its writing process hold."""

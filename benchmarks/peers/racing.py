@@ -133,6 +133,8 @@ class Race:
         self._note(f"{what}, /s", timings.rate)
         self._note(f"{what}: p50, ms", timings.percentile(0.5))
         self._note(f"{what}: p99, ms", timings.percentile(0.99))
+        if timings.refused:
+            self._note(f"{what}: refused", timings.refused)
 
     def _call(self, direct: load.Timings) -> None:
         if self.contender.chat() is None:

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.routing import Route as ServedPath
 
 from afterword import compat, workers
@@ -40,6 +41,7 @@ from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
+from afterword.service.projects import periods
 from afterword.service.secrets import Secrets
 from afterword.service.servers import Together
 from afterword.service.status import VERSION
@@ -56,6 +58,10 @@ from afterword.store.catalog import (
 )
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine import StoreError as StoreError
+from afterword.store.engine.backup import BackupError as BackupError
+from afterword.store.engine.backup import back_up as back_up
+from afterword.store.engine.backup import restore as restore
+from afterword.store.retention import Retention
 from afterword.store.rollups import Roller
 from afterword.store.search import Indexer
 
@@ -78,20 +84,25 @@ def open_home(settings: Settings) -> Home:
         first_byte=settings.provider_first_byte_timeout,
         idle=settings.provider_idle_timeout,
     )
+    catalog = store.read_now(Catalog.load, store.fetch if store.database.SHARED else None)
+    indexer = Indexer(store)
+    retention = Retention(store, lambda: periods(catalog, settings), erased=indexer.wake)
     return Home(
         store=store,
-        catalog=store.read_now(Catalog.load, store.fetch if store.database.SHARED else None),
-        indexer=Indexer(store),
+        catalog=catalog,
+        indexer=indexer,
         roller=Roller(store),
+        retention=retention,
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
-        meters=Meters(store),
+        meters=Meters(store, retention),
         secrets=Secrets(settings.secret_key, directory),
     )
 
 
 def close_home(home: Home) -> None:
     """Finish what is under way, then close."""
+    home.retention.close()
     home.indexer.close()
     home.roller.close()
     home.store.close()
@@ -131,11 +142,12 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         together = Together(home) if home.store.database.SHARED else None
         if together is None:
             await close_what_was_left_open(home.store)
+            await clear_away(home.store, Context.now())
         else:
             await together.join()
-        await clear_away(home.store, Context.now())
         home.indexer.start()
         home.roller.start()
+        home.retention.start()
         watching = [asyncio.create_task(Referee(home).watch())]
         if together is not None:
             watching.append(asyncio.create_task(together.run()))
@@ -353,14 +365,20 @@ async def _no_such_call(request: Request, error: Exception) -> Response:
             f"There is nothing at {path[:200]!r}.", code="no_such_path", hint="The calls are listed at /docs."
         )
     elif error.status_code == 405:
+        allowed = ", ".join(_methods(request))
         known = MethodNotAllowed(
-            f"{path[:200]} takes no {request.method}.",
-            code="method_not_allowed",
-            hint=f"It takes {(error.headers or {}).get('Allow', 'other methods')}.",
+            f"{path[:200]} takes no {request.method}.", code="method_not_allowed", hint=f"It takes {allowed}."
         )
+        return _response(known, [(b"allow", allowed.encode())])
     else:
         known = error_for(error.status_code)(str(error.detail))
-    return _response(known, [(name.encode(), value.encode()) for name, value in (error.headers or {}).items()])
+    return _response(known, [])
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that a path takes, of all its routes: Starlette names those of the first alone."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in route.methods or ()})
 
 
 async def _failed(request: Request, error: Exception) -> Response:

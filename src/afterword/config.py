@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MIB = 1 << 20
+# A hundred years.
+MOST_DAYS = 36_500
 
 Kind = Literal["text", "integer", "size"]
 
@@ -115,6 +117,22 @@ SETTINGS: tuple[Setting, ...] = (
         "unlogged.",
         choices=("refuse", "pass"),
     ),
+    Setting(
+        "retention_days",
+        "integer",
+        0,
+        "Days after which interactions are deleted, with all that hangs on them; 0 keeps them for ever. A project's "
+        "own value wins.",
+        most=MOST_DAYS,
+    ),
+    Setting(
+        "payload_retention_days",
+        "integer",
+        0,
+        "Days after which what was said in interactions is deleted, while their labels, feedback and numbers stay; 0 "
+        "keeps it for ever. A project's own value wins.",
+        most=MOST_DAYS,
+    ),
     Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", least=1),
     Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(
@@ -154,6 +172,8 @@ class Settings:
     provider_idle_timeout: int
     max_provider_calls: int
     on_store_failure: str
+    retention_days: int
+    payload_retention_days: int
     max_live: int
     shutdown_grace: int
     log_level: str

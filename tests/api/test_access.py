@@ -249,8 +249,6 @@ def test_a_key_expires(server, new_key: Call, refused: Call):
         while (answer := own.get("/api/v1/projects")).status_code == 200:
             pass
         assert "expired" in refused(answer, 401, "invalid_api_key")["message"]
-    with server.client(new_key(expires_at="2024-01-01")["api_key"]) as late:
-        refused(late.get("/api/v1/projects"), 401)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +259,7 @@ def test_a_key_expires(server, new_key: Call, refused: Call):
         ({"projects": ["no-such"]}, 404, "project"),
         ({"name": ""}, 422, "name"),
         ({"expires_at": "soon"}, 422, "expires_at"),
+        ({"expires_at": "2024-01-01"}, 422, "expires_at"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_refused(

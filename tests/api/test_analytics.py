@@ -11,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, select
 
+from afterword import Afterword
 from afterword.store.schema import projects, rollup_marks
 
 Refused = Callable[..., dict[str, Any]]
@@ -253,3 +254,22 @@ def test_what_was_added_up_is_right_again_at_the_next_write(log: Log, http: http
     assert asked() == [4, 1.5, 1]
     log("m", at=str(start - 1), CSAT=10)
     assert asked()[0] == 5
+
+
+def test_the_client_asks_by_plain_filters_or_by_a_tree(log: Log, http: httpx.Client, server: Any, project: str):
+    sides = [log("m", "2026-03-01T12:00:00Z", CSAT=5), log("n", "2026-03-02T12:00:00Z", CSAT=1)]
+    client = Afterword(server.url, server.api_key, default_project=project)
+    client.feedback.log_preference("better", *sides)
+    plain = client.feedback.statistics("CSAT", labels={"env": "prod"})
+    tree = client.feedback.statistics("CSAT", {"model": {"eq": "m"}}, split_by="model")
+    assert (plain.count, plain.mean, tree.mean, [one.key for one in tree.splits]) == (1, 5, 5, ["m"])
+    trend = client.feedback.timeseries("CSAT", interval="day", timezone="Europe/Paris")
+    assert [point.mean for point in trend.series[0].points] == [5, 1]
+    assert [one.model for one in client.feedback.ranking("better").models] == ["m", "n"]
+    assert client.feedback.ranking("better", {"model": {"eq": "m"}}).models == []
+
+
+def test_a_condition_beside_a_tree_is_not_lost(log: Log, server: Any, project: str):
+    client = Afterword(server.url, server.api_key, default_project=project)
+    with pytest.raises(TypeError, match="labels"):
+        client.feedback.statistics("CSAT", {"text": "x"}, labels={"env": "prod"})

@@ -276,6 +276,29 @@ def test_after_one_side_is_deleted_the_other_still_shows_the_preference(
     assert (preference["preferred_completion"], preference["other_completion"]) == (gone, kept)
 
 
+def test_a_preference_is_taken_back_from_both_sides(
+    http: httpx.Client, log: Call, show: Call, register: Call, prefer: Any, refused: Call
+):
+    register("quality")
+    one, two = log()["completion_id"], log()["completion_id"]
+    kept, wrong = (prefer(one, two).json()["comparison_id"] for _ in range(2))
+    assert http.delete(f"/api/v1/preferences/{wrong}").status_code == 200
+    assert [said["comparison_id"] for side in (one, two) for said in show(side)["preferences"]] == [kept, kept]
+    refused(http.delete(f"/api/v1/preferences/{wrong}"), 404, "preference_not_found", "comparison_id")
+
+
+def test_a_preference_that_a_key_may_not_see_is_not_taken_back(
+    server: Any, http: httpx.Client, log: Call, show: Call, register: Call, prefer: Any, refused: Call
+):
+    register("quality")
+    one, two = log()["completion_id"], log()["completion_id"]
+    its_id = prefer(one, two).json()["comparison_id"]
+    key = http.post("/api/v1/keys", json={"name": "other", "role": "member", "projects": ["default"]}).json()["api_key"]
+    with server.client(key) as other:
+        refused(other.delete(f"/api/v1/preferences/{its_id}"), 404, "preference_not_found", "comparison_id")
+    assert show(one)["preferences"]
+
+
 def test_one_metric_takes_values_and_preferences(log: Call, show: Call, register: Call, rate: Any, prefer: Any):
     register("quality")
     one, two = log()["completion_id"], log()["completion_id"]

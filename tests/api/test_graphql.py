@@ -159,7 +159,8 @@ def test_a_filter_finds_what_its_words_say(filtered: Any, filter: dict[str, Any]
 
 
 def test_a_condition_that_the_client_lost_is_refused_with_the_way_round(error: Any, project: str):
-    for place in ({"and": [{"source": "LIVE"}, {}]}, {"not": {}}, {}):
+    lost_values = {"label": {"key": "env", "value": {}}}
+    for place in ({"and": [{"source": "LIVE"}, {}]}, {"not": {}}, {}, lost_values):
         filter = {"project": project, "advancedFilter": place}
         refused = error(LIST, filter=filter, page={})
         assert "empty condition" in refused["message"]
@@ -203,6 +204,15 @@ def test_groups_have_their_statistics_and_interactions_on_every_page(log: Any, r
     assert [(one["count"], len(one["completions"]["nodes"])) for one in by_prompt["nodes"]] == [(4, 4)]
 
 
+def test_what_a_filter_of_feedback_would_leave_out_is_not_counted_in_silence(error: Any, project: str):
+    query = GROUPED.replace(
+        "page: $page) {\n    totalCount", 'page: $page, scoreFilter: {labels: [{key: "a"}]}) {\n    totalCount'
+    )
+    given = error(query, filter={"project": project}, by="MODEL", page={})
+    assert "scoreFilter" in given["message"]
+    assert given["extensions"]["code"] == "not_served"
+
+
 def test_labels_are_changed_and_interactions_deleted(log: Any, ask: Ask, http: Any, project: str):
     one = log(labels={"a": "1", "b": "2"})["completion_id"]
     change = "mutation($input: UpdateCompletion!) { updateCompletion(input: $input) { labels { key value } } }"
@@ -218,6 +228,66 @@ def test_labels_are_changed_and_interactions_deleted(log: Any, ask: Ask, http: A
     assert ask(delete, project=project, selection=selection) == {"deleteCompletionSelection": 1}
     assert http.get(f"/api/v1/interactions/{one}").status_code == 404
     assert http.get(f"/api/v1/interactions/{kept}").status_code == 200
+
+
+def test_a_selection_of_nothing_is_not_one_of_everything(log: Any, error: Any, http: Any, project: str):
+    kept = log()["completion_id"]
+    delete = """mutation($project: IdOrKey!, $selection: CompletionSelectionQuery!) {
+      deleteCompletionSelection(project: $project, selection: $selection) }"""
+    for selection in ({}, {"fromFilters": None}):
+        assert error(delete, project=project, selection=selection)["extensions"]["code"] == "invalid_selection"
+    assert http.get(f"/api/v1/interactions/{kept}").status_code == 200
+
+
+def test_a_selection_is_made_of_groups(log: Any, ask: Ask, http: Any, project: str):
+    one, other, third = (log(model="m1")["completion_id"] for _ in range(3))
+    two, four = (log(model="m2")["completion_id"] for _ in range(2))
+    kept = log(model="m3")["completion_id"]
+    groups = [
+        {"groupId": "m1", "selection": {"exclude": [third]}},
+        {"groupId": "m2", "selection": {"selectOnly": [two, kept]}},
+    ]
+    selection = {"fromGroups": {"filters": {"project": project}, "grouping": "MODEL", "groups": groups}}
+    make = (
+        """mutation($input: DatasetCreateFromFilters!) { createDatasetFromFilters(input: $input) { records source } }"""
+    )
+    given = {"project": project, "name": "g", "kind": "PROMPT_COMPLETION", "completionQuery": selection}
+    made = ask(make, input=given)["createDatasetFromFilters"]
+    assert made == {"records": 3, "source": "FILTERED"}
+    assert ask(make, input={**given, "name": "h", "sampleConfig": {"selectionType": "LAST", "sampleSize": 2}}) == {
+        "createDatasetFromFilters": {"records": 2, "source": "FILTERED"}
+    }
+    delete = """mutation($project: IdOrKey!, $selection: CompletionSelectionQuery!) {
+      deleteCompletionSelection(project: $project, selection: $selection) }"""
+    assert ask(delete, project=project, selection=selection) == {"deleteCompletionSelection": 3}
+    for gone in (one, other, two):
+        assert http.get(f"/api/v1/interactions/{gone}").status_code == 404
+    for there in (third, four, kept):
+        assert http.get(f"/api/v1/interactions/{there}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        ({}, True),
+        ({"online": ["ONLINE"], "available": True}, True),
+        ({"online": ["OFFLINE", "ERROR"]}, False),
+        ({"kind": ["Generation"]}, True),
+        ({"kind": ["Embedding"]}, False),
+        ({"capabilities": {"any": ["TextGeneration", "Reasoning"]}}, True),
+        ({"capabilities": {"all": ["TextGeneration", "Reasoning"]}}, False),
+        ({"inStorage": True}, False),
+        ({"trainable": True}, False),
+        ({"published": False}, True),
+        ({"size": {"gte": 1}}, False),
+    ],
+    ids=str,
+)
+def test_models_are_filtered(ask: Ask, http: Any, filter: dict[str, Any], found: bool):
+    key = f"filtered-{uuid4().hex[:8]}"
+    http.post("/api/v1/models", json={"key": key, "provider": "open_ai", "external_model_id": "x", "api_key": "sk"})
+    models = ask("query($filter: ModelFilter!) { models(filter: $filter) { key } }", filter=filter)["models"]
+    assert ({"key": key} in models) == found
 
 
 # ------------------------------------------------------------------------------------------------ errors

@@ -1,8 +1,10 @@
 """Runs within the environment of a release of adaptive-sdk, and does what its users do; prints what it saw as JSON.
 
-    python adaptive_driver.py sync|async BASE_URL API_KEY PREFIX MODEL
+    python adaptive_driver.py sync|async < GIVEN
 
-What differs between releases is said in the words of the newest; arguments that a method does not have are left out.
+GIVEN is JSON: the `url` and `key` of a server, the `prefix` of what is made there, a `model` that answers, and the
+`guest_key` of a user PREFIX@example.com. What differs between releases is said in the words of the newest; arguments
+that a method does not have are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ import tempfile
 from typing import Any
 
 import adaptive_sdk
+import pydantic
 
+USER, SESSION = "0192d3a4-5b6c-7d8e-9f00-00000000000a", "0192d3a4-5b6c-7d8e-9f00-00000000000b"
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 ALIASES = {"project": "use_case", "user": "user_id", "model": "model_key", "idx": "id"}
 
 
@@ -35,14 +40,17 @@ class Driver:
     def __init__(self, mode: str, url: str, key: str) -> None:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
-        kind = adaptive_sdk.Adaptive if mode == "sync" else adaptive_sdk.AsyncAdaptive
-        self.client = kind(base_url=url, api_key=key)
+        self.kind = adaptive_sdk.Adaptive if mode == "sync" else adaptive_sdk.AsyncAdaptive
+        self.url = url
+        self.client = self.kind(base_url=url, api_key=key)
         self.steps: dict[str, Any] = {}
         self.projects = getattr(self.client, "projects", None) or self.client.use_cases
         self.old = not hasattr(self.client, "projects")
 
     def do(self, step: str, method: Any, *arguments: Any, **given: Any) -> Any:
-        """Call a method; note its answer, or what it raised."""
+        """Call a method, where the release has it; note its answer, or what it raised."""
+        if method is None:
+            return None
         try:
             answer = self._called(method, *arguments, **given)
         except Exception as error:
@@ -71,14 +79,22 @@ async def _all(chunks: Any) -> list[Any]:
     return [chunk async for chunk in chunks]
 
 
-def main(mode: str, url: str, key: str, prefix: str, model: str) -> None:
+def main(mode: str) -> None:
     """Do it all, and print what was seen."""
-    driver = Driver(mode, url, key)
-    work(driver, prefix, model)
+    given = json.load(sys.stdin)
+    driver = Driver(mode, given["url"], given["key"])
+    work(driver, given["prefix"], given["model"], given["guest_key"])
     print(json.dumps(driver.steps))
 
 
-def work(driver: Driver, prefix: str, model: str) -> None:
+def has(thing: Any, *path: str) -> Any:
+    """Return what is under a path of names; None where a release has no such thing."""
+    for name in path:
+        thing = getattr(thing, name, None)
+    return thing
+
+
+def work(driver: Driver, prefix: str, model: str, guest_key: str) -> None:
     """Work with the client, from nothing to what was found."""
     client, do = driver.client, driver.do
     project, metric, other = f"{prefix}-p", f"{prefix}-m", f"{prefix}-ok"
@@ -97,14 +113,21 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("project by id", driver.projects.get, project=str(made.id) if made else "")
     do("no project", driver.projects.get, project=f"{prefix}-nothing")
     do("projects", driver.projects.list)
+    if not driver.old:
+        do("project by its old word", client.use_cases.get, project=project)
 
     do("metric", client.feedback.register_key, key=metric, kind="scalar", project=project, description="How good")
     do("bool metric", client.feedback.register_key, key=other, kind="bool", project=project)
+    do(
+        "metric of costs", client.feedback.register_key, key=f"{prefix}-cost", kind="scalar", project=project,
+        scoring_type="lower_is_better", name="Costs",
+    )  # fmt: skip
     if hasattr(client.feedback, "link"):
         do("link", client.feedback.link, feedback_key=metric)
         do("unlink", client.feedback.unlink, feedback_key=metric)
         do("link again", client.feedback.link, feedback_key=metric)
         do("link bool", client.feedback.link, feedback_key=other)
+        do("link costs", client.feedback.link, feedback_key=f"{prefix}-cost")
     do("metric by key", client.feedback.get_key, feedback_key=metric, project=project)
     do("no metric", client.feedback.get_key, feedback_key=f"{prefix}-nothing", project=project)
     do("metrics", client.feedback.list_keys)
@@ -119,6 +142,11 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     else:
         do("attach", client.models.update, model=model, is_default=True, project=project)
 
+    do("deploy", has(client.models, "deploy"), model=model, wait=True)
+    add = has(client.models, "add_to_project") or has(client.models, "add_to_use_case")
+    do("add to project", add, model=f"{prefix}-echo", project=project)
+    do("compute config", client.models.update_compute_config, model=model, compute_config={"tp": 1})
+
     said = [{"role": "user", "content": "Hello there"}]
     labels = {"test": "local", "project": "x"}
     chat = do("chat", client.chat.create, messages=said, labels=labels, n=2)
@@ -126,18 +154,32 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("chat of no model", client.chat.create, messages=said, model=f"{prefix}-nothing")
     do("stream", client.chat.create, messages=said, stream=True, stream_include_usage=True, labels={"test": "stream"})
     do("embeddings", client.embeddings.create, input="sky", model=model)
+    do("embeddings as text", client.embeddings.create, input="sky", model=model, encoding_format="Base64", user=USER)
+    tuned = {"max_tokens": 20, "temperature": 0.5, "top_p": 0.9, "stop": ["|"]}
+    in_session = do(
+        "chat in a session", client.chat.create, messages=said, session_id=SESSION, user=USER, **tuned,
+    )  # fmt: skip
+    if "store" in inspect.signature(client.chat.create).parameters:
+        unkept = do("chat unkept", client.chat.create, messages=said, store=False)
+        do("get unkept", client.interactions.get, completion_id=str(unkept.choices[0].completion_id))
+    if "response_format" in inspect.signature(client.chat.create).parameters:
+        form = pydantic.create_model("Answer", answer=(str, ...))
+        formed = do("chat in a form", client.chat.create, messages=said, response_format=form)
+        do("get formed", client.interactions.get, completion_id=str(formed.choices[0].completion_id))
     if hasattr(client, "completions"):
-        do("completion", client.completions.create, prompt="Once", labels={"test": "text"})
+        do("completion", client.completions.create, prompt="Once", labels={"test": "text"}, user=USER, n=2)
 
     one = do(
         "log", client.interactions.create, messages=said, completion="Well", labels={"env": "prod"}, model=model,
         feedbacks=[{"feedback_key": metric, "value": 4, "details": "Fine"}], created_at="2024-02-21T09:51:03Z",
     )  # fmt: skip
     two = do("log another", client.interactions.create, messages=said, completion="Hm", labels={"env": "test"})
+    later = [*said, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "And then?"}]
+    do("log a later turn", client.interactions.create, messages=later, completion="Later")
     if one is None or two is None or chat is None:
         return
     first, second = str(one.completion_id), str(two.completion_id)
-    do("rate", client.feedback.log_metric, value=5, completion_id=first, feedback_key=metric, details="Good")
+    do("rate", client.feedback.log_metric, value=5, completion_id=first, feedback_key=metric, details="Good", user=USER)
     do("rate bool", client.feedback.log_metric, value=True, completion_id=second, feedback_key=other)
     do("rate under nothing", client.feedback.log_metric, value=5, completion_id=first, feedback_key=f"{prefix}-nothing")
     do("rate wrongly", client.feedback.log_metric, value=5, completion_id=second, feedback_key=other)
@@ -147,6 +189,9 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("prefer texts", client.feedback.log_preference, feedback_key=metric, messages=said, project=project, **texts)
     do("tie", client.feedback.log_preference, feedback_key=metric, tied="good", project=project, **both)
 
+    images(driver)
+    if in_session is not None:
+        do("get in session", client.interactions.get, completion_id=str(in_session.choices[0].completion_id))
     do("get", client.interactions.get, completion_id=first)
     do("get other", client.interactions.get, completion_id=second)
     do("get choice", client.interactions.get, completion_id=str(chat.choices[0].completion_id))
@@ -161,6 +206,8 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("by label key", find, filters={"labels": [{"key": "env"}]})
     do("by model", find, filters={"models": [model]})
     do("by completion", find, filters={"completion_id": first})
+    do("by session", find, filters={"session_id": SESSION})
+    do("by user", find, filters={"user_id": USER})
     do("by time", find, filters={"timerange": {"from_": "2024-02-01", "to": "2024-03-01"}})
     do("by source", find, filters={"source": ["LIVE"]})
     do("by sources", find, filters={"source": ["LIVE", "OFFLINE"]})
@@ -168,15 +215,79 @@ def work(driver: Driver, prefix: str, model: str) -> None:
     do("by preference", find, filters={"comparisons": [{"feedback_key": metric, "metric": metric}]})
     do("grouped by prompt", find, group_by="prompt", filters={"labels": [{"key": "test", "value": ["local"]}]})
     do("grouped by model", find, group_by="model")
+    groups = do("first groups", find, group_by="prompt", page={"first": 1})
+    if groups is not None:
+        do("by prompt", find, filters={"prompt_hash": groups.nodes[0].key})
+        do("second groups", find, group_by="prompt", page={"first": 1, "after": groups.page_info.end_cursor})
+    do("in no order", find, order=[{"field": "weight", "order": "ASC"}])
 
+    people(driver, prefix, guest_key, first)
     compare(driver, prefix, model)
     upload(driver, prefix)
-    if hasattr(driver.projects, "share"):
-        do("share", driver.projects.share, project, team="default", role="admin")
-        do("unshare", driver.projects.unshare, project, team="default")
+    elsewhere(driver)
+    do("switch off", client.models.update, model=f"{prefix}-echo", desired_online=False, project=project)
+    do("chat of what is off", client.chat.create, messages=said, model=f"{prefix}-echo")
+    do("switch on", client.models.update, model=f"{prefix}-echo", desired_online=True, project=project)
     do("default", client.models.update, model=model, is_default=True, project=project)
     do("detach", client.models.detach, model=model, project=project)
     do("terminate", client.models.terminate, model=f"{prefix}-gpt", force=True)
+    do("terminated", client.models.get, model=f"{prefix}-gpt")
+
+
+def images(driver: Driver) -> None:
+    """Send and log images, in both of the ways that clients write them."""
+    parts = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
+    flat = [parts[0], {"type": "image_url", "image_url": PIXEL}]
+    chat, interactions = driver.client.chat, driver.client.interactions
+    driver.do("chat with an image", chat.create, messages=[{"role": "user", "content": parts}], labels={"seen": "yes"})
+    driver.do("chat with a flat image", chat.create, messages=[{"role": "user", "content": flat}])
+    made = driver.do("log an image", interactions.create, messages=[{"role": "user", "content": parts}], completion="I")
+    if made is not None:
+        driver.do("get image", interactions.get, completion_id=str(made.completion_id))
+
+
+def people(driver: Driver, prefix: str, guest_key: str, completion: str) -> None:
+    """Make users; let a guest into the project by a role and out again, who tries what he may."""
+    client, do = driver.client, driver.do
+    project, team, email = f"{prefix}-p", f"{prefix}-g", f"{prefix}@example.com"
+    guest = driver.kind(base_url=driver.url, api_key=guest_key)
+    (guest.set_default_use_case if driver.old else guest.set_default_project)(project)
+    hers = guest.use_cases if driver.old else guest.projects
+    rating = {"value": 3, "completion_id": completion, "feedback_key": f"{prefix}-cost"}
+
+    def tries(when: str) -> None:
+        do(f"{when}: projects", hers.list)
+        do(f"{when}: get", guest.interactions.get, completion_id=completion)
+        do(f"{when}: rate", guest.feedback.log_metric, **rating)
+        do(f"{when}: register", guest.feedback.register_key, key=f"{prefix}-{when[:6]}", kind="bool", project=project)
+
+    do("team of guests", client.teams.create, key=team)
+    if has(driver.projects, "share"):
+        do("share", driver.projects.share, project, team=team, role="read-only")
+    else:
+        team = f"{prefix}-t"
+    do("join", client.users.add_to_team, email=email, team=team, role="annotator")
+    tries("reader" if "share" in driver.steps else "annotator")
+    if "share" in driver.steps:
+        do("share more", driver.projects.share, project, team=team, role="annotator")
+        tries("annotator")
+        do("unshare", driver.projects.unshare, project, team=team)
+        tries("nobody")
+    do("guest", guest.users.me)
+    do("users", client.users.list)
+    do("leave", client.users.remove_from_team, email=email, team=team)
+    tries("stranger")
+    do("user", has(client.users, "create"), f"{prefix}-ada@example.com", "Ada", [("default", "annotator")])
+    account = do(
+        "account", has(client.users, "create_service_account"), f"{prefix}-bot", [(f"{prefix}-t", "inference")]
+    )
+    if account is not None:
+        bot = driver.kind(base_url=driver.url, api_key=account.api_key)
+        bot.set_default_project(project)
+        do("account calls", bot.chat.create, messages=[{"role": "user", "content": "Bot"}])
+        do("account reads", bot.interactions.list)
+    do("delete user", has(client.users, "delete"), f"{prefix}-ada@example.com")
+    do("users then", client.users.list)
 
 
 def compare(driver: Driver, prefix: str, model: str) -> None:
@@ -192,6 +303,47 @@ def compare(driver: Driver, prefix: str, model: str) -> None:
     do("cancel", tests.cancel, key=f"{prefix}-ab")
     do("ab tests then", tests.list, active=True)
     do("ab tests by status", tests.list, status="cancelled")
+    shared_out(driver, prefix, model)
+
+
+def shared_out(driver: Driver, prefix: str, model: str) -> None:
+    """Let two models answer by turns, rate what they said, prefer one; look at both reports."""
+    client, do = driver.client, driver.do
+    said, models = [{"role": "user", "content": "Which?"}], [model, f"{prefix}-echo"]
+    for kind, metric in (("metric", f"{prefix}-m"), ("preference", f"{prefix}-ok")):
+        key = f"{prefix}-{kind}"
+        do(f"attach for {kind}", client.models.update, model=models[1], is_default=False, project=f"{prefix}-p")
+        do(f"{kind} test", client.ab_tests.create, key, metric, models, feedback_type=kind)
+        named = {"ab_campaign": key} if "ab_campaign" in inspect.signature(client.chat.create).parameters else {}
+        answers: dict[str, str] = {}
+        count = dict.fromkeys(models, 0)
+        for _ in range(40):
+            choice = driver._called(client.chat.create, messages=said, **named).choices[0]
+            count[choice.model.rpartition("/")[2]] += 1
+            answers[choice.model.rpartition("/")[2]] = str(choice.completion_id)
+            if kind == "metric":
+                value = 2 if choice.model.endswith("-echo") else 4
+                driver._called(
+                    client.feedback.log_metric,
+                    value=value,
+                    completion_id=str(choice.completion_id),
+                    feedback_key=metric,
+                )
+            if min(count.values()) >= 2:
+                break
+        both = {"preferred_completion": answers[models[0]], "other_completion": answers[models[1]]}
+        do(f"prefer in {kind} test", client.feedback.log_preference, feedback_key=metric, **both)
+        if "ab_campaign" in inspect.signature(client.interactions.create).parameters:
+            given = {"messages": said, "completion": "Elsewhere", "model": models[0], "ab_campaign": key}
+            do(
+                f"log in {kind} test",
+                client.interactions.create,
+                **given,
+                feedbacks=[{"feedback_key": metric, "value": 1}],
+            )
+        driver.steps[f"{kind} count"] = {"value": count}
+        do(f"{kind} report", client.ab_tests.get, key=key)
+        do(f"cancel {kind} test", client.ab_tests.cancel, key=key)
 
 
 def upload(driver: Driver, prefix: str) -> None:
@@ -208,12 +360,34 @@ def upload(driver: Driver, prefix: str) -> None:
         do("datasets", datasets.list)
         do("dataset", datasets.get, key=f"{prefix}.small")
         if hasattr(datasets, "download"):
-            do("download", datasets.download, key=f"{prefix}.small", destination_path=f"{directory}/out.jsonl")
-            with contextlib.suppress(OSError), open(f"{directory}/out.jsonl", encoding="utf-8") as file:
-                driver.steps["downloaded"] = {"value": file.read()}
+            for form in ("original", "recipe"):
+                path = f"{directory}/{form}.jsonl"
+                do(f"download {form}", datasets.download, key=f"{prefix}.small", destination_path=path, format=form)
+                with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
+                    driver.steps[f"downloaded {form}"] = {"value": file.read()}
         if hasattr(datasets, "delete"):
             do("delete dataset", datasets.delete, key=f"{prefix}.large")
             do("datasets then", datasets.list)
+
+
+def elsewhere(driver: Driver) -> None:
+    """Ask for what is not done here."""
+    client = driver.client
+    asked: list[tuple[tuple[str, str], tuple[Any, ...]]] = [
+        (("compute_pools", "list"), ()),
+        (("jobs", "list"), ()),
+        (("recipes", "list"), ()),
+        (("graders", "list"), ()),
+        (("integrations", "list"), ("default",)),
+        (("judges", "list"), ()),
+        (("reward_servers", "list"), ()),
+        (("custom_recipes", "list"), ()),
+        (("evaluation", "jobs", "list"), ()),
+        (("training", "jobs", "list"), ()),
+        (("artifacts", "download"), ("0192d3a4-5b6c-7d8e-9f00-112233445566", "/dev/null")),
+    ]  # fmt: skip
+    for path, arguments in asked:
+        driver.do(f"elsewhere {'.'.join(path)}", has(client, *path), *arguments)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,46 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
-def python_with() -> Callable[[str], Path]:
-    """Return the interpreter of an environment in which a client is installed."""
-    spec = importlib.util.spec_from_file_location("environments", Path(__file__).with_name("environments.py"))
+def _beside(name: str) -> Any:
+    """Import a module of this directory."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.python_with
+    return module
+
+
+releases = _beside("adaptive_releases")
+_seen: dict[tuple[str, str, str], Any] = {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what looks at `seen` for each release, sync and async, those of one in one process."""
+    if "seen" in metafunc.fixturenames:
+        cases = [
+            pytest.param((release, mode), id=f"{release}-{mode}", marks=pytest.mark.xdist_group(f"{release}-{mode}"))
+            for release in releases.RELEASES
+            for mode in releases.MODES
+        ]
+        metafunc.parametrize("seen", cases, indirect=True)
+    if "release" in metafunc.fixturenames:
+        metafunc.parametrize("release", releases.RELEASES)
+
+
+@pytest.fixture(scope="session")
+def python_with() -> Callable[[str], Path]:
+    """Return the interpreter of an environment in which a client is installed."""
+    return _beside("environments").python_with
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest, server: Any, python_with: Callable[[str], Path]) -> Any:
+    """What a release of adaptive-sdk saw of a server: driven once, for all tests."""
+    case = (*request.param, server.url)
+    if case not in _seen:
+        _seen[case] = releases.drive(*request.param, server, python_with)
+    return _seen[case]
 
 
 @pytest.fixture

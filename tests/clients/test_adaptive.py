@@ -1,95 +1,26 @@
 """The published adaptive-sdk, unmodified: what its users do against their own server, they do here.
 
 `adaptive_driver.py` runs in the environment of a release, once for its sync and once for its async client; the tests
-look at what it saw. Errors that are the client's own are asserted as such, so that a release that mends them is
-noticed.
+look at what it saw (`seen`, in conftest.py). Errors that are the client's own are asserted as such, so that a release
+that mends them is noticed.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
+from array import array
+from base64 import b64decode
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-NEWEST, WITH_PROJECTS, WITHOUT_FILTERS, OLDEST = "0.14.2", "0.13.0", "0.12.4", "0.1.1"
-SOME = [OLDEST, "0.1.5", "0.1.14", WITHOUT_FILTERS, WITH_PROJECTS, NEWEST]
-ALL = [
-    *(f"0.1.{number}" for number in range(1, 15)),
-    *("0.12.0", "0.12.2", "0.12.3", "0.12.4", "0.13.0", "0.14.0", "0.14.2"),
-]
-RELEASES = ALL if os.environ.get("AFTERWORD_ALL_CLIENTS") else SOME
-CASES = [
-    pytest.param((release, mode), id=f"{release}-{mode}", marks=pytest.mark.xdist_group(f"adaptive-{release}-{mode}"))
-    for release in RELEASES
-    for mode in ("sync", "async")
-]
-pytestmark = [pytest.mark.timeout(600), pytest.mark.parametrize("seen", CASES, indirect=True)]
-
-
-def version(release: str) -> tuple[int, ...]:
-    return tuple(map(int, release.split(".")))
-
-
-class Seen:
-    """What a release saw. Members that are called feedbacks up to 0.13.0 are found under their later name, scores."""
-
-    def __init__(self, release: str, mode: str, prefix: str, steps: dict[str, Any]) -> None:
-        self.release = release
-        self.mode = mode
-        self.prefix = prefix
-        self.steps = steps
-
-    def __contains__(self, step: str) -> bool:
-        return step in self.steps
-
-    def __call__(self, step: str) -> Any:
-        """Return what a step answered."""
-        assert "value" in self.steps[step], f"{step}: {self.steps[step]}"
-        return _renamed(self.steps[step]["value"])
-
-    def error(self, step: str) -> str:
-        """Return the kind and text of the error that a step ended with."""
-        assert "error" in self.steps[step], f"{step}: {self.steps[step]}"
-        return f"{self.steps[step]['error']}: {self.steps[step]['text']}"
-
-    def from_(self, release: str) -> bool:
-        return version(self.release) >= version(release)
-
-
-def _renamed(value: Any) -> Any:
-    names = {"direct_feedbacks": "direct_scores", "comparison_feedbacks": "comparison_scores", "feedbacks": "scores"}
-    names |= {"direct_feedbacks_stats": "direct_scores_stats", "use_cases": "projects"}
-    names |= {"has_direct_feedbacks": "has_direct_scores", "has_comparison_feedbacks": "has_comparison_scores"}
-    if isinstance(value, dict):
-        return {names.get(name, name): _renamed(one) for name, one in value.items()}
-    return [_renamed(one) for one in value] if isinstance(value, list) else value
-
-
-_seen: dict[tuple[str, str], Seen] = {}
-
-
-@pytest.fixture
-def seen(request: pytest.FixtureRequest, server: Any, python_with: Callable[[str], Path]) -> Seen:
-    """Drive a release, once for all tests."""
-    release, mode = request.param
-    if (release, mode) not in _seen:
-        prefix = f"sdk-{release.replace('.', '-')}-{mode}-{uuid4().hex[:6]}"
-        python = python_with(f"adaptive-sdk=={release}")
-        driver = Path(__file__).with_name("adaptive_driver.py")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        done = subprocess.run(
-            [str(python), str(driver), mode, server.url, server.api_key, prefix, "echo"],
-            env=environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        _seen[release, mode] = Seen(release, mode, prefix, json.loads(done.stdout.splitlines()[-1]))
-    return _seen[release, mode]
+WITH_PROJECTS, WITHOUT_FILTERS, OLDEST = "0.13.0", "0.12.4", "0.1.1"
+Seen = Any
+SIMPLE_FILTERS = (
+    *("by label", "by model", "by completion", "by session", "by user", "by time", "by source", "by feedback"),
+    *("by preference", "by prompt"),
+)
+pytestmark = pytest.mark.timeout(600)
 
 
 def nodes(page: Any) -> list[str]:
@@ -110,6 +41,8 @@ def test_projects_are_created_found_and_listed(seen: Seen):
         assert seen("no project") is None
     assert made["key"] in {one["key"] for one in seen("projects")}
     assert isinstance(made["created_at"], int)
+    if seen.from_(WITH_PROJECTS):
+        assert seen("project by its old word")["id"] == made["id"]
 
 
 def test_teams_roles_and_permissions_are_there(seen: Seen):
@@ -121,15 +54,6 @@ def test_teams_roles_and_permissions_are_there(seen: Seen):
     assert seen("me")["name"] == "administrator"
 
 
-def test_projects_are_shared_with_teams(seen: Seen):
-    if "share" in seen:
-        owner = (f"{seen.prefix}-t", "admin", True)
-        keys = [[(one["team"]["key"], one["role"]["key"], one["is_owner"]) for one in seen(step)["shares"]]
-                for step in ("share", "unshare")]  # fmt: skip
-        assert sorted(keys[0]) == sorted([owner, ("default", "admin", False)])
-        assert keys[1] == [owner]
-
-
 # ------------------------------------------------------------------------------------------------ metrics, models
 
 
@@ -138,6 +62,8 @@ def test_metrics_are_registered_linked_and_listed(seen: Seen):
     assert (made["key"], made["kind"], made["description"]) == (f"{seen.prefix}-m", "SCALAR", "How good")
     assert made["scoring_type"] == "HIGHER_IS_BETTER"
     assert seen("bool metric")["kind"] == "BOOL"
+    costs = seen("metric of costs")
+    assert (costs["name"], costs["scoring_type"]) == ("Costs", "LOWER_IS_BETTER")
     assert seen("metric by key")["id"] == made["id"]
     assert seen("no metric") is None
     [listed] = [one for one in seen("metrics") if one["id"] == made["id"]]
@@ -148,13 +74,35 @@ def test_metrics_are_registered_linked_and_listed(seen: Seen):
 
 
 def test_models_are_listed_registered_and_attached(seen: Seen):
-    assert "echo" in {one["key"] for one in seen("models")}
+    providers = {one["key"]: one["provider_name"] for one in seen("models")}
+    assert providers["echo"] == providers[f"{seen.prefix}-echo"] == "HARMONY"
+    # A word that a release does not know would make it refuse the whole list.
+    assert providers[f"{seen.prefix}-azure"] == "OPEN_AI"
+    assert providers[f"{seen.prefix}-anthropic"] == "ANTHROPIC"
     assert seen("model by key")["online"] == "ONLINE"
     assert (seen("attach")["key"], seen("attach")["is_default"]) == ("echo", True)
     made = seen("external") if seen.from_("0.1.14") else seen("external by old word")
     assert (made["key"], made["provider_name"], made["online"]) == (f"{seen.prefix}-gpt", "OPEN_AI", "ONLINE")
     if not seen.from_("0.1.14"):
         assert "gpt-4o-mini" in seen.error("external")
+
+
+def test_models_are_deployed_by_attaching_them(seen: Seen):
+    if "deploy" in seen:
+        deployed = seen("deploy")
+        if seen.between(OLDEST, "0.1.12"):
+            assert deployed == "OK"
+        else:
+            assert (deployed["key"], deployed["model"]["online"]) == ("echo", "ONLINE")
+    if "add to project" in seen:
+        assert seen("add to project") is True
+    assert "providers do" in seen.error("compute config")
+
+
+def test_a_model_that_is_switched_off_is_not_called(seen: Seen):
+    assert seen("switch off")["desired_online"] is False
+    assert "is not one that can be called here" in seen.error("chat of what is off")
+    assert seen("switch on")["desired_online"] is True
 
 
 def test_models_are_taken_out_of_projects_again(seen: Seen):
@@ -166,6 +114,7 @@ def test_models_are_taken_out_of_projects_again(seen: Seen):
     else:
         assert detached is True or not detached["attached"]
     assert seen("terminate") == "OK"
+    assert seen("terminated")["online"] == "OFFLINE"
 
 
 # ------------------------------------------------------------------------------------------------ calls
@@ -189,6 +138,31 @@ def test_chat_answers_with_ids_of_its_own_and_is_logged(seen: Seen):
     assert "is not one that can be called here" in seen.error("chat of no model")
 
 
+def test_what_a_call_is_made_with_is_kept_with_it(seen: Seen):
+    assert seen("chat in a session")["session_id"] == "0192d3a4-5b6c-7d8e-9f00-00000000000b"
+    assert seen("get in session")["metadata"]["parameters"] == {
+        "max_tokens": 20, "temperature": 0.5, "top_p": 0.9, "stop": ["|"],
+    }  # fmt: skip
+    if "chat unkept" in seen:
+        assert seen("chat unkept")["choices"][0]["message"]["content"] == "Hello there"
+        assert seen("get unkept") is None
+    if "chat in a form" in seen:
+        form = seen("get formed")["metadata"]["parameters"]["response_format"]
+        assert form["json_schema"]["schema"]["properties"]["answer"]["type"] == "string"
+
+
+def test_images_are_sent_and_logged_where_the_client_can(seen: Seen):
+    for step in ("chat with an image", "chat with a flat image", "log an image"):
+        if not seen.from_("0.14.0"):
+            # Up to 0.13.0 the client refuses them, or cannot encode them.
+            assert "error" in seen.steps[step]
+    if seen.from_("0.14.0"):
+        assert seen("chat with an image")["choices"]
+        assert seen("chat with a flat image")["choices"]
+        [message] = seen("get image")["chat_messages"]
+        assert message["content"].startswith("What?\n[image_url: /images/")
+
+
 def test_streams_carry_one_completion_id_and_end_with_the_usage(seen: Seen):
     chunks = seen("stream")
     choices = [choice for chunk in chunks for choice in chunk["choices"]]
@@ -201,11 +175,13 @@ def test_streams_carry_one_completion_id_and_end_with_the_usage(seen: Seen):
 def test_embeddings_come_also_from_a_body_that_is_encoded_twice(seen: Seen):
     [one] = seen("embeddings")["data"]
     assert all(isinstance(number, float) for number in one["embedding"])
+    [text] = seen("embeddings as text")["data"]
+    assert list(array("f", b64decode(text["embedding"]))) == pytest.approx(one["embedding"])
 
 
 def test_old_completions_are_served_to_those_who_ask_for_them(seen: Seen):
     if "completion" in seen:
-        assert seen("completion")["choices"][0]["text"] == "Once"
+        assert [one["text"] for one in seen("completion")["choices"]] == ["Once", "Once"]
 
 
 # ------------------------------------------------------------------------------------------------ interactions
@@ -258,12 +234,22 @@ def test_lists_are_paged_ordered_and_counted(seen: Seen):
     assert seen("oldest")["nodes"][0]["id"] == everything["nodes"][-1]["id"]
 
 
+def test_a_list_in_an_order_that_is_none_is_refused_readably(seen: Seen):
+    assert "order.field is 'weight'. Order by created_at." in seen.error("in no order")
+
+
+def test_the_user_that_rates_is_kept_where_the_client_sends_him(seen: Seen, http: Any):
+    logged = http.get(f"/api/v1/interactions/{seen('log')['completion_id']}").raise_for_status().json()
+    [rated] = [one for one in logged["feedback"] if one["details"] == "Good"]
+    assert rated["user"] == (None if seen.from_(WITH_PROJECTS) else "0192d3a4-5b6c-7d8e-9f00-00000000000a")
+
+
 def test_filters_mean_what_their_words_say_where_the_client_sends_them(seen: Seen):
     everything = seen("list")["total_count"]
-    if version("0.1.14") <= version(seen.release) <= version(WITHOUT_FILTERS):
+    if seen.between("0.1.14", WITHOUT_FILTERS):
         # These releases lose every filter on the way.
-        for step in ("by label", "by model", "by completion", "by time", "by source"):
-            assert seen(step)["total_count"] == everything
+        for step in SIMPLE_FILTERS:
+            assert seen(step)["total_count"] == everything, step
         return
     called = len(seen("chat")["choices"])
     assert seen("by label")["total_count"] == called + 1
@@ -271,28 +257,50 @@ def test_filters_mean_what_their_words_say_where_the_client_sends_them(seen: See
     assert set(nodes(seen("by model"))) >= {"Well", "A", "B"}
     assert "Hm" not in nodes(seen("by model"))
     assert nodes(seen("by completion")) == ["Well"]
+    assert [one["id"] for one in seen("by session")["nodes"]] == [seen("get in session")["id"]]
+    assert seen("by prompt")["total_count"] == seen("first groups")["nodes"][0]["count"]
     assert nodes(seen("by time")) == (["Well"] if seen.mode == "sync" else [])
     assert {one["source"] for one in seen("by source")["nodes"]} == {"LIVE"}
     assert seen("by sources")["total_count"] == everything
+    if not seen.from_(WITH_PROJECTS):
+        assert nodes(seen("by feedback")) == ["Well"]
+        assert sorted(nodes(seen("by preference"))) == ["A", "B", "Hm", "Well"]
+        chats = seen("by user")["total_count"]
+        assert chats == (3 if seen.release == OLDEST else 1)
 
 
 def test_filters_that_the_client_loses_are_refused_with_the_way_round(seen: Seen):
     if seen.from_("0.14.0"):
-        for step in ("by feedback", "by preference"):
+        for step in ("by feedback", "by preference", "by user"):
             assert "empty condition" in seen.error(step)
             assert "/api/v1/interactions/search" in seen.error(step)
     elif seen.from_(WITH_PROJECTS):
-        assert "empty condition" in seen.error("by preference")
+        assert "ValidationError" in seen.error("by feedback")
+        for step in ("by preference", "by user"):
+            assert "empty condition" in seen.error(step)
 
 
 def test_groups_have_their_counts_and_interactions(seen: Seen):
     by_model = {one["key"]: one for one in seen("grouped by model")["nodes"]}
     assert seen("grouped by model")["total_count"] == len(by_model)
-    assert nodes(by_model[None]["completions"]) == ["Hm"]
+    of_no_model = ["Hm", "I", "Later"] if seen.from_("0.14.0") else ["Hm", "Later"]
+    assert sorted(nodes(by_model[None]["completions"])) == of_no_model
     [stats] = [one for one in by_model["echo"]["direct_scores_stats"] if one["metric"]["key"] == f"{seen.prefix}-m"]
     assert (stats["scores"], stats["average"], stats["min"], stats["max"], stats["sum"]) == (2, 4.5, 4.0, 5.0, 9.0)
     by_prompt = seen("grouped by prompt")
-    assert (by_prompt["total_count"], by_prompt["group_by"]) == (len(by_prompt["nodes"]), "PROMPT")
+    assert by_prompt["group_by"] == "PROMPT"
+    if not seen.between("0.1.14", WITHOUT_FILTERS):
+        [group] = by_prompt["nodes"]
+        assert (by_prompt["total_count"], group["count"]) == (1, len(seen("chat")["choices"]))
+
+
+def test_groups_are_walked_though_their_cursor_reaches_the_lists_within(seen: Seen):
+    first, second = seen("first groups"), seen("second groups")
+    assert first["total_count"] == second["total_count"] > 1
+    assert first["nodes"][0]["key"] != second["nodes"][0]["key"]
+    for page in (first, second):
+        [group] = page["nodes"]
+        assert group["count"] >= len(group["completions"]["nodes"]) == 1
 
 
 # ------------------------------------------------------------------------------------------------ A/B tests
@@ -319,6 +327,30 @@ def test_ab_tests_are_started_shown_and_cancelled(seen: Seen):
     assert [one["status"] for one in seen("ab tests by status")] == ["CANCELLED"]
 
 
+def test_ab_tests_share_calls_out_and_count_what_is_said_of_them(seen: Seen):
+    count = seen("metric count")
+    report = seen("metric report")
+    logged = "log in metric test" in seen
+    assert (report["scores"], report["has_enough_scores"]) == (sum(count.values()) + logged, False)
+    first, second = report["report"]["variants"]
+    models = [first["variant"]["key"], second["variant"]["key"]]
+    assert models == ["echo", f"{seen.prefix}-echo"]
+    assert [one["scores"] for one in (first, second)] == [count[models[0]] + logged, count[models[1]]]
+    # What has been preferred meanwhile is no part of a test of values.
+    assert first["comparisons"] is second["comparisons"] is None
+    assert report["report"]["p_value"] is None
+
+
+def test_preference_tests_count_preferences(seen: Seen):
+    report = seen("preference report")
+    assert (report["score_type"], report["scores"]) == ("COMPARISON", 1)
+    [[first], [second]] = [one["comparisons"] for one in report["report"]["variants"]]
+    words = ("wins", "losses", "ties_good", "ties_bad", "scores")
+    assert tuple(first[word] for word in words) == (1, 0, 0, 0, 1)
+    assert tuple(second[word] for word in words) == (0, 1, 0, 0, 1)
+    assert first["variant"]["key"] == f"{seen.prefix}-echo"
+
+
 # ------------------------------------------------------------------------------------------------ datasets
 
 
@@ -337,7 +369,7 @@ def test_datasets_are_uploaded_whole_and_in_parts_and_listed(seen: Seen):
         # It sends the parts, and then asks for what is made of them in words of which its own server knows none.
         assert "error" in seen.steps["upload large"]
         assert f"{seen.prefix}.large" not in listed
-    elif version("0.1.7") <= version(seen.release) <= version("0.1.8"):
+    elif seen.between("0.1.7", "0.1.8"):
         # They send it in parts, and cannot read the answer.
         assert "error" in seen.steps["upload large"]
         assert listed[f"{seen.prefix}.large"] == 6000
@@ -346,8 +378,13 @@ def test_datasets_are_uploaded_whole_and_in_parts_and_listed(seen: Seen):
 
 
 def test_datasets_are_downloaded_and_deleted(seen: Seen):
-    if "download" in seen:
-        assert [json.loads(line)["completion"] for line in seen("downloaded").splitlines()] == ["Ho"] * 3
+    if "download original" in seen:
+        original, recipe = (seen(f"downloaded {form}").splitlines() for form in ("original", "recipe"))
+        line = {"input": [{"role": "user", "content": "Hi"}], "completion": "Ho"}
+        line |= {"feedbacks": {f"{seen.prefix}-d": 4}, "metadata": {"padding": ""}}
+        normal = {"messages": line.pop("input"), **line}
+        assert [json.loads(one) for one in original] == [{"input": normal["messages"], **line}] * 3
+        assert [json.loads(one) for one in recipe] == [normal] * 3
     if "delete dataset" in seen:
         if seen.release != "0.1.6":
             assert seen("delete dataset") is True

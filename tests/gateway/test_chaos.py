@@ -230,13 +230,12 @@ def test_callers_that_hang_up_anywhere_leave_a_row_of_what_they_got_and_no_conne
 
 @pytest.fixture(scope="module")
 def impatient(server, upstream, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A server that waits a second for providers, and takes two calls at once."""
+    """A server that waits a second for providers."""
     running = type(server)(
         tmp_path_factory.mktemp("impatient") / "data",
         environment={
             "AFTERWORD_PROVIDER_FIRST_BYTE_TIMEOUT": "1",
             "AFTERWORD_PROVIDER_IDLE_TIMEOUT": "1",
-            "AFTERWORD_MAX_PROVIDER_CALLS": "2",
         },
     )
     yield running
@@ -267,20 +266,23 @@ def test_silence_ends_in_a_timeout_before_the_first_word_and_after(hasty):
     assert hasty.newest()["completion"] == "You said:"
 
 
-def test_more_calls_than_a_provider_may_have_are_refused_with_503(hasty):
-    model = hasty.model("hang-after-1")
+def test_more_calls_than_a_provider_may_have_are_refused_with_503(new_server, gateway):
+    narrow = type(gateway)(new_server(AFTERWORD_MAX_PROVIDER_CALLS="2"), "default", gateway.upstream)
+    model = narrow.model("hang-after-1")
     body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
     with (
-        hasty.server.client() as http,
+        narrow.server.client() as http,
         http.stream("POST", "/api/v1/chat/completions", json=body) as first,
         http.stream("POST", "/api/v1/chat/completions", json=body) as second,
     ):
         # A generator that is let go hangs up.
         lines = [first.iter_lines(), second.iter_lines()]
         assert all(map(next, lines))
-        answer = hasty.ask(model)
+        answer = narrow.ask(model)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "provider_busy")
         assert answer.headers["retry-after"] == "1"
+    narrow.wait_until_quiet()
+    narrow.http.close()
 
 
 def test_a_model_that_fails_is_stood_in_for_by_its_fallback(gateway):

@@ -233,3 +233,46 @@ def test_the_servers_own_secret_is_for_its_user_alone(new_server, gateway):
     type(gateway)(running, "default", gateway.upstream).model()
     assert (running.directory / "secret.key").stat().st_mode & 0o777 == 0o600
     assert json.loads(running.client().get("/api/v1/models/echo").text)["provider"] == "echo"
+
+
+@pytest.mark.parametrize(
+    ("below", "path", "query"),
+    [
+        ("", "/openai/deployments/{}", "api-version=2024-10-21"),
+        ("/openai/", "/openai/deployments/{}", "api-version=2024-10-21"),
+        ("/?api-version=2025-01-01", "/openai/deployments/{}", "api-version=2025-01-01"),
+        ("/openai/deployments/mine", "/openai/deployments/mine", "api-version=2024-10-21"),
+        ("/openai/v1", "/openai/v1", ""),
+        ("/openai/v1/?api-version=preview", "/openai/v1", "api-version=preview"),
+    ],
+)
+def test_azure_is_called_where_its_deployments_are(gateway, below: str, path: str, query: str):
+    model = gateway.model("good", provider="azure", endpoint=gateway.upstream.url + below)
+    deployment = gateway.external[-1]
+    path = path.format(deployment)
+    assert gateway.ask(model).json()["choices"][0]["message"]["content"] == "You said: Hello there"
+    assert gateway.stream(model)[1]
+    vector = {"model": model, "input": "Hello"}
+    gateway.http.post("/api/v1/embeddings", json=vector).raise_for_status()
+    whole, streamed, embedded = gateway.upstream.seen(deployment)
+    assert [one["path"] for one in (whole, streamed, embedded)] == [
+        f"{path}/chat/completions",
+        f"{path}/chat/completions",
+        f"{path}/embeddings",
+    ]
+    for seen in (whole, streamed, embedded):
+        assert (seen["query"], seen["headers"]["api-key"]) == (query, "sk-of-the-provider")
+        assert "authorization" not in seen["headers"]
+
+
+def test_azure_takes_endpoint_key_and_version_of_the_environment(new_server, gateway):
+    running = new_server(
+        AZURE_OPENAI_ENDPOINT=gateway.upstream.url, AZURE_OPENAI_API_KEY="sk-azure", OPENAI_API_VERSION="2025-02-02"
+    )
+    other = type(gateway)(running, "default", gateway.upstream)
+    model = other.model("good", provider="azure", endpoint=None, api_key=None)
+    other.ask(model).raise_for_status()
+    [seen] = gateway.upstream.seen(other.external[-1])
+    assert seen["path"] == f"/openai/deployments/{other.external[-1]}/chat/completions"
+    assert (seen["query"], seen["headers"]["api-key"]) == ("api-version=2025-02-02", "sk-azure")
+    other.http.close()

@@ -49,7 +49,14 @@ MODELS = [None, "m1", "m2"]
 NUMBERS = [0, 1, 7, 1_000_000]
 METRICS = ["CSAT", "good"]
 few = st.sampled_from([0.0, 1.0, 2.5, 5.0, -3.0])
-value = st.one_of(few, few, st.floats(-1e9, 1e9), st.just(1e9), st.just(1e9 + 0.001), st.just(1e120))
+value = st.one_of(
+    few,
+    few,
+    st.floats(-1e9, 1e9).filter(lambda one: abs(one) > 1e-6),
+    st.sampled_from([1e9, 1e9 + 0.001]),
+    # Neither can be squared.
+    st.sampled_from([1e120, 1e-120]),
+)
 time = st.sampled_from(TIMES)
 model = st.sampled_from(MODELS)
 which = st.integers(0, 1_000)
@@ -405,6 +412,26 @@ def test_hours_with_values_that_cannot_be_summed_stay_with_the_rows(fresh: Bench
     assert counts(fresh) == [1]
     assert not fresh.rollers[0].catch_up(0)
     fresh.compare(None, "CSAT", None)
+
+
+def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(fresh: Bench):
+    question = drafts.question(
+        fresh.context,
+        project=fresh.context.project(fresh.project),
+        source="LIVE",
+        created_at=START,
+        messages=[{"role": "user", "content": "Hello"}],
+        labels={},
+        user=None,
+    )
+    one = uuid7()
+    call = calls.call_row(one, calls.COMPLETE, numbers={"latency": 3, "tokens_per_second": 1e-120})
+    written = drafts.new_rows(fresh.context, question, drafts.Answer(), one, session_id=None, model=None, call=call)
+    asyncio.run(fresh.store.write(written.rows))
+    fresh.catch_up()
+    assert counts(fresh) == []
+    for metric in ("latency", "tokens_per_second"):
+        fresh.compare(None, metric, None)
 
 
 def test_values_that_are_many_are_not_kept_one_by_one(fresh: Bench):

@@ -23,7 +23,7 @@ class Upstream:
         self.endpoint = f"{self.url}/v1"
 
     def seen(self, marker: str) -> list[dict[str, Any]]:
-        """Return the requests (method, path, headers, body) whose body holds this text."""
+        """Return the requests (method, path, query, headers, body) whose body holds this text."""
         return [one for one in httpx.get(f"{self.url}/seen").json() if marker in str(one["body"])]
 
     def under_way(self, model: str) -> int:

@@ -409,7 +409,8 @@ async def anthropic_stream(
 
 def note(request: Request, body: Any) -> None:
     """Keep a request for /seen."""
-    seen.append({"method": request.method, "path": request.url.path, "headers": dict(request.headers), "body": body})
+    url, headers = request.url, dict(request.headers)
+    seen.append({"method": request.method, "path": url.path, "query": url.query, "headers": headers, "body": body})
 
 
 async def models(request: Request) -> Response:
@@ -435,6 +436,9 @@ app = Starlette(
         Route("/v1/completions", answer, methods=["POST"]),
         Route("/v1/embeddings", embed, methods=["POST"]),
         Route("/v1/messages", messages, methods=["POST"]),
+        # Azure has a path for each deployment.
+        Route("/openai/{place:path}/chat/completions", answer, methods=["POST"]),
+        Route("/openai/{place:path}/embeddings", embed, methods=["POST"]),
         Route("/v1/models", models),
         Route("/v1/models/{model}", models),
         Route("/seen", show_seen),

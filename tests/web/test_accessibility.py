@@ -37,12 +37,20 @@ def opened(page: Page, filled: str, http: Any, name: str) -> None:
     expect(page.locator("[aria-label=Loading]")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390)])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing_serious(
-    visitor: Callable[..., BrowserContext], server: Any, http: Any, filled: str, serious: Any, name: str, scheme: str
+    visitor: Callable[..., BrowserContext],
+    server: Any,
+    http: Any,
+    filled: str,
+    serious: Any,
+    name: str,
+    scheme: str,
+    width: int,
 ):
-    page = visitor(server.api_key, color_scheme=scheme, reduced_motion="reduce").new_page()
+    viewport = {"width": width, "height": 900}
+    page = visitor(server.api_key, color_scheme=scheme, viewport=viewport, reduced_motion="reduce").new_page()
     opened(page, filled, http, name)
     assert serious(page) == []
 
@@ -54,3 +62,14 @@ def test_a_page_fits_a_telephone(
     page = visitor(server.api_key, viewport={"width": 390, "height": 800}).new_page()
     opened(page, filled, http, name)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.getElementById('content').scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_one_signs_in(
+    visitor: Callable[..., BrowserContext], serious: Any, scheme: str
+):
+    page = visitor(color_scheme=scheme, reduced_motion="reduce").new_page()
+    page.goto("/sign-in")
+    expect(page.get_by_role("heading").first).to_be_visible()
+    assert serious(page) == []

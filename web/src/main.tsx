@@ -13,6 +13,15 @@ import { Toasts } from "~/ui/toasts";
 
 showTheme();
 
+// After an update of the server, parts of the page that was open before are there no more: it is loaded anew, once.
+addEventListener("vite:preloadError", (event) => {
+  const last = Number(sessionStorage.getItem("afterword.reloaded") ?? 0);
+  if (Date.now() - last < 60_000) return;
+  event.preventDefault();
+  sessionStorage.setItem("afterword.reloaded", String(Date.now()));
+  location.reload();
+});
+
 const queries: QueryClient = new QueryClient({
   queryCache: new QueryCache({
     onError(error) {

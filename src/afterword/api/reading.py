@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,7 +20,18 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
 _MISSING = re.compile(r"missing required field `(.*)`")
 _GOT = re.compile(r"got `(\w+)`")
+_WANTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re.I)
 _TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
+# What JSON calls them, in the order in which they are named.
+_WORDS = {
+    "str": "a text",
+    "bool": "true, false",
+    "int": "a whole number",
+    "float": "a number",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
 
 
 def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
@@ -27,7 +39,7 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise explain(error, _loose(raw)) from None
+        raise explain(error, _loose(raw), decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if not raw.strip():
             raise BadRequest(
@@ -83,11 +95,11 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise explain(error, values) from None
+        raise explain(error, values, kind) from None
 
 
-def explain(error: msgspec.ValidationError, body: Any) -> AfterwordError:
-    """Turn msgspec's words into ours: which field, what it is, what it must be."""
+def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordError:
+    """Turn msgspec's words into ours: which field, what it is, what it must be. `kind` is the whole body's type."""
     found = _PLACE.match(str(error))
     what, place = (found["what"], found["place"] or "$") if found else (str(error), "$")
     if "out of range" in what:
@@ -114,12 +126,73 @@ def explain(error: msgspec.ValidationError, body: Any) -> AfterwordError:
             code="missing_field",
             param=f"{param}.{name}" if param else name,
         )
-    shown = repr(value) if not isinstance(value, dict | list) else f"of type {type(value).__name__}"
+    shown = _shown(value)
     return Invalid(
-        f"{where} is {shown if len(shown) < 100 else shown[:97] + '...'}: {what[:1].lower()}{what[1:300]}.",
+        f"{where} is {shown if len(shown) < 100 else shown[:97] + '...'}, but must be {_wanted(what, kind, place)}.",
         code="invalid_value",
         param=param or None,
     )
+
+
+def _shown(value: Any) -> str:
+    """Return a value as JSON has it; of what holds others, what it is."""
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+    return repr(value)
+
+
+def _wanted(what: str, kind: Any, place: str) -> str:
+    """Return what msgspec says a value must be, in words."""
+    if what.startswith("Invalid enum value"):
+        known = [repr(one) for one in _at(kind, place) if get_origin(one) is Literal for one in get_args(one)]
+        return f"one of {', '.join(known)}" if known else "one of the words that /docs lists"
+    if what == "Invalid UUID":
+        return "a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566"
+    found = _WANTED.match(what)
+    if found is None:
+        return f"other: {what[:300]}"
+    names = [name for name in _WORDS if name in found[1].split(" | ")]
+    if "float" in names and "int" in names:
+        names.remove("int")
+    words = ", ".join(_WORDS[name] for name in names).split(", ")
+    wanted = f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0] or found[1]
+    if not found[3]:
+        return wanted
+    bound = f"at {'least' if found[3] == '>' else 'most'} {found[4].removesuffix('.0')}"
+    if found[2] is None:
+        return f"{wanted}, {bound}"
+    return f"{wanted} of {bound} {'character' if names == ['str'] else 'element'}{'' if found[4] == '1' else 's'}"
+
+
+def _at(kind: Any, place: str) -> list[Any]:
+    """Return the types that may stand at a place of msgspec's."""
+    kinds = list(_alternatives(kind))
+    for step in _STEP.finditer(place):
+        name = step[1]
+        inner: list[Any] = []
+        for one in kinds:
+            if isinstance(one, type) and issubclass(one, msgspec.Struct):
+                inner += [field.type for field in msgspec.structs.fields(one) if field.encode_name == name]
+            elif get_origin(one) in (dict, list):
+                inner.append(get_args(one)[-1])
+        kinds = [one for some in inner for one in _alternatives(some)]
+    return kinds
+
+
+def _alternatives(kind: Any) -> Iterator[Any]:
+    """Yield the plain types of a union, or the one that this is."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (Union, UnionType):
+        for one in get_args(kind):
+            yield from _alternatives(one)
+    else:
+        yield kind
 
 
 def _walk(body: Any, place: str, got: str | None) -> tuple[str, Any]:

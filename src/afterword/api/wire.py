@@ -1,4 +1,5 @@
-"""How answers leave: uvicorn's protocol, with one write for each turn of the loop, and word of who hung up.
+"""How answers leave: uvicorn's protocol, with one write for each turn of the loop, a bound on the head of a request,
+and word of who hung up.
 
 uvicorn writes the head of an answer and its body apart, and uvloop turns each write into a system call and a packet.
 Joined, a small answer is one of each: 15 % more calls/s were measured for logging.
@@ -15,6 +16,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from afterword.errors import BadRequest
 
+# uvicorn has no bound of its own here: of a head without end it keeps fourteen times the bytes that were sent.
+MOST_HEAD = 256 << 10
+"""The largest path with its headers, give or take what is read at once."""
+
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol over a transport that joins writes.
@@ -24,9 +29,26 @@ class Protocol(HttpToolsProtocol):
     """
 
     on_lost: Callable[[], Any] | None = None
+    _in_head = True
+    _head = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(JoinedWrites(transport, self.loop))  # pyright: ignore[reportArgumentType]
+
+    def data_received(self, data: bytes) -> None:
+        self._head += len(data)
+        super().data_received(data)
+        if self._in_head and self._head > MOST_HEAD:
+            self.send_400_response(f"Its path and headers have more than {MOST_HEAD:,} bytes.")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        # The next one may begin in what was read already.
+        self._in_head, self._head = True, 0
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

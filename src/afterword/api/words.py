@@ -160,6 +160,7 @@ WORDS = {
     "Interaction.project": "The key of its project.",
     "Interaction.message": "The whole assistant message, where more than a text was logged.",
     "Interaction.completion": "The text of the completion.",
+    "Interaction.expired": "What was said was deleted, by the project's payload_retention_days.",
     "Interaction.messages": "The messages as sent; null in the short view.",
     "Interaction.feedback": "All feedback on this completion, the newest first.",
     "Interaction.labels": "The labels, key to value.",
@@ -298,6 +299,10 @@ WORDS = {
     "Sample.size": "How many.",
     "team": "A team, by key or id.",
     "default_metric": "The metric that the project is judged by first, by key or id.",
+    "retention_days": "Days after which interactions are deleted, with all that hangs on them; 0: never; null: as the "
+    "server's settings say.",
+    "payload_retention_days": "Days after which what was said in interactions is deleted, while labels, feedback and "
+    "numbers stay; 0: never; null: as the server's settings say.",
     "NewProject.team": "A team to share it with, as its owner.",
     "email": "An e-mail address.",
     "permissions": "Words such as `project:read`; `GET /api/v1/permissions` lists them.",

@@ -1,4 +1,4 @@
-"""The command `afterword`. All but `serve` and `db` speak HTTP to a running server, on this machine or far away."""
+"""The command `afterword`. All but `serve`, `db`, `backup` and `restore` speak HTTP to a running server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from afterword.cli import administering, comparing, exporting, gathering, importing, modeling, serving, storing
+from afterword.cli import (
+    administering,
+    backups,
+    comparing,
+    exporting,
+    gathering,
+    importing,
+    modeling,
+    serving,
+    storing,
+)
 from afterword.cli.connecting import CommandError, before_the_command
 from afterword.cli.showing import unwrapped
 from afterword.errors import AfterwordError
@@ -56,6 +66,7 @@ comparing.add_to(app)
 gathering.add_to(app)
 administering.add_to(app)
 storing.add_to(app)
+backups.add_to(app)
 
 
 def main() -> None:

@@ -8,13 +8,27 @@ import typer
 
 from afterword.cli.connecting import CommandError, Connection, connected
 from afterword.cli.showing import note, show_json, show_table
-from afterword.types import Kind, Role, ScoringType, Value
+from afterword.types import Kind, Project, Role, ScoringType, Value
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key, such as support-bot.", show_default=False)]
+RetentionDays = Annotated[
+    str | None,
+    typer.Option(
+        "--retention-days", metavar="DAYS", help="Delete interactions after so many days; 0: never; default: as the "
+        "server's settings say.", show_default=False,
+    ),
+]  # fmt: skip
+PayloadRetentionDays = Annotated[
+    str | None,
+    typer.Option(
+        "--payload-retention-days", metavar="DAYS", help="Delete what was said in them after so many days, and keep "
+        "labels, feedback and numbers; likewise.", show_default=False,
+    ),
+]  # fmt: skip
 
 _keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
-_projects = typer.Typer(help="Projects: create, list, show, archive.", no_args_is_help=True)
+_projects = typer.Typer(help="Projects: create, list, show, update, archive.", no_args_is_help=True)
 _metrics = typer.Typer(help="Metrics, the feedback keys: register, list, update, delete.", no_args_is_help=True)
 
 
@@ -130,11 +144,19 @@ def create_project(
     key: Key,
     name: Annotated[str | None, typer.Option("--name", help="What people see; the default is the key.")] = None,
     description: Annotated[str, typer.Option("--description", help="What it is for.", show_default=False)] = "",
+    retention_days: RetentionDays = None,
+    payload_retention_days: PayloadRetentionDays = None,
     as_json: Json = False,
 ) -> None:
     """Create a project."""
     with connection.open() as client:
-        made = client.projects.create(key, name=name, description=description)
+        made = client.projects.create(
+            key,
+            name=name,
+            description=description,
+            retention_days=_days(retention_days, "--retention-days"),
+            payload_retention_days=_days(payload_retention_days, "--payload-retention-days"),
+        )
     if as_json:
         show_json(made)
     else:
@@ -177,6 +199,7 @@ def show_project(connection: Connection, key: Key, as_json: Json = False) -> Non
     typer.echo(f"{found.name} ({found.key}){', archived' if found.archived else ''}")
     if found.description:
         typer.echo(found.description)
+    typer.echo(_kept(found).capitalize() + ".")
     typer.echo("")
     _show_metrics(metrics)
     typer.echo("")
@@ -185,6 +208,52 @@ def show_project(connection: Connection, key: Key, as_json: Json = False) -> Non
         ((one.key, one.count, [value.value for value in one.values[:5]], one.last_used) for one in labels),
         empty="No labels yet.",
     )
+
+
+@_projects.command("update")
+@connected
+def update_project(
+    connection: Connection,
+    key: Key,
+    name: Annotated[str | None, typer.Option("--name", help="What people see.")] = None,
+    description: Annotated[str | None, typer.Option("--description", help="What it is for.")] = None,
+    retention_days: RetentionDays = None,
+    payload_retention_days: PayloadRetentionDays = None,
+    as_json: Json = False,
+) -> None:
+    """Change a project. What is older than a new number of days is deleted from then on."""
+    changes: dict[str, Any] = {"name": name, "description": description}
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if retention_days is not None:
+        changes["retention_days"] = _days(retention_days, "--retention-days")
+    if payload_retention_days is not None:
+        changes["payload_retention_days"] = _days(payload_retention_days, "--payload-retention-days")
+    if not changes:
+        raise typer.BadParameter("Name what to change, such as --payload-retention-days 90.")
+    with connection.open() as client:
+        changed = client.projects.update(key, **changes)
+    if as_json:
+        show_json(changed)
+    else:
+        typer.echo(f"Changed the project {changed.key}: {_kept(changed)}.")
+
+
+def _days(text: str | None, option: str) -> int | None:
+    """Read a number of days; None for `default`."""
+    if text is None or text == "default":
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise typer.BadParameter(f"{text!r} is neither a number of days nor 'default'.", param_hint=option)
+    return int(text)
+
+
+def _kept(project: Project) -> str:
+    """Say how long a project keeps what it has."""
+
+    def told(days: int | None) -> str:
+        return "as the server's settings say" if days is None else f"for {days} days" if days else "for ever"
+
+    return f"keeps interactions {told(project.retention_days)}, texts {told(project.payload_retention_days)}"
 
 
 @_projects.command("archive")

@@ -27,7 +27,8 @@ FIRST_PAGE = 20
 HELP = """Export interactions with their labels, feedback and preferences, one JSON object a line, the oldest first.
 
 Images stand in the lines as the data URIs that were sent, so that `afterword import` makes the same of them elsewhere;
-with --images links as links to this server. All filters given must hold.
+with --images links as links to this server. All filters given must hold. Interactions whose text was deleted
+(payload_retention_days) are left out, and counted.
 
 Examples:
 
@@ -102,16 +103,22 @@ def export(
         "q": q,
     }
     filters = {name: value for name, value in filters.items() if value}
+    left_out = 0
     with connection.open() as client, _opened(output) as out, _Counter() as counter:
-        for lines in _pages(client, filters, images, limit):
+        for lines, expired in _pages(client, filters, images, limit):
             out.write(b"".join(lines))
             counter.add(len(lines))
+            left_out += expired
     if output:
         note(f"Exported {counter.count:,} {'interaction' if counter.count == 1 else 'interactions'} to {output}.")
+    if left_out:
+        note(f"Left out {left_out:,} whose text was deleted, as the project's payload_retention_days says.")
 
 
-def _pages(client: Afterword, filters: dict[str, Any], images: Images, most: int | None) -> Iterator[list[bytes]]:
-    """Yield the lines of one page after the other."""
+def _pages(
+    client: Afterword, filters: dict[str, Any], images: Images, most: int | None
+) -> Iterator[tuple[list[bytes], int]]:
+    """Yield the lines of one page after the other, and how many interactions of it have no text any more."""
     encode = msgspec.json.Encoder().encode
     cursor, size, left = None, FIRST_PAGE, most
     while left is None or left > 0:
@@ -123,9 +130,9 @@ def _pages(client: Afterword, filters: dict[str, Any], images: Images, most: int
             limit=size if left is None else min(size, left),
             cursor=cursor,
         )
-        lines = [encode(interaction) + b"\n" for interaction in page.interactions]
+        lines = [encode(interaction) + b"\n" for interaction in page.interactions if not interaction.expired]
+        yield lines, len(page.interactions) - len(lines)
         if lines:
-            yield lines
             size = max(1, min(MOST_ON_A_PAGE, 2 * size, MOST_BYTES_ON_A_PAGE * len(lines) // sum(map(len, lines))))
             left = None if left is None else left - len(lines)
         cursor = page.next

@@ -40,7 +40,7 @@ _NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "m
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
-_DERIVED = {"prompt", "prompt_hash", "size", "source", "feedback", "preferences", "message", "image_urls"}
+_DERIVED = {"prompt", "prompt_hash", "size", "source", "feedback", "preferences", "message", "image_urls", "expired"}
 
 
 class LineError(ValueError):

@@ -23,14 +23,13 @@ class Paging(TypedDict, total=False):
     images: Images
 
 
-class Filters(Paging, total=False):
+class Conditions(TypedDict, total=False):
     """Plain filters, all of which must hold. What is None or [] is no filter.
 
     `labels` maps a key to a value, to several (any of them), or to None (has the key). `feedback` is a metric, or a
     comparison such as `CSAT>=4`.
     """
 
-    project: str | None
     labels: Mapping[str, str | Sequence[str] | None] | None
     model: str | Sequence[str] | None
     source: Source | Sequence[Source] | None
@@ -44,6 +43,12 @@ class Filters(Paging, total=False):
     has_no_feedback: str | Sequence[str] | None
     preference: str | Sequence[str] | None
     q: str | None
+
+
+class Filters(Paging, Conditions, total=False):
+    """Plain filters, and how to page through what they find."""
+
+    project: str | None
 
 
 def filter_query(filters: Mapping[str, Any], **more: Any) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ speak today's words never come here.
 from __future__ import annotations
 
 from afterword.compat.bodies import LIFTS
-from afterword.compat.documents import document
+from afterword.compat.documents import document, unserved
 from afterword.compat.models import provider_model
 
-__all__ = ["LIFTS", "document", "provider_model"]
+__all__ = ["LIFTS", "document", "provider_model", "unserved"]

@@ -1,7 +1,7 @@
-"""Old documents of GraphQL: one root field whose answer was a text, and today is an object.
+"""Documents of GraphQL that the schema does not have: an old form of one field, and all that is done elsewhere.
 
-adaptive-sdk up to 0.1.12 asks `deployModel` for no members. One field cannot be both, so that such a field is renamed
-before the document is checked; it keeps its key in the answer.
+adaptive-sdk up to 0.1.12 asks `deployModel` for no members; today its answer is an object. One field cannot be both, so
+that such a field is renamed before the document is checked; it keeps its key in the answer.
 """
 
 from __future__ import annotations
@@ -9,6 +9,36 @@ from __future__ import annotations
 from typing import Any
 
 LEGACY = {"deployModel": "deployModelLegacy"}
+
+ELSEWHERE = {
+    "training": "trainingJob trainingJobs createTrainingJob cancelTrainingJob createCustomRecipeTrainingJob",
+    "evaluation": "evaluationJob evaluationJobs createEvaluationJob cancelEvaluationJob",
+    "jobs": "job jobs createJob cancelJob updateJob deleteJob",
+    "recipes": "customRecipe customRecipes createCustomRecipe updateCustomRecipe deleteCustomRecipe customScripts "
+    "createCustomScript",
+    "graders": "grader graders createGrader updateGrader deleteGrader lockGrader validateFunctionGrader",
+    "judges": "judge judges judgeVersions createJudge createPrebuiltJudge updateJudge deleteJudge",
+    "reward servers": "remoteEnvs addRemoteEnv removeRemoteEnv testRemoteEnv",
+    "compute pools": "computePools partitions resizeInferencePartition harmonyGroups",
+    "integrations": "integration integrations provider providers createIntegration updateIntegration deleteIntegration "
+    "testNotification",
+    "models that run here": "addModel importHfModel",
+    "datasets that a model generates": "generateDataset",
+}
+"""What other servers do that these clients speak to, and the root fields by which it is asked for."""
+_AREAS = {field: area for area, fields in ELSEWHERE.items() for field in fields.split()}
+
+
+def unserved(document: Any) -> str | None:
+    """Say of a document that the schema does not have what it asks for; None where we do not know either."""
+    for field in _root_fields(document):
+        area = _AREAS.get(field.name.value) if field.kind == "field" else None
+        if area is not None:
+            return (
+                f"{field.name.value} is not served: Afterword has no {area}. It stores interactions and feedback, and "
+                "calls models that run elsewhere; what it does of this API is told in its guide Coming from Adaptive."
+            )
+    return None
 
 
 def document(document: Any) -> Any:

@@ -174,6 +174,13 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
                 hint="GET /api/v1/users lists them; leave projects and role out.",
             )
     expires_at = None if body.expires_at is None else parse_moment(body.expires_at, param="expires_at", now=now)
+    if expires_at is not None and expires_at <= now:
+        raise Invalid(
+            f"expires_at is {body.expires_at!r}, which is past: the key would never work.",
+            code="past_time",
+            param="expires_at",
+            hint="Give a time to come, such as 'now + 1 year', or leave it out for a key that does not expire.",
+        )
     row = ApiKeyRow(
         number=0,
         id=uuid7(),

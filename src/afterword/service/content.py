@@ -75,8 +75,9 @@ def check_message(message: Message, place: str) -> None:
     """Check that a message has a role, and content of a known form. Raises `Invalid`."""
     role = message.get("role")
     if not isinstance(role, str) or not 1 <= len(role) <= 64:
+        found = f"{place}.role is {role!r:.80}, but" if "role" in message else f"{place} has no role. It"
         raise Invalid(
-            f"{place}.role is {role!r:.80}, but must be a text of 1 to 64 characters.",
+            f"{found} must be a text of 1 to 64 characters.",
             code="invalid_message",
             param=f"{place}.role",
             hint="Roles are words such as system, user, assistant, tool.",

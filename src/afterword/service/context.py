@@ -18,6 +18,7 @@ from afterword.store import calls
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
 from afterword.store.catalog import ProjectModelRow as ProjectModelRow
 from afterword.store.engine import Store
+from afterword.store.retention import Retention
 from afterword.store.rollups import Roller
 from afterword.store.search import Indexer
 from afterword.types import Moment, Role, Target
@@ -68,6 +69,7 @@ class Home:
     catalog: Catalog
     indexer: Indexer
     roller: Roller
+    retention: Retention
     settings: Settings
     gateway: Checks
     secrets: Secrets

@@ -30,7 +30,7 @@ _encoder = msgspec.json.Encoder()
 
 
 async def create_of_interactions(context: Context, *, body: DatasetOfInteractions) -> Dataset:
-    """Make a dataset of interactions."""
+    """Make a dataset of interactions. Those whose text was deleted, by `payload_retention_days`, are left out."""
     project = context.project(body.project, writing=True)
     if (body.filter is None) == (body.completion_ids is None):
         raise Invalid(
@@ -59,7 +59,9 @@ async def _chosen(context: Context, project: str, body: DatasetOfInteractions) -
     while True:
         page = await finding.search(context, body=wanted)
         assert isinstance(page, InteractionPage)
-        found += [one.completion_id for one in page.interactions if one.completion_id not in left_out]
+        found += [
+            one.completion_id for one in page.interactions if one.completion_id not in left_out and not one.expired
+        ]
         if body.sample.type == "last" and len(found) >= (body.sample.size or 0):
             return found[: body.sample.size]
         if len(found) > MOST:
@@ -85,7 +87,7 @@ async def _lines(
     for start in range(0, len(ids), PAGE):
         some = ids[start : start + PAGE]
         there = await interactions.several(context, some, images="inline")
-        ordered = [there[one] for one in some if one in there]
+        ordered = [there[one] for one in some if one in there and not there[one].expired]
         if body.kind == "preference":
             lines = await _preferences(context, ordered, metrics, pairs)
         else:
@@ -122,7 +124,7 @@ async def _preferences(
     for one, given in wanted:
         preferred, other = there.get(given.preferred_completion), there.get(given.other_completion)
         # Seen from both sides, it is one pair all the same.
-        if preferred is None or other is None or given.comparison_id in pairs:
+        if preferred is None or other is None or preferred.expired or other.expired or given.comparison_id in pairs:
             continue
         pairs.add(given.comparison_id)
         lines.append(

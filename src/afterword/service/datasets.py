@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from typing import Any
 from uuid import UUID
 
@@ -82,6 +82,7 @@ async def make(
 ) -> Dataset:
     """Make a dataset of the bytes of a file; nothing of it stays where a line cannot be read."""
     row = DatasetRow(
+        server=context.store.server,
         id=uuid7(),
         project=project.number,
         key=_key(key, name),
@@ -335,11 +336,9 @@ async def _upload(context: Context, session_id: str) -> Any:
     return row
 
 
-async def clear_away(store: Store, now: int) -> None:
-    """Delete what a crash left half done, and uploads that nobody ended."""
-    # Of several servers, another may be at one.
-    before = now - ABANDONED if store.database.SHARED else now
-    await store.write(lambda transaction: stored.erase_pending(transaction, before))
+async def clear_away(store: Store, now: int, alive: Collection[int] = ()) -> None:
+    """Delete what a crash left half done, but for what servers that are there are at, and uploads that nobody ended."""
+    await store.write(lambda transaction: stored.erase_pending(transaction, alive))
     await store.write(lambda transaction: stored.erase_uploads(transaction, before=now - ABANDONED))
 
 

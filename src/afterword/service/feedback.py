@@ -145,6 +145,22 @@ async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded
     return answer
 
 
+async def withdraw(context: Context, comparison_id: str) -> Deleted:
+    """Delete a preference: neither of its completions shows it any more, and rankings do not count it."""
+    wanted = parse_id(comparison_id, what="preference", param="comparison_id")
+    found = await context.store.read(stored.compared, wanted)
+    removed = found is not None and context.actor.sees(found[1])
+    if not removed or not await context.store.write(lambda transaction: stored.remove_preference(transaction, wanted)):
+        raise NotFound(
+            f"EntityNotFound: preference {comparison_id} does not exist, or this key may not see it.",
+            code="preference_not_found",
+            param="comparison_id",
+            hint="Use the comparison_id that logging the preference answered.",
+        )
+    context.home.live.changed(list(found[0]) if found else [])
+    return Deleted()
+
+
 async def preference_unit(
     context: Context, body: NewPreference
 ) -> tuple[Callable[[Transaction], PreferenceRecorded], int]:

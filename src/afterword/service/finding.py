@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
@@ -89,8 +90,10 @@ async def _find(context: Context, wanted: Search) -> InteractionPage | GroupPage
 
     def grouped(connection: Connection) -> GroupPage:
         found = groups.find(connection, names, wanted.filter, group_by=wanted.group_by or "", **paging)
+        examples = [group.example for group in found.groups] if wanted.group_by == "prompt" else []
+        prompts = _prompts(context, connection, examples)
         return GroupPage(
-            groups=[_group(context, connection, group, wanted.group_by) for group in found.groups],
+            groups=[_group(context, group, prompts.get(group.example)) for group in found.groups],
             next=found.next,
             count=found.count,
         )
@@ -116,11 +119,9 @@ async def pages_of_groups(
     names = context.names(its_project)
 
     def within(key: str | None) -> Filter:
-        if group_by == "prompt":
-            return Filter(prompt_hash=Match(eq=key))
-        if key is not None:
-            return Filter(model=Match(eq=key))
-        return Filter(not_=Filter(model=Match(in_=[row.key for row in context.catalog.models.values()])))
+        if key is None:
+            return Filter(not_=Filter(model=Match(in_=[row.key for row in context.catalog.models.values()])))
+        return of_group(group_by, key)
 
     def read(connection: Connection) -> dict[str | None, InteractionPage]:
         paging = {"order": order, "limit": limit, "cursor": cursor, "count": False}
@@ -134,6 +135,11 @@ async def pages_of_groups(
         }
 
     return await context.store.read_long(read)
+
+
+def of_group(group_by: str, key: str) -> Filter:
+    """Return the condition of a group by model or prompt."""
+    return Filter(prompt_hash=Match(eq=key)) if group_by == "prompt" else Filter(model=Match(eq=key))
 
 
 def cursor_after(interaction: Interaction, order: Order) -> str:
@@ -150,13 +156,16 @@ def of_pages(cursor: str | None) -> str | None:
         return None
 
 
-def _group(context: Context, connection: Connection, group: Any, group_by: str | None) -> Group:
-    prompt = None
-    if group_by == "prompt":
-        row = stored.find(connection, group.example)
-        if row is not None:
-            [example] = present(context, connection, [row], view="short", images="links")
-            prompt = example.prompt[:SHORT]
+def _prompts(context: Context, connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
+    """Return the beginnings of the prompts of interactions, by id."""
+    if not ids:
+        return {}
+    rows = stored.find_all(connection, ids)
+    shown = present(context, connection, rows, view="short", images="links")
+    return {one.completion_id: one.prompt[:SHORT] for one in shown}
+
+
+def _group(context: Context, group: Any, prompt: str | None) -> Group:
     return Group(
         key=group.key,
         count=group.count,

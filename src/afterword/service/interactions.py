@@ -12,7 +12,7 @@ import msgspec
 
 from afterword.errors import Conflict, Invalid, Unavailable
 from afterword.ids import uuid7
-from afterword.service import content, drafts
+from afterword.service import drafts
 from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.models import model_number
 from afterword.service.moments import parse_created_at
@@ -24,6 +24,7 @@ from afterword.store import interactions as stored
 from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows, Transaction
+from afterword.store.erasing import erase
 from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
@@ -261,16 +262,7 @@ async def delete(context: Context, completion_id: str) -> Deleted:
     wanted = parse_id(completion_id, what="completion", param="completion_id")
     await _seen(context, wanted)
 
-    def erase(transaction: Transaction) -> bool:
-        row = stored.find(transaction.connection, wanted)
-        if row is None:
-            return False
-        [facts] = stored.facts(transaction.connection, [row], whole=True)
-        said = facts.payload
-        shown = content.references([*said.messages, said.message or {}]) if said else set()
-        return stored.erase(transaction, wanted, shown)
-
-    if not await context.store.write(erase):
+    if not await context.store.write(lambda transaction: erase(transaction, [wanted])):
         missing(wanted)
     context.home.indexer.wake()
     context.home.live.deleted(wanted)

@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from afterword.store.engine import Store
+from afterword.store.retention import Retention
 from afterword.store.search import Indexer
 
 if TYPE_CHECKING:
@@ -106,8 +107,9 @@ class Meters:
     All is counted in the thread of the loop, but for commits, which the writer's counts.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, retention: Retention) -> None:
         self._store = store
+        self._retention = retention
         self._families: list[Family[Any]] = []
         self._calls = self._counter("calls", "Calls of language models.", "face", "model", "provider", "state")
         self._overhead = self._times(
@@ -239,6 +241,10 @@ class Meters:
         feedback.add_metric(("preference",), inserted["preferences"] // 2)
         feedback.add_metric(("outcome",), inserted["outcomes"])
         yield feedback
+        deleted = counter("afterword_retention_deleted", "Deleted because it was too old.", labels=("what",))
+        deleted.add_metric(("interaction",), self._retention.interactions)
+        deleted.add_metric(("payload",), self._retention.payloads)
+        yield deleted
 
     def _family(self, kind: Kind, name: str, text: str, make: Callable[[], S], labels: Sequence[str]) -> Family[S]:
         family = Family(kind, f"afterword_{name}", text, make, labels)

@@ -5,6 +5,7 @@ A key that an interaction names and nobody knows is registered as logged-only; a
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from typing import Any
@@ -318,12 +319,13 @@ def _key(body: NewModel) -> str:
 
 def _endpoint(endpoint: str | None, provider: str) -> str | None:
     if not endpoint:
-        if provider == "azure":
+        # Where it is set, the gateway takes it from there at each call.
+        if provider == "azure" and not os.environ.get("AZURE_OPENAI_ENDPOINT", "").strip():
             raise Invalid(
                 "endpoint is missing: Azure has one for each resource.",
                 code="missing_field",
                 param="endpoint",
-                hint="Give such as https://RESOURCE.openai.azure.com.",
+                hint="Give such as https://RESOURCE.openai.azure.com, or set AZURE_OPENAI_ENDPOINT for the server.",
             )
         return None
     check_text(endpoint, param="endpoint", most=2000)

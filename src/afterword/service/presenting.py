@@ -14,12 +14,14 @@ from afterword.service import content
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.store import interactions as stored
-from afterword.store.calls import STATES
+from afterword.store.calls import NUMBERS, STATES
 from afterword.store.filters import SOURCES
 from afterword.store.payloads import asked
 from afterword.types import Call, Feedback, Images, Interaction, Message, Preference, View
 
 SHORT = 300
+USAGE = tuple(name for name in NUMBERS if name.endswith("_tokens"))
+TIMINGS = tuple(name for name in NUMBERS if name not in USAGE)
 
 
 def present(
@@ -43,13 +45,17 @@ def _interaction(
 ) -> Interaction:
     row, said = facts.row, facts.payload
     project = context.catalog.projects[row.project].key
+    # What was said is gone where there is neither: see retention.
+    expired = False
     if said is not None:
         prompt, completion = asked(said.messages), said.completion
-    else:
+    elif row.preview is not None:
         preview = msgspec.json.decode(row.preview)
         prompt, completion = preview["prompt"], preview["completion"]
+    else:
+        expired, prompt, completion = True, "", ""
     show = partial(_image, project, contents)
-    messages: list[Message] | None = None
+    messages: list[Message] | None = [] if whole else None
     message: Message | None = None
     urls: dict[str, None] = {}
     if said is not None:
@@ -72,14 +78,21 @@ def _interaction(
         created_at=shown(row.created_at),
         prompt_hash=format(row.prompt_hash, "016x"),
         size=row.size,
-        usage=said.usage if said else None,
-        timings=said.timings if said else None,
+        usage=said.usage if said else _numbers(facts.call, USAGE) if expired else None,
+        timings=said.timings if said else _numbers(facts.call, TIMINGS) if expired else None,
         parameters=said.parameters if said and whole else None,
         call=_call(facts.call) if facts.call is not None and facts.call.request_id else None,
         feedback=[present_feedback(context, one) for one in facts.feedback],
         preferences=[present_preference(context, one) for one in facts.preferences],
         image_urls=list(urls),
+        expired=expired,
     )
+
+
+def _numbers(call: Row[Any] | None, names: Sequence[str]) -> dict[str, Any] | None:
+    """Return what was measured of a call: it stays when what was said is gone."""
+    measured = {} if call is None else {name: value for name in names if (value := getattr(call, name)) is not None}
+    return measured or None
 
 
 def _call(row: Row[Any]) -> Call:

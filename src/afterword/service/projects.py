@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from afterword.config import Settings
 from afterword.errors import Forbidden
 from afterword.ids import uuid7
 from afterword.service import metrics, people
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.service.values import check_key, check_text
-from afterword.store.catalog import ProjectRow, add_project, change_project
+from afterword.store.catalog import Catalog, ProjectRow, add_project, change_project
+from afterword.store.retention import Periods
 from afterword.types import LinkedMetric, NewProject, NewShare, NewShareList, Project, ProjectChange, ProjectList
 
 
@@ -36,6 +38,8 @@ async def create(context: Context, *, body: NewProject) -> Project:
         description=check_text(body.description, param="description"),
         created_at=context.now(),
         archived=False,
+        retention_days=body.retention_days,
+        payload_retention_days=body.payload_retention_days,
     )
     row = await context.store.write(lambda transaction: add_project(transaction, row))
     context.catalog.keep(row)
@@ -66,15 +70,16 @@ async def get(context: Context, project: str) -> Project:
 
 
 async def change(context: Context, project: str, *, body: ProjectChange) -> Project:
-    """Change name or description of a project, archive it or bring it back.
+    """Change name or description of a project, archive it or bring it back, say how long it keeps what it has.
 
-    An archived project can be read, but takes nothing new.
+    An archived project can be read, but takes nothing new. What is older than a new `retention_days` or
+    `payload_retention_days` is deleted from now on, and does not come back.
     """
     row = context.project(project)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     if values.get("default_metric") is not None:
         values["default_metric"] = context.metric(row.number, values["default_metric"], param="default_metric").number
-    for param in values.keys() - {"archived", "default_metric"}:
+    for param in values.keys() & {"name", "description"}:
         check_text(values[param], param=param, least=1 if param == "name" else 0)
     changed = msgspec.structs.replace(row, **values)
     context.catalog.keep(await context.store.write(lambda transaction: change_project(transaction, changed)))
@@ -90,4 +95,21 @@ def _shown(context: Context, row: ProjectRow) -> Project:
         created_at=shown(row.created_at),
         archived=bool(row.archived),
         default_metric=None if row.default_metric is None else context.catalog.metrics[row.default_metric].key,
+        retention_days=row.retention_days,
+        payload_retention_days=row.payload_retention_days,
     )
+
+
+def periods(catalog: Catalog, settings: Settings) -> dict[int, Periods]:
+    """Return how long each project keeps what it has: by its own word, else by the server's settings."""
+
+    def days(own: int | None, general: int) -> int | None:
+        return (general if own is None else own) or None
+
+    return {
+        row.number: Periods(
+            days(row.retention_days, settings.retention_days),
+            days(row.payload_retention_days, settings.payload_retention_days),
+        )
+        for row in list(catalog.projects.values())
+    }

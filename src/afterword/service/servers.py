@@ -12,7 +12,8 @@ import time
 from afterword.errors import Unavailable
 from afterword.service.broadcast import Listener
 from afterword.service.calls import close_what_was_left_open
-from afterword.service.context import Home
+from afterword.service.context import Context, Home
+from afterword.service.datasets import clear_away
 from afterword.store import servers as stored
 from afterword.store.catalog import Catalog
 
@@ -55,7 +56,7 @@ class Together:
                 await self._tell()
                 looks += 1
                 if looks % SWEEP == 1 and self._home.store.in_charge:
-                    await close_what_was_left_open(self._home.store, await self._home.store.read(stored.alive))
+                    await self._clear_away()
             except Unavailable as error:
                 log.warning("The other servers cannot be heard: %s", error.message)
                 await asyncio.sleep(1)
@@ -63,6 +64,13 @@ class Together:
                 log.exception("The other servers cannot be heard; it is tried again.")
                 await asyncio.sleep(1)
             await asyncio.sleep(PACE)
+
+    async def _clear_away(self) -> None:
+        """End what servers that are no more have left half done."""
+        store = self._home.store
+        alive = await store.read(stored.alive)
+        await close_what_was_left_open(store, alive)
+        await clear_away(store, Context.now(), alive)
 
     async def leave(self) -> None:
         """Let another server do the chores."""

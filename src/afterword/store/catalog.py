@@ -35,6 +35,8 @@ class ProjectRow(msgspec.Struct, frozen=True):
     created_at: int
     archived: bool
     default_metric: int | None = None
+    retention_days: int | None = None
+    payload_retention_days: int | None = None
 
 
 class MetricRow(msgspec.Struct, frozen=True):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import zstandard
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from afterword.errors import Conflict
 from afterword.store.engine import Transaction
@@ -36,6 +36,8 @@ class DatasetRow(msgspec.Struct, frozen=True):
     size: int = 0
     metrics: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
     deleted_at: int | None = None
+    server: int | None = None
+    """Of one that is pending: the server that makes it, where several work over one database."""
 
 
 # ------------------------------------------------------------------------------------------------ reads
@@ -131,7 +133,7 @@ def add_part(transaction: Transaction, dataset: int, number: int, lines: int, co
 
 def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow:
     """Write a dataset's row anew, as one that is complete."""
-    ready = msgspec.structs.replace(row, status=READY)
+    ready = msgspec.structs.replace(row, status=READY, server=None)
     transaction.connection.execute(update(datasets).where(datasets.c.number == row.number).values(**_values(ready)))
     return ready
 
@@ -142,9 +144,10 @@ def erase(transaction: Transaction, number: int) -> None:
     transaction.connection.execute(delete(datasets).where(datasets.c.number == number))
 
 
-def erase_pending(transaction: Transaction, before: int) -> None:
-    """Delete what a crash left incomplete, of what was begun before a time."""
-    pending = select(datasets.c.number).where(datasets.c.status == PENDING, datasets.c.created_at <= before)
+def erase_pending(transaction: Transaction, alive: Collection[int] = ()) -> None:
+    """Delete what a crash left incomplete. What servers that are there are making goes on."""
+    left = or_(datasets.c.server.is_(None), datasets.c.server.not_in(alive))
+    pending = select(datasets.c.number).where(datasets.c.status == PENDING, left)
     for number in list(transaction.connection.execute(pending).scalars()):
         erase(transaction, number)
 

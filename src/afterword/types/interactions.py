@@ -66,7 +66,8 @@ class Interaction(Output):
     (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
     `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
     the gateway made it. `image_urls` are those of the images in the messages, except in the short view of a very long
-    one.
+    one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
+    and messages none, while labels, feedback and the numbers of the call stay.
     """
 
     completion_id: UUID
@@ -90,6 +91,7 @@ class Interaction(Output):
     feedback: list[Feedback]
     preferences: list[Preference]
     image_urls: list[str] = msgspec.field(default_factory=list)
+    expired: bool = False
 
 
 class InteractionPage(Output):

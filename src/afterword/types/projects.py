@@ -8,13 +8,17 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from afterword.types.base import Input, Key, Kind, Output, ScoringType
+from afterword.types.base import Days, Input, Key, Kind, Output, ScoringType
 
 Category: TypeAlias = Literal["user", "system"]
 
 
 class Project(Output):
-    """A space of its own: its interactions, metrics and labels are seen from no other."""
+    """A space of its own: its interactions, metrics and labels are seen from no other.
+
+    What is older than `retention_days` is deleted; what was said in it already after `payload_retention_days`. 0 is for
+    ever, null what the server's settings say.
+    """
 
     id: UUID
     key: str
@@ -23,6 +27,8 @@ class Project(Output):
     created_at: datetime
     archived: bool
     default_metric: str | None = None
+    retention_days: int | None = None
+    payload_retention_days: int | None = None
 
 
 class NewProject(Input):
@@ -33,6 +39,8 @@ class NewProject(Input):
     description: str = ""
     team: str | None = None
     default_metric: str | None = None
+    retention_days: Days | None = None
+    payload_retention_days: Days | None = None
 
 
 class ProjectChange(Input):
@@ -42,6 +50,8 @@ class ProjectChange(Input):
     description: str | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
     default_metric: str | UnsetType | None = UNSET
+    retention_days: Days | UnsetType | None = UNSET
+    payload_retention_days: Days | UnsetType | None = UNSET
 
 
 class ProjectList(Output):

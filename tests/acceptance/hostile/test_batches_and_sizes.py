@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -62,6 +63,32 @@ def test_chunks_without_end_are_refused_while_they_still_come(small):
             sent += 10_000
             answered = bool(select.select([connection], [], [], 0)[0])
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET /health HTTP/1.1\r\nX-Endless: ", b"GET /", b"GET /health HTTP/1.1\r\n"],
+    ids=["value", "path", "many"],
+)
+def test_a_head_without_end_is_refused_while_it_still_comes(small, head: bytes):
+    part = b"x-one: more\r\n" * 1_000 if head.endswith(b"\n") else b"x" * 10_000
+    with socket.create_connection(("127.0.0.1", small.port), timeout=20) as connection:
+        connection.sendall(head)
+        answered, sent = False, 0
+        # What is under way when the server hangs up may take its answer with it.
+        with contextlib.suppress(ConnectionError):
+            while not answered and sent < 50_000_000:
+                connection.sendall(part)
+                sent += len(part)
+                answered = bool(select.select([connection], [], [], 0)[0])
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        assert sent < 20_000_000
+
+
+def test_a_head_that_is_large_is_read(small):
+    with small.client() as client:
+        for _ in range(4):
+            assert client.get("/health", headers={"x-large": "x" * 200_000}).status_code == 200
 
 
 @pytest.mark.parametrize("form", ["lines", "array"])

@@ -215,21 +215,24 @@ def test_a_call_without_a_good_key_is_refused(refused: Refused, server, path: st
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "allowed"),
     [
-        ("PUT", "/api/v1/interactions"),
-        ("DELETE", "/api/v1/interactions"),
-        ("POST", "/health"),
-        ("PATCH", "/api/v1/feedback"),
-        ("TRACE", "/api/v1/keys"),
+        ("PUT", "/api/v1/interactions", "GET, HEAD, POST"),
+        ("DELETE", "/api/v1/interactions", "GET, HEAD, POST"),
+        ("POST", "/health", "GET, HEAD"),
+        ("PATCH", "/api/v1/feedback", "POST"),
+        ("TRACE", "/api/v1/keys", "GET, HEAD, POST"),
+        ("PUT", "/api/v1/metrics/a", "DELETE, GET, HEAD, PATCH"),
+        ("GET", "/api/v1/chat/completions", "POST"),
     ],
 )
 def test_a_method_that_a_path_does_not_take_is_refused_with_those_it_takes(
-    refused: Refused, http: httpx.Client, method: str, path: str
+    refused: Refused, http: httpx.Client, method: str, path: str, allowed: str
 ):
     answer = http.request(method, path)
     refused(answer, 405)
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == allowed
+    assert answer.json()["error"]["hint"] == f"It takes {allowed}."
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])

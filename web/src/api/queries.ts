@@ -1,7 +1,7 @@
 // What several screens ask for, each under one key, so that it is asked for once.
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
-import { answer, api } from "./client";
+import { answer, api, type Schemas } from "./client";
 
 export const projectsQuery = queryOptions({
   queryKey: ["projects"],
@@ -9,20 +9,26 @@ export const projectsQuery = queryOptions({
   select: (found) => found.projects,
 });
 
-/** The feedback keys of a project; with `system`, those that the server measures, too. */
+/** The feedback keys of a project; with `all`, those that the server measures, too. They are asked for together. */
 export const metricsQuery = (project: string, category: "user" | "all" = "user") =>
   queryOptions({
-    queryKey: ["metrics", project, category],
+    queryKey: ["metrics", project],
     queryFn: ({ signal }) =>
-      answer(api.GET("/api/v1/metrics", { params: { query: { project, category } }, signal })),
-    select: (found) => found.metrics,
+      answer(api.GET("/api/v1/metrics", { params: { query: { project, category: "all" } }, signal })),
+    select: category === "all" ? allMetrics : userMetrics,
+    staleTime: 60_000,
   });
+
+const allMetrics = ({ metrics }: Schemas["MetricList"]) => metrics;
+const userMetrics = ({ metrics }: Schemas["MetricList"]) => metrics.filter(({ category }) => category === "user");
 
 export const labelsQuery = (project: string) =>
   queryOptions({
     queryKey: ["labels", project],
     queryFn: ({ signal }) => answer(api.GET("/api/v1/labels", { params: { query: { project } }, signal })),
     select: (found) => found.labels,
+    // Counted over all interactions: with millions, not at every keystroke.
+    staleTime: 300_000,
   });
 
 /** All models that completions of this project may name: those attached to it, and those seen in its interactions. */

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 import UPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import css from "./charts.module.css";
-import { aligned } from "./series";
+import { aligned, type Series } from "./series";
 import type { TrendChartProps } from "./TrendChart";
 
 const COLOURS = ["--accent", "--blue", "--good", "--violet", "--warn", "--bad", "--muted", "--text"];
@@ -31,16 +31,28 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
     const element = place.current;
     if (!element) return;
     const colour = (name: string) => resolved(element, name);
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const font = `12px ${getComputedStyle(element).fontFamily}`;
+    const axis = { font, stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const told = document.createElement("div");
+    told.className = css.told as string;
+    told.hidden = true;
+    // A single point would else stand on an axis of years.
+    const step = series[0]?.points[0] ? series[0].points[0].end - series[0].points[0].start : 3600;
+    const room = aligned(series)[0].length > 2 ? step / 2 : step * 2;
     const chart = new UPlot(
       {
         width: element.clientWidth,
         height: HEIGHT,
         cursor: { points: { size: 7 }, drag: { x: false, y: false } },
-        scales: { y: { range: (_, low, high) => range(low ?? 0, high ?? 1, bars) } },
+        legend: { show: series.length > 1, live: false },
+        scales: {
+          x: { range: (_, first, last) => [(first ?? 0) - room, (last ?? 1) + room] },
+          y: { range: (_, low, high) => range(low ?? 0, high ?? 1, bars) },
+        },
+        hooks: { setCursor: [(drawn) => tell(drawn, told, series, format)] },
         axes: [axis, { ...axis, size: 56, values: (_, values) => values.map((value) => format(value)) }],
         series: [
-          { value: (_, time) => (time === null ? "" : new Date(time * 1000).toLocaleString()) },
+          {},
           ...series.map(({ name }, index) => ({
             label: name,
             stroke: colour(COLOURS[index % COLOURS.length] as string),
@@ -49,13 +61,13 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
             spanGaps: !bars,
             points: { show: !bars, size: 5 },
             paths: bars && UPlot.paths.bars ? UPlot.paths.bars({ size: [0.7, 40] }) : undefined,
-            value: (_: UPlot, value: number | null) => (value === null ? "–" : format(value)),
           })),
         ],
       },
       aligned(series) as UPlot.AlignedData,
       element,
     );
+    chart.over.append(told);
     chart.over.addEventListener("click", () => {
       const at = chart.cursor.idx;
       if (at === null || at === undefined) return;
@@ -75,6 +87,40 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
   }, [series, format, bars, theme]);
 
   return <div ref={place} className={css.trend} role="img" aria-label={label} data-clickable={onChoose !== undefined} />;
+}
+
+/** Show beside the cursor what the nearest point in time holds. */
+function tell(chart: UPlot, told: HTMLElement, series: Series[], format: (value: number) => string): void {
+  const { idx, left = -1 } = chart.cursor;
+  const time = idx === null || idx === undefined ? undefined : chart.data[0][idx];
+  told.hidden = time === undefined || left < 0;
+  if (told.hidden || time === undefined) return;
+  const point = series.flatMap(({ points }) => points).find(({ start }) => start === time);
+  const lines = series.flatMap(({ name }, index) => {
+    const value = chart.data[index + 1]?.[idx as number];
+    return value === null || value === undefined ? [] : [`${series.length > 1 ? `${name}: ` : ""}${format(value)}`];
+  });
+  told.replaceChildren(
+    ...[spanOf(time, point?.end ?? time), ...lines].map((text) => {
+      const line = document.createElement("div");
+      line.textContent = text;
+      return line;
+    }),
+  );
+  const at = chart.valToPos(time, "x");
+  const isRight = at > chart.over.clientWidth / 2;
+  told.style.left = isRight ? "auto" : `${at + 12}px`;
+  told.style.right = isRight ? `${chart.over.clientWidth - at + 12}px` : "auto";
+}
+
+/** Name an hour, a day, or a week by its first day. */
+function spanOf(start: number, end: number): string {
+  const begin = new Date(start * 1000);
+  if (end - start < 82_800) {
+    return begin.toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  }
+  const day = begin.toLocaleDateString(undefined, { year: "numeric", month: "short", day: "numeric" });
+  return end - start > 100_000 ? `Week of ${day}` : day;
 }
 
 function distance(chart: UPlot, value: number | undefined): number {

@@ -1,5 +1,6 @@
 import { lazy, Suspense } from "react";
 import { Skeleton } from "~/ui";
+import css from "./charts.module.css";
 import type { Series } from "./series";
 
 const Drawn = lazy(() => import("./DrawnTrend"));
@@ -15,11 +16,14 @@ export type TrendChartProps = {
   onChoose?: (series: Series, start: number, end: number) => void;
 };
 
-/** Values over time. The drawing is loaded when first seen. */
-export function TrendChart(props: TrendChartProps) {
+/** Values over time, under what they are. The drawing is loaded when first seen. */
+export function TrendChart({ title, ...props }: TrendChartProps & { title: string }) {
   return (
-    <Suspense fallback={<Skeleton height={220} />}>
-      <Drawn {...props} />
-    </Suspense>
+    <figure>
+      <figcaption className={css.title}>{title}</figcaption>
+      <Suspense fallback={<Skeleton height={220} />}>
+        <Drawn {...props} />
+      </Suspense>
+    </figure>
   );
 }

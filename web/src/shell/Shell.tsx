@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useNavigate, useParams, useRouter } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useNavigate, useParams, useRouter } from "@tanstack/react-router";
 import {
   Boxes,
   ChartLine,
@@ -17,8 +17,8 @@ import {
   SunMoon,
   Trophy,
 } from "lucide-react";
-import { useEffect, useState } from "react";
-import { projectsQuery } from "~/api/queries";
+import { useEffect, useRef, useState } from "react";
+import { metricsQuery, projectsQuery } from "~/api/queries";
 import { sessionQuery, signOut } from "~/api/session";
 import { Button, cx, IconButton, Menu, MenuChoice, MenuSeparator } from "~/ui";
 import { keepProject, lastProject } from "./lastProject";
@@ -42,12 +42,22 @@ export function Shell() {
   const { data: session } = useQuery(sessionQuery);
   const given = useParams({ strict: false }).project;
   const project = given ?? lastProject() ?? projects[0]?.key ?? "default";
+  // What nearly every screen needs is there before one goes to it.
+  useQuery({ ...metricsQuery(project), enabled: given !== undefined });
   const navigate = useNavigate();
   const mayAdminister = session?.permissions.includes("administer");
 
   useEffect(() => {
     if (given) keepProject(given);
   }, [given]);
+
+  // Keys scroll the screen that was gone to, and a screen reader goes on there.
+  const { pathname } = useLocation();
+  const content = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const { activeElement } = document;
+    if (pathname && (!activeElement || activeElement === document.body)) content.current?.focus({ preventScroll: true });
+  }, [pathname]);
 
   // The session ended elsewhere: the key was revoked, or it ran out.
   useEffect(() => {
@@ -116,7 +126,7 @@ export function Shell() {
           <SignOutButton />
         </div>
       </nav>
-      <div id="content" className={css.content} tabIndex={-1}>
+      <div id="content" ref={content} className={css.content} tabIndex={-1}>
         <Outlet />
       </div>
     </div>

@@ -7,8 +7,8 @@ import { Tabs as BaseTabs } from "@base-ui/react/tabs";
 import { Tooltip } from "@base-ui/react/tooltip";
 import { Check, Copy, X } from "lucide-react";
 import {
+  type ComponentProps,
   type ButtonHTMLAttributes,
-  type InputHTMLAttributes,
   type ReactElement,
   type ReactNode,
   type SelectHTMLAttributes,
@@ -86,7 +86,7 @@ export function Field({ label, hint, wrong, children }: FieldProps) {
 }
 type FieldProps = { label: ReactNode; hint?: ReactNode; wrong?: ReactNode; children: ReactNode };
 
-export function Input({ className, ...rest }: InputHTMLAttributes<HTMLInputElement>) {
+export function Input({ className, ...rest }: ComponentProps<"input">) {
   return <input className={cx(css.input, className)} autoComplete="off" {...rest} />;
 }
 

@@ -36,8 +36,11 @@ export const count = (value: number): string => counts.format(value);
 /** A whole number in short: 12.3K. */
 export const inShort = (value: number): string => short.format(value);
 
-/** A measured number with four significant digits. */
-export const measured = (value: number): string => plain.format(value);
+/** A measured number with four significant digits; one that is all but nothing in three, with its power of ten. */
+export function measured(value: number): string {
+  if (value !== 0 && Math.abs(value) < 0.001) return value.toExponential(2).replace(/\.?0*e/, "e");
+  return plain.format(value);
+}
 
 export const percent = (share: number): string => `${plain.format(Math.round(share * 1000) / 10)} %`;
 

@@ -8,7 +8,7 @@ from typing import Any
 from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
 from starlette.datastructures import UploadFile
 
-from afterword.api.graphql.filters import filter_of, project_of
+from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
 from afterword.api.graphql.interactions import selected
 from afterword.errors import Invalid, NotFound
 from afterword.service import dataset_sources, datasets
@@ -93,6 +93,8 @@ async def create_of_upload(context: Context, input: dict[str, Any]) -> dict[str,
 
 async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
     """Make a dataset of interactions."""
+    for name in ("feedbackFilters", "scoreFilters"):
+        refuse_feedback_filter(f"input.{name}", input.get(name))
     query = input["completionQuery"]
     chosen: dict[str, Any] = {}
     if "fromFilters" in query:

@@ -32,11 +32,18 @@ MOST_ROOT_FIELDS = 50
 
 
 class Documents:
-    """Read documents. `rewrite` lifts those of old clients to what the schema has."""
+    """Read documents. `rewrite` lifts those of old clients to what the schema has; `unserved` says of one that is not
+    valid that it asks for what is not done here."""
 
-    def __init__(self, schema: GraphQLSchema, rewrite: Callable[[DocumentNode], DocumentNode]) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        rewrite: Callable[[DocumentNode], DocumentNode],
+        unserved: Callable[[DocumentNode], str | None],
+    ) -> None:
         self._schema = schema
         self._rewrite = rewrite
+        self._unserved = unserved
         self._known: dict[str, tuple[DocumentNode, Plan | None]] = {}
 
     def document(self, text: str) -> tuple[DocumentNode, Plan | None] | list[GraphQLError]:
@@ -54,7 +61,9 @@ class Documents:
         except RecursionError:
             return [_too_large("what can be read at all")]
         if errors:
-            return errors
+            # One clear word instead of all the types that the schema does not know either.
+            unserved = self._unserved(read)
+            return errors if unserved is None else [GraphQLError(unserved, extensions={"code": "not_served"})]
         if len(text) <= LONGEST_KNOWN:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()

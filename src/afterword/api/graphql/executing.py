@@ -28,7 +28,7 @@ class Executor:
         self._lifts = lifts
         self._shown = shown
         self._schema = schema()
-        self._documents = Documents(self._schema, lifts.document)
+        self._documents = Documents(self._schema, lifts.document, lifts.unserved)
 
     async def execute(self, actor: Actor, query: Any, request_id: bytes) -> dict[str, Any]:
         """Execute a query; return its data and errors."""

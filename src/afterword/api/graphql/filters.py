@@ -48,6 +48,17 @@ def project_of(given: dict[str, Any]) -> str:
     return project
 
 
+def refuse_feedback_filter(name: str, given: Any) -> None:
+    """Raise `Invalid` for a filter of what feedback counts: leaving it out would answer something else."""
+    if given and given.get("labels"):
+        raise Invalid(
+            f"{name} is not served: feedback has no labels of its own.",
+            code="not_served",
+            param=name,
+            hint="Filter the interactions by their labels, in the filter.",
+        )
+
+
 # ------------------------------------------------------------------------------------------------ plain members
 
 
@@ -100,16 +111,20 @@ def _feedback(given: dict[str, Any]) -> FeedbackCondition:
 # ------------------------------------------------------------------------------------------------ trees
 
 
+def _lost(place: str) -> Invalid:
+    return Invalid(
+        f"{place} is an empty condition: the client has lost a filter. adaptive-sdk from 0.13.0 on drops "
+        "`feedbacks`, `comparisons` and `user_id`, and would get everything.",
+        code="lost_condition",
+        param=place,
+        hint="Filter by labels, models, time, source, session, completion or prompt_hash with this client; by "
+        "feedback with POST /api/v1/interactions/search, or with Afterword's own client.",
+    )
+
+
 def _node(given: dict[str, Any], place: str) -> Filter:
     if not given:
-        raise Invalid(
-            f"{place} is an empty condition: the client has lost a filter. adaptive-sdk from 0.13.0 on drops "
-            "`feedbacks`, `comparisons` and `user_id`, and would get everything.",
-            code="lost_condition",
-            param=place,
-            hint="Filter by labels, models, time, source, session, completion or prompt_hash with this client; by "
-            "feedback with POST /api/v1/interactions/search, or with Afterword's own client.",
-        )
+        raise _lost(place)
     if len(given) > 1:
         raise Invalid(
             f"{place} has the conditions {', '.join(sorted(given))}; a condition is one of them.",
@@ -128,7 +143,9 @@ def _node(given: dict[str, Any], place: str) -> Filter:
         case "timerange":
             return Filter(timerange=_times(value))
         case "label":
-            match = _match(value["value"]) if value.get("value") else None
+            if value.get("value") == {}:
+                raise _lost(f"{place}.label.value")
+            match = _match(value["value"]) if "value" in value else None
             return Filter(label=LabelCondition(key=value["key"], value=match))
         case "feedbacks" | "scores":
             return Filter(feedback=_feedback(value))

@@ -10,7 +10,7 @@ import msgspec
 from graphql import FieldNode, GraphQLResolveInfo
 
 from afterword.api.graphql.asked import Asked, Gathered
-from afterword.api.graphql.filters import filter_of, project_of
+from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
 from afterword.errors import Invalid, NotFound
 from afterword.service import finding, interactions
 from afterword.service.context import Context, MetricRow, ModelRow
@@ -97,6 +97,8 @@ async def completions_grouped(
     score_filter: Any = None,
 ) -> Connection:
     """Return a page of groups."""
+    refuse_feedback_filter("feedbackFilter", feedback_filter)
+    refuse_feedback_filter("scoreFilter", score_filter)
     limit, cursor = _paging(page)
     _order(order, "group")
     project, tree, kind = project_of(filter), filter_of(filter), group_by.lower()
@@ -174,7 +176,7 @@ def _order(order: list[dict[str, str]], only: str) -> Any:
 
 
 def _refused(param: str, value: Any, hint: str) -> Invalid:
-    return Invalid(f"{param} is {value!r:.80}. {hint}", code="invalid_page", param=param, hint=hint)
+    return Invalid(f"{param} is {value!r:.80}.", code="invalid_page", param=param, hint=hint)
 
 
 def _wants(info: GraphQLResolveInfo, name: str) -> bool:
@@ -234,13 +236,23 @@ async def delete_completion_selection(context: Context, project: str, selection:
 
 
 async def selected(context: Context, project: str, selection: dict[str, Any]) -> list[UUID]:
-    """Return the ids of a selection: those that are named, or all that a filter finds but those left out."""
-    if "fromSelection" in selection:
-        tree = Filter(completion_id=Match(in_=[str(one) for one in selection["fromSelection"]["include"]]))
-        left_out: set[UUID] = set()
+    """Return the ids of a selection: those that are named, or all that a filter or groups of it find but those left
+    out."""
+    if len(selection) != 1:
+        raise Invalid(
+            f"The selection has {len(selection)} members; it takes exactly one.",
+            code="invalid_selection",
+            param="selection",
+            hint="Give fromSelection, fromFilters or fromGroups.",
+        )
+    [(kind, chosen)] = selection.items()
+    left_out: set[UUID] = set(chosen.get("exclude", ()))
+    if kind == "fromSelection":
+        tree = _among(chosen["include"])
+    elif kind == "fromFilters":
+        tree = filter_of(chosen["filters"])
     else:
-        chosen = selection.get("fromFilters") or {"filters": {}, "exclude": []}
-        tree, left_out = filter_of(chosen["filters"]), set(chosen["exclude"])
+        tree = Filter(and_=[filter_of(chosen["filters"]), Filter(or_=[_of(one, chosen) for one in chosen["groups"]])])
     body = Search(project=project, filter=tree, limit=MOST)
     found: list[UUID] = []
     while True:
@@ -252,6 +264,21 @@ async def selected(context: Context, project: str, selection: dict[str, Any]) ->
         if len(found) > MOST_SELECTED:
             raise _refused("selection", len(found), f"At most {MOST_SELECTED:,} at once: choose by a narrower filter.")
         body = msgspec.structs.replace(body, cursor=page.next)
+
+
+def _of(group: dict[str, Any], chosen: dict[str, Any]) -> Filter:
+    """Return what is chosen of a group."""
+    conditions = [finding.of_group(chosen["grouping"].lower(), group["groupId"])]
+    its = group["selection"]
+    if "selectOnly" in its:
+        conditions.append(_among(its["selectOnly"]))
+    if "exclude" in its:
+        conditions.append(Filter(not_=_among(its["exclude"])))
+    return Filter(and_=conditions)
+
+
+def _among(ids: list[UUID]) -> Filter:
+    return Filter(completion_id=Match(in_=[str(one) for one in ids]))
 
 
 async def interaction_options(context: Context, filter: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from afterword.types import ModelChange, NewModel, NewProjectModel, ProjectModel
 PROVIDERS = {"open_ai": "OPEN_AI", "azure": "OPEN_AI", "anthropic": "ANTHROPIC", "google": "GOOGLE"}
 """What providers are called in answers; all others are HARMONY."""
 
+CAPABILITIES = ["TextGeneration"]
+
 GIVEN = {
     "openAI": "open_ai", "legacyOpenAI": "open_ai", "nvidia": "open_ai",
     "google": "google", "anthropic": "anthropic", "azure": "azure",
@@ -41,8 +43,23 @@ async def all_models(context: Context, filter: dict[str, Any]) -> list[ModelRow]
     return [
         row
         for row in sorted(context.catalog.models.values(), key=lambda row: row.number)
-        if (context.actor.projects is None or row.number in seen) and (row.provider or filter.get("viewAll"))
+        if (context.actor.projects is None or row.number in seen)
+        and (row.provider or filter.get("viewAll"))
+        and _passes(filter, _online(row, context.home.catalog))
     ]
+
+
+def _passes(filter: dict[str, Any], online: str) -> bool:
+    """Tell whether a model passes a filter. All are alike in most of it: none is stored, trained or published here."""
+    can, wanted = set(CAPABILITIES), filter.get("capabilities", {})
+    return (
+        online in filter.get("online", (online,))
+        and filter.get("available", online == "ONLINE") == (online == "ONLINE")
+        and not any(filter.get(name) for name in ("inStorage", "trainable", "published", "size"))
+        and "Generation" in filter.get("kind", ("Generation",))
+        and (not wanted.get("any") or bool(can & set(wanted["any"])))
+        and can >= set(wanted.get("all", ()))
+    )
 
 
 async def model(context: Context, id_or_key: str) -> ModelRow | None:
@@ -226,8 +243,8 @@ def default_of(project: ProjectRow, info: GraphQLResolveInfo) -> Service | None:
     return next((one for one in services_of(project, info) if one.its and one.its.is_default), None)
 
 
-def _online(row: ModelRow, info: GraphQLResolveInfo) -> str:
-    its = [one for one in info.context.home.catalog.project_models.values() if one.model == row.number]
+def _online(row: ModelRow, catalog: Any) -> str:
+    its = [one for one in catalog.project_models.values() if one.model == row.number]
     return "OFFLINE" if row.provider is None or (its and not any(one.enabled for one in its)) else "ONLINE"
 
 
@@ -288,7 +305,7 @@ MUTATION = {
 MEMBERS: dict[str, dict[str, Any]] = {
     "Model": {
         "name": lambda row, info: row.name or row.key,
-        "online": _online,
+        "online": lambda row, info: _online(row, info.context.home.catalog),
         "error": lambda row, info: None,
         "isExternal": lambda row, info: True,
         "providerName": lambda row, info: PROVIDERS.get(row.provider, "HARMONY"),
@@ -298,7 +315,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
         "size": lambda row, info: None,
         "computeConfig": lambda row, info: None,
         "backbone": lambda row, info: None,
-        "capabilities": lambda row, info: ["TextGeneration"],
+        "capabilities": lambda row, info: CAPABILITIES,
         "inStorage": lambda row, info: False,
         "isPublished": lambda row, info: False,
         "useCases": _projects,

@@ -42,6 +42,10 @@ class Lifts(Protocol):
         """Return a parsed document as the schema has it."""
         ...
 
+    def unserved(self, document: Any) -> str | None:
+        """Say of a parsed document that what it asks for is not served."""
+        ...
+
     def provider_model(self, word: str) -> str:
         """Return what the provider itself calls a model."""
         ...

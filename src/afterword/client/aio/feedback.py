@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
 from afterword.client.core import Request, encode, encode_changes, path, query
+from afterword.client.finding import Conditions, filter_query
 from afterword.client.uploading import Source as UploadSource
 from afterword.client.uploading import Upload, UploadReport, given_id
 from afterword.types import (
     Deleted,
     FeedbackRecorded,
+    Filter,
+    Interval,
     Kind,
     Message,
     Metric,
     MetricList,
+    MetricSummary,
     Moment,
     OutcomeRecorded,
     PreferenceRecorded,
+    Ranking,
     ScoringType,
     Tie,
+    Trend,
     Value,
 )
 from afterword.types import Feedback as FeedbackGiven
@@ -242,6 +248,91 @@ class AsyncFeedback:
         >>> await client.feedback.delete(feedback_id)
         """
         await self._client.call(Request(method="DELETE", path=path("feedback", str(feedback_id))), Deleted)
+
+    async def delete_preference(self, comparison_id: str | UUID) -> None:
+        """Delete a preference. Raises `NotFound`.
+
+        >>> logged = await client.feedback.log_preference(
+        ...     feedback_key="CSAT", preferred_completion=completion_id, other_completion=other_completion_id
+        ... )
+        >>> await client.feedback.delete_preference(logged.comparison_id)
+        """
+        await self._client.call(Request(method="DELETE", path=path("preferences", str(comparison_id))), Deleted)
+
+    async def statistics(
+        self,
+        feedback_key: str,
+        filter: Filter | Mapping[str, Any] | None = None,
+        *,
+        split_by: str | None = None,
+        project: str | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> MetricSummary:
+        """Sum up the values under a feedback key or a system metric: how many, mean, lowest, highest, distribution.
+
+        On which interactions, the plain filters of `interactions.list` say, or a tree of conditions as for
+        `interactions.search`. With `split_by` ("model" or "label:KEY") for each model or label value, too.
+
+        >>> summary = await client.feedback.statistics("CSAT", labels={"env": "prod"}, split_by="model")
+        >>> summary.count, summary.mean, [(one.key, one.mean) for one in summary.splits]
+        """
+        where = path("metrics", feedback_key, "statistics")
+        return await self._client.call(
+            self._analysed(where, filter, conditions, project, split_by=split_by), MetricSummary
+        )
+
+    async def timeseries(
+        self,
+        feedback_key: str,
+        filter: Filter | Mapping[str, Any] | None = None,
+        *,
+        interval: Interval = "day",
+        timezone: str = "UTC",
+        split_by: str | None = None,
+        project: str | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> Trend:
+        """Show how many values there are under a metric, and their mean, by "hour", "day" or "week" of a time zone.
+
+        Filters and `split_by` are as for `statistics`; the time is that of the interactions.
+
+        >>> trend = await client.feedback.timeseries("CSAT", from_="now - 30 days", timezone="Europe/Paris")
+        >>> [(point.start, point.count, point.mean) for series in trend.series for point in series.points]
+        """
+        more = {"split_by": split_by, "interval": interval, "timezone": timezone}
+        where = path("metrics", feedback_key, "timeseries")
+        return await self._client.call(self._analysed(where, filter, conditions, project, **more), Trend)
+
+    async def ranking(
+        self,
+        feedback_key: str,
+        filter: Filter | Mapping[str, Any] | None = None,
+        *,
+        project: str | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> Ranking:
+        """Rank models by the preferences under a feedback key: ratings and win rates with their 95 % intervals.
+
+        A preference counts where both its interactions meet the filters, which are as for `statistics`.
+
+        >>> ranking = await client.feedback.ranking("CSAT")
+        >>> [(one.rank, one.model, one.rating, one.low, one.high) for one in ranking.models]
+        """
+        where = path("preferences", "ranking")
+        return await self._client.call(self._analysed(where, filter, conditions, project, metric=feedback_key), Ranking)
+
+    def _analysed(
+        self, where: str, filter: Any, conditions: Mapping[str, Any], project: str | None, **more: str | None
+    ) -> Request:
+        project = self._client.project_or_default(project)
+        if filter is None:
+            return Request(
+                method="GET", path=where, query=filter_query(conditions, project=project, **more), repeatable=True
+            )
+        if conditions:
+            raise TypeError(f"{min(conditions)!r} stands beside a tree of conditions: put it into the tree.")
+        body = encode({"filter": filter, "project": project, **more})
+        return Request(method="POST", path=where, body=body, repeatable=True)
 
     async def upload(
         self, records: UploadSource, *, batch_size: int = 500, max_concurrency: int = 4, progress: bool = True

@@ -31,12 +31,31 @@ class Projects:
     def __init__(self, client: Afterword) -> None:
         self._client = client
 
-    def create(self, key: str, name: str | None = None, description: str = "") -> Project:
+    def create(
+        self,
+        key: str,
+        name: str | None = None,
+        description: str = "",
+        *,
+        retention_days: int | None = None,
+        payload_retention_days: int | None = None,
+    ) -> Project:
         """Create a project. Raises `Conflict` when its key is taken.
 
-        >>> client.projects.create("support-bot", description="Answers customers")
+        Interactions are deleted after `retention_days`, and what was said in them already after
+        `payload_retention_days`: 0 is never, None what the server's settings say.
+
+        >>> client.projects.create("support-bot", description="Answers customers", payload_retention_days=90)
         """
-        body = encode({"key": key, "name": name, "description": description})
+        body = encode(
+            {
+                "key": key,
+                "name": name,
+                "description": description,
+                "retention_days": retention_days,
+                "payload_retention_days": payload_retention_days,
+            }
+        )
         return self._client.call(Request(method="POST", path=path("projects"), body=body), Project)
 
     def list(self, *, archived: bool = False) -> list[Project]:
@@ -55,7 +74,8 @@ class Projects:
         return self._client.find(Request(method="GET", path=path("projects", project), repeatable=True), Project)
 
     def update(self, project: str, **changes: Any) -> Project:
-        """Change `name`, `description` or `archived` of a project.
+        """Change `name`, `description`, `archived`, `default_metric`, `retention_days` or `payload_retention_days` of a
+        project. What is older than a new number of days is deleted from then on.
 
         >>> client.projects.update("default", description="Where things go")
         """

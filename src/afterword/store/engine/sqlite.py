@@ -62,7 +62,7 @@ class Sqlite(Database):
         self.directory = directory
         self.file = directory / "afterword.db"
         self.search_file = directory / "search.db"
-        self._lock = self._take_lock()
+        self._lock = take_lock(directory)
         try:
             self._migrate()
             self._prepare_search()
@@ -133,30 +133,8 @@ class Sqlite(Database):
 
     # ------------------------------------------------------------------------------------ opening
 
-    def _take_lock(self) -> int:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise StoreError(
-                f"The data directory {self.directory} cannot be used: {error.strerror}. "
-                "Give a directory that this user may write, with --data or AFTERWORD_DATA."
-            ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
-            os.close(lock)
-            raise StoreError(
-                f"Another Afterword server (process {holder}) has the data directory {self.directory} open. "
-                "Stop it, or give another directory with --data."
-            ) from None
-        os.ftruncate(lock, 0)
-        os.write(lock, str(os.getpid()).encode())
-        return lock
-
     def _migrate(self) -> None:
-        version = self._version()
+        version = version_of(self.file)
         if version == HEAD:
             return
         if version is not None and version not in REVISIONS:
@@ -172,27 +150,6 @@ class Sqlite(Database):
             raise StoreError(f"The data directory {self.directory} cannot be prepared: {error}.") from None
         finally:
             engine.dispose()
-
-    def _version(self) -> str | None:
-        """Read the schema's version without writing a byte; None for an empty or missing store."""
-        if not self.file.exists() or self.file.stat().st_size == 0:
-            return None
-        # A store that was closed in order has no WAL file; `immutable` then keeps SQLite from making one.
-        mode = "mode=ro" if Path(f"{self.file}-wal").exists() else "immutable=1"
-        try:
-            connection = sqlite3.connect(f"{self.file.absolute().as_uri()}?{mode}", uri=True)
-            try:
-                tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-                if tables and "alembic_version" not in tables:
-                    raise sqlite3.DatabaseError(f"it holds the table {min(tables)} of another program")
-                row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
-            finally:
-                connection.close()
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"{self.file} cannot be opened: {error}.") from None
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self.file} is not an Afterword store: {error}.") from None
-        return row[0] if row else None
 
     def _engine(self, mode: str, pool: Any, options: dict[str, Any]) -> Engine:
         def connect() -> sqlite3.Connection:
@@ -248,3 +205,50 @@ class Sqlite(Database):
 def _execute(connection: sqlite3.Connection, *statements: str) -> None:
     for statement in statements:
         connection.execute(statement)
+
+
+def take_lock(directory: Path) -> int:
+    """Keep other servers out of a data directory, for as long as what is returned is open. Raises `StoreError`."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"The data directory {directory} cannot be used: {error.strerror}. "
+            "Give a directory that this user may write, with --data or AFTERWORD_DATA."
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise StoreError(
+            f"Another Afterword server (process {holder}) has the data directory {directory} open. "
+            "Stop it, or give another directory with --data."
+        ) from None
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    return lock
+
+
+def version_of(file: Path) -> str | None:
+    """Read the version of a store's schema without writing a byte; None for an empty or missing store. Raises
+    `StoreError`."""
+    if not file.exists() or file.stat().st_size == 0:
+        return None
+    # A store that was closed in order has no WAL file; `immutable` then keeps SQLite from making one.
+    mode = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True)
+        try:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            if tables and "alembic_version" not in tables:
+                raise sqlite3.DatabaseError(f"it holds the table {min(tables)} of another program")
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{file} cannot be opened: {error}.") from None
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{file} is not an Afterword store: {error}.") from None
+    return row[0] if row else None

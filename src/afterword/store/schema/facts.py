@@ -201,6 +201,8 @@ interaction_images = Table(
     Column("hash", LargeBinary(32), primary_key=True),
     Column("project", Integer, primary_key=True, autoincrement=False),
     Column("interaction_id", Id, primary_key=True),
+    # What an interaction shows, when it is deleted.
+    Index(None, "interaction_id"),
     **CLUSTERED,
 )
 

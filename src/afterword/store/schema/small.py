@@ -18,6 +18,9 @@ projects = Table(
     Column("archived", Boolean, nullable=False),
     # The metric that the project is judged by first.
     Column("default_metric", Integer),
+    # How long interactions, and what was said in them, are kept. 0: for ever. Null: as the server's settings say.
+    Column("retention_days", Integer),
+    Column("payload_retention_days", Integer),
 )
 
 metrics = Table(

@@ -72,6 +72,8 @@ datasets = Table(
     Column("created_at", BigInteger, nullable=False),
     # Its key can be used anew.
     Column("deleted_at", BigInteger),
+    # Of one that is pending: the number of the server that makes it, where several work over one database.
+    Column("server", Integer),
     Index(None, "project", "key"),
 )
 

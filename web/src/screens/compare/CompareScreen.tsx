@@ -1,17 +1,17 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
 import { sessionQuery } from "~/api/session";
-import { Button, Empty, ErrorNote, Field, Input, Loading, notify, Page, Select, Textarea } from "~/ui";
+import { Button, Empty, ErrorNote, Field, Input, Kbd, Loading, notify, Page, Select } from "~/ui";
+import { useKeys } from "~/ui/useKeys";
 import { shownTime } from "~/ui/values";
 import css from "./compare.module.css";
 import { Queue } from "./Queue";
+import { keepPreferenceMetric, preferenceMetric } from "./preferenceMetric";
 import { Sides } from "./Sides";
 import { type Choice, preference, Verdict } from "./Verdict";
-
-const KEPT = "afterword.preference-metric";
 
 /** Two completions beside each other; or, with none named, pairs of a filter one after the other. */
 export function CompareScreen() {
@@ -20,30 +20,37 @@ export function CompareScreen() {
 }
 
 /** Which feedback key preferences stand under. */
-export function MetricChoice({ project, value, onChange }: MetricChoiceProps) {
-  const { data: metrics = [] } = useQuery(metricsQuery(project));
-  const kept = localStorage.getItem(KEPT);
-  const chosen = value ?? metrics.find(({ key }) => key === kept)?.key ?? metrics[0]?.key ?? "";
-  if (chosen && value !== chosen) queueMicrotask(() => onChange(chosen));
-  return (
-    <Field label="Feedback key">
-      <Select
-        value={chosen}
-        onChange={(event) => {
-          localStorage.setItem(KEPT, event.target.value);
-          onChange(event.target.value);
-        }}
-      >
-        {metrics.map(({ key, name }) => (
-          <option key={key} value={key}>
-            {name}
-          </option>
-        ))}
-      </Select>
-    </Field>
+export function MetricChoice({ project, value, onChange, bare = false }: MetricChoiceProps) {
+  const { data: metrics } = useQuery(metricsQuery(project));
+  const chosen = value ?? preferenceMetric(metrics) ?? "";
+  useEffect(() => {
+    if (chosen && value !== chosen) onChange(chosen);
+  }, [chosen, value, onChange]);
+  const choice = (
+    <Select
+      aria-label={bare ? "Feedback key" : undefined}
+      value={chosen}
+      onChange={(event) => {
+        keepPreferenceMetric(event.target.value);
+        onChange(event.target.value);
+      }}
+    >
+      {metrics?.map(({ key, name }) => (
+        <option key={key} value={key}>
+          {name}
+        </option>
+      ))}
+    </Select>
   );
+  return bare ? choice : <Field label="Feedback key">{choice}</Field>;
 }
-type MetricChoiceProps = { project: string; value: string | undefined; onChange: (metric: string) => void };
+type MetricChoiceProps = {
+  project: string;
+  value: string | undefined;
+  onChange: (metric: string) => void;
+  /** Without a name above it. */
+  bare?: boolean;
+};
 
 function Two({ left }: { left: string }) {
   const { project } = useParams({ from: "/inside/p/$project/compare" });
@@ -52,6 +59,7 @@ function Two({ left }: { left: string }) {
   const queries = useQueryClient();
   const { data: session } = useQuery(sessionQuery);
   const [differences, setDifferences] = useState(false);
+  useKeys({ d: () => setDifferences(!differences) });
   const [details, setDetails] = useState("");
   const one = useQuery(interactionQuery(left));
   const other = useQuery({ ...interactionQuery(right ?? ""), enabled: Boolean(right) });
@@ -78,7 +86,7 @@ function Two({ left }: { left: string }) {
       actions={
         <>
           <Button aria-pressed={differences} onClick={() => setDifferences(!differences)} disabled={!right}>
-            Differences
+            Differences <Kbd>d</Kbd>
           </Button>
           <Button onClick={() => navigate({ search: {} })}>Judge many</Button>
         </>
@@ -99,11 +107,16 @@ function Two({ left }: { left: string }) {
           ))}
           {session?.permissions.includes("write") && (
             <div className={css.judge}>
-              <MetricChoice project={project} value={metric} onChange={(next) => change({ metric: next })} />
-              <Field label="Why? (optional)">
-                <Textarea rows={1} value={details} onChange={(event) => setDetails(event.target.value)} />
-              </Field>
               <Verdict onChoose={(choice) => prefer.mutate(choice)} disabled={!metric || prefer.isPending} />
+              <div className={css.about}>
+                <MetricChoice bare project={project} value={metric} onChange={(next) => change({ metric: next })} />
+                <Input
+                  aria-label="Why?"
+                  placeholder="Why? Goes along with the verdict"
+                  value={details}
+                  onChange={(event) => setDetails(event.target.value)}
+                />
+              </div>
             </div>
           )}
         </>

@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
-import { answer, api } from "~/api/client";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { ApiError, answer, api } from "~/api/client";
 import { sessionQuery } from "~/api/session";
 import { FilterBar } from "~/filter/FilterBar";
 import { toFilter } from "~/filter/language";
-import { Button, css as ui, Empty, ErrorNote, Kbd, Loading, notify, Page } from "~/ui";
+import { Button, css as ui, Empty, ErrorNote, Input, Kbd, Loading, notify, Page } from "~/ui";
+import { count } from "~/ui/values";
 import { useKeys } from "~/ui/useKeys";
 import { MetricChoice } from "./CompareScreen";
 import css from "./compare.module.css";
@@ -77,13 +78,18 @@ export function Queue() {
   );
 }
 
-type Judged = { pair: Pair; choice: Choice; failed?: unknown };
+type Judged = { pair: Pair; choice: Choice; comparison_id: string; details: string; failed?: unknown };
 
 function Sitting({ project }: { project: string }) {
   const search = useSearch({ from: "/inside/p/$project/compare" });
   const navigate = useNavigate({ from: "/p/$project/compare" });
   const metric = search.metric ?? "";
   const blind = search.open !== "1";
+  const { data: session } = useQuery(sessionQuery);
+  const mayEdit = session?.permissions.includes("edit") ?? false;
+  const [details, setDetails] = useState("");
+  const why = useRef<HTMLInputElement>(null);
+  const [looked, setLooked] = useState(0);
   const [ready, setReady] = useState<Pair[]>([]);
   const [at, setAt] = useState(0);
   const [ended, setEnded] = useState(false);
@@ -95,7 +101,10 @@ function Sitting({ project }: { project: string }) {
 
   // Pairs are fetched ahead, so that the next one stands at once.
   useEffect(() => {
-    source.current ??= pairs(project, toFilter(search.q ?? ""), metric, search.seed ?? "", search.again === "1");
+    source.current ??= pairs(
+      { project, filter: toFilter(search.q ?? ""), metric, seed: search.seed ?? "", again: search.again === "1" },
+      (prompts) => setLooked((before) => before + prompts),
+    );
     if (busy.current || ended || ready.length > at + AHEAD) return;
     busy.current = true;
     source.current.next().then(
@@ -120,26 +129,46 @@ function Sitting({ project }: { project: string }) {
     return () => window.removeEventListener("beforeunload", warn);
   }, [unsent.length]);
 
-  async function send(index: number, pair: Pair, choice: Choice) {
-    setJudged((before) => new Map(before).set(index, { pair, choice }));
-    try {
-      const body = preference(metric, pair.left.completion_id, pair.right.completion_id, choice, "");
-      await answer(api.POST("/api/v1/comparison", { body }));
-    } catch (cause) {
-      notify(cause as Error);
-      setJudged((before) => new Map(before).set(index, { pair, choice, failed: cause }));
-    }
+  // What is said of one pair is sent in the order in which it was said; under an id of its own, so that sending it
+  // again says it once.
+  const sent = useRef(new Map<number, Promise<void>>());
+  function send(index: number, one: Judged, old?: Judged) {
+    setJudged((before) => new Map(before).set(index, one));
+    const { pair, choice, comparison_id, details } = one;
+    const body = preference(metric, pair.left.completion_id, pair.right.completion_id, choice, details);
+    const sending = (sent.current.get(index) ?? Promise.resolve()).then(async () => {
+      try {
+        if (old) await takenBack(old.comparison_id);
+        await answer(api.POST("/api/v1/comparison", { body: { ...body, comparison_id } }));
+      } catch (cause) {
+        notify(cause as Error);
+        setJudged((before) => new Map(before).set(index, { ...one, failed: cause }));
+      }
+    });
+    sent.current.set(index, sending);
   }
+  const go = useCallback((index: number) => {
+    setAt(index);
+    setDetails("");
+    const content = document.getElementById("content");
+    content?.scrollTo(0, 0);
+    // Arrows, space and page keys then scroll long answers.
+    content?.focus({ preventScroll: true });
+  }, []);
   function choose(choice: Choice) {
     const pair = ready[at];
-    if (!pair || judged.has(at)) return;
-    void send(at, pair, choice);
-    setAt(at + 1);
+    const old = judged.get(at);
+    if (!pair || (old && !mayEdit)) return;
+    if (!old || old.choice !== choice || details) {
+      send(at, { pair, choice, comparison_id: crypto.randomUUID(), details }, old);
+    }
+    go(at + 1);
   }
   useKeys({
-    s: () => at < ready.length && setAt(at + 1),
-    b: () => setAt(Math.max(0, at - 1)),
+    s: () => at < ready.length && go(at + 1),
+    b: () => go(Math.max(0, at - 1)),
     d: () => setDifferences(!differences),
+    w: () => why.current?.focus(),
   });
 
   const pair = ready[at];
@@ -159,7 +188,7 @@ function Sitting({ project }: { project: string }) {
             <Button
               look="danger"
               onClick={() => {
-                for (const [index, one] of judged) if (one.failed) void send(index, one.pair, one.choice);
+                for (const [index, one] of judged) if (one.failed) send(index, { ...one, failed: undefined });
               }}
             >
               {unsent.length} not sent: try again
@@ -181,22 +210,49 @@ function Sitting({ project }: { project: string }) {
       {pair ? (
         <>
           <Sides left={pair.left} right={pair.right} blind={blind && !done} differences={differences} />
-          <Verdict onChoose={choose} disabled={done !== undefined}>
-            <Button look="plain" onClick={() => setAt(at + 1)}>
-              Skip <Kbd>s</Kbd>
-            </Button>
-            <Button look="plain" disabled={at === 0} onClick={() => setAt(at - 1)}>
-              Back <Kbd>b</Kbd>
-            </Button>
-          </Verdict>
+          <div className={css.judge}>
+            <Verdict onChoose={choose} chosen={done?.choice} disabled={done !== undefined && !mayEdit}>
+              <Button look="plain" onClick={() => go(at + 1)}>
+                Skip <Kbd>s</Kbd>
+              </Button>
+              <Button look="plain" disabled={at === 0} onClick={() => go(at - 1)}>
+                Back <Kbd>b</Kbd>
+              </Button>
+            </Verdict>
+            <Input
+              ref={why}
+              aria-label="Why?"
+              placeholder="Why? w to write, Enter to return; goes along with the verdict"
+              value={details}
+              onChange={(event) => setDetails(event.target.value)}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter" && event.key !== "Escape") return;
+                event.preventDefault();
+                event.stopPropagation();
+                document.getElementById("content")?.focus({ preventScroll: true });
+              }}
+            />
+          </div>
         </>
       ) : ended ? (
         <Summary project={project} metric={metric} judged={[...judged.values()]} />
       ) : (
-        <Loading lines={8} />
+        <>
+          <Loading lines={8} />
+          {looked > 200 && <p className={ui.hint}>Looking for pairs: {count(looked)} prompts so far.</p>}
+        </>
       )}
     </Page>
   );
+}
+
+/** Take a verdict back; one that never arrived is none to take back. */
+async function takenBack(comparison_id: string): Promise<void> {
+  try {
+    await answer(api.DELETE("/api/v1/preferences/{comparison_id}", { params: { path: { comparison_id } } }));
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+  }
 }
 
 /** What came of a sitting. */

@@ -4,6 +4,7 @@ import type { Interaction } from "~/api/client";
 import { rawText, turns } from "~/screens/interaction/parts";
 import { Conversation, MessageView, Text } from "~/screens/interaction/Conversation";
 import { Chip } from "~/ui";
+import { measured } from "~/ui/values";
 import css from "./compare.module.css";
 
 /** Above it, words are not compared one by one. */
@@ -36,7 +37,7 @@ export function Sides({ left, right, blind, differences }: SidesProps) {
           <section key={one.completion_id} className={css.side} aria-label={name}>
             <header>
               <h2>{blind ? name : (one.model ?? "no model")}</h2>
-              {!blind && one.feedback.map((said) => <Chip key={said.feedback_id}>{`${said.metric} ${said.value}`}</Chip>)}
+              {!blind && one.feedback.map((said) => <Chip key={said.feedback_id}>{`${said.metric} ${measured(said.value)}`}</Chip>)}
             </header>
             {changes ? (
               <Marked changes={changes} isLeft={index === 0} />

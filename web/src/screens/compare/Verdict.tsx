@@ -13,10 +13,16 @@ const CHOICES: [Choice, string, string, ReactNode][] = [
   ["bad", "Both bad", "4", <ThumbsDown key="bad" size={15} aria-hidden />],
 ];
 
-type VerdictProps = { onChoose: (choice: Choice) => void; disabled?: boolean; children?: ReactNode };
+type VerdictProps = {
+  onChoose: (choice: Choice) => void;
+  /** What was chosen before. */
+  chosen?: Choice;
+  disabled?: boolean;
+  children?: ReactNode;
+};
 
 /** Which of two completions is better, by mouse or by key. */
-export function Verdict({ onChoose, disabled = false, children }: VerdictProps) {
+export function Verdict({ onChoose, chosen, disabled = false, children }: VerdictProps) {
   const by = (choice: Choice) => () => !disabled && onChoose(choice);
   useKeys({
     1: by("left"),
@@ -24,14 +30,12 @@ export function Verdict({ onChoose, disabled = false, children }: VerdictProps) 
     2: by("right"),
     ArrowRight: by("right"),
     3: by("good"),
-    ArrowUp: by("good"),
     4: by("bad"),
-    ArrowDown: by("bad"),
   });
   return (
     <div className={css.verdict} role="group" aria-label="Verdict">
       {CHOICES.map(([choice, name, key, icon]) => (
-        <Button key={choice} disabled={disabled} onClick={() => onChoose(choice)}>
+        <Button key={choice} disabled={disabled} aria-pressed={chosen === choice} onClick={() => onChoose(choice)}>
           {icon} {name} <Kbd>{key}</Kbd>
         </Button>
       ))}

@@ -36,19 +36,19 @@ export function isJudged(left: Interaction, right: Interaction, metric: string):
   );
 }
 
+type Wanted = { project: string; filter: Filter; metric: string; seed: string; again: boolean };
+
 /** Yield pairs of a filter without end being known: prompt after prompt that two models or more have answered. */
 export async function* pairs(
-  project: string,
-  filter: Filter,
-  metric: string,
-  seed: string,
-  again: boolean,
+  { project, filter, metric, seed, again }: Wanted,
+  onLooked: (prompts: number) => void,
 ): AsyncGenerator<Pair> {
   let cursor: string | null = null;
   do {
     const groups = (await answer(
       api.POST("/api/v1/interactions/search", { body: { project, filter, group_by: "prompt", limit: 100, cursor } }),
     )) as Schemas["GroupPage"];
+    onLooked(groups.groups.length);
     for (const group of groups.groups) {
       if (group.count < 2 || group.key === null) continue;
       const found = (await answer(

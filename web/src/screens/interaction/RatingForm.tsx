@@ -23,8 +23,7 @@ type Given = Record<string, { feedback_id: string; value: number }>;
 /** Rate a completion under the registered feedback keys, with a word on why. */
 export function RatingForm({ project, completionId, hasKeys = false }: RatingFormProps) {
   const queries = useQueryClient();
-  const { data: all, isPending } = useQuery(metricsQuery(project, "all"));
-  const metrics = (all ?? []).filter(({ category }) => category === "user");
+  const { data: metrics = [], isPending } = useQuery(metricsQuery(project));
   const givenKey = ["given", completionId];
   const { data: kept } = useQuery<Given>({ queryKey: givenKey, queryFn: () => ({}), initialData: {}, staleTime: Infinity });
   // What the server refused, or someone deleted, was not given. Nothing is asked for here: who shows it, has it.

@@ -1,4 +1,4 @@
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { ArrowLeft, Columns2, EllipsisVertical, ExternalLink, ChevronDown, ChevronUp, X } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
@@ -24,6 +24,7 @@ export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: 
   const [isAsking, setAsking] = useState(false);
   const id = interaction.completion_id;
   const remove = useDeletion(id, onClose);
+  const navigate = useNavigate();
   const compare = useRef<HTMLAnchorElement>(null);
   useKeys({ c: () => compare.current?.click() });
   const outcome = outcomeOf(interaction.call);
@@ -88,6 +89,15 @@ export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: 
             </Button>
           }
         >
+          <MenuChoice
+            onClick={() => {
+              // The list begins with it, and goes on in both directions.
+              const at = new Date(Date.parse(interaction.created_at) + 1).toISOString();
+              void navigate({ to: "/p/$project/interactions", params: { project }, search: { at, open: id } });
+            }}
+          >
+            Show in the list, among its time
+          </MenuChoice>
           <MenuChoice
             onClick={async () => {
               await navigator.clipboard.writeText(address);

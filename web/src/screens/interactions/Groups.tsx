@@ -13,7 +13,6 @@ type GroupPage = Schemas["GroupPage"];
 
 /** What to group by. */
 export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
-  const { data: labels = [] } = useQuery(labelsQuery(project));
   const plain: [string, string][] = [
     ["model", "Model"],
     ["prompt", "Prompt"],
@@ -38,13 +37,19 @@ export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
           {name}
         </MenuChoice>
       ))}
-      {labels.slice(0, 30).map(({ key }) => (
-        <MenuChoice key={key} checked={value === `label:${key}`} onClick={() => onChange(`label:${key}`)}>
-          Label {key}
-        </MenuChoice>
-      ))}
+      <LabelChoices project={project} value={value} onChange={onChange} />
     </Menu>
   );
+}
+
+/** Label keys are asked for when the menu opens. */
+function LabelChoices({ project, value, onChange }: GroupChoiceProps) {
+  const { data: labels = [] } = useQuery(labelsQuery(project));
+  return labels.slice(0, 30).map(({ key }) => (
+    <MenuChoice key={key} checked={value === `label:${key}`} onClick={() => onChange(`label:${key}`)}>
+      Label {key}
+    </MenuChoice>
+  ));
 }
 type GroupChoiceProps = { project: string; value: string | undefined; onChange: (group: string | undefined) => void };
 
@@ -76,7 +81,7 @@ export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
       <table className={ui.table}>
         <thead>
           <tr>
-            <th>{group.replace("label:", "")}</th>
+            <th>{group.startsWith("label:") ? group.slice(6) : `${group[0]?.toUpperCase()}${group.slice(1)}`}</th>
             <th className={ui.number}>Interactions</th>
             {shown.map((metric) => (
               <th key={metric.key} className={ui.number}>

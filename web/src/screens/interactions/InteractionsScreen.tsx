@@ -40,7 +40,7 @@ export function InteractionsScreen() {
   const navigate = useNavigate({ from: "/p/$project/interactions" });
   const queries = useQueryClient();
   const filterBar = useRef<{ focus: () => void }>(null);
-  const [chosen, setChosen] = useState<string | null>(null);
+  const [chosen, setChosen] = useState<string | null>(search.open ?? null);
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
   const [isTop, setTop] = useState(true);
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
@@ -51,11 +51,16 @@ export function InteractionsScreen() {
   const filter = useMemo(() => readFilter(q), [q]);
   const group = search.group;
   const open = search.open ?? null;
-  const columns = useMemo(() => chosenColumns(search.columns ?? keptColumns(project)), [search.columns, project]);
-  const query = listQuery(project, filter);
-  const { data, error, isFetching, isFetchingNextPage, hasNextPage, fetchNextPage, refetch, isPlaceholderData } =
-    useInfiniteQuery({ ...query, placeholderData: keepPreviousData });
+  const { at } = search;
+  const query = listQuery(project, filter, at);
+  const list = useInfiniteQuery({ ...query, placeholderData: keepPreviousData });
+  const { data, error, isFetching, isFetchingNextPage, isFetchingPreviousPage, refetch, isPlaceholderData } = list;
+  const { hasNextPage, fetchNextPage, hasPreviousPage, fetchPreviousPage } = list;
   const interactions = useMemo(() => rows(data as Pages | undefined), [data]);
+  const columns = useMemo(
+    () => chosenColumns(search.columns ?? keptColumns(project), interactions),
+    [search.columns, project, interactions],
+  );
   const { data: count } = useQuery({ ...countQuery(project, filter), enabled: data !== undefined && !isPlaceholderData });
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
 
@@ -94,12 +99,16 @@ export function InteractionsScreen() {
     }),
     [metrics, q, setQuery],
   );
+  const fetchAhead = useCallback(
+    (one: Interaction) => void queries.prefetchQuery({ ...interactionQuery(one.completion_id), staleTime: 60_000 }),
+    [queries],
+  );
   const choose = useCallback(
     (one: Interaction) => {
       setChosen(one.completion_id);
-      void queries.prefetchQuery({ ...interactionQuery(one.completion_id), staleTime: 60_000 });
+      fetchAhead(one);
     },
-    [queries],
+    [fetchAhead],
   );
   const show = useCallback(
     (one: Interaction | null) => {
@@ -116,6 +125,10 @@ export function InteractionsScreen() {
     });
   }, []);
   const onMore = useCallback(() => void (!isFetchingNextPage && fetchNextPage()), [isFetchingNextPage, fetchNextPage]);
+  const onBefore = useCallback(
+    () => void (!isFetchingPreviousPage && fetchPreviousPage()),
+    [isFetchingPreviousPage, fetchPreviousPage],
+  );
   const step = useCallback(
     (by: 1 | -1) => {
       const at = listed.current.findIndex((one) => one.completion_id === (open ?? chosen));
@@ -200,26 +213,30 @@ export function InteractionsScreen() {
             aria-label={live ? "Live: pause" : "Paused: go live"}
           >
             <span className={css.dot} data-on={live && connected} />
-            {live ? "Live" : "Paused"}
+            <span className={css.wideOnly}>{live ? "Live" : "Paused"}</span>
             {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
           </Button>
           <GroupChoice project={project} value={group} onChange={(next) => change({ group: next, open: undefined })} />
           <Views project={project} />
-          <ColumnChoice
-            columns={columns}
-            onChange={(keys) => {
-              keepColumns(project, keys);
-              void change({ columns: keys ?? undefined }, true);
-            }}
-          />
+          <span className={css.wideOnly}>
+            <ColumnChoice
+              columns={columns}
+              onChange={(keys) => {
+                keepColumns(project, keys);
+                void change({ columns: keys ?? undefined }, true);
+              }}
+            />
+          </span>
           <IconButton small label="Export these" onClick={() => setDialog("export")}>
             <Download size={15} aria-hidden />
           </IconButton>
-          <Hint text="Keys: ?">
-            <Button small look="plain" onClick={() => setDialog("keys")} aria-label="Keys">
-              ?
-            </Button>
-          </Hint>
+          <span className={css.wideOnly}>
+            <Hint text="Keys: ?">
+              <Button small look="plain" onClick={() => setDialog("keys")} aria-label="Keys">
+                ?
+              </Button>
+            </Hint>
+          </span>
         </div>
         <FilterBar ref={filterBar} project={project} value={q} onChange={setQuery} />
       </header>
@@ -233,7 +250,12 @@ export function InteractionsScreen() {
             </div>
           ) : (
             <>
-              {fresh.size > 0 && (
+              {hasPreviousPage && (
+                <Button look="primary" small className={css.pill} onClick={() => change({ at: undefined })}>
+                  <ArrowUp size={13} aria-hidden /> To the newest
+                </Button>
+              )}
+              {fresh.size > 0 && !hasPreviousPage && (
                 <Button
                   look="primary"
                   small
@@ -252,10 +274,13 @@ export function InteractionsScreen() {
                 chosen={chosen}
                 marked={marked}
                 open={open}
+                query={data === undefined || isPlaceholderData ? null : q}
                 loading={isFetching && interactions.length === 0}
                 more={hasNextPage}
+                before={hasPreviousPage}
+                onBefore={onBefore}
                 onMore={onMore}
-                onChoose={choose}
+                onHover={fetchAhead}
                 onOpen={show}
                 onMark={mark}
                 onTop={onTop}

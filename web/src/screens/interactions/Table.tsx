@@ -1,11 +1,16 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useEffect, useRef } from "react";
+import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
 import type { Interaction } from "~/api/client";
-import { Skeleton } from "~/ui";
+import { cx, css as ui, Skeleton } from "~/ui";
+import { useNarrow } from "~/ui/useNarrow";
 import type { Column, Shown } from "./columns";
 import css from "./interactions.module.css";
 
-export const ROW = 36;
+const ROW = 36;
+/** On a telephone a row has two lines. */
+const TALL_ROW = 60;
+/** So many milliseconds a pointer rests on a row before it counts: rows that only pass under it do not. */
+const REST = 60;
 
 type TableProps = {
   interactions: Interaction[];
@@ -16,10 +21,16 @@ type TableProps = {
   chosen: string | null;
   marked: ReadonlySet<string>;
   open: string | null;
+  /** The query whose rows these are; null while they are those of another. */
+  query: string | null;
   loading: boolean;
   more: boolean;
   onMore: () => void;
-  onChoose: (interaction: Interaction) => void;
+  /** Whether there are newer ones than those that were loaded. */
+  before: boolean;
+  onBefore: () => void;
+  /** The pointer rests on one: it may be opened next. */
+  onHover: (interaction: Interaction) => void;
   onOpen: (interaction: Interaction) => void;
   onMark: (interaction: Interaction) => void;
   onTop: (isTop: boolean) => void;
@@ -30,36 +41,58 @@ type TableProps = {
 export function Table(props: TableProps) {
   const { interactions, columns, chosen, loading, more, onMore, onTop } = props;
   const scroller = useRef<HTMLDivElement>(null);
+  const isNarrow = useNarrow();
+  const height = isNarrow ? TALL_ROW : ROW;
   const virtual = useVirtualizer({
     count: interactions.length + (more || loading ? 1 : 0),
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW,
+    estimateSize: () => height,
     overscan: 12,
     getItemKey: (index) => interactions[index]?.completion_id ?? "more",
   });
   const seen = virtual.getVirtualItems();
   const last = seen.at(-1)?.index ?? 0;
   const first = interactions[0]?.completion_id;
-  const before = useRef<{ first?: string; length: number }>({ length: 0 });
+  const before = useRef<{ first?: string; wasBefore: boolean }>({ wasBefore: false });
 
   useEffect(() => {
     if (more && last >= interactions.length - 30) onMore();
   }, [more, last, interactions.length, onMore]);
 
+  const top = seen[0]?.index ?? 0;
+  useEffect(() => {
+    if (props.before && interactions.length && top <= 30) props.onBefore();
+  }, [props.before, props.onBefore, top, interactions.length]);
+
   // What comes in above must not move what one reads.
   useEffect(() => {
     const element = scroller.current;
-    const old = before.current.first;
-    before.current = { first, length: interactions.length };
-    if (!element || !old || old === first || element.scrollTop < ROW / 2) return;
+    const { first: old, wasBefore } = before.current;
+    before.current = { first, wasBefore: props.before };
+    if (!element || !old || old === first || (element.scrollTop < height / 2 && !wasBefore)) return;
     const added = interactions.findIndex((one) => one.completion_id === old);
-    if (added > 0) element.scrollTop += added * ROW;
-  }, [first, interactions]);
+    if (added > 0) element.scrollTop += added * height;
+  }, [first, interactions, props.before, height]);
+  useEffect(() => virtual.measure(), [height, virtual]);
 
-  const index = chosen === null ? -1 : interactions.findIndex((one) => one.completion_id === chosen);
+  // Whoever steps to a row sees it; when new ones push it down, nothing moves.
+  const all = useRef(interactions);
+  all.current = interactions;
   useEffect(() => {
+    const index = chosen === null ? -1 : all.current.findIndex((one) => one.completion_id === chosen);
     if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
-  }, [index, virtual]);
+  }, [chosen, virtual]);
+
+  const resting = useRef(0);
+  const { onHover } = props;
+  const hover = useCallback(
+    (one: Interaction | null) => {
+      clearTimeout(resting.current);
+      if (one) resting.current = window.setTimeout(onHover, REST, one);
+    },
+    [onHover],
+  );
+  useEffect(() => () => clearTimeout(resting.current), []);
 
   const template = { gridTemplateColumns: `28px ${columns.map((column) => column.width).join(" ")}` };
   return (
@@ -68,12 +101,14 @@ export function Table(props: TableProps) {
       className={css.table}
       role="grid"
       aria-label="Interactions"
+      aria-busy={props.query === null}
+      data-query={props.query ?? undefined}
       aria-rowcount={props.count === undefined ? -1 : props.count + 1}
       aria-colcount={columns.length + 1}
       tabIndex={0}
-      onScroll={(event) => onTop(event.currentTarget.scrollTop < ROW)}
+      onScroll={(event) => onTop(event.currentTarget.scrollTop < height)}
     >
-      <div className={css.head} role="row" aria-rowindex={1} style={template}>
+      <div className={cx(css.head, isNarrow && ui.srOnly)} role="row" aria-rowindex={1} style={template}>
         <span role="columnheader" aria-label="Marked" />
         {columns.map((column) => (
           <span key={column.key} role="columnheader" className={column.number ? css.number : undefined}>
@@ -95,13 +130,14 @@ export function Table(props: TableProps) {
                   <Row
                     interaction={one}
                     at={at}
+                    isNarrow={isNarrow}
                     columns={columns}
                     shown={props.shown}
                     template={template.gridTemplateColumns}
                     isChosen={one.completion_id === chosen}
                     isOpen={one.completion_id === props.open}
                     isMarked={props.marked.has(one.completion_id)}
-                    onChoose={props.onChoose}
+                    onHover={hover}
                     onOpen={props.onOpen}
                     onMark={props.onMark}
                   />
@@ -129,13 +165,14 @@ export function Table(props: TableProps) {
 type RowProps = {
   interaction: Interaction;
   at: number;
+  isNarrow: boolean;
   columns: Column[];
   shown: Shown;
   template: string;
   isChosen: boolean;
   isOpen: boolean;
   isMarked: boolean;
-  onChoose: (interaction: Interaction) => void;
+  onHover: (interaction: Interaction | null) => void;
   onOpen: (interaction: Interaction) => void;
   onMark: (interaction: Interaction) => void;
 };
@@ -149,9 +186,10 @@ const Row = memo(function Row(props: RowProps) {
       aria-selected={props.isChosen}
       data-open={props.isOpen || undefined}
       data-id={interaction.completion_id}
-      className={css.row}
-      style={{ gridTemplateColumns: props.template }}
-      onMouseEnter={() => props.onChoose(interaction)}
+      className={cx(css.row, props.isNarrow && css.tall)}
+      style={props.isNarrow ? undefined : { gridTemplateColumns: props.template }}
+      onMouseEnter={() => props.onHover(interaction)}
+      onMouseLeave={() => props.onHover(null)}
       onClick={() => props.onOpen(interaction)}
     >
       <span role="gridcell" className={css.mark}>
@@ -168,6 +206,7 @@ const Row = memo(function Row(props: RowProps) {
         <span
           key={column.key}
           role="gridcell"
+          data-column={column.key}
           className={column.number ? css.number : column.chips ? css.chips : undefined}
         >
           {column.show(interaction, shown)}

@@ -8,6 +8,23 @@ import { Button, css as ui, Field, IconButton, Input, notify, Popover } from "~/
 
 /** Saved views of the project: to open, to save the present one, to delete. */
 export function Views({ project }: { project: string }) {
+  return (
+    <Popover
+      label="Saved views"
+      align="end"
+      trigger={
+        <Button small>
+          <Bookmark size={14} aria-hidden />
+          Views
+        </Button>
+      }
+    >
+      {(close) => <SavedViews project={project} close={close} />}
+    </Popover>
+  );
+}
+
+function SavedViews({ project, close }: { project: string; close: () => void }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
   const { searchStr } = useLocation();
@@ -47,54 +64,41 @@ export function Views({ project }: { project: string }) {
     save.mutate({ name: name.trim(), search: `?${present}` });
   }
   return (
-    <Popover
-      label="Saved views"
-      align="end"
-      trigger={
-        <Button small>
-          <Bookmark size={14} aria-hidden />
-          Views
-        </Button>
-      }
-    >
-      {(close) => (
-        <div style={{ display: "grid", gap: 10, minWidth: 260 }}>
-          {views.length === 0 && <p className={ui.hint}>A filter that you come back to can be saved here.</p>}
-          <div>
-            {views.map((view) => (
-              <div key={view.id} style={{ display: "flex" }}>
-                <button
-                  type="button"
-                  className={ui.choice}
-                  title={view.search}
-                  onClick={() => {
-                    close();
-                    const search = Object.fromEntries(new URLSearchParams(view.search));
-                    void navigate({ to: "/p/$project/interactions", params: { project }, search });
-                  }}
-                >
-                  {view.name}
-                </button>
-                {mayWrite && (
-                  <IconButton small label={`Delete ${view.name}`} onClick={() => remove.mutate(view.id)}>
-                    <Trash2 size={13} aria-hidden />
-                  </IconButton>
-                )}
-              </div>
-            ))}
+    <div style={{ display: "grid", gap: 10, minWidth: 260 }}>
+      {views.length === 0 && <p className={ui.hint}>A filter that you come back to can be saved here.</p>}
+      <div>
+        {views.map((view) => (
+          <div key={view.id} style={{ display: "flex" }}>
+            <button
+              type="button"
+              className={ui.choice}
+              title={view.search}
+              onClick={() => {
+                close();
+                const search = Object.fromEntries(new URLSearchParams(view.search));
+                void navigate({ to: "/p/$project/interactions", params: { project }, search });
+              }}
+            >
+              {view.name}
+            </button>
+            {mayWrite && (
+              <IconButton small label={`Delete ${view.name}`} onClick={() => remove.mutate(view.id)}>
+                <Trash2 size={13} aria-hidden />
+              </IconButton>
+            )}
           </div>
-          {mayWrite && (
-            <form onSubmit={submit} style={{ display: "flex", gap: 6, alignItems: "end" }}>
-              <Field label="Save what is shown as">
-                <Input value={name} onChange={(event) => setName(event.target.value)} maxLength={200} />
-              </Field>
-              <Button type="submit" look="primary" disabled={!name.trim() || save.isPending}>
-                Save
-              </Button>
-            </form>
-          )}
-        </div>
+        ))}
+      </div>
+      {mayWrite && (
+        <form onSubmit={submit} style={{ display: "flex", gap: 6, alignItems: "end" }}>
+          <Field label="Save what is shown as">
+            <Input value={name} onChange={(event) => setName(event.target.value)} maxLength={200} />
+          </Field>
+          <Button type="submit" look="primary" disabled={!name.trim() || save.isPending}>
+            Save
+          </Button>
+        </form>
       )}
-    </Popover>
+    </div>
   );
 }

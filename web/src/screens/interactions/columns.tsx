@@ -21,6 +21,8 @@ export type Column = {
   number?: boolean;
   /** Whether it holds several small things in a row. */
   chips?: boolean;
+  /** Whether an interaction has it: a usual column that none has is left out. */
+  has?: (interaction: Interaction) => boolean;
   show: (interaction: Interaction, shown: Shown) => ReactNode;
 };
 
@@ -61,7 +63,7 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "labels",
     name: "Labels",
-    width: "minmax(110px, 1.7fr)",
+    width: "minmax(120px, 2fr)",
     chips: true,
     show: (one, { onLabel }) =>
       Object.entries(one.labels).map(([key, value]) => (
@@ -84,7 +86,7 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "feedback",
     name: "Feedback",
-    width: "minmax(120px, 1.7fr)",
+    width: "minmax(130px, 2fr)",
     chips: true,
     show: (one, { metrics }) => <Values interaction={one} metrics={metrics} />,
   },
@@ -93,6 +95,7 @@ export const COLUMNS: readonly Column[] = [
     name: "Tokens",
     width: "66px",
     number: true,
+    has: (one) => typeof one.usage?.total_tokens === "number",
     show: (one) => {
       const tokens = one.usage?.total_tokens;
       return typeof tokens === "number" ? inShort(tokens) : null;
@@ -103,6 +106,7 @@ export const COLUMNS: readonly Column[] = [
     name: "Latency",
     width: "72px",
     number: true,
+    has: (one) => typeof one.timings?.latency === "number",
     show: (one) => {
       const latency = one.timings?.latency;
       return typeof latency === "number" ? duration(latency) : null;
@@ -121,11 +125,15 @@ export const COLUMNS: readonly Column[] = [
 
 const DEFAULT = ["time", "model", "prompt", "completion", "labels", "feedback", "tokens", "latency"];
 
-/** Return the columns of these keys, in their order; the usual ones where there are none. */
-export function chosenColumns(keys: string | null | undefined): Column[] {
-  const found = (keys?.split(",") ?? DEFAULT).map((key) => COLUMNS.find((column) => column.key === key));
-  const known = found.filter((column) => column !== undefined);
-  return known.length ? known : chosenColumns(DEFAULT.join(","));
+/** Return the columns of these keys, in their order; where there are none, the usual ones that some row has. */
+export function chosenColumns(keys: string | null | undefined, rows: readonly Interaction[]): Column[] {
+  const known = named(keys?.split(",") ?? []);
+  if (known.length) return known;
+  return named(DEFAULT).filter(({ has }) => !has || rows.length === 0 || rows.some(has));
+}
+
+function named(keys: string[]): Column[] {
+  return keys.map((key) => COLUMNS.find((column) => column.key === key)).filter((column) => column !== undefined);
 }
 
 /** The kind of value in words: 4.5, or yes and no of a bool one. */

@@ -8,20 +8,25 @@ export type Pages = InfiniteData<InteractionPage, string | null>;
 
 export const PAGE = 100;
 
-/** The interactions of a project that a filter finds, newest first, page after page. */
-export const listQuery = (project: string, filter: Filter | null) =>
+/** The interactions of a project that a filter finds, newest first, page after page: from the newest on, or from a
+ * time on in both directions. */
+export const listQuery = (project: string, filter: Filter | null, at?: string) =>
   infiniteQueryOptions({
-    queryKey: ["interactions", project, filter],
+    queryKey: ["interactions", project, filter, ...(at ? [at] : [])],
     enabled: filter !== null,
-    queryFn: async ({ pageParam, signal }) =>
-      (await answer(
-        api.POST("/api/v1/interactions/search", {
-          body: { project, filter, limit: PAGE, cursor: pageParam },
-          signal,
-        }),
-      )) as InteractionPage,
+    queryFn: async ({ pageParam, signal }) => {
+      const page = async (filter: Filter | null, limit: number, cursor: string | null) =>
+        (await answer(
+          api.POST("/api/v1/interactions/search", { body: { project, filter, limit, cursor }, signal }),
+        )) as InteractionPage;
+      if (!at || pageParam) return page(filter, PAGE, pageParam);
+      // A page that no cursor led to has none that leads back: the first row's leads to what is before and after it.
+      const first = await page({ and: [filter ?? { and: [] }, { timerange: { to: at } }] }, 1, null);
+      return first.next ? page(filter, PAGE, first.next) : page(filter, PAGE, null);
+    },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
+    getPreviousPageParam: (page) => page.previous,
     staleTime: 30_000,
   });
 
@@ -48,6 +53,10 @@ export function upserted(pages: Pages, changed: Interaction): Pages {
   if (rows(pages).some((row) => row.completion_id === changed.completion_id)) {
     return replaced(pages, (row) => (row.completion_id === changed.completion_id ? changed : row));
   }
+  const top = pages.pages[0];
+  const newest = top?.interactions[0];
+  // Between what is loaded and what is newest there may be more.
+  if (top?.previous && newest && isBefore(changed, newest)) return pages;
   let left: Interaction | null = changed;
   const last = pages.pages.length - 1;
   const placed = pages.pages.map((page, index) => {

@@ -177,7 +177,7 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
     <>
       <header className={css.about}>
         <h2>{metric.name}</h2>
-        <code>{metric.key}</code>
+        {metric.key !== metric.name && <code>{metric.key}</code>}
         <Chip>{metric.scoring_type === "higher_is_better" ? "higher is better" : "lower is better"}</Chip>
         {onEdit && (
           <>
@@ -207,9 +207,9 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
             <Figure name={metric.kind === "bool" ? "share of yes" : "mean"} value={format(found.mean ?? 0)} />
             {metric.kind !== "bool" && (
               <>
-                <Figure name="least" value={format(found.min ?? 0)} />
-                <Figure name="greatest" value={format(found.max ?? 0)} />
-                <Figure name="deviation" value={found.stddev === null ? "–" : format(found.stddev)} />
+                <Figure name="lowest" value={format(found.min ?? 0)} />
+                <Figure name="highest" value={format(found.max ?? 0)} />
+                <Figure name="standard deviation" value={found.stddev === null ? "–" : format(found.stddev)} />
               </>
             )}
           </dl>
@@ -244,8 +244,15 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
           {trend.error && <ErrorNote error={trend.error} />}
           {means && counts && !table && (
             <div className={css.charts}>
-              <TrendChart series={means} format={format} label={`${metric.name} over time`} onChoose={showPoint} />
               <TrendChart
+                title={metric.kind === "bool" ? "Share of yes" : "Mean"}
+                series={means}
+                format={format}
+                label={`${metric.name} over time`}
+                onChoose={showPoint}
+              />
+              <TrendChart
+                title="Values"
                 series={counts}
                 format={count}
                 bars={counts.length === 1}
@@ -257,7 +264,7 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
           {means && counts && table && <Numbers means={means} counts={counts} format={format} />}
           <div className={css.below}>
             <section>
-              <h2>How they lie</h2>
+              <h2>Distribution</h2>
               <Distribution
                 bins={found.distribution}
                 format={metric.kind === "bool" ? (value) => (value ? "yes" : "no") : format}

@@ -7,6 +7,7 @@ import { metricsQuery } from "~/api/queries";
 import { Interval } from "~/charts/Interval";
 import { FilterBar } from "~/filter/FilterBar";
 import { quoted, readFilter } from "~/filter/language";
+import { keepPreferenceMetric, preferenceMetric } from "~/screens/compare/preferenceMetric";
 import { css as ui, Empty, ErrorNote, Loading, Page, Select } from "~/ui";
 import { count, percent } from "~/ui/values";
 import css from "./ranking.module.css";
@@ -22,7 +23,7 @@ export function RankingScreen() {
   const { data: metrics } = useQuery(metricsQuery(project));
   const q = search.q ?? "";
   const filter = useMemo(() => readFilter(q), [q]);
-  const metric = search.metric ?? usual(metrics?.map(({ key }) => key));
+  const metric = search.metric ?? preferenceMetric(metrics);
   const change = (next: Record<string, string | undefined>) =>
     navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   const { data, error } = useQuery({
@@ -40,7 +41,10 @@ export function RankingScreen() {
           aria-label="Feedback key"
           className={css.metric}
           value={metric ?? ""}
-          onChange={(event) => change({ metric: event.target.value })}
+          onChange={(event) => {
+            keepPreferenceMetric(event.target.value);
+            void change({ metric: event.target.value });
+          }}
         >
           {metrics?.map(({ key, name }) => (
             <option key={key} value={key}>
@@ -187,7 +191,10 @@ function Cell({ pair, project, query }: CellProps) {
   return (
     <td style={{ background: `color-mix(in oklab, var(${tone}) ${strength}%, transparent)` }}>
       <Link to="/p/$project/interactions" params={{ project }} search={{ q: query }} title={label}>
-        <b>{Math.round(pair.win_rate * 100)} %</b> <small>{count(number)}</small>
+        <b>{Math.round(pair.win_rate * 100)} %</b>
+        <small>
+          {Math.round(pair.low * 100)}–{Math.round(pair.high * 100)} % of {count(number)}
+        </small>
       </Link>
     </td>
   );
@@ -210,10 +217,4 @@ function between(pairs: readonly Pair[], model: string, other: string): Pair | n
     low: 1 - found.high,
     high: 1 - found.low,
   };
-}
-
-/** Preferences most often stand under a key that says so. */
-function usual(keys: string[] | undefined): string | undefined {
-  const kept = localStorage.getItem("afterword.preference-metric");
-  return keys?.find((key) => key === kept) ?? keys?.find((key) => /prefer|better/i.test(key)) ?? keys?.[0];
 }

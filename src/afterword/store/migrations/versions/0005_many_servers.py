@@ -9,6 +9,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.add_column("calls", sa.Column("server", sa.Integer(), nullable=True))
+    op.add_column("datasets", sa.Column("server", sa.Integer(), nullable=True))
     op.create_table(
         "servers",
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),

@@ -1,0 +1,240 @@
+"""Jobs that browse: the web page in a real Chromium, over a store of a million interactions.
+
+Times are taken in the page itself, from the click to the first frame in which what was asked for stands there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
+
+from benchmarks import load
+from benchmarks.reading import fill
+from benchmarks.report import Figure, Section
+from benchmarks.server import KEY, Server, running
+from benchmarks.workload import COMMON_WORD, METRIC, RARE_WORD
+
+LIST_AIM, FILTER_AIM, PANEL_AIM = 300, 300, 150
+FRAMES_AIM = 60
+REQUESTS_AIM = 3
+
+LIST = "/p/default/interactions"
+ROWS = "document.querySelectorAll('[role=row][data-id]')"
+SCREENS = (
+    "Interactions",
+    "Compare",
+    "Metrics",
+    "Ranking",
+    "Chat",
+    "Models",
+    "A/B tests",
+    "Datasets",
+    "Projects",
+    "Keys",
+)
+
+# Returns the milliseconds from an act to the frame after the one in which a condition holds.
+TIMED = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const before = %(before)s;
+  const start = performance.now();
+  (%(act)s);
+  while (!(%(shown)s)) {
+    if (performance.now() - start > 30000) throw new Error("What was asked for did not appear within 30 s.");
+    await frame();
+  }
+  await frame();
+  return performance.now() - start;
+}"""
+# Scrolls as a hand on a touchpad does, a bit in each frame; returns the milliseconds between frames.
+SCROLLED = """async (seconds) => {
+  const list = document.querySelector("[role=grid]");
+  const times = [];
+  let last = await new Promise(requestAnimationFrame);
+  const end = last + seconds * 1000;
+  while (last < end) {
+    list.scrollTop += 30;
+    const now = await new Promise(requestAnimationFrame);
+    times.push(now - last);
+    last = now;
+  }
+  return times;
+}"""
+
+
+def browsing(size: int, times: int, keep: Path | None = None) -> Iterator[Section]:
+    """Fill a store of so many interactions, or take the one that is kept, and use its page so many times each."""
+    with ExitStack() as stack:
+        directory = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-bench-"))) / "data"
+        if not (directory / "afterword.db").exists():
+            fill(directory, stack.enter_context(load.generator()), size)
+        server = stack.enter_context(running(directory))
+        server.settle()
+        context = stack.enter_context(_signed_in(server))
+        yield Section(
+            f"The web page over {size:,} interactions, in Chromium", [*_times(context, times), _scrolling(context)]
+        )
+        yield Section("Calls that a screen makes when one goes to it", list(_requests(context)))
+
+
+@contextmanager
+def _signed_in(server: Server) -> Iterator[BrowserContext]:
+    script = Path(__file__).resolve().parents[1] / "scripts" / "browser.py"
+    spec = importlib.util.spec_from_file_location("browser", script)
+    assert spec is not None
+    assert spec.loader is not None
+    finder = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(finder)
+    found = finder.find()
+    if found is None:
+        raise RuntimeError("There is no Chromium or Chrome: install one, or name one in AFTERWORD_BROWSER.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        context = browser.new_context(base_url=server.url, viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(60_000)
+        answer = context.request.post("/api/v1/session", data={"api_key": KEY})
+        if answer.status != 201:
+            raise RuntimeError(f"Signing in was answered with {answer.status}: {answer.text()}")
+        yield context
+        browser.close()
+
+
+def _times(context: BrowserContext, times: int) -> Iterator[Figure]:
+    yield _figure("list shown after the click, nothing fetched before", _from_elsewhere(context, times), LIST_AIM)
+    page = _list(context)
+    click = "document.querySelector('nav a[href$=\"/interactions\"]').click()"
+
+    def again(number: int) -> float:
+        page.get_by_role("link", name="Projects").click()
+        page.wait_for_selector("h1:has-text('Projects')")
+        return _timed(page, click, f"{ROWS}.length > 20")
+
+    yield _figure("list shown after the click, seen before", _each(times, again), LIST_AIM)
+    page.goto(LIST)
+    page.wait_for_selector("[role=row][data-id]")
+
+    def narrowed(wanted: Callable[[int], str]) -> Callable[[int], float]:
+        def measure(number: int) -> float:
+            page.get_by_role("combobox", name="Filter").fill(wanted(number))
+            enter = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))"
+            shown = f"document.querySelector('[role=grid]')?.dataset.query === {json.dumps(wanted(number))}"
+            return _timed(page, enter, f"{shown} && {ROWS}.length > 0")
+
+        return measure
+
+    for what, wanted in {
+        "filter changed to a rare label": lambda number: f"label.release:2.{100 + number}",
+        "filter changed to a label, a feedback value and a time": lambda number: (
+            f"label.team:team-{number % 8} {METRIC}>={1 + number % 4} from:{10 + number}d"
+        ),
+        "filter changed to words": lambda number: f"{RARE_WORD} {COMMON_WORD if number % 2 else ''}".strip(),
+    }.items():
+        yield _figure(what, _each(times, narrowed(wanted)), FILTER_AIM)
+
+    page.goto(LIST)
+    page.wait_for_selector("[role=row][data-id]")
+    whole = "document.querySelector('[aria-label=\"Conversation and facts\"]')?.innerText.includes('customers briefly')"
+
+    def opened(number: int) -> float:
+        # By script, without a pointer that rests on the row first: nothing is fetched ahead.
+        spent = _timed(page, f"{ROWS}[{number % 20}].click()", whole)
+        page.keyboard.press("Escape")
+        page.wait_for_selector("[aria-label='Conversation and facts']", state="detached")
+        return spent
+
+    yield _figure("panel with the whole interaction, after the click", _each(times, opened), PANEL_AIM)
+    page.evaluate(f"{ROWS}[0].click()")
+    page.wait_for_selector("[role=row][data-open]")
+
+    def stepped(number: int) -> float:
+        step = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'j', bubbles: true}))"
+        its_id = "document.querySelector('[role=row][data-open]')?.dataset.id"
+        return _timed(page, step, f"{its_id} !== before && {whole}", its_id)
+
+    yield _figure("the next one in the panel, after j", _each(times, stepped), PANEL_AIM)
+    page.close()
+
+
+def _from_elsewhere(context: BrowserContext, times: int) -> list[float]:
+    spent = []
+    for _ in range(times):
+        page = context.new_page()
+        page.goto("/projects")
+        page.wait_for_selector("table")
+        page.wait_for_load_state("networkidle")
+        spent.append(
+            _timed(page, "document.querySelector('nav a[href$=\"/interactions\"]').click()", f"{ROWS}.length > 20")
+        )
+        page.close()
+    return spent
+
+
+def _scrolling(context: BrowserContext) -> Figure:
+    page = _list(context)
+    between = sorted(page.evaluate(SCROLLED, 6))
+    page.close()
+    rate = 1000 * len(between) / sum(between)
+    at = {share: between[int(share * len(between))] for share in (0.5, 0.95, 0.99)}
+    return Figure(
+        "frames a second while scrolling for 6 s, 30 pixels a frame",
+        rate,
+        "/s",
+        FRAMES_AIM,
+        at[0.5],
+        at[0.95],
+        at[0.99],
+    )
+
+
+def _requests(context: BrowserContext) -> Iterator[Figure]:
+    page = context.new_page()
+    page.goto("/p/default/start")
+    page.wait_for_selector("h1")
+    page.wait_for_timeout(2_000)
+    made: list[str] = []
+
+    def heard(request: Request) -> None:
+        if "/api/" in request.url:
+            made.append(request.url)
+
+    page.on("request", heard)
+    for name in SCREENS:
+        made.clear()
+        page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
+        page.wait_for_selector("h1")
+        page.wait_for_timeout(3_000)
+        yield Figure(name, len(made), "", REQUESTS_AIM)
+    page.close()
+
+
+def _list(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.goto(LIST)
+    page.wait_for_selector("[role=row][data-id]")
+    return page
+
+
+def _each(times: int, measure: Callable[[int], float]) -> list[float]:
+    # The first one loads what later ones have.
+    return [measure(number) for number in range(times + 1)][1:]
+
+
+def _timed(page: Page, act: str, shown: str, before: str = "null") -> float:
+    return page.evaluate(TIMED % {"act": act, "shown": shown, "before": before})
+
+
+def _figure(what: str, spent: list[float], aim: float) -> Figure:
+    ordered = sorted(spent)
+
+    def at(share: float) -> Any:
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    return Figure(what, median(ordered), "ms", aim, median(ordered), at(0.95), at(0.99))

@@ -1,0 +1,299 @@
+"""Backups of the embedded store: made while a server serves it, checked, put back.
+
+A backup is a directory of its own:
+
+    afterword.db           everything, as it was when the backup began; without the text index, which is derived
+    admin.key, secret.key  the keys that lie in the data directory, unless they were to be left out
+    backup.json            when it was made and of which version, the rows of each table, the SHA-256 of afterword.db
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from afterword.store.engine.sqlite import take_lock, version_of
+from afterword.store.migrations import HEAD, REVISIONS
+
+STORE = "afterword.db"
+KEYS = ("admin.key", "secret.key")
+ABOUT = "backup.json"
+FORMAT = 1
+# So many pages of 8 KB are copied in one go, and so many bytes read.
+PAGES = 1_024
+BYTES = 8 << 20
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is under way, how far it is, and how far it has to go (0 where nobody knows)."""
+
+
+class BackupError(Exception):
+    """A backup cannot be made or restored."""
+
+
+class Backup(msgspec.Struct, kw_only=True):
+    """What backup.json says of a backup. `rows` is the number of rows of each table that has some."""
+
+    format: int
+    created_at: datetime
+    afterword: str
+    schema: str
+    size: int
+    sha256: str
+    keys: list[str]
+    rows: dict[str, int]
+
+
+def back_up(directory: Path, target: Path, *, keys: bool, progress: Progress) -> Backup:
+    """Copy the store of a data directory to a new directory, whether a server serves it or not; return what is in it.
+
+    All that was acknowledged before it began is in it. The directory has its name once it is whole, checked and on
+    disk. Raises `BackupError`, `StoreError`.
+    """
+    source = directory / STORE
+    schema = version_of(source)
+    if schema is None:
+        raise BackupError(f"{directory} holds no store ({STORE}). Name the server's data directory with --data.")
+    if schema not in REVISIONS:
+        raise BackupError(
+            f"{source} was written by a newer Afterword (schema {schema}; this one knows {HEAD}). Use its own "
+            "`afterword backup`."
+        )
+    if target.exists() or target.is_symlink():
+        raise BackupError(f"{target} exists already, and a backup overwrites nothing. Give another name.")
+    log = Path(f"{source}-wal")
+    _need_room(target.absolute().parent, source.stat().st_size + (log.stat().st_size if log.exists() else 0))
+    with _made_whole(target) as made, _explained(source, target):
+        rows, schema = _copy(source, made / STORE, progress)
+        _check(made / STORE, rows, progress)
+        kept = [name for name in KEYS if keys and _copy_key(directory / name, made / name)]
+        digest, size = _digest(made / STORE, progress)
+        about = Backup(
+            format=FORMAT,
+            created_at=datetime.now(UTC).replace(microsecond=0),
+            afterword=version("afterword"),
+            schema=schema,
+            size=size,
+            sha256=digest,
+            keys=kept,
+            rows=rows,
+        )
+        _write(made / ABOUT, msgspec.json.format(msgspec.json.encode(about), indent=2) + b"\n")
+    return about
+
+
+def read_about(backup: Path) -> Backup:
+    """Return what a backup says of itself. Raises `BackupError` for one that this version cannot restore."""
+    try:
+        about = msgspec.json.decode((backup / ABOUT).read_bytes(), type=Backup)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BackupError(f"{backup} is no backup: it has no {ABOUT}. Name what `afterword backup` made.") from None
+    except msgspec.MsgspecError as error:
+        raise BackupError(f"{backup / ABOUT} cannot be read: {error}.") from None
+    if about.format != FORMAT or about.schema not in REVISIONS:
+        raise BackupError(
+            f"{backup} was made by a newer Afterword ({about.afterword}, schema {about.schema}; this one knows "
+            f"{HEAD}). Upgrade Afterword first."
+        )
+    return about
+
+
+def restore(backup: Path, directory: Path, *, replace: bool, progress: Progress) -> Backup:
+    """Put a backup into a data directory that no server serves; with `replace` also in place of the store there.
+
+    Nothing there is changed before the backup was copied whole and found to be what was made. Raises `BackupError`,
+    `StoreError`.
+    """
+    about = read_about(backup)
+    target = directory / STORE
+    lock = take_lock(directory)
+    try:
+        if target.exists() and not replace:
+            raise BackupError(
+                f"{directory} holds a store already. Give another directory with --data; or add --replace, and the "
+                "store that is there is deleted."
+            )
+        _need_room(directory, about.size)
+        part = directory / f"{STORE}.part"
+        with _explained(backup, directory):
+            try:
+                digest, size = _digest(backup / STORE, progress, copy=part)
+                if (digest, size) != (about.sha256, about.size):
+                    raise BackupError(
+                        f"{backup / STORE} is not what was backed up: its SHA-256 is {digest[:16]}..., not "
+                        f"{about.sha256[:16]}.... {directory} was not changed. Take another backup."
+                    )
+                if version_of(part) != about.schema:
+                    raise BackupError(f"{backup / STORE} is not of the schema that {ABOUT} names. Take another backup.")
+                for name in about.keys:
+                    _copy_key(backup / name, directory / name)
+                _put_in_place(part, target)
+            finally:
+                part.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+    return about
+
+
+# ------------------------------------------------------------------------------------------------ the parts
+
+
+def _copy(source: Path, target: Path, progress: Progress) -> tuple[dict[str, int], str]:
+    """Copy a database as it is now; return the rows of its tables, and its schema's version."""
+    with contextlib.closing(_connect(source, "rw")) as reading, contextlib.closing(_connect(target, "rwc")) as writing:
+        reading.execute("PRAGMA query_only=1")
+        # Kept until all is copied: what is committed meanwhile changes nothing here. A copy that let go of it between
+        # two steps would begin anew with each commit.
+        reading.execute("BEGIN")
+        [schema] = reading.execute("SELECT version_num FROM alembic_version").fetchone()
+        tables = [name for (name,) in reading.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        writing.execute("PRAGMA synchronous=OFF")
+        reading.backup(writing, pages=PAGES, progress=lambda _, left, total: progress("copying", total - left, total))
+        counted = {}
+        for place, name in enumerate(tables):
+            progress("counting", place, len(tables))
+            [counted[name]] = reading.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+        reading.execute("ROLLBACK")
+        writing.execute("PRAGMA journal_mode=DELETE")
+    return {name: number for name, number in sorted(counted.items()) if number}, schema
+
+
+def _check(file: Path, rows: dict[str, int], progress: Progress) -> None:
+    """Read the whole copy. Raises `BackupError` where it is damaged, or not what was to be copied."""
+    progress("checking", 0, 0)
+    with contextlib.closing(_connect(file, "ro")) as copied:
+        found = copied.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise BackupError(
+                f"The copy is damaged ({found}), and so most likely is the store. Nothing was kept of it."
+            )
+        for name, number in rows.items():
+            if copied.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] != number:
+                raise BackupError(f"The copy has not all rows of {name}. Nothing was kept of it; try once more.")
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    """Give a store its name. Until then the one that is there is whole, and from then on the new one is."""
+    for ending in ("", "-wal", "-shm"):
+        target.with_name(f"search.db{ending}").unlink(missing_ok=True)
+    if target.exists():
+        # What its log holds goes into the file, so that the log can go.
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(target, "rw")) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for ending in ("-wal", "-shm"):
+        Path(f"{target}{ending}").unlink(missing_ok=True)
+    part.rename(target)
+    _sync(target.parent)
+
+
+def _connect(file: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+
+
+def _digest(file: Path, progress: Progress, *, copy: Path | None = None) -> tuple[str, int]:
+    """Return the SHA-256 and the size of a file; write what is read to `copy`, and onto the disk."""
+    digest, total, done = hashlib.sha256(), file.stat().st_size, 0
+    what = "reading it again" if copy is None else "copying"
+    with file.open("rb") as source, contextlib.ExitStack() as stack:
+        target = None if copy is None else stack.enter_context(open(_new(copy), "wb"))
+        while block := source.read(BYTES):
+            digest.update(block)
+            if target is not None:
+                target.write(block)
+            done += len(block)
+            progress(what, done, total)
+        if target is not None:
+            target.flush()
+            os.fsync(target.fileno())
+    return digest.hexdigest(), done
+
+
+def _copy_key(source: Path, target: Path) -> bool:
+    """Copy a key where there is one; tell whether there was."""
+    try:
+        content = source.read_bytes()
+    except FileNotFoundError:
+        return False
+    part = target.with_name(f"{target.name}.part")
+    _write(part, content)
+    part.rename(target)
+    return True
+
+
+def _write(file: Path, content: bytes) -> None:
+    with open(_new(file), "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _new(file: Path) -> int:
+    """Open a file for writing that no other user may read."""
+    file.unlink(missing_ok=True)
+    return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+@contextlib.contextmanager
+def _made_whole(target: Path) -> Iterator[Path]:
+    """Give a directory to fill, and its name when it is filled and on disk; nothing is left of it otherwise."""
+    target = target.absolute()
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
+    except OSError as error:
+        raise BackupError(
+            f"{target} cannot be made: {error.strerror}. Give a directory below one that is there."
+        ) from None
+    try:
+        yield made
+        os.chmod(made / STORE, 0o600)
+        _sync(made)
+        try:
+            made.rename(target)
+        except OSError as error:
+            raise BackupError(f"{target} cannot be given its name: {error.strerror}.") from None
+        _sync(target.parent)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _need_room(directory: Path, size: int) -> None:
+    if not directory.is_dir():
+        raise BackupError(f"The directory {directory} does not exist. Make it, or give another one.")
+    free = shutil.disk_usage(directory).free
+    if free < size:
+        raise BackupError(f"The disk of {directory} has {free:,} bytes free, and {size:,} are needed.")
+
+
+@contextlib.contextmanager
+def _explained(source: Path, target: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise BackupError(f"Copying {source} to {target} failed: {error}. Nothing was kept of it.") from None
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        raise BackupError(
+            f"Copying {source} to {target} failed: {what}{error.strerror}. Nothing was kept of it."
+        ) from None
+
+
+def _sync(directory: Path) -> None:
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,188 @@
+"""Retention: what is older than a project keeps it is deleted in the background, some at a time.
+
+It rests between the batches, so that no other write waits for long. Nothing is noted of how far it came: what is too
+old is found by its time, and what was deleted is not found again, so that a server that is stopped or killed in the
+middle goes on with the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, or_, select
+
+from afterword.store.engine import Store, Transaction
+from afterword.store.erasing import erase, forget
+from afterword.store.schema import interactions, payloads, search_pending
+
+log = logging.getLogger("afterword.retention")
+
+# So many are deleted in a transaction.
+BATCH = 100
+# So many are looked at at once for whether they still have their text.
+LOOK = 1_000
+# Between two batches it rests so many times as long as the last one took, and longer while others write.
+REST = 1.0
+YIELDED = 4.0
+# What is deleted waits to be taken out of the text index. While so much waits there, none is added to it.
+MOST_PENDING = 5_000
+# Seconds between two looks for what has become too old.
+PACE = 600.0
+# Seconds after which it sees that other periods were set, or that it is in charge now.
+GLANCE = 0.5
+# After a fault it tries again sooner.
+PATIENCE = 30.0
+# Texts are looked for from where the last look ended. What came later with an older time is found when all are looked
+# at again: once a day.
+DAY = 86_400.0
+DAY_MS = 86_400_000
+START = (-1, UUID(int=0))
+
+
+class Periods(NamedTuple):
+    """How many days a project keeps interactions, and what was said in them. None: for ever."""
+
+    interactions: int | None
+    payloads: int | None
+
+
+class Retention:
+    """One thread that deletes what is too old.
+
+    `periods` tells what each project keeps. Where several servers work over one database, the one in charge deletes;
+    whether it still is, is asked before each batch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        periods: Callable[[], Mapping[int, Periods]],
+        *,
+        erased: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._periods = periods
+        self._erased = erased
+        self._stop = threading.Event()
+        self._looked: dict[int, tuple[int, UUID]] = {}
+        self._looked_at_all = -DAY
+        self.interactions = 0
+        """How many interactions were deleted so far."""
+        self.payloads = 0
+        """Of how many interactions the text was deleted so far, and the rest kept."""
+        self._thread = threading.Thread(target=self._work, name="afterword-retention", daemon=True)
+
+    def start(self) -> None:
+        """Start deleting."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the batch at hand and stop; the rest is deleted after the next start."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            before, pause, periods = (self.interactions, self.payloads), PACE, dict(self._periods())
+            in_charge = self._store.in_charge
+            try:
+                if in_charge:
+                    self._look()
+            except Exception:
+                log.exception("What is too old could not be deleted; it is tried again.")
+                pause = PATIENCE
+            if (self.interactions, self.payloads) != before:
+                log.info(
+                    "Deleted %s interactions that were too old, and the text of %s.",
+                    self.interactions - before[0],
+                    self.payloads - before[1],
+                )
+            until = time.monotonic() + pause
+            while time.monotonic() < until and not self._stop.wait(GLANCE):
+                if periods != self._periods() or in_charge != self._store.in_charge:
+                    break
+
+    def _look(self) -> None:
+        if time.monotonic() - self._looked_at_all >= DAY:
+            self._looked.clear()
+            self._looked_at_all = time.monotonic()
+        for project in self._periods():
+            self._delete_interactions(project)
+            self._delete_payloads(project)
+
+    def _before(self, project: int, kind: str) -> int | None:
+        """Return the time from before which a project keeps nothing of a kind, as it is said now: who has said too
+        little and takes it back loses no more."""
+        days = getattr(self._periods()[project], kind)
+        return None if days is None else time.time_ns() // 1_000_000 - days * DAY_MS
+
+    def _delete_interactions(self, project: int) -> None:
+        after = START
+        while self._may_go_on() and (before := self._before(project, "interactions")) is not None:
+            found = self._store.read_now(_older, project, before, after, BATCH)
+            if not found:
+                return
+            self.interactions += self._delete(erase, [one for _, one in found])
+            after = found[-1]
+
+    def _delete_payloads(self, project: int) -> None:
+        while self._may_go_on() and (before := self._before(project, "payloads")) is not None:
+            found = self._store.read_now(_older, project, before, self._looked.get(project, START), LOOK)
+            if not found:
+                return
+            said = self._store.read_now(_with_text, [one for _, one in found])
+            for start in range(0, len(said), BATCH):
+                now_before = self._before(project, "payloads")
+                if not self._may_go_on() or now_before is None or now_before < before:
+                    return
+                self.payloads += self._delete(forget, said[start : start + BATCH])
+            self._looked[project] = found[-1]
+
+    def _delete(self, how: Callable[[Transaction, list[UUID]], int], ids: list[UUID]) -> int:
+        """Delete a batch, and rest. Return how many were there."""
+        started, committed = time.monotonic(), self._store.queue.committed
+        number: int = self._store.queue.write_from_thread(lambda transaction: how(transaction, ids))
+        self._erased()
+        took = time.monotonic() - started
+        others = self._store.queue.committed - committed > 1
+        self._stop.wait(took * (YIELDED if others else REST))
+        return number
+
+    def _may_go_on(self) -> bool:
+        while self._store.read_now(_many_pending):
+            if self._stop.wait(1.0):
+                break
+        return not self._stop.is_set() and self._store.in_charge
+
+
+def _older(
+    connection: Connection, project: int, before: int, after: tuple[int, UUID], most: int
+) -> list[tuple[int, UUID]]:
+    """Return time and id of a project's oldest interactions from before a time, after the one named."""
+    at, id = interactions.c.created_at, interactions.c.id
+    rows = connection.execute(
+        select(at, id)
+        .where(interactions.c.project == project, at < before)
+        .where(at >= after[0], or_(at > after[0], id > after[1]))
+        .order_by(at, id)
+        .limit(most)
+    )
+    return [(row.created_at, row.id) for row in rows]
+
+
+def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:
+    """Return those of these interactions whose text is still there, in the same order."""
+    found = set(
+        connection.execute(select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))).scalars()
+    )
+    return [one for one in ids if one in found]
+
+
+def _many_pending(connection: Connection) -> Any:
+    return connection.execute(select(search_pending.c.interaction_id).limit(1).offset(MOST_PENDING)).first()
