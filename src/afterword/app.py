@@ -58,9 +58,7 @@ from afterword.store.catalog import (
 )
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine import StoreError as StoreError
-from afterword.store.engine.backup import BackupError as BackupError
-from afterword.store.engine.backup import back_up as back_up
-from afterword.store.engine.backup import restore as restore
+from afterword.store.engine import backup as backup
 from afterword.store.retention import Retention
 from afterword.store.rollups import Roller
 from afterword.store.search import Indexer

@@ -230,6 +230,11 @@ def test_who_takes_a_period_back_loses_no_more(http: httpx.Client, keep: Call, p
     answer = keep(retention_days=None)
     assert answer["retention_days"] is None
     assert count() >= left - 100 > 0
+    # Nor does it stop for good.
+    keep(retention_days=30)
+    keep(retention_days=0)
+    keep(retention_days=30)
+    until(lambda: count() == 0)
 
 
 # ------------------------------------------------------------------------------------------------ what was said

@@ -1,4 +1,5 @@
-"""The command `afterword`. All but `serve`, `db`, `backup` and `restore` speak HTTP to a running server."""
+"""The command `afterword`. All but `serve`, `db`, `backup` and `restore` speak HTTP to a running server, on this
+machine or far away."""
 
 from __future__ import annotations
 

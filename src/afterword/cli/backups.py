@@ -63,9 +63,9 @@ def backup(
 ) -> None:
     """Back up the embedded store."""
     directory = _directory(context, data)
-    with _server() as app, _progress() as progress:
+    with _store() as store, _progress() as progress:
         started = time.monotonic()
-        made = app.back_up(directory, target, keys=not without_keys, progress=progress)
+        made = store.back_up(directory, target, keys=not without_keys, progress=progress)
     if as_json:
         show_json(made)
     else:
@@ -88,21 +88,18 @@ def restore(
 ) -> None:
     """Restore a backup."""
     directory = _directory(context, data)
-    with _server() as app, _progress() as progress:
-        made = app.restore(source, directory, replace=replace, progress=progress)
+    with _store() as store, _progress() as progress:
+        made = store.restore(source, directory, replace=replace, progress=progress)
     if as_json:
         show_json(made)
     else:
         typer.echo(f"Restored {_told(made)} of {made.created_at:%Y-%m-%d %H:%M} UTC to {directory}.")
         typer.echo("The text index is made anew when the server starts; until then, searches for words find less.")
-    for name, variable in (("admin.key", "AFTERWORD_API_KEY"), ("secret.key", "AFTERWORD_SECRET_KEY")):
-        if (
-            name not in made.keys
-            and not (directory / name).exists()
-            and name == "secret.key"
-            and made.rows.get("models")
-        ):
-            note(f"The backup has no {name}: put it there, or set {variable} as it was, before the server starts.")
+    if made.rows.get("models") and not (directory / "secret.key").exists():
+        note(
+            "The backup has no secret.key, which the keys of models' providers are encrypted with: put it there, or "
+            "set AFTERWORD_SECRET_KEY as it was, before the server starts."
+        )
 
 
 def _directory(context: typer.Context, data: str | None) -> Path:
@@ -119,10 +116,10 @@ def _directory(context: typer.Context, data: str | None) -> Path:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[Any]:
-    """Give the server's part that knows the store; what it raises becomes one line."""
+def _store() -> Iterator[Any]:
+    """Give what knows the store; what it raises becomes one line."""
     try:
-        from afterword import app
+        from afterword.app import StoreError, backup
     except ModuleNotFoundError as error:
         if (error.name or "afterword").partition(".")[0] == "afterword":
             raise
@@ -130,8 +127,8 @@ def _server() -> Iterator[Any]:
             f"The server's packages are not installed ({error.name} is missing): pip install 'afterword[server]'"
         ) from None
     try:
-        yield app
-    except (app.BackupError, app.StoreError) as error:
+        yield backup
+    except StoreError as error:
         raise CommandError(str(error)) from None
 
 

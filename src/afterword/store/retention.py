@@ -89,11 +89,13 @@ class Retention:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            before, pause, periods = (self.interactions, self.payloads), PACE, dict(self._periods())
-            in_charge = self._store.in_charge
+            before, pause = (self.interactions, self.payloads), PACE
+            periods, in_charge = dict(self._periods()), self._store.in_charge
             try:
                 if in_charge:
-                    self._look()
+                    self._look(periods)
+            except _Changed:
+                pause = 0.0
             except Exception:
                 log.exception("What is too old could not be deleted; it is tried again.")
                 pause = PATIENCE
@@ -108,39 +110,32 @@ class Retention:
                 if periods != self._periods() or in_charge != self._store.in_charge:
                     break
 
-    def _look(self) -> None:
+    def _look(self, periods: Mapping[int, Periods]) -> None:
+        """Delete what is too old by these periods. Raises `_Changed` as soon as they are others: who has said too
+        little and takes it back loses no more."""
         if time.monotonic() - self._looked_at_all >= DAY:
             self._looked.clear()
             self._looked_at_all = time.monotonic()
-        for project in self._periods():
-            self._delete_interactions(project)
-            self._delete_payloads(project)
+        now = time.time_ns() // 1_000_000
+        for project, kept in periods.items():
+            if kept.interactions is not None:
+                self._delete_interactions(periods, project, now - kept.interactions * DAY_MS)
+            if kept.payloads is not None:
+                self._delete_payloads(periods, project, now - kept.payloads * DAY_MS)
 
-    def _before(self, project: int, kind: str) -> int | None:
-        """Return the time from before which a project keeps nothing of a kind, as it is said now: who has said too
-        little and takes it back loses no more."""
-        days = getattr(self._periods()[project], kind)
-        return None if days is None else time.time_ns() // 1_000_000 - days * DAY_MS
-
-    def _delete_interactions(self, project: int) -> None:
+    def _delete_interactions(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
         after = START
-        while self._may_go_on() and (before := self._before(project, "interactions")) is not None:
-            found = self._store.read_now(_older, project, before, after, BATCH)
-            if not found:
-                return
+        while found := self._store.read_now(_older, project, before, after, BATCH):
+            self._check(periods)
             self.interactions += self._delete(erase, [one for _, one in found])
             after = found[-1]
 
-    def _delete_payloads(self, project: int) -> None:
-        while self._may_go_on() and (before := self._before(project, "payloads")) is not None:
-            found = self._store.read_now(_older, project, before, self._looked.get(project, START), LOOK)
-            if not found:
-                return
+    def _delete_payloads(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
+        while found := self._store.read_now(_older, project, before, self._looked.get(project, START), LOOK):
             said = self._store.read_now(_with_text, [one for _, one in found])
+            self._check(periods)
             for start in range(0, len(said), BATCH):
-                now_before = self._before(project, "payloads")
-                if not self._may_go_on() or now_before is None or now_before < before:
-                    return
+                self._check(periods)
                 self.payloads += self._delete(forget, said[start : start + BATCH])
             self._looked[project] = found[-1]
 
@@ -154,11 +149,17 @@ class Retention:
         self._stop.wait(took * (YIELDED if others else REST))
         return number
 
-    def _may_go_on(self) -> bool:
+    def _check(self, periods: Mapping[int, Periods]) -> None:
+        """Wait while much is pending. Raises `_Changed` where the look is to end."""
         while self._store.read_now(_many_pending):
             if self._stop.wait(1.0):
                 break
-        return not self._stop.is_set() and self._store.in_charge
+        if self._stop.is_set() or not self._store.in_charge or periods != self._periods():
+            raise _Changed
+
+
+class _Changed(Exception):
+    """The server stops, is not in charge any more, or keeps what it has for another time."""
 
 
 def _older(

@@ -15,7 +15,8 @@ ONE, TWO = "0192d3a4-5b6c-7d8e-9f00-00000000000a", "0192d3a4-5b6c-7d8e-9f00-0000
 
 COMMANDS = [
     (), ("serve",), ("import",), ("export",), ("log",), ("rate",), ("health",), ("projects",), ("projects", "create"),
-    ("projects", "list"), ("projects", "show"), ("projects", "archive"), ("metrics",), ("metrics", "register"),
+    ("projects", "list"), ("projects", "show"), ("projects", "archive"), ("projects", "update"),
+    ("backup",), ("restore",), ("metrics",), ("metrics", "register"),
     ("metrics", "list"), ("metrics", "update"), ("metrics", "delete"), ("keys",), ("keys", "create"),
     ("keys", "list"), ("keys", "revoke"), ("chat",), ("models",), ("models", "add"), ("models", "list"),
     ("models", "show"), ("models", "change"), ("models", "attach"), ("models", "detach"), ("models", "delete"),

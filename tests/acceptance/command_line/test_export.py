@@ -114,6 +114,27 @@ def test_exports_are_filtered(afterword: Any, one_line: Any):
     one_line(afterword("export", "--feedback", "nothing>=1", code=1).stderr, "nothing")
 
 
+def test_what_has_no_text_any_more_is_left_out_and_counted(afterword: Any, http: Any, project: str):
+    old = {"messages": HI, "completion": "old", "created_at": "2024-01-01"}
+    afterword("import", "-", given=jsonl(old, old, {"messages": HI, "completion": "young"}))
+    said = afterword("projects", "update", project, "--payload-retention-days", "30", "--retention-days", "0").stdout
+    assert said == f"Changed the project {project}: keeps interactions for ever, texts for 30 days.\n"
+    query = {"project": project, "to": "2025-01-01"}
+    while not all(one["expired"] for one in http.get("/api/v1/interactions", params=query).json()["interactions"]):
+        pass
+    done = afterword("export")
+    assert [one["completion"] for one in exported(done)] == ["young"]
+    assert "Left out 2" in done.stderr
+    afterword("projects", "update", project, "--payload-retention-days", "default")
+    assert (
+        "Keeps interactions for ever, texts as the server's settings say."
+        in afterword("projects", "show", project).stdout
+    )
+    wrong = afterword("projects", "update", project, "--retention-days", "a week", code=2)
+    assert "'a week'" in wrong.stderr
+    afterword("projects", "update", project, code=2)
+
+
 def test_a_broken_export_leaves_no_file_behind(afterword: Any, tmp_path: Path, one_line: Any):
     afterword("export", "--from", "not a time", "-o", "out.jsonl", code=1)
     assert list(tmp_path.iterdir()) == []

@@ -23,6 +23,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from afterword.store.engine.database import StoreError
 from afterword.store.engine.sqlite import take_lock, version_of
 from afterword.store.migrations import HEAD, REVISIONS
 
@@ -36,10 +37,6 @@ BYTES = 8 << 20
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is under way, how far it is, and how far it has to go (0 where nobody knows)."""
-
-
-class BackupError(Exception):
-    """A backup cannot be made or restored."""
 
 
 class Backup(msgspec.Struct, kw_only=True):
@@ -59,19 +56,19 @@ def back_up(directory: Path, target: Path, *, keys: bool, progress: Progress) ->
     """Copy the store of a data directory to a new directory, whether a server serves it or not; return what is in it.
 
     All that was acknowledged before it began is in it. The directory has its name once it is whole, checked and on
-    disk. Raises `BackupError`, `StoreError`.
+    disk. Raises `StoreError`.
     """
     source = directory / STORE
     schema = version_of(source)
     if schema is None:
-        raise BackupError(f"{directory} holds no store ({STORE}). Name the server's data directory with --data.")
+        raise StoreError(f"{directory} holds no store ({STORE}). Name the server's data directory with --data.")
     if schema not in REVISIONS:
-        raise BackupError(
+        raise StoreError(
             f"{source} was written by a newer Afterword (schema {schema}; this one knows {HEAD}). Use its own "
             "`afterword backup`."
         )
     if target.exists() or target.is_symlink():
-        raise BackupError(f"{target} exists already, and a backup overwrites nothing. Give another name.")
+        raise StoreError(f"{target} exists already, and a backup overwrites nothing. Give another name.")
     log = Path(f"{source}-wal")
     _need_room(target.absolute().parent, source.stat().st_size + (log.stat().st_size if log.exists() else 0))
     with _made_whole(target) as made, _explained(source, target):
@@ -94,15 +91,15 @@ def back_up(directory: Path, target: Path, *, keys: bool, progress: Progress) ->
 
 
 def read_about(backup: Path) -> Backup:
-    """Return what a backup says of itself. Raises `BackupError` for one that this version cannot restore."""
+    """Return what a backup says of itself. Raises `StoreError` for one that this version cannot restore."""
     try:
         about = msgspec.json.decode((backup / ABOUT).read_bytes(), type=Backup)
     except (FileNotFoundError, NotADirectoryError):
-        raise BackupError(f"{backup} is no backup: it has no {ABOUT}. Name what `afterword backup` made.") from None
+        raise StoreError(f"{backup} is no backup: it has no {ABOUT}. Name what `afterword backup` made.") from None
     except msgspec.MsgspecError as error:
-        raise BackupError(f"{backup / ABOUT} cannot be read: {error}.") from None
+        raise StoreError(f"{backup / ABOUT} cannot be read: {error}.") from None
     if about.format != FORMAT or about.schema not in REVISIONS:
-        raise BackupError(
+        raise StoreError(
             f"{backup} was made by a newer Afterword ({about.afterword}, schema {about.schema}; this one knows "
             f"{HEAD}). Upgrade Afterword first."
         )
@@ -112,15 +109,14 @@ def read_about(backup: Path) -> Backup:
 def restore(backup: Path, directory: Path, *, replace: bool, progress: Progress) -> Backup:
     """Put a backup into a data directory that no server serves; with `replace` also in place of the store there.
 
-    Nothing there is changed before the backup was copied whole and found to be what was made. Raises `BackupError`,
-    `StoreError`.
+    Nothing there is changed before the backup was copied whole and found to be what was made. Raises `StoreError`.
     """
     about = read_about(backup)
     target = directory / STORE
     lock = take_lock(directory)
     try:
         if target.exists() and not replace:
-            raise BackupError(
+            raise StoreError(
                 f"{directory} holds a store already. Give another directory with --data; or add --replace, and the "
                 "store that is there is deleted."
             )
@@ -130,12 +126,12 @@ def restore(backup: Path, directory: Path, *, replace: bool, progress: Progress)
             try:
                 digest, size = _digest(backup / STORE, progress, copy=part)
                 if (digest, size) != (about.sha256, about.size):
-                    raise BackupError(
+                    raise StoreError(
                         f"{backup / STORE} is not what was backed up: its SHA-256 is {digest[:16]}..., not "
                         f"{about.sha256[:16]}.... {directory} was not changed. Take another backup."
                     )
                 if version_of(part) != about.schema:
-                    raise BackupError(f"{backup / STORE} is not of the schema that {ABOUT} names. Take another backup.")
+                    raise StoreError(f"{backup / STORE} is not of the schema that {ABOUT} names. Take another backup.")
                 for name in about.keys:
                     _copy_key(backup / name, directory / name)
                 _put_in_place(part, target)
@@ -170,17 +166,15 @@ def _copy(source: Path, target: Path, progress: Progress) -> tuple[dict[str, int
 
 
 def _check(file: Path, rows: dict[str, int], progress: Progress) -> None:
-    """Read the whole copy. Raises `BackupError` where it is damaged, or not what was to be copied."""
+    """Read the whole copy. Raises `StoreError` where it is damaged, or not what was to be copied."""
     progress("checking", 0, 0)
     with contextlib.closing(_connect(file, "ro")) as copied:
         found = copied.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
-            raise BackupError(
-                f"The copy is damaged ({found}), and so most likely is the store. Nothing was kept of it."
-            )
+            raise StoreError(f"The copy is damaged ({found}), and so most likely is the store. Nothing was kept of it.")
         for name, number in rows.items():
             if copied.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] != number:
-                raise BackupError(f"The copy has not all rows of {name}. Nothing was kept of it; try once more.")
+                raise StoreError(f"The copy has not all rows of {name}. Nothing was kept of it; try once more.")
     with file.open("rb") as written:
         os.fsync(written.fileno())
 
@@ -253,7 +247,7 @@ def _made_whole(target: Path) -> Iterator[Path]:
     try:
         made = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
     except OSError as error:
-        raise BackupError(
+        raise StoreError(
             f"{target} cannot be made: {error.strerror}. Give a directory below one that is there."
         ) from None
     try:
@@ -263,7 +257,7 @@ def _made_whole(target: Path) -> Iterator[Path]:
         try:
             made.rename(target)
         except OSError as error:
-            raise BackupError(f"{target} cannot be given its name: {error.strerror}.") from None
+            raise StoreError(f"{target} cannot be given its name: {error.strerror}.") from None
         _sync(target.parent)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
@@ -272,10 +266,10 @@ def _made_whole(target: Path) -> Iterator[Path]:
 
 def _need_room(directory: Path, size: int) -> None:
     if not directory.is_dir():
-        raise BackupError(f"The directory {directory} does not exist. Make it, or give another one.")
+        raise StoreError(f"The directory {directory} does not exist. Make it, or give another one.")
     free = shutil.disk_usage(directory).free
     if free < size:
-        raise BackupError(f"The disk of {directory} has {free:,} bytes free, and {size:,} are needed.")
+        raise StoreError(f"The disk of {directory} has {free:,} bytes free, and {size:,} are needed.")
 
 
 @contextlib.contextmanager
@@ -283,10 +277,10 @@ def _explained(source: Path, target: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise BackupError(f"Copying {source} to {target} failed: {error}. Nothing was kept of it.") from None
+        raise StoreError(f"Copying {source} to {target} failed: {error}. Nothing was kept of it.") from None
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
-        raise BackupError(
+        raise StoreError(
             f"Copying {source} to {target} failed: {what}{error.strerror}. Nothing was kept of it."
         ) from None
 

@@ -143,13 +143,20 @@ function Talk({ interaction, look, isShort }: TalkProps) {
   if (look === "json" && !isShort) return <Plain text={json} marked />;
   return (
     <>
-      <Conversation messages={messages} completion={answered} look={look === "raw" ? "raw" : "rendered"}>
-        {failure && (
-          <p className={cx(ui.note, ui.error)} role="note">
-            <strong>The call failed.</strong> {failure}
-          </p>
-        )}
-      </Conversation>
+      {interaction.expired && (
+        <p className={ui.note} role="note">
+          What was said here was deleted, as this project keeps texts for a limited time. Labels, feedback and figures stay.
+        </p>
+      )}
+      {!interaction.expired && (
+        <Conversation messages={messages} completion={answered} look={look === "raw" ? "raw" : "rendered"}>
+          {failure && (
+            <p className={cx(ui.note, ui.error)} role="note">
+              <strong>The call failed.</strong> {failure}
+            </p>
+          )}
+        </Conversation>
+      )}
       {isWaiting && <Loading lines={3} />}
     </>
   );
