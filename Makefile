@@ -7,7 +7,7 @@ PAGE := src/afterword/static/index.html
 PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -path "*/generated/*" \
 	! -name openapi.json) src/afterword/api/routes.py $(wildcard src/afterword/types/*.py)
 
-.PHONY: setup serve web test test-clients check fix bench lock clean
+.PHONY: setup serve web test test-clients check fix bench bench-scale bench-peers lock clean
 
 setup: .venv/ready $(PAGE) ## install everything into .venv, and build the web page
 
@@ -49,6 +49,13 @@ fix: setup ## format, and write generated files anew
 
 bench: setup ## run the benchmarks and print their tables
 	$(BIN)/python -m benchmarks
+
+bench-scale: setup ## load and measure ten million interactions on each store (SIZE, STORES; 60 GB of disk, hours on two cores)
+	for store in $(or $(STORES),sqlite postgresql); do \
+		$(BIN)/python -m benchmarks scale --store $$store $(if $(SIZE),--size $(SIZE)) || exit 1; done
+
+bench-peers: setup ## the same jobs against Afterword and its peers, which are installed outside the tree (CONTENDERS)
+	$(BIN)/python -m benchmarks peers $(if $(CONTENDERS),--contenders $(CONTENDERS))
 
 lock: setup ## resolve the dependencies anew, with versions and hashes
 	$(BIN)/python -m pip install --quiet uv

@@ -10,19 +10,31 @@ import typer
 from rich.console import Console
 
 from benchmarks import browsing, calling, lifting, reading, report, writing, yardstick
+from benchmarks.peers.racing import CONTENDERS, Comparison, race
+from benchmarks.scale.measuring import StoreName, scale
 
 JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
+# These take long and have to be asked for.
+PEERS = ",".join(CONTENDERS)
+LONG_JOBS = ("scale", "peers")
+# Interactions in the stores to read, where none is named.
+SIZES = {"scale": "10000000", "peers": "100000"}
 
 
 def main(
     jobs: Annotated[
-        list[str] | None, typer.Argument(help=f"Which jobs: {', '.join(JOBS)}. All, if none is named.")
+        list[str] | None,
+        typer.Argument(help=f"Which jobs: {', '.join(JOBS)} (all of these, if none is named), {', '.join(LONG_JOBS)}."),
     ] = None,
     quick: Annotated[bool, typer.Option(help="Fewer seconds and smaller stores: to see that all works.")] = False,
     size: Annotated[str, typer.Option(help="Interactions in the stores to read, one size after the other.")] = "",
+    store: Annotated[StoreName, typer.Option(help="scale: which store to load and measure.")] = "sqlite",
     keep: Annotated[
-        Path | None, typer.Option(help="A directory for the store to browse: filled if it is empty, and kept.")
+        Path | None, typer.Option(help="scale, browsing: a directory for the store: filled if it is empty, and kept.")
     ] = None,
+    contenders: Annotated[
+        str, typer.Option(help=f"peers: which, the first of them being what the others are compared with: {PEERS}.")
+    ] = PEERS,
     output: Annotated[Path | None, typer.Option(help="A file to write the tables to, as Markdown.")] = None,
 ) -> None:
     """Measure what a server on this machine does, beside what it is meant to do.
@@ -32,28 +44,37 @@ def main(
     """
     chosen = jobs or list(JOBS)
     for job in chosen:
-        if job not in JOBS:
-            raise typer.BadParameter(f"{job!r} is no job. Jobs are {', '.join(JOBS)}.", param_hint="jobs")
+        if job not in (*JOBS, *LONG_JOBS):
+            raise typer.BadParameter(
+                f"{job!r} is no job. Jobs are {', '.join((*JOBS, *LONG_JOBS))}.", param_hint="jobs"
+            )
     try:
-        sizes = [int(one) for one in (size or ("20000" if quick else "100000,1000000")).split(",")]
+        usual = "20000" if quick else SIZES.get(chosen[0], "100000,1000000")
+        sizes = [int(one) for one in (size or usual).split(",")]
     except ValueError:
         raise typer.BadParameter(
             f"{size!r} is not a list of numbers such as 100000,1000000.", param_hint="size"
         ) from None
+    names = contenders.split(",")
+    for name in names:
+        if name not in CONTENDERS:
+            raise typer.BadParameter(f"{name!r} is none of {PEERS}.", param_hint="contenders")
     console = Console()
     if not console.is_terminal:
         console.width = 130
     console.print(report.machine(), highlight=False)
-    sections: list[report.Section] = []
-    for section in run(chosen, sizes, quick, keep):
+    sections: dict[str, report.Section | Comparison] = {}
+    for section in run(chosen, sizes, quick, store, keep, names):
         section.show(console)
-        sections.append(section)
+        sections[section.name] = section
         if output:
             # After each, so that what is measured is kept when a later job fails.
-            output.write_text(report.markdown(sections))
+            output.write_text(report.markdown(sections.values()))
 
 
-def run(jobs: list[str], sizes: list[int], quick: bool, keep: Path | None) -> Iterator[report.Section]:
+def run(
+    jobs: list[str], sizes: list[int], quick: bool, store: StoreName, keep: Path | None, contenders: list[str]
+) -> Iterator[report.Section | Comparison]:
     """Run jobs; yield the table of each when it is done."""
     if "yardstick" in jobs:
         yield yardstick.yardstick(1 if quick else 3)
@@ -70,6 +91,12 @@ def run(jobs: list[str], sizes: list[int], quick: bool, keep: Path | None) -> It
             yield from reading.reading(size, 0.5 if quick else 3, 5 if quick else 20)
     if "browsing" in jobs:
         yield from browsing.browsing(sizes[-1], 3 if quick else 15, keep)
+    if "scale" in jobs:
+        for size in sizes:
+            yield from scale(size, store, keep, 0.5 if quick else 3, 5 if quick else 60)
+    if "peers" in jobs:
+        for size in sizes:
+            yield from race(contenders, size, 1 if quick else 3, 1 if quick else 3)
 
 
 if __name__ == "__main__":

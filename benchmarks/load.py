@@ -78,9 +78,9 @@ class Connection(asyncio.Protocol):
         await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._target.port)
 
     async def call(
-        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json", *, headers: bytes = b""
     ) -> tuple[int, bytes]:
-        """Make a call; return the status and the body of its answer."""
+        """Make a call; return the status and the body of its answer. `headers` are lines of more of them."""
         if self._transport is None or self._transport.is_closing():
             await self.open()
         assert self._transport is not None
@@ -88,7 +88,9 @@ class Connection(asyncio.Protocol):
         self._body = []
         self._answer = asyncio.get_running_loop().create_future()
         about = b"" if body is None else f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n".encode()
-        self._transport.write(b"%s %s HTTP/1.1\r\n%s%s\r\n" % (method.encode(), path.encode(), self._head, about))
+        self._transport.write(
+            b"%s %s HTTP/1.1\r\n%s%s%s\r\n" % (method.encode(), path.encode(), self._head, headers, about)
+        )
         if body:
             self._transport.write(body)
         return await self._answer
@@ -332,6 +334,16 @@ def read(
         return answer
 
     return timings, run(again())
+
+
+def status(target: Target, path: str) -> int:
+    """Get a path; return the status of the answer, whatever that is."""
+
+    async def once() -> int:
+        async with connections(target, 1) as [connection]:
+            return (await connection.call("GET", path))[0]
+
+    return run(once())
 
 
 def send(target: Target, method: str, path: str, body: Any = None) -> Any:

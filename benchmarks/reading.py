@@ -142,18 +142,18 @@ def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Sect
             yield Section(f"A store of {size:,} interactions", figures)
             calls = pages(server, size, began)
             figures = [
-                of_pages(what, _read(server, call, seconds), aim=PAGE_AIM if what == TRIPLE else None)
+                of_pages(what, read_page(server, call, seconds), aim=PAGE_AIM if what == TRIPLE else None)
                 for what, call in calls.items()
             ]
             yield Section(f"Pages of 50 at {size:,}, one call in flight", figures)
-            figures = [of_pages(what, _read(server, call, seconds)) for what, call in LONG.items()]
+            figures = [of_pages(what, read_page(server, call, seconds)) for what, call in LONG.items()]
             figures.append(Figure("resident memory after all that", server.memory / 1e6, "MB", FULL_AIM))
             yield Section(f"Counts and groups at {size:,}", figures)
             server.wait_for_rollups()
             yield _sums(server, size, began, seconds)
             yield Section(
                 f"The same pages at {size:,} while {ARRIVING:,} interactions/s arrive",
-                _read_meanwhile(server, calls, submit, arriving_seconds),
+                read_meanwhile(server, calls, submit, arriving_seconds),
             )
 
 
@@ -182,15 +182,18 @@ def fill(directory: Path, submit: Submit, size: int) -> tuple[datetime, list[Fig
     ]
 
 
-def _read(server: Server, call: Call, seconds: float) -> load.Timings:
+def read_page(server: Server, call: Call, seconds: float) -> load.Timings:
+    """Ask for the same again and again."""
     path, body = call
     timings, _ = load.read(server.target, path, body=body, times=300, most_seconds=seconds)
     return timings
 
 
-def _read_meanwhile(server: Server, calls: dict[str, Call], submit: Submit, seconds: float) -> list[Figure]:
+def read_meanwhile(
+    server: Server, calls: dict[str, Call], submit: Submit, seconds: float, rate: int = ARRIVING
+) -> list[Figure]:
     """Read pages in turn, while interactions arrive; all calls of one page make one figure."""
-    arriving = submit(load.arrive, server.target, rate=ARRIVING, seconds=seconds)
+    arriving = submit(load.arrive, server.target, rate=rate, seconds=seconds)
     while server.newest_seconds_ago() > 1 and not arriving.done():
         pass
     read: dict[str, load.Timings] = {what: load.Timings() for what in calls}
@@ -202,4 +205,4 @@ def _read_meanwhile(server: Server, calls: dict[str, Call], submit: Submit, seco
     if arrived.refused:
         raise RuntimeError(f"The server refused {arrived.refused} interactions.")
     figures = [of_pages(what, timings, aim=ARRIVING_AIM) for what, timings in read.items()]
-    return [*figures, of_calls("interactions that arrived meanwhile", arrived, aim=ARRIVING)]
+    return [*figures, of_calls("interactions that arrived meanwhile", arrived, aim=rate)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -117,7 +118,15 @@ def machine() -> str:
     )
 
 
-def markdown(sections: list[Section]) -> str:
+class Shown(Protocol):
+    """What can be written as Markdown."""
+
+    def markdown(self) -> str:
+        """Return its table."""
+        ...
+
+
+def markdown(sections: Iterable[Shown]) -> str:
     """Return all tables as one Markdown text."""
     return "\n".join([machine(), "", *(section.markdown() for section in sections)])
 

@@ -31,7 +31,7 @@ def free_port() -> int:
 class Server:
     """A running server. `seconds_to_start` is the time from the start of the process to its first healthy answer."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, database_url: str | None = None) -> None:
         self.directory = directory
         self.target = Target(free_port(), KEY)
         begin = time.perf_counter()
@@ -39,6 +39,7 @@ class Server:
             [
                 *(sys.executable, "-m", "afterword", "serve", "--host", "127.0.0.1"),
                 *("--port", str(self.target.port), "--data", str(directory), "--log-level", "warning"),
+                *(("--database-url", database_url) if database_url else ()),
             ],
             env={**os.environ, "AFTERWORD_API_KEY": KEY},
             stdout=subprocess.DEVNULL,
@@ -122,9 +123,9 @@ class Server:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Server]:
-    """Run a server and stop it in the end."""
-    server = Server(directory)
+def running(directory: Path, *, database_url: str | None = None) -> Iterator[Server]:
+    """Run a server and stop it in the end. Without a URL it works on the embedded store."""
+    server = Server(directory, database_url=database_url)
     try:
         yield server
     finally:

