@@ -178,7 +178,7 @@ def test_the_list_is_walked_to_its_end_by_scrolling(page: Page, filled: str):
         grid.evaluate("element => element.scrollTo(0, element.scrollHeight)")
         if last.count():
             break
-        page.wait_for_function("document.querySelectorAll('[role=row][data-id]').length > 0")
+        page.wait_for_function("() => document.querySelectorAll('[role=row][data-id]').length > 0")
     expect(last).to_be_visible()
 
 
