@@ -145,7 +145,9 @@ def _times(context: BrowserContext, times: int) -> Iterator[Figure]:
         "filter changed to a label, a feedback value and a time": lambda number: (
             f"label.team:team-{number % 8} {METRIC}>={1 + number % 4} from:{10 + number}d"
         ),
-        "filter changed to words": lambda number: f"{RARE_WORD} {COMMON_WORD if number % 2 else ''}".strip(),
+        "filter changed to words and a time": lambda number: (
+            f"{COMMON_WORD if number % 2 else RARE_WORD} from:{10 + number}d"
+        ),
     }.items():
         yield from _figures(what, _each(times, narrowed(wanted)), FILTER_AIM)
 
