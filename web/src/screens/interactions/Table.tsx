@@ -47,7 +47,7 @@ export function Table(props: TableProps) {
     count: interactions.length + (more || loading ? 1 : 0),
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
-    overscan: 12,
+    overscan: 6,
     getItemKey: (index) => interactions[index]?.completion_id ?? "more",
   });
   const seen = virtual.getVirtualItems();
