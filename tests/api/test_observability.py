@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from afterword.service.meters import MOST_MODELS, OTHER, Meters
 from afterword.store.engine import Store
+from afterword.store.retention import Retention
 
 
 class Figures(dict[tuple[str, frozenset[tuple[str, str]]], float]):
@@ -191,7 +192,7 @@ def test_every_figure_stands_in_the_guide(http: httpx.Client, gateway: Any):
     guide = Path(__file__).parents[2].joinpath("docs", "guides", "observability.md").read_text(encoding="utf-8")
     page = httpx.get(f"{http.base_url}/metrics").text
     names = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE afterword_")}
-    assert len(names) == 17
+    assert len(names) == 18
     assert not [name for name in names if f"`{name}`" not in guide]
 
 
@@ -247,7 +248,7 @@ def test_a_key_must_be_one_that_reads_all_projects(
 def meters(tmp_path: Path) -> Any:
     """Meters over a store of their own."""
     store = Store(tmp_path)
-    yield Meters(store)
+    yield Meters(store, Retention(store, dict))
     store.close()
 
 
@@ -285,7 +286,7 @@ def test_what_is_no_number_of_tokens_is_not_counted(meters: Meters):
 
 def test_the_page_is_there_when_the_store_cannot_be_read(tmp_path: Path):
     store = Store(tmp_path)
-    meters = Meters(store)
+    meters = Meters(store, Retention(store, dict))
     store.close()
     shown = Figures(asyncio.run(meters.text()).decode())
     assert math.isnan(shown.of("afterword_search_waiting"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,8 @@ class Shelf:
         self.random = Random(seed)
         home = open_home(load({"data": str(directory), "database_url": database_url}, {}))
         self.store = home.store
+        # There is no other server.
+        self.store.in_charge_until = math.inf
         self.context = Context(home, THE_ADMINISTRATOR)
         asyncio.run(self._fill("noise", 20))
         self.logged = asyncio.run(self._fill("shelf", 70))

@@ -103,7 +103,8 @@ def test_a_screen_makes_three_calls_at_most(page: Page, filled: str, name: str):
     page.wait_for_load_state("load")
     # The frame's own: who is signed in, the projects, the feedback keys.
     page.wait_for_function(
-        "() => performance.getEntriesByType('resource').filter(({name}) => /session|projects|metrics/.test(name)).length > 2"
+        "() => performance.getEntriesByType('resource')"
+        ".filter(({name}) => /session|projects|metrics/.test(name)).length > 2"
     )
     made: list[str] = []
     page.on("request", lambda request: made.append(request.url) if "/api/" in request.url else None)
