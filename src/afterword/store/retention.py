@@ -28,7 +28,7 @@ BATCH = 100
 LOOK = 1_000
 # Between two batches it rests so many times as long as the last one took, and longer while others write.
 REST = 1.0
-YIELDED = 4.0
+YIELDED = 9.0
 # What is deleted waits to be taken out of the text index. While so much waits there, none is added to it.
 MOST_PENDING = 5_000
 # Seconds between two looks for what has become too old.
