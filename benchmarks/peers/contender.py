@@ -241,7 +241,7 @@ class Running:
         processes = self.processes()
         with suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGTERM)
-        _, left = psutil.wait_procs(processes, timeout=30)
+        _, left = psutil.wait_procs(processes, timeout=10)
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -95,6 +96,7 @@ class Race:
 
     def _note(self, what: str, value: float | str | None) -> None:
         self.result.figures[what] = value
+        print(f"{self.result.title}: {what}: {value}", file=sys.stderr, flush=True)
 
     def _drive(self, job: str, in_flight: int, **more: Any) -> Driven:
         arguments = {"in_flight": in_flight, "seconds": self.how.seconds, **more}

@@ -43,9 +43,12 @@ def openai_python() -> Path:
     return _module("environments", ROOT / "tests" / "clients" / "environments.py").python_with("openai")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of a worker."""
+    """One browser for the tests of a file.
+
+    While it runs, a loop of Playwright's runs in this thread, so that no other can: it must be gone before other tests.
+    """
     found = _module("browser", ROOT / "scripts" / "browser.py").find()
     assert found, "There is no Chromium: run `make test`, which installs one, or name one in AFTERWORD_BROWSER."
     with sync_playwright() as playwright:
