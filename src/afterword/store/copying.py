@@ -7,6 +7,7 @@ on. The text index is not copied: the target makes its own.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ from sqlalchemy import Connection, Table, exists, func, literal, select, tuple_
 from afterword.store import servers
 from afterword.store.calls import OPEN
 from afterword.store.engine import Database, StoreError, open_database
+from afterword.store.engine.months import Month
 from afterword.store.schema import calls, interactions, metadata, projects, search_pending
 
 # What a store has for itself: what servers tell each other, and what is still to be done.
 OWN = {"servers", "leases", "versions", "news", "search_pending"}
 ROWS = 1_000
+# Ids of our own begin with a time of 2020 or later, in milliseconds. So few of a month may be chance: callers' own.
+FIRST = 1_577_836_800_000
+FEW = 1_000
 
 Progress = Callable[[str, int, int], None]
 """Called with a table's name, how many of its rows are done, and how many there are."""
@@ -69,6 +74,8 @@ def copy(source: Database, target: Database, progress: Progress) -> None:
     with source.reader.connect() as one, target.writer.connect() as other:
         with one.begin(), other.begin():
             _check_kin(one, other)
+        with one.begin():
+            _make_months(one, target)
         for table in tables():
             with one.begin():
                 number = _count(one, table)
@@ -110,6 +117,19 @@ def _check_kin(one: Connection, other: Connection) -> None:
             "The target holds another store: projects that the source does not have. "
             "Give an empty database or directory."
         )
+
+
+def _make_months(one: Connection, target: Database) -> None:
+    """Make the parts of all months of which the source has many interactions, where the target has parts."""
+    if target.months is None:
+        return
+    month, now = Month.of(FIRST), time.time_ns() // 1_000_000
+    while month.start <= now:
+        first, end = month.ids
+        its = select(interactions.c.id).where(interactions.c.id >= first, interactions.c.id < end)
+        if one.execute(its.order_by(interactions.c.id).offset(FEW).limit(1)).first():
+            target.months.make(month.start, month.start)
+        month = Month.of(month.end)
 
 
 def _copy_table(one: Connection, other: Connection, table: Table, report: Callable[[int], None]) -> None:

@@ -1,19 +1,20 @@
 """Taking interactions away: whole, or only what was said in them. Whatever deletes does it here.
 
-Some hundred at once, in a few statements whatever their number.
+Some hundred at once, in a few statements whatever their number; or, on PostgreSQL, all that a month's parts hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert, select, update
 
 from afterword.store import rollups
-from afterword.store.engine import Transaction
+from afterword.store.engine import Insert, Transaction
+from afterword.store.engine.months import PARTED, Closed, Month
 from afterword.store.schema import (
     ab_interactions,
     calls,
@@ -23,6 +24,7 @@ from afterword.store.schema import (
     interaction_labels,
     interactions,
     label_number,
+    metadata,
     outcomes,
     payloads,
     preferences,
@@ -33,6 +35,10 @@ from afterword.store.schema import (
 MOST_LABELS = 10_000
 # What the hash of a text becomes when the text is gone: nobody shall find by it what it was.
 NO_TEXT = 0
+# So many may stay of a month that is dropped; they move to another part.
+MOST_STAYING = 1_000
+
+_PUT_PENDING = Insert(search_pending, ignore_existing=True)
 
 
 def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
@@ -83,19 +89,139 @@ def forget(transaction: Transaction, ids: Sequence[UUID]) -> int:
     if not said:
         return 0
     _take_text(transaction, said)
+    scrub(transaction, said)
+    return len(said)
+
+
+def scrub(transaction: Transaction, ids: Sequence[UUID]) -> int:
+    """Delete what interactions repeat of their texts outside their payloads; return how many were named."""
+    connection = transaction.connection
     connection.execute(
         update(interactions)
-        .where(interactions.c.id.in_(said))
+        .where(interactions.c.id.in_(ids))
         .values(preview=None, prompt_text_hash=NO_TEXT, completion_text_hash=NO_TEXT)
     )
     failed = select(calls.c.interaction_id, calls.c.error).where(
-        calls.c.interaction_id.in_(said), calls.c.error.is_not(None)
+        calls.c.interaction_id.in_(ids), calls.c.error.is_not(None)
     )
     for row in connection.execute(failed).all():
         # Providers may repeat in it what was said.
         error = msgspec.json.encode({**msgspec.json.decode(row.error), "message": ""}).decode()
         connection.execute(update(calls).where(calls.c.interaction_id == row.interaction_id).values(error=error))
-    return len(said)
+    return len(ids)
+
+
+def unscrubbed() -> ColumnElement[bool]:
+    """Return whether an interaction repeats something of its texts."""
+    its = interactions.c
+    return its.preview.is_not(None) | (its.prompt_text_hash != NO_TEXT) | (its.completion_text_hash != NO_TEXT)
+
+
+def erase_month(closed: Closed, month: Month, stays: ColumnElement[bool]) -> int | None:
+    """Delete all interactions of a month with what hangs on them, as `erase` does, but for those that `stays` holds
+    for. Return how many there were; None, with nothing done, where too many stay."""
+    connection = closed.transaction.connection
+    staying = list(connection.execute(staying_of(month, stays)).scalars())
+    if len(staying) > MOST_STAYING:
+        return None
+    gone = _gone(month, staying)
+    its = interactions.c
+    sums = select(its.project, func.count(), func.min(its.created_at), func.max(its.created_at)).where(gone(its.id))
+    number = 0
+    for project, its_number, first, last in connection.execute(sums.group_by(its.project)).all():
+        rollups.mark_range(closed.transaction, project, first, last)
+        number += its_number
+    _take_outcomes_of(closed.transaction, gone)
+    connection.execute(delete(ab_interactions).where(gone(ab_interactions.c.interaction_id)))
+    _take_hidden_of(closed.transaction, gone)
+    _drop(closed, gone, staying)
+    return number
+
+
+def forget_month(closed: Closed, month: Month, stays: ColumnElement[bool]) -> int | None:
+    """Delete what was said in a month's interactions, which are scrubbed already, but for those that `stays` holds for.
+    Return of how many it was there; None, with nothing done, where too many stay."""
+    connection = closed.transaction.connection
+    staying = list(connection.execute(staying_of(month, stays)).scalars())
+    if len(staying) > MOST_STAYING:
+        return None
+    gone = _gone(month, staying)
+    number = connection.execute(
+        select(func.count()).select_from(payloads).where(gone(payloads.c.interaction_id))
+    ).scalar_one()
+    _take_hidden_of(closed.transaction, gone)
+    _drop(closed, gone, staying)
+    return number
+
+
+def staying_of(month: Month, stays: ColumnElement[bool]) -> Any:
+    """Return the query for the ids that stay of a month; of one more than may, at most."""
+    first, end = month.ids
+    return (
+        select(interactions.c.id)
+        .where(interactions.c.id >= first, interactions.c.id < end, stays)
+        .limit(MOST_STAYING + 1)
+    )
+
+
+Gone = Callable[[ColumnElement[UUID]], ColumnElement[bool]]
+"""Whether a column names an interaction that goes with its month."""
+
+
+def _gone(month: Month, staying: Sequence[UUID]) -> Gone:
+    first, end = month.ids
+    return lambda column: and_(column >= first, column < end, column.not_in(staying))
+
+
+def _drop(closed: Closed, gone: Gone, staying: Sequence[UUID]) -> None:
+    """Drop the parts; put what stays into others."""
+    connection = closed.transaction.connection
+    parted = [table for table in metadata.sorted_tables if table.name in PARTED]
+    stays: dict[Table, Sequence[Any]] = {}
+    for table in parted:
+        its_id = table.c.id if table is interactions else table.c.interaction_id
+        if table.name in closed.tables:
+            stays[table] = connection.execute(select(table).where(its_id.in_(staying))).mappings().all()
+        elif interactions.name in closed.tables:
+            # Its part was dropped before; what came since stands elsewhere.
+            connection.execute(delete(table).where(gone(its_id)))
+    closed.drop()
+    for table, rows in stays.items():
+        if rows:
+            connection.execute(insert(table), [dict(row) for row in rows])
+    # Their words went with the others'.
+    closed.transaction.put(_PUT_PENDING, [(row["interaction_id"], None) for row in stays.get(payloads, ())])
+
+
+def _take_hidden_of(transaction: Transaction, gone: Gone) -> None:
+    """Delete images that nobody else shows, and what waits for the text index."""
+    connection = transaction.connection
+    shown, other = interaction_images.alias(), interaction_images.alias()
+    connection.execute(
+        delete(images).where(
+            exists().where(shown.c.hash == images.c.hash, gone(shown.c.interaction_id)),
+            ~exists().where(other.c.hash == images.c.hash, ~gone(other.c.interaction_id)),
+        )
+    )
+    connection.execute(delete(interaction_images).where(gone(interaction_images.c.interaction_id)))
+    connection.execute(delete(search_pending).where(gone(search_pending.c.interaction_id)))
+
+
+def _take_outcomes_of(transaction: Transaction, gone: Gone) -> None:
+    """Delete the outcomes of sessions all of whose turns go."""
+    turn, left = interactions.alias(), interactions.alias()
+
+    def has(one: Any) -> ColumnElement[bool]:
+        joined = one.c.session_id == outcomes.c.session_id
+        opened = (one.c.id == outcomes.c.session_id) & one.c.session_id.is_(None)
+        return (one.c.project == outcomes.c.project) & (joined | opened)
+
+    transaction.connection.execute(
+        delete(outcomes).where(
+            exists().where(has(turn), gone(turn.c.id)),
+            ~exists().where(has(left), ~gone(left.c.id)),
+        )
+    )
 
 
 def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:

@@ -3,21 +3,36 @@
 It rests between the batches, so that no other write waits for long. Nothing is noted of how far it came: what is too
 old is found by its time, and what was deleted is not found again, so that a server that is stopped or killed in the
 middle goes on with the rest.
+
+On PostgreSQL the tables have a part for each month. A part of which nothing is to stay is dropped as a whole.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select
+from sqlalchemy.exc import OperationalError
 
 from afterword.store.engine import Store, Transaction
-from afterword.store.erasing import erase, forget
+from afterword.store.engine.months import SAID, Month, Months
+from afterword.store.erasing import (
+    MOST_STAYING,
+    erase,
+    erase_month,
+    forget,
+    forget_month,
+    scrub,
+    staying_of,
+    unscrubbed,
+)
 from afterword.store.schema import interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.retention")
@@ -38,10 +53,13 @@ GLANCE = 0.5
 # After a fault it tries again sooner.
 PATIENCE = 30.0
 # Texts are looked for from where the last look ended. What came later with an older time is found when all are looked
-# at again: once a day.
+# at again: once a day. So often months are looked at, too.
 DAY = 86_400.0
 DAY_MS = 86_400_000
 START = (-1, UUID(int=0))
+# Parts are dropped while nobody reads them, which is tried so often, after so many seconds.
+ATTEMPTS = 5
+PAUSE = 2.0
 
 
 class Periods(NamedTuple):
@@ -70,7 +88,8 @@ class Retention:
         self._erased = erased
         self._stop = threading.Event()
         self._looked: dict[int, tuple[int, UUID]] = {}
-        self._looked_at_all = -DAY
+        self._looked_at_all = -math.inf
+        self._dropped_by: Mapping[int, Periods] = {}
         self.interactions = 0
         """How many interactions were deleted so far."""
         self.payloads = 0
@@ -113,10 +132,15 @@ class Retention:
     def _look(self, periods: Mapping[int, Periods]) -> None:
         """Delete what is too old by these periods. Raises `_Changed` as soon as they are others: who has said too
         little and takes it back loses no more."""
+        now = time.time_ns() // 1_000_000
         if time.monotonic() - self._looked_at_all >= DAY:
             self._looked.clear()
-            self._looked_at_all = time.monotonic()
-        now = time.time_ns() // 1_000_000
+            self._store.database.tend()
+            self._drop_months(periods, now)
+            self._looked_at_all, self._dropped_by = time.monotonic(), periods
+        elif periods != self._dropped_by:
+            self._drop_months(periods, now)
+            self._dropped_by = periods
         for project, kept in periods.items():
             if kept.interactions is not None:
                 self._delete_interactions(periods, project, now - kept.interactions * DAY_MS)
@@ -138,6 +162,54 @@ class Retention:
                 self._check(periods)
                 self.payloads += self._delete(forget, said[start : start + BATCH])
             self._looked[project] = found[-1]
+
+    def _drop_months(self, periods: Mapping[int, Periods], now: int) -> None:
+        """Drop the months of which nothing is to stay. What is too old of another is deleted some at a time."""
+        months = self._store.database.months
+        if months is None:
+            return
+        whole = {one: now - kept.interactions * DAY_MS for one, kept in periods.items() if kept.interactions}
+        said = {one: now - kept.payloads * DAY_MS for one, kept in periods.items() if kept.payloads}
+        said = {one: max(whole.get(one, 0), said.get(one, 0)) for one in {**whole, **said}}
+        for month, tables in months.there().items():
+            self._check(periods)
+            if self._nothing_stays(month, whole):
+                self.interactions += self._drop(months, month, tables, erase_month, whole)
+            elif "payloads" in tables and self._nothing_stays(month, said):
+                self._scrub(periods, month, said)
+                self.payloads += self._drop(months, month, tables & SAID, forget_month, said)
+
+    def _nothing_stays(self, month: Month, limits: Mapping[int, int]) -> bool:
+        if not limits or month.end > max(limits.values()):
+            return False
+        staying = self._store.read_now(lambda connection: connection.execute(staying_of(month, _young(limits))).all())
+        return len(staying) <= MOST_STAYING
+
+    def _scrub(self, periods: Mapping[int, Periods], month: Month, limits: Mapping[int, int]) -> None:
+        after = UUID(int=month.ids[0].int - 1)
+        while found := self._store.read_now(_to_scrub, month, limits, after, LOOK):
+            self._check(periods)
+            self._delete(scrub, found)
+            after = found[-1]
+
+    def _drop(
+        self,
+        months: Months,
+        month: Month,
+        tables: set[str],
+        how: Callable[[Any, Month, ColumnElement[bool]], int | None],
+        limits: Mapping[int, int],
+    ) -> int:
+        """Drop parts; return how many interactions were in them. None is dropped while others read it for long."""
+        for _ in range(ATTEMPTS):
+            try:
+                with months.closed(month, tables) as closed:
+                    return how(closed, month, _young(limits)) or 0
+            except OperationalError:
+                if self._stop.wait(PAUSE):
+                    raise _Changed from None
+        log.warning("The part of %s could not be dropped: it is read all the time. It is tried again.", month.name)
+        return 0
 
     def _delete(self, how: Callable[[Transaction, list[UUID]], int], ids: list[UUID]) -> int:
         """Delete a batch, and rest. Return how many were there."""
@@ -175,6 +247,23 @@ def _older(
         .limit(most)
     )
     return [(row.created_at, row.id) for row in rows]
+
+
+def _young(limits: Mapping[int, int]) -> ColumnElement[bool]:
+    """Return whether an interaction is not too old; those of projects without a limit never are."""
+    alike: dict[int, list[int]] = defaultdict(list)
+    for project, before in limits.items():
+        alike[before].append(project)
+    its = interactions.c
+    old = (and_(its.project.in_(projects), its.created_at < before) for before, projects in alike.items())
+    return not_(or_(false(), *old))
+
+
+def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], after: UUID, most: int) -> list[UUID]:
+    """Return the ids of some interactions of a month, after one, that repeat something of texts that are too old."""
+    id = interactions.c.id
+    query = select(id).where(id > after, id < month.ids[1], not_(_young(limits)), unscrubbed())
+    return list(connection.execute(query.order_by(id).limit(most)).scalars())
 
 
 def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
+from afterword.store.engine.months import Months
 from afterword.store.engine.statements import Row, Statement
 
 
@@ -68,6 +69,8 @@ class Database(Protocol):
     """Whether several servers may work over it."""
     writer: Engine
     reader: Engine
+    months: Months | None
+    """The parts of the large tables; None where each is one whole."""
 
     def connect_writer(self) -> Connection:
         """Open a connection for units of work that are functions."""
@@ -83,6 +86,10 @@ class Database(Protocol):
 
     def number_on(self, connection: Connection) -> None:
         """Give numbers beyond those that rows came with from elsewhere."""
+        ...
+
+    def tend(self) -> None:
+        """Do what it needs once a day."""
         ...
 
     def distribute(self) -> int:

@@ -7,6 +7,7 @@ statement is prepared on the server, so that managed databases and poolers of co
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
 from afterword.store.engine.database import Database, StoreError, Writer
+from afterword.store.engine.months import Months
 from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
 from afterword.store.engine.tsvector import TextIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
@@ -35,12 +37,16 @@ CONNECTING: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 OLDEST = 140_000
+# Parts for months are made so many milliseconds ahead.
+AHEAD = 32 * 86_400_000
 
 # Errors of these classes are the database's, not of what was to be written: connections, resources, an operator's
 # doing, the system, and a server that has become a standby.
 FAULTS = ("08", "53", "57", "58", "XX", "25")
-# Two transactions were in each other's way: the same again will do.
-CONTENTION = ("40001", "40P01")
+# Two transactions were in each other's way, or a part of a table was made or dropped meanwhile: the same again will
+# do. No table has a check but for what its parts hold.
+CONTENTION = ("40001", "40P01", "23514")
+GONE_MEANWHILE = "could not open relation with OID"
 
 
 # Where tables are distributed over nodes: what each is found by.
@@ -75,6 +81,10 @@ class Postgresql(Database):
             # Citus locks rows of one node at a time, and so one at a time.
             self.writer.dialect.most_kept = 1 if self._on_citus(connection) else None  # pyright: ignore
         self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
+        self.months = self._months = Months(self.writer)
+        with contextlib.suppress(DBAPIError):
+            # Where others are at work it may have to wait; it is tried again.
+            self._make_months()
 
     def connect_writer(self) -> Connection:
         """Open a connection for units of work that are functions."""
@@ -101,6 +111,15 @@ class Postgresql(Database):
                     f"SELECT setval(pg_get_serial_sequence('{table.name}', 'number'), "
                     f"(SELECT coalesce(max(number), 0) + 1 FROM {table.name}), false)"
                 )
+
+    def tend(self) -> None:
+        """Make parts for the months to come, and have the database see how values are spread."""
+        self._make_months()
+        self._months.analyze()
+
+    def _make_months(self) -> None:
+        now = time.time_ns() // 1_000_000
+        self._months.make(now, now + AHEAD)
 
     def distribute(self) -> int:
         """Spread the tables over the nodes of a Citus cluster: the large ones by the interaction's id, so that all that
@@ -139,7 +158,9 @@ class Postgresql(Database):
     def passing(self, error: BaseException) -> bool:
         """Tell whether nothing was committed and the same again will likely do."""
         cause = getattr(error, "orig", None) or error
-        return isinstance(cause, Stale) or (isinstance(cause, psycopg.Error) and cause.sqlstate in CONTENTION)
+        if isinstance(cause, Stale):
+            return True
+        return isinstance(cause, psycopg.Error) and (cause.sqlstate in CONTENTION or GONE_MEANWHILE in str(cause))
 
     def lost(self, error: BaseException) -> bool:
         """Tell whether the database cannot be reached: it is down, full, going down, or has no room for us."""

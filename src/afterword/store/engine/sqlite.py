@@ -71,6 +71,7 @@ class Sqlite(Database):
             raise
         self.writer = self._engine("rw", NullPool, {})
         self.reader = self._engine("ro", QueuePool, {"pool_size": readers, "max_overflow": 0})
+        self.months = None
 
     def connect_writer(self) -> Connection:
         """Open the one connection of this process that writes."""
@@ -91,6 +92,9 @@ class Sqlite(Database):
 
     def number_on(self, connection: Connection) -> None:
         """It does so by itself."""
+
+    def tend(self) -> None:
+        """It needs nothing."""
 
     def distribute(self) -> int:
         """It is one file."""

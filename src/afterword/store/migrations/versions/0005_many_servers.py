@@ -46,15 +46,27 @@ def upgrade() -> None:
             op.execute(statement)
 
 
-PARTED = ("interactions", "payloads", "calls", "interaction_labels", "feedback", "preferences")
+PARTED = ("interactions", "payloads", "calls", "interaction_labels", "feedback", "preferences", "search_words")
+# The least ids that begin with a time of 2020 or later, and of 2100 or later.
+FIRST, LAST = "016f5e66-e800-0000-0000-000000000000", "03bb2cc3-d800-0000-0000-000000000000"
+PARTS = {
+    "before": f"FOR VALUES FROM (MINVALUE) TO ('{FIRST}')",
+    "after": f"FOR VALUES FROM ('{LAST}') TO (MAXVALUE)",
+    "others": "DEFAULT",
+}
 
 POSTGRESQL = (
     "INSERT INTO versions VALUES ('catalog', 0)",
     "INSERT INTO leases VALUES ('chores', 0, 0)",
     "CREATE TABLE search_words (interaction_id UUID, part SMALLINT, words TSVECTOR NOT NULL, "
-    "PRIMARY KEY (interaction_id, part))",
+    "PRIMARY KEY (interaction_id, part)) PARTITION BY RANGE (interaction_id)",
     "CREATE INDEX ix_search_words_words ON search_words USING GIN (words)",
-    # What no part for a month takes: ids of the callers' own, mostly.
+    # What no part of a month takes (store/engine/months.py): ids of the callers' own, mostly.
+    *(
+        f"CREATE TABLE {table}_before PARTITION OF {table} FOR VALUES FROM (MINVALUE) TO ('{FIRST}')"
+        for table in PARTED
+    ),
+    *(f"CREATE TABLE {table}_after PARTITION OF {table} FOR VALUES FROM ('{LAST}') TO (MAXVALUE)" for table in PARTED),
     *(f"CREATE TABLE {table}_others PARTITION OF {table} DEFAULT" for table in PARTED),
     # Groups are ordered by these, and cursors compare them: by their characters, whatever the database's language.
     'ALTER TABLE labels ALTER COLUMN value TYPE TEXT COLLATE "C"',
