@@ -49,6 +49,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         databases.clear_scratch()
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Tests wait for servers, browsers and disks: some more than there are processors keep these busy."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses a store on each of them."""
     if "database" in metafunc.fixturenames:
@@ -327,6 +332,7 @@ class Gateway:
 @pytest.fixture
 def gateway(server: Server, project: str, upstream: Any) -> Iterator[Gateway]:
     """The shared server as a gateway to the upstream, with a project of the test's own."""
+    upstream.forget()
     made = Gateway(server, project, upstream)
     yield made
     made.http.close()

@@ -34,7 +34,7 @@ from schemathesis.specs.openapi.checks import (
 from afterword.api import openapi
 from afterword.api.routes import ROUTES, Route
 
-EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "20"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -61,9 +61,9 @@ SCHEMA = schemathesis.openapi.from_dict(openapi.document("fuzzed"))
 
 
 @pytest.fixture(scope="module")
-def fuzzed(server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def fuzzed(server, database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A server of its own: what the calls leave behind shall disturb no other test."""
-    running = type(server)(tmp_path_factory.mktemp("fuzz") / "data")
+    running = type(server)(tmp_path_factory.mktemp("fuzz") / "data", database_url=database())
     yield running
     running.stop()
     assert "Traceback" not in running.log.read_text()
@@ -95,6 +95,7 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
             parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": image}]
             interaction = {"messages": [{"role": "user", "content": parts}], "completion": "A dot.", "project": project}
             ids = [post("interactions", **interaction)["completion_id"] for _ in range(2)]
+            compared = {"preferred_completion": ids[0], "other_completion": ids[1]}
             shown = client.get(f"/api/v1/interactions/{ids[0]}").json()
             return {
                 "project": project,
@@ -111,6 +112,7 @@ def real(fuzzed) -> Iterator[Callable[[], dict[str, str]]]:
                 "other_completion": ids[1],
                 "session_id": shown["session_id"],
                 "feedback_id": post("feedback", completion_id=ids[0], metric="score", value=1)["feedback_id"],
+                "comparison_id": post("preferences", metric="score", **compared)["comparison_id"],
                 "view_id": post(f"projects/{project}/views", name="fuzz", search="")["id"],
                 "key_id": post("keys", name="fuzz", role="viewer")["id"],
                 "file": shown["messages"][0]["content"][1]["image_url"].rpartition("/")[2],

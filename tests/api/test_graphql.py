@@ -143,6 +143,8 @@ def filtered(server: Any) -> tuple[str, Callable[[dict[str, Any]], set[str]]]:
         ids[text] = client.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"]
     both = {"preferred_completion": ids["a"], "other_completion": ids["c"]}
     client.post("/api/v1/preferences", json={"metric": "CSAT", **both}).raise_for_status()
+    while client.get("/health").json()["search"]["waiting"]:
+        pass
 
     def find(filter: dict[str, Any]) -> set[str]:
         variables = {"filter": {"project": project, **filter}, "page": {}}

@@ -90,10 +90,13 @@ def test_every_id_that_a_caller_saw_exists_after_a_kill(new_server, gateway):
         other.server = running
         other.http = running.client()
         assert len(seen) > 8
+        # Where others may work over the same database, a server is given up some time later; see test_many_servers.
+        left = "open" if running.database_url else "interrupted"
         for completion_id, done in seen.items():
             call_ = other.logged(completion_id)["call"]
-            assert call_["state"] in (("complete",) if done else ("complete", "interrupted"))
-        assert '"open"' not in other.http.get("/api/v1/interactions?limit=500").text
+            assert call_["state"] in (("complete",) if done else ("complete", "interrupted", left))
+        if left != "open":
+            assert '"open"' not in other.http.get("/api/v1/interactions?limit=500").text
 
 
 def test_a_stop_lets_calls_end_and_takes_no_new_ones(new_server, gateway):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from afterword.ids import uuid7
 from afterword.store import calls
 from afterword.store import interactions as stored
-from afterword.store.engine import Store
+from afterword.store.engine import Store, Transaction
 from afterword.store.erasing import erase, forget
 from afterword.store.payloads import Payload, encode
 from afterword.store.schema import (
@@ -100,6 +101,31 @@ def test_of_what_is_deleted_only_the_text_that_leaves_the_index_remains(store: S
     assert all(row.erased for row in pending)
     assert counts(store) == {**empty, "search_pending": 5}
     assert deleted(store, erase, *ids) == 0
+
+
+@pytest.mark.shared
+def test_an_image_that_is_logged_while_all_that_show_it_are_deleted_stays(store: Store):
+    shown = b"i" * 32
+    gone = [written(store, image=shown) for _ in range(2)]
+    stays = uuid7()
+    with store.database.connect_writer() as connection, ThreadPoolExecutor(1) as threads:
+        with connection.begin():
+            logging = Transaction(connection)
+            image, use = (shown, "png", b"content"), (shown, 1, stays)
+            logging.put_all([[(stored.INSERT_IMAGE, [image, image]), (stored.INSERT_IMAGE_USE, [use])]])
+            deleting = threads.submit(deleted, store, erase, *gone)
+            until_someone_waits(store)
+        assert deleting.result(60) == 2
+    assert store.read_now(lambda connection: connection.execute(select(images.c.hash)).scalars().all()) == [shown]
+
+
+def until_someone_waits(store: Store) -> None:
+    """Wait until a transaction waits for another."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while not store.read_now(lambda connection: connection.execute(waiting).scalar_one()):
+        pass
 
 
 def test_what_others_have_is_not_touched(store: Store):

@@ -76,7 +76,6 @@ def test_sizes_are_bytes_or_numbers_with_a_unit(text: str | int, size: int):
         ("log_level", "loud", ["--log-level", "'loud'", "debug, info, warning, error"]),
         ("workers", "0", ["--workers", "'0'", "at least 1"]),
         ("workers", "2", ["workers is 2", "one server process"]),
-        ("database_url", "postgresql://db/afterword", ["database_url", "PostgreSQL", "not supported yet"]),
     ],
 )
 def test_a_bad_value_is_refused_with_the_setting_the_value_and_what_is_allowed(name: str, value: str, words: list[str]):

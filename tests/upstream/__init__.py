@@ -26,6 +26,10 @@ class Upstream:
         """Return the requests (method, path, query, headers, body) whose body holds this text."""
         return [one for one in httpx.get(f"{self.url}/seen").json() if marker in str(one["body"])]
 
+    def forget(self) -> None:
+        """Forget the requests so far."""
+        httpx.delete(f"{self.url}/seen").raise_for_status()
+
     def under_way(self, model: str) -> int:
         """Return how many requests for this model it is serving right now."""
         return httpx.get(f"{self.url}/open").json().get(model, 0)

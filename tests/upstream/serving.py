@@ -422,6 +422,11 @@ async def show_seen(_: Request) -> Response:
     return JSONResponse(seen)
 
 
+async def forget(_: Request) -> Response:
+    seen.clear()
+    return JSONResponse(None)
+
+
 async def show_connections(_: Request) -> Response:
     return JSONResponse(len(connections))
 
@@ -442,6 +447,7 @@ app = Starlette(
         Route("/v1/models", models),
         Route("/v1/models/{model}", models),
         Route("/seen", show_seen),
+        Route("/seen", forget, methods=["DELETE"]),
         Route("/open", show_open),
         Route("/connections", show_connections),
     ]

@@ -162,6 +162,9 @@ def test_a_link_shows_the_same_in_another_browser(visitor: Visitor, server: Any,
     page.goto(f"/p/{filled}/interactions")
     filter_by(page, "label.env:test")
     rows(page).nth(2).click()
+    # Which is drawn anew once what renders Markdown has come.
+    expect(page.get_by_role("region", name="Conversation").get_by_role("heading").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
     shown = page.get_by_role("region", name="Conversation").inner_text()
     other = visitor(server.api_key).new_page()
     other.goto(page.url)
@@ -301,7 +304,9 @@ def test_ten_pairs_are_judged_by_keyboard_and_the_ranking_knows(page: Page, fill
         expect(page.get_by_role("heading", name="Left", exact=True)).to_be_visible()
         page.keyboard.press(key)
         expect(page.get_by_role("status").first).to_contain_text(f"{number} judged")
-    page.wait_for_load_state("networkidle")
+    # The last verdict may still be on its way.
+    while counted() < before + 10:
+        page.wait_for_timeout(50)
     assert counted() == before + 10
     page.goto(f"/p/{filled}/ranking?metric=better")
     expect(page.locator("table").first.locator("tbody tr")).to_have_count(2)

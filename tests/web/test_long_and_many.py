@@ -37,6 +37,8 @@ def many(server: Any) -> str:
         http.post("/api/v1/projects", json={"key": project}).raise_for_status()
         content = "\n".join(map(json.dumps, lines))
         http.post("/api/v1/interactions/batch", params={"project": project}, content=content).raise_for_status()
+        while http.get("/health").json()["search"]["waiting"]:
+            pass
     return project
 
 

@@ -197,14 +197,20 @@ def _take_hidden_of(transaction: Transaction, gone: Gone) -> None:
     """Delete images that nobody else shows, and what waits for the text index."""
     connection = transaction.connection
     shown, other = interaction_images.alias(), interaction_images.alias()
+    theirs = exists().where(shown.c.hash == images.c.hash, gone(shown.c.interaction_id))
+    connection.execute(_locked(theirs))
     connection.execute(
         delete(images).where(
-            exists().where(shown.c.hash == images.c.hash, gone(shown.c.interaction_id)),
+            theirs,
             ~exists().where(other.c.hash == images.c.hash, ~gone(other.c.interaction_id)),
         )
     )
     connection.execute(delete(interaction_images).where(gone(interaction_images.c.interaction_id)))
     connection.execute(delete(search_pending).where(gone(search_pending.c.interaction_id)))
+
+
+def _locked(which: ColumnElement[bool]) -> Any:
+    return select(images.c.hash).where(which).order_by(images.c.hash).with_for_update()
 
 
 def _take_outcomes_of(transaction: Transaction, gone: Gone) -> None:
@@ -244,6 +250,8 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
     digests = set(connection.execute(select(interaction_images.c.hash).where(shown)).scalars())
     if digests:
         connection.execute(delete(interaction_images).where(shown))
+        # Whoever logs one of them at this moment is waited for.
+        connection.execute(_locked(images.c.hash.in_(digests)))
         unused = ~exists().where(interaction_images.c.hash == images.c.hash)
         connection.execute(delete(images).where(images.c.hash.in_(digests), unused))
 

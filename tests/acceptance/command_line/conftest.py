@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -72,6 +73,8 @@ def begin(known: dict[str, str], project: str) -> Iterator[Callable[..., subproc
                 stdin=pipe,
                 stdout=pipe,
                 stderr=pipe,
+                # Whoever runs the tests in the background may have had Ctrl-C ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         return begun[-1]

@@ -70,16 +70,18 @@ class Insert:
     Where a row is refused, the rows before it are not taken back by the statement but by the transaction or the
     savepoint around it: SQLite need not keep what each page held before.
 
-    Of rows that are the same but for their first column, `once` puts one for all that is written together.
+    Of rows that are the same but for their first column, `once` puts one for all that is written together. Of rows that
+    exist, by their first column, what is `kept` cannot be deleted by others before the transaction ends.
     """
 
     MOST_ROWS = 64
 
-    def __init__(self, table: Table, *, ignore_existing: bool = False, once: bool = False) -> None:
+    def __init__(self, table: Table, *, ignore_existing: bool = False, once: bool = False, kept: bool = False) -> None:
         self.table = table
-        self.ignore_existing = ignore_existing
+        self.ignore_existing = ignore_existing or kept
         self.once = once
-        self.ending = " ON CONFLICT DO NOTHING" if ignore_existing else ""
+        self.kept = kept
+        self.ending = " ON CONFLICT DO NOTHING" if self.ignore_existing else ""
         self._texts: dict[tuple[str, int], str] = {}
 
     def text(self, dialect: Dialect, rows: int) -> str:
@@ -89,7 +91,12 @@ class Insert:
             head, _, values = str(self.table.insert().compile(dialect=dialect)).partition(" VALUES ")
             if dialect.name == "sqlite" and not self.ending:
                 head = head.replace("INSERT", "INSERT OR FAIL", 1)
-            known = f"{head} VALUES {', '.join([values] * rows)}{self.ending}"
+            ending = self.ending
+            if self.kept and dialect.name == "postgresql":
+                # What is ignored is not locked; what is written is.
+                key = self.table.columns[0].name
+                ending = f" ON CONFLICT ({key}) DO UPDATE SET {key} = excluded.{key}"
+            known = f"{head} VALUES {', '.join([values] * rows)}{ending}"
             self._texts[dialect.name, rows] = known
         return known
 
@@ -254,6 +261,8 @@ def writing(dialect: Dialect, rows: dict[Change, list[Row]]) -> list[Statement]:
 def _of_rows(dialect: Dialect, statement: Change, rows: Sequence[Row]) -> Iterator[Statement]:
     if isinstance(statement, Insert) and statement.ignore_existing:
         # In the same order everywhere: two transactions that put in the same rows never wait for each other in a ring.
+        if statement.kept:
+            rows = list({row[0]: row for row in rows}.values())
         rows = sorted(rows, key=itemgetter(0))
     for start in range(0, len(rows), statement.MOST_ROWS):
         some = rows[start : start + statement.MOST_ROWS]
