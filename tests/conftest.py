@@ -20,6 +20,22 @@ import httpx
 import psutil
 import pytest
 
+TESTS = Path(__file__).parent
+# What stands on the other side of HTTP never sees which store it is, and is tested on one of them.
+BEYOND_THE_WIRE = [
+    TESTS / place
+    for place in (
+        "web",
+        "clients",
+        "acceptance/command_line",
+        "acceptance/test_docstring_examples.py",
+        "acceptance/hostile/test_bodies.py",
+        "acceptance/hostile/test_paths_and_queries.py",
+    )
+]
+ALL = "AFTERWORD_TEST_ALL" in os.environ
+"""Whether even that is to be tested on each store."""
+
 KEY = "aw_the-administrators-key-of-the-tests"
 
 
@@ -42,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "embedded: of what only the embedded store has: its files, its one server")
     config.addinivalue_line("markers", "shared: of several servers over one database, and so of PostgreSQL alone")
     config.addinivalue_line("markers", "any_store: of what is the same whatever the store, and so tested on one")
+    config.addinivalue_line("markers", "every_store: of a folder that is tested on one store, but this on each")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -51,18 +68,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Tests wait for servers, browsers and disks: some more than there are processors keep these busy."""
-    return 2 * (os.cpu_count() or 1)
+    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses a store on each of them."""
     if "database" in metafunc.fixturenames:
         stores = databases.STORES
-        if any(metafunc.definition.get_closest_marker(mark) for mark in ("embedded", "any_store")):
+        marked = metafunc.definition.get_closest_marker
+        of_one = marked("any_store") or (_beyond_the_wire(metafunc.definition.path) and not marked("every_store"))
+        if marked("embedded") or (of_one and len(stores) > 1 and not ALL):
             stores = [one for one in stores if one == "sqlite"]
         if metafunc.definition.get_closest_marker("shared"):
             stores = [one for one in stores if one == "postgresql"]
         metafunc.parametrize("database", stores, indirect=True, scope="session")
+
+
+def _beyond_the_wire(file: Path) -> bool:
+    return any(file.is_relative_to(place) for place in BEYOND_THE_WIRE)
 
 
 class Server:

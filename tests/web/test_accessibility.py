@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-pytestmark = pytest.mark.any_store
-
 PAGES = {
     "interactions": "/p/{project}/interactions",
     "an interaction": "/p/{project}/interactions?open={id}",
@@ -39,30 +37,19 @@ def opened(page: Page, filled: str, http: Any, name: str) -> None:
     expect(page.locator("[aria-label=Loading]")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390)])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_serious(
-    visitor: Callable[..., BrowserContext],
-    server: Any,
-    http: Any,
-    filled: str,
-    serious: Any,
-    name: str,
-    scheme: str,
-    width: int,
+def test_axe_finds_nothing_serious_and_a_page_fits_a_telephone(
+    visitor: Callable[..., BrowserContext], server: Any, http: Any, filled: str, serious: Any, name: str
 ):
-    viewport = {"width": width, "height": 900}
-    page = visitor(server.api_key, color_scheme=scheme, viewport=viewport, reduced_motion="reduce").new_page()
+    page = visitor(server.api_key, color_scheme="light", reduced_motion="reduce").new_page()
     opened(page, filled, http, name)
-    assert serious(page) == []
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_a_telephone(
-    visitor: Callable[..., BrowserContext], server: Any, http: Any, filled: str, name: str
-):
-    page = visitor(server.api_key, viewport={"width": 390, "height": 800}).new_page()
+    found = {"light": serious(page)}
+    page.emulate_media(color_scheme="dark")
+    found["dark"] = serious(page)
+    page.set_viewport_size({"width": 390, "height": 800})
     opened(page, filled, http, name)
+    found["on a telephone"] = serious(page)
+    assert found == {"light": [], "dark": [], "on a telephone": []}
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.getElementById('content').scrollWidth") <= 390
 
