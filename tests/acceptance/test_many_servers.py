@@ -6,12 +6,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 pytestmark = pytest.mark.shared
@@ -85,7 +87,7 @@ def test_who_watches_one_server_sees_what_is_logged_at_another(three: list[Any])
     def watch() -> None:
         with one.client() as http, http.stream("GET", "/api/v1/interactions/live", timeout=30) as answer:
             for line in answer.iter_lines():
-                if wanted and line == f"id: {wanted[0]}":
+                if line.removeprefix("id: ") in wanted:
                     seen.set()
                     return
 
@@ -94,7 +96,7 @@ def test_who_watches_one_server_sees_what_is_logged_at_another(three: list[Any])
     with two.client() as http:
         # Until the other server has learnt that someone watches, he is not told.
         while not seen.wait(0.3):
-            wanted[:] = [http.post("/api/v1/interactions", json=BODY).json()["completion_id"]]
+            wanted.append(http.post("/api/v1/interactions", json=BODY).json()["completion_id"])
     thread.join()
 
 
@@ -219,6 +221,48 @@ def test_while_the_database_is_away_the_server_says_so_and_comes_back_by_itself(
         eventually(lambda: http.post("/api/v1/interactions", json=BODY).status_code == 201)
         eventually(lambda: http.get("/ready").status_code == 200)
         assert http.get("/health").json()["status"] == "ok"
+
+
+def test_when_the_database_fails_over_the_servers_follow_and_nothing_acknowledged_is_lost(
+    own_database: Any, server_at: Callable[..., Any], tmp_path: Path
+):
+    with own_database.standby() as other:
+        hosts = ",".join(one.url.rpartition("host=")[2] for one in (own_database, other))
+        url = f"{own_database.url.rpartition('host=')[0]}host={hosts}&target_session_attrs=read-write"
+        two = [server_at(tmp_path / str(one), url, AFTERWORD_SECRET_KEY="of all") for one in range(2)]
+        load = Load(two)
+        load.wait_for_more()
+        own_database.kill()
+        other.promote()
+        load.wait_for_more()
+        load.stop()
+        with two[1].client() as http:
+            there = everything(http)
+            assert http.get("/health").json()["status"] == "ok"
+        assert len(there) == len(set(there))
+        assert load.acknowledged <= set(there)
+        for one in two:
+            one.stop()
+
+
+def test_a_database_without_room_for_more_connections_is_told_and_what_is_connected_works_on(
+    own_database: Any, server_at: Callable[..., Any], tmp_path: Path
+):
+    running = server_at(tmp_path / "one", own_database.url)
+    with running.client() as http, ExitStack() as others:
+        http.post("/api/v1/interactions", json=BODY).raise_for_status()
+        with suppress(psycopg.OperationalError):
+            while True:
+                others.enter_context(psycopg.connect(own_database.url))
+        answers = [http.post("/api/v1/interactions", json=BODY) for _ in range(20)]
+        answers += [http.get("/api/v1/interactions") for _ in range(20)]
+        assert {answer.status_code for answer in answers} <= {200, 201, 503}
+        assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
+        with pytest.raises(AssertionError, match="too many clients"):
+            server_at(tmp_path / "two", own_database.url)
+        others.close()
+        eventually(lambda: http.post("/api/v1/interactions", json=BODY).status_code == 201)
+        eventually(lambda: http.get("/ready").status_code == 200)
 
 
 def test_servers_started_at_once_on_an_empty_database_upgrade_it_once(new_server: Any):

@@ -124,6 +124,23 @@ def test_functions_and_rows_are_committed_in_turn(store: Store):
     assert commit(store, interaction(one), seen, interaction(two), interaction(three), seen) == [None, 1, None, None, 3]
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("state", ["40001", "40P01", "23514"])
+def test_what_was_in_anothers_way_is_done_again(store: Store, state: str):
+    attempts: list[int] = []
+
+    def unit(transaction: Transaction) -> int:
+        attempts.append(len(attempts))
+        if len(attempts) < 3:
+            raised = f"DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '{state}'; END $$"
+            transaction.connection.exec_driver_sql(raised)
+        return len(attempts)
+
+    one, two = uuid7(), uuid7()
+    assert commit(store, interaction(one), unit, interaction(two)) == [None, 3, None]
+    assert there(store) == {one, two}
+
+
 @pytest.mark.embedded
 def test_the_writers_process_may_die(store: Store):
     one, two, three = uuid7(), uuid7(), uuid7()
