@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Where it is set, each of the many servers and commands that tests start would compile its sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 PAGE := src/afterword/static/index.html
 PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -path "*/generated/*" \

@@ -102,6 +102,8 @@ class Server:
         self.options = options
         self.api_key = KEY
         self.database_url = database_url
+        if database_url is None and not directory.exists():
+            databases.prepared(directory)
         self.environment = (environment or {}) | ({"AFTERWORD_DATABASE_URL": database_url} if database_url else {})
         self.log = directory.parent / f"{directory.name}.log"
         self.start()

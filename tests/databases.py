@@ -21,8 +21,20 @@ from uuid import uuid4
 import psutil
 import psycopg
 
+from afterword.store.engine import Store
+
 VERSION = int(os.environ.get("AFTERWORD_TEST_POSTGRESQL", "18"))
 STORES = os.environ.get("AFTERWORD_TEST_STORES", "sqlite,postgresql").split(",")
+
+
+def prepared(directory: Path) -> None:
+    """Make a directory with the tables of the embedded store in it, as a server would; once for the test run."""
+    template = scratch() / "embedded"
+    with _locked(scratch() / "embedded.lock"):
+        if not template.exists():
+            Store(template).close()
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(template, directory)
 
 
 class Databases:
@@ -31,13 +43,20 @@ class Databases:
     def __init__(self) -> None:
         self.url = os.environ.get("AFTERWORD_TEST_DATABASE_URL") or _own_server(scratch())
         self._made: list[str] = []
+        self._template: str | None = None
 
-    def new(self) -> str:
-        """Make a database; return its URL."""
+    def new(self, *, empty: bool = False) -> str:
+        """Make a database with the tables in it; return its URL."""
+        if not empty and self._template is None:
+            self._template = urlsplit(self.new(empty=True)).path[1:]
+            Store(scratch() / self._template, self._of(self._template)).close()
         name = f"afterword_{uuid4().hex[:12]}"
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} {'' if empty else f'TEMPLATE {self._template}'}".encode())
         self._made.append(name)
+        return self._of(name)
+
+    def _of(self, name: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def drop_all(self) -> None:

@@ -265,8 +265,10 @@ def test_a_database_without_room_for_more_connections_is_told_and_what_is_connec
         eventually(lambda: http.get("/ready").status_code == 200)
 
 
-def test_servers_started_at_once_on_an_empty_database_upgrade_it_once(new_server: Any):
-    first = new_server("--workers", "3")
+def test_servers_started_at_once_on_an_empty_database_upgrade_it_once(
+    postgresql: Any, server_at: Callable[..., Any], tmp_path: Path
+):
+    first = server_at(tmp_path / "data", postgresql.new(empty=True), "--workers", "3")
     with first.client() as http:
         assert [one["key"] for one in http.get("/api/v1/projects").json()["projects"]] == ["default"]
 
