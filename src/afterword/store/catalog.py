@@ -6,8 +6,10 @@ units for the write queue; what a unit returns is given to `keep` after its comm
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -16,12 +18,16 @@ from sqlalchemy import Connection, Table, select
 
 from afterword.errors import Conflict
 from afterword.store.abtests import Tests
+from afterword.store.calls import NUMBERS
 from afterword.store.engine import Transaction
 from afterword.store.people import People
 from afterword.store.schema import api_keys, metric_links, metrics, models, project_models, projects
 from afterword.types import Kind, ProviderName, Role, ScoringType
 
 MOST_LABELS = 200_000
+# Seconds between two looks for a name that none here bears: each holds all else up, and callers may go on asking for
+# what there is not.
+PACE = 0.05
 
 
 class ProjectRow(msgspec.Struct, frozen=True):
@@ -126,7 +132,7 @@ class _Numbered(dict[int, Any]):
 class Catalog:
     """What is in the small tables, by number, key, id and hash.
 
-    `fetch` looks up a row that is not held, where other servers write, too.
+    `fetch` looks up a row that is not held, where other servers write, too: one may have made it a moment ago.
     """
 
     def __init__(self, fetch: Fetch | None = None) -> None:
@@ -143,6 +149,8 @@ class Catalog:
         self.api_keys: dict[int, ApiKeyRow] = {}
         self.people = People()
         self.tests = Tests()
+        self._fetch = fetch
+        self._next_look = 0.0
         self._changes = 0
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
@@ -225,10 +233,14 @@ class Catalog:
 
     def find_project(self, id_or_key: str) -> ProjectRow | None:
         """Return the project of that key or id."""
+        if id_or_key not in self._projects:
+            self._look_for(projects, _project, id_or_key)
         return self._projects.get(id_or_key)
 
     def find_metric(self, project: int, id_or_key: str) -> MetricRow | None:
         """Return the metric of that key or id in a project, unless it was deleted."""
+        if (project, id_or_key) not in self._metrics and id_or_key not in NUMBERS:
+            self._look_for(metrics, _metric, id_or_key)
         return self._metrics.get((project, id_or_key))
 
     def metrics_of(self, project: int) -> list[MetricRow]:
@@ -242,6 +254,8 @@ class Catalog:
 
     def find_model(self, id_or_key: str) -> ModelRow | None:
         """Return the model of that key or id."""
+        if id_or_key not in self._models:
+            self._look_for(models, _model, id_or_key)
         return self._models.get(id_or_key)
 
     def models_of(self, project: int) -> list[ProjectModelRow]:
@@ -252,6 +266,22 @@ class Catalog:
     def find_api_key(self, digest: bytes) -> ApiKeyRow | None:
         """Return the API key of that SHA-256."""
         return self._api_keys.get(digest)
+
+    def _look_for(self, table: Table, row_of: Callable[[Any], Any], id_or_key: str) -> None:
+        """Hold the rows of a key or id that others have made meanwhile."""
+        now = time.monotonic()
+        if self._fetch is None or now < self._next_look or "\0" in id_or_key:
+            return
+        self._next_look = now + PACE
+        named = table.c.key == id_or_key
+        with suppress(ValueError):
+            named |= table.c.id == UUID(id_or_key)
+        for row in self._fetch(lambda connection: connection.execute(select(table).where(named)).all()):
+            self.keep(row_of(row))
+            if table is metrics:
+                links = select(metric_links).where(metric_links.c.metric == row.number)
+                for link in self._fetch(lambda connection, links=links: connection.execute(links).all()):
+                    self.keep(MetricLinkRow(**link._mapping))
 
 
 # ------------------------------------------------------------------------------------------------ units of work

@@ -103,8 +103,13 @@ class Store:
     def fetch(self, function: Callable[[Connection], T]) -> T:
         """Run `function(connection)` over a connection of its own: also from within a read, whose thread has one of
         the readers' already."""
-        with self.database.writer.connect() as connection:
-            return function(connection)
+        try:
+            with self.database.writer.connect() as connection:
+                return function(connection)
+        except Exception as error:
+            if not self.database.lost(error):
+                raise
+            raise self.database.explain(error) from None
 
     async def write(self, unit: Unit, size: int = 0) -> Any:
         """Commit a unit of work; see `WriteQueue.write`."""
