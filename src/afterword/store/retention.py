@@ -135,7 +135,7 @@ class Retention:
         now = time.time_ns() // 1_000_000
         if time.monotonic() - self._looked_at_all >= DAY:
             self._looked.clear()
-            self._store.database.tend()
+            self._tend()
             self._drop_months(periods, now)
             self._looked_at_all, self._dropped_by = time.monotonic(), periods
         elif periods != self._dropped_by:
@@ -146,6 +146,12 @@ class Retention:
                 self._delete_interactions(periods, project, now - kept.interactions * DAY_MS)
             if kept.payloads is not None:
                 self._delete_payloads(periods, project, now - kept.payloads * DAY_MS)
+
+    def _tend(self) -> None:
+        try:
+            self._store.database.tend()
+        except OperationalError as error:
+            log.warning("The database could not be tended: %s. It is tried again in a day.", error.orig)
 
     def _delete_interactions(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
         after = START
@@ -204,7 +210,9 @@ class Retention:
         for _ in range(ATTEMPTS):
             try:
                 with months.closed(month, tables) as closed:
-                    return how(closed, month, _young(limits)) or 0
+                    number = how(closed, month, _young(limits)) or 0
+                self._erased()
+                return number
             except OperationalError:
                 if self._stop.wait(PAUSE):
                     raise _Changed from None
