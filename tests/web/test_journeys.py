@@ -351,7 +351,9 @@ def test_two_completions_are_compared_word_by_word(page: Page, project: str, log
     page.get_by_role("button", name="Differences").click()
     expect(page.locator("del")).to_have_text("blue")
     expect(page.locator("ins")).to_have_text("green")
-    page.keyboard.press("2")
+    # The page shows it before the server has answered.
+    with page.expect_response(lambda answer: answer.url.endswith("/comparison")):
+        page.keyboard.press("2")
     expect(page.get_by_text("right is better")).to_be_visible()
     [said] = http.get(f"/api/v1/interactions/{right}").json()["preferences"]
     assert said["preferred_completion"] == right
