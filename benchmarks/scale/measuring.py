@@ -130,10 +130,9 @@ def _retained(server: Server, submit: Submit, seconds: float) -> list[Figure]:
     if deleted > WHOLE:
         figures.append(Figure(f"the part of a month dropped, {deleted:,}", time.perf_counter() - begin, "s"))
     figures.append(Figure("deleted some at a time", _rate(server, lambda: time.sleep(seconds)), "/s"))
-    arrived: list[load.Timings] = []
-    meanwhile = lambda: arrived.append(submit(load.arrive, server.target, rate=ARRIVING, seconds=seconds).result())  # noqa: E731
-    figures.append(Figure(f"... while {ARRIVING:,} interactions/s arrive", _rate(server, meanwhile), "/s"))
-    figures.append(of_calls("interactions that arrived meanwhile", arrived[0], aim=ARRIVING))
+    arriving = submit(load.arrive, server.target, rate=ARRIVING, seconds=seconds)
+    figures.append(Figure(f"... while {ARRIVING:,} interactions/s arrive", _rate(server, arriving.result), "/s"))
+    figures.append(of_calls("interactions that arrived meanwhile", arriving.result(), aim=ARRIVING))
     send(server.target, "PATCH", "/api/v1/projects/default", {"retention_days": 0})
     return figures
 

@@ -34,7 +34,7 @@ from schemathesis.specs.openapi.checks import (
 from afterword.api import openapi
 from afterword.api.routes import ROUTES, Route
 
-EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "40"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -190,7 +190,7 @@ def test_no_call_is_a_fault_and_every_answer_is_as_described(
     @seed(0)
     @settings(
         # Most of what is refused is so before any store is asked.
-        max_examples=EXAMPLES // 2 if fuzzed.database_url else EXAMPLES,
+        max_examples=EXAMPLES // 4 if fuzzed.database_url else EXAMPLES,
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],

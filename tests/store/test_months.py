@@ -185,18 +185,11 @@ def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Sto
     gone = [log(store, of(MARCH), created_at=MARCH.start + n, image=own if n else shared) for n in range(30)]
     # Its id is of the month, as a random one may be; its time is not.
     stays = [log(store, of(MARCH), created_at=now, image=shared), log(store, of(MAY), created_at=MAY.start)]
-    given = (uuid7(), 1, None, 1, False, None, None, 0, MAY.start, None)
-    sides = [(gone[0], given[0], stays[1], 1, *given[1:]), (stays[1], given[0], gone[0], 2, *given[1:])]
-    write(
-        store,
-        (
-            stored.INSERT["preferences"],
-            [(one[0], one[1], one[2], one[3], None, 1, False, None, None, 0, 1, None) for one in sides],
-        ),
-    )
-    write(
-        store, (stored.INSERT["outcomes"], [(one, uuid7(), 1, 1, 1.0, None, None, 0, 1) for one in (gone[1], stays[0])])
-    )
+    its_id, rest = uuid7(), (None, 1, False, None, None, 0, 1, None)
+    sides = [(gone[0], its_id, stays[1], 1, *rest), (stays[1], its_id, gone[0], 2, *rest)]
+    write(store, (stored.INSERT["preferences"], sides))
+    given = [(one, uuid7(), 1, 1, 1.0, None, None, 0, 1) for one in (gone[1], stays[0])]
+    write(store, (stored.INSERT["outcomes"], given))
     log(store, of(MAY), created_at=MAY.start, session_id=gone[2])
     write(store, (stored.INSERT["outcomes"], [(gone[2], uuid7(), 1, 1, 1.0, None, None, 0, 1)]))
     write(store, (stored.INSERT["search_pending"], [(gone[3], None)]))

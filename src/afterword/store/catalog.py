@@ -6,7 +6,6 @@ units for the write queue; what a unit returns is given to `keep` after its comm
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -25,9 +24,9 @@ from afterword.store.schema import api_keys, metric_links, metrics, models, proj
 from afterword.types import Kind, ProviderName, Role, ScoringType
 
 MOST_LABELS = 200_000
-# Seconds between two looks for a name that none here bears: each holds all else up, and callers may go on asking for
-# what there is not.
-PACE = 0.05
+# So many names that none here bears are looked for, each once, until the small tables are read anew: a look holds all
+# else up, and callers may go on asking for what there is not.
+MOST_LOOKS = 100
 
 
 class ProjectRow(msgspec.Struct, frozen=True):
@@ -150,7 +149,7 @@ class Catalog:
         self.people = People()
         self.tests = Tests()
         self._fetch = fetch
-        self._next_look = 0.0
+        self._looked_for: set[tuple[str, str]] = set()
         self._changes = 0
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
@@ -269,10 +268,12 @@ class Catalog:
 
     def _look_for(self, table: Table, row_of: Callable[[Any], Any], id_or_key: str) -> None:
         """Hold the rows of a key or id that others have made meanwhile."""
-        now = time.monotonic()
-        if self._fetch is None or now < self._next_look or "\0" in id_or_key:
+        wanted = (table.name, id_or_key)
+        if self._fetch is None or wanted in self._looked_for or len(self._looked_for) == MOST_LOOKS:
             return
-        self._next_look = now + PACE
+        if "\0" in id_or_key:
+            return
+        self._looked_for.add(wanted)
         named = table.c.key == id_or_key
         with suppress(ValueError):
             named |= table.c.id == UUID(id_or_key)

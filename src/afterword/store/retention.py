@@ -89,7 +89,7 @@ class Retention:
         self._stop = threading.Event()
         self._looked: dict[int, tuple[int, UUID]] = {}
         self._looked_at_all = -math.inf
-        self._dropped_by: Mapping[int, Periods] = {}
+        self._dropped_by: Mapping[int, Periods] | None = None
         self.interactions = 0
         """How many interactions were deleted so far."""
         self.payloads = 0
@@ -136,9 +136,8 @@ class Retention:
         if time.monotonic() - self._looked_at_all >= DAY:
             self._looked.clear()
             self._tend()
-            self._drop_months(periods, now)
-            self._looked_at_all, self._dropped_by = time.monotonic(), periods
-        elif periods != self._dropped_by:
+            self._looked_at_all, self._dropped_by = time.monotonic(), None
+        if periods != self._dropped_by:
             self._drop_months(periods, now)
             self._dropped_by = periods
         for project, kept in periods.items():
