@@ -246,7 +246,7 @@ def test_a_restore_spares_the_store_that_is_there_and_a_served_one_always(
 def test_replacing_a_store_that_was_left_by_a_crash_takes_its_log_along(backed_up: Any, afterword: Run):
     with backed_up.client() as http:
         filled(http, 5)
-    backed_up.kill()
+    backed_up.cut()
     assert (backed_up.directory / "afterword.db-wal").stat().st_size
     afterword("restore", "backup", "--data", backed_up.directory, "--replace")
     backed_up.start()

@@ -143,6 +143,8 @@ def test_a_file_comes_in_parts(http: Any, project: str, download: Any, refused: 
         *({"messages": [{"role": "user", "content": "x" * 1000}], "metadata": {"n": n}} for n in range(50))
     )
     parts = [content[:20_000], content[20_000:40_000], content[40_000:]]
+    unkept = {"total_parts_count": 3, "content_type": "text/\0"}
+    refused(http.post("/api/v1/upload/init", json=unkept), 422, "invalid_character", "content_type")
     session = http.post("/api/v1/upload/init", json={"total_parts_count": 3, "metadata": None}).json()["session_id"]
 
     def send(number: int, part: bytes) -> httpx.Response:

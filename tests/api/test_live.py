@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -22,6 +23,8 @@ class Watcher:
     def __init__(self, url: str, key: str, **query: Any) -> None:
         self.events: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._ready = threading.Event()
+        self._gone = False
+        self.beats = 0
         self._arguments = (f"{url}/api/v1/interactions/live", {"Authorization": f"Bearer {key}"}, query)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -34,13 +37,21 @@ class Watcher:
             assert answer.status_code == 200, answer.read()
             assert answer.headers["content-type"].startswith("text/event-stream")
             for line in answer.iter_lines():
-                if line == ": ready":
+                if self._gone:
+                    return
+                if line == ": still here":
+                    self.beats += 1
+                elif line == ": ready":
                     self._ready.set()
                 elif line.startswith("event: "):
                     name = line[7:]
                 elif line.startswith("data: "):
                     self.events.put((name, json.loads(line[6:])))
         self.events.put(("end", None))
+
+    def leave(self) -> None:
+        """Read no more, at the latest after the next word that the server sends to show that it is there."""
+        self._gone = True
 
     def next(self, wanted: str = "interaction") -> Any:
         """Return what the next event carries, which must be one of these."""
@@ -51,8 +62,14 @@ class Watcher:
 
 @pytest.fixture
 def watch(server, project: str) -> Iterator[Callable[..., Watcher]]:
-    with ExitStack():
-        yield lambda key=None, **query: Watcher(server.url, key or server.api_key, project=project, **query)
+    with ExitStack() as watchers:
+
+        def begin(key: str | None = None, **query: Any) -> Watcher:
+            watcher = Watcher(server.url, key or server.api_key, project=project, **query)
+            watchers.callback(watcher.leave)
+            return watcher
+
+        yield begin
 
 
 @pytest.fixture
@@ -162,6 +179,18 @@ def test_a_revoked_key_sees_nothing_more(
     log("after")
     assert "revoked" in watcher.next("error")["error"]["message"]
     assert watcher.events.get(timeout=20) == ("end", None)
+
+
+@pytest.mark.any_store
+def test_who_finds_nothing_in_all_that_comes_is_told_that_the_server_is_there(
+    watch: Callable[..., Watcher], log: Callable[..., str]
+):
+    watcher = watch(label="env:prod")
+    began = time.monotonic()
+    while not watcher.beats:
+        assert time.monotonic() - began < 60
+        log("Something else")
+    assert watcher.events.empty()
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"label": {}}', '{"nothing": 1}', "[" * 5000])

@@ -33,8 +33,8 @@ def python_with(name: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*install, *what], check=True)
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+            install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+            subprocess.run([*install, "--disable-pip-version-check", *what], check=True)
             (place / "ready").touch()
     return python

@@ -253,7 +253,9 @@ def test_labels_are_added_and_an_interaction_deleted(page: Page, http: httpx.Cli
     page.get_by_role("button", name="Label", exact=True).click()
     page.get_by_role("combobox", name="Key").fill("quality")
     page.get_by_role("combobox", name="Value").fill("gold")
-    page.get_by_role("button", name="Add", exact=True).click()
+    # The page shows it before the server has answered.
+    with page.expect_response(lambda answer: answer.url.endswith("/labels") and answer.ok):
+        page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("link", name="quality gold")).to_be_visible()
     assert http.get(f"/api/v1/interactions/{logged}").json()["labels"] == {"quality": "gold"}
     page.get_by_role("button", name="More").click()
@@ -354,7 +356,7 @@ def test_two_completions_are_compared_word_by_word(page: Page, project: str, log
     # The page shows it before the server has answered.
     with page.expect_response(lambda answer: answer.url.endswith("/comparison")):
         page.keyboard.press("2")
-    expect(page.get_by_text("right is better")).to_be_visible()
+    expect(page.get_by_text("better: right is better")).to_be_visible()
     [said] = http.get(f"/api/v1/interactions/{right}").json()["preferences"]
     assert said["preferred_completion"] == right
 

@@ -237,6 +237,7 @@ def _key(key: str | None, name: str | None) -> str:
 
 async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
     """Begin a file that is sent in parts."""
+    content_type = check_text(body.content_type or "", param="content_type")
     if await context.store.read(stored.upload_count) >= MOST_UPLOADS:
         raise Unavailable(
             f"{MOST_UPLOADS} uploads are under way already.",
@@ -250,7 +251,7 @@ async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
             transaction,
             id=upload_id,
             actor=context.actor.number,
-            content_type=body.content_type or "",
+            content_type=content_type,
             parts=body.total_parts_count,
             created_at=context.now(),
         )

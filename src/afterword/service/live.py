@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -23,7 +25,7 @@ from afterword.types import Filter, Interaction, Match
 # Seconds for which changes are gathered, so that a burst of them is one read.
 GATHERED = 0.2
 MOST_AT_ONCE = 200
-# Seconds after which a word is sent where nothing happens: proxies end what is silent.
+# Seconds after which a word is sent where nothing else was: proxies end what is silent.
 HEARTBEAT = 15.0
 
 _encoder = msgspec.json.Encoder()
@@ -66,16 +68,19 @@ async def _events(context: Context, names: ProjectNames, wanted: Filter) -> Asyn
     listener = broadcast.join()
     try:
         yield b": ready\nretry: 2000\n\n"
+        sent = time.monotonic()
         while not listener.closed:
-            try:
-                await asyncio.wait_for(listener.awake.wait(), HEARTBEAT)
-            except TimeoutError:
-                yield b": still here\n\n"
-            else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(listener.awake.wait(), sent + HEARTBEAT - time.monotonic())
                 await asyncio.sleep(GATHERED)
             _check(context, names.project)
-            for event in await _round(context, names, wanted, listener):
+            events = await _round(context, names, wanted, listener)
+            # Much may happen of which nothing matches.
+            if not events and time.monotonic() - sent >= HEARTBEAT:
+                events = [b": still here\n\n"]
+            for event in events:
                 yield event
+                sent = time.monotonic()
     except AfterwordError as error:
         # The key was revoked, say: the last word, and the end.
         yield b"event: error\ndata: " + _encoder.encode(error.body()) + b"\n\n"
