@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,9 @@ class Race:
         held = running.memory
         if self._database is not None:
             first = psutil.Process(self._database.process)
-            held += sum(one.memory_full_info().pss for one in (first, *first.children(recursive=True)))
+            for one in (first, *first.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    held += one.memory_full_info().pss
         return held / 1e6
 
     def _kill(self) -> None:

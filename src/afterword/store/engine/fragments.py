@@ -1,11 +1,13 @@
-"""Parts of statements that each database says in its own way."""
+"""Parts of statements that each database says in its own way, and how it is told to take them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, SelectBase
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -43,3 +45,52 @@ class clock(GenericFunction[int]):
 @compiles(clock, "postgresql")
 def _clock(element: Any, compiler: Any, **options: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+class among(GenericFunction[bool]):
+    """Whether a column is among what a query finds, which is run first: its rows are then looked up one by one.
+
+    PostgreSQL would join both, by a guess of how many the query finds.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], query: SelectBase) -> None:
+        super().__init__(column, query.scalar_subquery())
+
+
+@compiles(among)
+def _in(element: Any, compiler: Any, **options: Any) -> str:
+    column, query = (compiler.process(one, **options) for one in element.clauses)
+    return f"{column} IN {query}"
+
+
+@compiles(among, "postgresql")
+def _any(element: Any, compiler: Any, **options: Any) -> str:
+    column, query = (compiler.process(one, **options) for one in element.clauses)
+    return f"{column} = ANY (ARRAY{query})"
+
+
+@contextmanager
+def in_order(connection: Connection) -> Iterator[None]:
+    """Run statements along the indexes whose order they name.
+
+    So SQLite does by itself. PostgreSQL guesses for how many rows several conditions hold together; where it takes many
+    for few, it reads and sorts whole tables for a page that the first thousand entries of an index hold (at ten million
+    interactions, two labels: 17 s, and 0.07 s like this).
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.exec_driver_sql("; ".join(f"SET LOCAL {name} = {value}" for name, value in _IN_ORDER.items()))
+    yield
+    connection.exec_driver_sql("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in _IN_ORDER))
+
+
+_IN_ORDER = {
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_sort": "off",
+    "max_parallel_workers_per_gather": "0",
+}
