@@ -6,7 +6,7 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -59,6 +59,17 @@ class Database:
         """Return the bytes of a database on disk."""
         with psycopg.connect(self.url) as connection:
             return connection.execute("SELECT pg_database_size(%s)", (name,)).fetchone()[0]  # pyright: ignore
+
+    @property
+    def memory(self) -> int:
+        """Return the bytes of memory that its processes hold; what they share counts once."""
+        first = psutil.Process(self.process)
+        held = 0
+        for one in (first, *first.children(recursive=True)):
+            # Its workers come and go.
+            with suppress(psutil.NoSuchProcess):
+                held += one.memory_full_info().pss
+        return held
 
     def stop(self) -> None:
         """Stop it in order."""

@@ -7,12 +7,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -161,13 +160,8 @@ class Race:
         self._note("memory, idle, MB", sorted(memory)[len(memory) // 2])
 
     def _memory(self, running: Running) -> float:
-        held = running.memory
-        if self._database is not None:
-            first = psutil.Process(self._database.process)
-            for one in (first, *first.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    held += one.memory_full_info().pss
-        return held / 1e6
+        database = 0 if self._database is None else self._database.memory
+        return (running.memory + database) / 1e6
 
     def _kill(self) -> None:
         running = Running(self.contender)

