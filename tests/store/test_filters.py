@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections import defaultdict
 from operator import eq, ge, gt, le, lt, ne
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from afterword.store import groups, pages
 from afterword.store.calls import NUMBERS
@@ -285,3 +287,24 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
             )
             for metric, all_ in values.items()
         }
+
+
+@pytest.mark.shared
+def test_a_page_is_walked_in_the_order_of_its_index_and_what_follows_is_left_to_the_planner(shelf: Any):
+    labels = [{"label": {"key": key, "value": {"eq": value}}} for key, value in (("env", "prod"), ("lang", "en"))]
+    plans: list[str] = []
+
+    def explain(connection: Any, _: Any, statement: str, given: Any, *others: Any) -> None:
+        if "ORDER BY" in statement and "JOIN" in statement:
+            with connection.connection.cursor() as cursor:
+                plans.append("\n".join(line for [line] in cursor.execute(f"EXPLAIN {statement}", given).fetchall()))
+
+    def read(connection: Any) -> str:
+        event.listen(connection, "before_cursor_execute", explain)
+        wanted = msgspec.convert({"and": labels}, Filter)
+        pages.find(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=False)
+        return connection.exec_driver_sql("SHOW enable_sort").scalar()
+
+    assert shelf.store.read_now(read) == "on"
+    assert plans
+    assert not re.search(r"(Sort|Gather|Hash Join|Hash Semi Join|Merge Join) +\(cost", "\n".join(plans)), plans

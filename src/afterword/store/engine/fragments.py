@@ -13,6 +13,14 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from afterword.store.schema import Id
 
+# How PostgreSQL is made to run along an index.
+_IN_ORDER = {
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_sort": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+
 
 class least_id(GenericFunction[UUID]):
     """The least of the ids in a group."""
@@ -85,11 +93,3 @@ def in_order(connection: Connection) -> Iterator[None]:
     connection.exec_driver_sql("; ".join(f"SET LOCAL {name} = {value}" for name, value in _IN_ORDER.items()))
     yield
     connection.exec_driver_sql("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in _IN_ORDER))
-
-
-_IN_ORDER = {
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_sort": "off",
-    "max_parallel_workers_per_gather": "0",
-}
