@@ -34,7 +34,7 @@ from schemathesis.specs.openapi.checks import (
 from afterword.api import openapi
 from afterword.api.routes import ROUTES, Route
 
-EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "40"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -202,7 +202,7 @@ def call_often(fuzzed: Any, real: Real, route: Route, mode: schemathesis.Generat
 
     @seed(0)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES // 2 if fuzzed.database_url else EXAMPLES,
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],
