@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +20,7 @@ from afterword.store import interactions as stored
 from afterword.store.engine import Store, Transaction
 from afterword.store.erasing import erase, forget
 from afterword.store.payloads import Payload, encode
+from afterword.store.retention import MOST_PENDING, Periods, Retention, many_leave
 from afterword.store.schema import (
     ab_interactions,
     feedback,
@@ -186,6 +189,30 @@ def test_what_was_forgotten_is_deleted_whole(store: Store, taken_in: bool):
     assert left == (empty if taken_in else {**empty, "search_pending": 1})
     if not taken_in:
         assert store.read_now(lambda connection: connection.execute(select(search_pending.c.erased)).scalar_one())
+
+
+def test_the_old_is_deleted_however_many_new_texts_wait_for_the_index(store: Store):
+    written(store)
+    write(store, [(calls.QUEUE_FOR_SEARCH, [(uuid7(), None) for _ in range(MOST_PENDING + 1)])])
+    store.in_charge_until = math.inf
+    retention = Retention(store, lambda: {1: Periods(interactions=30, payloads=None)})
+    retention.start()
+    try:
+        end = time.monotonic() + 60
+        while not retention.interactions:
+            assert time.monotonic() < end, "it is not deleted"
+            time.sleep(0.01)
+    finally:
+        retention.close()
+    assert "interactions" not in counts(store)
+
+
+def test_it_waits_while_too_many_deleted_texts_are_still_to_leave_the_index(store: Store):
+    waiting = [(uuid7(), b"words") for _ in range(MOST_PENDING + 1)]
+    write(store, [(calls.QUEUE_FOR_SEARCH, waiting)])
+    assert store.read_now(many_leave)
+    write(store, [(stored_taken_in(), [(waiting[0][0],)])])
+    assert not store.read_now(many_leave)
 
 
 def stored_taken_in() -> Any:

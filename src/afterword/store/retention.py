@@ -44,7 +44,7 @@ LOOK = 1_000
 # Between two batches it rests so many times as long as the last one took, and longer while others write.
 REST = 1.0
 YIELDED = 9.0
-# What is deleted waits to be taken out of the text index. While so much waits there, none is added to it.
+# What is deleted waits to be taken out of the text index. While so much of it waits there, none is added to it.
 MOST_PENDING = 5_000
 # Seconds between two looks for what has become too old.
 PACE = 600.0
@@ -229,8 +229,8 @@ class Retention:
         return number
 
     def _check(self, periods: Mapping[int, Periods]) -> None:
-        """Wait while much is pending. Raises `_Changed` where the look is to end."""
-        while self._store.read_now(_many_pending):
+        """Wait while many texts are still to leave the index. Raises `_Changed` where the look is to end."""
+        while self._store.read_now(many_leave):
             if self._stop.wait(1.0):
                 break
         if self._stop.is_set() or not self._store.in_charge or periods != self._periods():
@@ -281,5 +281,11 @@ def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:
     return [one for one in ids if one in found]
 
 
-def _many_pending(connection: Connection) -> Any:
-    return connection.execute(select(search_pending.c.interaction_id).limit(1).offset(MOST_PENDING)).first()
+def many_leave(connection: Connection) -> bool:
+    """Tell whether many deleted texts are still to be taken out of the text index.
+
+    They are older than what waits to be taken in, so that they stand before it.
+    """
+    c = search_pending.c
+    query = select(c.erased.is_not(None)).order_by(c.interaction_id).limit(1).offset(MOST_PENDING)
+    return bool(connection.execute(query).scalar())
