@@ -43,6 +43,7 @@ def scale(size: int, store: StoreName, keep: Path | None, seconds: float, arrivi
         server = place.start()
         try:
             yield _store(place, server, loaded)
+            yield Section(f"Sums by hour at {loaded.size:,} on {place.name}", [_added_up(server)])
             end = asking.end_of(server)
             calls = asking.pages(server, end)
             figures = [
@@ -106,6 +107,14 @@ def _store(place: Place, server: Server, loaded: Loaded) -> Section:
     return Section(f"A store of {size:,} on {place.name}", figures)
 
 
+def _added_up(server: Server) -> Figure:
+    """Wait until all hours are added up; in a store that is kept they mostly are."""
+    begin = time.perf_counter()
+    while _metric(server, "afterword_rollup_marks"):
+        time.sleep(1.0)
+    return Figure("added up after the start, in the background", time.perf_counter() - begin, "s")
+
+
 EXPORTS = {
     "of a label of two days": ("--label", "release=3.9"),
     "of a rare label": ("--label", "customer=customer-3000"),
@@ -145,10 +154,14 @@ def _rate(server: Server, meanwhile: Callable[[], object]) -> float:
 
 
 def _deleted(server: Server) -> int:
-    name = 'afterword_retention_deleted_total{what="interaction"} '
+    return _metric(server, 'afterword_retention_deleted_total{what="interaction"}')
+
+
+def _metric(server: Server, name: str) -> int:
+    """Return a figure that the server counts."""
     _, page = load.read(server.target, "/metrics", times=1, most_seconds=1)
     lines = page.decode().splitlines()
-    return int(float(next(line for line in lines if line.startswith(name)).removeprefix(name)))
+    return int(float(next(line for line in lines if line.startswith(f"{name} ")).rpartition(" ")[2]))
 
 
 def _exported(server: Server, folder: Path) -> list[Figure]:

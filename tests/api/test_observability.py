@@ -143,7 +143,8 @@ def test_commits_are_counted_and_timed(log: Callable[..., dict[str, Any]], http:
 def test_what_waits_and_what_the_process_takes_is_shown(http: httpx.Client):
     shown = figures(http)
     names = {name for name, _ in shown}
-    assert {"afterword_write_queue_units", "afterword_write_queue_bytes", "afterword_search_waiting"} <= names
+    waiting = ("write_queue_units", "write_queue_bytes", "search_waiting", "rollup_marks")
+    assert {f"afterword_{name}" for name in waiting} <= names
     assert shown.of("afterword_store_fault") == 0
     assert shown.of("process_resident_memory_bytes") > 1 << 20
     assert shown.of("process_cpu_seconds_total") > 0
@@ -196,7 +197,7 @@ def test_every_figure_stands_in_the_guide(http: httpx.Client, gateway: Any):
     guide = Path(__file__).parents[2].joinpath("docs", "guides", "observability.md").read_text(encoding="utf-8")
     page = httpx.get(f"{http.base_url}/metrics").text
     names = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE afterword_")}
-    assert len(names) == 18
+    assert len(names) == 19
     assert not [name for name in names if f"`{name}`" not in guide]
 
 
@@ -294,6 +295,7 @@ def test_the_page_is_there_when_the_store_cannot_be_read(tmp_path: Path):
     store.close()
     shown = Figures(asyncio.run(meters.text()).decode())
     assert math.isnan(shown.of("afterword_search_waiting"))
+    assert math.isnan(shown.of("afterword_rollup_marks"))
     assert ("afterword_store_fault", frozenset()) in shown
 
 

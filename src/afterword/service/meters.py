@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from afterword.store.engine import Store
 from afterword.store.retention import Retention
+from afterword.store.rollups import Roller
 from afterword.store.search import Indexer
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
+    from sqlalchemy import Connection
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
@@ -140,7 +142,7 @@ class Meters:
             units.observe(number)
 
         store.queue.watch = committed
-        self._search = math.nan
+        self._pending = math.nan, math.nan
         self._registry: Any = None
         self._models: set[str] = set()
         self._of_call: dict[tuple[str, ...], tuple[Number, Times, Times, Times, Number, Number]] = {}
@@ -202,10 +204,10 @@ class Meters:
     async def text(self) -> bytes:
         """Return all figures in Prometheus' text format."""
         try:
-            self._search = await self._store.read(Indexer.waiting)
+            self._pending = await self._store.read(_pending)
         except Exception:
             # Where the store cannot be read, the other figures are what tells of it.
-            self._search = math.nan
+            self._pending = math.nan, math.nan
         # With many models it is half a megabyte of text: other calls go on meanwhile.
         return await asyncio.to_thread(self._page)
 
@@ -224,12 +226,13 @@ class Meters:
         """Yield what was counted, and how the store is; it counts what was stored, whichever way that came."""
         for family in self._families:
             yield family.shown()
-        queue = self._store.queue
+        queue, (search, marks) = self._store.queue, self._pending
         for name, text, value in (
             ("write_queue_units", "Writes that wait for their commit.", queue.waiting[0]),
             ("write_queue_bytes", "What they hold in memory.", queue.waiting[1]),
             ("store_fault", "1 while the store cannot write.", float(queue.fault is not None)),
-            ("search_waiting", "Interactions that are not in the text index yet.", self._search),
+            ("search_waiting", "Interactions that are not in the text index yet.", search),
+            ("rollup_marks", "Marks on hours that have changed and are not added up anew yet.", marks),
         ):
             yield _metric("gauge")(f"afterword_{name}", text, value)
         inserted, counter = queue.inserted, _metric("counter")
@@ -256,6 +259,10 @@ class Meters:
 
     def _times(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Family[Times]:
         return self._family("histogram", name, text, lambda: Times(bounds), labels)
+
+
+def _pending(connection: Connection) -> tuple[int, int]:
+    return Indexer.waiting(connection), Roller.waiting(connection)
 
 
 def _metric(kind: Kind) -> Any:

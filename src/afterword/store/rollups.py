@@ -271,7 +271,7 @@ class Roller:
 
     @staticmethod
     def waiting(connection: Connection) -> int:
-        """Return how many marks there are."""
+        """Return how many marks there are on hours."""
         return connection.execute(select(func.count()).select_from(rollup_marks)).scalar_one()
 
     def _work(self) -> None:
