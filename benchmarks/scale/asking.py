@@ -152,6 +152,7 @@ def sums(end: datetime) -> dict[str, Call]:
         "statistics by model": summed(split="model"),
         "statistics by model, of a broad label": summed(production, "model"),
         "statistics by model, of a rare label": summed(customer, "model"),
+        "statistics by model, of a label in a day": summed(both(production, days(60, 1, end)), "model"),
         "interactions by day": over_time("interactions"),
         "interactions by day and model": over_time("interactions", split="model"),
         "a metric by day": over_time(f"metrics/{STARS}"),
