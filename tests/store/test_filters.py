@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from afterword.store import groups, pages
+from afterword.store.analytics import Values, summed
 from afterword.store.calls import NUMBERS
 from afterword.store.filters import SOURCES
 from afterword.types import Filter
@@ -308,3 +309,32 @@ def test_a_page_is_walked_in_the_order_of_its_index_and_what_follows_is_left_to_
     assert shelf.store.read_now(read) == "on"
     assert plans
     assert not re.search(r"(Sort|Gather|Hash Join|Hash Semi Join|Merge Join) +\(cost", "\n".join(plans)), plans
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"label": {"key": "rare", "value": {"eq": "1"}}},
+        {"feedback": {"metric": "CSAT", "value": {"gte": 5.0}}},
+        {"text": "red"},
+        {"timerange": {"from": 1_700_000_001_000, "to": 1_700_000_002_000}},
+    ],
+    ids=lambda tree: next(iter(tree)),
+)
+def test_sums_and_pages_of_what_holds_for_few_read_no_table_whole(shelf: Any, tree: dict[str, Any]):
+    wanted = msgspec.convert(tree, Filter)
+    plans: list[str] = []
+
+    def explain(connection: Any, _: Any, statement: str, given: Any, *others: Any) -> None:
+        rows = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", given).fetchall()
+        plans.append("\n".join(row[3] for row in rows))
+
+    def read(connection: Any) -> None:
+        event.listen(connection, "before_cursor_execute", explain)
+        pages.find(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=True)
+        summed(connection, Values(shelf.names, wanted, shelf.names.metric("CSAT")))
+
+    shelf.store.read_now(read)
+    assert any("SEARCH feedback USING PRIMARY KEY" in plan for plan in plans)
+    assert not re.search(r"^SCAN (interactions|feedback|interaction_labels)", "\n".join(plans), re.MULTILINE), plans

@@ -67,6 +67,10 @@ class among(GenericFunction[bool]):
     def __init__(self, column: ColumnElement[Any], query: SelectBase) -> None:
         super().__init__(column, query.scalar_subquery())
 
+    def self_group(self, against: Any = None) -> Any:
+        """Return it as it stands. SQLAlchemy would write `= 1` after it, and SQLite then finds no index for it."""
+        return self
+
 
 @compiles(among)
 def _in(element: Any, compiler: Any, **options: Any) -> str:
