@@ -6,6 +6,7 @@ import math
 import re
 import statistics
 from collections import defaultdict
+from dataclasses import replace
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from afterword.ids import uuid7
 from afterword.store import groups, pages
+from afterword.store import interactions as stored
 from afterword.store.analytics import Values, summed
 from afterword.store.calls import NUMBERS
 from afterword.store.filters import SOURCES
@@ -215,7 +218,7 @@ def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: An
     )
     with pytest.MonkeyPatch.context() as patch:
         # So that the ways for rare and for frequent conditions are taken over these few rows, too.
-        for name in ("FEW", "MANY", "REACH", "NEAR"):
+        for name in ("FEW", "MANY", "REACH", "HERE", "NEAR", "FAR"):
             patch.setattr(pages, name, drawn.draw(FEW, name))
         patch.setattr(pages, "CHUNK", drawn.draw(st.sampled_from([1, 3, 100]), "CHUNK"))
         forth, back, count = walk(shelf, msgspec.convert(tree, Filter), order, limit)
@@ -288,6 +291,19 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
             )
             for metric, all_ in values.items()
         }
+
+
+def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypatch: pytest.MonkeyPatch):
+    project = shelf.names.project + 1_000
+    now = 1_700_000_000_000
+    rows = [(uuid7(), project, now + n, None, 0, None, None, None, 5, 6, 7, 8, None, None) for n in range(70_000)]
+    shelf.store.queue.write_from_thread(lambda transaction: transaction.put(stored.INSERT["interactions"], rows))
+    monkeypatch.setattr(pages, "FEW", 0)
+    monkeypatch.setattr(pages, "CHUNK", len(rows))
+    names = replace(shelf.names, project=project)
+    wanted = Filter(text="red")
+    found = shelf.store.read_now(pages.find, names, wanted, order="-created_at", limit=5, cursor=None, count=False)
+    assert found.rows == []
 
 
 @pytest.mark.shared

@@ -93,6 +93,7 @@ class Leaf:
     `label` is set where it is one label: its range of the index is in page order. `times` says of a range of time the
     same over another column, and `bounds` are its ends; `models` says of a condition on the model the same over a
     column with 0 for none. `text` are the words of a text condition, which many interactions can be tested for at once.
+    It is `costly` to tell how many it holds for where no index has them side by side.
     `branches` are a few alternatives that mean the same, each conditions that must all hold.
     """
 
@@ -103,6 +104,7 @@ class Leaf:
     bounds: tuple[int | None, int | None] | None = None
     models: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
     text: TextQuery | None = None
+    costly: bool = False
     branches: list[list[Leaf]] | None = None
 
 
@@ -378,7 +380,7 @@ class _Reader:
                 param=place,
                 hint="Words are letters and digits.",
             )
-        return Leaf(self.texts.check(query, interactions.c.id), self.texts.seek(query), text=query)
+        return Leaf(self.texts.check(query, interactions.c.id), self.texts.seek(query), text=query, costly=True)
 
     def match(
         self, value: Match, place: str, column: ColumnElement[Any], known: Callable[[list[str]], list[Any]]
@@ -459,7 +461,9 @@ def _called(*parts: ColumnElement[bool]) -> Leaf:
     To seek it is to go through all calls, whose rows are short: a million in about 0.1 s.
     """
     return Leaf(
-        _exists(calls.c.interaction_id == interactions.c.id, *parts), select(calls.c.interaction_id).where(*parts)
+        _exists(calls.c.interaction_id == interactions.c.id, *parts),
+        select(calls.c.interaction_id).where(*parts),
+        costly=True,
     )
 
 

@@ -6,9 +6,10 @@ There are three ways to a page, and the quickest depends on how many interaction
     label  walk one label's interactions by time (a range of the label index) and check the others
     seek   fetch the few ids that a rare condition holds for, check the others, sort
 
-A probe that stops after `FEW` rows tells rare conditions from frequent ones, whatever the size of the store. Of several
-labels, that one is walked whose last `REACH` before the cursor reach back the furthest. A page of a few alternatives is
-merged of a page of each: what is rare among them is then sought, and what is a label walked.
+A probe that stops after `FEW` rows tells rare conditions from frequent ones, whatever the size of the store. Where even
+that takes long (words, and figures of calls), the first rows of the walk are checked before: they often fill the page.
+Of several labels, that one is walked whose last `REACH` before the cursor reach back the furthest. A page of a few
+alternatives is merged of a page of each: what is rare among them is then sought, and what is a label walked.
 """
 
 from __future__ import annotations
@@ -32,12 +33,17 @@ from afterword.types import Filter, Order
 FEW = 10_000
 REACH = 1_000
 # A walk goes so far before it is asked whether seeking what holds for many (up to `MANY`) is quicker after all: that
-# may lie together far off, such as the values of a metric that is no longer used.
+# may lie together far off, such as the values of a metric that is no longer used. Where asking takes seconds, it goes
+# `FAR`; and it goes through what is `HERE` before it is asked anything.
+HERE = 1_000
 NEAR = 20_000
+FAR = 200_000
 # Counts and groups want all that match: a condition is sought even where it holds for so many.
 MANY = 400_000
-# So many interactions are searched for words at once, and then each time twice as many.
+# So many interactions are searched for words at once, and then each time twice as many, up to what a statement has room
+# for.
 CHUNK = 100
+MOST_CHUNK = 10_000
 
 LABEL_ORDER = (interaction_labels.c.created_at, interaction_labels.c.interaction_id)
 
@@ -160,6 +166,9 @@ def _ids(
     walk = _Walk(connection, names, parts, at, newest_first, limit)
     # Along a label or a range of time one walks: there even the few need not be sorted.
     sought = [leaf for leaf in parts if leaf.label is None and leaf.times is None and leaf.seek is not None]
+    costly = any(leaf.costly for leaf in sought)
+    if costly and (ids := walk.within(HERE)) is not None:
+        return ids
     rare = _rarest(connection, [leaf for leaf in sought if leaf not in frequent], FEW)
     if rare is not None:
         return walk.ids(rare)
@@ -174,13 +183,10 @@ def _ids(
         return walk.ordered(found)
     if sought:
         # What holds for many may yet hold for none of those near by.
-        near = walk.near()
-        if near is not None:
-            ids = walk.ids(None, near)
-            if len(ids) == limit:
+        for reach in (NEAR, FAR) if costly else (NEAR,):
+            if (ids := walk.within(reach)) is not None:
                 return ids
-            rare = _rarest(connection, sought, MANY)
-    return walk.ids(rare)
+    return walk.ids(_rarest(connection, sought, MANY))
 
 
 class Rare(NamedTuple):
@@ -211,9 +217,15 @@ class _Walk:
         self._label: Leaf | None = None
         self._labels_read = False
 
-    def near(self) -> int | None:
-        """Return the time that the first `NEAR` rows of the walk reach to, whatever the conditions; None where there
-        are not so many."""
+    def within(self, reach: int) -> list[UUID] | None:
+        """Return the ids of the page if so many rows of the walk fill it, or are all there are."""
+        near = self._reached(reach)
+        ids = self.ids(None, near)
+        return ids if near is None or len(ids) == self._limit else None
+
+    def _reached(self, reach: int) -> int | None:
+        """Return the time that so many rows of the walk reach to, whatever the conditions; None where there are not so
+        many."""
         label = self._label_to_walk()
         table = interactions if label is None else interaction_labels
         its = (
@@ -224,7 +236,7 @@ class _Walk:
         time, id = (interactions.c.created_at, interactions.c.id) if label is None else LABEL_ORDER
         query = select(time).select_from(table).where(its, *_within(time, self._parts))
         with in_order(self._connection):
-            return self._connection.execute(self._in_order(query, time, id).offset(NEAR).limit(1)).scalar()
+            return self._connection.execute(self._in_order(query, time, id).offset(reach).limit(1)).scalar()
 
     def ids(self, rare: Rare | None, near: int | None = None) -> list[UUID]:
         """Return the ids of the page, or those of it that are no further than `near`."""
@@ -276,7 +288,7 @@ class _Walk:
         # As a stream: else PostgreSQL would find all rows before it gives the first.
         walk = self._connection.execute(query, execution_options={"stream_results": True}).scalars()
         chunk = CHUNK
-        while some := walk.fetchmany(chunk):
+        while some := walk.fetchmany(min(chunk, MOST_CHUNK)):
             chunk *= 2
             having = set(some)
             for text in texts:
