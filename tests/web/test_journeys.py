@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR4nGNgGAWjYBSMAkgBAAeeAAFSxuqMAAAA"
@@ -386,6 +386,20 @@ def test_one_chats_with_a_model_and_rates_what_comes(page: Page, http: httpx.Cli
         page.get_by_role("button", name="good: yes").click()
     [logged] = http.get("/api/v1/interactions", params={"project": project}).json()["interactions"]
     assert [one["value"] for one in logged["feedback"]] == [1]
+
+
+def test_one_writes_to_a_model_once_the_models_are_known(page: Page, http: httpx.Client, project: str):
+    http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
+    held: list[Route] = []
+    page.route(f"**/api/v1/projects/{project}/models*", lambda route: held.append(route))
+    page.goto(f"/p/{project}/chat")
+    expect(page.get_by_role("heading", name="Chat")).to_be_visible()
+    expect(page.get_by_label("Message")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    page.get_by_label("Message").fill("Hello")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="completion")).to_contain_text("Hello")
 
 
 def test_projects_keys_models_and_feedback_keys_are_made_on_the_page(page: Page, http: httpx.Client):

@@ -8,7 +8,7 @@ import { sessionQuery } from "~/api/session";
 import { type Choice, preference, Verdict } from "~/screens/compare/Verdict";
 import { MessageView } from "~/screens/interaction/Conversation";
 import { RatingForm } from "~/screens/interaction/RatingForm";
-import { Button, css as ui, Empty, ErrorNote, Field, IconButton, Input, notify, Page, Select, Textarea } from "~/ui";
+import { Button, css as ui, Empty, ErrorNote, Field, IconButton, Input, Loading, notify, Page, Select, Textarea } from "~/ui";
 import css from "./chat.module.css";
 import { chat } from "./stream";
 
@@ -23,7 +23,7 @@ export function ChatScreen() {
   const search = useSearch({ from: "/inside/p/$project/chat" });
   const navigate = useNavigate({ from: "/p/$project/chat" });
   const { data: session } = useQuery(sessionQuery);
-  const { data: attached } = useQuery(projectModelsQuery(project));
+  const { data: attached, error } = useQuery(projectModelsQuery(project));
   const { data: metrics = [] } = useQuery(metricsQuery(project));
   const [talks, setTalks] = useState<Talk[]>([]);
   const [text, setText] = useState("");
@@ -126,6 +126,8 @@ export function ChatScreen() {
       </Page>
     );
   }
+  // Without a model, what is written at once would be sent to none.
+  if (!first) return <Page title="Chat">{error ? <ErrorNote error={error} /> : <Loading lines={4} />}</Page>;
   const bothDone = talks.length === 2 && talks.every(({ turns }) => turns.at(-1)?.completionId && !turns.at(-1)?.busy);
   return (
     <main className={css.screen}>
