@@ -144,10 +144,11 @@ def narrowed_beside(
         parts = [*(leaf for leaf in parts if leaf.times is None), times]
     rare = _rarest(connection, parts, MANY)
     # A range of time is one of the index already.
-    found = _sought(names, None if rare is None or rare.leaf.times is not None else rare)
+    sought = None if rare is None or rare.leaf.times is not None else rare
+    found = _sought(names, sought)
     if another and rare is None:
         found = [interactions.c.project + literal(0) == names.project]
-    rest = [leaf.check for leaf in parts if rare is None or leaf is not rare.leaf or leaf.times is not None]
+    rest = [leaf.check for leaf in parts if sought is None or leaf is not sought.leaf]
     return and_(*found, *rest), rare is not None
 
 
