@@ -23,6 +23,7 @@ class Afterword(Contender):
     title = "Afterword"
     package = "afterword"
     version = VERSION
+    FILE = "afterword.db"
 
     def __init__(self, folder: Path, port: int, upstream: int, database_url: str | None = None) -> None:
         super().__init__(folder, port, upstream, database_url)
@@ -84,11 +85,6 @@ class Afterword(Contender):
         }
         path = "/api/v1/interactions?limit=50&"
         return {what: Ask(f"{path}{query}", method="GET") for what, query in queries.items()}
-
-    @property
-    def file(self) -> Path:
-        """Return the file of the embedded store."""
-        return self.folder / "afterword.db"
 
     def stored(self) -> set[str]:
         """Return the ids of all interactions."""

@@ -59,6 +59,8 @@ class Contender(ABC):
     logs: ClassVar[bool] = True
     """Whether interactions can be logged with it here."""
     HEALTH: ClassVar[str] = "/health"
+    FILE: ClassVar[str] = ""
+    """The name of its embedded store, where it has one."""
 
     def __init__(self, folder: Path, port: int, upstream: int, database_url: str | None = None) -> None:
         self.folder = folder
@@ -114,8 +116,8 @@ class Contender(ABC):
         return item.id.hex()
 
     @abstractmethod
-    def rate(self, handle: str, stars: int) -> Ask:
-        """Return the call that attaches a value to an interaction."""
+    def rate(self, handle: str, stars: int) -> Ask | None:
+        """Return the call that attaches a value to an interaction; None where nothing is stored."""
 
     def chat(self) -> Ask | None:
         """Return a call of a model through its gateway; None where it has none."""
@@ -174,7 +176,7 @@ class Contender(ABC):
     @property
     def file(self) -> Path:
         """Return the file of its embedded store."""
-        raise NotImplementedError
+        return self.folder / self.FILE
 
     def size(self) -> int:
         """Return the bytes of its store on disk."""

@@ -64,7 +64,9 @@ def drive(
         if job == "rate":
             assert handles
             number = next(numbers)
-            await ask(connection, contender.rate(handles[number % len(handles)], 1 + number % 5))
+            wanted = contender.rate(handles[number % len(handles)], 1 + number % 5)
+            assert wanted
+            await ask(connection, wanted)
             return None
         if job == "chat":
             assert chat

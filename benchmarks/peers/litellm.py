@@ -53,9 +53,8 @@ class Litellm(Contender):
         """It stores nothing."""
         return []
 
-    def rate(self, handle: str, stars: int) -> Ask:
+    def rate(self, handle: str, stars: int) -> None:
         """It stores nothing."""
-        raise NotImplementedError
 
     def chat(self) -> Ask:
         """Return a call of a model."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +23,7 @@ class Mlflow(Contender):
     title = "MLflow"
     package = "mlflow"
     version = "3.17.2"
+    FILE = "mlflow.db"
     more = ("psycopg2-binary",)
 
     experiment = ""
@@ -138,11 +138,6 @@ class Mlflow(Contender):
             "feedback": {"value": stars},
             "valid": True,
         }
-
-    @property
-    def file(self) -> Path:
-        """Return the file of its store."""
-        return self.folder / "mlflow.db"
 
     def stored(self) -> set[str]:
         """Return the ids of all traces."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +27,7 @@ class Phoenix(Contender):
     title = "Phoenix"
     package = "arize-phoenix"
     version = "20.26.1"
+    FILE = "phoenix.db"
     HEALTH = "/healthz"
 
     project = ""
@@ -94,11 +94,6 @@ class Phoenix(Contender):
             )
             for what, (filter, time) in asked.items()
         }
-
-    @property
-    def file(self) -> Path:
-        """Return the file of its store."""
-        return self.folder / "phoenix.db"
 
     def stored(self) -> set[str]:
         """Return the ids of all spans."""
