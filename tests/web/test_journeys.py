@@ -391,8 +391,10 @@ def test_one_chats_with_a_model_and_rates_what_comes(page: Page, http: httpx.Cli
 def test_one_writes_to_a_model_once_the_models_are_known(page: Page, http: httpx.Client, project: str):
     http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
     held: list[Route] = []
-    page.route(f"**/api/v1/projects/{project}/models*", lambda route: held.append(route))
-    page.goto(f"/p/{project}/chat")
+    models = f"**/api/v1/projects/{project}/models"
+    page.route(models, lambda route: held.append(route))
+    with page.expect_request(models):
+        page.goto(f"/p/{project}/chat")
     expect(page.get_by_role("heading", name="Chat")).to_be_visible()
     expect(page.get_by_label("Message")).to_have_count(0)
     for route in held:
