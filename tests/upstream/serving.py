@@ -45,6 +45,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anthropic_rules
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -341,9 +342,8 @@ async def messages(request: Request) -> Response:
         return JSONResponse({"type": "error", "error": OVERLOADED}, 529)
     if refusal := await met(request, body):
         return refusal
-    if not body["messages"]:
-        error = {"type": "invalid_request_error", "message": "messages: at least one message is required"}
-        return JSONResponse({"type": "error", "error": error}, 400)
+    if message := anthropic_rules.complaint(body):
+        return JSONResponse({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, 400)
     content: list[dict[str, Any]] = []
     if body.get("thinking"):
         content.append({"type": "thinking", "thinking": "Let me think.", "signature": "sig"})
