@@ -155,6 +155,8 @@ class Conditions(t.Input, rename={"from_": "from"}):
     finish_reason: list[str] = msgspec.field(default_factory=list)
     session_id: str | None = None
     user: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
     prompt_hash: str | None = None
     from_: str | None = None
     to: str | None = None

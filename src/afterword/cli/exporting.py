@@ -58,6 +58,11 @@ def export(
     ] = None,
     session_id: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Of this end user.")] = None,
+    request_id: Annotated[
+        str | None,
+        typer.Option("--request-id", metavar="ID", help="Of this call, by Afterword's id or the provider's."),
+    ] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Of this trace.")] = None,
     prompt_hash: Annotated[str | None, typer.Option("--prompt-hash", help="Of the prompt with this hash.")] = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="From then on: 2026-11-23, or 'now - 1 month'.")
@@ -93,6 +98,8 @@ def export(
         "source": source,
         "session_id": session_id,
         "user": user,
+        "request_id": request_id,
+        "trace_id": trace_id,
         "prompt_hash": prompt_hash,
         "from_": from_,
         "to": to,

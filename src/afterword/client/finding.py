@@ -35,6 +35,8 @@ class Conditions(TypedDict, total=False):
     source: Source | Sequence[Source] | None
     session_id: str | UUID | None
     user: str | UUID | None
+    request_id: str | None
+    trace_id: str | None
     prompt_hash: str | None
     from_: Moment | datetime | None
     to: Moment | datetime | None

@@ -23,6 +23,9 @@ from afterword.types import Message
 REFERENCE = re.compile(r"afterword-image:([0-9a-f]{64})\.([a-z]{3,4});(.*)", re.S)
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
+PLACES_OF_IMAGES = ("content", "images")
+"""Where a message holds images as parts: OpenAI's place, and that of answers of OpenRouter and Gemini."""
+
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -143,18 +146,21 @@ def prompt_hash(messages: list[Message]) -> int:
 
 def _with_images(message: Message, change: Callable[[Any, str], Any], place: str) -> Message:
     """Return the message with each image's address changed; the same object where it shows none."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    parts = [_with_image(part, change, f"{place}.content[{index}]") for index, part in enumerate(content)]
-    return (
-        message if all(new is old for new, old in zip(parts, content, strict=True)) else {**message, "content": parts}
-    )
+    changed: Message = {}
+    for name in PLACES_OF_IMAGES:
+        parts = message.get(name)
+        if isinstance(parts, list):
+            new_parts = [_with_image(part, change, f"{place}.{name}[{index}]") for index, part in enumerate(parts)]
+            if any(new is not old for new, old in zip(new_parts, parts, strict=True)):
+                changed[name] = new_parts
+    return {**message, **changed} if changed else message
 
 
-def _with_image(part: dict[str, Any], change: Callable[[Any, str], Any], place: str) -> dict[str, Any]:
+def _with_image(part: Any, change: Callable[[Any, str], Any], place: str) -> Any:
     """The three forms: image_url as text, image_url as {"url"}, and the datasets' {"type": "image", "url"}."""
-    kind = part["type"]
+    if not isinstance(part, dict):
+        return part
+    kind = part.get("type")
     if kind in ("image_url", "input_image") and "image_url" in part:
         address = part["image_url"]
         if isinstance(address, dict):
@@ -164,7 +170,8 @@ def _with_image(part: dict[str, Any], change: Callable[[Any, str], Any], place: 
     if kind == "image" and "url" in part:
         return {**part, "url": change(part["url"], f"{place}.url")}
     if kind == "image_url":
-        raise Invalid(f"{place} has no image_url.", code="invalid_image", param=f"{place}.image_url")
+        # Refused on the way in.
+        change(None, f"{place}.image_url")
     return part
 
 

@@ -53,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -99,6 +100,14 @@ def answer(context: Context, completion: str | Message, *, addresses: bool = Fal
     message = {"role": "assistant", **completion}
     [kept], images = content.take_in([message], context.settings, param="completion", addresses=addresses)
     return Answer(completion=message_text(kept), message=kept, images=images, **more)
+
+
+def unchecked_answer(completion: str | Message, **more: Any) -> Answer:
+    """Return what a model answered in a form that nobody who logs an answer may use: it is kept as it came."""
+    if isinstance(completion, str):
+        return Answer(completion=completion, **more)
+    message = {**completion, "role": "assistant"}
+    return Answer(completion=message_text(message), message=message, **more)
 
 
 def new_rows(
@@ -180,6 +189,7 @@ def _payload(asked: Question, said: Answer) -> tuple[bytes, int, str | None]:
             usage=said.usage,
             timings=said.timings,
             parameters=said.parameters,
+            facts=said.facts,
         )
     )
     preview = None

@@ -134,11 +134,17 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         labels=body.labels or {},
         user=body.user,
     )
-    said = drafts.answer(context, body.completion, usage=body.usage, timings=body.timings, parameters=body.parameters)
+    said = drafts.answer(
+        context,
+        body.completion,
+        usage=body.usage,
+        timings=body.timings,
+        parameters=body.parameters,
+        facts=body.facts or None,
+    )
     given = body.completion_id
     completion_id = given or uuid7()
     request_hash = None if given is None else hash63(str(project.number), _sorted.encode(body))
-    numbers = drafts.measured(body.usage, body.timings) if body.usage or body.timings else None
     written = drafts.new_rows(
         context,
         asked,
@@ -147,7 +153,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         session_id=body.session_id,
         model=model,
         request_hash=request_hash,
-        call=calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None,
+        call=_call_row(completion_id, body),
     )
     feedback_ids = []
     if body.feedbacks:
@@ -161,6 +167,25 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
     )
     return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
+
+
+def _call_row(completion_id: UUID, body: NewInteraction) -> tuple[Any, ...] | None:
+    """Return the row of a call that was made elsewhere; None where nothing was told of it."""
+    numbers = drafts.measured(body.usage, body.timings)
+    call = body.call or None
+    if call is None:
+        return calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None
+    for name, value in msgspec.structs.asdict(call).items():
+        if isinstance(value, str):
+            check_text(value, param=f"call.{name}")
+    return calls.call_row(
+        completion_id,
+        calls.STATES.index(call.state),
+        finish_reason=call.finish_reason,
+        error=msgspec.json.encode(call.error).decode() if call.error else None,
+        origin={name: getattr(call, name) for name in calls.ORIGIN},
+        numbers=numbers,
+    )
 
 
 def _feedback_row(
