@@ -235,6 +235,7 @@ def test_an_exported_interaction_comes_back_with_its_ids():
         {
             "completion_id": ONE, "project": "p", "model": "m", "messages": HI, "completion": "Hello!",
             "labels": {"lang": "en"}, "created_at": "2026-01-02T03:04:05.678Z", "usage": {"total": 3},
+            "source": "OFFLINE",
         }
     ]  # fmt: skip
     assert line.feedback == [
@@ -305,7 +306,7 @@ def test_occurrences_are_counted_over_many_things():
     ("line", "words"),
     [
         (b"{", "is not JSON"),
-        (b'{"messages": "\xff"}', "is not JSON"),
+        (b'{"messages": "\xff"}', "is not UTF-8: byte 15 is 0xff"),
         (b'{"a":' * 100_000, "is not JSON"),
         (b"[1]", "is a list"),
         (b"5", "is a number"),
@@ -314,7 +315,7 @@ def test_occurrences_are_counted_over_many_things():
         (b'{"completion": "Hello!"}', "has no messages"),
         (b'{"messages": {"a": 1}, "completion": "x"}', "messages that are an object"),
         (b'{"messages": ["user", "Hi"], "completion": "x"}', "messages[0] that is a text"),
-        (b'{"messages": [], "completion": 5}', "a completion that is a number"),
+        (b'{"prompt": "Hi", "completion": 5}', "completion that is a number"),
         (b'{"prompt": "Hi", "completion": "x", "labels": {"a": {"b": 1}}}', "the label 'a' with an object"),
         (b'{"prompt": "Hi", "completion": "x", "labels": "a"}', "labels that are a text"),
         (b'{"prompt": "Hi", "completion": "x", "labels": [1]}', "neither an object nor a list of"),
@@ -323,7 +324,7 @@ def test_occurrences_are_counted_over_many_things():
         (b'{"prompt": "Hi", "completion": "x", "parameters": 5}', "parameters that are a number"),
         (b'{"prompt": "Hi", "preferred_completion": "x", "feedback_key": "k"}', "has no other_completion"),
         (b'{"prompt": "Hi", "preferred_completion": "x", "other_completion": "y"}', "has no feedback_key"),
-        (b'{"preferred_completion": "x", "other_completion": "y", "metric": "k"}', "'x', which is no completion_id"),
+        (b'{"preferred_completion": "A text.", "other_completion": "y", "metric": "k"}', "which is no completion_id"),
         (b'{"completion_id": "x", "value": 5}', "has no feedback_key"),
         (b'{"completion_id": "x", "value": 5, "metric": "k", "colour": 1}', "unknown member 'colour'"),
         (b'{"completion_id": "x", "prompt_hash": "0", "messages": null}', "short view"),

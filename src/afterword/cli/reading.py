@@ -23,6 +23,10 @@ _CHUNK = 1 << 20
 _SPACE = b" \t\r\n"
 
 
+class LineError(ValueError):
+    """A line that cannot be imported, and why."""
+
+
 class Raw(NamedTuple):
     """A line as it stands in its file. `problem` says why it has no content that could be read."""
 

@@ -89,7 +89,6 @@ class Call:
                 messages=messages,
                 labels=labels,
                 user=request.user,
-                addresses=True,
             )
             for messages in _asked(request)
         ]
@@ -158,7 +157,7 @@ class Call:
             usage = outcome.usage
             about = {"usage": usage, "timings": timings, "parameters": parameters}
             try:
-                said = drafts.answer(self.context, choice.said, addresses=True, **about)
+                said = drafts.answer(self.context, choice.said, **about)
             except (Invalid, TooLarge):
                 # What a model said is kept, whatever its form.
                 said = drafts.answer(self.context, _encoder.encode(choice.said).decode(), **about)

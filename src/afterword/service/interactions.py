@@ -128,7 +128,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
     asked = drafts.question(
         context,
         project=project,
-        source=source,
+        source=body.source or source,
         created_at=parse_created_at(body.created_at, param="created_at", now=now),
         messages=body.messages,
         labels=body.labels or {},
@@ -147,7 +147,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         session_id=body.session_id,
         model=model,
         request_hash=request_hash,
-        call=calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None,
+        call=_call_row(completion_id, body, numbers or {}),
     )
     feedback_ids = []
     if body.feedbacks:
@@ -161,6 +161,25 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
     )
     return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
+
+
+def _call_row(completion_id: UUID, body: NewInteraction, numbers: dict[str, int | float]) -> tuple[Any, ...] | None:
+    """Return the row of what is known of the call: how it went, and its numbers; None where nothing is."""
+    call = body.call
+    if not call:
+        return calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None
+    if call.finish_reason is not None:
+        check_text(call.finish_reason, param="call.finish_reason")
+    if call.request_id is not None:
+        check_text(call.request_id, param="call.request_id")
+    return calls.call_row(
+        completion_id,
+        calls.STATES.index(call.state),
+        finish_reason=call.finish_reason,
+        error=None if call.error is None else msgspec.json.encode(call.error).decode(),
+        request_id=call.request_id,
+        numbers=numbers,
+    )
 
 
 def _feedback_row(

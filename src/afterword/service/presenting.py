@@ -14,7 +14,7 @@ from afterword.service import content
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.store import interactions as stored
-from afterword.store.calls import NUMBERS, STATES
+from afterword.store.calls import COMPLETE, NUMBERS, STATES
 from afterword.store.filters import SOURCES
 from afterword.store.payloads import asked
 from afterword.types import Call, Feedback, Images, Interaction, Message, Preference, View
@@ -81,7 +81,7 @@ def _interaction(
         usage=said.usage if said else _numbers(facts.call, USAGE) if expired else None,
         timings=said.timings if said else _numbers(facts.call, TIMINGS) if expired else None,
         parameters=said.parameters if said and whole else None,
-        call=_call(facts.call) if facts.call is not None and facts.call.request_id else None,
+        call=_call(facts.call) if facts.call is not None and _is_told(facts.call) else None,
         feedback=[present_feedback(context, one) for one in facts.feedback],
         preferences=[present_preference(context, one) for one in facts.preferences],
         image_urls=list(urls),
@@ -93,6 +93,11 @@ def _numbers(call: Row[Any] | None, names: Sequence[str]) -> dict[str, Any] | No
     """Return what was measured of a call: it stays when what was said is gone."""
     measured = {} if call is None else {name: value for name in names if (value := getattr(call, name)) is not None}
     return measured or None
+
+
+def _is_told(row: Row[Any]) -> bool:
+    """Return whether a row tells how a call went, and not only its numbers."""
+    return row.state != COMPLETE or any(value is not None for value in (row.finish_reason, row.error, row.request_id))
 
 
 def _call(row: Row[Any]) -> Call:

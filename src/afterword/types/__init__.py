@@ -113,6 +113,7 @@ from afterword.types.interactions import (
     LabelValue,
     LineResult,
     MetricStatistics,
+    NewCall,
     NewInteraction,
     Recorded,
 )
@@ -244,6 +245,7 @@ __all__ = [
     "Moment",
     "NewABTest",
     "NewApiKey",
+    "NewCall",
     "NewFeedback",
     "NewInteraction",
     "NewMember",

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
 from afterword.types.feedback import Feedback, InlineFeedback, Preference
+
+Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+"""An id of another system: of a provider, a proxy, a tracer."""
+
+
+class NewCall(Input):
+    """How a call went that was made elsewhere, in the words in which an interaction shows its `call`."""
+
+    state: Literal["complete", "failed", "cancelled", "interrupted"] = "complete"
+    finish_reason: Annotated[str, Meta(max_length=200)] | None = None
+    error: dict[str, Any] | None = None
+    request_id: Identifier | None = None
 
 
 class NewInteraction(Input):
@@ -19,7 +31,8 @@ class NewInteraction(Input):
     `completion` is the text, or a whole assistant message (`{"role": "assistant", "content", "tool_calls", ...}`).
     `completion_id` may be given by the caller: the same again is then answered as the first time, other content
     under it is refused with 409. `ab_campaign` names the A/B test that the feedback on it counts for; `model` is then
-    one of the test's.
+    one of the test's. `call` tells how a call went that was made elsewhere, `source` how the interaction came to be
+    (OFFLINE where it is left out): both are what an export says of an interaction.
     """
 
     messages: list[Message]
@@ -35,7 +48,10 @@ class NewInteraction(Input):
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
     completion_id: UUID | None = None
+    # Left out of the hash of a repetition where they are not given, as those of older versions were.
     ab_campaign: str | UnsetType | None = UNSET
+    call: NewCall | UnsetType | None = UNSET
+    source: Source | UnsetType | None = UNSET
 
 
 class Recorded(Output):
@@ -65,7 +81,7 @@ class Interaction(Output):
     In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
     (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
     `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
-    the gateway made it. `image_urls` are those of the images in the messages, except in the short view of a very long
+    the gateway made it or the caller said it. `image_urls` are those of the images in the messages, except in the short view of a very long
     one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
     and messages none, while labels, feedback and the numbers of the call stay.
     """
