@@ -81,9 +81,9 @@ class Interaction(Output):
     In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
     (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
     `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
-    the gateway made it or the caller said it. `image_urls` are those of the images in the messages, except in the short view of a very long
-    one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
-    and messages none, while labels, feedback and the numbers of the call stay.
+    the gateway made it or the caller said it. `image_urls` are those of the images in the messages, except in the short
+    view of a very long one. What was said is deleted after the project's `payload_retention_days`: `expired` is true
+    then, texts are empty and messages none, while labels, feedback and the numbers of the call stay.
     """
 
     completion_id: UUID

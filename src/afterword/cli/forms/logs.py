@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from afterword.cli.forms.parts import SYSTEM, Line, Parts, is_value, ratings_of, split_answer, system_text, turns_of
+from afterword.cli.forms.parts import (
+    CONVERSATIONS,
+    SYSTEM,
+    Line,
+    Parts,
+    is_value,
+    ratings_of,
+    split_answer,
+    system_text,
+    turns_of,
+)
 from afterword.cli.forms.training import rated
 from afterword.cli.forms.turns import (
     Turn,
@@ -32,8 +42,19 @@ PAIRS = (
 )
 """Under which names logs have the request and the answer."""
 _FACTS = {
-    "created_at": ("created_at", "startTime", "start_time", "request_created_at", "datetime_utc", "createdAt")
-    + ("timestamp", "created", "tstamp", "startTimeUnixNano", "start_time_unix_nano"),
+    "created_at": (
+        "created_at",
+        "startTime",
+        "start_time",
+        "request_created_at",
+        "datetime_utc",
+        "createdAt",
+        "timestamp",
+        "created",
+        "tstamp",
+        "startTimeUnixNano",
+        "start_time_unix_nano",
+    ),
     "model": ("model", "model_name", "model_id", "modelId", "ls_model_name"),
     "session_id": ("session_id", "sessionId", "conversation_id", "conversationId", "thread_id", "session"),
     "user": ("user", "user_id", "userId", "end_user"),
@@ -41,10 +62,30 @@ _FACTS = {
 }
 """Under which names logs have what an interaction has, too."""
 _MARKS = frozenset(
-    ("startTime", "start_time", "call_type", "request_id", "traceId", "trace_id", "run_type", "datetime_utc", "spend")
-    + ("request_body", "response_body", "requestBody", "responseBody", "conversation_id", "request", "response_cost")
+    [
+        "startTime",
+        "start_time",
+        "call_type",
+        "request_id",
+        "traceId",
+        "trace_id",
+        "run_type",
+        "datetime_utc",
+        "spend",
+        "request_body",
+        "response_body",
+        "requestBody",
+        "responseBody",
+        "conversation_id",
+        "sessionId",
+        "userId",
+        "request",
+        "response_cost",
+    ]
 )
 """Members that tell a log from a training file."""
+_NO_CALLS = frozenset(["span", "event", "tool", "retriever", "embedding", "evaluator", "guardrail", "parser"])
+"""Kinds of observations that are no calls of a model."""
 _FAILED = ("failure", "error", "failed", "ERROR")
 
 
@@ -63,6 +104,9 @@ def log_of_call(line: Line) -> list[Line] | None:
     request, answer = from_json_text(line[pair[0]]), from_json_text(line[pair[1]])
     if "instruction" in line:
         return None
+    observed = next((line[name] for name in ("type", "run_type") if isinstance(line.get(name), str)), "")
+    if observed.lower() in _NO_CALLS and _MARKS & line.keys():
+        raise LineError(f"is a {observed.lower()} of a trace, and no call of a model")
     structured = isinstance(answer, dict) or (isinstance(request, dict) and "messages" in request)
     if not structured and not _MARKS & line.keys():
         return None
@@ -79,7 +123,7 @@ def refuse_known(line: Line) -> None:
         raise LineError("is a message or a tree of OASST; make a line of each path from a prompt to an answer first")
     if keys <= {"text", "meta", "id", "metadata", "source", "url"} and "text" in keys:
         raise LineError("has a text, but neither messages nor a completion: it does not say which part is the answer")
-    wrapped = [name for name, value in line.items() if is_list_of_objects(value) and name not in ("tools", "feedback")]
+    wrapped = [name for name, value in line.items() if is_list_of_objects(value) and name not in _OWN_LISTS]
     if len(wrapped) == 1 and not keys & {"messages", "prompt", "input", "completion", "instruction"}:
         raise LineError(
             f"is one object whose lines stand under {wrapped[0]!r}. Take them out: "
@@ -99,6 +143,9 @@ def refuse_batch(line: Line) -> None:
         raise LineError("is a request of a batch, without an answer")
 
 
+_OWN_LISTS = frozenset((*CONVERSATIONS, "tools", "functions", "feedback", "feedbacks", "labels", "answers"))
+
+
 def is_list_of_objects(value: Any) -> bool:
     """Tell whether this is a list of objects, and of at least one."""
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
@@ -112,21 +159,22 @@ def _of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> list[Lin
     parts = Parts({name: value for name, value in line.items() if name not in names})
     failed = next((line[one] for one in ("status", "level", "status_code") if line.get(one) in _FAILED), None)
     answers = list(_answers(answer))
+    told = _told_beside(answer)
     if not answers or failed is not None:
         error = line.get("error") or line.get("statusMessage") or line.get("error_str") or failed
         raise LineError(f"is the log of a call without an answer{f': {error!s:.100}' if error else ''}")
     made: Line = {}
     for name, others in _FACTS.items():
-        value = parts.take(*others)
+        fits = dict if name == "usage" else str if name == "model" else str | int | float
+        member = next((one for one in others if isinstance(parts.rest.get(one), fits)), None)
+        value = None if member is None else parts.take(member)
         if value is None:
             value = next((one[other] for one in (answer, parameters) if isinstance(one, dict)
-                          for other in others if other in one), None)  # fmt: skip
-        if value is not None and not (name == "usage" and not isinstance(value, dict)):
+                          for other in others if isinstance(one.get(other), fits)), None)  # fmt: skip
+        if value is not None:
             made[name] = str(value) if name in ("user", "session_id") else value
-    for name in [one for one in parameters if one in {n for others in _FACTS.values() for n in others}]:
-        del parameters[name]
-    if not isinstance(made.get("model"), str):
-        made.pop("model", None)
+    known = {member for others in _FACTS.values() for member in others}
+    parameters = {name: value for name, value in parameters.items() if name not in known}
     feedback = [one for name in ("scores", "feedback", "feedback_stats") for one in _feedback(parts, name)]
     own = parts.take("modelParameters", "model_parameters", "invocation_params")
     parameters |= own if isinstance(own, dict) else {}
@@ -139,9 +187,25 @@ def _of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> list[Lin
         made["feedbacks"] = feedback
     given = parts.take("parameters")
     parameters |= given if isinstance(given, dict) else {}
+    if told:
+        parameters["unmapped"] = {"response": told}
     if parameters:
         made["parameters"] = parameters
     return [rated({**parts.rest, **made, "messages": messages, "completion": one}) for one in answers]
+
+
+_ANSWERS = ("choices", "candidates", "generations", "output", "message", "content", "body", "outputBodyJson", "text")
+
+
+def _told_beside(answer: Any) -> dict[str, Any]:
+    """Return what an answer of a model's API tells beside the answer itself."""
+    if not isinstance(answer, dict) or "messages" in answer:
+        return {}
+    told = {name: value for name, value in answer.items() if name not in (*_ANSWERS, "role", "type") and value != ""}
+    choices = answer.get("choices")
+    if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], dict):
+        told |= {name: value for name, value in choices[0].items() if name not in ("index", "message", "text")}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _feedback(parts: Parts, name: str) -> list[dict[str, Any]]:

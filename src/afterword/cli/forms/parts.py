@@ -25,9 +25,30 @@ BESIDE = {"instruction": ("input", "context"), "question": ("context",), "query"
 """What belongs to a question under the name on the left: it is added to its text."""
 ANSWERS = ("completion", "response", "output", "answer", "output_text", "model_output", "generated_text", "generation")
 RATINGS = frozenset(
-    ("score", "rating", "reward", "stars", "quality", "thumbs_up", "overall_score", "fine-grained_score")
-    + ("helpfulness", "correctness", "coherence", "complexity", "verbosity", "helpful", "harmless", "honesty")
-    + ("truthfulness", "instruction_following", "quality_score", "reward_score", "human_rating", "user_rating")
+    [
+        "score",
+        "rating",
+        "reward",
+        "stars",
+        "quality",
+        "thumbs_up",
+        "overall_score",
+        "fine-grained_score",
+        "helpfulness",
+        "correctness",
+        "coherence",
+        "complexity",
+        "verbosity",
+        "helpful",
+        "harmless",
+        "honesty",
+        "truthfulness",
+        "instruction_following",
+        "quality_score",
+        "reward_score",
+        "human_rating",
+        "user_rating",
+    ]
 )
 """Members that are a value on the answer, each under a feedback key of its own name."""
 RATING_GROUPS = ("ratings", "scores", "feedback_scores")
@@ -56,6 +77,8 @@ class Parts:
         name = next((one for one in CONVERSATIONS if isinstance(self.rest.get(one), list) and self.rest[one]), None)
         if name is not None:
             messages = turns_of(self.rest.pop(name), name)
+        elif is_conversation(self.rest.get("context")):
+            messages = turns_of(self.rest.pop("context"), "context")
         elif question := self.find(QUESTIONS):
             messages = self._question(question)
         system = self.take(*SYSTEM) if messages else None
@@ -89,13 +112,11 @@ class Parts:
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
 
-    def ratings(self, *, groups: bool = True) -> list[dict[str, Any]]:
+    def ratings(self) -> list[dict[str, Any]]:
         """Take the values that the line has on its answer, as feedback."""
-        made: list[dict[str, Any]] = []
-        for name in [one for one in self.rest if one in RATINGS]:
-            if is_value(self.rest[name]):
-                made.append({"metric": name, "value": self.rest.pop(name)})
-        for name in RATING_GROUPS if groups else ():
+        names = [name for name, value in self.rest.items() if name in RATINGS and is_value(value)]
+        made = [{"metric": name, "value": self.rest.pop(name)} for name in names]
+        for name in RATING_GROUPS:
             if name in self.rest and (some := ratings_of(self.rest[name])):
                 made += some
                 del self.rest[name]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from afterword.cli.forms.parts import ANSWERS, Line, Parts, is_value, split_answer
-from afterword.cli.forms.turns import Turn, conversation, from_json_text, is_turn, kind, transcript
+from afterword.cli.forms.turns import Turn, conversation, from_json_text, is_pair, is_turn, kind, transcript
 from afterword.cli.reading import LineError
 
 PREFERENCE = "preference"
@@ -96,9 +96,29 @@ COMPARISONS = (
 """The first that fits is taken."""
 
 _SPOKEN = frozenset(
-    ("chosen", "rejected", "preferred_output", "non_preferred_output", "rejected_response", "rejected_messages")
-    + ("response", "responses", "output", "outputs", "choices", "answers", "completions", "generations", "replies")
-    + ("candidates", "winner", "better_response_id", "baseline_output", "preferred", "dispreferred")
+    [
+        "chosen",
+        "rejected",
+        "preferred_output",
+        "non_preferred_output",
+        "rejected_response",
+        "rejected_messages",
+        "response",
+        "responses",
+        "output",
+        "outputs",
+        "choices",
+        "answers",
+        "completions",
+        "generations",
+        "replies",
+        "candidates",
+        "winner",
+        "better_response_id",
+        "baseline_output",
+        "preferred",
+        "dispreferred",
+    ]
 )
 _SPOKEN_NUMBERED = re.compile(r"(response|output|answer|completion|conversation|reply)_?([0-9]|[abjk])", re.I)
 
@@ -165,13 +185,13 @@ def _about_side(parts: Parts, name: str) -> Line:
     """Take what the line says of one side: its model, its score."""
     token = name.rpartition("_")[2]
     side: Line = {}
-    model = parts.take(f"{name}_model", f"{name}-model", f"model_{token}", f"generator_{token}")
-    if isinstance(model, str):
-        side["model"] = model
+    member = parts.find((f"{name}_model", f"{name}-model", f"model_{token}", f"generator_{token}"))
+    if member is not None and isinstance(parts.rest[member], str):
+        side["model"] = parts.take(member)
     for word in ("score", "rating", "reward"):
-        value = parts.take(f"{word}_{name}", f"{name}_{word}", f"{name}-{word}", f"{word}_{token}")
-        if is_value(value):
-            side["feedbacks"] = {**side.get("feedbacks", {}), word: value}
+        member = parts.find((f"{word}_{name}", f"{name}_{word}", f"{name}-{word}", f"{word}_{token}"))
+        if member is not None and is_value(parts.rest[member]):
+            side["feedbacks"] = {**side.get("feedbacks", {}), word: parts.take(member)}
     return side
 
 
@@ -249,7 +269,9 @@ def answered(line: Line) -> list[Line] | None:
         prompt, answer = split_answer(prompt)
         if answer is None:
             return None
-    elif isinstance(answer, list) and not (len(answer) == 2 and all(isinstance(one, str) for one in answer)):
+    elif isinstance(answer, list) and all(isinstance(one, str) for one in answer) and not is_pair(answer):
+        raise LineError(f"has {name} that is a list of texts; which of them is meant, it does not say")
+    elif isinstance(answer, list) and not is_pair(answer):
         more, answer = split_answer(_turns(answer, str(name)))
         if answer is None:
             raise LineError(f"has {name} that does not end with an answer of the assistant")

@@ -60,7 +60,7 @@ def is_turn(value: Any) -> bool:
 
 def is_conversation(value: Any) -> bool:
     """Tell whether this is a list of turns."""
-    return isinstance(value, list) and bool(value) and all(is_turn(one) or _is_pair(one) for one in value)
+    return isinstance(value, list) and bool(value) and all(is_turn(one) or is_pair(one) for one in value)
 
 
 def text_of_parts(parts: list[Any]) -> str | None:
@@ -69,12 +69,18 @@ def text_of_parts(parts: list[Any]) -> str | None:
     return "".join(text for text in texts if text) if all(isinstance(text, str) for text in texts) else None
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
+def is_pair(value: Any) -> bool:
+    """Tell whether this is a role and a text. Two texts of which the first is no role are something else."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(one, str) for one in value)
+        and role_of(value[0]) in _STANDARD
+    )
 
 
 def _message(turn: Any, place: str) -> Turn:
-    if _is_pair(turn):
+    if is_pair(turn):
         return {"role": role_of(turn[0]), "content": turn[1]}
     if not isinstance(turn, dict):
         raise LineError(f"has {place} that is {kind(turn)}, but must be a message with role and content")
