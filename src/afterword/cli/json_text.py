@@ -9,7 +9,10 @@ from typing import Any
 
 import msgspec
 
-from afterword.cli.reading import LineError
+
+class LineError(ValueError):
+    """A line that cannot be imported, and why."""
+
 
 # An escape of JSON: a whole surrogate pair, half of one, or any other.
 _ESCAPE = re.compile(

@@ -13,7 +13,7 @@ from afterword.cli.forms.turns import (
     kind,
     role_of,
 )
-from afterword.cli.reading import LineError
+from afterword.cli.json_text import LineError
 
 Line = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from afterword.cli.reading import LineError
+from afterword.cli.json_text import LineError
 
 Turn = dict[str, Any]
 
