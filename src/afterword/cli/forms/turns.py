@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from afterword.cli.json_text import LineError
+from afterword.client.json_text import LineError
 
 Turn = dict[str, Any]
 
