@@ -35,9 +35,9 @@ from afterword.cli.forms import in_own_form, refuse_spoken
 from afterword.cli.forms.turns import conversation
 from afterword.cli.forms.turns import kind as _kind
 from afterword.cli.occurrences import Occurrences
-from afterword.client.json_text import LineError, read_line
 from afterword.config import SETTINGS
 from afterword.ids import id_of_text
+from afterword.json_text import LineError, read_line
 from afterword.types import Interaction, NewCall, NewInteraction
 
 _LIMITS: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}

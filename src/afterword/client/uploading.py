@@ -18,7 +18,6 @@ import msgspec
 
 from afterword.client.core import BUSY
 from afterword.client.encoding import encode_value
-from afterword.client.json_text import LineError, read_line
 from afterword.client.reading import source_of
 from afterword.errors import (
     AfterwordError,
@@ -31,6 +30,7 @@ from afterword.errors import (
     from_detail,
 )
 from afterword.ids import uuid7
+from afterword.json_text import LineError, read_line
 from afterword.types import LineResult
 
 MOST_BYTES = 8 << 20

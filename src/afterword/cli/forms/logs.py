@@ -27,7 +27,7 @@ from afterword.cli.forms.turns import (
     iterate_numbered,
     tool_calls,
 )
-from afterword.client.json_text import LineError
+from afterword.json_text import LineError
 
 PAIRS = (
     ("request_body", "response_body"),

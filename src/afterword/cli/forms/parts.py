@@ -13,7 +13,7 @@ from afterword.cli.forms.turns import (
     kind,
     role_of,
 )
-from afterword.client.json_text import LineError
+from afterword.json_text import LineError
 
 Line = dict[str, Any]
 

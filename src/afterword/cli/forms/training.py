@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from afterword.cli.forms.parts import ANSWERS, Line, Parts, is_value, split_answer
 from afterword.cli.forms.turns import Turn, conversation, from_json_text, is_pair, is_turn, kind, transcript
-from afterword.client.json_text import LineError
+from afterword.json_text import LineError
 
 PREFERENCE = "preference"
 """The feedback key of a comparison that names none."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from afterword.client.json_text import LineError
+from afterword.json_text import LineError
 
 Turn = dict[str, Any]
 

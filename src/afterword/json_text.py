@@ -1,4 +1,4 @@
-"""JSON as it is found in files: half surrogates are mended, and what is no JSON is refused with its place."""
+"""JSON as it comes in files and bodies: half surrogates are mended, and what is no JSON is refused with its place."""
 
 from __future__ import annotations
 
@@ -38,17 +38,13 @@ def read_line(raw: bytes) -> Any:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raw = mended
     try:
-        text = raw.decode()
+        raw.decode()
     except UnicodeDecodeError as error:
         raise LineError(
             f"is not UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02x}. Save the file as UTF-8, such as by "
             "iconv -f LATIN1 -t UTF-8"
         ) from None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise LineError(f"is not JSON: {first}") from None
-    if place := place_of_no_number(value):
+    if place := place_of_no_number(raw):
         raise LineError(f"has {place}, but JSON has no such number. Leave the member out, or give null") from None
     raise LineError(f"is not JSON: {first}")
 
@@ -58,15 +54,23 @@ def mend_surrogates(raw: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], raw)
 
 
-def place_of_no_number(value: Any, place: str = "") -> str | None:
-    """Return where NaN or an infinity stands, and which, such as `NaN at usage.cost`; None where there is none."""
+def place_of_no_number(raw: bytes) -> str | None:
+    """Return where NaN or an infinity stands in a text that is JSON but for it, such as `NaN at usage.cost`; None
+    where it is none for other reasons."""
+    try:
+        return _place_in(json.loads(raw), "")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _place_in(value: Any, place: str) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         return f"{name} at {place}" if place else name
     if isinstance(value, dict):
-        inner = ((f"{place}.{key}" if place else str(key), one) for key, one in value.items())
+        inner = [(f"{place}.{key}" if place else str(key), one) for key, one in value.items()]
     elif isinstance(value, list):
-        inner = ((f"{place}[{index}]", one) for index, one in enumerate(value))
+        inner = [(f"{place}[{index}]", one) for index, one in enumerate(value)]
     else:
         return None
-    return next((found for where, one in inner if (found := place_of_no_number(one, where))), None)
+    return next((found for where, one in inner if (found := _place_in(one, where))), None)
