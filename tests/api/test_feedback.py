@@ -86,7 +86,7 @@ def test_a_number_that_is_not_finite_is_refused(
 def test_several_values_stand_side_by_side_the_newest_first(log: Call, show: Call, register: Call, rate: Any):
     register("CSAT")
     made = log()["completion_id"]
-    ids = [rate(made, "CSAT", 3, created_at=1_000_000 + n).json()["feedback_id"] for n in range(3)]
+    ids = [rate(made, "CSAT", 3, created_at=1_700_000_000_000 + n).json()["feedback_id"] for n in range(3)]
     assert [one["feedback_id"] for one in show(made)["feedback"]] == ids[::-1]
 
 

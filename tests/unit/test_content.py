@@ -150,7 +150,6 @@ def test_the_header_is_kept_as_it_was_written(header: str):
         (None, "must be a base64 data URI"),
         (5, "must be a base64 data URI"),
         ("", "must be a base64 data URI"),
-        ("https://example.com/a.png", "must be a base64 data URI"),
         ("data:image/png;charset=x;base64,AAAA", "must be a base64 data URI"),
         ("data:text/html;base64,AAAA", "must be a base64 data URI"),
         (" " + uri(), "must be a base64 data URI"),

@@ -21,8 +21,8 @@ a code, the field that it was about, and what to do next. Unknown fields and par
 **Repeating is safe** where you choose the id (`completion_id`, `feedback_id`, `comparison_id`): the same again gives \
 the same answer, other content under the same id gives 409. What was answered is on disk.
 
-**Times** are given as RFC 3339, as a date, as epoch milliseconds or in words such as `now - 1 month`; they are \
-answered as RFC 3339 in UTC.
+**Times** are given as RFC 3339, as a date, as seconds or milliseconds since 1970 or in words such as `now - 1 month`; \
+they are answered as RFC 3339 in UTC.
 
 **Lists** end where `next` is null; give it as `cursor` to go on.
 """

@@ -15,7 +15,7 @@ WORDS = {
     "project": "A project, by key or id. The default is the key's own single project, else `default`.",
     "metric": "A feedback key, by key or id.",
     "messages": "The messages that the completion answers. Each is kept as sent: `role`, `content` and whatever else "
-    "it carries. Images are `image_url` parts with a data URI.",
+    "it carries. Images are `image_url` parts with a data URI, or with an address, which is kept and not fetched.",
     "completion": "What the model answered: the text, or a whole assistant message.",
     "labels": "Up to 64 labels, key to value: keys of 1 to 128 characters, values of up to 1,024.",
     "feedbacks": "Values given together with the interaction, stored all or nothing with it.",
@@ -180,6 +180,7 @@ WORDS = {
     "Interaction.model": "The key of the model that wrote it; null where none was named.",
     "Interaction.session_id": "The session that it belongs to.",
     "NewInteraction.model": "The model that wrote it. A key not seen before is registered.",
+    "NewInteraction.source": "How it came to be, where it is copied: OFFLINE where it is left out.",
     "NewInteraction.completion_id": "Your own id for it: the same again answers as the first time, other content "
     "under it is refused with 409.",
     "NewFeedback.feedback_id": "Your own id for it: the same again answers as the first time.",

@@ -56,6 +56,13 @@ def export(
     source: Annotated[
         list[str] | None, typer.Option("--source", metavar="SOURCE", help="How it came in, such as LIVE or OFFLINE.")
     ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", metavar="STATE", help="How the call went: complete, failed, cancelled, interrupted."),
+    ] = None,
+    finish_reason: Annotated[
+        list[str] | None, typer.Option("--finish-reason", metavar="REASON", help="Why the answer ended: stop, length.")
+    ] = None,
     session_id: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Of this end user.")] = None,
     request_id: Annotated[
@@ -96,6 +103,8 @@ def export(
         "labels": _labels(label or []),
         "model": model,
         "source": source,
+        "state": state,
+        "finish_reason": finish_reason,
         "session_id": session_id,
         "user": user,
         "request_id": request_id,

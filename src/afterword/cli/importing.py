@@ -16,10 +16,10 @@ import typer
 
 from afterword.cli.administering import pairs
 from afterword.cli.connecting import CommandError, Connection, connected
-from afterword.cli.reading import Raw, open_source
 from afterword.cli.reporting import Progress, Report
 from afterword.cli.shapes import Line, LineError, Options, Shaper
 from afterword.cli.showing import note
+from afterword.client.reading import Raw, UnreadableFile, open_source
 from afterword.errors import AfterwordError, Conflict, ConnectionFailed, Forbidden, Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -191,8 +191,8 @@ def _lots(
                         lot, size = [], 0
                         progress.at(source, result.lines)
                 progress.at(source, result.lines)
-        except CommandError as error:
-            result.refuse(Raw(name, 0, b""), str(error))
+        except UnreadableFile as error:
+            result.refuse(Raw(name, 0, b""), error.message)
     if lot:
         yield lot
 

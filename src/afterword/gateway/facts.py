@@ -59,8 +59,8 @@ class FactsAccumulator:
         for name, value in answer.items():
             if name not in STORED_ELSEWHERE:
                 self._answer.take(name, value)
-        choices: Any = answer.get("choices")
-        for place, choice in enumerate(choices or ()):
+        choices: Any = answer.get("choices") or ()
+        for place, choice in enumerate(choices):
             index = choice.get("index")
             for name, value in choice.items():
                 if name not in CHOICE_STORED_ELSEWHERE and not _is_empty(value):

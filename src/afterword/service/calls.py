@@ -93,7 +93,6 @@ class Call:
                 messages=messages,
                 labels=labels,
                 user=request.user,
-                addresses=True,
             )
             for messages in _asked(request)
         ]
@@ -160,7 +159,7 @@ class Call:
             usage = outcome.usage
             about = {"usage": usage, "timings": timings, "parameters": parameters, "facts": choice.facts}
             try:
-                said = drafts.answer(self.context, choice.said, addresses=True, **about)
+                said = drafts.answer(self.context, choice.said, **about)
             except (Invalid, TooLarge):
                 said = drafts.unchecked_answer(choice.said, **about)
             call = stored.call_row(

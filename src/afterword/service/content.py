@@ -2,7 +2,7 @@
 
 In a stored message an image's data URI is replaced by `afterword-image:HASH.EXT;HEADER`, where HEADER is what stood
 before the comma, so that the URI can be given back byte for byte. No caller can write such a reference: what stands in
-an image's place on input must be a data URI.
+an image's place on input must be a data URI, or the address of an image on the web.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "we
 
 PLACES_OF_IMAGES = ("content", "images")
 """Where a message holds images as parts: OpenAI's place, and that of answers of OpenRouter and Gemini."""
+ADDRESSES = ("https://", "http://", "gs://", "s3://")
+"""How the address of an image begins that stands elsewhere, and is kept as it is."""
 
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
 _MAGIC = (
@@ -45,11 +47,11 @@ class Image(NamedTuple):
 
 
 def take_in(
-    messages: list[Message], settings: Settings, *, param: str = "messages", addresses: bool = False
+    messages: list[Message], settings: Settings, *, param: str = "messages"
 ) -> tuple[list[Message], list[Image]]:
     """Check messages and take their images out; return what to store of both.
 
-    With `addresses` an image may stand on the web: its address is kept as it is, and never fetched.
+    An image may stand on the web: its address is kept as it is, and never fetched.
 
     Raises `Invalid` naming the place for anything that is no message, `TooLarge` for an image beyond the limit.
     """
@@ -60,7 +62,7 @@ def take_in(
     images: list[Image] = []
 
     def keep(uri: Any, place: str) -> str:
-        if addresses and isinstance(uri, str) and uri.startswith(("https://", "http://")):
+        if isinstance(uri, str) and uri.startswith(ADDRESSES):
             return uri
         image, header = _read_image(uri, settings, place)
         images.append(image)
@@ -179,10 +181,11 @@ def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
     head = _DATA_URI.match(uri) if isinstance(uri, str) else None
     if head is None:
         raise Invalid(
-            f"{place} is {uri!r:.60}, but an image must be a base64 data URI.",
+            f"{place} is {uri!r:.60}, but an image must be a base64 data URI or an address on the web.",
             code="invalid_image",
             param=place,
-            hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP). Addresses are not fetched.",
+            hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP), or https://..., which is kept as it is and "
+            "not fetched.",
         )
     encoded = uri[head.end() :]
     if len(encoded) > (settings.max_image + 2) // 3 * 4:

@@ -73,13 +73,12 @@ def question(
     messages: list[Message],
     labels: dict[str, str],
     user: str | None,
-    addresses: bool = False,
 ) -> Question:
-    """Check what was asked. `addresses` lets images stay where they are on the web. Raises `Invalid`, `TooLarge`."""
+    """Check what was asked. Raises `Invalid`, `TooLarge`."""
     checked_labels(context, labels)
     if user is not None:
         check_text(user, param="user", most=1024)
-    kept, images = content.take_in(messages, context.settings, addresses=addresses)
+    kept, images = content.take_in(messages, context.settings)
     return Question(
         project=project,
         source=source,
@@ -93,12 +92,12 @@ def question(
     )
 
 
-def answer(context: Context, completion: str | Message, *, addresses: bool = False, **more: Any) -> Answer:
+def answer(context: Context, completion: str | Message, **more: Any) -> Answer:
     """Check what was answered: a text, or a whole assistant message. Raises `Invalid`, `TooLarge`."""
     if isinstance(completion, str):
         return Answer(completion=completion, **more)
     message = {"role": "assistant", **completion}
-    [kept], images = content.take_in([message], context.settings, param="completion", addresses=addresses)
+    [kept], images = content.take_in([message], context.settings, param="completion")
     return Answer(completion=message_text(kept), message=kept, images=images, **more)
 
 

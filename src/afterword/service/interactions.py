@@ -128,7 +128,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
     asked = drafts.question(
         context,
         project=project,
-        source=source,
+        source=body.source or source,
         created_at=parse_created_at(body.created_at, param="created_at", now=now),
         messages=body.messages,
         labels=body.labels or {},

@@ -36,7 +36,8 @@ class NewInteraction(Input):
     `completion` is the text, or a whole assistant message (`{"role": "assistant", "content", "tool_calls", ...}`).
     `completion_id` may be given by the caller: the same again is then answered as the first time, other content
     under it is refused with 409. `ab_campaign` names the A/B test that the feedback on it counts for; `model` is then
-    one of the test's.
+    one of the test's. `call` tells how a call went that was made elsewhere, `source` how the interaction came to be
+    (OFFLINE where it is left out): both are what an export says of an interaction.
     """
 
     messages: list[Message]
@@ -56,6 +57,7 @@ class NewInteraction(Input):
     ab_campaign: str | UnsetType | None = UNSET
     call: NewCall | UnsetType | None = UNSET
     facts: dict[str, Any] | UnsetType | None = UNSET
+    source: Source | UnsetType | None = UNSET
 
 
 class Recorded(Output):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 from uuid import UUID
 
 from afterword.client.core import Request, encode, encode_changes, path, query
@@ -75,12 +75,16 @@ class Feedback:
         request = Request(method="POST", path=path("metrics"), body=encode(body), repeatable=True)
         return self._client.call(request, Metric)
 
-    def list_keys(self, *, project: str | None = None) -> list[Metric]:
-        """List the feedback keys of a project.
+    def list_keys(
+        self, *, project: str | None = None, category: Literal["user", "system", "all"] = "user"
+    ) -> list[Metric]:
+        """List the feedback keys of a project; with the `category` "system" or "all" also what the server measures.
 
         >>> client.feedback.list_keys()
         """
-        return (self._client.call(self._metrics("GET", None, project), MetricList)).metrics
+        pairs = query(project=self._client.project_or_default(project), category=category)
+        request = Request(method="GET", path=path("metrics"), query=pairs, repeatable=True)
+        return (self._client.call(request, MetricList)).metrics
 
     def get_key(self, feedback_key: str, *, project: str | None = None) -> Metric | None:
         """Return a feedback key, by key or id; None where there is none.
