@@ -177,6 +177,29 @@ def test_a_feedback_id_makes_feedback_repeatable(log: Call, show: Call, register
     assert [one["value"] for one in show(made)["feedback"]] == [3.0]
 
 
+def test_a_repetition_after_a_change_is_told_what_is_stored_now(
+    http: httpx.Client, log: Call, show: Call, register: Call, rate: Any, refused: Call
+):
+    register("thumb", "bool")
+    made, feedback_id = log()["completion_id"], str(uuid4())
+    given = {"feedback_id": feedback_id, "user": "user-7"}
+
+    def values() -> list[float]:
+        return [one["value"] for one in show(made)["feedback"]]
+
+    assert [rate(made, "thumb", True, **given).status_code for _ in range(2)] == [201, 201]
+    http.patch(f"/api/v1/feedback/{feedback_id}", json={"value": False, "details": "wrong city"}).raise_for_status()
+    error = refused(rate(made, "thumb", True, **given), 409, "feedback_exists", "feedback_id")
+    assert "value false under 'thumb'" in error["message"]
+    assert f"PATCH /api/v1/feedback/{feedback_id}" in error["hint"]
+    assert rate(made, "thumb", False, details="wrong city", **given).status_code == 201
+    refused(rate(made, "thumb", False, **given), 409, "feedback_exists")
+    assert values() == [0.0]
+    http.patch(f"/api/v1/feedback/{feedback_id}", json={"value": True, "details": None}).raise_for_status()
+    assert rate(made, "thumb", True, **given).status_code == 201
+    assert values() == [1.0]
+
+
 # ------------------------------------------------------------------------------------------------ preferences
 
 
