@@ -9,7 +9,6 @@ import pytest
 
 from afterword import types as t
 from afterword.service.repetition import FIRST_FIELDS, request_hash
-from afterword.store.schema import hash63
 
 ID = "0192d3a4-5b6c-7d8e-9f00-112233445566"
 HI = [{"role": "user", "content": "Hi"}]

@@ -62,10 +62,12 @@ def feedback_unit(context: Context, body: NewFeedback) -> Informed:
 
     def write(found: Sequence[Any] | None, existing: Sequence[Any] | None = None) -> tuple[Rows, FeedbackRecorded]:
         if existing is not None:
-            visible = found is not None and context.actor.sees(found[0])
+            project = found[0] if found is not None and context.actor.sees(found[0]) else None
             stored_row = stored.FeedbackContent(*existing)
-            if not _is_stored(context, stored_row, body, request_hash, created_at, found[0] if visible else None):
-                raise _changed_since(context, stored_row, feedback_id, visible and stored_row.is_on(completion_id))
+            if not _is_stored(context, stored_row, body, request_hash, created_at, project):
+                raise _changed_since(
+                    context, stored_row, feedback_id, project is not None and stored_row.is_on(completion_id)
+                )
             return [], FeedbackRecorded(feedback_id=feedback_id)
         if found is None or not context.actor.sees(found[0]):
             raise no_completion(completion_id, "completion_id")
@@ -327,7 +329,7 @@ def _is_stored(
     created_at: int,
     project: int | None,
 ) -> bool:
-    """Tell whether the feedback that a body asks for is what is stored now: a body sent again, or one that says the same.
+    """Tell whether a body asks for the very feedback that is stored now: it was sent again, or says the same.
 
     `project` is that of the completion which the body names, None where the key may not see it.
     """

@@ -108,8 +108,8 @@ async def repeated(context: Context, draft: Draft, error: Exception) -> None:
             f"The completion_id {draft.recorded.completion_id} is taken by an interaction with other content.",
             code="completion_exists",
             param="completion_id",
-            hint="Give each interaction its own completion_id; a repetition must be the same in every field. Labels are "
-            f"changed with PATCH /api/v1/interactions/{draft.recorded.completion_id}/labels.",
+            hint="Give each interaction its own completion_id; a repetition must be the same in every field. "
+            f"Change labels with PATCH /api/v1/interactions/{draft.recorded.completion_id}/labels.",
         ) from None
 
 

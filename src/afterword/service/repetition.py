@@ -33,7 +33,7 @@ add to them. Any other field is hashed only where it is set, so that a new optio
 
 
 def request_hash(body: msgspec.Struct, *parts: str) -> int:
-    """Return the hash of a body, the same in every version that knows all its set fields. `parts` are hashed with it."""
+    """Return the hash of a body, the same in every version. `parts` are hashed with it."""
     return hash63(*parts, _sorted.encode(_content(body)))
 
 

@@ -182,6 +182,12 @@ outcomes = Table(
     Column("user", Text),
     Column("actor", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # As in interactions.
+    Column("request_hash", BigInteger),
+    # Get, change and delete by id.
+    Index(None, "id"),
+    # The list of a project, newest first; sums of a metric.
+    Index(None, "project", "created_at", "id"),
     **CLUSTERED,
 )
 
