@@ -1,4 +1,4 @@
-"""Feedback, preferences and outcomes: what people thought."""
+"""Feedback and preferences: what people thought."""
 
 from __future__ import annotations
 
@@ -346,40 +346,3 @@ def test_a_comparison_id_makes_a_preference_repeatable(
     refused(prefer(*pair[::-1], **given), 409, "comparison_exists", "comparison_id")
     page = http.get("/api/v1/interactions", params={"project": project}).json()["interactions"]
     assert [len(one["preferences"]) for one in page] == [1, 1]
-
-
-# ------------------------------------------------------------------------------------------------ outcomes
-
-
-def test_an_outcome_is_a_value_on_a_session(http: httpx.Client, log: Call, show: Call, register: Call, refused: Call):
-    register("solved", "bool")
-    own = log()
-    joined = log(session_id=str(uuid4()))
-
-    def outcome(session_id: str, value: Any = True, **fields: Any) -> httpx.Response:
-        return http.post(
-            "/api/v1/outcome", json={"session_id": session_id, "metric": "solved", "value": value, **fields}
-        )
-
-    for session_id in (own["session_id"], joined["session_id"]):
-        answer = outcome(session_id, details="d", user="u", created_at="2024-02-21")
-        assert answer.status_code == 201, answer.text
-        assert set(answer.json()) == {"outcome_id"}
-    refused(outcome(str(uuid4())), 404, "session_not_found", "session_id")
-    refused(outcome(joined["completion_id"]), 404, "session_not_found", "session_id")
-    refused(outcome(own["session_id"], project="default"), 404, "session_not_found", "session_id")
-    refused(outcome(own["session_id"], 7), 422, "invalid_value", "value")
-    refused(outcome(own["session_id"], metric="unknown"), 404, "metric_not_found")
-    # It says something of the session, not of its completions.
-    assert show(own["completion_id"])["feedback"] == []
-
-
-def test_a_session_of_the_same_id_elsewhere_takes_no_outcome_away(http: httpx.Client, log: Call, project: str):
-    elsewhere, session_id = f"elsewhere-{uuid4().hex[:8]}", str(uuid4())
-    http.post("/api/v1/projects", json={"key": elsewhere}).raise_for_status()
-    for where in (elsewhere, project):
-        http.post("/api/v1/metrics", json={"key": "solved", "kind": "bool", "project": where}).raise_for_status()
-        log(project=where, session_id=session_id)
-    body = {"session_id": session_id, "metric": "solved", "value": True}
-    for where in (project, elsewhere):
-        assert http.post("/api/v1/outcome", json={**body, "project": where}).status_code == 201

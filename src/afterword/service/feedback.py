@@ -1,4 +1,4 @@
-"""What people thought: feedback on a completion, preferences between two, outcomes of a session."""
+"""What people thought: feedback on a completion, preferences between two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from afterword.service.drafts import checked_labels
 from afterword.service.interactions import Draft, drafted
 from afterword.service.moments import parse_created_at
 from afterword.service.presenting import present_feedback
-from afterword.service.values import check_text, feedback_value
+from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
 from afterword.store import rollups
@@ -29,10 +29,8 @@ from afterword.types import (
     FeedbackRecorded,
     NewFeedback,
     NewInteraction,
-    NewOutcome,
     NewPreference,
     NewText,
-    OutcomeRecorded,
     PreferenceRecorded,
 )
 
@@ -252,42 +250,6 @@ async def _text_draft(context: Context, body: NewPreference, side: NewText, name
     return await drafted(context, new)
 
 
-async def record_outcome(context: Context, *, body: NewOutcome) -> OutcomeRecorded:
-    """Log an outcome: a value on a whole session under a feedback key."""
-    created_at = parse_created_at(body.created_at, param="created_at", now=context.now())
-    _check_texts(body.details, body.user, None)
-    outcome_id = uuid7()
-
-    def write(transaction: Transaction) -> OutcomeRecorded:
-        wanted = None if body.project is None else context.project(body.project).number
-        found = stored_interactions.projects_of_session(transaction.connection, body.session_id)
-        seen = [one for one in sorted(found) if context.actor.sees(one) and wanted in (None, one)]
-        if not seen:
-            raise NotFound(
-                f"EntityNotFound: session {body.session_id} has no interaction that this key may see.",
-                code="session_not_found",
-                param="session_id",
-                hint="Use the session_id that logging an interaction answered.",
-            )
-        [project, *_] = seen
-        metric = context.metric(project, body.metric)
-        row = (
-            body.session_id,
-            outcome_id,
-            project,
-            metric.number,
-            feedback_value(metric, body.value),
-            body.details,
-            body.user,
-            context.actor.number,
-            created_at,
-        )
-        transaction.put(stored.INSERT_OUTCOME, [row])
-        return OutcomeRecorded(outcome_id=outcome_id)
-
-    return await context.store.write(write, 500)
-
-
 # ------------------------------------------------------------------------------------------------ what may go wrong
 
 
@@ -355,9 +317,7 @@ def _changed_since(context: Context, stored_row: stored.FeedbackContent, feedbac
     metric = context.catalog.metrics.get(stored_row.metric) if visible else None
     now = ""
     if metric is not None:
-        value = stored_row.value
-        shown_value = str(value == 1.0).lower() if metric.kind == "bool" else value
-        now = f" Stored now is the value {shown_value} under {metric.key!r}."
+        now = f" Stored now is the value {value_text(metric, stored_row.value)} under {metric.key!r}."
     return Conflict(
         f"The feedback_id {feedback_id} is taken with other content.{now}",
         code="feedback_exists",

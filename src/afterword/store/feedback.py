@@ -1,4 +1,4 @@
-"""Feedback, preferences and outcomes: rows on interactions and sessions."""
+"""Feedback and preferences: rows on interactions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select,
 
 from afterword.store import rollups
 from afterword.store.engine import Find, Insert, Prepared, Transaction
-from afterword.store.schema import feedback, interactions, metrics, outcomes, preferences
+from afterword.store.schema import feedback, interactions, metrics, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
-INSERT_OUTCOME = Insert(outcomes)
 
 FIND_COMPLETION = Find(interactions.c.id, interactions.c.project, interactions.c.created_at, kept=True)
 FIND_FEEDBACK = Find(

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
-from afterword.types.feedback import Feedback, InlineFeedback, Preference
+from afterword.types.feedback import Feedback, InlineFeedback, Outcome, Preference
 
 
 class NewInteraction(Input):
@@ -67,7 +67,8 @@ class Interaction(Output):
     `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
     the gateway made it. `image_urls` are those of the images in the messages, except in the short view of a very long
     one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
-    and messages none, while labels, feedback and the numbers of the call stay.
+    and messages none, while labels, feedback and the numbers of the call stay. `outcomes` are those of the session,
+    in the full view.
     """
 
     completion_id: UUID
@@ -92,6 +93,7 @@ class Interaction(Output):
     preferences: list[Preference]
     image_urls: list[str] = msgspec.field(default_factory=list)
     expired: bool = False
+    outcomes: list[Outcome] | None = None
 
 
 class InteractionPage(Output):
@@ -192,4 +194,5 @@ class LineResult(Output, omit_defaults=True):
     feedback_ids: list[UUID] | None = None
     feedback_id: UUID | None = None
     comparison_id: UUID | None = None
+    outcome_id: UUID | None = None
     error: dict[str, Any] | None = None

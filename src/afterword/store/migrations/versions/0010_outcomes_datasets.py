@@ -9,7 +9,7 @@ down_revision = "0007"
 
 def upgrade() -> None:
     op.add_column("outcomes", sa.Column("request_hash", sa.BigInteger(), nullable=True))
-    op.create_index(op.f("ix_outcomes_id"), "outcomes", ["id"])
+    op.create_index(op.f("ix_outcomes_id"), "outcomes", ["id"], unique=True)
     op.create_index(op.f("ix_outcomes_project_created_at_id"), "outcomes", ["project", "created_at", "id"])
     op.add_column("datasets", sa.Column("left_out", sa.Text(), nullable=True))
     op.add_column("datasets", sa.Column("seed", sa.BigInteger(), nullable=True))
