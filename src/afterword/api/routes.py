@@ -25,6 +25,7 @@ from afterword.service import (
     live,
     metrics,
     models,
+    outcomes,
     people,
     projects,
     sessions,
@@ -183,10 +184,26 @@ class ListQuery(Conditions):
     group_by: str | None = None
 
 
+class OutcomesQuery(t.Input, rename={"from_": "from"}):
+    """Which outcomes, and how to page. Times are those at which they were given."""
+
+    project: str | None = None
+    session_id: t.SessionId | None = None
+    metric: str | None = None
+    user: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    order: t.Order = "-created_at"
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    cursor: str | None = None
+    count: bool = False
+
+
 class SummaryQuery(Conditions):
     """Whose values to sum up, and by what to split them."""
 
     split_by: str | None = None
+    level: t.Level = "interaction"
 
 
 class TrendQuery(SummaryQuery):
@@ -251,8 +268,20 @@ ROUTES: tuple[Route, ...] = (
           needs="edit", answer=t.Deleted, errors=(404,)),
     Route(method="POST", path="/api/v1/preferences/batch", run=batches.record_preferences, tag="feedback",
           needs="write", query=BatchQuery, streams=True, body=t.NewPreference, line=t.LineResult),
-    Route(method="POST", path="/api/v1/outcome", run=feedback.record_outcome, tag="feedback", needs="write",
-          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404,)),
+    Route(method="POST", path="/api/v1/outcome", run=outcomes.record, tag="feedback", needs="write",
+          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/outcomes", run=outcomes.record, tag="feedback", needs="write",
+          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/outcomes/batch", run=batches.record_outcomes, tag="feedback",
+          needs="write", query=BatchQuery, streams=True, body=t.NewOutcome, line=t.LineResult),
+    Route(method="GET", path="/api/v1/outcomes", run=outcomes.list_outcomes, tag="feedback", query=OutcomesQuery,
+          answer=t.OutcomePage, errors=(404,)),
+    Route(method="GET", path="/api/v1/outcomes/{outcome_id}", run=outcomes.get, tag="feedback", answer=t.Outcome,
+          errors=(404,)),
+    Route(method="PATCH", path="/api/v1/outcomes/{outcome_id}", run=outcomes.change, tag="feedback",
+          needs="edit", body=t.OutcomeChange, answer=t.Outcome, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/outcomes/{outcome_id}", run=outcomes.delete, tag="feedback",
+          needs="edit", answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- metrics
     Route(method="POST", path="/api/v1/metrics", run=metrics.register, tag="metrics", needs="edit",
           body=t.NewMetric, answer=t.Metric, status=201, errors=(404, 409)),

@@ -190,6 +190,18 @@ WORDS = {
     "NewPreference.messages": "What both texts answer. Needed with texts, ignored with ids.",
     "NewPreference.labels": "Labels for completions that are given as texts.",
     "NewOutcome.session_id": "The session that the value is about.",
+    "NewOutcome.outcome_id": "An id of your own, which makes the call repeatable.",
+    "Outcome.session_id": "The session that the value is about.",
+    "Outcome.project": "The key of its project.",
+    "Outcome.metric": "The feedback key.",
+    "Outcome.value": "The value; a bool one is 0.0 or 1.0.",
+    "Outcome.created_at": "When it was given.",
+    "OutcomesQuery.session_id": "Those of this session.",
+    "OutcomesQuery.metric": "Those under this feedback key.",
+    "OutcomesQuery.user": "Those that this end user gave.",
+    "OutcomesQuery.count": "Whether to count them all.",
+    "level": "What the values are on: `interaction` (feedback), or `session` (outcomes of sessions that have an "
+    "interaction which the filters find).",
     "Feedback.created_at": "When it was given.",
     "Feedback.metric": "The feedback key.",
     "Preference.created_at": "When it was given.",
@@ -311,7 +323,16 @@ WORDS = {
     "DatasetOfInteractions.completion_ids": "These interactions, in place of a filter.",
     "DatasetOfInteractions.exclude": "Interactions to leave out.",
     "DatasetOfInteractions.metrics": "The feedback keys to take along; all, if none is named.",
-    "sample": "Which of them: all, so many at random, or the newest so many.",
+    "DatasetOfInteractions.seed": "Draws the same random sample again. The default is one of its own each time.",
+    "DatasetOfInteractions.include": "Answers that become lines although they are no examples: `failed`, `cancelled`, "
+    "`interrupted`, `cut_off` (by a limit of tokens or a filter), `empty`.",
+    "DatasetOfInteractions.derive_pairs": "Whether preferences are also made of thumbs up and down on the same prompt.",
+    "Dataset.left_out": "How many interactions or pairs did not become lines, by the reason: `open`, `failed`, "
+    "`cancelled`, `interrupted`, `cut_off`, `empty`, `expired` (its text was deleted), `missing` (deleted), "
+    "`no_feedback`, `conflicting_feedback` (people gave true and false), `tie`, `prompt_mismatch`, `equal` (both sides "
+    "say the same), `contradictory` (another pair says the opposite).",
+    "Dataset.seed": "The seed of its random sample; null for none.",
+    "sample": "Which of the lines: all, so many at random, or the newest so many.",
     "Sample.type": "`all`, `random` or `last`.",
     "Sample.size": "How many.",
     "team": "A team, by key or id.",

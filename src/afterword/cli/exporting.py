@@ -120,7 +120,7 @@ def export(
     }
     filters = {name: value for name, value in filters.items() if value}
     left_out = 0
-    with connection.open() as client, _opened(output) as out, _Counter() as counter:
+    with connection.open() as client, opened_output(output) as out, _Counter() as counter:
         for lines, expired in _pages(client, filters, images, limit):
             out.write(b"".join(lines))
             counter.add(len(lines))
@@ -168,7 +168,7 @@ def _labels(given: list[str]) -> dict[str, list[str] | None]:
 
 
 @contextlib.contextmanager
-def _opened(output: Path | None) -> Iterator[IO[bytes]]:
+def opened_output(output: Path | None) -> Iterator[IO[bytes]]:
     """Open the output. A file has its name once it is whole: what was broken off is not taken for an export."""
     if output is None:
         yield sys.stdout.buffer

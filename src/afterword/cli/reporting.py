@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from afterword.client.reading import Raw, Source
 
 MOST_SHOWN = 10
-NOUNS = ("interactions", "feedback", "preferences", "metrics")
+NOUNS = ("interactions", "feedback", "preferences", "outcomes", "metrics")
 
 
 class Report:

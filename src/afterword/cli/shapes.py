@@ -47,6 +47,7 @@ _SETTINGS_OF_MODEL = ("tools", "tool_choice", "parallel_tool_calls", "functions"
 _NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "model_service": "model"}
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
+_OUTCOME = ("session_id", "metric", "value", "details", "user", "created_at", "project")
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
 _EXPORTED = frozenset(Interaction.__struct_fields__)
 _TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {"completion", "labels", "parameters"}
@@ -72,6 +73,7 @@ class Line:
     interactions: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     preferences: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     exported: bool = False
 
@@ -91,6 +93,7 @@ class Shaper:
         settled = [*where, options.model, sorted(options.labels.items())]
         self._space = blake2b(msgspec.json.encode(settled), digest_size=16).digest()
         self._seen = Occurrences()
+        self._outcomes_seen = Occurrences()
 
     def shape(self, raw: bytes) -> Line:
         """Return what a line asks for. Raises `LineError`."""
@@ -109,7 +112,7 @@ class Shaper:
         if "completion_id" in said and "value" in said and not _prompt_name(said):
             return Line(feedback=[self._feedback(said, digest)])
         if "session_id" in said and "value" in said and not _prompt_name(said):
-            raise LineError("is the outcome of a session; outcomes are logged by POST /api/v1/outcomes")
+            return Line(outcomes=[self._outcome(said, digest)])
         if "key" in said and "kind" in said and "scoring_type" in said:
             return Line(metrics=[{name: said[name] for name in _METRIC if name in said}])
         made = [said] if "preferred_completion" in said or "other_completion" in said else in_own_form(said)
@@ -228,6 +231,17 @@ class Shaper:
             "feedback_id": _id(digest) if given is None else self._kept_id(given, said),
         }
 
+    def _outcome(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
+        if "metric" not in said:
+            raise LineError("has no feedback_key")
+        _refuse_unknown(said, {*_OUTCOME, "outcome_id", "id", "actor"})
+        given = said.get("outcome_id", said.get("id"))
+        return {
+            **{name: said[name] for name in _OUTCOME if name in said},
+            "session_id": self._kept_id(said["session_id"], said),
+            "outcome_id": _id(digest) if given is None else self._kept_id(given, said),
+        }
+
     def _exported(self, said: dict[str, Any]) -> Line:
         if not said.get("messages"):
             raise LineError("is an interaction in its short view, without messages; export it with view=full")
@@ -254,6 +268,10 @@ class Shaper:
             line.feedback.append(self._feedback(_renamed(one), b""))
         for one in said.get("preferences") or ():
             line.preferences += self._preference(_renamed(one), b"").preferences
+        for outcome in said.get("outcomes") or ():
+            # Each interaction of the session shows it.
+            if not self._outcomes_seen.add(blake2b(str(outcome.get("outcome_id")).encode(), digest_size=16).digest()):
+                line.outcomes.append({**self._outcome(_renamed(outcome), b""), "project": made.get("project")})
         return line
 
     def _kept_id(self, given: Any, said: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from afterword.errors import Conflict, Invalid, Unavailable
 from afterword.ids import uuid7
-from afterword.service import drafts
+from afterword.service import drafts, repetition
 from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.models import model_number
 from afterword.service.moments import parse_created_at
@@ -25,7 +25,6 @@ from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows, Transaction
 from afterword.store.erasing import erase
-from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
     Images,
@@ -40,8 +39,6 @@ from afterword.types import (
 
 # Above this a payload is compressed in a thread, so that other calls go on meanwhile.
 LARGE = 256 << 10
-
-_sorted = msgspec.json.Encoder(order="sorted")
 
 
 class Draft(msgspec.Struct):
@@ -111,7 +108,8 @@ async def repeated(context: Context, draft: Draft, error: Exception) -> None:
             f"The completion_id {draft.recorded.completion_id} is taken by an interaction with other content.",
             code="completion_exists",
             param="completion_id",
-            hint="Give each interaction its own completion_id; a repetition must be the same in every field.",
+            hint="Give each interaction its own completion_id; a repetition must be the same in every field. "
+            f"Change labels with PATCH /api/v1/interactions/{draft.recorded.completion_id}/labels.",
         ) from None
 
 
@@ -144,7 +142,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
     )
     given = body.completion_id
     completion_id = given or uuid7()
-    request_hash = None if given is None else hash63(str(project.number), _sorted.encode(body))
+    request_hash = None if given is None else repetition.request_hash(body, str(project.number))
     written = drafts.new_rows(
         context,
         asked,

@@ -17,7 +17,7 @@ from afterword.store import interactions as stored
 from afterword.store.calls import COMPLETE, NUMBERS, ORIGIN, STATES
 from afterword.store.filters import SOURCES
 from afterword.store.payloads import asked
-from afterword.types import Call, Feedback, Images, Interaction, Message, Preference, View
+from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, View
 
 SHORT = 300
 USAGE = tuple(name for name in NUMBERS if name.endswith("_tokens"))
@@ -87,6 +87,7 @@ def _interaction(
         preferences=[present_preference(context, one) for one in facts.preferences],
         image_urls=list(urls),
         expired=expired,
+        outcomes=[present_outcome(context, row) for row in facts.outcomes] if whole else None,
     )
 
 
@@ -131,6 +132,21 @@ def present_feedback(context: Context, row: Row[Any]) -> Feedback:
         value=row.value,
         details=row.details,
         reason=row.reason,
+        user=row.user,
+        actor=context.actor_name(row.actor),
+        created_at=shown(row.created_at),
+    )
+
+
+def present_outcome(context: Context, row: Row[Any]) -> Outcome:
+    """Turn a row of `outcomes` into what the wire shows."""
+    return Outcome(
+        outcome_id=row.id,
+        session_id=row.session_id,
+        project=context.catalog.projects[row.project].key,
+        metric=context.catalog.metrics[row.metric].key,
+        value=row.value,
+        details=row.details,
         user=row.user,
         actor=context.actor_name(row.actor),
         created_at=shown(row.created_at),

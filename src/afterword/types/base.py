@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +17,8 @@ A number is the time since 1970 in seconds, milliseconds, microseconds or nanose
 """
 Message: TypeAlias = dict[str, Any]
 """A message as sent: `role`, `content` (text or a list of parts), and whatever else came with it."""
+SessionId: TypeAlias = UUID
+"""The id of a session, as callers give it."""
 Kind: TypeAlias = Literal["scalar", "bool"]
 ScoringType: TypeAlias = Literal["higher_is_better", "lower_is_better"]
 Source: TypeAlias = Literal["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"]

@@ -33,10 +33,10 @@ class LabelCondition(Input):
 
 
 class NumberCondition(Input):
-    """Comparisons with numbers; all that are given must hold."""
+    """Comparisons with numbers; all that are given must hold. Under a bool key true is 1 and false is 0."""
 
-    eq: float | None = None
-    neq: float | None = None
+    eq: float | bool | None = None
+    neq: float | bool | None = None
     gt: float | None = None
     gte: float | None = None
     lt: float | None = None

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
-from afterword.types.feedback import Feedback, InlineFeedback, Preference
+from afterword.types.feedback import Feedback, InlineFeedback, Outcome, Preference
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 """An id of another system: of a provider, a proxy, a tracer."""
@@ -53,11 +53,10 @@ class NewInteraction(Input):
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
     completion_id: UUID | None = None
-    # Left out of the hash of a repetition where they are not given, as those of older versions were.
-    ab_campaign: str | UnsetType | None = UNSET
-    call: NewCall | UnsetType | None = UNSET
-    facts: dict[str, Any] | UnsetType | None = UNSET
-    source: Source | UnsetType | None = UNSET
+    ab_campaign: str | None = None
+    call: NewCall | None = None
+    facts: dict[str, Any] | None = None
+    source: Source | None = None
 
 
 class Recorded(Output):
@@ -97,7 +96,8 @@ class Interaction(Output):
     `answer` what stood at the top of its answer, `choice` what stood on this choice, `left_out` what was too large.
     `image_urls` are those of the images in the messages, except in the short view of a very long
     one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
-    and messages none, while labels, feedback and the numbers of the call stay.
+    and messages none, while labels, feedback and the numbers of the call stay. `outcomes` are those of the session,
+    in the full view.
     """
 
     completion_id: UUID
@@ -123,6 +123,7 @@ class Interaction(Output):
     image_urls: list[str] = msgspec.field(default_factory=list)
     expired: bool = False
     facts: dict[str, Any] | None = None
+    outcomes: list[Outcome] | None = None
 
 
 class InteractionPage(Output):
@@ -223,4 +224,5 @@ class LineResult(Output, omit_defaults=True):
     feedback_ids: list[UUID] | None = None
     feedback_id: UUID | None = None
     comparison_id: UUID | None = None
+    outcome_id: UUID | None = None
     error: dict[str, Any] | None = None

@@ -195,6 +195,12 @@ outcomes = Table(
     Column("user", Text),
     Column("actor", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # As in interactions.
+    Column("request_hash", BigInteger),
+    # Get, change and delete by id; of two that are logged under one id at once, one is refused.
+    Index(None, "id", unique=True),
+    # The list of a project, newest first; sums of a metric.
+    Index(None, "project", "created_at", "id"),
     **CLUSTERED,
 )
 
