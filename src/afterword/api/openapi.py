@@ -140,7 +140,9 @@ def _needs(permission: str) -> str:
     if permission == "key":
         return "For any key."
     *others, last = [role for role, allowed in ALLOWED.items() if permission in allowed]
-    return f"For keys of the roles {', '.join(others)} and {last}." if others else f"For keys of the role {last}."
+    scope = " that are for all projects" if permission == "administer_server" else ""
+    roles = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
+    return f"For keys of the {roles}{scope}."
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

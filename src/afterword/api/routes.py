@@ -33,7 +33,7 @@ from afterword.service import (
     views,
 )
 
-Permission = Literal["open", "key", "read", "call", "write", "edit", "administer"]
+Permission = Literal["open", "key", "read", "call", "write", "edit", "share", "administer", "administer_server"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +310,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="DELETE", path="/api/v1/projects/{project}/metrics/{metric}", run=metrics.unlink, tag="metrics",
           needs="edit", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- projects
-    Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer",
+    Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer_server",
           body=t.NewProject, answer=t.Project, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/projects", run=projects.list_projects, tag="projects", query=ProjectsQuery,
           answer=t.ProjectList),
@@ -327,16 +327,16 @@ ROUTES: tuple[Route, ...] = (
     Route(method="DELETE", path="/api/v1/projects/{project}/views/{view_id}", run=views.delete, tag="projects",
           needs="write", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- models
-    Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer",
+    Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer_server",
           body=t.NewModel, answer=t.Model, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/models", run=models.list_models, tag="models", query=ModelsQuery,
           answer=t.ModelList, errors=(404,)),
     Route(method="GET", path="/api/v1/models/{model}/status", run=models.status, tag="models", answer=t.ModelStatus,
           errors=(404,)),
     Route(method="GET", path="/api/v1/models/{model}", run=models.get, tag="models", answer=t.Model, errors=(404,)),
-    Route(method="PATCH", path="/api/v1/models/{model}", run=models.change, tag="models", needs="administer",
+    Route(method="PATCH", path="/api/v1/models/{model}", run=models.change, tag="models", needs="administer_server",
           body=t.ModelChange, answer=t.Model, errors=(404,)),
-    Route(method="DELETE", path="/api/v1/models/{model}", run=models.delete, tag="models", needs="administer",
+    Route(method="DELETE", path="/api/v1/models/{model}", run=models.delete, tag="models", needs="administer_server",
           answer=t.Deleted, errors=(404,)),
     Route(method="POST", path="/api/v1/projects/{project}/models", run=models.attach, tag="models",
           needs="administer", body=t.NewProjectModel, answer=t.ProjectModel, status=201, errors=(404, 409)),
@@ -392,27 +392,27 @@ ROUTES: tuple[Route, ...] = (
     Route(method="DELETE", path="/api/v1/upload/abort", run=datasets.abort_upload, tag="datasets", needs="edit",
           body=t.UploadId, answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- people
-    Route(method="POST", path="/api/v1/teams", run=people.create_team, tag="people", needs="administer",
+    Route(method="POST", path="/api/v1/teams", run=people.create_team, tag="people", needs="administer_server",
           body=t.NewTeam, answer=t.Team, status=201, errors=(409,)),
     Route(method="GET", path="/api/v1/teams", run=people.list_teams, tag="people", answer=t.TeamList),
-    Route(method="PUT", path="/api/v1/teams/{team}/members", run=people.put_member, tag="people", needs="administer",
-          body=t.NewMember, answer=t.User, errors=(404,)),
+    Route(method="PUT", path="/api/v1/teams/{team}/members", run=people.put_member, tag="people",
+          needs="administer_server", body=t.NewMember, answer=t.User, errors=(404,)),
     Route(method="DELETE", path="/api/v1/teams/{team}/members/{user}", run=people.remove_member, tag="people",
-          needs="administer", answer=t.Deleted, errors=(404, 409)),
-    Route(method="POST", path="/api/v1/roles", run=people.create_role, tag="people", needs="administer",
+          needs="administer_server", answer=t.Deleted, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/roles", run=people.create_role, tag="people", needs="administer_server",
           body=t.NewTeamRole, answer=t.TeamRole, status=201, errors=(409,)),
     Route(method="GET", path="/api/v1/roles", run=people.list_roles, tag="people", answer=t.TeamRoleList),
     Route(method="GET", path="/api/v1/permissions", run=people.list_permissions, tag="people",
           answer=t.PermissionList),
-    Route(method="POST", path="/api/v1/users", run=people.create_user, tag="people", needs="administer",
+    Route(method="POST", path="/api/v1/users", run=people.create_user, tag="people", needs="administer_server",
           body=t.NewUser, answer=t.User, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/users", run=people.list_users, tag="people", answer=t.UserList),
     Route(method="GET", path="/api/v1/users/me", run=people.me, tag="people", answer=t.User),
-    Route(method="DELETE", path="/api/v1/users/{user}", run=people.delete_user, tag="people", needs="administer",
+    Route(method="DELETE", path="/api/v1/users/{user}", run=people.delete_user, tag="people", needs="administer_server",
           answer=t.Deleted, errors=(404,)),
     Route(method="GET", path="/api/v1/projects/{project}/shares", run=people.list_shares, tag="people",
           answer=t.ShareList, errors=(404,)),
-    Route(method="PUT", path="/api/v1/projects/{project}/shares", run=people.share, tag="people", needs="edit",
+    Route(method="PUT", path="/api/v1/projects/{project}/shares", run=people.share, tag="people", needs="share",
           body=t.NewShareList, answer=t.ShareList, errors=(404, 409)),
     # ---------------------------------------------------------------- the server
     Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images", errors=(404,)),

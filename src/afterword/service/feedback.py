@@ -272,9 +272,10 @@ async def explained(context: Context, error: NotFound, *named: str) -> Afterword
         return error
 
     def look(connection: Connection, wanted: UUID) -> str | None:
-        if stored_interactions.projects_of_session(connection, wanted):
+        if any(map(context.actor.sees, stored_interactions.projects_of_session(connection, wanted))):
             return "session_id"
-        return "feedback_id" if stored.find(connection, wanted) else None
+        found = stored.find(connection, wanted)
+        return "feedback_id" if found and context.actor.sees(found[1]) else None
 
     for text in named:
         found = await context.store.read(look, UUID(text))

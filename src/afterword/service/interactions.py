@@ -259,7 +259,7 @@ async def change_labels(context: Context, completion_id: str, *, body: LabelChan
     """
     wanted = parse_id(completion_id, what="completion", param="completion_id")
     drafts.checked_labels(context, body.set, param="set")
-    await _seen(context, wanted)
+    await _project_of(context, wanted)
 
     def change(transaction: Transaction) -> dict[str, str] | None:
         try:
@@ -283,19 +283,21 @@ async def delete(context: Context, completion_id: str) -> Deleted:
     A preference stays with the other completion, which then names one that is no more.
     """
     wanted = parse_id(completion_id, what="completion", param="completion_id")
-    await _seen(context, wanted)
+    project = await _project_of(context, wanted)
 
     if not await context.store.write(lambda transaction: erase(transaction, [wanted])):
         missing(wanted)
     context.home.indexer.wake()
-    context.home.live.deleted(wanted)
+    context.home.live.deleted(project, wanted)
     return Deleted()
 
 
-async def _seen(context: Context, completion_id: UUID) -> None:
+async def _project_of(context: Context, completion_id: UUID) -> int:
+    """Return the number of an interaction's project. Raises `NotFound` where the key may not see it."""
     row = await context.store.read(stored.find, completion_id)
     if row is None or not context.actor.sees(row.project):
-        missing(completion_id)
+        return missing(completion_id)
+    return row.project
 
 
 def missing(completion_id: UUID) -> Any:

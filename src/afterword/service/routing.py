@@ -96,7 +96,7 @@ def _route(context: Context, name: str | None) -> Route | ProjectRow:
     row = attached(context, own, name)
     if row is not None:
         return _to(context, own, row)
-    asked = project if project is not None and slash else own
+    asked = project if project is not None and slash and context.actor.sees(project.number) else own
     known = catalog.find_model(rest if asked is project else name)
     if known is not None and known.provider is None and context.actor.projects is None:
         raise logged_only(known)
