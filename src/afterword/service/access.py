@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -95,8 +96,13 @@ def unauthorized(message: str, hint: str = _SEND_A_KEY) -> Unauthorized:
 def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor as he stands for a call that needs a permission: he sees the projects in which he has it.
 
-    Raises `Forbidden` where he has it in none.
+    `list_models` is what those may who may read or call: OpenAI's clients list the models before they call one. Raises
+    `Forbidden` where he has it in none.
     """
+    if permission == "list_models":
+        with suppress(Forbidden):
+            return allowed(catalog, actor, "read")
+        permission = "call"
     if actor.user is None:
         if permission in ALLOWED[actor.role]:
             return actor
@@ -114,6 +120,13 @@ def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
             hint=f"It takes a role with {word}, in a team that a project is shared with.",
         )
     return narrow
+
+
+def may_read(context: Context) -> bool:
+    """Tell whether who calls may read anything: some see less of what they may call."""
+    with suppress(Forbidden):
+        return bool(allowed(context.catalog, context.actor, "read"))
+    return False
 
 
 def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
