@@ -223,3 +223,15 @@ def test_effort_becomes_a_budget_or_adaptive_thinking(gateway, name, effort, thi
     request = sent(gateway, "effort-of-the-model")
     assert request["thinking"] == thinking
     assert request.get("output_config", {}).get("effort") == level
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_the_answer_names_the_fields_that_were_left_out(gateway, streamed: bool):
+    model = gateway.model(provider="anthropic", external_model_id="good:claude-opus-4-7")
+    messages = [{"role": "user", "content": "hello"}]
+    more = {"seed": 1, "prompt_cache_key": "k", "temperature": 0.3}
+    body = {"model": model, "messages": messages, "stream": streamed, **more}
+    answer = gateway.http.post("/api/v1/chat/completions", json=body).raise_for_status()
+    assert answer.headers["x-afterword-left-out"] == "seed, prompt_cache_key, temperature"
+    plain = gateway.ask(model)
+    assert "x-afterword-left-out" not in plain.headers

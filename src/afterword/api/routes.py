@@ -33,7 +33,9 @@ from afterword.service import (
     views,
 )
 
-Permission = Literal["open", "key", "read", "call", "write", "edit", "share", "administer", "administer_server"]
+Permission = Literal[
+    "open", "key", "read", "list_models", "call", "write", "edit", "share", "administer", "administer_server"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Route:
     status: int = 200
     streams: bool = False
     raw: bool = False
+    is_openais: bool = False
+    """Whether clients of OpenAI's API call it: a value that is wrong is a 400 there, not a 422."""
     line: Any = None
     events: Any = None
     """What the server-sent events of the answer carry, where it is made of them."""
@@ -329,11 +333,12 @@ ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- models
     Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer_server",
           body=t.NewModel, answer=t.Model, status=201, errors=(404, 409)),
-    Route(method="GET", path="/api/v1/models", run=models.list_models, tag="models", query=ModelsQuery,
-          answer=t.ModelList, errors=(404,)),
+    Route(method="GET", path="/api/v1/models", run=models.list_models, tag="models", needs="list_models",
+          query=ModelsQuery, answer=t.ModelList, errors=(404,), is_openais=True),
     Route(method="GET", path="/api/v1/models/{model}/status", run=models.status, tag="models", answer=t.ModelStatus,
           errors=(404,)),
-    Route(method="GET", path="/api/v1/models/{model}", run=models.get, tag="models", answer=t.Model, errors=(404,)),
+    Route(method="GET", path="/api/v1/models/{model}", run=models.get, tag="models", needs="list_models",
+          answer=t.Model, errors=(404,), is_openais=True),
     Route(method="PATCH", path="/api/v1/models/{model}", run=models.change, tag="models", needs="administer_server",
           body=t.ModelChange, answer=t.Model, errors=(404,)),
     Route(method="DELETE", path="/api/v1/models/{model}", run=models.delete, tag="models", needs="administer_server",

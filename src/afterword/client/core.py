@@ -190,8 +190,9 @@ def _text(value: Any) -> str:
 
 
 def check(response: httpx.Response) -> None:
-    """Raise the error that an answer tells of, named by its status."""
-    if response.status_code < 300:
+    """Raise the error that an answer tells of, named by its status. The lines of a batch each tell their own."""
+    is_batch = response.headers.get("content-type", "").startswith("application/x-ndjson")
+    if response.status_code < 300 or is_batch:
         return
     more = {"request_id": response.headers.get("x-request-id"), "retry_after": retry_after(response) or None}
     if response.status_code < 400:

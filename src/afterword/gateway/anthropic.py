@@ -14,8 +14,9 @@ from afterword.gateway.anthropic_answers import STATUSES, StreamTranslation, cha
 from afterword.gateway.anthropic_requests import messages_request
 from afterword.gateway.events import Event
 from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
-from afterword.gateway.openai import environment
+from afterword.gateway.openai import as_chunk, environment
 from afterword.gateway.provider import Body, Face, ProviderError
+from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 VERSION = "2023-06-01"
@@ -30,11 +31,11 @@ class Anthropic:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    async def answer(self, target: Target, face: Face, body: Body) -> Body:
+    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer; several choices are as many calls at once."""
         address = _address(target, face)
-        request = _translated(target, body)
-        calls = [self._http.post(address, request) for _ in range(body.get("n") or 1)]
+        request = _translated(target, body, response)
+        calls = [self._http.post(address, request, response) for _ in range(_choices(target, body))]
         said = [_read(address, one, face) for one in await _all(calls)]
         whole = said[0]
         for index, one in enumerate(said[1:], 1):
@@ -43,9 +44,11 @@ class Anthropic:
                 whole["usage"][name] += one["usage"][name]
         return whole
 
-    async def stream(self, target: Target, face: Face, body: Body) -> AsyncGenerator[Body, None]:
+    async def stream(
+        self, target: Target, face: Face, body: Body, response: ProviderResponse
+    ) -> AsyncGenerator[Body, None]:
         """Yield the chunks as they come."""
-        if (body.get("n") or 1) > 1:
+        if _choices(target, body) > 1:
             raise ProviderError(
                 f"n is {body['n']}, but {target.key!r} streams one choice at a time.",
                 status=400,
@@ -54,12 +57,13 @@ class Anthropic:
                 hint="Leave n out, or call without stream.",
             )
         address = _address(target, face)
-        request = _translated(target, body, stream=True)
+        request = _translated(target, body, response, stream=True)
         translation = StreamTranslation(address, face)
-        async with aclosing(self._http.events(address, request, _is_last)) as events:
+        async with aclosing(self._http.events(address, request, _is_last, response)) as events:
             async for event in events:
                 if isinstance(event, dict):
-                    raise hung_up(address, "a whole answer where a stream was asked for")
+                    yield as_chunk(_read(address, event, face))
+                    return
                 for chunk in _parts(translation, address, event.data):
                     yield chunk
         if not translation.ended:
@@ -81,14 +85,31 @@ class Anthropic:
         """The connections are the session's."""
 
 
-def _translated(target: Target, body: Body, **more: Any) -> bytes:
+def _choices(target: Target, body: Body) -> int:
+    """Return how many choices are asked for. Raises `ProviderError` where that is no number."""
+    number = body.get("n") or 1
+    if isinstance(number, int) and number > 0:
+        return number
+    raise ProviderError(
+        f"n is {number!r}, but {target.key!r} is asked for a number of choices.",
+        status=400,
+        code="invalid_value",
+        param="n",
+        hint="Give a positive integer, or leave n out.",
+        sent=False,
+    )
+
+
+def _translated(target: Target, body: Body, response: ProviderResponse, **more: Any) -> bytes:
     """Return the request's bytes. Raises `ProviderError` for one that is no chat of OpenAI's."""
     try:
-        return _encoder.encode({**messages_request(target, body).body, **more})
+        request = messages_request(target, body)
+        response.left_out += request.left_out
+        return _encoder.encode({**request.body, **more})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProviderError(
             f"The call cannot be put into the form of Anthropic's API: {type(error).__name__}: {error}.",
-            status=422,
+            status=400,
             code="untranslatable",
             hint="Check messages, tools and response_format against OpenAI's reference.",
             sent=False,

@@ -41,7 +41,7 @@ TRANSLATED = frozenset(
     }
 )  # fmt: skip
 # Fields without a counterpart of which nothing is lost: how the answer is sent is the gateway's matter.
-OF_THE_GATEWAY = frozenset({"model", "stream", "stream_options", "n"})
+OF_THE_GATEWAY = frozenset({"model", "stream", "stream_options", "n", "store", "metadata"})
 # Anthropic's own fields, which callers may send beside OpenAI's.
 ACCEPTED = frozenset(
     {

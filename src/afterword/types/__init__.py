@@ -46,7 +46,7 @@ from afterword.types.base import (
     Tie,
     Value,
 )
-from afterword.types.calls import OWN, CallRequest, Target
+from afterword.types.calls import OWN, SHARED, CallRequest, Target
 from afterword.types.chat import (
     ChatChoice,
     ChatChunk,
@@ -182,6 +182,7 @@ from afterword.types.views import NewSavedView, SavedView, SavedViewChange, Save
 
 __all__ = [
     "OWN",
+    "SHARED",
     "ABComparison",
     "ABInterval",
     "ABReport",
