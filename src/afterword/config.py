@@ -110,6 +110,21 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("provider_idle_timeout", "integer", 120, "Seconds that may pass between two parts of a stream.", least=1),
     Setting(
+        "stream_head_delay",
+        "integer",
+        3,
+        "Seconds that a provider may be silent before a stream's head leaves without its first chunk. An error until "
+        "then is answered with a status of its own, a later one as an event.",
+        least=1,
+    ),
+    Setting(
+        "stream_comment_interval",
+        "integer",
+        10,
+        "Seconds of silence after which a comment is sent into a stream, so that no proxy on the way cuts it; 0 sends "
+        "none.",
+    ),
+    Setting(
         "max_provider_calls",
         "integer",
         512,
@@ -178,6 +193,8 @@ class Settings:
     provider_connect_timeout: int
     provider_first_byte_timeout: int
     provider_idle_timeout: int
+    stream_head_delay: int
+    stream_comment_interval: int
     max_provider_calls: int
     on_store_failure: str
     retention_days: int

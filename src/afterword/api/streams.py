@@ -11,6 +11,7 @@ from afterword.errors import AfterwordError
 from afterword.gateway.facts import FactsAccumulator
 from afterword.gateway.provider import Body, Face
 from afterword.gateway.relay import Gateway, Said, Streamed
+from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.calls import Call, Choice, Outcome, estimated_usage
 from afterword.service.routing import Route
@@ -53,11 +54,13 @@ class Relay:
         self.head: Body = {}
         self.seconds = 0.0
 
-    async def open(self, gateway: Gateway, opening: asyncio.Future[None], body: Body) -> None:
+    async def open(
+        self, gateway: Gateway, opening: asyncio.Future[None], body: Body, response: ProviderResponse
+    ) -> None:
         """Have the stream begin, and the interaction stored meanwhile; `seconds` is then what the provider took."""
         targets = [target for _, target in self.where.targets]
         try:
-            self.stream = await gateway.stream(targets, self.face, body)
+            self.stream = await gateway.stream(targets, self.face, body, response)
         finally:
             try:
                 await in_any_case(opening)

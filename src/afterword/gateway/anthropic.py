@@ -18,6 +18,7 @@ from afterword.gateway.events import Event
 from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
 from afterword.gateway.openai import environment, fitted
 from afterword.gateway.provider import Body, Face, ProviderError
+from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 VERSION = "2023-06-01"
@@ -62,11 +63,11 @@ class Anthropic:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    async def answer(self, target: Target, face: Face, body: Body) -> Body:
+    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer; several choices are as many calls at once."""
         address = _address(target, face)
         request = _translated(target, body)
-        calls = [self._http.post(address, request) for _ in range(body.get("n") or 1)]
+        calls = [self._http.post(address, request, response) for _ in range(body.get("n") or 1)]
         said = [_read(address, one, face) for one in await _all(calls)]
         whole = said[0]
         for index, one in enumerate(said[1:], 1):
@@ -75,7 +76,9 @@ class Anthropic:
                 whole["usage"][name] += one["usage"][name]
         return whole
 
-    async def stream(self, target: Target, face: Face, body: Body) -> AsyncGenerator[Body, None]:
+    async def stream(
+        self, target: Target, face: Face, body: Body, response: ProviderResponse
+    ) -> AsyncGenerator[Body, None]:
         """Yield the chunks as they come."""
         if (body.get("n") or 1) > 1:
             raise ProviderError(
@@ -88,7 +91,7 @@ class Anthropic:
         address = _address(target, face)
         request = _translated(target, body, stream=True)
         translation = Translation(address, face)
-        async with aclosing(self._http.events(address, request, _is_last)) as events:
+        async with aclosing(self._http.events(address, request, _is_last, response)) as events:
             async for event in events:
                 if isinstance(event, dict):
                     raise hung_up(address, "a whole answer where a stream was asked for")

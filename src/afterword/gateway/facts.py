@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from afterword.gateway.provider import Body
+from afterword.gateway.response import MAX_ID_CHARACTERS
 
 # Members of an answer that are stored under their own names, or say nothing about it. `obfuscation` is padding that
 # hides the length of a chunk.
 STORED_ELSEWHERE = frozenset({"id", "object", "created", "model", "choices", "usage", "obfuscation", "error"})
 CHOICE_STORED_ELSEWHERE = frozenset({"index", "delta", "message", "text", "finish_reason", "error"})
-# Headers in which providers name a request, the usual one first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google.
-REQUEST_ID_HEADERS = (
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-ms-request-id",
-    "x-amzn-requestid",
-    "x-amz-request-id",
-    "x-generation-id",
-    "x-goog-request-id",
-    "nvcf-reqid",
-)
-MAX_ID_CHARACTERS = 200
 SEVERITIES = ("safe", "low", "medium", "high")
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
@@ -59,8 +47,8 @@ class FactsAccumulator:
         for name, value in answer.items():
             if name not in STORED_ELSEWHERE:
                 self._answer.take(name, value)
-        choices: Any = answer.get("choices")
-        for place, choice in enumerate(choices or ()):
+        choices: Any = answer.get("choices") or ()
+        for place, choice in enumerate(choices):
             index = choice.get("index")
             for name, value in choice.items():
                 if name not in CHOICE_STORED_ELSEWHERE and not _is_empty(value):
@@ -107,11 +95,6 @@ class _Members:
             self.left_out[name] = self._sizes[name]
         else:
             self.values[name] = join(self.values.get(name), value)
-
-
-def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """Return how the provider names the request, from the headers of its answer (names in lower case)."""
-    return next((found for name in REQUEST_ID_HEADERS if (found := _identifier(headers.get(name)))), None)
 
 
 def trace_id_of(traceparent: str) -> str | None:

@@ -27,6 +27,7 @@ PLACES_OF_IMAGES = ("content", "images")
 """Where a message holds images as parts: OpenAI's place, and that of answers of OpenRouter and Gemini."""
 
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
+_ANY_DATA_URI = re.compile(r"(data:[^,]{0,200};base64),", re.I)
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
@@ -74,6 +75,35 @@ def take_in(
     return kept, images
 
 
+def take_in_as_sent(messages: list[Message], settings: Settings) -> tuple[list[Message], list[Image]]:
+    """Take the images out of messages that go to a provider; return what to store of both.
+
+    Nothing is refused: whatever stands in an image's place and is none that can be kept by its hash stays there as it
+    is, but for one beyond the limit, of which type, size and SHA-256 are kept.
+    """
+    images: list[Image] = []
+
+    def keep(uri: Any, place: str) -> Any:
+        if not isinstance(uri, str):
+            return uri
+        if REFERENCE.match(uri):
+            # It would show whoever sent it an image of others, if it were kept as it is.
+            return f"unresolved:{uri}"
+        head = _ANY_DATA_URI.match(uri)
+        if len(uri) - (head.end() if head else 0) > (settings.max_image + 2) // 3 * 4:
+            digest = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
+            return f"{head[1] if head else ''},[left out: {len(uri):,} characters, sha256 {digest}]"
+        content = _decoded(uri[head.end() :]) if head else None
+        extension = None if content is None else _sniff(content)
+        if head is None or content is None or extension is None:
+            return uri
+        image = Image(hashlib.sha256(content).digest(), extension, content)
+        images.append(image)
+        return f"afterword-image:{image.hash.hex()}.{extension};{head[1]}"
+
+    return [_with_images(message, keep, "") for message in messages], images
+
+
 def check_message(message: Message, place: str) -> None:
     """Check that a message has a role, and content of a known form. Raises `Invalid`."""
     role = message.get("role")
@@ -101,6 +131,12 @@ def check_message(message: Message, place: str) -> None:
                 code="invalid_message",
                 param=f"{place}.content[{index}]",
                 hint='Parts are such as {"type": "text", "text": ...} and {"type": "image_url", "image_url": ...}.',
+            )
+        if part["type"] == "image_url" and "image_url" not in part:
+            raise Invalid(
+                f"{place}.content[{index}] has no image_url.",
+                code="invalid_image",
+                param=f"{place}.content[{index}].image_url",
             )
 
 
@@ -130,18 +166,23 @@ def prompt_hash(messages: list[Message]) -> int:
     """Hash stored messages: the same prompt is the same roles, texts, images and further members."""
     parts: list[str | bytes] = []
     for message in messages:
-        content = message.get("content")
-        parts.append(message["role"])
+        role, content = message.get("role"), message.get("content")
+        parts.append(role if isinstance(role, str) else _sorted.encode(role))
         if isinstance(content, list):
-            rest = [part for part in content if part.get("type") != "text" or len(part) != 2]
-            parts.append("\n".join(part["text"] for part in content if isinstance(part.get("text"), str)))
+            plain = [part for part in content if isinstance(part, dict)]
+            rest = [part for part in content if not _is_plain_text(part)]
+            parts.append("\n".join(part["text"] for part in plain if isinstance(part.get("text"), str)))
             if rest:
                 parts.append(_sorted.encode(rest))
         else:
-            parts.append(content or "")
+            parts.append(content if isinstance(content, str) else _sorted.encode(content) if content else "")
         if len(message) > 2:
             parts.append(_sorted.encode({k: v for k, v in message.items() if k not in ("role", "content")}))
     return hash63(*parts)
+
+
+def _is_plain_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and len(part) == 2
 
 
 def _with_images(message: Message, change: Callable[[Any, str], Any], place: str) -> Message:
@@ -169,9 +210,6 @@ def _with_image(part: Any, change: Callable[[Any, str], Any], place: str) -> Any
         return {**part, "image_url": change(address, f"{place}.image_url")}
     if kind == "image" and "url" in part:
         return {**part, "url": change(part["url"], f"{place}.url")}
-    if kind == "image_url":
-        # Refused on the way in.
-        change(None, f"{place}.image_url")
     return part
 
 
@@ -192,18 +230,14 @@ def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
             param=place,
             hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
         )
-    try:
-        raw = encoded.encode("ascii")
-        content = binascii.a2b_base64(raw, strict_mode=True)
-        if binascii.b2a_base64(content, newline=False) != raw:
-            raise ValueError
-    except ValueError:
+    content = _decoded(encoded)
+    if content is None:
         raise Invalid(
             f"The image at {place} is not plain base64.",
             code="invalid_image",
             param=place,
             hint="Encode it with the standard alphabet (+ and /), with padding and without line breaks.",
-        ) from None
+        )
     if len(content) > settings.max_image:
         raise TooLarge(
             f"The image at {place} has {len(content):,} bytes; the limit is {settings.max_image:,}.",
@@ -222,6 +256,16 @@ def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
             hint="Declare what the bytes are: image/png, image/jpeg, image/gif or image/webp.",
         )
     return Image(hashlib.sha256(content).digest(), actual, content), head.group(1)
+
+
+def _decoded(encoded: str) -> bytes | None:
+    """Return the bytes of plain base64; None where encoding them again would give another text."""
+    try:
+        raw = encoded.encode("ascii")
+        content = binascii.a2b_base64(raw, strict_mode=True)
+    except ValueError:
+        return None
+    return content if binascii.b2a_base64(content, newline=False) == raw else None
 
 
 def _sniff(content: bytes) -> str | None:

@@ -44,7 +44,7 @@ from afterword.types.base import (
     Tie,
     Value,
 )
-from afterword.types.calls import OWN, CallRequest, Target
+from afterword.types.calls import OWN, SHARED, CallRequest, Target
 from afterword.types.chat import (
     ChatChoice,
     ChatChunk,
@@ -175,6 +175,7 @@ from afterword.types.views import NewSavedView, SavedView, SavedViewChange, Save
 
 __all__ = [
     "OWN",
+    "SHARED",
     "ABComparison",
     "ABInterval",
     "ABReport",
