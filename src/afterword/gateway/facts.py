@@ -62,9 +62,7 @@ class FactsAccumulator:
         parts = {"answer": self._answer, "choice": self._choices.get(index) or _Members(0)}
         members = {part: dict(one.values) for part, one in parts.items()}
         left_out = {f"{part}.{name}": size for part, one in parts.items() for name, size in one.left_out.items()}
-        sizes = {
-            (part, name): len(_encoder.encode(value)) for part, its in members.items() for name, value in its.items()
-        }
+        sizes = {(part, name): _json_bytes(value) for part, its in members.items() for name, value in its.items()}
         while sum(sizes.values()) > self._max_bytes:
             part, name = max(sizes, key=lambda key: sizes[key])
             left_out[f"{part}.{name}"] = sizes.pop((part, name))
@@ -89,7 +87,7 @@ class _Members:
         if join is None:
             self.values[name] = value
             return
-        self._sizes[name] += len(_encoder.encode(value))
+        self._sizes[name] += _json_bytes(value)
         if self._sizes[name] > self._max_bytes:
             self.values.pop(name, None)
             self.left_out[name] = self._sizes[name]
@@ -108,6 +106,14 @@ def _identifier(value: Any) -> str | None:
     if not isinstance(value, str) or "\0" in value:
         return None
     return value[:MAX_ID_CHARACTERS] or None
+
+
+def _json_bytes(value: Any) -> int:
+    """Return how many bytes a value takes as JSON; about so many where it holds half a surrogate pair."""
+    try:
+        return len(_encoder.encode(value))
+    except UnicodeEncodeError:
+        return len(repr(value))
 
 
 def _is_empty(value: Any) -> bool:
