@@ -277,6 +277,8 @@ class Exchange:
 
     async def _finish(self, call: Call, outcome: Outcome, answer: Body) -> None:
         """Store how the call ended, and note it in its span."""
+        if self.response.request_id:
+            outcome.origin["provider_request_id"] = self.response.request_id
         try:
             await call.finish(outcome)
         finally:

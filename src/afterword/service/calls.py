@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import msgspec
 
 from afterword.config import Settings
-from afterword.errors import AfterwordError, Invalid, TooLarge, Unavailable
+from afterword.errors import AfterwordError, Invalid, Unavailable
 from afterword.ids import unstored_id, uuid7
 from afterword.service import drafts
 from afterword.service.context import Context, Home
@@ -166,11 +166,14 @@ class Call:
             choice = outcome.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
             usage = outcome.usage
-            about = {"usage": usage, "timings": timings, "parameters": parameters, "facts": choice.facts}
-            try:
-                said = drafts.answer(self.context, choice.said, **about)
-            except (Invalid, TooLarge):
-                said = drafts.unchecked_answer(choice.said, **about)
+            said = drafts.answer_as_sent(
+                self.context,
+                choice.said,
+                usage=usage,
+                timings=timings,
+                parameters=parameters,
+                facts=choice.facts,
+            )
             call = stored.call_row(
                 completion_id,
                 stored.STATES.index(outcome.state),

@@ -110,12 +110,12 @@ def answer(context: Context, completion: str | Message, **more: Any) -> Answer:
     return Answer(completion=message_text(kept), message=kept, images=images, **more)
 
 
-def unchecked_answer(completion: str | Message, **more: Any) -> Answer:
-    """Return what a model answered in a form that nobody who logs an answer may use: it is kept as it came."""
+def answer_as_sent(context: Context, completion: str | Message, **more: Any) -> Answer:
+    """Return what a model answered, as it is stored: nothing of it is refused, whatever its form."""
     if isinstance(completion, str):
         return Answer(completion=completion, **more)
-    message = {**completion, "role": "assistant"}
-    return Answer(completion=message_text(message), message=message, **more)
+    [kept], images = content.take_in_as_sent([{**completion, "role": "assistant"}], context.settings)
+    return Answer(completion=message_text(kept), message=kept, images=images, **more)
 
 
 def new_rows(
