@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from afterword.api.auth import Gate
-from afterword.api.reading import Lift, read_lifted
+from afterword.api.reading import Lift, read_call
 from afterword.api.rest import (
     JSON,
     STARTED,
@@ -35,6 +35,7 @@ from afterword.api.streams import Form, Relay, is_usage
 from afterword.api.traces import Untraced
 from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, Unavailable
+from afterword.gateway import jsontext
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
@@ -132,6 +133,8 @@ class Exchange:
         """The answer's HTTP status."""
         self.own = 0.0
         """The seconds that were added until then."""
+        self.asked: list[Any] = []
+        """What the usage is estimated of, where the provider tells none."""
         self.form = Form.of(headers.get(b"user-agent", b""))
 
     async def run(self, receive: Receive) -> None:
@@ -139,10 +142,11 @@ class Exchange:
         context = Context(self.home, allowed(self.home.catalog, self.endpoint.gate.actor("POST", self.headers), "call"))
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
         request: CallRequest
-        request, raw = read_lifted(_request, raw, self.endpoint.lift)
-        body: Body = msgspec.json.decode(raw)
+        # `kept` is the body as it can be stored: the same one, but for half surrogate pairs and the like.
+        request, body, kept, replaced = read_call(_request, raw, self.endpoint.lift)
         for name in OWN & body.keys():
             del body[name]
+            kept.pop(name, None)
         if not request.stream:
             # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
             body.pop("stream_options", None)
@@ -157,9 +161,11 @@ class Exchange:
         if self.face == "embeddings":
             await self._embed(where, body)
             return
-        call = Call(context, request, where, body, self.request_id.decode("latin-1"), first_id)
+        request_id = self.request_id.decode("latin-1")
+        call = Call(context, request, where, kept, request_id, first_id, jsontext.as_rows(replaced))
+        self.asked = request.messages or [kept.get("prompt")]
         if request.messages is not None:
-            body["messages"] = [_for_provider(message) for message in request.messages]
+            body["messages"] = [_for_provider(message) for message in body["messages"]]
         answer = self._stream(call, where, request, body) if request.stream else self._whole(call, where, body)
         await self._unless_hung_up(answer)
 
@@ -202,12 +208,14 @@ class Exchange:
         if isinstance(usage, dict):
             # adaptive-sdk reads it of every call; OpenAI leaves it out here, where it is always zero.
             usage.setdefault("completion_tokens", 0)
+        else:
+            usage = {}
         self.own = time.perf_counter() - self.accepted - answered.seconds
         outcome = Outcome(
             face=self.face,
             state="complete",
             model=where.targets[answered.target][0],
-            usage=answered.body.get("usage") or {},
+            usage=usage,
             latency=time.perf_counter() - self.accepted,
             provider_time=answered.seconds,
             overhead=self.own,
@@ -231,26 +239,31 @@ class Exchange:
             return
         answer, model = answered.body, where.targets[answered.target][0]
         choices: dict[int, Choice] = {}
+        replaced: list[jsontext.Replacement] = []
         for place, choice in enumerate(answer.get("choices") or []):
             index = choice.setdefault("index", place)
             choice["completion_id"] = call.completion_id(index)
             choice["model"] = model.key
-            choices[index] = Choice(_said(choice), choice.get("finish_reason"))
+            said, in_choice = jsontext.repair(_said(choice), f"choices[{index}].message")
+            choices[index] = Choice(said, choice.get("finish_reason"))
+            replaced += in_choice
         usage: Any = answer.get("usage")
         if not is_usage(usage):
             texts = [one.said if isinstance(one.said, str) else str(one.said) for one in choices.values()]
-            usage = answer["usage"] = estimated_usage(body.get("messages") or [body.get("prompt")], texts)
+            usage = answer["usage"] = estimated_usage(self.asked, texts)
+        stored_usage, in_usage = jsontext.repair(usage, "usage")
         latency = time.perf_counter() - self.accepted
         outcome = Outcome(
             face=self.face,
             state="complete",
             choices=choices,
             model=model,
-            usage=usage,
+            usage=stored_usage,
             latency=latency,
             provider_time=answered.seconds,
             overhead=latency - answered.seconds,
             attempts=answered.attempts,
+            replaced=jsontext.as_rows(replaced + in_usage),
         )
         await self._finish(call, outcome, answer)
         # Where the store could not write and the call went on, its ids are others now.
@@ -279,7 +292,7 @@ class Exchange:
 
     async def _reply(self, answer: Body) -> None:
         self.status = 200
-        await reply(self.send, 200, JSON, _encoder.encode(answer), self._about())
+        await reply(self.send, 200, JSON, jsontext.encode_for_caller(answer), self._about())
 
     def _about(self) -> Headers:
         return [(b"x-request-id", self.request_id), (b"x-afterword-overhead-ms", b"%.2f" % (self.own * 1000))]
@@ -305,7 +318,7 @@ class Exchange:
         opening = asyncio.ensure_future(call.open(list(call.ids)))
         asked_for_usage = bool((request.stream_options or {}).get("include_usage"))
         relay = Relay(call, where, self.face, self.form, accepted=self.accepted, asked_for_usage=asked_for_usage)
-        asked = body.get("messages") or [body.get("prompt")]
+        asked = self.asked
         state: State = "complete"
         error: AfterwordError | None = None
         try:
@@ -341,7 +354,7 @@ class Exchange:
 
     async def _event(self, chunk: Body) -> None:
         """Send a chunk, on one line."""
-        data = b"data: " + _encoder.encode(chunk) + b"\n\n"
+        data = b"data: " + jsontext.encode_for_caller(chunk) + b"\n\n"
         await self.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _end(self, last: bytes) -> None:

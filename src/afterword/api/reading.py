@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from types import UnionType
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from afterword.errors import AfterwordError, BadRequest, Invalid
+from afterword.gateway import jsontext
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
@@ -19,6 +21,7 @@ _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
 _MISSING = re.compile(r"missing required field `(.*)`")
+_BYTE = re.compile(r"\(byte (\d+)\)")
 _GOT = re.compile(r"got `(\w+)`")
 _WANTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re.I)
 _TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
@@ -41,15 +44,7 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
     except msgspec.ValidationError as error:
         raise explain(error, _loose(raw), decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not raw.strip():
-            raise BadRequest(
-                "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
-            ) from None
-        raise BadRequest(
-            f"The body is not valid JSON: {error}.",
-            code="malformed_json",
-            hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
-        ) from None
+        raise _malformed(raw, error) from None
     except RecursionError:
         raise BadRequest(
             "The body is nested too deeply.", code="nested_too_deeply", hint="Send JSON with fewer levels."
@@ -67,6 +62,26 @@ def read_lifted(
         if not lifted:
             raise
         return read_json(decoder, lifted), lifted
+
+
+def read_call(
+    decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray, lift: Lift | None
+) -> tuple[Any, dict[str, Any], dict[str, Any], list[jsontext.Replacement]]:
+    """Decode the body of a call that is passed on; return it as a struct, as it goes on, as it can be stored, and what
+    was replaced in that: JSON that only strict readers refuse is the provider's matter."""
+    try:
+        request, raw = read_lifted(decoder, raw, lift)
+    except (BadRequest, Invalid):
+        body: Any = None
+        with contextlib.suppress(ValueError):
+            body = jsontext.decode(raw)
+        kept, replaced = jsontext.repair(body)
+        if not replaced:
+            raise
+        request, raw = read_lifted(decoder, msgspec.json.encode(kept), lift)
+        return request, body, kept, replaced
+    body = msgspec.json.decode(raw)
+    return request, body, body, []
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
@@ -96,6 +111,40 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise explain(error, values, kind) from None
+
+
+def _malformed(raw: bytes | bytearray, error: Exception) -> BadRequest:
+    """Return the error for what is no JSON: which place is wrong, as a path where other readers take it."""
+    if not raw.strip():
+        return BadRequest(
+            "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
+        )
+    try:
+        _, replaced = jsontext.repair(jsontext.decode(raw))
+    except ValueError:
+        replaced = []
+    if replaced:
+        wrong = replaced[0]
+        more = f" So are {len(replaced) - 1:,} other values." if len(replaced) > 1 else ""
+        return BadRequest(
+            f"The body is not valid JSON: {wrong.at or 'it'} has {wrong.was}.{more}",
+            code="malformed_json",
+            param=wrong.at or None,
+            hint="Send whole characters: a surrogate is valid only in a pair."
+            if "surrogate" in wrong.was
+            else "Send null, or leave the field out. NaN and Infinity are no JSON numbers.",
+        )
+    at = _BYTE.search(str(error))
+    place = int(at[1]) if at else error.start if isinstance(error, UnicodeDecodeError) else None
+    where = ""
+    if place is not None:
+        before = bytes(raw[:place])
+        where = f", at line {before.count(10) + 1}, column {place - before.rfind(10)}"
+    return BadRequest(
+        f"The body is not valid JSON: {error}{where}.",
+        code="malformed_json",
+        hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
+    )
 
 
 def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordError:

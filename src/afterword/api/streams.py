@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
 from afterword.errors import AfterwordError
+from afterword.gateway import jsontext
+from afterword.gateway.accumulator import MessageAccumulator
 from afterword.gateway.provider import Body, Face
-from afterword.gateway.relay import Gateway, Said, Streamed
+from afterword.gateway.relay import Gateway, Streamed
 from afterword.ids import uuid7
 from afterword.service.calls import Call, Choice, Outcome, estimated_usage
 from afterword.service.routing import Route
@@ -44,7 +46,7 @@ class Relay:
         self.accepted = accepted
         self.where = where
         self.asked_for_usage = asked_for_usage
-        self.said: dict[int, Said] = {}
+        self.messages: dict[int, MessageAccumulator] = {}
         self.usage: dict[str, Any] | None = None
         self.stream: Streamed | None = None
         self.first_word: float | None = None
@@ -80,7 +82,7 @@ class Relay:
             yield {**self.head, "choices": [], "usage": self.usage}
 
     def _estimated(self, asked: list[Any]) -> dict[str, Any]:
-        return estimated_usage(asked, [said.text for said in self.said.values()])
+        return estimated_usage(asked, [message.text for message in self.messages.values()])
 
     async def _mark(self, chunk: Body) -> bool:
         """Give a chunk its ids and note what it says. Tell whether the caller is to see it."""
@@ -100,14 +102,14 @@ class Relay:
             return "usage" in chunk or usage is None
         for choice in choices:
             index = choice.setdefault("index", 0)
-            said = self.said.get(index)
-            is_first = said is None
-            if said is None:
-                said = self.said[index] = Said()
+            message = self.messages.get(index)
+            is_first = message is None
+            if message is None:
+                message = self.messages[index] = MessageAccumulator()
                 if index not in call.ids:
                     call.completion_id(index)
                     await call.open([index])
-            if said.take(choice) and self.first_word is None:
+            if message.take(choice) and self.first_word is None:
                 self.first_word = time.perf_counter()
             choice["completion_id"] = call.ids[index]
             choice["model"] = model.key
@@ -134,13 +136,18 @@ class Relay:
         target = self.stream.target if self.stream else 0
         usage = self.usage
         if usage is None:
-            usage = self._estimated(asked) if self.said else {}
+            usage = self._estimated(asked) if self.messages else {}
+        choices: dict[int, Choice] = {}
+        replaced: list[jsontext.Replacement] = []
+        for index, message in self.messages.items():
+            said, in_message = jsontext.repair(message.message() or message.text, f"choices[{index}].message")
+            choices[index] = Choice(said, message.finish_reason)
+            replaced += in_message
+        usage, in_usage = jsontext.repair(usage, "usage")
         return Outcome(
             face=self.face,
             state=state,
-            choices={
-                index: Choice(said.message() or said.text, said.finish_reason) for index, said in self.said.items()
-            },
+            choices=choices,
             model=self.where.targets[target][0],
             usage=usage,
             latency=now - self.accepted,
@@ -149,6 +156,7 @@ class Relay:
             ttft=self.first_word - self.accepted if self.first_word else None,
             error=error,
             attempts=self.stream.attempts if self.stream else (),
+            replaced=jsontext.as_rows(replaced + in_usage),
         )
 
 

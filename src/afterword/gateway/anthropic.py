@@ -14,8 +14,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from afterword.gateway import jsontext
 from afterword.gateway.events import Event
-from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
+from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
+from afterword.gateway.http import Address, Http
 from afterword.gateway.openai import environment, fitted
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.types import Target
@@ -116,7 +118,7 @@ class Anthropic:
 def _translated(target: Target, body: Body, **more: Any) -> bytes:
     """Return the request's bytes. Raises `ProviderError` for one that is no chat of OpenAI's."""
     try:
-        return _encoder.encode(fitted(target, {**asked(body), **more}))
+        return jsontext.encode(fitted(target, {**asked(body), **more}))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProviderError(
             f"The call cannot be put into the form of Anthropic's API: {type(error).__name__}: {error}.",

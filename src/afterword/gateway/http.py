@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
 from afterword.gateway.events import Event, EventReader, EventTooLarge
+from afterword.gateway.failures import MAX_ANSWER_BYTES, hung_up, read_object, refused, too_large, unreadable
 from afterword.gateway.provider import Body, ProviderError
+from afterword.gateway.secrets import find_secrets, hide
 from afterword.types import Target
 
 if TYPE_CHECKING:
     import aiohttp
 
-MOST_BYTES = 64 << 20
-"""The largest answer."""
 MOST_ERROR_BYTES = 1 << 20
 """The largest answer that tells of an error; what goes beyond is not read."""
 RETRIES = 2
@@ -39,11 +34,6 @@ KEEP_ALIVE = 4.0
 # A stream whose last event is there ends within the next packets. Hanging up before costs the next call a connection:
 # two to three round trips where there is TLS.
 LINGER = 0.1
-# Shorter words of a header are no secrets: hiding them would garble what a provider says.
-SHORTEST_SECRET = 8
-HIDDEN = "[hidden]"
-
-_decoder = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +58,11 @@ class Address(NamedTuple):
         """Return a model's address. The headers it was registered with win over our `own`, in whatever case."""
         given = {name.lower() for name in target.headers}
         headers = {name: value for name, value in own.items() if name.lower() not in given} | dict(target.headers)
-        words = {word for value in (api_key or "", *target.headers.values()) for word in value.split()}
-        secrets = sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
-        return cls(target.key, url, headers, tuple(secrets))
+        return cls(target.key, url, headers, find_secrets(api_key, target.headers, url))
 
     def hide(self, text: str) -> str:
         """Return what a provider said without the secrets that it was sent."""
-        for secret in self.secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return hide(text, self.secrets)
 
 
 class Http:
@@ -243,10 +229,10 @@ class Http:
         """Return the whole of an answer, within its bounds."""
         length = answer.content_length
         # Of a compressed one the length says little.
-        if length is not None and length <= MOST_BYTES and "Content-Encoding" not in answer.headers:
+        if length is not None and length <= MAX_ANSWER_BYTES and "Content-Encoding" not in answer.headers:
             return await answer.read()
         parts, size = [], 0
-        while size <= MOST_BYTES:
+        while size <= MAX_ANSWER_BYTES:
             part = await answer.content.readany()
             if not part:
                 return b"".join(parts)
@@ -341,118 +327,3 @@ def _no_url(address: Address) -> ProviderError:
         hint="It begins with http:// or https://, and is the base URL of the API.",
         sent=False,
     )
-
-
-def hung_up(address: Address, how: str = "") -> ProviderError:
-    """Return the error for an answer that broke off."""
-    return ProviderError(
-        f"The provider of {address.name!r} broke off in the middle of its answer{f' ({how})' if how else ''}.",
-        status=502,
-        code="provider_hung_up",
-        retryable=True,
-    )
-
-
-def too_large(address: Address) -> ProviderError:
-    """Return the error for an answer beyond MOST_BYTES."""
-    return ProviderError(
-        f"The provider of {address.name!r} answered with more than {MOST_BYTES:,} bytes.",
-        status=502,
-        code="provider_answer_too_large",
-    )
-
-
-def unreadable(address: Address, what: str, raw: bytes) -> ProviderError:
-    """Return the error for an answer that is not what the API promises."""
-    shown = address.hide(raw[:4000].decode("utf-8", "replace"))[:200]
-    return ProviderError(
-        f"The provider of {address.name!r} answered with {what}: {shown!r}.",
-        status=502,
-        code="provider_answer_unreadable",
-        hint="Check the model's endpoint: it must be the base URL of the API.",
-        retryable=True,
-    )
-
-
-def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
-    """Decode a JSON object. Raises `ProviderError`."""
-    try:
-        found = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise unreadable(address, f"what is no JSON{f' ({kind})' if kind else ''}", raw) from None
-    if not isinstance(found, dict):
-        raise unreadable(address, "JSON that is no object", raw)
-    return found
-
-
-def refused(address: Address, status: int, raw: bytes, retry_after: str | None) -> ProviderError:
-    """Return the error for an answer with a status that is not 2xx: what the caller is told of it."""
-    try:
-        said, code = _said(address, _decoder.decode(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said, code = address.hide(raw[:4000].decode("utf-8", "replace"))[:300] or "no reason is given", None
-    if status < 400:
-        return ProviderError(
-            f"The provider of {address.name!r} answered with a redirection ({status}), which is not followed.",
-            status=502,
-            code="provider_redirected",
-            hint="Set the model's endpoint to where the API is.",
-        )
-    wait = _seconds(retry_after)
-    return _failed(address, f"answered {status}: {said}", status, code or _code_of(status), wait)
-
-
-def error_in_answer(address: Address, error: Any, status: int | None = None) -> ProviderError:
-    """Return the error that a provider tells of in a stream, or in an answer with a good status."""
-    said, code = _said(address, {"error": error})
-    if status is None:
-        status = error.get("code") if isinstance(error, dict) else None
-    if not isinstance(status, int) or not 400 <= status < 600:
-        status = 502
-    return _failed(address, f"failed in the middle of its answer: {said}", status, code or "provider_failed", None)
-
-
-def _failed(address: Address, how: str, status: int, code: str, wait: float | None) -> ProviderError:
-    if status in (401, 403):
-        return ProviderError(
-            f"The provider of {address.name!r} refused the API key that is kept for it: it {how}",
-            status=502,
-            code="provider_refused_key",
-            hint="An administrator can set another one: PATCH /api/v1/models/{model} with api_key.",
-        )
-    shown = 503 if status == 529 else status if status < 600 else 502
-    return ProviderError(
-        f"The provider of {address.name!r} {how}",
-        status=shown,
-        code=code,
-        retry_after=wait,
-        retryable=status in (408, 429) or status >= 500,
-    )
-
-
-def _code_of(status: int) -> str:
-    return "rate_limited" if status == 429 else "provider_refused" if status < 500 else "provider_failed"
-
-
-def _said(address: Address, body: Any) -> tuple[str, str | None]:
-    """Return the provider's own message and code."""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(error, dict):
-        return address.hide(str(error))[:2000], None
-    message = error.get("message") or error.get("detail") or msgspec.json.encode(error).decode()
-    code = error.get("code") or error.get("type")
-    return address.hide(str(message))[:2000], code if isinstance(code, str) else None
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header: a number, or a date."""
-    if not retry_after:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
