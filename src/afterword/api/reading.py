@@ -17,6 +17,9 @@ from afterword.gateway import jsontext
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
 
+MAX_DEPTH = 400
+"""Levels of a call's body: those who pass it on and store it need some of the interpreter's own."""
+
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
@@ -70,18 +73,39 @@ def read_call(
     """Decode the body of a call that is passed on; return it as a struct, as it goes on, as it can be stored, and what
     was replaced in that: JSON that only strict readers refuse is the provider's matter."""
     try:
-        request, raw = read_lifted(decoder, raw, lift)
+        request, read = read_lifted(decoder, raw, lift)
+        body = _read_whole(read)
+        return request, body, body, []
     except (BadRequest, Invalid):
         body: Any = None
         with contextlib.suppress(ValueError):
             body = jsontext.decode(raw)
+        if jsontext.is_deeper_than(body, jsontext.MAX_DEPTH):
+            raise
         kept, replaced = jsontext.repair(body)
         if not replaced:
             raise
-        request, raw = read_lifted(decoder, msgspec.json.encode(kept), lift)
-        return request, body, kept, replaced
-    body = msgspec.json.decode(raw)
-    return request, body, body, []
+    request, _ = read_lifted(decoder, msgspec.json.encode(kept), lift)
+    return request, body, kept, replaced
+
+
+def _read_whole(raw: bytes | bytearray) -> Any:
+    """Decode what a struct does not name, too. Raises `Invalid` for what cannot be passed on or stored."""
+    try:
+        body = msgspec.json.decode(raw)
+        # Few brackets cannot be nested deeply: most bodies need no closer look.
+        is_deep = raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and jsontext.is_deeper_than(body, MAX_DEPTH)
+    except msgspec.DecodeError as error:
+        raise explain(msgspec.ValidationError(str(error)), None, None) from None
+    except RecursionError:
+        is_deep, body = True, None
+    if is_deep:
+        raise Invalid(
+            f"The body has more than {MAX_DEPTH} levels of objects and arrays.",
+            code="nested_too_deeply",
+            hint="Send JSON with fewer levels.",
+        )
+    return body
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
@@ -119,10 +143,11 @@ def _malformed(raw: bytes | bytearray, error: Exception) -> BadRequest:
         return BadRequest(
             "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
         )
-    try:
-        _, replaced = jsontext.repair(jsontext.decode(raw))
-    except ValueError:
-        replaced = []
+    replaced: list[jsontext.Replacement] = []
+    with contextlib.suppress(ValueError):
+        body = jsontext.decode(raw)
+        if not jsontext.is_deeper_than(body, jsontext.MAX_DEPTH):
+            _, replaced = jsontext.repair(body)
     if replaced:
         wrong = replaced[0]
         more = f" So are {len(replaced) - 1:,} other values." if len(replaced) > 1 else ""

@@ -390,6 +390,9 @@ class Translation:
             case "error":
                 error = event.get("error") or {}
                 raise error_in_answer(self._address, error, STATUSES.get(str(error.get("type"))))
+            case None if event.get("error"):
+                # A proxy before the API has its own form.
+                raise error_in_answer(self._address, event)
         return ()
 
     def _begin(self, index: int, block: Body) -> Iterable[Body]:
