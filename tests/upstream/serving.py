@@ -25,6 +25,8 @@ error-STATUS       answers this status; 429 and 503 with Retry-After: 7
 error-in-stream    two chunks, then an error; where nothing is streamed, an error with status 200
 error-after-N      N chunks, then an error
 tells-key-STATUS   answers this status, and repeats the key that it was given
+escapes-key-STATUS the same, with all its headers, escaped as JSON and URLs may; the status 200 is that of a stream
+says               answers the bytes that the request's `says` has: {status, type, body}
 huge-BYTES         a chunk of so many bytes
 gzip               compresses its answers
 flaky-N-NAME       503 with Retry-After: 0 for the first N calls of this name
@@ -270,6 +272,11 @@ async def met(request: Request, body: dict[str, Any]) -> Response | None:
         calls[model] += 1
         if calls[model] <= int(behaviour.split("-")[1]):
             return JSONResponse({"error": {"message": "busy"}}, 503, headers={"Retry-After": "0"})
+    if behaviour == "says":
+        script = body["says"]
+        return Response(script["body"].encode(), script.get("status", 200), media_type=script["type"])
+    if name == "escapes-key":
+        return escaped(request, int(number))
     if name in ("error", "tells-key") and number.isdigit():
         headers = {"Retry-After": "7"} if number in ("429", "503") else None
         error = {"message": f"The provider says {number}.", "type": "some_error", "code": "some_code"}
@@ -280,6 +287,18 @@ async def met(request: Request, body: dict[str, Any]) -> Response | None:
     if name == "slow" and not body.get("stream"):
         await asyncio.sleep(int(number) / 1000)
     return None
+
+
+def escaped(request: Request, status: int) -> Response:
+    """Return an error with the caller's headers, as JSON's escapes have them, once and in JSON within JSON."""
+    told = " ".join(value for name, value in request.headers.items() if name.startswith(("auth", "x-", "api")))
+    as_codes = "".join(f"\\u{ord(character):04X}" for character in told)
+    as_url = "".join(f"%{ord(character):02x}" for character in told)
+    inner = json.dumps(json.dumps({"sent": told})).replace("/", "\\/")
+    error = f'{{"message": "Refused: {as_codes} {as_url}", "code": "{as_codes}", "inner": {{"raw": {inner}}}}}'
+    if status != 200:
+        return Response(f'{{"error": {error}}}', status, media_type="application/json")
+    return Response(f'event: error\ndata: {{"error": {error}}}\n\n', media_type="text/event-stream")
 
 
 def streamed(model: str, parts: AsyncIterator[bytes]) -> Response:
@@ -418,6 +437,9 @@ async def anthropic_stream(
 def note(request: Request, body: Any) -> None:
     """Keep a request for /seen."""
     url, headers = request.url, dict(request.headers)
+    if "says" in body:
+        # It may hold what JSON lacks: kept as a text.
+        body = {"raw": json.dumps(body)}
     seen.append({"method": request.method, "path": url.path, "query": url.query, "headers": headers, "body": body})
 
 

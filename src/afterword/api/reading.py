@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from types import UnionType
@@ -10,16 +11,20 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from afterword import json_text
 from afterword.errors import AfterwordError, BadRequest, Invalid
-from afterword.json_text import mend_surrogates, place_of_no_number
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
+
+MAX_DEPTH = 400
+"""Levels of a call's body: those who pass it on and store it need some of the interpreter's own."""
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
 _MISSING = re.compile(r"missing required field `(.*)`")
+_BYTE = re.compile(r"\(byte (\d+)\)")
 _GOT = re.compile(r"got `(\w+)`")
 _WANTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re.I)
 _TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
@@ -41,33 +46,12 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
     Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
     """
     try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise explain(error, _loose(raw), decoder.type) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not raw.strip():
-            raise BadRequest(
-                "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
-            ) from None
-        mended = mend_surrogates(bytes(raw))
-        if mended != raw:
-            return read_json(decoder, mended)
-        if place := place_of_no_number(mended):
-            raise BadRequest(
-                f"The body has {place}, but JSON has no such number.",
-                code="malformed_json",
-                param=place.partition(" at ")[2] or None,
-                hint="Leave the field out, or give null.",
-            ) from None
-        raise BadRequest(
-            f"The body is not valid JSON: {error}.",
-            code="malformed_json",
-            hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
-        ) from None
-    except RecursionError:
-        raise BadRequest(
-            "The body is nested too deeply.", code="nested_too_deeply", hint="Send JSON with fewer levels."
-        ) from None
+        return _read(decoder, raw)
+    except BadRequest:
+        kept, replaced = _repaired(raw)
+        if not replaced or json_text.find_not_a_number(replaced):
+            raise
+    return _read(decoder, msgspec.json.encode(kept))
 
 
 def read_lifted(
@@ -81,6 +65,69 @@ def read_lifted(
         if not lifted:
             raise
         return read_json(decoder, lifted), lifted
+
+
+def _read(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise explain(error, _loose(raw), decoder.type) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _malformed(raw, error) from None
+    except RecursionError:
+        raise BadRequest(
+            "The body is nested too deeply.", code="nested_too_deeply", hint="Send JSON with fewer levels."
+        ) from None
+
+
+def _repaired(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacement]]:
+    """Return a body that only strict readers refuse as it can be stored, and what was replaced in it."""
+    with contextlib.suppress(ValueError):
+        body = json_text.decode(raw)
+        if not json_text.is_deeper_than(body, json_text.MAX_DEPTH):
+            return json_text.repair(body)
+    return None, []
+
+
+def read_call(
+    decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray, lift: Lift | None
+) -> tuple[Any, dict[str, Any], dict[str, Any], list[json_text.Replacement]]:
+    """Decode the body of a call that is passed on; return it as a struct, as it goes on, as it can be stored, and what
+    was replaced in that: JSON that only strict readers refuse is the provider's matter."""
+    try:
+        request, read = read_lifted(decoder, raw, lift)
+        body = _read_whole(read)
+        return request, body, body, []
+    except (BadRequest, Invalid):
+        body: Any = None
+        with contextlib.suppress(ValueError):
+            body = json_text.decode(raw)
+        if json_text.is_deeper_than(body, json_text.MAX_DEPTH):
+            raise
+        kept, replaced = json_text.repair(body)
+        if not replaced:
+            raise
+    request, _ = read_lifted(decoder, msgspec.json.encode(kept), lift)
+    return request, body, kept, replaced
+
+
+def _read_whole(raw: bytes | bytearray) -> Any:
+    """Decode what a struct does not name, too. Raises `Invalid` for what cannot be passed on or stored."""
+    try:
+        body = msgspec.json.decode(raw)
+        # Few brackets cannot be nested deeply: most bodies need no closer look.
+        is_deep = raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and json_text.is_deeper_than(body, MAX_DEPTH)
+    except msgspec.DecodeError as error:
+        raise explain(msgspec.ValidationError(str(error)), None, None) from None
+    except RecursionError:
+        is_deep, body = True, None
+    if is_deep:
+        raise Invalid(
+            f"The body has more than {MAX_DEPTH} levels of objects and arrays.",
+            code="nested_too_deeply",
+            hint="Send JSON with fewer levels.",
+        )
+    return body
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
@@ -110,6 +157,33 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise explain(error, values, kind) from None
+
+
+def _malformed(raw: bytes | bytearray, error: Exception) -> BadRequest:
+    """Return the error for what is no JSON: which place is wrong, as a path where other readers take it."""
+    if not raw.strip():
+        return BadRequest(
+            "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
+        )
+    _, replaced = _repaired(raw)
+    if wrong := json_text.find_not_a_number(replaced):
+        return BadRequest(
+            f"The body has {wrong.was}{f' at {wrong.at}' if wrong.at else ''}, but JSON has no such number.",
+            code="malformed_json",
+            param=wrong.at or None,
+            hint="Leave the field out, or give null.",
+        )
+    at = _BYTE.search(str(error))
+    place = int(at[1]) if at else error.start if isinstance(error, UnicodeDecodeError) else None
+    where = ""
+    if place is not None:
+        before = bytes(raw[:place])
+        where = f", at line {before.count(10) + 1}, column {place - before.rfind(10)}"
+    return BadRequest(
+        f"The body is not valid JSON: {error}{where}.",
+        code="malformed_json",
+        hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
+    )
 
 
 def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordError:

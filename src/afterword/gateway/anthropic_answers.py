@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from afterword.gateway.http import Address, error_in_answer
+from afterword.gateway.failures import error_in_answer
+from afterword.gateway.http import Address
 from afterword.gateway.provider import Body, Face
 
 FINISH_REASONS = {

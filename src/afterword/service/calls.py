@@ -58,6 +58,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     attempts: Sequence[Any] = ()
     origin: dict[str, Any] = msgspec.field(default_factory=dict)
     """What the provider told of who answered, by the names of the store's columns."""
+    replaced: Sequence[dict[str, str]] = ()
+    """What of the answer could not be stored as it came: `{at, was, kept}` each."""
 
 
 class Call:
@@ -72,11 +74,13 @@ class Call:
         request_id: str,
         first_id: UUID,
         trace_id: str | None = None,
+        replaced: Sequence[dict[str, str]] = (),
     ) -> None:
         """Take what is Afterword's own from a request. Raises `Invalid` for a call of nothing.
 
         What the log cannot take as labels, user or session stands among the parameters, as it was sent. `first_id` is
-        that of the first choice, and of the session where none was given; see `new_id`.
+        that of the first choice, and of the session where none was given; see `new_id`. `replaced` is what of the
+        request could not be kept as it came.
         """
         self.context = context
         self.route = route
@@ -85,6 +89,7 @@ class Call:
         self.ids = {0: first_id}
         self._session_id = session_uuid(request.session_id)
         self._opened: set[int] = set()
+        self._replaced = replaced
         own = _OwnFields.of(request, context.settings)
         sent = {name: value for name, value in body.items() if name not in NOT_PARAMETERS}
         self._parameters = {**sent, **own.unreadable} or None
@@ -116,7 +121,7 @@ class Call:
     def completion_id(self, index: int) -> UUID:
         """Return the id of a choice; one that was not announced gets one now."""
         if index not in self.ids:
-            self._name(index + 1)
+            self.ids[index] = new_id(stored=self.stored)
         return self.ids[index]
 
     def _question(self, index: int) -> drafts.Question:
@@ -156,13 +161,18 @@ class Call:
         if not self.stored:
             return
         timings = _timings(outcome)
-        error = _encoder.encode(_error(outcome.error)).decode() if outcome.error else None
         attempts = [{"model": one.model, "error": _error(one.error)} for one in outcome.attempts]
-        parameters = {**(self._parameters or {}), **({"attempts": attempts} if attempts else {})} or None
+        replaced = [*self._replaced, *outcome.replaced]
+        beside = {"attempts": attempts, "replaced": replaced}
+        parameters = {**(self._parameters or {}), **{name: rows for name, rows in beside.items() if rows}} or None
         written: list[drafts.Written] = []
         fresh: list[int] = []
         # What was opened is closed in any case, also where the provider never spoke of it.
         for index in sorted({*outcome.choices, *self._opened} or {0}):
+            state, error = outcome.state, outcome.error
+            if state == "complete" and outcome.choices and index not in outcome.choices:
+                # Some providers take n and answer once. An empty completion would count as an answer.
+                state, error = "failed", _without_answer(index, outcome.model)
             choice = outcome.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
             usage = outcome.usage
@@ -176,9 +186,9 @@ class Call:
             )
             call = stored.call_row(
                 completion_id,
-                stored.STATES.index(outcome.state),
-                finish_reason=choice.finish_reason or _REASONS.get(outcome.state),
-                error=error,
+                stored.STATES.index(state),
+                finish_reason=choice.finish_reason or _REASONS.get(state),
+                error=_encoder.encode(_error(error)).decode() if error else None,
                 origin=self._origin | outcome.origin,
                 # The tokens of a call are counted once, however many completions it made.
                 numbers=drafts.measured(usage if index == 0 else None, timings),
@@ -340,13 +350,23 @@ def _timings(outcome: Outcome) -> dict[str, Any]:
     if outcome.ttft is not None:
         timings["ttft"] = round(outcome.ttft * 1000)
     tokens, seconds = outcome.usage.get("completion_tokens"), outcome.latency - (outcome.ttft or 0)
-    if isinstance(tokens, int) and tokens and seconds > 0:
+    if isinstance(tokens, int) and 0 < tokens <= drafts.MOST_NUMBER and seconds > 0:
         timings["tokens_per_second"] = round(tokens / seconds, 1)
     return timings
 
 
 def _error(error: AfterwordError) -> dict[str, Any]:
-    return {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
+    words = {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
+    if error.param is not None:
+        words["param"] = error.param
+    return {**error.details, **words}
+
+
+def _without_answer(index: int, model: ModelRow) -> AfterwordError:
+    return Unavailable(
+        f"{model.key!r} answered with fewer choices than n asked for: none has the index {index}.",
+        code="provider_left_out_choice",
+    )
 
 
 def estimated_usage(messages: Sequence[Any], said: Sequence[str]) -> dict[str, Any]:
