@@ -50,7 +50,8 @@ class Call(Output):
     """How the call of the model went that made a completion.
 
     `state` is open (under way), complete, failed (see `error`), cancelled (the caller hung up), or interrupted (the
-    server stopped). `error` is what the caller was told: `{status, type, code, message}`.
+    server stopped). `error` is what the caller was told: `{status, type, code, message}`, with `param` and
+    the further members of the provider's own error where it has them.
     """
 
     state: State
