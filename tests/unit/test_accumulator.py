@@ -160,6 +160,10 @@ TOOL_CALLS: dict[str, tuple[list[Delta], list[Delta]]] = {
         ],
         [ROME],
     ),
+    "pieces of nameless arguments before a call": (
+        [calls({"index": 0, "function": {"arguments": '{"q": 1}'}}), calls({"index": 0, **LIMA})],
+        [{"function": {"arguments": '{"q": 1}'}}, LIMA],
+    ),
     "one call that is no list": ([{"tool_calls": ROME}], [ROME]),
 }  # fmt: skip
 
@@ -173,7 +177,7 @@ def test_tool_calls_are_whole_here_and_with_clients_that_go_by_index(shape: str)
         assert message.take(choice)
         pieces += choice["delta"]["tool_calls"]
     assert message.message() == {"role": "assistant", "content": None, "tool_calls": whole}
-    expected = [(one.get("id", ""), one["function"]["name"], one["function"]["arguments"]) for one in whole]
+    expected = [(one.get("id", ""), one["function"].get("name", ""), one["function"]["arguments"]) for one in whole]
     assert joined_by_index(pieces) == expected
 
 

@@ -50,6 +50,7 @@ from typing import Any
 
 import anthropic_rules
 import uvicorn
+from escapes import escaped
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -287,18 +288,6 @@ async def met(request: Request, body: dict[str, Any]) -> Response | None:
     if name == "slow" and not body.get("stream"):
         await asyncio.sleep(int(number) / 1000)
     return None
-
-
-def escaped(request: Request, status: int) -> Response:
-    """Return an error with the caller's headers, as JSON's escapes have them, once and in JSON within JSON."""
-    told = " ".join(value for name, value in request.headers.items() if name.startswith(("auth", "x-", "api")))
-    as_codes = "".join(f"\\u{ord(character):04X}" for character in told)
-    as_url = "".join(f"%{ord(character):02x}" for character in told)
-    inner = json.dumps(json.dumps({"sent": told})).replace("/", "\\/")
-    error = f'{{"message": "Refused: {as_codes} {as_url}", "code": "{as_codes}", "inner": {{"raw": {inner}}}}}'
-    if status != 200:
-        return Response(f'{{"error": {error}}}', status, media_type="application/json")
-    return Response(f'event: error\ndata: {{"error": {error}}}\n\n', media_type="text/event-stream")
 
 
 def streamed(model: str, parts: AsyncIterator[bytes]) -> Response:

@@ -216,7 +216,10 @@ class _Parts:
             position = newest
         if position is None or not isinstance(part := self.parts[position], dict):
             return None
-        if not _is_same_type(part, piece) or (id_ is not None and _text_of(part, "id")):
+        if not _is_same_type(part, piece):
+            return None
+        if id_ is not None and (_text_of(part, "id") or _has_arguments(part)):
+            # An id comes with the first piece, or after empty ones.
             return None
         if self.name == "tool_calls":
             return None if _begins_another_call(part, piece) else position
@@ -362,6 +365,11 @@ def _arguments_of(call: Body) -> Any:
     return function.get("arguments") if isinstance(function, dict) else None
 
 
+def _has_arguments(call: Body) -> bool:
+    arguments = _arguments_of(call)
+    return isinstance(arguments, _Text) and arguments.size > 0
+
+
 def _is_same_type(part: Any, piece: Body) -> bool:
     known, type_ = _text_of(part, "type") if isinstance(part, dict) else "", _text_of(piece, "type")
     return not known or not type_ or known == type_
@@ -370,13 +378,12 @@ def _is_same_type(part: Any, piece: Body) -> bool:
 def _begins_another_call(call: Body, piece: Body) -> bool:
     """Tell whether a piece of the same index, or of none, is of another call than the one that is there."""
     name, known = _name_of(piece), _name_of(call)
-    arguments = _arguments_of(call)
-    if not name or not known or not isinstance(arguments, _Text) or not arguments.size:
+    if not name or not known or not _has_arguments(call):
         return False
     if not name.startswith(known) and not known.startswith(name):
         return True
     # The same function again: another call only where the arguments so far are whole, and more come.
-    return bool(_arguments_of(piece)) and _is_whole(arguments)
+    return bool(_arguments_of(piece)) and _is_whole(_arguments_of(call))
 
 
 def _repeats_arguments(call: Body, piece: Body) -> bool:

@@ -71,8 +71,9 @@ class Call(Output):
     """How the call of the model went that made a completion.
 
     `state` is open (under way), complete, failed (see `error`), cancelled (the caller hung up), or interrupted (the
-    server stopped). `error` is what the caller was told: `{status, type, code, message}`. The ids are those under
-    which the caller, the provider and a tracer know the call.
+    server stopped). `error` is what the caller was told: `{status, type, code, message}`, with `param` and the further
+    members of the provider's own error where it has them. The ids are those under which the caller, the provider and
+    a tracer know the call.
     """
 
     state: State
