@@ -17,7 +17,7 @@ from afterword.api.routes import ROUTES, Route
 Call = Callable[..., dict[str, Any]]
 NONE = "0192d3a4-5b6c-7d8e-9f00-112233445566"
 ROLES = {
-    "admin": {"read", "call", "write", "edit", "administer"},
+    "admin": {"read", "call", "write", "edit", "share", "administer", "administer_server"},
     "member": {"read", "call", "write", "edit"},
     "inference": {"call", "write"},
     "ingest": {"write"},

@@ -50,6 +50,11 @@ def test_an_answer_is_the_providers_own_with_the_ids_of_the_interaction(gateway)
         "finish_reason": "stop",
         "error": None,
         "request_id": answer.headers["x-request-id"],
+        "provider_request_id": None,
+        "response_id": "chatcmpl-up",
+        "provider_model": "upstream-1",
+        "trace_id": None,
+        "streamed": False,
     }
     timings = logged["timings"]
     assert timings["latency"] >= timings["provider_time"] >= 0

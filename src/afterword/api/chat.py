@@ -37,6 +37,7 @@ from afterword.api.streams import Form, Relay, is_usage
 from afterword.api.traces import Untraced
 from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, Unavailable
+from afterword.gateway.facts import FactsAccumulator, trace_id_of
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.relay import Gateway
 from afterword.gateway.response import ProviderResponse
@@ -151,7 +152,8 @@ class Exchange:
         if self.face == "embeddings":
             await self._embed(where, body)
             return
-        call = Call(context, request, where, body, self.request_id.decode("latin-1"), first_id)
+        trace_id = trace_id_of(self.headers.get(b"traceparent", b"").decode("latin-1"))
+        call = Call(context, request, where, body, self.request_id.decode("latin-1"), first_id, trace_id)
         answer = self._stream(call, where, request, body) if request.stream else self._whole(call, where, body)
         await self._unless_hung_up(answer)
 
@@ -231,12 +233,14 @@ class Exchange:
                 raise _stopped() from None
             return
         answer, model = answered.body, where.targets[answered.target][0]
+        facts = FactsAccumulator(self.home.settings.max_facts)
+        facts.take(answer)
         choices: dict[int, Choice] = {}
         for place, choice in enumerate(answer.get("choices") or []):
             index = choice.setdefault("index", place)
             choice["completion_id"] = call.completion_id(index)
             choice["model"] = model.key
-            choices[index] = Choice(_said(choice), choice.get("finish_reason"))
+            choices[index] = Choice(_said(choice), choice.get("finish_reason"), facts.of_choice(index))
         usage: Any = answer.get("usage")
         if not is_usage(usage):
             texts = [one.said if isinstance(one.said, str) else str(one.said) for one in choices.values()]
@@ -252,6 +256,7 @@ class Exchange:
             provider_time=answered.seconds,
             overhead=latency - answered.seconds,
             attempts=answered.attempts,
+            origin=facts.origin,
         )
         await self._finish(call, outcome, answer)
         # Where the store could not write and the call went on, its ids are others now.
@@ -272,6 +277,8 @@ class Exchange:
 
     async def _finish(self, call: Call, outcome: Outcome, answer: Body) -> None:
         """Store how the call ended, and note it in its span."""
+        if self.response.request_id:
+            outcome.origin["provider_request_id"] = self.response.request_id
         try:
             await call.finish(outcome)
         finally:

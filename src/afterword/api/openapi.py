@@ -149,7 +149,9 @@ def _needs(permission: str) -> str:
         return "For any key."
     wanted = {"read", "call"} if permission == "list_models" else {permission}
     *others, last = [role for role, allowed in ALLOWED.items() if wanted & allowed]
-    return f"For keys of the roles {', '.join(others)} and {last}." if others else f"For keys of the role {last}."
+    scope = " that are for all projects" if permission == "administer_server" else ""
+    roles = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
+    return f"For keys of the {roles}{scope}."
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

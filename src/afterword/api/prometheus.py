@@ -6,8 +6,8 @@ import ipaddress
 
 from afterword.api.auth import Gate
 from afterword.api.rest import Receive, Scope, Send, error_answer, reply
-from afterword.errors import AfterwordError, Forbidden
-from afterword.service.access import allowed
+from afterword.errors import AfterwordError
+from afterword.service.access import allowed, check_for_all_projects
 from afterword.service.context import Home
 from afterword.service.meters import CONTENT_TYPE
 
@@ -35,12 +35,7 @@ class Figures:
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
         actor = allowed(self._home.catalog, self._gate.actor("GET", headers), "read")
-        if actor.projects is not None:
-            raise Forbidden(
-                f"The API key {actor.name!r} is for some projects only; the figures are of all.",
-                code="key_of_some_projects",
-                hint="Scrape with a viewer's key that is for all projects.",
-            )
+        check_for_all_projects(actor, "the figures are of all")
 
 
 def _is_local(scope: Scope) -> bool:

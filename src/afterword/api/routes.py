@@ -25,6 +25,7 @@ from afterword.service import (
     live,
     metrics,
     models,
+    outcomes,
     people,
     projects,
     sessions,
@@ -32,7 +33,9 @@ from afterword.service import (
     views,
 )
 
-Permission = Literal["open", "key", "read", "list_models", "call", "write", "edit", "administer"]
+Permission = Literal[
+    "open", "key", "read", "list_models", "call", "write", "edit", "share", "administer", "administer_server"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,8 @@ class Conditions(t.Input, rename={"from_": "from"}):
     finish_reason: list[str] = msgspec.field(default_factory=list)
     session_id: str | None = None
     user: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
     prompt_hash: str | None = None
     from_: str | None = None
     to: str | None = None
@@ -183,10 +188,26 @@ class ListQuery(Conditions):
     group_by: str | None = None
 
 
+class OutcomesQuery(t.Input, rename={"from_": "from"}):
+    """Which outcomes, and how to page. Times are those at which they were given."""
+
+    project: str | None = None
+    session_id: t.SessionId | None = None
+    metric: str | None = None
+    user: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    order: t.Order = "-created_at"
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    cursor: str | None = None
+    count: bool = False
+
+
 class SummaryQuery(Conditions):
     """Whose values to sum up, and by what to split them."""
 
     split_by: str | None = None
+    level: t.Level = "interaction"
 
 
 class TrendQuery(SummaryQuery):
@@ -251,8 +272,20 @@ ROUTES: tuple[Route, ...] = (
           needs="edit", answer=t.Deleted, errors=(404,)),
     Route(method="POST", path="/api/v1/preferences/batch", run=batches.record_preferences, tag="feedback",
           needs="write", query=BatchQuery, streams=True, body=t.NewPreference, line=t.LineResult),
-    Route(method="POST", path="/api/v1/outcome", run=feedback.record_outcome, tag="feedback", needs="write",
-          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404,)),
+    Route(method="POST", path="/api/v1/outcome", run=outcomes.record, tag="feedback", needs="write",
+          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/outcomes", run=outcomes.record, tag="feedback", needs="write",
+          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/outcomes/batch", run=batches.record_outcomes, tag="feedback",
+          needs="write", query=BatchQuery, streams=True, body=t.NewOutcome, line=t.LineResult),
+    Route(method="GET", path="/api/v1/outcomes", run=outcomes.list_outcomes, tag="feedback", query=OutcomesQuery,
+          answer=t.OutcomePage, errors=(404,)),
+    Route(method="GET", path="/api/v1/outcomes/{outcome_id}", run=outcomes.get, tag="feedback", answer=t.Outcome,
+          errors=(404,)),
+    Route(method="PATCH", path="/api/v1/outcomes/{outcome_id}", run=outcomes.change, tag="feedback",
+          needs="edit", body=t.OutcomeChange, answer=t.Outcome, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/outcomes/{outcome_id}", run=outcomes.delete, tag="feedback",
+          needs="edit", answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- metrics
     Route(method="POST", path="/api/v1/metrics", run=metrics.register, tag="metrics", needs="edit",
           body=t.NewMetric, answer=t.Metric, status=201, errors=(404, 409)),
@@ -281,7 +314,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="DELETE", path="/api/v1/projects/{project}/metrics/{metric}", run=metrics.unlink, tag="metrics",
           needs="edit", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- projects
-    Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer",
+    Route(method="POST", path="/api/v1/projects", run=projects.create, tag="projects", needs="administer_server",
           body=t.NewProject, answer=t.Project, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/projects", run=projects.list_projects, tag="projects", query=ProjectsQuery,
           answer=t.ProjectList),
@@ -298,7 +331,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="DELETE", path="/api/v1/projects/{project}/views/{view_id}", run=views.delete, tag="projects",
           needs="write", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- models
-    Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer",
+    Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer_server",
           body=t.NewModel, answer=t.Model, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/models", run=models.list_models, tag="models", needs="list_models",
           query=ModelsQuery, answer=t.ModelList, errors=(404,), is_openais=True),
@@ -306,9 +339,9 @@ ROUTES: tuple[Route, ...] = (
           errors=(404,)),
     Route(method="GET", path="/api/v1/models/{model}", run=models.get, tag="models", needs="list_models",
           answer=t.Model, errors=(404,), is_openais=True),
-    Route(method="PATCH", path="/api/v1/models/{model}", run=models.change, tag="models", needs="administer",
+    Route(method="PATCH", path="/api/v1/models/{model}", run=models.change, tag="models", needs="administer_server",
           body=t.ModelChange, answer=t.Model, errors=(404,)),
-    Route(method="DELETE", path="/api/v1/models/{model}", run=models.delete, tag="models", needs="administer",
+    Route(method="DELETE", path="/api/v1/models/{model}", run=models.delete, tag="models", needs="administer_server",
           answer=t.Deleted, errors=(404,)),
     Route(method="POST", path="/api/v1/projects/{project}/models", run=models.attach, tag="models",
           needs="administer", body=t.NewProjectModel, answer=t.ProjectModel, status=201, errors=(404, 409)),
@@ -364,27 +397,27 @@ ROUTES: tuple[Route, ...] = (
     Route(method="DELETE", path="/api/v1/upload/abort", run=datasets.abort_upload, tag="datasets", needs="edit",
           body=t.UploadId, answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- people
-    Route(method="POST", path="/api/v1/teams", run=people.create_team, tag="people", needs="administer",
+    Route(method="POST", path="/api/v1/teams", run=people.create_team, tag="people", needs="administer_server",
           body=t.NewTeam, answer=t.Team, status=201, errors=(409,)),
     Route(method="GET", path="/api/v1/teams", run=people.list_teams, tag="people", answer=t.TeamList),
-    Route(method="PUT", path="/api/v1/teams/{team}/members", run=people.put_member, tag="people", needs="administer",
-          body=t.NewMember, answer=t.User, errors=(404,)),
+    Route(method="PUT", path="/api/v1/teams/{team}/members", run=people.put_member, tag="people",
+          needs="administer_server", body=t.NewMember, answer=t.User, errors=(404,)),
     Route(method="DELETE", path="/api/v1/teams/{team}/members/{user}", run=people.remove_member, tag="people",
-          needs="administer", answer=t.Deleted, errors=(404, 409)),
-    Route(method="POST", path="/api/v1/roles", run=people.create_role, tag="people", needs="administer",
+          needs="administer_server", answer=t.Deleted, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/roles", run=people.create_role, tag="people", needs="administer_server",
           body=t.NewTeamRole, answer=t.TeamRole, status=201, errors=(409,)),
     Route(method="GET", path="/api/v1/roles", run=people.list_roles, tag="people", answer=t.TeamRoleList),
     Route(method="GET", path="/api/v1/permissions", run=people.list_permissions, tag="people",
           answer=t.PermissionList),
-    Route(method="POST", path="/api/v1/users", run=people.create_user, tag="people", needs="administer",
+    Route(method="POST", path="/api/v1/users", run=people.create_user, tag="people", needs="administer_server",
           body=t.NewUser, answer=t.User, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/users", run=people.list_users, tag="people", answer=t.UserList),
     Route(method="GET", path="/api/v1/users/me", run=people.me, tag="people", answer=t.User),
-    Route(method="DELETE", path="/api/v1/users/{user}", run=people.delete_user, tag="people", needs="administer",
+    Route(method="DELETE", path="/api/v1/users/{user}", run=people.delete_user, tag="people", needs="administer_server",
           answer=t.Deleted, errors=(404,)),
     Route(method="GET", path="/api/v1/projects/{project}/shares", run=people.list_shares, tag="people",
           answer=t.ShareList, errors=(404,)),
-    Route(method="PUT", path="/api/v1/projects/{project}/shares", run=people.share, tag="people", needs="edit",
+    Route(method="PUT", path="/api/v1/projects/{project}/shares", run=people.share, tag="people", needs="share",
           body=t.NewShareList, answer=t.ShareList, errors=(404, 409)),
     # ---------------------------------------------------------------- the server
     Route(method="GET", path="/images/{project}/{file}", run=images.get, tag="images", errors=(404,)),

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
 from afterword.errors import AfterwordError
+from afterword.gateway.facts import FactsAccumulator
 from afterword.gateway.provider import Body, Face
 from afterword.gateway.relay import Gateway, Said, Streamed
 from afterword.gateway.response import ProviderResponse
@@ -47,6 +48,7 @@ class Relay:
         self.asked_for_usage = asked_for_usage
         self.said: dict[int, Said] = {}
         self.usage: dict[str, Any] | None = None
+        self.facts = FactsAccumulator(call.context.settings.max_facts)
         self.stream: Streamed | None = None
         self.first_word: float | None = None
         self.head: Body = {}
@@ -88,6 +90,7 @@ class Relay:
     async def _mark(self, chunk: Body) -> bool:
         """Give a chunk its ids and note what it says. Tell whether the caller is to see it."""
         call, model = self.call, self.where.targets[self.stream.target if self.stream else 0][0]
+        self.facts.take(chunk)
         chunk.setdefault("id", self.head.get("id") or f"chatcmpl-{uuid7().hex}")
         chunk.setdefault("created", int(time.time()))
         chunk["session_id"] = call.session_id
@@ -142,7 +145,8 @@ class Relay:
             face=self.face,
             state=state,
             choices={
-                index: Choice(said.message() or said.text, said.finish_reason) for index, said in self.said.items()
+                index: Choice(said.message() or said.text, said.finish_reason, self.facts.of_choice(index))
+                for index, said in self.said.items()
             },
             model=self.where.targets[target][0],
             usage=usage,
@@ -152,6 +156,7 @@ class Relay:
             ttft=self.first_word - self.accepted if self.first_word else None,
             error=error,
             attempts=self.stream.attempts if self.stream else (),
+            origin=self.facts.origin,
         )
 
 

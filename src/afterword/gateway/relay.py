@@ -97,14 +97,28 @@ class Gateway:
 
         What was found holds for CHECK_HOLDS seconds.
         """
+        checked = self.last_check(target)
+        if checked is not None:
+            return checked
+        failure = None
+        try:
+            await self._providers[target.provider].check(target)
+        except ProviderError as error:
+            failure = error
+        checked = time.time()
+        self._checked[target.key] = (target, checked, failure)
+        if failure is not None:
+            raise failure
+        return checked
+
+    def last_check(self, target: Target) -> float | None:
+        """Return when the target was found to be there, in the last CHECK_HOLDS seconds; None where nobody looked.
+
+        Raises the `ProviderError` that was found.
+        """
         held = self._checked.get(target.key)
         if held is None or held[0] is not target or time.time() - held[1] > CHECK_HOLDS:
-            failure = None
-            try:
-                await self._providers[target.provider].check(target)
-            except ProviderError as error:
-                failure = error
-            held = self._checked[target.key] = (target, time.time(), failure)
+            return None
         if held[2] is not None:
             raise held[2]
         return held[1]

@@ -1,4 +1,10 @@
-"""Who may: API keys, their roles, and what a role allows."""
+"""Who may: API keys, their roles, what a role allows, and what of the whole server a key may see.
+
+A key stays within its projects. `allowed` restricts an actor to the projects in which they have a permission, and
+refuses what belongs to the server as a whole (`administer_server`) to a key of some projects. What is of no single
+project (models, metrics, teams, users, roles) is visible through the projects that it is used in: see `sees_model` and
+the functions beside it. Faces and services ask these functions, and keep no rule of their own.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +21,22 @@ from afterword.ids import uuid7
 from afterword.service.context import ADMINISTRATOR, Actor, Context, parse_id
 from afterword.service.moments import parse_moment, shown
 from afterword.service.values import check_text
-from afterword.store.catalog import ApiKeyRow, Catalog, add_api_key, change_api_key
+from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, change_api_key
 from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
 
 ALLOWED: dict[Role, frozenset[str]] = {
-    "admin": frozenset({"read", "call", "write", "edit", "administer"}),
+    "admin": frozenset({"read", "call", "write", "edit", "share", "administer", "administer_server"}),
     "member": frozenset({"read", "call", "write", "edit"}),
     "inference": frozenset({"call", "write"}),
     "ingest": frozenset({"write"}),
     "viewer": frozenset({"read"}),
 }
-"""What each role may: read, call (language models), write (log and rate), edit (register, change, delete), administer
-(projects, keys and models)."""
+"""What each role may: read, call (language models), write (log and rate), edit (register, change, delete), share (a
+project with teams), administer (a project, its keys, which models it may call), administer_server (create projects,
+register models, make users, teams and roles: only with a key for all projects)."""
 
 PERMISSIONS = ("read", "call", "write", "edit", "administer")
+"""What a session tells of itself."""
 
 OF_USERS = {
     "project:read": "read",
@@ -38,9 +46,15 @@ OF_USERS = {
     "project:share": "share",
     "admin:manage": "administer",
 }
-"""The words that the roles of teams are made of, and what each allows: as above, and to share a project."""
+"""The words that the roles of teams are made of, and what each allows, as above. `admin:manage` counts in the team of
+the administrators alone, and there it stands for the whole server, too."""
+
+_WORD_OF = {permission: word for word, permission in OF_USERS.items()} | {"administer_server": "admin:manage"}
 
 _SEND_A_KEY = "Send a valid key as 'Authorization: Bearer KEY'. Administrators make keys with 'afterword keys create'."
+
+FIRST_ROLES = frozenset({"admin", "power_user", "annotator", "inference", "read-only"})
+"""The roles of teams that every server has from its start."""
 
 ADMINISTRATORS = "admin"
 """The team whose members may in all projects what their role in it allows."""
@@ -94,32 +108,31 @@ def unauthorized(message: str, hint: str = _SEND_A_KEY) -> Unauthorized:
 
 
 def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
-    """Return the actor as he stands for a call that needs a permission: he sees the projects in which he has it.
+    """Return the actor restricted to the projects in which they have a permission.
 
     `list_models` is what those may who may read or call: OpenAI's clients list the models before they call one. Raises
-    `Forbidden` where he has it in none.
+    `Forbidden` where they have it in none, and where a key of some projects asks for what belongs to the server.
     """
     if permission == "list_models":
         with suppress(Forbidden):
             return allowed(catalog, actor, "read")
         permission = "call"
+    restricted = narrowed(catalog, actor, permission)
+    if restricted.projects is None or restricted.projects:
+        if permission == "administer_server":
+            check_for_all_projects(actor, "it may not change what belongs to the server")
+        return restricted
     if actor.user is None:
-        if permission in ALLOWED[actor.role]:
-            return actor
         raise Forbidden(
             f"The API key {actor.name!r} has the role {actor.role}, which may not {_MAY_NOT[permission]}.",
             code="role_not_allowed",
             hint=f"Use a key with the role {' or '.join(r for r, may in ALLOWED.items() if permission in may)}.",
         )
-    narrow = narrowed(catalog, actor, permission)
-    if narrow.projects is not None and not narrow.projects:
-        word = next(word for word, its in OF_USERS.items() if its == permission)
-        raise Forbidden(
-            f"The user {actor.name!r} may not {_MAY_NOT[permission]}, in no project.",
-            code="role_not_allowed",
-            hint=f"It takes a role with {word}, in a team that a project is shared with.",
-        )
-    return narrow
+    raise Forbidden(
+        f"The user {actor.name!r} may not {_MAY_NOT[permission]}, in no project.",
+        code="role_not_allowed",
+        hint=f"It takes a role with {_WORD_OF[permission]}, in a team that a project is shared with.",
+    )
 
 
 def may_read(context: Context) -> bool:
@@ -130,21 +143,38 @@ def may_read(context: Context) -> bool:
 
 
 def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
-    """Return an actor who sees the projects in which he has a permission; a key of no user's stays as it is."""
+    """Return the actor restricted to the projects in which they have a permission: none where they have it in none."""
     if actor.user is None:
-        return actor
-    people = catalog.people
-    word = next(word for word, its in OF_USERS.items() if its == permission)
+        return actor if permission in ALLOWED[actor.role] else replace(actor, projects=frozenset())
+    people, word = catalog.people, _WORD_OF[permission]
     teams: set[int] = set()
-    for one in people.memberships(actor.user):
-        if word in people.roles[one.role].permissions:
-            if people.teams[one.team].key == ADMINISTRATORS:
+    for member in people.memberships(actor.user):
+        if word in people.roles[member.role].permissions:
+            if people.teams[member.team].key == ADMINISTRATORS:
                 return actor
-            teams.add(one.team)
-    shares = (one for one in people.shares.values() if one.team in teams)
-    projects = frozenset(one.project for one in shares if word in people.roles[one.role].permissions)
+            teams.add(member.team)
+    shares = (share for share in people.shares.values() if share.team in teams)
+    projects = frozenset(share.project for share in shares if word in people.roles[share.role].permissions)
     # Keys, models and people are of all projects: to administer them takes the team of the administrators.
-    return replace(actor, projects=frozenset() if permission == "administer" else projects)
+    is_of_administrators = permission in ("administer", "administer_server")
+    return replace(actor, projects=frozenset() if is_of_administrators else projects)
+
+
+def may(catalog: Catalog, actor: Actor, permission: str, project: int | None = None) -> bool:
+    """Tell whether an actor has a permission in a project, or without one in any."""
+    projects = narrowed(catalog, actor, permission).projects
+    return projects is None or (bool(projects) if project is None else project in projects)
+
+
+def check_for_all_projects(actor: Actor, why: str, *, param: str | None = None) -> None:
+    """Raise `Forbidden` for a key of some projects; `why` says what it may not, in a few words."""
+    if actor.projects is not None:
+        raise Forbidden(
+            f"The API key {actor.name!r} is for some projects only: {why}.",
+            code="key_of_some_projects",
+            param=param,
+            hint="Use a key that is for all projects.",
+        )
 
 
 _MAY_NOT = {
@@ -153,8 +183,56 @@ _MAY_NOT = {
     "write": "log or rate",
     "edit": "register, change or delete",
     "administer": "administer projects and keys",
+    "administer_server": "administer projects and keys",
     "share": "share projects",
 }
+
+
+# ------------------------------------------------------------------------------------------------ what is of no project
+
+
+def sees_model(catalog: Catalog, actor: Actor, model: int) -> bool:
+    """Tell whether a model is attached to a project that the actor sees."""
+    attached = (row.project for row in list(catalog.project_models.values()) if row.model == model)
+    return actor.projects is None or any(map(actor.sees, attached))
+
+
+def sees_metric(catalog: Catalog, actor: Actor, metric: MetricRow) -> bool:
+    """Tell whether a metric belongs or is linked to a project that the actor sees."""
+    return actor.projects is None or any(map(actor.sees, catalog.projects_of(metric)))
+
+
+def teams_seen(catalog: Catalog, actor: Actor) -> set[int]:
+    """Return the teams that an actor sees: those that share their projects, and a user's own; or all."""
+    people = catalog.people
+    if actor.projects is None:
+        return set(people.teams)
+    own = set() if actor.user is None else {member.team for member in people.memberships(actor.user)}
+    return own | {share.team for share in people.shares.values() if actor.sees(share.project)}
+
+
+def users_seen(catalog: Catalog, actor: Actor) -> set[int]:
+    """Return the users that an actor sees: the members of the teams that they see, and themselves; or all."""
+    people = catalog.people
+    if actor.projects is None:
+        return set(people.users)
+    teams = teams_seen(catalog, actor)
+    members = {member.user for member in people.members.values() if member.team in teams}
+    return members if actor.user is None else members | {actor.user}
+
+
+def roles_seen(catalog: Catalog, actor: Actor) -> set[int]:
+    """Return the roles that an actor sees: the first ones, and those that the teams that they see stand in; or all."""
+    people = catalog.people
+    if actor.projects is None:
+        return set(people.roles)
+    teams = teams_seen(catalog, actor)
+    shared = {share.role for share in people.shares.values() if actor.sees(share.project)}
+    held = {member.role for member in people.members.values() if member.team in teams}
+    return shared | held | {row.number for row in people.roles.values() if row.key in FIRST_ROLES}
+
+
+# ------------------------------------------------------------------------------------------------ keys
 
 
 async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
@@ -176,6 +254,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
         projects = frozenset(context.project(name).number for name in body.projects)
     user = None
     if body.user is not None:
+        check_for_all_projects(context.actor, "it makes no keys for users, whose projects are those of their teams")
         user = context.catalog.people.find_user(body.user)
         if user is None or projects is not None:
             raise Invalid(

@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 # What a listener has not fetched yet. Beyond it, he is told how much he missed.
 MOST_WAITING = 1_000
 
 
-class Listener:
-    """What has happened since a listener last looked."""
+class Deletion(NamedTuple):
+    """An interaction that was deleted, and the number of its project."""
 
-    def __init__(self) -> None:
+    interaction: UUID
+    project: int
+
+
+class Listener:
+    """What has happened since a listener last looked. `project` is the number of the one that it hears deletions of,
+    None for all."""
+
+    def __init__(self, project: int | None) -> None:
+        self.project = project
         self.changed: dict[UUID, None] = {}
-        self.deleted: list[UUID] = []
+        self.deleted: list[Deletion] = []
         self.missed = 0
         self.closed = False
         self.awake = asyncio.Event()
 
-    def hear(self, changed: Iterable[UUID], deleted: Sequence[UUID] = (), missed: int = 0) -> None:
+    def hear(self, changed: Iterable[UUID], deleted: Sequence[Deletion] = (), missed: int = 0) -> None:
         """Note what has happened, as far as there is room."""
+        deleted = [one for one in deleted if self.project in (None, one.project)]
         for one in changed:
             if len(self.changed) < MOST_WAITING:
                 self.changed[one] = None
@@ -33,7 +44,7 @@ class Listener:
         self.missed += missed + max(0, len(deleted) - room)
         self.awake.set()
 
-    def take(self) -> tuple[list[UUID], list[UUID], int]:
+    def take(self) -> tuple[list[UUID], list[Deletion], int]:
         """Return what changed, what was deleted and how much was missed, and forget it."""
         found = (list(self.changed), self.deleted, self.missed)
         self.changed, self.deleted, self.missed = {}, [], 0
@@ -53,13 +64,18 @@ class Broadcast:
         """Return how many listen here."""
         return len(self._listeners)
 
-    def join(self, *, relay: bool = False) -> Listener:
-        """Begin to listen. A relay hears what happens here, to tell other servers, and not what they tell."""
-        listener = Listener()
+    def join(self, project: int) -> Listener:
+        """Begin to listen. A deleted interaction can no longer be looked at: those of this project alone are told."""
+        listener = Listener(project)
         self._all.add(listener)
-        if not relay:
-            self._listeners.add(listener)
+        self._listeners.add(listener)
         return listener
+
+    def join_as_relay(self) -> Listener:
+        """Begin to listen to what happens here, to tell other servers, and not to what they tell."""
+        relay = Listener(None)
+        self._all.add(relay)
+        return relay
 
     def leave(self, listener: Listener) -> None:
         """Listen no more."""
@@ -77,12 +93,12 @@ class Broadcast:
             with contextlib.suppress(ValueError):
                 self.changed([UUID(one) for one in ids])
 
-    def deleted(self, one: UUID) -> None:
-        """Say that an interaction is no more."""
+    def deleted(self, project: int, interaction: UUID) -> None:
+        """Say that an interaction of a project was deleted."""
         for listener in self._all:
-            listener.hear((), [one])
+            listener.hear((), [Deletion(interaction, project)])
 
-    def told(self, changed: Sequence[UUID], deleted: Sequence[UUID], missed: int) -> None:
+    def told(self, changed: Sequence[UUID], deleted: Sequence[Deletion], missed: int) -> None:
         """Say what happened at another server."""
         for listener in self._listeners:
             listener.hear(changed, deleted, missed)

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import msgspec
 
 from afterword.config import Settings
-from afterword.errors import AfterwordError, Invalid, TooLarge, Unavailable
+from afterword.errors import AfterwordError, Invalid, Unavailable
 from afterword.ids import unstored_id, uuid7
 from afterword.service import drafts
 from afterword.service.context import Context, Home
@@ -38,6 +38,7 @@ class Choice(msgspec.Struct):
 
     said: str | Message = ""
     finish_reason: str | None = None
+    facts: dict[str, Any] | None = None
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -55,6 +56,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     ttft: float | None = None
     error: AfterwordError | None = None
     attempts: Sequence[Any] = ()
+    origin: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What the provider told of who answered, by the names of the store's columns."""
 
 
 class Call:
@@ -68,6 +71,7 @@ class Call:
         body: dict[str, Any],
         request_id: str,
         first_id: UUID,
+        trace_id: str | None = None,
     ) -> None:
         """Take what is Afterword's own from a request. Raises `Invalid` for a call of nothing.
 
@@ -76,7 +80,7 @@ class Call:
         """
         self.context = context
         self.route = route
-        self.request_id = request_id
+        self._origin = {"request_id": request_id, "trace_id": trace_id, "streamed": bool(request.stream)}
         self.stored = request.store is not False
         self.ids = {0: first_id}
         self._session_id = session_uuid(request.session_id)
@@ -138,9 +142,7 @@ class Call:
                 self.ids[index],
                 session_id=self._session_of(index),
                 model=self.route.model.number,
-                call=stored.call_row(
-                    self.ids[index], stored.OPEN, request_id=self.request_id, numbers={}, server=server
-                ),
+                call=stored.call_row(self.ids[index], stored.OPEN, origin=self._origin, numbers={}, server=server),
                 searchable=False,
             )
             for index in fresh
@@ -164,18 +166,20 @@ class Call:
             choice = outcome.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
             usage = outcome.usage
-            about = {"usage": usage, "timings": timings, "parameters": parameters}
-            try:
-                said = drafts.answer(self.context, choice.said, addresses=True, **about)
-            except (Invalid, TooLarge):
-                # What a model said is kept, whatever its form.
-                said = drafts.answer(self.context, _encoder.encode(choice.said).decode(), **about)
+            said = drafts.answer_as_sent(
+                self.context,
+                choice.said,
+                usage=usage,
+                timings=timings,
+                parameters=parameters,
+                facts=choice.facts,
+            )
             call = stored.call_row(
                 completion_id,
                 stored.STATES.index(outcome.state),
                 finish_reason=choice.finish_reason or _REASONS.get(outcome.state),
                 error=error,
-                request_id=self.request_id,
+                origin=self._origin | outcome.origin,
                 # The tokens of a call are counted once, however many completions it made.
                 numbers=drafts.measured(usage if index == 0 else None, timings),
             )

@@ -2,7 +2,7 @@
 
 In a stored message an image's data URI is replaced by `afterword-image:HASH.EXT;HEADER`, where HEADER is what stood
 before the comma, so that the URI can be given back byte for byte. No caller can write such a reference: what stands in
-an image's place on input must be a data URI.
+an image's place on input must be a data URI, or the address of an image on the web.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ from afterword.types import Message
 
 REFERENCE = re.compile(r"afterword-image:([0-9a-f]{64})\.([a-z]{3,4});(.*)", re.S)
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+
+PLACES_OF_IMAGES = ("content", "images")
+"""Where a message holds images as parts: OpenAI's place, and that of answers of OpenRouter and Gemini."""
+ADDRESSES = ("https://", "http://", "gs://", "s3://")
+"""How the address of an image begins that stands elsewhere, and is kept as it is."""
 
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
 _ANY_DATA_URI = re.compile(r"(data:[^,]{0,200};base64),", re.I)
@@ -43,11 +48,11 @@ class Image(NamedTuple):
 
 
 def take_in(
-    messages: list[Message], settings: Settings, *, param: str = "messages", addresses: bool = False
+    messages: list[Message], settings: Settings, *, param: str = "messages"
 ) -> tuple[list[Message], list[Image]]:
     """Check messages and take their images out; return what to store of both.
 
-    With `addresses` an image may stand on the web: its address is kept as it is, and never fetched.
+    An image may stand on the web: its address is kept as it is, and never fetched.
 
     Raises `Invalid` naming the place for anything that is no message, `TooLarge` for an image beyond the limit.
     """
@@ -58,7 +63,7 @@ def take_in(
     images: list[Image] = []
 
     def keep(uri: Any, place: str) -> str:
-        if addresses and isinstance(uri, str) and uri.startswith(("https://", "http://")):
+        if isinstance(uri, str) and uri.startswith(ADDRESSES):
             return uri
         image, header = _read_image(uri, settings, place)
         images.append(image)
@@ -184,13 +189,14 @@ def _is_plain_text(part: Any) -> bool:
 
 def _with_images(message: Message, change: Callable[[Any, str], Any], place: str) -> Message:
     """Return the message with each image's address changed; the same object where it shows none."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    parts = [_with_image(part, change, f"{place}.content[{index}]") for index, part in enumerate(content)]
-    return (
-        message if all(new is old for new, old in zip(parts, content, strict=True)) else {**message, "content": parts}
-    )
+    changed: Message = {}
+    for name in PLACES_OF_IMAGES:
+        parts = message.get(name)
+        if isinstance(parts, list):
+            new_parts = [_with_image(part, change, f"{place}.{name}[{index}]") for index, part in enumerate(parts)]
+            if any(new is not old for new, old in zip(new_parts, parts, strict=True)):
+                changed[name] = new_parts
+    return {**message, **changed} if changed else message
 
 
 def _with_image(part: Any, change: Callable[[Any, str], Any], place: str) -> Any:
@@ -213,10 +219,11 @@ def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
     head = _DATA_URI.match(uri) if isinstance(uri, str) else None
     if head is None:
         raise Invalid(
-            f"{place} is {uri!r:.60}, but an image must be a base64 data URI.",
+            f"{place} is {uri!r:.60}, but an image must be a base64 data URI or an address on the web.",
             code="invalid_image",
             param=place,
-            hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP). Addresses are not fetched.",
+            hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP), or https://..., which is kept as it is and "
+            "not fetched.",
         )
     encoded = uri[head.end() :]
     if len(encoded) > (settings.max_image + 2) // 3 * 4:

@@ -60,6 +60,10 @@ class Checks(Protocol):
         """Return when it was found that it can, in seconds since 1970. Raises `AfterwordError`."""
         ...
 
+    def last_check(self, target: Target) -> float | None:
+        """Return the same without a look of its own; None where there was none lately. Raises `AfterwordError`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Home:

@@ -54,6 +54,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -100,12 +101,20 @@ def question(
     )
 
 
-def answer(context: Context, completion: str | Message, *, addresses: bool = False, **more: Any) -> Answer:
+def answer(context: Context, completion: str | Message, **more: Any) -> Answer:
     """Check what was answered: a text, or a whole assistant message. Raises `Invalid`, `TooLarge`."""
     if isinstance(completion, str):
         return Answer(completion=completion, **more)
     message = {"role": "assistant", **completion}
-    [kept], images = content.take_in([message], context.settings, param="completion", addresses=addresses)
+    [kept], images = content.take_in([message], context.settings, param="completion")
+    return Answer(completion=message_text(kept), message=kept, images=images, **more)
+
+
+def answer_as_sent(context: Context, completion: str | Message, **more: Any) -> Answer:
+    """Return what a model answered, as it is stored: nothing of it is refused, whatever its form."""
+    if isinstance(completion, str):
+        return Answer(completion=completion, **more)
+    [kept], images = content.take_in_as_sent([{**completion, "role": "assistant"}], context.settings)
     return Answer(completion=message_text(kept), message=kept, images=images, **more)
 
 
@@ -188,6 +197,7 @@ def _payload(asked: Question, said: Answer) -> tuple[bytes, int, str | None]:
             usage=said.usage,
             timings=said.timings,
             parameters=said.parameters,
+            facts=said.facts,
         )
     )
     preview = None

@@ -65,7 +65,7 @@ async def watch(context: Context, *, query: Any) -> Events:
 
 async def _events(context: Context, names: ProjectNames, wanted: Filter) -> AsyncGenerator[bytes]:
     broadcast = context.home.live
-    listener = broadcast.join()
+    listener = broadcast.join(names.project)
     try:
         yield b": ready\nretry: 2000\n\n"
         sent = time.monotonic()
@@ -95,7 +95,7 @@ async def _round(context: Context, names: ProjectNames, wanted: Filter, listener
     if changed:
         found = await context.store.read(_matching, names, context, wanted, changed[-MOST_AT_ONCE:])
     events = [_event("interaction", one, id=one.completion_id) for one in reversed(found)]
-    events += [_event("deleted", {"completion_id": one}) for one in deleted]
+    events += [_event("deleted", {"completion_id": one.interaction}) for one in deleted]
     if missed:
         events.append(_event("missed", {"count": missed}))
     return events

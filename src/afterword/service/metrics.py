@@ -8,8 +8,9 @@ from uuid import uuid5
 import msgspec
 from msgspec import UNSET
 
-from afterword.errors import Conflict, Forbidden, NotFound
+from afterword.errors import Conflict, NotFound
 from afterword.ids import uuid7
+from afterword.service.access import check_for_all_projects, sees_metric
 from afterword.service.context import Context
 from afterword.service.moments import parse_moment, shown
 from afterword.service.values import check_key, check_text
@@ -47,13 +48,8 @@ async def register(context: Context, *, body: NewMetric) -> Metric:
     no project: projects are linked to it.
     """
     owner = 0 if body.shared else context.project(body.project, writing=True).number
-    if body.shared and context.actor.projects is not None:
-        raise Forbidden(
-            f"The API key {context.actor.name!r} is for some projects only; shared metrics belong to none.",
-            code="key_of_some_projects",
-            param="shared",
-            hint="Register it in a project, or use a key that is for all of them.",
-        )
+    if body.shared:
+        check_for_all_projects(context.actor, "it registers metrics in these, and no shared ones", param="shared")
     for param in ("description", "unit"):
         check_text(getattr(body, param), param=param)
     wanted = MetricRow(
@@ -182,7 +178,7 @@ async def unlink(context: Context, project: str, metric: str) -> Deleted:
 def visible(context: Context) -> list[MetricRow]:
     """Return the metrics of all projects that the key may see, and those that are shared."""
     rows = sorted(context.catalog.metrics.values(), key=lambda row: row.number)
-    return [row for row in rows if row.deleted_at is None and _sees(context, row)]
+    return [row for row in rows if row.deleted_at is None and sees_metric(context.catalog, context.actor, row)]
 
 
 def named(context: Context, id_or_key: str) -> MetricRow:
@@ -193,7 +189,7 @@ def named(context: Context, id_or_key: str) -> MetricRow:
     found = [row for row in visible(context) if id_or_key in (row.key, str(row.id))]
     row = next((row for row in found if row.project == 0 or str(row.id) == id_or_key), None)
     if row is None and len(found) > 1:
-        names = ", ".join(sorted(context.catalog.projects[row.project].key for row in found))
+        names = ", ".join(sorted({project.key for row in found for project in projects_of(context, row)}))
         raise Conflict(
             f"Several projects have a metric of this key ({names}).",
             code="ambiguous_metric",
@@ -216,21 +212,22 @@ def projects_of(context: Context, row: MetricRow) -> list[ProjectRow]:
     return [context.catalog.projects[number] for number in seen]
 
 
-def _sees(context: Context, row: MetricRow) -> bool:
-    return context.actor.projects is None or any(map(context.actor.sees, context.catalog.projects_of(row)))
+def owner_of(context: Context, row: MetricRow) -> ProjectRow | None:
+    """Return the project that a metric belongs to; None for a shared one, and where the key may not see it."""
+    return context.catalog.projects[row.project] if row.project and context.actor.sees(row.project) else None
 
 
 async def used(context: Context, numbers: list[int]) -> dict[int, tuple[bool, bool]]:
-    """Tell of each metric whether there is feedback, and whether there are preferences under it."""
-    return await context.store.read(stored.used, numbers)
+    """Tell of each metric whether the key may see feedback under it, and whether preferences."""
+    return await context.store.read(stored.used, numbers, context.actor.projects)
 
 
 async def counted(context: Context, metric: MetricRow, from_: Moment | None, to: Moment | None) -> tuple[int, int]:
-    """Count the feedback and the preferences under a metric, given within a time."""
+    """Count the feedback and the preferences under a metric that the key may see, given within a time."""
     now = context.now()
     begin = 0 if from_ is None else parse_moment(from_, param="from", now=now)
     end = 1 << 62 if to is None else parse_moment(to, param="to", now=now)
-    return await context.store.read_long(stored.counted, metric.number, begin, end)
+    return await context.store.read_long(stored.counted, metric.number, begin, end, context.actor.projects)
 
 
 def _of_system(project: ProjectRow, key: str) -> Metric:
@@ -250,11 +247,12 @@ def _of_system(project: ProjectRow, key: str) -> Metric:
 
 
 def _shown(context: Context, row: MetricRow) -> Metric:
+    owner = owner_of(context, row)
     return Metric(
         id=row.id,
         key=row.key,
         name=row.name,
-        project=context.catalog.projects[row.project].key if row.project else None,
+        project=None if owner is None else owner.key,
         kind=row.kind,
         scoring_type=row.scoring_type,
         description=row.description,

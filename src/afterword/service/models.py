@@ -5,19 +5,19 @@ A key that an interaction names and nobody knows is registered as logged-only; a
 
 from __future__ import annotations
 
-import os
 import re
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET
 
-from afterword.errors import AfterwordError, Conflict, Forbidden, Invalid, NotFound
+from afterword.errors import AfterwordError, Invalid, NotFound
 from afterword.ids import uuid7
-from afterword.service.access import may_read
+from afterword.service.access import may_read, sees_model
 from afterword.service.context import Context
+from afterword.service.model_definition import check_same, endpoint_of, fallback_of, key_of, params_of, sealed
 from afterword.service.moments import shown
 from afterword.service.routing import attached, logged_only, target_of
 from afterword.service.values import check_text
@@ -45,15 +45,15 @@ from afterword.types import (
     ProjectModelList,
 )
 
-_encoder = msgspec.json.Encoder(order="sorted")
-# Headers that say how the request is carried.
-_NOT_OURS = {"connection", "content-length", "content-type", "expect", "host", "te", "trailer", "transfer-encoding"}
-_NOT_OURS |= {"accept-encoding", "content-encoding", "keep-alive", "upgrade"}
-
 
 async def model_number(context: Context, key: str) -> int:
-    """Return the number of a model by key or id; register a key not seen before."""
+    """Return the number of a model by key or id; register a key not seen before.
+
+    Raises `NotFound` for the id of a model that the key may not see: its interactions would show that model's key.
+    """
     found = context.catalog.find_model(key)
+    if found is not None and found.key != key and not sees_model(context.catalog, context.actor, found.number):
+        return unknown(key)
     if found is None:
         check_text(key, param="model", most=200, least=1)
         row = ModelRow(number=0, id=uuid7(), key=key, created_at=context.now())
@@ -71,8 +71,7 @@ async def register(context: Context, *, body: NewModel) -> Model:
     Once more with the same definition it answers the same; with another it is refused with 409. A key that was
     logged-only so far becomes callable. API key and headers are kept encrypted, and never shown.
     """
-    _for_all_projects(context)
-    key = _key(body)
+    key = key_of(body)
     project = None if body.project is None else context.project(body.project, writing=True)
     known = context.catalog.find_model(key)
     wanted = ModelRow(
@@ -88,16 +87,16 @@ async def register(context: Context, *, body: NewModel) -> Model:
             most=1000,
             least=1,
         ),
-        endpoint=_endpoint(body.endpoint, body.provider),
-        secret=_sealed(context, body.api_key, body.headers),
-        extra_params=_params(body.extra_params),
-        fallback=_fallback(context, body.fallback, key),
+        endpoint=endpoint_of(body.endpoint, body.provider),
+        secret=sealed(context, body.api_key, body.headers),
+        extra_params=params_of(body.extra_params),
+        fallback=fallback_of(context, body.fallback, key),
     )
     row = known
     if row is None or row.provider is None:
         row = await context.store.write(lambda transaction: register_model(transaction, wanted))
         context.catalog.keep(row)
-    _check_same(context, row, wanted)
+    check_same(context, row, wanted)
     if project is not None:
         await _attach(context, project, row, body.make_default)
     return _shown(context, row)
@@ -115,8 +114,7 @@ async def list_models(context: Context, *, query: Any) -> ModelList:
         if context.actor.sees(one.project) and (only is None or one.project == only)
     ]
     theirs = {one.model for one in seen}
-    of_all = context.actor.projects is None and only is None
-    rows = [row for row in context.catalog.models.values() if of_all or row.number in theirs]
+    rows = [row for row in visible(context) if only is None or row.number in theirs]
     data = []
     for one in sorted(seen, key=lambda one: (one.project, not one.is_default, one.created_at)):
         model, project = context.catalog.models[one.model], context.catalog.projects[one.project]
@@ -136,7 +134,7 @@ async def get(context: Context, model: str) -> Model:
     By PROJECT/MODEL its `id` is that, as in the list of OpenAI's API. A key that may call models and not read sees of
     them what that API shows.
     """
-    row = _found(context, model)
+    row = get_row(context, model)
     shown_model = _shown(context, row)
     if model not in (row.key, str(row.id)):
         project = context.catalog.find_project(re.split("[/:]", model, maxsplit=1)[0])
@@ -150,8 +148,7 @@ async def get(context: Context, model: str) -> Model:
 
 async def change(context: Context, model: str, *, body: ModelChange) -> Model:
     """Change how a model is called; null takes a value away. Calls under way go on as they began."""
-    _for_all_projects(context)
-    row = _found(context, model)
+    row = get_row(context, model)
     if row.provider is None:
         raise logged_only(row)
     values: dict[str, Any] = {}
@@ -160,17 +157,17 @@ async def change(context: Context, model: str, *, body: ModelChange) -> Model:
     if body.external_model_id is not UNSET:
         values["external_model_id"] = check_text(body.external_model_id, param="external_model_id", most=1000, least=1)
     if body.endpoint is not UNSET:
-        values["endpoint"] = _endpoint(body.endpoint, row.provider)
+        values["endpoint"] = endpoint_of(body.endpoint, row.provider)
     if body.extra_params is not UNSET:
-        values["extra_params"] = _params(body.extra_params)
+        values["extra_params"] = params_of(body.extra_params)
     if body.fallback is not UNSET:
-        values["fallback"] = _fallback(context, body.fallback, row.key)
+        values["fallback"] = fallback_of(context, body.fallback, row.key)
     if body.api_key is not UNSET or body.headers is not UNSET:
         both = body.api_key is not UNSET and body.headers is not UNSET
         held = context.home.secrets.open(row.secret, f"the model {row.key!r}") if row.secret and not both else {}
         api_key = held.get("api_key") if body.api_key is UNSET else body.api_key
         headers = held.get("headers") if body.headers is UNSET else body.headers
-        values["secret"] = _sealed(context, api_key, headers)
+        values["secret"] = sealed(context, api_key, headers)
     changed = msgspec.structs.replace(row, **values)
     context.catalog.keep(await context.store.write(lambda transaction: change_model(transaction, changed)))
     return _shown(context, changed)
@@ -178,11 +175,10 @@ async def change(context: Context, model: str, *, body: ModelChange) -> Model:
 
 async def delete(context: Context, model: str) -> Deleted:
     """Delete a model: it can be called no more, by no project. Its interactions stay, and keep its key."""
-    _for_all_projects(context)
-    row = _found(context, model)
+    row = get_row(context, model)
     if row.provider is None:
         raise logged_only(row)
-    gone = ModelRow(number=row.number, id=row.id, key=row.key, created_at=row.created_at)
+    gone = _logged_only(row)
     context.catalog.keep(await context.store.write(lambda transaction: change_model(transaction, gone)))
     for one in list(context.catalog.project_models.values()):
         if one.model == row.number:
@@ -192,25 +188,54 @@ async def delete(context: Context, model: str) -> Deleted:
 
 
 async def status(context: Context, model: str) -> ModelStatus:
-    """Tell whether a model can be called, by a look at its provider that costs nothing; for 30 s the answer is kept."""
-    row = _found(context, model)
+    """Tell whether a model can be called, by a look at its provider that costs nothing; for 30 s the answer is kept.
+
+    A model that is switched off in every project that may call it is offline.
+    """
+    row = get_row(context, model)
+    with suppress(AfterwordError):
+        if not _is_switched_off(context, row) and row.provider is not None:
+            await context.home.gateway.check(target_of(context, row))
+    return last_status(context, row)
+
+
+def last_status(context: Context, row: ModelRow) -> ModelStatus:
+    """Tell whether a model can be called, as far as that is known without asking its provider now.
+
+    What a look found less than 30 s ago counts; a model that nobody has looked at is taken to be online.
+    """
     now = shown(context.now())
     if row.provider is None:
         return ModelStatus(status="unknown", checked_at=now, error="The model is logged-only.")
+    if _is_switched_off(context, row):
+        return ModelStatus(status="offline", checked_at=now, error="The model is switched off in all its projects.")
     try:
-        checked = await context.home.gateway.check(target_of(context, row))
+        checked = context.home.gateway.last_check(target_of(context, row))
     except AfterwordError as error:
         return ModelStatus(status="offline", checked_at=now, error=error.message)
-    return ModelStatus(status="online", checked_at=datetime.fromtimestamp(checked, now.tzinfo), error=None)
+    at = now if checked is None else datetime.fromtimestamp(checked, now.tzinfo)
+    return ModelStatus(status="online", checked_at=at, error=None)
+
+
+def _is_switched_off(context: Context, row: ModelRow) -> bool:
+    attached = [
+        one
+        for one in context.catalog.project_models.values()
+        if one.model == row.number and context.actor.sees(one.project)
+    ]
+    return bool(attached) and not any(one.enabled for one in attached)
 
 
 # ------------------------------------------------------------------------------------------------ in a project
 
 
 async def attach(context: Context, project: str, *, body: NewProjectModel) -> ProjectModel:
-    """Let a project call a model. Once more it answers the same; the first model of a project is its default."""
+    """Let a project call a model. Once more it answers the same; the first model of a project is its default.
+
+    A key of some projects takes models that one of these may call, or that no project may call yet.
+    """
     its_project = context.project(project, writing=True)
-    row = _found(context, body.model, everywhere=True)
+    row = get_row(context, body.model, attaching=True)
     if row.provider is None:
         raise logged_only(row)
     return await _attach(context, its_project, row, body.make_default)
@@ -277,8 +302,17 @@ def _of_project(context: Context, project: str, model: str) -> ProjectModelRow:
 # ------------------------------------------------------------------------------------------------ checks
 
 
-def _found(context: Context, name: str, *, everywhere: bool = False) -> ModelRow:
-    """Return a model by key, id or PROJECT/MODEL that the key may see. Raises `NotFound`."""
+def visible(context: Context) -> list[ModelRow]:
+    """Return the models that the key may see: all, or those that its projects may call."""
+    rows = list(context.catalog.models.values())
+    return [row for row in rows if sees_model(context.catalog, context.actor, row.number)]
+
+
+def get_row(context: Context, name: str, *, attaching: bool = False) -> ModelRow:
+    """Return a model by key, id or PROJECT/MODEL that the key may see. Raises `NotFound`.
+
+    `attaching` also finds one that can be called and that no project has yet.
+    """
     catalog = context.catalog
     row = catalog.find_model(name)
     for separator in "/:":
@@ -286,10 +320,22 @@ def _found(context: Context, name: str, *, everywhere: bool = False) -> ModelRow
         project = catalog.find_project(key) if row is None and rest else None
         if project is not None and context.actor.sees(project.number):
             row = attached(context, project, rest)
-    if row is not None and context.actor.projects is not None and not everywhere:
-        its = {one.project for one in catalog.project_models.values() if one.model == row.number}
-        row = row if any(map(context.actor.sees, its)) else None
-    return unknown(name) if row is None else row
+    if row is None or sees_model(catalog, context.actor, row.number):
+        return unknown(name) if row is None else row
+    is_free = row.provider is not None and not any(model == row.number for _, model in list(catalog.project_models))
+    return row if attaching and is_free else unknown(name)
+
+
+def find_as_seen(context: Context, key: str) -> ModelRow | None:
+    """Return a model that an interaction names; of one that the key may not see, no more than its key and id."""
+    row = context.catalog.find_model(key)
+    if row is None or sees_model(context.catalog, context.actor, row.number):
+        return row
+    return _logged_only(row)
+
+
+def _logged_only(row: ModelRow) -> ModelRow:
+    return ModelRow(number=row.number, id=row.id, key=row.key, created_at=row.created_at)
 
 
 def unknown(name: str) -> Any:
@@ -299,126 +345,6 @@ def unknown(name: str) -> Any:
         code="model_not_found",
         param="model",
         hint="List the models with GET /api/v1/models; register one with POST /api/v1/models.",
-    )
-
-
-def _for_all_projects(context: Context) -> None:
-    if context.actor.projects is not None:
-        raise Forbidden(
-            f"The API key {context.actor.name!r} is for some projects only; models belong to all.",
-            code="key_of_some_projects",
-            hint="Use an administrator's key that is for all projects. This one may attach models to its own.",
-        )
-
-
-def _key(body: NewModel) -> str:
-    key = body.key or re.sub(r"[^a-z0-9._/-]+", "-", (body.name or "").lower()).strip("-/")
-    if not key:
-        raise Invalid(
-            "The model has neither key nor name.",
-            code="missing_field",
-            param="key",
-            hint="Give a key such as gpt-mini: calls name the model by it.",
-        )
-    check_text(key, param="key", most=200, least=1)
-    # Paths carry it: a part that is empty or made of dots would lead elsewhere.
-    if key != key.strip() or not key.isprintable() or {"", ".", ".."} & set(key.split("/")):
-        raise Invalid(
-            f"key is {key!r}; a key has no control characters, no spaces at its ends, and something between slashes.",
-            code="invalid_key",
-            param="key",
-            hint="Choose a key such as gpt-mini.",
-        )
-    return key
-
-
-def _endpoint(endpoint: str | None, provider: str) -> str | None:
-    if not endpoint:
-        # Where it is set, the gateway takes it from there at each call.
-        if provider == "azure" and not os.environ.get("AZURE_OPENAI_ENDPOINT", "").strip():
-            raise Invalid(
-                "endpoint is missing: Azure has one for each resource.",
-                code="missing_field",
-                param="endpoint",
-                hint="Give such as https://RESOURCE.openai.azure.com, or set AZURE_OPENAI_ENDPOINT for the server.",
-            )
-        return None
-    check_text(endpoint, param="endpoint", most=2000)
-    try:
-        parts = urlsplit(endpoint)
-        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or not endpoint.isprintable() or " " in endpoint:
-        raise Invalid(
-            f"endpoint is {endpoint[:200]!r}, which is no URL of an API.",
-            code="invalid_endpoint",
-            param="endpoint",
-            hint="Give the base URL, such as https://api.openai.com/v1, without a key in it.",
-        )
-    return endpoint.rstrip("/")
-
-
-def _sealed(context: Context, api_key: str | None, headers: dict[str, str] | None) -> bytes | None:
-    sent = [(f"headers.{name[:80]}", name, value) for name, value in (headers or {}).items()]
-    sent += [("api_key", "api_key", api_key)] if api_key else []
-    for where, name, value in sent:
-        # Named without its value: that is a secret.
-        if not re.fullmatch(r"[!-~]+([ \t]+[!-~]+)*", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise Invalid(
-                f"{where} cannot be sent as a header.",
-                code="invalid_header",
-                param=where,
-                hint="Headers are of ASCII characters, without line breaks.",
-            )
-        if name.lower() in _NOT_OURS:
-            raise Invalid(
-                f"{where} is a header that belongs to the connection.",
-                code="invalid_header",
-                param=where,
-                hint="Leave it out: it is set for each call.",
-            )
-    if not api_key and not headers:
-        return None
-    return context.home.secrets.seal({"api_key": api_key, "headers": headers or {}})
-
-
-def _params(params: dict[str, Any] | None) -> str | None:
-    return _encoder.encode(params).decode() if params else None
-
-
-def _fallback(context: Context, name: str | None, key: str) -> int | None:
-    if name is None:
-        return None
-    row = context.catalog.find_model(name)
-    if row is None or row.provider is None or row.key == key:
-        raise Invalid(
-            f"fallback is {name[:200]!r}, which is no other model that can be called.",
-            code="invalid_fallback",
-            param="fallback",
-            hint="Register that model first.",
-        )
-    return row.number
-
-
-def _check_same(context: Context, known: ModelRow, wanted: ModelRow) -> None:
-    """Raise `Conflict` where a registered model is not what is wanted."""
-    held, new = (
-        context.home.secrets.open(row.secret, f"the model {row.key!r}") if row.secret else None
-        for row in (known, wanted)
-    )
-    for param in ("name", "provider", "external_model_id", "endpoint", "extra_params", "fallback"):
-        if getattr(known, param) != getattr(wanted, param):
-            break
-    else:
-        if held == new:
-            return
-        param = "api_key"
-    raise Conflict(
-        f"A model with the key {known.key!r} is registered already, with another {param}.",
-        code="model_exists",
-        param=param,
-        hint="Choose another key, or change the model with PATCH /api/v1/models/{model}.",
     )
 
 

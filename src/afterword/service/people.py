@@ -12,9 +12,18 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from afterword.errors import Conflict, Forbidden, Invalid, NotFound
+from afterword.errors import Conflict, Invalid, NotFound
 from afterword.ids import uuid7
-from afterword.service.access import ADMINISTRATORS, ALLOWED, OF_USERS, digest, narrowed, new_key
+from afterword.service.access import (
+    ADMINISTRATORS,
+    OF_USERS,
+    digest,
+    may,
+    new_key,
+    roles_seen,
+    teams_seen,
+    users_seen,
+)
 from afterword.service.context import ADMINISTRATOR, Context
 from afterword.service.moments import shown
 from afterword.service.values import check_key, check_text
@@ -56,8 +65,9 @@ async def create_team(context: Context, *, body: NewTeam) -> Team:
 
 
 async def list_teams(context: Context) -> TeamList:
-    """List the teams."""
-    return TeamList(teams=[_team(row) for row in context.catalog.people.teams.values()])
+    """List the teams: a key of some projects sees those that share these, a user also their own."""
+    seen = teams_seen(context.catalog, context.actor)
+    return TeamList(teams=[_team(row) for row in context.catalog.people.teams.values() if row.number in seen])
 
 
 async def create_role(context: Context, *, body: NewTeamRole) -> TeamRole:
@@ -70,8 +80,9 @@ async def create_role(context: Context, *, body: NewTeamRole) -> TeamRole:
 
 
 async def list_roles(context: Context) -> TeamRoleList:
-    """List the roles."""
-    return TeamRoleList(roles=[_role(row) for row in context.catalog.people.roles.values()])
+    """List the roles: a key of some projects sees the first ones, and those that its people stand in."""
+    seen = roles_seen(context.catalog, context.actor)
+    return TeamRoleList(roles=[_role(row) for row in context.catalog.people.roles.values() if row.number in seen])
 
 
 async def list_permissions(context: Context) -> PermissionList:
@@ -161,8 +172,9 @@ def _key_row(user: UserRow, key: str, now: int) -> ApiKeyRow:
 
 
 async def list_users(context: Context) -> UserList:
-    """List the users."""
-    rows = (row for row in context.catalog.people.users.values() if row.deleted_at is None)
+    """List the users: a key of some projects sees the members of the teams that share these."""
+    seen = users_seen(context.catalog, context.actor)
+    rows = (row for row in context.catalog.people.users.values() if row.deleted_at is None and row.number in seen)
     return UserList(users=[_user(context, row) for row in rows])
 
 
@@ -233,14 +245,11 @@ async def list_shares(context: Context, project: str) -> ShareList:
 
 
 async def share(context: Context, project: str, *, body: NewShareList) -> ShareList:
-    """Share a project with these teams, and with no other. A user may with `project:share` there."""
+    """Share a project with these teams, and with no other.
+
+    A user may with `project:share` there. A key of some projects names teams that it sees: see `GET /teams`.
+    """
     its = context.project(project, writing=True)
-    if context.actor.user is not None and not narrowed(context.catalog, context.actor, "share").sees(its.number):
-        raise Forbidden(
-            f"The user {context.actor.name!r} may not share {its.key!r}.",
-            code="role_not_allowed",
-            hint="It takes a role with project:share.",
-        )
     rows: dict[int, ShareRow] = {}
     for one in body.shares:
         team, role = _membership(context, NewMembership(team=one.team, role=one.role))
@@ -257,25 +266,18 @@ async def share(context: Context, project: str, *, body: NewShareList) -> ShareL
 def permissions_in(context: Context, project: int) -> list[str]:
     """Return the words that say what the actor may in a project."""
     return sorted(
-        word
-        for word, permission in OF_USERS.items()
-        if _may(context, permission) and narrowed(context.catalog, context.actor, permission).sees(project)
+        word for word, permission in OF_USERS.items() if may(context.catalog, context.actor, permission, project)
     )
-
-
-def _may(context: Context, permission: str) -> bool:
-    if context.actor.user is not None:
-        return True
-    return ("administer" if permission == "share" else permission) in ALLOWED[context.actor.role]
 
 
 # ------------------------------------------------------------------------------------------------ as found and shown
 
 
 def _membership(context: Context, given: NewMembership) -> tuple[TeamRow, RoleRow]:
-    people = context.catalog.people
-    team = people.find_team(given.team) or _missing("team", given.team)
-    return team, people.find_role(given.role) or _missing("role", given.role)
+    team, role = found_team(context, given.team), context.catalog.people.find_role(given.role)
+    if role is None or role.number not in roles_seen(context.catalog, context.actor):
+        return _missing("role", given.role)
+    return team, role
 
 
 def found_user(context: Context, id_or_email: str) -> UserRow:
@@ -289,20 +291,26 @@ def shown_user(context: Context, id_or_email: str) -> User:
 
 
 def keys_of(context: Context, user: User) -> list[ApiKeyRow]:
-    """Return the keys of a user that work."""
+    """Return the keys of a user that work, for administrators of the server and the user: others see none."""
     row = context.catalog.people.find_user(str(user.id))
-    keys = context.catalog.api_keys.values()
-    return [] if row is None else [one for one in keys if one.user == row.number and one.revoked_at is None]
+    if row is None or not (
+        row.number == context.actor.user or may(context.catalog, context.actor, "administer_server")
+    ):
+        return []
+    return [key for key in context.catalog.api_keys.values() if key.user == row.number and key.revoked_at is None]
 
 
 def found_team(context: Context, id_or_key: str) -> TeamRow:
-    """Return a team by id or key. Raises `NotFound`."""
-    return context.catalog.people.find_team(id_or_key) or _missing("team", id_or_key)
+    """Return a team that the key may see, by id or key. Raises `NotFound`."""
+    row = context.catalog.people.find_team(id_or_key)
+    if row is None or row.number not in teams_seen(context.catalog, context.actor):
+        return _missing("team", id_or_key)
+    return row
 
 
 def _missing(what: str, name: str) -> Any:
     raise NotFound(
-        f"EntityNotFound: {what} {name[:200]!r} does not exist.",
+        f"EntityNotFound: {what} {name[:200]!r} does not exist, or this key may not see it.",
         code=f"{what}_not_found",
         param=what,
         hint=f"List them with GET /api/v1/{what}s.",
@@ -319,7 +327,7 @@ def _role(row: RoleRow) -> TeamRole:
 
 
 def _user(context: Context, row: UserRow) -> User:
-    people = context.catalog.people
+    people, seen = context.catalog.people, teams_seen(context.catalog, context.actor)
     return User(
         id=row.id,
         name=row.name,
@@ -328,6 +336,7 @@ def _user(context: Context, row: UserRow) -> User:
         teams=[
             Membership(team=people.teams[one.team].key, role=people.roles[one.role].key)
             for one in people.memberships(row.number)
+            if one.team in seen
         ],
         created_at=shown(row.created_at),
     )

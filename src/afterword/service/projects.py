@@ -8,7 +8,6 @@ import msgspec
 from msgspec import UNSET
 
 from afterword.config import Settings
-from afterword.errors import Forbidden
 from afterword.ids import uuid7
 from afterword.service import metrics, people
 from afterword.service.context import Context
@@ -23,12 +22,6 @@ async def create(context: Context, *, body: NewProject) -> Project:
     """Create a project. A key that is for some projects may not: it could not see the new one."""
     if body.team is not None:
         people.found_team(context, body.team)
-    if context.actor.projects is not None:
-        raise Forbidden(
-            f"The API key {context.actor.name!r} is for some projects only and may create none.",
-            code="key_of_some_projects",
-            hint="Use an administrator's key that is for all projects.",
-        )
     metric = None if body.default_metric is None else metrics.named(context, body.default_metric)
     row = ProjectRow(
         number=0,

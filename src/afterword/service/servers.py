@@ -10,7 +10,7 @@ import logging
 import time
 
 from afterword.errors import Unavailable
-from afterword.service.broadcast import Listener
+from afterword.service.broadcast import Deletion, Listener
 from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
@@ -102,11 +102,12 @@ class Together:
         seen = await self._home.store.read(stored.look, self._own, self._read)
         if self._read is not None:
             for one in seen.news:
-                live.told(one.changed, one.deleted, one.missed)
+                deleted = [Deletion(*pair) for pair in zip(one.deleted, one.projects, strict=False)]
+                live.told(one.changed, deleted, one.missed)
             self._read = seen.read
         if seen.others_listen != (self._relay is not None):
             if self._relay is None:
-                self._relay = live.join(relay=True)
+                self._relay = live.join_as_relay()
             else:
                 live.leave(self._relay)
                 self._relay = None
@@ -122,5 +123,6 @@ class Together:
             return
         changed, deleted, missed = self._relay.take()
         self._told += 1
-        news = stored.News(changed, deleted, missed)
+        interactions, projects = [one.interaction for one in deleted], [one.project for one in deleted]
+        news = stored.News(changed, interactions, missed, projects)
         await self._home.store.write(lambda one: stored.tell(one, self._own, self._told, news))

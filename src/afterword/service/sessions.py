@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from afterword.errors import Forbidden, Invalid
-from afterword.service.access import PERMISSIONS, actor_of, allowed, digest, unauthorized
+from afterword.service.access import PERMISSIONS, actor_of, digest, may, unauthorized
 from afterword.service.context import Actor, Context, Home, Visit
 from afterword.service.moments import shown
 from afterword.types import Deleted, NewSession, Session
@@ -88,15 +88,7 @@ def _shown(context: Context) -> Session:
         role=actor.role,
         project=None if only is None else context.catalog.projects[only].key,
         user=None if actor.user is None else context.catalog.people.users[actor.user].email,
-        permissions=[one for one in PERMISSIONS if _may(context, one)],
+        permissions=[one for one in PERMISSIONS if may(context.catalog, actor, one)],
         csrf_token=None if actor.visit is None else actor.visit.token,
         expires_at=None if actor.visit is None else shown(actor.visit.until),
     )
-
-
-def _may(context: Context, permission: str) -> bool:
-    try:
-        allowed(context.catalog, context.actor, permission)
-    except Forbidden:
-        return False
-    return True

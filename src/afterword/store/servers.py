@@ -27,11 +27,14 @@ KEPT = 60_000
 
 
 class News(msgspec.Struct, array_like=True):
-    """Interactions that were written, deleted, and how many were too many to be told."""
+    """Interactions that were written, deleted, and how many were too many to be told; and of each deleted one the
+    number of its project."""
 
     changed: list[UUID]
     deleted: list[UUID]
     missed: int
+    projects: list[int] = []
+    """Empty from a server of an older version: what that one deletes is not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from afterword.api.graphql.filters import project_of
 from afterword.errors import NotFound
 from afterword.service import abtests
 from afterword.service.context import Context, MetricRow, ModelRow, ProjectRow
+from afterword.service.models import find_as_seen
 from afterword.types import ABComparison, ABReport, ABTest, ABVariant, NewABTest
 
 KINDS = {"metric": "DIRECT", "preference": "COMPARISON"}
@@ -67,7 +68,7 @@ async def cancel_test(context: Context, input: str) -> str:
 
 
 def _model(key: str, info: GraphQLResolveInfo) -> ModelRow | None:
-    return info.context.home.catalog.find_model(key)
+    return find_as_seen(info.context.reading, key)
 
 
 def _metric(one: ABTest, info: GraphQLResolveInfo) -> MetricRow | None:

@@ -62,7 +62,7 @@ class Asked:
         self.lift_model = lift_model
         """Turns an old word for a provider's model into the provider's own."""
         self.reading = Context(home, narrowed(home.catalog, actor, "read"))
-        """What members are read with: where a user's key may not read, they are not there."""
+        """What members are read with: where the key may not read, they are not there."""
         self.asking = Context(home, actor)
         """The actor as he is, for what he may where."""
         self.completions: Gathered[UUID, Interaction] = Gathered(self._completions)

@@ -10,7 +10,7 @@ from graphql import GraphQLResolveInfo
 
 from afterword.api.graphql.asked import Asked, Gathered
 from afterword.errors import Invalid, NotFound
-from afterword.service import feedback, metrics
+from afterword.service import feedback, interactions, metrics
 from afterword.service.context import Context, MetricRow, ProjectRow
 from afterword.types import LinkedMetric, MetricChange, NewFeedback, NewMetric
 
@@ -132,12 +132,16 @@ class _Of:
 
 
 async def _metric_of(given: dict[str, Any], info: GraphQLResolveInfo) -> MetricRow | None:
-    """Return the metric of a value: known where it was read, looked up where it was just given."""
+    """Return the metric of a value: known where it was read, looked up where it was just given.
+
+    The lookup is made as the one who gave it, who may not be allowed to read.
+    """
     if "metric" in given:
         return given["metric"]
-    its = await info.context.completions.get(given["of"])
-    project = its and info.context.home.catalog.find_project(its.project)
-    return project and info.context.home.catalog.find_metric(project.number, given["named"])
+    asked: Asked = info.context
+    interaction = (await interactions.several(asked.context("write"), [given["of"]])).get(given["of"])
+    project = interaction and asked.home.catalog.find_project(interaction.project)
+    return asked.home.catalog.find_metric(project.number, given["named"]) if project else None
 
 
 def _used(place: int) -> Any:
@@ -174,7 +178,7 @@ def _projects(row: MetricRow, info: GraphQLResolveInfo, filter: dict[str, Any] |
 
 
 def _project(row: MetricRow, info: GraphQLResolveInfo) -> ProjectRow | None:
-    return info.context.home.catalog.projects.get(row.project)
+    return metrics.owner_of(info.context.reading, row)
 
 
 QUERY = {"metrics": ("read", all_metrics), "metric": ("read", metric)}

@@ -13,7 +13,9 @@ from afterword.api.graphql.asked import Asked, Gathered
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
 from afterword.errors import Invalid, NotFound
 from afterword.service import finding, interactions
+from afterword.service.access import may
 from afterword.service.context import Context, MetricRow, ModelRow
+from afterword.service.models import find_as_seen
 from afterword.types import (
     Feedback,
     Filter,
@@ -201,7 +203,8 @@ async def completion(
 
 
 async def update_completion(context: Context, asked: Asked, input: dict[str, Any]) -> Interaction:
-    """Change the labels of an interaction."""
+    """Change the labels of an interaction. It takes a key that may read, too: the answer shows the interaction."""
+    asked.context("read")
     there = await asked.completions.get(input["id"]) or interactions.missing(input["id"])
     labels = dict(there.labels)
     if "setLabels" in input:
@@ -316,7 +319,13 @@ def _said(one: Interaction, info: GraphQLResolveInfo, maxLength: int | None = No
 
 
 def _model(one: Interaction, info: GraphQLResolveInfo) -> ModelRow | None:
-    return None if one.model is None else info.context.home.catalog.find_model(one.model)
+    return None if one.model is None else find_as_seen(info.context.reading, one.model)
+
+
+def _can_edit(one: Interaction, info: GraphQLResolveInfo) -> bool:
+    asked: Asked = info.context
+    project = asked.home.catalog.find_project(one.project)
+    return project is not None and may(asked.home.catalog, asked.actor, "edit", project.number)
 
 
 def _metadata(one: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
@@ -427,7 +436,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
         "comparisonScores": _preferences,
         "session": _session,
         "labels": lambda one, info, **_: [{"key": key, "value": value} for key, value in one.labels.items()],
-        "canEdit": lambda one, info: info.context.actor.role in ("admin", "member"),
+        "canEdit": _can_edit,
         "metadata": _metadata,
     },
     "ComparisonScore": {

@@ -10,8 +10,9 @@ from graphql import GraphQLResolveInfo
 
 from afterword.api.graphql.asked import Asked
 from afterword.api.graphql.filters import project_of
-from afterword.errors import AfterwordError, Conflict, Invalid
+from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.service import models
+from afterword.service.access import check_for_all_projects
 from afterword.service.context import Context, ModelRow, ProjectModelRow, ProjectRow
 from afterword.types import ModelChange, NewModel, NewProjectModel, ProjectModelChange
 
@@ -39,13 +40,10 @@ class Service(msgspec.Struct):
 
 async def all_models(context: Context, filter: dict[str, Any]) -> list[ModelRow]:
     """Return the models that the key may see: those that can be called, or with `viewAll` all."""
-    seen = {one.model for one in context.catalog.project_models.values() if context.actor.sees(one.project)}
     return [
         row
-        for row in sorted(context.catalog.models.values(), key=lambda row: row.number)
-        if (context.actor.projects is None or row.number in seen)
-        and (row.provider or filter.get("viewAll"))
-        and _passes(filter, _online(row, context.home.catalog))
+        for row in sorted(models.visible(context), key=lambda row: row.number)
+        if (row.provider or filter.get("viewAll")) and _passes(filter, _online(context, row))
     ]
 
 
@@ -64,9 +62,10 @@ def _passes(filter: dict[str, Any], online: str) -> bool:
 
 async def model(context: Context, id_or_key: str) -> ModelRow | None:
     """Return a model that the key may see."""
-    return next(
-        (row for row in await all_models(context, {"viewAll": True}) if id_or_key in (row.key, str(row.id))), None
-    )
+    try:
+        return models.get_row(context, id_or_key)
+    except NotFound:
+        return None
 
 
 async def add_external_model(context: Context, asked: Asked, input: dict[str, Any]) -> ModelRow:
@@ -93,13 +92,17 @@ async def add_external_model(context: Context, asked: Asked, input: dict[str, An
             extra_params=its.get("extraParams"),
         ),
     )
-    return _row(context, made.key)
+    return models.get_row(context, made.key)
 
 
 async def terminate_model(context: Context, id_or_key: str, force: bool) -> str:
-    """Switch a model off in the projects that may call it."""
-    row = _row(context, id_or_key)
-    its = [one for one in context.catalog.project_models.values() if one.model == row.number and one.enabled]
+    """Switch a model off in the projects that may call it: of these, in those that the key is for."""
+    row = models.get_row(context, id_or_key)
+    its = [
+        one
+        for one in context.catalog.project_models.values()
+        if one.model == row.number and one.enabled and context.actor.sees(one.project)
+    ]
     if len(its) > 1 and not force:
         names = ", ".join(sorted(context.catalog.projects[one.project].key for one in its))
         raise Conflict(
@@ -161,9 +164,9 @@ async def remove_model(context: Context, input: dict[str, Any]) -> bool:
 
 async def update_model_service(context: Context, input: dict[str, Any]) -> Service:
     """Make a model the default, switch it off or on, or take it out of the project."""
-    service = _service(context, project_of(input), input["modelService"])
-    if service.its is None:
-        service = await _attached(context, project_of(input), input["modelService"], {})
+    if "name" in input:
+        check_for_all_projects(context.actor, "the name of a model belongs to the server")
+    service = await _attached(context, project_of(input), input["modelService"], {})
     assert service.its is not None
     if input.get("attached") is False:
         await _detach(context, service.its)
@@ -189,20 +192,15 @@ async def deploy_model(context: Context, input: dict[str, Any]) -> Service:
 
 async def deploy_model_legacy(context: Context, id_or_key: str, wait: bool, placement: Any = None) -> str:
     """Switch a model on wherever it is attached."""
-    row = _row(context, id_or_key)
+    row = models.get_row(context, id_or_key)
     for one in list(context.catalog.project_models.values()):
         if one.model == row.number and not one.enabled and context.actor.sees(one.project):
             await _change(context, one, ProjectModelChange(enabled=True))
     return "OK"
 
 
-def _row(context: Context, id_or_key: str) -> ModelRow:
-    row = context.catalog.find_model(id_or_key)
-    return row if row is not None else models.unknown(id_or_key)
-
-
 def _service(context: Context, project: str, id_or_key: str) -> Service:
-    row = _row(context, id_or_key)
+    row = models.get_row(context, id_or_key)
     number = context.project(project).number
     return Service(row, context.catalog.project_models.get((number, row.number)))
 
@@ -232,9 +230,10 @@ async def _detach(context: Context, its: ProjectModelRow) -> None:
 
 def services_of(project: ProjectRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[Service]:
     """Return the models of a project."""
-    catalog = info.context.home.catalog
-    wanted = (filter or {}).get("model")
-    found = [Service(catalog.models[one.model], one) for one in catalog.models_of(project.number)]
+    asked: Asked = info.context
+    catalog, wanted = asked.home.catalog, (filter or {}).get("model")
+    rows = catalog.models_of(project.number) if asked.reading.actor.sees(project.number) else []
+    found = [Service(catalog.models[one.model], one) for one in rows]
     return [one for one in found if wanted in (None, one.row.key, str(one.row.id))]
 
 
@@ -243,9 +242,8 @@ def default_of(project: ProjectRow, info: GraphQLResolveInfo) -> Service | None:
     return next((one for one in services_of(project, info) if one.its and one.its.is_default), None)
 
 
-def _online(row: ModelRow, catalog: Any) -> str:
-    its = [one for one in catalog.project_models.values() if one.model == row.number]
-    return "OFFLINE" if row.provider is None or (its and not any(one.enabled for one in its)) else "ONLINE"
+def _online(context: Context, row: ModelRow) -> str:
+    return "ONLINE" if models.last_status(context, row).status == "online" else "OFFLINE"
 
 
 def _projects(row: ModelRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[ProjectRow]:
@@ -254,7 +252,7 @@ def _projects(row: ModelRow, info: GraphQLResolveInfo, filter: dict[str, Any] | 
     found = [
         asked.home.catalog.projects[one.project]
         for one in asked.home.catalog.project_models.values()
-        if one.model == row.number and asked.actor.sees(one.project)
+        if one.model == row.number and asked.reading.actor.sees(one.project)
     ]
     return [one for one in found if archived is None or bool(one.archived) == archived]
 
@@ -289,7 +287,7 @@ def _project_id(service: Any, info: GraphQLResolveInfo) -> Any:
 QUERY = {"models": ("read", all_models), "model": ("read", model)}
 
 MUTATION = {
-    "addExternalModel": ("administer", add_external_model),
+    "addExternalModel": ("administer_server", add_external_model),
     "terminateModel": ("administer", terminate_model),
     "updateModelComputeConfig": ("administer", update_model_compute_config),
     "attachModel": ("administer", attach_model),
@@ -305,8 +303,8 @@ MUTATION = {
 MEMBERS: dict[str, dict[str, Any]] = {
     "Model": {
         "name": lambda row, info: row.name or row.key,
-        "online": lambda row, info: _online(row, info.context.home.catalog),
-        "error": lambda row, info: None,
+        "online": lambda row, info: _online(info.context.reading, row),
+        "error": lambda row, info: models.last_status(info.context.reading, row).error if row.provider else None,
         "isExternal": lambda row, info: True,
         "providerName": lambda row, info: PROVIDERS.get(row.provider, "HARMONY"),
         "isAdapter": lambda row, info: False,

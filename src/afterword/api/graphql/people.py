@@ -141,15 +141,15 @@ QUERY = {
 }
 
 MUTATION = {
-    "createTeam": ("administer", create_team),
-    "createRole": ("administer", create_role),
-    "createUser": ("administer", create_user),
-    "deleteUser": ("administer", delete_user),
-    "setTeamMember": ("administer", set_team_member),
-    "removeTeamMember": ("administer", remove_team_member),
-    "createApiKey": ("administer", create_api_key),
-    "shareProject": ("edit", share_project),
-    "shareUseCase": ("edit", share_project),
+    "createTeam": ("administer_server", create_team),
+    "createRole": ("administer_server", create_role),
+    "createUser": ("administer_server", create_user),
+    "deleteUser": ("administer_server", delete_user),
+    "setTeamMember": ("administer_server", set_team_member),
+    "removeTeamMember": ("administer_server", remove_team_member),
+    "createApiKey": ("administer_server", create_api_key),
+    "shareProject": ("share", share_project),
+    "shareUseCase": ("share", share_project),
 }
 
 _PROJECT: dict[str, Any] = {"shares": _shares, "permissions": _permissions}

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
+from afterword.api.graphql.asked import Asked
 from afterword.api.graphql.models import default_of, services_of
 from afterword.service import finding, projects
 from afterword.service.context import Context, MetricRow, ProjectRow
@@ -56,11 +57,13 @@ async def update_project(context: Context, id_or_key: str, input: dict[str, Any]
 
 
 def _metrics(row: ProjectRow, info: GraphQLResolveInfo, filter: Any = None) -> list[MetricRow]:
-    return info.context.home.catalog.metrics_of(row.number)
+    asked: Asked = info.context
+    return asked.home.catalog.metrics_of(row.number) if asked.reading.actor.sees(row.number) else []
 
 
 def _metric(row: ProjectRow, info: GraphQLResolveInfo, metric: str) -> MetricRow | None:
-    return info.context.home.catalog.find_metric(row.number, metric)
+    asked: Asked = info.context
+    return asked.home.catalog.find_metric(row.number, metric) if asked.reading.actor.sees(row.number) else None
 
 
 def _service(row: ProjectRow, info: GraphQLResolveInfo, idOrKey: str) -> Any:
@@ -91,8 +94,8 @@ QUERY = {
 }
 
 MUTATION = {
-    "createProject": ("administer", create_project),
-    "createUseCase": ("administer", create_project),
+    "createProject": ("administer_server", create_project),
+    "createUseCase": ("administer_server", create_project),
     "updateProject": ("administer", update_project),
 }
 

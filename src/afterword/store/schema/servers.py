@@ -42,7 +42,7 @@ news = Table(
     Column("server", Integer, primary_key=True, autoincrement=False),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("created_at", BigInteger, nullable=False),
-    # JSON [[changed ids], [deleted ids], how many were too many].
+    # JSON [[changed ids], [deleted ids], how many were too many, [projects of the deleted ones]].
     Column("content", LargeBinary, nullable=False),
     **CLUSTERED,
 )
