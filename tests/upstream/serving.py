@@ -32,6 +32,7 @@ gzip               compresses its answers
 flaky-N-NAME       503 with Retry-After: 0 for the first N calls of this name
 split              its bytes in pieces of three, with CRLF and comments
 redirect           sends the caller elsewhere
+strict-BEHAVIOUR   refuses fields of messages that OpenAI's API does not know
 
 What follows a colon is for telling models apart: good:1, good:2.
 """
@@ -49,6 +50,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic_rules
+import message_rules
 import uvicorn
 from escapes import escaped
 from starlette.applications import Starlette
@@ -236,7 +238,7 @@ async def answer(request: Request) -> Response:
     """Answer chat and old completions."""
     body = await request.json()
     legacy = request.url.path.endswith("/v1/completions")
-    behaviour = body["model"].partition(":")[0]
+    behaviour = body["model"].partition(":")[0].removeprefix("strict-")
     if refusal := await met(request, body):
         return refusal
     if behaviour == "unasked" or (body.get("stream") and behaviour != "plain"):
@@ -250,6 +252,9 @@ async def met(request: Request, body: dict[str, Any]) -> Response | None:
     model = body["model"]
     behaviour = model.partition(":")[0]
     name, _, number = behaviour.rpartition("-")
+    if behaviour.startswith("strict-") and (places := message_rules.unknown_fields(body)):
+        error = {"message": f"Extra inputs are not permitted: {', '.join(places)}", "type": "invalid_request_error"}
+        return JSONResponse({"error": error}, 400)
     if behaviour == "hang":
         under_way[model] += 1
         try:

@@ -82,31 +82,26 @@ def _route(context: Context, name: str | None) -> Route | ProjectRow:
     if name is None:
         return context.project(None, writing=True)
     catalog = context.catalog
-    key, slash, rest = name.partition("/")
-    project = catalog.find_project(key)
-    if project is not None and context.actor.sees(project.number):
+    project, rest = None, ""
+    # Some clients take what is before a slash for the name of a provider of theirs, so a colon will do.
+    for separator in "/:":
+        key, found, after = name.partition(separator)
+        named = catalog.find_project(key)
+        if named is None or not context.actor.sees(named.number):
+            continue
         context.project(key, writing=True)
-        if not slash:
-            return project
-        row = attached(context, project, rest)
+        if not found:
+            return named
+        row = attached(context, named, after)
         if row is not None:
-            return _to(context, project, row)
-    # A bare key, which may have slashes of its own.
+            return _to(context, named, row)
+        project, rest = project or named, rest or after
+    # A bare key, which may have slashes and colons of its own.
     own = context.project(None, writing=True)
     row = attached(context, own, name)
     if row is not None:
         return _to(context, own, row)
-    # Some clients take what is before a slash for the name of a provider of theirs, so a colon will do. It comes last:
-    # keys of models have colons, too (llama3:8b).
-    key, colon, of_colon = name.partition(":")
-    by_colon = catalog.find_project(key) if colon else None
-    if by_colon is not None and context.actor.sees(by_colon.number):
-        context.project(key, writing=True)
-        row = attached(context, by_colon, of_colon)
-        if row is not None:
-            return _to(context, by_colon, row)
-        project, slash, rest = by_colon, colon, of_colon
-    asked = project if project is not None and slash and context.actor.sees(project.number) else own
+    asked = project or own
     known = catalog.find_model(rest if asked is project else name)
     if known is not None and known.provider is None and context.actor.projects is None:
         raise logged_only(known)
