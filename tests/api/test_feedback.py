@@ -212,6 +212,7 @@ def test_a_preference_is_seen_from_both_sides(http: httpx.Client, log: Call, sho
     assert answer.status_code == 201
     [seen] = show(good)["preferences"]
     assert show(bad)["preferences"] == [seen]
+    assert http.get(f"/api/v1/preferences/{seen['comparison_id']}").json() == seen
     assert datetime.fromisoformat(seen.pop("created_at"))
     assert seen == {**answer.json(), **body, "tied": None, "prompt_mismatch": False, "actor": "administrator"}
 

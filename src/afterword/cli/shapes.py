@@ -52,6 +52,7 @@ _DERIVED = {
     "image_urls",
     "expired",
     "outcomes",
+    "ab_campaign",
 }
 
 
