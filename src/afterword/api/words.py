@@ -313,6 +313,7 @@ WORDS = {
     "completed_parts": "The parts that have come.",
     "content_type": "What the file is.",
     "metadata": "Kept for whoever sends it; not used.",
+    "UploadStatus.created_at": "When the upload began.",
     "UploadBegun.session_id": "The id under which the parts are sent.",
     "UploadId.session_id": "The id of the upload.",
     "UploadQuery.session_id": "The id of the upload.",

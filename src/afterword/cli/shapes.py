@@ -50,8 +50,11 @@ _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _OUTCOME = ("session_id", "metric", "value", "details", "user", "created_at", "project")
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
 _EXPORTED = frozenset(Interaction.__struct_fields__)
-_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {"completion", "labels", "parameters"}
-"""What of an exported interaction is logged as it stands. The rest is derived, or has a call of its own."""
+_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
+    "completion", "labels", "parameters", "ab_campaign",
+}  # fmt: skip
+"""What of an exported interaction is logged as it stands. The rest is derived, has a call of its own, or is known to
+the server alone that it comes from."""
 MOST_ID = 200
 """The longest id of another system, in characters."""
 

@@ -49,7 +49,7 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
 
     def write(transaction: Transaction) -> OutcomeRecorded:
         if body.outcome_id and (existing := stored.find(transaction.connection, outcome_id)):
-            _check_repetition(context, existing, body, request_hash)
+            _check_repetition(context, existing, body, request_hash, created_at)
             return OutcomeRecorded(outcome_id=outcome_id)
         wanted = None if body.project is None else context.project(body.project).number
         found = stored_interactions.projects_of_session(transaction.connection, body.session_id)
@@ -145,13 +145,15 @@ async def _row(context: Context, outcome_id: str) -> Row[Any]:
     return row
 
 
-def _check_repetition(context: Context, existing: Row[Any], body: NewOutcome, request_hash: int | None) -> None:
+def _check_repetition(
+    context: Context, existing: Row[Any], body: NewOutcome, request_hash: int | None, created_at: int
+) -> None:
     """Raise `Conflict` where the outcome that is stored is not the one that a body asks for."""
     try:
         value = float(body.value)
     except OverflowError:
         value = None
-    same = existing.request_hash == request_hash or _is_of(context, existing, body)
+    same = existing.request_hash == request_hash or _is_of(context, existing, body, created_at)
     if same and (value, body.details) == (existing.value, existing.details):
         return
     now = ""
@@ -167,15 +169,17 @@ def _check_repetition(context: Context, existing: Row[Any], body: NewOutcome, re
     )
 
 
-def _is_of(context: Context, existing: Row[Any], body: NewOutcome) -> bool:
-    """Tell whether a body names session, metric and user of an outcome, and neither a project nor a time."""
+def _is_of(context: Context, existing: Row[Any], body: NewOutcome, created_at: int) -> bool:
+    """Tell whether a body names session, metric and user of an outcome, and no other project or time."""
+    project = None if body.project is None else context.catalog.find_project(body.project)
     metric = context.catalog.find_metric(existing.project, body.metric)
     return (
         context.actor.sees(existing.project)
         and metric is not None
         and metric.number == existing.metric
         and (body.session_id, body.user) == (existing.session_id, existing.user)
-        and (body.project, body.created_at) == (None, None)
+        and (body.project is None or (project is not None and project.number == existing.project))
+        and (body.created_at is None or created_at == existing.created_at)
     )
 
 

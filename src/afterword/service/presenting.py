@@ -87,6 +87,7 @@ def _interaction(
         preferences=[present_preference(context, one) for one in facts.preferences],
         image_urls=list(urls),
         expired=expired,
+        ab_campaign=None if facts.ab_test is None else context.catalog.tests.all[facts.ab_test].key,
         outcomes=[present_outcome(context, row) for row in facts.outcomes] if whole else None,
     )
 

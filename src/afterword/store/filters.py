@@ -332,7 +332,7 @@ class _Reader:
                 param=f"{place}.value",
                 hint="Give at least one of eq, neq, gt, gte, lt, lte; or leave value out.",
             )
-        return [_SIGNS[sign](column, number) for sign, number in given]
+        return [_SIGNS[sign](column, float(number)) for sign, number in given]
 
     def preference(self, value: Any, place: str) -> Leaf:
         return _under(preferences, self.names.metric(value.metric))

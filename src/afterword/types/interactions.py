@@ -98,7 +98,7 @@ class Interaction(Output):
     `image_urls` are those of the images in the messages, except in the short view of a very long
     one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
     and messages none, while labels, feedback and the numbers of the call stay. `outcomes` are those of the session,
-    in the full view.
+    and `ab_campaign` is the A/B test that feedback on it counts for; both in the full view.
     """
 
     completion_id: UUID
@@ -125,6 +125,7 @@ class Interaction(Output):
     expired: bool = False
     facts: dict[str, Any] | None = None
     outcomes: list[Outcome] | None = None
+    ab_campaign: str | None = None
 
 
 class InteractionPage(Output):
