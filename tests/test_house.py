@@ -23,11 +23,12 @@ SOURCE = ROOT / "src" / "afterword"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # What each part of the package may import of the others. A part is a module or a package right under afterword.
-WORDS = {"types", "errors", "ids"}
+WORDS = {"types", "errors", "ids", "json_text"}
 ARROWS: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "ids": set(),
+    "json_text": set(),
     "config": {"errors"},
     "store": WORDS,
     "service": WORDS | {"store", "config"},

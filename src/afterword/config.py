@@ -81,6 +81,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_dataset", "size", 2048 * MIB, "The largest file of a dataset.", least=1024),
     Setting("max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", least=1024),
     Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", least=1),
+    Setting(
+        "max_facts",
+        "size",
+        MIB,
+        "How much of what a provider tells beside the text is kept with each completion, as JSON: log probabilities, "
+        "sources, results of filters. What is beyond it is left out, and named.",
+    ),
     Setting("max_labels", "integer", 64, "The most labels on an interaction."),
     Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", least=1),
     Setting("max_label_value", "size", 1024, "The longest value of a label, in bytes of UTF-8."),
@@ -102,6 +109,21 @@ SETTINGS: tuple[Setting, ...] = (
         least=1,
     ),
     Setting("provider_idle_timeout", "integer", 120, "Seconds that may pass between two parts of a stream.", least=1),
+    Setting(
+        "stream_head_delay",
+        "integer",
+        3,
+        "Seconds that a provider may be silent before a stream's head leaves without its first chunk. An error until "
+        "then is answered with a status of its own, a later one as an event.",
+        least=1,
+    ),
+    Setting(
+        "stream_comment_interval",
+        "integer",
+        10,
+        "Seconds of silence after which a comment is sent into a stream, so that no proxy on the way cuts it; 0 sends "
+        "none.",
+    ),
     Setting(
         "max_provider_calls",
         "integer",
@@ -161,6 +183,7 @@ class Settings:
     max_dataset: int
     max_upload_part: int
     max_image: int
+    max_facts: int
     max_labels: int
     max_label_key: int
     max_label_value: int
@@ -170,6 +193,8 @@ class Settings:
     provider_connect_timeout: int
     provider_first_byte_timeout: int
     provider_idle_timeout: int
+    stream_head_delay: int
+    stream_comment_interval: int
     max_provider_calls: int
     on_store_failure: str
     retention_days: int

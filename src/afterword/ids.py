@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from random import Random
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 # Ids are no secrets, but must differ: a generator of our own, which no caller seeds and no two processes share. It
 # costs a tenth of asking the system for each id.
@@ -35,6 +35,11 @@ def uuid7() -> UUID:
 def unstored_id() -> UUID:
     """Return the id of an interaction that is not stored: a UUID of version 8, made like the others."""
     return UUID(int=uuid7().int ^ (0x7 ^ 0x8) << 76)
+
+
+def id_of_text(project: str, text: str) -> UUID:
+    """Return the id that stands for another system's id within a project, which is given by its key."""
+    return uuid5(uuid5(NAMESPACE_URL, f"afterword:{project}"), text)
 
 
 def is_unstored(given: UUID) -> bool:

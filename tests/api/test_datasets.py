@@ -1,4 +1,4 @@
-"""Datasets: every shape of lines, whole files and parts, out again, and made of interactions."""
+"""Datasets: every shape of lines, whole files and parts, and out again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 HI = [{"role": "user", "content": "Hi"}]
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+CALL = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}],
+}
 Upload = Callable[..., httpx.Response]
 
 
@@ -55,6 +60,16 @@ SHAPES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "a preference": ({"input": HI, "preferred_completion": "A", "other_completion": "B", "feedback_key": "better"},
                      "preference", {"messages": HI, "preferred_completion": "A", "other_completion": "B",
                                     "feedback_key": "better"}),
+    "a tool call": ({"messages": HI, "completion": CALL, "tools": TOOLS, "parallel_tool_calls": False}, "completion",
+                    {"messages": HI, "completion": CALL, "tools": TOOLS, "parallel_tool_calls": False}),
+    "messages that are texts": ({"messages": HI, "completion": [{"role": "assistant", "content": "Ho"}]}, "completion",
+                                {"messages": HI, "completion": "Ho"}),
+    "a refusal": ({"messages": HI, "completion": {"refusal": "No."}}, "completion",
+                  {"messages": HI, "completion": {"role": "assistant", "refusal": "No."}}),
+    "a preference of messages": ({"messages": HI, "preferred_completion": CALL, "other_completion": [CALL, CALL],
+                                  "feedback_key": "better"}, "preference",
+                                 {"messages": HI, "preferred_completion": [CALL], "other_completion": [CALL, CALL],
+                                  "feedback_key": "better"}),
     "labels": ({"messages": HI, "labels": [{"key": "a", "value": "b"}]}, "prompt",
                {"messages": HI, "labels": {"a": "b"}}),
 }  # fmt: skip
@@ -93,6 +108,8 @@ def test_feedback_keys_are_registered_by_what_is_given_under_them(
     assert upload(file_of(preference), "pairs").json()["metrics"] == [
         {"metric": "better", "values": 0, "preferences": 1}
     ]
+    numbers = [{"input": HI, "completion": "Ho", "feedbacks": {"good": value}} for value in (1, 0.0)]
+    assert upload(file_of(*numbers), "numbers").status_code == 201
     wrong = {"input": HI, "completion": "Ho", "feedbacks": {"good": 7}}
     refused(upload(file_of(wrong), "wrong"), 422, "invalid_value")
 
@@ -109,6 +126,12 @@ def test_feedback_keys_are_registered_by_what_is_given_under_them(
         (b'{"messages": "Hi", "preferred_completion": "A"}', "other_completion"),
         (b'{"messages": "Hi", "labels": {"a": 1}}', "labels"),
         (b'{"messages": "Hi", "metadata": 1}', "metadata"),
+        (b'{"messages": "Hi", "completion": {"role": "assistant", "content": null}}', "completion must be"),
+        (b'{"messages": "Hi", "completion": {"content": 7}}', "completion has content"),
+        (b'{"messages": "Hi", "completion": []}', "completion is an empty list"),
+        (b'{"messages": "Hi", "preferred_completion": "A", "other_completion": [7], "feedback_key": "k"}', "other_com"),
+        (b'{"messages": "Hi", "tools": {}}', "tools must be"),
+        (b'{"messages": "Hi", "parallel_tool_calls": 1}', "parallel_tool_calls must be"),
     ],
 )
 def test_a_line_that_cannot_be_read_refuses_the_file_and_keeps_nothing(
@@ -216,75 +239,6 @@ def test_who_may_read_downloads_and_who_may_edit_makes(
         refused(viewer.delete(f"/api/v1/datasets/{made['id']}"), 403)
         refused(stranger.get(made["download_url"]), 404, "dataset_not_found")
         refused(stranger.delete(f"/api/v1/datasets/{made['id']}"), 404, "dataset_not_found")
-
-
-# ------------------------------------------------------------------------------------------------ of interactions
-
-
-@pytest.fixture
-def of_interactions(http: Any, project: str, download: Any) -> Callable[..., list[dict[str, Any]]]:
-    """Make a dataset of the interactions of the test's project; return its lines."""
-
-    def made(kind: str, **body: Any) -> list[dict[str, Any]]:
-        body = {"project": project, "kind": kind, "key": f"made-{kind}", "filter": {"and": []}, **body}
-        body = {name: value for name, value in body.items() if value is not None}
-        made = http.post("/api/v1/datasets/from-interactions", json=body)
-        assert made.status_code == 201, made.text
-        assert made.json()["source"] == "filtered"
-        lines = [json.loads(line) for line in download(body["key"], format="original").splitlines()]
-        http.delete(f"/api/v1/datasets/{made.json()['id']}").raise_for_status()
-        return lines
-
-    return made
-
-
-def test_interactions_become_lines_of_each_kind(
-    log: Any, register: Any, http: Any, of_interactions: Any, refused: Any, project: str
-):
-    register("stars")
-    register("tone")
-    image = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
-    seen = log(messages=[{"role": "user", "content": image}], completion="A dot.", labels={"env": "prod"})[
-        "completion_id"
-    ]
-    feedbacks = [{"metric": "stars", "value": 3}, {"metric": "tone", "value": 1}]
-    good = log(completion="Good", feedbacks=feedbacks, created_at=1_700_000_000_000)["completion_id"]
-    bad = log(completion="Bad", created_at=1_600_000_000_000)["completion_id"]
-    for other, tied in ((bad, None), (seen, None), (bad, "good")):
-        body = {"metric": "stars", "preferred_completion": good, "other_completion": other, "tied": tied}
-        http.post("/api/v1/preferences", json=body).raise_for_status()
-    why = [{"role": "user", "content": "Why?"}]
-    shown = [{"type": "text", "text": "What?"}, {"type": "image", "url": PIXEL}]
-    prompts = of_interactions("prompt")
-    assert prompts == [
-        {"messages": [{"role": "user", "content": shown}], "labels": {"env": "prod"}},
-        {"messages": why},
-        {"messages": why},
-    ]
-    assert [one["completion"] for one in of_interactions("completion")] == ["A dot.", "Good", "Bad"]
-    both = {"stars": 3.0, "tone": 1.0}
-    assert of_interactions("feedback") == [{"messages": why, "completion": "Good", "feedbacks": both}]
-    [one] = of_interactions("feedback", metrics=["tone"])
-    assert one["feedbacks"] == {"tone": 1.0}
-    # Neither the tie nor the pair that answers different prompts.
-    pair = {"preferred_completion": "Good", "other_completion": "Bad", "feedback_key": "stars"}
-    assert of_interactions("preference") == [{"messages": why, **pair}]
-    named = of_interactions("completion", filter=None, completion_ids=[bad, good], exclude=[good])
-    assert [one["completion"] for one in named] == ["Bad"]
-    by_label = of_interactions("completion", filter={"label": {"key": "env"}})
-    assert [one["completion"] for one in by_label] == ["A dot."]
-    newest = of_interactions("completion", sample={"type": "last", "size": 2})
-    assert [one["completion"] for one in newest] == ["A dot.", "Good"]
-    assert len(of_interactions("completion", sample={"type": "random", "size": 2})) == 2
-    answer = http.post("/api/v1/datasets/from-interactions", json={"project": project, "kind": "prompt", "key": "x"})
-    refused(answer, 422, "invalid_selection")
-
-
-def test_calls_that_failed_are_no_examples(gateway: Any, http: Any):
-    assert gateway.ask(gateway.model("error-500")).status_code == 500
-    assert gateway.ask(gateway.model()).status_code == 200
-    body = {"project": gateway.project, "kind": "completion", "key": "called", "filter": {"and": []}}
-    assert http.post("/api/v1/datasets/from-interactions", json=body).json()["lines"] == 1
 
 
 # ------------------------------------------------------------------------------------------------ files in forms

@@ -1,4 +1,4 @@
-"""Feedback, preferences and outcomes: what people thought."""
+"""Feedback and preferences: what people thought."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_number_that_is_not_finite_is_refused(
 def test_several_values_stand_side_by_side_the_newest_first(log: Call, show: Call, register: Call, rate: Any):
     register("CSAT")
     made = log()["completion_id"]
-    ids = [rate(made, "CSAT", 3, created_at=1_000_000 + n).json()["feedback_id"] for n in range(3)]
+    ids = [rate(made, "CSAT", 3, created_at=1_700_000_000_000 + n).json()["feedback_id"] for n in range(3)]
     assert [one["feedback_id"] for one in show(made)["feedback"]] == ids[::-1]
 
 
@@ -175,6 +175,29 @@ def test_a_feedback_id_makes_feedback_repeatable(log: Call, show: Call, register
         assert (answer.status_code, answer.json()) == (201, {"feedback_id": given["feedback_id"]})
     refused(rate(made, "CSAT", 4, **given), 409, "feedback_exists", "feedback_id")
     assert [one["value"] for one in show(made)["feedback"]] == [3.0]
+
+
+def test_a_repetition_after_a_change_is_told_what_is_stored_now(
+    http: httpx.Client, log: Call, show: Call, register: Call, rate: Any, refused: Call
+):
+    register("thumb", "bool")
+    made, feedback_id = log()["completion_id"], str(uuid4())
+    given = {"feedback_id": feedback_id, "user": "user-7"}
+
+    def values() -> list[float]:
+        return [one["value"] for one in show(made)["feedback"]]
+
+    assert [rate(made, "thumb", True, **given).status_code for _ in range(2)] == [201, 201]
+    http.patch(f"/api/v1/feedback/{feedback_id}", json={"value": False, "details": "wrong city"}).raise_for_status()
+    error = refused(rate(made, "thumb", True, **given), 409, "feedback_exists", "feedback_id")
+    assert "value false under 'thumb'" in error["message"]
+    assert f"PATCH /api/v1/feedback/{feedback_id}" in error["hint"]
+    assert rate(made, "thumb", False, details="wrong city", **given).status_code == 201
+    refused(rate(made, "thumb", False, **given), 409, "feedback_exists")
+    assert values() == [0.0]
+    http.patch(f"/api/v1/feedback/{feedback_id}", json={"value": True, "details": None}).raise_for_status()
+    assert rate(made, "thumb", True, **given).status_code == 201
+    assert values() == [1.0]
 
 
 # ------------------------------------------------------------------------------------------------ preferences
@@ -323,40 +346,3 @@ def test_a_comparison_id_makes_a_preference_repeatable(
     refused(prefer(*pair[::-1], **given), 409, "comparison_exists", "comparison_id")
     page = http.get("/api/v1/interactions", params={"project": project}).json()["interactions"]
     assert [len(one["preferences"]) for one in page] == [1, 1]
-
-
-# ------------------------------------------------------------------------------------------------ outcomes
-
-
-def test_an_outcome_is_a_value_on_a_session(http: httpx.Client, log: Call, show: Call, register: Call, refused: Call):
-    register("solved", "bool")
-    own = log()
-    joined = log(session_id=str(uuid4()))
-
-    def outcome(session_id: str, value: Any = True, **fields: Any) -> httpx.Response:
-        return http.post(
-            "/api/v1/outcome", json={"session_id": session_id, "metric": "solved", "value": value, **fields}
-        )
-
-    for session_id in (own["session_id"], joined["session_id"]):
-        answer = outcome(session_id, details="d", user="u", created_at="2024-02-21")
-        assert answer.status_code == 201, answer.text
-        assert set(answer.json()) == {"outcome_id"}
-    refused(outcome(str(uuid4())), 404, "session_not_found", "session_id")
-    refused(outcome(joined["completion_id"]), 404, "session_not_found", "session_id")
-    refused(outcome(own["session_id"], project="default"), 404, "session_not_found", "session_id")
-    refused(outcome(own["session_id"], 7), 422, "invalid_value", "value")
-    refused(outcome(own["session_id"], metric="unknown"), 404, "metric_not_found")
-    # It says something of the session, not of its completions.
-    assert show(own["completion_id"])["feedback"] == []
-
-
-def test_a_session_of_the_same_id_elsewhere_takes_no_outcome_away(http: httpx.Client, log: Call, project: str):
-    elsewhere, session_id = f"elsewhere-{uuid4().hex[:8]}", str(uuid4())
-    http.post("/api/v1/projects", json={"key": elsewhere}).raise_for_status()
-    for where in (elsewhere, project):
-        http.post("/api/v1/metrics", json={"key": "solved", "kind": "bool", "project": where}).raise_for_status()
-        log(project=where, session_id=session_id)
-    body = {"session_id": session_id, "metric": "solved", "value": True}
-    for where in (project, elsewhere):
-        assert http.post("/api/v1/outcome", json={**body, "project": where}).status_code == 201

@@ -210,7 +210,7 @@ def test_a_call_may_name_the_test_and_one_of_its_models(arena: Arena, refused: R
     arena.post("feedback", completion_id=completion_id, metric="good", value=True).raise_for_status()
     assert [one["feedbacks"] for one in arena.show()["report"]["variants"]] == [0, 1]
     wrong = arena.ask(f"{arena.project}/{arena.default}", ab_campaign=arena.key)
-    assert arena.models[0] in refused(wrong, 422, "model_not_in_ab_test", "model")["hint"]
+    assert arena.models[0] in refused(wrong, 400, "model_not_in_ab_test", "model")["hint"]
     refused(arena.ask("default", ab_campaign=arena.key), 404, "ab_test_not_found", "ab_campaign")
     refused(arena.ask(ab_campaign="nothing"), 404, "ab_test_not_found", "ab_campaign")
     messages = [{"role": "user", "content": "x"}]

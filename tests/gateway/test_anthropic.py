@@ -110,7 +110,7 @@ def test_tool_calls_come_back_as_openais(gateway, streamed: bool):
 
 
 def test_thinking_is_asked_for_by_effort_kept_with_its_signature_and_sent_back(gateway):
-    model = gateway.model(provider="anthropic")
+    model = gateway.model(provider="anthropic", external_model_id="good:claude-sonnet-4-5")
     chunks, _ = gateway.stream(model, "thinking-one", reasoning_effort="low", max_tokens=100)
     request = sent(gateway, "thinking-one")
     assert request["thinking"] == {"type": "enabled", "budget_tokens": 2048}
@@ -153,3 +153,85 @@ def test_old_completions_are_translated_too(gateway):
     body = {"model": gateway.model(provider="anthropic"), "prompt": "Once"}
     answer = gateway.http.post("/api/v1/completions", json=body).raise_for_status().json()
     assert answer["choices"][0]["text"] == "You said: Once"
+
+
+# ------------------------------------------------------------------------------------------------ generations of Claude
+
+GENERATIONS = {
+    "claude-3-5-haiku-20241022": None,
+    "claude-3-7-sonnet-20250219": "enabled",
+    "claude-sonnet-4-20250514": "enabled",
+    "claude-opus-4-5-20251101": "enabled",
+    "claude-sonnet-4-6": "adaptive",
+    "claude-opus-4-7": "adaptive",
+    "claude-sonnet-5": "adaptive",
+}
+LOOKED_UP = {"id": "call|1", "type": "function", "function": {"name": "get_weather", "arguments": ""}}
+CONTINUED = [
+    {"role": "user", "content": "Weather?"},
+    {"role": "assistant", "content": None, "tool_calls": [LOOKED_UP]},
+    {"role": "tool", "tool_call_id": "call|1", "content": "Rain"},
+]
+BODIES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "within a bound": {"max_completion_tokens": 3000},
+    "within a tight bound": {"max_completion_tokens": 200},
+    "with sampling": {"temperature": 0.2, "top_p": 0.9, "top_k": 5},
+    "with a forced tool": {"tools": TOOLS, "tool_choice": "required"},
+    "in the middle of a turn": {"messages": CONTINUED, "tools": TOOLS},
+    "with all of OpenAI's fields": {
+        "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h",
+        "safety_identifier": "s",
+        "logit_bias": {"1": 1},
+        "verbosity": "low",
+        "seed": 1,
+        "service_tier": "flex",
+        "a_field_of_next_year": True,
+    },
+}
+
+
+@pytest.mark.parametrize("effort", ["none", "minimal", "low", "high", "xhigh"])
+@pytest.mark.parametrize("name", GENERATIONS)
+def test_every_effort_is_accepted_by_every_generation_of_claude(gateway, name: str, effort: str):
+    model = gateway.model(provider="anthropic", external_model_id=f"good:{name}")
+    for about, more in BODIES.items():
+        gateway.upstream.forget()
+        answer = gateway.ask(model, "which effort", **{"reasoning_effort": effort, **more})
+        assert answer.status_code == 200, (about, answer.text)
+        [request] = [seen["body"] for seen in gateway.upstream.seen(name)]
+        kind = (request.get("thinking") or {}).get("type")
+        if about == "plain":
+            assert kind == (None if effort == "none" else GENERATIONS[name])
+        assert request["max_tokens"] <= more.get("max_completion_tokens", request["max_tokens"])
+
+
+@pytest.mark.parametrize(
+    ("name", "effort", "thinking", "level"),
+    [
+        ("claude-sonnet-4-5", "medium", {"type": "enabled", "budget_tokens": 8192}, None),
+        ("claude-opus-4-6", "minimal", {"type": "adaptive"}, "low"),
+        ("claude-opus-4-6", "xhigh", {"type": "adaptive"}, "high"),
+        ("claude-opus-4-8", "xhigh", {"type": "adaptive", "display": "summarized"}, "xhigh"),
+        ("a-name-that-tells-no-version", "high", {"type": "adaptive", "display": "summarized"}, "high"),
+    ],
+)
+def test_effort_becomes_a_budget_or_adaptive_thinking(gateway, name, effort, thinking, level):
+    model = gateway.model(provider="anthropic", external_model_id=f"good:{name}")
+    gateway.ask(model, "effort-of-the-model", reasoning_effort=effort).raise_for_status()
+    request = sent(gateway, "effort-of-the-model")
+    assert request["thinking"] == thinking
+    assert request.get("output_config", {}).get("effort") == level
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_the_answer_names_the_fields_that_were_left_out(gateway, streamed: bool):
+    model = gateway.model(provider="anthropic", external_model_id="good:claude-opus-4-7")
+    messages = [{"role": "user", "content": "hello"}]
+    more = {"seed": 1, "prompt_cache_key": "k", "temperature": 0.3}
+    body = {"model": model, "messages": messages, "stream": streamed, **more}
+    answer = gateway.http.post("/api/v1/chat/completions", json=body).raise_for_status()
+    assert answer.headers["x-afterword-left-out"] == "seed, prompt_cache_key, temperature"
+    plain = gateway.ask(model)
+    assert "x-afterword-left-out" not in plain.headers

@@ -15,7 +15,7 @@ import pytest
 FAILS = [
     ("error-400", 400, "some_code"),
     ("error-401", 502, "provider_refused_key"),
-    ("error-403", 502, "provider_refused_key"),
+    ("error-403", 403, "some_code"),
     ("error-404", 404, "some_code"),
     ("error-422", 422, "some_code"),
     ("error-429", 429, "some_code"),

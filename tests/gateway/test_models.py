@@ -140,7 +140,7 @@ def test_a_deleted_model_is_called_no_more_and_its_interactions_stay(gateway, re
     completion_id = gateway.ask(model).json()["choices"][0]["completion_id"]
     key = model.partition("/")[2]
     assert gateway.http.delete(f"/api/v1/models/{key}").json() == {"deleted": True}
-    refused(gateway.ask(model), 422, "model_logged_only")
+    refused(gateway.ask(model), 400, "model_logged_only")
     assert gateway.logged(completion_id)["model"] == key
     assert gateway.http.get(f"/api/v1/models/{key}").json()["provider"] is None
 
@@ -221,7 +221,7 @@ def test_with_another_secret_a_model_says_so_and_takes_a_new_key(new_server, gat
     running.environment["AFTERWORD_SECRET_KEY"] = "the second"
     running.start()
     other.http = running.client()
-    assert "AFTERWORD_SECRET_KEY" in str(refused(other.ask(model), 422, "secret_changed")["hint"])
+    assert "AFTERWORD_SECRET_KEY" in str(refused(other.ask(model), 400, "secret_changed")["hint"])
     assert other.http.get(f"/api/v1/models/{model.partition('/')[2]}").json()["has_api_key"]
     new = {"api_key": "sk-new", "headers": None}
     other.http.patch(f"/api/v1/models/{model.partition('/')[2]}", json=new).raise_for_status()

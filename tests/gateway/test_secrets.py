@@ -26,7 +26,7 @@ def test_the_providers_key_is_in_no_answer_no_interaction_and_no_log(
     key, header = (f"sk-{uuid4().hex}" for _ in range(2))
     model = gateway.model(behaviour, provider=provider, api_key=key, headers={"X-Second-Key": header})
     answer = gateway.ask(model, stream=streamed)
-    [seen] = gateway.upstream.seen(model.partition("/")[2])
+    seen = gateway.upstream.seen(model.partition("/")[2])[0]
     assert key in str(seen["headers"])
     assert seen["headers"]["x-second-key"] == header
     assert gateway.count() == 1

@@ -44,7 +44,7 @@ def opened(store: Store) -> UUID:
         [
             (stored.INSERT["interactions"], [row]),
             (stored.INSERT["payloads"], [(one, b"asked")]),
-            (calls.INSERT, [calls.call_row(one, calls.OPEN, request_id="r", numbers={})]),
+            (calls.INSERT, [calls.call_row(one, calls.OPEN, origin={"request_id": "r"}, numbers={})]),
         ],
     )
     return one
@@ -60,7 +60,9 @@ def finish(store: Store, *ids: UUID) -> None:
             (
                 calls.FINISH_CALL,
                 [
-                    calls.call_row(one, calls.COMPLETE, finish_reason="stop", request_id="r", numbers={"latency": 12})
+                    calls.call_row(
+                        one, calls.COMPLETE, finish_reason="stop", origin={"request_id": "r"}, numbers={"latency": 12}
+                    )
                     for one in ids
                 ],
             ),

@@ -91,7 +91,6 @@ def test_no_server_makes_a_client_wait_for_an_hour(
         lambda client: client.keys.create("ci"),
         lambda client: client.projects.create("p"),
         lambda client: client.interactions.delete(uuid4()),
-        lambda client: client.feedback.log_outcome(1, uuid4(), "CSAT"),
     ],
 )
 def test_what_cannot_be_repeated_safely_is_sent_once(client: Afterword, player: Any, call: Any) -> None:

@@ -150,7 +150,6 @@ def test_the_header_is_kept_as_it_was_written(header: str):
         (None, "must be a base64 data URI"),
         (5, "must be a base64 data URI"),
         ("", "must be a base64 data URI"),
-        ("https://example.com/a.png", "must be a base64 data URI"),
         ("data:image/png;charset=x;base64,AAAA", "must be a base64 data URI"),
         ("data:text/html;base64,AAAA", "must be a base64 data URI"),
         (" " + uri(), "must be a base64 data URI"),
@@ -166,7 +165,7 @@ def test_the_header_is_kept_as_it_was_written(header: str):
         ("data:image/png;base64,iVBORw0KGgp=", "not plain base64"),
         ("data:image/png;base64,é" + "A" * 11, "not plain base64"),
     ],
-    ids=range(18),
+    ids=range(17),
 )
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_no_image_is_refused(form: str, address: Any, words: str):

@@ -30,6 +30,17 @@ def read(value: Any) -> int:
     ("given_", "expected"),
     [
         (0, "1970-01-01T00:00:00+00:00"),
+        # The size of a number tells its unit: seconds, milliseconds, microseconds, nanoseconds.
+        (1708509063, "2024-02-21T09:51:03+00:00"),
+        (1708509063.25, "2024-02-21T09:51:03.250+00:00"),
+        ("1708509063", "2024-02-21T09:51:03+00:00"),
+        ("1708509063.250", "2024-02-21T09:51:03.250+00:00"),
+        (1708509063250999, "2024-02-21T09:51:03.250+00:00"),
+        (1708509063250999999, "2024-02-21T09:51:03.250+00:00"),
+        (10**8, "1973-03-03T09:46:40+00:00"),
+        (10**11 - 1, "5138-11-16T09:46:39+00:00"),
+        (10**11, "1973-03-03T09:46:40+00:00"),
+        (LATEST, "9999-12-31T23:59:59.999+00:00"),
         (1708509063250, "2024-02-21T09:51:03.250+00:00"),
         (1708509063250.9, "2024-02-21T09:51:03.250+00:00"),
         ("1708509063250", "2024-02-21T09:51:03.250+00:00"),
@@ -73,7 +84,8 @@ def test_a_time_is_read_in_each_of_its_forms(given_: Any, expected: str):
         "now - 1", "now - month", "now - -1 day", "now * 1 day", "now - 1 fortnight", "now - 1.5 days", "now now",
         "now - 9999999999 days", "now + 9000 years", "now - 60 years", "2024-02-21 | Nowhere", "| Europe/Paris",
         "2024-02-21 | ../../etc/passwd", "2024-02-21 | /etc/passwd", "2024-02-21 | \0", "1969-12-31", "-1",
-        -1, -0.001 - 1, LATEST + 1, 10**30, float("nan"), float("inf"), 1e308, True, False, "9" * 30, "x" * 10_000,
+        -1, -0.001 - 1, 1, 60, 20240221, 10**8 - 1, 86_400_000, 10**20, 10**30, -1708509063, "-1708509063",
+        "99999999", float("nan"), float("inf"), 1e308, True, False, "9" * 30, "x" * 10_000,
         "١٢٣٤٥٦٧٨٩٠١٢", "²²²²²²²²²²",
     ],
     ids=lambda value: ascii(value)[:40],
@@ -88,7 +100,9 @@ def test_what_is_no_time_is_refused_by_its_field(given_: Any):
 @settings(deadline=None, database=None)
 @given(st.integers(0, LATEST), st.integers(-14 * 60, 14 * 60))
 def test_what_is_shown_reads_as_the_same(moment: int, offset: int):
-    assert read(moment) == read(shown(moment).isoformat()) == moment
+    assert read(shown(moment).isoformat()) == moment
+    if moment >= 10**11:
+        assert read(moment) == read(str(moment)) == moment
     if DAY < moment < LATEST - DAY:
         elsewhere = shown(moment).astimezone(timezone(timedelta(minutes=offset)))
         assert read(elsewhere.isoformat()) == moment
@@ -110,9 +124,16 @@ def test_a_created_at_is_now_where_none_is_given():
 
 def test_a_created_at_may_lie_a_day_ahead_and_no_more():
     assert parse_created_at(NOW + DAY, param="created_at", now=NOW) == NOW + DAY
-    assert parse_created_at(0, param="created_at", now=NOW) == 0
+    assert parse_created_at("1970-01-01", param="created_at", now=NOW) == 0
     for ahead in (NOW + DAY + 1, "now + 25 hours", "2124-01-01"):
         with pytest.raises(Invalid, match="more than a day") as caught:
             parse_created_at(ahead, param="feedbacks[0].created_at", now=NOW)
         assert caught.value.code == "future_time"
         assert caught.value.param == "feedbacks[0].created_at"
+
+
+@pytest.mark.parametrize("number", [0, 0.0, 5, 3600, 99_999_999])
+def test_a_number_that_is_no_time_is_never_a_created_at_of_1970(number: float):
+    with pytest.raises(Invalid) as caught:
+        parse_created_at(number, param="created_at", now=NOW)
+    assert (caught.value.param, caught.value.code) == ("created_at", "invalid_time")

@@ -11,10 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from afterword.cli.connecting import CommandError
 from afterword.cli.occurrences import Occurrences
-from afterword.cli.reading import Raw, open_source
 from afterword.cli.shapes import Line, LineError, Options, Shaper
+from afterword.client.reading import Raw, UnreadableFile, open_source
 
 HI = [{"role": "user", "content": "Hi"}]
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -235,6 +234,7 @@ def test_an_exported_interaction_comes_back_with_its_ids():
         {
             "completion_id": ONE, "project": "p", "model": "m", "messages": HI, "completion": "Hello!",
             "labels": {"lang": "en"}, "created_at": "2026-01-02T03:04:05.678Z", "usage": {"total": 3},
+            "source": "OFFLINE",
         }
     ]  # fmt: skip
     assert line.feedback == [
@@ -305,7 +305,7 @@ def test_occurrences_are_counted_over_many_things():
     ("line", "words"),
     [
         (b"{", "is not JSON"),
-        (b'{"messages": "\xff"}', "is not JSON"),
+        (b'{"messages": "\xff"}', "is not UTF-8: byte 15 is 0xff"),
         (b'{"a":' * 100_000, "is not JSON"),
         (b"[1]", "is a list"),
         (b"5", "is a number"),
@@ -314,7 +314,7 @@ def test_occurrences_are_counted_over_many_things():
         (b'{"completion": "Hello!"}', "has no messages"),
         (b'{"messages": {"a": 1}, "completion": "x"}', "messages that are an object"),
         (b'{"messages": ["user", "Hi"], "completion": "x"}', "messages[0] that is a text"),
-        (b'{"messages": [], "completion": 5}', "a completion that is a number"),
+        (b'{"prompt": "Hi", "completion": 5}', "completion that is a number"),
         (b'{"prompt": "Hi", "completion": "x", "labels": {"a": {"b": 1}}}', "the label 'a' with an object"),
         (b'{"prompt": "Hi", "completion": "x", "labels": "a"}', "labels that are a text"),
         (b'{"prompt": "Hi", "completion": "x", "labels": [1]}', "neither an object nor a list of"),
@@ -323,7 +323,7 @@ def test_occurrences_are_counted_over_many_things():
         (b'{"prompt": "Hi", "completion": "x", "parameters": 5}', "parameters that are a number"),
         (b'{"prompt": "Hi", "preferred_completion": "x", "feedback_key": "k"}', "has no other_completion"),
         (b'{"prompt": "Hi", "preferred_completion": "x", "other_completion": "y"}', "has no feedback_key"),
-        (b'{"preferred_completion": "x", "other_completion": "y", "metric": "k"}', "'x', which is no completion_id"),
+        (b'{"preferred_completion": "A text.", "other_completion": "y", "metric": "k"}', "which is no completion_id"),
         (b'{"completion_id": "x", "value": 5}', "has no feedback_key"),
         (b'{"completion_id": "x", "value": 5, "metric": "k", "colour": 1}', "unknown member 'colour'"),
         (b'{"completion_id": "x", "prompt_hash": "0", "messages": null}', "short view"),
@@ -381,10 +381,10 @@ def test_a_file_may_be_empty(tmp_path: Path, content: bytes):
     assert read(tmp_path / "empty", content) == []
 
 
-@pytest.mark.parametrize("start", [b"\n", b"\n\n\n", b"1\n", b"1\n2\n", b" \n 1\n"])
+@pytest.mark.parametrize("start", [b"\n", b"\n\n\n", b"1\n", b"1\n2\n", b" \n 1\n", b"{\n"])
 def test_numbers_are_right_however_a_file_begins(tmp_path: Path, start: bytes):
-    found = read(tmp_path / "lines", start + b"last")
-    assert (found[-1].number, found[-1].content) == (start.count(b"\n") + 1, b"last")
+    found = read(tmp_path / "lines", start + b'{"last": 1}')
+    assert (found[-1].number, found[-1].content) == (start.count(b"\n") + 1, b'{"last": 1}')
 
 
 def test_an_array_that_breaks_off_gives_what_came_before(tmp_path: Path):
@@ -395,15 +395,15 @@ def test_an_array_that_breaks_off_gives_what_came_before(tmp_path: Path):
 
 def test_a_gzipped_file_that_breaks_off_is_named(tmp_path: Path):
     whole = gzip.compress(b'{"a": 1}\n' * 100_000)
-    with pytest.raises(CommandError, match="is damaged"):
+    with pytest.raises(UnreadableFile, match="is damaged"):
         read(tmp_path / "cut.gz", whole[: len(whole) // 2])
 
 
 def test_a_file_in_utf_16_is_refused_with_advice(tmp_path: Path):
-    with pytest.raises(CommandError, match="Save it as UTF-8"):
+    with pytest.raises(UnreadableFile, match=r"is UTF-16.*iconv -f UTF-16 -t UTF-8"):
         read(tmp_path / "utf16", '{"a": 1}'.encode("utf-16"))
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(CommandError, match=r"nowhere\.jsonl cannot be read: No such file"):
+    with pytest.raises(UnreadableFile, match=r"nowhere\.jsonl cannot be read: No such file"):
         open_source("nowhere.jsonl")

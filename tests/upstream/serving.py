@@ -2,6 +2,7 @@
 
 good               answers "You said: ..." and the last text of the user
 tools, json        calls a tool get_weather; answers an object
+ends-REASON        answers, with this finish_reason
 reasoning          thinks first, then answers
 no-usage           tells no usage
 plain              answers a whole answer, also where a stream is asked for
@@ -45,6 +46,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anthropic_rules
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -87,6 +89,13 @@ def message_of(behaviour: str, body: dict[str, Any]) -> dict[str, Any]:
         return {"role": "assistant", "content": json.dumps(dict.fromkeys(names, "x"))}
     said = {"role": "assistant", "content": text_of(body), "refusal": None, "annotations": []}
     return {**said, "reasoning_content": "Let me think."} if behaviour == "reasoning" else said
+
+
+def reason_of(behaviour: str) -> str:
+    """Return the finish reason."""
+    if behaviour.startswith("ends-"):
+        return behaviour.removeprefix("ends-")
+    return "tool_calls" if behaviour == "tools" else "stop"
 
 
 def deltas_of(behaviour: str, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -169,7 +178,7 @@ async def stream(behaviour: str, body: dict[str, Any], legacy: bool) -> AsyncIte
             sent += 1
         if behaviour == "no-done":
             return
-        reason = "tool_calls" if behaviour == "tools" else "stop"
+        reason = reason_of(behaviour)
         said = {"text": ""} if legacy else {"delta": {}}
         yield event({**head, "choices": [{"index": index, **said, "finish_reason": reason}]})
     if asked and behaviour != "no-usage":
@@ -304,7 +313,7 @@ def whole(behaviour: str, body: dict[str, Any], legacy: bool) -> dict[str, Any]:
         return {"error": FELL_OVER}
     if behaviour == "strange":
         return {"choices": ["what is this?"], "usage": "much"}
-    reason = "tool_calls" if behaviour == "tools" else "stop"
+    reason = reason_of(behaviour)
     said = {"text": text_of(body)} if legacy else {"message": message_of(behaviour, body)}
     choices = [
         {"index": index, **said, "finish_reason": reason, "logprobs": None} for index in range(body.get("n") or 1)
@@ -341,9 +350,8 @@ async def messages(request: Request) -> Response:
         return JSONResponse({"type": "error", "error": OVERLOADED}, 529)
     if refusal := await met(request, body):
         return refusal
-    if not body["messages"]:
-        error = {"type": "invalid_request_error", "message": "messages: at least one message is required"}
-        return JSONResponse({"type": "error", "error": error}, 400)
+    if message := anthropic_rules.complaint(body):
+        return JSONResponse({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, 400)
     content: list[dict[str, Any]] = []
     if body.get("thinking"):
         content.append({"type": "thinking", "thinking": "Let me think.", "signature": "sig"})

@@ -43,16 +43,22 @@ def openai_python() -> Path:
     return _module("environments", ROOT / "tests" / "clients" / "environments.py").python_with("openai")
 
 
+@pytest.fixture(scope="session")
+def browser_executable() -> str:
+    """Return the Chromium that tests run in."""
+    found = _module("browser", ROOT / "scripts" / "browser.py").find()
+    assert found, "There is no Chromium: run `make test`, which installs one, or name one in AFTERWORD_BROWSER."
+    return str(found)
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(browser_executable: str) -> Iterator[Browser]:
     """One browser for the tests of a file.
 
     While it runs, a loop of Playwright's runs in this thread, so that no other can: it must be gone before other tests.
     """
-    found = _module("browser", ROOT / "scripts" / "browser.py").find()
-    assert found, "There is no Chromium: run `make test`, which installs one, or name one in AFTERWORD_BROWSER."
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=list(QUIET))
+        running = playwright.chromium.launch(executable_path=browser_executable, args=list(QUIET))
         yield running
         running.close()
 

@@ -1,7 +1,7 @@
 """The OpenAI-compatible face: calls of language models, passed on to their provider and logged on the way.
 
 A call is authenticated, read once, sent to its model's provider. A whole answer is stored, then sent. Of a stream the
-interaction is stored before the first chunk leaves, so that feedback sent meanwhile finds it, and completed before
+interaction is stored before its head leaves, so that feedback sent meanwhile finds it, and completed before
 `[DONE]` does; also where the caller hangs up, the provider fails, or the server stops.
 """
 
@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 
 from afterword.api.auth import Gate
+from afterword.api.event_stream import EventStream
+from afterword.api.outgoing import outgoing_body
 from afterword.api.reading import Lift, read_lifted
 from afterword.api.rest import (
     JSON,
@@ -35,30 +37,24 @@ from afterword.api.streams import Form, Relay, is_usage
 from afterword.api.traces import Untraced
 from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, Unavailable
+from afterword.gateway.facts import FactsAccumulator, trace_id_of
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.relay import Gateway
+from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.access import allowed
-from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage, new_id
+from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage, new_id, session_uuid
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route, call_route, route
-from afterword.types import OWN, CallRequest, State
+from afterword.types import CallRequest, State
 
 log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
 _request = msgspec.json.Decoder(CallRequest)
 _numbers = itertools.count(1)
 
-# What our answers put into a message comes back with the next turn.
-OF_OUR_ANSWERS = frozenset({"id", "completion_id", "metadata"})
 # The caller hung up before there was an answer: nginx's word for it.
 CLOSED = 499
-EVENTS: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    # Proxies shall pass each chunk on as it comes.
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class CallEndpoint:
@@ -126,8 +122,9 @@ class Exchange:
         self.accepted = accepted
         self.send = send
         self.span = endpoint.tracing.start(self.face, scope["path"], headers, request_id.decode("latin-1"))
-        self.begun = False
-        """Whether the head of the answer has left."""
+        self.stream: EventStream | None = None
+        """The answer where it is streamed."""
+        self.response = ProviderResponse(self._heard)
         self.status = CLOSED
         """The answer's HTTP status."""
         self.own = 0.0
@@ -140,37 +137,42 @@ class Exchange:
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
         request: CallRequest
         request, raw = read_lifted(_request, raw, self.endpoint.lift)
-        body: Body = msgspec.json.decode(raw)
-        for name in OWN & body.keys():
-            del body[name]
-        if not request.stream:
-            # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
-            body.pop("stream_options", None)
+        body = outgoing_body(request, msgspec.json.decode(raw), self.headers.get(b"user-agent", b""))
         first_id = new_id(stored=request.store is not False)
         where = self.span.calling(
             route(context, request.model)
             if self.face == "embeddings"
             else call_route(
-                context, request.model, session_id=request.session_id or first_id, ab_campaign=request.ab_campaign
+                context,
+                request.model,
+                session_id=session_uuid(request.session_id) or first_id,
+                ab_campaign=request.ab_campaign,
             )
         )
         if self.face == "embeddings":
             await self._embed(where, body)
             return
-        call = Call(context, request, where, body, self.request_id.decode("latin-1"), first_id)
-        if request.messages is not None:
-            body["messages"] = [_for_provider(message) for message in request.messages]
+        trace_id = trace_id_of(self.headers.get(b"traceparent", b"").decode("latin-1"))
+        call = Call(context, request, where, body, self.request_id.decode("latin-1"), first_id, trace_id)
         answer = self._stream(call, where, request, body) if request.stream else self._whole(call, where, body)
         await self._unless_hung_up(answer)
 
     async def refuse(self, error: AfterwordError) -> None:
         """Answer an error: as an answer of its own, or as the last event of a stream."""
         self.span.fail(error)
-        if self.begun:
-            await self._end(b"data: " + _encoder.encode(error.body()) + b"\n\n")
+        if self.stream is not None and self.stream.begun:
+            await self.stream.end(_encoder.encode(error.body()))
             return
         self.status, kind, body, more = error_answer(error)
-        await reply(self.send, self.status, kind, body, [(b"x-request-id", self.request_id), *more])
+        if self.status == 422 and not getattr(error, "sent", False):
+            # A refusal of ours: OpenAI's API answers 400 where Afterword's own answers 422.
+            self.status = 400
+        about = [(b"x-request-id", self.request_id), *more, *self.response.forwarded()]
+        await reply(self.send, self.status, kind, body, about)
+
+    def _heard(self) -> None:
+        if self.stream is not None:
+            self.stream.heard()
 
     async def _unless_hung_up(self, answer: Coroutine[Any, Any, None]) -> None:
         """Run the answer; cancel it when the caller hangs up."""
@@ -192,7 +194,8 @@ class Exchange:
             body["encoding_format"] = body["encoding_format"].lower()
         started = time.perf_counter()
         try:
-            answered = await self.endpoint.gateway.answer([target for _, target in where.targets], "embeddings", body)
+            targets = [target for _, target in where.targets]
+            answered = await self.endpoint.gateway.answer(targets, "embeddings", body, self.response)
         except ProviderError as error:
             outcome = self._outcome(where, "failed", started, error=error)
             self.span.finish(outcome, {})
@@ -219,7 +222,7 @@ class Exchange:
     async def _whole(self, call: Call, where: Route, body: Body) -> None:
         gateway, started = self.endpoint.gateway, time.perf_counter()
         try:
-            answered = await gateway.answer([target for _, target in where.targets], self.face, body)
+            answered = await gateway.answer([target for _, target in where.targets], self.face, body, self.response)
         except ProviderError as error:
             await self._finish(call, self._outcome(where, "failed", started, error=error), {})
             raise
@@ -230,12 +233,14 @@ class Exchange:
                 raise _stopped() from None
             return
         answer, model = answered.body, where.targets[answered.target][0]
+        facts = FactsAccumulator(self.home.settings.max_facts)
+        facts.take(answer)
         choices: dict[int, Choice] = {}
         for place, choice in enumerate(answer.get("choices") or []):
             index = choice.setdefault("index", place)
             choice["completion_id"] = call.completion_id(index)
             choice["model"] = model.key
-            choices[index] = Choice(_said(choice), choice.get("finish_reason"))
+            choices[index] = Choice(_said(choice), choice.get("finish_reason"), facts.of_choice(index))
         usage: Any = answer.get("usage")
         if not is_usage(usage):
             texts = [one.said if isinstance(one.said, str) else str(one.said) for one in choices.values()]
@@ -251,6 +256,7 @@ class Exchange:
             provider_time=answered.seconds,
             overhead=latency - answered.seconds,
             attempts=answered.attempts,
+            origin=facts.origin,
         )
         await self._finish(call, outcome, answer)
         # Where the store could not write and the call went on, its ids are others now.
@@ -282,7 +288,12 @@ class Exchange:
         await reply(self.send, 200, JSON, _encoder.encode(answer), self._about())
 
     def _about(self) -> Headers:
-        return [(b"x-request-id", self.request_id), (b"x-afterword-overhead-ms", b"%.2f" % (self.own * 1000))]
+        own = b"%.2f" % (self.own * 1000)
+        return [
+            (b"x-request-id", self.request_id),
+            (b"x-afterword-overhead-ms", own),
+            *self.response.forwarded(),
+        ]
 
     def _outcome(self, where: Route, state: State, started: float, error: AfterwordError | None = None) -> Outcome:
         """Return how a call ended that brought nothing."""
@@ -303,17 +314,32 @@ class Exchange:
         started = time.perf_counter()
         # Stored while the provider thinks: it is there before the first chunk leaves, and costs no time of its own.
         opening = asyncio.ensure_future(call.open(list(call.ids)))
-        asked_for_usage = bool((request.stream_options or {}).get("include_usage"))
+        options = request.stream_options
+        asked_for_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         relay = Relay(call, where, self.face, self.form, accepted=self.accepted, asked_for_usage=asked_for_usage)
         asked = body.get("messages") or [body.get("prompt")]
         state: State = "complete"
         error: AfterwordError | None = None
+
+        def head() -> Headers:
+            self.status = 200
+            now = time.perf_counter()
+            self.own = now - self.accepted - (relay.seconds or now - started)
+            return self._about()
+
+        settings = self.home.settings
+        stream = self.stream = EventStream(
+            self.send,
+            head,
+            head_seconds=settings.stream_head_delay,
+            comment_seconds=settings.stream_comment_interval,
+        )
+        stream.start(opening)
         try:
-            await relay.open(self.endpoint.gateway, opening, body)
-            await self._begin(relay.seconds)
+            await relay.open(self.endpoint.gateway, opening, body, self.response)
             async with aclosing(relay.chunks(asked)) as chunks:
                 async for chunk in chunks:
-                    await self._event(chunk)
+                    await stream.event(_encoder.encode(chunk))
         except asyncio.CancelledError as reason:
             state = _why(reason)
         except AfterwordError as failed:
@@ -321,6 +347,7 @@ class Exchange:
         except Exception:
             log.exception("A stream failed (request %s)", self.request_id.decode("latin-1"))
             state, error = "failed", fault(self.request_id)
+        await stream.stop()
         try:
             outcome = relay.outcome(state, error, asked=asked, started=started, overhead=self.own)
             await self._finish(call, outcome, relay.head)
@@ -331,21 +358,7 @@ class Exchange:
         if state == "interrupted":
             raise _stopped()
         if state == "complete":
-            await self._end(b"data: [DONE]\n\n")
-
-    async def _begin(self, provider_seconds: float) -> None:
-        """Send the head of a stream."""
-        self.begun, self.status = True, 200
-        self.own = time.perf_counter() - self.accepted - provider_seconds
-        await self.send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *self._about()]})
-
-    async def _event(self, chunk: Body) -> None:
-        """Send a chunk, on one line."""
-        data = b"data: " + _encoder.encode(chunk) + b"\n\n"
-        await self.send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def _end(self, last: bytes) -> None:
-        await self.send({"type": "http.response.body", "body": last, "more_body": False})
+            await stream.end(b"[DONE]")
 
 
 # ------------------------------------------------------------------------------------------------ hanging up
@@ -382,17 +395,3 @@ def _said(choice: Body) -> Any:
     more = {k: v for k, v in message.items() if v not in (None, [], {}) and k not in ("role", "content", "id")}
     content = message.get("content")
     return {"role": "assistant", "content": content, **more} if more or isinstance(content, list) else content or ""
-
-
-def _for_provider(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a message as providers take it: images as OpenAI has them, without what only Afterword knows."""
-    message = {name: value for name, value in message.items() if name not in OF_OUR_ANSWERS}
-    content = message.get("content")
-    if isinstance(content, list):
-        message["content"] = [_image(part) if isinstance(part, dict) else part for part in content]
-    return message
-
-
-def _image(part: dict[str, Any]) -> dict[str, Any]:
-    address = part.get("image_url")
-    return {**part, "image_url": {"url": address}} if isinstance(address, str) else part

@@ -18,11 +18,11 @@ that the key is not for is answered with 404, as what does not exist.
 **Errors.** Every error is `{"error": {"message", "type", "code", "param", "hint"}}`: what was wrong, in words and as \
 a code, the field that it was about, and what to do next. Unknown fields and parameters are refused by name.
 
-**Repeating is safe** where you choose the id (`completion_id`, `feedback_id`, `comparison_id`): the same again gives \
-the same answer, other content under the same id gives 409. What was answered is on disk.
+**Repeating is safe** where you choose the id (`completion_id`, `feedback_id`, `comparison_id`, `outcome_id`): the \
+same again gives the same answer, other content under the same id gives 409. What was answered is on disk.
 
-**Times** are given as RFC 3339, as a date, as epoch milliseconds or in words such as `now - 1 month`; they are \
-answered as RFC 3339 in UTC.
+**Times** are given as RFC 3339, as a date, as seconds or milliseconds since 1970 or in words such as `now - 1 month`; \
+they are answered as RFC 3339 in UTC.
 
 **Lists** end where `next` is null; give it as `cursor` to go on.
 """
@@ -102,6 +102,7 @@ EXAMPLES: dict[type, Any] = {
     t.FeedbackChange: {"value": 4, "details": "On second thoughts."},
     t.NewPreference: {"metric": "helpful", "preferred_completion": _COMPLETION, "other_completion": _OTHER},
     t.NewOutcome: {"session_id": _SESSION, "metric": "resolved", "value": True},
+    t.OutcomeChange: {"value": False, "details": "The customer called again."},
     t.NewMetric: {"key": "CSAT", "kind": "scalar", "unit": "stars", "description": "How content the customer was."},
     t.LinkedMetric: {"metric": "CSAT"},
     t.MetricChange: {"description": "How content the customer was, 1 to 5."},

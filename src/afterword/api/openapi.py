@@ -89,7 +89,8 @@ def statuses(route: Route) -> list[int]:
         found.update(WITH_KEY)
     if route.body or route.raw:
         found.update(WITH_BODY)
-    return sorted(found)
+    # OpenAI's API answers 400 where Afterword's own answers 422.
+    return sorted(found - {422} if route.is_openais else found)
 
 
 def summary_of(route: Route) -> tuple[str, str]:
@@ -126,6 +127,13 @@ def _operation(route: Route, operation_id: str) -> dict[str, Any]:
         str(status): {"$ref": f"#/components/responses/{errors.error_for(status).__name__}"}
         for status in statuses(route)
     }
+    if route.streams:
+        refused = {"description": "All lines were refused: the outcome of each. Or the error of the whole batch."}
+        both = {**_answer(route)["content"], JSON: {"schema": _reference(errors.ErrorBody)}}
+        operation["responses"] |= {
+            "207": {**_answer(route), "description": "Some lines were refused: the outcome of each, in their order."},
+            "422": {**refused, "content": both},
+        }
     return operation
 
 
@@ -139,7 +147,8 @@ def _needs(permission: str) -> str:
         return "Needs no API key."
     if permission == "key":
         return "For any key."
-    *others, last = [role for role, allowed in ALLOWED.items() if permission in allowed]
+    wanted = {"read", "call"} if permission == "list_models" else {permission}
+    *others, last = [role for role, allowed in ALLOWED.items() if wanted & allowed]
     scope = " that are for all projects" if permission == "administer_server" else ""
     roles = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
     return f"For keys of the {roles}{scope}."
@@ -255,7 +264,7 @@ def _error(kind: type[errors.AfterwordError]) -> dict[str, Any]:
 
 def _call(face: FaceRoute) -> dict[str, Any]:
     summary, description, example = CALLS[face.name]
-    plain = (*EVERYWHERE, *WITH_KEY, *WITH_BODY, 404, 409)
+    plain = {*EVERYWHERE, *WITH_KEY, *WITH_BODY, 404, 409} - {422}
     return {
         "operationId": f"calls.{face.name}",
         "tags": ["calls"],

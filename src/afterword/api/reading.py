@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from afterword.errors import AfterwordError, BadRequest, Invalid
+from afterword.json_text import mend_surrogates, place_of_no_number
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
@@ -35,7 +36,10 @@ _WORDS = {
 
 
 def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
-    """Decode a body. Raises `BadRequest` for what is no JSON, `Invalid` for JSON of another form."""
+    """Decode a body. Raises `BadRequest` for what is no JSON, `Invalid` for JSON of another form.
+
+    Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
+    """
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
@@ -44,6 +48,16 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
         if not raw.strip():
             raise BadRequest(
                 "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
+            ) from None
+        mended = mend_surrogates(bytes(raw))
+        if mended != raw:
+            return read_json(decoder, mended)
+        if place := place_of_no_number(mended):
+            raise BadRequest(
+                f"The body has {place}, but JSON has no such number.",
+                code="malformed_json",
+                param=place.partition(" at ")[2] or None,
+                hint="Leave the field out, or give null.",
             ) from None
         raise BadRequest(
             f"The body is not valid JSON: {error}.",

@@ -65,6 +65,8 @@ class Endpoint:
             status, kind, body, more = await self._answer(scope, headers, receive)
         except AfterwordError as error:
             status, kind, body, more = error_answer(error)
+            if self.route.is_openais and status == 422:
+                status = 400
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
             status, kind, body, more = error_answer(fault(request_id))
@@ -124,10 +126,12 @@ class Endpoint:
         check_length(headers, self.home.settings.max_body)
         given["lines"] = self._lines(headers, receive)
         answer = bytearray()
+        statuses: set[int] = set()
         async for result in self.route.run(context, **given):
+            statuses.add(result.status)
             _encoder.encode_into(result, answer, len(answer))
             answer += b"\n"
-        return self.route.status, NDJSON, bytes(answer), []
+        return _batch_status(statuses), NDJSON, bytes(answer), []
 
     async def _lines(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[tuple[int, Any]]:
         assert self.decoder is not None
@@ -153,6 +157,17 @@ class Endpoint:
                     yield number, error
         except AfterwordError as error:
             yield number + 1, error
+
+
+def _batch_status(statuses: set[int]) -> int:
+    """Return the status of a batch whose lines had these: 207 where some were refused; 422 where all were, or 5xx where
+    that was the server's fault."""
+    refused = {status for status in statuses if status >= 400}
+    if not refused:
+        return 200
+    if refused != statuses:
+        return 207
+    return min(refused) if min(refused) >= 500 else 422
 
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):

@@ -25,6 +25,7 @@ from afterword.service import (
     live,
     metrics,
     models,
+    outcomes,
     people,
     projects,
     sessions,
@@ -32,7 +33,9 @@ from afterword.service import (
     views,
 )
 
-Permission = Literal["open", "key", "read", "call", "write", "edit", "share", "administer", "administer_server"]
+Permission = Literal[
+    "open", "key", "read", "list_models", "call", "write", "edit", "share", "administer", "administer_server"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,8 @@ class Route:
     status: int = 200
     streams: bool = False
     raw: bool = False
+    is_openais: bool = False
+    """Whether clients of OpenAI's API call it: a value that is wrong is a 400 there, not a 422."""
     line: Any = None
     events: Any = None
     """What the server-sent events of the answer carry, where it is made of them."""
@@ -155,6 +160,8 @@ class Conditions(t.Input, rename={"from_": "from"}):
     finish_reason: list[str] = msgspec.field(default_factory=list)
     session_id: str | None = None
     user: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
     prompt_hash: str | None = None
     from_: str | None = None
     to: str | None = None
@@ -181,10 +188,26 @@ class ListQuery(Conditions):
     group_by: str | None = None
 
 
+class OutcomesQuery(t.Input, rename={"from_": "from"}):
+    """Which outcomes, and how to page. Times are those at which they were given."""
+
+    project: str | None = None
+    session_id: t.SessionId | None = None
+    metric: str | None = None
+    user: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    order: t.Order = "-created_at"
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    cursor: str | None = None
+    count: bool = False
+
+
 class SummaryQuery(Conditions):
     """Whose values to sum up, and by what to split them."""
 
     split_by: str | None = None
+    level: t.Level = "interaction"
 
 
 class TrendQuery(SummaryQuery):
@@ -249,8 +272,20 @@ ROUTES: tuple[Route, ...] = (
           needs="edit", answer=t.Deleted, errors=(404,)),
     Route(method="POST", path="/api/v1/preferences/batch", run=batches.record_preferences, tag="feedback",
           needs="write", query=BatchQuery, streams=True, body=t.NewPreference, line=t.LineResult),
-    Route(method="POST", path="/api/v1/outcome", run=feedback.record_outcome, tag="feedback", needs="write",
-          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404,)),
+    Route(method="POST", path="/api/v1/outcome", run=outcomes.record, tag="feedback", needs="write",
+          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/outcomes", run=outcomes.record, tag="feedback", needs="write",
+          body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
+    Route(method="POST", path="/api/v1/outcomes/batch", run=batches.record_outcomes, tag="feedback",
+          needs="write", query=BatchQuery, streams=True, body=t.NewOutcome, line=t.LineResult),
+    Route(method="GET", path="/api/v1/outcomes", run=outcomes.list_outcomes, tag="feedback", query=OutcomesQuery,
+          answer=t.OutcomePage, errors=(404,)),
+    Route(method="GET", path="/api/v1/outcomes/{outcome_id}", run=outcomes.get, tag="feedback", answer=t.Outcome,
+          errors=(404,)),
+    Route(method="PATCH", path="/api/v1/outcomes/{outcome_id}", run=outcomes.change, tag="feedback",
+          needs="edit", body=t.OutcomeChange, answer=t.Outcome, errors=(404,)),
+    Route(method="DELETE", path="/api/v1/outcomes/{outcome_id}", run=outcomes.delete, tag="feedback",
+          needs="edit", answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- metrics
     Route(method="POST", path="/api/v1/metrics", run=metrics.register, tag="metrics", needs="edit",
           body=t.NewMetric, answer=t.Metric, status=201, errors=(404, 409)),
@@ -298,11 +333,12 @@ ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- models
     Route(method="POST", path="/api/v1/models", run=models.register, tag="models", needs="administer_server",
           body=t.NewModel, answer=t.Model, status=201, errors=(404, 409)),
-    Route(method="GET", path="/api/v1/models", run=models.list_models, tag="models", query=ModelsQuery,
-          answer=t.ModelList, errors=(404,)),
+    Route(method="GET", path="/api/v1/models", run=models.list_models, tag="models", needs="list_models",
+          query=ModelsQuery, answer=t.ModelList, errors=(404,), is_openais=True),
     Route(method="GET", path="/api/v1/models/{model}/status", run=models.status, tag="models", answer=t.ModelStatus,
           errors=(404,)),
-    Route(method="GET", path="/api/v1/models/{model}", run=models.get, tag="models", answer=t.Model, errors=(404,)),
+    Route(method="GET", path="/api/v1/models/{model}", run=models.get, tag="models", needs="list_models",
+          answer=t.Model, errors=(404,), is_openais=True),
     Route(method="PATCH", path="/api/v1/models/{model}", run=models.change, tag="models", needs="administer_server",
           body=t.ModelChange, answer=t.Model, errors=(404,)),
     Route(method="DELETE", path="/api/v1/models/{model}", run=models.delete, tag="models", needs="administer_server",

@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
 from afterword.errors import AfterwordError
+from afterword.gateway.facts import FactsAccumulator
 from afterword.gateway.provider import Body, Face
 from afterword.gateway.relay import Gateway, Said, Streamed
+from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.calls import Call, Choice, Outcome, estimated_usage
 from afterword.service.routing import Route
@@ -46,16 +48,19 @@ class Relay:
         self.asked_for_usage = asked_for_usage
         self.said: dict[int, Said] = {}
         self.usage: dict[str, Any] | None = None
+        self.facts = FactsAccumulator(call.context.settings.max_facts)
         self.stream: Streamed | None = None
         self.first_word: float | None = None
         self.head: Body = {}
         self.seconds = 0.0
 
-    async def open(self, gateway: Gateway, opening: asyncio.Future[None], body: Body) -> None:
+    async def open(
+        self, gateway: Gateway, opening: asyncio.Future[None], body: Body, response: ProviderResponse
+    ) -> None:
         """Have the stream begin, and the interaction stored meanwhile; `seconds` is then what the provider took."""
         targets = [target for _, target in self.where.targets]
         try:
-            self.stream = await gateway.stream(targets, self.face, body)
+            self.stream = await gateway.stream(targets, self.face, body, response)
         finally:
             try:
                 await in_any_case(opening)
@@ -85,6 +90,7 @@ class Relay:
     async def _mark(self, chunk: Body) -> bool:
         """Give a chunk its ids and note what it says. Tell whether the caller is to see it."""
         call, model = self.call, self.where.targets[self.stream.target if self.stream else 0][0]
+        self.facts.take(chunk)
         chunk.setdefault("id", self.head.get("id") or f"chatcmpl-{uuid7().hex}")
         chunk.setdefault("created", int(time.time()))
         chunk["session_id"] = call.session_id
@@ -139,7 +145,8 @@ class Relay:
             face=self.face,
             state=state,
             choices={
-                index: Choice(said.message() or said.text, said.finish_reason) for index, said in self.said.items()
+                index: Choice(said.message() or said.text, said.finish_reason, self.facts.of_choice(index))
+                for index, said in self.said.items()
             },
             model=self.where.targets[target][0],
             usage=usage,
@@ -149,6 +156,7 @@ class Relay:
             ttft=self.first_word - self.accepted if self.first_word else None,
             error=error,
             attempts=self.stream.attempts if self.stream else (),
+            origin=self.facts.origin,
         )
 
 

@@ -18,6 +18,7 @@ from afterword.cli import (
     gathering,
     importing,
     modeling,
+    outcomes,
     serving,
     storing,
 )
@@ -65,6 +66,7 @@ app.command("export", help=unwrapped(exporting.HELP))(exporting.export)
 modeling.add_to(app)
 comparing.add_to(app)
 gathering.add_to(app)
+outcomes.add_to(app)
 administering.add_to(app)
 storing.add_to(app)
 backups.add_to(app)

@@ -107,12 +107,13 @@ def rate(
     """Rate one completion."""
     with connection.open() as client:
         made = client.feedback.log_metric(
-            value=_value(value), completion_id=completion_id, feedback_key=metric, details=details, user=user
+            value=feedback_value(value), completion_id=completion_id, feedback_key=metric, details=details, user=user
         )
     typer.echo(made.feedback_id)
 
 
-def _value(text: str) -> Value:
+def feedback_value(text: str) -> Value:
+    """Read a value of feedback: a number, true or false. Raises `BadParameter`."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

@@ -56,8 +56,20 @@ def export(
     source: Annotated[
         list[str] | None, typer.Option("--source", metavar="SOURCE", help="How it came in, such as LIVE or OFFLINE.")
     ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", metavar="STATE", help="How the call went: complete, failed, cancelled, interrupted."),
+    ] = None,
+    finish_reason: Annotated[
+        list[str] | None, typer.Option("--finish-reason", metavar="REASON", help="Why the answer ended: stop, length.")
+    ] = None,
     session_id: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Of this end user.")] = None,
+    request_id: Annotated[
+        str | None,
+        typer.Option("--request-id", metavar="ID", help="Of this call, by Afterword's id or the provider's."),
+    ] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Of this trace.")] = None,
     prompt_hash: Annotated[str | None, typer.Option("--prompt-hash", help="Of the prompt with this hash.")] = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="From then on: 2026-11-23, or 'now - 1 month'.")
@@ -91,8 +103,12 @@ def export(
         "labels": _labels(label or []),
         "model": model,
         "source": source,
+        "state": state,
+        "finish_reason": finish_reason,
         "session_id": session_id,
         "user": user,
+        "request_id": request_id,
+        "trace_id": trace_id,
         "prompt_hash": prompt_hash,
         "from_": from_,
         "to": to,
@@ -104,7 +120,7 @@ def export(
     }
     filters = {name: value for name, value in filters.items() if value}
     left_out = 0
-    with connection.open() as client, _opened(output) as out, _Counter() as counter:
+    with connection.open() as client, opened_output(output) as out, _Counter() as counter:
         for lines, expired in _pages(client, filters, images, limit):
             out.write(b"".join(lines))
             counter.add(len(lines))
@@ -152,7 +168,7 @@ def _labels(given: list[str]) -> dict[str, list[str] | None]:
 
 
 @contextlib.contextmanager
-def _opened(output: Path | None) -> Iterator[IO[bytes]]:
+def opened_output(output: Path | None) -> Iterator[IO[bytes]]:
     """Open the output. A file has its name once it is whole: what was broken off is not taken for an export."""
     if output is None:
         yield sys.stdout.buffer

@@ -16,10 +16,10 @@ import typer
 
 from afterword.cli.administering import pairs
 from afterword.cli.connecting import CommandError, Connection, connected
-from afterword.cli.reading import Raw, open_source
 from afterword.cli.reporting import Progress, Report
 from afterword.cli.shapes import Line, LineError, Options, Shaper
 from afterword.cli.showing import note
+from afterword.client.reading import Raw, UnreadableFile, open_source
 from afterword.errors import AfterwordError, Conflict, ConnectionFailed, Forbidden, Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LOTS_AT_ONCE = 2
 # What names a completion that is not there yet is sent again at the end, for it may come later. So many bytes may wait.
 MOST_POSTPONED = 64 << 20
 
-HELP = """Import interactions, feedback and preferences from files.
+HELP = """Import interactions, feedback, preferences and outcomes from files.
 
 A file has one JSON object a line (JSONL), gzipped or not, or is one JSON array; - is standard input. A line may be
 
@@ -47,6 +47,8 @@ A file has one JSON object a line (JSONL), gzipped or not, or is one JSON array;
      "preferred_completion": "Hello!", "other_completion": "Hm."}
   feedback:
     {"completion_id": "...", "feedback_key": "CSAT", "value": 5}
+  the outcome of a session:
+    {"session_id": "...", "feedback_key": "solved", "value": true}
   what afterword export wrote
 
 Members that no shape knows are kept under parameters. Importing the same again stores nothing twice. A bad line hurts
@@ -191,8 +193,8 @@ def _lots(
                         lot, size = [], 0
                         progress.at(source, result.lines)
                 progress.at(source, result.lines)
-        except CommandError as error:
-            result.refuse(Raw(name, 0, b""), str(error))
+        except UnreadableFile as error:
+            result.refuse(Raw(name, 0, b""), error.message)
     if lot:
         yield lot
 
@@ -220,9 +222,13 @@ class Receiver:
         self._upload("interactions", lot)
         self._upload("feedback", lot)
         self._upload("preferences", lot)
+        self._upload("outcomes", lot)
         settled = []
         for one in lot:
-            missing = isinstance(one.error, NotFound) and one.error.code == "completion_not_found"
+            missing = isinstance(one.error, NotFound) and one.error.code in (
+                "completion_not_found",
+                "session_not_found",
+            )
             if missing and len(one.raw.content) <= self._room:
                 self._room -= len(one.raw.content)
                 self._postponed.append(one)
@@ -237,6 +243,7 @@ class Receiver:
             one.error = None
         self._upload("feedback", lot)
         self._upload("preferences", lot)
+        self._upload("outcomes", lot)
         return lot
 
     def _upload(self, name: str, lot: list[Read]) -> None:
@@ -249,6 +256,7 @@ class Receiver:
             "interactions": self.client.interactions.upload,
             "feedback": self.client.feedback.upload,
             "preferences": self.client.feedback.upload_preferences,
+            "outcomes": self.client.feedback.upload_outcomes,
         }[name]
         answer = upload(bodies, batch_size=self.batch_size, max_concurrency=self.concurrency, progress=False)
         for failure in answer.failed:
@@ -315,5 +323,5 @@ def _rated(lot: list[Read]) -> Iterator[tuple[str | None, dict[str, Any]]]:
         for interaction in line.interactions:
             for one in interaction.get("feedbacks", ()):
                 yield project, one
-        for one in (*line.feedback, *line.preferences):
+        for one in (*line.feedback, *line.preferences, *line.outcomes):
             yield one.get("project", project), one

@@ -15,11 +15,11 @@ from afterword.cli.showing import note
 from afterword.errors import AfterwordError
 
 if TYPE_CHECKING:
-    from afterword.cli.reading import Raw, Source
     from afterword.cli.shapes import Line
+    from afterword.client.reading import Raw, Source
 
 MOST_SHOWN = 10
-NOUNS = ("interactions", "feedback", "preferences", "metrics")
+NOUNS = ("interactions", "feedback", "preferences", "outcomes", "metrics")
 
 
 class Report:
@@ -29,6 +29,7 @@ class Report:
         self.file = file
         self.lines = 0
         self.failed = 0
+        self.unread = 0
         self.present = 0
         self.sent: Counter[str] = Counter()
 
@@ -44,11 +45,12 @@ class Report:
     def refuse(self, raw: Raw, error: AfterwordError | str) -> None:
         """Count a line that failed, and keep it in the report. A number of 0 stands for the file as a whole."""
         self.lines += raw.number > 0
+        self.unread += raw.number == 0
         self.failed += 1
         place = f"{raw.file}:{raw.number}" if raw.number else raw.file
         told = f"the line {error}" if isinstance(error, str) and raw.number else str(error)
         if self.failed <= MOST_SHOWN:
-            note(f"{place}: {told}")
+            note(f"{place}: {told}" if raw.number else told)
         elif self.failed == MOST_SHOWN + 1:
             more = "" if self.file else " --report FILE keeps them all."
             note(f"... more errors are not shown.{more}")
@@ -70,9 +72,11 @@ class Report:
         print(f"{'Would import' if dry_run else 'Imported'} {good or 'nothing'}{rate}.")
         if self.present:
             print(f"{self.present:,} {'line was' if self.present == 1 else 'lines were'} there already, left as it is.")
-        if self.failed:
-            where = f"; see {Path(self.file.name)}" if self.file else ""
-            print(f"{self.failed:,} of {self.lines:,} {'line' if self.lines == 1 else 'lines'} failed{where}.")
+        where = f"; see {Path(self.file.name)}" if self.file else ""
+        if self.unread:
+            print(f"{self.unread:,} {'file was' if self.unread == 1 else 'files were'} not read to the end{where}.")
+        if failed := self.failed - self.unread:
+            print(f"{failed:,} of {self.lines:,} {'line' if self.lines == 1 else 'lines'} failed{where}.")
 
 
 class Progress:

@@ -14,6 +14,8 @@ Feedback: `completion_id`, `feedback_key` (or `metric`), `value`, `details`, `re
 
 A metric, as `afterword metrics list --json` writes it: `key`, `kind`, `scoring_type`, `name`, `description`, `unit`.
 
+Lines of the field's other forms (training files, logs of calls: cli/forms) are turned into these first.
+
 Nothing is dropped: members of `metadata` that can be labels become labels (numbers and booleans as their JSON text),
 the others are kept in `parameters.metadata`, and members with a name that is not listed here in
 `parameters.unmapped`. Null stands for a member that is not there.
@@ -29,8 +31,14 @@ from uuid import UUID
 
 import msgspec
 
+from afterword.cli.forms import in_own_form, refuse_spoken
+from afterword.cli.forms.turns import conversation
+from afterword.cli.forms.turns import kind as _kind
 from afterword.cli.occurrences import Occurrences
 from afterword.config import SETTINGS
+from afterword.ids import id_of_text
+from afterword.json_text import LineError, read_line
+from afterword.types import Interaction, NewCall, NewInteraction
 
 _LIMITS: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I)
@@ -39,12 +47,13 @@ _SETTINGS_OF_MODEL = ("tools", "tool_choice", "parallel_tool_calls", "functions"
 _NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "model_service": "model"}
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
+_OUTCOME = ("session_id", "metric", "value", "details", "user", "created_at", "project")
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
-_DERIVED = {"prompt", "prompt_hash", "size", "source", "feedback", "preferences", "message", "image_urls", "expired"}
-
-
-class LineError(ValueError):
-    """A line that cannot be imported, and why."""
+_EXPORTED = frozenset(Interaction.__struct_fields__)
+_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {"completion", "labels", "parameters"}
+"""What of an exported interaction is logged as it stands. The rest is derived, or has a call of its own."""
+MOST_ID = 200
+"""The longest id of another system, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,7 @@ class Line:
     interactions: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     preferences: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     exported: bool = False
 
@@ -78,18 +88,17 @@ class Shaper:
     def __init__(self, options: Options, seed: str = "") -> None:
         self.options = options
         where = [seed, options.project]
+        self._default_project = options.project or seed or "default"
         self._project = blake2b(msgspec.json.encode(where), digest_size=16).digest()
         settled = [*where, options.model, sorted(options.labels.items())]
         self._space = blake2b(msgspec.json.encode(settled), digest_size=16).digest()
         self._seen = Occurrences()
+        self._outcomes_seen = Occurrences()
 
     def shape(self, raw: bytes) -> Line:
         """Return what a line asks for. Raises `LineError`."""
         raw = raw.strip()
-        try:
-            said = msgspec.json.decode(raw)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise LineError(f"is not JSON: {error}") from None
+        said = read_line(raw)
         if not isinstance(said, dict):
             raise LineError(f"is {_kind(said)}, but must be an object")
         said = _renamed(said)
@@ -98,15 +107,25 @@ class Shaper:
         digest = blake2b(raw, digest_size=16, key=self._space).digest()
         if times := self._seen.add(digest):
             digest = blake2b(digest + str(times).encode(), digest_size=16).digest()
-        if "preferred_completion" in said or "other_completion" in said:
-            return self._preference(said, digest)
         if "prompt_hash" in said and "completion_id" in said:
             return self._exported(said)
         if "completion_id" in said and "value" in said and not _prompt_name(said):
             return Line(feedback=[self._feedback(said, digest)])
+        if "session_id" in said and "value" in said and not _prompt_name(said):
+            return Line(outcomes=[self._outcome(said, digest)])
         if "key" in said and "kind" in said and "scoring_type" in said:
             return Line(metrics=[{name: said[name] for name in _METRIC if name in said}])
-        return Line(interactions=[self._interaction(said, digest)])
+        made = [said] if "preferred_completion" in said or "other_completion" in said else in_own_form(said)
+        line = Line()
+        for index, one in enumerate(made):
+            own = blake2b(digest + str(index).encode(), digest_size=16).digest() if index else digest
+            if "preferred_completion" in one or "other_completion" in one:
+                shaped = self._preference(one, own)
+                line.interactions += shaped.interactions
+                line.preferences += shaped.preferences
+            else:
+                line.interactions.append(self._interaction(one, own))
+        return line
 
     # ------------------------------------------------------------------------------------------------ the shapes
 
@@ -119,7 +138,12 @@ class Shaper:
             raise LineError("has no completion")
         given = said.get("completion_id")
         made = self._common(said, messages, completion, {"completion", "completion_id", "feedbacks"})
-        made["completion_id"] = _id(digest) if given is None else self._kept_id(given)
+        if given is None:
+            made["completion_id"] = _id(digest)
+        else:
+            made["completion_id"] = self._kept_id(given, said)
+            if not _is_uuid(given):
+                _keep(made.setdefault("parameters", {}), "completion_id", given)
         if "feedbacks" in said:
             made["feedbacks"] = _inline_feedback(said["feedbacks"])
         return made
@@ -128,6 +152,7 @@ class Shaper:
         self, said: dict[str, Any], messages: list[dict[str, Any]], completion: Any, known: set[str]
     ) -> dict[str, Any]:
         """Return the interaction with everything but its id."""
+        refuse_spoken({name: value for name, value in said.items() if name not in known})
         made: dict[str, Any] = {"messages": messages, "completion": _completion(completion)}
         made |= {name: said[name] for name in _KEPT if name in said}
         if self.options.model is not None:
@@ -154,6 +179,8 @@ class Shaper:
             made["labels"] = {**self.options.labels, **labels}
         if parameters:
             made["parameters"] = parameters
+        if isinstance(made.get("session_id"), str) and self.options.new_ids and _is_uuid(made["session_id"]):
+            made["session_id"] = self._kept_id(made["session_id"], said)
         return made
 
     def _preference(self, said: dict[str, Any], digest: bytes) -> Line:
@@ -163,23 +190,29 @@ class Shaper:
         line = Line()
         made: dict[str, Any] = {"metric": said["metric"]}
         made |= {name: said[name] for name in _PREFERENCE if name in said}
-        made["comparison_id"] = _id(digest) if given is None else self._kept_id(given)
+        made["comparison_id"] = _id(digest) if given is None else self._kept_id(given, said)
         known = {"preferred_completion", "other_completion", "comparison_id", "metric", "tied", "details"}
         for name in ("preferred_completion", "other_completion"):
             side = said.get(name)
             if side is None:
                 raise LineError(f"has no {name}")
-            if isinstance(side, str) and _UUID.fullmatch(side):
-                made[name] = self._kept_id(side)
+            has_prompt = _prompt_name(said) is not None
+            if isinstance(side, str) and (_is_uuid(side) or (not has_prompt and not re.search(r"\s", side))):
+                made[name] = self._kept_id(side, said)
                 continue
-            if _prompt_name(said) is None:
+            if not has_prompt:
                 raise LineError(
                     f"has the {name} {side!r:.60}, which is no completion_id; a text needs the messages that it answers"
                 )
             mine, text = said, side
-            if isinstance(side, dict) and "text" in side:
-                text, mine = side["text"], {**said, **({"model": side["model"]} if side.get("model") else {})}
-            interaction = self._common(mine, _messages(said), text, known)
+            if isinstance(side, dict) and ("text" in side or "completion" in side):
+                # With messages of its own where it does not answer the same as the other.
+                text = side["text"] if "text" in side else side["completion"]
+                own = ("model", "messages", "feedbacks")
+                mine = {**said, **{one: side[one] for one in own if side.get(one) is not None}}
+            interaction = self._common(mine, _messages(mine), text, {*known, "feedbacks"})
+            if isinstance(side, dict) and "feedbacks" in side:
+                interaction["feedbacks"] = _inline_feedback(side["feedbacks"])
             interaction["completion_id"] = made[name] = _id(blake2b(digest + name.encode(), digest_size=16).digest())
             line.interactions.append(interaction)
         if not line.interactions:
@@ -194,33 +227,69 @@ class Shaper:
         given = said.get("feedback_id")
         return {
             **{name: said[name] for name in _FEEDBACK if name in said},
-            "completion_id": self._kept_id(said["completion_id"]),
-            "feedback_id": _id(digest) if given is None else self._kept_id(given),
+            "completion_id": self._kept_id(said["completion_id"], said),
+            "feedback_id": _id(digest) if given is None else self._kept_id(given, said),
+        }
+
+    def _outcome(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
+        if "metric" not in said:
+            raise LineError("has no feedback_key")
+        _refuse_unknown(said, {*_OUTCOME, "outcome_id", "id", "actor"})
+        given = said.get("outcome_id", said.get("id"))
+        return {
+            **{name: said[name] for name in _OUTCOME if name in said},
+            "session_id": self._kept_id(said["session_id"], said),
+            "outcome_id": _id(digest) if given is None else self._kept_id(given, said),
         }
 
     def _exported(self, said: dict[str, Any]) -> Line:
         if not said.get("messages"):
             raise LineError("is an interaction in its short view, without messages; export it with view=full")
-        completion_id = self._kept_id(said["completion_id"])
-        completion = said.get("message", said.get("completion"))
-        made = self._common(said, _messages(said), completion, {*_DERIVED, "completion", "completion_id"})
-        made["completion_id"] = completion_id
-        session_id = made.pop("session_id", None)
-        if session_id not in (None, said["completion_id"]):
-            made["session_id"] = self._kept_id(session_id)
+        made = {name: said[name] for name in _TAKEN_BACK if name in said}
+        made["completion"] = said.get("message", said.get("completion", ""))
+        made["completion_id"] = self._kept_id(said["completion_id"], said)
+        if made.get("session_id") == said["completion_id"]:
+            del made["session_id"]
+        elif self.options.new_ids and _is_uuid(made.get("session_id")):
+            made["session_id"] = self._kept_id(made["session_id"], said)
+        if self.options.model is not None:
+            made.setdefault("model", self.options.model)
+        if labels := {**self.options.labels, **_labels(said.get("labels", {}))}:
+            made["labels"] = labels
+        parameters = dict(said["parameters"]) if isinstance(said.get("parameters"), dict) else {}
+        if unmapped := {name: value for name, value in said.items() if name not in _EXPORTED}:
+            _keep(parameters, "unmapped", unmapped)
+        if parameters or isinstance(said.get("parameters"), dict):
+            made["parameters"] = parameters
+        if isinstance(made.get("call"), dict):
+            made["call"] = _call(made["call"])
         line = Line(interactions=[made], exported=True)
         for one in said.get("feedback") or ():
             line.feedback.append(self._feedback(_renamed(one), b""))
         for one in said.get("preferences") or ():
             line.preferences += self._preference(_renamed(one), b"").preferences
+        for outcome in said.get("outcomes") or ():
+            # Each interaction of the session shows it.
+            if not self._outcomes_seen.add(blake2b(str(outcome.get("outcome_id")).encode(), digest_size=16).digest()):
+                line.outcomes.append({**self._outcome(_renamed(outcome), b""), "project": made.get("project")})
         return line
 
-    def _kept_id(self, given: Any) -> str:
-        """Return an id that the line gives, or with `new_ids` the one that always stands for it."""
-        if not self.options.new_ids:
+    def _kept_id(self, given: Any, said: dict[str, Any]) -> str:
+        """Return an id that the line gives, with `new_ids` the one that always stands for it.
+
+        A text that is no UUID has the UUID that stands for it in the line's project. Raises `LineError`.
+        """
+        if isinstance(given, int) and not isinstance(given, bool):
+            given = str(given)
+        if not isinstance(given, str) or not 1 <= len(given) <= MOST_ID:
+            raise LineError(f"has the id {given!r:.60}, but an id is a text of 1 to {MOST_ID} characters")
+        if self.options.new_ids:
+            text = str(UUID(given)) if _is_uuid(given) else given
+            return _id(blake2b(text.encode(), digest_size=16, key=self._project).digest())
+        if _is_uuid(given):
             return given
-        text = str(UUID(given)) if isinstance(given, str) and _UUID.fullmatch(given) else str(given)
-        return _id(blake2b(text.encode(), digest_size=16, key=self._project).digest())
+        project = said.get("project")
+        return str(id_of_text(project if isinstance(project, str) else self._default_project, given))
 
 
 # ------------------------------------------------------------------------------------------------ the parts
@@ -248,22 +317,31 @@ def _messages(said: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"role": "user", "content": given}]
     if not isinstance(given, list):
         raise LineError(f"has {name} that are {_kind(given)}, but must be a list")
-    return [_message(message, f"{name}[{index}]") for index, message in enumerate(given)]
+    return [_with_image_parts(message) for message in conversation(given, name)]
 
 
 def _message(given: Any, place: str) -> dict[str, Any]:
-    if _is_pair(given):
-        return {"role": given[0], "content": given[1]}
-    if not isinstance(given, dict):
-        raise LineError(f"has {place} that is {_kind(given)}, but must be a message with role and content")
-    content = given.get("content")
+    [message] = conversation([given], place)
+    return _with_image_parts(message)
+
+
+def _with_image_parts(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
     if isinstance(content, list) and any(_is_bare_image(part) for part in content):
-        return {**given, "content": [_image_part(part) if _is_bare_image(part) else part for part in content]}
-    return given
+        return {**message, "content": [_image_part(part) if _is_bare_image(part) else part for part in content]}
+    return message
 
 
-def _is_pair(given: Any) -> bool:
-    return isinstance(given, list) and len(given) == 2 and isinstance(given[0], str) and isinstance(given[1], str)
+def _call(given: dict[str, Any]) -> dict[str, Any]:
+    """Return how an exported call went. One that was under way is over for whoever has the export."""
+    call = {name: given[name] for name in NewCall.__struct_fields__ if given.get(name) is not None}
+    if call.get("state") == "open":
+        call |= {"state": "interrupted", "finish_reason": call.get("finish_reason", "interrupted")}
+    return call
+
+
+def _is_uuid(given: Any) -> bool:
+    return isinstance(given, str) and _UUID.fullmatch(given) is not None
 
 
 def _is_bare_image(part: Any) -> bool:
@@ -279,7 +357,7 @@ def _completion(given: Any) -> Any:
     """A message that is nothing but a text is that text."""
     if isinstance(given, str):
         return given
-    message = _message(given, "a completion")
+    message = _message(given, "the completion")
     if message.keys() == {"role", "content"} and message["role"] == "assistant" and isinstance(message["content"], str):
         return message["content"]
     return message
@@ -359,10 +437,3 @@ def _refuse_unknown(said: dict[str, Any], known: set[str]) -> None:
 
 def _id(digest: bytes) -> str:
     return str(UUID(bytes=digest, version=5))
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
-    return kinds.get(type(value), "of another kind")

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from afterword.client.encoding import encode_value
 from afterword.errors import (
     AfterwordError,
     ConnectionFailed,
@@ -36,8 +37,6 @@ CONNECT_TIMEOUT = 10.0
 """A host that does not even take the connection is given up sooner than one that takes long to answer."""
 BUSY = (429, 503)
 """Statuses after which nothing was stored, so that any request can be sent again."""
-
-_encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +168,12 @@ def path(*parts: str) -> str:
 
 def encode(body: Mapping[str, Any]) -> bytes:
     """Encode a body; what is None was not given and is left out."""
-    return _encoder.encode({name: value for name, value in body.items() if value is not None})
+    return encode_value({name: value for name, value in body.items() if value is not None})
 
 
 def encode_changes(changes: Mapping[str, Any]) -> bytes:
     """Encode a body in which None is a value: it clears the field."""
-    return _encoder.encode(changes)
+    return encode_value(changes)
 
 
 def query(**parameters: Any) -> list[tuple[str, str]]:
@@ -191,8 +190,9 @@ def _text(value: Any) -> str:
 
 
 def check(response: httpx.Response) -> None:
-    """Raise the error that an answer tells of, named by its status."""
-    if response.status_code < 300:
+    """Raise the error that an answer tells of, named by its status. The lines of a batch each tell their own."""
+    is_batch = response.headers.get("content-type", "").startswith("application/x-ndjson")
+    if response.status_code < 300 or is_batch:
         return
     more = {"request_id": response.headers.get("x-request-id"), "retry_after": retry_after(response) or None}
     if response.status_code < 400:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from afterword.client.core import query
 from afterword.errors import Invalid
-from afterword.types import Images, Moment, Order, Source, View
+from afterword.types import Images, Moment, Order, Source, State, View
 
 
 class Paging(TypedDict, total=False):
@@ -33,8 +33,12 @@ class Conditions(TypedDict, total=False):
     labels: Mapping[str, str | Sequence[str] | None] | None
     model: str | Sequence[str] | None
     source: Source | Sequence[Source] | None
+    state: State | Sequence[State] | None
+    finish_reason: str | Sequence[str] | None
     session_id: str | UUID | None
     user: str | UUID | None
+    request_id: str | None
+    trace_id: str | None
     prompt_hash: str | None
     from_: Moment | datetime | None
     to: Moment | datetime | None

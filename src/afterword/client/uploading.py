@@ -5,7 +5,6 @@ Each record gets an id before it is first sent, so that it can be sent again and
 
 from __future__ import annotations
 
-import gzip
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +17,8 @@ from uuid import UUID
 import msgspec
 
 from afterword.client.core import BUSY
+from afterword.client.encoding import encode_value
+from afterword.client.reading import source_of
 from afterword.errors import (
     AfterwordError,
     ConnectionFailed,
@@ -29,6 +30,7 @@ from afterword.errors import (
     from_detail,
 )
 from afterword.ids import uuid7
+from afterword.json_text import LineError, read_line
 from afterword.types import LineResult
 
 MOST_BYTES = 8 << 20
@@ -37,8 +39,6 @@ Record: TypeAlias = Mapping[str, Any] | msgspec.Struct
 Source: TypeAlias = Iterable[Record] | str | os.PathLike[str] | IO[bytes] | IO[str]
 """What can be uploaded: records, the path of a file of JSON lines (also .gz), or an open one."""
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder()
 _results = msgspec.json.Decoder(LineResult)
 
 
@@ -107,7 +107,7 @@ class Upload:
     def batches(self) -> Iterator[Batch]:
         """Yield batches while the source is read; keep no more than one."""
         batch, size = Batch([], []), 0
-        for index, record in enumerate(_records(self._source)):
+        for index, record in _records(self._source):
             if isinstance(record, bytes) and not record.strip():
                 continue
             self.report.sent += 1
@@ -181,6 +181,8 @@ class Upload:
         return self.report
 
     def _line(self, record: Any) -> bytes:
+        if isinstance(record, LineError):
+            raise Invalid(f"The line {record}.", code="invalid_record")
         if isinstance(record, bytes):
             record = _decoded(record)
         if isinstance(record, msgspec.Struct):
@@ -195,8 +197,8 @@ class Upload:
         if self._labels and (own is None or isinstance(own, Mapping)):
             body["labels"] = {**self._labels, **(own or {})}
         try:
-            return _encoder.encode(body)
-        except (TypeError, ValueError, RecursionError) as error:
+            return encode_value(body)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise Invalid(f"The record cannot be written as JSON: {error}.", code="invalid_record") from None
 
     def _advance(self, number: int) -> None:
@@ -214,30 +216,29 @@ class Upload:
 
 def _decoded(line: bytes) -> Any:
     try:
-        return _decoder.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Invalid(
-            f"The line is not JSON: {error}.", code="malformed_json", hint="Each line must be one JSON object."
-        ) from None
+        return read_line(line)
+    except LineError as error:
+        raise Invalid(f"The line {error}.", code="malformed_json", hint="Each line must be one JSON object.") from None
 
 
-def _records(source: Source) -> Iterator[Any]:
+def _records(source: Source) -> Iterator[tuple[int, Any]]:
+    """Yield the records with their places. Raises `UnreadableFile` for a file that has no lines of JSON."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
             yield from _lines(file)
     elif hasattr(source, "read"):
         yield from _lines(source)
     else:
-        yield from source  # pyright: ignore[reportReturnType]
+        yield from enumerate(source)  # pyright: ignore[reportArgumentType]
 
 
-def _lines(file: Any) -> Iterator[bytes]:
-    """Yield the lines of an open file, unpacked where it is packed, without the mark that Windows begins it with."""
-    if hasattr(file, "peek") and file.peek(2)[:2] == b"\x1f\x8b":
-        file = gzip.GzipFile(fileobj=file)
-    for number, line in enumerate(file):
-        raw = line.encode() if isinstance(line, str) else line
-        yield (raw if number else raw.removeprefix(b"\xef\xbb\xbf")).rstrip(b"\r\n")
+def _lines(file: Any) -> Iterator[tuple[int, Any]]:
+    if isinstance(file.read(0), str):
+        for index, text in enumerate(file):
+            yield index, text.encode("utf-8", "surrogatepass").rstrip(b"\r\n")
+        return
+    for raw in source_of(file).lines():
+        yield raw.number - 1, LineError(raw.problem) if raw.problem else raw.content.rstrip(b"\r\n")
 
 
 class _Bar:

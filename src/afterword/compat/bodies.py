@@ -47,7 +47,7 @@ LIFTS: dict[str, Callable[[bytes | bytearray], bytes | None]] = {
     "interactions.record": partial(_lifted, {**_USE_CASE, **_PROMPT, "model_service": "model"}),
     "feedback.record": partial(_lifted, _USER),
     "feedback.prefer": partial(_lifted, {**_USE_CASE, **_PROMPT, **_USER}),
-    "feedback.record_outcome": partial(_lifted, {"project_id": "project", **_USER}),
+    "outcomes.record": partial(_lifted, {"project_id": "project", **_USER}),
     # 0.12.2 to 0.14.0 encode the body of embeddings twice.
     "embeddings": _decoded_twice,
 }

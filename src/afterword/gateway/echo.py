@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from afterword.gateway.provider import Body, Face, ProviderError, Target
+from afterword.gateway.response import ProviderResponse
 
 DIMENSIONS = 64
 MOST_DIMENSIONS = 4096
@@ -22,7 +23,7 @@ _WORDS = re.compile(r"\s*\S+\s*?")
 class Echo:
     """The provider `echo`: it answers with the text of the last message of the user, a word a chunk, a word a token."""
 
-    async def answer(self, target: Target, face: Face, body: Body) -> Body:
+    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer."""
         if face == "embeddings":
             return _embeddings(target, body)
@@ -34,7 +35,9 @@ class Echo:
             "usage": _usage(said, answers),
         }
 
-    async def stream(self, target: Target, face: Face, body: Body) -> AsyncGenerator[Body, None]:
+    async def stream(
+        self, target: Target, face: Face, body: Body, response: ProviderResponse
+    ) -> AsyncGenerator[Body, None]:
         """Yield a chunk for each word."""
         said = _said(face, body)
         answers = [text for text in said for _ in range(_choices(body))]
@@ -89,7 +92,7 @@ def _said(face: Face, body: Body) -> list[str]:
             if isinstance(content, list):
                 texts = [part.get("text") for part in content if isinstance(part, dict)]
                 return ["\n".join(text for text in texts if isinstance(text, str))]
-            return [content or ""]
+            return [content if isinstance(content, str) else "" if content is None else str(content)]
     return [""]
 
 
@@ -113,7 +116,7 @@ def _embeddings(target: Target, body: Body) -> Body:
     if not given or not isinstance(given, str | list):
         raise ProviderError(
             f"input is {given!r:.80}, but must be a text, or a list of texts.",
-            status=422,
+            status=400,
             code="invalid_value",
             param="input",
         )

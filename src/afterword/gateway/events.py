@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 MOST_BYTES = 64 << 20
 # The byte order mark, with which a stream may begin.
 MARK = b"\xef\xbb\xbf"
+EVENT_STREAM = "text/event-stream"
+# The names of events that only keep a connection open.
+PINGS = (b"ping",)
+# How a line of events begins.
+_FIELD = re.compile(rb"(data|event|id|retry|error)?:")
+LONGEST_FIELD = len(b"retry:")
 
 
 class Event(NamedTuple):
@@ -91,3 +98,23 @@ class EventReader:
         self._size = 0
         if data:
             events.append(Event(self._name, data))
+
+
+def is_event_stream(head: bytes, kind: str) -> bool | None:
+    """Tell from its first bytes whether an answer is a stream of events; None where they are too few.
+
+    Relays send events under any content type, and whole answers as events: `kind`, the content type, decides only what
+    the bytes leave open.
+    """
+    if MARK.startswith(head):
+        return None
+    text = head.removeprefix(MARK).lstrip()
+    if not text:
+        return None
+    if _FIELD.match(text):
+        return True
+    if text.startswith((b"{", b"[")):
+        return False
+    if kind == EVENT_STREAM:
+        return True
+    return None if len(text) < LONGEST_FIELD else False

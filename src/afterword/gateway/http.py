@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
-from afterword.gateway.events import Event, EventReader, EventTooLarge
+from afterword.gateway.events import EVENT_STREAM, PINGS, Event, EventReader, EventTooLarge, is_event_stream
 from afterword.gateway.provider import Body, ProviderError
+from afterword.gateway.proxies import Proxies, ProxyInvalid
+from afterword.gateway.refusals import CONTEXT_OVERFLOW, is_context_overflow, refusal
+from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 if TYPE_CHECKING:
@@ -86,15 +86,16 @@ class Http:
         self._timeouts = timeouts
         self._most_calls = most_calls
         self._under_way: dict[str, int] = defaultdict(int)
+        self._proxies = Proxies()
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, address: Address, body: bytes) -> Body:
+    async def post(self, address: Address, body: bytes, response: ProviderResponse) -> Body:
         """Return the whole answer, a JSON object. Raises `ProviderError`."""
         place = self._enter(address)
         try:
             # For a whole answer its first byte is as good as its last.
             async with asyncio.timeout(self._timeouts.first_byte):
-                answer = await self._sent(address, address.headers, body)
+                answer = await self._sent(address, address.headers, body, response)
                 try:
                     kind, raw = answer.content_type, await self._read(address, answer)
                 finally:
@@ -104,12 +105,12 @@ class Http:
             raise self._explained(address, error) from None
         finally:
             self._leave(place)
-        if kind == "text/event-stream":
+        if is_event_stream(raw, kind):
             raise unreadable(address, f"a stream ({kind}) where none was asked for", raw)
         return read_object(address, raw, kind)
 
     async def events(
-        self, address: Address, body: bytes, is_last: Callable[[Event], bool]
+        self, address: Address, body: bytes, is_last: Callable[[Event], bool], response: ProviderResponse
     ) -> AsyncGenerator[Event | Body, None]:
         """Yield the events of a stream as they come, up to the last one; of a provider that cannot stream, the whole
         answer as one object. Raises `ProviderError`."""
@@ -119,18 +120,24 @@ class Http:
             first = asyncio.get_running_loop().time() + self._timeouts.first_byte
             async with asyncio.timeout_at(first):
                 # A proxy that compresses a stream may hold its parts back.
-                answer = await self._sent(address, {"Accept-Encoding": "identity", **address.headers}, body)
-            kind = answer.content_type
-            if kind != "text/event-stream":
-                async with asyncio.timeout_at(first):
-                    raw = await self._read(address, answer)
-                yield read_object(address, raw, kind)
-                return
+                headers = {"Accept-Encoding": "identity", **address.headers}
+                answer = await self._sent(address, headers, body, response)
+                kind, part = answer.content_type, await answer.content.readany()
+                while (is_events := is_event_stream(part, kind)) is None:
+                    more = await answer.content.readany()
+                    if not more:
+                        break
+                    part += more
+                if not (is_events or (is_events is None and kind == EVENT_STREAM)):
+                    raw = await self._read(address, answer, part)
+                    yield read_object(address, raw, kind)
+                    return
             reader = EventReader()
-            async with asyncio.timeout_at(first):
-                part = await answer.content.readany()
             while part:
-                for event in reader.take(part):
+                events = reader.take(part)
+                if all(event.name in PINGS for event in events):
+                    response.heard()
+                for event in events:
                     yield event
                     if is_last(event):
                         await _read_on(answer)
@@ -158,7 +165,7 @@ class Http:
         try:
             limits = aiohttp.ClientTimeout(total=LOOK)
             async with self._open().get(
-                address.url, headers=address.headers, timeout=limits, allow_redirects=False
+                address.url, timeout=limits, allow_redirects=False, **self._routed(address, address.headers)
             ) as answer:
                 raw = await _start_of(answer, 1 << 16)
                 return answer.status, address.hide(raw.decode("utf-8", "replace"))
@@ -181,9 +188,20 @@ class Http:
                 # How long an answer may take to begin is measured here, not by the session.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
                 headers={"User-Agent": "afterword", "Content-Type": "application/json"},
+                # It would read ~/.netrc too, and put what it finds there in the place of the model's API key.
                 trust_env=False,
             )
         return self._session
+
+    def _routed(self, address: Address, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the arguments that send a request with these headers on its way, through a proxy where one is set."""
+        proxy = self._proxies.find(address.url)
+        if proxy is None:
+            return {"headers": headers}
+        credentials = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+        if address.url.startswith("https:"):
+            return {"headers": headers, "proxy": proxy.url, "proxy_headers": credentials}
+        return {"headers": {**headers, **credentials}, "proxy": proxy.url}
 
     def _enter(self, address: Address) -> str:
         """Count a call at a provider; return the provider. Raises `ProviderError` where too many are under way."""
@@ -209,11 +227,13 @@ class Http:
         if not self._under_way[place]:
             del self._under_way[place]
 
-    async def _sent(self, address: Address, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+    async def _sent(
+        self, address: Address, headers: Mapping[str, str], body: bytes, response: ProviderResponse
+    ) -> aiohttp.ClientResponse:
         attempt = 0
         while True:
             try:
-                return await self._send_once(address, headers, body)
+                return await self._send_once(address, headers, body, response)
             except ProviderError as error:
                 delay = FIRST_DELAY * 2**attempt * random.uniform(0.5, 1)
                 if error.sent:
@@ -226,9 +246,13 @@ class Http:
             attempt += 1
             await asyncio.sleep(delay)
 
-    async def _send_once(self, address: Address, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+    async def _send_once(
+        self, address: Address, headers: Mapping[str, str], body: bytes, response: ProviderResponse
+    ) -> aiohttp.ClientResponse:
         try:
-            answer = await self._open().post(address.url, data=body, headers=headers, allow_redirects=False)
+            routed = self._routed(address, headers)
+            answer = await self._open().post(address.url, data=body, allow_redirects=False, **routed)
+            response.headers = answer.headers
             if answer.status < 300:
                 return answer
             try:
@@ -237,15 +261,17 @@ class Http:
                 answer.close()
         except Exception as error:
             raise self._explained(address, error) from None
-        raise refused(address, answer.status, raw, answer.headers.get("Retry-After"))
+        if answer.status == 407 and "proxy" in routed:
+            raise _proxy_failed(address, routed["proxy"], "refused the credentials that HTTP_PROXY gives (407)")
+        raise refusal(address, answer.status, raw, answer.headers)
 
-    async def _read(self, address: Address, answer: aiohttp.ClientResponse) -> bytes:
-        """Return the whole of an answer, within its bounds."""
+    async def _read(self, address: Address, answer: aiohttp.ClientResponse, head: bytes = b"") -> bytes:
+        """Return the whole of an answer, within its bounds. `head` was read of it already."""
         length = answer.content_length
         # Of a compressed one the length says little.
         if length is not None and length <= MOST_BYTES and "Content-Encoding" not in answer.headers:
-            return await answer.read()
-        parts, size = [], 0
+            return head + await answer.read()
+        parts, size = [head], len(head)
         while size <= MOST_BYTES:
             part = await answer.content.readany()
             if not part:
@@ -280,6 +306,12 @@ class Http:
                     code="provider_timed_out",
                     retryable=True,
                 )
+            case ProxyInvalid():
+                return _proxy_failed(address, "", f"cannot be used: {error}")
+            case aiohttp.ClientProxyConnectionError():
+                return _proxy_failed(address, f"{error.host}:{error.port}", f"cannot be reached: {error.os_error}")
+            case aiohttp.ClientHttpProxyError():
+                return _proxy_failed(address, "", f"answered {error.status} {error.message}".strip())
             case aiohttp.ClientConnectorError():
                 # Of a certificate that is refused there is no error of the system's.
                 reason = getattr(error, "certificate_error", None) or error.os_error
@@ -331,6 +363,18 @@ async def _start_of(answer: aiohttp.ClientResponse, most: int) -> bytes:
             parts.append(part)
             size += len(part)
     return b"".join(parts)[:most]
+
+
+def _proxy_failed(address: Address, proxy: str, how: str) -> ProviderError:
+    return ProviderError(
+        f"The proxy{f' {proxy}' if proxy else ''} on the way to the provider of {address.name!r} {how}.",
+        status=502,
+        code="provider_unreachable",
+        hint="The server's environment names it: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY. NO_PROXY lists the hosts that "
+        "are reached without it.",
+        sent=False,
+        retryable=True,
+    )
 
 
 def _no_url(address: Address) -> ProviderError:
@@ -385,23 +429,6 @@ def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
     return found
 
 
-def refused(address: Address, status: int, raw: bytes, retry_after: str | None) -> ProviderError:
-    """Return the error for an answer with a status that is not 2xx: what the caller is told of it."""
-    try:
-        said, code = _said(address, _decoder.decode(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said, code = address.hide(raw[:4000].decode("utf-8", "replace"))[:300] or "no reason is given", None
-    if status < 400:
-        return ProviderError(
-            f"The provider of {address.name!r} answered with a redirection ({status}), which is not followed.",
-            status=502,
-            code="provider_redirected",
-            hint="Set the model's endpoint to where the API is.",
-        )
-    wait = _seconds(retry_after)
-    return _failed(address, f"answered {status}: {said}", status, code or _code_of(status), wait)
-
-
 def error_in_answer(address: Address, error: Any, status: int | None = None) -> ProviderError:
     """Return the error that a provider tells of in a stream, or in an answer with a good status."""
     said, code = _said(address, {"error": error})
@@ -409,11 +436,13 @@ def error_in_answer(address: Address, error: Any, status: int | None = None) -> 
         status = error.get("code") if isinstance(error, dict) else None
     if not isinstance(status, int) or not 400 <= status < 600:
         status = 502
-    return _failed(address, f"failed in the middle of its answer: {said}", status, code or "provider_failed", None)
+    if is_context_overflow(said, code):
+        status, code = 400, CONTEXT_OVERFLOW
+    return _failed(address, f"failed in the middle of its answer: {said}", status, code or "provider_failed")
 
 
-def _failed(address: Address, how: str, status: int, code: str, wait: float | None) -> ProviderError:
-    if status in (401, 403):
+def _failed(address: Address, how: str, status: int, code: str) -> ProviderError:
+    if status == 401:
         return ProviderError(
             f"The provider of {address.name!r} refused the API key that is kept for it: it {how}",
             status=502,
@@ -425,13 +454,8 @@ def _failed(address: Address, how: str, status: int, code: str, wait: float | No
         f"The provider of {address.name!r} {how}",
         status=shown,
         code=code,
-        retry_after=wait,
         retryable=status in (408, 429) or status >= 500,
     )
-
-
-def _code_of(status: int) -> str:
-    return "rate_limited" if status == 429 else "provider_refused" if status < 500 else "provider_failed"
 
 
 def _said(address: Address, body: Any) -> tuple[str, str | None]:
@@ -442,17 +466,3 @@ def _said(address: Address, body: Any) -> tuple[str, str | None]:
     message = error.get("message") or error.get("detail") or msgspec.json.encode(error).decode()
     code = error.get("code") or error.get("type")
     return address.hide(str(message))[:2000], code if isinstance(code, str) else None
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header: a number, or a date."""
-    if not retry_after:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

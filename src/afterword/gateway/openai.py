@@ -14,6 +14,8 @@ import msgspec
 from afterword.gateway.events import Event
 from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
 from afterword.gateway.provider import Body, Face, ProviderError
+from afterword.gateway.refused_fields import OPTIONAL, RefusedFields
+from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 PATHS: dict[Face, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
@@ -31,6 +33,8 @@ KEYS = {
     "azure": ("AZURE_OPENAI_API_KEY",),
 }
 AZURE_VERSION = "2024-10-21"
+# Google's endpoint answers 400 to fields that it does not know.
+UNKNOWN_FIELDS = {"google": frozenset({"store", "metadata", "user"})}
 
 _encoder = msgspec.json.Encoder()
 
@@ -40,21 +44,88 @@ class OpenAI:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self._refused = RefusedFields()
 
-    async def answer(self, target: Target, face: Face, body: Body) -> Body:
+    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer."""
         address = _address(target, PATHS[face])
-        return _checked(address, face, await self._http.post(address, _encoder.encode(fitted(target, body))))
+        request = self._request(target, body, response)
+        refused: set[str] = set()
+        while True:
+            try:
+                answer = await self._http.post(address, _encoder.encode(request), response)
+                break
+            except ProviderError as error:
+                refused |= self._without_refused(error, target, request, {}, response)
+        if refused:
+            self._refused.note(target, refused)
+        return _checked(address, face, answer)
 
-    async def stream(self, target: Target, face: Face, body: Body) -> AsyncGenerator[Body, None]:
+    def _request(self, target: Target, body: Body, response: ProviderResponse) -> Body:
+        """Return the request as this target gets it, without the fields that it is known to refuse."""
+        request = fitted(target, body)
+        left_out = {name for name in UNKNOWN_FIELDS.get(target.provider, ()) if name in request}
+        left_out |= {name for name in self._refused.of(target) if name in request}
+        for name in left_out:
+            del request[name]
+        if not request.get("stream"):
+            # extra_params may have switched streaming off.
+            request.pop("stream_options", None)
+        response.left_out += [name for name in OPTIONAL if name in left_out and name != "stream_options"]
+        return request
+
+    def _without_refused(
+        self, error: ProviderError, target: Target, request: Body, own_options: Body, response: ProviderResponse
+    ) -> set[str]:
+        """Take out of a request the fields that the provider's error complains of, and return them. Raises the error
+        where there are none. `own_options` are the stream options of the caller."""
+        options = request.get("stream_options")
+        refused = self._refused.named_in(error, target, request, has_added_options=options != own_options)
+        if "stream_options" in refused and options == own_options and own_options.keys() - {"include_usage"}:
+            # They are the caller's own, and say more than what the gateway can make up for.
+            refused.discard("stream_options")
+        if not refused:
+            raise error
+        for name in refused:
+            del request[name]
+        if "stream_options" in refused and own_options.keys() - {"include_usage"} and options != own_options:
+            request["stream_options"] = own_options
+        response.left_out += [name for name in OPTIONAL if name in refused and name != "stream_options"]
+        return refused
+
+    async def _begun(
+        self, target: Target, address: Address, body: Body, response: ProviderResponse
+    ) -> tuple[Event | Body | None, AsyncGenerator[Event | Body, None]]:
+        """Return the first event of a stream and the generator of the others."""
+        own_options = body.get("stream_options")
+        own_options = own_options if isinstance(own_options, dict) else {}
+        # Without being asked, OpenAI tells no usage of a stream.
+        options = {**own_options, "include_usage": True}
+        request = self._request(target, {**body, "stream": True, "stream_options": options}, response)
+        refused: set[str] = set()
+        while True:
+            events = self._http.events(address, _encoder.encode(request), _is_last, response)
+            try:
+                first = await anext(events, None)
+                break
+            except ProviderError as error:
+                await events.aclose()
+                refused |= self._without_refused(error, target, request, own_options, response)
+        if refused:
+            self._refused.note(target, refused)
+        elif "stream_options" in request:
+            self._refused.note_options_taken(target)
+        return first, events
+
+    async def stream(
+        self, target: Target, face: Face, body: Body, response: ProviderResponse
+    ) -> AsyncGenerator[Body, None]:
         """Yield the chunks as they come."""
         address = _address(target, PATHS[face])
-        # Without being asked, OpenAI tells no usage of a stream.
-        options = {**(body.get("stream_options") or {}), "include_usage": True}
-        request = _encoder.encode(fitted(target, {**body, "stream": True, "stream_options": options}))
+        first, following = await self._begun(target, address, body, response)
         done, begun, ended = False, set[int](), set[int]()
-        async with aclosing(self._http.events(address, request, _is_last)) as events:
-            async for event in events:
+        async with aclosing(following) as events:
+            async for event in _chained(first, events):
                 if isinstance(event, dict):
                     yield as_chunk(_checked(address, face, event))
                     return
@@ -122,6 +193,15 @@ def as_chunk(answer: Body) -> Body:
 def environment(names: Iterable[str]) -> str | None:
     """Return the first of the environment's variables that is set. The environment counts at each call."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
+
+
+async def _chained(
+    first: Event | Body | None, events: AsyncGenerator[Event | Body, None]
+) -> AsyncGenerator[Event | Body, None]:
+    if first is not None:
+        yield first
+        async for event in events:
+            yield event
 
 
 def _is_last(event: Event) -> bool:

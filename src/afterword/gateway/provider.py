@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Literal, Protocol, TypeAlias
 
 from afterword.errors import AfterwordError
+from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 Face: TypeAlias = Literal["chat", "completions", "embeddings"]
@@ -28,6 +29,8 @@ class ProviderError(AfterwordError):
         self.status = status
         self.sent = sent
         self.retryable = retryable
+        self.raw = b""
+        """The beginning of the provider's answer, where it answered with a status of its own."""
 
 
 class Provider(Protocol):
@@ -35,14 +38,15 @@ class Provider(Protocol):
 
     `body` is the caller's request in OpenAI's form, without Afterword's own fields and with images as
     `{"url": ...}`; `model` in it is to be replaced by the target's. All methods raise `ProviderError`. Cancelling a
-    call, or closing the generator, hangs up on the provider.
+    call, or closing the generator, hangs up on the provider. `response` is filled with what the answer tells beside
+    its body.
     """
 
-    async def answer(self, target: Target, face: Face, body: Body) -> Body:
+    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer, in OpenAI's form."""
         ...
 
-    def stream(self, target: Target, face: Face, body: Body) -> AsyncGenerator[Body, None]:
+    def stream(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> AsyncGenerator[Body, None]:
         """Yield the answer's chunks as they come, in OpenAI's form, the usage in a chunk of its own at the end.
 
         Returning means that the answer is complete; one that was cut off raises.

@@ -12,6 +12,7 @@ from afterword.gateway.echo import Echo
 from afterword.gateway.http import Http, Timeouts
 from afterword.gateway.openai import OpenAI
 from afterword.gateway.provider import Body, Face, Provider, ProviderError, Target
+from afterword.gateway.response import ProviderResponse
 
 CHECK_HOLDS = 30.0
 # Texts that come in pieces; any other text in a delta stands for itself, and the last one counts.
@@ -50,24 +51,29 @@ class Gateway:
             "anthropic": Anthropic(http),
         }
 
-    async def answer(self, targets: Sequence[Target], face: Face, body: Body) -> Answered:
-        """Return the answer of the first target that gives one. Raises the last one's `ProviderError`."""
+    async def answer(self, targets: Sequence[Target], face: Face, body: Body, response: ProviderResponse) -> Answered:
+        """Return the answer of the first target that gives one. Raises the last one's `ProviderError`.
+
+        `response` then tells of that target's answer, or of the last one's that was called.
+        """
         attempts: list[Attempt] = []
         for place, target in enumerate(targets):
             started = time.perf_counter()
+            response.reset()
             try:
-                answer = await self._providers[target.provider].answer(target, face, body)
+                answer = await self._providers[target.provider].answer(target, face, body, response)
                 return Answered(answer, place, attempts, time.perf_counter() - started)
             except ProviderError as error:
                 _go_on(error, place, targets, attempts)
         raise AssertionError("there is at least one target")
 
-    async def stream(self, targets: Sequence[Target], face: Face, body: Body) -> Streamed:
+    async def stream(self, targets: Sequence[Target], face: Face, body: Body, response: ProviderResponse) -> Streamed:
         """Return the stream of the first target that begins one. Raises the last one's `ProviderError`."""
         attempts: list[Attempt] = []
         for place, target in enumerate(targets):
             started = time.perf_counter()
-            chunks = self._providers[target.provider].stream(target, face, body)
+            response.reset()
+            chunks = self._providers[target.provider].stream(target, face, body, response)
             try:
                 first = await anext(chunks, None)
                 if first is None:

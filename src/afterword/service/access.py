@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -109,8 +110,13 @@ def unauthorized(message: str, hint: str = _SEND_A_KEY) -> Unauthorized:
 def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor restricted to the projects in which they have a permission.
 
-    Raises `Forbidden` where they have it in none, and where a key of some projects asks for what belongs to the server.
+    `list_models` is what those may who may read or call: OpenAI's clients list the models before they call one. Raises
+    `Forbidden` where they have it in none, and where a key of some projects asks for what belongs to the server.
     """
+    if permission == "list_models":
+        with suppress(Forbidden):
+            return allowed(catalog, actor, "read")
+        permission = "call"
     restricted = narrowed(catalog, actor, permission)
     if restricted.projects is None or restricted.projects:
         if permission == "administer_server":
@@ -127,6 +133,13 @@ def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
         code="role_not_allowed",
         hint=f"It takes a role with {_WORD_OF[permission]}, in a team that a project is shared with.",
     )
+
+
+def may_read(context: Context) -> bool:
+    """Tell whether who calls may read anything: some see less of what they may call."""
+    with suppress(Forbidden):
+        return bool(allowed(context.catalog, context.actor, "read"))
+    return False
 
 
 def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:

@@ -23,6 +23,7 @@ from afterword.types import (
     Bin,
     Filter,
     Interval,
+    Level,
     MetricSummary,
     NewRanking,
     NewSummary,
@@ -47,20 +48,21 @@ async def summarise(context: Context, metric: str, *, query: Any) -> MetricSumma
     """Sum up the values under a metric: how many, mean, least, greatest, deviation, and how they lie.
 
     Filters are those of the list of interactions. With `split_by` (model or label:KEY) for each model or label value,
-    too. Also for the system metrics.
+    too. Also for the system metrics. With `level=session` the values are the outcomes of sessions.
     """
-    return await _summarise(context, metric, query.project, plain_filter(query), query.split_by)
+    return await _summarise(context, metric, query.project, plain_filter(query), query.split_by, query.level)
 
 
 async def summarise_filtered(context: Context, metric: str, *, body: NewSummary) -> MetricSummary:
     """Sum up the values under a metric, over a tree of conditions; as with GET."""
-    return await _summarise(context, metric, body.project, body.filter, body.split_by)
+    return await _summarise(context, metric, body.project, body.filter, body.split_by, body.level)
 
 
 async def trend(context: Context, metric: str, *, query: Any) -> Trend:
     """Show the values under a metric over time: how many and their mean by hour, day or week of a time zone.
 
-    An interaction's time counts, not that of the feedback on it. Points where there is nothing are left out.
+    An interaction's time counts, not that of the feedback on it; at the `level` of sessions, that of the outcome.
+    Points where there is nothing are left out.
     """
     wanted = _wanted(query)
     return await _trend(context, metric, wanted)
@@ -97,9 +99,9 @@ async def rank_filtered(context: Context, *, body: NewRanking) -> Ranking:
 
 
 async def _summarise(
-    context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None
+    context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None, level: Level
 ) -> MetricSummary:
-    values, key, kind, better = _values(context, metric, project, filter, split_by)
+    values, key, kind, better = _values(context, metric, project, filter, split_by, level)
 
     def read(connection: Connection) -> MetricSummary:
         whole = stored.summed(connection, replace(values, split_by=None))
@@ -128,11 +130,12 @@ async def _summarise(
 async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Trend:
     zone = _zone(wanted.timezone)
     if metric is None:
+        _refuse_sessions(wanted.level, "without a metric interactions are counted")
         names = context.names(context.project(wanted.project))
         values = Values(names, wanted.filter, None, _split(wanted.split_by))
         key = None
     else:
-        values, key, _, _ = _values(context, metric, wanted.project, wanted.filter, wanted.split_by)
+        values, key, _, _ = _values(context, metric, wanted.project, wanted.filter, wanted.split_by, wanted.level)
 
     def read(connection: Connection) -> Trend:
         found = stored.span(connection, values)
@@ -242,23 +245,34 @@ def _outcomes(said: dict[str, int]) -> Outcomes:
 
 
 def _values(
-    context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None
+    context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None, level: Level
 ) -> tuple[Values, str, Any, Any]:
     """Return which values are meant, with the key, kind and scoring type of their metric."""
     its_project = context.project(project)
     names = context.names(its_project)
     split = _split(split_by)
     if names.measured(metric):
+        _refuse_sessions(level, f"{metric!r} is a system metric, which is measured for each interaction")
         better = "higher_is_better" if metric == "tokens_per_second" else "lower_is_better"
         return Values(names, filter, metric, split), metric, "scalar", better
     row = context.metric(its_project.number, metric)
-    return Values(names, filter, row.number, split), row.key, row.kind, row.scoring_type
+    return Values(names, filter, row.number, split, level=level), row.key, row.kind, row.scoring_type
 
 
 def _wanted(query: Any) -> NewTrend:
     """Return what plain parameters ask for."""
-    rest = {name: getattr(query, name) for name in ("project", "split_by", "interval", "timezone")}
+    rest = {name: getattr(query, name) for name in ("project", "split_by", "interval", "timezone", "level")}
     return NewTrend(filter=plain_filter(query), **rest)
+
+
+def _refuse_sessions(level: Level, why: str) -> None:
+    if level == "session":
+        raise Invalid(
+            f"level is 'session', but {why}.",
+            code="invalid_level",
+            param="level",
+            hint="Leave level out, or name a feedback key that outcomes are logged under.",
+        )
 
 
 def _split(split_by: str | None) -> str | None:

@@ -12,8 +12,10 @@ from afterword.errors import AfterwordError, NotFound, ServerError, Unavailable
 from afterword.service.context import Context
 from afterword.service.feedback import explained, feedback_unit, preference_unit
 from afterword.service.interactions import Draft, drafted, repeated
+from afterword.service.outcomes import SIZE as OUTCOME_SIZE
+from afterword.service.outcomes import outcome_unit
 from afterword.store.engine import Unit
-from afterword.types import LineResult, NewFeedback, NewInteraction, NewPreference, Recorded
+from afterword.types import LineResult, NewFeedback, NewInteraction, NewOutcome, NewPreference, Recorded
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -86,6 +88,22 @@ async def record_preferences(context: Context, *, query: Any, lines: Lines[NewPr
     async for line in _recorded(context, lines, unit, named):
         yield line
     context.home.indexer.wake()
+
+
+async def record_outcomes(context: Context, *, query: Any, lines: Lines[NewOutcome]) -> AsyncIterator[LineResult]:
+    """Log many outcomes.
+
+    One a line as NDJSON, or a JSON array; each as for a single one. Lines with an `outcome_id` can be sent again
+    safely. `project` holds for lines that name none.
+    """
+
+    async def unit(body: NewOutcome) -> tuple[Unit, int]:
+        if body.project is None and query.project is not None:
+            body = msgspec.structs.replace(body, project=query.project)
+        return outcome_unit(context, body), OUTCOME_SIZE
+
+    async for line in _recorded(context, lines, unit, lambda body: []):
+        yield line
 
 
 async def _recorded(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from afterword.config import Settings
 from afterword.errors import AfterwordError, Invalid, TooLarge, Unavailable
 from afterword.ids import unstored_id, uuid7
 from afterword.service import drafts
@@ -18,13 +19,16 @@ from afterword.store import calls as stored
 from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import Rows, Store
-from afterword.types import CallRequest, Message, State
+from afterword.types import SHARED, CallRequest, Message, State
 
 log = logging.getLogger("afterword.calls")
 _encoder = msgspec.json.Encoder()
 
 # What stands in the payload's own fields, or is of no use once the call is over.
-NOT_PARAMETERS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
+NOT_PARAMETERS = frozenset({"model", "messages", "prompt", "stream", "stream_options", *SHARED})
+# Beyond it `n` says nothing about how many choices there will be, but that the provider will refuse it.
+MAX_ANNOUNCED_CHOICES = 128
+MAX_USER_CHARACTERS = 1024
 # Without a tokenizer of the model a token is taken for so many bytes of text.
 BYTES_A_TOKEN = 4
 
@@ -34,6 +38,7 @@ class Choice(msgspec.Struct):
 
     said: str | Message = ""
     finish_reason: str | None = None
+    facts: dict[str, Any] | None = None
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -51,6 +56,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     ttft: float | None = None
     error: AfterwordError | None = None
     attempts: Sequence[Any] = ()
+    origin: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What the provider told of who answered, by the names of the store's columns."""
 
 
 class Call:
@@ -64,20 +71,23 @@ class Call:
         body: dict[str, Any],
         request_id: str,
         first_id: UUID,
+        trace_id: str | None = None,
     ) -> None:
-        """Check what is Afterword's own in a request. Raises `Invalid`, `TooLarge`.
+        """Take what is Afterword's own from a request. Raises `Invalid` for a call of nothing.
 
-        `first_id` is that of the first choice, and of the session where none was given; see `new_id`.
+        What the log cannot take as labels, user or session stands among the parameters, as it was sent. `first_id` is
+        that of the first choice, and of the session where none was given; see `new_id`.
         """
         self.context = context
         self.route = route
-        self.request_id = request_id
+        self._origin = {"request_id": request_id, "trace_id": trace_id, "streamed": bool(request.stream)}
         self.stored = request.store is not False
         self.ids = {0: first_id}
-        self._session_id = request.session_id
+        self._session_id = session_uuid(request.session_id)
         self._opened: set[int] = set()
-        self._parameters = {name: value for name, value in body.items() if name not in NOT_PARAMETERS} or None
-        labels = {**(request.metadata or {}), **(request.labels or {})}
+        own = _OwnFields.of(request, context.settings)
+        sent = {name: value for name, value in body.items() if name not in NOT_PARAMETERS}
+        self._parameters = {**sent, **own.unreadable} or None
         now = context.now()
         # One, but for the old completions, which take several prompts at once.
         self._questions = [
@@ -87,13 +97,15 @@ class Call:
                 source="LIVE",
                 created_at=now,
                 messages=messages,
-                labels=labels,
-                user=request.user,
-                addresses=True,
+                labels=own.labels,
+                user=own.user,
+                as_sent=True,
             )
             for messages in _asked(request)
         ]
-        self._choices = request.n or 1
+        number = request.n
+        announced = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= MAX_ANNOUNCED_CHOICES
+        self._choices = number if announced else 1
         self._name(self._choices * len(self._questions))
 
     @property
@@ -130,9 +142,7 @@ class Call:
                 self.ids[index],
                 session_id=self._session_of(index),
                 model=self.route.model.number,
-                call=stored.call_row(
-                    self.ids[index], stored.OPEN, request_id=self.request_id, numbers={}, server=server
-                ),
+                call=stored.call_row(self.ids[index], stored.OPEN, origin=self._origin, numbers={}, server=server),
                 searchable=False,
             )
             for index in fresh
@@ -156,18 +166,17 @@ class Call:
             choice = outcome.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
             usage = outcome.usage
-            about = {"usage": usage, "timings": timings, "parameters": parameters}
+            about = {"usage": usage, "timings": timings, "parameters": parameters, "facts": choice.facts}
             try:
-                said = drafts.answer(self.context, choice.said, addresses=True, **about)
+                said = drafts.answer(self.context, choice.said, **about)
             except (Invalid, TooLarge):
-                # What a model said is kept, whatever its form.
-                said = drafts.answer(self.context, _encoder.encode(choice.said).decode(), **about)
+                said = drafts.unchecked_answer(choice.said, **about)
             call = stored.call_row(
                 completion_id,
                 stored.STATES.index(outcome.state),
                 finish_reason=choice.finish_reason or _REASONS.get(outcome.state),
                 error=error,
-                request_id=self.request_id,
+                origin=self._origin | outcome.origin,
                 # The tokens of a call are counted once, however many completions it made.
                 numbers=drafts.measured(usage if index == 0 else None, timings),
             )
@@ -224,6 +233,57 @@ class Call:
             self.ids = {index: new_id(stored=False) for index in self.ids}
 
 
+class _OwnFields(msgspec.Struct, frozen=True):
+    """What of a request is for the log. `unreadable` are the fields, or labels, that it cannot take as such."""
+
+    labels: dict[str, str]
+    user: str | None
+    unreadable: dict[str, Any]
+
+    @classmethod
+    def of(cls, request: CallRequest, settings: Settings) -> _OwnFields:
+        labels: dict[str, str] = {}
+        unreadable: dict[str, Any] = {}
+        # `labels` wins over `metadata`, also where there is room for one alone.
+        for name, given in (("labels", request.labels), ("metadata", request.metadata)):
+            if given is None:
+                continue
+            if not isinstance(given, dict):
+                unreadable[name] = given
+                continue
+            left = {}
+            for key, value in given.items():
+                text = value if isinstance(value, str) else _encoder.encode(value).decode()
+                fits = isinstance(value, str | int | float) and drafts.is_label(key, text, settings)
+                if fits and key not in labels and len(labels) < settings.max_labels:
+                    labels[key] = text
+                elif key not in labels:
+                    left[key] = value
+            if left:
+                unreadable[name] = left
+        user = request.user
+        if isinstance(user, int) and not isinstance(user, bool):
+            user = str(user)
+        if user is not None and not (isinstance(user, str) and len(user) <= MAX_USER_CHARACTERS and "\0" not in user):
+            unreadable["user"], user = user, None
+        if request.session_id is not None and session_uuid(request.session_id) is None:
+            unreadable["session_id"] = request.session_id
+        return cls(labels, user, unreadable)
+
+
+def session_uuid(session: Any) -> UUID | None:
+    """Return the id of the session that a call names: its UUID, else the UUIDv5 of its text; None for what is neither
+    a text nor a number."""
+    if isinstance(session, int) and not isinstance(session, bool):
+        session = str(session)
+    if not isinstance(session, str) or not session:
+        return None
+    try:
+        return UUID(session)
+    except ValueError:
+        return uuid5(NAMESPACE_URL, session)
+
+
 def new_id(*, stored: bool) -> UUID:
     """Return the id of a completion; of one that is not stored, one that says so."""
     return uuid7() if stored else unstored_id()
@@ -248,10 +308,10 @@ _REASONS = {"failed": "error", "cancelled": "cancelled", "interrupted": "interru
 
 def _asked(request: CallRequest) -> list[list[Message]]:
     """Return the messages of each prompt."""
-    if request.messages is not None:
-        return [request.messages]
     prompt = request.prompt
-    if prompt is None:
+    if request.messages:
+        return [request.messages]
+    if request.messages is not None or prompt is None:
         raise Invalid(
             "The call has no messages.",
             code="no_messages",
@@ -260,6 +320,8 @@ def _asked(request: CallRequest) -> list[list[Message]]:
         )
     if isinstance(prompt, str):
         return [[{"role": "user", "content": prompt}]]
+    if not isinstance(prompt, list):
+        return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
     if prompt and all(isinstance(one, int) for one in prompt):
         return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
     texts = [one if isinstance(one, str) else _encoder.encode(one).decode() for one in prompt]

@@ -2,7 +2,7 @@
 
 In a stored message an image's data URI is replaced by `afterword-image:HASH.EXT;HEADER`, where HEADER is what stood
 before the comma, so that the URI can be given back byte for byte. No caller can write such a reference: what stands in
-an image's place on input must be a data URI.
+an image's place on input must be a data URI, or the address of an image on the web.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from afterword.types import Message
 REFERENCE = re.compile(r"afterword-image:([0-9a-f]{64})\.([a-z]{3,4});(.*)", re.S)
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
+PLACES_OF_IMAGES = ("content", "images")
+"""Where a message holds images as parts: OpenAI's place, and that of answers of OpenRouter and Gemini."""
+ADDRESSES = ("https://", "http://", "gs://", "s3://")
+"""How the address of an image begins that stands elsewhere, and is kept as it is."""
+
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
+_ANY_DATA_URI = re.compile(r"(data:[^,]{0,200};base64),", re.I)
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
@@ -42,11 +48,11 @@ class Image(NamedTuple):
 
 
 def take_in(
-    messages: list[Message], settings: Settings, *, param: str = "messages", addresses: bool = False
+    messages: list[Message], settings: Settings, *, param: str = "messages"
 ) -> tuple[list[Message], list[Image]]:
     """Check messages and take their images out; return what to store of both.
 
-    With `addresses` an image may stand on the web: its address is kept as it is, and never fetched.
+    An image may stand on the web: its address is kept as it is, and never fetched.
 
     Raises `Invalid` naming the place for anything that is no message, `TooLarge` for an image beyond the limit.
     """
@@ -57,7 +63,7 @@ def take_in(
     images: list[Image] = []
 
     def keep(uri: Any, place: str) -> str:
-        if addresses and isinstance(uri, str) and uri.startswith(("https://", "http://")):
+        if isinstance(uri, str) and uri.startswith(ADDRESSES):
             return uri
         image, header = _read_image(uri, settings, place)
         images.append(image)
@@ -69,6 +75,35 @@ def take_in(
         check_message(message, place)
         kept.append(_with_images(message, keep, place))
     return kept, images
+
+
+def take_in_as_sent(messages: list[Message], settings: Settings) -> tuple[list[Message], list[Image]]:
+    """Take the images out of messages that go to a provider; return what to store of both.
+
+    Nothing is refused: whatever stands in an image's place and is none that can be kept by its hash stays there as it
+    is, but for one beyond the limit, of which type, size and SHA-256 are kept.
+    """
+    images: list[Image] = []
+
+    def keep(uri: Any, place: str) -> Any:
+        if not isinstance(uri, str):
+            return uri
+        if REFERENCE.match(uri):
+            # It would show whoever sent it an image of others, if it were kept as it is.
+            return f"unresolved:{uri}"
+        head = _ANY_DATA_URI.match(uri)
+        if len(uri) - (head.end() if head else 0) > (settings.max_image + 2) // 3 * 4:
+            digest = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
+            return f"{head[1] if head else ''},[left out: {len(uri):,} characters, sha256 {digest}]"
+        content = _decoded(uri[head.end() :]) if head else None
+        extension = None if content is None else _sniff(content)
+        if head is None or content is None or extension is None:
+            return uri
+        image = Image(hashlib.sha256(content).digest(), extension, content)
+        images.append(image)
+        return f"afterword-image:{image.hash.hex()}.{extension};{head[1]}"
+
+    return [_with_images(message, keep, "") for message in messages], images
 
 
 def check_message(message: Message, place: str) -> None:
@@ -99,6 +134,12 @@ def check_message(message: Message, place: str) -> None:
                 param=f"{place}.content[{index}]",
                 hint='Parts are such as {"type": "text", "text": ...} and {"type": "image_url", "image_url": ...}.',
             )
+        if part["type"] == "image_url" and "image_url" not in part:
+            raise Invalid(
+                f"{place}.content[{index}] has no image_url.",
+                code="invalid_image",
+                param=f"{place}.content[{index}].image_url",
+            )
 
 
 def give_out(messages: list[Message], show: Callable[[str, str, str], str]) -> list[Message]:
@@ -127,34 +168,42 @@ def prompt_hash(messages: list[Message]) -> int:
     """Hash stored messages: the same prompt is the same roles, texts, images and further members."""
     parts: list[str | bytes] = []
     for message in messages:
-        content = message.get("content")
-        parts.append(message["role"])
+        role, content = message.get("role"), message.get("content")
+        parts.append(role if isinstance(role, str) else _sorted.encode(role))
         if isinstance(content, list):
-            rest = [part for part in content if part.get("type") != "text" or len(part) != 2]
-            parts.append("\n".join(part["text"] for part in content if isinstance(part.get("text"), str)))
+            plain = [part for part in content if isinstance(part, dict)]
+            rest = [part for part in content if not _is_plain_text(part)]
+            parts.append("\n".join(part["text"] for part in plain if isinstance(part.get("text"), str)))
             if rest:
                 parts.append(_sorted.encode(rest))
         else:
-            parts.append(content or "")
+            parts.append(content if isinstance(content, str) else _sorted.encode(content) if content else "")
         if len(message) > 2:
             parts.append(_sorted.encode({k: v for k, v in message.items() if k not in ("role", "content")}))
     return hash63(*parts)
 
 
+def _is_plain_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and len(part) == 2
+
+
 def _with_images(message: Message, change: Callable[[Any, str], Any], place: str) -> Message:
     """Return the message with each image's address changed; the same object where it shows none."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    parts = [_with_image(part, change, f"{place}.content[{index}]") for index, part in enumerate(content)]
-    return (
-        message if all(new is old for new, old in zip(parts, content, strict=True)) else {**message, "content": parts}
-    )
+    changed: Message = {}
+    for name in PLACES_OF_IMAGES:
+        parts = message.get(name)
+        if isinstance(parts, list):
+            new_parts = [_with_image(part, change, f"{place}.{name}[{index}]") for index, part in enumerate(parts)]
+            if any(new is not old for new, old in zip(new_parts, parts, strict=True)):
+                changed[name] = new_parts
+    return {**message, **changed} if changed else message
 
 
-def _with_image(part: dict[str, Any], change: Callable[[Any, str], Any], place: str) -> dict[str, Any]:
+def _with_image(part: Any, change: Callable[[Any, str], Any], place: str) -> Any:
     """The three forms: image_url as text, image_url as {"url"}, and the datasets' {"type": "image", "url"}."""
-    kind = part["type"]
+    if not isinstance(part, dict):
+        return part
+    kind = part.get("type")
     if kind in ("image_url", "input_image") and "image_url" in part:
         address = part["image_url"]
         if isinstance(address, dict):
@@ -163,8 +212,6 @@ def _with_image(part: dict[str, Any], change: Callable[[Any, str], Any], place: 
         return {**part, "image_url": change(address, f"{place}.image_url")}
     if kind == "image" and "url" in part:
         return {**part, "url": change(part["url"], f"{place}.url")}
-    if kind == "image_url":
-        raise Invalid(f"{place} has no image_url.", code="invalid_image", param=f"{place}.image_url")
     return part
 
 
@@ -172,10 +219,11 @@ def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
     head = _DATA_URI.match(uri) if isinstance(uri, str) else None
     if head is None:
         raise Invalid(
-            f"{place} is {uri!r:.60}, but an image must be a base64 data URI.",
+            f"{place} is {uri!r:.60}, but an image must be a base64 data URI or an address on the web.",
             code="invalid_image",
             param=place,
-            hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP). Addresses are not fetched.",
+            hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP), or https://..., which is kept as it is and "
+            "not fetched.",
         )
     encoded = uri[head.end() :]
     if len(encoded) > (settings.max_image + 2) // 3 * 4:
@@ -185,18 +233,14 @@ def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
             param=place,
             hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
         )
-    try:
-        raw = encoded.encode("ascii")
-        content = binascii.a2b_base64(raw, strict_mode=True)
-        if binascii.b2a_base64(content, newline=False) != raw:
-            raise ValueError
-    except ValueError:
+    content = _decoded(encoded)
+    if content is None:
         raise Invalid(
             f"The image at {place} is not plain base64.",
             code="invalid_image",
             param=place,
             hint="Encode it with the standard alphabet (+ and /), with padding and without line breaks.",
-        ) from None
+        )
     if len(content) > settings.max_image:
         raise TooLarge(
             f"The image at {place} has {len(content):,} bytes; the limit is {settings.max_image:,}.",
@@ -215,6 +259,16 @@ def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
             hint="Declare what the bytes are: image/png, image/jpeg, image/gif or image/webp.",
         )
     return Image(hashlib.sha256(content).digest(), actual, content), head.group(1)
+
+
+def _decoded(encoded: str) -> bytes | None:
+    """Return the bytes of plain base64; None where encoding them again would give another text."""
+    try:
+        raw = encoded.encode("ascii")
+        content = binascii.a2b_base64(raw, strict_mode=True)
+    except ValueError:
+        return None
+    return content if binascii.b2a_base64(content, newline=False) == raw else None
 
 
 def _sniff(content: bytes) -> str | None:

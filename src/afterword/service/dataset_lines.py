@@ -1,8 +1,12 @@
 """The lines of datasets: the shapes that they come in, and the one that they are given out in.
 
 A prompt is `messages` or `input` (messages), or `prompt` ([[role, text], ...] or a text). `completion` is a text,
-[role, text] or an assistant's message. `feedbacks` are values by key. A preference has `preferred_completion`,
-`other_completion` and `feedback_key`. Any line may have `labels` and `metadata`.
+[role, text], an assistant's message or a list of messages; so are both sides of a preference, which has
+`preferred_completion`, `other_completion` and `feedback_key`. `feedbacks` are values by key. Any line may have `tools`,
+`parallel_tool_calls`, `labels` and `metadata`.
+
+Given out, a completion that is nothing but a text is that text; else `completion` is the message (a list of them where
+there are several), and the sides of a preference are lists of messages.
 """
 
 from __future__ import annotations
@@ -14,7 +18,13 @@ import msgspec
 from afterword.types import DatasetKind
 
 KINDS: tuple[DatasetKind, ...] = ("prompt", "completion", "feedback", "preference")
-MEMBERS = ("completion", "feedbacks", "preferred_completion", "other_completion", "feedback_key", "labels", "metadata")
+SIDES = ("preferred_completion", "other_completion")
+MEMBERS = (
+    *("tools", "parallel_tool_calls", "functions", "completion", "feedbacks"),
+    *(*SIDES, "feedback_key", "labels", "metadata"),
+)
+SPEAKING = ("content", "tool_calls", "function_call", "refusal", "audio")
+"""Members of which an assistant's message has at least one."""
 
 
 class LineError(ValueError):
@@ -40,19 +50,29 @@ def read_line(raw: bytes) -> DatasetLine:
         raise LineError("it must be an object")
     normal: dict[str, Any] = {"messages": _messages(said)}
     normal |= {name: said[name] for name in MEMBERS if said.get(name) is not None}
-    for name in ("completion", "preferred_completion", "other_completion"):
+    for name in ("completion", *SIDES):
         if name in normal:
-            normal[name] = _text(normal[name], name)
+            normal[name] = _answer(normal[name], name)
+    if not isinstance(normal.get("parallel_tool_calls", True), bool):
+        raise LineError("parallel_tool_calls must be true or false")
+    for name in ("tools", "functions"):
+        if name in normal and not (isinstance(normal[name], list) and all(isinstance(x, dict) for x in normal[name])):
+            raise LineError(f"{name} must be a list of objects")
     if "labels" in normal:
         normal["labels"] = _labels(normal["labels"])
     if not isinstance(normal.get("metadata", {}), dict):
         raise LineError("metadata must be an object")
     values = _values(normal.get("feedbacks", {}))
     if "preferred_completion" in normal or "other_completion" in normal:
-        for name in ("preferred_completion", "other_completion", "feedback_key"):
-            if not isinstance(normal.get(name), str) or not normal[name]:
-                raise LineError(f"{name} must be a text: a preference has all three of preferred_completion, "
-                                "other_completion and feedback_key")  # fmt: skip
+        for name in (*SIDES, "feedback_key"):
+            if not normal.get(name) or (name == "feedback_key" and not isinstance(normal[name], str)):
+                shape = "a text" if name == "feedback_key" else "a text, a message or a list of messages"
+                raise LineError(
+                    f"{name} must be {shape}: a preference has all three of preferred_completion, other_completion and "
+                    "feedback_key"
+                )
+            if isinstance(normal[name], dict):
+                normal[name] = [normal[name]]
         return DatasetLine("preference", values, normal["feedback_key"], normal)
     if values and "completion" not in normal:
         raise LineError("it has feedbacks, and no completion that they are about")
@@ -77,14 +97,36 @@ def _message(given: Any, index: int) -> dict[str, Any]:
     return given
 
 
-def _text(given: Any, name: str) -> str:
-    if isinstance(given, list) and len(given) == 2:
-        given = given[1]
-    if isinstance(given, dict):
-        given = given.get("content")
-    if not isinstance(given, str):
-        raise LineError(f"{name} must be a text, [role, text] or a message with a text")
-    return given
+def _answer(given: Any, name: str) -> str | dict[str, Any] | list[dict[str, Any]]:
+    """Return a completion in its normal shape: a text, a message that is more than a text, or several messages."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, list) and len(given) == 2 and all(isinstance(item, str) for item in given):
+        return given[1]
+    messages = [_answer_message(message, name) for message in (given if isinstance(given, list) else [given])]
+    if len(messages) != 1:
+        if not messages:
+            raise LineError(f"{name} is an empty list")
+        return messages
+    [message] = messages
+    return message["content"] if message.keys() == {"role", "content"} and _is_text(message) else message
+
+
+def _answer_message(given: Any, name: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise LineError(f"{name} must be a text, [role, text], a message or a list of messages")
+    message = {"role": "assistant", **given}
+    if not isinstance(message["role"], str):
+        raise LineError(f"{name} has a role that is not a text")
+    if not isinstance(message.get("content"), str | list | None):
+        raise LineError(f"{name} has content that is neither a text, nor a list of parts, nor null")
+    if all(message.get(member) in (None, []) for member in SPEAKING):
+        raise LineError(f"{name} must be a text or a message with one of {', '.join(SPEAKING)}")
+    return message
+
+
+def _is_text(message: dict[str, Any]) -> bool:
+    return message["role"] == "assistant" and isinstance(message["content"], str)
 
 
 def _labels(given: Any) -> dict[str, str]:

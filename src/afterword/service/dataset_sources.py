@@ -1,10 +1,13 @@
-"""Datasets made of interactions: which of them, and what a line says of each."""
+"""Datasets made of interactions: which of them, which sample, and the lines."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import AsyncIterator
-from typing import Any
+import heapq
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -12,6 +15,9 @@ import msgspec
 from afterword.errors import Invalid
 from afterword.service import datasets, finding, interactions
 from afterword.service.context import Context
+from afterword.service.dataset_pairs import Pair, PairCollector
+from afterword.service.dataset_rows import FeedbackReader, answer_of, prompt_row, unfitness
+from afterword.store.catalog import ProjectRow
 from afterword.types import (
     Dataset,
     DatasetOfInteractions,
@@ -19,18 +25,24 @@ from afterword.types import (
     Interaction,
     InteractionPage,
     Match,
-    Preference,
+    Message,
     Search,
 )
 
 PAGE = 200
 # Ids are held in memory while a dataset is made.
-MOST = 1_000_000
+MAX_INTERACTIONS = 1_000_000
+MAX_SEED = 1 << 53
 _encoder = msgspec.json.Encoder()
+T = TypeVar("T")
 
 
 async def create_of_interactions(context: Context, *, body: DatasetOfInteractions) -> Dataset:
-    """Make a dataset of interactions. Those whose text was deleted, by `payload_retention_days`, are left out."""
+    """Make a dataset of interactions.
+
+    Each line says in its `metadata` which completion, feedback or preference it comes from. What is no example is left
+    out, and counted by its reason under `left_out`.
+    """
     project = context.project(body.project, writing=True)
     if (body.filter is None) == (body.completion_ids is None):
         raise Invalid(
@@ -41,113 +53,197 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
         )
     if body.sample.type != "all" and body.sample.size is None:
         raise Invalid("sample.size is missing.", code="missing_field", param="sample.size", hint="Say how many.")
-    metrics = None if body.metrics is None else {context.metric(project.number, key).key for key in body.metrics}
-    chosen = await _chosen(context, project.key, body)
-    lines = _lines(context, body, metrics, chosen)
-    return await datasets.make(context, project, body.key, body.name, lines, source="filtered")
+    seed = body.seed
+    if seed is None and body.sample.type == "random":
+        seed = secrets.randbelow(MAX_SEED)
+    builder = DatasetBuilder(context, project, body, seed)
+    lines = await builder.lines()
+    return await datasets.make(
+        context, project, body.key, body.name, lines, source="filtered", left_out=builder.left_out, seed=seed
+    )
 
 
-async def _chosen(context: Context, project: str, body: DatasetOfInteractions) -> list[UUID]:
-    """Return the ids of the interactions that are wanted, the newest first."""
-    ids = body.completion_ids
-    tree = body.filter or Filter(completion_id=Match(in_=[str(one) for one in ids or []]))
-    # What failed or was broken off is no example.
-    tree = Filter(and_=[tree, Filter(state=Match(eq="complete"))])
-    left_out = set(body.exclude)
-    wanted = Search(project=project, filter=tree, limit=500)
-    found: list[UUID] = []
-    while True:
-        page = await finding.search(context, body=wanted)
-        assert isinstance(page, InteractionPage)
-        found += [
-            one.completion_id for one in page.interactions if one.completion_id not in left_out and not one.expired
-        ]
-        if body.sample.type == "last" and len(found) >= (body.sample.size or 0):
-            return found[: body.sample.size]
-        if len(found) > MOST:
-            raise Invalid(
-                f"The filter finds more than {MOST:,} interactions.",
-                code="too_many_interactions",
-                param="filter",
-                hint="Choose fewer, such as by a timerange.",
-            )
-        if page.next is None:
-            break
-        wanted = msgspec.structs.replace(wanted, cursor=page.next)
-    if body.sample.type == "random" and body.sample.size is not None and len(found) > body.sample.size:
-        kept = set(random.sample(range(len(found)), body.sample.size))
-        found = [one for place, one in enumerate(found) if place in kept]
-    return found
+class DatasetBuilder:
+    """Chooses what becomes a line, counts what does not, and writes the lines."""
 
+    def __init__(self, context: Context, project: ProjectRow, body: DatasetOfInteractions, seed: int | None) -> None:
+        self.left_out: Counter[str] = Counter()
+        self._context = context
+        self._project = project
+        self._body = body
+        self._seed = seed or 0
+        metrics = None if body.metrics is None else {context.metric(project.number, key).key for key in body.metrics}
+        self._reader = FeedbackReader(context, project, metrics)
+        self._exclude = frozenset(body.exclude)
 
-async def _lines(
-    context: Context, body: DatasetOfInteractions, metrics: set[str] | None, ids: list[UUID]
-) -> AsyncIterator[bytes]:
-    pairs: set[UUID] = set()
-    for start in range(0, len(ids), PAGE):
-        some = ids[start : start + PAGE]
-        there = await interactions.several(context, some, images="inline")
-        ordered = [there[one] for one in some if one in there and not there[one].expired]
-        if body.kind == "preference":
-            lines = await _preferences(context, ordered, metrics, pairs)
-        else:
-            lines = [line for one in ordered if (line := _line(one, body.kind, metrics)) is not None]
-        if lines:
-            yield b"".join(_encoder.encode(line) + b"\n" for line in lines)
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Choose, and return the lines as they are written. Raises `Invalid` where nothing becomes a line."""
+        if self._body.kind == "preference":
+            pairs = self._sampled(await self._pairs(), lambda pair: pair.identity)
+            self._check_any(pairs)
+            return self._lines(pairs, lambda pair: (pair.preferred, pair.other), self._pair_line)
+        ids = self._sampled(await self._completions(), lambda completion_id: completion_id.bytes)
+        self._check_any(ids)
+        return self._lines(ids, lambda completion_id: (completion_id,), self._line)
 
+    async def _found(self) -> AsyncIterator[list[Interaction]]:
+        """Yield the interactions that were asked for in pages, in their short view and the newest first."""
+        ids = self._body.completion_ids
+        tree = self._body.filter or Filter(completion_id=Match(in_=[str(completion_id) for completion_id in ids or []]))
+        search = Search(project=self._project.key, filter=tree, limit=500)
+        number = 0
+        while True:
+            page = await finding.search(self._context, body=search)
+            assert isinstance(page, InteractionPage)
+            number += len(page.interactions)
+            if number > MAX_INTERACTIONS:
+                raise Invalid(
+                    f"The filter finds more than {MAX_INTERACTIONS:,} interactions.",
+                    code="too_many_interactions",
+                    param="filter",
+                    hint="Choose fewer, such as by a timerange.",
+                )
+            yield [one for one in page.interactions if one.completion_id not in self._exclude]
+            if page.next is None:
+                break
+            search = msgspec.structs.replace(search, cursor=page.next)
+        if ids is not None and number < len(set(ids)):
+            self.left_out["missing"] += len(set(ids)) - number
 
-def _line(one: Interaction, kind: str, metrics: set[str] | None) -> dict[str, Any] | None:
-    line: dict[str, Any] = {"messages": [_message(message) for message in one.messages or ()]}
-    if one.labels:
-        line["labels"] = one.labels
-    if kind == "prompt":
-        return line
-    line["completion"] = one.completion
-    if kind == "feedback":
-        # The newest value counts, where there are several under a key.
-        values = {given.metric: given.value for given in reversed(one.feedback)}
-        line["feedbacks"] = {key: value for key, value in values.items() if metrics is None or key in metrics}
-        return line if line["feedbacks"] else None
-    return line
+    async def _completions(self) -> list[UUID]:
+        """Return the interactions that become lines, the newest first."""
+        fit: list[UUID] = []
+        wanted = self._body.sample.size if self._body.sample.type == "last" else None
+        async for page in self._found():
+            silent = await self._silent(page)
+            for interaction in page:
+                if len(fit) == wanted:
+                    return fit
+                if (reason := self._reason(interaction, silent)) is None:
+                    fit.append(interaction.completion_id)
+                else:
+                    self.left_out[reason] += 1
+        return fit
 
+    async def _silent(self, page: list[Interaction]) -> set[UUID]:
+        """Return those of a page that answer nothing: neither a text, nor a tool call, nor a refusal."""
+        textless = [one.completion_id for one in page if not one.completion.strip() and not one.expired]
+        if not textless or self._body.kind == "prompt":
+            return set()
+        whole = await interactions.several(self._context, textless)
+        return {one.completion_id for one in whole.values() if answer_of(one) is None}
 
-async def _preferences(
-    context: Context, some: list[Interaction], metrics: set[str] | None, pairs: set[UUID]
-) -> list[dict[str, Any]]:
-    def counts(given: Preference) -> bool:
-        return given.tied is None and not given.prompt_mismatch and (metrics is None or given.metric in metrics)
+    def _reason(self, interaction: Interaction, silent: Collection[UUID]) -> str | None:
+        include = self._body.include
+        answered = self._body.kind != "prompt"
+        if (reason := unfitness(interaction, include, answered=answered)) is not None:
+            return reason
+        if interaction.completion_id in silent and "empty" not in include:
+            # A call that failed or was cancelled and was asked for may well have said nothing.
+            call = interaction.call
+            if call is None or call.state not in include:
+                return "empty"
+        if self._body.kind == "feedback":
+            values, _, conflicting = self._reader.values(interaction)
+            if not values:
+                return "conflicting_feedback" if conflicting else "no_feedback"
+        return None
 
-    wanted = [(one, given) for one in some for given in one.preferences if counts(given)]
-    sides = {side for _, given in wanted for side in (given.preferred_completion, given.other_completion)}
-    there = await interactions.several(context, list(sides))
-    lines = []
-    for one, given in wanted:
-        preferred, other = there.get(given.preferred_completion), there.get(given.other_completion)
-        # Seen from both sides, it is one pair all the same.
-        if preferred is None or other is None or preferred.expired or other.expired or given.comparison_id in pairs:
-            continue
-        pairs.add(given.comparison_id)
-        lines.append(
-            {
-                "messages": [_message(message) for message in one.messages or ()],
-                "preferred_completion": preferred.completion,
-                "other_completion": other.completion,
-                "feedback_key": given.metric,
-            }
+    async def _pairs(self) -> list[Pair]:
+        """Return the pairs that become lines, the newest first."""
+        collector = PairCollector(self._reader, self._body.include, self.left_out, self._body.derive_pairs)
+        async for page in self._found():
+            for interaction in page:
+                collector.add(interaction)
+        wanted = collector.wanted()
+        for start in range(0, len(wanted), PAGE):
+            whole = await interactions.several(self._context, wanted[start : start + PAGE])
+            for interaction in whole.values():
+                collector.show(interaction)
+        return collector.pairs(self._exclude)
+
+    def _sampled(self, rows: list[T], identity: Callable[[T], bytes]) -> list[T]:
+        """Return the sample that was asked for, in the order of `rows`.
+
+        A random one has the rows whose hashes with the seed are the least: the same rows as long as they are there,
+        whatever comes beside them.
+        """
+        sample = self._body.sample
+        if sample.type == "all" or sample.size is None or sample.size >= len(rows):
+            return rows
+        if sample.type == "last":
+            return rows[: sample.size]
+        key = self._seed.to_bytes(8, "big")
+        hashes = [(blake2b(identity(row), key=key, digest_size=8).digest(), index) for index, row in enumerate(rows)]
+        return [rows[index] for index in sorted(index for _, index in heapq.nsmallest(sample.size, hashes))]
+
+    def _check_any(self, rows: Sequence[Any]) -> None:
+        if rows:
+            return
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.most_common())
+        raise Invalid(
+            f"Nothing that was found makes a line{f'; left out were: {counts}' if counts else ''}.",
+            code="empty_dataset",
+            param="filter" if self._body.completion_ids is None else "completion_ids",
+            hint="Choose other interactions, or name in include what shall be a line all the same.",
         )
-    return lines
+
+    async def _lines(
+        self,
+        rows: list[T],
+        sides: Callable[[T], Sequence[UUID]],
+        line: Callable[[T, Sequence[Interaction]], dict[str, Any] | None],
+    ) -> AsyncIterator[bytes]:
+        for start in range(0, len(rows), PAGE):
+            page = rows[start : start + PAGE]
+            ids = list(dict.fromkeys(side for row in page for side in sides(row)))
+            whole = await interactions.several(self._context, ids, images="inline")
+            lines: list[bytes] = []
+            for row in page:
+                its_sides = [whole[side] for side in sides(row) if side in whole and not whole[side].expired]
+                made = line(row, its_sides) if len(its_sides) == len(sides(row)) else None
+                if made is None:
+                    # It was deleted or changed since it was chosen.
+                    self.left_out["missing"] += 1
+                else:
+                    lines.append(_encoder.encode(made) + b"\n")
+            if lines:
+                yield b"".join(lines)
+
+    def _line(self, completion_id: UUID, sides: Sequence[Interaction]) -> dict[str, Any] | None:
+        [interaction] = sides
+        line = prompt_row(interaction)
+        metadata: dict[str, Any] = {"completion_id": completion_id}
+        if self._body.kind != "prompt":
+            line["completion"] = answer_of(interaction) or ""
+        if self._body.kind == "feedback":
+            line["feedbacks"], metadata["feedback_ids"], _ = self._reader.values(interaction)
+            if not line["feedbacks"]:
+                return None
+        if interaction.labels:
+            line["labels"] = interaction.labels
+        return {**line, "metadata": metadata}
+
+    def _pair_line(self, pair: Pair, sides: Sequence[Interaction]) -> dict[str, Any] | None:
+        preferred, other = (answer_of(side) for side in sides)
+        if preferred is None or other is None:
+            return None
+        origin: dict[str, Any] = (
+            {"comparison_id": pair.comparison_id} if pair.comparison_id else {"feedback_ids": pair.feedback_ids}
+        )
+        return {
+            **prompt_row(sides[0]),
+            "preferred_completion": _side(preferred),
+            "other_completion": _side(other),
+            "feedback_key": pair.metric,
+            "metadata": {
+                **origin,
+                "preferred_completion_id": pair.preferred,
+                "other_completion_id": pair.other,
+            },
+        }
 
 
-def _message(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a message as datasets have it: images are parts {type: image, url}."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-
-    def part(given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("type") != "image_url":
-            return given
-        image = given.get("image_url")
-        return {"type": "image", "url": image.get("url") if isinstance(image, dict) else image}
-
-    return {**message, "content": [part(one) for one in content]}
+def _side(answer: str | Message) -> str | list[Message]:
+    """Return a side of a pair: a text, or a list of messages where it is more than a text."""
+    return answer if isinstance(answer, str) else [answer]

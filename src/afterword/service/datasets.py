@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -79,8 +79,14 @@ async def make(
     name: str | None,
     chunks: AsyncIterator[bytes],
     source: str = "uploaded",
+    *,
+    left_out: Mapping[str, int] | None = None,
+    seed: int | None = None,
 ) -> Dataset:
-    """Make a dataset of the bytes of a file; nothing of it stays where a line cannot be read."""
+    """Make a dataset of the bytes of a file; nothing of it stays where a line cannot be read.
+
+    `left_out` is read when the last of the bytes has come.
+    """
     row = DatasetRow(
         server=context.store.server,
         id=uuid7(),
@@ -98,7 +104,13 @@ async def make(
         await contents.end()
         used = await _register(context, project, contents)
         complete = msgspec.structs.replace(
-            row, kind=contents.kind(), lines=contents.lines, size=contents.size, metrics=used
+            row,
+            kind=contents.kind(),
+            lines=contents.lines,
+            size=contents.size,
+            metrics=used,
+            left_out=dict(left_out or {}),
+            seed=seed,
         )
         return _shown(context, await context.store.write(lambda transaction: stored.complete(transaction, complete)))
     except BaseException:
@@ -122,6 +134,9 @@ class _Contents:
         self.values: dict[str, int] = defaultdict(int)
         self.preferences: dict[str, int] = defaultdict(int)
         self.is_bool: dict[str, bool] = {}
+        """Whether all values under a key are true or false; a key that is not known yet is registered so."""
+        self.is_number: dict[str, bool] = {}
+        """Whether a value under a key is neither true, false, 1 nor 0."""
 
     async def add(self, chunk: bytes) -> None:
         """Take more bytes."""
@@ -179,6 +194,7 @@ class _Contents:
         for key, value in line.values.items():
             self.values[key] += 1
             self.is_bool[key] = self.is_bool.get(key, True) and isinstance(value, bool)
+            self.is_number[key] = self.is_number.get(key, False) or value not in (0, 1)
         if line.preference is not None:
             self.preferences[line.preference] += 1
             self.is_bool.setdefault(line.preference, False)
@@ -208,12 +224,12 @@ async def _register(context: Context, project: ProjectRow, contents: _Contents) 
             body = NewMetric(key=key, kind="bool" if is_bool else "scalar", project=project.key)
             await metrics.register(context, body=body)
             row = context.metric(project.number, key)
-        elif row.kind == "bool" and not is_bool and contents.values[key]:
+        elif row.kind == "bool" and contents.is_number.get(key):
             raise Invalid(
-                f"The metric {key!r} is bool, and the file has numbers under it.",
+                f"The metric {key!r} is bool, and the file has other numbers under it than 0 and 1.",
                 code="invalid_value",
                 param=f"feedbacks.{key}",
-                hint="Give true and false, or name another feedback key.",
+                hint="Give true, false, 1 or 0, or name another feedback key.",
             )
         used[row.number] = (contents.values[key], contents.preferences[key])
     return used
@@ -425,4 +441,6 @@ def _shown(context: Context, row: DatasetRow) -> Dataset:
         ],
         created_at=shown(row.created_at),
         download_url=f"/api/v1/datasets/{row.id}/download",
+        left_out=row.left_out,  # pyright: ignore[reportArgumentType]
+        seed=row.seed,
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from afterword.config import Settings
 from afterword.errors import Invalid
 from afterword.service import content
 from afterword.service.context import Context
@@ -53,6 +54,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -72,13 +74,20 @@ def question(
     messages: list[Message],
     labels: dict[str, str],
     user: str | None,
-    addresses: bool = False,
+    as_sent: bool = False,
 ) -> Question:
-    """Check what was asked. `addresses` lets images stay where they are on the web. Raises `Invalid`, `TooLarge`."""
-    checked_labels(context, labels)
-    if user is not None:
-        check_text(user, param="user", most=1024)
-    kept, images = content.take_in(messages, context.settings, addresses=addresses)
+    """Check what was asked. Raises `Invalid`, `TooLarge`.
+
+    With `as_sent` it is what a call sends to a provider: its labels and user were chosen to fit, and of its messages
+    what cannot be recognised is kept as it is.
+    """
+    if as_sent:
+        kept, images = content.take_in_as_sent(messages, context.settings)
+    else:
+        checked_labels(context, labels)
+        if user is not None:
+            check_text(user, param="user", most=1024)
+        kept, images = content.take_in(messages, context.settings)
     return Question(
         project=project,
         source=source,
@@ -92,13 +101,21 @@ def question(
     )
 
 
-def answer(context: Context, completion: str | Message, *, addresses: bool = False, **more: Any) -> Answer:
+def answer(context: Context, completion: str | Message, **more: Any) -> Answer:
     """Check what was answered: a text, or a whole assistant message. Raises `Invalid`, `TooLarge`."""
     if isinstance(completion, str):
         return Answer(completion=completion, **more)
     message = {"role": "assistant", **completion}
-    [kept], images = content.take_in([message], context.settings, param="completion", addresses=addresses)
+    [kept], images = content.take_in([message], context.settings, param="completion")
     return Answer(completion=message_text(kept), message=kept, images=images, **more)
+
+
+def unchecked_answer(completion: str | Message, **more: Any) -> Answer:
+    """Return what a model answered in a form that nobody who logs an answer may use: it is kept as it came."""
+    if isinstance(completion, str):
+        return Answer(completion=completion, **more)
+    message = {**completion, "role": "assistant"}
+    return Answer(completion=message_text(message), message=message, **more)
 
 
 def new_rows(
@@ -180,6 +197,7 @@ def _payload(asked: Question, said: Answer) -> tuple[bytes, int, str | None]:
             usage=said.usage,
             timings=said.timings,
             parameters=said.parameters,
+            facts=said.facts,
         )
     )
     preview = None
@@ -210,6 +228,12 @@ def measured(usage: dict[str, Any] | None, timings: dict[str, Any] | None) -> di
                 continue
             found[name] = float(value) if name == "tokens_per_second" else round(value)
     return found
+
+
+def is_label(key: str, value: str, settings: Settings) -> bool:
+    """Tell whether a label is within the limits of the settings."""
+    fits = 1 <= len(key) <= settings.max_label_key and len(value.encode()) <= settings.max_label_value
+    return fits and "\0" not in key and "\0" not in value
 
 
 def checked_labels(context: Context, labels: dict[str, str], *, param: str = "labels") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What people thought: feedback on a completion, preferences between two, outcomes of a session."""
+"""What people thought: feedback on a completion, preferences between two."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET
 from sqlalchemy import Connection
 
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.ids import uuid7
+from afterword.service import repetition
 from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.drafts import checked_labels
 from afterword.service.interactions import Draft, drafted
 from afterword.service.moments import parse_created_at
 from afterword.service.presenting import present_feedback
-from afterword.service.values import check_text, feedback_value
+from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
 from afterword.store import rollups
 from afterword.store.engine import Informed, Rows, Transaction
-from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
     Feedback,
@@ -30,14 +29,10 @@ from afterword.types import (
     FeedbackRecorded,
     NewFeedback,
     NewInteraction,
-    NewOutcome,
     NewPreference,
     NewText,
-    OutcomeRecorded,
     PreferenceRecorded,
 )
-
-_sorted = msgspec.json.Encoder(order="sorted")
 
 
 async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
@@ -61,11 +56,16 @@ def feedback_unit(context: Context, body: NewFeedback) -> Informed:
     created_at = parse_created_at(body.created_at, param="created_at", now=now)
     _check_texts(body.details, body.user, body.reason)
     feedback_id = body.feedback_id or uuid7()
-    request_hash = hash63(_sorted.encode(body)) if body.feedback_id else None
+    request_hash = repetition.request_hash(body) if body.feedback_id else None
 
-    def write(found: Sequence[Any] | None, there: Sequence[Any] | None = None) -> tuple[Rows, FeedbackRecorded]:
-        if there is not None:
-            _check_repetition(there[0], request_hash, "feedback_id", feedback_id)
+    def write(found: Sequence[Any] | None, existing: Sequence[Any] | None = None) -> tuple[Rows, FeedbackRecorded]:
+        if existing is not None:
+            project = found[0] if found is not None and context.actor.sees(found[0]) else None
+            stored_row = stored.FeedbackContent(*existing)
+            if not _is_stored(context, stored_row, body, request_hash, created_at, project):
+                raise _changed_since(
+                    context, stored_row, feedback_id, project is not None and stored_row.is_on(completion_id)
+                )
             return [], FeedbackRecorded(feedback_id=feedback_id)
         if found is None or not context.actor.sees(found[0]):
             raise no_completion(completion_id, "completion_id")
@@ -167,7 +167,7 @@ async def preference_unit(
     """Return the unit of work that logs a preference, and its size."""
     given = {"preferred_completion": body.preferred_completion, "other_completion": body.other_completion}
     comparison_id = body.comparison_id or uuid7()
-    request_hash = hash63(_sorted.encode(body)) if body.comparison_id else None
+    request_hash = repetition.request_hash(body) if body.comparison_id else None
     now = context.now()
     created_at = parse_created_at(body.created_at, param="created_at", now=now)
     _check_texts(body.details, body.user, None)
@@ -189,7 +189,14 @@ async def preference_unit(
 
     def write(transaction: Transaction) -> PreferenceRecorded:
         if body.comparison_id and (there := transaction.one(stored.FIND_PREFERENCE, comparison_id)):
-            _check_repetition(there[0], request_hash, "comparison_id", comparison_id)
+            if there[0] != request_hash:
+                raise Conflict(
+                    f"The comparison_id {comparison_id} is taken by a preference with other content.",
+                    code="comparison_exists",
+                    param="comparison_id",
+                    hint="A repetition must be the same in every field. To change a preference, delete it with "
+                    f"DELETE /api/v1/preferences/{comparison_id} and log it again.",
+                )
             return PreferenceRecorded(comparison_id=comparison_id)
         for draft in drafts.values():
             for statement, rows in draft.rows:
@@ -243,42 +250,6 @@ async def _text_draft(context: Context, body: NewPreference, side: NewText, name
     return await drafted(context, new)
 
 
-async def record_outcome(context: Context, *, body: NewOutcome) -> OutcomeRecorded:
-    """Log an outcome: a value on a whole session under a feedback key."""
-    created_at = parse_created_at(body.created_at, param="created_at", now=context.now())
-    _check_texts(body.details, body.user, None)
-    outcome_id = uuid7()
-
-    def write(transaction: Transaction) -> OutcomeRecorded:
-        wanted = None if body.project is None else context.project(body.project).number
-        found = stored_interactions.projects_of_session(transaction.connection, body.session_id)
-        seen = [one for one in sorted(found) if context.actor.sees(one) and wanted in (None, one)]
-        if not seen:
-            raise NotFound(
-                f"EntityNotFound: session {body.session_id} has no interaction that this key may see.",
-                code="session_not_found",
-                param="session_id",
-                hint="Use the session_id that logging an interaction answered.",
-            )
-        [project, *_] = seen
-        metric = context.metric(project, body.metric)
-        row = (
-            body.session_id,
-            outcome_id,
-            project,
-            metric.number,
-            feedback_value(metric, body.value),
-            body.details,
-            body.user,
-            context.actor.number,
-            created_at,
-        )
-        transaction.put(stored.INSERT_OUTCOME, [row])
-        return OutcomeRecorded(outcome_id=outcome_id)
-
-    return await context.store.write(write, 500)
-
-
 # ------------------------------------------------------------------------------------------------ what may go wrong
 
 
@@ -313,14 +284,48 @@ async def explained(context: Context, error: NotFound, *named: str) -> Afterword
     return error
 
 
-def _check_repetition(there: int | None, request_hash: int | None, name: str, its_id: UUID) -> None:
-    if there != request_hash:
-        raise Conflict(
-            f"The {name} {its_id} is taken with other content.",
-            code=f"{name.removesuffix('_id')}_exists",
-            param=name,
-            hint=f"Give each its own {name}; a repetition must be the same in every field.",
-        )
+def _is_stored(
+    context: Context,
+    stored_row: stored.FeedbackContent,
+    body: NewFeedback,
+    request_hash: int | None,
+    created_at: int,
+    project: int | None,
+) -> bool:
+    """Tell whether a body asks for the very feedback that is stored now: it was sent again, or says the same.
+
+    `project` is that of the completion which the body names, None where the key may not see it.
+    """
+    try:
+        value = float(body.value)
+    except OverflowError:
+        return False
+    if (value, body.details, body.reason) != (stored_row.value, stored_row.details, stored_row.reason):
+        return False
+    if stored_row.request_hash == request_hash:
+        return True
+    metric = None if project is None else context.catalog.find_metric(project, body.metric)
+    return (
+        metric is not None
+        and metric.number == stored_row.metric
+        and stored_row.is_on(UUID(body.completion_id))
+        and body.user == stored_row.user
+        and (body.created_at is None or created_at == stored_row.created_at)
+    )
+
+
+def _changed_since(context: Context, stored_row: stored.FeedbackContent, feedback_id: UUID, visible: bool) -> Conflict:
+    metric = context.catalog.metrics.get(stored_row.metric) if visible else None
+    now = ""
+    if metric is not None:
+        now = f" Stored now is the value {value_text(metric, stored_row.value)} under {metric.key!r}."
+    return Conflict(
+        f"The feedback_id {feedback_id} is taken with other content.{now}",
+        code="feedback_exists",
+        param="feedback_id",
+        hint=f"To change it, send value, details or reason to PATCH /api/v1/feedback/{feedback_id}; "
+        "to log another, give it a feedback_id of its own.",
+    )
 
 
 def _check_texts(details: str | None, user: str | None, reason: str | None) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from afterword.errors import Conflict, Invalid, Unavailable
 from afterword.ids import uuid7
-from afterword.service import drafts
+from afterword.service import drafts, repetition
 from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.models import model_number
 from afterword.service.moments import parse_created_at
@@ -25,7 +25,6 @@ from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows, Transaction
 from afterword.store.erasing import erase
-from afterword.store.schema import hash63
 from afterword.types import (
     Deleted,
     Images,
@@ -40,8 +39,6 @@ from afterword.types import (
 
 # Above this a payload is compressed in a thread, so that other calls go on meanwhile.
 LARGE = 256 << 10
-
-_sorted = msgspec.json.Encoder(order="sorted")
 
 
 class Draft(msgspec.Struct):
@@ -111,7 +108,8 @@ async def repeated(context: Context, draft: Draft, error: Exception) -> None:
             f"The completion_id {draft.recorded.completion_id} is taken by an interaction with other content.",
             code="completion_exists",
             param="completion_id",
-            hint="Give each interaction its own completion_id; a repetition must be the same in every field.",
+            hint="Give each interaction its own completion_id; a repetition must be the same in every field. "
+            f"Change labels with PATCH /api/v1/interactions/{draft.recorded.completion_id}/labels.",
         ) from None
 
 
@@ -128,17 +126,23 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
     asked = drafts.question(
         context,
         project=project,
-        source=source,
+        source=body.source or source,
         created_at=parse_created_at(body.created_at, param="created_at", now=now),
         messages=body.messages,
         labels=body.labels or {},
         user=body.user,
     )
-    said = drafts.answer(context, body.completion, usage=body.usage, timings=body.timings, parameters=body.parameters)
+    said = drafts.answer(
+        context,
+        body.completion,
+        usage=body.usage,
+        timings=body.timings,
+        parameters=body.parameters,
+        facts=body.facts or None,
+    )
     given = body.completion_id
     completion_id = given or uuid7()
-    request_hash = None if given is None else hash63(str(project.number), _sorted.encode(body))
-    numbers = drafts.measured(body.usage, body.timings) if body.usage or body.timings else None
+    request_hash = None if given is None else repetition.request_hash(body, str(project.number))
     written = drafts.new_rows(
         context,
         asked,
@@ -147,7 +151,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         session_id=body.session_id,
         model=model,
         request_hash=request_hash,
-        call=calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None,
+        call=_call_row(completion_id, body),
     )
     feedback_ids = []
     if body.feedbacks:
@@ -161,6 +165,25 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
     )
     return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
+
+
+def _call_row(completion_id: UUID, body: NewInteraction) -> tuple[Any, ...] | None:
+    """Return the row of a call that was made elsewhere; None where nothing was told of it."""
+    numbers = drafts.measured(body.usage, body.timings)
+    call = body.call or None
+    if call is None:
+        return calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None
+    for name, value in msgspec.structs.asdict(call).items():
+        if isinstance(value, str):
+            check_text(value, param=f"call.{name}")
+    return calls.call_row(
+        completion_id,
+        calls.STATES.index(call.state),
+        finish_reason=call.finish_reason,
+        error=msgspec.json.encode(call.error).decode() if call.error else None,
+        origin={name: getattr(call, name) for name in calls.ORIGIN},
+        numbers=numbers,
+    )
 
 
 def _feedback_row(

@@ -5,6 +5,7 @@ A key that an interaction names and nobody knows is registered as logged-only; a
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from msgspec import UNSET
 
 from afterword.errors import AfterwordError, Invalid, NotFound
 from afterword.ids import uuid7
-from afterword.service.access import sees_model
+from afterword.service.access import may_read, sees_model
 from afterword.service.context import Context
 from afterword.service.model_definition import check_same, endpoint_of, fallback_of, key_of, params_of, sealed
 from afterword.service.moments import shown
@@ -104,7 +105,7 @@ async def register(context: Context, *, body: NewModel) -> Model:
 async def list_models(context: Context, *, query: Any) -> ModelList:
     """List the models, and as `data` those that the key may call, the way OpenAI's clients read them.
 
-    A key that is for some projects sees the models of these.
+    A key that is for some projects sees the models of these. One that may call models and not read gets `data` alone.
     """
     only = None if query.project is None else context.project(query.project).number
     seen = [
@@ -124,12 +125,25 @@ async def list_models(context: Context, *, query: Any) -> ModelList:
                 )
             )
     rows.sort(key=lambda row: (row.provider is None, row.key))
-    return ModelList(models=[_shown(context, row) for row in rows], data=data)
+    return ModelList(models=[_shown(context, row) for row in rows] if may_read(context) else [], data=data)
 
 
 async def get(context: Context, model: str) -> Model:
-    """Show a model, by key, id or PROJECT/MODEL."""
-    return _shown(context, get_row(context, model))
+    """Show a model, by key, id or PROJECT/MODEL.
+
+    By PROJECT/MODEL its `id` is that, as in the list of OpenAI's API. A key that may call models and not read sees of
+    them what that API shows.
+    """
+    row = get_row(context, model)
+    shown_model = _shown(context, row)
+    if model not in (row.key, str(row.id)):
+        project = context.catalog.find_project(re.split("[/:]", model, maxsplit=1)[0])
+        if project is not None:
+            shown_model.id = f"{project.key}/{row.key}"
+    if not may_read(context):
+        shown_model.external_model_id = shown_model.endpoint = None
+        shown_model.headers, shown_model.extra_params = [], {}
+    return shown_model
 
 
 async def change(context: Context, model: str, *, body: ModelChange) -> Model:
@@ -301,10 +315,11 @@ def get_row(context: Context, name: str, *, attaching: bool = False) -> ModelRow
     """
     catalog = context.catalog
     row = catalog.find_model(name)
-    if row is None:
-        project = catalog.find_project(name.partition("/")[0])
+    for separator in "/:":
+        key, _, rest = name.partition(separator)
+        project = catalog.find_project(key) if row is None and rest else None
         if project is not None and context.actor.sees(project.number):
-            row = attached(context, project, name.partition("/")[2])
+            row = attached(context, project, rest)
     if row is None or sees_model(catalog, context.actor, row.number):
         return unknown(name) if row is None else row
     is_free = row.provider is not None and not any(model == row.number for _, model in list(catalog.project_models))
@@ -352,7 +367,7 @@ def _shown(context: Context, row: ModelRow) -> Model:
         if one.model == row.number and context.actor.sees(one.project)
     ]
     return Model(
-        id=row.id,
+        id=str(row.id),
         key=row.key,
         name=row.name or row.key,
         provider=row.provider,

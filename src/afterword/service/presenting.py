@@ -14,10 +14,10 @@ from afterword.service import content
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.store import interactions as stored
-from afterword.store.calls import NUMBERS, STATES
+from afterword.store.calls import COMPLETE, NUMBERS, ORIGIN, STATES
 from afterword.store.filters import SOURCES
 from afterword.store.payloads import asked
-from afterword.types import Call, Feedback, Images, Interaction, Message, Preference, View
+from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, View
 
 SHORT = 300
 USAGE = tuple(name for name in NUMBERS if name.endswith("_tokens"))
@@ -81,11 +81,13 @@ def _interaction(
         usage=said.usage if said else _numbers(facts.call, USAGE) if expired else None,
         timings=said.timings if said else _numbers(facts.call, TIMINGS) if expired else None,
         parameters=said.parameters if said and whole else None,
-        call=_call(facts.call) if facts.call is not None and facts.call.request_id else None,
+        call=_call(facts.call) if facts.call is not None and _is_told(facts.call) else None,
+        facts=said.facts if said and whole else None,
         feedback=[present_feedback(context, one) for one in facts.feedback],
         preferences=[present_preference(context, one) for one in facts.preferences],
         image_urls=list(urls),
         expired=expired,
+        outcomes=[present_outcome(context, row) for row in facts.outcomes] if whole else None,
     )
 
 
@@ -95,12 +97,17 @@ def _numbers(call: Row[Any] | None, names: Sequence[str]) -> dict[str, Any] | No
     return measured or None
 
 
+def _is_told(row: Row[Any]) -> bool:
+    """Return whether a row tells how a call went, and not only its numbers."""
+    return row.state != COMPLETE or any(getattr(row, name) is not None for name in ("finish_reason", "error", *ORIGIN))
+
+
 def _call(row: Row[Any]) -> Call:
     return Call(
         state=STATES[row.state],
         finish_reason=row.finish_reason,
         error=msgspec.json.decode(row.error) if row.error else None,
-        request_id=row.request_id,
+        **{name: getattr(row, name) for name in ORIGIN},
     )
 
 
@@ -125,6 +132,21 @@ def present_feedback(context: Context, row: Row[Any]) -> Feedback:
         value=row.value,
         details=row.details,
         reason=row.reason,
+        user=row.user,
+        actor=context.actor_name(row.actor),
+        created_at=shown(row.created_at),
+    )
+
+
+def present_outcome(context: Context, row: Row[Any]) -> Outcome:
+    """Turn a row of `outcomes` into what the wire shows."""
+    return Outcome(
+        outcome_id=row.id,
+        session_id=row.session_id,
+        project=context.catalog.projects[row.project].key,
+        metric=context.catalog.metrics[row.metric].key,
+        value=row.value,
+        details=row.details,
         user=row.user,
         actor=context.actor_name(row.actor),
         created_at=shown(row.created_at),

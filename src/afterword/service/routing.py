@@ -25,8 +25,8 @@ class Route(msgspec.Struct, frozen=True):
 
 
 def route(context: Context, name: str | None) -> Route:
-    """Return where a call goes that names a model: as PROJECT/MODEL, PROJECT for its default, or MODEL in the key's own
-    project.
+    """Return where a call goes that names a model: as PROJECT/MODEL or PROJECT:MODEL, as PROJECT for its default, or as
+    MODEL in the key's own project.
 
     Raises `NotFound`; `Invalid` where a project has no default model and for a logged-only one; `Conflict` for an
     archived project.
@@ -96,6 +96,16 @@ def _route(context: Context, name: str | None) -> Route | ProjectRow:
     row = attached(context, own, name)
     if row is not None:
         return _to(context, own, row)
+    # Some clients take what is before a slash for the name of a provider of theirs, so a colon will do. It comes last:
+    # keys of models have colons, too (llama3:8b).
+    key, colon, of_colon = name.partition(":")
+    by_colon = catalog.find_project(key) if colon else None
+    if by_colon is not None and context.actor.sees(by_colon.number):
+        context.project(key, writing=True)
+        row = attached(context, by_colon, of_colon)
+        if row is not None:
+            return _to(context, by_colon, row)
+        project, slash, rest = by_colon, colon, of_colon
     asked = project if project is not None and slash and context.actor.sees(project.number) else own
     known = catalog.find_model(rest if asked is project else name)
     if known is not None and known.provider is None and context.actor.projects is None:

@@ -43,6 +43,11 @@ def feedback_value(metric: MetricRow, value: Value, *, param: str = "value") -> 
     return number
 
 
+def value_text(metric: MetricRow, value: float) -> str:
+    """Return a stored value as a message says it: true and false under a bool key."""
+    return str(value == 1.0).lower() if metric.kind == "bool" else str(value)
+
+
 def check_text(text: str, *, param: str, most: int = MOST_TEXT, least: int = 0, what: str | None = None) -> str:
     """Return a text that is stored as such: within its length, without NUL. Raises `Invalid`."""
     what = what or param

@@ -24,8 +24,8 @@ from afterword.store.calls import COMPLETE
 from afterword.store.filters import Names, between
 from afterword.store.groups import deviation, grouped_by
 from afterword.store.pages import narrowed, narrowed_beside
-from afterword.store.schema import calls, feedback, interactions, preferences
-from afterword.types import Filter
+from afterword.store.schema import calls, feedback, interactions, outcomes, preferences
+from afterword.types import Filter, Level
 
 # Up to so many values each have a bin of their own.
 MOST_VALUES = 20
@@ -45,6 +45,8 @@ class Values:
     metric: int | str | None
     split_by: str | None = None
     between: tuple[int, int] | None = None
+    level: Level = "interaction"
+    """At the level of sessions the values are outcomes, of sessions that have an interaction which the filter finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,10 @@ def distribution(connection: Connection, values: Values, least: float, most: flo
 
 
 def span(connection: Connection, values: Values) -> tuple[int, int] | None:
-    """Return the times of the first and the last interaction with such a value, in milliseconds."""
+    """Return the times of the first and the last interaction with such a value, or outcome, in milliseconds."""
     chosen = _Chosen(connection, values)
-    time = interactions.c.created_at
-    found = connection.execute(select(func.min(time), func.max(time)).select_from(chosen.source).where(chosen.which))
+    ends = select(func.min(chosen.time), func.max(chosen.time))
+    found = connection.execute(ends.select_from(chosen.source).where(chosen.which))
     first, last = found.one()
     return None if first is None else (first, last)
 
@@ -124,7 +126,7 @@ def span(connection: Connection, values: Values) -> tuple[int, int] | None:
 def over_time(connection: Connection, values: Values, quantum: int) -> list[tuple[str | None, int, int, float | None]]:
     """Return split, time, count and sum of the values in each stretch of so many milliseconds that has any."""
     chosen = _Chosen(connection, values)
-    stretch = (interactions.c.created_at // literal(quantum)).label("stretch")
+    stretch = (chosen.time // literal(quantum)).label("stretch")
     total = null() if values.metric is None else func.sum(chosen.value)
     query = chosen.grouped(stretch, func.count(chosen.value), total).group_by("stretch")
     return [
@@ -161,13 +163,14 @@ def compared(
 
 
 class _Chosen:
-    """The rows that values stand in: `source` where `which` holds, `value` in each; `key` is the split's."""
+    """The rows that values stand in: `source` where `which` holds, `value` and `time` in each; `key` is the split's."""
 
     def __init__(self, connection: Connection, values: Values) -> None:
+        self.time: ColumnElement[int] = interactions.c.created_at
         self.key: ColumnElement[Any] | None = None
         self.words: Any = None
         self.source: FromClause = interactions
-        of_metric = isinstance(values.metric, int)
+        of_metric = isinstance(values.metric, int) and values.level == "interaction"
         times = None if values.between is None else between(values.names, *values.between)
         wanted, sought = narrowed_beside(connection, values.names, values.filter, times=times, another=of_metric)
         which = [wanted]
@@ -178,7 +181,9 @@ class _Chosen:
                 # Interactions without the label count, too: under no key.
                 self.source = _outer(split.source)
         self.value: ColumnElement[Any]
-        if values.metric is None:
+        if values.level == "session":
+            which = self._outcomes(values, wanted)
+        elif values.metric is None:
             self.value = interactions.c.id
         elif isinstance(values.metric, str):
             self.source = self.source.join(calls, calls.c.interaction_id == interactions.c.id)
@@ -192,6 +197,24 @@ class _Chosen:
             metric = feedback.c.metric + literal(0) if sought else feedback.c.metric
             which.append(metric == values.metric)
         self.which = and_(*which)
+
+    def _outcomes(self, values: Values, wanted: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+        """Take outcomes in place of interactions; return which.
+
+        A session with interactions of several splits counts in each of them, once.
+        """
+        columns: list[ColumnElement[Any]] = [
+            func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type)
+        ]
+        if self.key is not None:
+            columns.append(self.key)
+        labelled = [column.label(name) for name, column in zip(("session", "key"), columns, strict=False)]
+        sessions = select(*labelled).select_from(self.source).where(wanted).distinct().subquery()
+        self.source = outcomes.join(sessions, sessions.c.session == outcomes.c.session_id)
+        self.value, self.time = outcomes.c.value, outcomes.c.created_at
+        if self.key is not None:
+            self.key = sessions.c.key
+        return [outcomes.c.project == values.names.project, outcomes.c.metric == values.metric]
 
     @property
     def order(self) -> tuple[Any, ...]:

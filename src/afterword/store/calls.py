@@ -26,11 +26,14 @@ NUMBERS = (
 )
 """The system metrics: the columns that hold what was measured."""
 
+ORIGIN = ("request_id", "provider_request_id", "response_id", "provider_model", "trace_id", "streamed")
+"""The columns that tell who answered, and under which ids others know the call. They outlive the text."""
+
 INSERT = Insert(calls)
 # What becomes known only at the end.
 FINISH_INTERACTION = Update(interactions, "id", "model", "completion_text_hash", "size", "preview")
 FINISH_PAYLOAD = Update(payloads, "interaction_id", "payload")
-FINISH_CALL = Update(calls, "interaction_id", "state", "finish_reason", "error", "request_id", *NUMBERS, "server")
+FINISH_CALL = Update(calls, "interaction_id", *(column.name for column in calls.columns if not column.primary_key))
 # It is there already where the interaction was deleted meanwhile: its words are to be taken out.
 QUEUE_FOR_SEARCH = Insert(search_pending, ignore_existing=True)
 
@@ -41,12 +44,15 @@ def call_row(
     *,
     finish_reason: str | None = None,
     error: str | None = None,
-    request_id: str | None = None,
+    origin: Mapping[str, Any] | None = None,
     numbers: Mapping[str, Any],
     server: int | None = None,
 ) -> tuple[Any, ...]:
-    """Return a row of `calls`, for INSERT and FINISH_CALL alike. `server` makes a call that is under way."""
-    return (completion_id, state, finish_reason, error, request_id, *map(numbers.get, NUMBERS), server)
+    """Return a row of `calls`, for INSERT and FINISH_CALL alike. `origin` and `numbers` are by the names of their
+    columns. `server` is the one that makes a call which is under way."""
+    values = {**(origin or {}), **numbers, "state": state, "finish_reason": finish_reason, "error": error}
+    values |= {"interaction_id": completion_id, "server": server}
+    return tuple(values.get(column.name) for column in calls.columns)
 
 
 def find(connection: Connection, completion_id: UUID) -> Any:

@@ -38,6 +38,10 @@ class DatasetRow(msgspec.Struct, frozen=True):
     deleted_at: int | None = None
     server: int | None = None
     """Of one that is pending: the server that makes it, where several work over one database."""
+    left_out: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many interactions or pairs did not become lines, by the reason."""
+    seed: int | None = None
+    """That of the random sample of which it is made."""
 
 
 # ------------------------------------------------------------------------------------------------ reads
@@ -175,10 +179,12 @@ def erase_uploads(transaction: Transaction, *, number: int | None = None, before
 def _values(row: DatasetRow) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in row.__struct_fields__ if name != "number"}
     values["metrics"] = msgspec.json.encode(row.metrics).decode()
+    values["left_out"] = msgspec.json.encode(row.left_out).decode() if row.left_out else None
     return values
 
 
 def _row(row: Row[Any]) -> DatasetRow:
     values = dict(row._mapping)
     values["metrics"] = msgspec.json.decode(values["metrics"], type=dict[int, tuple[int, int]])
+    values["left_out"] = msgspec.json.decode(values["left_out"] or "{}", type=dict[str, int])
     return DatasetRow(**values)

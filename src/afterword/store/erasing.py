@@ -35,6 +35,8 @@ from afterword.store.schema import (
 MOST_LABELS = 10_000
 # What the hash of a text becomes when the text is gone: nobody shall find by it what it was.
 NO_TEXT = 0
+# What stays of the error of a call when the text is gone.
+ERROR_WITHOUT_TEXT = ("status", "type", "code")
 # So many may stay of a month that is dropped; they move to another part.
 MOST_STAYING = 1_000
 
@@ -106,7 +108,10 @@ def scrub(transaction: Transaction, ids: Sequence[UUID]) -> int:
     )
     for row in connection.execute(failed).all():
         # Providers may repeat in it what was said.
-        error = msgspec.json.encode({**msgspec.json.decode(row.error), "message": ""}).decode()
+        told = msgspec.json.decode(row.error)
+        error = msgspec.json.encode(
+            {**{name: told[name] for name in ERROR_WITHOUT_TEXT if name in told}, "message": ""}
+        ).decode()
         connection.execute(update(calls).where(calls.c.interaction_id == row.interaction_id).values(error=error))
     return len(ids)
 

@@ -1,23 +1,32 @@
-"""Feedback, preferences and outcomes: rows on interactions and sessions."""
+"""Feedback and preferences: rows on interactions."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, exists, func, select, update
 
 from afterword.store import rollups
 from afterword.store.engine import Find, Insert, Prepared, Transaction
-from afterword.store.schema import feedback, interactions, metrics, outcomes, preferences
+from afterword.store.schema import feedback, interactions, metrics, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
-INSERT_OUTCOME = Insert(outcomes)
 
 FIND_COMPLETION = Find(interactions.c.id, interactions.c.project, interactions.c.created_at, kept=True)
-FIND_FEEDBACK = Find(feedback.c.id, feedback.c.request_hash)
+FIND_FEEDBACK = Find(
+    feedback.c.id,
+    feedback.c.request_hash,
+    feedback.c.interaction_id,
+    feedback.c.metric,
+    feedback.c.value,
+    feedback.c.details,
+    feedback.c.reason,
+    feedback.c.user,
+    feedback.c.created_at,
+)
 FIND_INTERACTION = Prepared(
     select(interactions.c.project, interactions.c.prompt_hash)
     .where(interactions.c.id == bindparam("id"))
@@ -25,6 +34,23 @@ FIND_INTERACTION = Prepared(
     "id",
 )
 FIND_PREFERENCE = Prepared(select(preferences.c.request_hash).where(preferences.c.id == bindparam("id")), "id")
+
+
+class FeedbackContent(NamedTuple):
+    """What FIND_FEEDBACK finds of a feedback, in the driver's own types."""
+
+    request_hash: int | None
+    interaction_id: Any
+    metric: int
+    value: float
+    details: str | None
+    reason: str | None
+    user: str | None
+    created_at: int
+
+    def is_on(self, completion_id: UUID) -> bool:
+        """Tell whether the feedback is on this completion."""
+        return self.interaction_id in (completion_id, completion_id.bytes)
 
 
 def find(connection: Connection, feedback_id: UUID) -> tuple[Row[Any], int] | None:

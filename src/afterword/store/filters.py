@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -26,11 +26,13 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 
 from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, STATES
 from afterword.store.engine.text import TextQuery, Texts, texts_of
+from afterword.store.names import Names
 from afterword.store.schema import (
     calls,
     feedback,
@@ -41,7 +43,7 @@ from afterword.store.schema import (
     labels,
     preferences,
 )
-from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, Moment, TextCondition
+from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, TextCondition
 
 SOURCES = ("LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION")
 """The words of `source`; the store holds their places."""
@@ -55,35 +57,6 @@ MOST_VALUES = 10_000
 MOST_CHARACTERS = 4_000
 # So many alternatives are walked side by side; more are checked together.
 MOST_BRANCHES = 16
-
-
-class Names(Protocol):
-    """What turns the words of one project into numbers."""
-
-    @property
-    def project(self) -> int:
-        """The project's number."""
-        ...
-
-    def metric(self, key: str) -> int:
-        """Return a metric's number. Raises `NotFound`."""
-        ...
-
-    def metrics(self) -> list[int]:
-        """Return the numbers of the metrics that values of the project may be given under."""
-        ...
-
-    def measured(self, key: str) -> bool:
-        """Tell whether a key is that of a system metric: a column of `calls`."""
-        ...
-
-    def model(self, key: str) -> int | None:
-        """Return a model's number; None for one never seen."""
-        ...
-
-    def moment(self, value: Moment, param: str) -> int:
-        """Return a time in milliseconds. Raises `Invalid`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +109,8 @@ class _Reader:
             "prompt_hash": self.prompt_hash,
             "session_id": self.session_id,
             "user": self.user,
+            "request_id": self.request_id,
+            "trace_id": self.trace_id,
             "completion_id": self.completion_id,
             "prompt": self.prompt,
             "completion": self.completion,
@@ -237,6 +212,20 @@ class _Reader:
 
     def user(self, value: Match, place: str) -> Leaf:
         return self.match(value, place, interactions.c.user, list)
+
+    def request_id(self, value: Match, place: str) -> Leaf:
+        return self.call_id(value, place, calls.c.request_id, calls.c.provider_request_id, calls.c.response_id)
+
+    def trace_id(self, value: Match, place: str) -> Leaf:
+        return self.call_id(value, place, calls.c.trace_id)
+
+    def call_id(self, value: Match, place: str, *columns: ColumnElement[Any]) -> Leaf:
+        """Return the condition that a call is known by an id in one of these columns, each of which has an index."""
+        wanted, negated = self.wanted(value, place)
+        conditions = [column.in_(wanted) for column in columns]
+        check = _exists(calls.c.interaction_id == interactions.c.id, or_(*conditions))
+        lookups = [select(calls.c.interaction_id).where(condition) for condition in conditions]
+        return Leaf(not_(check)) if negated else Leaf(check, union_all(*lookups))  # pyright: ignore
 
     def completion_id(self, value: Match, place: str) -> Leaf:
         return self.match(value, place, interactions.c.id, lambda words: [_uuid(word, place) for word in words])

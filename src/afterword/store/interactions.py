@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
 
+from afterword.store import outcomes
 from afterword.store.engine import Insert, Prepared, Transaction
 from afterword.store.payloads import Payload, unpack
 from afterword.store.schema import (
@@ -41,19 +42,20 @@ FIND = Prepared(
 
 class Facts(NamedTuple):
     """An interaction as it is stored: its row, its payload (None where the preview is enough), how its call went (None
-    where it was only logged), what was said of it."""
+    where it was only logged), what was said of it; and the outcomes of its session, where all was read."""
 
     row: Row[Any]
     payload: Payload | None
     call: Row[Any] | None
     feedback: Sequence[Row[Any]]
     preferences: Sequence[Row[Any]]
+    outcomes: Sequence[Row[Any]]
 
 
 def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> list[Facts]:
-    """Read what hangs on these rows of `interactions`, in four queries whatever their number.
+    """Read what hangs on these rows of `interactions`, in five queries at most whatever their number.
 
-    Payloads are read where `whole` is set, and otherwise for those without a preview.
+    Payloads are read where `whole` is set, and otherwise for those without a preview; outcomes only where it is set.
     """
     ids = [row.id for row in rows]
     wanted = ids if whole else [row.id for row in rows if row.preview is None]
@@ -64,6 +66,7 @@ def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> l
         given[row.interaction_id].append(row)
     for row in _in(connection, preferences, ids):
         compared[row.interaction_id].append(row)
+    sessions = outcomes.of_sessions(connection, {row.session_id or row.id for row in rows}) if whole and rows else {}
     return [
         Facts(
             row,
@@ -71,6 +74,7 @@ def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> l
             made.get(row.id),
             sorted(given[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
             sorted(compared[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
+            sessions.get((row.project, row.session_id or row.id), ()),
         )
         for row in rows
     ]

@@ -30,6 +30,7 @@ class Payload(msgspec.Struct, omit_defaults=True):
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -167,7 +167,9 @@ class _Plan:
 def _plan(connection: Connection, values: Values) -> _Plan | None:
     """Return how the rollups answer; None where they do not."""
     parts = leaves(connection, values.filter, values.names)
-    if values.split_by not in (None, "model") or any(one.bounds is None and one.models is None for one in parts):
+    if values.level == "session" or values.split_by not in (None, "model"):
+        return None
+    if any(one.bounds is None and one.models is None for one in parts):
         return None
     start, end = FIRST * HOUR, LAST * HOUR
     for first, last in (one.bounds for one in parts if one.bounds is not None):

@@ -11,14 +11,20 @@ from afterword.types.base import Input, Kind, Output, ScoringType
 from afterword.types.filters import Filter
 
 Interval: TypeAlias = Literal["hour", "day", "week"]
+Level: TypeAlias = Literal["interaction", "session"]
+"""What values are on: interactions (feedback), or sessions (outcomes)."""
 
 
 class NewSummary(Input):
-    """Whose values to sum up: those on the interactions that a filter finds. `split_by` is `model` or `label:KEY`."""
+    """Whose values to sum up: those on the interactions that a filter finds. `split_by` is `model` or `label:KEY`.
+
+    At the level `session` these are the outcomes of sessions that have such an interaction.
+    """
 
     project: str | None = None
     filter: Filter | None = None
     split_by: str | None = None
+    level: Level = "interaction"
 
 
 class NewTrend(NewSummary):

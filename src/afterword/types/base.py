@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -10,9 +11,14 @@ from msgspec import Meta
 Value: TypeAlias = bool | int | float
 """A feedback value: true, false, 0 or 1 under a bool key; any finite number under a scalar key."""
 Moment: TypeAlias = str | int | float
-"""A time on input: RFC 3339, a bare date, epoch milliseconds, or words such as `now - 1 month | Europe/Paris`."""
+"""A time on input: RFC 3339, a bare date, a number, or words such as `now - 1 month | Europe/Paris`.
+
+A number is the time since 1970 in seconds, milliseconds, microseconds or nanoseconds: its size tells which.
+"""
 Message: TypeAlias = dict[str, Any]
 """A message as sent: `role`, `content` (text or a list of parts), and whatever else came with it."""
+SessionId: TypeAlias = UUID
+"""The id of a session, as callers give it."""
 Kind: TypeAlias = Literal["scalar", "bool"]
 ScoringType: TypeAlias = Literal["higher_is_better", "lower_is_better"]
 Source: TypeAlias = Literal["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"]

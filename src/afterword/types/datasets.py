@@ -15,6 +15,25 @@ from afterword.types.filters import Filter
 DatasetKind: TypeAlias = Literal["prompt", "completion", "feedback", "preference"]
 DatasetForm: TypeAlias = Literal["original", "recipe"]
 Sampling: TypeAlias = Literal["all", "random", "last"]
+Unfinished: TypeAlias = Literal["failed", "cancelled", "interrupted", "cut_off", "empty"]
+"""Answers that are no examples, and become rows where they are asked for."""
+LeftOut: TypeAlias = Literal[
+    "open",
+    "failed",
+    "cancelled",
+    "interrupted",
+    "cut_off",
+    "empty",
+    "expired",
+    "missing",
+    "no_feedback",
+    "conflicting_feedback",
+    "tie",
+    "prompt_mismatch",
+    "equal",
+    "contradictory",
+]
+"""Why an interaction or a pair is no row of a dataset."""
 
 
 class DatasetMetric(Output):
@@ -29,7 +48,8 @@ class Dataset(Output):
     """Lines of JSON, each a prompt with what is known of its completion.
 
     `kind` says what every line has at least: a prompt; a completion; feedback on it; or two completions, one preferred.
-    `size` is that of the file, in bytes.
+    `size` is that of the file, in bytes. Of a dataset that was made of interactions `left_out` counts what did not
+    become a line, by its reason, and `seed` is that of its random sample: with it the same sample is drawn again.
     """
 
     id: UUID
@@ -43,6 +63,8 @@ class Dataset(Output):
     metrics: list[DatasetMetric]
     created_at: datetime
     download_url: str
+    left_out: dict[LeftOut, int] = msgspec.field(default_factory=dict)
+    seed: int | None = None
 
 
 class DatasetList(Output):
@@ -98,8 +120,11 @@ class DatasetOfInteractions(Input):
     """A dataset to be made of interactions: those that a filter finds but those in `exclude`, or those in
     `completion_ids`.
 
-    Calls that failed or were broken off are left out; so are ties and preferences between answers to different
-    prompts. `metrics` are the feedback keys whose values are taken along; all, if none is named.
+    Answers that failed, were broken off or cut off, or say nothing are left out and counted, unless `include` asks for
+    them; so are ties, pairs of different prompts, of equal answers, and pairs that contradict each other. `metrics` are
+    the feedback keys that count; all of the project, if none is named. Pairs are also made of thumbs up and down
+    (values under bool keys) on answers to the same prompt, unless `derive_pairs` is false. `seed` makes a random
+    sample repeatable.
     """
 
     kind: DatasetKind
@@ -111,3 +136,6 @@ class DatasetOfInteractions(Input):
     exclude: list[UUID] = msgspec.field(default_factory=list)
     metrics: list[str] | None = None
     sample: Sample = msgspec.field(default_factory=Sample)
+    seed: Annotated[int, Meta(ge=0, lt=1 << 53)] | None = None
+    include: list[Unfinished] = msgspec.field(default_factory=list)
+    derive_pairs: bool = True

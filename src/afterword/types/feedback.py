@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from afterword.types.base import Input, Message, Moment, Output, Tie, Value
+from afterword.types.base import Input, Message, Moment, Output, SessionId, Tie, Value
 
 
 class InlineFeedback(Input):
@@ -117,18 +117,54 @@ class Preference(Output):
 
 
 class NewOutcome(Input):
-    """A value on a whole session under a feedback key."""
+    """A value on a whole session under a feedback key.
 
-    session_id: UUID
+    `outcome_id` may be given by the caller: the same again is then answered as the first time.
+    """
+
+    session_id: SessionId
     metric: str
     value: Value
     project: str | None = None
     details: str | None = None
     user: str | None = None
     created_at: Moment | None = None
+    outcome_id: UUID | None = None
 
 
 class OutcomeRecorded(Output):
     """The id under which an outcome was stored."""
 
     outcome_id: UUID
+
+
+class OutcomeChange(Input):
+    """What to change of an outcome."""
+
+    value: Value | UnsetType = UNSET
+    details: str | UnsetType | None = UNSET
+
+
+class Outcome(Output):
+    """A value on a whole session under one key, by someone, with details. Bool values are 0.0 and 1.0."""
+
+    outcome_id: UUID
+    session_id: UUID
+    project: str
+    metric: str
+    value: float
+    details: str | None
+    user: str | None
+    actor: str
+    created_at: datetime
+
+
+class OutcomePage(Output):
+    """A page of outcomes. Give `next` as `cursor` to go on; null where it ends.
+
+    `count` is the exact size of the whole set, only when asked for.
+    """
+
+    outcomes: list[Outcome]
+    next: str | None
+    count: int | None = None

@@ -33,10 +33,10 @@ class LabelCondition(Input):
 
 
 class NumberCondition(Input):
-    """Comparisons with numbers; all that are given must hold."""
+    """Comparisons with numbers; all that are given must hold. Under a bool key true is 1 and false is 0."""
 
-    eq: float | None = None
-    neq: float | None = None
+    eq: float | bool | None = None
+    neq: float | bool | None = None
     gt: float | None = None
     gte: float | None = None
     lt: float | None = None
@@ -85,6 +85,8 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     prompt_hash: Match | None = None
     session_id: Match | None = None
     user: Match | None = None
+    request_id: Match | None = None
+    trace_id: Match | None = None
     completion_id: Match | None = None
     prompt: TextCondition | None = None
     completion: TextCondition | None = None

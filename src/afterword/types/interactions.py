@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import Meta
 
 from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
-from afterword.types.feedback import Feedback, InlineFeedback, Preference
+from afterword.types.feedback import Feedback, InlineFeedback, Outcome, Preference
+
+Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+"""An id of another system: of a provider, a proxy, a tracer."""
+
+
+class NewCall(Input):
+    """How a call went that was made elsewhere, in the words in which an interaction shows its `call`."""
+
+    state: Literal["complete", "failed", "cancelled", "interrupted"] = "complete"
+    finish_reason: Annotated[str, Meta(max_length=200)] | None = None
+    error: dict[str, Any] | None = None
+    request_id: Identifier | None = None
+    provider_request_id: Identifier | None = None
+    response_id: Identifier | None = None
+    provider_model: Identifier | None = None
+    trace_id: Identifier | None = None
+    streamed: bool | None = None
 
 
 class NewInteraction(Input):
@@ -19,7 +36,8 @@ class NewInteraction(Input):
     `completion` is the text, or a whole assistant message (`{"role": "assistant", "content", "tool_calls", ...}`).
     `completion_id` may be given by the caller: the same again is then answered as the first time, other content
     under it is refused with 409. `ab_campaign` names the A/B test that the feedback on it counts for; `model` is then
-    one of the test's.
+    one of the test's. `call` tells how a call went that was made elsewhere, `source` how the interaction came to be
+    (OFFLINE where it is left out): both are what an export says of an interaction.
     """
 
     messages: list[Message]
@@ -35,7 +53,10 @@ class NewInteraction(Input):
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
     completion_id: UUID | None = None
-    ab_campaign: str | UnsetType | None = UNSET
+    ab_campaign: str | None = None
+    call: NewCall | None = None
+    facts: dict[str, Any] | None = None
+    source: Source | None = None
 
 
 class Recorded(Output):
@@ -50,13 +71,19 @@ class Call(Output):
     """How the call of the model went that made a completion.
 
     `state` is open (under way), complete, failed (see `error`), cancelled (the caller hung up), or interrupted (the
-    server stopped). `error` is what the caller was told: `{status, type, code, message}`.
+    server stopped). `error` is what the caller was told: `{status, type, code, message}`. The ids are those under
+    which the caller, the provider and a tracer know the call.
     """
 
     state: State
     finish_reason: str | None
     error: dict[str, Any] | None
     request_id: str | None
+    provider_request_id: str | None = None
+    response_id: str | None = None
+    provider_model: str | None = None
+    trace_id: str | None = None
+    streamed: bool | None = None
 
 
 class Interaction(Output):
@@ -65,9 +92,12 @@ class Interaction(Output):
     In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
     (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
     `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
-    the gateway made it. `image_urls` are those of the images in the messages, except in the short view of a very long
+    the gateway made it or the caller said it. `facts` is what the provider told beside the text (in the full view):
+    `answer` what stood at the top of its answer, `choice` what stood on this choice, `left_out` what was too large.
+    `image_urls` are those of the images in the messages, except in the short view of a very long
     one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
-    and messages none, while labels, feedback and the numbers of the call stay.
+    and messages none, while labels, feedback and the numbers of the call stay. `outcomes` are those of the session,
+    in the full view.
     """
 
     completion_id: UUID
@@ -92,6 +122,8 @@ class Interaction(Output):
     preferences: list[Preference]
     image_urls: list[str] = msgspec.field(default_factory=list)
     expired: bool = False
+    facts: dict[str, Any] | None = None
+    outcomes: list[Outcome] | None = None
 
 
 class InteractionPage(Output):
@@ -192,4 +224,5 @@ class LineResult(Output, omit_defaults=True):
     feedback_ids: list[UUID] | None = None
     feedback_id: UUID | None = None
     comparison_id: UUID | None = None
+    outcome_id: UUID | None = None
     error: dict[str, Any] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,11 +16,13 @@ ProviderName: TypeAlias = Literal["open_ai", "anthropic", "google", "azure", "ec
 class Model(Output):
     """A model. One whose `provider` is null is logged-only: completions name it, but it cannot be called.
 
+    `id` is a UUID, or PROJECT/MODEL where the model was asked for by that, as OpenAI's clients do.
+
     Its API key and the values of its headers are kept encrypted and never shown. `object`, `created` and `owned_by` are
     what OpenAI's API shows of a model.
     """
 
-    id: UUID
+    id: str
     key: str
     name: str
     provider: ProviderName | None

@@ -1,7 +1,8 @@
 // The one door to the server: typed calls of the public REST API, and its errors as one kind of exception.
 
-import createClient from "openapi-fetch";
+import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./generated/rest";
+import { parseJson } from "./json";
 
 export type Schemas = components["schemas"];
 export type Interaction = Schemas["Interaction"];
@@ -36,18 +37,37 @@ export function changingHeaders(): Record<string, string> {
   return csrfToken ? { "x-csrf-token": csrfToken } : {};
 }
 
-export const api = createClient<paths>({
+const client = createClient<paths>({
   baseUrl: "",
   // Lists are sent as repeated parameters.
   querySerializer: { array: { style: "form", explode: true } },
 });
 
-api.use({
+client.use({
   onRequest({ request }) {
     if (csrfToken && request.method !== "GET") request.headers.set("x-csrf-token", csrfToken);
     return request;
   },
 });
+
+type Call = (path: string, init?: object) => Promise<Answer<unknown>>;
+
+/** The answers are read as texts, for `answer` to parse: the client's own way would round long numbers. */
+const asText =
+  (call: unknown): unknown =>
+  (path: string, init?: object) =>
+    (call as Call)(path, { ...init, parseAs: "text" });
+
+const { GET, POST, PUT, PATCH, DELETE } = client;
+
+/** The calls of the REST API, each to be given to `answer`. */
+export const api = {
+  GET: asText(GET),
+  POST: asText(POST),
+  PUT: asText(PUT),
+  PATCH: asText(PATCH),
+  DELETE: asText(DELETE),
+} as Pick<Client<paths>, "GET" | "POST" | "PUT" | "PATCH" | "DELETE">;
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
@@ -61,7 +81,7 @@ export async function answer<T>(call: Promise<Answer<T>>): Promise<T> {
     throw new ApiError(0, "The server cannot be reached.", "unreachable", "Check that it runs, then try again.");
   }
   if (given.error !== undefined || !given.response.ok) throw errorOf(given.response.status, given.error);
-  return given.data as T;
+  return (typeof given.data === "string" && given.data ? parseJson(given.data) : undefined) as T;
 }
 
 /** Read the one error object of the server. */

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "react";
 import type { Filter, Interaction } from "./client";
+import { parseJson } from "./json";
 
 type Heard = {
   /** An interaction was logged, completed, labelled or rated. */
@@ -30,7 +31,7 @@ export function useLive(project: string, filter: Filter | null, on: boolean, hea
       setConnected(true);
     };
     source.onerror = () => setConnected(false);
-    source.addEventListener("interaction", (event) => latest.current.onInteraction(JSON.parse(event.data)));
+    source.addEventListener("interaction", (event) => latest.current.onInteraction(parseJson(event.data) as Interaction));
     source.addEventListener("deleted", (event) => latest.current.onDeleted(JSON.parse(event.data).completion_id));
     source.addEventListener("missed", () => latest.current.onMissed());
     return () => {

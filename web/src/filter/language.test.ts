@@ -15,6 +15,10 @@ describe("a query", () => {
     ["has:a,b", { or: [{ feedback: { metric: "a" } }, { feedback: { metric: "b" } }] }],
     ["from:7d", { timerange: { from: "now - 7 days" } }],
     ["to:2026-11-01T10:00Z", { timerange: { to: "2026-11-01T10:00Z" } }],
+    ["to:2026-11-01T10:00:00.5+02:00", { timerange: { to: "2026-11-01T10:00:00.5+02:00" } }],
+    ["to:2026-02-31", { timerange: { to: "2026-02-31" } }],
+    ["request:req_1", { request_id: { eq: "req_1" } }],
+    ["trace:a,b", { trace_id: { in: ["a", "b"] } }],
     ["credit card", { text: "credit card" }],
     ['"credit card"', { text: '"credit card"' }],
     ["prompt:\"credit card\"", { prompt: { contains: "credit card" } }],
@@ -32,6 +36,15 @@ describe("a query", () => {
   ];
   it.each(meanings)("%s", (query, filter) => {
     expect(toFilter(query)).toEqual(filter);
+  });
+
+  it.each([
+    ["from:2026-06-10", "2026-06-10T00:00:00"],
+    ["from:2026-11-01", "2026-11-01T00:00:00"],
+    ['from:"2026-06-10 20:30"', "2026-06-10T20:30:00"],
+    ["from:2026-06-10T20:30:15", "2026-06-10T20:30:15"],
+  ])("%s is a time of the zone that times are shown in", (query, local) => {
+    expect(toFilter(query)).toEqual({ timerange: { from: new Date(local).toISOString() } });
   });
 
   it.each(["(a", "a)", 'label.x:"y', "nofield:x", "CSAT>=good", "model:", "NOT"])("%s is refused in words", (query) => {

@@ -26,6 +26,8 @@ const MATCHED = {
   finish: "finish_reason",
   session: "session_id",
   user: "user",
+  request: "request_id",
+  trace: "trace_id",
   prompt_hash: "prompt_hash",
   id: "completion_id",
 } as const;
@@ -35,13 +37,15 @@ export const FIELDS: { name: string; example: string; means: string }[] = [
   { name: "model:", example: "model:gpt-5,claude", means: "completed by one of these models" },
   { name: "has:", example: "has:CSAT", means: "has feedback under this key" },
   { name: "preference:", example: "preference:better", means: "takes part in a preference under this key" },
-  { name: "from:", example: "from:7d", means: "made since; 30m, 24h, 7d, 4w or a date" },
-  { name: "to:", example: "to:2026-11-01", means: "made before" },
+  { name: "from:", example: "from:7d", means: "made since; 30m, 24h, 7d, 4w, or a day of your time zone" },
+  { name: "to:", example: "to:2026-11-01", means: "made before this day begins" },
   { name: "source:", example: "source:LIVE", means: "called through Afterword, or logged" },
   { name: "state:", example: "state:failed", means: "how the call went" },
   { name: "finish:", example: "finish:length", means: "why the model stopped" },
   { name: "session:", example: "session:0192…", means: "of this session" },
   { name: "user:", example: "user:anna", means: "of this end user" },
+  { name: "request:", example: "request:req_01…", means: "this call, by Afterword's or the provider's id" },
+  { name: "trace:", example: "trace:4bf92f35…", means: "of this trace" },
   { name: "prompt:", example: 'prompt:"credit card"', means: "the prompt contains these words" },
   { name: "completion:", example: "completion:sorry", means: "the completion contains these words" },
   { name: "prompt_hash:", example: "prompt_hash:ab12…", means: "answers exactly this prompt" },
@@ -126,8 +130,18 @@ function values(text: string): string[] {
 
 const match = (found: string[]) => (found.length === 1 ? { eq: found[0] } : { in: found });
 
-/** Read a moment: `7d` is seven days ago; everything else is passed on as it stands. */
+/** A day, or a time without a zone. */
+const LOCAL = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?$/;
+
+/** Read a moment: `7d` is seven days ago; days and times are of the zone that times are shown in, as the server knows
+ * none of it; everything else is passed on as it stands. */
 function moment(text: string): string {
+  const local = LOCAL.exec(text);
+  if (local) {
+    const time = new Date(`${local[1]}T${local[2] ?? "00:00"}`);
+    // There is no 31 February: the server says so, where a browser would take it for a day in March.
+    return time.getDate() === Number(local[1]?.slice(8)) ? time.toISOString() : text;
+  }
   const relative = /^(\d+)\s*(m|h|d|w)$/.exec(text);
   if (!relative) return text;
   const units = { m: "minutes", h: "hours", d: "days", w: "weeks" };

@@ -17,6 +17,7 @@ import {
   useState,
 } from "react";
 import { ApiError } from "~/api/client";
+import { copyText } from "./browser";
 import css from "./ui.module.css";
 
 export { css };
@@ -328,8 +329,7 @@ export function CopyButton({ text, label = "Copy", small = true }: CopyProps) {
       label={copied ? "Copied" : label}
       small={small}
       onClick={async () => {
-        await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
-        setCopied(true);
+        setCopied(await copyText(typeof text === "function" ? text() : text));
       }}
     >
       <Icon size={14} aria-hidden />

@@ -298,7 +298,7 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     texts = []
-    for part in content or ():
+    for part in content if isinstance(content, list) else ():
         if isinstance(part, dict):
             image = part.get("image_url") or part.get("url")
             address = image.get("url") if isinstance(image, dict) else image

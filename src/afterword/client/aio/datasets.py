@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from afterword.types import (
     DatasetList,
     Deleted,
     Filter,
+    Unfinished,
     UploadBegun,
     UploadStatus,
 )
@@ -107,12 +108,17 @@ class AsyncDatasets:
         metrics: list[str] | None = None,
         sample: Literal["all", "random", "last"] = "all",
         size: int | None = None,
+        seed: int | None = None,
+        include: Sequence[Unfinished] = (),
+        derive_pairs: bool = True,
         project: str | None = None,
     ) -> Dataset:
         """Make a dataset of interactions: of all, of those that match a filter, or of those named by their ids.
 
         `kind` is prompt, completion, feedback or preference. `sample` takes all of them, or `size` lines at random or
-        of the newest. `metrics` are the feedback keys that count, all by default.
+        of the newest; the same `seed` draws the same lines. `metrics` are the feedback keys that count, all by default.
+        What is no example (failed, cut off, empty, contradictory) is counted in `left_out`, unless `include` names it.
+        Pairs are also made of thumbs up and down on answers to the same prompt, where `derive_pairs` is true.
 
         >>> await client.datasets.create_from_interactions(
         ...     "rated-well", "feedback", filter={"feedback": {"metric": "CSAT", "value": {"gte": 4}}}
@@ -130,6 +136,9 @@ class AsyncDatasets:
                 "exclude": exclude,
                 "metrics": metrics,
                 "sample": {"type": sample, "size": size},
+                "seed": seed,
+                "include": list(include) or None,
+                "derive_pairs": None if derive_pairs else False,
                 "project": self._client.project_or_default(project),
             }
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 from uuid import UUID
 
 from afterword.client.core import Request, encode, encode_changes, path, query
@@ -18,11 +18,15 @@ from afterword.types import (
     Filter,
     Interval,
     Kind,
+    Level,
     Message,
     Metric,
     MetricList,
     MetricSummary,
     Moment,
+    Order,
+    Outcome,
+    OutcomePage,
     OutcomeRecorded,
     PreferenceRecorded,
     Ranking,
@@ -75,12 +79,16 @@ class Feedback:
         request = Request(method="POST", path=path("metrics"), body=encode(body), repeatable=True)
         return self._client.call(request, Metric)
 
-    def list_keys(self, *, project: str | None = None) -> list[Metric]:
-        """List the feedback keys of a project.
+    def list_keys(
+        self, *, project: str | None = None, category: Literal["user", "system", "all"] = "user"
+    ) -> list[Metric]:
+        """List the feedback keys of a project; with the `category` "system" or "all" also what the server measures.
 
         >>> client.feedback.list_keys()
         """
-        return (self._client.call(self._metrics("GET", None, project), MetricList)).metrics
+        pairs = query(project=self._client.project_or_default(project), category=category)
+        request = Request(method="GET", path=path("metrics"), query=pairs, repeatable=True)
+        return (self._client.call(request, MetricList)).metrics
 
     def get_key(self, feedback_key: str, *, project: str | None = None) -> Metric | None:
         """Return a feedback key, by key or id; None where there is none.
@@ -188,8 +196,9 @@ class Feedback:
         *,
         project: str | None = None,
         created_at: Moment | datetime | None = None,
+        outcome_id: str | UUID | None = None,
     ) -> OutcomeRecorded:
-        """Log a value on a whole session. It has no id of yours, so it is not sent again when the answer is lost.
+        """Log a value on a whole session.
 
         >>> client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
         """
@@ -201,8 +210,69 @@ class Feedback:
             "details": details,
             "project": self._client.project_or_default(project),
             "created_at": created_at,
+            "outcome_id": given_id(outcome_id),
         }
-        return self._client.call(Request(method="POST", path=path("outcome"), body=encode(body)), OutcomeRecorded)
+        request = Request(method="POST", path=path("outcomes"), body=encode(body), repeatable=True)
+        return self._client.call(request, OutcomeRecorded)
+
+    def list_outcomes(
+        self,
+        *,
+        session_id: str | UUID | None = None,
+        feedback_key: str | None = None,
+        user: str | None = None,
+        from_: Moment | datetime | None = None,
+        to: Moment | datetime | None = None,
+        order: Order = "-created_at",
+        limit: int = 50,
+        cursor: str | None = None,
+        count: bool = False,
+        project: str | None = None,
+    ) -> OutcomePage:
+        """List a page of outcomes; give its `next` as `cursor` to go on. Times are those at which they were given.
+
+        >>> page = client.feedback.list_outcomes(feedback_key="CSAT", from_="now - 30 days")
+        >>> [(outcome.session_id, outcome.value) for outcome in page.outcomes]
+        """
+        pairs = filter_query(
+            {"session_id": session_id, "user": user, "from_": from_, "to": to},
+            project=self._client.project_or_default(project),
+            metric=feedback_key,
+            order=order,
+            limit=str(limit),
+            cursor=cursor,
+            count="true" if count else None,
+        )
+        request = Request(method="GET", path=path("outcomes"), query=pairs, repeatable=True)
+        return self._client.call(request, OutcomePage)
+
+    def get_outcome(self, outcome_id: str | UUID) -> Outcome | None:
+        """Return an outcome; None where there is none that the key may see.
+
+        >>> logged = client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
+        >>> client.feedback.get_outcome(logged.outcome_id)
+        """
+        request = Request(method="GET", path=path("outcomes", str(outcome_id)), repeatable=True)
+        return self._client.find(request, Outcome)
+
+    def update_outcome(self, outcome_id: str | UUID, **changes: Any) -> Outcome:
+        """Change `value` or `details` of an outcome; None clears the latter. Raises `NotFound`.
+
+        >>> logged = client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
+        >>> client.feedback.update_outcome(logged.outcome_id, value=5)
+        """
+        request = Request(
+            method="PATCH", path=path("outcomes", str(outcome_id)), body=encode_changes(changes), repeatable=True
+        )
+        return self._client.call(request, Outcome)
+
+    def delete_outcome(self, outcome_id: str | UUID) -> None:
+        """Delete an outcome. Raises `NotFound`.
+
+        >>> logged = client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
+        >>> client.feedback.delete_outcome(logged.outcome_id)
+        """
+        self._client.call(Request(method="DELETE", path=path("outcomes", str(outcome_id))), Deleted)
 
     def link(self, feedback_key: str, project: str | None = None) -> Metric:
         """Let a project use a feedback key that is shared, or another project's. Raises `NotFound`, `Conflict`.
@@ -266,19 +336,23 @@ class Feedback:
         filter: Filter | Mapping[str, Any] | None = None,
         *,
         split_by: str | None = None,
+        level: Level = "interaction",
         project: str | None = None,
         **conditions: Unpack[Conditions],
     ) -> MetricSummary:
         """Sum up the values under a feedback key or a system metric: how many, mean, lowest, highest, distribution.
 
         On which interactions, the plain filters of `interactions.list` say, or a tree of conditions as for
-        `interactions.search`. With `split_by` ("model" or "label:KEY") for each model or label value, too.
+        `interactions.search`. With `split_by` ("model" or "label:KEY") for each model or label value, too. At the
+        `level` "session" the values are the outcomes of the sessions of such interactions.
 
         >>> summary = client.feedback.statistics("CSAT", labels={"env": "prod"}, split_by="model")
         >>> summary.count, summary.mean, [(one.key, one.mean) for one in summary.splits]
         """
         where = path("metrics", feedback_key, "statistics")
-        return self._client.call(self._analysed(where, filter, conditions, project, split_by=split_by), MetricSummary)
+        return self._client.call(
+            self._analysed(where, filter, conditions, project, split_by=split_by, level=level), MetricSummary
+        )
 
     def timeseries(
         self,
@@ -288,17 +362,18 @@ class Feedback:
         interval: Interval = "day",
         timezone: str = "UTC",
         split_by: str | None = None,
+        level: Level = "interaction",
         project: str | None = None,
         **conditions: Unpack[Conditions],
     ) -> Trend:
         """Show how many values there are under a metric, and their mean, by "hour", "day" or "week" of a time zone.
 
-        Filters and `split_by` are as for `statistics`; the time is that of the interactions.
+        Filters, `split_by` and `level` are as for `statistics`; the time is that of the interactions, or outcomes.
 
         >>> trend = client.feedback.timeseries("CSAT", from_="now - 30 days", timezone="Europe/Paris")
         >>> [(point.start, point.count, point.mean) for series in trend.series for point in series.points]
         """
-        more = {"split_by": split_by, "interval": interval, "timezone": timezone}
+        more = {"split_by": split_by, "interval": interval, "timezone": timezone, "level": level}
         where = path("metrics", feedback_key, "timeseries")
         return self._client.call(self._analysed(where, filter, conditions, project, **more), Trend)
 
@@ -363,3 +438,22 @@ class Feedback:
         )
         project = self._client.project_or_default(project)
         return self._client.upload(upload, path("preferences", "batch"), project)
+
+    def upload_outcomes(
+        self,
+        records: UploadSource,
+        project: str | None = None,
+        *,
+        batch_size: int = 500,
+        max_concurrency: int = 4,
+        progress: bool = True,
+    ) -> UploadReport:
+        """Log many outcomes: dicts with session_id, metric and value, or a file of JSON lines; as for interactions.
+
+        >>> client.feedback.upload_outcomes([{"session_id": str(session_id), "metric": "CSAT", "value": 3}])
+        """
+        upload = Upload(
+            records, id_field="outcome_id", batch_size=batch_size, at_once=max_concurrency, progress=progress
+        )
+        project = self._client.project_or_default(project)
+        return self._client.upload(upload, path("outcomes", "batch"), project)

@@ -90,11 +90,24 @@ calls = Table(
     Column("tokens_per_second", Float),
     # Of a call under way: the number of the server that makes it, where several work over one database.
     Column("server", Integer),
+    # The header in which the provider names the request, for its support.
+    Column("provider_request_id", Text),
+    # The `id` of the provider's answer.
+    Column("response_id", Text),
+    # The model as the provider names it in its answer, mostly with a date.
+    Column("provider_model", Text),
+    # The trace of the caller's `traceparent`.
+    Column("trace_id", Text),
+    Column("streamed", Boolean),
     **by_id("interaction_id"),
 )
 # What a crash left open is found at the next start, what failed by a filter. Partial: most calls are complete.
 Index("ix_calls_state", calls.c.state, calls.c.interaction_id, sqlite_where=calls.c.state != 1,
       postgresql_where=calls.c.state != 1)  # fmt: skip
+# A lookup by the id that somebody else knows a call by is one seek. Partial: a call that was only logged has none.
+for _column in (calls.c.request_id, calls.c.provider_request_id, calls.c.response_id, calls.c.trace_id):
+    Index(f"ix_calls_{_column.name}", _column, sqlite_where=_column.is_not(None),
+          postgresql_where=_column.is_not(None))  # fmt: skip
 
 # What payloads were compressed with; they are lost without it.
 dictionaries = Table(
@@ -182,6 +195,12 @@ outcomes = Table(
     Column("user", Text),
     Column("actor", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # As in interactions.
+    Column("request_hash", BigInteger),
+    # Get, change and delete by id; of two that are logged under one id at once, one is refused.
+    Index(None, "id", unique=True),
+    # The list of a project, newest first; sums of a metric.
+    Index(None, "project", "created_at", "id"),
     **CLUSTERED,
 )
 

@@ -74,6 +74,10 @@ datasets = Table(
     Column("deleted_at", BigInteger),
     # Of one that is pending: the number of the server that makes it, where several work over one database.
     Column("server", Integer),
+    # JSON {reason: count}: what did not become a line.
+    Column("left_out", Text),
+    # Of a random sample.
+    Column("seed", BigInteger),
     Index(None, "project", "key"),
 )
 

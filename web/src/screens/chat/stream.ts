@@ -1,6 +1,7 @@
 // Streamed calls of the chat API: events as they come, whatever the network makes of them.
 
 import { ApiError, changingHeaders, errorOf } from "~/api/client";
+import { parseJson } from "~/api/json";
 
 export type Delta = { completionId?: string; sessionId?: string; text: string };
 
@@ -21,7 +22,7 @@ export async function* events(chunks: AsyncIterable<string>): AsyncGenerator<Rec
         .join("\n");
       if (text === "[DONE]") return;
       if (!text) continue;
-      const read = JSON.parse(text) as Record<string, unknown>;
+      const read = parseJson(text) as Record<string, unknown>;
       if (read.error) throw errorOf(500, read);
       yield read;
     }

@@ -6,6 +6,7 @@ import { sessionQuery } from "~/api/session";
 import { FilterBar } from "~/filter/FilterBar";
 import { toFilter } from "~/filter/language";
 import { Button, css as ui, Empty, ErrorNote, Input, Kbd, Loading, notify, Page } from "~/ui";
+import { newId } from "~/ui/browser";
 import { count } from "~/ui/values";
 import { useKeys } from "~/ui/useKeys";
 import { MetricChoice } from "./CompareScreen";
@@ -160,7 +161,7 @@ function Sitting({ project }: { project: string }) {
     const old = judged.get(at);
     if (!pair || (old && !mayEdit)) return;
     if (!old || old.choice !== choice || details) {
-      send(at, { pair, choice, comparison_id: crypto.randomUUID(), details }, old);
+      send(at, { pair, choice, comparison_id: newId(), details }, old);
     }
     go(at + 1);
   }

@@ -1,6 +1,7 @@
 // Interactions as lines of a file: JSON lines as `afterword import` reads them, or a table for spreadsheets.
 
 import type { Interaction } from "~/api/client";
+import { jsonText } from "~/api/json";
 
 export type Format = "jsonl" | "csv";
 
@@ -18,7 +19,7 @@ const COLUMNS = [
 /** Return an interaction as `afterword export` writes it. */
 export function jsonLine(interaction: Interaction, withFeedback: boolean): string {
   const line = withFeedback ? interaction : { ...interaction, feedback: [], preferences: [] };
-  return `${JSON.stringify(line)}\n`;
+  return `${jsonText(line)}\n`;
 }
 
 /** Return the head of a table: what every interaction has, then labels and feedback keys. */

@@ -1,12 +1,15 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Interaction } from "~/api/client";
+import { jsonText } from "~/api/json";
 import { quoted } from "~/filter/language";
 import { CopyButton } from "~/ui";
 import { bytes, count, duration, fullTime, measured } from "~/ui/values";
 import { Fold } from "./Fold";
+import { pretty } from "./parts";
 import css from "./sections.module.css";
 import { Title } from "./Said";
+import { Text } from "./Text";
 
 const SOURCES: Record<Interaction["source"], string> = {
   LIVE: "LIVE, called through Afterword",
@@ -15,6 +18,8 @@ const SOURCES: Record<Interaction["source"], string> = {
   DATASET: "DATASET",
   EVALUATION: "EVALUATION",
 };
+
+const MOST_SHOWN = 300;
 
 type Fact = [name: string, value: ReactNode];
 
@@ -26,8 +31,10 @@ export function Facts({ project, interaction }: { project: string; interaction: 
     </Link>
   );
   const { call, user, session_id, model, prompt_hash, usage, timings, parameters } = interaction;
+  const told = (interaction.facts ?? {}) as Record<string, unknown>;
   const facts: Fact[] = [
     ["model", model && filtered(`model:${quoted(model)}`, model)],
+    ["provider’s model", call?.provider_model],
     ["time", fullTime(interaction.created_at)],
     ["user", user && filtered(`user:${quoted(user)}`, user)],
     ["session", filtered(`session:${quoted(session_id)}`, session_id)],
@@ -37,6 +44,10 @@ export function Facts({ project, interaction }: { project: string; interaction: 
     ["prompt hash", filtered(`prompt_hash:${quoted(prompt_hash)}`, prompt_hash)],
     ["completion id", <Copied key="id" text={interaction.completion_id} />],
     ["request id", call?.request_id && <Copied key="id" text={call.request_id} />],
+    ["provider’s request id", call?.provider_request_id && <Copied key="id" text={call.provider_request_id} />],
+    ["response id", call?.response_id && <Copied key="id" text={call.response_id} />],
+    ["trace", call?.trace_id && filtered(`trace:${quoted(call.trace_id)}`, call.trace_id)],
+    ["streamed", typeof call?.streamed === "boolean" && (call.streamed ? "yes" : "no")],
   ];
   return (
     <Fold
@@ -54,11 +65,24 @@ export function Facts({ project, interaction }: { project: string; interaction: 
           {timings && <Timings timings={timings} />}
           {usage && <Group name="Usage" facts={flat(usage)} />}
           {parameters && <Group name="Parameters" facts={flat(parameters)} />}
+          {Object.entries(told).map(([part, members]) => (
+            <Group key={part} name={TOLD[part] ?? part} facts={flat({ [part]: members }).map(withoutFirst)} />
+          ))}
         </div>
       )}
     </Fold>
   );
 }
+
+/** What the provider told beside the text, by where it stood. */
+const TOLD: Record<string, string> = {
+  answer: "Told with the answer",
+  choice: "Told with this choice",
+  left_out: "Left out, as it was too large",
+};
+
+/** The name of the part stands above. */
+const withoutFirst = ([name, value]: Fact): Fact => [name.slice(name.indexOf(SEPARATOR) + SEPARATOR.length), value];
 
 function Copied({ text }: { text: string }) {
   return (
@@ -69,7 +93,7 @@ function Copied({ text }: { text: string }) {
 }
 
 function Group({ name, facts }: { name?: string; facts: Fact[] }) {
-  const known = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const known = facts.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
   if (!known.length) return null;
   return (
     <section>
@@ -86,16 +110,26 @@ function Group({ name, facts }: { name?: string; facts: Fact[] }) {
   );
 }
 
+const SEPARATOR = " · ";
+
 /** Return the members of an object in lines, those within others under both names. */
 function flat(from: Record<string, unknown>, within = ""): Fact[] {
   return Object.entries(from).flatMap(([key, value]): Fact[] => {
     const name = within + key;
     if (value === null) return [];
-    if (typeof value === "object" && !Array.isArray(value) && within === "") return flat(value as Record<string, unknown>, `${key} · `);
+    if (typeof value === "object" && !Array.isArray(value) && within === "") return flat(value as Record<string, unknown>, key + SEPARATOR);
     if (typeof value === "number") return [[name, Number.isInteger(value) ? count(value) : measured(value)]];
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    return [[name, <code key={name}>{text.length > 500 ? `${text.slice(0, 500)}…` : text}</code>]];
+    return [[name, <Value key={name} value={value} />]];
   });
+}
+
+/** A long value is folded; ids keep all their digits, and are no counts. */
+function Value({ value }: { value: unknown }) {
+  const text = typeof value === "string" ? value : (jsonText(value) ?? "");
+  if (text.length <= MOST_SHOWN) return <code>{text}</code>;
+  return (
+    <Fold title={<code>{`${text.slice(0, MOST_SHOWN)}…`}</code>}>{() => <Text text={pretty(value)} look="raw" />}</Fold>
+  );
 }
 
 /** Rates and counts are no durations. */

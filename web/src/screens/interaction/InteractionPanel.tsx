@@ -10,7 +10,7 @@ import css from "./interaction.module.css";
 import { Labels } from "./Labels";
 import { preloadMarkdown } from "./Markdown";
 import { Plain } from "./Plain";
-import { completionMessage, wholeText } from "./parts";
+import { completionMessage, pretty, wholeText } from "./parts";
 import { RatingForm } from "./RatingForm";
 import { Related } from "./Related";
 import { Missing, Said } from "./Said";
@@ -109,7 +109,7 @@ type LooksProps = { look: Look | "json"; onLook: (look: Look | "json") => void; 
 function Looks({ look, onLook, interaction }: LooksProps) {
   const whole = () =>
     look === "json"
-      ? JSON.stringify(interaction, null, 2)
+      ? pretty(interaction)
       : wholeText([...(interaction.messages ?? []), completionMessage(interaction)]);
   return (
     <div className={css.looks} role="group" aria-label="How it is shown">
@@ -128,7 +128,7 @@ type TalkProps = { interaction: Interaction; look: Look | "json"; isShort: boole
 function Talk({ interaction, look, isShort }: TalkProps) {
   const { message, completion, prompt, call } = interaction;
   const failure = errorOf(call);
-  const json = useMemo(() => (look === "json" ? JSON.stringify(interaction, null, 2) : ""), [look, interaction]);
+  const json = useMemo(() => (look === "json" ? pretty(interaction) : ""), [look, interaction]);
   const answered = useMemo(() => completionMessage({ message, completion }), [message, completion]);
   const messages = useMemo(
     () => interaction.messages ?? (prompt ? [{ role: "user", content: prompt }] : []),

@@ -5,6 +5,7 @@ import ReactMarkdown, { type Components } from "react-markdown";
 import rehypeHighlight from "rehype-highlight";
 import remarkGfm from "remark-gfm";
 import { CopyButton } from "~/ui";
+import { asWritten } from "./asWritten";
 import { Image } from "./Image";
 import css from "./conversation.module.css";
 import { isOwnImage, otherHost, safeTarget } from "./parts";
@@ -39,7 +40,7 @@ const COMPONENTS: Components = {
 export default memo(function RenderedMarkdown({ text }: { text: string }) {
   return (
     <ReactMarkdown
-      remarkPlugins={[remarkGfm]}
+      remarkPlugins={[[remarkGfm, { singleTilde: false }], asWritten]}
       rehypePlugins={[plainWhereLong, [rehypeHighlight, { detect: false }]]}
       components={COMPONENTS}
       // What is not safe is shown as text by the components above.

@@ -4,11 +4,15 @@ import { type ReactNode, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
 import { quoted } from "~/filter/language";
 import { Button, Chip, Confirm, CopyButton, Hint, IconButton, Menu, MenuChoice, MenuSeparator, notify, css as ui } from "~/ui";
+import { copyText } from "~/ui/browser";
 import { useKeys } from "~/ui/useKeys";
 import { Time } from "~/ui/values";
 import { useDeletion } from "./changes";
 import css from "./interaction.module.css";
+import { pretty } from "./parts";
 import { outcomeOf } from "./words";
+
+const NOT_COPIED = "The browser did not let it be copied";
 
 type TopProps = {
   project: string;
@@ -100,16 +104,14 @@ export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: 
           </MenuChoice>
           <MenuChoice
             onClick={async () => {
-              await navigator.clipboard.writeText(address);
-              notify("The link is copied");
+              notify((await copyText(address)) ? "The link is copied" : NOT_COPIED);
             }}
           >
             Copy the link
           </MenuChoice>
           <MenuChoice
             onClick={async () => {
-              await navigator.clipboard.writeText(JSON.stringify(interaction, null, 2));
-              notify("The JSON is copied");
+              notify((await copyText(pretty(interaction))) ? "The JSON is copied" : NOT_COPIED);
             }}
           >
             Copy as JSON

@@ -5,6 +5,7 @@ import { answer, api, type Feedback, type Interaction } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
 import { sessionQuery } from "~/api/session";
 import { notify } from "~/ui";
+import { newId } from "~/ui/browser";
 
 type Change = { send: () => Promise<unknown>; foresee: (before: Interaction) => Interaction };
 type FeedbackChange = { value?: number; details?: string | null; reason?: string | null };
@@ -154,13 +155,4 @@ function showInLists(queries: QueryClient, { completion_id, labels, feedback, pr
     }));
     return { ...list, pages };
   });
-}
-
-/** Return an id of our own. Where the page came without https, browsers have no `randomUUID`. */
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (one) => one.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -22,6 +22,21 @@ it("has texts and images in their order, in all forms", () => {
   expect(partsOf({ role: "assistant", content: "" })).toEqual([]);
 });
 
+it("has the images that a model answered beside its text", () => {
+  const images = [{ type: "image_url", image_url: { url: "/images/p/1.png" } }, null];
+  expect(partsOf({ role: "assistant", content: "A heron.", images })).toEqual([
+    { kind: "text", text: "A heron." },
+    { kind: "image", url: "/images/p/1.png" },
+  ]);
+});
+
+it("keeps all digits of what a tool was called with", () => {
+  const tool_calls = [{ id: "c", function: { name: "find", arguments: '{"order": 107505301260286111}' } }];
+  const [call] = callsOf({ role: "assistant", tool_calls });
+  expect(summary(call?.args)).toBe("order: 107505301260286111");
+  expect(pretty(call?.args)).toContain("107505301260286111");
+});
+
 it("names sound, files and what nobody knows", () => {
   const content = [
     { type: "input_audio", input_audio: { data: "AAAA", format: "wav" } },

@@ -1,6 +1,7 @@
 // What a message is made of: texts, images, tool calls, and whatever else a provider thought of.
 
 import type { Interaction, Message } from "~/api/client";
+import { jsonText, parseJson } from "~/api/json";
 
 export type Part =
   | { kind: "text" | "reasoning" | "refusal"; text: string }
@@ -39,6 +40,8 @@ export function partsOf(message: Message): Part[] {
   const refusal = textIn(message.refusal);
   if (refusal) parts.push({ kind: "refusal", text: refusal });
   if (isJson(message.audio)) parts.push(audioOf(message.audio));
+  // Models that draw answer with images beside the text.
+  if (Array.isArray(message.images)) parts.push(...message.images.filter(isJson).map(partOf));
   return parts.filter((one) => one.kind !== "text" || one.text !== "");
 }
 
@@ -152,7 +155,7 @@ function answeredBy(message: Message): string | null {
 export function parsed(value: unknown): unknown {
   if (typeof value !== "string" || value.length > 200_000 || !/^\s*[[{]/.test(value)) return value;
   try {
-    return JSON.parse(value);
+    return parseJson(value);
   } catch {
     return value;
   }
@@ -160,7 +163,7 @@ export function parsed(value: unknown): unknown {
 
 /** Return a value as one reads it: texts as they are, all else as JSON with indents. */
 export function pretty(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+  return typeof value === "string" ? value : (jsonText(value, 2) ?? "");
 }
 
 /** Return the arguments of a call in a line: `city: "Paris", days: 3`. */
@@ -175,7 +178,7 @@ export function summary(args: unknown, most = 160): string {
 
 function inLine(value: unknown, most: number): string {
   if (value === null || value === undefined) return "";
-  return JSON.stringify(typeof value === "string" ? value.slice(0, most) : value) ?? "";
+  return jsonText(typeof value === "string" ? value.slice(0, most) : value) ?? "";
 }
 
 /** Return a message as one text, for the raw view and to copy: what is no text is JSON. */

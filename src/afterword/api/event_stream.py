@@ -1,0 +1,110 @@
+"""A stream of server-sent events on its way to the caller: its head, its events, and comments while nothing is said.
+
+Proxies cut connections that are silent for 30 to 100 seconds, and a model may think for longer. Clients pass over
+comments (`: ...`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from afterword.api.rest import Headers, Send
+
+EVENTS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    # Proxies shall pass each chunk on as it comes.
+    (b"x-accel-buffering", b"no"),
+]
+COMMENT = b": waiting\n\n"
+# The least time between two comments: a provider that comments all the time is not echoed each time.
+LEAST_COMMENT_SECONDS = 1.0
+
+
+class EventStream:
+    """The answer to one streamed call.
+
+    The head leaves with the first event; with the provider's first sign of life after LEAST_COMMENT_SECONDS; or after
+    `head_seconds` of silence. Until then an error of the provider can be answered with a status of its own. From then
+    on a comment leaves whenever nothing else did for `comment_seconds` (0: never).
+    """
+
+    def __init__(
+        self, send: Send, headers: Callable[[], Headers], *, head_seconds: float, comment_seconds: float
+    ) -> None:
+        self.begun = False
+        """Whether the head has left."""
+        self._send = send
+        self._headers = headers
+        self._head_seconds = head_seconds
+        self._comment_seconds = comment_seconds
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+        self._ready: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._comment: asyncio.Task[None] | None = None
+        # Events and comments are sent by two tasks; the head comes first, whoever sends it.
+        self._lock = asyncio.Lock()
+
+    def start(self, ready: asyncio.Future[None]) -> None:
+        """Begin to watch for silence. Nothing leaves before `ready` is done; where it failed, no comment does."""
+        self._ready = ready
+        self._watch(self._head_seconds)
+
+    def heard(self) -> None:
+        """Take note of the provider's sign of life: it is passed on as a comment."""
+        if self._loop.time() - self._last >= LEAST_COMMENT_SECONDS:
+            self._send_comment()
+
+    async def event(self, data: bytes) -> None:
+        """Send the data of an event, on one line."""
+        await self._send_body(b"data: " + data + b"\n\n", more=True)
+
+    async def end(self, data: bytes) -> None:
+        """Send the last event."""
+        await self._send_body(b"data: " + data + b"\n\n", more=False)
+
+    async def stop(self) -> None:
+        """Send no more comments; a head that is just leaving has left when this returns."""
+        self._ready = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._comment is not None:
+            await asyncio.wait([self._comment])
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        async with self._lock:
+            await self._begin()
+            self._last = self._loop.time()
+            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _begin(self) -> None:
+        if not self.begun:
+            self.begun = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *self._headers()]})
+
+    def _watch(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Send a comment if it is time, and look again when it is time for the next."""
+        wait = self._comment_seconds if self.begun else self._head_seconds
+        if self.begun and not wait:
+            return
+        left = self._last + wait - self._loop.time()
+        if left <= 0:
+            self._send_comment()
+            left = self._comment_seconds or self._head_seconds
+        self._watch(left)
+
+    def _send_comment(self) -> None:
+        if self._ready is not None and (self._comment is None or self._comment.done()):
+            self._comment = self._loop.create_task(self._comment_when_ready(self._ready))
+
+    async def _comment_when_ready(self, ready: asyncio.Future[None]) -> None:
+        if not ready.done():
+            await asyncio.wait([ready])
+        if ready.cancelled() or ready.exception() is not None:
+            return
+        await self._send_body(COMMENT, more=True)

@@ -1,0 +1,78 @@
+"""The request as providers get it: without what only Afterword knows, wherever a client put it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from afterword.gateway.provider import Body
+from afterword.types import OWN, SHARED, CallRequest
+
+# What our answers add to a message, a choice or the whole. It comes back with the next turn.
+ADDED_BY_ANSWERS = frozenset({"id", "completion_id", "session_id"})
+ADDED_TO_MESSAGES = ADDED_BY_ANSWERS | {"metadata"}
+# Where clients keep members of an answer that their own classes lack: LiteLLM, LangChain, and pydantic's extra members.
+CLIENT_CONTAINERS = ("provider_specific_fields", "additional_kwargs", "response_metadata", "model_extra")
+# Clients whose `store` and `metadata` mean the log alone.
+OWN_CLIENTS = (b"adaptive_sdk", b"afterword/")
+
+
+def outgoing_body(request: CallRequest, body: Body, user_agent: bytes) -> Body:
+    """Return the body of a call as it goes to the provider. `user_agent` tells whose words the caller speaks.
+
+    `user` goes on. `store` goes on unless the caller is a client of Afterword's own kind, and `metadata` where `store`
+    is true, for OpenAI takes it nowhere else.
+    """
+    outgoing = {name: value for name, value in body.items() if name not in OWN}
+    for name in SHARED:
+        if outgoing.get(name) is None or (name != "user" and user_agent.startswith(OWN_CLIENTS)):
+            outgoing.pop(name, None)
+    if outgoing.get("store") is not True:
+        outgoing.pop("metadata", None)
+    if not request.stream:
+        # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
+        outgoing.pop("stream_options", None)
+    if request.messages is not None:
+        outgoing["messages"] = [_outgoing_message(message) for message in request.messages]
+    return outgoing
+
+
+def _outgoing_message(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as providers take it: images as OpenAI has them, without what only Afterword knows."""
+    message = _without_added({name: value for name, value in message.items() if name not in ADDED_TO_MESSAGES})
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and any(isinstance(call, dict) and _has_container(call) for call in calls):
+        message["tool_calls"] = [_without_added_in_call(call) if isinstance(call, dict) else call for call in calls]
+    content = message.get("content")
+    if isinstance(content, list):
+        message["content"] = [_image(part) if isinstance(part, dict) else part for part in content]
+    return message
+
+
+def _without_added_in_call(call: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool call without what we added. Its own id is the provider's, and stays."""
+    call = _without_added(call)
+    function = call.get("function")
+    return {**call, "function": _without_added(function)} if isinstance(function, dict) else call
+
+
+def _has_container(call: dict[str, Any]) -> bool:
+    function = call.get("function")
+    return any(name in call or (isinstance(function, dict) and name in function) for name in CLIENT_CONTAINERS)
+
+
+def _without_added(holder: dict[str, Any]) -> dict[str, Any]:
+    """Return the object without our members in a client's containers; one that holds nothing else goes as a whole."""
+    for name in CLIENT_CONTAINERS:
+        container = holder.get(name)
+        if not isinstance(container, dict):
+            continue
+        kept = {key: value for key, value in container.items() if key not in ADDED_BY_ANSWERS and value is not None}
+        holder = {key: value for key, value in holder.items() if key != name}
+        if kept:
+            holder[name] = kept
+    return holder
+
+
+def _image(part: dict[str, Any]) -> dict[str, Any]:
+    address = part.get("image_url")
+    return {**part, "image_url": {"url": address}} if isinstance(address, str) else part

@@ -1,0 +1,370 @@
+"""The forms in which others log calls of models: a request, its answer, and what is known of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from afterword.cli.forms.parts import (
+    CONVERSATIONS,
+    SYSTEM,
+    Line,
+    Parts,
+    is_value,
+    ratings_of,
+    split_answer,
+    system_text,
+    turns_of,
+)
+from afterword.cli.forms.training import rated
+from afterword.cli.forms.turns import (
+    Turn,
+    anthropic_message,
+    conversation,
+    from_json_text,
+    is_conversation,
+    is_turn,
+    iterate_numbered,
+    tool_calls,
+)
+from afterword.json_text import LineError
+
+PAIRS = (
+    ("request_body", "response_body"),
+    ("requestBody", "responseBody"),
+    ("request", "response"),
+    ("inputs", "outputs"),
+    ("inputs", "output"),
+    ("input", "output"),
+    ("input", "outputs"),
+    ("messages", "response"),
+    ("prompt", "response"),
+)
+"""Under which names logs have the request and the answer."""
+_FACTS = {
+    "created_at": (
+        "created_at",
+        "startTime",
+        "start_time",
+        "request_created_at",
+        "datetime_utc",
+        "createdAt",
+        "timestamp",
+        "created",
+        "tstamp",
+        "startTimeUnixNano",
+        "start_time_unix_nano",
+    ),
+    "model": ("model", "model_name", "model_id", "modelId", "ls_model_name"),
+    "session_id": ("session_id", "sessionId", "conversation_id", "conversationId", "thread_id", "session"),
+    "user": ("user", "user_id", "userId", "end_user"),
+    "usage": ("usage", "usageDetails", "usageMetadata"),
+}
+"""Under which names logs have what an interaction has, too."""
+_MARKS = frozenset(
+    [
+        "startTime",
+        "start_time",
+        "call_type",
+        "request_id",
+        "traceId",
+        "trace_id",
+        "run_type",
+        "datetime_utc",
+        "spend",
+        "request_body",
+        "response_body",
+        "requestBody",
+        "responseBody",
+        "conversation_id",
+        "sessionId",
+        "userId",
+        "request",
+        "response_cost",
+    ]
+)
+"""Members that tell a log from a training file."""
+_NO_CALLS = frozenset(["span", "event", "tool", "retriever", "embedding", "evaluator", "guardrail", "parser"])
+"""Kinds of observations that are no calls of a model."""
+_FAILED = ("failure", "error", "failed", "ERROR")
+
+
+def log_of_call(line: Line) -> list[Line] | None:
+    """Read a log of a call; None where the line is none."""
+    if line.get("object") == "chat.completion" and "messages" in line:
+        return _of_pair(line, {"messages": line["messages"], "model": line.get("model")}, line, {"messages", "choices"})
+    attributes = _attributes(line)
+    if attributes:
+        return _of_span(line, attributes)
+    if isinstance(line.get("fields"), dict):
+        return _of_argilla(line)
+    pair = next((one for one in PAIRS if one[0] in line and one[1] in line), None)
+    if pair is None:
+        return None
+    request, answer = from_json_text(line[pair[0]]), from_json_text(line[pair[1]])
+    if "instruction" in line:
+        return None
+    observed = next((line[name] for name in ("type", "run_type") if isinstance(line.get(name), str)), "")
+    if observed.lower() in _NO_CALLS and _MARKS & line.keys():
+        raise LineError(f"is a {observed.lower()} of a trace, and no call of a model")
+    structured = isinstance(answer, dict) or (isinstance(request, dict) and "messages" in request)
+    if not structured and not _MARKS & line.keys():
+        return None
+    beside = {name: line[name] for name in SYSTEM if name in line} if isinstance(request, str | list) else {}
+    if beside:
+        request = {**beside, "prompt": request}
+    return _of_pair(line, request, answer, {*pair, *beside})
+
+
+def refuse_known(line: Line) -> None:
+    """Raise `LineError` for lines of a known form that do not hold a prompt with its answer."""
+    keys = line.keys()
+    if "message_tree_id" in keys:
+        raise LineError("is a message or a tree of OASST; make a line of each path from a prompt to an answer first")
+    if keys <= {"text", "meta", "id", "metadata", "source", "url"} and "text" in keys:
+        raise LineError("has a text, but neither messages nor a completion: it does not say which part is the answer")
+    wrapped = [name for name, value in line.items() if is_list_of_objects(value) and name not in _OWN_LISTS]
+    if len(wrapped) == 1 and not keys & {"messages", "prompt", "input", "completion", "instruction"}:
+        raise LineError(
+            f"is one object whose lines stand under {wrapped[0]!r}. Take them out: "
+            f"jq -c '.{wrapped[0]}[]' FILE | afterword import -"
+        )
+
+
+def refuse_batch(line: Line) -> None:
+    """Raise `LineError` for a line of a provider's batch, which holds either the request or the result."""
+    keys = line.keys()
+    if "custom_id" in keys and keys & {"response", "result"} and not keys & {"request", "messages"}:
+        raise LineError(
+            "is a result of a batch, without the request that it answers. Put each request's body beside its result "
+            'as {"request": ..., "response": ...}; they share the custom_id'
+        )
+    if {"custom_id", "body"} <= keys:
+        raise LineError("is a request of a batch, without an answer")
+
+
+_OWN_LISTS = frozenset((*CONVERSATIONS, "tools", "functions", "feedback", "feedbacks", "labels", "answers"))
+
+
+def is_list_of_objects(value: Any) -> bool:
+    """Tell whether this is a list of objects, and of at least one."""
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> list[Line]:
+    asked = _request(request)
+    if asked is None:
+        raise LineError("is the log of a call whose request has no messages and no prompt")
+    messages, parameters = asked
+    parts = Parts({name: value for name, value in line.items() if name not in names})
+    failed = next((line[one] for one in ("status", "level", "status_code") if line.get(one) in _FAILED), None)
+    answers = list(_answers(answer))
+    told = _told_beside(answer)
+    if not answers or failed is not None:
+        error = line.get("error") or line.get("statusMessage") or line.get("error_str") or failed
+        raise LineError(f"is the log of a call without an answer{f': {error!s:.100}' if error else ''}")
+    made: Line = {}
+    for name, others in _FACTS.items():
+        fits = dict if name == "usage" else str if name == "model" else str | int | float
+        member = next((one for one in others if isinstance(parts.rest.get(one), fits)), None)
+        value = None if member is None else parts.take(member)
+        if value is None:
+            value = next((one[other] for one in (answer, parameters) if isinstance(one, dict)
+                          for other in others if isinstance(one.get(other), fits)), None)  # fmt: skip
+        if value is not None:
+            made[name] = str(value) if name in ("user", "session_id") else value
+    known = {member for others in _FACTS.values() for member in others}
+    parameters = {name: value for name, value in parameters.items() if name not in known}
+    feedback = [one for name in ("scores", "feedback", "feedback_stats") for one in _feedback(parts, name)]
+    own = parts.take("modelParameters", "model_parameters", "invocation_params")
+    parameters |= own if isinstance(own, dict) else {}
+    tags = parts.take("tags", "request_tags")
+    if isinstance(tags, list) and tags and all(isinstance(one, str) for one in tags):
+        made["labels"] = {f"tag.{one}"[:128]: "true" for one in tags}
+    elif tags:
+        parts.rest["tags"] = tags
+    if feedback:
+        made["feedbacks"] = feedback
+    given = parts.take("parameters")
+    parameters |= given if isinstance(given, dict) else {}
+    if told:
+        parameters["unmapped"] = {"response": told}
+    if parameters:
+        made["parameters"] = parameters
+    return [rated({**parts.rest, **made, "messages": messages, "completion": one}) for one in answers]
+
+
+_ANSWERS = ("choices", "candidates", "generations", "output", "message", "content", "body", "outputBodyJson", "text")
+
+
+def _told_beside(answer: Any) -> dict[str, Any]:
+    """Return what an answer of a model's API tells beside the answer itself."""
+    if not isinstance(answer, dict) or "messages" in answer:
+        return {}
+    told = {name: value for name, value in answer.items() if name not in (*_ANSWERS, "role", "type") and value != ""}
+    choices = answer.get("choices")
+    if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], dict):
+        told |= {name: value for name, value in choices[0].items() if name not in ("index", "message", "text")}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _feedback(parts: Parts, name: str) -> list[dict[str, Any]]:
+    value = parts.rest.get(name)
+    if name == "feedback_stats":
+        # LangSmith's, which are added up: of a single one the mean is the value.
+        some = value if isinstance(value, dict) else {}
+        if not some or not all(isinstance(one, dict) and one.get("n") == 1 for one in some.values()):
+            return []
+        value = {key: one.get("avg") for key, one in some.items()}
+    made = ratings_of(value)
+    if made:
+        del parts.rest[name]
+    return made
+
+
+def _request(value: Any) -> tuple[list[Turn], dict[str, Any]] | None:
+    """Return the messages of a request and its parameters; None where it has none."""
+    value = from_json_text(value)
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}], {}
+    if isinstance(value, list):
+        return (turns_of(value, "messages"), {}) if value else None
+    if not isinstance(value, dict):
+        return None
+    for name in ("body", "kwargs", "inputBodyJson"):
+        if isinstance(value.get(name), dict) and "messages" not in value:
+            return _request(value[name])
+    parts = Parts(value)
+    messages = parts.prompt()
+    return (messages, parts.rest) if messages else None
+
+
+def _answers(value: Any) -> Iterator[Turn | str]:
+    """Yield the answers that an answer of a model's API holds, whichever API's it is."""
+    value = from_json_text(value)
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif is_conversation(value):
+        before, answer = split_answer(conversation(value, "output"))
+        if before or answer is None:
+            raise LineError("has an answer of several messages, or by another than the assistant")
+        yield answer
+    elif isinstance(value, list):
+        for one in value:
+            yield from _answers(one)
+    elif isinstance(value, dict):
+        yield from _answers_in(value)
+
+
+def _answers_in(value: dict[str, Any]) -> Iterator[Turn | str]:
+    if isinstance(value.get("choices"), list):
+        for choice in value["choices"]:
+            yield from _answers(choice.get("message") or choice.get("text") if isinstance(choice, dict) else choice)
+    elif isinstance(value.get("candidates"), list):
+        for candidate in value["candidates"]:
+            yield from _answers(candidate.get("content") if isinstance(candidate, dict) else None)
+    elif isinstance(value.get("generations"), list):
+        for one in value["generations"]:
+            yield from _answers(one)
+    elif value.get("type") == "message" and isinstance(value.get("content"), list):
+        yield anthropic_message(value["content"])
+    elif isinstance(value.get("output"), list) and value.get("object") == "response":
+        yield _of_responses(value["output"])
+    elif isinstance(value.get("message"), dict) and "role" not in value:
+        yield from _answers(value["message"])
+    elif is_turn(value):
+        [message] = conversation([value], "output")
+        yield {**message, "role": "assistant"}
+    else:
+        for name in ("body", "outputBodyJson", "text", "completion", "response", "output", "output_text", "content",
+                     "generated_text", "answer", "messages"):  # fmt: skip
+            if value.get(name):
+                yield from _answers(value[name])
+                return
+
+
+def _of_responses(items: list[Any]) -> Turn:
+    """Return the message that the items of OpenAI's responses are."""
+    texts: list[str] = []
+    calls: list[Any] = []
+    for item in items:
+        if isinstance(item, dict) and item.get("type") == "message":
+            texts.append(system_text(item.get("content")))
+        elif isinstance(item, dict) and item.get("type") == "function_call":
+            calls.append({**item, "id": item.get("call_id")})
+    message: Turn = {"role": "assistant", "content": "".join(texts) or None}
+    return {**message, "tool_calls": tool_calls(calls)} if calls else message
+
+
+# ------------------------------------------------------------------------------------------------ traces
+
+
+def _attributes(line: Line) -> dict[str, Any]:
+    """Return the attributes of a span by their dotted names; {} where the line is no span of a model's call."""
+    given = line.get("attributes")
+    flat = dict(_flat(given)) if isinstance(given, dict) else {}
+    flat |= {name.removeprefix("attributes."): value for name, value in line.items() if name.startswith("attributes.")}
+    return flat if any(name.startswith(("llm.", "gen_ai.")) for name in flat) else {}
+
+
+def _flat(value: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{before}{name}.")
+        else:
+            yield before + name, inner
+
+
+def _of_span(line: Line, attributes: dict[str, Any]) -> list[Line]:
+    sides: list[list[Turn]] = []
+    for names in (
+        ("llm.input_messages", "gen_ai.input.messages", "gen_ai.prompt"),
+        ("llm.output_messages", "gen_ai.output.messages", "gen_ai.completion"),
+    ):
+        turns: list[Any] = []
+        for name in names:
+            given = from_json_text(attributes.get(name))
+            turns = given if isinstance(given, list) else list(iterate_numbered(attributes, name))
+            if turns:
+                break
+        sides.append(conversation([_typed_parts(turn) for turn in turns], "messages"))
+    model = attributes.get("llm.model_name") or attributes.get("gen_ai.response.model")
+    rest = {name: value for name, value in line.items() if not name.startswith("attributes")}
+    rest["attributes"] = {name: value for name, value in attributes.items() if not name.endswith(
+        ("input_messages", "output_messages", "input.messages", "output.messages"))}  # fmt: skip
+    model = model or attributes.get("gen_ai.request.model")
+    return _of_pair({**rest, **({"model": model} if model else {})}, {"messages": sides[0]}, sides[1], set())
+
+
+def _typed_parts(turn: Any) -> Any:
+    """OpenTelemetry's parts have their text under `content`."""
+    parts = turn.get("parts") if isinstance(turn, dict) else None
+    if not isinstance(parts, list):
+        return turn
+    return {**turn, "parts": [
+        {"text": part["content"]} if isinstance(part, dict) and part.get("type") == "text" and "content" in part
+        else {"functionCall": part} if isinstance(part, dict) and part.get("type") == "tool_call" else part
+        for part in parts]}  # fmt: skip
+
+
+def _of_argilla(line: Line) -> list[Line]:
+    """Argilla's: what was shown stands in `fields`, what people said of it in `responses`."""
+    fields = Parts(line["fields"])
+    answer = fields.take("response", "completion", "output", "answer", "generation")
+    prompt = fields.prompt()
+    if not prompt or not isinstance(answer, str):
+        raise LineError("is a record of Argilla whose fields hold no prompt with its answer")
+    feedback: list[dict[str, Any]] = []
+    responses = line.get("responses")
+    for question, given in responses.items() if isinstance(responses, dict) else ():
+        for one in given if isinstance(given, list) else ():
+            if isinstance(one, dict) and is_value(one.get("value")):
+                by = {"user": str(one["user_id"])} if one.get("user_id") is not None else {}
+                feedback.append({"metric": question, "value": one["value"], **by})
+    rest = {name: value for name, value in line.items() if name != "fields" and (name != "responses" or not feedback)}
+    if isinstance(rest.get("responses"), dict | list):
+        # Not values: kept, but under a name that is taken for no answer.
+        rest["argilla_responses"] = rest.pop("responses")
+    more = {**fields.rest, **rest}
+    return [{**more, "messages": prompt, "completion": answer, **({"feedbacks": feedback} if feedback else {})}]

@@ -1,0 +1,185 @@
+"""What the forms share: where a line has its prompt, its answer and its ratings, whatever their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from afterword.cli.forms.turns import (
+    Turn,
+    conversation,
+    from_json_text,
+    is_conversation,
+    is_turn,
+    kind,
+    role_of,
+)
+from afterword.json_text import LineError
+
+Line = dict[str, Any]
+
+SYSTEM = ("system", "system_prompt", "systemInstruction", "system_instruction", "instructions")
+CONVERSATIONS = ("messages", "conversations", "conversation", "contents", "dialog", "dialogue", "chat")
+QUESTIONS = ("prompt", "instruction", "question", "query", "input", "inputs", "text_input", "input_text")
+"""Where a prompt may stand that is a text or a list of messages."""
+BESIDE = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
+"""What belongs to a question under the name on the left: it is added to its text."""
+ANSWERS = ("completion", "response", "output", "answer", "output_text", "model_output", "generated_text", "generation")
+RATINGS = frozenset(
+    [
+        "score",
+        "rating",
+        "reward",
+        "stars",
+        "quality",
+        "thumbs_up",
+        "overall_score",
+        "fine-grained_score",
+        "helpfulness",
+        "correctness",
+        "coherence",
+        "complexity",
+        "verbosity",
+        "helpful",
+        "harmless",
+        "honesty",
+        "truthfulness",
+        "instruction_following",
+        "quality_score",
+        "reward_score",
+        "human_rating",
+        "user_rating",
+    ]
+)
+"""Members that are a value on the answer, each under a feedback key of its own name."""
+RATING_GROUPS = ("ratings", "scores", "feedback_scores")
+
+
+class Parts:
+    """A line that is being read: what was taken from it, and what is left."""
+
+    def __init__(self, line: Line) -> None:
+        self.rest = dict(line)
+
+    def take(self, *names: str) -> Any:
+        """Return the value of the first of these names that the line has, and take it out; None where it has none."""
+        for name in names:
+            if name in self.rest:
+                return self.rest.pop(name)
+        return None
+
+    def find(self, names: tuple[str, ...]) -> str | None:
+        """Return the first of these names that the line has."""
+        return next((name for name in names if name in self.rest), None)
+
+    def prompt(self) -> list[Turn]:
+        """Take the messages that were answered; [] where the line has none. Raises `LineError`."""
+        messages: list[Turn] = []
+        name = next((one for one in CONVERSATIONS if isinstance(self.rest.get(one), list) and self.rest[one]), None)
+        if name is not None:
+            messages = turns_of(self.rest.pop(name), name)
+        elif is_conversation(self.rest.get("context")):
+            messages = turns_of(self.rest.pop("context"), "context")
+        elif question := self.find(QUESTIONS):
+            messages = self._question(question)
+        system = self.take(*SYSTEM) if messages else None
+        if (text := system_text(system)) and messages[0].get("role") != "system":
+            messages = [{"role": "system", "content": text}, *messages]
+        return messages
+
+    def _question(self, name: str) -> list[Turn]:
+        value = from_json_text(self.rest.pop(name)) if name in ("input", "inputs") else self.rest.pop(name)
+        if isinstance(value, list):
+            return turns_of(value, name)
+        if isinstance(value, dict):
+            return [*Parts(value).prompt()] or _refuse_prompt(name, value)
+        if not isinstance(value, str):
+            _refuse_prompt(name, value)
+        beside = [self.rest.get(one) for one in BESIDE.get(name, ())]
+        for one, text in zip(BESIDE.get(name, ()), beside, strict=True):
+            if isinstance(text, str):
+                del self.rest[one]
+        text = "\n\n".join([value, *(one for one in beside if isinstance(one, str) and one)])
+        return [*self._history(), {"role": "user", "content": text}]
+
+    def _history(self) -> list[Turn]:
+        history = self.rest.get("history")
+        if not isinstance(history, list) or not all(isinstance(one, list) and len(one) == 2 for one in history):
+            return []
+        del self.rest["history"]
+        return [
+            {"role": role, "content": text}
+            for pair in history
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+
+    def ratings(self) -> list[dict[str, Any]]:
+        """Take the values that the line has on its answer, as feedback."""
+        names = [name for name, value in self.rest.items() if name in RATINGS and is_value(value)]
+        made = [{"metric": name, "value": self.rest.pop(name)} for name in names]
+        for name in RATING_GROUPS:
+            if name in self.rest and (some := ratings_of(self.rest[name])):
+                made += some
+                del self.rest[name]
+        return made
+
+
+def turns_of(value: list[Any], name: str) -> list[Turn]:
+    """Return the messages of a list of turns, also where they stand one level deeper. Raises `LineError`."""
+    if len(value) == 1 and is_conversation(value[0]) and not is_turn(value[0]) and isinstance(value[0][0], dict):
+        value = value[0]
+    if value and all(isinstance(one, dict) and {"input", "output"} <= one.keys() for one in value):
+        # XTuner's: each turn has both sides.
+        made: list[Turn] = []
+        for turn in value:
+            if turn.get("system"):
+                made.append({"role": "system", "content": turn["system"]})
+            made.append({"role": "user", "content": turn["input"]})
+            made.append({"role": "assistant", "content": turn["output"]})
+        return made
+    return conversation(value, name)
+
+
+def system_text(value: Any) -> str:
+    """Return the text of a system prompt in any of its forms."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return system_text(value.get("parts") or value.get("content") or value.get("text"))
+    if isinstance(value, list):
+        return "\n".join(filter(None, map(system_text, value)))
+    return ""
+
+
+def split_answer(messages: list[Turn]) -> tuple[list[Turn], Turn | None]:
+    """Part messages into what was answered and the answer: the last, where it is the assistant's."""
+    if messages and role_of(str(messages[-1].get("role"))) == "assistant":
+        return messages[:-1], messages[-1]
+    return messages, None
+
+
+def ratings_of(value: Any) -> list[dict[str, Any]]:
+    """Return feedback given as {key: value} or as a list of {name, value, comment}; [] where it is neither."""
+    made: list[dict[str, Any]] = []
+    if isinstance(value, dict):
+        made = [{"metric": str(key), "value": one} for key, one in value.items() if is_value(one)]
+        return made if len(made) == len(value) else []
+    for one in value if isinstance(value, list) else ():
+        if not isinstance(one, dict):
+            return []
+        key = one.get("name") or one.get("key") or one.get("metric")
+        number = next((one[name] for name in ("value", "score") if is_value(one.get(name))), None)
+        if not isinstance(key, str) or number is None:
+            return []
+        comment = one.get("comment") or one.get("details")
+        given = {"metric": key, "value": bool(number) if one.get("dataType") == "BOOLEAN" else number}
+        made.append({**given, "details": comment} if isinstance(comment, str) else given)
+    return made
+
+
+def is_value(value: Any) -> bool:
+    """Tell whether this can be the value of feedback."""
+    return isinstance(value, bool | int | float)
+
+
+def _refuse_prompt(name: str, value: Any) -> list[Turn]:
+    raise LineError(f"has {name} that is {kind(value)}, but must be a text or a list of messages")

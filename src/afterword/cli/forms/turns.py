@@ -1,0 +1,232 @@
+"""Turns of a conversation in the forms of the field, as messages of OpenAI's form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from afterword.json_text import LineError
+
+Turn = dict[str, Any]
+
+ROLES = {
+    **dict.fromkeys(("human", "prompter", "humanmessage"), "user"),
+    **dict.fromkeys(("gpt", "chatgpt", "bard", "bing", "claude", "model", "bot", "ai", "chatbot"), "assistant"),
+    **dict.fromkeys(("aimessage", "aimessagechunk", "function_call", "tool_call"), "assistant"),
+    **dict.fromkeys(("observation", "function_response", "tool_response", "ipython", "toolmessage"), "tool"),
+    **dict.fromkeys(("systemmessage",), "system"),
+}
+"""Other words for the roles, in small letters. A role that is not here stays as it is."""
+_STANDARD = {"system", "developer", "user", "assistant", "tool", "function"}
+_CALLS = ("function_call", "tool_call")
+_TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
+
+
+def conversation(turns: list[Any], place: str) -> list[Turn]:
+    """Return turns as messages. Raises `LineError` naming the place of one that is none."""
+    messages: list[Turn] = []
+    for index, turn in enumerate(turns):
+        message = _message(turn, f"{place}[{index}]")
+        calls = messages[-1].get("tool_calls") if messages else None
+        if message["role"] == "tool" and "tool_call_id" not in message and calls:
+            message["tool_call_id"] = calls[0].get("id")
+        messages.append(message)
+    return messages
+
+
+def transcript(text: str) -> list[Turn]:
+    """Return the messages of a transcript of `\\n\\nHuman: ` and `\\n\\nAssistant: `; [] where the text is none."""
+    start = _TRANSCRIPT.match(text)
+    if start is None:
+        return []
+    _, *parts = _TRANSCRIPT.split(text)
+    roles = {"Human": "user", "Assistant": "assistant"}
+    return [{"role": roles[role], "content": said.strip()} for role, said in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def is_turn(value: Any) -> bool:
+    """Tell whether this is an object that looks like a turn of a conversation."""
+    return isinstance(value, dict) and any(
+        names <= value.keys()
+        for names in (
+            {"role", "content"}, {"from", "value"}, {"role", "parts"}, {"role", "tool_calls"}, {"lc", "kwargs"},
+            {"message.role"}, {"type", "data"}, {"message"}, {"role", "function_call"},
+        )
+    )  # fmt: skip
+
+
+def is_conversation(value: Any) -> bool:
+    """Tell whether this is a list of turns."""
+    return isinstance(value, list) and bool(value) and all(is_turn(one) or is_pair(one) for one in value)
+
+
+def text_of_parts(parts: list[Any]) -> str | None:
+    """Return the text of parts that hold nothing else, None where they hold more."""
+    texts = [part.get("text") if isinstance(part, dict) and len(part) <= 2 else None for part in parts]
+    return "".join(text for text in texts if text) if all(isinstance(text, str) for text in texts) else None
+
+
+def is_pair(value: Any) -> bool:
+    """Tell whether this is a role and a text. Two texts of which the first is no role are something else."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(one, str) for one in value)
+        and role_of(value[0]) in _STANDARD
+    )
+
+
+def _message(turn: Any, place: str) -> Turn:
+    if is_pair(turn):
+        return {"role": role_of(turn[0]), "content": turn[1]}
+    if not isinstance(turn, dict):
+        raise LineError(f"has {place} that is {kind(turn)}, but must be a message with role and content")
+    if isinstance(turn.get("message"), dict):
+        turn = turn["message"]
+    if "lc" in turn and isinstance(turn.get("kwargs"), dict):
+        name = turn.get("id")
+        return _of_langchain(str(name[-1]) if isinstance(name, list) and name else "", turn["kwargs"])
+    if isinstance(turn.get("data"), dict) and isinstance(turn.get("type"), str) and "role" not in turn:
+        return _of_langchain(turn["type"], turn["data"])
+    if any(name.startswith("message.") for name in turn):
+        turn = {name.removeprefix("message."): value for name, value in turn.items()}
+    if "from" in turn and "value" in turn and "role" not in turn:
+        more = {name: value for name, value in turn.items() if name not in ("from", "value")}
+        return {**_of_sharegpt(turn["from"], turn["value"], place), **more}
+    if isinstance(turn.get("parts"), list) and "content" not in turn:
+        return _of_gemini(turn)
+    role = turn.get("role")
+    if isinstance(role, str) and role not in _STANDARD:
+        turn = {**turn, "role": role_of(role)}
+    content = turn.get("content")
+    if isinstance(content, list) and any(isinstance(part, dict) and "type" not in part for part in content):
+        # Bedrock's parts have no type; what is not a text stays under its own name.
+        parts = [
+            {"type": next(iter(part), "text"), **part} if isinstance(part, dict) and "type" not in part else part
+            for part in content
+        ]
+        turn = {**turn, "content": text if (text := text_of_parts(parts)) is not None else parts}
+    return turn
+
+
+def role_of(role: str) -> str:
+    """Return the role that a word stands for."""
+    return ROLES.get(role.lower(), role.lower() if role.lower() in _STANDARD else role)
+
+
+def _of_sharegpt(speaker: Any, value: Any, place: str) -> Turn:
+    if not isinstance(speaker, str):
+        raise LineError(f"has {place}.from that is {kind(speaker)}, but must be a text")
+    if speaker in _CALLS:
+        calls = tool_calls(value)
+        if calls:
+            return {"role": "assistant", "content": None, "tool_calls": calls}
+    if speaker == "function":
+        speaker = "observation"
+    if not isinstance(value, str):
+        value = msgspec.json.encode(value).decode()
+    return {"role": role_of(speaker), "content": value}
+
+
+def tool_calls(value: Any) -> list[dict[str, Any]]:
+    """Return calls given as JSON {name, arguments} or a list of such; [] where it is none."""
+    value = from_json_text(value)
+    calls = value if isinstance(value, list) else [value]
+    made: list[dict[str, Any]] = []
+    for index, call in enumerate(calls):
+        if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+            return []
+        arguments = next((call[name] for name in ("arguments", "parameters", "args", "input") if name in call), {})
+        if not isinstance(arguments, str):
+            arguments = msgspec.json.encode(arguments).decode()
+        function = {"name": call["name"], "arguments": arguments}
+        made.append({"id": call.get("id") or f"call_{index}", "type": "function", "function": function})
+    return made
+
+
+def _of_langchain(name: str, fields: dict[str, Any]) -> Turn:
+    message: Turn = {"role": role_of(name), "content": fields.get("content", "")}
+    if fields.get("role") and name.lower().startswith("chat"):
+        message["role"] = role_of(str(fields["role"]))
+    more = fields.get("additional_kwargs")
+    if isinstance(more, dict) and more.get("tool_calls"):
+        message["tool_calls"] = more["tool_calls"]
+    elif fields.get("tool_calls"):
+        message["tool_calls"] = tool_calls(fields["tool_calls"]) or fields["tool_calls"]
+    if fields.get("tool_call_id"):
+        message["tool_call_id"] = fields["tool_call_id"]
+    return message
+
+
+def _of_gemini(turn: Turn) -> Turn:
+    role = role_of(str(turn.get("role", "user")))
+    if (text := text_of_parts(turn["parts"])) is not None:
+        return {"role": role, "content": text}
+    parts: list[dict[str, Any]] = []
+    calls: list[Any] = []
+    for part in turn["parts"]:
+        if not isinstance(part, dict):
+            raise LineError(f"has a part that is {kind(part)}, but must be an object")
+        call = part.get("functionCall") or part.get("function_call")
+        image = part.get("inlineData") or part.get("inline_data")
+        answer = part.get("functionResponse") or part.get("function_response")
+        if isinstance(call, dict):
+            calls.append(call)
+        elif isinstance(answer, dict):
+            content = msgspec.json.encode(answer.get("response")).decode()
+            return {"role": "tool", "name": answer.get("name"), "content": content}
+        elif isinstance(image, dict):
+            address = f"data:{image.get('mimeType') or image.get('mime_type')};base64,{image.get('data')}"
+            parts.append({"type": "image_url", "image_url": {"url": address}})
+        else:
+            parts.append({"type": "text" if "text" in part else next(iter(part), "text"), **part})
+    message: Turn = {"role": role, "content": parts or None}
+    if calls:
+        message["tool_calls"] = tool_calls(calls)
+    return message
+
+
+def anthropic_message(blocks: list[Any]) -> Turn:
+    """Return the assistant's message that Anthropic's blocks of content are."""
+    calls = [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_use"]
+    texts = [block["text"] for block in blocks if isinstance(block, dict) and isinstance(block.get("text"), str)]
+    message: Turn = {"role": "assistant", "content": "".join(texts) or None}
+    if calls:
+        message["tool_calls"] = tool_calls(calls)
+    thinking = [block["thinking"] for block in blocks if isinstance(block, dict) and block.get("thinking")]
+    if thinking:
+        message["reasoning_content"] = "".join(thinking)
+    return message
+
+
+def from_json_text(value: Any) -> Any:
+    """Return what a text of JSON holds, where it is an object or a list; anything else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return msgspec.json.decode(value)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return value
+    return value
+
+
+def iterate_numbered(members: dict[str, Any], prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects that `prefix.0.NAME`, `prefix.1.NAME` spell out, in order."""
+    found: dict[int, dict[str, Any]] = {}
+    for name, value in members.items():
+        if name.startswith(prefix + "."):
+            number, _, rest = name.removeprefix(prefix + ".").partition(".")
+            if number.isdigit() and rest:
+                found.setdefault(int(number), {})[rest] = value
+    for number in sorted(found):
+        yield found[number]
+
+
+def kind(value: Any) -> str:
+    """Return what a value is, in words."""
+    if value is None:
+        return "null"
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
+    return kinds.get(type(value), "of another kind")

@@ -1,0 +1,261 @@
+"""Answers of Anthropic's Messages API, whole and streamed, translated to OpenAI's form.
+
+What OpenAI's form has no place for is kept beside it: `thinking_blocks` (thoughts with their signatures) and
+`provider_blocks` (the provider's own tools and their results) on the message, both taken back with the next turn.
+Source of the forms: Anthropic's API reference (Messages, Streaming, Citations), version 2023-06-01.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from afterword.gateway.http import Address, error_in_answer
+from afterword.gateway.provider import Body, Face
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+# Reasons of which OpenAI's word says all. The others stand beside it as `stop_reason`.
+PLAIN_REASONS = frozenset({"end_turn", "max_tokens", "tool_use"})
+# The statuses that errors in the middle of a stream would have had before it.
+STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+TOKEN_COUNTS = frozenset(
+    {"input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "service_tier"}
+)
+OF_THE_MESSAGE = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+
+
+def chat_completion(message: Body, face: Face) -> Body:
+    """Translate a whole answer. Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` for another form."""
+    blocks = AnswerBlocks()
+    said: Body = {"role": "assistant", "content": None}
+    for index, block in enumerate(message.get("content", ())):
+        for delta in (*blocks.start(index, block), *blocks.stop(index)):
+            for name, piece in delta.items():
+                if name == "tool_calls" and "id" not in piece[0]:
+                    said[name][-1]["function"] = {**said[name][-1]["function"], **piece[0]["function"]}
+                else:
+                    said[name] = said[name] + piece if said.get(name) else piece
+    for name in ("tool_calls", "thinking_blocks"):
+        for part in said.get(name, ()):
+            del part["index"]
+    text = said["content"] or ""
+    choice: Body = {"index": 0, **_finish(message)}
+    choice |= {"text": text} if face == "completions" else {"message": said}
+    return {**_head(message, face), "choices": [choice], "usage": _usage(message.get("usage") or {})}
+
+
+def _head(message: Body, face: Face, *, is_chunk: bool = False) -> Body:
+    kind = "text_completion" if face == "completions" else f"chat.completion{'.chunk' if is_chunk else ''}"
+    head = {
+        "id": message.get("id", ""),
+        "object": kind,
+        "created": int(time.time()),
+        "model": message.get("model", ""),
+    }
+    if tier := (message.get("usage") or {}).get("service_tier"):
+        head["service_tier"] = tier
+    return head | {name: value for name, value in message.items() if name not in OF_THE_MESSAGE and value is not None}
+
+
+def _finish(message: Body) -> Body:
+    """Return a choice's finish reason in OpenAI's words, and the provider's own where these say less."""
+    reason = message.get("stop_reason")
+    finish: Body = {"finish_reason": FINISH_REASONS.get(reason or "", reason)}
+    if reason and reason not in PLAIN_REASONS:
+        finish["stop_reason"] = reason
+        finish |= {name: message[name] for name in ("stop_sequence", "stop_details") if message.get(name)}
+    return finish
+
+
+def _usage(usage: Body) -> Body:
+    cached, written = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
+    prompt = (usage.get("input_tokens") or 0) + cached + written
+    completion = usage.get("output_tokens") or 0
+    details = {name: value for name, value in usage.items() if name not in TOKEN_COUNTS and value is not None}
+    translated: Body = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    if cached or written:
+        translated["prompt_tokens_details"] = {"cached_tokens": cached, "cache_creation_tokens": written}
+    return {**details, **translated}
+
+
+def _annotation(citation: Body, start: int, end: int) -> Body:
+    """Return a citation as an annotation of the text between two positions, in characters of the whole content."""
+    span = {"start_index": start, "end_index": end}
+    url = citation.get("url") or citation.get("source")
+    if isinstance(url, str) and url:
+        source = {"url": url, "title": citation.get("title") or "", "content": citation.get("cited_text") or ""}
+        return {"type": "url_citation", "url_citation": {**span, **source}}
+    return {"type": "file_citation", "file_citation": {**span, **citation}}
+
+
+class _Block:
+    """A block of an answer that has begun: the block itself, what came of it since, and where its text starts."""
+
+    def __init__(self, block: Body, start: int) -> None:
+        self.block = block
+        self.kind = str(block.get("type"))
+        self.start = start
+        self.call_index: int | None = None
+        self.json_pieces: list[str] = []
+        self.citations: list[Body] = list(block.get("citations") or ())
+
+
+class AnswerBlocks:
+    """The blocks of one answer on their way to OpenAI's deltas. Only the caller's own tools become tool calls."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, _Block] = {}
+        self._calls = 0
+        self._characters = 0
+        """The characters of text so far."""
+
+    def start(self, index: int, block: Body) -> Iterator[Body]:
+        """Yield the deltas of a block that begins; what it holds already is part of it."""
+        opened = self._open[index] = _Block(block, self._characters)
+        match opened.kind:
+            case "tool_use":
+                opened.call_index, self._calls = self._calls, self._calls + 1
+                function = {"name": block.get("name"), "arguments": ""}
+                call = {"index": opened.call_index, "id": block.get("id"), "type": "function", "function": function}
+                yield {"tool_calls": [call]}
+            case "thinking":
+                if block.get("thinking") or block.get("signature"):
+                    yield from self._thought(index, block.get("thinking") or "", block.get("signature"))
+            case "redacted_thinking":
+                yield {"thinking_blocks": [{"index": index, **block}]}
+            case "text":
+                if block.get("text"):
+                    yield from self._text(block["text"])
+
+    def take(self, index: int, delta: Body) -> Iterator[Body]:
+        """Yield the deltas of a further piece of a block."""
+        block = self._open.get(index)
+        match delta.get("type"):
+            case "text_delta":
+                yield from self._text(delta.get("text", ""))
+            case "thinking_delta":
+                yield from self._thought(index, delta.get("thinking", ""), None)
+            case "signature_delta":
+                yield {"thinking_blocks": [{"index": index, "signature": delta.get("signature", "")}]}
+            case "citations_delta" if block:
+                block.citations.append(delta["citation"])
+            case "input_json_delta" if block and (piece := delta.get("partial_json")):
+                block.json_pieces.append(piece)
+                if block.call_index is not None:
+                    yield {"tool_calls": [{"index": block.call_index, "function": {"arguments": piece}}]}
+
+    def stop(self, index: int) -> Iterator[Body]:
+        """Yield the deltas that a block's end brings: arguments that never came in pieces, sources, own blocks."""
+        block = self._open.pop(index, None)
+        if block is None:
+            return
+        if block.call_index is not None:
+            if not block.json_pieces:
+                arguments = _encoder.encode(block.block.get("input") or {}).decode()
+                yield {"tool_calls": [{"index": block.call_index, "function": {"arguments": arguments}}]}
+        elif block.kind == "text":
+            if block.citations:
+                annotations = [_annotation(one, block.start, self._characters) for one in block.citations]
+                yield {"annotations": annotations}
+        elif block.kind not in ("thinking", "redacted_thinking"):
+            if block.json_pieces:
+                block.block["input"] = _parsed("".join(block.json_pieces))
+            yield {"provider_blocks": [block.block]}
+
+    def end(self) -> Iterator[Body]:
+        """Yield the deltas of blocks that were not ended."""
+        for index in list(self._open):
+            yield from self.stop(index)
+
+    def _text(self, text: str) -> Iterator[Body]:
+        self._characters += len(text)
+        yield {"content": text}
+
+    def _thought(self, index: int, text: str, signature: str | None) -> Iterator[Body]:
+        block = {"index": index, "type": "thinking", "thinking": text}
+        if signature:
+            block["signature"] = signature
+        yield {"reasoning_content": text, "thinking_blocks": [block]}
+
+
+def _parsed(text: str) -> Any:
+    """Return JSON that came in pieces; what was cut off stays a text."""
+    try:
+        return _decoder.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+class StreamTranslation:
+    """A stream of Anthropic's events on its way to OpenAI's chunks."""
+
+    def __init__(self, address: Address, face: Face) -> None:
+        self.ended = False
+        """Whether the provider said that this was all."""
+        self._address = address
+        self._face: Face = face
+        self._head: Body = _head({}, face, is_chunk=True)
+        self._usage: Body = {}
+        self._blocks = AnswerBlocks()
+
+    def take(self, event: Body) -> Iterable[Body]:
+        """Yield the chunks that an event stands for. Raises `ProviderError` for one that tells of a failure."""
+        match event.get("type"):
+            case "message_start":
+                message = event.get("message") or {}
+                self._head = _head(message, self._face, is_chunk=True)
+                self._usage = dict(message.get("usage") or {})
+                yield self._chunk({"role": "assistant", "content": ""})
+            case "content_block_start":
+                yield from self._chunks(self._blocks.start(event.get("index", 0), dict(event["content_block"])))
+            case "content_block_delta":
+                yield from self._chunks(self._blocks.take(event.get("index", 0), event.get("delta") or {}))
+            case "content_block_stop":
+                yield from self._chunks(self._blocks.stop(event.get("index", 0)))
+            case "message_delta":
+                self._usage |= {k: v for k, v in (event.get("usage") or {}).items() if v is not None}
+                delta = event.get("delta") or {}
+                if delta.get("stop_reason"):
+                    yield from self._chunks(self._blocks.end())
+                    yield self._chunk({}, _finish(delta))
+            case "message_stop":
+                yield from self._chunks(self._blocks.end())
+                self.ended = True
+                yield {**self._head, "choices": [], "usage": _usage(self._usage)}
+            case "error":
+                error = event.get("error") or {}
+                raise error_in_answer(self._address, error, STATUSES.get(str(error.get("type"))))
+
+    def _chunks(self, deltas: Iterable[Body]) -> Iterator[Body]:
+        for delta in deltas:
+            # The old completions know texts alone.
+            if self._face != "completions" or "content" in delta:
+                yield self._chunk(delta)
+
+    def _chunk(self, delta: Body, finish: Body | None = None) -> Body:
+        said = {"text": delta.get("content", "")} if self._face == "completions" else {"delta": delta}
+        return {**self._head, "choices": [{"index": 0, **said, **(finish or {"finish_reason": None})}]}

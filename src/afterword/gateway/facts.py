@@ -1,0 +1,177 @@
+"""Provider facts: what a provider tells beside the text of an answer, collected from a whole answer or its chunks.
+
+Citations, log probabilities, results of content filters, a fingerprint, and whatever providers will add. What is stored
+elsewhere (text, usage, finish reason) is left out by name, so that a member nobody knows yet is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from afterword.gateway.provider import Body
+
+# Members of an answer that are stored under their own names, or say nothing about it. `obfuscation` is padding that
+# hides the length of a chunk.
+STORED_ELSEWHERE = frozenset({"id", "object", "created", "model", "choices", "usage", "obfuscation", "error"})
+CHOICE_STORED_ELSEWHERE = frozenset({"index", "delta", "message", "text", "finish_reason", "error"})
+# Headers in which providers name a request, the usual one first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google.
+REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "x-generation-id",
+    "x-goog-request-id",
+    "nvcf-reqid",
+)
+MAX_ID_CHARACTERS = 200
+SEVERITIES = ("safe", "low", "medium", "high")
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_encoder = msgspec.json.Encoder()
+
+
+class FactsAccumulator:
+    """The facts of one answer, so far. `max_bytes` bounds what is kept for each choice, as JSON.
+
+    `origin` tells who answered: `response_id` and `provider_model`, the first that are not empty, since Azure begins a
+    stream with a chunk that has neither.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.origin: dict[str, str] = {}
+        self._max_bytes = max_bytes
+        self._answer = _Members(max_bytes)
+        self._choices: dict[int, _Members] = defaultdict(lambda: _Members(max_bytes))
+
+    def take(self, answer: Body) -> None:
+        """Take in a whole answer, or a chunk of one, as the provider sent it."""
+        for name, column in (("id", "response_id"), ("model", "provider_model")):
+            if column not in self.origin and (identifier := _identifier(answer.get(name))):
+                self.origin[column] = identifier
+        for name, value in answer.items():
+            if name not in STORED_ELSEWHERE:
+                self._answer.take(name, value)
+        choices: Any = answer.get("choices") or ()
+        for place, choice in enumerate(choices):
+            index = choice.get("index")
+            for name, value in choice.items():
+                if name not in CHOICE_STORED_ELSEWHERE and not _is_empty(value):
+                    self._choices[place if index is None else index].take(name, value)
+
+    def of_choice(self, index: int) -> dict[str, Any] | None:
+        """Return the facts of a choice: `{answer, choice}`, each with the members that stood there.
+
+        Members beyond the bound are left out, the largest first; `left_out` names them with their size in bytes.
+        """
+        parts = {"answer": self._answer, "choice": self._choices.get(index) or _Members(0)}
+        members = {part: dict(one.values) for part, one in parts.items()}
+        left_out = {f"{part}.{name}": size for part, one in parts.items() for name, size in one.left_out.items()}
+        sizes = {
+            (part, name): len(_encoder.encode(value)) for part, its in members.items() for name, value in its.items()
+        }
+        while sum(sizes.values()) > self._max_bytes:
+            part, name = max(sizes, key=lambda key: sizes[key])
+            left_out[f"{part}.{name}"] = sizes.pop((part, name))
+            del members[part][name]
+        facts = {**{part: its for part, its in members.items() if its}, **({"left_out": left_out} if left_out else {})}
+        return facts or None
+
+
+class _Members:
+    """Members of an answer or a choice, by name. One that grows beyond `max_bytes` is dropped, and counted on."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.values: dict[str, Any] = {}
+        self.left_out: dict[str, int] = {}
+        self._max_bytes = max_bytes
+        self._sizes: dict[str, int] = defaultdict(int)
+
+    def take(self, name: str, value: Any) -> None:
+        if _is_empty(value):
+            return
+        join = JOINED.get(name)
+        if join is None:
+            self.values[name] = value
+            return
+        self._sizes[name] += len(_encoder.encode(value))
+        if self._sizes[name] > self._max_bytes:
+            self.values.pop(name, None)
+            self.left_out[name] = self._sizes[name]
+        else:
+            self.values[name] = join(self.values.get(name), value)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """Return how the provider names the request, from the headers of its answer (names in lower case)."""
+    return next((found for name in REQUEST_ID_HEADERS if (found := _identifier(headers.get(name)))), None)
+
+
+def trace_id_of(traceparent: str) -> str | None:
+    """Return the trace that a `traceparent` names (https://www.w3.org/TR/trace-context/); None for a malformed one."""
+    match = _TRACEPARENT.fullmatch(traceparent.strip().lower())
+    return match[1] if match and match[1].strip("0") and not traceparent.startswith("ff") else None
+
+
+def _identifier(value: Any) -> str | None:
+    """Return an identifier that can be stored and looked up; None for anything else."""
+    if not isinstance(value, str) or "\0" in value:
+        return None
+    return value[:MAX_ID_CHARACTERS] or None
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value in ("", [], {})
+
+
+# ------------------------------------------------------------------------------------------------ joining
+
+
+def _append(old: Any, new: Any) -> Any:
+    """Append lists, also those within objects; anything else is replaced. `new`, which the caller is still to get, is
+    not changed later."""
+    if isinstance(new, list):
+        joined = old if isinstance(old, list) else []
+        joined.extend(new)
+        return joined
+    if isinstance(new, dict):
+        members = old if isinstance(old, dict) else {}
+        for name, value in new.items():
+            if not _is_empty(value):
+                members[name] = _append(members.get(name), value)
+        return members
+    return new
+
+
+def _strictest(old: Any, new: Any) -> Any:
+    """Join results of content filters: of each category the one that filtered, or the more severe, stays."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return {**old, **{name: value for name, value in new.items() if _rank(value) >= _rank(old.get(name))}}
+
+
+def _rank(result: Any) -> tuple[bool, int]:
+    if not isinstance(result, dict):
+        return False, -1
+    severity = result.get("severity")
+    return (
+        bool(result.get("filtered") or result.get("detected")),
+        SEVERITIES.index(severity) if severity in SEVERITIES else -1,
+    )
+
+
+JOINED: dict[str, Callable[[Any, Any], Any]] = {
+    "logprobs": _append,
+    "token_ids": _append,
+    "content_filter_results": _strictest,
+    "content_filter_result": _strictest,
+}
+"""How chunks of these members are put together. Of any other the last one that is not empty counts: providers repeat
+citations whole, and tell a fingerprint in each chunk."""

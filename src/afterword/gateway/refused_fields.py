@@ -1,0 +1,85 @@
+"""Fields of a request that a provider refuses, and that a call can do without: left out, and remembered for a while."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection
+
+from afterword.gateway.provider import Body, ProviderError
+from afterword.gateway.refusals import CONTEXT_OVERFLOW
+from afterword.types import Target
+
+OPTIONAL = ("stream_options", "store", "metadata", "user")
+"""`stream_options` is what Afterword adds. The others have a meaning here, too, which they keep."""
+REMEMBERED_SECONDS = 3600.0
+# Statuses that say nothing about the fields of a request.
+_OTHER_MATTERS = frozenset({401, 403, 404, 408, 409, 413, 429})
+_COMPLAINT = re.compile(
+    rb"extra|unrecogni[sz]ed|unknown|unexpected|unsupported|not (currently )?(supported|permitted|allowed)"
+    rb"|no longer|additional propert|forbid|invalid|only (allowed|supported)|cannot find"
+    rb"|does(n't| not) (support|accept)",
+    re.I,
+)
+
+
+def _named(name: str) -> re.Pattern[bytes]:
+    """Return what finds a field's name where it is no word of the prose: in quotes, in a path, beside `field`."""
+    word = name.encode()
+    return re.compile(
+        rb"[\"'`.\[/]%b[\"'`.\]\\]"
+        rb"|\b(supplied|param(eter)?|argument|field|name|property|input)s?\W{1,4}%b\b"
+        rb"|\b%b\W{1,3}(extra|unknown|unexpected|unsupported|is not|not )" % (word, word, word),
+        re.I,
+    )
+
+
+_NAMED = {name: _named(name) for name in OPTIONAL}
+
+
+class RefusedFields:
+    """What each target was seen to refuse, and whether it takes `stream_options`. A target that was changed since, or
+    a refusal of an hour ago, counts no more."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Target, dict[str, float], bool]] = {}
+
+    def of(self, target: Target) -> set[str]:
+        """Return the fields that are to be left out for a target."""
+        refused = self._of(target)[0]
+        now = time.monotonic()
+        return {name for name, at in refused.items() if now - at < REMEMBERED_SECONDS}
+
+    def named_in(self, error: ProviderError, target: Target, request: Body, *, has_added_options: bool) -> set[str]:
+        """Return the optional fields of a request that a provider's error complains of.
+
+        Some providers answer 400 or 422 to `stream_options` without a word of why. They are given the benefit of the
+        doubt, unless they were seen to take them.
+        """
+        if not error.raw or error.status in _OTHER_MATTERS:
+            return set()
+        complains = bool(_COMPLAINT.search(error.raw))
+        named = {name for name in OPTIONAL if name in request and complains and _NAMED[name].search(error.raw)}
+        if "stream_options" in request:
+            mentioned = b"stream_options" in error.raw or b"include_usage" in error.raw
+            says_why = named or error.param is not None or error.code == CONTEXT_OVERFLOW
+            in_doubt = has_added_options and error.status in (400, 422) and not says_why and not self._of(target)[1]
+            if mentioned or in_doubt:
+                named.add("stream_options")
+        return named
+
+    def note(self, target: Target, refused: Collection[str]) -> None:
+        """Remember that a target took a request without these fields."""
+        known, takes_options = self._of(target)
+        now = time.monotonic()
+        self._held[target.key] = (target, {**known, **dict.fromkeys(refused, now)}, takes_options)
+
+    def note_options_taken(self, target: Target) -> None:
+        """Remember that a target took `stream_options`."""
+        known, takes_options = self._of(target)
+        if not takes_options:
+            self._held[target.key] = (target, known, True)
+
+    def _of(self, target: Target) -> tuple[dict[str, float], bool]:
+        held = self._held.get(target.key)
+        return (held[1], held[2]) if held is not None and held[0] is target else ({}, False)

@@ -1,0 +1,73 @@
+"""What the HTTP layer tells of a provider's answer beside its body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+# Headers of a provider that its callers act on: they pace themselves by the limits, and retry as they are told to.
+FORWARDED = frozenset({"retry-after-ms", "x-should-retry", "openai-processing-ms", "openai-version"})
+FORWARDED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit")
+# How providers name a request, the usual one first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google, NVIDIA,
+# Cloudflare. Ours is x-request-id, so the caller gets theirs under a name of its own.
+REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "x-generation-id",
+    "x-goog-request-id",
+    "nvcf-reqid",
+    "cf-ray",
+)
+MAX_HEADER_CHARACTERS = 1000
+
+
+def _ignore() -> None:
+    pass
+
+
+class ProviderResponse:
+    """The answer of the provider that was called last for one call.
+
+    `headers` are empty until it began to answer. `left_out` names fields of the caller's request that were not sent,
+    because this provider does not take them. `heard` is called when the provider sent a sign of life without content:
+    a comment, a ping, a part of an event.
+    """
+
+    def __init__(self, heard: Callable[[], None] = _ignore) -> None:
+        self.headers: Mapping[str, str] = {}
+        self.left_out: list[str] = []
+        self.heard = heard
+
+    def reset(self) -> None:
+        """Forget the attempt before: another model is called."""
+        self.headers = {}
+        self.left_out = []
+
+    def forwarded(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that are passed on to the caller."""
+        headers = [
+            (lower.encode("ascii"), value)
+            for name, text in self.headers.items()
+            if ((lower := name.lower()) in FORWARDED or lower.startswith(FORWARDED_PREFIXES))
+            and (value := _encoded(text))
+        ]
+        request_id = next(
+            (value for name in REQUEST_ID_HEADERS if (value := _encoded(self.headers.get(name, "")))), b""
+        )
+        if request_id:
+            headers.append((b"x-provider-request-id", request_id))
+        if self.left_out:
+            headers.append(
+                (b"x-afterword-left-out", ", ".join(dict.fromkeys(self.left_out)).encode("ascii", "replace"))
+            )
+        return headers
+
+
+def _encoded(text: str) -> bytes:
+    """Return a header's value as it is sent; empty for one that cannot be."""
+    if len(text) > MAX_HEADER_CHARACTERS or not text.isprintable():
+        return b""
+    return text.encode("latin-1", "replace")

@@ -1,0 +1,194 @@
+"""Outcomes: values on whole sessions, logged, read, changed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+from uuid import UUID
+
+from msgspec import UNSET
+from sqlalchemy import Connection, Row
+
+from afterword.errors import Conflict, NotFound
+from afterword.ids import uuid7
+from afterword.service import repetition
+from afterword.service.context import Context, parse_id
+from afterword.service.moments import parse_created_at, parse_moment
+from afterword.service.presenting import present_outcome
+from afterword.service.values import check_text, feedback_value, value_text
+from afterword.store import interactions as stored_interactions
+from afterword.store import outcomes as stored
+from afterword.store.engine import Transaction
+from afterword.types import Deleted, NewOutcome, Outcome, OutcomeChange, OutcomePage, OutcomeRecorded
+
+SIZE = 500
+"""About how many bytes an outcome takes in the store."""
+
+
+async def record(context: Context, *, body: NewOutcome) -> OutcomeRecorded:
+    """Log an outcome: a value on a whole session under a feedback key.
+
+    An `outcome_id` of the caller's own makes the call repeatable. Every interaction of the session shows it.
+    """
+    unit = outcome_unit(context, body)
+    try:
+        return await context.store.write(unit, SIZE)
+    except Exception as error:
+        if body.outcome_id is None or not context.store.database.is_duplicate(error):
+            raise
+        # Another server has written one under this id a moment ago: now it is seen.
+        return await context.store.write(unit, SIZE)
+
+
+def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], OutcomeRecorded]:
+    """Return the unit of work that logs an outcome. Raises what can be said before looking."""
+    created_at = parse_created_at(body.created_at, param="created_at", now=context.now())
+    _check_texts(body.details, body.user)
+    outcome_id = body.outcome_id or uuid7()
+    request_hash = repetition.request_hash(body) if body.outcome_id else None
+
+    def write(transaction: Transaction) -> OutcomeRecorded:
+        if body.outcome_id and (existing := stored.find(transaction.connection, outcome_id)):
+            _check_repetition(context, existing, body, request_hash)
+            return OutcomeRecorded(outcome_id=outcome_id)
+        wanted = None if body.project is None else context.project(body.project).number
+        found = stored_interactions.projects_of_session(transaction.connection, body.session_id)
+        visible = [number for number in sorted(found) if context.actor.sees(number) and wanted in (None, number)]
+        if not visible:
+            raise NotFound(
+                f"EntityNotFound: session {body.session_id} has no interaction that this key may see.",
+                code="session_not_found",
+                param="session_id",
+                hint="Use the session_id that logging an interaction answered.",
+            )
+        [project, *_] = visible
+        metric = context.metric(project, body.metric)
+        row = (
+            body.session_id,
+            outcome_id,
+            project,
+            metric.number,
+            feedback_value(metric, body.value),
+            body.details,
+            body.user,
+            context.actor.number,
+            created_at,
+            request_hash,
+        )
+        transaction.put(stored.INSERT, [row])
+        return OutcomeRecorded(outcome_id=outcome_id)
+
+    return write
+
+
+async def list_outcomes(context: Context, *, query: Any) -> OutcomePage:
+    """List the outcomes of a project, the newest first: all, or those of a session, a metric, a user, a time."""
+    project = context.project(query.project)
+    now = context.now()
+    filter = stored.OutcomeFilter(
+        project=project.number,
+        session_id=query.session_id,
+        metric=None if query.metric is None else context.metric(project.number, query.metric).number,
+        user=query.user,
+        start=None if query.from_ is None else parse_moment(query.from_, param="from", now=now),
+        end=None if query.to is None else parse_moment(query.to, param="to", now=now),
+    )
+
+    def read(connection: Connection) -> OutcomePage:
+        rows, following = stored.page(
+            connection,
+            filter,
+            newest_first=query.order == "-created_at",
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+        return OutcomePage(
+            outcomes=[present_outcome(context, row) for row in rows],
+            next=following,
+            count=stored.count(connection, filter) if query.count else None,
+        )
+
+    return await (context.store.read_long if query.count else context.store.read)(read)
+
+
+async def get(context: Context, outcome_id: str) -> Outcome:
+    """Show an outcome."""
+    return present_outcome(context, await _row(context, outcome_id))
+
+
+async def change(context: Context, outcome_id: str, *, body: OutcomeChange) -> Outcome:
+    """Change the value or details of an outcome; what is not named stays."""
+    row = await _row(context, outcome_id)
+    values: dict[str, Any] = {}
+    if body.details is not UNSET:
+        _check_texts(body.details, None)
+        values["details"] = body.details
+    if body.value is not UNSET:
+        values["value"] = feedback_value(context.catalog.metrics[row.metric], body.value)
+    if values and not await context.store.write(lambda transaction: stored.change(transaction, row.id, values)):
+        _no_outcome(outcome_id)
+    return present_outcome(context, await _row(context, outcome_id))
+
+
+async def delete(context: Context, outcome_id: str) -> Deleted:
+    """Delete an outcome. The interactions of its session stay."""
+    row = await _row(context, outcome_id)
+    if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
+        _no_outcome(outcome_id)
+    return Deleted()
+
+
+async def _row(context: Context, outcome_id: str) -> Row[Any]:
+    row = await context.store.read(stored.find, parse_id(outcome_id, what="outcome", param="outcome_id"))
+    if row is None or not context.actor.sees(row.project):
+        _no_outcome(outcome_id)
+    return row
+
+
+def _check_repetition(context: Context, existing: Row[Any], body: NewOutcome, request_hash: int | None) -> None:
+    """Raise `Conflict` where the outcome that is stored is not the one that a body asks for."""
+    try:
+        value = float(body.value)
+    except OverflowError:
+        value = None
+    same = existing.request_hash == request_hash or _is_of(context, existing, body)
+    if same and (value, body.details) == (existing.value, existing.details):
+        return
+    now = ""
+    if context.actor.sees(existing.project):
+        metric = context.catalog.metrics[existing.metric]
+        now = f" Stored now is the value {value_text(metric, existing.value)} under {metric.key!r}."
+    raise Conflict(
+        f"The outcome_id {existing.id} is taken with other content.{now}",
+        code="outcome_exists",
+        param="outcome_id",
+        hint=f"To change it, send value or details to PATCH /api/v1/outcomes/{existing.id}; "
+        "to log another, give it an outcome_id of its own.",
+    )
+
+
+def _is_of(context: Context, existing: Row[Any], body: NewOutcome) -> bool:
+    """Tell whether a body names session, metric and user of an outcome, and neither a project nor a time."""
+    metric = context.catalog.find_metric(existing.project, body.metric)
+    return (
+        context.actor.sees(existing.project)
+        and metric is not None
+        and metric.number == existing.metric
+        and (body.session_id, body.user) == (existing.session_id, existing.user)
+        and (body.project, body.created_at) == (None, None)
+    )
+
+
+def _check_texts(details: str | None, user: str | None) -> None:
+    for param, text in (("details", details), ("user", user)):
+        if text is not None:
+            check_text(text, param=param)
+
+
+def _no_outcome(outcome_id: str | UUID) -> NoReturn:
+    raise NotFound(
+        f"EntityNotFound: outcome {outcome_id} does not exist, or this key may not see it.",
+        code="outcome_not_found",
+        param="outcome_id",
+        hint="List them with GET /api/v1/outcomes.",
+    )

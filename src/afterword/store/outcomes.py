@@ -1,0 +1,106 @@
+"""Outcomes: values on whole sessions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
+from afterword.store.engine import Insert, Transaction
+from afterword.store.schema import outcomes
+
+INSERT = Insert(outcomes)
+
+
+class OutcomeCursor(msgspec.Struct, frozen=True):
+    """The last outcome of a page."""
+
+    created_at: int
+    outcome_id: UUID
+
+
+class OutcomeFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which outcomes of a project; what is None does not matter. Times are milliseconds, the end is exclusive."""
+
+    project: int
+    session_id: UUID | None = None
+    metric: int | None = None
+    user: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+    def conditions(self) -> list[Any]:
+        """Return the conditions that must hold."""
+        columns = outcomes.c
+        conditions: list[Any] = [columns.project == self.project]
+        for column, value in (
+            (columns.session_id, self.session_id),
+            (columns.metric, self.metric),
+            (columns.user, self.user),
+        ):
+            if value is not None:
+                conditions.append(column == value)
+        if self.start is not None:
+            conditions.append(columns.created_at >= self.start)
+        if self.end is not None:
+            conditions.append(columns.created_at < self.end)
+        return conditions
+
+
+def find(connection: Connection, outcome_id: UUID) -> Row[Any] | None:
+    """Return an outcome."""
+    return connection.execute(select(outcomes).where(outcomes.c.id == outcome_id)).first()
+
+
+def page(
+    connection: Connection, filter: OutcomeFilter, *, newest_first: bool, limit: int, cursor: str | None
+) -> tuple[Sequence[Row[Any]], str | None]:
+    """Return a page of outcomes by their time, and the cursor of the next one. Raises `Invalid` for a bad cursor."""
+    time, id = outcomes.c.created_at, outcomes.c.id
+    query = select(outcomes).where(*filter.conditions())
+    if cursor is not None:
+        last = read_cursor(cursor, OutcomeCursor)
+        if not 0 <= last.created_at < 1 << 62:
+            raise invalid_cursor(cursor)
+        beyond = (
+            (time < last.created_at) | ((time == last.created_at) & (id < last.outcome_id))
+            if newest_first
+            else (time > last.created_at) | ((time == last.created_at) & (id > last.outcome_id))
+        )
+        query = query.where(beyond)
+    order = (time.desc(), id.desc()) if newest_first else (time, id)
+    rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+    if len(rows) <= limit:
+        return rows, None
+    rows = rows[:limit]
+    return rows, write_cursor(OutcomeCursor(rows[-1].created_at, rows[-1].id))
+
+
+def count(connection: Connection, filter: OutcomeFilter) -> int:
+    """Count outcomes."""
+    return connection.execute(select(func.count()).select_from(outcomes).where(*filter.conditions())).scalar_one()
+
+
+def of_sessions(connection: Connection, session_ids: Iterable[UUID]) -> dict[tuple[int, UUID], list[Row[Any]]]:
+    """Return the outcomes of sessions by project and session, the newest first."""
+    found: dict[tuple[int, UUID], list[Row[Any]]] = defaultdict(list)
+    query = select(outcomes).where(outcomes.c.session_id.in_(list(session_ids)))
+    for row in connection.execute(query.order_by(outcomes.c.created_at.desc(), outcomes.c.id.desc())):
+        found[row.project, row.session_id].append(row)
+    return found
+
+
+def change(transaction: Transaction, outcome_id: UUID, values: dict[str, Any]) -> bool:
+    """Change columns of an outcome; tell whether it was there."""
+    changed = update(outcomes).where(outcomes.c.id == outcome_id).values(**values)
+    return transaction.connection.execute(changed).rowcount > 0
+
+
+def remove(transaction: Transaction, outcome_id: UUID) -> bool:
+    """Delete an outcome; tell whether it was there."""
+    return transaction.connection.execute(delete(outcomes).where(outcomes.c.id == outcome_id)).rowcount > 0

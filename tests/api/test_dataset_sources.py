@@ -1,0 +1,308 @@
+"""Datasets made of interactions: what stands in the rows, what is left out and counted, and which sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+WHY = [{"role": "user", "content": "Why?"}]
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
+Create = Callable[..., "tuple[dict[str, Any], list[dict[str, Any]]]"]
+
+
+def calling(place: str) -> dict[str, Any]:
+    """Return a message that calls a tool."""
+    function = {"name": "weather", "arguments": json.dumps({"place": place})}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": f"call-{place}", "type": "function", "function": function}],
+    }
+
+
+@pytest.fixture
+def create(http: httpx.Client, project: str) -> Create:
+    """Make a dataset of the interactions of the test's project; return what is shown of it, and its rows without
+    where they come from."""
+
+    def created(kind: str, **body: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        body = {"project": project, "kind": kind, "key": f"made-{kind}", "filter": {"and": []}, **body}
+        answer = http.post("/api/v1/datasets/from-interactions", json={k: v for k, v in body.items() if v is not None})
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        query = {"format": "original"}
+        content = http.get(made["download_url"], params=query).raise_for_status().content
+        recipe = http.get(made["download_url"]).raise_for_status().content
+        rows = [json.loads(line) for line in content.splitlines()]
+        # What goes out can come in, and says the same.
+        assert [json.loads(line) for line in recipe.splitlines()] == rows
+        assert made == http.get(f"/api/v1/datasets/{made['id']}").json()
+        http.delete(f"/api/v1/datasets/{made['id']}").raise_for_status()
+        return made, rows
+
+    return created
+
+
+def without_origin(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "metadata"} for row in rows]
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+def test_interactions_become_rows_of_each_kind(
+    log: Any, register: Any, http: Any, create: Create, refused: Any, project: str
+):
+    register("stars")
+    register("tone")
+    image = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
+    seen = log(messages=[{"role": "user", "content": image}], completion="A dot.", labels={"env": "prod"})[
+        "completion_id"
+    ]
+    feedbacks = [{"metric": "stars", "value": 3}, {"metric": "tone", "value": 1}]
+    good_answer = log(completion="Good", feedbacks=feedbacks, created_at=1_700_000_000_000)
+    good = good_answer["completion_id"]
+    bad = log(completion="Bad", created_at=1_600_000_000_000)["completion_id"]
+    for other, tied in ((bad, None), (seen, None), (bad, "good")):
+        body = {"metric": "stars", "preferred_completion": good, "other_completion": other, "tied": tied}
+        http.post("/api/v1/preferences", json=body).raise_for_status()
+    shown = [{"type": "text", "text": "What?"}, {"type": "image", "url": PIXEL}]
+    assert create("prompt")[1] == [
+        {
+            "messages": [{"role": "user", "content": shown}],
+            "labels": {"env": "prod"},
+            "metadata": {"completion_id": seen},
+        },
+        {"messages": WHY, "metadata": {"completion_id": good}},
+        {"messages": WHY, "metadata": {"completion_id": bad}},
+    ]
+    assert [row["completion"] for row in create("completion")[1]] == ["A dot.", "Good", "Bad"]
+    made, [row] = create("feedback")
+    origin = {"completion_id": good, "feedback_ids": row["metadata"]["feedback_ids"]}
+    assert sorted(origin["feedback_ids"]) == sorted(good_answer["feedback_ids"])
+    both = {"stars": 3.0, "tone": 1.0}
+    assert row == {"messages": WHY, "completion": "Good", "feedbacks": both, "metadata": origin}
+    assert made["left_out"] == {"no_feedback": 2}
+    assert create("feedback", metrics=["tone"])[1][0]["feedbacks"] == {"tone": 1.0}
+    made, [row] = create("preference")
+    pair = {"preferred_completion": "Good", "other_completion": "Bad", "feedback_key": "stars"}
+    assert without_origin([row]) == [{"messages": WHY, **pair}]
+    origin = {"preferred_completion_id": good, "other_completion_id": bad}
+    assert origin.items() < row["metadata"].items() >= {"comparison_id": row["metadata"]["comparison_id"]}.items()
+    assert made["left_out"] == {"tie": 1, "prompt_mismatch": 1}
+    named = create("completion", filter=None, completion_ids=[bad, good], exclude=[good])[1]
+    assert [row["completion"] for row in named] == ["Bad"]
+    by_label = create("completion", filter={"label": {"key": "env"}})[1]
+    assert [row["completion"] for row in by_label] == ["A dot."]
+    answer = http.post("/api/v1/datasets/from-interactions", json={"project": project, "kind": "prompt", "key": "x"})
+    refused(answer, 422, "invalid_selection")
+
+
+@pytest.mark.parametrize("kind", ["completion", "feedback", "preference"])
+def test_tool_calls_reasoning_and_tools_stand_in_the_rows(
+    log: Any, register: Any, http: Any, create: Create, kind: str
+):
+    register("good", "bool")
+    parameters = {"tools": TOOLS, "parallel_tool_calls": False, "temperature": 0.5}
+    thinking = {**calling("Bergen"), "reasoning_content": "Rain, I think.", "annotations": [], "refusal": None}
+    rated = {"parameters": parameters, "feedbacks": [{"metric": "good", "value": True}]}
+    oslo = log(completion=calling("Oslo"), created_at=1_700_000_000_000, **rated)["completion_id"]
+    bergen = log(completion=thinking, created_at=1_600_000_000_000, **rated)["completion_id"]
+    body = {"metric": "good", "preferred_completion": oslo, "other_completion": bergen}
+    http.post("/api/v1/preferences", json=body).raise_for_status()
+    plainly_thinking = {**calling("Bergen"), "reasoning_content": "Rain, I think."}
+    _, rows = create(kind)
+    assert all(row["tools"] == TOOLS and row["parallel_tool_calls"] is False for row in rows)
+    if kind == "preference":
+        sides = [(row["preferred_completion"], row["other_completion"]) for row in rows]
+        assert sides == [([calling("Oslo")], [plainly_thinking])]
+    else:
+        assert [row["completion"] for row in rows] == [calling("Oslo"), plainly_thinking]
+
+
+def test_a_message_that_is_nothing_but_a_text_is_a_text(log: Any, create: Create):
+    log(completion={"role": "assistant", "content": "Yes.", "refusal": None, "annotations": []})
+    log(completion={"role": "assistant", "content": None, "refusal": "I cannot."})
+    texts = [row["completion"] for row in create("completion")[1]]
+    assert texts == [{"role": "assistant", "content": None, "refusal": "I cannot."}, "Yes."]
+
+
+def test_thumbs_are_true_and_false_and_can_be_uploaded_again(
+    log: Any, register: Any, http: Any, project: str, create: Create
+):
+    register("accepted", "bool")
+    register("CSAT")
+    for n in range(2):
+        values = [{"metric": "accepted", "value": n > 0}, {"metric": "CSAT", "value": n + 0.5}]
+        log(completion=f"Answer {n}", feedbacks=values)
+    _, rows = create("feedback")
+    assert [row["feedbacks"] for row in rows] == [{"accepted": True, "CSAT": 1.5}, {"accepted": False, "CSAT": 0.5}]
+    assert all(isinstance(row["feedbacks"]["accepted"], bool) for row in rows)
+    content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    for number in range(2):
+        query = {"project": project, "key": f"again-{number}"}
+        assert http.post("/api/v1/datasets", params=query, content=content).status_code == 201
+    only_up = {"feedback": {"metric": "accepted", "value": {"eq": True}}}
+    assert [row["completion"] for row in create("feedback", filter=only_up)[1]] == ["Answer 1"]
+
+
+# ------------------------------------------------------------------------------------------------ what is left out
+
+
+UNFINISHED = {
+    "ends-length": "cut_off",
+    "ends-content_filter": "cut_off",
+    "error-500": "failed",
+    "error-after-2": "failed",
+    "no-done": "interrupted",
+}
+
+
+def test_unfinished_answers_are_counted_and_no_rows_unless_asked_for(gateway: Any, http: Any):
+    def made(**body: Any) -> dict[str, Any]:
+        body = {"project": gateway.project, "kind": "completion", "filter": {"and": []}, **body}
+        return http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()
+
+    for behaviour in UNFINISHED:
+        if behaviour in ("no-done", "error-after-2"):
+            gateway.stream(gateway.model(behaviour))
+        else:
+            gateway.ask(gateway.model(behaviour))
+    assert gateway.ask(gateway.model()).status_code == 200
+    empty = {"project": gateway.project, "messages": WHY, "completion": " "}
+    http.post("/api/v1/interactions", json=empty).raise_for_status()
+    gateway.wait_until_quiet()
+    shown = made(key="finished")
+    assert shown["lines"] == 1
+    assert sum(shown["left_out"].values()) == len(UNFINISHED) + 1
+    assert shown["left_out"]["cut_off"] == 2
+    assert shown["left_out"]["empty"] == 1
+    assert shown["left_out"]["failed"] >= 2
+    shown = made(key="all", include=["failed", "interrupted", "cancelled", "cut_off", "empty"])
+    assert (shown["lines"], shown["left_out"]) == (len(UNFINISHED) + 2, {})
+    # What is asked for is a prompt, whatever became of the answer that was cut off.
+    assert made(key="prompts", kind="prompt")["lines"] == 4
+
+
+def test_what_leaves_nothing_says_what_was_left_out(log: Any, http: Any, project: str, refused: Any):
+    log(completion="")
+    body = {"project": project, "kind": "completion", "key": "none", "filter": {"and": []}}
+    error = refused(http.post("/api/v1/datasets/from-interactions", json=body), 422, "empty_dataset", "filter")
+    assert "1 empty" in error["message"]
+
+
+def test_thumbs_that_disagree_are_no_value(log: Any, register: Any, http: Any, create: Create):
+    register("good", "bool")
+    turned, disputed = log(completion="A")["completion_id"], log(completion="B")["completion_id"]
+    for completion_id, user, value in (
+        (turned, "ann", True), (turned, "ann", False), (disputed, "ann", True), (disputed, "bob", False),
+    ):  # fmt: skip
+        body = {"completion_id": completion_id, "metric": "good", "value": value, "user": user}
+        http.post("/api/v1/feedback", json=body).raise_for_status()
+    made, rows = create("feedback")
+    assert [(row["completion"], row["feedbacks"]) for row in rows] == [("A", {"good": False})]
+    assert made["left_out"] == {"conflicting_feedback": 1}
+
+
+# ------------------------------------------------------------------------------------------------ pairs
+
+
+@pytest.fixture
+def prefer(http: httpx.Client) -> Callable[..., str]:
+    """Log a preference."""
+
+    def preferred(one: dict[str, Any], other: dict[str, Any], metric: str = "better") -> str:
+        sides = {"preferred_completion": one["completion_id"], "other_completion": other["completion_id"]}
+        answer = http.post("/api/v1/preferences", json={"metric": metric, **sides}).raise_for_status()
+        return answer.json()["comparison_id"]
+
+    return preferred
+
+
+def sides_of(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return sorted((row["preferred_completion"], row["other_completion"]) for row in rows)
+
+
+def test_equal_and_contradictory_pairs_are_left_out_and_counted(
+    log: Any, register: Any, http: Any, create: Create, prefer: Any
+):
+    register("better")
+    register("shorter")
+    answers = {text: log(completion=text) for text in "ABCDE"}
+    again = {text: log(completion=f" {text}\n") for text in "ABCDE"}
+    prefer(answers["A"], again["A"])
+    prefer(answers["A"], answers["B"])
+    # The other way round, by other completions that say the same.
+    prefer(again["B"], again["A"])
+    # Under another key that is no contradiction.
+    prefer(answers["B"], answers["A"], "shorter")
+    kept = prefer(answers["C"], answers["D"])
+    prefer(answers["D"], answers["E"])
+    empty = log(completion="")
+    prefer(answers["C"], empty)
+    http.delete(f"/api/v1/interactions/{answers['E']['completion_id']}").raise_for_status()
+    made, rows = create("preference")
+    assert sides_of(rows) == [("B", "A"), ("C", "D")]
+    assert made["left_out"] == {"equal": 1, "contradictory": 2, "missing": 1, "empty": 1}
+    assert kept in [row["metadata"]["comparison_id"] for row in rows]
+    assert sides_of(create("preference", metrics=["better"])[1]) == [("C", "D")]
+
+
+def test_pairs_are_derived_from_thumbs_on_the_same_prompt(log: Any, register: Any, create: Create, prefer: Any):
+    register("good", "bool")
+
+    def rated(text: str, *values: bool, **more: Any) -> dict[str, Any]:
+        return log(completion=text, feedbacks=[{"metric": "good", "value": value} for value in values], **more)
+
+    up, down = rated("Up", True), rated("Down", False)
+    rated("Both", True)
+    rated("Both", False)
+    rated("Unpaired", True)
+    rated("Elsewhere", False, messages=[{"role": "user", "content": "How?"}])
+    made, [row] = create("preference", completion_ids=[up["completion_id"], down["completion_id"]], filter=None)
+    assert sides_of([row]) == [("Up", "Down")]
+    assert row["metadata"] == {
+        "feedback_ids": [*up["feedback_ids"], *down["feedback_ids"]],
+        "preferred_completion_id": up["completion_id"],
+        "other_completion_id": down["completion_id"],
+    }
+    assert row["feedback_key"] == "good"
+    made, rows = create("preference")
+    assert len(rows) == 1
+    assert rows[0]["other_completion"] == "Down"
+    assert made["left_out"] == {"contradictory": 1}
+    recorded = prefer(up, down, "good")
+    _, rows = create("preference", derive_pairs=False)
+    assert [row["metadata"]["comparison_id"] for row in rows] == [recorded]
+
+
+# ------------------------------------------------------------------------------------------------ samples
+
+
+def test_a_seed_draws_the_same_sample_again(log: Any, create: Create):
+    for n in range(30):
+        log(completion=f"Answer {n}", created_at=1_700_000_000_000 + n)
+    newest = create("completion", sample={"type": "last", "size": 2})[1]
+    assert [row["completion"] for row in newest] == ["Answer 29", "Answer 28"]
+    random = {"sample": {"type": "random", "size": 10}}
+    first = create("completion", **random, seed=7)
+    assert first[0]["seed"] == 7
+    assert len(first[1]) == 10
+    assert create("completion", **random, seed=7)[1] == first[1]
+    assert create("completion", **random, seed=8)[1] != first[1]
+    unseeded, rows = create("completion", **random)
+    assert create("completion", **random, seed=unseeded["seed"])[1] == rows
+
+
+def test_a_sample_counts_lines_and_not_what_was_left_out(log: Any, register: Any, create: Create):
+    register("stars")
+    for n in range(6):
+        feedbacks = [{"metric": "stars", "value": n}] if n % 2 else []
+        log(completion=f"Answer {n}", feedbacks=feedbacks, created_at=1_700_000_000_000 + n)
+    for kind in ("last", "random"):
+        assert len(create("feedback", sample={"type": kind, "size": 2})[1]) == 2
