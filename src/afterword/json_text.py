@@ -14,6 +14,12 @@ class LineError(ValueError):
     """A line that cannot be imported, and why."""
 
 
+MAX_DEPTH = 200
+"""How many levels of arrays and objects JSON may have here: at five times as many Python's own bound is met, wherever
+in the server that happens to be."""
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}()"))
+
 # An escape of JSON: a whole surrogate pair, half of one, or any other.
 _ESCAPE = re.compile(
     rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
@@ -26,9 +32,11 @@ def read_line(raw: bytes) -> Any:
     Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
     """
     try:
+        if is_nested_too_deeply(raw):
+            raise RecursionError
         return msgspec.json.decode(raw)
     except RecursionError:
-        raise LineError("is not JSON that can be read: it is nested too deeply") from None
+        raise LineError(f"is nested too deeply: at most {MAX_DEPTH} levels can be read") from None
     except (msgspec.MsgspecError, ValueError) as error:
         first = error
     mended = mend_surrogates(raw)
@@ -47,6 +55,19 @@ def read_line(raw: bytes) -> Any:
     if place := place_of_no_number(raw):
         raise LineError(f"has {place}, but JSON has no such number. Leave the member out, or give null") from None
     raise LineError(f"is not JSON: {first}")
+
+
+def is_nested_too_deeply(raw: bytes | bytearray) -> bool:
+    """Tell whether JSON, or a document of GraphQL, has more than MAX_DEPTH levels of brackets."""
+    # What has no more brackets than that is not looked at any closer: nearly all bodies.
+    if raw.count(b"[") + raw.count(b"{") + raw.count(b"(") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for bracket in _STRING.sub(b"", raw).translate(None, delete=_NO_BRACKETS):
+        depth += 1 if bracket in b"[{(" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def mend_surrogates(raw: bytes) -> bytes:

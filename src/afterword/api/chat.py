@@ -20,7 +20,7 @@ import msgspec
 from afterword.api.auth import Gate
 from afterword.api.event_stream import EventStream
 from afterword.api.outgoing import outgoing_body
-from afterword.api.reading import Lift, read_lifted
+from afterword.api.reading import Lift, read_json, read_lifted
 from afterword.api.rest import (
     JSON,
     STARTED,
@@ -51,6 +51,7 @@ from afterword.types import CallRequest, State
 log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
 _request = msgspec.json.Decoder(CallRequest)
+_object = msgspec.json.Decoder(dict[str, Any])
 _numbers = itertools.count(1)
 
 # The caller hung up before there was an answer: nginx's word for it.
@@ -137,7 +138,7 @@ class Exchange:
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
         request: CallRequest
         request, raw = read_lifted(_request, raw, self.endpoint.lift)
-        body = outgoing_body(request, msgspec.json.decode(raw), self.headers.get(b"user-agent", b""))
+        body = outgoing_body(request, read_json(_object, raw), self.headers.get(b"user-agent", b""))
         first_id = new_id(stored=request.store is not False)
         where = self.span.calling(
             route(context, request.model)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from afterword.errors import AfterwordError, BadRequest, Invalid
-from afterword.json_text import mend_surrogates, place_of_no_number
+from afterword.json_text import MAX_DEPTH, is_nested_too_deeply, mend_surrogates, place_of_no_number
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
@@ -40,9 +40,13 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
 
     Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
     """
+    if is_nested_too_deeply(raw):
+        raise _too_deep()
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise _out_of_range(bytes(raw)) from None
         raise explain(error, _loose(raw), decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if not raw.strip():
@@ -65,9 +69,31 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
             hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
         ) from None
     except RecursionError:
-        raise BadRequest(
-            "The body is nested too deeply.", code="nested_too_deeply", hint="Send JSON with fewer levels."
-        ) from None
+        raise _too_deep() from None
+
+
+def check_depth(text: str) -> None:
+    """Raise `Invalid` for a document that is nested too deeply."""
+    if is_nested_too_deeply(text.encode("utf-8", "surrogatepass")):
+        raise _too_deep()
+
+
+def _too_deep() -> Invalid:
+    return Invalid(
+        f"The body is nested more than {MAX_DEPTH} levels deep.",
+        code="nested_too_deeply",
+        hint=f"Send at most {MAX_DEPTH} levels, or what is deeper as a text.",
+    )
+
+
+def _out_of_range(raw: bytes) -> Invalid:
+    _, _, place = (place_of_no_number(raw) or "").partition(" at ")
+    return Invalid(
+        f"{place or 'The body'} {'is' if place else 'has'} a number that is out of range.",
+        code="invalid_value",
+        param=place or None,
+        hint="Numbers reach from -1.8e308 to 1.8e308.",
+    )
 
 
 def read_lifted(
@@ -116,12 +142,6 @@ def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordEr
     """Turn msgspec's words into ours: which field, what it is, what it must be. `kind` is the whole body's type."""
     found = _PLACE.match(str(error))
     what, place = (found["what"], found["place"] or "$") if found else (str(error), "$")
-    if "out of range" in what:
-        return Invalid(
-            "The body has a number that is out of range.",
-            code="invalid_value",
-            hint="Numbers reach from -1.8e308 to 1.8e308.",
-        )
     got = _GOT.search(what)
     param, value = _walk(body, place, got[1] if got else None)
     where = param or "The body"

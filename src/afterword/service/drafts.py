@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 from uuid import UUID
 
@@ -224,7 +223,8 @@ def measured(usage: dict[str, Any] | None, timings: dict[str, Any] | None) -> di
         for name, value in (given or {}).items():
             if name not in calls.NUMBERS or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
-            if not (math.isfinite(value) and 0 <= value <= MOST_NUMBER):
+            # Neither NaN nor an integer of any length passes.
+            if not 0 <= value <= MOST_NUMBER:
                 continue
             found[name] = float(value) if name == "tokens_per_second" else round(value)
     return found
