@@ -196,7 +196,7 @@ BEYOND: dict[str, tuple[str, str]] = {
         stream({"choices": [{"index": 0, "delta": {"content": "x"}}] * 5000}),
         whole(*({"message": MESSAGE} for _ in range(5000))),
     ),
-    "200 levels": (
+    "250 levels": (
         stream(json.dumps(chunk({"content": "x"})).replace('"x"', DEEP).join(("data: ", ""))),
         whole({"index": 0, "message": MESSAGE}).replace('"m"', DEEP),
     ),

@@ -52,6 +52,7 @@ from afterword.types import CallRequest, State
 log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
 _request = msgspec.json.Decoder(CallRequest)
+_object = msgspec.json.Decoder(dict[str, Any])
 _numbers = itertools.count(1)
 
 # The caller hung up before there was an answer: nginx's word for it.

@@ -13,13 +13,12 @@ import msgspec
 
 from afterword import json_text
 from afterword.errors import AfterwordError, BadRequest, Invalid
+from afterword.json_text import MAX_DEPTH, is_nested_too_deeply
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
 
-MAX_DEPTH = 400
-"""Levels of a call's body: those who pass it on and store it need some of the interpreter's own."""
-
+_any = msgspec.json.Decoder()
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
@@ -45,6 +44,8 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
 
     Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
     """
+    if is_nested_too_deeply(raw):
+        raise _too_deep()
     try:
         return _read(decoder, raw)
     except BadRequest:
@@ -52,6 +53,31 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
         if not replaced or json_text.find_not_a_number(replaced):
             raise
     return _read(decoder, msgspec.json.encode(kept))
+
+
+def check_depth(text: str) -> None:
+    """Raise `Invalid` for a document that is nested too deeply."""
+    if is_nested_too_deeply(text.encode("utf-8", "surrogatepass")):
+        raise _too_deep()
+
+
+def _too_deep() -> Invalid:
+    return Invalid(
+        f"The body is nested more than {MAX_DEPTH} levels deep.",
+        code="nested_too_deeply",
+        hint=f"Send at most {MAX_DEPTH} levels, or what is deeper as a text.",
+    )
+
+
+def _out_of_range(raw: bytes | bytearray) -> Invalid:
+    wrong = json_text.find_not_a_number(_repaired(raw)[1])
+    place = wrong.at if wrong else ""
+    return Invalid(
+        f"{place or 'The body'} {'is' if place else 'has'} a number that is out of range.",
+        code="invalid_value",
+        param=place or None,
+        hint="Numbers reach from -1.8e308 to 1.8e308.",
+    )
 
 
 def read_lifted(
@@ -71,21 +97,19 @@ def _read(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise _out_of_range(raw) from None
         raise explain(error, _loose(raw), decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _malformed(raw, error) from None
     except RecursionError:
-        raise BadRequest(
-            "The body is nested too deeply.", code="nested_too_deeply", hint="Send JSON with fewer levels."
-        ) from None
+        raise _too_deep() from None
 
 
 def _repaired(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacement]]:
     """Return a body that only strict readers refuse as it can be stored, and what was replaced in it."""
     with contextlib.suppress(ValueError):
-        body = json_text.decode(raw)
-        if not json_text.is_deeper_than(body, json_text.MAX_DEPTH):
-            return json_text.repair(body)
+        return json_text.repair(json_text.decode(raw))
     return None, []
 
 
@@ -94,40 +118,22 @@ def read_call(
 ) -> tuple[Any, dict[str, Any], dict[str, Any], list[json_text.Replacement]]:
     """Decode the body of a call that is passed on; return it as a struct, as it goes on, as it can be stored, and what
     was replaced in that: JSON that only strict readers refuse is the provider's matter."""
+    if is_nested_too_deeply(raw):
+        raise _too_deep()
     try:
         request, read = read_lifted(decoder, raw, lift)
-        body = _read_whole(read)
+        # Also what the struct does not name: half a surrogate pair there is not repaired yet.
+        body = _read(_any, read)
         return request, body, body, []
     except (BadRequest, Invalid):
         body: Any = None
         with contextlib.suppress(ValueError):
             body = json_text.decode(raw)
-        if json_text.is_deeper_than(body, json_text.MAX_DEPTH):
-            raise
         kept, replaced = json_text.repair(body)
         if not replaced:
             raise
     request, _ = read_lifted(decoder, msgspec.json.encode(kept), lift)
     return request, body, kept, replaced
-
-
-def _read_whole(raw: bytes | bytearray) -> Any:
-    """Decode what a struct does not name, too. Raises `Invalid` for what cannot be passed on or stored."""
-    try:
-        body = msgspec.json.decode(raw)
-        # Few brackets cannot be nested deeply: most bodies need no closer look.
-        is_deep = raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and json_text.is_deeper_than(body, MAX_DEPTH)
-    except msgspec.DecodeError as error:
-        raise explain(msgspec.ValidationError(str(error)), None, None) from None
-    except RecursionError:
-        is_deep, body = True, None
-    if is_deep:
-        raise Invalid(
-            f"The body has more than {MAX_DEPTH} levels of objects and arrays.",
-            code="nested_too_deeply",
-            hint="Send JSON with fewer levels.",
-        )
-    return body
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
@@ -190,12 +196,6 @@ def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordEr
     """Turn msgspec's words into ours: which field, what it is, what it must be. `kind` is the whole body's type."""
     found = _PLACE.match(str(error))
     what, place = (found["what"], found["place"] or "$") if found else (str(error), "$")
-    if "out of range" in what:
-        return Invalid(
-            "The body has a number that is out of range.",
-            code="invalid_value",
-            hint="Numbers reach from -1.8e308 to 1.8e308.",
-        )
     got = _GOT.search(what)
     param, value = _walk(body, place, got[1] if got else None)
     where = param or "The body"

@@ -96,22 +96,22 @@ def unreadable(address: Address, what: str, raw: bytes) -> ProviderError:
 
 def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
     """Decode a JSON object. Raises `ProviderError`."""
+    if json_text.is_nested_too_deeply(raw):
+        raise out_of_bounds(address, f"JSON of more than {json_text.MAX_DEPTH} levels")
     try:
         answer = json_text.decode(raw, lenient_encoding=True)
     except ValueError:
         raise unreadable(address, f"what is no JSON{f' ({kind})' if kind else ''}", raw) from None
     if not isinstance(answer, dict):
         raise unreadable(address, "JSON that is no object", raw)
-    # Few brackets cannot be nested deeply: most answers need no closer look.
-    most = json_text.MAX_DEPTH
-    if raw.count(b"{") + raw.count(b"[") > most and json_text.is_deeper_than(answer, most):
-        raise out_of_bounds(address, f"JSON of more than {most} levels")
     return answer
 
 
 def refusal(address: Address, status: int, raw: bytes, headers: Mapping[str, str]) -> ProviderError:
     """Return the error for an answer with a status that is not 2xx: what the caller is told of it."""
     try:
+        if json_text.is_nested_too_deeply(raw):
+            raise ValueError
         words = _read_words(address, json_text.decode(raw, lenient_encoding=True))
     except ValueError:
         words = ErrorWords(_start_of_text(address, raw, 300) or "no reason is given")
@@ -224,7 +224,7 @@ def _details(address: Address, error: dict[str, Any]) -> dict[str, Any]:
         if name in ("message", "type", "code", "param", "hint") or value is None:
             continue
         size = len(name) + len(_encoder.encode(value))
-        if size <= left and not json_text.is_deeper_than(value, json_text.MAX_DEPTH):
+        if size <= left:
             details[name] = value
             left -= size
     return hide_in(details, address.secrets)

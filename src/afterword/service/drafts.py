@@ -223,7 +223,7 @@ def measured(usage: dict[str, Any] | None, timings: dict[str, Any] | None) -> di
         for name, value in (given or {}).items():
             if name not in calls.NUMBERS or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
-            # NaN is in no range. Of an integer beyond all floats nothing else may be asked.
+            # Neither NaN nor an integer of any length passes.
             if not 0 <= value <= MOST_NUMBER:
                 continue
             found[name] = float(value) if name == "tokens_per_second" else round(value)

@@ -19,6 +19,7 @@ from graphql import (
 )
 
 from afterword.api.graphql.plans import Plan, plan
+from afterword.api.reading import check_depth
 
 # Clients send the same few documents again and again. Beyond so many, all are forgotten: someone makes them up.
 MOST_KNOWN = 1_000
@@ -47,15 +48,20 @@ class Documents:
         self._known: dict[str, tuple[DocumentNode, Plan | None]] = {}
 
     def document(self, text: str) -> tuple[DocumentNode, Plan | None] | list[GraphQLError]:
-        """Return a document that can be executed, with the short way where there is one; or what is wrong with it."""
+        """Return a document that can be executed, with the short way where there is one; or what is wrong with it.
+
+        Raises `Invalid` for one that is nested too deeply.
+        """
         known = self._known.get(text)
         if known is not None:
             return known
         if len(text) > MOST_CHARACTERS:
             return [_too_large(f"{MOST_CHARACTERS:,} characters")]
+        check_depth(text)
         try:
             read = self._rewrite(parse(text, max_tokens=MOST_TOKENS))
-            errors = validate(self._schema, read, max_errors=20) or _limits(read)
+            # Without "Did you mean": graphql-core fails on words that have more letters in lower case, such as İ.
+            errors = validate(self._schema, read, max_errors=20, hide_suggestions=not text.isascii()) or _limits(read)
         except GraphQLError as error:
             return [error]
         except RecursionError:

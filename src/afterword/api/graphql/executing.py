@@ -46,6 +46,8 @@ class Executor:
             context_value=asked,
             variable_values=query.variables,
             operation_name=query.operationName,
+            # graphql-core fails on words that have more letters in lower case, such as those with İ.
+            hide_suggestions=True,
         )
         result = outcome if isinstance(outcome, ExecutionResult) else await outcome
         if not result.errors:

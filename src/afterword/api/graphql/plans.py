@@ -54,7 +54,7 @@ class Plan(NamedTuple):
             raise Unexpected
         try:
             return {name: read(given.get(variable)) for name, (variable, read) in self.arguments.items()}
-        except (GraphQLError, TypeError, ValueError) as error:
+        except (GraphQLError, TypeError, ValueError, IndexError) as error:
             raise Unexpected from error
 
     def show(self, result: Any) -> dict[str, Any]:

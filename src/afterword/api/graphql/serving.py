@@ -77,13 +77,13 @@ class GraphQLEndpoint:
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-g%x" % (STARTED, next(_numbers))
         try:
-            answer = await self._answer(scope, headers, receive, request_id)
+            body = _encoder.encode(await self._answer(scope, headers, receive, request_id))
         except AfterwordError as error:
-            answer = {"data": None, "errors": [_shown(error)]}
+            body = _encoder.encode({"data": None, "errors": [_shown(error)]})
         except Exception:
             log.exception("POST %s failed (request %s)", PATH, request_id.decode("latin-1"))
-            answer = {"data": None, "errors": [_shown(fault(request_id))]}
-        await reply(send, 200, JSON, _encoder.encode(answer), [(b"x-request-id", request_id)])
+            body = _encoder.encode({"data": None, "errors": [_shown(fault(request_id))]})
+        await reply(send, 200, JSON, body, [(b"x-request-id", request_id)])
         self._home.meters.answered(f"POST {PATH}", 200, time.perf_counter() - started)
 
     async def _answer(
