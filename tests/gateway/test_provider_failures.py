@@ -179,7 +179,7 @@ def test_choices_that_share_an_index_are_numbered(gateway):
 
 # ------------------------------------------------------------------------------------------------ bounds
 
-DEEP = '{"a":' * 200 + "1" + "}" * 200
+DEEP = '{"a":' * 250 + "1" + "}" * 250
 BEYOND: dict[str, tuple[str, str]] = {
     **{
         f"a choice of index {index}": (
