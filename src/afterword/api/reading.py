@@ -40,8 +40,13 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
 
     Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
     """
+    return _read(decoder, raw)[0]
+
+
+def _read(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> tuple[Any, bytes | bytearray]:
+    """Decode a body; return it as it was read, too."""
     try:
-        return decoder.decode(raw)
+        return decoder.decode(raw), raw
     except msgspec.ValidationError as error:
         raise explain(error, _loose(raw), decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -51,7 +56,7 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
             ) from None
         mended = mend_surrogates(bytes(raw))
         if mended != raw:
-            return read_json(decoder, mended)
+            return _read(decoder, mended)
         if place := place_of_no_number(mended):
             raise BadRequest(
                 f"The body has {place}, but JSON has no such number.",
@@ -75,12 +80,12 @@ def read_lifted(
 ) -> tuple[Any, bytes | bytearray]:
     """Decode a body, also one that `lift` turns into today's words; return the body that was read, too."""
     try:
-        return read_json(decoder, raw), raw
+        return _read(decoder, raw)
     except Invalid:
         lifted = lift and lift(raw)
         if not lifted:
             raise
-        return read_json(decoder, lifted), lifted
+        return _read(decoder, lifted)
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
