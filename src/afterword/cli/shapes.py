@@ -220,10 +220,14 @@ class Shaper:
     def _feedback(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
         if "metric" not in said:
             raise LineError("has no feedback_key")
-        _refuse_unknown(said, {*_FEEDBACK, "completion_id", "feedback_id", "actor", "project"})
+        _refuse_unknown(said, {*_FEEDBACK, "completion_id", "feedback_id", "actor", "project", "kind"})
         given = said.get("feedback_id")
+        told = {name: said[name] for name in _FEEDBACK if name in said}
+        if said.get("kind") == "bool" and said.get("value") in (0, 1):
+            # An export has 0.0 and 1.0; by true and false the feedback key is registered as what it was.
+            told["value"] = bool(said["value"])
         return {
-            **{name: said[name] for name in _FEEDBACK if name in said},
+            **told,
             "completion_id": self._kept_id(said["completion_id"], said),
             "feedback_id": _id(digest) if given is None else self._kept_id(given, said),
         }

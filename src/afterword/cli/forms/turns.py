@@ -31,8 +31,9 @@ def conversation(turns: list[Any], place: str) -> list[Turn]:
     for index, turn in enumerate(turns):
         message = _message(turn, f"{place}[{index}]")
         calls = messages[-1].get("tool_calls") if messages else None
-        if message["role"] == "tool" and "tool_call_id" not in message and calls:
-            message["tool_call_id"] = calls[0].get("id")
+        if "from" in turn and message["role"] == "tool" and calls:
+            # An observation follows its call, and names none.
+            message["tool_call_id"] = calls[0]["id"]
         messages.append(message)
     return messages
 
