@@ -47,9 +47,11 @@ ANSWERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "question and answer": ({"system_prompt": "Be brief.", "question": BIRD, "response": WREN},
                             {"messages": [SYSTEM, ASKED]}),
     "input and output": ({"input": BIRD, "output": WREN}, {}),
-    "conversations": ({"conversations": [human(BIRD), gpt(WREN)], "system": "Be brief."}, {"messages": [SYSTEM, ASKED]}),
+    "conversations": ({"conversations": [human(BIRD), gpt(WREN)], "system": "Be brief."},
+                      {"messages": [SYSTEM, ASKED]}),
     "conversations with a call": (
-        {"conversations": [human(BIRD), {"from": "function_call", "value": '{"name": "look", "arguments": {"at": "sky"}}'},
+        {"conversations": [human(BIRD),
+                           {"from": "function_call", "value": '{"name": "look", "arguments": {"at": "sky"}}'},
                            {"from": "observation", "value": "wren"}, gpt(WREN)], "tools": '[{"name": "look"}]'},
         {"messages": [ASKED, {"role": "assistant", "content": None, "tool_calls": [CALL]},
                       {"role": "tool", "content": "wren", "tool_call_id": "call_0"}],
@@ -58,7 +60,9 @@ ANSWERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a conversation in sides": ({"conversation": [{"system": "Be brief.", "input": BIRD, "output": WREN}]},
                                 {"messages": [SYSTEM, ASKED]}),
     "a weight": ({"conversations": [human(BIRD), {**gpt(WREN), "weight": 0}]}, {"completion": {**GOOD, "weight": 0}}),
-    "other words for roles": ({"messages": [{"role": "User", "content": BIRD}, {"role": "Chatbot", "content": WREN}]}, {}),
+    "other words for roles": (
+        {"messages": [{"role": "User", "content": BIRD}, {"role": "Chatbot", "content": WREN}]}, {},
+    ),
     "parts without a type": (
         {"system": [{"text": "Be brief."}], "messages": [{"role": "user", "content": [{"text": BIRD}]},
                                                          {"role": "assistant", "content": [{"text": WREN}]}]},
@@ -83,7 +87,8 @@ ANSWERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ratings": ({"prompt": BIRD, "response": WREN, "helpfulness": 3, "verbosity": 1},
                 {"feedbacks": [{"metric": "helpfulness", "value": 3}, {"metric": "verbosity", "value": 1}]}),
     "a request and its answer": (
-        {"request": {"model": "m", "messages": [ASKED], "temperature": 0}, "response": {"status_code": 200, "body": CHOICES}},
+        {"request": {"model": "m", "messages": [ASKED], "temperature": 0},
+         "response": {"status_code": 200, "body": CHOICES}},
         {"model": "m", "parameters": {"temperature": 0}},
     ),
     "an answer in blocks": (
@@ -97,7 +102,7 @@ ANSWERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"messages": [SYSTEM, ASKED]},
     ),
     "an answer beside its beginning": (
-        {"request_id": "1", "messages": [ASKED, {"role": "assistant", "content": "A"}], "response": CHOICES, "spend": 0.1},
+        {"request_id": "1", "messages": [ASKED, {"role": "assistant", "content": "A"}], "response": CHOICES},
         {"messages": [ASKED, {"role": "assistant", "content": "A"}]},
     ),
     "an observation": (
@@ -107,8 +112,8 @@ ANSWERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
          "feedbacks": [{"metric": "CSAT", "value": 4, "details": "ok"}]},
     ),
     "a span": (
-        {"attributes": {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": BIRD, "gen_ai.completion.0.role": "assistant",
-                        "gen_ai.completion.0.content": WREN, "gen_ai.request.model": "m"}},
+        {"attributes": {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": BIRD,
+                        "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": WREN, "gen_ai.request.model": "m"}},
         {"model": "m"},
     ),
     "a span of nested attributes": (
@@ -142,7 +147,8 @@ SIDES = {
     "messages": {"prompt": [ASKED], "chosen": [GOOD], "rejected": [BAD]},
     "whole conversations": {"chosen": [ASKED, GOOD], "rejected": [ASKED, BAD]},
     "prompt and whole conversations": {"prompt": BIRD, "chosen": [ASKED, GOOD], "rejected": [ASKED, BAD]},
-    "transcripts": {"chosen": f"\n\nHuman: {BIRD}\n\nAssistant: {WREN}", "rejected": f"\n\nHuman: {BIRD}\n\nAssistant: {BAT}"},
+    "transcripts": {"chosen": f"\n\nHuman: {BIRD}\n\nAssistant: {WREN}",
+                    "rejected": f"\n\nHuman: {BIRD}\n\nAssistant: {BAT}"},
     "turns": {"conversations": [human(BIRD)], "chosen": gpt(WREN), "rejected": gpt(BAT)},
     "question": {"question": BIRD, "chosen": WREN, "rejected": BAT},
     "outputs": {"input": {"messages": [ASKED]}, "preferred_output": [GOOD], "non_preferred_output": [BAD]},
@@ -234,12 +240,12 @@ def test_what_would_be_misread_is_refused_in_words(line: dict[str, Any], words: 
     assert words in str(refused.value)
 
 
-NAMES = st.sampled_from(sorted(
-    {name for form in COMPARISONS for name in (form.first, form.second)}
-    | {"prompt", "messages", "conversations", "instruction", "input", "output", "request", "response", "completion", "label",
-       "completions", "scores", "fields", "responses", "attributes", "contents", "role", "content", "from", "value", "parts",
-       "choices", "message", "text", "name", "tools", "history", "system", "winner", "labels", "score", "custom_id", "body"}
-))  # fmt: skip
+WORDS = """
+prompt messages conversations instruction input output request response completion label completions scores fields
+responses attributes contents role content from value parts choices message text name tools history system winner labels
+score custom_id body
+"""
+NAMES = st.sampled_from(sorted({*WORDS.split(), *(one for form in COMPARISONS for one in (form.first, form.second))}))
 SCALARS = (
     st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "user", "gpt", "tie", "{", "[]", '{"a":1}'])
 )
