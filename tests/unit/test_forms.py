@@ -113,7 +113,8 @@ ANSWERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "a span": (
         {"attributes": {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": BIRD,
-                        "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": WREN, "gen_ai.request.model": "m"}},
+                        "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": WREN,
+                        "gen_ai.request.model": "m"}},
         {"model": "m"},
     ),
     "a span of nested attributes": (
@@ -229,7 +230,6 @@ REFUSED = [
     ({"messages": [ASKED], "startTime": "x", "status": "failure", "response": {"choices": []}}, "without an answer"),
     ({"type": "SPAN", "traceId": "1", "input": "a", "output": "b"}, "is a span"),
     ({"data": [{"messages": [ASKED, GOOD]}], "next": None}, "jq -c '.data[]'"),
-    ({"session_id": "1", "metric": "solved", "value": 1}, "outcome"),
 ]
 
 

@@ -335,7 +335,7 @@ def test_a_bad_line_says_what_is_wrong(line: bytes, words: str):
     assert len(str(refused.value)) < 300
 
 
-# ------------------------------------------------------------------------------------------------ ids of others, exports
+# ------------------------------------------------------------------------------------------------ exports
 
 LINE = {"messages": HI, "completion": "Hello!"}
 

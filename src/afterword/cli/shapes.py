@@ -24,6 +24,7 @@ the others are kept in `parameters.metadata`, and members with a name that is no
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -49,8 +50,14 @@ _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
 _EXPORTED = frozenset(Interaction.__struct_fields__)
-_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {"completion", "labels", "parameters"}
-"""What of an exported interaction is logged as it stands. The rest is derived, or has a call of its own."""
+_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
+    "completion",
+    "labels",
+    "parameters",
+    "ab_campaign",
+}
+"""What of an exported interaction is logged as it stands. The rest is derived, has a call of its own, or names what is
+not there on another server."""
 MOST_ID = 200
 """The longest id of another system, in characters."""
 
@@ -108,8 +115,6 @@ class Shaper:
             return self._exported(said)
         if "completion_id" in said and "value" in said and not _prompt_name(said):
             return Line(feedback=[self._feedback(said, digest)])
-        if "session_id" in said and "value" in said and not _prompt_name(said):
-            raise LineError("is the outcome of a session; outcomes are logged by POST /api/v1/outcomes")
         if "key" in said and "kind" in said and "scoring_type" in said:
             return Line(metrics=[{name: said[name] for name in _METRIC if name in said}])
         made = [said] if "preferred_completion" in said or "other_completion" in said else in_own_form(said)
@@ -176,8 +181,8 @@ class Shaper:
             made["labels"] = {**self.options.labels, **labels}
         if parameters:
             made["parameters"] = parameters
-        if isinstance(made.get("session_id"), str) and self.options.new_ids and _is_uuid(made["session_id"]):
-            made["session_id"] = self._kept_id(made["session_id"], said)
+        if "session_id" in made:
+            made["session_id"] = self._kept_session(made["session_id"])
         return made
 
     def _preference(self, said: dict[str, Any], digest: bytes) -> Line:
@@ -240,14 +245,15 @@ class Shaper:
         made["completion_id"] = self._kept_id(said["completion_id"], said)
         if made.get("session_id") == said["completion_id"]:
             del made["session_id"]
-        elif self.options.new_ids and _is_uuid(made.get("session_id")):
-            made["session_id"] = self._kept_id(made["session_id"], said)
+        elif "session_id" in made:
+            # By the name that its caller gave it, where that is no UUID.
+            made["session_id"] = self._kept_session(said.get("session") or made["session_id"])
         if self.options.model is not None:
             made.setdefault("model", self.options.model)
         if labels := {**self.options.labels, **_labels(said.get("labels", {}))}:
             made["labels"] = labels
         parameters = dict(said["parameters"]) if isinstance(said.get("parameters"), dict) else {}
-        if unmapped := {name: value for name, value in said.items() if name not in _EXPORTED}:
+        if unmapped := {name: value for name, value in said.items() if name not in (*_EXPORTED, "session")}:
             _keep(parameters, "unmapped", unmapped)
         if parameters or isinstance(said.get("parameters"), dict):
             made["parameters"] = parameters
@@ -260,7 +266,12 @@ class Shaper:
             line.preferences += self._preference(_renamed(one), b"").preferences
         return line
 
-    def _kept_id(self, given: Any, said: dict[str, Any]) -> str:
+    def _kept_session(self, given: Any) -> Any:
+        """Return the id of a session, with `new_ids` the one that always stands for it. A name stays: it stands for
+        another session in each project anyway."""
+        return self._kept_id(given) if self.options.new_ids and _is_uuid(given) else given
+
+    def _kept_id(self, given: Any, said: Mapping[str, Any] = {}) -> str:
         """Return an id that the line gives, with `new_ids` the one that always stands for it.
 
         A text that is no UUID has the UUID that stands for it in the line's project. Raises `LineError`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from afterword.cli.forms.turns import (
     Turn,
@@ -176,7 +176,7 @@ def ratings_of(value: Any) -> list[dict[str, Any]]:
     return made
 
 
-def is_value(value: Any) -> bool:
+def is_value(value: Any) -> TypeGuard[float]:
     """Tell whether this can be the value of feedback."""
     return isinstance(value, bool | int | float)
 
