@@ -150,6 +150,8 @@ SIDES = {
     "prompt and whole conversations": {"prompt": BIRD, "chosen": [ASKED, GOOD], "rejected": [ASKED, BAD]},
     "transcripts": {"chosen": f"\n\nHuman: {BIRD}\n\nAssistant: {WREN}",
                     "rejected": f"\n\nHuman: {BIRD}\n\nAssistant: {BAT}"},
+    "a transcript as the prompt": {"prompt": f"\n\nHuman: {BIRD}\n\nAssistant:", "chosen": WREN, "rejected": BAT},
+    "messages that end with the better": {"prompt": BIRD, "messages": [ASKED, GOOD], "chosen": WREN, "rejected": BAT},
     "turns": {"conversations": [human(BIRD)], "chosen": gpt(WREN), "rejected": gpt(BAT)},
     "question": {"question": BIRD, "chosen": WREN, "rejected": BAT},
     "outputs": {"input": {"messages": [ASKED]}, "preferred_output": [GOOD], "non_preferred_output": [BAD]},

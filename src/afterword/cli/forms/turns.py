@@ -40,10 +40,9 @@ def conversation(turns: list[Any], place: str) -> list[Turn]:
 
 def transcript(text: str) -> list[Turn]:
     """Return the messages of a transcript of `\\n\\nHuman: ` and `\\n\\nAssistant: `; [] where the text is none."""
-    start = _TRANSCRIPT.match(text)
-    if start is None:
+    if not text.lstrip("\n").startswith("Human: "):
         return []
-    _, *parts = _TRANSCRIPT.split(text)
+    _, *parts = _TRANSCRIPT.split(text)  # what stands before the first speaker is empty
     roles = {"Human": "user", "Assistant": "assistant"}
     return [{"role": roles[role], "content": said.strip()} for role, said in zip(parts[::2], parts[1::2], strict=True)]
 
