@@ -52,7 +52,7 @@ def test_a_value_that_fits_the_kind_is_kept(
     assert feedback.pop("created_at").startswith("2024-02-21T00:00:00")
     assert feedback == {
         **answer.json(), "completion_id": made, "metric": "key", "value": kept, "details": "why", "reason": "Style",
-        "user": "ann", "actor": "administrator",
+        "user": "ann", "actor": "administrator", "kind": kind,
     }  # fmt: skip
 
 
