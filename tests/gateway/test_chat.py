@@ -284,7 +284,7 @@ def test_embeddings_are_passed_on_and_not_kept(gateway):
             422,
             "invalid_value",
         ),
-        ({"model": "default", "messages": [{"role": "user", "content": "x"}], "session_id": "x"}, 422, "invalid_value"),
+        ({"model": "default", "messages": [{"role": "user", "content": "x"}], "session_id": ""}, 422, "invalid_value"),
         (
             {"model": "default", "messages": [{"role": "user", "content": "x"}], "ab_campaign": "none"},
             404,

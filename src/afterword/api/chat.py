@@ -151,7 +151,7 @@ class Exchange:
             route(context, request.model)
             if self.face == "embeddings"
             else call_route(
-                context, request.model, session_id=request.session_id or first_id, ab_campaign=request.ab_campaign
+                context, request.model, session_id=request.session_id or str(first_id), ab_campaign=request.ab_campaign
             )
         )
         if self.face == "embeddings":

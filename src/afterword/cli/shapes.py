@@ -40,7 +40,8 @@ _NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "m
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
-_DERIVED = {"prompt", "prompt_hash", "size", "source", "feedback", "preferences", "message", "image_urls", "expired"}
+_DERIVED = {"prompt", "prompt_hash", "size", "source", "feedback", "preferences", "message", "image_urls", "expired",
+            "session"}  # fmt: skip
 
 
 class LineError(ValueError):
@@ -206,7 +207,9 @@ class Shaper:
         made = self._common(said, _messages(said), completion, {*_DERIVED, "completion", "completion_id"})
         made["completion_id"] = completion_id
         session_id = made.pop("session_id", None)
-        if session_id not in (None, said["completion_id"]):
+        if said.get("session") is not None:
+            made["session_id"] = said["session"]
+        elif session_id not in (None, said["completion_id"]):
             made["session_id"] = self._kept_id(session_id)
         line = Line(interactions=[made], exported=True)
         for one in said.get("feedback") or ():

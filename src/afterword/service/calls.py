@@ -14,6 +14,7 @@ from afterword.ids import unstored_id, uuid7
 from afterword.service import drafts
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route
+from afterword.service.values import checked_session
 from afterword.store import calls as stored
 from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ModelRow
@@ -74,7 +75,7 @@ class Call:
         self.request_id = request_id
         self.stored = request.store is not False
         self.ids = {0: first_id}
-        self._session_id = request.session_id
+        self._session = checked_session(route.project, request.session_id)
         self._opened: set[int] = set()
         self._parameters = {name: value for name, value in body.items() if name not in NOT_PARAMETERS} or None
         labels = {**(request.metadata or {}), **(request.labels or {})}
@@ -99,7 +100,7 @@ class Call:
     @property
     def session_id(self) -> UUID:
         """The session of all its completions: the caller's, or one of its own."""
-        return self._session_id or self.ids[0]
+        return self._session[0] or self.ids[0]
 
     def completion_id(self, index: int) -> UUID:
         """Return the id of a choice; one that was not announced gets one now."""
@@ -128,7 +129,7 @@ class Call:
                 self._question(index),
                 parameters,
                 self.ids[index],
-                session_id=self._session_of(index),
+                session=self._session_of(index),
                 model=self.route.model.number,
                 call=stored.call_row(
                     self.ids[index], stored.OPEN, request_id=self.request_id, numbers={}, server=server
@@ -182,16 +183,16 @@ class Call:
                     self._question(index),
                     said,
                     completion_id,
-                    session_id=self._session_of(index),
+                    session=self._session_of(index),
                     model=outcome.model.number,
                     call=call,
                 )
             written.append(rows)
         await self._write(written, fresh)
 
-    def _session_of(self, index: int) -> UUID | None:
-        # Null: the session is named by the completion itself.
-        return self._session_id or (None if index == 0 else self.ids[0])
+    def _session_of(self, index: int) -> tuple[UUID | None, str | None]:
+        # None: the session is named by the completion itself.
+        return self._session if self._session[0] or index == 0 else (self.ids[0], None)
 
     async def _write(self, written: Sequence[drafts.Written], fresh: Sequence[int]) -> bool:
         """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
-from afterword.ids import is_unstored
+from afterword.ids import find_uuid, id_of_text, is_unstored
 from afterword.service.broadcast import Broadcast
 from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
@@ -190,6 +190,10 @@ class ProjectNames:
         """Return the model's number; None for one never seen."""
         found = self.context.catalog.find_model(key)
         return found.number if found else None
+
+    def session(self, text: str) -> UUID:
+        """Return a session's id, which the text is or stands for."""
+        return find_uuid(text) or id_of_text(self.context.catalog.projects[self.project].key, text)
 
     def moment(self, value: Moment, param: str) -> int:
         """Return a time in milliseconds. Raises `Invalid`."""

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from sqlalchemy import Connection
 
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
-from afterword.ids import uuid7
+from afterword.ids import find_uuid, id_of_text, uuid7
 from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.drafts import checked_labels
 from afterword.service.interactions import Draft, drafted
@@ -249,23 +249,29 @@ async def record_outcome(context: Context, *, body: NewOutcome) -> OutcomeRecord
     _check_texts(body.details, body.user, None)
     outcome_id = uuid7()
 
+    session_id = find_uuid(body.session_id)
+    project = None if session_id and body.project is None else context.project(body.project)
+    if session_id is None:
+        assert project
+        session_id = id_of_text(project.key, body.session_id)
+
     def write(transaction: Transaction) -> OutcomeRecorded:
-        wanted = None if body.project is None else context.project(body.project).number
-        found = stored_interactions.projects_of_session(transaction.connection, body.session_id)
+        wanted = None if project is None else project.number
+        found = stored_interactions.projects_of_session(transaction.connection, session_id)
         seen = [one for one in sorted(found) if context.actor.sees(one) and wanted in (None, one)]
         if not seen:
             raise NotFound(
-                f"EntityNotFound: session {body.session_id} has no interaction that this key may see.",
+                f"EntityNotFound: session {body.session_id[:80]} has no interaction that this key may see.",
                 code="session_not_found",
                 param="session_id",
                 hint="Use the session_id that logging an interaction answered.",
             )
-        [project, *_] = seen
-        metric = context.metric(project, body.metric)
+        [number, *_] = seen
+        metric = context.metric(number, body.metric)
         row = (
-            body.session_id,
+            session_id,
             outcome_id,
-            project,
+            number,
             metric.number,
             feedback_value(metric, body.value),
             body.details,

@@ -181,6 +181,7 @@ def _group(context: Context, group: Any, prompt: str | None) -> Group:
             for one in group.metrics
         ],
         prompt=prompt,
+        session=group.session,
     )
 
 

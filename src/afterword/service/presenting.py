@@ -86,6 +86,7 @@ def _interaction(
         preferences=[present_preference(context, one) for one in facts.preferences],
         image_urls=list(urls),
         expired=expired,
+        session=row.session,
     )
 
 

@@ -81,6 +81,10 @@ class Names(Protocol):
         """Return a model's number; None for one never seen."""
         ...
 
+    def session(self, text: str) -> UUID:
+        """Return a session's id, which the text is or stands for."""
+        ...
+
     def moment(self, value: Moment, param: str) -> int:
         """Return a time in milliseconds. Raises `Invalid`."""
         ...
@@ -243,7 +247,7 @@ class _Reader:
 
     def session_id(self, value: Match, place: str) -> Leaf:
         wanted, negated = self.wanted(value, place)
-        ids = [_uuid(word, place) for word in wanted]
+        ids = [self.names.session(word) for word in wanted]
         # An interaction whose session_id is null is in a session of its own, named by its completion_id.
         member = interactions.c.session_id.in_(ids)
         opener = and_(interactions.c.id.in_(ids), interactions.c.session_id.is_(None))

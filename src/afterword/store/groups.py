@@ -52,12 +52,13 @@ class Statistics:
 @dataclass(frozen=True, slots=True)
 class FoundGroup:
     """A group. `key` is a model's key, a prompt_hash or session_id as text, or a label's value; None where there is
-    none. `example` is an interaction of the group."""
+    none. `example` is an interaction of the group, `session` what callers named its session."""
 
     key: Any
     count: int
     example: UUID
     metrics: list[Statistics]
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,12 @@ def find(
             total += 1
     more, rows = len(rows) > limit, rows[:limit]
     said = _statistics(connection, names, grouping, wanted, [raw for _, raw, _, _ in rows], without)
+    named = _names_of_sessions(connection, names, [key for key, _, _, _ in rows]) if group_by == "session" else {}
     return FoundGroups(
-        [FoundGroup(_shown(group_by, key), number, example, said[raw]) for key, raw, number, example in rows],
+        [
+            FoundGroup(_shown(group_by, key), number, example, said[raw], named.get(key))
+            for key, raw, number, example in rows
+        ],
         write_cursor(GroupCursor(group_by, _plain(rows[-1][0]))) if more else None,
         total,
     )
@@ -181,6 +186,15 @@ def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
     )
     without = ~exists().where(*key_of_it).correlate(interactions)
     return Grouping(worn.c.label, source, (labels.c.number, labels.c.value), without)
+
+
+def _names_of_sessions(connection: Connection, names: Names, ids: list[UUID]) -> dict[UUID, str]:
+    """Return what callers named these sessions, for those that they did."""
+    session, name = interactions.c.session_id, interactions.c.session
+    named = select(session, func.max(name)).where(
+        session.in_(ids), name.is_not(None), interactions.c.project == names.project
+    )
+    return {row[0]: row[1] for row in connection.execute(named.group_by(session))}
 
 
 def _statistics(

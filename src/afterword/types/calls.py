@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Message
+from afterword.types.base import Message, SessionId
 
 
 class CallRequest(msgspec.Struct, kw_only=True):
@@ -29,7 +28,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
     labels: dict[str, str] | None = None
     metadata: dict[str, str] | None = None
-    session_id: UUID | None = None
+    session_id: SessionId | None = None
     user: str | None = None
     store: bool | None = None
     ab_campaign: str | None = None

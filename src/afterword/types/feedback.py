@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from afterword.types.base import Input, Message, Moment, Output, Tie, Value
+from afterword.types.base import Input, Message, Moment, Output, SessionId, Tie, Value
 
 
 class InlineFeedback(Input):
@@ -119,7 +119,7 @@ class Preference(Output):
 class NewOutcome(Input):
     """A value on a whole session under a feedback key."""
 
-    session_id: UUID
+    session_id: SessionId
     metric: str
     value: Value
     project: str | None = None

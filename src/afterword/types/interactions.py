@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
+from afterword.types.base import Input, Key, Message, Moment, Output, SessionId, Source, State
 from afterword.types.feedback import Feedback, InlineFeedback, Preference
 
 
@@ -29,7 +29,7 @@ class NewInteraction(Input):
     labels: dict[str, str] | None = None
     feedbacks: list[InlineFeedback] | None = None
     user: str | None = None
-    session_id: UUID | None = None
+    session_id: SessionId | None = None
     created_at: Moment | None = None
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
@@ -92,6 +92,7 @@ class Interaction(Output):
     preferences: list[Preference]
     image_urls: list[str] = msgspec.field(default_factory=list)
     expired: bool = False
+    session: str | None = None
 
 
 class InteractionPage(Output):
@@ -123,13 +124,15 @@ class MetricStatistics(Output):
 class Group(Output):
     """The interactions of one model, prompt, session or label value; `key` is null where they have none.
 
-    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt.
+    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt. `session` is what the caller named the
+    session, where that is no UUID.
     """
 
     key: str | None
     count: int
     metrics: list[MetricStatistics]
     prompt: str | None = None
+    session: str | None = None
 
 
 class GroupPage(Output):
