@@ -1,4 +1,4 @@
-"""Sessions by the names that other systems give them: one id for a name, found by either, kept on the way out and in."""
+"""Sessions by the names of other systems: one id for a name, found by either, kept on the way out and in."""
 
 from __future__ import annotations
 

@@ -182,6 +182,10 @@ class ProjectNames:
         """Return the numbers of the project's metrics, linked ones among them."""
         return [row.number for row in self.context.catalog.metrics_of(self.project)]
 
+    def has_metric(self, key: str) -> bool:
+        """Tell whether there is such a metric, of the project or of the system."""
+        return key in calls.NUMBERS or self.context.catalog.find_metric(self.project, key) is not None
+
     def measured(self, key: str) -> bool:
         """Tell whether a key is that of a system metric, and not of one that the project has registered."""
         return key in calls.NUMBERS and self.context.catalog.find_metric(self.project, key) is None

@@ -161,9 +161,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         ]
         feedback_ids = [row[1] for row in given_rows]
         written.rows.append((stored.INSERT["feedback"], given_rows))
-    recorded = Recorded(
-        completion_id=completion_id, session_id=session[0] or completion_id, feedback_ids=feedback_ids
-    )
+    recorded = Recorded(completion_id=completion_id, session_id=session[0] or completion_id, feedback_ids=feedback_ids)
     return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
 
 
