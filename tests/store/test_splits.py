@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afterword.store import sums
+from afterword.ids import uuid7
+from afterword.store import groups, sums
+from afterword.store import interactions as stored
 from afterword.store.analytics import Values
 from afterword.store.calls import NUMBERS
+from afterword.store.schema import label_number
 from afterword.types import Filter
 
 from .test_filters import group_key, holds, trees
@@ -58,3 +62,29 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
             assert (one.min, one.max) == (min(its), max(its))
             assert one.mean == pytest.approx(statistics.fmean(its))
             assert one.stddev == (pytest.approx(statistics.stdev(its)) if len(its) > 1 else None)
+
+
+def test_a_label_with_a_value_for_each_interaction_groups_and_splits(shelf: Any):
+    number, now = 70_000, 1_700_000_000_000
+    project = shelf.names.project + 2_000
+    ids = [uuid7() for _ in range(number)]
+    numbers = [label_number(project, "id", str(n)) for n in range(number)]
+    metric = shelf.names.metric("CSAT")
+
+    def put(transaction: Any) -> None:
+        rows = [(one, project, now, None, 0, None, None, None, 5, 6, 7, 8, None, None, None) for one in ids]
+        transaction.put(stored.INSERT["interactions"], rows)
+        transaction.put(stored.INSERT_LABEL, [(one, project, "id", str(n)) for n, one in enumerate(numbers)])
+        worn = [(label, now, one) for label, one in zip(numbers, ids, strict=True)]
+        transaction.put(stored.INSERT["interaction_labels"], worn)
+        given = [(one, uuid7(), metric, 1.0, None, None, None, 0, now, None) for one in ids[:100]]
+        transaction.put(stored.INSERT["feedback"], given)
+
+    shelf.store.queue.write_from_thread(put)
+    names = replace(shelf.names, project=project)
+    paging = {"group_by": "label:id", "limit": 3, "cursor": None, "count": True}
+    found = shelf.store.read_now(lambda connection: groups.find(connection, names, None, **paging))
+    assert ([one.key for one in found.groups], found.count) == (["0", "1", "10"], number)
+    values = Values(names, None, metric, "label:id")
+    # As many splits as are shown.
+    assert sum(one.count for one in shelf.store.read_now(sums.summed, values)) == 50

@@ -36,6 +36,10 @@ from afterword.store.pages import narrowed
 from afterword.store.schema import calls, feedback, interaction_labels, interactions, labels, metrics, models
 from afterword.types import Filter
 
+# The values of a label are named in the statement, which lets the database plan for them, unless they are more than
+# these. A statement of PostgreSQL has at most 65,535 parameters.
+MOST_NUMBERS = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
@@ -177,7 +181,8 @@ def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
     # An interaction has one value for each key, so that the join gives each once.
     worn = interaction_labels.alias()
     values = select(labels.c.number).where(labels.c.project == names.project, labels.c.key == label_key)
-    numbers = list(connection.execute(values).scalars())
+    few = connection.execute(values.limit(MOST_NUMBERS + 1)).scalars().all()
+    numbers = values if len(few) > MOST_NUMBERS else list(few)
     source = interactions.join(worn, and_(worn.c.label.in_(numbers), worn.c.interaction_id == interactions.c.id))
     key_of_it = (
         interaction_labels.c.label.in_(numbers),
