@@ -76,7 +76,7 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
     write(
         store,
         [
-            (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", None)]),
+            (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", None, None)]),
             (put["payloads"], [(one, said)]),
             (calls.INSERT, [calls.call_row(one, calls.FAILED, error=error, numbers={"latency": 9})]),
             (put["interaction_labels"], [(label_number(1, *pair), NOW, one) for pair in worn.items()]),

@@ -44,7 +44,7 @@ from afterword.gateway.relay import Gateway
 from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.access import allowed
-from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage, new_id, session_uuid
+from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage, new_id, readable_session
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route, call_route, route
 from afterword.types import CallRequest, State
@@ -151,7 +151,7 @@ class Exchange:
             else call_route(
                 context,
                 request.model,
-                session_id=session_uuid(request.session_id) or first_id,
+                session_id=readable_session(request.session_id) or str(first_id),
                 ab_campaign=request.ab_campaign,
             )
         )

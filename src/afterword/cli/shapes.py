@@ -249,7 +249,7 @@ class Shaper:
         given = said.get("outcome_id", said.get("id"))
         return {
             **{name: said[name] for name in _OUTCOME if name in said},
-            "session_id": self._kept_id(said["session_id"], said),
+            "session_id": self._kept_session(said["session_id"]),
             "outcome_id": _id(digest) if given is None else self._kept_id(given, said),
         }
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
 from afterword.config import Settings
 from afterword.errors import AfterwordError, Invalid, Unavailable
-from afterword.ids import unstored_id, uuid7
+from afterword.ids import session_of, unstored_id, uuid7
 from afterword.service import drafts
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route
@@ -29,6 +29,7 @@ NOT_PARAMETERS = frozenset({"model", "messages", "prompt", "stream", "stream_opt
 # Beyond it `n` says nothing about how many choices there will be, but that the provider will refuse it.
 MAX_ANNOUNCED_CHOICES = 128
 MAX_USER_CHARACTERS = 1024
+MAX_SESSION_CHARACTERS = 200
 # Without a tokenizer of the model a token is taken for so many bytes of text.
 BYTES_A_TOKEN = 4
 
@@ -87,10 +88,10 @@ class Call:
         self._origin = {"request_id": request_id, "trace_id": trace_id, "streamed": bool(request.stream)}
         self.stored = request.store is not False
         self.ids = {0: first_id}
-        self._session_id = session_uuid(request.session_id)
-        self._opened: set[int] = set()
         self._replaced = replaced
         own = _OwnFields.of(request, context.settings)
+        self._session = session_of(route.project.key, own.session)
+        self._opened: set[int] = set()
         sent = {name: value for name, value in body.items() if name not in NOT_PARAMETERS}
         self._parameters = {**sent, **own.unreadable} or None
         now = context.now()
@@ -116,7 +117,7 @@ class Call:
     @property
     def session_id(self) -> UUID:
         """The session of all its completions: the caller's, or one of its own."""
-        return self._session_id or self.ids[0]
+        return self._session[0] or self.ids[0]
 
     def completion_id(self, index: int) -> UUID:
         """Return the id of a choice; one that was not announced gets one now."""
@@ -145,7 +146,7 @@ class Call:
                 self._question(index),
                 parameters,
                 self.ids[index],
-                session_id=self._session_of(index),
+                session=self._session_of(index),
                 model=self.route.model.number,
                 call=stored.call_row(self.ids[index], stored.OPEN, origin=self._origin, numbers={}, server=server),
                 searchable=False,
@@ -204,16 +205,16 @@ class Call:
                     self._question(index),
                     said,
                     completion_id,
-                    session_id=self._session_of(index),
+                    session=self._session_of(index),
                     model=outcome.model.number,
                     call=call,
                 )
             written.append(rows)
         await self._write(written, fresh)
 
-    def _session_of(self, index: int) -> UUID | None:
-        # Null: the session is named by the completion itself.
-        return self._session_id or (None if index == 0 else self.ids[0])
+    def _session_of(self, index: int) -> tuple[UUID | None, str | None]:
+        # None: the session is named by the completion itself.
+        return self._session if self._session[0] or index == 0 else (self.ids[0], None)
 
     async def _write(self, written: Sequence[drafts.Written], fresh: Sequence[int]) -> bool:
         """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure
@@ -251,6 +252,7 @@ class _OwnFields(msgspec.Struct, frozen=True):
 
     labels: dict[str, str]
     user: str | None
+    session: str | None
     unreadable: dict[str, Any]
 
     @classmethod
@@ -279,22 +281,19 @@ class _OwnFields(msgspec.Struct, frozen=True):
             user = str(user)
         if user is not None and not (isinstance(user, str) and len(user) <= MAX_USER_CHARACTERS and "\0" not in user):
             unreadable["user"], user = user, None
-        if request.session_id is not None and session_uuid(request.session_id) is None:
+        session = readable_session(request.session_id)
+        if request.session_id is not None and session is None:
             unreadable["session_id"] = request.session_id
-        return cls(labels, user, unreadable)
+        return cls(labels, user, session, unreadable)
 
 
-def session_uuid(session: Any) -> UUID | None:
-    """Return the id of the session that a call names: its UUID, else the UUIDv5 of its text; None for what is neither
-    a text nor a number."""
-    if isinstance(session, int) and not isinstance(session, bool):
-        session = str(session)
-    if not isinstance(session, str) or not session:
+def readable_session(given: Any) -> str | None:
+    """Return what a call names its session; None for what the log cannot take as a name."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = str(given)
+    if not isinstance(given, str) or "\0" in given:
         return None
-    try:
-        return UUID(session)
-    except ValueError:
-        return uuid5(NAMESPACE_URL, session)
+    return given if 1 <= len(given) <= MAX_SESSION_CHARACTERS else None
 
 
 def new_id(*, stored: bool) -> UUID:

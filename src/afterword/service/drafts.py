@@ -123,13 +123,17 @@ def new_rows(
     said: Answer,
     completion_id: UUID,
     *,
-    session_id: UUID | None,
+    session: tuple[UUID | None, str | None],
     model: int | None,
     request_hash: int | None = None,
     call: tuple[Any, ...] | None = None,
     searchable: bool = True,
 ) -> Written:
-    """Return the rows of an interaction. `searchable` is false for one whose text is still to come."""
+    """Return the rows of an interaction.
+
+    `session` is its id, and the caller's text for it where that is no UUID; an interaction without one opens a session
+    of its own, named by its completion_id. `searchable` is false for one whose text is still to come.
+    """
     project = asked.project.number
     images = [*asked.images, *said.images]
     raw, size, preview = _payload(asked, said)
@@ -140,7 +144,7 @@ def new_rows(
         asked.created_at,
         model,
         SOURCES.index(asked.source),
-        session_id,
+        session[0],
         asked.user,
         labels,
         asked.prompt_hash,
@@ -149,6 +153,7 @@ def new_rows(
         size,
         preview,
         request_hash,
+        session[1],
     )
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),

@@ -89,6 +89,7 @@ def _interaction(
         expired=expired,
         ab_campaign=None if facts.ab_test is None else context.catalog.tests.all[facts.ab_test].key,
         outcomes=[present_outcome(context, row) for row in facts.outcomes] if whole else None,
+        session=row.session,
     )
 
 

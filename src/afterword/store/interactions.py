@@ -159,6 +159,20 @@ def change_labels(
     return new
 
 
+def find_labels(
+    connection: Connection, project: int, wanted: Sequence[tuple[str, str | None]]
+) -> set[tuple[str, str | None]]:
+    """Return those of these labels that a project has or has had. The value None is any."""
+    numbers = {label_number(project, key, value): (key, value) for key, value in wanted if value is not None}
+    keys = [key for key, value in wanted if value is None]
+    found: set[tuple[str, str | None]] = set()
+    for number in connection.execute(select(labels.c.number).where(labels.c.number.in_(numbers))).scalars():
+        found.add(numbers[number])
+    with_key = select(labels.c.key).where(labels.c.project == project, labels.c.key.in_(keys)).distinct()
+    found.update((key, None) for key in connection.execute(with_key).scalars())
+    return found
+
+
 def label_usage(connection: Connection, project: int) -> Sequence[Any]:
     """Return key, value, number and the newest created_at of each label of a project that is in use."""
     return connection.execute(

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
+from afterword.types.base import Input, Key, Message, Moment, Output, SessionId, Source, State
 from afterword.types.feedback import Feedback, InlineFeedback, Outcome, Preference
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -47,7 +47,7 @@ class NewInteraction(Input):
     labels: dict[str, str] | None = None
     feedbacks: list[InlineFeedback] | None = None
     user: str | None = None
-    session_id: UUID | None = None
+    session_id: SessionId | None = None
     created_at: Moment | None = None
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
@@ -126,6 +126,7 @@ class Interaction(Output):
     facts: dict[str, Any] | None = None
     outcomes: list[Outcome] | None = None
     ab_campaign: str | None = None
+    session: str | None = None
 
 
 class InteractionPage(Output):
@@ -157,13 +158,15 @@ class MetricStatistics(Output):
 class Group(Output):
     """The interactions of one model, prompt, session or label value; `key` is null where they have none.
 
-    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt.
+    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt. `session` is what the caller named the
+    session, where that is no UUID.
     """
 
     key: str | None
     count: int
     metrics: list[MetricStatistics]
     prompt: str | None = None
+    session: str | None = None
 
 
 class GroupPage(Output):
