@@ -9,7 +9,7 @@ PAGE := src/afterword/static/index.html
 PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -path "*/generated/*" \
 	! -name openapi.json) src/afterword/api/routes.py $(wildcard src/afterword/types/*.py)
 
-.PHONY: setup serve web test test-clients check fix bench bench-scale bench-peers lock clean
+.PHONY: setup serve web test test-clients check fix reference bench bench-scale bench-peers lock clean
 
 setup: .venv/ready $(PAGE) ## install everything into .venv, and build the web page
 
@@ -43,10 +43,12 @@ check: setup ## lint, types, generated files
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/web.py test
 
-fix: setup ## format, and write generated files anew
+fix: setup reference ## format, and write generated files anew
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python scripts/unasync.py
+
+reference: setup ## write docs/reference from the tables that the server reads
 	$(BIN)/python scripts/reference.py
 
 bench: setup ## run the benchmarks and print their tables

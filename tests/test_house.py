@@ -228,6 +228,18 @@ def test_every_setting_stands_in_the_reference():
     assert not [setting.variable for setting in SETTINGS if f"`{setting.variable}`" not in page or not setting.help]
 
 
+def test_every_target_of_make_that_is_named_exists():
+    targets = set(re.findall(r"^([a-z][\w-]*):", document("Makefile"), re.M))
+    named = re.compile(r"`make ([a-z-]+)|\(make ([a-z-]+)\)|\brun make ([a-z-]+)|^ +make ([a-z-]+)", re.M)
+    wrong = [
+        f"{shown(path)}: make {target}"
+        for path in [*files(".py", ".md", under=("scripts", "tests", "docs", "src")), *ROOT.glob("*.md")]
+        for target in (word for found in named.findall(path.read_text(encoding="utf-8")) for word in found if word)
+        if target not in targets
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_every_body_has_an_example_that_its_route_takes():
     for route in ROUTES:
         if route.body:

@@ -16,6 +16,7 @@ from afterword import types as t
 from afterword.api.reading import read_json, read_query
 from afterword.api.routes import ListQuery
 from afterword.errors import BadRequest, Invalid
+from afterword.json_text import MAX_DEPTH
 
 INTERACTION = msgspec.json.Decoder(t.NewInteraction)
 SEARCH = msgspec.json.Decoder(t.Search)
@@ -62,7 +63,7 @@ class Query(t.Input):
         ("[]", None, "invalid_value", "The body is a list, but must be an object."),
         ("null", None, "invalid_value", "The body is null"),
         ('"x"', None, "invalid_value", "The body is 'x'"),
-        (f'{{{START}, "usage": {{"n": 1e999}}}}', None, "invalid_value", "a number that is out of range"),
+        (f'{{{START}, "usage": {{"n": 1e999}}}}', "usage.n", "invalid_value", "a number that is out of range"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_body_is_told_by_its_place(raw: str, param: str | None, code: str, words: str):
@@ -101,15 +102,30 @@ def test_a_place_deep_in_a_tree_is_found(filter_: str, param: str):
         (b'{"messages": NaN}', "malformed_json"),
         (b'{"messages": [], "completion": "\xff"}', "malformed_json"),
         (b'{"messages": [], "completion": "x"} {}', "malformed_json"),
-        (b'{"messages": [{"a": ' + b"[" * 100_000, "nested_too_deeply"),
     ],
-    ids=range(9),
+    ids=range(8),
 )
 def test_what_is_no_json_is_told(raw: bytes, code: str):
     with pytest.raises(BadRequest) as caught:
         read_json(INTERACTION, raw)
     assert caught.value.code == code
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 969, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}")])
+def test_levels_beyond_the_bound_are_refused(opening: str, closing: str, depth: int):
+    # Brackets within a text are no levels.
+    text = '"' + "[{" * 300 + '"'
+    raw = f"{opening * depth}{text}{closing * depth}".encode()
+    decoder = msgspec.json.Decoder(Any)
+    if depth <= MAX_DEPTH:
+        assert read_json(decoder, raw)
+        return
+    for cut in (raw, raw[:-1]):
+        with pytest.raises(Invalid, match=f"more than {MAX_DEPTH} levels") as caught:
+            read_json(decoder, cut)
+        assert caught.value.code == "nested_too_deeply"
 
 
 @pytest.mark.parametrize(

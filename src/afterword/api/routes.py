@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from afterword import types as t
 from afterword.service import (
@@ -180,7 +179,7 @@ class ListQuery(Conditions):
     """
 
     order: t.Order = "-created_at"
-    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    limit: t.PageRows = t.PAGE_ROWS
     cursor: str | None = None
     count: bool = False
     view: t.View = "short"
@@ -198,7 +197,7 @@ class OutcomesQuery(t.Input, rename={"from_": "from"}):
     from_: str | None = None
     to: str | None = None
     order: t.Order = "-created_at"
-    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    limit: t.PageRows = t.PAGE_ROWS
     cursor: str | None = None
     count: bool = False
 

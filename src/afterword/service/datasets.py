@@ -294,11 +294,11 @@ async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]
                 code="part_too_large",
                 hint="Send smaller parts, or raise AFTERWORD_MAX_UPLOAD_PART.",
             )
-    await context.store.write(
+    there = await context.store.write(
         lambda transaction: stored.put_upload_part(transaction, row.number, query.part_number, bytes(content)),
         len(content),
     )
-    return await upload_status(context, query=query)
+    return await upload_status(context, query=query) if there else _no_upload(query.session_id)
 
 
 async def upload_status(context: Context, *, query: Any) -> UploadStatus:
@@ -316,7 +316,8 @@ async def upload_status(context: Context, *, query: Any) -> UploadStatus:
 async def abort_upload(context: Context, *, body: UploadId) -> Deleted:
     """Throw away the parts of a file. A dataset that was made of it stays."""
     row = await _upload(context, body.session_id)
-    await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number))
+    if not await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number)):
+        _no_upload(body.session_id)
     return Deleted()
 
 
@@ -336,7 +337,8 @@ async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Datase
 
     async def chunks() -> AsyncIterator[bytes]:
         for number in came:
-            content = await context.store.read(stored.upload_part, row.number, number)
+            found = await context.store.read(stored.upload_part, row.number, number)
+            content = _no_upload(body.session_id) if found is None else found
             for start in range(0, len(content), PART):
                 yield content[start : start + PART]
 
@@ -348,14 +350,16 @@ async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Datase
 async def _upload(context: Context, session_id: str) -> Any:
     upload_id = parse_id(session_id, what="upload", param="session_id")
     row = await context.store.read(stored.upload, upload_id)
-    if row is None or row.actor != context.actor.number:
-        raise NotFound(
-            f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
-            code="upload_not_found",
-            param="session_id",
-            hint="Begin one with POST /api/v1/upload/init. An upload ends with its dataset.",
-        )
-    return row
+    return _no_upload(session_id) if row is None or row.actor != context.actor.number else row
+
+
+def _no_upload(session_id: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
+        code="upload_not_found",
+        param="session_id",
+        hint="Begin one with POST /api/v1/upload/init. An upload ends with its dataset.",
+    )
 
 
 async def clear_away(store: Store, now: int, alive: Collection[int] = ()) -> None:
@@ -382,7 +386,8 @@ async def get(context: Context, dataset: str, *, query: Any) -> Dataset:
 async def delete(context: Context, dataset: str, *, query: Any) -> Deleted:
     """Delete a dataset with its file."""
     row = await found(context, dataset, query.project)
-    await context.store.write(lambda transaction: stored.erase(transaction, row.number))
+    if not await context.store.write(lambda transaction: stored.erase(transaction, row.number)):
+        _no_dataset(dataset)
     return Deleted()
 
 
@@ -419,15 +424,16 @@ async def found(context: Context, dataset: str, project: str | None) -> DatasetR
             return stored.find(connection, context.project(project).number, dataset)
         return row if row is not None and context.actor.sees(row.project) else None
 
-    row = await context.store.read(find)
-    if row is None:
-        raise NotFound(
-            f"EntityNotFound: dataset {dataset[:200]!r} does not exist, or this key may not see it.",
-            code="dataset_not_found",
-            param="dataset",
-            hint="List them with GET /api/v1/datasets.",
-        )
-    return row
+    return await context.store.read(find) or _no_dataset(dataset)
+
+
+def _no_dataset(dataset: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: dataset {dataset[:200]!r} does not exist, or this key may not see it.",
+        code="dataset_not_found",
+        param="dataset",
+        hint="List them with GET /api/v1/datasets.",
+    )
 
 
 def _shown(context: Context, row: DatasetRow) -> Dataset:

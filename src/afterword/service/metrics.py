@@ -112,7 +112,8 @@ async def change(context: Context, metric: str, *, query: Any, body: MetricChang
     for param in values.keys() - {"scoring_type"}:
         check_text(values[param], param=param, least=1 if param == "name" else 0)
     changed = msgspec.structs.replace(row, **values)
-    context.catalog.keep(await context.store.write(lambda transaction: change_metric(transaction, changed)))
+    kept = await context.store.write(lambda transaction: change_metric(transaction, changed))
+    context.catalog.keep(kept or _missing(metric))
     return _shown(context, changed)
 
 
@@ -120,7 +121,8 @@ async def delete(context: Context, metric: str, *, query: Any) -> Deleted:
     """Delete a feedback key: no more feedback is taken under it, what was given stays with the completions."""
     row = _own(context, query.project, metric)
     gone = msgspec.structs.replace(row, deleted_at=context.now())
-    context.catalog.keep(await context.store.write(lambda transaction: change_metric(transaction, gone)))
+    kept = await context.store.write(lambda transaction: change_metric(transaction, gone))
+    context.catalog.keep(kept or _missing(metric))
     return Deleted()
 
 
@@ -171,7 +173,9 @@ async def unlink(context: Context, project: str, metric: str) -> Deleted:
             hint="Delete it with DELETE /api/v1/metrics/{metric}, if it shall be used no more.",
         )
     link_row = MetricLinkRow(project=its.number, metric=row.number)
-    context.catalog.drop(await context.store.write(lambda transaction: unlink_metric(transaction, link_row)))
+    if not await context.store.write(lambda transaction: unlink_metric(transaction, link_row)):
+        _missing(metric)
+    context.catalog.drop(link_row)
     return Deleted()
 
 
@@ -197,13 +201,17 @@ def named(context: Context, id_or_key: str) -> MetricRow:
             hint="Name it by its id, or name the project.",
         )
     if row is None and not found:
-        raise NotFound(
-            f"EntityNotFound: metric {id_or_key[:200]!r} is not registered, or this key may not see it.",
-            code="metric_not_found",
-            param="metric",
-            hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",
-        )
+        _missing(id_or_key)
     return row or found[0]
+
+
+def _missing(id_or_key: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: metric {id_or_key[:200]!r} is not registered, or this key may not see it.",
+        code="metric_not_found",
+        param="metric",
+        hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",
+    )
 
 
 def projects_of(context: Context, row: MetricRow) -> list[ProjectRow]:

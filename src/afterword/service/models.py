@@ -171,7 +171,8 @@ async def change(context: Context, model: str, *, body: ModelChange) -> Model:
         headers = held.get("headers") if body.headers is UNSET else body.headers
         values["secret"] = sealed(context, api_key, headers)
     changed = msgspec.structs.replace(row, **values)
-    context.catalog.keep(await context.store.write(lambda transaction: change_model(transaction, changed)))
+    kept = await context.store.write(lambda transaction: change_model(transaction, changed))
+    context.catalog.keep(kept or unknown(model))
     return _shown(context, changed)
 
 
@@ -181,7 +182,8 @@ async def delete(context: Context, model: str) -> Deleted:
     if row.provider is None:
         raise logged_only(row)
     gone = _logged_only(row)
-    context.catalog.keep(await context.store.write(lambda transaction: change_model(transaction, gone)))
+    kept = await context.store.write(lambda transaction: change_model(transaction, gone))
+    context.catalog.keep(kept or unknown(model))
     for one in list(context.catalog.project_models.values()):
         if one.model == row.number:
             context.catalog.drop(one)
@@ -283,7 +285,9 @@ async def change_in_project(context: Context, project: str, model: str, *, body:
 async def detach(context: Context, project: str, model: str) -> Deleted:
     """Take a model out of a project. What it said there stays."""
     row = _of_project(context, project, model)
-    context.catalog.drop(await context.store.write(lambda transaction: detach_model(transaction, row)))
+    if not await context.store.write(lambda transaction: detach_model(transaction, row)):
+        unknown(model)
+    context.catalog.drop(row)
     return Deleted()
 
 

@@ -198,7 +198,8 @@ async def delete_user(context: Context, user: str) -> Deleted:
     """Delete a user: his keys stop working at once. What he gave stays under his name."""
     row = found_user(context, user)
     gone = msgspec.structs.replace(row, deleted_at=context.now())
-    context.catalog.people.keep(await context.store.write(lambda transaction: stored.change_user(transaction, gone)))
+    changed = await context.store.write(lambda transaction: stored.change_user(transaction, gone))
+    context.catalog.people.keep(changed or _missing("user", user))
     return Deleted()
 
 
@@ -217,14 +218,14 @@ async def remove_member(context: Context, team: str, user: str) -> Deleted:
     row = found_user(context, user)
     its_team = people.find_team(team) or _missing("team", team)
     member = people.members.get((its_team.number, row.number))
-    if member is None:
+    dropped = member and await context.store.write(lambda transaction: stored.drop_member(transaction, member))
+    if not member or not dropped:
         raise Conflict(
             f"The user {row.email!r} is not in the team {its_team.key!r}.",
             code="no_member",
             param="user",
             hint="GET /api/v1/users shows who is in which teams.",
         )
-    await context.store.write(lambda transaction: stored.drop_member(transaction, member))
     people.drop(member)
     return Deleted()
 

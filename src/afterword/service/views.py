@@ -55,22 +55,25 @@ async def change(context: Context, project: str, view_id: str, *, body: SavedVie
 
 async def delete(context: Context, project: str, view_id: str) -> Deleted:
     """Delete a saved view."""
-    row = await _row(context, context.project(project, writing=True), view_id)
-    await context.store.write(lambda transaction: stored.remove(transaction, row.id))
+    its = context.project(project, writing=True)
+    row = await _row(context, its, view_id)
+    if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
+        _no_view(its, view_id)
     return Deleted()
 
 
 async def _row(context: Context, project: ProjectRow, view_id: str) -> Row[Any]:
     wanted = parse_id(view_id, what="view", param="view_id")
-    row = await context.store.read(stored.find, project.number, wanted)
-    if row is None:
-        raise NotFound(
-            f"EntityNotFound: view {view_id:.80} does not exist in {project.key!r}.",
-            code="view_not_found",
-            param="view_id",
-            hint=f"List them with GET /api/v1/projects/{project.key}/views.",
-        )
-    return row
+    return await context.store.read(stored.find, project.number, wanted) or _no_view(project, view_id)
+
+
+def _no_view(project: ProjectRow, view_id: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: view {view_id:.80} does not exist in {project.key!r}.",
+        code="view_not_found",
+        param="view_id",
+        hint=f"List them with GET /api/v1/projects/{project.key}/views.",
+    )
 
 
 def _shown(context: Context, project: ProjectRow, row: Row[Any]) -> SavedView:

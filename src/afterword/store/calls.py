@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from sqlalchemy import Connection, or_, select, update
 
 from afterword.store.engine import Insert, Transaction, Update
 from afterword.store.schema import calls, interactions, payloads, search_pending
+from afterword.types import State
 
-STATES = ("open", "complete", "failed", "cancelled", "interrupted")
+STATES: tuple[State, ...] = get_args(State)
 """The words of `state`; the store holds their places."""
 OPEN, COMPLETE, FAILED, CANCELLED, INTERRUPTED = range(5)
 

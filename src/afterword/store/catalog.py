@@ -322,10 +322,11 @@ def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
     return _metric(there) if there else _numbered(row, add(transaction, metrics, **_values(row)))
 
 
-def change_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
-    """Write a metric's row anew."""
-    transaction.connection.execute(metrics.update().where(metrics.c.number == row.number).values(**_values(row)))
-    return row
+def change_metric(transaction: Transaction, row: MetricRow) -> MetricRow | None:
+    """Write a metric's row anew; None where the metric was deleted meanwhile."""
+    there = (metrics.c.number == row.number, metrics.c.deleted_at.is_(None))
+    changed = transaction.connection.execute(metrics.update().where(*there).values(**_values(row)))
+    return row if changed.rowcount else None
 
 
 def link_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
@@ -336,11 +337,10 @@ def link_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
     return row
 
 
-def unlink_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
-    """Take a link away."""
+def unlink_metric(transaction: Transaction, row: MetricLinkRow) -> bool:
+    """Take a link away; tell whether it was there."""
     its = (metric_links.c.project == row.project, metric_links.c.metric == row.metric)
-    transaction.connection.execute(metric_links.delete().where(*its))
-    return row
+    return transaction.connection.execute(metric_links.delete().where(*its)).rowcount > 0
 
 
 def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
@@ -360,15 +360,20 @@ def register_model(transaction: Transaction, row: ModelRow) -> ModelRow:
     known = _model(there)
     if known.provider is not None:
         return known
-    return change_model(
-        transaction, msgspec.structs.replace(row, number=known.number, id=known.id, created_at=known.created_at)
-    )
-
-
-def change_model(transaction: Transaction, row: ModelRow) -> ModelRow:
-    """Write a model's row anew; take one that can be called no more out of all projects."""
-    transaction.alone()
+    row = msgspec.structs.replace(row, number=known.number, id=known.id, created_at=known.created_at)
     transaction.connection.execute(models.update().where(models.c.number == row.number).values(**_values(row)))
+    return row
+
+
+def change_model(transaction: Transaction, row: ModelRow) -> ModelRow | None:
+    """Write the row of a model that can be called; None where it was deleted meanwhile.
+
+    A model that can be called no more is taken out of all projects.
+    """
+    transaction.alone()
+    there = (models.c.number == row.number, models.c.provider.is_not(None))
+    if not transaction.connection.execute(models.update().where(*there).values(**_values(row))).rowcount:
+        return None
     if row.provider is None:
         transaction.connection.execute(project_models.delete().where(project_models.c.model == row.number))
     return row
@@ -389,12 +394,10 @@ def attach_model(transaction: Transaction, row: ProjectModelRow) -> list[Project
     return changed
 
 
-def detach_model(transaction: Transaction, row: ProjectModelRow) -> ProjectModelRow:
-    """Take a model out of a project."""
-    transaction.connection.execute(
-        project_models.delete().where(project_models.c.project == row.project, project_models.c.model == row.model)
-    )
-    return row
+def detach_model(transaction: Transaction, row: ProjectModelRow) -> bool:
+    """Take a model out of a project; tell whether it was in it."""
+    its = (project_models.c.project == row.project, project_models.c.model == row.model)
+    return transaction.connection.execute(project_models.delete().where(*its)).rowcount > 0
 
 
 def add_api_key(transaction: Transaction, row: ApiKeyRow) -> ApiKeyRow:

@@ -102,11 +102,11 @@ def parts_of_upload(connection: Connection, number: int) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def upload_part(connection: Connection, number: int, its_part: int) -> bytes:
-    """Return a part of an upload."""
+def upload_part(connection: Connection, number: int, its_part: int) -> bytes | None:
+    """Return a part of an upload; None where the upload was ended meanwhile."""
     return connection.execute(
         select(upload_parts.c.content).where(upload_parts.c.upload == number, upload_parts.c.part == its_part)
-    ).scalar_one()
+    ).scalar()
 
 
 # ------------------------------------------------------------------------------------------------ units of work
@@ -142,10 +142,10 @@ def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow:
     return ready
 
 
-def erase(transaction: Transaction, number: int) -> None:
-    """Delete a dataset with its file."""
+def erase(transaction: Transaction, number: int) -> bool:
+    """Delete a dataset with its file; tell whether it was there."""
     transaction.connection.execute(delete(dataset_parts).where(dataset_parts.c.dataset == number))
-    transaction.connection.execute(delete(datasets).where(datasets.c.number == number))
+    return transaction.connection.execute(delete(datasets).where(datasets.c.number == number)).rowcount > 0
 
 
 def erase_pending(transaction: Transaction, alive: Collection[int] = ()) -> None:
@@ -161,19 +161,26 @@ def begin_upload(transaction: Transaction, **values: Any) -> None:
     transaction.connection.execute(insert(uploads).values(**values))
 
 
-def put_upload_part(transaction: Transaction, number: int, its_part: int, content: bytes) -> None:
-    """Write a part of an upload; once more replaces it."""
+def put_upload_part(transaction: Transaction, number: int, its_part: int, content: bytes) -> bool:
+    """Write a part of an upload; once more replaces it. Tell whether the upload is there: it may have been ended."""
+    # Locked, so that neither its end nor the same part come between.
+    upload_row = select(uploads.c.number).where(uploads.c.number == number).with_for_update()
+    if transaction.connection.execute(upload_row).first() is None:
+        return False
     its = (upload_parts.c.upload == number, upload_parts.c.part == its_part)
     transaction.connection.execute(delete(upload_parts).where(*its))
     transaction.connection.execute(insert(upload_parts).values(upload=number, part=its_part, content=content))
+    return True
 
 
-def erase_uploads(transaction: Transaction, *, number: int | None = None, before: int = 0) -> None:
-    """Delete an upload with its parts, or all that began before a time."""
+def erase_uploads(transaction: Transaction, *, number: int | None = None, before: int = 0) -> bool:
+    """Delete an upload with its parts, or all that began before a time; tell whether there were any."""
     which = uploads.c.created_at < before if number is None else uploads.c.number == number
-    numbers: Sequence[int] = list(transaction.connection.execute(select(uploads.c.number).where(which)).scalars())
+    ending = select(uploads.c.number).where(which).with_for_update()
+    numbers: Sequence[int] = list(transaction.connection.execute(ending).scalars())
     transaction.connection.execute(delete(upload_parts).where(upload_parts.c.upload.in_(numbers)))
     transaction.connection.execute(delete(uploads).where(uploads.c.number.in_(numbers)))
+    return bool(numbers)
 
 
 def _values(row: DatasetRow) -> dict[str, Any]:

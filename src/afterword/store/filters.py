@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from sqlalchemy import (
@@ -43,9 +43,9 @@ from afterword.store.schema import (
     labels,
     preferences,
 )
-from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, TextCondition
+from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, Source, TextCondition
 
-SOURCES = ("LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION")
+SOURCES: tuple[Source, ...] = get_args(Source)
 """The words of `source`; the store holds their places."""
 
 # SQLite's parser nests an alternation of `and` and `or` no more than some 25 times.

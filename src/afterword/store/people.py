@@ -157,10 +157,11 @@ def add_person(transaction: Transaction, row: Any) -> Any:
     return msgspec.structs.replace(row, number=result.inserted_primary_key[0])  # pyright: ignore
 
 
-def change_user(transaction: Transaction, row: UserRow) -> UserRow:
-    """Write a user's row anew."""
-    transaction.connection.execute(users.update().where(users.c.number == row.number).values(**_values(row)))
-    return row
+def change_user(transaction: Transaction, row: UserRow) -> UserRow | None:
+    """Write a user's row anew; None where the user was deleted meanwhile."""
+    there = (users.c.number == row.number, users.c.deleted_at.is_(None))
+    changed = transaction.connection.execute(users.update().where(*there).values(**_values(row)))
+    return row if changed.rowcount else None
 
 
 def put_member(transaction: Transaction, row: MemberRow) -> MemberRow:
@@ -171,10 +172,10 @@ def put_member(transaction: Transaction, row: MemberRow) -> MemberRow:
     return row
 
 
-def drop_member(transaction: Transaction, row: MemberRow) -> None:
-    """Take a user out of a team."""
+def drop_member(transaction: Transaction, row: MemberRow) -> bool:
+    """Take a user out of a team; tell whether they were in it."""
     its = (team_members.c.team == row.team, team_members.c.user == row.user)
-    transaction.connection.execute(team_members.delete().where(*its))
+    return transaction.connection.execute(team_members.delete().where(*its)).rowcount > 0
 
 
 def put_shares(transaction: Transaction, project: int, rows: list[ShareRow]) -> None:

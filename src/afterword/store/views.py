@@ -29,17 +29,18 @@ def add(transaction: Transaction, values: dict[str, Any]) -> None:
     transaction.connection.execute(insert(views).values(values))
 
 
-def change(transaction: Transaction, project: int, view_id: UUID, values: dict[str, Any]) -> None:
-    """Change columns of a view. Raises `Conflict` where the project has another of that name."""
+def change(transaction: Transaction, project: int, view_id: UUID, values: dict[str, Any]) -> bool:
+    """Change columns of a view; tell whether it was there. Raises `Conflict` where the project has another of that
+    name."""
     transaction.alone()
     if "name" in values:
         _check_name(transaction.connection, project, values["name"], view_id)
-    transaction.connection.execute(update(views).where(views.c.id == view_id).values(**values))
+    return transaction.connection.execute(update(views).where(views.c.id == view_id).values(**values)).rowcount > 0
 
 
-def remove(transaction: Transaction, view_id: UUID) -> None:
-    """Delete a view."""
-    transaction.connection.execute(delete(views).where(views.c.id == view_id))
+def remove(transaction: Transaction, view_id: UUID) -> bool:
+    """Delete a view; tell whether it was there."""
+    return transaction.connection.execute(delete(views).where(views.c.id == view_id)).rowcount > 0
 
 
 def _check_name(connection: Connection, project: int, name: str, view_id: UUID) -> None:

@@ -32,12 +32,15 @@ from afterword.types.analytics import (
     Trend,
 )
 from afterword.types.base import (
+    MAX_PAGE_ROWS,
+    PAGE_ROWS,
     Input,
     Key,
     Kind,
     Message,
     Moment,
     Output,
+    PageRows,
     Role,
     ScoringType,
     SessionId,
@@ -181,7 +184,9 @@ from afterword.types.sessions import NewSession, Session
 from afterword.types.views import NewSavedView, SavedView, SavedViewChange, SavedViewList
 
 __all__ = [
+    "MAX_PAGE_ROWS",
     "OWN",
+    "PAGE_ROWS",
     "SHARED",
     "ABComparison",
     "ABInterval",
@@ -285,6 +290,7 @@ __all__ = [
     "OutcomePage",
     "OutcomeRecorded",
     "Output",
+    "PageRows",
     "PermissionList",
     "Point",
     "Preference",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
 
-from afterword.types.base import Input, Moment
+from afterword.types.base import PAGE_ROWS, Input, Moment, PageRows
 
 
 class TimeRange(Input, rename={"from_": "from"}):
@@ -105,7 +104,7 @@ class Search(Input):
     project: str | None = None
     filter: Filter | None = None
     order: Order = "-created_at"
-    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    limit: PageRows = PAGE_ROWS
     cursor: str | None = None
     count: bool = False
     view: View = "short"

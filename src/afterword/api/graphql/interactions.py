@@ -17,6 +17,8 @@ from afterword.service.access import may
 from afterword.service.context import Context, MetricRow, ModelRow
 from afterword.service.models import find_as_seen
 from afterword.types import (
+    MAX_PAGE_ROWS,
+    PAGE_ROWS,
     Feedback,
     Filter,
     Group,
@@ -30,8 +32,6 @@ from afterword.types import (
     Search,
 )
 
-PAGE = 50
-MOST = 500
 # Deleted in one call; each is a write of its own.
 MOST_SELECTED = 10_000
 
@@ -159,9 +159,9 @@ def _paging(page: dict[str, Any]) -> tuple[int, str | None]:
         raise _refused("page.offset", page["offset"], "Walk the pages: give `endCursor` of one as `after` of the next.")
     if "last" in page and "before" not in page:
         raise _refused("page.last", page["last"], "Give `before` too; or ask for the other order, and `first`.")
-    limit = page.get("last" if "before" in page else "first", PAGE)
-    if not 1 <= limit <= MOST:
-        raise _refused("page.first", limit, f"A page holds 1 to {MOST}.")
+    limit = page.get("last" if "before" in page else "first", PAGE_ROWS)
+    if not 1 <= limit <= MAX_PAGE_ROWS:
+        raise _refused("page.first", limit, f"A page holds 1 to {MAX_PAGE_ROWS}.")
     return limit, page.get("before", page.get("after"))
 
 
@@ -256,7 +256,7 @@ async def selected(context: Context, project: str, selection: dict[str, Any]) ->
         tree = filter_of(chosen["filters"])
     else:
         tree = Filter(and_=[filter_of(chosen["filters"]), Filter(or_=[_of(one, chosen) for one in chosen["groups"]])])
-    body = Search(project=project, filter=tree, limit=MOST)
+    body = Search(project=project, filter=tree, limit=MAX_PAGE_ROWS)
     found: list[UUID] = []
     while True:
         page = await finding.search(context, body=body)
@@ -390,7 +390,7 @@ def _session(one: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
 
 async def _turns(session: dict[str, Any], info: GraphQLResolveInfo) -> list[Interaction]:
     tree = Filter(session_id=Match(eq=str(session["id"])))
-    body = Search(project=session["project"], filter=tree, order="created_at", limit=MOST, view="full")
+    body = Search(project=session["project"], filter=tree, order="created_at", limit=MAX_PAGE_ROWS, view="full")
     found = await finding.search(info.context.reading, body=body)
     assert isinstance(found, InteractionPage)
     return found.interactions
