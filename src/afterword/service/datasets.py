@@ -100,7 +100,15 @@ async def make(
         complete = msgspec.structs.replace(
             row, kind=contents.kind(), lines=contents.lines, size=contents.size, metrics=used
         )
-        return _shown(context, await context.store.write(lambda transaction: stored.complete(transaction, complete)))
+        made = await context.store.write(lambda transaction: stored.complete(transaction, complete))
+        if made is None:
+            raise Unavailable(
+                "The store was out of reach for so long that the dataset was given up; nothing of it was stored.",
+                code="store_interrupted",
+                hint="Send it again.",
+                retry_after=1,
+            )
+        return _shown(context, made)
     except BaseException:
         await asyncio.shield(context.store.write(lambda transaction: stored.erase(transaction, row.number)))
         raise
@@ -278,10 +286,12 @@ async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]
                 code="part_too_large",
                 hint="Send smaller parts, or raise AFTERWORD_MAX_UPLOAD_PART.",
             )
-    await context.store.write(
+    is_there = await context.store.write(
         lambda transaction: stored.put_upload_part(transaction, row.number, query.part_number, bytes(content)),
         len(content),
     )
+    if not is_there:
+        raise _no_upload(query.session_id)
     return await upload_status(context, query=query)
 
 
@@ -316,6 +326,8 @@ async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Datase
     async def chunks() -> AsyncIterator[bytes]:
         for number in came:
             content = await context.store.read(stored.upload_part, row.number, number)
+            if content is None:
+                raise _no_upload(body.session_id)
             for start in range(0, len(content), PART):
                 yield content[start : start + PART]
 
@@ -328,13 +340,17 @@ async def _upload(context: Context, session_id: str) -> Any:
     upload_id = parse_id(session_id, what="upload", param="session_id")
     row = await context.store.read(stored.upload, upload_id)
     if row is None or row.actor != context.actor.number:
-        raise NotFound(
-            f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
-            code="upload_not_found",
-            param="session_id",
-            hint="Begin one with POST /api/v1/upload/init. An upload ends with its dataset.",
-        )
+        raise _no_upload(session_id)
     return row
+
+
+def _no_upload(session_id: str) -> NotFound:
+    return NotFound(
+        f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
+        code="upload_not_found",
+        param="session_id",
+        hint="Begin one with POST /api/v1/upload/init. An upload ends with its dataset.",
+    )
 
 
 async def clear_away(store: Store, now: int, alive: Collection[int] = ()) -> None:

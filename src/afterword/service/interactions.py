@@ -52,6 +52,8 @@ class Draft(msgspec.Struct):
     size: int
     request_hash: int | None
     fresh_labels: list[int]
+    compared: tuple[int, int]
+    """Its project and the hash of its prompt: what a preference compares."""
 
     def committed(self, context: Context) -> None:
         """Note that it is on disk."""
@@ -160,7 +162,8 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
     recorded = Recorded(
         completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
     )
-    return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
+    compared = project.number, asked.prompt_hash
+    return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels, compared)
 
 
 def _feedback_row(

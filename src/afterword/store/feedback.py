@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, select, update
 
 from afterword.store import rollups
-from afterword.store.engine import Find, Insert, Prepared, Transaction
+from afterword.store.engine import Find, Insert, Transaction
 from afterword.store.schema import feedback, interactions, metrics, outcomes, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
@@ -18,13 +18,8 @@ INSERT_OUTCOME = Insert(outcomes)
 
 FIND_COMPLETION = Find(interactions.c.id, interactions.c.project, interactions.c.created_at, kept=True)
 FIND_FEEDBACK = Find(feedback.c.id, feedback.c.request_hash)
-FIND_INTERACTION = Prepared(
-    select(interactions.c.project, interactions.c.prompt_hash)
-    .where(interactions.c.id == bindparam("id"))
-    .with_for_update(read=True, key_share=True),
-    "id",
-)
-FIND_PREFERENCE = Prepared(select(preferences.c.request_hash).where(preferences.c.id == bindparam("id")), "id")
+FIND_SIDE = Find(interactions.c.id, interactions.c.project, interactions.c.prompt_hash, kept=True)
+FIND_PREFERENCE = Find(preferences.c.id, preferences.c.request_hash)
 
 
 def find(connection: Connection, feedback_id: UUID) -> tuple[Row[Any], int] | None:

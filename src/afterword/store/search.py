@@ -22,7 +22,10 @@ from afterword.store.schema import calls, dictionaries, interactions, payloads, 
 
 log = logging.getLogger("afterword.search")
 
-TAKEN_IN = Delete(search_pending, "interaction_id")
+# An interaction may be deleted between the read of its row in `search_pending` and the commit of its words: its row is
+# then another, which asks for the words to be taken out, and stays.
+TAKEN_IN = Delete(search_pending, "interaction_id", search_pending.c.erased.is_(None))
+TAKEN_OUT = Delete(search_pending, "interaction_id", search_pending.c.erased.is_not(None))
 
 # So many are taken in at once. A crash repeats no more than these.
 BATCH = 200
@@ -114,7 +117,9 @@ class Indexer:
             texts = None if said is None else searchable(unpack(said))
             changes.append((row.interaction_id, texts, row.erased is not None))
         index.apply(changes)
-        self._store.queue.write_from_thread([(TAKEN_IN, [(row.interaction_id,) for row in rows])])
+        taken_in = [(row.interaction_id,) for row in rows if row.erased is None]
+        taken_out = [(row.interaction_id,) for row in rows if row.erased is not None]
+        self._store.queue.write_from_thread([(TAKEN_IN, taken_in), (TAKEN_OUT, taken_out)])
         if len(self._samples) == SAMPLES:
             self._train(index.size())
         return len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
@@ -84,16 +85,21 @@ class Database(Protocol):
         """Open the text index for writing."""
         ...
 
+    def claim(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Return the statements that begin a transaction which may give these ids: another one, of any server, that
+        may give one of them waits there until this one has ended, and then sees what it wrote."""
+        ...
+
+    def release(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Return the statements that end such a transaction."""
+        ...
+
     def number_on(self, connection: Connection) -> None:
         """Give numbers beyond those that rows came with from elsewhere."""
         ...
 
     def tend(self) -> None:
         """Do what it needs once a day."""
-        ...
-
-    def distribute(self) -> int:
-        """Spread the tables over the nodes of a cluster; return how many. Raises `StoreError` where there is none."""
         ...
 
     def fatal(self, error: BaseException) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 from psycopg.adapt import Loader
@@ -48,17 +49,10 @@ FAULTS = ("08", "53", "57", "58", "XX", "25")
 CONTENTION = ("40001", "40P01", "23514")
 GONE_MEANWHILE = "could not open relation with OID"
 
-
-# Where tables are distributed over nodes: what each is found by.
-DISTRIBUTED_BY = {
-    "interactions": "id",
-    **dict.fromkeys(
-        ("payloads", "calls", "interaction_labels", "feedback", "preferences", "interaction_images", "ab_interactions"),
-        "interaction_id",
-    ),
-    "search_pending": "interaction_id",
-    "outcomes": "session_id",
-}
+# A row of `id_claims` is inserted and deleted in one transaction, so that the table is empty to all others: they wait
+# at its key. Large tables can have no key over an id that callers choose, for they are parted by the interaction's.
+CLAIM = "INSERT INTO id_claims SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING"
+RELEASE = "DELETE FROM id_claims WHERE id = ANY(%s::uuid[])"
 
 
 class Stale(psycopg.OperationalError):
@@ -77,9 +71,6 @@ class Postgresql(Database):
         self._migrate()
         self.writer = self._engine(NullPool, {})
         event.listen(self.writer, "before_execute", _note_change)
-        with self.writer.connect() as connection:
-            # Citus locks rows of one node at a time, and so one at a time.
-            self.writer.dialect.most_kept = 1 if self._on_citus(connection) else None  # pyright: ignore
         self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
         self.months = self._months = Months(self.writer)
         with contextlib.suppress(DBAPIError):
@@ -103,6 +94,14 @@ class Postgresql(Database):
         self.reader.dispose()
         self.writer.dispose()
 
+    def claim(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Insert the ids in one order, so that two transactions never wait for each other in a ring."""
+        return [(CLAIM, (sorted(set(ids)),))] if ids else []
+
+    def release(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Delete them before the commit."""
+        return [(RELEASE, (sorted(set(ids)),))] if ids else []
+
     def number_on(self, connection: Connection) -> None:
         """Give numbers beyond those that rows came with from elsewhere."""
         for table in metadata.sorted_tables:
@@ -120,30 +119,6 @@ class Postgresql(Database):
     def _make_months(self) -> None:
         now = time.time_ns() // 1_000_000
         self._months.make(now, now + AHEAD)
-
-    def distribute(self) -> int:
-        """Spread the tables over the nodes of a Citus cluster: the large ones by the interaction's id, so that all that
-        hangs on one stands on one node. Raises `StoreError` where there is none."""
-        with self.writer.connect() as connection, connection.begin():
-            if not self._on_citus(connection):
-                raise StoreError(
-                    "The database has no extension citus. Make it on each node (CREATE EXTENSION citus), add the "
-                    "nodes, and try again; see docs/guides/growing.md."
-                )
-            for table in metadata.sorted_tables:
-                by = DISTRIBUTED_BY.get(table.name)
-                call = (
-                    f"create_distributed_table('{table.name}', '{by}')"
-                    if by
-                    else f"create_reference_table('{table.name}')"
-                )
-                connection.exec_driver_sql(f"SELECT {call}")
-            connection.exec_driver_sql("SELECT create_distributed_table('search_words', 'interaction_id')")
-        return len(metadata.sorted_tables) + 1
-
-    @staticmethod
-    def _on_citus(connection: Connection) -> bool:
-        return connection.exec_driver_sql("SELECT 1 FROM pg_extension WHERE extname = 'citus'").first() is not None
 
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: the connection lost, the disk full, a server that was stopped."""

@@ -20,6 +20,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -233,6 +234,8 @@ class Committing:
             self._connection = self._database.connect_writer()
         with self._connection.begin():
             transaction = Transaction(self._connection)
+            own = _own_ids(jobs)
+            transaction.execute(self._database.claim(own))
             rows: list[tuple[Job, Rows]] = []
             for job in jobs:
                 for unit in job.units:
@@ -243,6 +246,7 @@ class Committing:
                     else:
                         rows.append((job, unit))
             self._insert(transaction, rows)
+            transaction.execute(self._database.release(own))
             transaction.close()
             self.at_last = True
         return Counter(transaction.inserted)
@@ -253,14 +257,14 @@ class Committing:
         units = [unit for job in jobs for unit in job.units]
         asking = [unit for unit in units if isinstance(unit, Informed)]
         plain = [unit for unit in units if not callable(unit)]
-        own = [unit.own for unit in asking if unit.own is not None]
+        own = _own_ids(jobs)
         if len(asking) + len(plain) < len(units) or len(set(own)) < len(own):
             return None
         if self._writer is None:
             self._writer = self._database.start_writer()
         rows, more = joined(plain), {}
         results: list[Any] = []
-        statements = [(self._database.BEGIN, ()), *writing(self._dialect, rows)]
+        statements = [(self._database.BEGIN, ()), *self._database.claim(own), *writing(self._dialect, rows)]
         try:
             if asking:
                 seek = Seek(self._dialect, [one for unit in asking for one in unit.wanted])
@@ -268,7 +272,7 @@ class Committing:
                 more, results = _informed(asking, found)
                 statements = writing(self._dialect, more)
             self.at_last = True
-            self._writer.run([*statements, ("COMMIT", ())])
+            self._writer.run([*statements, *self._database.release(own), ("COMMIT", ())])
         except Exception as error:
             if self._database.fatal(error):
                 raise
@@ -317,6 +321,11 @@ class Committing:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _own_ids(jobs: list[Job]) -> list[UUID]:
+    """Return the ids that callers chose for what units write."""
+    return [unit.own for job in jobs for unit in job.units if isinstance(unit, Informed) and unit.own is not None]
 
 
 def _informed(units: list[Informed], found: Found) -> tuple[dict[Change, list[Row]], list[Any]]:

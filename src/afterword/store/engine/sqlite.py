@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from afterword.errors import Unavailable
 from afterword.store.engine.database import Database, StoreError
 from afterword.store.engine.fts5 import TextIndex
 from afterword.store.engine.process import WriterGone, WriterProcess
+from afterword.store.engine.statements import Statement
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 
 # Some systems build SQLite so that it writes zeros over each page it gives up. The text index gives up pages all the
@@ -92,15 +94,19 @@ class Sqlite(Database):
             self._open_search().close()
         os.close(self._lock)
 
+    def claim(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Nothing: there is one writer."""
+        return []
+
+    def release(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Nothing was claimed."""
+        return []
+
     def number_on(self, connection: Connection) -> None:
         """It does so by itself."""
 
     def tend(self) -> None:
         """It needs nothing."""
-
-    def distribute(self) -> int:
-        """It is one file."""
-        raise StoreError("The embedded store cannot be distributed: give the URL of a PostgreSQL database with Citus.")
 
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
