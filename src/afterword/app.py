@@ -42,6 +42,7 @@ from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
 from afterword.service.projects import periods
+from afterword.service.pulse import Pulse
 from afterword.service.secrets import Secrets
 from afterword.service.servers import Together
 from afterword.service.status import VERSION
@@ -76,6 +77,7 @@ def open_home(settings: Settings) -> Home:
         settings.database_url,
         most_waiting=settings.max_waiting_writes,
         most_waiting_bytes=settings.max_waiting_bytes,
+        timeout=settings.store_timeout,
     )
     timeouts = Timeouts(
         connect=settings.provider_connect_timeout,
@@ -95,6 +97,7 @@ def open_home(settings: Settings) -> Home:
         gateway=Gateway(timeouts, settings.max_provider_calls),
         meters=Meters(store, retention),
         secrets=Secrets(settings.secret_key, directory),
+        pulse=Pulse(store),
     )
 
 

@@ -13,6 +13,7 @@ from afterword.ids import is_unstored
 from afterword.service.broadcast import Broadcast
 from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
+from afterword.service.pulse import Pulse
 from afterword.service.secrets import Secrets
 from afterword.store import calls
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
@@ -73,6 +74,7 @@ class Home:
     settings: Settings
     gateway: Checks
     secrets: Secrets
+    pulse: Pulse
     meters: Meters
     live: Broadcast = field(default_factory=Broadcast)
     administrator: bytes = b""

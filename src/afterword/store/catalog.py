@@ -273,11 +273,12 @@ class Catalog:
             return
         if "\0" in id_or_key:
             return
-        self._looked_for.add(wanted)
         named = table.c.key == id_or_key
         with suppress(ValueError):
             named |= table.c.id == UUID(id_or_key)
-        for row in self._fetch(lambda connection: connection.execute(select(table).where(named)).all()):
+        found = self._fetch(lambda connection: connection.execute(select(table).where(named)).all())
+        self._looked_for.add(wanted)
+        for row in found:
             self.keep(row_of(row))
             if table is metrics:
                 links = select(metric_links).where(metric_links.c.metric == row.number)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from afterword.store.calls import OPEN
 from afterword.store.engine import Delete, Index, Store, Transaction
+from afterword.store.faults import FaultLog
 from afterword.store.payloads import decompress, searchable, train, unpack
 from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
@@ -53,6 +54,7 @@ class Indexer:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._samples: list[bytes] = []
+        self._faults = FaultLog(log, store, "The text index could not be brought up to date")
         self._thread = threading.Thread(target=self._work, name="afterword-indexer", daemon=True)
 
     def start(self) -> None:
@@ -68,7 +70,7 @@ class Indexer:
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(self._store.operations.patience)
 
     @staticmethod
     def waiting(connection: Connection) -> int:
@@ -85,8 +87,8 @@ class Indexer:
                     self._queue_all(index)
                 while not self._stop.is_set() and self._store.in_charge and self._take_in_politely(index):
                     pass
-            except Exception:
-                log.exception("The text index could not be brought up to date; it is tried again.")
+            except Exception as error:
+                self._faults.tell(error)
                 if index is not None:
                     index.close()
                 index = None
@@ -116,7 +118,8 @@ class Indexer:
             said = row.erased or row.payload
             texts = None if said is None else searchable(unpack(said))
             changes.append((row.interaction_id, texts, row.erased is not None))
-        index.apply(changes)
+        with self._store.operations.under_way(index.interrupt, is_long=True):
+            index.apply(changes)
         taken_in = [(row.interaction_id,) for row in rows if row.erased is None]
         taken_out = [(row.interaction_id,) for row in rows if row.erased is not None]
         self._store.queue.write_from_thread([(TAKEN_IN, taken_in), (TAKEN_OUT, taken_out)])

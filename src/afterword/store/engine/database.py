@@ -27,6 +27,10 @@ class Writer(Protocol):
         """
         ...
 
+    def interrupt(self, *, committing: bool) -> None:
+        """End what it is at, called by another thread: `run` then raises. `committing`: it has sent a COMMIT."""
+        ...
+
     def close(self) -> None:
         """Let go of the database."""
         ...
@@ -52,6 +56,10 @@ class Index(Protocol):
 
         What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
         """
+        ...
+
+    def interrupt(self) -> None:
+        """End what it is at, called by another thread: that raises."""
         ...
 
     def close(self) -> None:
@@ -100,6 +108,14 @@ class Database(Protocol):
 
     def tend(self) -> None:
         """Do what it needs once a day."""
+        ...
+
+    def interrupt(self, connection: Any) -> None:
+        """End what a connection of the driver's is at, called by another thread: that raises."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Tell whether the database answers others: a commit that waits, for a standby say, is better waited for."""
         ...
 
     def fatal(self, error: BaseException) -> bool:

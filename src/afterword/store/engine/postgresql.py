@@ -18,9 +18,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, Engine, UpdateBase, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
+from afterword.store.engine.cancelling import interrupt, leave
 from afterword.store.engine.database import Database, StoreError, Writer
 from afterword.store.engine.months import Months
 from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
@@ -120,6 +122,18 @@ class Postgresql(Database):
         now = time.time_ns() // 1_000_000
         self._months.make(now, now + AHEAD)
 
+    def interrupt(self, connection: Any) -> None:
+        """Have the database cancel the statement, and leave the connection."""
+        interrupt(connection)
+
+    def is_alive(self) -> bool:
+        """Tell whether a new connection is answered."""
+        try:
+            with psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None) as connection:
+                return connection.execute("SELECT 1").fetchone() is not None
+        except psycopg.Error:
+            return False
+
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: the connection lost, the disk full, a server that was stopped."""
         cause = getattr(error, "orig", None) or error
@@ -139,6 +153,8 @@ class Postgresql(Database):
 
     def lost(self, error: BaseException) -> bool:
         """Tell whether the database cannot be reached: it is down, full, going down, or has no room for us."""
+        if isinstance(error, NoConnectionFree):
+            return True
         cause = getattr(error, "orig", None) or error
         if not isinstance(cause, psycopg.Error):
             return False
@@ -155,7 +171,7 @@ class Postgresql(Database):
         cause = getattr(error, "orig", None) or error
         if committing and self.lost(error):
             return Unavailable(
-                "The connection to the database was lost; whether this was stored is not known.",
+                "The connection to the database was lost. This may have been stored.",
                 code="store_interrupted",
                 hint="Send it again; with ids of your own, nothing is stored twice.",
                 retry_after=1,
@@ -258,6 +274,14 @@ class PostgresWriter(Writer):
             with contextlib.suppress(psycopg.Error):
                 connection.rollback()
             raise
+
+    def interrupt(self, *, committing: bool) -> None:
+        """Leave the connection. A COMMIT is not cancelled: where it waits for a standby, PostgreSQL would report it as
+        made."""
+        if committing:
+            leave(self._connection)
+        else:
+            interrupt(self._connection)
 
     def close(self) -> None:
         """Close the connection."""

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
@@ -108,6 +109,14 @@ class Sqlite(Database):
     def tend(self) -> None:
         """It needs nothing."""
 
+    def interrupt(self, connection: Any) -> None:
+        """End the statement that is run."""
+        connection.interrupt()
+
+    def is_alive(self) -> bool:
+        """No: a commit waits for nothing but the disk, and its process is best begun anew."""
+        return False
+
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
         cause = getattr(error, "orig", None) or error
@@ -119,6 +128,8 @@ class Sqlite(Database):
 
     def lost(self, error: BaseException) -> bool:
         """Tell whether the file cannot be read: a disk that fails, a writer that was killed."""
+        if isinstance(error, NoConnectionFree):
+            return True
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, sqlite3.OperationalError) and getattr(cause, "sqlite_errorcode", None) in UNREADABLE
 
@@ -131,7 +142,7 @@ class Sqlite(Database):
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, WriterGone):
             return Unavailable(
-                "The server's writing process ended; whether this was stored is not known.",
+                "The server's writing process ended. This may have been stored.",
                 code="store_interrupted",
                 hint="Send it again; with ids of your own, nothing is stored twice.",
                 retry_after=1,

@@ -34,6 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
+from afterword.store.engine.cancelling import interrupt
 from afterword.store.engine.database import Index
 from afterword.store.engine.text import TextQuery, Texts
 from afterword.store.schema import Id
@@ -202,6 +203,10 @@ class TextIndex(Index):
             if rows:
                 put = "INSERT INTO search_words VALUES (%s, %s, %s::tsvector) ON CONFLICT DO NOTHING"
                 cursor.executemany(put, rows)
+
+    def interrupt(self) -> None:
+        """End the statement that is run."""
+        interrupt(self._connection)
 
     def close(self) -> None:
         """Close the connection."""
