@@ -92,9 +92,25 @@ class Indexer:
                 if index is not None:
                     index.close()
                 index = None
+                self._repair(error)
+            if self._repair(None) and index is not None:
+                index.close()
+                index = None
             self._wake.wait(PATIENCE_WITH_OTHERS if self._store.database.SHARED else PATIENCE)
         if index is not None:
             index.close()
+
+    def _repair(self, error: Exception | None) -> bool:
+        """Make the index anew where it is damaged: it is derived. Tell whether it was."""
+        try:
+            repaired = self._store.database.repair_search(error)
+        except Exception as other:
+            self._faults.tell(other)
+            return False
+        if repaired:
+            log.warning("The text index was damaged. It is made anew; until then searches for words find less.")
+            self._wake.set()
+        return repaired
 
     def _take_in_politely(self, index: Index) -> bool:
         """Take in a batch. While others write a lot, leave most of the time to them: they wait for their answers."""

@@ -92,7 +92,7 @@ class Store:
         waited = max(self.queue.oldest, self._short.oldest, self.operations.oldest())
         if waited >= STALLED_SECONDS:
             return no_answer(waited)
-        return self.queue.fault or self._read_fault
+        return self.queue.damage or self.queue.fault or self._read_fault
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, ...)` in a reader's thread, in one snapshot of the store."""
@@ -116,6 +116,7 @@ class Store:
                         driver = connection.connection.dbapi_connection
                         operation.stop = lambda driver=driver: self.database.interrupt(driver)
                         result = function(connection)
+                    self.database.check()
                     self._read_fault = None
                     return result
                 except Exception as error:
@@ -133,8 +134,11 @@ class Store:
 
     def _lost(self, error: Exception) -> Exception:
         explained = self.database.explain(error)
-        if isinstance(explained, Unavailable):
+        # Without the text index all else goes on.
+        if isinstance(explained, Unavailable) and explained.code != "search_rebuilding":
             self._read_fault = explained
+            if explained.code == "store_damaged" and not self.database.SHARED:
+                self.queue.damage = explained
         return explained
 
     def fetch(self, function: Callable[[Connection], T]) -> T:

@@ -110,6 +110,14 @@ class Database(Protocol):
         """Do what it needs once a day."""
         ...
 
+    def check(self, *, committed: bool = False) -> None:
+        """Raise an error where the files are not those that were opened. `committed`: something was, just now."""
+        ...
+
+    def repair_search(self, error: BaseException | None) -> bool:
+        """Make the text index anew where an error, or a search before, says that it is damaged; tell whether it was."""
+        ...
+
     def interrupt(self, connection: Any) -> None:
         """End what a connection of the driver's is at, called by another thread: that raises."""
         ...

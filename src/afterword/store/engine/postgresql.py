@@ -49,6 +49,8 @@ FAULTS = ("08", "53", "57", "58", "XX", "25")
 # Two transactions were in each other's way, or a part of a table was made or dropped meanwhile: the same again will
 # do. No table has a check but for what its parts hold.
 CONTENTION = ("40001", "40P01", "23514")
+# A page or an index that cannot be right.
+DAMAGED = ("XX001", "XX002")
 GONE_MEANWHILE = "could not open relation with OID"
 
 # A row of `id_claims` is inserted and deleted in one transaction, so that the table is empty to all others: they wait
@@ -122,6 +124,13 @@ class Postgresql(Database):
         now = time.time_ns() // 1_000_000
         self._months.make(now, now + AHEAD)
 
+    def check(self, *, committed: bool = False) -> None:
+        """Its files are the database's own."""
+
+    def repair_search(self, error: BaseException | None) -> bool:
+        """It is a table like others."""
+        return False
+
     def interrupt(self, connection: Any) -> None:
         """Have the database cancel the statement, and leave the connection."""
         interrupt(connection)
@@ -160,7 +169,7 @@ class Postgresql(Database):
             return False
         if cause.sqlstate is None:
             return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
-        return cause.sqlstate.startswith(("08", "53", "57P", "58"))
+        return cause.sqlstate.startswith(("08", "53", "57P", "58")) or cause.sqlstate in DAMAGED
 
     def is_duplicate(self, error: BaseException) -> bool:
         """Tell whether a row with this key is there already."""
@@ -169,6 +178,13 @@ class Postgresql(Database):
     def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
         """Say why the database does not do what it should, as the caller shall read it."""
         cause = getattr(error, "orig", None) or error
+        if getattr(cause, "sqlstate", None) in DAMAGED:
+            return Unavailable(
+                f"The database is damaged: {_first_line(cause)}. Nothing was stored.",
+                code="store_damaged",
+                hint="Tell whoever runs the database: it needs its disk checked, and a backup restored.",
+                retry_after=60,
+            )
         if committing and self.lost(error):
             return Unavailable(
                 "The connection to the database was lost. This may have been stored.",

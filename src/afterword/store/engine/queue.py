@@ -78,6 +78,8 @@ class WriteQueue:
         """How many rows were put into which table so far."""
         self.fault: Exception | None = None
         """Why the last commit failed; None as soon as one succeeds."""
+        self.damage: Exception | None = None
+        """Why nothing is written any more, until the store is opened again."""
         self.watch: Callable[[int, float], None] | None = None
         """Called after each commit, in a writer's thread, with the number of its units and its seconds."""
         self._counting = threading.Lock()
@@ -122,8 +124,7 @@ class WriteQueue:
         with self._wake:
             if self._closing:
                 raise Unavailable("The server is shutting down.", code="shutting_down", retry_after=2)
-            if all(writer.is_stuck for writer in self._writers):
-                raise no_answer(self._operations.timeout, stored=False)
+            self._check_writers()
             full = self._units + len(units) > self._most_units or self._bytes + size > self._most_bytes
             if full and self._units:
                 raise Unavailable(
@@ -147,8 +148,7 @@ class WriteQueue:
         with self._wake:
             if self._closing:
                 raise Unavailable("The server is shutting down.", code="shutting_down")
-            if all(writer.is_stuck for writer in self._writers):
-                raise no_answer(self._operations.timeout, stored=False)
+            self._check_writers()
             self._units += 1
             self._waiting.append(Job([unit], 0, None, future))
             self._wake.notify()
@@ -156,6 +156,12 @@ class WriteQueue:
         if isinstance(result, Exception):
             raise result
         return result
+
+    def _check_writers(self) -> None:
+        if self.damage is not None:
+            raise self.damage
+        if all(writer.is_stuck for writer in self._writers):
+            raise no_answer(self._operations.timeout, stored=False)
 
     def _hand_over(self) -> None:
         jobs, self._gathered = self._gathered, []
@@ -181,6 +187,8 @@ class WriteQueue:
                 inserted = committing.commit(jobs)
             except BaseException as error:
                 self.fault = committing.explain(error)
+                if getattr(self.fault, "code", None) == "store_damaged" and not self._database.SHARED:
+                    self.damage = self.fault
                 committing.let_go()
                 for job in jobs:
                     job.results = [self.fault] * len(job.units)
@@ -333,7 +341,10 @@ class Committing:
     def _commit_with_attempts(self, jobs: list[Job]) -> Counter[str]:
         for attempt in range(MOST_ATTEMPTS):
             try:
-                return self._commit(jobs)
+                self._database.check()
+                inserted = self._commit(jobs)
+                self._database.check(committed=True)
+                return inserted
             except Exception as error:
                 lost = self._database.lost(error) and not self.at_last and attempt == 0
                 if self._given_up:
