@@ -37,7 +37,7 @@ from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
 from afterword.service.abtests import Referee
 from afterword.service.access import digest, new_key
-from afterword.service.calls import close_what_was_left_open
+from afterword.service.calls import close_what_was_left_open, sweep
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
@@ -142,14 +142,14 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
                     home.catalog.keep(row)
         together = Together(home) if home.store.database.SHARED else None
         if together is None:
-            await close_what_was_left_open(home.store)
+            await close_what_was_left_open(home)
             await clear_away(home.store, Context.now())
         else:
             await together.join()
         home.indexer.start()
         home.roller.start()
         home.retention.start()
-        watching = [asyncio.create_task(Referee(home).watch())]
+        watching = [asyncio.create_task(Referee(home).watch()), asyncio.create_task(sweep(home))]
         if together is not None:
             watching.append(asyncio.create_task(together.run()))
         yield

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
+from weakref import WeakSet
 
 from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
@@ -81,6 +82,8 @@ class Home:
     """The digest of the administrator's key, the one that is not in the store."""
     targets: dict[int, tuple[ModelRow, Target]] = field(default_factory=dict)
     """Models as their providers know them, by number: beside the row that they were made of."""
+    calls: WeakSet[Any] = field(default_factory=WeakSet)
+    """The calls of models under way."""
 
 
 @dataclass(frozen=True, slots=True)

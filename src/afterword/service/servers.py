@@ -10,7 +10,6 @@ import logging
 import time
 
 from afterword.service.broadcast import Listener
-from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.store import servers as stored
@@ -67,7 +66,6 @@ class Together:
         """End what servers that are no more have left half done."""
         store = self._home.store
         alive = await store.read(stored.alive)
-        await close_what_was_left_open(store, alive)
         await clear_away(store, Context.now(), alive)
 
     async def leave(self) -> None:

@@ -41,12 +41,15 @@ WRITING = (
     # A checkpoint every 128 MB: the same index pages change again and again, and each checkpoint writes them all (every
     # 32 MB, commits took up to twice as long).
     "PRAGMA wal_autocheckpoint=16000",
-    "PRAGMA cache_size=-32000",
     # What a statement or a savepoint may have to take back is kept in memory: else each commit makes a file for it,
     # writes there nearly as much as into the log, and deletes it.
     "PRAGMA temp_store=MEMORY",
     LAZY_DELETE,
 )
+
+# KB of pages that a connection keeps. What it does not find there is in the system's own cache. Each fills in time and
+# gives nothing back, so that they add up: of the writer's process, of what the server writes itself, of each reader.
+WRITER_CACHE, OWN_CACHE, READER_CACHE = (f"PRAGMA cache_size=-{size}" for size in (16_000, 4_000, 4_000))
 
 # Reading fails with these where the file or its disk does.
 UNREADABLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
@@ -88,7 +91,7 @@ class Sqlite(Database):
     def start_writer(self) -> WriterProcess:
         """Start the writer's process. It and the connection never write at the same time."""
         self._identity.forget_log()
-        return WriterProcess(f"{self.file.absolute().as_uri()}?mode=rw", WRITING)
+        return WriterProcess(f"{self.file.absolute().as_uri()}?mode=rw", (*WRITING, WRITER_CACHE))
 
     def close(self) -> None:
         """Close all connections and let another process in."""
@@ -223,14 +226,14 @@ class Sqlite(Database):
             if mode == "ro":
                 # What is grouped or made distinct goes into files where it is much: kept in memory, sums over ten
                 # million interactions took 2.4 GB.
-                _execute(connection, "PRAGMA query_only=1", "PRAGMA cache_size=-8000", "PRAGMA temp_store=FILE")
+                _execute(connection, "PRAGMA query_only=1", READER_CACHE, "PRAGMA temp_store=FILE")
                 try:
                     _execute(connection, f"ATTACH '{self.search_file.absolute().as_uri()}?mode=ro' AS search")
                 except sqlite3.Error:
                     # All but searches goes on without it.
                     self._search_damaged = True
             else:
-                _execute(connection, *WRITING)
+                _execute(connection, *WRITING, OWN_CACHE)
             return connection
 
         engine = create_engine("sqlite://", creator=connect, poolclass=pool, **options)
