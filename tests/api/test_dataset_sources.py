@@ -155,7 +155,6 @@ def test_thumbs_are_true_and_false_and_can_be_uploaded_again(
 
 
 UNFINISHED = {
-    "ends-length": "cut_off",
     "ends-content_filter": "cut_off",
     "error-500": "failed",
     "error-after-2": "failed",
@@ -180,13 +179,21 @@ def test_unfinished_answers_are_counted_and_no_rows_unless_asked_for(gateway: An
     shown = made(key="finished")
     assert shown["lines"] == 1
     assert sum(shown["left_out"].values()) == len(UNFINISHED) + 1
-    assert shown["left_out"]["cut_off"] == 2
+    assert shown["left_out"]["cut_off"] == 1
     assert shown["left_out"]["empty"] == 1
     assert shown["left_out"]["failed"] >= 2
     shown = made(key="all", include=["failed", "interrupted", "cancelled", "cut_off", "empty"])
     assert (shown["lines"], shown["left_out"]) == (len(UNFINISHED) + 2, {})
     # What is asked for is a prompt, whatever became of the answer that was cut off.
-    assert made(key="prompts", kind="prompt")["lines"] == 4
+    assert made(key="prompts", kind="prompt")["lines"] == 3
+
+
+def test_an_answer_at_its_limit_is_a_row_that_names_the_reason(gateway: Any, http: Any):
+    gateway.ask(gateway.model("ends-length"))
+    body = {"project": gateway.project, "kind": "completion", "key": "limited", "filter": {"and": []}}
+    made = http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()
+    [row] = http.get(made["download_url"]).text.splitlines()
+    assert json.loads(row)["metadata"]["finish_reason"] == "length"
 
 
 def test_what_leaves_nothing_says_what_was_left_out(log: Any, http: Any, project: str, refused: Any):

@@ -15,10 +15,21 @@ from afterword.store.catalog import ProjectRow
 from afterword.types import Feedback, Interaction, LeftOut, Message
 
 CUT_OFF = frozenset(
-    {"length", "max_tokens", "max_output_tokens", "model_length", "content_filter", "content_filtered", "safety"}
-    | {"recitation", "error", "insufficient_system_resource", "pause_turn"}
+    {
+        "content_filter",
+        "content_filtered",
+        "safety",
+        "recitation",
+        "error",
+        "insufficient_system_resource",
+        "pause_turn",
+    }
 )
-"""The finish reasons, in lower case, of answers that end before their end."""
+"""The finish reasons, in lower case, of answers that something stopped. An answer that reached a limit of tokens is a
+whole one for whoever set the limit; its row names the reason."""
+
+AT_A_LIMIT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+"""The finish reasons, in lower case, of answers that reached a limit of tokens."""
 
 BESIDE_THE_ANSWER = frozenset(
     {"annotations", "citations", "search_results", "logprobs", "id", "completion_id", "provider_specific_fields"}
@@ -41,10 +52,20 @@ def unfitness(interaction: Interaction, include: Collection[str], *, answered: b
         return call.state
     if interaction.expired:
         return "expired"
-    reason = (call.finish_reason or "").lower() if call is not None else ""
-    if answered and reason in CUT_OFF and "cut_off" not in include and (call is None or call.state not in include):
+    if (
+        answered
+        and finish_reason_of(interaction) in CUT_OFF
+        and "cut_off" not in include
+        and (call is None or call.state not in include)
+    ):
         return "cut_off"
     return None
+
+
+def finish_reason_of(interaction: Interaction) -> str:
+    """Return why an answer ended, in lower case; an empty text where nothing is known of it."""
+    call = interaction.call
+    return (call.finish_reason or "").lower() if call is not None else ""
 
 
 def answer_of(interaction: Interaction) -> str | Message | None:

@@ -16,7 +16,14 @@ from afterword.errors import Invalid
 from afterword.service import datasets, finding, interactions
 from afterword.service.context import Context
 from afterword.service.dataset_pairs import Pair, PairCollector
-from afterword.service.dataset_rows import FeedbackReader, answer_of, prompt_row, unfitness
+from afterword.service.dataset_rows import (
+    AT_A_LIMIT,
+    FeedbackReader,
+    answer_of,
+    finish_reason_of,
+    prompt_row,
+    unfitness,
+)
 from afterword.store.catalog import ProjectRow
 from afterword.types import (
     Dataset,
@@ -216,6 +223,8 @@ class DatasetBuilder:
         metadata: dict[str, Any] = {"completion_id": completion_id}
         if self._body.kind != "prompt":
             line["completion"] = answer_of(interaction) or ""
+            if (reason := finish_reason_of(interaction)) in AT_A_LIMIT:
+                metadata["finish_reason"] = reason
         if self._body.kind == "feedback":
             line["feedbacks"], metadata["feedback_ids"], _ = self._reader.values(interaction)
             if not line["feedbacks"]:

@@ -7,7 +7,7 @@ const REASONS: Record<string, string> = {
   failed: "failed",
   cancelled: "cancelled by the caller",
   interrupted: "broken off",
-  cut_off: "cut off by a limit or a filter",
+  cut_off: "stopped by a filter",
   empty: "say nothing",
   expired: "text deleted",
   missing: "deleted",
