@@ -32,7 +32,7 @@ ARROWS: dict[str, set[str]] = {
     "config": {"errors"},
     "store": WORDS,
     "service": WORDS | {"store", "config"},
-    "gateway": {"types", "errors"},
+    "gateway": {"types", "errors", "json_text"},
     "api": WORDS | {"service", "gateway", "config"},
     "compat": WORDS,
     "client": WORDS,

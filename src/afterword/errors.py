@@ -20,6 +20,7 @@ On the wire an error is `{"error": {"message", "type", "code", "param", "hint"}}
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -30,6 +31,8 @@ class AfterwordError(Exception):
 
     status: int = 0
     type: str = "api_error"
+    details: Mapping[str, Any] = {}
+    """Further members of the error object; see `afterword.gateway.provider.ProviderError`."""
 
     def __init__(
         self,

@@ -1,11 +1,15 @@
-"""JSON as it comes in files and bodies: half surrogates are mended, and what is no JSON is refused with its place."""
+"""JSON as it is met: with half surrogate pairs, NaN and Infinity, which strict readers refuse.
+
+Python's and JavaScript's writers produce such JSON, and most providers take it. It is passed on as it came; what is
+kept is repaired, for no database stores half a character and no JSON has such a number.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,15 +19,53 @@ class LineError(ValueError):
 
 
 MAX_DEPTH = 200
-"""How many levels of arrays and objects JSON may have here: at five times as many Python's own bound is met, wherever
-in the server that happens to be."""
+"""Levels of objects and arrays that are taken from a caller or provider: at five times as many Python's own bound is
+met, wherever in the server that happens to be."""
+MAX_REPLACEMENTS = 20
+"""Replaced values that are named one by one."""
+
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}()"))
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
 
-# An escape of JSON: a whole surrogate pair, half of one, or any other.
-_ESCAPE = re.compile(
-    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
-)
+
+class NotANumber(float):
+    """NaN, Infinity, or a number beyond the reach of a double. msgspec encodes none, so that each is noticed."""
+
+    def __str__(self) -> str:
+        return "NaN" if math.isnan(self) else "Infinity" if self > 0 else "-Infinity"
+
+
+class Replacement(NamedTuple):
+    """A value that was replaced: where it stands, what it was, what is kept of it."""
+
+    at: str
+    was: str
+    kept: str
+
+
+def decode(raw: bytes | bytearray | memoryview, *, lenient_encoding: bool = False) -> Any:
+    """Decode JSON, whatever its texts and numbers. Raises `ValueError`.
+
+    With `lenient_encoding` bytes that are no UTF-8 become U+FFFD.
+    """
+    try:
+        return _decoder.decode(raw)
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        text = bytes(raw).decode("utf-8-sig", "surrogatepass")
+    except UnicodeDecodeError:
+        if not lenient_encoding:
+            raise
+        text = bytes(raw).decode("utf-8-sig", "replace")
+    try:
+        return json.loads(text, parse_constant=NotANumber, parse_float=_number, strict=not lenient_encoding)
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
 
 
 def read_line(raw: bytes) -> Any:
@@ -34,27 +76,29 @@ def read_line(raw: bytes) -> Any:
     try:
         if is_nested_too_deeply(raw):
             raise RecursionError
-        return msgspec.json.decode(raw)
+        return _decoder.decode(raw)
     except RecursionError:
         raise LineError(f"is nested too deeply: at most {MAX_DEPTH} levels can be read") from None
     except (msgspec.MsgspecError, ValueError) as error:
         first = error
-    mended = mend_surrogates(raw)
-    if mended != raw:
-        try:
-            return msgspec.json.decode(mended)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            raw = mended
     try:
-        raw.decode()
+        value, replaced = repair(decode(raw))
     except UnicodeDecodeError as error:
         raise LineError(
             f"is not UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02x}. Save the file as UTF-8, such as by "
             "iconv -f LATIN1 -t UTF-8"
         ) from None
-    if place := place_of_no_number(raw):
-        raise LineError(f"has {place}, but JSON has no such number. Leave the member out, or give null") from None
-    raise LineError(f"is not JSON: {first}")
+    except ValueError:
+        raise LineError(f"is not JSON: {first}") from None
+    if lost := find_not_a_number(replaced):
+        place = f" at {lost.at}" if lost.at else ""
+        raise LineError(f"has {lost.was}{place}, but JSON has no such number. Leave the member out, or give null")
+    return value
+
+
+def find_not_a_number(replaced: list[Replacement]) -> Replacement | None:
+    """Return the first number that JSON lacks; None where only texts were repaired."""
+    return next((one for one in replaced if one.kept == "null"), None)
 
 
 def is_nested_too_deeply(raw: bytes | bytearray) -> bool:
@@ -70,28 +114,74 @@ def is_nested_too_deeply(raw: bytes | bytearray) -> bool:
     return False
 
 
-def mend_surrogates(raw: bytes) -> bytes:
-    """Return JSON with U+FFFD in place of each half of a surrogate pair."""
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], raw)
-
-
-def place_of_no_number(raw: bytes) -> str | None:
-    """Return where NaN or an infinity stands in a text that is JSON but for it, such as `NaN at usage.cost`; None
-    where it is none for other reasons."""
+def encode(value: Any) -> bytes:
+    """Encode JSON as it came, with half surrogate pairs as escapes."""
     try:
-        return _place_in(json.loads(raw), "")
-    except (ValueError, RecursionError):
-        return None
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError):
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _place_in(value: Any, place: str) -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        return f"{name} at {place}" if place else name
+def encode_for_caller(value: Any) -> bytes:
+    """Encode JSON as every client reads it: numbers that JSON lacks are null, half surrogate pairs are escapes."""
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError):
+        return json.dumps(_without_not_a_number(value), separators=(",", ":"), default=str).encode()
+
+
+def repair(value: Any, place: str = "") -> tuple[Any, list[Replacement]]:
+    """Return a value that can be stored, and what was replaced in it: half surrogate pairs by U+FFFD, numbers that
+    JSON lacks by null."""
+    try:
+        _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError):
+        replaced: list[Replacement] = []
+        return _repaired(value, place, replaced), replaced
+    return value, []
+
+
+def as_rows(replaced: list[Replacement]) -> list[dict[str, str]]:
+    """Return replacements as they are stored: MAX_REPLACEMENTS of them, and how many more there are."""
+    rows = [one._asdict() for one in replaced[:MAX_REPLACEMENTS]]
+    if len(replaced) > MAX_REPLACEMENTS:
+        rows.append({"at": "…", "was": f"{len(replaced) - MAX_REPLACEMENTS:,} more", "kept": ""})
+    return rows
+
+
+def whole_text(text: str) -> str:
+    """Return a text with halves that meet as one character, and others as U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else NotANumber(number)
+
+
+def _without_not_a_number(value: Any) -> Any:
     if isinstance(value, dict):
-        inner = [(f"{place}.{key}" if place else str(key), one) for key, one in value.items()]
-    elif isinstance(value, list):
-        inner = [(f"{place}[{index}]", one) for index, one in enumerate(value)]
-    else:
+        return {key: _without_not_a_number(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_not_a_number(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _repaired(value: Any, place: str, replaced: list[Replacement]) -> Any:
+    if isinstance(value, str):
+        whole = whole_text(value)
+        if (number := whole.count("\ufffd") - value.count("\ufffd")) > 0:
+            was = "half a surrogate pair" if number == 1 else f"{number} halves of surrogate pairs"
+            replaced.append(Replacement(place, was, "U+FFFD"))
+        return whole
+    if isinstance(value, dict):
+        return {
+            _repaired(key, place, replaced): _repaired(inner, f"{place}.{whole_text(key):.80}".lstrip("."), replaced)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_repaired(inner, f"{place}[{index}]", replaced) for index, inner in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        replaced.append(Replacement(place, str(NotANumber(value)), "null"))
         return None
-    return next((found for where, one in inner if (found := _place_in(one, where))), None)
+    return value

@@ -52,7 +52,7 @@ def test_a_value_that_fits_the_kind_is_kept(
     assert feedback.pop("created_at").startswith("2024-02-21T00:00:00")
     assert feedback == {
         **answer.json(), "completion_id": made, "metric": "key", "value": kept, "details": "why", "reason": "Style",
-        "user": "ann", "actor": "administrator",
+        "user": "ann", "actor": "administrator", "kind": kind,
     }  # fmt: skip
 
 
@@ -212,6 +212,7 @@ def test_a_preference_is_seen_from_both_sides(http: httpx.Client, log: Call, sho
     assert answer.status_code == 201
     [seen] = show(good)["preferences"]
     assert show(bad)["preferences"] == [seen]
+    assert http.get(f"/api/v1/preferences/{seen['comparison_id']}").json() == seen
     assert datetime.fromisoformat(seen.pop("created_at"))
     assert seen == {**answer.json(), **body, "tied": None, "prompt_mismatch": False, "actor": "administrator"}
 
@@ -307,7 +308,8 @@ def test_a_preference_is_taken_back_from_both_sides(
     kept, wrong = (prefer(one, two).json()["comparison_id"] for _ in range(2))
     assert http.delete(f"/api/v1/preferences/{wrong}").status_code == 200
     assert [said["comparison_id"] for side in (one, two) for said in show(side)["preferences"]] == [kept, kept]
-    refused(http.delete(f"/api/v1/preferences/{wrong}"), 404, "preference_not_found", "comparison_id")
+    for call in (http.delete, http.get):
+        refused(call(f"/api/v1/preferences/{wrong}"), 404, "preference_not_found", "comparison_id")
 
 
 def test_a_preference_that_a_key_may_not_see_is_not_taken_back(

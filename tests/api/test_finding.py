@@ -171,7 +171,6 @@ def test_the_same_prompt_is_found_by_its_hash(shelf: Shelf):
         ({"label": ":x"}, "invalid_label", "label"),
         ({"from": "soon"}, "invalid_time", "from"),
         ({"feedback": "CSAT>=high"}, "invalid_feedback_filter", "feedback"),
-        ({"session_id": "x"}, "invalid_id", "session_id"),
         ({"limit": 0}, "invalid_value", "limit"),
         ({"limit": 501}, "invalid_value", "limit"),
         ({"order": "id"}, "invalid_value", "order"),

@@ -168,7 +168,7 @@ def test_a_missing_field_is_named(http: httpx.Client, project: str, refused: Cal
         ("2024-07-01 | America/New_York", "2024-07-01T04:00:00+00:00"),
         (1708509063250, "2024-02-21T09:51:03.250+00:00"),
         ("1708509063250", "2024-02-21T09:51:03.250+00:00"),
-        (0, "1970-01-01T00:00:00+00:00"),
+        (1708509063, "2024-02-21T09:51:03+00:00"),
     ],
 )
 def test_a_time_is_read_in_each_of_its_forms(log: Call, show: Call, given: Any, expected: str):

@@ -207,6 +207,7 @@ def test_a_call_may_name_the_test_and_one_of_its_models(arena: Arena, refused: R
     model = arena.models[1]
     [(called, completion_id)] = arena.asked(1, model=f"{arena.project}/{model}", ab_campaign=arena.key)
     assert called == model
+    assert arena.http.get(f"/api/v1/interactions/{completion_id}").json()["ab_campaign"] == arena.key
     arena.post("feedback", completion_id=completion_id, metric="good", value=True).raise_for_status()
     assert [one["feedbacks"] for one in arena.show()["report"]["variants"]] == [0, 1]
     wrong = arena.ask(f"{arena.project}/{arena.default}", ab_campaign=arena.key)

@@ -92,10 +92,10 @@ def test_a_whole_answer_that_is_none_is_an_error(gateway, behaviour: str, code: 
 
 
 def test_anthropics_errors_with_a_good_status_are_errors_too(gateway):
-    for behaviour in ("error-in-stream", "strange"):
+    for behaviour, kind in (("error-in-stream", "overloaded_error"), ("strange", "provider_error")):
         answer = gateway.ask(gateway.model(behaviour, provider="anthropic"))
         assert answer.status_code >= 500
-        assert answer.json()["error"]["type"] == "provider_error"
+        assert answer.json()["error"]["type"] == kind
         assert outcome(gateway) == ("failed", "error")
 
 

@@ -39,7 +39,8 @@ def test_a_key_that_may_call_models_lists_and_retrieves_them(gateway, role: str,
 
 def test_a_model_is_named_with_a_colon_where_a_slash_will_not_do(gateway):
     project, _, key = gateway.model("good").partition("/")
-    tagged = gateway.model("good", key=f"{key}:8b").partition("/")[2]
+    tagged = f"{key}:8b"
+    gateway.model("good", key=tagged)
     for name in (f"{project}:{key}", f"{project}/{tagged}", f"{project}:{tagged}"):
         answer = gateway.ask(name).raise_for_status().json()
         assert answer["choices"][0]["model"] == name.removeprefix(project)[1:]
@@ -86,7 +87,7 @@ def test_a_batch_says_in_its_status_that_lines_were_refused(gateway, lines: list
 def test_the_client_reports_a_batch_of_refused_lines_line_by_line(gateway):
     from afterword import Afterword
 
-    with Afterword(base_url=gateway.server.url, api_key=gateway.server.api_key, project=gateway.project) as client:
-        report = client.interactions.upload([BAD, BAD], progress=False)
+    with Afterword(base_url=gateway.server.url, api_key=gateway.server.api_key) as client:
+        report = client.interactions.upload([BAD, BAD], project=gateway.project, progress=False)
     assert report.stored == 0
     assert [(failure.index, failure.error.status) for failure in report.failed] == [(0, 422), (1, 422)]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
 
-BEHAVIOURS = ["good", "tells-key-400", "tells-key-401", "tells-key-500", "cut-after-2", "html", "strange"]
+TELLING = [
+    *("tells-key-400", "tells-key-401", "tells-key-500"),
+    *("escapes-key-400", "escapes-key-401", "escapes-key-500", "escapes-key-200"),
+]
+BEHAVIOURS = ["good", *TELLING, "cut-after-2", "html", "strange"]
 
 
 def everything_of(gateway: Any) -> str:
@@ -17,13 +23,19 @@ def everything_of(gateway: Any) -> str:
     return "\n".join([*answers, gateway.server.log.read_text()])
 
 
+def unescaped(text: str) -> str:
+    """Return a text without the escapes of JSON and URLs."""
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), text)
+    return unquote(text.replace("\\/", "/").replace("\\\\", "\\"))
+
+
 @pytest.mark.parametrize("provider", ["open_ai", "anthropic"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_the_providers_key_is_in_no_answer_no_interaction_and_no_log(
     gateway, behaviour: str, streamed: bool, provider: str
 ):
-    key, header = (f"sk-{uuid4().hex}" for _ in range(2))
+    key, header = f"sk-{uuid4().hex}", f"sk/{uuid4().hex}+="
     model = gateway.model(behaviour, provider=provider, api_key=key, headers={"X-Second-Key": header})
     answer = gateway.ask(model, stream=streamed)
     seen = gateway.upstream.seen(model.partition("/")[2])[0]
@@ -31,8 +43,12 @@ def test_the_providers_key_is_in_no_answer_no_interaction_and_no_log(
     assert seen["headers"]["x-second-key"] == header
     assert gateway.count() == 1
     for text in (answer.text, str(answer.headers), everything_of(gateway)):
-        assert key not in text
-        assert header not in text
+        # However it is escaped: once more for JSON within JSON.
+        for plain in (text, unescaped(text), unescaped(unescaped(text))):
+            assert key not in plain
+            assert header not in plain
+    if behaviour in TELLING:
+        assert "[hidden]" in answer.text
     if behaviour == "tells-key-400":
         assert "Incorrect API key provided" in answer.json()["error"]["message"]
 

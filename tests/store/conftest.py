@@ -142,7 +142,7 @@ class Shelf:
             model=choice([None, *WORDS.models]),
             labels=labels,
             user=choice([None, *WORDS.users]),
-            session_id=session,
+            session_id=session and str(session),
             created_at=choice(WORDS.times),
             completion_id=UUID(int=self.random.getrandbits(128)) if chance() < 0.5 else uuid7(),
             feedbacks=[InlineFeedback(metric=m, value=v, reason=r, user=u) for m, v, r, u in given_values],

@@ -76,7 +76,7 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
     write(
         store,
         [
-            (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", None)]),
+            (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", None, None)]),
             (put["payloads"], [(one, said)]),
             (calls.INSERT, [calls.call_row(one, calls.FAILED, error=error, numbers={"latency": 9})]),
             (put["interaction_labels"], [(label_number(1, *pair), NOW, one) for pair in worn.items()]),
@@ -84,7 +84,7 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
             (put["ab_interactions"], [(one, 1, 1)]),
             (stored.INSERT_IMAGE, [(image, "png", b"content")]),
             (stored.INSERT_IMAGE_USE, [(image, 1, one)]),
-            (put["outcomes"], [(session_id or one, uuid7(), 1, 1, 1.0, None, None, 0, NOW)]),
+            (put["outcomes"], [(session_id or one, uuid7(), 1, 1, 1.0, None, None, 0, NOW, None)]),
             *([(put["search_pending"], [(one, None)])] if pending else []),
         ],
     )

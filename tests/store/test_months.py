@@ -188,10 +188,10 @@ def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Sto
     its_id, rest = uuid7(), (None, 1, False, None, None, 0, 1, None)
     sides = [(gone[0], its_id, stays[1], 1, *rest), (stays[1], its_id, gone[0], 2, *rest)]
     write(store, (stored.INSERT["preferences"], sides))
-    given = [(one, uuid7(), 1, 1, 1.0, None, None, 0, 1) for one in (gone[1], stays[0])]
+    given = [(one, uuid7(), 1, 1, 1.0, None, None, 0, 1, None) for one in (gone[1], stays[0])]
     write(store, (stored.INSERT["outcomes"], given))
     log(store, of(MAY), created_at=MAY.start, session_id=gone[2])
-    write(store, (stored.INSERT["outcomes"], [(gone[2], uuid7(), 1, 1, 1.0, None, None, 0, 1)]))
+    write(store, (stored.INSERT["outcomes"], [(gone[2], uuid7(), 1, 1, 1.0, None, None, 0, 1, None)]))
     write(store, (stored.INSERT["search_pending"], [(gone[3], None)]))
 
     with retention(store, {1: Periods(days_since(APRIL.end), None)}) as running:

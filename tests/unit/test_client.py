@@ -278,10 +278,9 @@ def test_plain_filters_are_sent_as_the_parameters_of_the_list(client: Afterword,
     ]
 
 
-@pytest.mark.parametrize("labels", [{"a:b": "c"}, {"env": []}])
-def test_labels_that_would_find_something_else_are_refused(client: Afterword, player: Any, labels: Any) -> None:
-    with pytest.raises(afterword.Invalid, match="labels has"):
-        client.interactions.list(labels=labels)
+def test_a_label_without_values_is_refused(client: Afterword, player: Any) -> None:
+    with pytest.raises(afterword.Invalid, match="labels has no values"):
+        client.interactions.list(labels={"env": []})
     assert player.seen == []
 
 

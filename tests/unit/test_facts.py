@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from afterword.gateway.facts import FactsAccumulator, request_id_of, trace_id_of
+from afterword.gateway.facts import FactsAccumulator, trace_id_of
+from afterword.gateway.response import ProviderResponse
 
 SAFE = {"filtered": False, "severity": "safe"}
 VIOLENT = {"filtered": True, "severity": "high"}
@@ -153,4 +154,6 @@ def test_the_trace_of_a_traceparent_is_read_as_w3c_has_it(traceparent: str, trac
     ],
 )
 def test_the_providers_request_id_is_found_whatever_its_header(headers: dict[str, str], request_id: str | None):
-    assert request_id_of(headers) == request_id
+    response = ProviderResponse()
+    response.headers = headers
+    assert response.request_id == request_id

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +11,8 @@ import pytest
 
 from afterword.cli.occurrences import Occurrences
 from afterword.cli.shapes import Line, LineError, Options, Shaper
-from afterword.client.reading import Raw, UnreadableFile, open_source
+from afterword.ids import id_of_text
+from afterword.types import Call, Interaction, NewCall, NewInteraction
 
 HI = [{"role": "user", "content": "Hi"}]
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -336,74 +335,31 @@ def test_a_bad_line_says_what_is_wrong(line: bytes, words: str):
     assert len(str(refused.value)) < 300
 
 
-# ------------------------------------------------------------------------------------------------ files
+# ------------------------------------------------------------------------------------------------ exports
+
+LINE = {"messages": HI, "completion": "Hello!"}
 
 
-def read(path: Path, content: bytes) -> list[Raw]:
-    path.write_bytes(content)
-    return list(open_source(str(path)).lines())
-
-
-LINES = b'{"a": 1}\n\n  \r\n{"b": "\xc3\xa9]"}\r\n[2]'
-ELEMENTS = b'\n [ {"a": 1} ,\n{"b": "\xc3\xa9]"},[2]]\n'
-
-
-@pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_lines_are_read_with_their_numbers(tmp_path: Path, packed: bool, mark: bytes):
-    content = mark + LINES
-    found = read(tmp_path / "lines", gzip.compress(content) if packed else content)
-    assert [(one.number, one.content.strip()) for one in found] == [
-        (1, b'{"a": 1}'),
-        (4, b'{"b": "\xc3\xa9]"}'),
-        (5, b"[2]"),
+def test_an_id_of_another_system_stands_for_the_same_everywhere():
+    line = shaped({**LINE, "completion_id": "chatcmpl-1"}, project="p")
+    [made] = line.interactions
+    assert made["completion_id"] == str(id_of_text("p", "chatcmpl-1"))
+    assert made["parameters"] == {"completion_id": "chatcmpl-1"}
+    rated = shaped({"completion_id": "chatcmpl-1", "metric": "CSAT", "value": 4}, project="p")
+    assert rated.feedback[0]["completion_id"] == made["completion_id"]
+    sides = {"preferred_completion": "chatcmpl-1", "other_completion": ONE, "metric": "best"}
+    assert shaped(sides, project="p").preferences[0]["preferred_completion"] == made["completion_id"]
+    new = [
+        shaped({**one, "completion_id": "chatcmpl-1"}, project="p", new_ids=True)
+        for one in (LINE, {"metric": "k", "value": 1})
     ]
+    assert new[0].interactions[0]["completion_id"] == new[1].feedback[0]["completion_id"] != made["completion_id"]
+    with pytest.raises(LineError, match="1 to 200 characters"):
+        shaped({**LINE, "completion_id": "x" * 201})
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_the_elements_of_an_array_are_its_lines(tmp_path: Path, packed: bool):
-    found = read(tmp_path / "array", gzip.compress(ELEMENTS) if packed else ELEMENTS)
-    assert [(one.number, one.content) for one in found] == [
-        (1, b'{"a": 1}'),
-        (2, b'{"b": "\xc3\xa9]"}'),
-        (3, b"[2]"),
-    ]
-
-
-def test_a_long_array_is_read_piece_by_piece(tmp_path: Path):
-    elements = [{"number": number, "text": "é" * (number % 7 * 1000)} for number in range(3000)]
-    found = read(tmp_path / "array", json.dumps(elements, ensure_ascii=False).encode())
-    assert [json.loads(one.content) for one in found] == elements
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"  \n \n", b"[]", b" [ ] "])
-def test_a_file_may_be_empty(tmp_path: Path, content: bytes):
-    assert read(tmp_path / "empty", content) == []
-
-
-@pytest.mark.parametrize("start", [b"\n", b"\n\n\n", b"1\n", b"1\n2\n", b" \n 1\n", b"{\n"])
-def test_numbers_are_right_however_a_file_begins(tmp_path: Path, start: bytes):
-    found = read(tmp_path / "lines", start + b'{"last": 1}')
-    assert (found[-1].number, found[-1].content) == (start.count(b"\n") + 1, b'{"last": 1}')
-
-
-def test_an_array_that_breaks_off_gives_what_came_before(tmp_path: Path):
-    found = read(tmp_path / "array", b'[{"a": 1}, {"b": ')
-    assert (found[0].content, found[1].number) == (b'{"a": 1}', 2)
-    assert "is not JSON" in str(found[1].problem)
-
-
-def test_a_gzipped_file_that_breaks_off_is_named(tmp_path: Path):
-    whole = gzip.compress(b'{"a": 1}\n' * 100_000)
-    with pytest.raises(UnreadableFile, match="is damaged"):
-        read(tmp_path / "cut.gz", whole[: len(whole) // 2])
-
-
-def test_a_file_in_utf_16_is_refused_with_advice(tmp_path: Path):
-    with pytest.raises(UnreadableFile, match=r"is UTF-16.*iconv -f UTF-16 -t UTF-8"):
-        read(tmp_path / "utf16", '{"a": 1}'.encode("utf-16"))
-
-
-def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(UnreadableFile, match=r"nowhere\.jsonl cannot be read: No such file"):
-        open_source("nowhere.jsonl")
+def test_every_field_of_an_export_is_taken_back_or_derived():
+    derived = {"prompt", "prompt_hash", "size", "feedback", "preferences", "message", "image_urls", "expired"}
+    logged = set(NewInteraction.__struct_fields__)
+    assert set(Interaction.__struct_fields__) - logged == derived
+    assert set(Call.__struct_fields__) == set(NewCall.__struct_fields__)

@@ -25,11 +25,14 @@ error-STATUS       answers this status; 429 and 503 with Retry-After: 7
 error-in-stream    two chunks, then an error; where nothing is streamed, an error with status 200
 error-after-N      N chunks, then an error
 tells-key-STATUS   answers this status, and repeats the key that it was given
+escapes-key-STATUS the same, with all its headers, escaped as JSON and URLs may; the status 200 is that of a stream
+says               answers the bytes that the request's `says` has: {status, type, body}
 huge-BYTES         a chunk of so many bytes
 gzip               compresses its answers
 flaky-N-NAME       503 with Retry-After: 0 for the first N calls of this name
 split              its bytes in pieces of three, with CRLF and comments
 redirect           sends the caller elsewhere
+strict-BEHAVIOUR   refuses fields of messages that OpenAI's API does not know
 
 What follows a colon is for telling models apart: good:1, good:2.
 """
@@ -47,7 +50,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic_rules
+import message_rules
 import uvicorn
+from escapes import escaped
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -233,7 +238,7 @@ async def answer(request: Request) -> Response:
     """Answer chat and old completions."""
     body = await request.json()
     legacy = request.url.path.endswith("/v1/completions")
-    behaviour = body["model"].partition(":")[0]
+    behaviour = body["model"].partition(":")[0].removeprefix("strict-")
     if refusal := await met(request, body):
         return refusal
     if behaviour == "unasked" or (body.get("stream") and behaviour != "plain"):
@@ -247,6 +252,9 @@ async def met(request: Request, body: dict[str, Any]) -> Response | None:
     model = body["model"]
     behaviour = model.partition(":")[0]
     name, _, number = behaviour.rpartition("-")
+    if behaviour.startswith("strict-") and (places := message_rules.unknown_fields(body)):
+        error = {"message": f"Extra inputs are not permitted: {', '.join(places)}", "type": "invalid_request_error"}
+        return JSONResponse({"error": error}, 400)
     if behaviour == "hang":
         under_way[model] += 1
         try:
@@ -270,6 +278,11 @@ async def met(request: Request, body: dict[str, Any]) -> Response | None:
         calls[model] += 1
         if calls[model] <= int(behaviour.split("-")[1]):
             return JSONResponse({"error": {"message": "busy"}}, 503, headers={"Retry-After": "0"})
+    if behaviour == "says":
+        script = body["says"]
+        return Response(script["body"].encode(), script.get("status", 200), media_type=script["type"])
+    if name == "escapes-key":
+        return escaped(request, int(number))
     if name in ("error", "tells-key") and number.isdigit():
         headers = {"Retry-After": "7"} if number in ("429", "503") else None
         error = {"message": f"The provider says {number}.", "type": "some_error", "code": "some_code"}
@@ -418,6 +431,9 @@ async def anthropic_stream(
 def note(request: Request, body: Any) -> None:
     """Keep a request for /seen."""
     url, headers = request.url, dict(request.headers)
+    if "says" in body:
+        # It may hold what JSON lacks: kept as a text.
+        body = {"raw": json.dumps(body)}
     seen.append({"method": request.method, "path": url.path, "query": url.query, "headers": headers, "body": body})
 
 

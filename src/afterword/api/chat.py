@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
+from afterword import json_text
 from afterword.api.auth import Gate
 from afterword.api.event_stream import EventStream
 from afterword.api.outgoing import outgoing_body
-from afterword.api.reading import Lift, read_json, read_lifted
+from afterword.api.reading import Lift, read_call
 from afterword.api.rest import (
     JSON,
     STARTED,
@@ -33,7 +34,7 @@ from afterword.api.rest import (
     read_body,
     reply,
 )
-from afterword.api.streams import Form, Relay, is_usage
+from afterword.api.streams import Form, Relay, is_usage, storable_choice
 from afterword.api.traces import Untraced
 from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, Unavailable
@@ -43,7 +44,7 @@ from afterword.gateway.relay import Gateway
 from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.access import allowed
-from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage, new_id, session_uuid
+from afterword.service.calls import Call, Choice, Outcome, count, estimated_usage, new_id, readable_session
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route, call_route, route
 from afterword.types import CallRequest, State
@@ -130,6 +131,8 @@ class Exchange:
         """The answer's HTTP status."""
         self.own = 0.0
         """The seconds that were added until then."""
+        self.asked: list[Any] = []
+        """What the usage is estimated of, where the provider tells none."""
         self.form = Form.of(headers.get(b"user-agent", b""))
 
     async def run(self, receive: Receive) -> None:
@@ -137,8 +140,10 @@ class Exchange:
         context = Context(self.home, allowed(self.home.catalog, self.endpoint.gate.actor("POST", self.headers), "call"))
         raw = await read_body(self.headers, receive, self.home.settings.max_body)
         request: CallRequest
-        request, raw = read_lifted(_request, raw, self.endpoint.lift)
-        body = outgoing_body(request, read_json(_object, raw), self.headers.get(b"user-agent", b""))
+        # `kept` is the body as it can be stored: the same one, but for half surrogate pairs and the like.
+        request, body, kept, replaced = read_call(_request, raw, self.endpoint.lift)
+        user_agent = self.headers.get(b"user-agent", b"")
+        body, kept = outgoing_body(request, body, user_agent), outgoing_body(request, kept, user_agent)
         first_id = new_id(stored=request.store is not False)
         where = self.span.calling(
             route(context, request.model)
@@ -146,15 +151,17 @@ class Exchange:
             else call_route(
                 context,
                 request.model,
-                session_id=session_uuid(request.session_id) or first_id,
+                session_id=readable_session(request.session_id) or str(first_id),
                 ab_campaign=request.ab_campaign,
             )
         )
         if self.face == "embeddings":
             await self._embed(where, body)
             return
+        request_id = self.request_id.decode("latin-1")
         trace_id = trace_id_of(self.headers.get(b"traceparent", b"").decode("latin-1"))
-        call = Call(context, request, where, body, self.request_id.decode("latin-1"), first_id, trace_id)
+        call = Call(context, request, where, kept, request_id, first_id, trace_id, json_text.as_rows(replaced))
+        self.asked = request.messages or [kept.get("prompt")]
         answer = self._stream(call, where, request, body) if request.stream else self._whole(call, where, body)
         await self._unless_hung_up(answer)
 
@@ -206,12 +213,14 @@ class Exchange:
         if isinstance(usage, dict):
             # adaptive-sdk reads it of every call; OpenAI leaves it out here, where it is always zero.
             usage.setdefault("completion_tokens", 0)
+        else:
+            usage = {}
         self.own = time.perf_counter() - self.accepted - answered.seconds
         outcome = Outcome(
             face=self.face,
             state="complete",
             model=where.targets[answered.target][0],
-            usage=answered.body.get("usage") or {},
+            usage=usage,
             latency=time.perf_counter() - self.accepted,
             provider_time=answered.seconds,
             overhead=self.own,
@@ -237,27 +246,32 @@ class Exchange:
         facts = FactsAccumulator(self.home.settings.max_facts)
         facts.take(answer)
         choices: dict[int, Choice] = {}
+        replaced: list[json_text.Replacement] = []
         for place, choice in enumerate(answer.get("choices") or []):
             index = choice.setdefault("index", place)
             choice["completion_id"] = call.completion_id(index)
             choice["model"] = model.key
-            choices[index] = Choice(_said(choice), choice.get("finish_reason"), facts.of_choice(index))
+            said, finish_reason = _said(choice), choice.get("finish_reason")
+            choices[index], in_choice = storable_choice(index, said, finish_reason, facts.of_choice(index))
+            replaced += in_choice
         usage: Any = answer.get("usage")
         if not is_usage(usage):
             texts = [one.said if isinstance(one.said, str) else str(one.said) for one in choices.values()]
-            usage = answer["usage"] = estimated_usage(body.get("messages") or [body.get("prompt")], texts)
+            usage = answer["usage"] = estimated_usage(self.asked, texts)
+        stored_usage, in_usage = json_text.repair(usage, "usage")
         latency = time.perf_counter() - self.accepted
         outcome = Outcome(
             face=self.face,
             state="complete",
             choices=choices,
             model=model,
-            usage=usage,
+            usage=stored_usage,
             latency=latency,
             provider_time=answered.seconds,
             overhead=latency - answered.seconds,
             attempts=answered.attempts,
-            origin=facts.origin,
+            origin=json_text.repair(facts.origin)[0],
+            replaced=json_text.as_rows(replaced + in_usage),
         )
         await self._finish(call, outcome, answer)
         # Where the store could not write and the call went on, its ids are others now.
@@ -278,6 +292,8 @@ class Exchange:
 
     async def _finish(self, call: Call, outcome: Outcome, answer: Body) -> None:
         """Store how the call ended, and note it in its span."""
+        if self.response.request_id:
+            outcome.origin["provider_request_id"] = self.response.request_id
         try:
             await call.finish(outcome)
         finally:
@@ -286,7 +302,7 @@ class Exchange:
 
     async def _reply(self, answer: Body) -> None:
         self.status = 200
-        await reply(self.send, 200, JSON, _encoder.encode(answer), self._about())
+        await reply(self.send, 200, JSON, json_text.encode_for_caller(answer), self._about())
 
     def _about(self) -> Headers:
         own = b"%.2f" % (self.own * 1000)
@@ -318,7 +334,7 @@ class Exchange:
         options = request.stream_options
         asked_for_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         relay = Relay(call, where, self.face, self.form, accepted=self.accepted, asked_for_usage=asked_for_usage)
-        asked = body.get("messages") or [body.get("prompt")]
+        asked = self.asked
         state: State = "complete"
         error: AfterwordError | None = None
 
@@ -340,7 +356,7 @@ class Exchange:
             await relay.open(self.endpoint.gateway, opening, body, self.response)
             async with aclosing(relay.chunks(asked)) as chunks:
                 async for chunk in chunks:
-                    await stream.event(_encoder.encode(chunk))
+                    await stream.event(json_text.encode_for_caller(chunk))
         except asyncio.CancelledError as reason:
             state = _why(reason)
         except AfterwordError as failed:

@@ -147,8 +147,7 @@ def _needs(permission: str) -> str:
         return "Needs no API key."
     if permission == "key":
         return "For any key."
-    wanted = {"read", "call"} if permission == "list_models" else {permission}
-    *others, last = [role for role, allowed in ALLOWED.items() if wanted & allowed]
+    *others, last = [role for role, allowed in ALLOWED.items() if permission in allowed]
     scope = " that are for all projects" if permission == "administer_server" else ""
     roles = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
     return f"For keys of the {roles}{scope}."

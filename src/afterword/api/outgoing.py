@@ -32,7 +32,7 @@ def outgoing_body(request: CallRequest, body: Body, user_agent: bytes) -> Body:
         # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
         outgoing.pop("stream_options", None)
     if request.messages is not None:
-        outgoing["messages"] = [_outgoing_message(message) for message in request.messages]
+        outgoing["messages"] = [_outgoing_message(message) for message in body["messages"]]
     return outgoing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from types import UnionType
@@ -10,16 +11,19 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from afterword import json_text
 from afterword.errors import AfterwordError, BadRequest, Invalid
-from afterword.json_text import MAX_DEPTH, is_nested_too_deeply, mend_surrogates, place_of_no_number
+from afterword.json_text import MAX_DEPTH, is_nested_too_deeply
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
 
+_any = msgspec.json.Decoder()
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
 _MISSING = re.compile(r"missing required field `(.*)`")
+_BYTE = re.compile(r"\(byte (\d+)\)")
 _GOT = re.compile(r"got `(\w+)`")
 _WANTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re.I)
 _TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
@@ -43,33 +47,12 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
     if is_nested_too_deeply(raw):
         raise _too_deep()
     try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        if "out of range" in str(error):
-            raise _out_of_range(bytes(raw)) from None
-        raise explain(error, _loose(raw), decoder.type) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not raw.strip():
-            raise BadRequest(
-                "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
-            ) from None
-        mended = mend_surrogates(bytes(raw))
-        if mended != raw:
-            return read_json(decoder, mended)
-        if place := place_of_no_number(mended):
-            raise BadRequest(
-                f"The body has {place}, but JSON has no such number.",
-                code="malformed_json",
-                param=place.partition(" at ")[2] or None,
-                hint="Leave the field out, or give null.",
-            ) from None
-        raise BadRequest(
-            f"The body is not valid JSON: {error}.",
-            code="malformed_json",
-            hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
-        ) from None
-    except RecursionError:
-        raise _too_deep() from None
+        return _read(decoder, raw)
+    except BadRequest:
+        kept, replaced = _repaired(raw)
+        if not replaced or json_text.find_not_a_number(replaced):
+            raise
+    return _read(decoder, msgspec.json.encode(kept))
 
 
 def check_depth(text: str) -> None:
@@ -86,8 +69,9 @@ def _too_deep() -> Invalid:
     )
 
 
-def _out_of_range(raw: bytes) -> Invalid:
-    _, _, place = (place_of_no_number(raw) or "").partition(" at ")
+def _out_of_range(raw: bytes | bytearray) -> Invalid:
+    wrong = json_text.find_not_a_number(_repaired(raw)[1])
+    place = wrong.at if wrong else ""
     return Invalid(
         f"{place or 'The body'} {'is' if place else 'has'} a number that is out of range.",
         code="invalid_value",
@@ -107,6 +91,49 @@ def read_lifted(
         if not lifted:
             raise
         return read_json(decoder, lifted), lifted
+
+
+def _read(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise _out_of_range(raw) from None
+        raise explain(error, _loose(raw), decoder.type) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _malformed(raw, error) from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _repaired(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacement]]:
+    """Return a body that only strict readers refuse as it can be stored, and what was replaced in it."""
+    with contextlib.suppress(ValueError):
+        return json_text.repair(json_text.decode(raw))
+    return None, []
+
+
+def read_call(
+    decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray, lift: Lift | None
+) -> tuple[Any, dict[str, Any], dict[str, Any], list[json_text.Replacement]]:
+    """Decode the body of a call that is passed on; return it as a struct, as it goes on, as it can be stored, and what
+    was replaced in that: JSON that only strict readers refuse is the provider's matter."""
+    if is_nested_too_deeply(raw):
+        raise _too_deep()
+    try:
+        request, read = read_lifted(decoder, raw, lift)
+        # Also what the struct does not name: half a surrogate pair there is not repaired yet.
+        body = _read(_any, read)
+        return request, body, body, []
+    except (BadRequest, Invalid):
+        body: Any = None
+        with contextlib.suppress(ValueError):
+            body = json_text.decode(raw)
+        kept, replaced = json_text.repair(body)
+        if not replaced:
+            raise
+    request, _ = read_lifted(decoder, msgspec.json.encode(kept), lift)
+    return request, body, kept, replaced
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
@@ -136,6 +163,33 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise explain(error, values, kind) from None
+
+
+def _malformed(raw: bytes | bytearray, error: Exception) -> BadRequest:
+    """Return the error for what is no JSON: which place is wrong, as a path where other readers take it."""
+    if not raw.strip():
+        return BadRequest(
+            "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
+        )
+    _, replaced = _repaired(raw)
+    if wrong := json_text.find_not_a_number(replaced):
+        return BadRequest(
+            f"The body has {wrong.was}{f' at {wrong.at}' if wrong.at else ''}, but JSON has no such number.",
+            code="malformed_json",
+            param=wrong.at or None,
+            hint="Leave the field out, or give null.",
+        )
+    at = _BYTE.search(str(error))
+    place = int(at[1]) if at else error.start if isinstance(error, UnicodeDecodeError) else None
+    where = ""
+    if place is not None:
+        before = bytes(raw[:place])
+        where = f", at line {before.count(10) + 1}, column {place - before.rfind(10)}"
+    return BadRequest(
+        f"The body is not valid JSON: {error}{where}.",
+        code="malformed_json",
+        hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
+    )
 
 
 def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordError:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from afterword.api.auth import Gate, set_cookie
+from afterword.api.decompression import decompress, too_large
 from afterword.api.reading import Lift, read_json, read_lifted, read_query
 from afterword.api.routes import Route
 from afterword.api.splitting import lines
@@ -97,7 +98,8 @@ class Endpoint:
             assert isinstance(context, Context)
             return await self._batch(context, given, headers, receive)
         if route.raw:
-            given["chunks"] = _chunks(receive)
+            settings = self.home.settings
+            given["chunks"] = await _chunks(headers, receive, max(settings.max_body, settings.max_upload_part))
         if self.decoder is not None:
             raw = await read_body(headers, receive, self.home.settings.max_body)
             given["body"], _ = read_lifted(self.decoder, raw, self.lift)
@@ -124,7 +126,7 @@ class Endpoint:
         sending earlier could leave both sides waiting for each other.
         """
         check_length(headers, self.home.settings.max_body)
-        given["lines"] = self._lines(headers, receive)
+        given["lines"] = self._lines(headers, await _chunks(headers, receive, self.home.settings.max_body))
         answer = bytearray()
         statuses: set[int] = set()
         async for result in self.route.run(context, **given):
@@ -133,7 +135,7 @@ class Endpoint:
             answer += b"\n"
         return _batch_status(statuses), NDJSON, bytes(answer), []
 
-    async def _lines(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[tuple[int, Any]]:
+    async def _lines(self, headers: dict[bytes, bytes], chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, Any]]:
         assert self.decoder is not None
         settings = self.home.settings
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -141,7 +143,7 @@ class Endpoint:
         # Of this content type it is NDJSON, even where the first line starts with a bracket.
         array = False if kind in (NDJSON, b"application/jsonl") else None
         try:
-            async for raw in lines(_chunks(receive), array=array, most_bytes=settings.max_body):
+            async for raw in lines(chunks, array=array, most_bytes=settings.max_body):
                 if number == settings.max_batch_lines:
                     raise TooLarge(
                         f"The batch has more than {settings.max_batch_lines:,} lines; those before were taken.",
@@ -175,18 +177,18 @@ class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes | bytearray:
-    """Read a whole body. Raises `TooLarge` beyond `most` bytes, `BadRequest` where it breaks off."""
+    """Read a whole body, decompressed. Raises `TooLarge` beyond `most` bytes, `BadRequest` where it breaks off."""
     check_length(headers, most)
     message = await receive()
-    first = message.get("body", b"")
-    if not message.get("more_body"):
-        return first
-    body = bytearray(first)
-    async for chunk in _chunks(receive):
-        body += chunk
-        if len(body) > most:
-            raise _too_large(most)
-    return body
+    body = message.get("body", b"")
+    if message.get("more_body"):
+        body = bytearray(body)
+        async for chunk in _received(receive):
+            body += chunk
+            if len(body) > most:
+                raise too_large(most)
+    encoding = headers.get(b"content-encoding")
+    return body if encoding is None else await decompress(body, encoding.decode("latin-1"), most)
 
 
 def check_length(headers: dict[bytes, bytes], most: int) -> None:
@@ -195,18 +197,21 @@ def check_length(headers: dict[bytes, bytes], most: int) -> None:
     if not length.isdigit():
         raise BadRequest(f"Content-Length is {length.decode('latin-1')!r}.", code="invalid_header")
     if int(length) > most:
-        raise _too_large(most)
+        raise too_large(most)
 
 
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(
-        f"The body has more than {most:,} bytes.",
-        code="body_too_large",
-        hint="Send less at once, or raise AFTERWORD_MAX_BODY.",
-    )
+async def _chunks(headers: dict[bytes, bytes], receive: Receive, most: int) -> AsyncIterator[bytes]:
+    """Return the chunks of a body: as they arrive, or at once where it is compressed. Raises as `read_body` does."""
+    if b"content-encoding" in headers:
+        return _whole(bytes(await read_body(headers, receive, most)))
+    return _received(receive)
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _received(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

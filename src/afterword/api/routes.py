@@ -267,6 +267,8 @@ ROUTES: tuple[Route, ...] = (
           body=t.NewPreference, answer=t.PreferenceRecorded, status=201, errors=(404, 409)),
     Route(method="POST", path="/api/v1/preferences", run=feedback.prefer, tag="feedback", needs="write",
           body=t.NewPreference, answer=t.PreferenceRecorded, status=201, errors=(404, 409)),
+    Route(method="GET", path="/api/v1/preferences/{comparison_id}", run=feedback.get_preference, tag="feedback",
+          answer=t.Preference, errors=(404,)),
     Route(method="DELETE", path="/api/v1/preferences/{comparison_id}", run=feedback.withdraw, tag="feedback",
           needs="edit", answer=t.Deleted, errors=(404,)),
     Route(method="POST", path="/api/v1/preferences/batch", run=batches.record_preferences, tag="feedback",

@@ -7,10 +7,12 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
+from afterword import json_text
 from afterword.errors import AfterwordError
+from afterword.gateway.accumulator import MessageAccumulator
 from afterword.gateway.facts import FactsAccumulator
 from afterword.gateway.provider import Body, Face
-from afterword.gateway.relay import Gateway, Said, Streamed
+from afterword.gateway.relay import Gateway, Streamed
 from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.calls import Call, Choice, Outcome, estimated_usage
@@ -46,7 +48,7 @@ class Relay:
         self.accepted = accepted
         self.where = where
         self.asked_for_usage = asked_for_usage
-        self.said: dict[int, Said] = {}
+        self.messages: dict[int, MessageAccumulator] = {}
         self.usage: dict[str, Any] | None = None
         self.facts = FactsAccumulator(call.context.settings.max_facts)
         self.stream: Streamed | None = None
@@ -85,7 +87,7 @@ class Relay:
             yield {**self.head, "choices": [], "usage": self.usage}
 
     def _estimated(self, asked: list[Any]) -> dict[str, Any]:
-        return estimated_usage(asked, [said.text for said in self.said.values()])
+        return estimated_usage(asked, [message.text for message in self.messages.values()])
 
     async def _mark(self, chunk: Body) -> bool:
         """Give a chunk its ids and note what it says. Tell whether the caller is to see it."""
@@ -106,14 +108,14 @@ class Relay:
             return "usage" in chunk or usage is None
         for choice in choices:
             index = choice.setdefault("index", 0)
-            said = self.said.get(index)
-            is_first = said is None
-            if said is None:
-                said = self.said[index] = Said()
+            message = self.messages.get(index)
+            is_first = message is None
+            if message is None:
+                message = self.messages[index] = MessageAccumulator()
                 if index not in call.ids:
                     call.completion_id(index)
                     await call.open([index])
-            if said.take(choice) and self.first_word is None:
+            if message.take(choice) and self.first_word is None:
                 self.first_word = time.perf_counter()
             choice["completion_id"] = call.ids[index]
             choice["model"] = model.key
@@ -140,14 +142,18 @@ class Relay:
         target = self.stream.target if self.stream else 0
         usage = self.usage
         if usage is None:
-            usage = self._estimated(asked) if self.said else {}
+            usage = self._estimated(asked) if self.messages else {}
+        choices: dict[int, Choice] = {}
+        replaced: list[json_text.Replacement] = []
+        for index, message in self.messages.items():
+            said, facts = message.message() or message.text, self.facts.of_choice(index)
+            choices[index], in_choice = storable_choice(index, said, message.finish_reason, facts)
+            replaced += in_choice
+        usage, in_usage = json_text.repair(usage, "usage")
         return Outcome(
             face=self.face,
             state=state,
-            choices={
-                index: Choice(said.message() or said.text, said.finish_reason, self.facts.of_choice(index))
-                for index, said in self.said.items()
-            },
+            choices=choices,
             model=self.where.targets[target][0],
             usage=usage,
             latency=now - self.accepted,
@@ -156,7 +162,8 @@ class Relay:
             ttft=self.first_word - self.accepted if self.first_word else None,
             error=error,
             attempts=self.stream.attempts if self.stream else (),
-            origin=self.facts.origin,
+            origin=json_text.repair(self.facts.origin)[0],
+            replaced=json_text.as_rows(replaced + in_usage),
         )
 
 
@@ -167,6 +174,15 @@ async def in_any_case(work: asyncio.Future[None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([work])
         raise
+
+
+def storable_choice(
+    index: int, said: Any, finish_reason: str | None, facts: dict[str, Any] | None
+) -> tuple[Choice, list[json_text.Replacement]]:
+    """Return a choice as it can be stored, and what was replaced in it."""
+    said, in_message = json_text.repair(said, f"choices[{index}].message")
+    facts, in_facts = json_text.repair(facts, f"choices[{index}].facts")
+    return Choice(said, finish_reason, facts), in_message + in_facts
 
 
 def is_usage(usage: Any) -> bool:

@@ -6,7 +6,8 @@ struct's own description is enough.
 
 WORDS = {
     "completion_id": "The id of a completion: all later facts refer to it. Not the `id` of a chat response.",
-    "session_id": "The session that the interaction belongs to. Made when none is given.",
+    "session_id": "The session that the interaction belongs to: a UUID, or any text of up to 200 characters, "
+    "for which a UUID then stands. Made when none is given.",
     "feedback_id": "The id of a feedback.",
     "comparison_id": "The id of a preference.",
     "outcome_id": "The id of an outcome.",
@@ -168,6 +169,7 @@ WORDS = {
     "MetricStatistics.stddev": "The sample standard deviation; null for fewer than two values.",
     "MetricStatistics.mean": "Over a bool key: the share of true.",
     "Group.key": "The model's key, the prompt's hash, the session's id or the label's value; null where there is none.",
+    "Group.session": "What the caller named the session, where that is no UUID, when grouped by session.",
     "Group.prompt": "The prompt, cut to 300 characters, when grouped by prompt.",
     "Interaction.project": "The key of its project.",
     "Interaction.message": "The whole assistant message, where more than a text was logged.",
@@ -178,6 +180,7 @@ WORDS = {
     "Interaction.labels": "The labels, key to value.",
     "Interaction.created_at": "When it happened.",
     "Interaction.model": "The key of the model that wrote it; null where none was named.",
+    "Interaction.session": "What the caller named the session, where that is no UUID; session_id stands for it.",
     "Interaction.session_id": "The session that it belongs to.",
     "NewInteraction.model": "The model that wrote it. A key not seen before is registered.",
     "NewInteraction.source": "How it came to be, where it is copied: OFFLINE where it is left out.",
@@ -189,7 +192,7 @@ WORDS = {
     "NewPreference.other_completion": "A completion_id, or `{text, model}` together with `messages`.",
     "NewPreference.messages": "What both texts answer. Needed with texts, ignored with ids.",
     "NewPreference.labels": "Labels for completions that are given as texts.",
-    "NewOutcome.session_id": "The session that the value is about.",
+    "NewOutcome.session_id": "The session that the value is about: its id, or what the caller named it.",
     "NewOutcome.outcome_id": "An id of your own, which makes the call repeatable.",
     "Outcome.session_id": "The session that the value is about.",
     "Outcome.project": "The key of its project.",
@@ -255,7 +258,7 @@ WORDS = {
     "Conditions.q": 'Words to find in prompt or completion: all of them; "in quotes" next to each other; with * their '
     "beginnings.",
     "Conditions.user": "The end user.",
-    "Conditions.session_id": "The session.",
+    "Conditions.session_id": "The session: its id, or what the caller named it.",
     "Conditions.request_id": "The id of a call: Afterword's `request_id`, the provider's, or that of its answer.",
     "Conditions.trace_id": "The trace that the caller's `traceparent` named.",
     "Conditions.prompt_hash": "The hash of the prompt, as an interaction shows it.",
@@ -271,7 +274,8 @@ WORDS = {
     "CallRequest.n": "How many completions.",
     "CallRequest.labels": "Labels for the interactions. Not sent to the provider.",
     "CallRequest.metadata": "The same as `labels`, by OpenAI's name.",
-    "CallRequest.session_id": "The session that the call belongs to. Made when none is given. Not sent on.",
+    "CallRequest.session_id": "The session that the call belongs to: a UUID, or any text of up to 200 characters. "
+    "Made when none is given. Not sent on.",
     "CallRequest.user": "The end user of your product: any string. Not sent on.",
     "CallRequest.store": "False: keep nothing of the call.",
     "CallRequest.ab_campaign": "The A/B test that the call surely takes part in, by key or id. Not sent on.",
@@ -313,6 +317,7 @@ WORDS = {
     "completed_parts": "The parts that have come.",
     "content_type": "What the file is.",
     "metadata": "Kept for whoever sends it; not used.",
+    "UploadStatus.created_at": "When the upload began.",
     "UploadBegun.session_id": "The id under which the parts are sent.",
     "UploadId.session_id": "The id of the upload.",
     "UploadQuery.session_id": "The id of the upload.",
@@ -416,7 +421,7 @@ WORDS = {
     "Filter.model": "The model's key.",
     "Filter.source": "How it came.",
     "Filter.prompt_hash": "The prompt's hash.",
-    "Filter.session_id": "The session.",
+    "Filter.session_id": "The session: its id, or what the caller named it.",
     "Filter.user": "The end user.",
     "Filter.completion_id": "The completion's id.",
 }

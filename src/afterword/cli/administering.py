@@ -9,6 +9,7 @@ import typer
 from afterword.cli.connecting import CommandError, Connection, connected
 from afterword.cli.showing import note, show_json, show_table
 from afterword.types import Kind, Project, Role, ScoringType, Value
+from afterword.types.quoting import split_label
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key, such as support-bot.", show_default=False)]
@@ -46,8 +47,8 @@ def pairs(given: list[str]) -> dict[str, str]:
     """Read KEY=VALUE options. Raises a usage error for what is none."""
     labels: dict[str, str] = {}
     for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
+        key, value = split_label(text) or ("", "")
+        if not key:
             raise typer.BadParameter(f"{text!r} is not KEY=VALUE.", param_hint="--label")
         if labels.get(key, value) != value:
             raise typer.BadParameter(f"{key!r} is given twice, as {labels[key]!r} and {value!r}.", param_hint="--label")

@@ -100,7 +100,7 @@ def export(
     if format != "interactions":
         raise typer.BadParameter(f"{format!r} is no format; there is 'interactions'.", param_hint="--format")
     filters = {
-        "labels": _labels(label or []),
+        "labels": label,
         "model": model,
         "source": source,
         "state": state,
@@ -118,7 +118,7 @@ def export(
         "preference": preference,
         "q": q,
     }
-    filters = {name: value for name, value in filters.items() if value}
+    filters = {name: value for name, value in filters.items() if value is not None and value != []}
     left_out = 0
     with connection.open() as client, opened_output(output) as out, _Counter() as counter:
         for lines, expired in _pages(client, filters, images, limit):
@@ -154,17 +154,6 @@ def _pages(
         cursor = page.next
         if cursor is None:
             return
-
-
-def _labels(given: list[str]) -> dict[str, list[str] | None]:
-    """Read KEY, KEY=VALUE or KEY:VALUE, as the API takes them."""
-    labels: dict[str, list[str] | None] = {}
-    for text in given:
-        key, found, value = text.partition("=" if "=" in text else ":")
-        there = labels.setdefault(key, [] if found else None)
-        if found and there is not None:
-            there.append(value)
-    return labels
 
 
 @contextlib.contextmanager

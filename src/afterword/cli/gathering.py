@@ -12,7 +12,7 @@ import typer
 from afterword.cli.administering import Json
 from afterword.cli.connecting import CommandError, Connection, connected
 from afterword.cli.showing import note, show_json, show_table
-from afterword.types import DatasetForm, DatasetKind, Sampling
+from afterword.types import DatasetForm, DatasetKind, Sampling, Unfinished
 
 if TYPE_CHECKING:
     from afterword.types import Dataset
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _datasets = typer.Typer(
     help="Datasets: upload, create, list, show, download, delete.", no_args_is_help=True, rich_markup_mode=None
 )
+
+UNFINISHED: tuple[Unfinished, ...] = ("failed", "cancelled", "interrupted", "cut_off", "empty")
+_INCLUDE = f"Answers that become lines although they are no examples ({', '.join(UNFINISHED)}); may be repeated."
 
 Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its key or id.", show_default=False)]
 
@@ -72,10 +75,25 @@ def create_dataset(
     ] = None,
     sample: Annotated[Sampling, typer.Option("--sample", help="Which of them.")] = "all",
     size: Annotated[int | None, typer.Option("--size", min=1, help="How many lines at most.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Draw the same random sample again.", show_default=False)
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="REASON", help=_INCLUDE),
+    ] = None,
+    derive_pairs: Annotated[
+        bool,
+        typer.Option(
+            "--derive-pairs/--no-derive-pairs", help="Make pairs of thumbs up and down on the same prompt, too."
+        ),
+    ] = True,
     name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a dataset of interactions.
+
+    Says what was left out, and why: what failed, was cut off or says nothing, ties, equal and contradictory pairs.
 
     Example:
 
@@ -96,6 +114,9 @@ def create_dataset(
             metrics=metric or None,
             sample=sample,
             size=size,
+            seed=seed,
+            include=_reasons(include or []),
+            derive_pairs=derive_pairs,
         )
     _say(made, as_json)
 
@@ -127,10 +148,12 @@ def show_dataset(connection: Connection, dataset: Name, as_json: Json = False) -
     if as_json:
         show_json(found)
         return
+    hidden = ("metrics", "left_out", "download_url")
     rows: list[tuple[str, Any]] = [
-        (name, getattr(found, name)) for name in found.__struct_fields__ if name not in ("metrics", "download_url")
+        (name, getattr(found, name)) for name in found.__struct_fields__ if name not in hidden
     ]
     rows += [(one.metric, f"{one.values} values, {one.preferences} preferences") for one in found.metrics]
+    rows += [(f"left out: {_in_words(reason)}", count) for reason, count in found.left_out.items()]
     show_table(("", found.key), rows, empty="")
 
 
@@ -168,3 +191,17 @@ def _say(made: Dataset, as_json: bool) -> None:
         show_json(made)
     else:
         typer.echo(f"Made {made.key}: {made.lines:,} {'line' if made.lines == 1 else 'lines'} of the kind {made.kind}.")
+        if made.left_out:
+            counts = ", ".join(f"{count:,} {_in_words(reason)}" for reason, count in made.left_out.items())
+            note(f"Left out: {counts}.")
+
+
+def _reasons(words: list[str]) -> list[Unfinished]:
+    for word in words:
+        if word not in UNFINISHED:
+            raise typer.BadParameter(f"{word!r} is none of {', '.join(UNFINISHED)}.", param_hint="--include")
+    return [word for word in UNFINISHED if word in words]
+
+
+def _in_words(reason: str) -> str:
+    return reason.replace("_", " ")

@@ -35,7 +35,8 @@ MOST_POSTPONED = 64 << 20
 
 HELP = """Import interactions, feedback, preferences and outcomes from files.
 
-A file has one JSON object a line (JSONL), gzipped or not, or is one JSON array; - is standard input. A line may be
+A file has one JSON object a line (JSONL), or objects over several lines, or is one JSON array; it may be packed by
+gzip, bzip2, xz or zstd; - is standard input. A line may be
 
   an interaction:
     {"messages": [{"role": "user", "content": "Hi"}], "completion": "Hello!",
@@ -50,6 +51,8 @@ A file has one JSON object a line (JSONL), gzipped or not, or is one JSON array;
   the outcome of a session:
     {"session_id": "...", "feedback_key": "solved", "value": true}
   what afterword export wrote
+  a line of a training file (instructions, conversations, chosen and rejected answers, thumbs, ratings), or the log of a
+  call (LiteLLM, Langfuse, LangSmith, Helicone, Phoenix, OpenTelemetry, OpenAI)
 
 Members that no shape knows are kept under parameters. Importing the same again stores nothing twice. A bad line hurts
 no other: the command ends with exit code 1, says what was wrong, and --report keeps the lines.

@@ -24,6 +24,7 @@ the others are kept in `parameters.metadata`, and members with a name that is no
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -50,8 +51,14 @@ _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _OUTCOME = ("session_id", "metric", "value", "details", "user", "created_at", "project")
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
 _EXPORTED = frozenset(Interaction.__struct_fields__)
-_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {"completion", "labels", "parameters"}
-"""What of an exported interaction is logged as it stands. The rest is derived, or has a call of its own."""
+_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
+    "completion",
+    "labels",
+    "parameters",
+    "ab_campaign",
+}
+"""What of an exported interaction is logged as it stands. The rest is derived, has a call of its own, or names what is
+not there on another server."""
 MOST_ID = 200
 """The longest id of another system, in characters."""
 
@@ -179,8 +186,8 @@ class Shaper:
             made["labels"] = {**self.options.labels, **labels}
         if parameters:
             made["parameters"] = parameters
-        if isinstance(made.get("session_id"), str) and self.options.new_ids and _is_uuid(made["session_id"]):
-            made["session_id"] = self._kept_id(made["session_id"], said)
+        if "session_id" in made:
+            made["session_id"] = self._kept_session(made["session_id"])
         return made
 
     def _preference(self, said: dict[str, Any], digest: bytes) -> Line:
@@ -223,10 +230,14 @@ class Shaper:
     def _feedback(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
         if "metric" not in said:
             raise LineError("has no feedback_key")
-        _refuse_unknown(said, {*_FEEDBACK, "completion_id", "feedback_id", "actor", "project"})
+        _refuse_unknown(said, {*_FEEDBACK, "completion_id", "feedback_id", "actor", "project", "kind"})
         given = said.get("feedback_id")
+        told = {name: said[name] for name in _FEEDBACK if name in said}
+        if said.get("kind") == "bool" and said.get("value") in (0, 1):
+            # An export has 0.0 and 1.0; by true and false the feedback key is registered as what it was.
+            told["value"] = bool(said["value"])
         return {
-            **{name: said[name] for name in _FEEDBACK if name in said},
+            **told,
             "completion_id": self._kept_id(said["completion_id"], said),
             "feedback_id": _id(digest) if given is None else self._kept_id(given, said),
         }
@@ -238,7 +249,7 @@ class Shaper:
         given = said.get("outcome_id", said.get("id"))
         return {
             **{name: said[name] for name in _OUTCOME if name in said},
-            "session_id": self._kept_id(said["session_id"], said),
+            "session_id": self._kept_session(said["session_id"]),
             "outcome_id": _id(digest) if given is None else self._kept_id(given, said),
         }
 
@@ -250,14 +261,15 @@ class Shaper:
         made["completion_id"] = self._kept_id(said["completion_id"], said)
         if made.get("session_id") == said["completion_id"]:
             del made["session_id"]
-        elif self.options.new_ids and _is_uuid(made.get("session_id")):
-            made["session_id"] = self._kept_id(made["session_id"], said)
+        elif "session_id" in made:
+            # By the name that its caller gave it, where that is no UUID.
+            made["session_id"] = self._kept_session(said.get("session") or made["session_id"])
         if self.options.model is not None:
             made.setdefault("model", self.options.model)
         if labels := {**self.options.labels, **_labels(said.get("labels", {}))}:
             made["labels"] = labels
         parameters = dict(said["parameters"]) if isinstance(said.get("parameters"), dict) else {}
-        if unmapped := {name: value for name, value in said.items() if name not in _EXPORTED}:
+        if unmapped := {name: value for name, value in said.items() if name not in (*_EXPORTED, "session")}:
             _keep(parameters, "unmapped", unmapped)
         if parameters or isinstance(said.get("parameters"), dict):
             made["parameters"] = parameters
@@ -274,7 +286,12 @@ class Shaper:
                 line.outcomes.append({**self._outcome(_renamed(outcome), b""), "project": made.get("project")})
         return line
 
-    def _kept_id(self, given: Any, said: dict[str, Any]) -> str:
+    def _kept_session(self, given: Any) -> Any:
+        """Return the id of a session, with `new_ids` the one that always stands for it. A name stays: it stands for
+        another session in each project anyway."""
+        return self._kept_id(given) if self.options.new_ids and _is_uuid(given) else given
+
+    def _kept_id(self, given: Any, said: Mapping[str, Any] = {}) -> str:
         """Return an id that the line gives, with `new_ids` the one that always stands for it.
 
         A text that is no UUID has the UUID that stands for it in the line's project. Raises `LineError`.

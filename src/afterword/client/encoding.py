@@ -29,7 +29,7 @@ _TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
 _MISSING = frozenset(("NAType", "NaTType"))
 """What pandas calls a value that is not there."""
-MOST_DEPTH = 500
+MOST_DEPTH = 200
 
 
 def encode_value(value: Any) -> bytes:

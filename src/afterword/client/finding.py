@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
@@ -10,6 +11,7 @@ from uuid import UUID
 from afterword.client.core import query
 from afterword.errors import Invalid
 from afterword.types import Images, Moment, Order, Source, State, View
+from afterword.types.quoting import quoted
 
 
 class Paging(TypedDict, total=False):
@@ -26,11 +28,11 @@ class Paging(TypedDict, total=False):
 class Conditions(TypedDict, total=False):
     """Plain filters, all of which must hold. What is None or [] is no filter.
 
-    `labels` maps a key to a value, to several (any of them), or to None (has the key). `feedback` is a metric, or a
-    comparison such as `CSAT>=4`.
+    `labels` maps a key to a value, to several (any of them), or to None (has the key); or it is texts such as
+    `env:prod`. `feedback` is a metric, or a comparison such as `CSAT>=4`; a key with such signs stands in "quotes".
     """
 
-    labels: Mapping[str, str | Sequence[str] | None] | None
+    labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None
     model: str | Sequence[str] | None
     source: Source | Sequence[Source] | None
     state: State | Sequence[State] | None
@@ -56,8 +58,8 @@ class Filters(Paging, Conditions, total=False):
 
 
 def filter_query(filters: Mapping[str, Any], **more: Any) -> list[tuple[str, str]]:
-    """Return filters and paging as query parameters. Raises `TypeError` for unknown ones, `Invalid` for labels that
-    plain filters cannot tell."""
+    """Return filters and paging as query parameters. Raises `TypeError` for unknown ones, `Invalid` for a label without
+    values."""
     check_known(filters, Filters.__optional_keys__)
     values = {name: _moment(value) for name, value in filters.items() if name != "labels"}
     return query(label=_label_parameters(filters.get("labels")), **values, **more)
@@ -70,18 +72,13 @@ def check_known(given: Mapping[str, Any], known: frozenset[str]) -> None:
         raise TypeError(f"There is no parameter {unknown[0]!r}. Known are {', '.join(sorted(known))}.")
 
 
-def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | None) -> list[str]:
+def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None) -> list[str]:
+    if not isinstance(labels, Mapping):
+        return [labels] if isinstance(labels, str) else list(labels or [])
     found: list[str] = []
-    for key, value in (labels or {}).items():
-        if ":" in key:
-            raise Invalid(
-                f"labels has the key {key!r:.80}, but a plain filter splits key and value at the first colon.",
-                code="invalid_label",
-                param="labels",
-                hint='Use search({"label": {"key": ..., "value": {"eq": ...}}}).',
-            )
+    for key, value in labels.items():
         if value is None:
-            found.append(key)
+            found.append(_plain(key))
             continue
         values = [value] if isinstance(value, str) else list(value)
         if not values:
@@ -92,8 +89,13 @@ def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | None) -
                 param="labels",
                 hint="Give one or more, or None for all that have the key.",
             )
-        found += [f"{key}:{one}" for one in values]
+        found += [f"{_plain(key)}:{_plain(one)}" for one in values]
     return found
+
+
+def _plain(text: str) -> str:
+    """Return a key or value as it stands in a plain filter: in quotes where it could be read otherwise."""
+    return quoted(text) if re.search('[:="]', text) else text
 
 
 def _moment(value: Any) -> Any:

@@ -8,21 +8,20 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
+from afterword import json_text
+from afterword.gateway.answers import as_chunk
 from afterword.gateway.anthropic_answers import STATUSES, StreamTranslation, chat_completion
 from afterword.gateway.anthropic_requests import messages_request
 from afterword.gateway.events import Event
-from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
-from afterword.gateway.openai import as_chunk, environment
+from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
+from afterword.gateway.http import Address, Http
+from afterword.gateway.openai import environment
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 VERSION = "2023-06-01"
 ENDPOINT = "https://api.anthropic.com"
-
-_encoder = msgspec.json.Encoder()
 
 
 class Anthropic:
@@ -105,7 +104,7 @@ def _translated(target: Target, body: Body, response: ProviderResponse, **more: 
     try:
         request = messages_request(target, body)
         response.left_out += request.left_out
-        return _encoder.encode({**request.body, **more})
+        return json_text.encode({**request.body, **more})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProviderError(
             f"The call cannot be put into the form of Anthropic's API: {type(error).__name__}: {error}.",
@@ -124,7 +123,7 @@ def _read(address: Address, message: Body, face: Face) -> Body:
     try:
         return chat_completion(message, face)
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise unreadable(address, "a message of another form", _encoder.encode(message)) from None
+        raise unreadable(address, "a message of another form", json_text.encode(message)) from None
 
 
 def _parts(translation: StreamTranslation, address: Address, data: bytes) -> Iterable[Body]:

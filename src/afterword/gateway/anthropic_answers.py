@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from afterword.gateway.http import Address, error_in_answer
+from afterword.gateway.failures import error_in_answer
+from afterword.gateway.http import Address
 from afterword.gateway.provider import Body, Face
 
 FINISH_REASONS = {
@@ -246,9 +247,10 @@ class StreamTranslation:
                 yield from self._chunks(self._blocks.end())
                 self.ended = True
                 yield {**self._head, "choices": [], "usage": _usage(self._usage)}
-            case "error":
+            case "error" | None:
                 error = event.get("error") or {}
-                raise error_in_answer(self._address, error, STATUSES.get(str(error.get("type"))))
+                kind = error.get("type") if isinstance(error, dict) else None
+                raise error_in_answer(self._address, error or event, STATUSES.get(str(kind)))
 
     def _chunks(self, deltas: Iterable[Body]) -> Iterator[Body]:
         for delta in deltas:

@@ -31,7 +31,8 @@ class EventReader:
     """Take in bytes as they come, give out the events that are complete.
 
     Lines may end in LF, CRLF or CR; comments and events without data are passed over; several data lines are one,
-    joined by LF.
+    joined by LF. Errors that servers tell of against the rules are events, too: a field `error:` (llama.cpp), and JSON
+    without any field, up to the next empty line.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,7 @@ class EventReader:
         self._name = b""
         self._data: list[bytes] = []
         self._size = 0
+        self._in_bare_json = False
 
     def take(self, raw: bytes) -> list[Event]:
         """Return the events that these bytes complete. Raises `EventTooLarge`."""
@@ -77,11 +79,19 @@ class EventReader:
                 if self._data:
                     self._finish(events)
                 self._name = b""
+                self._in_bare_json = False
+            elif self._in_bare_json:
+                self._add(line)
             elif line.startswith(b"data:"):
-                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._size += len(line)
+                self._add(line[6:] if line[5:6] == b" " else line[5:])
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip()
+            elif line.startswith(b"error:"):
+                self._name = b"error"
+                self._add(line[6:].strip())
+            elif line.startswith(b"{") and not self._data:
+                self._in_bare_json = True
+                self._add(line)
         if self._size + self._held > MOST_BYTES:
             raise EventTooLarge(f"An event has more than {MOST_BYTES:,} bytes.")
         return events
@@ -91,6 +101,10 @@ class EventReader:
         # Bytes that might have become a mark are a line like any other now.
         self._begun = True
         return self.take(b"\n\n")
+
+    def _add(self, data: bytes) -> None:
+        self._data.append(data)
+        self._size += len(data)
 
     def _finish(self, events: list[Event]) -> None:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)

@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from afterword.gateway.provider import Body
+from afterword.gateway.response import MAX_ID_CHARACTERS
 
 # Members of an answer that are stored under their own names, or say nothing about it. `obfuscation` is padding that
 # hides the length of a chunk.
 STORED_ELSEWHERE = frozenset({"id", "object", "created", "model", "choices", "usage", "obfuscation", "error"})
 CHOICE_STORED_ELSEWHERE = frozenset({"index", "delta", "message", "text", "finish_reason", "error"})
-# Headers in which providers name a request, the usual one first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google.
-REQUEST_ID_HEADERS = (
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-ms-request-id",
-    "x-amzn-requestid",
-    "x-amz-request-id",
-    "x-generation-id",
-    "x-goog-request-id",
-    "nvcf-reqid",
-)
-MAX_ID_CHARACTERS = 200
 SEVERITIES = ("safe", "low", "medium", "high")
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
@@ -74,9 +62,7 @@ class FactsAccumulator:
         parts = {"answer": self._answer, "choice": self._choices.get(index) or _Members(0)}
         members = {part: dict(one.values) for part, one in parts.items()}
         left_out = {f"{part}.{name}": size for part, one in parts.items() for name, size in one.left_out.items()}
-        sizes = {
-            (part, name): len(_encoder.encode(value)) for part, its in members.items() for name, value in its.items()
-        }
+        sizes = {(part, name): _json_bytes(value) for part, its in members.items() for name, value in its.items()}
         while sum(sizes.values()) > self._max_bytes:
             part, name = max(sizes, key=lambda key: sizes[key])
             left_out[f"{part}.{name}"] = sizes.pop((part, name))
@@ -101,17 +87,12 @@ class _Members:
         if join is None:
             self.values[name] = value
             return
-        self._sizes[name] += len(_encoder.encode(value))
+        self._sizes[name] += _json_bytes(value)
         if self._sizes[name] > self._max_bytes:
             self.values.pop(name, None)
             self.left_out[name] = self._sizes[name]
         else:
             self.values[name] = join(self.values.get(name), value)
-
-
-def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """Return how the provider names the request, from the headers of its answer (names in lower case)."""
-    return next((found for name in REQUEST_ID_HEADERS if (found := _identifier(headers.get(name)))), None)
 
 
 def trace_id_of(traceparent: str) -> str | None:
@@ -125,6 +106,14 @@ def _identifier(value: Any) -> str | None:
     if not isinstance(value, str) or "\0" in value:
         return None
     return value[:MAX_ID_CHARACTERS] or None
+
+
+def _json_bytes(value: Any) -> int:
+    """Return how many bytes a value takes as JSON; about so many where it holds half a surrogate pair."""
+    try:
+        return len(_encoder.encode(value))
+    except UnicodeEncodeError:
+        return len(repr(value))
 
 
 def _is_empty(value: Any) -> bool:

@@ -11,20 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
 from afterword.gateway.events import EVENT_STREAM, PINGS, Event, EventReader, EventTooLarge, is_event_stream
+from afterword.gateway.failures import MAX_ANSWER_BYTES, hung_up, read_object, refusal, too_large, unreadable
 from afterword.gateway.provider import Body, ProviderError
 from afterword.gateway.proxies import Proxies, ProxyInvalid
-from afterword.gateway.refusals import CONTEXT_OVERFLOW, is_context_overflow, refusal
 from afterword.gateway.response import ProviderResponse
+from afterword.gateway.secrets import find_secrets, hide
 from afterword.types import Target
 
 if TYPE_CHECKING:
     import aiohttp
 
-MOST_BYTES = 64 << 20
-"""The largest answer."""
 MOST_ERROR_BYTES = 1 << 20
 """The largest answer that tells of an error; what goes beyond is not read."""
 RETRIES = 2
@@ -39,11 +36,6 @@ KEEP_ALIVE = 4.0
 # A stream whose last event is there ends within the next packets. Hanging up before costs the next call a connection:
 # two to three round trips where there is TLS.
 LINGER = 0.1
-# Shorter words of a header are no secrets: hiding them would garble what a provider says.
-SHORTEST_SECRET = 8
-HIDDEN = "[hidden]"
-
-_decoder = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +60,11 @@ class Address(NamedTuple):
         """Return a model's address. The headers it was registered with win over our `own`, in whatever case."""
         given = {name.lower() for name in target.headers}
         headers = {name: value for name, value in own.items() if name.lower() not in given} | dict(target.headers)
-        words = {word for value in (api_key or "", *target.headers.values()) for word in value.split()}
-        secrets = sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
-        return cls(target.key, url, headers, tuple(secrets))
+        return cls(target.key, url, headers, find_secrets(api_key, target.headers, url))
 
     def hide(self, text: str) -> str:
         """Return what a provider said without the secrets that it was sent."""
-        for secret in self.secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return hide(text, self.secrets)
 
 
 class Http:
@@ -269,10 +257,10 @@ class Http:
         """Return the whole of an answer, within its bounds. `head` was read of it already."""
         length = answer.content_length
         # Of a compressed one the length says little.
-        if length is not None and length <= MOST_BYTES and "Content-Encoding" not in answer.headers:
+        if length is not None and length <= MAX_ANSWER_BYTES and "Content-Encoding" not in answer.headers:
             return head + await answer.read()
         parts, size = [head], len(head)
-        while size <= MOST_BYTES:
+        while size <= MAX_ANSWER_BYTES:
             part = await answer.content.readany()
             if not part:
                 return b"".join(parts)
@@ -385,84 +373,3 @@ def _no_url(address: Address) -> ProviderError:
         hint="It begins with http:// or https://, and is the base URL of the API.",
         sent=False,
     )
-
-
-def hung_up(address: Address, how: str = "") -> ProviderError:
-    """Return the error for an answer that broke off."""
-    return ProviderError(
-        f"The provider of {address.name!r} broke off in the middle of its answer{f' ({how})' if how else ''}.",
-        status=502,
-        code="provider_hung_up",
-        retryable=True,
-    )
-
-
-def too_large(address: Address) -> ProviderError:
-    """Return the error for an answer beyond MOST_BYTES."""
-    return ProviderError(
-        f"The provider of {address.name!r} answered with more than {MOST_BYTES:,} bytes.",
-        status=502,
-        code="provider_answer_too_large",
-    )
-
-
-def unreadable(address: Address, what: str, raw: bytes) -> ProviderError:
-    """Return the error for an answer that is not what the API promises."""
-    shown = address.hide(raw[:4000].decode("utf-8", "replace"))[:200]
-    return ProviderError(
-        f"The provider of {address.name!r} answered with {what}: {shown!r}.",
-        status=502,
-        code="provider_answer_unreadable",
-        hint="Check the model's endpoint: it must be the base URL of the API.",
-        retryable=True,
-    )
-
-
-def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
-    """Decode a JSON object. Raises `ProviderError`."""
-    try:
-        found = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise unreadable(address, f"what is no JSON{f' ({kind})' if kind else ''}", raw) from None
-    if not isinstance(found, dict):
-        raise unreadable(address, "JSON that is no object", raw)
-    return found
-
-
-def error_in_answer(address: Address, error: Any, status: int | None = None) -> ProviderError:
-    """Return the error that a provider tells of in a stream, or in an answer with a good status."""
-    said, code = _said(address, {"error": error})
-    if status is None:
-        status = error.get("code") if isinstance(error, dict) else None
-    if not isinstance(status, int) or not 400 <= status < 600:
-        status = 502
-    if is_context_overflow(said, code):
-        status, code = 400, CONTEXT_OVERFLOW
-    return _failed(address, f"failed in the middle of its answer: {said}", status, code or "provider_failed")
-
-
-def _failed(address: Address, how: str, status: int, code: str) -> ProviderError:
-    if status == 401:
-        return ProviderError(
-            f"The provider of {address.name!r} refused the API key that is kept for it: it {how}",
-            status=502,
-            code="provider_refused_key",
-            hint="An administrator can set another one: PATCH /api/v1/models/{model} with api_key.",
-        )
-    shown = 503 if status == 529 else status if status < 600 else 502
-    return ProviderError(
-        f"The provider of {address.name!r} {how}",
-        status=shown,
-        code=code,
-        retryable=status in (408, 429) or status >= 500,
-    )
-
-
-def _said(address: Address, body: Any) -> tuple[str, str | None]:
-    """Return the provider's own message and code."""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(error, dict):
-        return address.hide(str(error))[:2000], None
-    message = error.get("message") or error.get("detail") or msgspec.json.encode(error).decode()
-    code = error.get("code") or error.get("type")
-    return address.hide(str(message))[:2000], code if isinstance(code, str) else None

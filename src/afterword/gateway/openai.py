@@ -9,10 +9,11 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import msgspec
-
+from afterword import json_text
+from afterword.gateway.answers import ChunkReader, as_chunk, check_answer
 from afterword.gateway.events import Event
-from afterword.gateway.http import Address, Http, error_in_answer, hung_up, read_object, unreadable
+from afterword.gateway.failures import hung_up, unfinished
+from afterword.gateway.http import Address, Http
 from afterword.gateway.provider import Body, Face, ProviderError
 from afterword.gateway.refused_fields import OPTIONAL, RefusedFields
 from afterword.gateway.response import ProviderResponse
@@ -36,8 +37,6 @@ AZURE_VERSION = "2024-10-21"
 # Google's endpoint answers 400 to fields that it does not know.
 UNKNOWN_FIELDS = {"google": frozenset({"store", "metadata", "user"})}
 
-_encoder = msgspec.json.Encoder()
-
 
 class OpenAI:
     """The providers `open_ai`, `azure` and `google`."""
@@ -53,13 +52,13 @@ class OpenAI:
         refused: set[str] = set()
         while True:
             try:
-                answer = await self._http.post(address, _encoder.encode(request), response)
+                answer = await self._http.post(address, json_text.encode(request), response)
                 break
             except ProviderError as error:
                 refused |= self._without_refused(error, target, request, {}, response)
         if refused:
             self._refused.note(target, refused)
-        return _checked(address, face, answer)
+        return check_answer(address, face, answer, body)
 
     def _request(self, target: Target, body: Body, response: ProviderResponse) -> Body:
         """Return the request as this target gets it, without the fields that it is known to refuse."""
@@ -104,7 +103,7 @@ class OpenAI:
         request = self._request(target, {**body, "stream": True, "stream_options": options}, response)
         refused: set[str] = set()
         while True:
-            events = self._http.events(address, _encoder.encode(request), _is_last, response)
+            events = self._http.events(address, json_text.encode(request), _is_last, response)
             try:
                 first = await anext(events, None)
                 break
@@ -123,31 +122,19 @@ class OpenAI:
         """Yield the chunks as they come."""
         address = _address(target, PATHS[face])
         first, following = await self._begun(target, address, body, response)
-        done, begun, ended = False, set[int](), set[int]()
+        reader, is_done = ChunkReader(address, body), False
         async with aclosing(following) as events:
             async for event in _chained(first, events):
                 if isinstance(event, dict):
-                    yield as_chunk(_checked(address, face, event))
+                    yield as_chunk(check_answer(address, face, event, body))
                     return
                 if _is_last(event):
-                    done = True
+                    is_done = True
                     continue
-                chunk = read_object(address, event.data)
-                choices = chunk.get("choices")
-                if error := _error_of(chunk, choices, event):
-                    raise error_in_answer(address, error)
-                if choices:
-                    if not _are_choices(choices, "delta"):
-                        raise unreadable(address, "a chunk whose choices are none", event.data)
-                    for choice in choices:
-                        index = choice.get("index", 0)
-                        begun.add(index)
-                        if choice.get("finish_reason"):
-                            ended.add(index)
-                yield chunk
-        # Without [DONE] an answer is whole where each choice of it came to an end.
-        if not done and (begun - ended or not begun):
-            raise hung_up(address)
+                yield reader.read(event)
+        if not reader.is_finished:
+            # [DONE] alone is no proof: proxies end a stream with it that was cut off.
+            raise unfinished(address, reader.unfinished) if is_done else hung_up(address)
 
     async def check(self, target: Target) -> None:
         """Ask for the models, as cheaply as the API allows."""
@@ -177,19 +164,6 @@ def fitted(target: Target, body: Mapping[str, Any]) -> Body:
     return fit
 
 
-def as_chunk(answer: Body) -> Body:
-    """Return a whole answer as the one chunk of a stream."""
-    choices = []
-    for choice in answer.get("choices") or []:
-        message = choice.get("message")
-        if isinstance(message, dict) and (calls := message.get("tool_calls")):
-            message = {**message, "tool_calls": [{"index": place, **one} for place, one in enumerate(calls)]}
-        rest = {name: value for name, value in choice.items() if name != "message"}
-        choices.append({**rest, "delta": message} if message is not None else rest)
-    kind = "chat.completion.chunk" if answer.get("object") == "chat.completion" else answer.get("object")
-    return {**answer, "object": kind, "choices": choices}
-
-
 def environment(names: Iterable[str]) -> str | None:
     """Return the first of the environment's variables that is set. The environment counts at each call."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
@@ -206,42 +180,6 @@ async def _chained(
 
 def _is_last(event: Event) -> bool:
     return event.data.startswith(b"[DONE]")
-
-
-def _error_of(chunk: Body, choices: Any, event: Event) -> Any:
-    """Return the error that a chunk tells of, in whichever of the forms that are in use."""
-    if error := chunk.get("error"):
-        return error
-    return chunk if not choices and (chunk.get("object") == "error" or event.name == b"error") else None
-
-
-def _are_choices(choices: Any, said: str) -> bool:
-    """Tell whether choices have the form that all who read them rely on. Their content is the provider's matter."""
-    return isinstance(choices, list) and all(
-        isinstance(choice, dict)
-        and isinstance(choice.get("index", 0), int)
-        and isinstance(choice.get(said) or {}, dict)
-        and isinstance(choice.get("text") or "", str)
-        and isinstance(choice.get("finish_reason") or "", str)
-        for choice in choices
-    )
-
-
-def _checked(address: Address, face: Face, answer: Body) -> Body:
-    """Return a whole answer if it is one. Raises `ProviderError`."""
-    # Some providers tell of an error with status 200.
-    if error := answer.get("error"):
-        raise error_in_answer(address, error)
-    if face == "embeddings":
-        good = isinstance(answer.get("data"), list)
-    else:
-        choices: Any = answer.get("choices")
-        good = _are_choices(choices, "message")
-        if good and face == "chat":
-            good = all(isinstance(choice.get("message"), dict) for choice in choices)
-    if not good:
-        raise unreadable(address, "what is no answer", _encoder.encode(answer))
-    return answer
 
 
 def _address(target: Target, path: str) -> Address:

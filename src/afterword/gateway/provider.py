@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
 from afterword.errors import AfterwordError
@@ -19,18 +19,36 @@ class ProviderError(AfterwordError):
     """The provider refused the call, failed, or could not be reached; `status` is what the caller is told.
 
     `sent` is false where the request surely did not reach it: it can be repeated. `retryable` says that the provider
-    took nothing on (it was busy), or that another model may well do better.
+    took nothing on (it was busy), or that another model may well do better. `type` is the provider's own, and
+    `details` are the further members of its error object, which applications branch on.
     """
 
     type = "provider_error"
 
-    def __init__(self, message: str, *, status: int, sent: bool = True, retryable: bool = False, **more: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        sent: bool = True,
+        retryable: bool = False,
+        type: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(message, **more)
         self.status = status
         self.sent = sent
         self.retryable = retryable
         self.raw = b""
         """The beginning of the provider's answer, where it answered with a status of its own."""
+        self.type = type or self.type
+        self.details = details or {}
+
+    def body(self) -> Any:
+        """Return the object that the wire carries, with the provider's further members in their own places."""
+        error = {"message": self.message, "type": self.type, "code": self.code, "param": self.param, "hint": self.hint}
+        return {"error": {**self.details, **error}}
 
 
 class Provider(Protocol):

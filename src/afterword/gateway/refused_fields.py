@@ -6,8 +6,8 @@ import re
 import time
 from collections.abc import Collection
 
+from afterword.gateway.context_overflow import CONTEXT_OVERFLOW
 from afterword.gateway.provider import Body, ProviderError
-from afterword.gateway.refusals import CONTEXT_OVERFLOW
 from afterword.types import Target
 
 OPTIONAL = ("stream_options", "store", "metadata", "user")

@@ -1,11 +1,11 @@
-"""From a model to its provider, and back: what is passed on is put together on the way, to be kept."""
+"""From a model to its provider, or to the next of them, and back."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from afterword.gateway.anthropic import Anthropic
 from afterword.gateway.echo import Echo
@@ -15,8 +15,6 @@ from afterword.gateway.provider import Body, Face, Provider, ProviderError, Targ
 from afterword.gateway.response import ProviderResponse
 
 CHECK_HOLDS = 30.0
-# Texts that come in pieces; any other text in a delta stands for itself, and the last one counts.
-PIECES = {"content", "refusal", "reasoning", "reasoning_content", "arguments", "text", "thinking", "data", "transcript"}
 
 
 class Attempt(NamedTuple):
@@ -157,79 +155,3 @@ class Streamed:
     async def close(self) -> None:
         """Hang up on the provider."""
         await self._rest.aclose()
-
-
-class Said:
-    """What one choice of a stream said so far."""
-
-    def __init__(self) -> None:
-        self.finish_reason: str | None = None
-        self._texts: dict[str, list[str]] = {}
-        self._rest: dict[str, Any] = {}
-
-    def take(self, choice: Body) -> bool:
-        """Take in a chunk's choice; tell whether it held anything that the model said."""
-        if reason := choice.get("finish_reason"):
-            self.finish_reason = reason
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            # The old completions have their text on the choice itself.
-            text = choice.get("text")
-            if text:
-                self._texts.setdefault("content", []).append(text)
-            return bool(text)
-        heard = False
-        for name, value in delta.items():
-            if value is None or name in ("role", "id"):
-                continue
-            if name in PIECES and isinstance(value, str):
-                self._texts.setdefault(name, []).append(value)
-            else:
-                self._rest[name] = merged(self._rest.get(name), value)
-            heard = heard or bool(value)
-        return heard
-
-    @property
-    def text(self) -> str:
-        """The text said so far."""
-        return "".join(self._texts.get("content", ()))
-
-    def message(self) -> Body | None:
-        """Return the whole message where more than a text was said."""
-        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
-        rest = {name: _settled(value) for name, value in self._rest.items()}
-        if not rest and not any(text for name, text in texts.items() if name != "content"):
-            return None
-        return {"role": "assistant", "content": None, **texts, **rest}
-
-
-def merged(old: Any, new: Any, name: str = "") -> Any:
-    """Return what stands where `new` comes after `old`: pieces of texts and lists are joined, parts with an index are
-    put together, anything else is replaced."""
-    if old is None and not isinstance(new, list):
-        return new
-    if new is None:
-        return old
-    if isinstance(old, str) and isinstance(new, str):
-        return old + new if name in PIECES else new
-    if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{key: merged(old.get(key), value, key) for key, value in new.items()}}
-    if isinstance(new, list):
-        joined = list(old) if isinstance(old, list) else []
-        for part in new:
-            index = part.get("index") if isinstance(part, dict) else None
-            place = next((i for i, one in enumerate(joined) if index is not None and one.get("index") == index), None)
-            if place is None:
-                joined.append(part)
-            else:
-                joined[place] = merged(joined[place], part)
-        return joined
-    return new
-
-
-def _settled(value: Any) -> Any:
-    """Return a part without the index that told where its pieces belong."""
-    if isinstance(value, list):
-        parts = sorted(value, key=lambda part: part.get("index", 0) if isinstance(part, dict) else 0)
-        return [{k: v for k, v in part.items() if k != "index"} if isinstance(part, dict) else part for part in parts]
-    return value

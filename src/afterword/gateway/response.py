@@ -22,6 +22,7 @@ REQUEST_ID_HEADERS = (
     "cf-ray",
 )
 MAX_HEADER_CHARACTERS = 1000
+MAX_ID_CHARACTERS = 200
 
 
 def _ignore() -> None:
@@ -46,6 +47,12 @@ class ProviderResponse:
         self.headers = {}
         self.left_out = []
 
+    @property
+    def request_id(self) -> str | None:
+        """How the provider names the request, for its support."""
+        found = next((text for name in REQUEST_ID_HEADERS if _encoded(text := self.headers.get(name, ""))), None)
+        return found and found[:MAX_ID_CHARACTERS]
+
     def forwarded(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that are passed on to the caller."""
         headers = [
@@ -54,11 +61,8 @@ class ProviderResponse:
             if ((lower := name.lower()) in FORWARDED or lower.startswith(FORWARDED_PREFIXES))
             and (value := _encoded(text))
         ]
-        request_id = next(
-            (value for name in REQUEST_ID_HEADERS if (value := _encoded(self.headers.get(name, "")))), b""
-        )
-        if request_id:
-            headers.append((b"x-provider-request-id", request_id))
+        if self.request_id:
+            headers.append((b"x-provider-request-id", _encoded(self.request_id)))
         if self.left_out:
             headers.append(
                 (b"x-afterword-left-out", ", ".join(dict.fromkeys(self.left_out)).encode("ascii", "replace"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,15 +24,16 @@ from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, 
 from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
 
 ALLOWED: dict[Role, frozenset[str]] = {
-    "admin": frozenset({"read", "call", "write", "edit", "share", "administer", "administer_server"}),
-    "member": frozenset({"read", "call", "write", "edit"}),
-    "inference": frozenset({"call", "write"}),
+    "admin": frozenset({"read", "list_models", "call", "write", "edit", "share", "administer", "administer_server"}),
+    "member": frozenset({"read", "list_models", "call", "write", "edit"}),
+    "inference": frozenset({"list_models", "call", "write"}),
     "ingest": frozenset({"write"}),
-    "viewer": frozenset({"read"}),
+    "viewer": frozenset({"read", "list_models"}),
 }
-"""What each role may: read, call (language models), write (log and rate), edit (register, change, delete), share (a
-project with teams), administer (a project, its keys, which models it may call), administer_server (create projects,
-register models, make users, teams and roles: only with a key for all projects)."""
+"""What each role may: read, list_models (whoever reads or calls: OpenAI's clients list models before they call one),
+call (language models), write (log and rate), edit (register, change, delete), share (a project with teams), administer
+(a project, its keys, which models it may call), administer_server (create projects, register models, make users, teams
+and roles: only with a key for all projects)."""
 
 PERMISSIONS = ("read", "call", "write", "edit", "administer")
 """What a session tells of itself."""
@@ -49,7 +49,10 @@ OF_USERS = {
 """The words that the roles of teams are made of, and what each allows, as above. `admin:manage` counts in the team of
 the administrators alone, and there it stands for the whole server, too."""
 
-_WORD_OF = {permission: word for word, permission in OF_USERS.items()} | {"administer_server": "admin:manage"}
+_WORD_OF = {permission: word for word, permission in OF_USERS.items()} | {
+    "list_models": "project:infer",
+    "administer_server": "admin:manage",
+}
 
 _SEND_A_KEY = "Send a valid key as 'Authorization: Bearer KEY'. Administrators make keys with 'afterword keys create'."
 
@@ -110,13 +113,8 @@ def unauthorized(message: str, hint: str = _SEND_A_KEY) -> Unauthorized:
 def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor restricted to the projects in which they have a permission.
 
-    `list_models` is what those may who may read or call: OpenAI's clients list the models before they call one. Raises
-    `Forbidden` where they have it in none, and where a key of some projects asks for what belongs to the server.
+    Raises `Forbidden` where they have it in none, and where a key of some projects asks for what belongs to the server.
     """
-    if permission == "list_models":
-        with suppress(Forbidden):
-            return allowed(catalog, actor, "read")
-        permission = "call"
     restricted = narrowed(catalog, actor, permission)
     if restricted.projects is None or restricted.projects:
         if permission == "administer_server":
@@ -135,17 +133,13 @@ def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     )
 
 
-def may_read(context: Context) -> bool:
-    """Tell whether who calls may read anything: some see less of what they may call."""
-    with suppress(Forbidden):
-        return bool(allowed(context.catalog, context.actor, "read"))
-    return False
-
-
 def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor restricted to the projects in which they have a permission: none where they have it in none."""
     if actor.user is None:
         return actor if permission in ALLOWED[actor.role] else replace(actor, projects=frozenset())
+    if permission == "list_models":
+        reads, calls = narrowed(catalog, actor, "read").projects, narrowed(catalog, actor, "call").projects
+        return actor if reads is None or calls is None else replace(actor, projects=reads | calls)
     people, word = catalog.people, _WORD_OF[permission]
     teams: set[int] = set()
     for member in people.memberships(actor.user):
@@ -179,6 +173,7 @@ def check_for_all_projects(actor: Actor, why: str, *, param: str | None = None) 
 
 _MAY_NOT = {
     "read": "read",
+    "list_models": "list models",
     "call": "call language models",
     "write": "log or rate",
     "edit": "register, change or delete",

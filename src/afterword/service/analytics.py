@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from afterword.errors import Invalid
 from afterword.service.context import Context
-from afterword.service.finding import plain_filter
 from afterword.service.moments import shown
+from afterword.service.plain_filters import plain_filter
 from afterword.service.ranking import Outcomes, ratings, win_rate
 from afterword.store import sums as stored
 from afterword.store.analytics import MOST_SPLITS, Values, compared
@@ -50,7 +50,8 @@ async def summarise(context: Context, metric: str, *, query: Any) -> MetricSumma
     Filters are those of the list of interactions. With `split_by` (model or label:KEY) for each model or label value,
     too. Also for the system metrics. With `level=session` the values are the outcomes of sessions.
     """
-    return await _summarise(context, metric, query.project, plain_filter(query), query.split_by, query.level)
+    filter = await plain_filter(context, query)
+    return await _summarise(context, metric, query.project, filter, query.split_by, query.level)
 
 
 async def summarise_filtered(context: Context, metric: str, *, body: NewSummary) -> MetricSummary:
@@ -64,7 +65,7 @@ async def trend(context: Context, metric: str, *, query: Any) -> Trend:
     An interaction's time counts, not that of the feedback on it; at the `level` of sessions, that of the outcome.
     Points where there is nothing are left out.
     """
-    wanted = _wanted(query)
+    wanted = await _wanted(context, query)
     return await _trend(context, metric, wanted)
 
 
@@ -75,7 +76,7 @@ async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Tr
 
 async def count_over_time(context: Context, *, query: Any) -> Trend:
     """Count interactions over time, by hour, day or week of a time zone."""
-    wanted = _wanted(query)
+    wanted = await _wanted(context, query)
     return await _trend(context, None, wanted)
 
 
@@ -90,7 +91,7 @@ async def rank(context: Context, *, query: Any) -> Ranking:
     A preference counts where both its interactions match the filters. Ratings are those of Bradley and Terry, with ties
     as Davidson has them.
     """
-    return await _rank(context, query.metric, query.project, plain_filter(query))
+    return await _rank(context, query.metric, query.project, await plain_filter(context, query))
 
 
 async def rank_filtered(context: Context, *, body: NewRanking) -> Ranking:
@@ -259,10 +260,10 @@ def _values(
     return Values(names, filter, row.number, split, level=level), row.key, row.kind, row.scoring_type
 
 
-def _wanted(query: Any) -> NewTrend:
+async def _wanted(context: Context, query: Any) -> NewTrend:
     """Return what plain parameters ask for."""
     rest = {name: getattr(query, name) for name in ("project", "split_by", "interval", "timezone", "level")}
-    return NewTrend(filter=plain_filter(query), **rest)
+    return NewTrend(filter=await plain_filter(context, query), **rest)
 
 
 def _refuse_sessions(level: Level, why: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
 from afterword.config import Settings
-from afterword.errors import AfterwordError, Invalid, TooLarge, Unavailable
-from afterword.ids import unstored_id, uuid7
+from afterword.errors import AfterwordError, Invalid, Unavailable
+from afterword.ids import session_of, unstored_id, uuid7
 from afterword.service import drafts
 from afterword.service.context import Context, Home
 from afterword.service.routing import Route
@@ -29,6 +29,7 @@ NOT_PARAMETERS = frozenset({"model", "messages", "prompt", "stream", "stream_opt
 # Beyond it `n` says nothing about how many choices there will be, but that the provider will refuse it.
 MAX_ANNOUNCED_CHOICES = 128
 MAX_USER_CHARACTERS = 1024
+MAX_SESSION_CHARACTERS = 200
 # Without a tokenizer of the model a token is taken for so many bytes of text.
 BYTES_A_TOKEN = 4
 
@@ -58,6 +59,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     attempts: Sequence[Any] = ()
     origin: dict[str, Any] = msgspec.field(default_factory=dict)
     """What the provider told of who answered, by the names of the store's columns."""
+    replaced: Sequence[dict[str, str]] = ()
+    """What of the answer could not be stored as it came: `{at, was, kept}` each."""
 
 
 class Call:
@@ -72,20 +75,23 @@ class Call:
         request_id: str,
         first_id: UUID,
         trace_id: str | None = None,
+        replaced: Sequence[dict[str, str]] = (),
     ) -> None:
         """Take what is Afterword's own from a request. Raises `Invalid` for a call of nothing.
 
         What the log cannot take as labels, user or session stands among the parameters, as it was sent. `first_id` is
-        that of the first choice, and of the session where none was given; see `new_id`.
+        that of the first choice, and of the session where none was given; see `new_id`. `replaced` is what of the
+        request could not be kept as it came.
         """
         self.context = context
         self.route = route
         self._origin = {"request_id": request_id, "trace_id": trace_id, "streamed": bool(request.stream)}
         self.stored = request.store is not False
         self.ids = {0: first_id}
-        self._session_id = session_uuid(request.session_id)
-        self._opened: set[int] = set()
+        self._replaced = replaced
         own = _OwnFields.of(request, context.settings)
+        self._session = session_of(route.project.key, own.session)
+        self._opened: set[int] = set()
         sent = {name: value for name, value in body.items() if name not in NOT_PARAMETERS}
         self._parameters = {**sent, **own.unreadable} or None
         now = context.now()
@@ -111,12 +117,12 @@ class Call:
     @property
     def session_id(self) -> UUID:
         """The session of all its completions: the caller's, or one of its own."""
-        return self._session_id or self.ids[0]
+        return self._session[0] or self.ids[0]
 
     def completion_id(self, index: int) -> UUID:
         """Return the id of a choice; one that was not announced gets one now."""
         if index not in self.ids:
-            self._name(index + 1)
+            self.ids[index] = new_id(stored=self.stored)
         return self.ids[index]
 
     def _question(self, index: int) -> drafts.Question:
@@ -140,7 +146,7 @@ class Call:
                 self._question(index),
                 parameters,
                 self.ids[index],
-                session_id=self._session_of(index),
+                session=self._session_of(index),
                 model=self.route.model.number,
                 call=stored.call_row(self.ids[index], stored.OPEN, origin=self._origin, numbers={}, server=server),
                 searchable=False,
@@ -156,26 +162,34 @@ class Call:
         if not self.stored:
             return
         timings = _timings(outcome)
-        error = _encoder.encode(_error(outcome.error)).decode() if outcome.error else None
         attempts = [{"model": one.model, "error": _error(one.error)} for one in outcome.attempts]
-        parameters = {**(self._parameters or {}), **({"attempts": attempts} if attempts else {})} or None
+        replaced = [*self._replaced, *outcome.replaced]
+        beside = {"attempts": attempts, "replaced": replaced}
+        parameters = {**(self._parameters or {}), **{name: rows for name, rows in beside.items() if rows}} or None
         written: list[drafts.Written] = []
         fresh: list[int] = []
         # What was opened is closed in any case, also where the provider never spoke of it.
         for index in sorted({*outcome.choices, *self._opened} or {0}):
+            state, error = outcome.state, outcome.error
+            if state == "complete" and outcome.choices and index not in outcome.choices:
+                # Some providers take n and answer once. An empty completion would count as an answer.
+                state, error = "failed", _without_answer(index, outcome.model)
             choice = outcome.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
             usage = outcome.usage
-            about = {"usage": usage, "timings": timings, "parameters": parameters, "facts": choice.facts}
-            try:
-                said = drafts.answer(self.context, choice.said, **about)
-            except (Invalid, TooLarge):
-                said = drafts.unchecked_answer(choice.said, **about)
+            said = drafts.answer_as_sent(
+                self.context,
+                choice.said,
+                usage=usage,
+                timings=timings,
+                parameters=parameters,
+                facts=choice.facts,
+            )
             call = stored.call_row(
                 completion_id,
-                stored.STATES.index(outcome.state),
-                finish_reason=choice.finish_reason or _REASONS.get(outcome.state),
-                error=error,
+                stored.STATES.index(state),
+                finish_reason=choice.finish_reason or _REASONS.get(state),
+                error=_encoder.encode(_error(error)).decode() if error else None,
                 origin=self._origin | outcome.origin,
                 # The tokens of a call are counted once, however many completions it made.
                 numbers=drafts.measured(usage if index == 0 else None, timings),
@@ -191,16 +205,16 @@ class Call:
                     self._question(index),
                     said,
                     completion_id,
-                    session_id=self._session_of(index),
+                    session=self._session_of(index),
                     model=outcome.model.number,
                     call=call,
                 )
             written.append(rows)
         await self._write(written, fresh)
 
-    def _session_of(self, index: int) -> UUID | None:
-        # Null: the session is named by the completion itself.
-        return self._session_id or (None if index == 0 else self.ids[0])
+    def _session_of(self, index: int) -> tuple[UUID | None, str | None]:
+        # None: the session is named by the completion itself.
+        return self._session if self._session[0] or index == 0 else (self.ids[0], None)
 
     async def _write(self, written: Sequence[drafts.Written], fresh: Sequence[int]) -> bool:
         """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure
@@ -238,6 +252,7 @@ class _OwnFields(msgspec.Struct, frozen=True):
 
     labels: dict[str, str]
     user: str | None
+    session: str | None
     unreadable: dict[str, Any]
 
     @classmethod
@@ -266,22 +281,19 @@ class _OwnFields(msgspec.Struct, frozen=True):
             user = str(user)
         if user is not None and not (isinstance(user, str) and len(user) <= MAX_USER_CHARACTERS and "\0" not in user):
             unreadable["user"], user = user, None
-        if request.session_id is not None and session_uuid(request.session_id) is None:
+        session = readable_session(request.session_id)
+        if request.session_id is not None and session is None:
             unreadable["session_id"] = request.session_id
-        return cls(labels, user, unreadable)
+        return cls(labels, user, session, unreadable)
 
 
-def session_uuid(session: Any) -> UUID | None:
-    """Return the id of the session that a call names: its UUID, else the UUIDv5 of its text; None for what is neither
-    a text nor a number."""
-    if isinstance(session, int) and not isinstance(session, bool):
-        session = str(session)
-    if not isinstance(session, str) or not session:
+def readable_session(given: Any) -> str | None:
+    """Return what a call names its session; None for what the log cannot take as a name."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = str(given)
+    if not isinstance(given, str) or "\0" in given:
         return None
-    try:
-        return UUID(session)
-    except ValueError:
-        return uuid5(NAMESPACE_URL, session)
+    return given if 1 <= len(given) <= MAX_SESSION_CHARACTERS else None
 
 
 def new_id(*, stored: bool) -> UUID:
@@ -337,13 +349,23 @@ def _timings(outcome: Outcome) -> dict[str, Any]:
     if outcome.ttft is not None:
         timings["ttft"] = round(outcome.ttft * 1000)
     tokens, seconds = outcome.usage.get("completion_tokens"), outcome.latency - (outcome.ttft or 0)
-    if isinstance(tokens, int) and tokens and seconds > 0:
+    if isinstance(tokens, int) and 0 < tokens <= drafts.MOST_NUMBER and seconds > 0:
         timings["tokens_per_second"] = round(tokens / seconds, 1)
     return timings
 
 
 def _error(error: AfterwordError) -> dict[str, Any]:
-    return {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
+    words = {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
+    if error.param is not None:
+        words["param"] = error.param
+    return {**error.details, **words}
+
+
+def _without_answer(index: int, model: ModelRow) -> AfterwordError:
+    return Unavailable(
+        f"{model.key!r} answered with fewer choices than n asked for: none has the index {index}.",
+        code="provider_left_out_choice",
+    )
 
 
 def estimated_usage(messages: Sequence[Any], said: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
-from afterword.ids import is_unstored
+from afterword.ids import find_uuid, id_of_text, is_unstored
 from afterword.service.broadcast import Broadcast
 from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
@@ -186,6 +186,10 @@ class ProjectNames:
         """Return the numbers of the project's metrics, linked ones among them."""
         return [row.number for row in self.context.catalog.metrics_of(self.project)]
 
+    def has_metric(self, key: str) -> bool:
+        """Tell whether there is such a metric, of the project or of the system."""
+        return key in calls.NUMBERS or self.context.catalog.find_metric(self.project, key) is not None
+
     def measured(self, key: str) -> bool:
         """Tell whether a key is that of a system metric, and not of one that the project has registered."""
         return key in calls.NUMBERS and self.context.catalog.find_metric(self.project, key) is None
@@ -194,6 +198,10 @@ class ProjectNames:
         """Return the model's number; None for one never seen."""
         found = self.context.catalog.find_model(key)
         return found.number if found else None
+
+    def session(self, text: str) -> UUID:
+        """Return a session's id, which the text is or stands for."""
+        return find_uuid(text) or id_of_text(self.context.catalog.projects[self.project].key, text)
 
     def moment(self, value: Moment, param: str) -> int:
         """Return a time in milliseconds. Raises `Invalid`."""

@@ -305,7 +305,12 @@ async def upload_status(context: Context, *, query: Any) -> UploadStatus:
     """Tell which parts of a file have come."""
     row = await _upload(context, query.session_id)
     came = await context.store.read(stored.parts_of_upload, row.number)
-    return UploadStatus(completed_parts=came, total_parts_count=row.parts)
+    return UploadStatus(
+        completed_parts=came,
+        total_parts_count=row.parts,
+        content_type=row.content_type,
+        created_at=shown(row.created_at),
+    )
 
 
 async def abort_upload(context: Context, *, body: UploadId) -> Deleted:

@@ -109,12 +109,12 @@ def answer(context: Context, completion: str | Message, **more: Any) -> Answer:
     return Answer(completion=message_text(kept), message=kept, images=images, **more)
 
 
-def unchecked_answer(completion: str | Message, **more: Any) -> Answer:
-    """Return what a model answered in a form that nobody who logs an answer may use: it is kept as it came."""
+def answer_as_sent(context: Context, completion: str | Message, **more: Any) -> Answer:
+    """Return what a model answered, as it is stored: nothing of it is refused, whatever its form."""
     if isinstance(completion, str):
         return Answer(completion=completion, **more)
-    message = {**completion, "role": "assistant"}
-    return Answer(completion=message_text(message), message=message, **more)
+    [kept], images = content.take_in_as_sent([{**completion, "role": "assistant"}], context.settings)
+    return Answer(completion=message_text(kept), message=kept, images=images, **more)
 
 
 def new_rows(
@@ -123,13 +123,17 @@ def new_rows(
     said: Answer,
     completion_id: UUID,
     *,
-    session_id: UUID | None,
+    session: tuple[UUID | None, str | None],
     model: int | None,
     request_hash: int | None = None,
     call: tuple[Any, ...] | None = None,
     searchable: bool = True,
 ) -> Written:
-    """Return the rows of an interaction. `searchable` is false for one whose text is still to come."""
+    """Return the rows of an interaction.
+
+    `session` is its id, and the caller's text for it where that is no UUID; an interaction without one opens a session
+    of its own, named by its completion_id. `searchable` is false for one whose text is still to come.
+    """
     project = asked.project.number
     images = [*asked.images, *said.images]
     raw, size, preview = _payload(asked, said)
@@ -140,7 +144,7 @@ def new_rows(
         asked.created_at,
         model,
         SOURCES.index(asked.source),
-        session_id,
+        session[0],
         asked.user,
         labels,
         asked.prompt_hash,
@@ -149,6 +153,7 @@ def new_rows(
         size,
         preview,
         request_hash,
+        session[1],
     )
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),

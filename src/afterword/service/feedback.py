@@ -16,7 +16,7 @@ from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.drafts import checked_labels
 from afterword.service.interactions import Draft, drafted
 from afterword.service.moments import parse_created_at
-from afterword.service.presenting import present_feedback
+from afterword.service.presenting import present_feedback, present_preference
 from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
@@ -31,6 +31,7 @@ from afterword.types import (
     NewInteraction,
     NewPreference,
     NewText,
+    Preference,
     PreferenceRecorded,
 )
 
@@ -145,18 +146,24 @@ async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded
     return answer
 
 
+async def get_preference(context: Context, comparison_id: str) -> Preference:
+    """Show a preference."""
+    wanted = parse_id(comparison_id, what="preference", param="comparison_id")
+
+    def read(connection: Connection) -> Preference | None:
+        found = stored.find_preference(connection, wanted)
+        return present_preference(context, found[0]) if found and context.actor.sees(found[1]) else None
+
+    return await context.store.read(read) or _no_preference(comparison_id)
+
+
 async def withdraw(context: Context, comparison_id: str) -> Deleted:
     """Delete a preference: neither of its completions shows it any more, and rankings do not count it."""
     wanted = parse_id(comparison_id, what="preference", param="comparison_id")
     found = await context.store.read(stored.compared, wanted)
     removed = found is not None and context.actor.sees(found[1])
     if not removed or not await context.store.write(lambda transaction: stored.remove_preference(transaction, wanted)):
-        raise NotFound(
-            f"EntityNotFound: preference {comparison_id} does not exist, or this key may not see it.",
-            code="preference_not_found",
-            param="comparison_id",
-            hint="Use the comparison_id that logging the preference answered.",
-        )
+        _no_preference(comparison_id)
     context.home.live.changed(list(found[0]) if found else [])
     return Deleted()
 
@@ -348,4 +355,13 @@ def _no_feedback(feedback_id: str) -> Any:
         code="feedback_not_found",
         param="feedback_id",
         hint="Use the feedback_id that logging the feedback answered.",
+    )
+
+
+def _no_preference(comparison_id: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: preference {comparison_id} does not exist, or this key may not see it.",
+        code="preference_not_found",
+        param="comparison_id",
+        hint="Use the comparison_id that logging the preference answered.",
     )

@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import Connection
 
 from afterword.errors import Invalid
 from afterword.service.context import Context
 from afterword.service.moments import shown
+from afterword.service.plain_filters import of_parameter, plain_conditions
 from afterword.service.presenting import SHORT, present
 from afterword.store import groups, pages
 from afterword.store import interactions as stored
 from afterword.store.cursors import read_cursor, write_cursor
 from afterword.types import (
-    FeedbackCondition,
     Filter,
     Group,
     GroupPage,
     Interaction,
     InteractionPage,
-    LabelCondition,
     LabelKey,
     LabelList,
     LabelValue,
     Match,
     MetricStatistics,
-    NumberCondition,
     Order,
-    PreferenceCondition,
     Search,
-    TimeRange,
 )
-
-_COMPARISON = re.compile(r"(?P<metric>.+?)\s*(?P<sign>>=|<=|!=|>|<|=)\s*(?P<value>[^<>=!]+)")
-_SIGNS = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
 
 
 async def list_interactions(context: Context, *, query: Any) -> InteractionPage | GroupPage:
     """List interactions, newest first.
 
     All filters must hold. `label` is KEY or KEY:VALUE, repeated; several values of one key mean any of them.
-    `feedback` is METRIC or a comparison such as `CSAT>=4`, repeated. `q` finds words in prompt or completion. Pages
-    are walked with `next` and `previous`, stable while more arrive. `count=true` adds the exact number. With
-    `group_by` (model, prompt, session or label:KEY) the answer is groups with their counts and each metric's
-    statistics.
+    `feedback` is METRIC or a comparison such as `CSAT>=4`, repeated. "Quotes" hold keys and values together. `q` finds
+    words in prompt or completion. Pages are walked with `next` and `previous`, stable while more arrive. `count=true`
+    adds the exact number. With `group_by` (model, prompt, session or label:KEY) the answer is groups with their counts
+    and each metric's statistics.
     """
-    conditions = plain_conditions(query)
+    conditions = await plain_conditions(context, query)
     wanted = Search(
         project=query.project,
         filter=Filter(and_=[condition for _, condition in conditions]) if conditions else None,
@@ -61,7 +51,7 @@ async def list_interactions(context: Context, *, query: Any) -> InteractionPage 
     try:
         return await _find(context, wanted)
     except Invalid as error:
-        raise _of_parameter(error, [name for name, _ in conditions]) from None
+        raise of_parameter(error, [name for name, _ in conditions]) from None
 
 
 async def search(context: Context, *, body: Search) -> InteractionPage | GroupPage:
@@ -181,89 +171,8 @@ def _group(context: Context, group: Any, prompt: str | None) -> Group:
             for one in group.metrics
         ],
         prompt=prompt,
+        session=group.session,
     )
-
-
-def plain_filter(query: Any) -> Filter | None:
-    """Return what plain parameters mean, as one tree; None for no conditions."""
-    conditions = plain_conditions(query)
-    return Filter(and_=[condition for _, condition in conditions]) if conditions else None
-
-
-def plain_conditions(query: Any) -> list[tuple[str, Filter]]:
-    """Return the conditions that plain parameters mean, each with its parameter."""
-    conditions: list[tuple[str, Filter]] = []
-    by_key: dict[str, list[str] | None] = {}
-    for text in query.label:
-        key, colon, value = text.partition(":")
-        if not key:
-            raise Invalid(
-                f"label is {text!r:.80}.", code="invalid_label", param="label", hint="Give KEY, or KEY:VALUE."
-            )
-        if colon:
-            values = by_key.setdefault(key, [])
-            if values is not None:
-                values.append(value)
-        else:
-            by_key[key] = None
-    conditions += [
-        ("label", Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values))))
-        for key, values in by_key.items()
-    ]
-    if query.model:
-        conditions.append(("model", Filter(model=Match(in_=query.model))))
-    if query.source:
-        conditions.append(("source", Filter(source=Match(in_=list(query.source)))))
-    for name in ("state", "finish_reason"):
-        if words := getattr(query, name):
-            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(in_=list(words))})))
-    for name in ("session_id", "user", "request_id", "trace_id", "prompt_hash"):
-        if (value := getattr(query, name)) is not None:
-            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(eq=value)})))
-    if query.from_ is not None:
-        conditions.append(("from", Filter(timerange=TimeRange(from_=query.from_))))
-    if query.to is not None:
-        conditions.append(("to", Filter(timerange=TimeRange(to=query.to))))
-    conditions += [("feedback", Filter(feedback=_feedback_condition(text))) for text in query.feedback]
-    conditions += [("has_feedback", Filter(feedback=FeedbackCondition(metric=key))) for key in query.has_feedback]
-    conditions += [
-        ("has_no_feedback", Filter(not_=Filter(feedback=FeedbackCondition(metric=key))))
-        for key in query.has_no_feedback
-    ]
-    conditions += [("preference", Filter(preference=PreferenceCondition(metric=key))) for key in query.preference]
-    if query.q is not None:
-        conditions.append(("q", Filter(text=query.q)))
-    return conditions
-
-
-def _of_parameter(error: Invalid, names: list[str]) -> Invalid:
-    """Say of the parameter what an error says of its condition in the tree."""
-    place = error.param or ""
-    found = re.match(r"filter\.and\[(\d+)\]", place)
-    if found is None:
-        return error
-    name = names[int(found[1])]
-    return Invalid(error.message.replace(place, name), code=error.code, param=name, hint=error.hint)
-
-
-def _feedback_condition(text: str) -> FeedbackCondition:
-    found = _COMPARISON.fullmatch(text)
-    if found is None:
-        return FeedbackCondition(metric=text)
-    value = found["value"].strip().lower()
-    try:
-        number = {"true": 1.0, "false": 0.0}.get(value)
-        number = float(value) if number is None else number
-        if not math.isfinite(number):
-            raise ValueError
-    except ValueError:
-        raise Invalid(
-            f"feedback is {text!r:.80}, but {value!r:.80} is neither a number nor true or false.",
-            code="invalid_feedback_filter",
-            param="feedback",
-            hint="Give METRIC, or a comparison such as CSAT>=4, accepted=true, score!=0.5.",
-        ) from None
-    return FeedbackCondition(metric=found["metric"], value=NumberCondition(**{_SIGNS[found["sign"]]: number}))
 
 
 async def list_labels(context: Context, *, query: Any) -> LabelList:

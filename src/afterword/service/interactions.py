@@ -18,7 +18,7 @@ from afterword.service.models import model_number
 from afterword.service.moments import parse_created_at
 from afterword.service.presenting import present
 from afterword.service.routing import check_model_of, running_test
-from afterword.service.values import check_text, feedback_value
+from afterword.service.values import check_text, checked_session, feedback_value
 from afterword.store import calls
 from afterword.store import interactions as stored
 from afterword.store.abtests import INSERT_INTERACTION
@@ -140,6 +140,10 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         parameters=body.parameters,
         facts=body.facts or None,
     )
+    session = checked_session(project, body.session_id)
+    if body.session_id is not None and session[1] is None:
+        # However a UUID is written, the request is the same.
+        body.session_id = str(session[0])
     given = body.completion_id
     completion_id = given or uuid7()
     request_hash = None if given is None else repetition.request_hash(body, str(project.number))
@@ -148,7 +152,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         asked,
         said,
         completion_id,
-        session_id=body.session_id,
+        session=session,
         model=model,
         request_hash=request_hash,
         call=_call_row(completion_id, body),
@@ -161,9 +165,7 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         ]
         feedback_ids = [row[1] for row in given_rows]
         written.rows.append((stored.INSERT["feedback"], given_rows))
-    recorded = Recorded(
-        completion_id=completion_id, session_id=body.session_id or completion_id, feedback_ids=feedback_ids
-    )
+    recorded = Recorded(completion_id=completion_id, session_id=session[0] or completion_id, feedback_ids=feedback_ids)
     return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
 
 

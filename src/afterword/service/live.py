@@ -17,7 +17,7 @@ from afterword.errors import AfterwordError, Invalid, Unavailable
 from afterword.service.access import allowed, renewed
 from afterword.service.broadcast import Listener
 from afterword.service.context import Context, ProjectNames
-from afterword.service.finding import plain_filter
+from afterword.service.plain_filters import plain_filter
 from afterword.service.presenting import present
 from afterword.store import pages
 from afterword.types import Filter, Interaction, Match
@@ -49,7 +49,8 @@ async def watch(context: Context, *, query: Any) -> Events:
     """
     project = context.project(query.project)
     names = context.names(project)
-    wanted = Filter(and_=[condition for condition in (plain_filter(query), _tree(query.filter)) if condition])
+    conditions = (await plain_filter(context, query), _tree(query.filter))
+    wanted = Filter(and_=[condition for condition in conditions if condition])
     # What is wrong with the filter is said at once, not in the stream.
     await context.store.read(_matching, names, context, wanted, [])
     broadcast = context.home.live

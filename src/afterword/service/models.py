@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from afterword.errors import AfterwordError, Invalid, NotFound
 from afterword.ids import uuid7
-from afterword.service.access import may_read, sees_model
+from afterword.service.access import may, sees_model
 from afterword.service.context import Context
 from afterword.service.model_definition import check_same, endpoint_of, fallback_of, key_of, params_of, sealed
 from afterword.service.moments import shown
@@ -125,7 +125,9 @@ async def list_models(context: Context, *, query: Any) -> ModelList:
                 )
             )
     rows.sort(key=lambda row: (row.provider is None, row.key))
-    return ModelList(models=[_shown(context, row) for row in rows] if may_read(context) else [], data=data)
+    return ModelList(
+        models=[_shown(context, row) for row in rows] if may(context.catalog, context.actor, "read") else [], data=data
+    )
 
 
 async def get(context: Context, model: str) -> Model:
@@ -140,7 +142,7 @@ async def get(context: Context, model: str) -> Model:
         project = context.catalog.find_project(re.split("[/:]", model, maxsplit=1)[0])
         if project is not None:
             shown_model.id = f"{project.key}/{row.key}"
-    if not may_read(context):
+    if not may(context.catalog, context.actor, "read"):
         shown_model.external_model_id = shown_model.endpoint = None
         shown_model.headers, shown_model.extra_params = [], {}
     return shown_model

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from sqlalchemy import Connection, Row
 
 from afterword.errors import Conflict, NotFound
-from afterword.ids import uuid7
+from afterword.ids import find_uuid, id_of_text, session_of, uuid7
 from afterword.service import repetition
 from afterword.service.context import Context, parse_id
 from afterword.service.moments import parse_created_at, parse_moment
@@ -47,26 +47,32 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
     outcome_id = body.outcome_id or uuid7()
     request_hash = repetition.request_hash(body) if body.outcome_id else None
 
+    session_id = find_uuid(body.session_id)
+    project = None if session_id and body.project is None else context.project(body.project)
+    if session_id is None:
+        assert project
+        session_id = id_of_text(project.key, body.session_id)
+
     def write(transaction: Transaction) -> OutcomeRecorded:
         if body.outcome_id and (existing := stored.find(transaction.connection, outcome_id)):
-            _check_repetition(context, existing, body, request_hash)
+            _check_repetition(context, existing, body, request_hash, created_at)
             return OutcomeRecorded(outcome_id=outcome_id)
-        wanted = None if body.project is None else context.project(body.project).number
-        found = stored_interactions.projects_of_session(transaction.connection, body.session_id)
+        wanted = None if project is None else project.number
+        found = stored_interactions.projects_of_session(transaction.connection, session_id)
         visible = [number for number in sorted(found) if context.actor.sees(number) and wanted in (None, number)]
         if not visible:
             raise NotFound(
-                f"EntityNotFound: session {body.session_id} has no interaction that this key may see.",
+                f"EntityNotFound: session {body.session_id[:80]} has no interaction that this key may see.",
                 code="session_not_found",
                 param="session_id",
                 hint="Use the session_id that logging an interaction answered.",
             )
-        [project, *_] = visible
-        metric = context.metric(project, body.metric)
+        [number, *_] = visible
+        metric = context.metric(number, body.metric)
         row = (
-            body.session_id,
+            session_id,
             outcome_id,
-            project,
+            number,
             metric.number,
             feedback_value(metric, body.value),
             body.details,
@@ -87,7 +93,7 @@ async def list_outcomes(context: Context, *, query: Any) -> OutcomePage:
     now = context.now()
     filter = stored.OutcomeFilter(
         project=project.number,
-        session_id=query.session_id,
+        session_id=session_of(project.key, query.session_id)[0],
         metric=None if query.metric is None else context.metric(project.number, query.metric).number,
         user=query.user,
         start=None if query.from_ is None else parse_moment(query.from_, param="from", now=now),
@@ -145,13 +151,15 @@ async def _row(context: Context, outcome_id: str) -> Row[Any]:
     return row
 
 
-def _check_repetition(context: Context, existing: Row[Any], body: NewOutcome, request_hash: int | None) -> None:
+def _check_repetition(
+    context: Context, existing: Row[Any], body: NewOutcome, request_hash: int | None, created_at: int
+) -> None:
     """Raise `Conflict` where the outcome that is stored is not the one that a body asks for."""
     try:
         value = float(body.value)
     except OverflowError:
         value = None
-    same = existing.request_hash == request_hash or _is_of(context, existing, body)
+    same = existing.request_hash == request_hash or _is_of(context, existing, body, created_at)
     if same and (value, body.details) == (existing.value, existing.details):
         return
     now = ""
@@ -167,15 +175,17 @@ def _check_repetition(context: Context, existing: Row[Any], body: NewOutcome, re
     )
 
 
-def _is_of(context: Context, existing: Row[Any], body: NewOutcome) -> bool:
-    """Tell whether a body names session, metric and user of an outcome, and neither a project nor a time."""
+def _is_of(context: Context, existing: Row[Any], body: NewOutcome, created_at: int) -> bool:
+    """Tell whether a body names session, metric and user of an outcome, and no other project or time."""
+    project = None if body.project is None else context.catalog.find_project(body.project)
     metric = context.catalog.find_metric(existing.project, body.metric)
     return (
         context.actor.sees(existing.project)
         and metric is not None
         and metric.number == existing.metric
         and (body.session_id, body.user) == (existing.session_id, existing.user)
-        and (body.project, body.created_at) == (None, None)
+        and (body.project is None or (project is not None and project.number == existing.project))
+        and (body.created_at is None or created_at == existing.created_at)
     )
 
 

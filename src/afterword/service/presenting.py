@@ -87,7 +87,9 @@ def _interaction(
         preferences=[present_preference(context, one) for one in facts.preferences],
         image_urls=list(urls),
         expired=expired,
+        ab_campaign=None if facts.ab_test is None else context.catalog.tests.all[facts.ab_test].key,
         outcomes=[present_outcome(context, row) for row in facts.outcomes] if whole else None,
+        session=row.session,
     )
 
 
@@ -125,16 +127,18 @@ def _image(project: str, contents: dict[bytes, bytes] | None, digest: str, exten
 
 def present_feedback(context: Context, row: Row[Any]) -> Feedback:
     """Turn a row of `feedback` into what the wire shows."""
+    metric = context.catalog.metrics[row.metric]
     return Feedback(
         feedback_id=row.id,
         completion_id=row.interaction_id,
-        metric=context.catalog.metrics[row.metric].key,
+        metric=metric.key,
         value=row.value,
         details=row.details,
         reason=row.reason,
         user=row.user,
         actor=context.actor_name(row.actor),
         created_at=shown(row.created_at),
+        kind=metric.kind,
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import msgspec
 
 from afterword.errors import Conflict, Invalid, NotFound
+from afterword.ids import find_uuid
 from afterword.service.context import Context
 from afterword.store.abtests import ACTIVE, ABTestRow
 from afterword.store.catalog import Catalog, ModelRow, ProjectRow
@@ -35,18 +34,21 @@ def route(context: Context, name: str | None) -> Route:
     return where if isinstance(where, Route) else _to(context, where, _default(context, where))
 
 
-def call_route(context: Context, name: str | None, *, session_id: UUID, ab_campaign: str | None) -> Route:
-    """Return the same, where a call that names no model may go to one of the project's active A/B test.
+def call_route(context: Context, name: str | None, *, session_id: str, ab_campaign: str | None) -> Route:
+    """Return the same, where a call that names no model may go to one of the project's active A/B test. All calls of a
+    session go to the same model.
 
     `ab_campaign` names the test that the call surely takes part in. Raises also `Invalid` for a model that is none of
     that test's, and `Conflict` for a test that has ended.
     """
+    given = find_uuid(session_id)
+    session = session_id.encode() if given is None else given.bytes
     if ab_campaign is None:
         where = _route(context, name)
         if isinstance(where, Route):
             return where
         test = context.catalog.tests.active.get(where.number)
-        if test is not None and _takes_part(test, session_id) and (row := _drawn(context, test, session_id)):
+        if test is not None and _takes_part(test, session) and (row := _drawn(context, test, session)):
             return _to(context, where, row, test)
         return _to(context, where, _default(context, where))
     test = running_test(context, ab_campaign)
@@ -62,7 +64,7 @@ def call_route(context: Context, name: str | None, *, session_id: UUID, ab_campa
             param="ab_campaign",
             hint="Name the test's own project as the model, or leave the model out.",
         )
-    row = _drawn(context, test, session_id)
+    row = _drawn(context, test, session)
     if row is None:
         raise Conflict(
             f"None of the models of the A/B test {test.key!r} can be called now.",
@@ -82,31 +84,26 @@ def _route(context: Context, name: str | None) -> Route | ProjectRow:
     if name is None:
         return context.project(None, writing=True)
     catalog = context.catalog
-    key, slash, rest = name.partition("/")
-    project = catalog.find_project(key)
-    if project is not None and context.actor.sees(project.number):
+    project, rest = None, ""
+    # Some clients take what is before a slash for the name of a provider of theirs, so a colon will do.
+    for separator in "/:":
+        key, found, after = name.partition(separator)
+        named = catalog.find_project(key)
+        if named is None or not context.actor.sees(named.number):
+            continue
         context.project(key, writing=True)
-        if not slash:
-            return project
-        row = attached(context, project, rest)
+        if not found:
+            return named
+        row = attached(context, named, after)
         if row is not None:
-            return _to(context, project, row)
-    # A bare key, which may have slashes of its own.
+            return _to(context, named, row)
+        project, rest = project or named, rest or after
+    # A bare key, which may have slashes and colons of its own.
     own = context.project(None, writing=True)
     row = attached(context, own, name)
     if row is not None:
         return _to(context, own, row)
-    # Some clients take what is before a slash for the name of a provider of theirs, so a colon will do. It comes last:
-    # keys of models have colons, too (llama3:8b).
-    key, colon, of_colon = name.partition(":")
-    by_colon = catalog.find_project(key) if colon else None
-    if by_colon is not None and context.actor.sees(by_colon.number):
-        context.project(key, writing=True)
-        row = attached(context, by_colon, of_colon)
-        if row is not None:
-            return _to(context, by_colon, row)
-        project, slash, rest = by_colon, colon, of_colon
-    asked = project if project is not None and slash and context.actor.sees(project.number) else own
+    asked = project or own
     known = catalog.find_model(rest if asked is project else name)
     if known is not None and known.provider is None and context.actor.projects is None:
         raise logged_only(known)
@@ -186,19 +183,19 @@ def check_model_of(context: Context, test: ABTestRow, model: ModelRow | None, pr
         )
 
 
-def _takes_part(test: ABTestRow, session_id: UUID) -> bool:
+def _takes_part(test: ABTestRow, session: bytes) -> bool:
     """Tell whether a session is in the test's share of the calls. It stays in or out of it."""
-    return (hash63(test.id.bytes, session_id.bytes) >> 10) / 2**53 < test.traffic_split
+    return (hash63(test.id.bytes, session) >> 10) / 2**53 < test.traffic_split
 
 
-def _drawn(context: Context, test: ABTestRow, session_id: UUID) -> ModelRow | None:
+def _drawn(context: Context, test: ABTestRow, session: bytes) -> ModelRow | None:
     """Return the model of the test that a session goes to, passing over those that cannot be called now.
 
     It is the one with the largest hash, so that of the others' sessions none moves when a model is switched off.
     """
     models = [number for number in test.models if callable_in(context.catalog, test.project, number)]
     rows = [context.catalog.models[number] for number in models]
-    return max(rows, key=lambda row: hash63(test.id.bytes, session_id.bytes, row.id.bytes), default=None)
+    return max(rows, key=lambda row: hash63(test.id.bytes, session, row.id.bytes), default=None)
 
 
 def _default(context: Context, project: ProjectRow) -> ModelRow:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from uuid import UUID
 
 from afterword.errors import Invalid
-from afterword.store.catalog import MetricRow
+from afterword.ids import session_of
+from afterword.store.catalog import MetricRow, ProjectRow
 from afterword.types import Value
 
 MOST_TEXT = 100_000
@@ -65,6 +67,15 @@ def check_text(text: str, *, param: str, most: int = MOST_TEXT, least: int = 0, 
             hint="Remove it before sending.",
         )
     return text
+
+
+def checked_session(
+    project: ProjectRow, session_id: str | None, *, param: str = "session_id"
+) -> tuple[UUID | None, str | None]:
+    """Return the id of a session that a caller names, and the name where that is no UUID. Raises `Invalid`."""
+    if session_id is not None:
+        check_text(session_id, param=param, most=200, least=1)
+    return session_of(project.key, session_id)
 
 
 def check_key(key: str, *, param: str = "key") -> str:

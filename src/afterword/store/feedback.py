@@ -84,6 +84,16 @@ def _mark(transaction: Transaction, feedback_id: UUID) -> None:
         transaction.put_all([rollups.marks(project, created_at)])
 
 
+def find_preference(connection: Connection, comparison_id: UUID) -> tuple[Row[Any], int] | None:
+    """Return a preference, as a side sees it that is still there, and the project of its interaction."""
+    query = select(preferences).where(preferences.c.id == comparison_id).order_by(preferences.c.side).limit(1)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    project = select(interactions.c.project).where(interactions.c.id == row.interaction_id)
+    return row, connection.execute(project).scalar_one()
+
+
 def compared(connection: Connection, comparison_id: UUID) -> tuple[set[UUID], int] | None:
     """Return the two interactions of a preference and the project of one; None where there is no such preference."""
     ids = set(

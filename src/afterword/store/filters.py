@@ -232,7 +232,7 @@ class _Reader:
 
     def session_id(self, value: Match, place: str) -> Leaf:
         wanted, negated = self.wanted(value, place)
-        ids = [_uuid(word, place) for word in wanted]
+        ids = [self.names.session(word) for word in wanted]
         # An interaction whose session_id is null is in a session of its own, named by its completion_id.
         member = interactions.c.session_id.in_(ids)
         opener = and_(interactions.c.id.in_(ids), interactions.c.session_id.is_(None))
@@ -332,7 +332,7 @@ class _Reader:
                 param=f"{place}.value",
                 hint="Give at least one of eq, neq, gt, gte, lt, lte; or leave value out.",
             )
-        return [_SIGNS[sign](column, number) for sign, number in given]
+        return [_SIGNS[sign](column, float(number)) for sign, number in given]
 
     def preference(self, value: Any, place: str) -> Leaf:
         return _under(preferences, self.names.metric(value.metric))

@@ -36,6 +36,10 @@ from afterword.store.pages import narrowed
 from afterword.store.schema import calls, feedback, interaction_labels, interactions, labels, metrics, models
 from afterword.types import Filter
 
+# The values of a label are named in the statement, which lets the database plan for them, unless they are more than
+# these. A statement of PostgreSQL has at most 65,535 parameters.
+MOST_NUMBERS = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
@@ -52,12 +56,13 @@ class Statistics:
 @dataclass(frozen=True, slots=True)
 class FoundGroup:
     """A group. `key` is a model's key, a prompt_hash or session_id as text, or a label's value; None where there is
-    none. `example` is an interaction of the group."""
+    none. `example` is an interaction of the group, `session` what callers named its session."""
 
     key: Any
     count: int
     example: UUID
     metrics: list[Statistics]
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +114,12 @@ def find(
             total += 1
     more, rows = len(rows) > limit, rows[:limit]
     said = _statistics(connection, names, grouping, wanted, [raw for _, raw, _, _ in rows], without)
+    named = _names_of_sessions(connection, names, [key for key, _, _, _ in rows]) if group_by == "session" else {}
     return FoundGroups(
-        [FoundGroup(_shown(group_by, key), number, example, said[raw]) for key, raw, number, example in rows],
+        [
+            FoundGroup(_shown(group_by, key), number, example, said[raw], named.get(key))
+            for key, raw, number, example in rows
+        ],
         write_cursor(GroupCursor(group_by, _plain(rows[-1][0]))) if more else None,
         total,
     )
@@ -172,7 +181,8 @@ def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
     # An interaction has one value for each key, so that the join gives each once.
     worn = interaction_labels.alias()
     values = select(labels.c.number).where(labels.c.project == names.project, labels.c.key == label_key)
-    numbers = list(connection.execute(values).scalars())
+    few = connection.execute(values.limit(MOST_NUMBERS + 1)).scalars().all()
+    numbers = values if len(few) > MOST_NUMBERS else list(few)
     source = interactions.join(worn, and_(worn.c.label.in_(numbers), worn.c.interaction_id == interactions.c.id))
     key_of_it = (
         interaction_labels.c.label.in_(numbers),
@@ -181,6 +191,15 @@ def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
     )
     without = ~exists().where(*key_of_it).correlate(interactions)
     return Grouping(worn.c.label, source, (labels.c.number, labels.c.value), without)
+
+
+def _names_of_sessions(connection: Connection, names: Names, ids: list[UUID]) -> dict[UUID, str]:
+    """Return what callers named these sessions, for those that they did."""
+    session, name = interactions.c.session_id, interactions.c.session
+    named = select(session, func.max(name)).where(
+        session.in_(ids), name.is_not(None), interactions.c.project == names.project
+    )
+    return {row[0]: row[1] for row in connection.execute(named.group_by(session))}
 
 
 def _statistics(

@@ -14,6 +14,7 @@ from afterword.store import outcomes
 from afterword.store.engine import Insert, Prepared, Transaction
 from afterword.store.payloads import Payload, unpack
 from afterword.store.schema import (
+    ab_interactions,
     calls,
     feedback,
     images,
@@ -42,7 +43,8 @@ FIND = Prepared(
 
 class Facts(NamedTuple):
     """An interaction as it is stored: its row, its payload (None where the preview is enough), how its call went (None
-    where it was only logged), what was said of it; and the outcomes of its session, where all was read."""
+    where it was only logged), what was said of it; and, where all was read, the
+    outcomes of its session and the number of its A/B test."""
 
     row: Row[Any]
     payload: Payload | None
@@ -50,12 +52,14 @@ class Facts(NamedTuple):
     feedback: Sequence[Row[Any]]
     preferences: Sequence[Row[Any]]
     outcomes: Sequence[Row[Any]]
+    ab_test: int | None
 
 
 def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> list[Facts]:
-    """Read what hangs on these rows of `interactions`, in five queries at most whatever their number.
+    """Read what hangs on these rows of `interactions`, in six queries at most whatever their number.
 
-    Payloads are read where `whole` is set, and otherwise for those without a preview; outcomes only where it is set.
+    Payloads are read where `whole` is set, and otherwise for those without a preview; outcomes and A/B tests only where
+    it is set.
     """
     ids = [row.id for row in rows]
     wanted = ids if whole else [row.id for row in rows if row.preview is None]
@@ -67,6 +71,7 @@ def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> l
     for row in _in(connection, preferences, ids):
         compared[row.interaction_id].append(row)
     sessions = outcomes.of_sessions(connection, {row.session_id or row.id for row in rows}) if whole and rows else {}
+    tests = {row.interaction_id: row.test for row in _in(connection, ab_interactions, ids)} if whole else {}
     return [
         Facts(
             row,
@@ -75,6 +80,7 @@ def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> l
             sorted(given[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
             sorted(compared[row.id], key=lambda one: (one.created_at, one.id), reverse=True),
             sessions.get((row.project, row.session_id or row.id), ()),
+            tests.get(row.id),
         )
         for row in rows
     ]
@@ -151,6 +157,20 @@ def change_labels(
     text = msgspec.json.encode(new).decode() if new else None
     connection.execute(update(interactions).where(interactions.c.id == completion_id).values(labels=text))
     return new
+
+
+def find_labels(
+    connection: Connection, project: int, wanted: Sequence[tuple[str, str | None]]
+) -> set[tuple[str, str | None]]:
+    """Return those of these labels that a project has or has had. The value None is any."""
+    numbers = {label_number(project, key, value): (key, value) for key, value in wanted if value is not None}
+    keys = [key for key, value in wanted if value is None]
+    found: set[tuple[str, str | None]] = set()
+    for number in connection.execute(select(labels.c.number).where(labels.c.number.in_(numbers))).scalars():
+        found.add(numbers[number])
+    with_key = select(labels.c.key).where(labels.c.project == project, labels.c.key.in_(keys)).distinct()
+    found.update((key, None) for key in connection.execute(with_key).scalars())
+    return found
 
 
 def label_usage(connection: Connection, project: int) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
+from uuid import UUID
 
 from afterword.types import Moment
 
@@ -29,6 +30,10 @@ class Names(Protocol):
 
     def model(self, key: str) -> int | None:
         """Return a model's number; None for one never seen."""
+        ...
+
+    def session(self, text: str) -> UUID:
+        """Return a session's id, which the text is or stands for."""
         ...
 
     def moment(self, value: Moment, param: str) -> int:

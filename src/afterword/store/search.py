@@ -74,14 +74,19 @@ class Indexer:
 
     def _work(self) -> None:
         index: Index | None = None
+        all_queued = False
         while not self._stop.is_set():
             self._wake.clear()
             try:
                 if index is None:
                     index = self._store.database.connect_search()
-                    self._queue_all(index)
-                while not self._stop.is_set() and self._store.in_charge and self._take_in_politely(index):
-                    pass
+                    all_queued = False
+                while not self._stop.is_set() and self._store.in_charge:
+                    if not all_queued:
+                        self._queue_all(index)
+                        all_queued = True
+                    if not self._take_in_politely(index):
+                        break
             except Exception:
                 log.exception("The text index could not be brought up to date; it is tried again.")
                 if index is not None:
@@ -105,6 +110,7 @@ class Indexer:
         """Take in a batch; return of how many."""
         rows = self._store.read_now(_pending)
         if not rows:
+            index.note_caught_up()
             return 0
         changes = []
         for row in rows:
@@ -114,6 +120,8 @@ class Indexer:
             texts = None if said is None else searchable(unpack(said))
             changes.append((row.interaction_id, texts, row.erased is not None))
         index.apply(changes)
+        if len(rows) < BATCH:
+            index.note_caught_up()
         self._store.queue.write_from_thread([(TAKEN_IN, [(row.interaction_id,) for row in rows])])
         if len(self._samples) == SAMPLES:
             self._train(index.size())
@@ -134,7 +142,7 @@ class Indexer:
         self._samples.clear()
 
     def _queue_all(self, index: Index) -> None:
-        """Queue all interactions for an index that was made anew, some at a time, so that no other write waits."""
+        """Queue all interactions for an index that is made again, some at a time, so that no other write waits."""
         after = UUID(int=0)
         while index.is_new() and not self._stop.is_set():
 
@@ -165,6 +173,7 @@ def _pending(connection: Connection) -> Sequence[Any]:
     return connection.execute(
         select(search_pending.c.interaction_id, search_pending.c.erased, payloads.c.payload)
         .select_from(search_pending.outerjoin(payloads, payloads.c.interaction_id == search_pending.c.interaction_id))
-        .order_by(search_pending.c.interaction_id)
+        # Newest first: while all is queued again, what is logged now is found as soon as ever.
+        .order_by(search_pending.c.interaction_id.desc())
         .limit(BATCH)
     ).all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -17,8 +16,6 @@ A number is the time since 1970 in seconds, milliseconds, microseconds or nanose
 """
 Message: TypeAlias = dict[str, Any]
 """A message as sent: `role`, `content` (text or a list of parts), and whatever else came with it."""
-SessionId: TypeAlias = UUID
-"""The id of a session, as callers give it."""
 Kind: TypeAlias = Literal["scalar", "bool"]
 ScoringType: TypeAlias = Literal["higher_is_better", "lower_is_better"]
 Source: TypeAlias = Literal["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"]
@@ -30,6 +27,8 @@ PAGE_ROWS = 50
 """How many rows a page of a list has where nothing is said."""
 MAX_PAGE_ROWS = 500
 PageRows: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE_ROWS)]
+SessionId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+"""A session as a caller names it: a UUID, or any text, which then stands for one (`ids.id_of_text`)."""
 Days: TypeAlias = Annotated[int, Meta(ge=0, le=36_500)]
 """How long something is kept: 0 is for ever."""
 

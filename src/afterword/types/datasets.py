@@ -92,6 +92,8 @@ class UploadStatus(Output):
 
     completed_parts: list[int]
     total_parts_count: int
+    content_type: str
+    created_at: datetime
 
 
 class UploadId(Input):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from afterword.types.base import Input, Message, Moment, Output, SessionId, Tie, Value
+from afterword.types.base import Input, Kind, Message, Moment, Output, SessionId, Tie, Value
 
 
 class InlineFeedback(Input):
@@ -46,7 +46,10 @@ class FeedbackChange(Input):
 
 
 class Feedback(Output):
-    """A value on one completion under one key, by someone, with details. Bool values are 0.0 and 1.0."""
+    """A value on one completion under one key, by someone, with details. Bool values are 0.0 and 1.0.
+
+    `kind` is that of the feedback key: whoever imports the feedback elsewhere can register the key alike.
+    """
 
     feedback_id: UUID
     completion_id: UUID
@@ -57,6 +60,7 @@ class Feedback(Output):
     user: str | None
     actor: str
     created_at: datetime
+    kind: Kind = "scalar"
 
 
 class FeedbackRecorded(Output):

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Input, Key, Message, Moment, Output, Source, State
+from afterword.types.base import Input, Key, Message, Moment, Output, SessionId, Source, State
 from afterword.types.feedback import Feedback, InlineFeedback, Outcome, Preference
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -47,7 +47,7 @@ class NewInteraction(Input):
     labels: dict[str, str] | None = None
     feedbacks: list[InlineFeedback] | None = None
     user: str | None = None
-    session_id: UUID | None = None
+    session_id: SessionId | None = None
     created_at: Moment | None = None
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
@@ -71,8 +71,9 @@ class Call(Output):
     """How the call of the model went that made a completion.
 
     `state` is open (under way), complete, failed (see `error`), cancelled (the caller hung up), or interrupted (the
-    server stopped). `error` is what the caller was told: `{status, type, code, message}`. The ids are those under
-    which the caller, the provider and a tracer know the call.
+    server stopped). `error` is what the caller was told: `{status, type, code, message}`, with `param` and the further
+    members of the provider's own error where it has them. The ids are those under which the caller, the provider and
+    a tracer know the call.
     """
 
     state: State
@@ -97,7 +98,7 @@ class Interaction(Output):
     `image_urls` are those of the images in the messages, except in the short view of a very long
     one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
     and messages none, while labels, feedback and the numbers of the call stay. `outcomes` are those of the session,
-    in the full view.
+    and `ab_campaign` is the A/B test that feedback on it counts for; both in the full view.
     """
 
     completion_id: UUID
@@ -124,6 +125,8 @@ class Interaction(Output):
     expired: bool = False
     facts: dict[str, Any] | None = None
     outcomes: list[Outcome] | None = None
+    ab_campaign: str | None = None
+    session: str | None = None
 
 
 class InteractionPage(Output):
@@ -155,13 +158,15 @@ class MetricStatistics(Output):
 class Group(Output):
     """The interactions of one model, prompt, session or label value; `key` is null where they have none.
 
-    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt.
+    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt. `session` is what the caller named the
+    session, where that is no UUID.
     """
 
     key: str | None
     count: int
     metrics: list[MetricStatistics]
     prompt: str | None = None
+    session: str | None = None
 
 
 class GroupPage(Output):

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+// The same table that the ways of the API are tried with.
+import odd from "../../../tests/odd_names.json";
 import { parts, quoted, QueryError, toFilter, withoutPart, withPart } from "./language";
 
 describe("a query", () => {
@@ -56,6 +58,21 @@ describe("a query", () => {
     expect(withoutPart("a b:c".replace("b:c", "model:c"), "model:c")).toBe("a");
     expect(withPart("a OR b", "model:c")).toBe("(a OR b) model:c");
     expect(withPart("model:c", "model:c")).toBe("model:c");
+  });
+
+  it.each(odd.labels as [string, string][])("reaches the label %s: %s", (key, value) => {
+    const label = `label.${quoted(key)}`;
+    expect(toFilter(label)).toEqual({ label: { key } });
+    expect(toFilter(`${label}:${quoted(value)}`)).toEqual({ label: { key, value: { eq: value } } });
+    expect(toFilter(`${label}:${quoted(value)},x -${label}`)).toEqual({
+      and: [{ label: { key, value: { in: [value, "x"] } } }, { not: { label: { key } } }],
+    });
+    expect(parts(`a ${label}:${quoted(value)} b`)).toEqual(["a", `${label}:${quoted(value)}`, "b"]);
+  });
+
+  it.each(odd.metrics)("reaches the feedback key %s", (metric) => {
+    expect(toFilter(`${quoted(metric)}>=4`)).toEqual({ feedback: { metric, value: { gte: 4 } } });
+    expect(toFilter(`has:${quoted(metric)}`)).toEqual({ feedback: { metric } });
   });
 
   it.each(["plain", "with blank", 'mark"s', "a,b", "-x", "1.5", "ends\\", "(x)"])("keeps the value %s", (value) => {

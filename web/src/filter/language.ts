@@ -42,7 +42,7 @@ export const FIELDS: { name: string; example: string; means: string }[] = [
   { name: "source:", example: "source:LIVE", means: "called through Afterword, or logged" },
   { name: "state:", example: "state:failed", means: "how the call went" },
   { name: "finish:", example: "finish:length", means: "why the model stopped" },
-  { name: "session:", example: "session:0192…", means: "of this session" },
+  { name: "session:", example: "session:chat-42", means: "of this session, by its name or id" },
   { name: "user:", example: "user:anna", means: "of this end user" },
   { name: "request:", example: "request:req_01…", means: "this call, by Afterword's or the provider's id" },
   { name: "trace:", example: "trace:4bf92f35…", means: "of this trace" },
@@ -109,7 +109,7 @@ function outside(text: string, mark: RegExp): number {
 }
 
 function unquoted(text: string): string {
-  return text.replace(/"((?:[^"\\]|\\.)*)"/g, (_, inner: string) => inner.replace(/\\(.)/g, "$1"));
+  return text.replace(/"((?:[^"\\]|\\[^])*)"/g, (_, inner: string) => inner.replace(/\\([^])/g, "$1"));
 }
 
 /** Return a text as it stands in a query: in quotation marks where it needs them. */
@@ -122,8 +122,10 @@ function values(text: string): string[] {
   let rest = text;
   for (;;) {
     const comma = outside(rest, /^,/);
-    parts.push(unquoted(comma < 0 ? rest : rest.slice(0, comma)));
-    if (comma < 0) return parts.filter((part) => part !== "");
+    const part = comma < 0 ? rest : rest.slice(0, comma);
+    // Of what is not there, only what stands in quotation marks is a value.
+    if (part !== "") parts.push(unquoted(part));
+    if (comma < 0) return parts;
     rest = rest.slice(comma + 1);
   }
 }

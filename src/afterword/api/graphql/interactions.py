@@ -385,7 +385,7 @@ def _side(name: str) -> Any:
 
 
 def _session(one: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
-    return {"id": one.session_id, "project": one.project}
+    return {"id": one.session_id, "name": one.session, "project": one.project}
 
 
 async def _turns(session: dict[str, Any], info: GraphQLResolveInfo) -> list[Interaction]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from afterword.cli.forms.turns import (
     Turn,
@@ -12,6 +12,7 @@ from afterword.cli.forms.turns import (
     is_turn,
     kind,
     role_of,
+    transcript,
 )
 from afterword.json_text import LineError
 
@@ -98,6 +99,9 @@ class Parts:
         for one, text in zip(BESIDE.get(name, ()), beside, strict=True):
             if isinstance(text, str):
                 del self.rest[one]
+        if turns := transcript(value) if value.startswith("\n\n") else []:
+            # It ends with the word for the next speaker, who says nothing yet.
+            return turns[:-1] if len(turns) > 1 and not turns[-1]["content"] else turns
         text = "\n\n".join([value, *(one for one in beside if isinstance(one, str) and one)])
         return [*self._history(), {"role": "user", "content": text}]
 
@@ -176,7 +180,7 @@ def ratings_of(value: Any) -> list[dict[str, Any]]:
     return made
 
 
-def is_value(value: Any) -> bool:
+def is_value(value: Any) -> TypeGuard[float]:
     """Tell whether this can be the value of feedback."""
     return isinstance(value, bool | int | float)
 

@@ -199,6 +199,9 @@ def _asked(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
     """Take the prompt; what of it stands in both answers, too, is not asked twice."""
     messages = parts.take("messages") if all(len(one) > 1 for one in values) and "prompt" in parts.rest else None
     prompt = parts.prompt()
+    if len(prompt) > 1 and any(one == prompt[-1:] for one in values):
+        # Messages that end with one of the two answers.
+        prompt = prompt[:-1]
     starts = [one[: len(prompt)] for one in values]
     if messages is not None and starts != [prompt, prompt]:
         parts.rest["messages"] = messages

@@ -31,18 +31,18 @@ def conversation(turns: list[Any], place: str) -> list[Turn]:
     for index, turn in enumerate(turns):
         message = _message(turn, f"{place}[{index}]")
         calls = messages[-1].get("tool_calls") if messages else None
-        if message["role"] == "tool" and "tool_call_id" not in message and calls:
-            message["tool_call_id"] = calls[0].get("id")
+        if "from" in turn and message["role"] == "tool" and calls:
+            # An observation follows its call, and names none.
+            message["tool_call_id"] = calls[0]["id"]
         messages.append(message)
     return messages
 
 
 def transcript(text: str) -> list[Turn]:
     """Return the messages of a transcript of `\\n\\nHuman: ` and `\\n\\nAssistant: `; [] where the text is none."""
-    start = _TRANSCRIPT.match(text)
-    if start is None:
+    if not text.lstrip("\n").startswith("Human: "):
         return []
-    _, *parts = _TRANSCRIPT.split(text)
+    _, *parts = _TRANSCRIPT.split(text)  # what stands before the first speaker is empty
     roles = {"Human": "user", "Assistant": "assistant"}
     return [{"role": roles[role], "content": said.strip()} for role, said in zip(parts[::2], parts[1::2], strict=True)]
 

@@ -27,6 +27,7 @@ from afterword.types import (
     Outcome,
     OutcomePage,
     OutcomeRecorded,
+    Preference,
     PreferenceRecorded,
     Ranking,
     ScoringType,
@@ -318,6 +319,17 @@ class AsyncFeedback:
         >>> await client.feedback.delete(feedback_id)
         """
         await self._client.call(Request(method="DELETE", path=path("feedback", str(feedback_id))), Deleted)
+
+    async def get_preference(self, comparison_id: str | UUID) -> Preference | None:
+        """Return a preference; None where there is none that the key may see.
+
+        >>> logged = await client.feedback.log_preference(
+        ...     feedback_key="CSAT", preferred_completion=completion_id, other_completion=other_completion_id
+        ... )
+        >>> await client.feedback.get_preference(logged.comparison_id)
+        """
+        request = Request(method="GET", path=path("preferences", str(comparison_id)), repeatable=True)
+        return await self._client.find(request, Preference)
 
     async def delete_preference(self, comparison_id: str | UUID) -> None:
         """Delete a preference. Raises `NotFound`.

@@ -28,6 +28,7 @@ from afterword.types import (
     Outcome,
     OutcomePage,
     OutcomeRecorded,
+    Preference,
     PreferenceRecorded,
     Ranking,
     ScoringType,
@@ -319,6 +320,17 @@ class Feedback:
         >>> client.feedback.delete(feedback_id)
         """
         self._client.call(Request(method="DELETE", path=path("feedback", str(feedback_id))), Deleted)
+
+    def get_preference(self, comparison_id: str | UUID) -> Preference | None:
+        """Return a preference; None where there is none that the key may see.
+
+        >>> logged = client.feedback.log_preference(
+        ...     feedback_key="CSAT", preferred_completion=completion_id, other_completion=other_completion_id
+        ... )
+        >>> client.feedback.get_preference(logged.comparison_id)
+        """
+        request = Request(method="GET", path=path("preferences", str(comparison_id)), repeatable=True)
+        return self._client.find(request, Preference)
 
     def delete_preference(self, comparison_id: str | UUID) -> None:
         """Delete a preference. Raises `NotFound`.

@@ -42,6 +42,10 @@ class Index(Protocol):
         """Note that all of them are queued."""
         ...
 
+    def note_caught_up(self) -> None:
+        """Note that all that was queued is taken in."""
+        ...
+
     def size(self) -> int:
         """Return about how many interactions were taken in so far."""
         ...

@@ -1,14 +1,15 @@
 """Text search by SQLite's FTS5.
 
 The index has a row for each interaction with its words in two columns, `prompt` and `completion`; `documents` says
-which interaction a row is. Everything that a caller wrote stands in quotes in the query, so that none of it is an
-operator.
+which interaction a row is. Texts and queries are split into words by our own rule (words.py); what a query looks for
+stands in quotes, so that none of it is an operator.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, column, exists, litera
 
 from afterword.store.engine.database import Index
 from afterword.store.engine.text import TextQuery, Texts
+from afterword.store.engine.words import VERSION, spaced
 from afterword.store.schema import Id
 
 documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
@@ -81,42 +83,50 @@ def _matches(query: TextQuery) -> ColumnElement[bool]:
 
 def _expression(query: TextQuery) -> str:
     """Return the query in FTS5's language."""
-    phrases = ['"{}"{}'.format(term.replace('"', '""'), "*" if begins else "") for term, begins in query.terms]
+    phrases = ['"{}"{}'.format(" ".join(term.words), "*" if term.begins else "") for term in query.terms]
     together = " AND ".join(phrases)
     return f"{query.column} : ({together})" if query.column else together
 
 
 class TextIndex(Index):
-    """The index as it is written: one connection, one thread."""
+    """The index as it is written: one connection, one thread.
+
+    One that was made by an older rule answers on while `next_words` is filled, which then takes its place. Until then
+    both take in what is new. The older one gives up documents, but not their words, whose places only the rule knows by
+    which they were taken in; they go with the whole of it.
+    """
 
     # Only the words are kept, not the texts (content=''): those are in the payloads. To take a text out, it is given
-    # once more, so how a text is made of messages (payloads.searchable) must not change without a new VERSION, which
-    # makes the index anew.
-    VERSION = 1
+    # once more, so how a text is made of messages (payloads.searchable) must not change without a new VERSION in
+    # words.py. The tokenizer splits at ASCII characters that are neither letters nor digits, as `spaced` expects.
     TABLES = (
-        "CREATE TABLE documents (number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
-        "CREATE VIRTUAL TABLE words USING fts5(prompt, completion, content='', "
-        "tokenize='unicode61 remove_diacritics 2')",
+        "CREATE TABLE {}documents (number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
+        "CREATE VIRTUAL TABLE {}words USING fts5(prompt, completion, content='', tokenize='ascii')",
         # Holds a row while the interactions from before the index was made are still to be queued.
-        "CREATE TABLE is_new (yes INTEGER)",
+        "CREATE TABLE IF NOT EXISTS is_new (yes INTEGER)",
         "INSERT INTO is_new VALUES (1)",
         f"PRAGMA user_version={VERSION}",
     )
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._is_remade = _has_next(connection)
 
     @classmethod
     def make(cls, connection: sqlite3.Connection) -> None:
-        """Make the tables where the file is empty. Raises `sqlite3.DatabaseError` for a file of another version."""
+        """Make the tables where the file is empty, and those of the next index where it was made by an older rule.
+        Raises `sqlite3.DatabaseError` for a file of a newer version."""
         [version] = connection.execute("PRAGMA user_version").fetchone()
-        if version == cls.VERSION:
+        if version == VERSION:
             return
-        if version:
+        if version > VERSION:
             raise sqlite3.DatabaseError(f"the text index has version {version}")
         connection.execute("BEGIN IMMEDIATE")
+        if _has_next(connection):
+            connection.execute("DROP TABLE next_documents")
+            connection.execute("DROP TABLE next_words")
         for statement in cls.TABLES:
-            connection.execute(statement)
+            connection.execute(statement.format("next_" if version else ""))
         connection.execute("COMMIT")
 
     def size(self) -> int:
@@ -131,27 +141,33 @@ class TextIndex(Index):
         """Note that all of them are queued."""
         self._connection.execute("DELETE FROM is_new")
 
-    def apply(self, changes: Iterable[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
+    def note_caught_up(self) -> None:
+        """Put the index that was made again in the place of the older one: all that was queued is in it."""
+        if not self._is_remade or self.is_new():
+            return
+        with self._transaction() as run:
+            for name in ("documents", "words"):
+                run(f"DROP TABLE {name}")
+                run(f"ALTER TABLE next_{name} RENAME TO {name}")
+        self._is_remade = False
+
+    def apply(self, changes: Sequence[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
         """Take in (or where the last is True, take out) the texts of interactions, in one transaction.
 
         What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
         """
+        split = [(one, texts and (spaced(texts[0]), spaced(texts[1])), out) for one, texts, out in changes]
+        with self._transaction() as run:
+            if self._is_remade:
+                _apply(run, split, "", is_older=True)
+            _apply(run, split, "next_" if self._is_remade else "")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
         try:
-            for interaction_id, texts, out in changes:
-                there = run("SELECT number FROM documents WHERE interaction_id = ?", (interaction_id,)).fetchone()
-                if texts is None or bool(there) != out:
-                    continue
-                if out:
-                    run(
-                        "INSERT INTO words (words, rowid, prompt, completion) VALUES ('delete', ?, ?, ?)",
-                        (*there, *texts),
-                    )
-                    run("DELETE FROM documents WHERE number = ?", there)
-                else:
-                    number = run("INSERT INTO documents (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
-                    run("INSERT INTO words (rowid, prompt, completion) VALUES (?, ?, ?)", (number, *texts))
+            yield run
             run("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -161,3 +177,30 @@ class TextIndex(Index):
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _has_next(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'next_words'").fetchone() is not None
+
+
+def _apply(
+    run: Callable[..., sqlite3.Cursor],
+    changes: Iterable[tuple[UUID, tuple[str, str] | None, bool]],
+    prefix: str,
+    *,
+    is_older: bool = False,
+) -> None:
+    documents, words = f"{prefix}documents", f"{prefix}words"
+    for interaction_id, texts, out in changes:
+        there = run(f"SELECT number FROM {documents} WHERE interaction_id = ?", (interaction_id,)).fetchone()
+        if texts is None or bool(there) != out:
+            continue
+        if not out:
+            number = run(f"INSERT INTO {documents} (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
+            run(f"INSERT INTO {words} (rowid, prompt, completion) VALUES (?, ?, ?)", (number, *texts))
+            continue
+        run(f"DELETE FROM {documents} WHERE number = ?", there)
+        if not is_older:
+            run(
+                f"INSERT INTO {words} ({words}, rowid, prompt, completion) VALUES ('delete', ?, ?, ?)", (*there, *texts)
+            )

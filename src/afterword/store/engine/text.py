@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,31 +10,49 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select
 
-_TERM = re.compile(r'"([^"]*)"?|([^\s"]+)')
+from afterword.store.engine.words import words_of_query
+
+_TERM = re.compile(r'"((?:[^"\\]|\\.)*)"?|([^\s"]+)', re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Words of the index that stand next to each other. With `begins` the last is the beginning of one."""
+
+    words: tuple[str, ...]
+    begins: bool
+
+    @classmethod
+    def find(cls, text: str, *, begins: bool = False) -> Term | None:
+        """Return the term that finds a text; None where there is no word in it."""
+        found, begins = words_of_query(text, begins=begins)
+        return cls(tuple(found), begins) if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """Terms that must all be found: each a phrase, or with True the beginning of one. `column` None looks in both."""
+    """Terms that must all be found. `column` None looks in both."""
 
-    terms: tuple[tuple[str, bool], ...]
+    terms: tuple[Term, ...]
     column: str | None = None
 
     @classmethod
     def words(cls, text: str) -> TextQuery | None:
         """Read words, "phrases in quotes" and begin*; None where there is no word among them."""
-        terms = []
-        for found in _TERM.finditer(text.replace("\0", " ")):
+        terms: list[Term] = []
+        for found in _TERM.finditer(text):
             quoted, bare = found.groups()
-            term = bare if quoted is None else quoted
-            if _has_word(term):
-                terms.append((term.rstrip("*"), quoted is None and term.endswith("*")))
+            begins = quoted is None and bare.endswith("*")
+            term = Term.find(bare if quoted is None else quoted, begins=begins)
+            if term is not None:
+                terms.append(term)
         return cls(tuple(terms)) if terms else None
 
     @classmethod
     def phrase(cls, text: str, column: str) -> TextQuery | None:
         """Read words that stand next to each other; None where there is no word."""
-        return cls(((text.replace("\0", " "), False),), column) if _has_word(text) else None
+        term = Term.find(text)
+        return None if term is None else cls((term,), column)
 
 
 class Texts(Protocol):
@@ -67,7 +84,3 @@ def texts_of(connection: Connection) -> Texts:
     from .tsvector import Tsvector
 
     return Tsvector()
-
-
-def _has_word(text: str) -> bool:
-    return any(unicodedata.category(character)[0] in "LN" for character in text)

@@ -1,8 +1,7 @@
 """Text search by PostgreSQL's tsvector and GIN.
 
-A text is split into words here, so that a query means what it means on SQLite: words are letters and digits, in any
-case and without diacritics. `search_words` holds them with their places; the words of the prompt have the weight A,
-those of the completion B.
+A text is split into words by our own rule (words.py), so that a query means what it means on SQLite. `search_words`
+holds them with their places; the words of the prompt have the weight A, those of the completion B.
 
 PostgreSQL keeps no place beyond 16,383 and no more than 255 of one word, so that long texts have several rows. Each
 begins with the last words of the one before, for phrases that stand across.
@@ -10,11 +9,9 @@ begins with the last words of the one before, for phrases that stand across.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
-from unicodedata import normalize
 from uuid import UUID
 
 import psycopg
@@ -35,10 +32,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from afterword.store.engine.database import Index
-from afterword.store.engine.text import TextQuery, Texts
+from afterword.store.engine.text import Term, TextQuery, Texts
+from afterword.store.engine.words import VERSION, words
 from afterword.store.schema import Id
 
 search_words = table("search_words", column("interaction_id", Id), column("part"), column("words"))
+
+WORDS_VERSION = "words"
+"""The name in `versions` of the rule that all texts are split by."""
 
 LAST_PLACE = 16_000
 MOST_OF_A_WORD = 250
@@ -49,22 +50,11 @@ ACROSS = 200
 # Of one interaction; so many have the first 5 million words, of usual texts.
 MOST_PARTS = 1_000
 
-_WORD = re.compile(r"[^\W_]+")
-_MARKS = re.compile("[\u0300-\u036f]")
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text as the index knows them."""
-    text = text.lower()
-    if not text.isascii():
-        text = normalize("NFC", _MARKS.sub("", normalize("NFD", text)))
-    return [word[:LONGEST_WORD] for word in _WORD.findall(text)]
-
 
 def vectors(prompt: str, completion: str) -> Iterator[str]:
     """Return the tsvectors of an interaction, as PostgreSQL reads them; at least one."""
     part = _Part()
-    for weight, its in (("A", words(prompt)), ("B", words(completion))):
+    for weight, its in (("A", _cut(words(prompt))), ("B", _cut(words(completion)))):
         # What stands last in the prompt and what stands first in the completion are no phrase.
         part.place += 2
         start = 0
@@ -79,6 +69,10 @@ def vectors(prompt: str, completion: str) -> Iterator[str]:
                     part.add(one, weight)
             part.add(word, weight)
     yield part.text()
+
+
+def _cut(its: Iterable[str]) -> list[str]:
+    return [word[:LONGEST_WORD] for word in its]
 
 
 class _Part:
@@ -154,14 +148,14 @@ _WEIGHTS = {None: "", "prompt": "A", "completion": "B"}
 
 def _terms(query: TextQuery) -> list[str]:
     """Return each term in the language of tsquery."""
-    weight = _WEIGHTS[query.column]
-    terms = []
-    for text, begins in query.terms:
-        *its, last = words(text)
-        marked = [*(f"'{word}':{weight}" if weight else f"'{word}'" for word in its)]
-        ending = ("*" if begins else "") + weight
-        terms.append(" <-> ".join([*marked, f"'{last}'" + (f":{ending}" if ending else "")]))
-    return terms
+    return [_term(term, _WEIGHTS[query.column]) for term in query.terms]
+
+
+def _term(term: Term, weight: str) -> str:
+    *its, last = _cut(term.words)
+    ending = ("*" if term.begins else "") + weight
+    marked = [*((word, weight) for word in its), (last, ending)]
+    return " <-> ".join(f"'{word}':{mark}" if mark else f"'{word}'" for word, mark in marked)
 
 
 def _holds(its: FromClause, term: str) -> ColumnElement[bool]:
@@ -175,11 +169,19 @@ class TextIndex(Index):
         self._connection = connection
 
     def is_new(self) -> bool:
-        """It is as old as the interactions: a table beside theirs."""
-        return False
+        """Tell whether interactions are still to be queued for it: those that were split into words by another rule."""
+        found = self._connection.execute("SELECT number FROM versions WHERE name = %s", (WORDS_VERSION,)).fetchone()
+        return found != (VERSION,)
 
     def note_complete(self) -> None:
-        """Nothing was to be made up for."""
+        """Note that all of them are queued."""
+        self._connection.execute(
+            "INSERT INTO versions VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET number = excluded.number",
+            (WORDS_VERSION, VERSION),
+        )
+
+    def note_caught_up(self) -> None:
+        """Nothing has to be put in its place: rows take the place of those of another rule one by one."""
 
     def size(self) -> int:
         """Return how many interactions were taken in so far, up to some hundred thousand."""
@@ -200,7 +202,10 @@ class TextIndex(Index):
             if gone:
                 cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (gone,))
             if rows:
-                put = "INSERT INTO search_words VALUES (%s, %s, %s::tsvector) ON CONFLICT DO NOTHING"
+                put = (
+                    "INSERT INTO search_words VALUES (%s, %s, %s::tsvector) "
+                    "ON CONFLICT (interaction_id, part) DO UPDATE SET words = excluded.words"
+                )
                 cursor.executemany(put, rows)
 
     def close(self) -> None:

@@ -45,6 +45,8 @@ interactions = Table(
     Column("preview", Text),
     # Of the whole request, where the caller chose the completion_id: tells a repetition from a conflict.
     Column("request_hash", BigInteger),
+    # What the caller named the session, where that is no UUID: session_id is then made of it (ids.id_of_text).
+    Column("session", Text),
     # The list of a project, newest first, is one range.
     Index(None, "project", "created_at", "id"),
     # The same for one model. Narrow: 36 bytes a row.

@@ -8,6 +8,7 @@ import { readFilter } from "~/filter/language";
 import { countQuery } from "~/screens/interactions/pages";
 import { Button, css as ui, Dialog, Field, Input, Select } from "~/ui";
 import { count } from "~/ui/values";
+import { leftOutInWords } from "./leftOut";
 
 type Kind = Schemas["Dataset"]["kind"];
 type Sampling = "all" | "random" | "last";
@@ -18,6 +19,8 @@ const KINDS: Record<Kind, string> = {
   feedback: "completions with feedback",
   preference: "pairs, one preferred",
 };
+
+const UNFINISHED: NonNullable<Schemas["DatasetOfInteractions"]["include"]> = ["failed", "cancelled", "interrupted", "cut_off"];
 
 type DatasetFormProps = { project: string; q: string; ids: string[]; onClose: () => void };
 
@@ -32,6 +35,9 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
   const [chosen, setChosen] = useState<string[]>([]);
   const [sampling, setSampling] = useState<Sampling>("all");
   const [size, setSize] = useState("1000");
+  const [seed, setSeed] = useState("");
+  const [derives, setDerives] = useState(true);
+  const [withUnfinished, setWithUnfinished] = useState(false);
   const create = useAct(
     () =>
       answer(
@@ -43,11 +49,15 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
             ...(ids.length ? { completion_ids: ids } : { filter }),
             metrics: chosen.length ? chosen : null,
             sample: { type: sampling, size: sampling === "all" ? null : Number(size) },
+            seed: sampling === "random" && seed !== "" ? Number(seed) : null,
+            derive_pairs: derives,
+            include: withUnfinished ? UNFINISHED : [],
           },
         }),
       ),
     {
-      done: (dataset) => `${dataset.name}: ${count(dataset.lines)} lines`,
+      done: (dataset) =>
+        [`${dataset.name}: ${count(dataset.lines)} lines`, ...leftOutInWords(dataset.left_out).map((one) => `left out: ${one}`)].join(", "),
       outdated: [["datasets", project]],
       onDone: onClose,
     },
@@ -110,7 +120,24 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
               <Input type="number" min={1} value={size} onChange={(event) => setSize(event.target.value)} />
             </Field>
           )}
+          {sampling === "random" && (
+            <Field label="Seed" wrong={wrong("seed")}>
+              <Input type="number" min={0} value={seed} onChange={(event) => setSeed(event.target.value)} placeholder="any" />
+            </Field>
+          )}
         </div>
+        {kind === "preference" && (
+          <label>
+            <input type="checkbox" checked={derives} onChange={() => setDerives(!derives)} /> Also pairs of answers to the same
+            prompt, one rated up and one down
+          </label>
+        )}
+        {kind !== "prompt" && (
+          <label>
+            <input type="checkbox" checked={withUnfinished} onChange={() => setWithUnfinished(!withUnfinished)} /> Also answers
+            that failed or were cut off
+          </label>
+        )}
         <div className={ui.actions}>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" type="submit" disabled={create.isPending || (!ids.length && !filter)}>

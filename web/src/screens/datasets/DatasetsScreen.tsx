@@ -8,6 +8,7 @@ import { useAct } from "~/api/useAct";
 import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, notify, Page } from "~/ui";
 import { bytes, count, Time } from "~/ui/values";
 import { DatasetForm } from "./DatasetForm";
+import { leftOutInWords, leftOutTotal } from "./leftOut";
 
 type Dataset = Schemas["Dataset"];
 
@@ -108,7 +109,10 @@ export function DatasetsScreen() {
                     {dataset.name} <Chip>{dataset.source}</Chip>
                   </td>
                   <td>{dataset.kind}s</td>
-                  <td className={ui.number}>{count(dataset.lines)}</td>
+                  <td className={ui.number}>
+                    {count(dataset.lines)}
+                    <LeftOut dataset={dataset} />
+                  </td>
                   <td className={ui.number}>{bytes(dataset.size)}</td>
                   <td>{dataset.metrics.map(({ metric }) => metric).join(", ")}</td>
                   <td>
@@ -149,6 +153,20 @@ export function DatasetsScreen() {
         onConfirm={() => deleting && remove.mutate(deleting.id)}
       />
     </Page>
+  );
+}
+
+/** What did not become a line, and why. */
+function LeftOut({ dataset }: { dataset: Dataset }) {
+  const total = leftOutTotal(dataset.left_out);
+  if (!total) return null;
+  return (
+    <details className={ui.hint}>
+      <summary>{count(total)} left out</summary>
+      {leftOutInWords(dataset.left_out).map((words) => (
+        <div key={words}>{words}</div>
+      ))}
+    </details>
   );
 }
 

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { answer, api, type Filter, type Schemas } from "~/api/client";
+import { changingHeaders, errorOf, type Filter, type Schemas } from "~/api/client";
 import { labelsQuery, metricsQuery } from "~/api/queries";
 import { countQuery } from "~/screens/interactions/pages";
 import { Button, css as ui, Dialog, ErrorNote, Field, notify, Select } from "~/ui";
 import { count as shownCount } from "~/ui/values";
-import { csvHead, csvRow, type Format, jsonLine } from "./lines";
+import { csvHead, csvRow, type Format, jsonLine, ownLines } from "./lines";
 
 const ON_A_PAGE = 200;
 
@@ -34,17 +34,14 @@ export function ExportDialog({ project, filter, open, onClose }: ExportDialogPro
     try {
       let cursor: string | null = null;
       do {
-        const page = (await answer(
-          api.POST("/api/v1/interactions/search", {
-            body: { project, filter, limit: ON_A_PAGE, cursor, view: "full", images, order: "created_at" },
-            signal,
-          }),
-        )) as Schemas["InteractionPage"];
-        parts.push(
-          ...page.interactions.map((one) =>
-            format === "csv" ? csvRow(one, keys, said) : jsonLine(one, withFeedback),
-          ),
+        const text = await searched(
+          { project, filter, limit: ON_A_PAGE, cursor, view: "full", images, order: "created_at" },
+          signal,
         );
+        const page = JSON.parse(text) as Schemas["InteractionPage"];
+        if (format === "csv") parts.push(...page.interactions.map((one) => csvRow(one, keys, said)));
+        else if (withFeedback) parts.push(...ownLines(text));
+        else parts.push(...page.interactions.map((one) => jsonLine(one, false)));
         number += page.interactions.length;
         setWritten(number);
         cursor = page.next;
@@ -108,6 +105,19 @@ export function ExportDialog({ project, filter, open, onClose }: ExportDialogPro
       </div>
     </Dialog>
   );
+}
+
+/** Return a page of a search as the server wrote it. */
+async function searched(body: Schemas["Search"], signal: AbortSignal): Promise<string> {
+  const response = await fetch("/api/v1/interactions/search", {
+    method: "POST",
+    headers: { "content-type": "application/json", ...changingHeaders() },
+    body: JSON.stringify(body),
+    signal,
+  });
+  const text = await response.text();
+  if (!response.ok) throw errorOf(response.status, JSON.parse(text));
+  return text;
 }
 
 function save(blob: Blob, name: string) {

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Interaction } from "~/api/client";
-import { csvHead, csvRow, jsonLine } from "./lines";
+import { csvHead, csvRow, jsonLine, ownLines } from "./lines";
 
 const one = {
   completion_id: "1",
@@ -17,7 +17,7 @@ const one = {
 } as unknown as Interaction;
 
 it("writes a table in which nothing is a formula", () => {
-  expect(csvHead(["env"], ["CSAT"])).toMatch(/^completion_id,.*,label\.env,CSAT\r\n$/);
+  expect(csvHead(["env"], ["CSAT"])).toMatch(/^\ufeffcompletion_id,.*,label\.env,CSAT\r\n$/);
   expect(csvRow(one, ["env"], ["CSAT", "other"])).toBe(
     `1,2026-11-01T00:00:00Z,m,"'=1+1, ""quoted""","two\nlines",,,,prod,4.5,\r\n`,
   );
@@ -26,4 +26,14 @@ it("writes a table in which nothing is a formula", () => {
 it("leaves feedback out where it is not wanted", () => {
   expect(JSON.parse(jsonLine(one, false)).feedback).toEqual([]);
   expect(JSON.parse(jsonLine(one, true))).toEqual(one);
+});
+
+it("writes lines in the server's own bytes", () => {
+  const lines = [
+    '{"completion_id": "1", "parameters": {"order": 107505301260286111, "top_p": 1.0, "deep": [{"a": "}]"}]}}',
+    String.raw`{"completion": "a \"quoted\" { and \\", "feedback": []}`,
+  ];
+  const page = `{"interactions": [${lines.join(", ")}], "next": null, "previous": {"a": [{}]}}`;
+  expect(ownLines(page)).toEqual(lines.map((line) => `${line}\n`));
+  expect(ownLines('{"interactions":[],"next":null}')).toEqual([]);
 });

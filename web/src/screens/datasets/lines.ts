@@ -22,9 +22,12 @@ export function jsonLine(interaction: Interaction, withFeedback: boolean): strin
   return `${jsonText(line)}\n`;
 }
 
+/** Excel takes a table for UTF-8 by this mark alone. */
+const BYTE_ORDER_MARK = "\ufeff";
+
 /** Return the head of a table: what every interaction has, then labels and feedback keys. */
 export function csvHead(labels: readonly string[], metrics: readonly string[]): string {
-  return row([...COLUMNS, ...labels.map((key) => `label.${key}`), ...metrics]);
+  return BYTE_ORDER_MARK + row([...COLUMNS, ...labels.map((key) => `label.${key}`), ...metrics]);
 }
 
 /** Return an interaction as a row; of several values under a key their mean. */
@@ -46,4 +49,37 @@ function cell(value: unknown): string {
   const text = String(value ?? "");
   const guarded = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+/**
+ * Return the interactions of a page as lines, each in the server's own bytes: what a browser reads and writes again has
+ * other numbers. `text` is the JSON of a page, whose first member is `interactions`.
+ */
+export function ownLines(text: string): string[] {
+  const lines: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const sign = text[at];
+    if (sign === '"') {
+      at = endOfString(text, at);
+    } else if (sign === "{" || sign === "[") {
+      if (depth === 2) start = at;
+      depth += 1;
+    } else if (sign === "}" || sign === "]") {
+      depth -= 1;
+      if (depth === 2) lines.push(`${text.slice(start, at + 1)}\n`);
+      else if (depth === 1) return lines;
+    }
+  }
+  return lines;
+}
+
+function endOfString(text: string, open: number): number {
+  for (let at = text.indexOf('"', open + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (text[at - 1 - escapes] === "\\") escapes += 1;
+    if (escapes % 2 === 0) return at;
+  }
+  return text.length;
 }

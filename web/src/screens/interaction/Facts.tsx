@@ -30,14 +30,14 @@ export function Facts({ project, interaction }: { project: string; interaction: 
       {text}
     </Link>
   );
-  const { call, user, session_id, model, prompt_hash, usage, timings, parameters } = interaction;
+  const { call, user, session, session_id, model, prompt_hash, usage, timings, parameters } = interaction;
   const told = (interaction.facts ?? {}) as Record<string, unknown>;
   const facts: Fact[] = [
     ["model", model && filtered(`model:${quoted(model)}`, model)],
     ["provider’s model", call?.provider_model],
     ["time", fullTime(interaction.created_at)],
     ["user", user && filtered(`user:${quoted(user)}`, user)],
-    ["session", filtered(`session:${quoted(session_id)}`, session_id)],
+    ["session", filtered(`session:${quoted(session ?? session_id)}`, session ?? session_id)],
     ["source", SOURCES[interaction.source]],
     ["finish reason", call?.finish_reason],
     ["size", bytes(interaction.size)],

@@ -9,6 +9,7 @@ import { Facts } from "./Facts";
 import css from "./interaction.module.css";
 import { Labels } from "./Labels";
 import { preloadMarkdown } from "./Markdown";
+import { Outcomes } from "./Outcomes";
 import { Plain } from "./Plain";
 import { completionMessage, pretty, wholeText } from "./parts";
 import { RatingForm } from "./RatingForm";
@@ -90,6 +91,7 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
           </div>
           <div className={css.side}>
             <Said project={project} interaction={interaction} mayEdit={may("edit")} />
+            <Outcomes project={project} interaction={interaction} mayEdit={may("edit")} />
             <Facts project={project} interaction={interaction} />
             <Related project={project} interaction={interaction} />
           </div>

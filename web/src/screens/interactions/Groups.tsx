@@ -97,9 +97,9 @@ export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
                 <Link
                   to="/p/$project/interactions"
                   params={{ project }}
-                  search={{ q: narrowed(q, group, one.key) }}
+                  search={{ q: narrowed(q, group, one.session ?? one.key) }}
                 >
-                  {one.prompt ?? one.key ?? "none"}
+                  {one.prompt ?? one.session ?? (one.key || (one.key === null ? "none" : "(empty)"))}
                 </Link>
               </td>
               <td className={ui.number}>{count(one.count)}</td>

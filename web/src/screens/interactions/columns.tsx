@@ -117,7 +117,7 @@ export const COLUMNS: readonly Column[] = [
     key: "session",
     name: "Session",
     width: "90px",
-    show: (one) => <code title={one.session_id}>{one.session_id.slice(-8)}</code>,
+    show: (one) => <code title={one.session ?? one.session_id}>{one.session ?? one.session_id.slice(-8)}</code>,
   },
   { key: "source", name: "Source", width: "88px", show: (one) => <Chip>{one.source.toLowerCase()}</Chip> },
   { key: "state", name: "State", width: "88px", show: (one) => <State interaction={one} /> },

@@ -1,0 +1,107 @@
+"""Bodies that come compressed: gzip, deflate and zstd, within the bound of the body."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import zstandard
+
+from afterword.errors import BadRequest, TooLarge
+
+INLINE_BYTES = 64 << 10
+"""Larger bodies are decompressed in a thread: the event loop goes on meanwhile."""
+SLICE_BYTES = 1 << 10
+"""zstd makes at most 128 KiB of 4 bytes, and has no bound of its own on what it gives out at once: 32 MiB a slice."""
+MAX_WINDOW = 128 << 20
+
+
+async def decompress(raw: bytes | bytearray, encoding: str, most: int) -> bytes | bytearray:
+    """Return a body without its Content-Encoding. Raises `BadRequest`, and `TooLarge` beyond `most` bytes."""
+    for name in reversed([part.strip() for part in encoding.lower().split(",") if part.strip()]):
+        if name == "identity":
+            continue
+        inflate = _DECODERS.get(name)
+        if inflate is None:
+            raise BadRequest(
+                f"Content-Encoding is {name[:80]!r}, which is not known.",
+                code="unsupported_encoding",
+                hint="Compress with gzip, deflate or zstd, or send the body as it is.",
+            )
+        try:
+            raw = inflate(raw, most) if len(raw) <= INLINE_BYTES else await asyncio.to_thread(inflate, raw, most)
+        except (zlib.error, zstandard.ZstdError, EOFError) as error:
+            raise BadRequest(
+                f"The body is not valid {name}: {error}.",
+                code="malformed_encoding",
+                hint="Send the header Content-Encoding only with a body that is compressed so.",
+            ) from None
+    return raw
+
+
+def too_large(most: int) -> TooLarge:
+    """Return the error for a body beyond the bound."""
+    return TooLarge(
+        f"The body has more than {most:,} bytes.",
+        code="body_too_large",
+        hint="Send less at once, or raise AFTERWORD_MAX_BODY.",
+    )
+
+
+def _inflate(raw: bytes | bytearray, most: int, wbits: int) -> bytearray:
+    body = bytearray()
+    while True:
+        decoder = zlib.decompressobj(wbits)
+        body += decoder.decompress(raw, most + 1 - len(body))
+        if len(body) > most:
+            raise too_large(most)
+        if not decoder.eof:
+            raise EOFError("it ends before it is complete")
+        # gzip allows several members, one after the other, and zeros after them.
+        raw = decoder.unused_data.lstrip(b"\0")
+        if not raw:
+            return body
+
+
+def _deflate(raw: bytes | bytearray, most: int) -> bytearray:
+    try:
+        return _inflate(raw, most, zlib.MAX_WBITS)
+    except zlib.error:
+        # Some send it without zlib's header.
+        return _inflate(raw, most, -zlib.MAX_WBITS)
+
+
+def _gunzip(raw: bytes | bytearray, most: int) -> bytearray:
+    return _inflate(raw, most, zlib.MAX_WBITS | 16)
+
+
+def _unzstd(raw: bytes | bytearray, most: int) -> bytearray:
+    body = bytearray()
+    decoder: Any = None
+    for part in _slices(raw):
+        while part:
+            if decoder is None:
+                decoder = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
+            body += decoder.decompress(part)
+            if len(body) > most:
+                raise too_large(most)
+            # What follows a frame is another one.
+            part, decoder = (decoder.unused_data, None) if decoder.eof else (b"", decoder)
+    if decoder is not None:
+        raise EOFError("it ends before it is complete")
+    return body
+
+
+def _slices(raw: bytes | bytearray) -> Iterator[bytes]:
+    for start in range(0, len(raw), SLICE_BYTES):
+        yield bytes(raw[start : start + SLICE_BYTES])
+
+
+_DECODERS: dict[str, Callable[[bytes | bytearray, int], bytearray]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _deflate,
+    "zstd": _unzstd,
+}

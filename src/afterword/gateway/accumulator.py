@@ -1,0 +1,464 @@
+"""A message put together from the pieces in which a stream brings it.
+
+One rule for all providers, whichever members their deltas have:
+
+- null and "" never overwrite. Other strings are joined, apart from labels such as `id` and `type`, of which the last
+  one stands. Objects are merged, numbers and booleans replaced.
+- A piece of a list belongs to the part that has its id; without an id, to the newest part of its index; without an
+  index, to the newest part. It begins a new part where that one has another id or type, or is a whole call already.
+- A text after parts, or an object after a text, becomes a part: nothing is replaced by something of another form.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any
+
+import msgspec
+
+from afterword.gateway.provider import Body, ProviderError
+
+MAX_PARTS = 1024
+"""Tool calls, or other parts of one list."""
+MAX_VALUES = 1 << 18
+"""All values of a message: members of objects and elements of lists."""
+MAX_CHARACTERS = 64 << 20
+"""All texts of a message."""
+
+# Strings that stand for themselves: a repetition is no piece of a longer one.
+LABELS = frozenset(
+    {
+        "id", "type", "role", "object", "model", "format", "status", "state", "phase", "channel", "recipient", "title",
+        "url", "uri", "detail", "voice", "language", "source", "provider",
+    }
+)  # fmt: skip
+LABEL_ENDINGS = ("_id", "_type", "_at", "_url", "_uri", "_format", "_status")
+# Labels that tell one thing from another.
+IDENTITIES = ("id", "url", "uri", "title")
+# Ours, or the same in every delta.
+IGNORED = frozenset({"role", "id"})
+# In a whole answer most lists have no index: there it only says which part a piece belongs to.
+LISTS_WITH_INDEX = frozenset({"reasoning_details", "images"})
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+
+
+class MessageAccumulator:
+    """What one choice of a stream has said so far."""
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        self._content: _Text | None = None
+        self._members: dict[str, Any] = {}
+        self._budget = _Budget()
+
+    def take(self, choice: Body) -> bool:
+        """Take in a chunk's choice; tell whether it held anything that the model said.
+
+        Its tool calls are rewritten in place so that clients which go by the index, as OpenAI's own do, put them
+        together rightly: each call has an index of its own, and id, type and name are said once. Raises
+        `ProviderError` beyond the bounds.
+        """
+        if reason := choice.get("finish_reason"):
+            self.finish_reason = reason
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            # The old completions have their text on the choice itself.
+            text = choice.get("text")
+            if text:
+                self._add_content(text)
+            return bool(text)
+        has_words = False
+        for name, value in delta.items():
+            if value is None or name in IGNORED:
+                continue
+            has_words = has_words or bool(value)
+            if name == "content" and isinstance(value, str) and "content" not in self._members:
+                self._add_content(value)
+            elif name == "tool_calls" and value:
+                delta[name] = self._add_calls(value)
+            else:
+                if name == "content" and self._content is not None:
+                    self._members[name], self._content = self._content, None
+                if (existing := self._members.get(name)) is None:
+                    self._budget.take_values(1)
+                if name == "function_call" and isinstance(value, dict):
+                    value = _with_text_arguments(value)
+                    delta[name] = _without_repeated_name(value, existing if isinstance(existing, dict) else {})
+                self._members[name] = _merged(existing, value, name, self._budget)
+        return has_words
+
+    @property
+    def text(self) -> str:
+        """The text said so far."""
+        if self._content is not None:
+            return self._content.joined()
+        content = self._members.get("content")
+        if not isinstance(content, _Parts):
+            return ""
+        texts = [part.get("text") for part in content.parts if isinstance(part, dict)]
+        return "".join(text.joined() for text in texts if isinstance(text, _Text))
+
+    def message(self) -> Body | None:
+        """Return the whole message where more than a text was said."""
+        members = {name: _plain(value, name) for name, value in self._members.items()}
+        members = {name: value for name, value in members.items() if value not in ("", [], {})}
+        if not members:
+            return None
+        content = None if self._content is None else self._content.joined()
+        return {"role": "assistant", "content": content, **members}
+
+    def _add_content(self, text: str) -> None:
+        if self._content is None:
+            self._content = _Text()
+        self._budget.take_text(text)
+        self._content.add(text)
+
+    def _add_calls(self, calls: Any) -> list[Body]:
+        """Take in pieces of tool calls; return them as the caller is to get them."""
+        existing = self._members.get("tool_calls")
+        if not isinstance(existing, _Parts):
+            existing = self._members["tool_calls"] = _Parts("tool_calls")
+        rewritten: list[Body] = []
+        for piece in calls if isinstance(calls, list) else [calls]:
+            if not isinstance(piece, dict):
+                existing.append(piece, self._budget)
+                continue
+            function = piece.get("function")
+            piece = {**piece, "function": _with_text_arguments(function) if isinstance(function, dict) else {}}
+            position = existing.find(piece)
+            known = existing.parts[position] if position is not None else {}
+            for_caller: Body = {
+                name: value
+                for name, value in piece.items()
+                if name not in ("id", "type", "index") or (name != "index" and value and not _text_of(known, name))
+            }
+            known_function = known.get("function")
+            for_caller["function"] = _without_repeated_name(
+                piece["function"], known_function if isinstance(known_function, dict) else {}
+            )
+            if _repeats_arguments(known, piece):
+                piece["function"] = {**piece["function"], "arguments": ""}
+                for_caller["function"] = {**for_caller["function"], "arguments": ""}
+            for_caller["index"] = existing.put(position, piece, self._budget)
+            rewritten.append(for_caller)
+        return rewritten
+
+
+class _Budget:
+    """What a message may still take up."""
+
+    def __init__(self) -> None:
+        self._values = MAX_VALUES
+        self._characters = MAX_CHARACTERS
+
+    def take_values(self, number: int) -> None:
+        self._values -= number
+        if self._values < 0:
+            raise _too_much(f"{MAX_VALUES:,} values")
+
+    def take_text(self, text: str) -> None:
+        self._characters -= len(text)
+        if self._characters < 0:
+            raise _too_much(f"{MAX_CHARACTERS:,} characters")
+
+
+class _Text:
+    """A string in its pieces: joining at each piece would copy it as many times."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self, text: str = "") -> None:
+        self.pieces = [text] if text else []
+        self.size = len(text)
+
+    def add(self, text: str) -> None:
+        self.pieces.append(text)
+        self.size += len(text)
+
+    def joined(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class _Parts:
+    """A list, and which part the pieces of an id or index go to."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parts: list[Any] = []
+        self._by_id: dict[Any, int] = {}
+        self._by_index: dict[Any, int] = {}
+
+    def extend(self, pieces: list[Any], budget: _Budget) -> None:
+        """Put each piece where it belongs."""
+        for piece in pieces[self._repeated(pieces) :]:
+            if isinstance(piece, dict):
+                self.put(self.find(piece), piece, budget)
+            elif piece is not None:
+                self.append(piece, budget)
+
+    def find(self, piece: Body) -> int | None:
+        """Return the position of the part that a piece belongs to; None where it begins one."""
+        id_, index = _key(piece.get("id")), _key(piece.get("index"))
+        newest = len(self.parts) - 1 if self.parts else None
+        if id_ is not None and id_ in self._by_id:
+            position = self._by_id[id_]
+            return position if _is_same_type(self.parts[position], piece) else None
+        if index is not None:
+            position = self._by_index.get(index)
+            if position is None and id_ is None and self.name == "tool_calls" and not _name_of(piece):
+                # Some number a call's first piece otherwise than the pieces of its arguments.
+                position = newest
+        else:
+            position = newest
+        if position is None or not isinstance(part := self.parts[position], dict):
+            return None
+        if not _is_same_type(part, piece):
+            return None
+        if id_ is not None and (_text_of(part, "id") or _has_arguments(part)):
+            # An id comes with the first piece, or after empty ones.
+            return None
+        if self.name == "tool_calls":
+            return None if _begins_another_call(part, piece) else position
+        return position if index is not None or _continues(part, piece) else None
+
+    def put(self, position: int | None, piece: Body, budget: _Budget) -> int:
+        """Merge a piece into the part at a position, or append it; return its position."""
+        if position is None:
+            position = self.append(piece, budget)
+        else:
+            self.parts[position] = _merged(self.parts[position], piece, "", budget)
+        for positions, value in ((self._by_id, piece.get("id")), (self._by_index, piece.get("index"))):
+            if (key := _key(value)) is not None:
+                positions[key] = position
+        return position
+
+    def append(self, part: Any, budget: _Budget) -> int:
+        """Add a part; return its position."""
+        if isinstance(part, dict) and len(self.parts) >= MAX_PARTS:
+            raise _too_much(f"{MAX_PARTS:,} parts in {self.name or 'a list'}")
+        budget.take_values(1)
+        self.parts.append(_merged(None, part, "", budget))
+        return len(self.parts) - 1
+
+    def _repeated(self, pieces: list[Any]) -> int:
+        """Return how many pieces repeat what is there already: some send the whole list so far each time."""
+        number = len(self.parts)
+        if not number or len(pieces) < number:
+            return 0
+        first = pieces[0]
+        is_whole = isinstance(first, str) or (isinstance(first, dict) and not _is_piece(first))
+        if not is_whole or _plain(self.parts[0], "", self.name) != first:
+            return 0
+        return number if [_plain(part, "", self.name) for part in self.parts] == pieces[:number] else 0
+
+
+# ------------------------------------------------------------------------------------------------ merging
+
+
+def _merged(old: Any, new: Any, name: str, budget: _Budget) -> Any:
+    """Return `old` with `new` after it."""
+    if new is None or (new == "" and old is not None):
+        return old
+    if name == "arguments" and isinstance(new, dict | list):
+        new = _encoder.encode(new).decode()
+    if isinstance(new, str):
+        budget.take_text(new)
+        return _with_text(old, new, name, budget)
+    if isinstance(new, dict):
+        if isinstance(old, _Parts):
+            old.extend([new], budget)
+            return old
+        if isinstance(old, _Text):
+            return _as_parts(old, [new], name, budget)
+        if isinstance(old, dict) and _is_another(old, new):
+            return _as_parts(old, [new], name, budget)
+        members = old if isinstance(old, dict) else {}
+        budget.take_values(len(new) if members is not old else sum(key not in members for key in new))
+        for key, value in new.items():
+            members[key] = _merged(members.get(key), value, key, budget)
+        return members
+    if isinstance(new, list):
+        return _as_parts(old, new, name, budget)
+    return new
+
+
+def _with_text(old: Any, text: str, name: str, budget: _Budget) -> Any:
+    if isinstance(old, _Text):
+        if name in LABELS or name.endswith(LABEL_ENDINGS):
+            return _Text(text)
+        if name == "name":
+            # Once, again in each piece, as far as it is known, or in pieces.
+            known = old.joined()
+            return _Text(text if text.startswith(known) else known if known.startswith(text) else known + text)
+        is_repeated = name.endswith("signature") and old.size == len(text) and old.joined() == text
+        if not is_repeated:
+            old.add(text)
+        return old
+    if isinstance(old, _Parts | dict):
+        return _as_parts(old, [{"type": "text", "text": text}], name, budget)
+    return _Text(text)
+
+
+def _as_parts(old: Any, new: list[Any], name: str, budget: _Budget) -> _Parts:
+    """Return a list of what was there and of new parts."""
+    if isinstance(old, _Parts):
+        parts = old
+    else:
+        parts = _Parts(name)
+        if isinstance(old, _Text) and old.size:
+            parts.parts.append({"type": _Text("text"), "text": old})
+        elif isinstance(old, dict):
+            parts.parts.append(old)
+    parts.extend(new, budget)
+    return parts
+
+
+def _plain(value: Any, name: str, list_name: str | None = None) -> Any:
+    """Return what was put together as plain JSON. `list_name` is that of the list in which it stands."""
+    if isinstance(value, _Text):
+        return _joined_base64(value) if name == "data" else value.joined()
+    if isinstance(value, _Parts):
+        return [_plain(part, "", value.name) for part in value.parts]
+    if isinstance(value, dict):
+        drops_index = list_name is not None and list_name not in LISTS_WITH_INDEX
+        return {key: _plain(part, key) for key, part in value.items() if not (drops_index and key == "index")}
+    return value
+
+
+def _joined_base64(text: _Text) -> str:
+    """Return pieces of which each may be padded as one."""
+    if not any(piece.endswith("=") for piece in text.pieces[:-1]):
+        return text.joined()
+    try:
+        raw = b"".join(binascii.a2b_base64(piece, strict_mode=True) for piece in text.pieces if piece)
+    except (binascii.Error, ValueError):
+        return text.joined()
+    return binascii.b2a_base64(raw, newline=False).decode()
+
+
+# ------------------------------------------------------------------------------------------------ what belongs together
+
+
+def _key(value: Any) -> Any:
+    """Return an id or index to go by; None for one that says nothing."""
+    if isinstance(value, str):
+        return (int(value) if value.isascii() and value.isdigit() and len(value) < 10 else value) if value else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _text_of(part: Body, name: str) -> str:
+    value = part.get(name)
+    return value.joined() if isinstance(value, _Text) else value if isinstance(value, str) else ""
+
+
+def _name_of(call: Body) -> str:
+    function = call.get("function")
+    return _text_of(function, "name") if isinstance(function, dict) else ""
+
+
+def _arguments_of(call: Body) -> Any:
+    function = call.get("function")
+    return function.get("arguments") if isinstance(function, dict) else None
+
+
+def _has_arguments(call: Body) -> bool:
+    arguments = _arguments_of(call)
+    return isinstance(arguments, _Text) and arguments.size > 0
+
+
+def _is_same_type(part: Any, piece: Body) -> bool:
+    known, type_ = _text_of(part, "type") if isinstance(part, dict) else "", _text_of(piece, "type")
+    return not known or not type_ or known == type_
+
+
+def _begins_another_call(call: Body, piece: Body) -> bool:
+    """Tell whether a piece of the same index, or of none, is of another call than the one that is there."""
+    name, known = _name_of(piece), _name_of(call)
+    if not name or not known or not _has_arguments(call):
+        return False
+    if not name.startswith(known) and not known.startswith(name):
+        return True
+    # The same function again: another call only where the arguments so far are whole, and more come.
+    return bool(_arguments_of(piece)) and _is_whole(_arguments_of(call))
+
+
+def _repeats_arguments(call: Body, piece: Body) -> bool:
+    """Tell whether a piece brings all arguments again: nothing can follow a whole object."""
+    arguments, known = _arguments_of(piece), _arguments_of(call)
+    if not isinstance(arguments, str) or not isinstance(known, _Text) or len(arguments) != known.size:
+        return False
+    return _is_whole(known) and arguments == known.joined()
+
+
+def _is_whole(arguments: _Text) -> bool:
+    if not arguments.pieces or not arguments.pieces[-1].endswith("}"):
+        return False
+    try:
+        _decoder.decode(arguments.joined())
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
+
+
+def _is_piece(part: Body) -> bool:
+    """Tell whether a part has text that more may follow, and nothing that stands for itself."""
+    values = [value for name, value in part.items() if not _is_label(name) and not isinstance(value, bool | None)]
+    return bool(values) and all(
+        isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, dict) for one in value))
+        for value in values
+    )
+
+
+def _continues(part: Body, piece: Body) -> bool:
+    """Tell whether a piece without id and index is more of a part."""
+    if not _is_piece(piece) or (piece.get("type") and not _text_of(part, "type")):
+        return False
+    return all(
+        not value or not (known := _text_of(part, name)) or known == value
+        for name, value in piece.items()
+        if _is_label(name) and isinstance(value, str)
+    )
+
+
+def _is_another(known: dict[str, Any], new: Body) -> bool:
+    """Tell whether an object is another thing than the one that stands in its place."""
+    return any(
+        (value := _text_of(new, name)) and (before := _text_of(known, name)) and value != before for name in IDENTITIES
+    )
+
+
+def _is_label(name: str) -> bool:
+    return name in LABELS or name in ("index", "name") or name.endswith(LABEL_ENDINGS)
+
+
+def _with_text_arguments(function: Body) -> Body:
+    """Return a function whose arguments are JSON's text, as OpenAI has them."""
+    arguments = function.get("arguments")
+    if not isinstance(arguments, dict | list):
+        return function
+    return {**function, "arguments": _encoder.encode(arguments).decode()}
+
+
+def _without_repeated_name(function: Body, known: Body) -> Body:
+    """Return a piece of a function without the part of its name that was said before."""
+    if "name" not in function:
+        return function
+    name, before = function["name"], _text_of(known, "name")
+    if isinstance(name, str) and before and (name.startswith(before) or before.startswith(name)):
+        name = name[len(before) :]
+    function = {**function, "name": name}
+    if not name:
+        del function["name"]
+    return function
+
+
+def _too_much(what: str) -> ProviderError:
+    return ProviderError(
+        f"The provider's answer has more than {what}, and is not read on.",
+        status=502,
+        code="provider_answer_too_large",
+    )

@@ -1,0 +1,177 @@
+"""What is taken from providers that speak OpenAI's API: what is an answer, what tells of a failure, how much it may be.
+
+Where more than the message is to be kept of an answer (log probabilities, citations, the provider's id), this is the
+place past which each chunk and each whole answer goes, checked: `check_answer` and `ChunkReader.read`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from afterword import json_text
+from afterword.gateway.events import Event
+from afterword.gateway.failures import error_in_answer, out_of_bounds, read_object, unreadable
+from afterword.gateway.http import Address
+from afterword.gateway.provider import Body, Face, ProviderError
+
+MAX_CHOICES = 128
+"""Choices of an answer, where fewer were asked for. It is OpenAI's own bound on n."""
+# What providers give as the reason of an end that is a failure: OpenRouter, Mistral, vLLM, SGLang, DeepSeek, Zhipu.
+FAILED_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource", "network_error"})
+
+
+class ChunkReader:
+    """Read the events of one stream, and know which of its choices came to an end."""
+
+    def __init__(self, address: Address, body: Body) -> None:
+        self._address = address
+        self._max_choices = max_choices(body)
+        self._begun: set[int] = set()
+        self._ended: set[int] = set()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there was a choice, and each said why it ended."""
+        return bool(self._begun) and self._begun <= self._ended
+
+    @property
+    def unfinished(self) -> list[int]:
+        """The choices that did not."""
+        return sorted(self._begun - self._ended)
+
+    def read(self, event: Event) -> Body:
+        """Return the chunk that an event holds. Raises `ProviderError` for one that tells of a failure, or is none."""
+        address = self._address
+        try:
+            chunk = read_object(address, event.data)
+        except ProviderError:
+            if event.name != b"error":
+                raise
+            raise error_in_answer(address, event.data.decode("utf-8", "replace")) from None
+        choices = chunk.get("choices")
+        if event.name == b"error" or _is_error(chunk):
+            raise error_in_answer(address, chunk)
+        if not choices:
+            return chunk
+        if not isinstance(choices, list):
+            raise unreadable(address, "a chunk whose choices are none", event.data)
+        _check_number(address, choices, self._max_choices)
+        for choice in choices:
+            if not isinstance(choice, dict):
+                raise unreadable(address, "a chunk whose choices are none", event.data)
+            index = choice["index"] = _index(address, choice, 0, self._max_choices)
+            if "delta" not in choice and isinstance(choice.get("message"), dict) and index not in self._begun:
+                _as_delta(choice)
+            if not _is_choice(choice, "delta"):
+                raise unreadable(address, "a chunk whose choices are none", event.data)
+            _check_end(address, choice)
+            self._begun.add(index)
+            if choice.get("finish_reason"):
+                self._ended.add(index)
+        return chunk
+
+
+def check_answer(address: Address, face: Face, answer: Body, body: Body) -> Body:
+    """Return a whole answer if it is one. Raises `ProviderError`."""
+    # Some providers tell of an error with status 200.
+    if _is_error(answer):
+        raise error_in_answer(address, answer)
+    if face == "embeddings":
+        if not isinstance(answer.get("data"), list):
+            raise _no_answer(address, answer)
+        return answer
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise _no_answer(address, answer)
+    most = max_choices(body)
+    _check_number(address, choices, most)
+    indexes = [_index(address, choice, place, most) for place, choice in enumerate(choices)]
+    if len(set(indexes)) < len(indexes):
+        indexes = range(len(choices))
+    for index, choice in zip(indexes, choices, strict=True):
+        choice["index"] = index
+        if not _is_choice(choice, "message"):
+            raise _no_answer(address, answer)
+        _check_end(address, choice)
+        if face == "chat" and choice.get("message") is None:
+            # A filter or a bound of tokens struck before the first word.
+            if choice.get("finish_reason") is None:
+                raise _no_answer(address, answer, "a choice that has no message and no finish_reason")
+            choice["message"] = {"role": "assistant", "content": None}
+    return answer
+
+
+def as_chunk(answer: Body) -> Body:
+    """Return a whole answer as the one chunk of a stream."""
+    for choice in answer.get("choices") or []:
+        _as_delta(choice)
+    kind = "chat.completion.chunk" if answer.get("object") == "chat.completion" else answer.get("object")
+    return {**answer, "object": kind}
+
+
+def max_choices(body: Body) -> int:
+    """Return how many choices are taken of an answer to a request."""
+    number, prompts = body.get("n"), body.get("prompt")
+    asked = number if isinstance(number, int) and number > 0 else 1
+    return max(MAX_CHOICES, asked * (len(prompts) if isinstance(prompts, list) else 1))
+
+
+def _no_answer(address: Address, answer: Body, what: str = "what is no answer") -> ProviderError:
+    return unreadable(address, what, json_text.encode(answer))
+
+
+def _is_error(answer: Body) -> bool:
+    """Tell whether an answer, or a part of one, tells of a failure, in whichever of the forms that are in use."""
+    if answer.get("error"):
+        return True
+    if answer.get("choices") or "data" in answer:
+        return False
+    is_text_alone = "choices" not in answer and "usage" not in answer and "id" not in answer
+    return answer.get("object") == "error" or (
+        is_text_alone and any(isinstance(answer.get(name), str) for name in ("message", "detail", "msg"))
+    )
+
+
+def _check_end(address: Address, choice: Body) -> None:
+    """Make the reason of an end a text. Raises `ProviderError` where it is a failure."""
+    reason = choice.get("finish_reason")
+    if reason is not None and not isinstance(reason, str):
+        reason = choice["finish_reason"] = str(reason)[:100]
+    if error := choice.get("error"):
+        raise error_in_answer(address, error)
+    if reason and reason.casefold() in FAILED_REASONS:
+        raise error_in_answer(address, {"message": f"its finish_reason is {reason!r}", "code": reason})
+
+
+def _check_number(address: Address, choices: list[Any], most: int) -> None:
+    if len(choices) > most:
+        raise out_of_bounds(address, f"{len(choices):,} choices at once; {most:,} are taken")
+
+
+def _index(address: Address, choice: Body, default: int, most: int) -> int:
+    """Return a choice's index, within bounds."""
+    index = choice.get("index")
+    if index is None:
+        return default
+    is_digits = isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10
+    if is_digits or (isinstance(index, float) and index.is_integer()):
+        index = int(index)
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < most:
+        raise out_of_bounds(address, f"a choice of index {index!r:.80}; an integer from 0 to {most - 1:,} is taken")
+    return index
+
+
+def _is_choice(choice: Body, name: str) -> bool:
+    """Tell whether a choice has the form that all who read it rely on. Its content is the provider's matter."""
+    return isinstance(choice.get(name) or {}, dict) and isinstance(choice.get("text") or "", str)
+
+
+def _as_delta(choice: Body) -> None:
+    message = choice.pop("message", None)
+    if message is None:
+        return
+    calls = message.get("tool_calls")
+    if isinstance(calls, list):
+        numbered = [{"index": place, **call} for place, call in enumerate(calls) if isinstance(call, dict)]
+        message = {**message, "tool_calls": numbered}
+    choice["delta"] = message

@@ -1,0 +1,261 @@
+"""What goes wrong at a provider, and what the caller and the log are told of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from afterword import json_text
+from afterword.gateway.context_overflow import CONTEXT_OVERFLOW, is_context_overflow
+from afterword.gateway.provider import ProviderError
+from afterword.gateway.secrets import hide_in
+
+if TYPE_CHECKING:
+    from afterword.gateway.http import Address
+
+MAX_ANSWER_BYTES = 64 << 20
+"""The largest answer."""
+MAX_MESSAGE_CHARACTERS = 2000
+"""What is told of a provider's own words."""
+MAX_DETAILS_BYTES = 16 << 10
+"""What is kept of the further members of a provider's error, as JSON."""
+MAX_READ_CHARACTERS = 1 << 20
+MAX_RAW_BYTES = 64 << 10
+"""The beginning of a refusal that is searched for the names of refused fields."""
+# What stands beside an error that is a text, and says nothing about it.
+ANSWER_MEMBERS = frozenset({"error", "id", "object", "created", "model", "choices", "usage"})
+
+_encoder = msgspec.json.Encoder()
+
+
+class ErrorWords(NamedTuple):
+    """What a provider says of a failure, in OpenAI's members and in its own."""
+
+    message: str
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    details: dict[str, Any] | None = None
+
+
+def hung_up(address: Address, how: str = "") -> ProviderError:
+    """Return the error for an answer that broke off."""
+    return ProviderError(
+        f"The provider of {address.name!r} broke off in the middle of its answer{f' ({how})' if how else ''}.",
+        status=502,
+        code="provider_hung_up",
+        retryable=True,
+    )
+
+
+def unfinished(address: Address, choices: list[int]) -> ProviderError:
+    """Return the error for a stream that ends without a word on why: it may have been cut off."""
+    which = f"choices {', '.join(map(str, choices[:10]))} have" if choices else "it has"
+    return ProviderError(
+        f"The provider of {address.name!r} ended its stream, but {which} no finish_reason: the answer may be cut off.",
+        status=502,
+        code="provider_answer_unfinished",
+        retryable=True,
+    )
+
+
+def too_large(address: Address) -> ProviderError:
+    """Return the error for an answer beyond MAX_ANSWER_BYTES."""
+    return ProviderError(
+        f"The provider of {address.name!r} answered with more than {MAX_ANSWER_BYTES:,} bytes.",
+        status=502,
+        code="provider_answer_too_large",
+    )
+
+
+def out_of_bounds(address: Address, what: str) -> ProviderError:
+    """Return the error for an answer that has more of something than is taken."""
+    return ProviderError(
+        f"The provider of {address.name!r} answered with {what}.",
+        status=502,
+        code="provider_answer_out_of_bounds",
+        hint="Check the model's endpoint, or ask for less with n.",
+    )
+
+
+def unreadable(address: Address, what: str, raw: bytes) -> ProviderError:
+    """Return the error for an answer that is not what the API promises."""
+    return ProviderError(
+        f"The provider of {address.name!r} answered with {what}: {_start_of_text(address, raw, 200)!r}.",
+        status=502,
+        code="provider_answer_unreadable",
+        hint="Check the model's endpoint: it must be the base URL of the API.",
+        retryable=True,
+    )
+
+
+def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
+    """Decode a JSON object. Raises `ProviderError`."""
+    if json_text.is_nested_too_deeply(raw):
+        raise out_of_bounds(address, f"JSON of more than {json_text.MAX_DEPTH} levels")
+    try:
+        answer = json_text.decode(raw, lenient_encoding=True)
+    except ValueError:
+        raise unreadable(address, f"what is no JSON{f' ({kind})' if kind else ''}", raw) from None
+    if not isinstance(answer, dict):
+        raise unreadable(address, "JSON that is no object", raw)
+    return answer
+
+
+def refusal(address: Address, status: int, raw: bytes, headers: Mapping[str, str]) -> ProviderError:
+    """Return the error for an answer with a status that is not 2xx: what the caller is told of it."""
+    try:
+        if json_text.is_nested_too_deeply(raw):
+            raise ValueError
+        words = _read_words(address, json_text.decode(raw, lenient_encoding=True))
+    except ValueError:
+        words = ErrorWords(_start_of_text(address, raw, 300) or "no reason is given")
+    if status < 400:
+        return ProviderError(
+            f"The provider of {address.name!r} answered with a redirection ({status}), which is not followed.",
+            status=502,
+            code="provider_redirected",
+            hint="Set the model's endpoint to where the API is.",
+        )
+    error = _failed(address, f"answered {status}", words, status, _code_of(status), retry_after_seconds(headers))
+    error.raw = raw[:MAX_RAW_BYTES]
+    return error
+
+
+def error_in_answer(address: Address, error: Any, status: int | None = None) -> ProviderError:
+    """Return the error that a provider tells of in a stream, or in an answer with a good status.
+
+    `error` is its error object or text, or the object in which that stands.
+    """
+    if status is None:
+        inner = error.get("error", error) if isinstance(error, dict) else None
+        status = _status_in(inner if isinstance(inner, dict) else error)
+    words = _read_words(address, error)
+    return _failed(address, "failed in the middle of its answer", words, status or 502, "provider_failed")
+
+
+def _failed(
+    address: Address, how: str, words: ErrorWords, status: int, code: str, wait: float | None = None
+) -> ProviderError:
+    if status == 401:
+        return ProviderError(
+            f"The provider of {address.name!r} refused the API key that is kept for it: it {how}: {words.message}",
+            status=502,
+            code="provider_refused_key",
+            hint="An administrator can set another one: PATCH /api/v1/models/{model} with api_key.",
+            details=words.details,
+        )
+    shown, code, type_ = 503 if status == 529 else status if status < 600 else 502, words.code or code, words.type
+    if status != 429 and is_context_overflow(words.message, words.code):
+        shown, code, type_ = 400, CONTEXT_OVERFLOW, "invalid_request_error"
+    return ProviderError(
+        f"The provider of {address.name!r} {how}: {words.message}",
+        status=shown,
+        code=code,
+        type=type_,
+        param=words.param,
+        hint="The provider refused this, not Afterword: the key that is kept for the model may not do it."
+        if status == 403
+        else None,
+        details=words.details,
+        retry_after=wait,
+        retryable=status in (408, 429) or (status >= 500 and shown != 400),
+    )
+
+
+def _code_of(status: int) -> str:
+    return "rate_limited" if status == 429 else "provider_refused" if status < 500 else "provider_failed"
+
+
+def _status_in(error: Any) -> int | None:
+    """Return the HTTP status that an error names."""
+    if not isinstance(error, dict):
+        return None
+    for name in ("code", "status", "status_code", "http_status"):
+        value = error.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
+            return value
+    return None
+
+
+def _read_words(address: Address, body: Any) -> ErrorWords:
+    """Return what a provider says of a failure, without what it must not tell: the key and the headers it was sent."""
+    body, _ = json_text.repair(body)
+    if isinstance(body, list) and body and isinstance(body[0], dict):
+        # Google's endpoint puts the error into a list.
+        body = body[0]
+    beside: dict[str, Any] = {}
+    error = body
+    if isinstance(body, dict) and body.get("error"):
+        error = body["error"]
+        beside = body if not isinstance(error, dict) else {}
+    if not isinstance(error, dict):
+        # Of a text the type and the code stand beside it.
+        error = {**{name: value for name, value in beside.items() if name not in ANSWER_MEMBERS}, "message": error}
+    message = error.get("message") or error.get("detail") or error.get("msg") or _encoder.encode(error).decode()
+    if not isinstance(message, str):
+        message = _encoder.encode(message).decode()
+    code, type_ = error.get("code"), error.get("type") or error.get("error_type")
+    if not isinstance(type_, str):
+        type_ = None
+    if isinstance(code, int) and not isinstance(code, bool):
+        # A status is no code where there is a better word; Google's stands in `status`.
+        code = next((word for word in (error.get("status"), type_) if isinstance(word, str) and word), str(code))
+    return ErrorWords(
+        _short(address, message, MAX_MESSAGE_CHARACTERS) or "",
+        _short(address, code or type_),
+        _short(address, type_),
+        _short(address, error.get("param") or _place(error.get("detail"))),
+        _details(address, error),
+    )
+
+
+def _details(address: Address, error: dict[str, Any]) -> dict[str, Any]:
+    """Return the further members of a provider's error, as many as MAX_DETAILS_BYTES hold."""
+    details, left = {}, MAX_DETAILS_BYTES
+    for name, value in error.items():
+        if name in ("message", "type", "code", "param", "hint") or value is None:
+            continue
+        size = len(name) + len(_encoder.encode(value))
+        if size <= left:
+            details[name] = value
+            left -= size
+    return hide_in(details, address.secrets)
+
+
+def _short(address: Address, text: Any, characters: int = 200) -> str | None:
+    return address.hide(text[:MAX_READ_CHARACTERS])[:characters] if isinstance(text, str) and text else None
+
+
+def _start_of_text(address: Address, raw: bytes, characters: int) -> str:
+    # Hidden first, then cut: half a key is no word that would be recognised.
+    return address.hide(raw[:MAX_READ_CHARACTERS].decode("utf-8", "replace"))[:characters]
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a provider asks to wait: `Retry-After` as a number or a date, or `retry-after-ms`."""
+    milliseconds, text = headers.get("retry-after-ms"), headers.get("Retry-After")
+    try:
+        seconds = float(text) if text else float(milliseconds or "") / 1000
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text or "") - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _place(detail: Any) -> str | None:
+    """Return the field that FastAPI's first complaint names."""
+    first = detail[0] if isinstance(detail, list) and detail else None
+    steps = first.get("loc") if isinstance(first, dict) else None
+    if not isinstance(steps, list):
+        return None
+    return ".".join(str(step) for step in steps if step != "body")[:200] or None

@@ -1,0 +1,60 @@
+"""Hiding the API key and the headers of a model in what its provider says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+SHORTEST_SECRET = 8
+"""Shorter words of a header are no secrets: hiding them would garble what a provider says."""
+HIDDEN = "[hidden]"
+
+
+def find_secrets(api_key: str | None, headers: Mapping[str, str], url: str) -> tuple[str, ...]:
+    """Return what a provider is sent that it must not tell others: the key, and words of headers, URL and query."""
+    words = {word for value in (api_key or "", *headers.values()) for word in value.split()}
+    if "?" in url or "@" in url:
+        words.update(_secrets_of_url(url))
+    return tuple(sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True))
+
+
+def hide(text: str, secrets: tuple[str, ...]) -> str:
+    """Return a text without secrets, also where JSON or a URL escapes their characters."""
+    return _pattern(secrets).sub(HIDDEN, text) if secrets else text
+
+
+def hide_in(value: Any, secrets: tuple[str, ...]) -> Any:
+    """Return JSON without secrets in its keys and texts."""
+    if isinstance(value, str):
+        return hide(value, secrets)
+    if isinstance(value, dict):
+        return {hide(key, secrets): hide_in(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [hide_in(inner, secrets) for inner in value]
+    return value
+
+
+def _secrets_of_url(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        return [parts.password or "", *(value for name, value in parse_qsl(parts.query) if name != "api-version")]
+    except ValueError:
+        # That it is none is told where it is called.
+        return []
+
+
+@lru_cache(maxsize=256)
+def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join("".join(map(_any_form_of, secret)) for secret in secrets))
+
+
+def _any_form_of(character: str) -> str:
+    """Return a pattern for a character as it is, as \\u00xx (also of JSON within JSON), as \\x, and as %xx."""
+    code = ord(character)
+    # A letter after a backslash is another character: \\n is a line's end.
+    plain = character if character.isalnum() else rf"\\*{re.escape(character)}"
+    in_url = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "replace"))
+    return rf"(?:{plain}|\\+(?i:u{code:04x})|(?i:{in_url}))"

@@ -1,0 +1,152 @@
+"""What plain parameters mean, such as `label=env:prod`: conditions of a filter tree."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from afterword.errors import Invalid
+from afterword.service.context import Context, ProjectNames
+from afterword.service.values import check_text
+from afterword.store import interactions as stored
+from afterword.store.schema import label_number
+from afterword.types import (
+    FeedbackCondition,
+    Filter,
+    LabelCondition,
+    Match,
+    NumberCondition,
+    PreferenceCondition,
+    TimeRange,
+)
+from afterword.types.quoting import comparison_readings, label_readings, unquoted
+
+_SIGNS = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
+
+
+async def plain_filter(context: Context, query: Any) -> Filter | None:
+    """Return what plain parameters mean, as one tree; None for no conditions."""
+    conditions = await plain_conditions(context, query)
+    return Filter(and_=[condition for _, condition in conditions]) if conditions else None
+
+
+async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filter]]:
+    """Return the conditions that plain parameters mean, each with its parameter."""
+    project = context.project(query.project)
+    names = context.names(project)
+    conditions: list[tuple[str, Filter]] = []
+    by_key: dict[str, list[str] | None] = {}
+    for text in query.label:
+        key, value = await _label(context, project.number, text)
+        if value is None:
+            by_key[key] = None
+        elif (values := by_key.setdefault(key, [])) is not None:
+            values.append(value)
+    conditions += [
+        ("label", Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values))))
+        for key, values in by_key.items()
+    ]
+    if query.model:
+        conditions.append(("model", Filter(model=Match(in_=query.model))))
+    if query.source:
+        conditions.append(("source", Filter(source=Match(in_=list(query.source)))))
+    for name in ("state", "finish_reason"):
+        if words := getattr(query, name):
+            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(in_=list(words))})))
+    for name in ("session_id", "user", "prompt_hash"):
+        if (value := getattr(query, name)) is not None:
+            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(eq=value)})))
+    if query.from_ is not None:
+        conditions.append(("from", Filter(timerange=TimeRange(from_=query.from_))))
+    if query.to is not None:
+        conditions.append(("to", Filter(timerange=TimeRange(to=query.to))))
+    conditions += [("feedback", Filter(feedback=_feedback_condition(names, text))) for text in query.feedback]
+    for text in query.has_feedback:
+        conditions.append(("has_feedback", Filter(feedback=FeedbackCondition(metric=_metric(names, text)))))
+    for text in query.has_no_feedback:
+        without = Filter(not_=Filter(feedback=FeedbackCondition(metric=_metric(names, text))))
+        conditions.append(("has_no_feedback", without))
+    for text in query.preference:
+        conditions.append(("preference", Filter(preference=PreferenceCondition(metric=_metric(names, text)))))
+    if query.q is not None:
+        conditions.append(("q", Filter(text=query.q)))
+    return conditions
+
+
+def of_parameter(error: Invalid, names: list[str]) -> Invalid:
+    """Say of the parameter what an error says of its condition in the tree."""
+    place = error.param or ""
+    found = re.match(r"filter\.and\[(\d+)\]", place)
+    if found is None:
+        return error
+    name = names[int(found[1])]
+    return Invalid(error.message.replace(place, name), code=error.code, param=name, hint=error.hint)
+
+
+async def _label(context: Context, project: int, text: str) -> tuple[str, str | None]:
+    """Return key and value of a label: the first way to read it of which there is a label, else the first of all."""
+    check_text(text, param="label")
+    readings = label_readings(text)
+    first = readings[0] if readings else ("", None)
+    without_key = text.startswith(":")
+    if (len(readings) > 1 or without_key) and not _is_known(context, project, *first):
+        found = await context.store.read(stored.find_labels, project, readings)
+        context.catalog.keep_labels(label_number(project, key, value) for key, value in found if value is not None)
+        first = next((one for one in readings if one in found), first)
+        if not found and without_key:
+            readings = []
+    if not readings:
+        raise Invalid(
+            f"label is {text!r:.80}.",
+            code="invalid_label",
+            param="label",
+            hint='Give KEY, or KEY:VALUE; in "quotes" where they have colons.',
+        )
+    return first
+
+
+def _is_known(context: Context, project: int, key: str, value: str | None) -> bool:
+    return value is not None and context.catalog.knows_label(label_number(project, key, value))
+
+
+def _metric(names: ProjectNames, text: str) -> str:
+    """Return a metric's key, which may stand in quotes."""
+    inner = unquoted(text)
+    return text if inner is None or names.has_metric(text) else inner
+
+
+def _feedback_condition(names: ProjectNames, text: str) -> FeedbackCondition:
+    """Return what a text says of feedback: the first way to read it of which there is a metric, else the first."""
+    readings = comparison_readings(text)
+    numbers = [(key, sign, number) for key, sign, value in readings if (number := _number(value)) is not None]
+    for key, sign, number in numbers:
+        if names.has_metric(key):
+            return _comparison(key, sign, number)
+    alone = _metric(names, text)
+    if not readings or names.has_metric(alone):
+        return FeedbackCondition(metric=alone)
+    if not numbers:
+        raise Invalid(
+            f"feedback is {text!r:.80}, but {readings[0][2]!r:.80} is neither a number nor true or false.",
+            code="invalid_feedback_filter",
+            param="feedback",
+            hint='Give METRIC, or a comparison such as CSAT>=4, accepted=true, "a metric">0.5.',
+        )
+    return _comparison(*numbers[0])
+
+
+def _comparison(key: str, sign: str, number: float) -> FeedbackCondition:
+    return FeedbackCondition(metric=key, value=NumberCondition(**{_SIGNS[sign]: number}))
+
+
+def _number(text: str) -> float | None:
+    """Return the number that is compared with; None for what is none."""
+    word = {"true": 1.0, "false": 0.0}.get(text.lower())
+    try:
+        number = float(text) if word is None else word
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

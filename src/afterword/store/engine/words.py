@@ -1,0 +1,104 @@
+"""How texts are split into words: one rule for what the index holds and for what a query looks for, on both databases.
+
+A word is a run of letters, digits and marks. Case and accents are folded by Unicode's rules: compatibility forms are
+decomposed, the case is folded (ß is ss, a final sigma is a sigma), accents and points are removed. Chinese, Japanese,
+Korean, Thai, Lao, Khmer and Burmese do not put spaces where words end. A run of their characters becomes overlapping
+pairs, and its last character alone, so that each character begins one word of the index:
+
+    天气好  ->  天气 气好 好
+
+A query finds a part of such a run as the phrase of its pairs, and a single character as the beginning of a pair.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import chain, repeat
+
+VERSION = 2
+"""Raise it with each change of the rule: indexes are then made again in the background."""
+
+# Scripts that are written without spaces between words, and Korean, whose endings are written as part of the word.
+_PAIRED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Burmese
+    "\u1780-\u17ff"  # Khmer
+    "\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff"  # Korean
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b-\u303c\u3041-\u30ff\u31f0-\u31ff"  # Japanese
+    "\u3100-\u312f\u31a0-\u31bf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese
+)
+_RUN = re.compile(f"[{_PAIRED}]+")
+# Whole sentences where a language's letters are no ASCII: a call for each word would take three times as long.
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+(?:[ -/]+[^\x00-\x7f]+)*")
+_WORD = re.compile(r"[a-z0-9\x80-\U0010ffff]+")
+
+# Letters that Unicode's collation tells from these by an accent alone, though they do not decompose.
+_UNDECOMPOSED = {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe"}
+# Letters that lengthen a line of writing, or fill a place in it, and mean nothing.
+_FILLERS = set("\u0640\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u034f") | {chr(0xFE00 + n) for n in range(16)}
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text as the index holds them."""
+    return _WORD.findall(spaced(text).lower())
+
+
+def words_of_query(text: str, *, begins: bool = False) -> tuple[list[str], bool]:
+    """Return the words by which the index finds a text, and whether the last is only the beginning of one.
+
+    `begins` asks for words that begin with the last one. A run of paired characters may go on after the query's end.
+    """
+    found = words(text)
+    if not found or not _RUN.fullmatch(found[-1]):
+        return found, begins
+    # Each run ends with a single character.
+    if len(found) > 1 and len(found[-2]) == 2 and _RUN.fullmatch(found[-2]):
+        return found[:-1], False
+    return found, True
+
+
+def spaced(text: str) -> str:
+    """Return a text whose words, but for the case of ASCII letters, are what other ASCII characters stand between.
+
+    ASCII is returned as it is, at no cost.
+    """
+    return text if text.isascii() else _NOT_ASCII.sub(_fold_and_pair, text)
+
+
+def _fold_and_pair(found: re.Match[str]) -> str:
+    # Syllables and voiced kana, which were decomposed, are put together again.
+    folded = unicodedata.normalize("NFC", found[0].translate(_FOLDED))
+    return _RUN.sub(_pairs, folded)
+
+
+def _pairs(found: re.Match[str]) -> str:
+    run = found[0]
+    pairs = "".join(chain.from_iterable(zip(run, run[1:], repeat(" "), strict=False)))
+    return f" {pairs}{run[-1]} "
+
+
+class _Folding(dict[int, str]):
+    """What each character becomes, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", chr(code)).casefold())
+        folded = self[code] = "".join(map(_folded, decomposed))
+        return folded
+
+
+def _folded(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Cf", "Me") or character in _FILLERS or 0xE0100 <= ord(character) <= 0xE01EF:
+        return ""
+    if category == "Mn":
+        # By their combining class: 1 are strokes through a letter, 10 to 36 the points of Hebrew and Arabic, from 200
+        # on accents. The others spell a word: vowels of Indian scripts, voiced kana, tones of Thai.
+        place = unicodedata.combining(character)
+        return "" if place == 1 or 10 <= place <= 36 or place >= 200 else character
+    if category[0] in "LNM" or category == "Co":
+        return _UNDECOMPOSED.get(character, character)
+    return character if character.isascii() else " "
+
+
+_FOLDED = _Folding()

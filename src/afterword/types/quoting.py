@@ -1,0 +1,68 @@
+"""How a key and a value are written as one text: `KEY:VALUE`, `KEY=VALUE`, `METRIC>=4`, with "quotes" that decide.
+
+Keys and values may hold any character, so that a text without quotes can often be read in several ways: `a:b:c` is the
+value `b:c` under `a`, or `c` under `a:b`, or the key alone. `readings` lists all, the likeliest first; a caller takes
+the first that names something that exists. Within quotes a backslash takes the next character as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
+_ESCAPED = re.compile(r"\\(.)", re.S)
+# A text is read in no more ways than that, however many signs are in it.
+MOST_SPLITS = 50
+
+_SEPARATOR = re.compile("[:=]")
+_SIGN = re.compile(">=|<=|!=|>|<|=")
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, so that nothing in it is a separator."""
+    return '"{}"'.format(re.sub(r'(["\\])', r"\\\1", text))
+
+
+def unquoted(text: str) -> str | None:
+    """Return what stands in quotes; None where the whole text is not in quotes."""
+    found = _QUOTED.fullmatch(text)
+    return found and _ESCAPED.sub(r"\1", found[1])
+
+
+def label_readings(text: str) -> list[tuple[str, str | None]]:
+    """Return the keys and values that a label may mean, the likeliest first. The value None is any; no key is empty."""
+    found = [(key, value) for key, _, rest in _splits(text, _SEPARATOR) for value in (unquoted(rest), rest)]
+    readings = [(key, value) for key, value in found if value is not None]
+    # In quotes, the whole text is a key.
+    alone = [(key, None) for key in (unquoted(text), text) if key is not None]
+    first = readings[:0] if unquoted(text) is None else alone[:1]
+    return [(key, value) for key, value in dict.fromkeys([*first, *readings, *alone]) if key]
+
+
+def comparison_readings(text: str) -> list[tuple[str, str, str]]:
+    """Return the metrics, signs and values that a comparison may mean, the likeliest first."""
+    return [(key.strip(), sign, value.strip()) for key, sign, value in _splits(text, _SIGN) if key.strip()]
+
+
+def split_label(text: str) -> tuple[str, str] | None:
+    """Return key and value of `KEY=VALUE`, as one writes a label: without quotes, the key ends at the first `=`."""
+    found = _QUOTED.match(text)
+    if found and text[found.end() : found.end() + 1] == "=":
+        return _ESCAPED.sub(r"\1", found[1]), text[found.end() + 1 :]
+    key, separator, value = text.partition("=")
+    return (key, value) if separator else None
+
+
+def _splits(text: str, separator: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield key, separator and rest for each place at which a text may be split; after a key in quotes first."""
+    found = _QUOTED.match(text)
+    if found:
+        rest = text[found.end() :].lstrip() if separator is _SIGN else text[found.end() :]
+        after = separator.match(rest)
+        if after:
+            yield _ESCAPED.sub(r"\1", found[1]), after[0], rest[after.end() :]
+    places = (after for start in range(1, len(text)) if (after := separator.match(text, start)))
+    for after in islice(places, MOST_SPLITS):
+        yield text[: after.start()], after[0], text[after.end() :]

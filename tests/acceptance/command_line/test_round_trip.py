@@ -1,0 +1,165 @@
+"""What goes out comes in: an export that was imported elsewhere is exported as the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+ADDRESS = "https://example.com/a%20b.png?x=1#y"
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
+NUMBERS = st.integers(-(1 << 63), (1 << 63) - 1) | st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(WORDS, JSON, max_size=4)
+TIMES = st.datetimes().map(lambda moment: moment.replace(year=2000 + moment.year % 20).isoformat() + "Z")
+CALLS = st.lists(
+    st.builds(
+        lambda name, arguments: {"id": "c1", "type": "function", "function": {"name": name, "arguments": arguments}},
+        WORDS,
+        TEXTS,
+    ),
+    min_size=1,
+    max_size=2,
+)
+PARTS = st.lists(
+    st.builds(lambda text: {"type": "text", "text": text}, TEXTS)
+    | st.sampled_from([PIXEL, ADDRESS]).map(
+        lambda url: {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+    )
+    | st.just({"type": "image_url", "image_url": ADDRESS}),
+    max_size=3,
+)
+MESSAGES = st.one_of(
+    st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXTS | PARTS}),
+    st.fixed_dictionaries({"role": st.just("user"), "content": TEXTS}, optional={"name": WORDS, "cache": OBJECTS}),
+    st.fixed_dictionaries({"role": st.just("assistant"), "content": st.none() | TEXTS, "tool_calls": CALLS}),
+    st.fixed_dictionaries({"role": st.just("tool"), "content": TEXTS, "tool_call_id": st.just("c1")}),
+)
+ANSWERS = TEXTS | st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": st.none() | TEXTS | PARTS},
+    optional={
+        "tool_calls": CALLS,
+        "refusal": TEXTS,
+        "reasoning_content": TEXTS,
+        "annotations": st.lists(OBJECTS, max_size=2),
+    },
+)
+FEEDBACK = st.fixed_dictionaries(
+    {"metric": st.just("score"), "value": st.floats(-1e9, 1e9)} | {},
+    optional={"details": TEXTS, "reason": WORDS, "user": WORDS, "created_at": TIMES},
+) | st.fixed_dictionaries({"metric": st.just("thumb"), "value": st.booleans()})
+INTERACTIONS = st.fixed_dictionaries(
+    {"messages": st.lists(MESSAGES, min_size=1, max_size=4), "completion": ANSWERS},
+    optional={
+        "model": st.sampled_from(["m1", "team/m2:latest"]),
+        "labels": st.dictionaries(WORDS, TEXTS, max_size=8),
+        "feedbacks": st.lists(FEEDBACK, max_size=3),
+        "user": WORDS,
+        "session_id": st.sampled_from([str(uuid4()), str(uuid4())]),
+        "created_at": TIMES,
+        "usage": OBJECTS,
+        "timings": OBJECTS,
+        "parameters": OBJECTS,
+        "source": st.sampled_from(["LIVE", "OFFLINE", "AUTOMATION"]),
+        "call": st.fixed_dictionaries(
+            {"state": st.sampled_from(["complete", "failed", "cancelled", "interrupted"])},
+            optional={
+                "finish_reason": WORDS,
+                "error": st.dictionaries(WORDS, JSON, min_size=1, max_size=3),
+                "request_id": WORDS,
+            },
+        ),
+    },
+)
+
+
+def told(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line without who imported it: that is another actor than who logged it."""
+    for one in (*line["feedback"], *line["preferences"]):
+        del one["actor"]
+    line["feedback"].sort(key=lambda one: one["feedback_id"])
+    line["preferences"].sort(key=lambda one: one["comparison_id"])
+    return line
+
+
+def exported(done: Any) -> dict[str, dict[str, Any]]:
+    lines = [told(json.loads(line)) for line in done.stdout.strip("\n").split("\n")]
+    return {line["completion_id"]: line for line in lines}
+
+
+@pytest.fixture
+def copied(afterword: Any, anywhere: Any, new_server: Callable[..., Any], http: httpx.Client):
+    """Move a project's interactions to another server; return what both export."""
+    other = new_server()
+    known = {"AFTERWORD_URL": other.url, "AFTERWORD_API_KEY": other.api_key}
+
+    def copy(project: str) -> tuple[Any, Any]:
+        here = {"AFTERWORD_URL": str(http.base_url), "AFTERWORD_API_KEY": http.headers["authorization"].split()[1]}
+        out = anywhere("export", "--project", project, **here)
+        done = anywhere("import", "-", "--project", project, "--create-project", given=out.stdout, **known)
+        assert done.returncode == 0, done.stderr
+        kinds = json.loads(anywhere("metrics", "list", "--json", "--project", project, **known).stdout)
+        assert {one["key"]: one["kind"] for one in kinds}.items() <= {
+            "score": "scalar",
+            "thumb": "bool",
+            "best": "scalar",
+        }.items()
+        return exported(out), exported(anywhere("export", "--project", project, **known))
+
+    return copy
+
+
+# Each example runs the command line three times: to shrink one that fails would take too long.
+@settings(
+    max_examples=3,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.lists(INTERACTIONS, min_size=2, max_size=15), st.sampled_from([None, "good", "bad"]), TEXTS)
+def test_an_export_survives_its_import(
+    http: httpx.Client, copied: Any, lines: list[dict[str, Any]], tied: str | None, details: str
+):
+    project = http.post("/api/v1/projects", json={"key": f"p-{uuid4().hex}"}).raise_for_status().json()["key"]
+    for key, kind in (("score", "scalar"), ("thumb", "bool"), ("best", "scalar")):
+        http.post("/api/v1/metrics", json={"project": project, "key": key, "kind": kind}).raise_for_status()
+    ids = []
+    for line in lines:
+        answer = http.post("/api/v1/interactions", json={**line, "project": project})
+        assert answer.status_code == 201, answer.text
+        ids.append(answer.json()["completion_id"])
+    sides = {"preferred_completion": ids[0], "other_completion": ids[1], "tied": tied, "details": details}
+    http.post("/api/v1/preferences", json={"metric": "best", "created_at": "2020-01-02", **sides}).raise_for_status()
+    here, there = copied(project)
+    assert len(here) == len(lines)
+    assert there == here
+
+
+def test_calls_of_the_gateway_survive_their_export(gateway: Any, copied: Any):
+    project = gateway.project
+    name = gateway.model()
+    parts = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": ADDRESS}}]
+    gateway.ask(name, parts, labels={"a": "b"}, user="u").raise_for_status()
+    gateway.ask(name, "twice", n=2, temperature=0.5).raise_for_status()
+    gateway.stream(name, "streamed")
+    gateway.stream(gateway.model("tools"), "called")
+    gateway.ask(gateway.model("reasoning"), "thought").raise_for_status()
+    gateway.stream(gateway.model("cut-after-2"), "cut off in the middle")
+    here, there = copied(project)
+    assert len(here) == 7
+    assert {one["call"]["state"] for one in here.values()} == {"complete", "failed"}
+    assert there == here

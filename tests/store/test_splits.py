@@ -1,0 +1,90 @@
+"""Sums by split against the plain meaning of the same words, whatever filter, metric and split."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afterword.ids import uuid7
+from afterword.store import groups, sums
+from afterword.store import interactions as stored
+from afterword.store.analytics import Values
+from afterword.store.calls import NUMBERS
+from afterword.store.schema import label_number
+from afterword.types import Filter
+
+from .test_filters import group_key, holds, trees
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(drawn=st.data())
+def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObject):
+    tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")
+    splits = [None, "model", *(f"label:{key}" for key in shelf.words.keys), "label:none"]
+    split_by = drawn.draw(st.sampled_from(splits), "split_by")
+    metric = drawn.draw(st.sampled_from([None, *shelf.words.metrics, *NUMBERS]), "metric")
+    expected: dict[str | None, list[float]] = defaultdict(list)
+    for one in shelf.logged:
+        if holds(tree, one):
+            key = split_by and group_key(one, split_by)
+            if metric is None:
+                expected[key].append(1)
+            elif metric in NUMBERS:
+                # What failed or was cut off is left out of sums.
+                complete = one.state == "complete" and metric in one.measured
+                expected[key] += [one.measured[metric]] if complete else []
+            else:
+                expected[key] += [value for its, value, *_ in one.feedback if its == metric]
+    number = metric if metric is None or metric in NUMBERS else shelf.names.metric(metric)
+    values = Values(shelf.names, msgspec.convert(tree, Filter), number, split_by)
+    counts = {key: len(its) for key, its in expected.items() if its}
+
+    def over_time(connection: Any) -> dict[str | None, int]:
+        found: dict[str | None, int] = defaultdict(int)
+        for key, _, count, _ in sums.over_time(connection, values, 3_600_000):
+            found[key] += count
+        return found
+
+    assert shelf.store.read_now(over_time) == counts
+    if metric is not None:
+        found = shelf.store.read_now(sums.summed, values)
+        order = sorted(counts, key=lambda key: (-counts[key], key is not None, key or ""))
+        assert [(one.key, one.count) for one in found] == [(key, counts[key]) for key in order]
+        for one in found:
+            its = expected[one.key]
+            assert (one.min, one.max) == (min(its), max(its))
+            assert one.mean == pytest.approx(statistics.fmean(its))
+            assert one.stddev == (pytest.approx(statistics.stdev(its)) if len(its) > 1 else None)
+
+
+def test_a_label_with_a_value_for_each_interaction_groups_and_splits(shelf: Any):
+    number, now = 70_000, 1_700_000_000_000
+    project = shelf.names.project + 2_000
+    ids = [uuid7() for _ in range(number)]
+    numbers = [label_number(project, "id", str(n)) for n in range(number)]
+    metric = shelf.names.metric("CSAT")
+
+    def put(transaction: Any) -> None:
+        rows = [(one, project, now, None, 0, None, None, None, 5, 6, 7, 8, None, None, None) for one in ids]
+        transaction.put(stored.INSERT["interactions"], rows)
+        transaction.put(stored.INSERT_LABEL, [(one, project, "id", str(n)) for n, one in enumerate(numbers)])
+        worn = [(label, now, one) for label, one in zip(numbers, ids, strict=True)]
+        transaction.put(stored.INSERT["interaction_labels"], worn)
+        given = [(one, uuid7(), metric, 1.0, None, None, None, 0, now, None) for one in ids[:100]]
+        transaction.put(stored.INSERT["feedback"], given)
+
+    shelf.store.queue.write_from_thread(put)
+    names = replace(shelf.names, project=project)
+    paging = {"group_by": "label:id", "limit": 3, "cursor": None, "count": True}
+    found = shelf.store.read_now(lambda connection: groups.find(connection, names, None, **paging))
+    assert ([one.key for one in found.groups], found.count) == (["0", "1", "10"], number)
+    values = Values(names, None, metric, "label:id")
+    # As many splits as are shown.
+    assert sum(one.count for one in shelf.store.read_now(sums.summed, values)) == 50

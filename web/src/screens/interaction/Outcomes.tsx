@@ -1,0 +1,61 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Trash2 } from "lucide-react";
+import { answer, api, type Interaction } from "~/api/client";
+import { interactionQuery, metricsQuery } from "~/api/queries";
+import { useAct } from "~/api/useAct";
+import { shownValue } from "~/screens/interactions/columns";
+import { IconButton } from "~/ui";
+import { Time } from "~/ui/values";
+import { Fold } from "./Fold";
+import { Title } from "./Said";
+import css from "./sections.module.css";
+
+type OutcomesProps = { project: string; interaction: Interaction; mayEdit: boolean };
+
+/** What came of the session that an interaction belongs to. */
+export function Outcomes({ project, interaction, mayEdit }: OutcomesProps) {
+  const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
+  const queries = useQueryClient();
+  const remove = useAct(
+    (outcome_id: string) => answer(api.DELETE("/api/v1/outcomes/{outcome_id}", { params: { path: { outcome_id } } })),
+    {
+      done: "The outcome is deleted",
+      onDone: () => void queries.invalidateQueries({ queryKey: interactionQuery(interaction.completion_id).queryKey }),
+    },
+  );
+  const outcomes = interaction.outcomes ?? [];
+  if (!outcomes.length) return null;
+  return (
+    <Fold open className={css.section} title={<Title name="Outcomes of the session" count={outcomes.length} />}>
+      {() => (
+        <ul className={css.said}>
+          {outcomes.map((outcome) => (
+            <li key={outcome.outcome_id}>
+              <span className={css.value}>
+                {outcome.metric}{" "}
+                <b>
+                  {shownValue(
+                    outcome.value,
+                    metrics.find(({ key }) => key === outcome.metric),
+                  )}
+                </b>
+              </span>
+              {mayEdit && (
+                <span className={css.acts}>
+                  <IconButton small label="Delete this outcome" onClick={() => remove.mutate(outcome.outcome_id)}>
+                    <Trash2 size={12} aria-hidden />
+                  </IconButton>
+                </span>
+              )}
+              {outcome.details && <p dir="auto">{outcome.details}</p>}
+              <small>
+                {outcome.user && <bdi>{outcome.user}, through </bdi>}
+                {outcome.actor} · <Time iso={outcome.created_at} />
+              </small>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Fold>
+  );
+}
