@@ -103,12 +103,17 @@ def test_no_form_in_a_body_is_a_fault(http: httpx.Client, route: Any):
 
 
 @pytest.mark.parametrize("face", FACES, ids=lambda face: face.name)
-def test_no_form_in_a_call_is_a_fault(http: httpx.Client, face: Any):
+def test_no_form_in_a_call_is_a_fault(server: Any, http: httpx.Client, project: str, face: Any):
+    http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
+    key = http.post("/api/v1/keys", json={"name": "forms", "projects": [project]}).json()["api_key"]
+    example = {**CALLS[face.name][2], "model": f"{project}/echo"}
     more = {"seed": 1, "tools": [], "n": 1, "parallel_tool_calls": True}
-    for what, form in FORMS.items():
-        for content in bodies({**CALLS[face.name][2], **more}, form):
-            for stream in (b"false", b"true") if content.startswith(b"{") else ():
-                check_no_fault(http.post(face.path, content=b'{"stream": ' + stream + b", " + content[1:]), what)
+    with server.client(key) as caller:
+        for what, form in FORMS.items():
+            for content in bodies({**example, **more}, form):
+                for stream in (b"false", b"true") if content.startswith(b"{") else ():
+                    sent = b'{"stream": ' + stream + b", " + content[1:]
+                    check_no_fault(caller.post(face.path, content=sent), what)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
