@@ -12,11 +12,14 @@ from rich.console import Console
 from benchmarks import browsing, calling, lifting, reading, report, writing, yardstick
 from benchmarks.peers.racing import CONTENDERS, Comparison, race
 from benchmarks.scale.measuring import StoreName, scale
+from benchmarks.soak import soak
 
 JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
 # These take long and have to be asked for.
 PEERS = ",".join(CONTENDERS)
-LONG_JOBS = ("scale", "peers")
+LONG_JOBS = ("scale", "peers", "soak")
+# Calls of the soak.
+CALLS = 100_000
 # Interactions in the stores to read, where none is named.
 SIZES = {"scale": "10000000", "peers": "100000"}
 
@@ -94,6 +97,8 @@ def run(
     if "scale" in jobs:
         for size in sizes:
             yield from scale(size, store, keep, 0.5 if quick else 3, 5 if quick else 60)
+    if "soak" in jobs:
+        yield soak(CALLS // 10 if quick else CALLS)
     if "peers" in jobs:
         for size in sizes:
             yield from race(contenders, size, 1 if quick else 3, 1 if quick else 3)

@@ -135,6 +135,35 @@ class OwnPostgresql:
         """Start it again."""
         self._pg_ctl("-o", f'-h "" -k {self.url.rpartition("host=")[2]}', "-l", str(self._data / "log"), "start")
 
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Let none of its processes go on, as where its disk hangs: connections stand, and nothing is answered."""
+        first = psutil.Process(int((self._data / "postmaster.pid").read_text().partition("\n")[0]))
+        first.suspend()
+        stopped = [first, *first.children(recursive=True)]
+        for process in stopped[1:]:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    @contextmanager
+    def without_standby(self) -> Iterator[None]:
+        """Let commits wait for a standby that does not come."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
+            connection.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                connection.execute("SELECT pg_reload_conf()")
+
     def promote(self) -> None:
         """Let a standby become the one that is written to."""
         self._pg_ctl("promote")

@@ -37,11 +37,12 @@ from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
 from afterword.service.abtests import Referee
 from afterword.service.access import digest, new_key
-from afterword.service.calls import close_what_was_left_open
+from afterword.service.calls import close_what_was_left_open, sweep
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.service.meters import Meters
 from afterword.service.projects import periods
+from afterword.service.pulse import Pulse
 from afterword.service.secrets import Secrets
 from afterword.service.servers import Together
 from afterword.service.status import VERSION
@@ -76,6 +77,7 @@ def open_home(settings: Settings) -> Home:
         settings.database_url,
         most_waiting=settings.max_waiting_writes,
         most_waiting_bytes=settings.max_waiting_bytes,
+        timeout=settings.store_timeout,
     )
     timeouts = Timeouts(
         connect=settings.provider_connect_timeout,
@@ -95,6 +97,7 @@ def open_home(settings: Settings) -> Home:
         gateway=Gateway(timeouts, settings.max_provider_calls),
         meters=Meters(store, retention),
         secrets=Secrets(settings.secret_key, directory),
+        pulse=Pulse(store),
     )
 
 
@@ -139,14 +142,14 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
                     home.catalog.keep(row)
         together = Together(home) if home.store.database.SHARED else None
         if together is None:
-            await close_what_was_left_open(home.store)
+            await close_what_was_left_open(home)
             await clear_away(home.store, Context.now())
         else:
             await together.join()
         home.indexer.start()
         home.roller.start()
         home.retention.start()
-        watching = [asyncio.create_task(Referee(home).watch())]
+        watching = [asyncio.create_task(Referee(home).watch()), asyncio.create_task(sweep(home))]
         if together is not None:
             watching.append(asyncio.create_task(together.run()))
         yield

@@ -100,6 +100,13 @@ SETTINGS: tuple[Setting, ...] = (
         least=1,
     ),
     Setting("max_waiting_bytes", "size", 256 * MIB, "Bytes that waiting writes may hold in memory.", least=MIB),
+    Setting(
+        "store_timeout",
+        "integer",
+        30,
+        "Seconds for which a read or a write is waited for; a database that does not answer in time gets calls 503.",
+        least=1,
+    ),
     Setting("provider_connect_timeout", "integer", 10, "Seconds in which a provider must take a connection.", least=1),
     Setting(
         "provider_first_byte_timeout",
@@ -190,6 +197,7 @@ class Settings:
     max_batch_lines: int
     max_waiting_writes: int
     max_waiting_bytes: int
+    store_timeout: int
     provider_connect_timeout: int
     provider_first_byte_timeout: int
     provider_idle_timeout: int

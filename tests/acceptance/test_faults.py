@@ -100,6 +100,10 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(new_server: Any, room: str
             assert [m["key"] for m in http.get("/api/v1/metrics").json()["metrics"]] == ["CSAT"]
             assert [p["key"] for p in http.get("/api/v1/projects").json()["projects"]] == ["default"]
             assert http.get("/api/v1/interactions", params={"label": "a:b", "count": True}).json()["count"] == 20
+        told = running.log.read_text()
+        assert "Traceback" not in told
+        # One line of each part of the background, however often it tried.
+        assert sum("it is tried again" in line for line in told.splitlines()) <= 6
         answer = log(http, completion_id=str(uuid4()))
         assert answer.status_code == 201, answer.text
         kept.add(answer.json()["completion_id"])

@@ -156,6 +156,38 @@ def test_a_stream_that_outlasts_the_grace_of_a_stop_is_interrupted_with_what_cam
 
 @pytest.mark.embedded
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
+def test_a_call_whose_end_could_not_be_written_is_closed_while_the_server_runs(new_server, gateway):
+    running = new_server()
+    other = gateway_to(gateway, running)
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    hanging, slow = ({**body, "model": other.model(behaviour)} for behaviour in ("hang-after-3", "slow-400"))
+    path = "/api/v1/chat/completions"
+    with running.client() as http, http.stream("POST", path, json=hanging) as on:
+        said = (line for line in on.iter_lines() if line)
+        going_on = completion_of(next(said))
+        with http.stream("POST", path, json=slow) as cut:
+            heard = (line for line in cut.iter_lines() if line)
+            left = completion_of(next(heard))
+            # From here on no file grows: the end of the call is refused.
+            with running.files_no_larger_than(4096):
+                assert "data: [DONE]" not in list(heard)
+        while (state := state_of(http, left)) == "open":
+            pass
+        assert state == "interrupted"
+        assert state_of(http, going_on) == "open"
+
+
+def completion_of(line: str) -> str:
+    return json.loads(line[6:])["choices"][0]["completion_id"]
+
+
+def state_of(http: httpx.Client, completion_id: str) -> str:
+    answer = http.get(f"/api/v1/interactions/{completion_id}")
+    return answer.json()["call"]["state"] if answer.status_code == 200 else "open"
+
+
+@pytest.mark.embedded
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 @pytest.mark.parametrize("policy", ["refuse", "pass"])
 def test_while_the_store_cannot_write_calls_are_refused_or_go_unlogged_as_set(new_server, gateway, policy: str):
     running = new_server(AFTERWORD_ON_STORE_FAILURE=policy)

@@ -101,8 +101,13 @@ def test_an_interaction_that_was_deleted_in_mid_stream_stays_deleted(store: Stor
 def test_what_a_crash_left_open_is_closed_as_interrupted_and_can_be_found(store: Store):
     done, left = opened(store), [opened(store) for _ in range(3)]
     finish(store, done)
-    assert write(store, calls.close_what_was_left_open) == 3
+    assert interrupted(store) == 3
     assert {store.read_now(calls.find, one).state for one in left} == {calls.INTERRUPTED}
     assert store.read_now(calls.find, done).state == calls.COMPLETE
     assert pending(store) == {done, *left}
-    assert write(store, calls.close_what_was_left_open) == 0
+    assert interrupted(store) == 0
+
+
+def interrupted(store: Store) -> int:
+    ids = [one for one, _ in store.read_now(calls.left_open, None, ())]
+    return write(store, lambda transaction: calls.interrupt(transaction, ids))

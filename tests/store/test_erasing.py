@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from afterword.ids import uuid7
 from afterword.store import calls
 from afterword.store import interactions as stored
 from afterword.store.engine import Store, Transaction
+from afterword.store.engine.text import TextQuery, texts_of
 from afterword.store.erasing import erase, forget
 from afterword.store.payloads import Payload, encode
 from afterword.store.retention import MOST_PENDING, Periods, Retention, many_leave
@@ -35,6 +37,7 @@ from afterword.store.schema import (
     preferences,
     search_pending,
 )
+from afterword.store.search import Indexer
 
 NOW = 1_700_000_000_000
 
@@ -104,6 +107,25 @@ def test_of_what_is_deleted_only_the_text_that_leaves_the_index_remains(store: S
     assert all(row.erased for row in pending)
     assert counts(store) == {**empty, "search_pending": 5}
     assert deleted(store, erase, *ids) == 0
+
+
+def test_words_of_what_is_deleted_while_they_are_taken_in_are_taken_out(store: Store):
+    one = written(store, pending=True)
+    indexer, index = Indexer(store), store.database.connect_search()
+
+    def apply_and_delete(changes: Any) -> None:
+        index.apply(changes)
+        deleted(store, erase, one)
+
+    between: Any = SimpleNamespace(apply=apply_and_delete)
+    assert indexer._take_in(between) == 1
+    words = TextQuery.words("Ho")
+    assert words
+    assert store.read_now(lambda connection: connection.execute(texts_of(connection).seek(words)).all())
+    assert indexer._take_in(index) == 1
+    assert not store.read_now(lambda connection: connection.execute(texts_of(connection).seek(words)).all())
+    assert store.read_now(Indexer.waiting) == 0
+    index.close()
 
 
 @pytest.mark.shared
@@ -182,7 +204,7 @@ def test_what_was_forgotten_is_deleted_whole(store: Store, taken_in: bool):
     one = written(store)
     deleted(store, forget, one)
     if taken_in:
-        write(store, [(stored_taken_in(), [(one,)])])
+        write(store, [(stored_taken_out(), [(one,)])])
     assert deleted(store, erase, one) == 1
     left = counts(store)
     # The text that must leave the index is in the list only: nobody else has it any more.
@@ -211,14 +233,14 @@ def test_it_waits_while_too_many_deleted_texts_are_still_to_leave_the_index(stor
     waiting = [(uuid7(), b"words") for _ in range(MOST_PENDING + 1)]
     write(store, [(calls.QUEUE_FOR_SEARCH, waiting)])
     assert store.read_now(many_leave)
-    write(store, [(stored_taken_in(), [(waiting[0][0],)])])
+    write(store, [(stored_taken_out(), [(waiting[0][0],)])])
     assert not store.read_now(many_leave)
 
 
-def stored_taken_in() -> Any:
-    from afterword.store.search import TAKEN_IN
+def stored_taken_out() -> Any:
+    from afterword.store.search import TAKEN_OUT
 
-    return TAKEN_IN
+    return TAKEN_OUT
 
 
 def test_every_table_that_names_an_interaction_is_known_here():

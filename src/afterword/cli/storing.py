@@ -24,13 +24,12 @@ Examples:
   afterword db copy --from postgresql://afterword@db.internal/afterword --to /var/lib/afterword
 """
 
-DISTRIBUTE = """Spread a database over the nodes of a Citus cluster.
+DISTRIBUTE = """Refused: a database that is spread over a cluster is not supported.
 
-Large tables are distributed by the interaction's id, small ones stand on every node. Needs the extension `citus` in the
-database, and no server that works over it.
+Use one PostgreSQL. To leave a database that an earlier version has spread: `afterword db copy` to an empty one.
 """
 
-_stores = typer.Typer(help="Copy a whole store, or spread it over a cluster.", no_args_is_help=True)
+_stores = typer.Typer(help="Copy a whole store.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -79,14 +78,10 @@ def copy(
 def distribute(
     database_url: Annotated[
         str, typer.Option("--database-url", envvar="AFTERWORD_DATABASE_URL", metavar="URL", help="The database.")
-    ],
+    ] = "",
 ) -> None:
-    """Distribute a database."""
-    from afterword.app import copying
-
-    try:
-        with copying.opened(database_url) as database:
-            spread = database.distribute()
-    except copying.StoreError as error:
-        raise CommandError(str(error)) from None
-    typer.echo(f"Distributed {spread} tables.")
+    """Refuse to distribute a database."""
+    raise CommandError(
+        "A database spread over a cluster is not supported: it was found to be slow, and some calls fail on it. "
+        "Use one PostgreSQL; `afterword db copy --from DATABASE --to EMPTY_DATABASE` takes a store out of a cluster."
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from afterword.errors import Conflict, Invalid, Unavailable
+from afterword.errors import Conflict, Invalid
 from afterword.ids import uuid7
 from afterword.service import evidence
 from afterword.service.context import Context, Home
@@ -24,6 +24,7 @@ from afterword.store import abtests as stored
 from afterword.store.abtests import ABTestRow
 from afterword.store.catalog import ModelRow, ProjectModelRow, ProjectRow, attach_model
 from afterword.store.engine import Transaction
+from afterword.store.faults import FaultLog
 from afterword.types import (
     ABComparison,
     ABInterval,
@@ -211,6 +212,7 @@ class Referee:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._faults = FaultLog(log, home.store, "The A/B tests could not be judged")
         self._heard = -1
 
     async def watch(self) -> None:
@@ -219,10 +221,8 @@ class Referee:
             started = time.monotonic()
             try:
                 await self.look()
-            except Unavailable as error:
-                log.warning("The A/B tests could not be judged, they are later: %s", error.message)
-            except Exception:
-                log.exception("The A/B tests could not be judged; it is tried again.")
+            except Exception as error:
+                self._faults.tell(error)
             await asyncio.sleep(max(PACE, REST * (time.monotonic() - started)))
 
     async def look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -18,7 +19,9 @@ from afterword.service.routing import Route
 from afterword.store import calls as stored
 from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ModelRow
-from afterword.store.engine import Rows, Store
+from afterword.store.engine import Rows
+from afterword.store.faults import FaultLog
+from afterword.store.servers import alive as alive_servers
 from afterword.types import SHARED, CallRequest, Message, State
 
 log = logging.getLogger("afterword.calls")
@@ -32,6 +35,8 @@ MAX_USER_CHARACTERS = 1024
 MAX_SESSION_CHARACTERS = 200
 # Without a tokenizer of the model a token is taken for so many bytes of text.
 BYTES_A_TOKEN = 4
+# Seconds between two looks for calls that nobody goes on with.
+SWEEP_SECONDS = 10.0
 
 
 class Choice(msgspec.Struct):
@@ -113,6 +118,7 @@ class Call:
         announced = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= MAX_ANNOUNCED_CHOICES
         self._choices = number if announced else 1
         self._name(self._choices * len(self._questions))
+        context.home.calls.add(self)
 
     @property
     def session_id(self) -> UUID:
@@ -159,8 +165,13 @@ class Call:
     async def finish(self, outcome: Outcome) -> None:
         """Store what was said, and how the call went; return once it is on disk. Raises `Unavailable`."""
         count(self.context.home, outcome)
-        if not self.stored:
-            return
+        try:
+            if self.stored:
+                await self._store(outcome)
+        finally:
+            self.context.home.calls.discard(self)
+
+    async def _store(self, outcome: Outcome) -> None:
         timings = _timings(outcome)
         attempts = [{"model": one.model, "error": _error(one.error)} for one in outcome.attempts]
         replaced = [*self._replaced, *outcome.replaced]
@@ -384,9 +395,30 @@ def _tokens(text: bytes) -> int:
     return -(-len(text) // BYTES_A_TOKEN)
 
 
-async def close_what_was_left_open(store: Store, alive: Collection[int] = ()) -> int:
-    """Close the calls that a crash cut off, but for those of servers that are there; return how many."""
-    number = await store.write(lambda transaction: stored.close_what_was_left_open(transaction, alive))
+async def close_what_was_left_open(home: Home, alive: Collection[int] = ()) -> int:
+    """Close the calls that nobody goes on with, as interrupted; return how many: those of servers that are no more, and
+    those of this one whose end could not be written. `alive` are the servers that are there."""
+    store = home.store
+    found = await store.read(stored.left_open, store.server, alive)
+    # What was read as open and goes on is among these: a call is here before it is written.
+    under_way = {one for call in list(home.calls) for one in call.ids.values()}
+    ids = [one for one, is_own in found if not (is_own and one in under_way)]
+    if not ids:
+        return 0
+    number = await store.write(lambda transaction: stored.interrupt(transaction, ids))
     if number:
-        log.warning("%d calls were cut off when their server stopped; they are marked as interrupted.", number)
+        log.warning("%d calls were cut off; they are marked as interrupted.", number)
+        home.indexer.wake()
     return number
+
+
+async def sweep(home: Home) -> None:
+    """Close what was left open, time and again, until cancelled."""
+    faults = FaultLog(log, home.store, "Calls that were cut off could not be marked")
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            alive = await home.store.read(alive_servers) if home.store.database.SHARED else ()
+            await close_what_was_left_open(home, alive)
+        except Exception as error:
+            faults.tell(error)

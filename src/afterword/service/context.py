@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
+from weakref import WeakSet
 
 from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
@@ -13,6 +14,7 @@ from afterword.ids import find_uuid, id_of_text, is_unstored
 from afterword.service.broadcast import Broadcast
 from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
+from afterword.service.pulse import Pulse
 from afterword.service.secrets import Secrets
 from afterword.store import calls
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
@@ -77,12 +79,15 @@ class Home:
     settings: Settings
     gateway: Checks
     secrets: Secrets
+    pulse: Pulse
     meters: Meters
     live: Broadcast = field(default_factory=Broadcast)
     administrator: bytes = b""
     """The digest of the administrator's key, the one that is not in the store."""
     targets: dict[int, tuple[ModelRow, Target]] = field(default_factory=dict)
     """Models as their providers know them, by number: beside the row that they were made of."""
+    calls: WeakSet[Any] = field(default_factory=WeakSet)
+    """The calls of models under way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,15 @@ async def make(
             left_out=dict(left_out or {}),
             seed=seed,
         )
-        return _shown(context, await context.store.write(lambda transaction: stored.complete(transaction, complete)))
+        made = await context.store.write(lambda transaction: stored.complete(transaction, complete))
+        if made is None:
+            raise Unavailable(
+                "The store was out of reach for so long that the dataset was given up; nothing of it was stored.",
+                code="store_interrupted",
+                hint="Send it again.",
+                retry_after=1,
+            )
+        return _shown(context, made)
     except BaseException:
         await asyncio.shield(context.store.write(lambda transaction: stored.erase(transaction, row.number)))
         raise
@@ -294,11 +302,13 @@ async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]
                 code="part_too_large",
                 hint="Send smaller parts, or raise AFTERWORD_MAX_UPLOAD_PART.",
             )
-    there = await context.store.write(
+    is_there = await context.store.write(
         lambda transaction: stored.put_upload_part(transaction, row.number, query.part_number, bytes(content)),
         len(content),
     )
-    return await upload_status(context, query=query) if there else _no_upload(query.session_id)
+    if not is_there:
+        raise _no_upload(query.session_id)
+    return await upload_status(context, query=query)
 
 
 async def upload_status(context: Context, *, query: Any) -> UploadStatus:
@@ -317,7 +327,7 @@ async def abort_upload(context: Context, *, body: UploadId) -> Deleted:
     """Throw away the parts of a file. A dataset that was made of it stays."""
     row = await _upload(context, body.session_id)
     if not await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number)):
-        _no_upload(body.session_id)
+        raise _no_upload(body.session_id)
     return Deleted()
 
 
@@ -337,8 +347,9 @@ async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Datase
 
     async def chunks() -> AsyncIterator[bytes]:
         for number in came:
-            found = await context.store.read(stored.upload_part, row.number, number)
-            content = _no_upload(body.session_id) if found is None else found
+            content = await context.store.read(stored.upload_part, row.number, number)
+            if content is None:
+                raise _no_upload(body.session_id)
             for start in range(0, len(content), PART):
                 yield content[start : start + PART]
 
@@ -350,11 +361,13 @@ async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Datase
 async def _upload(context: Context, session_id: str) -> Any:
     upload_id = parse_id(session_id, what="upload", param="session_id")
     row = await context.store.read(stored.upload, upload_id)
-    return _no_upload(session_id) if row is None or row.actor != context.actor.number else row
+    if row is None or row.actor != context.actor.number:
+        raise _no_upload(session_id)
+    return row
 
 
-def _no_upload(session_id: str) -> Any:
-    raise NotFound(
+def _no_upload(session_id: str) -> NotFound:
+    return NotFound(
         f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
         code="upload_not_found",
         param="session_id",

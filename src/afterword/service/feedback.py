@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
 from afterword.store import rollups
-from afterword.store.engine import Informed, Rows, Transaction
+from afterword.store.engine import Informed, Rows
 from afterword.types import (
     Deleted,
     Feedback,
@@ -168,9 +168,7 @@ async def withdraw(context: Context, comparison_id: str) -> Deleted:
     return Deleted()
 
 
-async def preference_unit(
-    context: Context, body: NewPreference
-) -> tuple[Callable[[Transaction], PreferenceRecorded], int]:
+async def preference_unit(context: Context, body: NewPreference) -> tuple[Informed, int]:
     """Return the unit of work that logs a preference, and its size."""
     given = {"preferred_completion": body.preferred_completion, "other_completion": body.other_completion}
     comparison_id = body.comparison_id or uuid7()
@@ -194,9 +192,10 @@ async def preference_unit(
             hint="A preference is between two completions.",
         )
 
-    def write(transaction: Transaction) -> PreferenceRecorded:
-        if body.comparison_id and (there := transaction.one(stored.FIND_PREFERENCE, comparison_id)):
-            if there[0] != request_hash:
+    def write(*rows: Sequence[Any] | None) -> tuple[Rows, PreferenceRecorded]:
+        *found, existing = rows if body.comparison_id else (*rows, None)
+        if existing is not None:
+            if existing[0] != request_hash:
                 raise Conflict(
                     f"The comparison_id {comparison_id} is taken by a preference with other content.",
                     code="comparison_exists",
@@ -204,17 +203,15 @@ async def preference_unit(
                     hint="A repetition must be the same in every field. To change a preference, delete it with "
                     f"DELETE /api/v1/preferences/{comparison_id} and log it again.",
                 )
-            return PreferenceRecorded(comparison_id=comparison_id)
-        for draft in drafts.values():
-            for statement, rows in draft.rows:
-                transaction.put(statement, rows)
-        found = []
+            return [], PreferenceRecorded(comparison_id=comparison_id)
+        stored_sides = iter(found)
+        compared: list[Sequence[Any]] = []
         for name, side in zip(given, sides, strict=True):
-            row = transaction.one(stored.FIND_INTERACTION, side)
+            row = drafts[name].compared if name in drafts else next(stored_sides)
             if row is None or not context.actor.sees(row[0]):
                 raise no_completion(side, name)
-            found.append(row)
-        (project, prompt), (other_project, other_prompt) = found
+            compared.append(row)
+        (project, prompt), (other_project, other_prompt) = compared
         if project != other_project:
             raise no_completion(sides[1], "other_completion", " in the project of the preferred one")
         metric = context.metric(project, body.metric)
@@ -228,13 +225,14 @@ async def preference_unit(
             created_at,
             request_hash,
         )
-        transaction.put(
-            stored.INSERT_PREFERENCE,
-            [(sides[0], comparison_id, sides[1], 1, *rest), (sides[1], comparison_id, sides[0], 2, *rest)],
-        )
-        return PreferenceRecorded(comparison_id=comparison_id)
+        both = [(sides[0], comparison_id, sides[1], 1, *rest), (sides[1], comparison_id, sides[0], 2, *rest)]
+        texts = [pair for draft in drafts.values() for pair in draft.rows]
+        return [*texts, (stored.INSERT_PREFERENCE, both)], PreferenceRecorded(comparison_id=comparison_id)
 
-    return write, 500 + sum(draft.size for draft in drafts.values())
+    wanted = [(stored.FIND_SIDE, side) for name, side in zip(given, sides, strict=True) if name not in drafts]
+    if body.comparison_id:
+        wanted.append((stored.FIND_PREFERENCE, comparison_id))
+    return Informed(wanted, write, own=body.comparison_id), 500 + sum(draft.size for draft in drafts.values())
 
 
 async def _text_draft(context: Context, body: NewPreference, side: NewText, name: str) -> Draft:

@@ -49,6 +49,8 @@ class Draft(msgspec.Struct):
     size: int
     request_hash: int | None
     fresh_labels: list[int]
+    compared: tuple[int, int]
+    """Its project and the hash of its prompt: what a preference compares."""
 
     def committed(self, context: Context) -> None:
         """Note that it is on disk."""
@@ -166,7 +168,8 @@ def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: i
         feedback_ids = [row[1] for row in given_rows]
         written.rows.append((stored.INSERT["feedback"], given_rows))
     recorded = Recorded(completion_id=completion_id, session_id=session[0] or completion_id, feedback_ids=feedback_ids)
-    return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels)
+    compared = project.number, asked.prompt_hash
+    return Draft(recorded, written.rows, written.size, request_hash, written.fresh_labels, compared)
 
 
 def _call_row(completion_id: UUID, body: NewInteraction) -> tuple[Any, ...] | None:

@@ -9,13 +9,12 @@ import asyncio
 import logging
 import time
 
-from afterword.errors import Unavailable
 from afterword.service.broadcast import Deletion, Listener
-from afterword.service.calls import close_what_was_left_open
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
 from afterword.store import servers as stored
 from afterword.store.catalog import Catalog
+from afterword.store.faults import FaultLog
 
 log = logging.getLogger("afterword.servers")
 
@@ -32,6 +31,7 @@ class Together:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._faults = FaultLog(log, home.store, "The other servers cannot be heard")
         self._relay: Listener | None = None
         self._read: dict[int, int] | None = None
         self._version = -1
@@ -57,11 +57,8 @@ class Together:
                 looks += 1
                 if looks % SWEEP == 1 and self._home.store.in_charge:
                     await self._clear_away()
-            except Unavailable as error:
-                log.warning("The other servers cannot be heard: %s", error.message)
-                await asyncio.sleep(1)
-            except Exception:
-                log.exception("The other servers cannot be heard; it is tried again.")
+            except Exception as error:
+                self._faults.tell(error)
                 await asyncio.sleep(1)
             await asyncio.sleep(PACE)
 
@@ -69,7 +66,6 @@ class Together:
         """End what servers that are no more have left half done."""
         store = self._home.store
         alive = await store.read(stored.alive)
-        await close_what_was_left_open(store, alive)
         await clear_away(store, Context.now(), alive)
 
     async def leave(self) -> None:

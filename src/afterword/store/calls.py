@@ -61,17 +61,22 @@ def find(connection: Connection, completion_id: UUID) -> Any:
     return connection.execute(select(calls).where(calls.c.interaction_id == completion_id)).first()
 
 
-def close_what_was_left_open(transaction: Transaction, alive: Collection[int] = ()) -> int:
-    """Close the calls that a crash cut off, as interrupted; return how many. Those of servers that are there go on."""
-    connection = transaction.connection
+def left_open(connection: Connection, own: int | None, alive: Collection[int]) -> list[tuple[UUID, bool]]:
+    """Return the open calls that no other server which is there has, and of each whether it is one of this server's."""
     open_ = (calls.c.state == OPEN, calls.c.state != COMPLETE)
-    cut_off = or_(calls.c.server.is_(None), calls.c.server.not_in(alive))
-    ids = list(connection.execute(select(calls.c.interaction_id).where(*open_, cut_off)).scalars())
+    of_others = calls.c.server.in_(set(alive) - {own})
+    query = select(calls.c.interaction_id, calls.c.server).where(*open_, or_(calls.c.server.is_(None), ~of_others))
+    return [(row.interaction_id, row.server == own) for row in connection.execute(query)]
+
+
+def interrupt(transaction: Transaction, ids: Collection[UUID]) -> int:
+    """Close those of these calls that are still open, as interrupted; return how many."""
+    number = 0
     for one in ids:
-        connection.execute(
+        number += transaction.connection.execute(
             update(calls)
-            .where(calls.c.interaction_id == one)
+            .where(calls.c.interaction_id == one, calls.c.state == OPEN)
             .values(state=INTERRUPTED, finish_reason=STATES[INTERRUPTED], server=None)
-        )
+        ).rowcount
     transaction.put(QUEUE_FOR_SEARCH, [(one, None) for one in ids])
-    return len(ids)
+    return number

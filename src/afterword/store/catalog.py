@@ -23,7 +23,7 @@ from afterword.store.people import People
 from afterword.store.schema import api_keys, metric_links, metrics, models, project_models, projects
 from afterword.types import Kind, ProviderName, Role, ScoringType
 
-MOST_LABELS = 200_000
+MOST_LABELS = 20_000
 # So many names that none here bears are looked for, each once, until the small tables are read anew: a look holds all
 # else up, and callers may go on asking for what there is not.
 MOST_LOOKS = 100
@@ -273,11 +273,12 @@ class Catalog:
             return
         if "\0" in id_or_key:
             return
-        self._looked_for.add(wanted)
         named = table.c.key == id_or_key
         with suppress(ValueError):
             named |= table.c.id == UUID(id_or_key)
-        for row in self._fetch(lambda connection: connection.execute(select(table).where(named)).all()):
+        found = self._fetch(lambda connection: connection.execute(select(table).where(named)).all())
+        self._looked_for.add(wanted)
+        for row in found:
             self.keep(row_of(row))
             if table is metrics:
                 links = select(metric_links).where(metric_links.c.metric == row.number)

@@ -103,7 +103,7 @@ def parts_of_upload(connection: Connection, number: int) -> list[int]:
 
 
 def upload_part(connection: Connection, number: int, its_part: int) -> bytes | None:
-    """Return a part of an upload; None where the upload was ended meanwhile."""
+    """Return a part of an upload; None where it was deleted."""
     return connection.execute(
         select(upload_parts.c.content).where(upload_parts.c.upload == number, upload_parts.c.part == its_part)
     ).scalar()
@@ -135,11 +135,14 @@ def add_part(transaction: Transaction, dataset: int, number: int, lines: int, co
     transaction.connection.execute(insert(dataset_parts).values(**values))
 
 
-def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow:
-    """Write a dataset's row anew, as one that is complete."""
+def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow | None:
+    """Write a dataset's row anew, as one that is complete; return it.
+
+    None where it was deleted meanwhile: another server has taken this one for gone.
+    """
     ready = msgspec.structs.replace(row, status=READY, server=None)
-    transaction.connection.execute(update(datasets).where(datasets.c.number == row.number).values(**_values(ready)))
-    return ready
+    completed = update(datasets).where(datasets.c.number == row.number).values(**_values(ready))
+    return ready if transaction.connection.execute(completed).rowcount else None
 
 
 def erase(transaction: Transaction, number: int) -> bool:
@@ -162,10 +165,10 @@ def begin_upload(transaction: Transaction, **values: Any) -> None:
 
 
 def put_upload_part(transaction: Transaction, number: int, its_part: int, content: bytes) -> bool:
-    """Write a part of an upload; once more replaces it. Tell whether the upload is there: it may have been ended."""
-    # Locked, so that neither its end nor the same part come between.
-    upload_row = select(uploads.c.number).where(uploads.c.number == number).with_for_update()
-    if transaction.connection.execute(upload_row).first() is None:
+    """Write a part of an upload; once more replaces it. Tell whether the upload is there."""
+    # Two callers that send the same part, and one that aborts the upload, wait for each other.
+    upload = select(uploads.c.number).where(uploads.c.number == number).with_for_update()
+    if transaction.connection.execute(upload).first() is None:
         return False
     its = (upload_parts.c.upload == number, upload_parts.c.part == its_part)
     transaction.connection.execute(delete(upload_parts).where(*its))
@@ -176,8 +179,8 @@ def put_upload_part(transaction: Transaction, number: int, its_part: int, conten
 def erase_uploads(transaction: Transaction, *, number: int | None = None, before: int = 0) -> bool:
     """Delete an upload with its parts, or all that began before a time; tell whether there were any."""
     which = uploads.c.created_at < before if number is None else uploads.c.number == number
-    ending = select(uploads.c.number).where(which).with_for_update()
-    numbers: Sequence[int] = list(transaction.connection.execute(ending).scalars())
+    there = select(uploads.c.number).where(which).order_by(uploads.c.number).with_for_update()
+    numbers: Sequence[int] = list(transaction.connection.execute(there).scalars())
     transaction.connection.execute(delete(upload_parts).where(upload_parts.c.upload.in_(numbers)))
     transaction.connection.execute(delete(uploads).where(uploads.c.number.in_(numbers)))
     return bool(numbers)

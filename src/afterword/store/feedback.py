@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, func, select, update
 
 from afterword.store import rollups
-from afterword.store.engine import Find, Insert, Prepared, Transaction
+from afterword.store.engine import Find, Insert, Transaction
 from afterword.store.schema import feedback, interactions, metrics, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
@@ -27,13 +27,8 @@ FIND_FEEDBACK = Find(
     feedback.c.user,
     feedback.c.created_at,
 )
-FIND_INTERACTION = Prepared(
-    select(interactions.c.project, interactions.c.prompt_hash)
-    .where(interactions.c.id == bindparam("id"))
-    .with_for_update(read=True, key_share=True),
-    "id",
-)
-FIND_PREFERENCE = Prepared(select(preferences.c.request_hash).where(preferences.c.id == bindparam("id")), "id")
+FIND_SIDE = Find(interactions.c.id, interactions.c.project, interactions.c.prompt_hash, kept=True)
+FIND_PREFERENCE = Find(preferences.c.id, preferences.c.request_hash)
 
 
 class FeedbackContent(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import zstandard
 
+from afterword.errors import Unavailable
 from afterword.types import Message
 
 LEVEL = 3
@@ -47,8 +48,16 @@ def encode(payload: Payload) -> bytes:
 
 
 def unpack(stored: bytes) -> Payload:
-    """Return the payload that was stored."""
-    return _decoder.decode(decompress(stored))
+    """Return the payload that was stored. Raises `Unavailable` where it is damaged."""
+    try:
+        return _decoder.decode(decompress(stored))
+    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+        raise Unavailable(
+            f"The messages of an interaction cannot be read ({error}): the store is damaged.",
+            code="store_damaged",
+            hint="Check the disk, and put the last backup back: `afterword restore`. Other interactions may be read.",
+            retry_after=60,
+        ) from None
 
 
 def decompress(stored: bytes) -> bytes:

@@ -33,6 +33,7 @@ from afterword.store.erasing import (
     staying_of,
     unscrubbed,
 )
+from afterword.store.faults import FaultLog
 from afterword.store.schema import interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.retention")
@@ -87,6 +88,7 @@ class Retention:
         self._periods = periods
         self._erased = erased
         self._stop = threading.Event()
+        self._faults = FaultLog(log, store, "What is too old could not be deleted")
         self._looked: dict[int, tuple[int, UUID]] = {}
         self._looked_at_all = -math.inf
         self._dropped_by: Mapping[int, Periods] | None = None
@@ -104,7 +106,7 @@ class Retention:
         """Finish the batch at hand and stop; the rest is deleted after the next start."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(self._store.operations.patience)
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -115,8 +117,8 @@ class Retention:
                     self._look(periods)
             except _Changed:
                 pause = 0.0
-            except Exception:
-                log.exception("What is too old could not be deleted; it is tried again.")
+            except Exception as error:
+                self._faults.tell(error)
                 pause = PATIENCE
             if (self.interactions, self.payloads) != before:
                 log.info(

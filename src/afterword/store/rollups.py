@@ -29,6 +29,7 @@ from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, delet
 from afterword.ids import uuid7
 from afterword.store.calls import COMPLETE, NUMBERS
 from afterword.store.engine import Delete, Insert, Rows, Store, Transaction
+from afterword.store.faults import FaultLog
 from afterword.store.schema import calls, feedback, interactions, rollup_marks, rollup_values, rollups
 
 log = logging.getLogger("afterword.rollups")
@@ -251,6 +252,7 @@ class Roller:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._faults = FaultLog(log, store, "The rollups could not be brought up to date")
         self._stop = threading.Event()
         # Of each stretch: the marks that are known and since when there was no other; how long it took, where that was
         # long; the marks with which it could not be added up.
@@ -267,7 +269,7 @@ class Roller:
         """Finish the hours at hand and stop; the rest stays marked."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(self._store.operations.patience)
 
     @staticmethod
     def waiting(connection: Connection) -> int:
@@ -279,8 +281,8 @@ class Roller:
             more = False
             try:
                 more = self._store.in_charge and self.catch_up()
-            except Exception:
-                log.exception("The rollups could not be brought up to date; it is tried again.")
+            except Exception as error:
+                self._faults.tell(error)
             if not more:
                 self._stop.wait(PACE)
 

@@ -17,12 +17,16 @@ from sqlalchemy import Connection, exists, func, select
 
 from afterword.store.calls import OPEN
 from afterword.store.engine import Delete, Index, Store, Transaction
+from afterword.store.faults import FaultLog
 from afterword.store.payloads import decompress, searchable, train, unpack
 from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.search")
 
-TAKEN_IN = Delete(search_pending, "interaction_id")
+# An interaction may be deleted between the read of its row in `search_pending` and the commit of its words: its row is
+# then another, which asks for the words to be taken out, and stays.
+TAKEN_IN = Delete(search_pending, "interaction_id", search_pending.c.erased.is_(None))
+TAKEN_OUT = Delete(search_pending, "interaction_id", search_pending.c.erased.is_not(None))
 
 # So many are taken in at once. A crash repeats no more than these.
 BATCH = 200
@@ -50,6 +54,7 @@ class Indexer:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._samples: list[bytes] = []
+        self._faults = FaultLog(log, store, "The text index could not be brought up to date")
         self._thread = threading.Thread(target=self._work, name="afterword-indexer", daemon=True)
 
     def start(self) -> None:
@@ -65,7 +70,7 @@ class Indexer:
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(self._store.operations.patience)
 
     @staticmethod
     def waiting(connection: Connection) -> int:
@@ -87,14 +92,30 @@ class Indexer:
                         all_queued = True
                     if not self._take_in_politely(index):
                         break
-            except Exception:
-                log.exception("The text index could not be brought up to date; it is tried again.")
+            except Exception as error:
+                self._faults.tell(error)
                 if index is not None:
                     index.close()
+                index = None
+                self._repair(error)
+            if self._repair(None) and index is not None:
+                index.close()
                 index = None
             self._wake.wait(PATIENCE_WITH_OTHERS if self._store.database.SHARED else PATIENCE)
         if index is not None:
             index.close()
+
+    def _repair(self, error: Exception | None) -> bool:
+        """Make the index anew where it is damaged: it is derived. Tell whether it was."""
+        try:
+            repaired = self._store.database.repair_search(error)
+        except Exception as other:
+            self._faults.tell(other)
+            return False
+        if repaired:
+            log.warning("The text index was damaged. It is made anew; until then searches for words find less.")
+            self._wake.set()
+        return repaired
 
     def _take_in_politely(self, index: Index) -> bool:
         """Take in a batch. While others write a lot, leave most of the time to them: they wait for their answers."""
@@ -119,10 +140,13 @@ class Indexer:
             said = row.erased or row.payload
             texts = None if said is None else searchable(unpack(said))
             changes.append((row.interaction_id, texts, row.erased is not None))
-        index.apply(changes)
+        with self._store.operations.under_way(index.interrupt, is_long=True):
+            index.apply(changes)
         if len(rows) < BATCH:
             index.note_caught_up()
-        self._store.queue.write_from_thread([(TAKEN_IN, [(row.interaction_id,) for row in rows])])
+        taken_in = [(row.interaction_id,) for row in rows if row.erased is None]
+        taken_out = [(row.interaction_id,) for row in rows if row.erased is not None]
+        self._store.queue.write_from_thread([(TAKEN_IN, taken_in), (TAKEN_OUT, taken_out)])
         if len(self._samples) == SAMPLES:
             self._train(index.size())
         return len(rows)

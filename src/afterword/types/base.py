@@ -23,12 +23,12 @@ Role: TypeAlias = Literal["admin", "member", "inference", "ingest", "viewer"]
 State: TypeAlias = Literal["open", "complete", "failed", "cancelled", "interrupted"]
 Tie: TypeAlias = Literal["good", "bad"]
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+SessionId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+"""A session as a caller names it: a UUID, or any text, which then stands for one (`ids.id_of_text`)."""
 PAGE_ROWS = 50
 """How many rows a page of a list has where nothing is said."""
 MAX_PAGE_ROWS = 500
 PageRows: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE_ROWS)]
-SessionId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
-"""A session as a caller names it: a UUID, or any text, which then stands for one (`ids.id_of_text`)."""
 Days: TypeAlias = Annotated[int, Meta(ge=0, le=36_500)]
 """How long something is kept: 0 is for ever."""
 

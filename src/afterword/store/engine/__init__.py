@@ -6,10 +6,8 @@ write(unit)                commits, then returns
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -20,6 +18,8 @@ from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
 from .database import Database, Index, StoreError
+from .lanes import Lane, Lookups
+from .operations import STALLED_SECONDS, Operations, no_answer
 from .queue import Unit, WriteQueue
 from .statements import Delete, Find, Informed, Insert, Prepared, Rows, Transaction, Update
 
@@ -49,7 +49,10 @@ LONG_READERS = 2
 
 
 class Store:
-    """The open store. Raises `StoreError` with what to do when it cannot be opened."""
+    """The open store. Raises `StoreError` with what to do when it cannot be opened.
+
+    `timeout` is for how many seconds a read or a write is waited for.
+    """
 
     def __init__(
         self,
@@ -58,27 +61,42 @@ class Store:
         *,
         most_waiting: int = 10_000,
         most_waiting_bytes: int = 256 << 20,
+        timeout: float = 30.0,
     ) -> None:
         self.database = open_database(directory, database_url)
-        self.queue = WriteQueue(self.database, most_units=most_waiting, most_bytes=most_waiting_bytes)
+        self.operations = Operations(timeout)
+        self.queue = WriteQueue(self.database, self.operations, most_units=most_waiting, most_bytes=most_waiting_bytes)
         self.server: int | None = None
         """The number of this server, where several work over one database."""
         self.in_charge_until = 0.0
         """Up to when this server does the chores, where there are several; by time.monotonic()."""
+        self._read_fault: Unavailable | None = None
+        self._lookups = Lookups(self.database, self.operations)
         self.compression = Compression(self._learn)
         for content in self.read_now(_dictionaries):
             self.compression.add(content)
-        self._short = _Lane("afterword-reader", READERS)
-        self._long = _Lane("afterword-long-reader", LONG_READERS)
+        self._short = Lane("afterword-reader", READERS, self.operations, is_long=False)
+        self._long = Lane("afterword-long-reader", LONG_READERS, self.operations, is_long=True)
 
     @property
     def in_charge(self) -> bool:
         """Tell whether this server does what one server does for all: it fills the text index, say."""
         return not self.database.SHARED or time.monotonic() < self.in_charge_until
 
+    @property
+    def fault(self) -> Exception | None:
+        """Return why the last commit or the last read failed, or that one has waited for long; None where all is well.
+
+        It asks the database nothing.
+        """
+        waited = max(self.queue.oldest, self._short.oldest, self.operations.oldest())
+        if waited >= STALLED_SECONDS:
+            return no_answer(waited)
+        return self.queue.damage or self.queue.fault or self._read_fault
+
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, ...)` in a reader's thread, in one snapshot of the store."""
-        return await self._short.run(lambda: self.read_now(function, *args, **kwargs))
+        return await self._short.run(lambda: self._read(lambda one: function(one, *args, **kwargs), is_long=False))
 
     async def read_long(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -88,28 +106,45 @@ class Store:
 
     def read_now(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same in the calling thread. Raises `Unavailable` when the database cannot be read."""
-        for attempt in range(2):
-            try:
-                with self.database.reader.connect() as connection, connection.begin():
-                    return function(connection, *args, **kwargs)
-            except Exception as error:
-                if not self.database.lost(error):
-                    raise
-                # A connection that lay idle may be of before the database was restarted; a new one tells.
-                if attempt:
-                    raise self.database.explain(error) from None
+        return self._read(lambda connection: function(connection, *args, **kwargs), is_long=True)
+
+    def _read(self, function: Callable[[Connection], T], *, is_long: bool) -> T:
+        with self.operations.under_way(is_long=is_long) as operation:
+            for attempt in range(2):
+                try:
+                    with self.database.reader.connect() as connection, connection.begin():
+                        driver = connection.connection.dbapi_connection
+                        operation.stop = lambda driver=driver: self.database.interrupt(driver)
+                        result = function(connection)
+                    self.database.check()
+                    self._read_fault = None
+                    return result
+                except Exception as error:
+                    if operation.stopped:
+                        self._read_fault = no_answer(time.monotonic() - operation.since)
+                        raise self._read_fault from None
+                    if not self.database.lost(error):
+                        raise
+                    # A connection that lay idle may be of before the database was restarted; a new one tells.
+                    if attempt:
+                        raise self._lost(error) from None
+                finally:
+                    operation.stop = None
         raise AssertionError("unreachable")
+
+    def _lost(self, error: Exception) -> Exception:
+        explained = self.database.explain(error)
+        # Without the text index all else goes on.
+        if isinstance(explained, Unavailable) and explained.code != "search_rebuilding":
+            self._read_fault = explained
+            if explained.code == "store_damaged" and not self.database.SHARED:
+                self.queue.damage = explained
+        return explained
 
     def fetch(self, function: Callable[[Connection], T]) -> T:
         """Run `function(connection)` over a connection of its own: also from within a read, whose thread has one of
-        the readers' already."""
-        try:
-            with self.database.writer.connect() as connection:
-                return function(connection)
-        except Exception as error:
-            if not self.database.lost(error):
-                raise
-            raise self.database.explain(error) from None
+        the readers' already, and in the loop's thread, which waits for no longer than `LOOP_SECONDS`."""
+        return self._lookups.run(function)
 
     async def write(self, unit: Unit, size: int = 0) -> Any:
         """Commit a unit of work; see `WriteQueue.write`."""
@@ -125,11 +160,14 @@ class Store:
 
     def close(self) -> None:
         """Commit what waits, then close."""
+        self.operations.closing.set()
         self._short.close()
         self._long.close()
+        self._lookups.close()
         # The writer closes last: it alone can fold the log into the file.
         self.database.reader.dispose()
         self.queue.close()
+        self.operations.close()
         self.database.close()
 
 
@@ -149,25 +187,3 @@ def open_database(directory: Path, database_url: str | None = None, readers: int
 
 def _dictionaries(connection: Connection) -> list[bytes]:
     return list(connection.execute(select(dictionaries.c.content).order_by(dictionaries.c.number)).scalars())
-
-
-class _Lane:
-    """A few threads with a bounded queue before them."""
-
-    MOST_WAITING = 500
-
-    def __init__(self, name: str, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._waiting = 0
-
-    async def run(self, function: Callable[[], T]) -> T:
-        if self._waiting >= self.MOST_WAITING:
-            raise Unavailable("Too many reads are waiting.", code="overloaded", retry_after=1)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-        finally:
-            self._waiting -= 1
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)

@@ -24,7 +24,8 @@ from typing import TypeAlias
 import msgspec
 
 from afterword.store.engine.database import StoreError
-from afterword.store.engine.sqlite import take_lock, version_of
+from afterword.store.engine.files import Locks
+from afterword.store.engine.sqlite import version_of
 from afterword.store.migrations import HEAD, REVISIONS
 
 STORE = "afterword.db"
@@ -113,7 +114,7 @@ def restore(backup: Path, directory: Path, *, replace: bool, progress: Progress)
     """
     about = read_about(backup)
     target = directory / STORE
-    lock = take_lock(directory)
+    locks = Locks(directory)
     try:
         if target.exists() and not replace:
             raise StoreError(
@@ -138,7 +139,7 @@ def restore(backup: Path, directory: Path, *, replace: bool, progress: Progress)
             finally:
                 part.unlink(missing_ok=True)
     finally:
-        os.close(lock)
+        locks.release()
     return about
 
 

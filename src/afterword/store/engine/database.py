@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
@@ -24,6 +25,10 @@ class Writer(Protocol):
         Where one fails, what they did is rolled back, with all of a transaction that was begun before. Raises the
         driver's error.
         """
+        ...
+
+    def interrupt(self, *, committing: bool) -> None:
+        """End what it is at, called by another thread: `run` then raises. `committing`: it has sent a COMMIT."""
         ...
 
     def close(self) -> None:
@@ -57,6 +62,10 @@ class Index(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """End what it is at, called by another thread: that raises."""
+        ...
+
     def close(self) -> None:
         """Let go of it."""
         ...
@@ -88,6 +97,15 @@ class Database(Protocol):
         """Open the text index for writing."""
         ...
 
+    def claim(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Return the statements that begin a transaction which may give these ids: another one, of any server, that
+        may give one of them waits there until this one has ended, and then sees what it wrote."""
+        ...
+
+    def release(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Return the statements that end such a transaction."""
+        ...
+
     def number_on(self, connection: Connection) -> None:
         """Give numbers beyond those that rows came with from elsewhere."""
         ...
@@ -96,8 +114,20 @@ class Database(Protocol):
         """Do what it needs once a day."""
         ...
 
-    def distribute(self) -> int:
-        """Spread the tables over the nodes of a cluster; return how many. Raises `StoreError` where there is none."""
+    def check(self, *, committed: bool = False) -> None:
+        """Raise an error where the files are not those that were opened. `committed`: something was, just now."""
+        ...
+
+    def repair_search(self, error: BaseException | None) -> bool:
+        """Make the text index anew where an error, or a search before, says that it is damaged; tell whether it was."""
+        ...
+
+    def interrupt(self, connection: Any) -> None:
+        """End what a connection of the driver's is at, called by another thread: that raises."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Tell whether the database answers others: a commit that waits, for a standby say, is better waited for."""
         ...
 
     def fatal(self, error: BaseException) -> bool:

@@ -174,6 +174,10 @@ class TextIndex(Index):
                 run("ROLLBACK")
             raise
 
+    def interrupt(self) -> None:
+        """End the statement that is run."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

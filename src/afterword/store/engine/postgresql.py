@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 from psycopg.adapt import Loader
@@ -17,9 +18,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, Engine, UpdateBase, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
+from afterword.store.engine.cancelling import interrupt, leave
 from afterword.store.engine.database import Database, StoreError, Writer
 from afterword.store.engine.months import Months
 from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
@@ -46,19 +49,14 @@ FAULTS = ("08", "53", "57", "58", "XX", "25")
 # Two transactions were in each other's way, or a part of a table was made or dropped meanwhile: the same again will
 # do. No table has a check but for what its parts hold.
 CONTENTION = ("40001", "40P01", "23514")
+# A page or an index that cannot be right.
+DAMAGED = ("XX001", "XX002")
 GONE_MEANWHILE = "could not open relation with OID"
 
-
-# Where tables are distributed over nodes: what each is found by.
-DISTRIBUTED_BY = {
-    "interactions": "id",
-    **dict.fromkeys(
-        ("payloads", "calls", "interaction_labels", "feedback", "preferences", "interaction_images", "ab_interactions"),
-        "interaction_id",
-    ),
-    "search_pending": "interaction_id",
-    "outcomes": "session_id",
-}
+# A row of `id_claims` is inserted and deleted in one transaction, so that the table is empty to all others: they wait
+# at its key. Large tables can have no key over an id that callers choose, for they are parted by the interaction's.
+CLAIM = "INSERT INTO id_claims SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING"
+RELEASE = "DELETE FROM id_claims WHERE id = ANY(%s::uuid[])"
 
 
 class Stale(psycopg.OperationalError):
@@ -77,9 +75,6 @@ class Postgresql(Database):
         self._migrate()
         self.writer = self._engine(NullPool, {})
         event.listen(self.writer, "before_execute", _note_change)
-        with self.writer.connect() as connection:
-            # Citus locks rows of one node at a time, and so one at a time.
-            self.writer.dialect.most_kept = 1 if self._on_citus(connection) else None  # pyright: ignore
         self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
         self.months = self._months = Months(self.writer)
         with contextlib.suppress(DBAPIError):
@@ -103,6 +98,14 @@ class Postgresql(Database):
         self.reader.dispose()
         self.writer.dispose()
 
+    def claim(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Insert the ids in one order, so that two transactions never wait for each other in a ring."""
+        return [(CLAIM, (sorted(set(ids)),))] if ids else []
+
+    def release(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Delete them before the commit."""
+        return [(RELEASE, (sorted(set(ids)),))] if ids else []
+
     def number_on(self, connection: Connection) -> None:
         """Give numbers beyond those that rows came with from elsewhere."""
         for table in metadata.sorted_tables:
@@ -121,29 +124,24 @@ class Postgresql(Database):
         now = time.time_ns() // 1_000_000
         self._months.make(now, now + AHEAD)
 
-    def distribute(self) -> int:
-        """Spread the tables over the nodes of a Citus cluster: the large ones by the interaction's id, so that all that
-        hangs on one stands on one node. Raises `StoreError` where there is none."""
-        with self.writer.connect() as connection, connection.begin():
-            if not self._on_citus(connection):
-                raise StoreError(
-                    "The database has no extension citus. Make it on each node (CREATE EXTENSION citus), add the "
-                    "nodes, and try again; see docs/guides/growing.md."
-                )
-            for table in metadata.sorted_tables:
-                by = DISTRIBUTED_BY.get(table.name)
-                call = (
-                    f"create_distributed_table('{table.name}', '{by}')"
-                    if by
-                    else f"create_reference_table('{table.name}')"
-                )
-                connection.exec_driver_sql(f"SELECT {call}")
-            connection.exec_driver_sql("SELECT create_distributed_table('search_words', 'interaction_id')")
-        return len(metadata.sorted_tables) + 1
+    def check(self, *, committed: bool = False) -> None:
+        """Its files are the database's own."""
 
-    @staticmethod
-    def _on_citus(connection: Connection) -> bool:
-        return connection.exec_driver_sql("SELECT 1 FROM pg_extension WHERE extname = 'citus'").first() is not None
+    def repair_search(self, error: BaseException | None) -> bool:
+        """It is a table like others."""
+        return False
+
+    def interrupt(self, connection: Any) -> None:
+        """Have the database cancel the statement, and leave the connection."""
+        interrupt(connection)
+
+    def is_alive(self) -> bool:
+        """Tell whether a new connection is answered."""
+        try:
+            with psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None) as connection:
+                return connection.execute("SELECT 1").fetchone() is not None
+        except psycopg.Error:
+            return False
 
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: the connection lost, the disk full, a server that was stopped."""
@@ -164,12 +162,14 @@ class Postgresql(Database):
 
     def lost(self, error: BaseException) -> bool:
         """Tell whether the database cannot be reached: it is down, full, going down, or has no room for us."""
+        if isinstance(error, NoConnectionFree):
+            return True
         cause = getattr(error, "orig", None) or error
         if not isinstance(cause, psycopg.Error):
             return False
         if cause.sqlstate is None:
             return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
-        return cause.sqlstate.startswith(("08", "53", "57P", "58"))
+        return cause.sqlstate.startswith(("08", "53", "57P", "58")) or cause.sqlstate in DAMAGED
 
     def is_duplicate(self, error: BaseException) -> bool:
         """Tell whether a row with this key is there already."""
@@ -178,9 +178,16 @@ class Postgresql(Database):
     def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
         """Say why the database does not do what it should, as the caller shall read it."""
         cause = getattr(error, "orig", None) or error
+        if getattr(cause, "sqlstate", None) in DAMAGED:
+            return Unavailable(
+                f"The database is damaged: {_first_line(cause)}. Nothing was stored.",
+                code="store_damaged",
+                hint="Tell whoever runs the database: it needs its disk checked, and a backup restored.",
+                retry_after=60,
+            )
         if committing and self.lost(error):
             return Unavailable(
-                "The connection to the database was lost; whether this was stored is not known.",
+                "The connection to the database was lost. This may have been stored.",
                 code="store_interrupted",
                 hint="Send it again; with ids of your own, nothing is stored twice.",
                 retry_after=1,
@@ -283,6 +290,14 @@ class PostgresWriter(Writer):
             with contextlib.suppress(psycopg.Error):
                 connection.rollback()
             raise
+
+    def interrupt(self, *, committing: bool) -> None:
+        """Leave the connection. A COMMIT is not cancelled: where it waits for a standby, PostgreSQL would report it as
+        made."""
+        if committing:
+            leave(self._connection)
+        else:
+            interrupt(self._connection)
 
     def close(self) -> None:
         """Close the connection."""

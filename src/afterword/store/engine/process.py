@@ -70,6 +70,10 @@ class WriterProcess(Writer):
                 return marshal.loads(answer)
         raise WriterGone("the writer's process ended")
 
+    def interrupt(self, *, committing: bool) -> None:
+        """Kill it: it may be stopped, or wait for a disk that hangs. Its transaction is gone or committed."""
+        self._process.kill()
+
     def close(self) -> None:
         """End it, and wait until it has let go of its files."""
         for pipe in (self._process.stdin, self._process.stdout):

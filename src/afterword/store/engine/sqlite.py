@@ -2,27 +2,30 @@
 
 DIR/afterword.db   all facts: WAL, synchronous=FULL, so that a commit is on disk before it is answered
 DIR/search.db      the text index: derived, rebuilt when missing; apart, so that it never delays a commit
-DIR/lock           held while a server runs: one process writes
+DIR/lock           held while a server runs, like the directory and the file: one process writes (files.py)
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
 from afterword.store.engine.database import Database, StoreError
+from afterword.store.engine.files import FileReplaced, Identity, Locks, being_rebuilt, damaged, is_damage, replaced
 from afterword.store.engine.fts5 import TextIndex
 from afterword.store.engine.process import WriterGone, WriterProcess
+from afterword.store.engine.statements import Statement
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 
 # Some systems build SQLite so that it writes zeros over each page it gives up. The text index gives up pages all the
@@ -38,12 +41,15 @@ WRITING = (
     # A checkpoint every 128 MB: the same index pages change again and again, and each checkpoint writes them all (every
     # 32 MB, commits took up to twice as long).
     "PRAGMA wal_autocheckpoint=16000",
-    "PRAGMA cache_size=-32000",
     # What a statement or a savepoint may have to take back is kept in memory: else each commit makes a file for it,
     # writes there nearly as much as into the log, and deletes it.
     "PRAGMA temp_store=MEMORY",
     LAZY_DELETE,
 )
+
+# KB of pages that a connection keeps. What it does not find there is in the system's own cache. Each fills in time and
+# gives nothing back, so that they add up: of the writer's process, of what the server writes itself, of each reader.
+WRITER_CACHE, OWN_CACHE, READER_CACHE = (f"PRAGMA cache_size=-{size}" for size in (16_000, 4_000, 4_000))
 
 # Reading fails with these where the file or its disk does.
 UNREADABLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
@@ -64,13 +70,16 @@ class Sqlite(Database):
         self.search_file = directory / "search.db"
         # Large sums are put together in files that have no name; here there is room, and it may be written.
         os.environ.setdefault("SQLITE_TMPDIR", str(directory.absolute()))
-        self._lock = take_lock(directory)
+        self._locks = Locks(directory)
         try:
             self._migrate()
             self._prepare_search()
+            self._locks.lock_database(self.file)
         except BaseException:
-            os.close(self._lock)
+            self._locks.release()
             raise
+        self._identity = Identity(self.file)
+        self._search_damaged = False
         self.writer = self._engine("rw", NullPool, {})
         self.reader = self._engine("ro", QueuePool, {"pool_size": readers, "max_overflow": 0})
         self.months = None
@@ -81,7 +90,8 @@ class Sqlite(Database):
 
     def start_writer(self) -> WriterProcess:
         """Start the writer's process. It and the connection never write at the same time."""
-        return WriterProcess(f"{self.file.absolute().as_uri()}?mode=rw", WRITING)
+        self._identity.forget_log()
+        return WriterProcess(f"{self.file.absolute().as_uri()}?mode=rw", (*WRITING, WRITER_CACHE))
 
     def close(self) -> None:
         """Close all connections and let another process in."""
@@ -90,7 +100,15 @@ class Sqlite(Database):
         # The last to close a file folds its log into it; of the text index that was a reader, which cannot.
         with contextlib.suppress(sqlite3.Error):
             self._open_search().close()
-        os.close(self._lock)
+        self._locks.release()
+
+    def claim(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Nothing: there is one writer."""
+        return []
+
+    def release(self, ids: Sequence[UUID]) -> list[Statement]:
+        """Nothing was claimed."""
+        return []
 
     def number_on(self, connection: Connection) -> None:
         """It does so by itself."""
@@ -98,9 +116,28 @@ class Sqlite(Database):
     def tend(self) -> None:
         """It needs nothing."""
 
-    def distribute(self) -> int:
-        """It is one file."""
-        raise StoreError("The embedded store cannot be distributed: give the URL of a PostgreSQL database with Citus.")
+    def check(self, *, committed: bool = False) -> None:
+        """Raise an error where the files are not those that were opened."""
+        self._identity.check(committed=committed)
+
+    def repair_search(self, error: BaseException | None) -> bool:
+        """Make the text index anew where an error, or a search before, says that it is damaged."""
+        if not self._search_damaged and not (error is not None and is_damage(getattr(error, "orig", None) or error)):
+            return False
+        self._remove_search()
+        self._open_search().close()
+        self._search_damaged = False
+        # Readers have the one that was removed.
+        self.reader.dispose()
+        return True
+
+    def interrupt(self, connection: Any) -> None:
+        """End the statement that is run."""
+        connection.interrupt()
+
+    def is_alive(self) -> bool:
+        """No: a commit waits for nothing but the disk, and its process is best begun anew."""
+        return False
 
     def fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
@@ -113,8 +150,20 @@ class Sqlite(Database):
 
     def lost(self, error: BaseException) -> bool:
         """Tell whether the file cannot be read: a disk that fails, a writer that was killed."""
+        if isinstance(error, NoConnectionFree):
+            return True
         cause = getattr(error, "orig", None) or error
+        if isinstance(cause, FileReplaced) or is_damage(cause) or self._is_of_search(error):
+            return True
         return isinstance(cause, sqlite3.OperationalError) and getattr(cause, "sqlite_errorcode", None) in UNREADABLE
+
+    def _is_of_search(self, error: BaseException) -> bool:
+        """Tell whether an error comes from the text index: it is named in the statement, or could not be attached."""
+        cause = getattr(error, "orig", None) or error
+        statement = getattr(error, "statement", None) or ""
+        if "search." not in statement or not isinstance(cause, sqlite3.DatabaseError):
+            return False
+        return is_damage(cause) or (self._search_damaged and "no such table: search." in str(cause))
 
     def is_duplicate(self, error: BaseException) -> bool:
         """Tell whether a row with this key is there already."""
@@ -123,9 +172,16 @@ class Sqlite(Database):
     def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
         """Say why nothing can be written, as the caller shall read it."""
         cause = getattr(error, "orig", None) or error
+        if isinstance(cause, FileReplaced):
+            return replaced(cause)
+        if self._is_of_search(error):
+            self._search_damaged = True
+            return being_rebuilt()
+        if is_damage(cause):
+            return damaged(self.file, cause)
         if isinstance(cause, WriterGone):
             return Unavailable(
-                "The server's writing process ended; whether this was stored is not known.",
+                "The server's writing process ended. This may have been stored.",
                 code="store_interrupted",
                 hint="Send it again; with ids of your own, nothing is stored twice.",
                 retry_after=1,
@@ -170,10 +226,14 @@ class Sqlite(Database):
             if mode == "ro":
                 # What is grouped or made distinct goes into files where it is much: kept in memory, sums over ten
                 # million interactions took 2.4 GB.
-                _execute(connection, "PRAGMA query_only=1", "PRAGMA cache_size=-8000", "PRAGMA temp_store=FILE")
-                _execute(connection, f"ATTACH '{self.search_file.absolute().as_uri()}?mode=ro' AS search")
+                _execute(connection, "PRAGMA query_only=1", READER_CACHE, "PRAGMA temp_store=FILE")
+                try:
+                    _execute(connection, f"ATTACH '{self.search_file.absolute().as_uri()}?mode=ro' AS search")
+                except sqlite3.Error:
+                    # All but searches goes on without it.
+                    self._search_damaged = True
             else:
-                _execute(connection, *WRITING)
+                _execute(connection, *WRITING, OWN_CACHE)
             return connection
 
         engine = create_engine("sqlite://", creator=connect, poolclass=pool, **options)
@@ -190,9 +250,12 @@ class Sqlite(Database):
         try:
             self._open_search().close()
         except sqlite3.DatabaseError:
-            for ending in ("", "-wal", "-shm"):
-                Path(f"{self.search_file}{ending}").unlink(missing_ok=True)
+            self._remove_search()
             self._open_search().close()
+
+    def _remove_search(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{self.search_file}{ending}").unlink(missing_ok=True)
 
     def connect_search(self) -> TextIndex:
         """Open the text index for writing; make its tables where there are none."""
@@ -213,30 +276,6 @@ class Sqlite(Database):
 def _execute(connection: sqlite3.Connection, *statements: str) -> None:
     for statement in statements:
         connection.execute(statement)
-
-
-def take_lock(directory: Path) -> int:
-    """Keep other servers out of a data directory, for as long as what is returned is open. Raises `StoreError`."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"The data directory {directory} cannot be used: {error.strerror}. "
-            "Give a directory that this user may write, with --data or AFTERWORD_DATA."
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
-        os.close(lock)
-        raise StoreError(
-            f"Another Afterword server (process {holder}) has the data directory {directory} open. "
-            "Stop it, or give another directory with --data."
-        ) from None
-    os.ftruncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())
-    return lock
 
 
 def version_of(file: Path) -> str | None:

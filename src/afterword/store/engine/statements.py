@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, Dialect, Table, bindparam, select
+from sqlalchemy import Column, ColumnElement, Connection, Dialect, Table, bindparam, select
 from sqlalchemy.sql.expression import ClauseElement
 
 Row: TypeAlias = Sequence[Any]
@@ -138,13 +138,14 @@ class Update:
 
 
 class Delete:
-    """A DELETE of a table's rows, found by one column. A row is that column's value."""
+    """A DELETE of a table's rows, found by one column, where also all of `conditions` hold. A row is that column's
+    value."""
 
     MOST_ROWS = 64
 
-    def __init__(self, table: Table, by: str) -> None:
+    def __init__(self, table: Table, by: str, *conditions: ColumnElement[bool]) -> None:
         self.table = table
-        self.query = table.delete().where(table.c[by] == bindparam("by"))
+        self.query = table.delete().where(*conditions, table.c[by] == bindparam("by"))
         self._texts: dict[tuple[str, int], str] = {}
 
     def text(self, dialect: Dialect, rows: int) -> str:
@@ -236,6 +237,11 @@ class Transaction:
         self._cursor.execute("ROLLBACK TO SAVEPOINT unit")
         self._cursor.execute("RELEASE SAVEPOINT unit")
 
+    def execute(self, statements: Iterable[Statement]) -> None:
+        """Run the driver's statements."""
+        for text, values in statements:
+            self._cursor.execute(text, values)
+
     def close(self) -> None:
         """Give the driver's cursor back."""
         self._cursor.close()
@@ -259,10 +265,10 @@ def writing(dialect: Dialect, rows: dict[Change, list[Row]]) -> list[Statement]:
 
 
 def _of_rows(dialect: Dialect, statement: Change, rows: Sequence[Row]) -> Iterator[Statement]:
-    if isinstance(statement, Insert) and statement.ignore_existing:
-        # In the same order everywhere: two transactions that put in the same rows never wait for each other in a ring.
+    if isinstance(statement, Insert):
         if statement.kept:
             rows = list({row[0]: row for row in rows}.values())
+        # In the same order everywhere: two transactions that put in the same rows never wait for each other in a ring.
         rows = sorted(rows, key=itemgetter(0))
     for start in range(0, len(rows), statement.MOST_ROWS):
         some = rows[start : start + statement.MOST_ROWS]
@@ -280,9 +286,8 @@ class Seek:
         self.statements: list[Statement] = []
         for find, distinct in together.items():
             ids = tuple(distinct)
-            most = (getattr(dialect, "most_kept", None) if find.kept else None) or find.MOST_IDS
-            for start in range(0, len(ids), most):
-                some = ids[start : start + most]
+            for start in range(0, len(ids), find.MOST_IDS):
+                some = ids[start : start + find.MOST_IDS]
                 self._finds.append(find)
                 self.statements.append((find.text(dialect, len(some)), some))
 
@@ -301,7 +306,8 @@ class Informed:
     what to write and the result, or raises what its caller gets.
 
     Many such units are looked up in one statement, and written in one. `own` is the id that the unit gives to what it
-    writes, where the caller chose it: units of the same id must see each other, and so run one after the other.
+    writes, where the caller chose it. Units of the same id see each other: those of one server run one after the other,
+    and those of several servers wait for each other (`Database.claim`).
     """
 
     wanted: Sequence[Wanted]

@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
+from afterword.store.engine.cancelling import interrupt
 from afterword.store.engine.database import Index
 from afterword.store.engine.text import Term, TextQuery, Texts
 from afterword.store.engine.words import VERSION, words
@@ -207,6 +208,10 @@ class TextIndex(Index):
                     "ON CONFLICT (interaction_id, part) DO UPDATE SET words = excluded.words"
                 )
                 cursor.executemany(put, rows)
+
+    def interrupt(self) -> None:
+        """End the statement that is run."""
+        interrupt(self._connection)
 
     def close(self) -> None:
         """Close the connection."""

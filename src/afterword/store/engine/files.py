@@ -1,0 +1,145 @@
+"""The files of the embedded store: who has them open, whether they are still the same, and what damage means."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+from afterword.errors import Unavailable
+from afterword.store.engine.database import StoreError
+
+# A page that cannot be right, and a file that is no database. The writer's process tells of errors by their text alone.
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+DAMAGED_TEXTS = ("database disk image is malformed", "file is not a database")
+
+
+class FileReplaced(sqlite3.OperationalError):
+    """The file of the database, or its log, is not the one that was opened: it was deleted or replaced."""
+
+
+class Identity:
+    """Which files were opened. To look takes some microseconds."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = os.fspath(file)
+        self._log = f"{self._file}-wal"
+        self._opened = _number(self._file)
+        self._opened_log: tuple[int, int] | None = None
+
+    def forget_log(self) -> None:
+        """Take the log as it will be from now on: the last to close the file deletes it."""
+        self._opened_log = None
+
+    def check(self, *, committed: bool = False) -> None:
+        """Raise `FileReplaced` where others are in their places. `committed`: there is a log by now."""
+        if _number(self._file) != self._opened:
+            raise FileReplaced(self._file)
+        if committed or self._opened_log is not None:
+            log = _number(self._log)
+            if log is None or (self._opened_log is not None and log != self._opened_log):
+                raise FileReplaced(self._log)
+            self._opened_log = log
+
+
+def _number(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether an error of the driver's says that the file is damaged."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in DAMAGED
+    return isinstance(error, sqlite3.DatabaseError) and str(error).startswith(DAMAGED_TEXTS)
+
+
+def damaged(file: Path, why: BaseException) -> Unavailable:
+    """Return the error for a damaged file."""
+    return Unavailable(
+        f"The store is damaged: {file} cannot be read ({why}). Nothing is stored in it any more.",
+        code="store_damaged",
+        hint="Stop the server, keep a copy of the data directory, check its disk, and put the last backup back: "
+        "`afterword restore BACKUP --data DIR --replace`. What can still be read can be taken out before, with "
+        "`afterword export`.",
+        retry_after=60,
+    )
+
+
+def replaced(why: BaseException) -> Unavailable:
+    """Return the error for a file that is not there any more."""
+    return Unavailable(
+        f"The file {why} was deleted or replaced while the server runs. Nothing is stored in the one that is gone.",
+        code="store_replaced",
+        hint="Put the same file back. Or stop the server, put a backup in its place with `afterword restore`, and "
+        "start again. Restore and copy while no server runs.",
+        retry_after=60,
+    )
+
+
+def being_rebuilt() -> Unavailable:
+    """Return the error for a search while the text index is damaged."""
+    return Unavailable(
+        "The text index is damaged, and is being made anew.",
+        code="search_rebuilding",
+        hint="Send it again after the time that Retry-After gives. Until GET /health says that nothing waits, searches "
+        "for words find less. Nothing else is concerned.",
+        retry_after=5,
+    )
+
+
+class Locks:
+    """What keeps other servers out of a data directory while it is held: the lock's file, which says who holds it, the
+    directory, which a deleted file does not unlock, and the database's file, which may be in two directories by links.
+
+    Raises `StoreError`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._held: list[int] = []
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._held = [file, os.open(directory, os.O_RDONLY)]
+        except OSError as error:
+            self.release()
+            raise StoreError(
+                f"The data directory {directory} cannot be used: {error.strerror}. "
+                "Give a directory that this user may write, with --data or AFTERWORD_DATA."
+            ) from None
+        for one in self._held:
+            self._lock(one)
+        os.ftruncate(file, 0)
+        os.write(file, str(os.getpid()).encode())
+
+    def lock_database(self, file: Path) -> None:
+        """Lock the database's file, too. On Linux, where these locks and SQLite's own do not see each other.
+
+        SQLite loses its locks when the process closes any descriptor of the file: this one is closed last.
+        """
+        if sys.platform == "linux":
+            self._held.append(os.open(file, os.O_RDONLY))
+            self._lock(self._held[-1])
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._held[0], 20, 0).decode("ascii", "replace").strip() or "unknown"
+            self.release()
+            raise StoreError(
+                f"Another Afterword server (process {holder}) has the data directory {self._directory} open. "
+                "Stop it, or give another directory with --data."
+            ) from None
+
+    def release(self) -> None:
+        """Let others in."""
+        while self._held:
+            os.close(self._held.pop())

@@ -1,0 +1,118 @@
+"""What the database is asked at this moment, and since when. What waits for too long is ended.
+
+A database that hangs, or whose standby is gone, answers nothing and fails nothing. So one thread, which never asks the
+database itself, looks at all reads and commits under way: callers who have waited for `store_timeout` seconds are
+answered, and what they waited for is ended at the database where that can be done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from afterword.errors import Unavailable
+
+# Once something has waited for so many seconds, the server is not ready. Most reads and commits take milliseconds.
+STALLED_SECONDS = 5.0
+# Reads over many rows take their time. While the database answers others, they may take so many times as long.
+LONG_FACTOR = 20
+# Seconds between two looks.
+PACE_SECONDS = 0.25
+
+
+class Operation:
+    """A read or a commit under way. `stop` ends it, called by another thread; it may take some seconds."""
+
+    __slots__ = ("is_long", "since", "stop", "stopped")
+
+    def __init__(self, since: float, *, is_long: bool) -> None:
+        self.since = since
+        self.is_long = is_long
+        self.stop: Callable[[], None] | None = None
+        self.stopped = False
+
+
+class Operations:
+    """The reads and commits under way, and the thread that ends those that wait for too long."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self._under_way: set[Operation] = set()
+        self._expiring: list[Callable[[float], None]] = []
+        self._closed = threading.Event()
+        self.closing = threading.Event()
+        """Set when the store is to close: nothing is waited for without an end."""
+        self._thread = threading.Thread(target=self._watch, name="afterword-watch", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def under_way(self, stop: Callable[[], None] | None = None, *, is_long: bool = False) -> Iterator[Operation]:
+        """Count something as under way."""
+        operation = Operation(time.monotonic(), is_long=is_long)
+        operation.stop = stop
+        self._under_way.add(operation)
+        try:
+            yield operation
+        finally:
+            self._under_way.discard(operation)
+
+    def call_to_expire(self, expire: Callable[[float], None]) -> None:
+        """Have a function called at each look, with the time: it answers callers who have waited for too long."""
+        self._expiring.append(expire)
+
+    @property
+    def patience(self) -> float:
+        """Return for how many seconds a thread of the background is waited for when the server stops: one that is at a
+        database that hangs ends with the process."""
+        return self.timeout + STALLED_SECONDS
+
+    def oldest(self) -> float:
+        """Return for how many seconds the oldest short operation has been under way."""
+        since = min((one.since for one in list(self._under_way) if not one.is_long), default=None)
+        return 0.0 if since is None else time.monotonic() - since
+
+    def limit(self, *, is_long: bool) -> float:
+        """Return the seconds that an operation may take."""
+        return self.timeout * (LONG_FACTOR if is_long and self.oldest() < STALLED_SECONDS else 1)
+
+    def close(self) -> None:
+        """Stop looking."""
+        self.closing.set()
+        self._closed.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(PACE_SECONDS):
+            now = time.monotonic()
+            for expire in self._expiring:
+                expire(now)
+            for one in list(self._under_way):
+                if not one.stopped and one.stop is not None and now - one.since > self.limit(is_long=one.is_long):
+                    one.stopped = True
+                    # A thread of its own: to cancel at a database that hangs takes seconds.
+                    threading.Thread(target=_stop, args=(one.stop,), name="afterword-stop", daemon=True).start()
+
+
+def _stop(stop: Callable[[], None]) -> None:
+    with contextlib.suppress(Exception):
+        stop()
+
+
+def no_answer(seconds: float, *, stored: bool | None = None) -> Unavailable:
+    """Return the error for what waited in vain. `stored`: None of a read, False where nothing was stored for certain,
+    True where it may have been."""
+    words = {None: "", False: " Nothing was stored.", True: " This may have been stored."}[stored]
+    again = (
+        "Send it again with the same ids: what is stored under them already is not stored twice."
+        if stored
+        else "Send it again after the time that Retry-After gives; GET /ready tells when the database answers again."
+    )
+    return Unavailable(
+        f"The database has not answered for {seconds:.0f} seconds.{words}",
+        code="store_interrupted",
+        hint=again,
+        retry_after=2,
+    )
