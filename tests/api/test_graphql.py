@@ -319,7 +319,8 @@ def test_what_is_not_found_is_named_by_its_word_alone(error: Any, log: Any, proj
         (json.dumps({"query": "{ me { id } }" + " " * 200_000}).encode(), "100,000 characters"),
         (json.dumps({"query": "{" + "me { id } " * 60 + "}"}).encode(), "50 fields at its root"),
         (json.dumps({"query": "{ me " + "{ user " * 30 + "{ id }" + "}" * 31}).encode(), "20 levels"),
-        (json.dumps({"query": "{ me { id } " * 5 + "}" * 5 + "(" * 11_000}).encode(), "Syntax Error"),
+        (json.dumps({"query": "{ me { id } " * 5 + "}" * 5 + ":" * 11_000}).encode(), "Syntax Error"),
+        (json.dumps({"query": "{ me { id } }" + "(" * 300}).encode(), "200 levels"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_executed_is_told_in_an_error_with_status_200(http: httpx.Client, body: bytes, words: str):
