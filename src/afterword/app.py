@@ -135,7 +135,8 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        if home.catalog.find_project("default") is None:
+        # In a thread, which may wait for longer than the loop's: the project may be another server's, and looked up.
+        if await asyncio.to_thread(home.catalog.find_project, "default") is None:
             # Another server that was started at the same time may have added it; then it is read below.
             with contextlib.suppress(Conflict):
                 for row in await home.store.write(_add_default_project):

@@ -23,7 +23,8 @@ from afterword.store.people import People
 from afterword.store.schema import api_keys, metric_links, metrics, models, project_models, projects
 from afterword.types import Kind, ProviderName, Role, ScoringType
 
-MOST_LABELS = 20_000
+# Beyond so many all are forgotten: labels may be made up for each call.
+MOST_LABELS = 5_000
 # So many names that none here bears are looked for, each once, until the small tables are read anew: a look holds all
 # else up, and callers may go on asking for what there is not.
 MOST_LOOKS = 100

@@ -75,6 +75,9 @@ class Store:
         self.compression = Compression(self._learn)
         for content in self.read_now(_dictionaries):
             self.compression.add(content)
+        if self.database.SHARED:
+            # Its connection is open before the loop's thread needs it.
+            self.fetch(lambda connection: None)
         self._short = Lane("afterword-reader", READERS, self.operations, is_long=False)
         self._long = Lane("afterword-long-reader", LONG_READERS, self.operations, is_long=True)
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 MOST_WAITING = 500
 # For so many seconds the loop's thread waits for a lookup, and no other call goes on meanwhile.
-LOOP_SECONDS = 0.25
+LOOP_SECONDS = 0.5
 
 
 class Waiting:

@@ -249,7 +249,7 @@ def hash63(*parts: str | bytes) -> int:
 
 
 # Labels that are made up for each call, a trace's id say, fill it: 400 bytes each.
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=2_000)
 def label_number(project: int, key: str, value: str) -> int:
     """Return the number of a label: the same for ever, without asking the store."""
     return hash63(str(project), key, value)
