@@ -422,3 +422,10 @@ def test_a_plain_mutation_is_answered_the_same_by_the_short_way(
         if "EntityNotFound" in message:
             assert error["path"] == ["said"]
             assert error["locations"]
+
+
+@pytest.mark.parametrize("word", ["LİVE", "ſource", "İ", "ŉ" * 90])
+def test_a_word_of_any_letters_is_refused_as_unknown(error: Any, word: str):
+    query = "query Q($f: ListCompletionsFilterInput!) { completions(filter: $f, page: {first: 1}) { totalCount } }"
+    for filter in ({"source": [word]}, {word: 1}):
+        assert word in error(query, f={"project": "default", **filter})["message"]

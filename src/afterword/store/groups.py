@@ -179,11 +179,19 @@ def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
             hint="Group by model, prompt, session or label:KEY.",
         )
     # An interaction has one value for each key, so that the join gives each once.
-    worn = interaction_labels.alias()
     values = select(labels.c.number).where(labels.c.project == names.project, labels.c.key == label_key)
     few = connection.execute(values.limit(MOST_NUMBERS + 1)).scalars().all()
-    numbers = values if len(few) > MOST_NUMBERS else list(few)
-    source = interactions.join(worn, and_(worn.c.label.in_(numbers), worn.c.interaction_id == interactions.c.id))
+    if len(few) > MOST_NUMBERS:
+        numbers = values
+        named = (labels.c.project == names.project, labels.c.key == label_key)
+        all_worn = interaction_labels.join(labels, labels.c.number == interaction_labels.c.label)
+        worn = select(*interaction_labels.c).select_from(all_worn).where(*named).subquery()
+        of_it = worn.c.created_at == interactions.c.created_at
+    else:
+        numbers = list(few)
+        worn = interaction_labels.alias()
+        of_it = worn.c.label.in_(numbers)
+    source = interactions.join(worn, and_(of_it, worn.c.interaction_id == interactions.c.id))
     key_of_it = (
         interaction_labels.c.label.in_(numbers),
         interaction_labels.c.created_at == interactions.c.created_at,

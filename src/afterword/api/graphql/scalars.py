@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,22 @@ def set_up(schema: GraphQLSchema) -> None:
         assert isinstance(enum, GraphQLEnumType)
         for word, value in enum.values.items():
             value.value = word.lower()
+
+
+def _suggest_for_any_letter() -> None:
+    """Let graphql-core compare words of any letters: it counts them before it makes them small, and fails on `İ`,
+    which is then two."""
+    suggesting: Any = import_module("graphql.pyutils.suggestion_list")
+
+    class Distance(suggesting.LexicalDistance):
+        def __init__(self, word: str) -> None:
+            super().__init__(word)
+            self._rows = [[0] * (len(word.lower()) + 1) for _ in range(3)]
+
+    suggesting.LexicalDistance = Distance
+
+
+_suggest_for_any_letter()
 
 
 def _uuid(value: Any) -> UUID:
