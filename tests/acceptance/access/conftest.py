@@ -87,6 +87,8 @@ class Things:
         names["feedback_id"] = self.post("feedback", **given)["feedback_id"]
         compared = {name: names[name] for name in ("preferred_completion", "other_completion", "metric")}
         names["comparison_id"] = self.post("comparison", **compared, details=mark("details"))["comparison_id"]
+        concluded = {"session_id": names["session_id"], "metric": names["metric"], "project": project, "value": 1}
+        names["outcome_id"] = self.post("outcome", **concluded, details=mark("outcome"))["outcome_id"]
         names["view_id"] = self.post(f"projects/{project}/views", name=mark("view"), search=mark("search"))["id"]
         names["key_id"] = self.post("keys", name=mark("key"), projects=[project])["id"]
         query = {"project": project, "key": mark("dataset")}
@@ -234,6 +236,7 @@ BODIES: dict[str, dict[str, Any]] = {
 CHOSEN = {"interactions.record": {"completion_id", "session_id"}, "feedback.record": {"feedback_id"}}
 CHOSEN["batches.record_interactions"] = CHOSEN["interactions.record"]
 CHOSEN["batches.record_feedback"] = CHOSEN["feedback.record"]
+CHOSEN["outcomes.record"] = CHOSEN["batches.record_outcomes"] = {"outcome_id"}
 CHOSEN["feedback.prefer"] = CHOSEN["batches.record_preferences"] = {"comparison_id"}
 UPLOADS = ("datasets.create_of_upload", "datasets.put_part", "datasets.upload_status", "datasets.abort_upload")
 
