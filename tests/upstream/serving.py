@@ -44,12 +44,12 @@ import base64
 import gzip
 import json
 import struct
-import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic_rules
+import framing
 import message_rules
 import uvicorn
 from escapes import escaped
@@ -194,23 +194,6 @@ async def stream(behaviour: str, body: dict[str, Any], legacy: bool) -> AsyncIte
         await asyncio.sleep(3600)
 
 
-async def in_threes(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the same with CRLF, comments between the events, and three bytes at a time."""
-    async for part in parts:
-        raw = b": keep-alive\r\n\r\n" + part.replace(b"\n", b"\r\n")
-        for at in range(0, len(raw), 3):
-            yield raw[at : at + 3]
-            await asyncio.sleep(0)
-
-
-async def compressed(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the same in gzip, each part so that it can be read when it comes."""
-    packer = zlib.compressobj(wbits=31)
-    async for part in parts:
-        yield packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
-    yield packer.flush()
-
-
 async def half(behaviour: str, raw: bytes) -> AsyncIterator[bytes]:
     """Yield half of an answer, then fall silent or break off."""
     yield raw[: len(raw) // 2]
@@ -300,9 +283,9 @@ def streamed(model: str, parts: AsyncIterator[bytes]) -> Response:
     behaviour = model.partition(":")[0]
     headers = {"Content-Encoding": "gzip"} if behaviour == "gzip" else None
     if behaviour == "split":
-        parts = in_threes(parts)
+        parts = framing.in_threes(parts)
     elif behaviour == "gzip":
-        parts = compressed(parts)
+        parts = framing.compressed(parts)
     return Counted(model, parts, media_type="text/event-stream", headers=headers)
 
 

@@ -1,0 +1,24 @@
+"""Streams whose bytes come in odd pieces, or packed."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+
+
+async def in_threes(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the same with CRLF, comments between the events, and three bytes at a time."""
+    async for part in parts:
+        raw = b": keep-alive\r\n\r\n" + part.replace(b"\n", b"\r\n")
+        for at in range(0, len(raw), 3):
+            yield raw[at : at + 3]
+            await asyncio.sleep(0)
+
+
+async def compressed(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the same in gzip, each part so that it can be read when it comes."""
+    packer = zlib.compressobj(wbits=31)
+    async for part in parts:
+        yield packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
