@@ -70,9 +70,9 @@ def test_an_answer_with_half_a_character_reaches_the_caller_and_is_kept(gateway)
     assert choice["score"] is None
     row = gateway.newest()
     assert row["completion"] == "Well done �"
-    assert row["parameters"]["replaced"] == [
-        {"at": "choices[0].message", "was": "half a surrogate pair", "kept": "U+FFFD"}
-    ]
+    replaced = row["parameters"]["replaced"]
+    assert {"at": "choices[0].message", "was": "half a surrogate pair", "kept": "U+FFFD"} in replaced
+    assert [(one["was"], one["kept"]) for one in replaced[1:]] == [("NaN", "null")]
 
 
 def test_halves_that_come_in_two_chunks_are_one_character_in_the_log(gateway):
@@ -90,12 +90,20 @@ def test_halves_that_come_in_two_chunks_are_one_character_in_the_log(gateway):
 
 
 LOGGED: dict[str, tuple[str, str | None, str]] = {
-    r'"completion": "Cut here \ud83d"': ("completion", "completion", "surrogate"),
-    r'"completion": "x", "labels": {"a": "\udc00"}': ("a label", "labels.a", "surrogate"),
     '"completion": "x", "usage": {"cost": NaN}': ("NaN", "usage.cost", "NaN"),
     '"completion": "x", "usage": {"cost": -Infinity}': ("Infinity", "usage.cost", "-Infinity"),
     '\n  "completion" "x"': ("no colon", None, "line 2, column 16"),
 }
+
+
+def test_half_a_character_that_is_logged_is_kept_as_its_replacement(gateway):
+    raw = (
+        r'{"messages": [{"role": "user", "content": "Hi"}], "completion": "Cut here \ud83d", "labels": {"a": "\udc00"}}'
+    )
+    raw = raw[:-1] + f', "project": "{gateway.project}"}}'
+    gateway.http.post("/api/v1/interactions", content=raw.encode()).raise_for_status()
+    row = gateway.newest()
+    assert (row["completion"], row["labels"]) == ("Cut here �", {"a": "�"})
 
 
 @pytest.mark.parametrize("body", LOGGED, ids=[name for name, _, _ in LOGGED.values()])

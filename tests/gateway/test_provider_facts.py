@@ -38,7 +38,7 @@ def provider(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[str
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream" if body.get("stream") else "application/json")
             self.send_header("Content-Length", str(len(raw)))
-            self.send_header("x-request-id", "req_of_the_provider")
+            self.send_header("x-request-id", f"req-of-{found['id']}")
             self.end_headers()
             self.wfile.write(raw)
 
@@ -97,7 +97,7 @@ def test_facts_beside_the_text_are_kept_shown_and_found_by(gateway, streamed: bo
         "finish_reason": "stop",
         "error": None,
         "request_id": request_id,
-        "provider_request_id": "req_of_the_provider",
+        "provider_request_id": f"req-of-{response_id}",
         "response_id": response_id,
         "provider_model": "gpt-4o-2024-08-06",
         "trace_id": trace,
@@ -105,7 +105,7 @@ def test_facts_beside_the_text_are_kept_shown_and_found_by(gateway, streamed: bo
     }
 
     called(gateway, _other(gateway), streamed=streamed)
-    ways = {"request_id": [request_id, "req_of_the_provider", response_id], "trace_id": [trace]}
+    ways = {"request_id": [request_id, f"req-of-{response_id}", response_id], "trace_id": [trace]}
     for name, ids in ways.items():
         for one in ids:
             for found in (

@@ -46,7 +46,7 @@ class Query(t.Input):
         (f'{{{START}, "model": 7}}', "model", "invalid_value", "model is 7, but must be a text or null."),
         (f'{{{START}, "model": ""}}', "model", "invalid_value", "model is ''"),
         (f'{{{START}, "user": {{"a": 1}}}}', "user", "invalid_value", "user is an object, but must be a text or null."),
-        (f'{{{START}, "session_id": "x"}}', "session_id", "invalid_value", "session_id is 'x', but must be a UUID"),
+        (f'{{{START}, "session_id": 5}}', "session_id", "invalid_value", "session_id is 5, but must be a text"),
         (f'{{{START}, "labels": {{"a": "b", "c": 5}}}}', "labels.c", "invalid_value", "labels.c is 5"),
         (f'{{{START}, "labels": {{"a": null}}}}', "labels.a", "invalid_value", "labels.a is null, but must be a text."),
         ('{"messages": ["a"], "completion": ""}', "messages[0]", "invalid_value", "messages[0] is 'a'"),

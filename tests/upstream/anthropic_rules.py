@@ -96,6 +96,8 @@ def _of_sampling(body: dict[str, Any]) -> str | None:
     names = [name for name in ("temperature", "top_p", "top_k") if name in body]
     if names and version >= (4, 7):
         return f"`{names[0]}` is deprecated for this model."
+    if wrong := [name for name in names if isinstance(body[name], bool) or not isinstance(body[name], int | float)]:
+        return f"{wrong[0]}: Input should be a valid number"
     if "temperature" in names and not 0 <= body["temperature"] <= 1:
         return "temperature: range: 0..1"
     if {"temperature", "top_p"} <= set(names) and version >= (4, 1):

@@ -11,8 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
+from afterword import json_text
 from afterword.gateway.provider import Body
 from afterword.gateway.response import MAX_ID_CHARACTERS
 
@@ -23,7 +22,6 @@ CHOICE_STORED_ELSEWHERE = frozenset({"index", "delta", "message", "text", "finis
 SEVERITIES = ("safe", "low", "medium", "high")
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-_encoder = msgspec.json.Encoder()
 
 
 class FactsAccumulator:
@@ -109,11 +107,8 @@ def _identifier(value: Any) -> str | None:
 
 
 def _json_bytes(value: Any) -> int:
-    """Return how many bytes a value takes as JSON; about so many where it holds half a surrogate pair."""
-    try:
-        return len(_encoder.encode(value))
-    except UnicodeEncodeError:
-        return len(repr(value))
+    """Return how many bytes a value takes as JSON."""
+    return len(json_text.encode(value))
 
 
 def _is_empty(value: Any) -> bool:

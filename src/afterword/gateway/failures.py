@@ -152,7 +152,8 @@ def _failed(
         )
     shown, code, type_ = 503 if status == 529 else status if status < 600 else 502, words.code or code, words.type
     if status != 429 and is_context_overflow(words.message, words.code):
-        shown, code, type_ = 400, CONTEXT_OVERFLOW, "invalid_request_error"
+        shown, code = 400, CONTEXT_OVERFLOW
+        type_ = (type_ if words.code == CONTEXT_OVERFLOW else None) or "invalid_request_error"
     return ProviderError(
         f"The provider of {address.name!r} {how}: {words.message}",
         status=shown,
@@ -207,7 +208,8 @@ def _read_words(address: Address, body: Any) -> ErrorWords:
         type_ = None
     if isinstance(code, int) and not isinstance(code, bool):
         # A status is no code where there is a better word; Google's stands in `status`.
-        code = next((word for word in (error.get("status"), type_) if isinstance(word, str) and word), str(code))
+        words = (error.get("status"), type_) if 400 <= code < 600 else ()
+        code = next((word for word in words if isinstance(word, str) and word), str(code))
     return ErrorWords(
         _short(address, message, MAX_MESSAGE_CHARACTERS) or "",
         _short(address, code or type_),

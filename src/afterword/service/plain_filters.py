@@ -56,7 +56,7 @@ async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filt
     for name in ("state", "finish_reason"):
         if words := getattr(query, name):
             conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(in_=list(words))})))
-    for name in ("session_id", "user", "prompt_hash"):
+    for name in ("session_id", "user", "request_id", "trace_id", "prompt_hash"):
         if (value := getattr(query, name)) is not None:
             conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(eq=value)})))
     if query.from_ is not None:
