@@ -133,8 +133,6 @@ def test_a_name_that_cannot_be_kept_is_refused(http: httpx.Client, project: str,
     message = {"role": "user", "content": "Why?"}
     body = {"project": project, "messages": [message], "completion": "So.", "session_id": name}
     refused(http.post("/api/v1/interactions", json=body), 422, param="session_id")
-    call = {"model": "default/echo", "messages": [message], "session_id": name}
-    refused(http.post("/api/v1/chat/completions", json=call), 422, param="session_id")
 
 
 def test_a_uuid_is_the_same_session_however_it_is_written(log: Any, show: Any):

@@ -85,7 +85,7 @@ def test_a_call_that_failed_is_counted_as_failed(gateway: Any, grown: Callable[.
 
 
 def test_calls_under_way_are_shown_while_they_are(gateway: Any, grown: Callable[..., float]):
-    body = {"model": gateway.model("slow-50"), "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    body = {"model": gateway.model("slow-400"), "messages": [{"role": "user", "content": "Hello"}], "stream": True}
     with gateway.http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
         lines = answer.iter_lines()
         next(lines)

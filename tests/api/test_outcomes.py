@@ -124,7 +124,6 @@ def test_outcomes_are_listed_by_session_metric_user_and_time(
     page = http.get("/api/v1/outcomes", params={"project": project, "limit": 1, "count": "true"}).json()
     assert page["count"] == 9
     refused(http.get("/api/v1/outcomes", params={"project": project, "cursor": "x"}), 422, "invalid_cursor", "cursor")
-    refused(http.get("/api/v1/outcomes", params={"project": project, "session_id": "?"}), 422, None, "session_id")
     assert numbers(session_id=str(uuid4())) == []
 
 

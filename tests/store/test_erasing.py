@@ -117,7 +117,9 @@ def test_words_of_what_is_deleted_while_they_are_taken_in_are_taken_out(store: S
         index.apply(changes)
         deleted(store, erase, one)
 
-    between: Any = SimpleNamespace(apply=apply_and_delete, interrupt=index.interrupt)
+    between: Any = SimpleNamespace(
+        apply=apply_and_delete, interrupt=index.interrupt, note_caught_up=index.note_caught_up
+    )
     assert indexer._take_in(between) == 1
     words = TextQuery.words("Ho")
     assert words

@@ -131,7 +131,7 @@ class Bench:
         one = uuid7()
         call = calls.call_row(one, calls.OPEN, numbers={})
         written = drafts.new_rows(
-            self.context, question, drafts.Answer(), one, session_id=None, model=None, call=call, searchable=False
+            self.context, question, drafts.Answer(), one, session=(None, None), model=None, call=call, searchable=False
         )
         await self.store.write(written.rows)
         self.logged.append(one)
@@ -426,7 +426,9 @@ def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(
     )
     one = uuid7()
     call = calls.call_row(one, calls.COMPLETE, numbers={"latency": 3, "tokens_per_second": 1e-120})
-    written = drafts.new_rows(fresh.context, question, drafts.Answer(), one, session_id=None, model=None, call=call)
+    written = drafts.new_rows(
+        fresh.context, question, drafts.Answer(), one, session=(None, None), model=None, call=call
+    )
     asyncio.run(fresh.store.write(written.rows))
     fresh.catch_up()
     assert counts(fresh) == []

@@ -178,12 +178,13 @@ def _check_repetition(
 def _is_of(context: Context, existing: Row[Any], body: NewOutcome, created_at: int) -> bool:
     """Tell whether a body names session, metric and user of an outcome, and no other project or time."""
     project = None if body.project is None else context.catalog.find_project(body.project)
+    session_id, _ = session_of(context.catalog.projects[existing.project].key, body.session_id)
     metric = context.catalog.find_metric(existing.project, body.metric)
     return (
         context.actor.sees(existing.project)
         and metric is not None
         and metric.number == existing.metric
-        and (body.session_id, body.user) == (existing.session_id, existing.user)
+        and (session_id, body.user) == (existing.session_id, existing.user)
         and (body.project is None or (project is not None and project.number == existing.project))
         and (body.created_at is None or created_at == existing.created_at)
     )

@@ -31,7 +31,7 @@ def conversation(turns: list[Any], place: str) -> list[Turn]:
     for index, turn in enumerate(turns):
         message = _message(turn, f"{place}[{index}]")
         calls = messages[-1].get("tool_calls") if messages else None
-        if "from" in turn and message["role"] == "tool" and calls:
+        if "from" in turn and message.get("role") == "tool" and calls:
             # An observation follows its call, and names none.
             message["tool_call_id"] = calls[0]["id"]
         messages.append(message)
