@@ -91,7 +91,7 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Statements]
 
 
 def test_a_list_of_fifty_costs_as_many_statements_as_one_of_two(statements: Statements):
-    assert statements(LISTED, 50) == statements(LISTED, 2) < 32
+    assert statements(LISTED, 50) == statements(LISTED, 2) < 26
 
 
 def test_a_group_costs_the_look_into_its_list_and_no_more(statements: Statements):

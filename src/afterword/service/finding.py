@@ -117,7 +117,7 @@ async def pages_of_groups(
         paging = {"order": order, "limit": limit, "cursor": cursor, "count": False}
         found = {key: pages.find(connection, names, Filter(and_=[filter, within(key)]), **paging) for key in keys}
         rows = [row for page in found.values() for row in page.rows]
-        shown_rows = present(context, connection, rows, view="full", images="links")
+        shown_rows = present(context, connection, rows, view="full", images="links", with_outcomes=False)
         by_id = {one.completion_id: one for one in shown_rows}
         return {
             key: InteractionPage([by_id[row.id] for row in page.rows], page.next, page.previous)

@@ -252,7 +252,10 @@ async def several(context: Context, ids: Sequence[UUID], images: Images = "links
 
     def read(connection: Any) -> dict[UUID, Interaction]:
         rows = [row for row in stored.find_all(connection, ids) if context.actor.sees(row.project)]
-        return {one.completion_id: one for one in present(context, connection, rows, view="full", images=images)}
+        return {
+            one.completion_id: one
+            for one in present(context, connection, rows, view="full", images=images, with_outcomes=False)
+        }
 
     return await context.store.read(read)
 

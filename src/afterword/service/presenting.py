@@ -25,11 +25,20 @@ TIMINGS = tuple(name for name in NUMBERS if name not in USAGE)
 
 
 def present(
-    context: Context, connection: Connection, rows: Sequence[Row[Any]], *, view: View, images: Images
+    context: Context,
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    *,
+    view: View,
+    images: Images,
+    with_outcomes: bool = True,
 ) -> list[Interaction]:
-    """Turn rows of `interactions` into what the wire shows. Call it in a reader's thread."""
+    """Turn rows of `interactions` into what the wire shows. Call it in a reader's thread.
+
+    Without `with_outcomes` those of the session and the A/B test are not read, for faces that do not show them.
+    """
     whole = view == "full"
-    all_facts = stored.facts(connection, rows, whole=whole)
+    all_facts = stored.facts(connection, rows, whole=whole, with_outcomes=whole and with_outcomes)
     contents: dict[bytes, bytes] = {}
     if whole and images == "inline":
         wanted: set[bytes] = set()

@@ -55,11 +55,11 @@ class Facts(NamedTuple):
     ab_test: int | None
 
 
-def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> list[Facts]:
+def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool, with_outcomes: bool) -> list[Facts]:
     """Read what hangs on these rows of `interactions`, in six queries at most whatever their number.
 
-    Payloads are read where `whole` is set, and otherwise for those without a preview; outcomes and A/B tests only where
-    it is set.
+    Payloads are read where `whole` is set, and otherwise for those without a preview; outcomes and A/B tests only
+    `with_outcomes`.
     """
     ids = [row.id for row in rows]
     wanted = ids if whole else [row.id for row in rows if row.preview is None]
@@ -70,8 +70,10 @@ def facts(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool) -> l
         given[row.interaction_id].append(row)
     for row in _in(connection, preferences, ids):
         compared[row.interaction_id].append(row)
-    sessions = outcomes.of_sessions(connection, {row.session_id or row.id for row in rows}) if whole and rows else {}
-    tests = {row.interaction_id: row.test for row in _in(connection, ab_interactions, ids)} if whole else {}
+    sessions = (
+        outcomes.of_sessions(connection, {row.session_id or row.id for row in rows}) if with_outcomes and rows else {}
+    )
+    tests = {row.interaction_id: row.test for row in _in(connection, ab_interactions, ids)} if with_outcomes else {}
     return [
         Facts(
             row,
