@@ -128,7 +128,24 @@ def preference_of_texts(race: Race) -> tuple[str, str, Callable[[int], dict[str,
     return "/api/v1/preferences", "comparison_exists", body, stored
 
 
-KINDS = [interaction, feedback, preference, preference_of_texts]
+def outcome(race: Race) -> tuple[str, str, Callable[[int], dict[str, Any]], Callable[[], Any]]:
+    """Each content is on a session of its own."""
+    one, sessions = str(uuid4()), [str(uuid4()) for _ in range(CALLERS)]
+    for session in sessions:
+        race.http[0].post("/api/v1/interactions", json={**BODY, "session_id": session})
+
+    def body(content: int) -> dict[str, Any]:
+        return {"session_id": sessions[content], "metric": "CSAT", "value": content, "outcome_id": one}
+
+    def stored() -> Any:
+        [each] = [o for o in race.http[3].get("/api/v1/outcomes").json()["outcomes"] if o["outcome_id"] == one]
+        assert each["session_id"] == sessions[int(each["value"])]
+        return int(each["value"])
+
+    return "/api/v1/outcomes", "outcome_exists", body, stored
+
+
+KINDS = [interaction, feedback, preference, preference_of_texts, outcome]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -153,7 +170,7 @@ def test_callers_who_send_the_same_under_one_id_get_the_same_answer(race: Race, 
         assert stored() == content
 
 
-@pytest.mark.parametrize("path", ["interactions", "feedback", "preferences"])
+@pytest.mark.parametrize("path", ["interactions", "feedback", "preferences", "outcomes"])
 def test_batches_with_the_same_ids_in_other_orders_take_each_once(race: Race, path: str):
     for _ in range(ROUNDS // 4):
         ids = [str(uuid4()) for _ in range(8)]
@@ -164,6 +181,8 @@ def test_batches_with_the_same_ids_in_other_orders_take_each_once(race: Race, pa
                 return {**BODY, "completion_id": one, "completion": f"So {caller}"}
             if path == "feedback":
                 return {"completion_id": rated[caller], "metric": "CSAT", "value": caller, "feedback_id": one}
+            if path == "outcomes":
+                return {"session_id": rated[caller], "metric": "CSAT", "value": caller, "outcome_id": one}
             sides = {"preferred_completion": rated[caller], "other_completion": rated[-1]}
             return {**sides, "metric": "CSAT", "comparison_id": one}
 

@@ -64,12 +64,14 @@ def log(
     """Write an interaction with a label, feedback and, if named, an image."""
     payload = Payload(messages=[{"role": "user", "content": "Hi"}], completion="Ho")
     put = stored.INSERT
+    columns: dict[str, Any] = {
+        "id": its_id, "project": project, "created_at": created_at, "source": 0, "session_id": session_id, "user": "u",
+        "labels": '{"key":"value"}', "prompt_hash": 5, "prompt_text_hash": 6, "completion_text_hash": 7, "size": 8,
+        "preview": "{}",
+    }  # fmt: skip
     write(
         store,
-        (
-            put["interactions"],
-            [(its_id, project, created_at, None, 0, session_id, "u", '{"key":"value"}', 5, 6, 7, 8, "{}", None)],
-        ),
+        (put["interactions"], [tuple(columns.get(column.name) for column in interactions.c)]),
         (put["payloads"], [(its_id, store.compression.compress(encode(payload)))]),
         (put["interaction_labels"], [(label_number(project, "key", "value"), created_at, its_id)]),
         (put["feedback"], [(its_id, uuid7(), 1, 1.0, None, None, None, 0, created_at, None)]),

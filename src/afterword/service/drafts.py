@@ -75,18 +75,12 @@ def question(
     user: str | None,
     as_sent: bool = False,
 ) -> Question:
-    """Check what was asked. Raises `Invalid`, `TooLarge`.
+    """Check what was asked; labels and user are checked already. Raises `Invalid`, `TooLarge`.
 
-    With `as_sent` it is what a call sends to a provider: its labels and user were chosen to fit, and of its messages
-    what cannot be recognised is kept as it is.
+    With `as_sent` it is what a call sends to a provider: what cannot be recognised of its messages is kept as it is.
     """
-    if as_sent:
-        kept, images = content.take_in_as_sent(messages, context.settings)
-    else:
-        checked_labels(context, labels)
-        if user is not None:
-            check_text(user, param="user", most=1024)
-        kept, images = content.take_in(messages, context.settings)
+    take_in = content.take_in_as_sent if as_sent else content.take_in
+    kept, images = take_in(messages, context.settings)
     return Question(
         project=project,
         source=source,

@@ -125,16 +125,23 @@ def _rough_size(body: NewInteraction) -> int:
 
 def _draft(context: Context, body: NewInteraction, project: ProjectRow, model: int | None, source: Source) -> Draft:
     now = context.now()
+    labels = drafts.checked_labels(context, body.labels or {})
+    if body.user is not None:
+        check_text(body.user, param="user", most=1024)
+    # What a provider was sent is kept as it was sent: an export of a call comes in whatever its form.
+    as_sent = body.call is not None
     asked = drafts.question(
         context,
         project=project,
         source=body.source or source,
         created_at=parse_created_at(body.created_at, param="created_at", now=now),
         messages=body.messages,
-        labels=body.labels or {},
+        labels=labels,
         user=body.user,
+        as_sent=as_sent,
     )
-    said = drafts.answer(
+    answer = drafts.answer_as_sent if as_sent else drafts.answer
+    said = answer(
         context,
         body.completion,
         usage=body.usage,

@@ -18,7 +18,7 @@ from afterword.service.presenting import present_outcome
 from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import interactions as stored_interactions
 from afterword.store import outcomes as stored
-from afterword.store.engine import Transaction
+from afterword.store.engine import Owned, Transaction
 from afterword.types import Deleted, NewOutcome, Outcome, OutcomeChange, OutcomePage, OutcomeRecorded
 
 SIZE = 500
@@ -30,14 +30,7 @@ async def record(context: Context, *, body: NewOutcome) -> OutcomeRecorded:
 
     An `outcome_id` of the caller's own makes the call repeatable. Every interaction of the session shows it.
     """
-    unit = outcome_unit(context, body)
-    try:
-        return await context.store.write(unit, SIZE)
-    except Exception as error:
-        if body.outcome_id is None or not context.store.database.is_duplicate(error):
-            raise
-        # Another server has written one under this id a moment ago: now it is seen.
-        return await context.store.write(unit, SIZE)
+    return await context.store.write(outcome_unit(context, body), SIZE)
 
 
 def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], OutcomeRecorded]:
@@ -84,7 +77,7 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
         transaction.put(stored.INSERT, [row])
         return OutcomeRecorded(outcome_id=outcome_id)
 
-    return write
+    return Owned(write, own=body.outcome_id) if body.outcome_id else write
 
 
 async def list_outcomes(context: Context, *, query: Any) -> OutcomePage:

@@ -68,11 +68,12 @@ INTERACTIONS = st.fixed_dictionaries(
         "labels": st.dictionaries(WORDS, TEXTS, max_size=8),
         "feedbacks": st.lists(FEEDBACK, max_size=3),
         "user": WORDS,
-        "session_id": st.sampled_from([str(uuid4()), str(uuid4())]),
+        "session_id": st.sampled_from([str(uuid4()), str(uuid4()), "chat 7", "ticket/12 é"]),
         "created_at": TIMES,
         "usage": OBJECTS,
         "timings": OBJECTS,
         "parameters": OBJECTS,
+        "facts": st.fixed_dictionaries({}, optional={"answer": OBJECTS, "choice": OBJECTS}),
         "source": st.sampled_from(["LIVE", "OFFLINE", "AUTOMATION"]),
         "call": st.fixed_dictionaries(
             {"state": st.sampled_from(["complete", "failed", "cancelled", "interrupted"])},
@@ -80,6 +81,11 @@ INTERACTIONS = st.fixed_dictionaries(
                 "finish_reason": WORDS,
                 "error": st.dictionaries(WORDS, JSON, min_size=1, max_size=3),
                 "request_id": WORDS,
+                "provider_request_id": WORDS,
+                "response_id": WORDS,
+                "provider_model": WORDS,
+                "trace_id": WORDS,
+                "streamed": st.booleans(),
             },
         ),
     },
@@ -88,7 +94,7 @@ INTERACTIONS = st.fixed_dictionaries(
 
 def told(line: dict[str, Any]) -> dict[str, Any]:
     """Return a line without who imported it: that is another actor than who logged it."""
-    for one in (*line["feedback"], *line["preferences"]):
+    for one in (*line["feedback"], *line["preferences"], *(line["outcomes"] or ())):
         del one["actor"]
     line["feedback"].sort(key=lambda one: one["feedback_id"])
     line["preferences"].sort(key=lambda one: one["comparison_id"])
@@ -102,7 +108,7 @@ def exported(done: Any) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def copied(afterword: Any, anywhere: Any, new_server: Callable[..., Any], http: httpx.Client):
-    """Move a project's interactions to another server; return what both export."""
+    """Move a project's interactions and outcomes to another server; return what both export."""
     other = new_server()
     known = {"AFTERWORD_URL": other.url, "AFTERWORD_API_KEY": other.api_key}
 
@@ -117,7 +123,17 @@ def copied(afterword: Any, anywhere: Any, new_server: Callable[..., Any], http: 
             "thumb": "bool",
             "best": "scalar",
         }.items()
-        return exported(out), exported(anywhere("export", "--project", project, **known))
+        outcomes = anywhere("outcomes", "export", "--project", project, **here)
+        if outcomes.stdout:
+            done = anywhere("import", "-", "--project", project, given=outcomes.stdout, **known)
+            assert done.returncode == 0, done.stderr
+        return (
+            (exported(out), outcomes.stdout),
+            (
+                exported(anywhere("export", "--project", project, **known)),
+                anywhere("outcomes", "export", "--project", project, **known).stdout,
+            ),
+        )
 
     return copy
 
@@ -144,8 +160,12 @@ def test_an_export_survives_its_import(
         ids.append(answer.json()["completion_id"])
     sides = {"preferred_completion": ids[0], "other_completion": ids[1], "tied": tied, "details": details}
     http.post("/api/v1/preferences", json={"metric": "best", "created_at": "2020-01-02", **sides}).raise_for_status()
+    for one in ids[:2]:
+        session = http.get(f"/api/v1/interactions/{one}").json()["session_id"]
+        outcome = {"session_id": session, "metric": "score", "value": 0.5, "details": details, "project": project}
+        http.post("/api/v1/outcomes", json=outcome).raise_for_status()
     here, there = copied(project)
-    assert len(here) == len(lines)
+    assert len(here[0]) == len(lines)
     assert there == here
 
 
@@ -159,7 +179,10 @@ def test_calls_of_the_gateway_survive_their_export(gateway: Any, copied: Any):
     gateway.stream(gateway.model("tools"), "called")
     gateway.ask(gateway.model("reasoning"), "thought").raise_for_status()
     gateway.stream(gateway.model("cut-after-2"), "cut off in the middle")
+    for url in (PIXEL.replace("gif", "jpeg"), PIXEL.replace("image/gif", "application/octet-stream"), "file:///a.png"):
+        gateway.ask(name, [{"type": "image_url", "image_url": {"url": url}}, {"type": "of no kind"}]).raise_for_status()
+    gateway.ask(name, "in a session", session_id="chat 7").raise_for_status()
     here, there = copied(project)
-    assert len(here) == 7
-    assert {one["call"]["state"] for one in here.values()} == {"complete", "failed"}
+    assert len(here[0]) == 11
+    assert {one["call"]["state"] for one in here[0].values()} == {"complete", "failed"}
     assert there == here

@@ -332,11 +332,14 @@ def _metadata(one: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
     usage = one.usage or {}
     tokens = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
     whole = all(isinstance(number, int) for number in tokens.values())
+    system = msgspec.to_builtins(one.call) if one.call else {}
+    if one.facts:
+        system["facts"] = one.facts
     return {
         "parameters": one.parameters,
         "timings": one.timings,
         "usage": tokens if whole else None,
-        "system": msgspec.to_builtins(one.call) if one.call else None,
+        "system": system or None,
     }
 
 

@@ -21,7 +21,7 @@ from .database import Database, Index, StoreError
 from .lanes import Lane, Lookups
 from .operations import STALLED_SECONDS, Operations, no_answer
 from .queue import Unit, WriteQueue
-from .statements import Delete, Find, Informed, Insert, Prepared, Rows, Transaction, Update
+from .statements import Delete, Find, Informed, Insert, Owned, Prepared, Rows, Transaction, Update
 
 __all__ = [
     "Database",
@@ -30,6 +30,7 @@ __all__ = [
     "Index",
     "Informed",
     "Insert",
+    "Owned",
     "Prepared",
     "Rows",
     "Store",

@@ -29,7 +29,7 @@ from afterword.errors import Unavailable
 
 from .database import Database, Writer
 from .operations import Operation, Operations, no_answer
-from .statements import Change, Found, Informed, Insert, Row, Rows, Seek, Transaction, joined, writing
+from .statements import Change, Found, Informed, Insert, Owned, Row, Rows, Seek, Transaction, joined, writing
 
 Unit: TypeAlias = Rows | Informed | Callable[[Transaction], Any]
 # So much is committed at once: more would make the first of them wait without making the last any faster.
@@ -462,7 +462,8 @@ class Committing:
 
 def _own_ids(jobs: list[Job]) -> list[UUID]:
     """Return the ids that callers chose for what units write."""
-    return [unit.own for job in jobs for unit in job.units if isinstance(unit, Informed) and unit.own is not None]
+    owning = (unit for job in jobs for unit in job.units if isinstance(unit, Informed | Owned))
+    return [unit.own for unit in owning if unit.own is not None]
 
 
 def _informed(units: list[Informed], found: Found) -> tuple[dict[Change, list[Row]], list[Any]]:

@@ -323,3 +323,18 @@ class Informed:
     def informed(self, found: Found) -> tuple[Rows, Any]:
         """Return what to write, and the result."""
         return self.write(*(found.get(one) for one in self.wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A unit of work that reads and writes as it likes, and gives what it writes an `own` id that the caller chose.
+
+    Units of the same id see each other, as those of `Informed` do.
+    """
+
+    write: Callable[[Transaction], Any]
+    own: UUID
+
+    def __call__(self, transaction: Transaction) -> Any:
+        """Do it."""
+        return self.write(transaction)
