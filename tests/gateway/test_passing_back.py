@@ -39,6 +39,41 @@ def test_a_whole_answer_under_the_type_of_a_stream_is_read(gateway, provider, mo
     assert gateway.newest()["completion"] == "Good day"
 
 
+OF_ANTHROPIC = [
+    {"type": "message_start", "message": {"id": "msg_1", "model": "claude", "usage": {"input_tokens": 3}}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Good "}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "day"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+    {"type": "message_stop"},
+]
+
+
+@pytest.mark.parametrize("kind", ["open_ai", "anthropic"])
+def test_a_stream_that_nobody_asked_for_is_put_together(gateway, provider, kind: str):
+    parts = provider.events()
+    if kind == "anthropic":
+        parts = [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in OF_ANTHROPIC]
+    provider.script = lambda body: provider.Reply(200, {"Content-Type": "text/event-stream"}, list(parts))
+    endpoint = f"http://127.0.0.1:{provider.port}/v1"
+    answer = call(gateway, {"model": gateway.model(provider=kind, endpoint=endpoint), "messages": HELLO})
+    assert answer.status_code == 200, answer.text
+    [choice] = answer.json()["choices"]
+    assert answer.json()["object"] == "chat.completion"
+    assert choice["message"]["content"] == "Good day"
+    assert choice["finish_reason"] == "stop"
+    shown = gateway.newest()
+    assert (shown["completion"], shown["completion_id"]) == ("Good day", choice["completion_id"])
+
+
+def test_a_stream_that_nobody_asked_for_and_that_breaks_off_is_a_failure(gateway, provider, model):
+    provider.script = lambda body: provider.Reply(200, {"Content-Type": "text/event-stream"}, provider.events()[:-2])
+    answer = call(gateway, {"model": model, "messages": HELLO})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_answer_unfinished")
+    assert gateway.newest()["call"]["state"] == "failed"
+
+
 TOLD = {
     "x-ratelimit-remaining-requests": "497",
     "anthropic-ratelimit-tokens-reset": "2030-01-01T00:00:00Z",

@@ -12,6 +12,7 @@ from afterword import json_text
 from afterword.gateway.answers import as_chunk
 from afterword.gateway.anthropic_answers import STATUSES, StreamTranslation, chat_completion
 from afterword.gateway.anthropic_requests import messages_request
+from afterword.gateway.assembling import assemble
 from afterword.gateway.events import Event
 from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
 from afterword.gateway.http import Address, Http
@@ -115,8 +116,14 @@ def _translated(target: Target, body: Body, response: ProviderResponse, **more: 
         ) from None
 
 
-def _read(address: Address, message: Body, face: Face) -> Body:
+def _read(address: Address, message: Body | list[Event], face: Face) -> Body:
     """Return an answer in OpenAI's form. Raises `ProviderError` for one that tells of a failure, or is none."""
+    if isinstance(message, list):
+        translation = StreamTranslation(address, face)
+        chunks = [chunk for event in message for chunk in _parts(translation, address, event.data)]
+        if not translation.ended:
+            raise hung_up(address)
+        return assemble(face, chunks)
     if message.get("type") == "error":
         error = message.get("error")
         raise error_in_answer(address, error, STATUSES.get(error.get("type", "")) if isinstance(error, dict) else None)
@@ -134,7 +141,7 @@ def _parts(translation: StreamTranslation, address: Address, data: bytes) -> Ite
         raise unreadable(address, "an event of another form", data) from None
 
 
-async def _all(calls: list[Any]) -> list[Body]:
+async def _all(calls: list[Any]) -> list[Body | list[Event]]:
     if len(calls) == 1:
         return [await calls[0]]
     try:

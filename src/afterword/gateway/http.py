@@ -77,8 +77,9 @@ class Http:
         self._proxies = Proxies()
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, address: Address, body: bytes, response: ProviderResponse) -> Body:
-        """Return the whole answer, a JSON object. Raises `ProviderError`."""
+    async def post(self, address: Address, body: bytes, response: ProviderResponse) -> Body | list[Event]:
+        """Return the whole answer, a JSON object; of a provider that streams unasked, the events. Raises
+        `ProviderError`."""
         place = self._enter(address)
         try:
             # For a whole answer its first byte is as good as its last.
@@ -94,7 +95,8 @@ class Http:
         finally:
             self._leave(place)
         if is_event_stream(raw, kind):
-            raise unreadable(address, f"a stream ({kind}) where none was asked for", raw)
+            reader = EventReader()
+            return [*reader.take(raw), *reader.end()]
         return read_object(address, raw, kind)
 
     async def events(

@@ -4,13 +4,14 @@ all the others."""
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from afterword import json_text
 from afterword.gateway.answers import ChunkReader, as_chunk, check_answer
+from afterword.gateway.assembling import assemble
 from afterword.gateway.events import Event
 from afterword.gateway.failures import hung_up, unfinished
 from afterword.gateway.http import Address, Http
@@ -58,6 +59,8 @@ class OpenAI:
                 refused |= self._without_refused(error, target, request, {}, response)
         if refused:
             self._refused.note(target, refused)
+        if isinstance(answer, list):
+            answer = assemble(face, _chunks(address, body, answer))
         return check_answer(address, face, answer, body)
 
     def _request(self, target: Target, body: Body, response: ProviderResponse) -> Body:
@@ -176,6 +179,14 @@ async def _chained(
         yield first
         async for event in events:
             yield event
+
+
+def _chunks(address: Address, body: Body, events: Iterable[Event]) -> Iterator[Body]:
+    """Yield the chunks of a stream that came as a whole. Raises `ProviderError` where it broke off."""
+    reader = ChunkReader(address, body)
+    yield from (reader.read(event) for event in events if not _is_last(event))
+    if not reader.is_finished:
+        raise unfinished(address, reader.unfinished)
 
 
 def _is_last(event: Event) -> bool:
