@@ -15,7 +15,7 @@ import msgspec
 
 
 class LineError(ValueError):
-    """A line that cannot be imported, and why."""
+    """What is wrong with a line of a file: the member, and what it must be."""
 
 
 MAX_DEPTH = 200

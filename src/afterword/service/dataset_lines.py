@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from afterword import json_text
+from afterword.json_text import LineError
 from afterword.types import DatasetKind
 
 KINDS: tuple[DatasetKind, ...] = ("prompt", "completion", "feedback", "preference")
@@ -25,10 +27,6 @@ MEMBERS = (
 )
 SPEAKING = ("content", "tool_calls", "function_call", "refusal", "audio")
 """Members of which an assistant's message has at least one."""
-
-
-class LineError(ValueError):
-    """What is wrong with a line: the member, and what it must be."""
 
 
 class DatasetLine(msgspec.Struct):
@@ -43,9 +41,9 @@ class DatasetLine(msgspec.Struct):
 def read_line(raw: bytes) -> DatasetLine:
     """Read a line. Raises `LineError`."""
     try:
-        said = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise LineError(f"it is not JSON: {error}") from None
+        said = json_text.read_line(raw)
+    except LineError as error:
+        raise LineError(f"it {error}") from None
     if not isinstance(said, dict):
         raise LineError("it must be an object")
     normal: dict[str, Any] = {"messages": _messages(said)}

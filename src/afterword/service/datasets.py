@@ -18,9 +18,10 @@ from sqlalchemy import Connection
 
 from afterword.errors import Invalid, NotFound, TooLarge, Unavailable
 from afterword.ids import uuid7
+from afterword.json_text import LineError
 from afterword.service import metrics
 from afterword.service.context import Context, parse_id
-from afterword.service.dataset_lines import KINDS, DatasetLine, LineError, read_line
+from afterword.service.dataset_lines import KINDS, DatasetLine, read_line
 from afterword.service.moments import shown
 from afterword.service.values import check_text
 from afterword.store import datasets as stored
