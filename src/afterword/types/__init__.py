@@ -93,6 +93,7 @@ from afterword.types.feedback import (
     OutcomePage,
     OutcomeRecorded,
     Preference,
+    PreferenceChange,
     PreferenceRecorded,
 )
 from afterword.types.filters import (
@@ -148,6 +149,7 @@ from afterword.types.models import (
     ProjectModelList,
     ProviderName,
 )
+from afterword.types.pairs import HeldPair, NextPairs, Pair, PairPage
 from afterword.types.people import (
     Membership,
     NewMember,
@@ -226,6 +228,7 @@ __all__ = [
     "Group",
     "GroupPage",
     "Health",
+    "HeldPair",
     "Images",
     "InlineFeedback",
     "Input",
@@ -283,6 +286,7 @@ __all__ = [
     "NewTrend",
     "NewUpload",
     "NewUser",
+    "NextPairs",
     "NumberCondition",
     "Order",
     "Outcome",
@@ -291,9 +295,12 @@ __all__ = [
     "OutcomeRecorded",
     "Output",
     "PageRows",
+    "Pair",
+    "PairPage",
     "PermissionList",
     "Point",
     "Preference",
+    "PreferenceChange",
     "PreferenceCondition",
     "PreferenceRecorded",
     "Project",

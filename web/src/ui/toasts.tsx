@@ -16,6 +16,22 @@ export function notify(told: string | Error, description?: string): void {
   }
 }
 
+/** Tell that something was done, and offer to undo it. Returns how to take the offer back. */
+export function offerUndo(title: string, undo: () => void): () => void {
+  const id = toasts.add({
+    title,
+    timeout: 8000,
+    actionProps: {
+      children: "Undo",
+      onClick: () => {
+        toasts.close(id);
+        undo();
+      },
+    },
+  });
+  return () => toasts.close(id);
+}
+
 export function Toasts() {
   return (
     <Toast.Provider toastManager={toasts}>
@@ -33,6 +49,7 @@ function Shown() {
     <Toast.Root key={toast.id} toast={toast} className={css.toast}>
       <Toast.Title render={<strong />} />
       <Toast.Description />
+      <Toast.Action className={`${css.button} ${css.small} ${css.undo}`} />
     </Toast.Root>
   ));
 }

@@ -5,10 +5,12 @@ import { type ClipboardEvent, type KeyboardEvent, useRef, useState } from "react
 import { answer, api, type Message } from "~/api/client";
 import { metricsQuery, projectModelsQuery } from "~/api/queries";
 import { sessionQuery } from "~/api/session";
-import { type Choice, preference, Verdict } from "~/screens/compare/Verdict";
+import { Verdict } from "~/screens/compare/Verdict";
+import { type Choice, preference } from "~/screens/compare/verdicts";
 import { MessageView } from "~/screens/interaction/Conversation";
 import { RatingForm } from "~/screens/interaction/RatingForm";
 import { Button, css as ui, Empty, ErrorNote, Field, IconButton, Input, Loading, notify, Page, Select, Textarea } from "~/ui";
+import { useDraft } from "~/ui/useDraft";
 import css from "./chat.module.css";
 import { chat } from "./stream";
 
@@ -26,7 +28,9 @@ export function ChatScreen() {
   const { data: attached, error } = useQuery(projectModelsQuery(project));
   const { data: metrics = [] } = useQuery(metricsQuery(project));
   const [talks, setTalks] = useState<Talk[]>([]);
-  const [text, setText] = useState("");
+  const [draft, setDraft] = useDraft(`chat.${project}`);
+  const text = draft ?? "";
+  const setText = (next: string) => setDraft(next || null);
   const [images, setImages] = useState<string[]>([]);
   const [system, setSystem] = useState("");
   const [temperature, setTemperature] = useState("");
