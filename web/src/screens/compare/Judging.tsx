@@ -85,7 +85,7 @@ export function Judging({ project }: { project: string }) {
           <Button aria-pressed={differences} onClick={() => setDifferences(!differences)} disabled={!entry}>
             Differences <Kbd>d</Kbd>
           </Button>
-          <Button onClick={judging.end}>End the sitting</Button>
+          {(entry ?? !sitting.isExhausted) && <Button onClick={judging.end}>End the sitting</Button>}
         </>
       }
     >
