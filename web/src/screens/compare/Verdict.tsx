@@ -12,8 +12,8 @@ export const CHOICES: [Choice, string, string, ReactNode][] = [
   ["bad", "Both bad", "4", <ThumbsDown key="bad" size={15} aria-hidden />],
 ];
 
-/** Where the keys of verdicts are meant: in the pair and beside it. */
-export const JUDGES = "[data-judges]";
+/** Where the keys of verdicts are meant: on the screen with the pair. */
+export const JUDGES = "main:has([data-judges])";
 
 type VerdictProps = {
   onChoose: (choice: Choice) => void;
