@@ -1,6 +1,7 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useRef, useState } from "react";
 import { toFilter } from "~/filter/language";
+import { preloadMarkdown } from "~/screens/interaction/Markdown";
 import { Button, Empty, ErrorNote, css as ui, Input, Kbd, Loading, Page } from "~/ui";
 import { findDraft, keepDraft, useDraft } from "~/ui/useDraft";
 import { useKeys } from "~/ui/useKeys";
@@ -12,6 +13,8 @@ import { before } from "./sitting";
 import { useSitting } from "./useSitting";
 import { CHOICES, JUDGES, Verdict } from "./Verdict";
 import type { Choice } from "./verdicts";
+
+preloadMarkdown();
 
 /** A sitting: one pair after the other, until none is left or whoever judges has had enough. */
 export function Judging({ project }: { project: string }) {
