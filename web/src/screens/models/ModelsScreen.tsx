@@ -7,6 +7,7 @@ import { modelsQuery, projectModelsQuery } from "~/api/queries";
 import { sessionQuery } from "~/api/session";
 import { useAct } from "~/api/useAct";
 import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator, Page } from "~/ui";
+import { offerUndo } from "~/ui/toasts";
 import { ModelForm } from "./ModelForm";
 
 type Model = Schemas["Model"];
@@ -22,13 +23,16 @@ export function ModelsScreen() {
   const outdated = [["models"], ["project-models", project], ["model-status"]];
   const path = (model: string) => ({ path: { project, model } });
   const attach = useAct(
-    (model: string) =>
-      answer(api.POST("/api/v1/projects/{project}/models", { params: { path: { project } }, body: { model } })),
+    ({ model, make_default = false }: { model: string; make_default?: boolean }) =>
+      answer(
+        api.POST("/api/v1/projects/{project}/models", { params: { path: { project } }, body: { model, make_default } }),
+      ),
     { done: "The model can be called here now", outdated },
   );
   const detach = useAct(
-    (model: string) => answer(api.DELETE("/api/v1/projects/{project}/models/{model}", { params: path(model) })),
-    { done: "The model is detached", outdated },
+    ({ model }: { model: string; make_default: boolean }) =>
+      answer(api.DELETE("/api/v1/projects/{project}/models/{model}", { params: path(model) })),
+    { outdated, onDone: (_, detached) => offerUndo(`${detached.model} is detached`, () => attach.mutate(detached)) },
   );
   const change = useAct(
     ({ model, ...body }: { model: string; is_default?: boolean; enabled?: boolean }) =>
@@ -114,7 +118,7 @@ export function ModelsScreen() {
                           </MenuChoice>
                         )}
                         <MenuChoice onClick={() => setForm(model)}>Edit…</MenuChoice>
-                        <MenuChoice onClick={() => detach.mutate(model.key)}>Detach from this project</MenuChoice>
+                        <MenuChoice onClick={() => detach.mutate({ model: model.key, make_default: is_default })}>Detach from this project</MenuChoice>
                         <MenuSeparator />
                         <MenuChoice danger onClick={() => setDeleting(model)}>
                           Delete everywhere…
@@ -141,7 +145,7 @@ export function ModelsScreen() {
                   </td>
                   <td className={ui.number}>
                     {mayAdminister && (
-                      <Button small onClick={() => attach.mutate(model.key)}>
+                      <Button small onClick={() => attach.mutate({ model: model.key })}>
                         Attach
                       </Button>
                     )}
