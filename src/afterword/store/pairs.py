@@ -143,7 +143,8 @@ def _pairs(completions: Sequence[Completion], seed: bytes, start: int) -> Iterat
     """
     if len({one.model for one in completions}) < 2:
         return
-    order: list[Completion | None] = [*sorted(completions, key=lambda one: _drawn(seed, one.id))]
+    drawn = sorted(completions, key=lambda completion: _drawn(seed, completion.id))
+    order: list[Completion | None] = [*drawn]
     if len(order) % 2:
         order.append(None)
     rounds, tables = len(order) - 1, len(order) // 2

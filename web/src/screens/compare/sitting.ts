@@ -39,8 +39,9 @@ export const NEW_SITTING: Sitting = {
   isEnded: false,
 };
 
-/** So many pairs are fetched before they are wanted. */
-export const AHEAD = 3;
+/** With so few pairs left, more are fetched: until so many are there. One at a time would be a call for each verdict. */
+const LOW = 2;
+const ENOUGH = 6;
 /** The most that a sitting can keep from others. */
 const MOST_KEPT = 20;
 
@@ -56,7 +57,7 @@ export function keptPairs({ entries, at }: Sitting): PairIds[] {
 export function missingPairs({ entries, at, isExhausted, isEnded }: Sitting): number {
   if (isExhausted || isEnded) return 0;
   const open = entries.slice(at).filter(({ judged, isSkipped }) => !judged && !isSkipped).length;
-  return Math.max(0, AHEAD + 1 - open);
+  return open > LOW ? 0 : ENOUGH - open;
 }
 
 type Page = { pairs: PairIds[]; lost: PairIds[]; next: string | null; held: number };
