@@ -65,7 +65,7 @@ export function Queue() {
                 onChange={(event) => change({ again: event.target.checked ? undefined : "1" })}
               />
               <span>
-                Skip pairs that were judged under this key <small>By anyone. A pair that someone has before them is not given to you.</small>
+                Skip pairs that were judged under this key <small>By anyone. You are not given a pair that someone else has open.</small>
               </span>
             </label>
           </div>
