@@ -18,7 +18,9 @@ export function Queue() {
   const change = (next: Record<string, string | undefined>) =>
     navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   if (search.seed && search.metric) return <Judging key={search.seed} project={project} />;
-  const unfinished = keptSittings().filter((kept) => kept.project === project && !kept.sitting.isEnded).slice(0, 3);
+  const unfinished = keptSittings()
+    .filter((kept) => kept.project === project && !kept.sitting.isEnded && kept.sitting.entries.some(({ judged }) => judged))
+    .slice(0, 3);
   const mayJudge = may("write") && may("read");
   return (
     <Page

@@ -37,9 +37,8 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     [id, search, project],
   );
   const ask = useCallback(
-    async (limit: number): Promise<Schemas["PairPage"]> => {
-      const { cursor, isEnded } = latest.current;
-      const keep = isEnded ? [] : sittings.keptPairs(latest.current);
+    async (limit: number, keep = sittings.keptPairs(latest.current)): Promise<Schemas["PairPage"]> => {
+      const { cursor } = latest.current;
       return answer(
         api.POST("/api/v1/preferences/next", {
           body: { project, metric, sitting: id, filter, again, limit, keep, cursor: limit ? cursor : null },
@@ -90,6 +89,8 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     return () => {
       clearInterval(timer);
       document.removeEventListener("visibilitychange", renew);
+      // Whoever goes to another screen leaves the pairs to others; those that are free are leased again on the way back.
+      void ask(0, []).catch(() => undefined);
     };
   }, [ask, update]);
 
@@ -168,7 +169,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     /** End the sitting: give back the pairs without a verdict, and show the models. */
     end() {
       update((before) => ({ ...before, isEnded: true }));
-      void ask(0).catch(() => undefined);
+      void ask(0, []).catch(() => undefined);
     },
   };
 }
