@@ -5,13 +5,11 @@ import { type ClipboardEvent, type KeyboardEvent, useRef, useState } from "react
 import type { Message } from "~/api/client";
 import { metricsQuery, projectModelsQuery } from "~/api/queries";
 import { sessionQuery } from "~/api/session";
-import { useAct } from "~/api/useAct";
 import { Verdict } from "~/screens/compare/Verdict";
-import { type Choice, sendVerdict } from "~/screens/compare/verdicts";
+import { useOwnVerdict } from "~/screens/compare/useOwnVerdict";
 import { MessageView } from "~/screens/interaction/Conversation";
 import { RatingForm } from "~/screens/interaction/RatingForm";
 import { Button, css as ui, Empty, ErrorNote, Field, IconButton, Input, Loading, notify, Page, Select, Textarea } from "~/ui";
-import { newId } from "~/ui/browser";
 import { useDraft } from "~/ui/useDraft";
 import css from "./chat.module.css";
 import { chat } from "./stream";
@@ -49,19 +47,7 @@ export function ChatScreen() {
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   };
   const [left = "", right = ""] = talks.map(({ turns }) => turns.at(-1)?.completionId ?? "");
-  const [verdict, setVerdict] = useState<{ left: string; comparison_id: string; choice: Choice } | null>(null);
-  // Another click changes the verdict, and is no second vote.
-  const own = verdict?.left === left ? verdict : null;
-  const prefer = useAct(
-    ({ choice, comparison_id }: { choice: Choice; comparison_id: string }) =>
-      sendVerdict(metric?.key ?? "", { left, right }, { choice, comparison_id, details: "" }, own === null),
-    {
-      done: own ? "The preference is changed" : "The preference is logged",
-      onDone: (_, given) => setVerdict({ left, ...given }),
-    },
-  );
-  const choose = (choice: Choice) =>
-    choice !== own?.choice && prefer.mutate({ choice, comparison_id: own?.comparison_id ?? newId() });
+  const verdict = useOwnVerdict(metric?.key ?? "", left, right);
 
   function edit(index: number, turn: (before: Turn) => Turn, more: Partial<Talk> = {}) {
     setTalks((before) =>
@@ -212,7 +198,7 @@ export function ChatScreen() {
       </div>
       <footer className={css.foot}>
         {bothDone && metric && (
-          <Verdict onChoose={choose} chosen={own?.choice} disabled={prefer.isPending}>
+          <Verdict onChoose={verdict.choose} chosen={verdict.chosen} disabled={verdict.isPending}>
             <span className={ui.hint}>under {metric.name}</span>
           </Verdict>
         )}
