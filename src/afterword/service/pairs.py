@@ -14,6 +14,9 @@ from afterword.store import pairs as stored
 from afterword.store.pairs import IdPair, LeasedPairs, PairCursor
 from afterword.types import HeldPair, NextPairs, Pair, PairPage
 
+MAX_SEARCHES_PER_CALL = 20
+"""Upper bound on the searches of one call. Another search is needed where other sittings have what was found."""
+
 
 async def take(context: Context, *, body: NextPairs) -> PairPage:
     """Take the next pairs to judge.
@@ -41,14 +44,16 @@ async def take(context: Context, *, body: NextPairs) -> PairPage:
             connection, names, body.filter, metric=judged_under, seed=seed, position=position, limit=limit
         )
 
-    is_searching = True
-    while is_searching and position is not None and len(pairs) < body.limit:
+    for _ in range(MAX_SEARCHES_PER_CALL):
+        if position is None or len(pairs) == body.limit:
+            break
         candidates, position = await context.store.read_long(find, position, body.limit - len(pairs))
+        if not candidates:
+            # The search has looked at as many prompts as one call may look at.
+            break
         leased = await _lease(context, body, metric, [*keep, *pairs], candidates)
         pairs += leased.new
         held += leased.held
-        # A search that found nothing has looked at as many prompts as one call may look at.
-        is_searching = bool(leased.new)
     return PairPage(
         pairs=await _present_pairs(context, pairs),
         next=stored.write_pair_cursor(position),
