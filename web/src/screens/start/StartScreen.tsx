@@ -20,11 +20,7 @@ export function StartScreen() {
   const [way, setWay] = useState("openai");
   const [key, setKey] = useState<string | null>(null);
   const arrived = () => void queries.invalidateQueries({ queryKey: ["interactions", project] });
-  const connected = useLive(project, EVERYTHING, true, {
-    onInteraction: arrived,
-    onDeleted: () => {},
-    onMissed: arrived,
-  });
+  const connected = useLive(project, EVERYTHING, true, { onChanges: arrived, onStands: arrived });
   // Where events do not come through, one looks now and then.
   useEffect(() => {
     if (connected) return;
