@@ -25,17 +25,19 @@ class Watcher:
         self._ready = threading.Event()
         self._gone = False
         self.beats = 0
-        body = {"json": {"watches": watches}} if watches else {"params": query}
-        self._arguments = (f"{url}/api/v1/interactions/live", {"Authorization": f"Bearer {key}"}, body)
+        self._url, self._headers = f"{url}/api/v1/interactions/live", {"Authorization": f"Bearer {key}"}
+        self._query, self._watches = query, watches
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
         assert self._ready.wait(20)
 
     def _read(self) -> None:
-        url, headers, body = self._arguments
         name = ""
-        method = "POST" if "json" in body else "GET"
-        with httpx.Client(timeout=60) as client, client.stream(method, url, headers=headers, **body) as answer:
+        method, body = ("GET", None) if self._watches is None else ("POST", {"watches": self._watches})
+        with (
+            httpx.Client(timeout=60, headers=self._headers, params=self._query) as client,
+            client.stream(method, self._url, json=body) as answer,
+        ):
             assert answer.status_code == 200, answer.read()
             assert answer.headers["content-type"].startswith("text/event-stream")
             for line in answer.iter_lines():
@@ -67,7 +69,8 @@ def watch(server, project: str) -> Iterator[Callable[..., Watcher]]:
     with ExitStack() as watchers:
 
         def begin(key: str | None = None, **query: Any) -> Watcher:
-            watcher = Watcher(server.url, key or server.api_key, project=project, **query)
+            query = query if "watches" in query else {"project": project, **query}
+            watcher = Watcher(server.url, key or server.api_key, **query)
             watchers.callback(watcher.leave)
             return watcher
 

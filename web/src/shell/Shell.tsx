@@ -128,10 +128,10 @@ export function Shell() {
         </div>
       </nav>
       <div className={css.main}>
-        <ConnectionBar />
         <div id="content" ref={content} className={css.content} tabIndex={-1}>
           <Outlet />
         </div>
+        <ConnectionBar />
       </div>
     </div>
   );

@@ -153,7 +153,7 @@ export function InteractionsScreen() {
     if (now && fresh.size) setFresh(new Set());
   }
 
-  const isNew = q === "" && data !== undefined && interactions.length === 0 && !isFetching;
+  const isNew = q === "" && data !== undefined && interactions.length === 0;
   if (isNew && !isPlaceholderData) {
     return (
       <Suspense fallback={<Loading />}>

@@ -20,7 +20,10 @@ export function StartScreen() {
   const [way, setWay] = useState("openai");
   const [key, setKey] = useState<string | null>(null);
   const arrived = () => void queries.invalidateQueries({ queryKey: ["interactions", project] });
-  const connected = useLive(project, EVERYTHING, true, { onChanges: arrived, onStands: arrived });
+  const connected = useLive(project, EVERYTHING, true, {
+    onChanges: arrived,
+    onStands: (again) => again && arrived(),
+  });
   // Where events do not come through, one looks now and then.
   useEffect(() => {
     if (connected) return;
