@@ -2,13 +2,20 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Filter } from "./client";
 import { LiveLine, type ToTab } from "./liveLine";
 
+type Asked = { body: string; signal: AbortSignal; headers: Record<string, string> };
+const NOTHING: Asked = { body: "", signal: new AbortController().signal, headers: {} };
+
 /** A server whose streams a test opens, feeds and ends. */
 class Streams {
   readonly opened: { watches: { name: string; project: string }[]; send: (text: string) => void; end: () => void }[] = [];
   readonly running = new Set<object>();
   refuse: Response | null = null;
 
-  fetch = async (_: string, { body, signal }: { body: string; signal: AbortSignal }): Promise<Response> => {
+  session = "token";
+
+  fetch = async (path: string, { body, signal, headers }: Asked = NOTHING): Promise<Response> => {
+    if (path === "/api/v1/session") return new Response(JSON.stringify({ csrf_token: this.session }));
+    if (headers["x-csrf-token"] !== this.session) return new Response("{}", { status: 403 });
     if (this.refuse) {
       const answer = this.refuse;
       this.refuse = null;
@@ -39,7 +46,10 @@ const tab = () => {
   const told: ToTab[] = [];
   return { told, postMessage: (word: ToTab) => void told.push(word) };
 };
-const watching = (project: string) => ({ watch: { project, filter: { and: [] } as Filter }, csrfToken: "token" });
+const watching = (project: string, csrfToken = "token") => ({
+  watch: { project, filter: { and: [] } as Filter },
+  csrfToken,
+});
 const NOT = { watch: null, csrfToken: null };
 const arrival = (watches: string[], id: string) =>
   `event: interaction\ndata: ${JSON.stringify({ watches, interaction: { completion_id: id } })}\n\n`;
@@ -127,4 +137,21 @@ it("watches for the others where one watch is refused", async () => {
   await settle(1_000);
   expect(streams.last.watches.map(({ project }) => project)).toEqual(["there"]);
   expect([one.told, other.told]).toEqual([[], [{ connected: true }]]);
+});
+
+it("shows what the present session may see, whoever was signed in before", async () => {
+  const [before, after] = [tab(), tab()];
+  line.hear(before, watching("a"));
+  await settle();
+  streams.session = "another";
+  line.hear(after, watching("a", "another"));
+  await settle();
+  expect(streams.opened).toHaveLength(2);
+  expect(streams.running.size).toBe(1);
+  // A tab of before has the old token. That changes nothing for the others.
+  line.hear(tab(), watching("a"));
+  line.hear(before, watching("a"));
+  await settle(1_000);
+  expect(streams.opened).toHaveLength(2);
+  expect(after.told.at(-1)).toEqual({ connected: true });
 });

@@ -35,13 +35,16 @@ const LONGEST_WAIT = 10_000;
 
 type Port = { postMessage: (told: ToTab) => void };
 type Tab = { watch: string; heardAt: number; changes: Changes };
-type Stream = { watches: string[]; abort: AbortController; heardAt: number };
+type Stream = { watches: string[]; csrfToken: string | null; abort: AbortController; heardAt: number };
 
 export class LiveLine {
   private readonly tabs = new Map<Port, Tab>();
   /** Watches that the server refused: a project that is gone, say. */
   private readonly refused = new Set<string>();
-  private csrfToken: string | null = null;
+  /** The token of the session that the browser has now: undefined before the first tab, null where it is to be asked for. */
+  private csrfToken: string | null | undefined;
+  /** Counts the times that a stream was looked after: of those at once, the last one counts. */
+  private turn = 0;
   /** The stream that stands, and the one that is to follow it. */
   private current: Stream | null = null;
   private next: Stream | null = null;
@@ -51,7 +54,6 @@ export class LiveLine {
 
   /** Take note of what a tab watches. A port watches one thing, until it watches nothing more. */
   hear(port: Port, { watch, csrfToken }: FromTab): void {
-    if (csrfToken) this.csrfToken = csrfToken;
     const tab = this.tabs.get(port);
     if (tab && watch) {
       tab.heardAt = Date.now();
@@ -60,6 +62,9 @@ export class LiveLine {
     } else if (watch) {
       const key = JSON.stringify(watch);
       this.refused.delete(key);
+      // Another token: someone else has signed in, here or there. Streams show what the present session may see.
+      if (this.csrfToken === undefined) this.csrfToken = csrfToken;
+      else if (this.csrfToken !== csrfToken) this.csrfToken = null;
       this.tabs.set(port, { watch: key, heardAt: Date.now(), changes: nothing() });
       if (this.current?.watches.includes(key)) port.postMessage({ connected: true });
       this.ticking ??= setInterval(() => this.tick(), PACE);
@@ -76,6 +81,11 @@ export class LiveLine {
 
   /** Open a stream for what is watched now, and let the old one go once that stands. */
   private async renew(): Promise<void> {
+    this.turn += 1;
+    const turn = this.turn;
+    if (this.tabs.size) this.csrfToken ??= await tokenOfSession();
+    if (turn !== this.turn) return;
+    const csrfToken = this.csrfToken ?? null;
     const watches = [...new Set([...this.tabs.values()].map(({ watch }) => watch))]
       .filter((watch) => !this.refused.has(watch))
       .sort();
@@ -89,8 +99,9 @@ export class LiveLine {
       }
       return;
     }
+    if (this.current?.csrfToken !== csrfToken) this.drop(this.current);
     if (this.current && String(this.current.watches) === String(watches)) return;
-    const stream: Stream = { watches, abort: new AbortController(), heardAt: Date.now() };
+    const stream: Stream = { watches, csrfToken, abort: new AbortController(), heardAt: Date.now() };
     this.next = stream;
     try {
       await this.read(stream);
@@ -108,13 +119,14 @@ export class LiveLine {
     const { signal } = stream.abort;
     const answer = await fetch("/api/v1/interactions/live", {
       method: "POST",
-      headers: { "content-type": "application/json", ...(this.csrfToken ? { "x-csrf-token": this.csrfToken } : {}) },
+      headers: { "content-type": "application/json", ...(stream.csrfToken ? { "x-csrf-token": stream.csrfToken } : {}) },
       body: JSON.stringify({
         watches: stream.watches.map((watch, index) => ({ name: String(index), ...JSON.parse(watch) })),
       }),
       signal,
     });
     if (!answer.ok || !answer.body) {
+      if (answer.status === 403) this.csrfToken = null;
       const { error } = (await answer.json().catch(() => ({}))) as { error?: { param?: string | null } };
       const index = /^watches\[(\d+)\]/.exec(error?.param ?? "")?.[1];
       const watch = stream.watches[Number(index)];
@@ -180,6 +192,16 @@ export class LiveLine {
     for (const [port, { heardAt }] of this.tabs) if (now - heardAt > GONE) this.tabs.delete(port);
     if (this.current && now - this.current.heardAt > SILENT) this.drop(this.current);
     this.renewIn(0);
+  }
+}
+
+/** Ask for the token of the session that the browser has now. */
+async function tokenOfSession(): Promise<string | null> {
+  try {
+    const answer = await fetch("/api/v1/session");
+    return answer.ok ? ((await answer.json()) as { csrf_token: string | null }).csrf_token : null;
+  } catch {
+    return null;
   }
 }
 

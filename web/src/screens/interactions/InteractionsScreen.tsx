@@ -266,7 +266,7 @@ export function InteractionsScreen() {
                 query={data === undefined || isPlaceholderData ? null : q}
                 loading={isFetching && interactions.length === 0}
                 more={hasMore}
-                before={hasPreviousPage}
+                before={hasPreviousPage && !list.isFetchPreviousPageError}
                 onBefore={onBefore}
                 onMore={onMore}
                 onHover={fetchAhead}

@@ -27,7 +27,7 @@ export function StartScreen() {
   // Where events do not come through, one looks now and then.
   useEffect(() => {
     if (connected) return;
-    const timer = setInterval(arrived, 5_000);
+    const timer = setInterval(() => document.visibilityState === "visible" && arrived(), 5_000);
     return () => clearInterval(timer);
   });
   const make = useAct(
