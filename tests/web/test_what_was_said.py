@@ -101,7 +101,7 @@ def test_a_day_in_the_filter_is_a_day_of_the_viewers_zone(visitor: Visitor, serv
     assert "evening before" not in page.locator("main").inner_text()
 
 
-def test_judging_and_copying_work_over_plain_http(
+def test_judging_copying_and_live_lists_work_over_plain_http(
     browser: Browser, browser_executable: str, server: Any, http: httpx.Client, project: str, log: Any
 ):
     """From another machine and without https a browser keeps crypto.randomUUID and the clipboard from a page."""
@@ -124,6 +124,11 @@ def test_judging_and_copying_work_over_plain_http(
         page.keyboard.press("Enter")
         expect(page.get_by_role("navigation").first).to_be_visible()
 
+        page.goto(f"/p/{project}/interactions")
+        expect(page.locator("[data-on=true]")).to_be_visible()
+        log("Something that arrives")
+        expect(page.locator("[role=row][data-id]")).to_have_count(3)
+
         page.goto(f"/p/{project}/compare?metric=better")
         page.get_by_role("button", name="Start").click()
         expect(page.get_by_role("group", name="Verdict")).to_be_visible()
@@ -143,5 +148,7 @@ def test_judging_and_copying_work_over_plain_http(
         page.keyboard.press("Control+V")
         assert page.locator("#pasted").input_value() == f"{url}/p/{project}/interactions/{ids[0]}"
         assert not problems
+        page.evaluate("void Promise.reject(new Error('A thing broke'))")
+        expect(page.get_by_text("Something went wrong on this page: A thing broke").first).to_be_visible()
     finally:
         elsewhere.close()

@@ -97,6 +97,12 @@ EXAMPLES: dict[type, Any] = {
         },
         "limit": 20,
     },
+    t.Watches: {
+        "watches": [
+            {"name": "physics", "filter": {"label": {"key": "topic", "value": {"eq": "physics"}}}},
+            {"name": "support", "project": "support"},
+        ]
+    },
     t.LabelChange: {"set": {"reviewed": "yes"}, "remove": ["draft"]},
     t.NewFeedback: {"completion_id": _COMPLETION, "metric": "CSAT", "value": 5, "user": "customer-17"},
     t.FeedbackChange: {"value": 4, "details": "On second thoughts."},

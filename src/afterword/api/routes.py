@@ -66,6 +66,11 @@ class Route:
     errors: tuple[int, ...] = field(default=())
 
     @property
+    def only_reads(self) -> bool:
+        """Whether a call may be ended at any moment: nothing is half done then."""
+        return self.method == "GET" or self.needs == "read"
+
+    @property
     def name(self) -> str:
         """The route's name: module and function, such as `interactions.record`."""
         return f"{self.run.__module__.rpartition('.')[2]}.{self.run.__name__}"
@@ -244,6 +249,8 @@ ROUTES: tuple[Route, ...] = (
           tag="interactions", body=t.NewTrend, answer=t.Trend, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/live", run=live.watch, tag="interactions", query=LiveQuery,
           events=t.Interaction, errors=(404,)),
+    Route(method="POST", path="/api/v1/interactions/live", run=live.watch_many, tag="interactions", body=t.Watches,
+          events=t.WatchedInteraction, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/{completion_id}", run=interactions.get, tag="interactions",
           query=InteractionQuery, answer=t.Interaction, errors=(404,)),
     Route(method="PATCH", path="/api/v1/interactions/{completion_id}/labels", run=interactions.change_labels,

@@ -108,6 +108,8 @@ from afterword.types.filters import (
     TextCondition,
     TimeRange,
     View,
+    Watch,
+    Watches,
 )
 from afterword.types.interactions import (
     Call,
@@ -126,6 +128,7 @@ from afterword.types.interactions import (
     NewCall,
     NewInteraction,
     Recorded,
+    WatchedInteraction,
 )
 from afterword.types.keys import (
     ApiKey,
@@ -345,4 +348,7 @@ __all__ = [
     "UserList",
     "Value",
     "View",
+    "Watch",
+    "WatchedInteraction",
+    "Watches",
 ]

@@ -21,6 +21,7 @@ import { useEffect, useRef, useState } from "react";
 import { metricsQuery, projectsQuery } from "~/api/queries";
 import { sessionQuery, signOut } from "~/api/session";
 import { Button, cx, IconButton, Menu, MenuChoice, MenuSeparator } from "~/ui";
+import { ConnectionBar } from "./ConnectionBar";
 import { keepProject, lastProject } from "./lastProject";
 import css from "./shell.module.css";
 import { showTheme, type Theme, theme } from "./theme";
@@ -126,8 +127,11 @@ export function Shell() {
           <SignOutButton />
         </div>
       </nav>
-      <div id="content" ref={content} className={css.content} tabIndex={-1}>
-        <Outlet />
+      <div className={css.main}>
+        <div id="content" ref={content} className={css.content} tabIndex={-1}>
+          <Outlet />
+        </div>
+        <ConnectionBar />
       </div>
     </div>
   );

@@ -17,7 +17,9 @@ import {
   useState,
 } from "react";
 import { ApiError } from "~/api/client";
-import { copyText } from "./browser";
+import { isAway } from "~/api/connection";
+import { copyText, NOT_COPIED } from "./browser";
+import { notify } from "./toasts";
 import css from "./ui.module.css";
 
 export { css };
@@ -296,6 +298,22 @@ export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => 
   );
 }
 
+/** Say beside what was loaded before that it could not be brought up to date. While the server is away the page says so
+ * in one place, and comes back by itself. */
+export function Outdated({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  if (error instanceof ApiError && isAway(error.status)) return null;
+  return (
+    <div role="alert" className={cx(css.note, css.error)}>
+      <span>
+        Not up to date: {error instanceof Error ? error.message : String(error)}{" "}
+        <Button small onClick={onRetry}>
+          Try again
+        </Button>
+      </span>
+    </div>
+  );
+}
+
 export function Skeleton({ width = "100%", height = 14 }: { width?: number | string; height?: number | string }) {
   return <div aria-hidden className={css.skeleton} style={{ width, height }} />;
 }
@@ -329,7 +347,9 @@ export function CopyButton({ text, label = "Copy", small = true }: CopyProps) {
       label={copied ? "Copied" : label}
       small={small}
       onClick={async () => {
-        setCopied(await copyText(typeof text === "function" ? text() : text));
+        const isCopied = await copyText(typeof text === "function" ? text() : text);
+        setCopied(isCopied);
+        if (!isCopied) notify(new Error(NOT_COPIED));
       }}
     >
       <Icon size={14} aria-hidden />

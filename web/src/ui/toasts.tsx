@@ -12,7 +12,15 @@ export function notify(told: string | Error, description?: string): void {
     toasts.add({ title: told, description, timeout: 4000 });
   } else {
     const hint = told instanceof ApiError ? told.hint : undefined;
-    toasts.add({ title: told.message, description: hint, type: "error", timeout: 9000, priority: "high" });
+    toasts.add({
+      // What many calls meet at once is told once.
+      id: `${told.message}${hint ?? ""}`,
+      title: told.message,
+      description: hint,
+      type: "error",
+      timeout: 9000,
+      priority: "high",
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
 import { ApiError, type Interaction } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
@@ -49,10 +50,12 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
   const may = useMay();
   const [look, setLook] = useState<Look | "json">("rendered");
 
-  if (error) {
+  const isGone = error instanceof ApiError && [404, 422].includes(error.status);
+  // What stands here stays while the server is away.
+  if (error && (isGone || !interaction)) {
     return (
       <div className={css.instead}>
-        {error instanceof ApiError && [404, 422].includes(error.status) ? (
+        {isGone ? (
           <Missing>
             <Button onClick={onClose}>{isPage ? "All interactions" : "Close"}</Button>
           </Missing>
@@ -66,6 +69,22 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
     return (
       <div className={css.instead}>
         <Loading lines={9} />
+      </div>
+    );
+  }
+  if (interaction.project !== project) {
+    return (
+      <div className={css.instead}>
+        <p className={ui.note} role="note">
+          This interaction is of another project:{" "}
+          <Link
+            to="/p/$project/interactions/$completionId"
+            params={{ project: interaction.project, completionId }}
+          >
+            open it in {interaction.project}
+          </Link>
+          .
+        </p>
       </div>
     );
   }

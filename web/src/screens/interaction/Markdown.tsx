@@ -2,12 +2,13 @@
 // anything; and where it breaks the reader of Markdown, it is shown as it is.
 
 import { Component, lazy, type ReactNode, Suspense, useMemo } from "react";
+import { loadPart } from "~/shell/loadPart";
 import css from "./conversation.module.css";
 import { Plain } from "./Plain";
 import { blocks, MOST_RENDERED } from "./texts";
 import { useGrowing } from "./useGrowing";
 
-const load = () => import("./RenderedMarkdown");
+const load = loadPart(() => import("./RenderedMarkdown"));
 const Rendered = lazy(load);
 
 /** Begin to load what renders Markdown, before there is a text. */

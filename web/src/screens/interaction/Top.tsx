@@ -4,7 +4,7 @@ import { type ReactNode, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
 import { quoted } from "~/filter/language";
 import { Button, Chip, Confirm, CopyButton, Hint, IconButton, Menu, MenuChoice, MenuSeparator, notify, css as ui } from "~/ui";
-import { copyText } from "~/ui/browser";
+import { copyText, NOT_COPIED } from "~/ui/browser";
 import { useKeys } from "~/ui/useKeys";
 import { Time } from "~/ui/values";
 import { useDeletion } from "./changes";
@@ -12,7 +12,6 @@ import css from "./interaction.module.css";
 import { pretty } from "./parts";
 import { outcomeOf } from "./words";
 
-const NOT_COPIED = "The browser did not let it be copied";
 
 type TopProps = {
   project: string;

@@ -3,6 +3,7 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { answer, api, type Feedback, type Interaction } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
+import { sendUntilAnswered } from "~/api/sending";
 import { sessionQuery } from "~/api/session";
 import { notify } from "~/ui";
 import { newId } from "~/ui/browser";
@@ -24,7 +25,7 @@ function useChange(project: string, completionId: string) {
     mutationKey,
     // One after the other: a value is changed only after it was given.
     scope: { id: completionId },
-    mutationFn: ({ send }: Change) => send(),
+    mutationFn: ({ send }: Change) => sendUntilAnswered(send),
     onMutate: async ({ foresee }) => {
       await queries.cancelQueries({ queryKey });
       const before = queries.getQueryData(queryKey);

@@ -70,8 +70,8 @@ export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
   });
-  if (error) return <ErrorNote error={error} onRetry={() => refetch()} />;
-  if (isPending) return <Loading lines={10} />;
+  if (error && !data) return <ErrorNote error={error} onRetry={() => refetch()} />;
+  if (isPending || !data) return <Loading lines={10} />;
   const groups = data.pages.flatMap((page) => page.groups);
   if (!groups.length) return <Empty title="Nothing to group" />;
   const said = new Set(groups.flatMap((one) => one.metrics.map(({ metric }) => metric)));

@@ -1,37 +1,33 @@
-import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { ArrowUp, Columns2, Database, Download, Pause, Play } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
-import { useLive } from "~/api/live";
 import { interactionQuery, metricsQuery } from "~/api/queries";
 import { FilterBar } from "~/filter/FilterBar";
 import { quoted, readFilter, withPart } from "~/filter/language";
-import { Button, cx, Empty, ErrorNote, Hint, IconButton, Loading } from "~/ui";
+import { loadPart } from "~/shell/loadPart";
+import { Button, cx, Empty, ErrorNote, Hint, IconButton, Loading, Outdated } from "~/ui";
 import { count as shownCount } from "~/ui/values";
 import { ColumnChoice } from "./ColumnChoice";
 import { chosenColumns } from "./columns";
 import { GroupChoice, Groups } from "./Groups";
 import css from "./interactions.module.css";
 import { KeysHelp } from "./KeysHelp";
-import { countQuery, listQuery, type Pages, rows, upserted, without } from "./pages";
+import { useLiveList } from "./liveList";
+import { countQuery, listQuery, type Pages, rows } from "./pages";
 import { SidePanel } from "./SidePanel";
 import { Table } from "./Table";
 import { useKeys } from "~/ui/useKeys";
 import { Views } from "./Views";
 
-const InteractionPanel = lazy(async () => {
-  const { InteractionPanel } = await import("~/screens/interaction/InteractionPanel");
-  return { default: InteractionPanel };
-});
-const StartScreen = lazy(async () => {
-  const { StartScreen } = await import("~/screens/start/StartScreen");
-  return { default: StartScreen };
-});
-const ExportDialog = lazy(async () => {
-  const { ExportDialog } = await import("~/screens/datasets/ExportDialog");
-  return { default: ExportDialog };
-});
+const InteractionPanel = lazy(
+  loadPart(async () => ({ default: (await import("~/screens/interaction/InteractionPanel")).InteractionPanel })),
+);
+const StartScreen = lazy(loadPart(async () => ({ default: (await import("~/screens/start/StartScreen")).StartScreen })));
+const ExportDialog = lazy(
+  loadPart(async () => ({ default: (await import("~/screens/datasets/ExportDialog")).ExportDialog })),
+);
 
 /** The interactions of a project: a list that can be filtered, grouped and watched, and one of them beside it. */
 export function InteractionsScreen() {
@@ -53,7 +49,7 @@ export function InteractionsScreen() {
   const open = search.open ?? null;
   const { at } = search;
   const query = listQuery(project, filter, at);
-  const list = useInfiniteQuery({ ...query, placeholderData: keepPreviousData });
+  const list = useInfiniteQuery(query);
   const { data, error, isFetching, isFetchingNextPage, isFetchingPreviousPage, refetch, isPlaceholderData } = list;
   const { hasNextPage, fetchNextPage, hasPreviousPage, fetchPreviousPage } = list;
   const interactions = useMemo(() => rows(data as Pages | undefined), [data]);
@@ -75,21 +71,13 @@ export function InteractionsScreen() {
   const listed = useRef(interactions);
   listed.current = interactions;
 
-  const connected = useLive(project, filter, live && !group, {
-    onInteraction(changed) {
-      const known = listed.current.some((row) => row.completion_id === changed.completion_id);
-      queries.setQueryData<Pages>(query.queryKey, (pages) => pages && upserted(pages, changed));
-      void queries.invalidateQueries({ queryKey: ["interaction", changed.completion_id] });
-      if (!known) {
-        void queries.invalidateQueries({ queryKey: ["interactions-count", project] });
-        if (!top.current) setFresh((before) => new Set(before).add(changed.completion_id));
-      }
-    },
-    onDeleted: (id) => queries.setQueryData<Pages>(query.queryKey, (pages) => pages && without(pages, id)),
-    onMissed: () => {
-      if (top.current) void refetch();
-      else setFresh((before) => new Set(before).add("missed"));
-    },
+  const connected = useLiveList({
+    project,
+    filter,
+    at,
+    on: live && !group,
+    isTop: () => top.current,
+    onArrived: (ids) => !top.current && setFresh((before) => new Set([...before, ...ids])),
   });
 
   const shown = useMemo(
@@ -124,6 +112,8 @@ export function InteractionsScreen() {
       return next;
     });
   }, []);
+  // A page that was refused is not asked for again by itself.
+  const hasMore = hasNextPage && !list.isFetchNextPageError;
   const onMore = useCallback(() => void (!isFetchingNextPage && fetchNextPage()), [isFetchingNextPage, fetchNextPage]);
   const onBefore = useCallback(
     () => void (!isFetchingPreviousPage && fetchPreviousPage()),
@@ -160,13 +150,10 @@ export function InteractionsScreen() {
 
   function onTop(now: boolean) {
     setTop(now);
-    if (now && fresh.size) {
-      if (fresh.has("missed")) void refetch();
-      setFresh(new Set());
-    }
+    if (now && fresh.size) setFresh(new Set());
   }
 
-  const isNew = q === "" && data !== undefined && interactions.length === 0 && !isFetching;
+  const isNew = q === "" && data !== undefined && interactions.length === 0;
   if (isNew && !isPlaceholderData) {
     return (
       <Suspense fallback={<Loading />}>
@@ -182,7 +169,7 @@ export function InteractionsScreen() {
         <div className={css.tools}>
           <h1>Interactions</h1>
           <span className={css.count} role="status">
-            {count === undefined ? "" : shownCount(count)}
+            {isPlaceholderData ? "Loading…" : count === undefined ? "" : shownCount(count)}
           </span>
           {left && (
             <>
@@ -213,7 +200,7 @@ export function InteractionsScreen() {
             aria-label={live ? "Live: pause" : "Paused: go live"}
           >
             <span className={css.dot} data-on={live && connected} />
-            <span className={css.wideOnly}>{live ? "Live" : "Paused"}</span>
+            <span className={css.wideOnly}>{live ? (connected ? "Live" : "Connecting…") : "Paused"}</span>
             {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
           </Button>
           <GroupChoice project={project} value={group} onChange={(next) => change({ group: next, open: undefined })} />
@@ -244,12 +231,13 @@ export function InteractionsScreen() {
         <div className={css.list}>
           {group ? (
             <Groups project={project} filter={filter} group={group} q={q} metrics={metrics} />
-          ) : error ? (
+          ) : error && !data ? (
             <div style={{ padding: 16 }}>
               <ErrorNote error={error} onRetry={() => refetch()} />
             </div>
           ) : (
             <>
+              {error && <Outdated error={error} onRetry={() => (list.isFetchNextPageError ? fetchNextPage() : refetch())} />}
               {hasPreviousPage && (
                 <Button look="primary" small className={css.pill} onClick={() => change({ at: undefined })}>
                   <ArrowUp size={13} aria-hidden /> To the newest
@@ -263,7 +251,7 @@ export function InteractionsScreen() {
                   onClick={() => document.querySelector("[role=grid]")?.scrollTo({ top: 0 })}
                 >
                   <ArrowUp size={13} aria-hidden />
-                  {fresh.has("missed") ? "New interactions" : `${fresh.size} new`}
+                  {`${fresh.size} new`}
                 </Button>
               )}
               <Table
@@ -277,8 +265,8 @@ export function InteractionsScreen() {
                 open={open}
                 query={data === undefined || isPlaceholderData ? null : q}
                 loading={isFetching && interactions.length === 0}
-                more={hasNextPage}
-                before={hasPreviousPage}
+                more={hasMore}
+                before={hasPreviousPage && !list.isFetchPreviousPageError}
                 onBefore={onBefore}
                 onMore={onMore}
                 onHover={fetchAhead}

@@ -6,6 +6,7 @@ import type { Interaction, Metric } from "~/api/client";
 import { Chip } from "~/ui";
 import { duration, fullTime, inShort, measured, shownTime } from "~/ui/values";
 import css from "./interactions.module.css";
+import { Thumbnail } from "./Thumbnail";
 
 export type Shown = {
   metrics: Map<string, Metric>;
@@ -46,10 +47,10 @@ export const COLUMNS: readonly Column[] = [
     width: "minmax(160px, 3fr)",
     show: (one) => (
       <>
-        {(one.image_urls ?? []).slice(0, 2).map((url) => (
-          <img key={url} src={url} alt="" loading="lazy" className={css.thumbnail} />
+        {(one.image_urls ?? []).slice(0, 1).map((url) => (
+          <Thumbnail key={url} url={url} />
         ))}
-        {(one.image_urls?.length ?? 0) > 2 && <span className={css.faint}>+{(one.image_urls?.length ?? 0) - 2} </span>}
+        {(one.image_urls?.length ?? 0) > 1 && <span className={css.faint}>+{(one.image_urls?.length ?? 0) - 1} </span>}
         <bdi>{one.prompt.trim()}</bdi>
       </>
     ),
