@@ -14,6 +14,7 @@ import { sessionQuery } from "~/api/session";
 import { InteractionsScreen } from "~/screens/interactions/InteractionsScreen";
 import { NotFound, Failed } from "~/shell/Faults";
 import { lastProject } from "~/shell/lastProject";
+import { NothingToRead } from "~/shell/NothingToRead";
 import { Shell } from "~/shell/Shell";
 import { SignIn } from "~/shell/SignIn";
 
@@ -33,6 +34,18 @@ const signIn = createRoute({
   component: SignIn,
 });
 
+/** Where keys of programs end up: they may log, and read nothing. */
+const nothingToRead = createRoute({
+  getParentRoute: () => root,
+  path: "/nothing-to-read",
+  beforeLoad: async ({ context }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery);
+    if (!session) throw redirect({ to: "/sign-in", replace: true });
+    if (session.permissions.includes("read")) throw redirect({ to: "/", replace: true });
+  },
+  component: NothingToRead,
+});
+
 /** Everything but signing in: with a session, inside the frame of navigation. */
 const inside = createRoute({
   getParentRoute: () => root,
@@ -40,6 +53,7 @@ const inside = createRoute({
   beforeLoad: async ({ context, location }) => {
     const session = await context.queries.ensureQueryData(sessionQuery);
     if (!session) throw redirect({ to: "/sign-in", search: { to: location.href }, replace: true });
+    if (!session.permissions.includes("read")) throw redirect({ to: "/nothing-to-read", replace: true });
     return { session };
   },
   component: Shell,
@@ -77,6 +91,12 @@ const start = createRoute({
   getParentRoute: () => project,
   path: "/start",
   component: lazyRouteComponent(() => import("~/screens/start/StartScreen"), "StartScreen"),
+});
+const overview = createRoute({
+  getParentRoute: () => project,
+  path: "/overview",
+  validateSearch,
+  component: lazyRouteComponent(() => import("~/screens/overview/OverviewScreen"), "OverviewScreen"),
 });
 const compare = createRoute({
   getParentRoute: () => project,
@@ -132,12 +152,14 @@ const keys = createRoute({
 
 const tree = root.addChildren([
   signIn,
+  nothingToRead,
   inside.addChildren([
     home,
     project.addChildren([
       interactions,
       interaction,
       start,
+      overview,
       compare,
       metrics,
       ranking,
@@ -155,6 +177,8 @@ export function makeRouter(queries: QueryClient) {
   return createRouter({
     routeTree: tree,
     context: { queries },
+    // Inside the frame, so that whatever fails leaves a way on.
+    defaultErrorComponent: Failed,
     defaultPreload: "intent",
     scrollRestoration: false,
     parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),

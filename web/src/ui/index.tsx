@@ -16,8 +16,8 @@ import {
   useEffect,
   useState,
 } from "react";
-import { ApiError } from "~/api/client";
 import { copyText } from "./browser";
+import { errorText } from "./errorText";
 import css from "./ui.module.css";
 
 export { css };
@@ -277,10 +277,9 @@ export function Empty({ title, children, icon }: { title: string; children?: Rea
   );
 }
 
-/** Say what went wrong in the server's own words, with what to do next. */
+/** Say what went wrong, with what to do next. */
 export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof ApiError ? error.hint : "";
+  const { message, hint } = errorText(error);
   return (
     <div role="alert" className={cx(css.note, css.error)}>
       <strong>{message}</strong>

@@ -4,7 +4,7 @@ import { FlaskConical, Plus } from "lucide-react";
 import { useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Interval } from "~/charts/Interval";
 import { Button, Chip, Confirm, CopyButton, css as ui, Empty, ErrorNote, Loading, Page } from "~/ui";
@@ -25,14 +25,14 @@ export function ABTestsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/ab-tests" });
   const { test } = useSearch({ from: "/inside/p/$project/ab-tests" });
   const navigate = useNavigate({ from: "/p/$project/ab-tests" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [form, setForm] = useState(false);
   const { data: tests, error } = useQuery({
     queryKey: ["ab-tests", project],
     queryFn: ({ signal }) => answer(api.GET("/api/v1/ab-tests", { params: { query: { project } }, signal })),
     select: (found) => found.ab_tests ?? [],
   });
-  const mayEdit = session?.permissions.includes("edit");
+  const mayEdit = may("edit");
   const chosen = tests?.find(({ key }) => key === test) ?? tests?.[0];
   return (
     <Page

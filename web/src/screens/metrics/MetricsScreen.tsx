@@ -4,7 +4,7 @@ import { Pencil, Plus, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
 import { answer, api, type Filter, type Metric } from "~/api/client";
 import { labelsQuery, metricsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { Distribution } from "~/charts/Distribution";
 import { type Series, seriesOf } from "~/charts/series";
 import { TrendChart } from "~/charts/TrendChart";
@@ -23,14 +23,14 @@ export function MetricsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/metrics" });
   const search = useSearch({ from: "/inside/p/$project/metrics" });
   const navigate = useNavigate({ from: "/p/$project/metrics" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const { data: metrics, error } = useQuery(metricsQuery(project, "all"));
   const [form, setForm] = useState<"new" | Metric | null>(null);
   const q = search.q ?? "";
   const filter = useMemo(() => readFilter(q), [q]);
   const change = (next: Record<string, string | undefined>) =>
     navigate({ search: (before) => ({ ...before, ...next }), replace: true });
-  const mayEdit = session?.permissions.includes("edit");
+  const mayEdit = may("edit");
   const chosen = metrics?.find(({ key }) => key === search.metric) ?? metrics?.[0];
   const own = metrics?.filter(({ category }) => category === "user") ?? [];
   const system = metrics?.filter(({ category }) => category === "system") ?? [];
