@@ -139,7 +139,7 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
               <th>Model</th>
               <th className={ui.number}>Feedback</th>
               <th className={ui.number}>{data.feedback_type === "preference" ? "Win rate" : "Mean"}</th>
-              <th style={{ minWidth: 200 }}>Where the truth lies (95 %, at all looks)</th>
+              <th style={{ minWidth: 200 }}>95% confidence interval, valid at any time</th>
             </tr>
           </thead>
           <tbody>

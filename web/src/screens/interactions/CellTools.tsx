@@ -7,6 +7,9 @@ type CellToolsProps = {
   onCondition: (condition: string, role: "only" | "without") => void;
 };
 
+/** How wide both buttons are, in pixels. */
+const WIDTH = 48;
+
 type Place = { condition: string; text: string; top: number; left: number };
 
 /** Two small buttons over the value that is pointed at: keep to it, or leave it out. One pair for the whole table; the
@@ -31,7 +34,8 @@ export function CellTools({ within, onCondition }: CellToolsProps) {
         condition: value.dataset.condition ?? "",
         text: value.textContent ?? "",
         top: box.top - outer.top + table.scrollTop + box.height / 2,
-        left: Math.min(box.right, cell.right) - outer.left + table.scrollLeft,
+        // Beside the value, and within what is seen of the table.
+        left: Math.min(box.right, cell.right, outer.right - WIDTH) - outer.left + table.scrollLeft,
       });
     }
     const gone = () => setPlace(null);

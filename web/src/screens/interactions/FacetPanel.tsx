@@ -33,7 +33,13 @@ export function FacetPanel({ project, filter, q, metrics, onChange }: FacetPanel
   const typed = text.trim().toLowerCase();
   const { data: labels = [] } = useQuery({ ...labelsQuery(project), enabled: typed !== "" && (data?.facets_left_out ?? 0) > 0 });
   if (error && !data) return <ErrorNote error={error} onRetry={() => refetch()} />;
-  if (!data) return <Loading lines={12} />;
+  if (!data) {
+    return (
+      <div className={css.facets}>
+        <Loading lines={12} />
+      </div>
+    );
+  }
   const facets = data.facets.filter((facet) => facet.kind !== "source" || facet.values.length > 1);
   const fitting = facets.filter((facet) => facetName(facet, metrics).toLowerCase().includes(typed));
   const others = labels

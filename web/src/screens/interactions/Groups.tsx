@@ -87,7 +87,7 @@ export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
                   <td key={metric.key} className={ui.number} title={statistics ? valuesOf(statistics, metric) : undefined}>
                     {statistics ? (
                       <>
-                        {shownMean(statistics.mean, metric)} <small>{count(statistics.count)}</small>
+                        {shownMean(statistics.mean, metric)} {metric.category === "user" && <small>{count(statistics.count)}</small>}
                       </>
                     ) : (
                       <span className={css.nothing}>–</span>

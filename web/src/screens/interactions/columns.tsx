@@ -58,7 +58,7 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "prompt",
     name: "Prompt",
-    width: "minmax(160px, 3fr)",
+    width: "minmax(130px, 3fr)",
     show: (one) => (
       <>
         {(one.image_urls ?? []).slice(0, 2).map((url) => (
@@ -72,7 +72,7 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "completion",
     name: "Completion",
-    width: "minmax(160px, 3fr)",
+    width: "minmax(130px, 3fr)",
     show: (one) => <Completion interaction={one} />,
   },
   {
