@@ -15,6 +15,7 @@ import { InteractionsScreen } from "~/screens/interactions/InteractionsScreen";
 import { NotFound, Failed } from "~/shell/Faults";
 import { lastProject } from "~/shell/lastProject";
 import { loadPart } from "~/shell/loadPart";
+import { NothingToRead } from "~/shell/NothingToRead";
 import { Shell } from "~/shell/Shell";
 import { SignIn } from "~/shell/SignIn";
 
@@ -37,6 +38,18 @@ const signIn = createRoute({
   component: SignIn,
 });
 
+/** Where keys of programs end up: they may log, and read nothing. */
+const nothingToRead = createRoute({
+  getParentRoute: () => root,
+  path: "/nothing-to-read",
+  beforeLoad: async ({ context }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery);
+    if (!session) throw redirect({ to: "/sign-in", replace: true });
+    if (session.permissions.includes("read")) throw redirect({ to: "/", replace: true });
+  },
+  component: NothingToRead,
+});
+
 /** Everything but signing in: with a session, inside the frame of navigation. */
 const inside = createRoute({
   getParentRoute: () => root,
@@ -44,6 +57,7 @@ const inside = createRoute({
   beforeLoad: async ({ context, location }) => {
     const session = await context.queries.ensureQueryData(sessionQuery);
     if (!session) throw redirect({ to: "/sign-in", search: { to: location.href }, replace: true });
+    if (!session.permissions.includes("read")) throw redirect({ to: "/nothing-to-read", replace: true });
     return { session };
   },
   component: Shell,
@@ -86,6 +100,12 @@ const start = createRoute({
   getParentRoute: () => project,
   path: "/start",
   component: lazyScreen(() => import("~/screens/start/StartScreen"), "StartScreen"),
+});
+const overview = createRoute({
+  getParentRoute: () => project,
+  path: "/overview",
+  validateSearch,
+  component: lazyScreen(() => import("~/screens/overview/OverviewScreen"), "OverviewScreen"),
 });
 const compare = createRoute({
   getParentRoute: () => project,
@@ -141,12 +161,14 @@ const keys = createRoute({
 
 const tree = root.addChildren([
   signIn,
+  nothingToRead,
   inside.addChildren([
     home,
     project.addChildren([
       interactions,
       interaction,
       start,
+      overview,
       compare,
       metrics,
       ranking,
@@ -164,8 +186,9 @@ export function makeRouter(queries: QueryClient) {
   return createRouter({
     routeTree: tree,
     context: { queries },
-    defaultPreload: "intent",
+    // Inside the frame, so that whatever fails leaves a way on.
     defaultErrorComponent: Failed,
+    defaultPreload: "intent",
     scrollRestoration: false,
     parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
     stringifySearch: (search) => {

@@ -115,6 +115,11 @@ def matching(connection: Connection, names: Names, filter: Filter | None, ids: S
     return connection.execute(query.where(*checks)).fetchall()
 
 
+def newest(connection: Connection, names: Names, filter: Filter | None, limit: int) -> list[UUID]:
+    """Return the ids of the newest so many that match, newest first. Raises `Invalid` and `NotFound`, as `find`."""
+    return _ids(connection, names, leaves(connection, filter, names), None, True, limit)
+
+
 def count_all(connection: Connection, names: Names, filter: Filter | None) -> int:
     """Count the interactions that match, exactly. It takes as long as there are many."""
     parts = leaves(connection, filter, names)

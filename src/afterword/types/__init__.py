@@ -79,6 +79,13 @@ from afterword.types.datasets import (
     UploadId,
     UploadStatus,
 )
+from afterword.types.facets import (
+    Facet,
+    FacetKind,
+    Facets,
+    FacetValue,
+    NewFacets,
+)
 from afterword.types.feedback import (
     Feedback,
     FeedbackChange,
@@ -220,6 +227,10 @@ __all__ = [
     "Deleted",
     "Embedding",
     "EmbeddingList",
+    "Facet",
+    "FacetKind",
+    "FacetValue",
+    "Facets",
     "Feedback",
     "FeedbackChange",
     "FeedbackCondition",
@@ -264,6 +275,7 @@ __all__ = [
     "NewABTest",
     "NewApiKey",
     "NewCall",
+    "NewFacets",
     "NewFeedback",
     "NewInteraction",
     "NewMember",

@@ -19,6 +19,7 @@ import {
 import { ApiError } from "~/api/client";
 import { isAway } from "~/api/connection";
 import { copyText, NOT_COPIED } from "./browser";
+import { errorText } from "./errorText";
 import { notify } from "./toasts";
 import css from "./ui.module.css";
 
@@ -279,10 +280,9 @@ export function Empty({ title, children, icon }: { title: string; children?: Rea
   );
 }
 
-/** Say what went wrong in the server's own words, with what to do next. */
+/** Say what went wrong, with what to do next. */
 export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof ApiError ? error.hint : "";
+  const { message, hint } = errorText(error);
   return (
     <div role="alert" className={cx(css.note, css.error)}>
       <strong>{message}</strong>

@@ -4,7 +4,7 @@ import { ImagePlus, MessageSquare, Send, Square, X } from "lucide-react";
 import { type ClipboardEvent, type KeyboardEvent, useRef, useState } from "react";
 import { answer, api, type Message } from "~/api/client";
 import { metricsQuery, projectModelsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { type Choice, preference, Verdict } from "~/screens/compare/Verdict";
 import { MessageView } from "~/screens/interaction/Conversation";
 import { RatingForm } from "~/screens/interaction/RatingForm";
@@ -22,7 +22,7 @@ export function ChatScreen() {
   const { project } = useParams({ from: "/inside/p/$project/chat" });
   const search = useSearch({ from: "/inside/p/$project/chat" });
   const navigate = useNavigate({ from: "/p/$project/chat" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const { data: attached, error } = useQuery(projectModelsQuery(project));
   const { data: metrics = [] } = useQuery(metricsQuery(project));
   const [talks, setTalks] = useState<Talk[]>([]);
@@ -188,7 +188,7 @@ export function ChatScreen() {
                     >
                       Open the interaction
                     </Link>
-                    {index === talk.turns.length - 1 && session?.permissions.includes("write") && (
+                    {index === talk.turns.length - 1 && may("write") && (
                       <RatingForm project={project} completionId={turn.completionId} />
                     )}
                   </>
@@ -252,7 +252,7 @@ export function ChatScreen() {
               <Square size={14} aria-hidden /> Stop
             </Button>
           ) : (
-            <Button look="primary" onClick={send} disabled={!session?.permissions.includes("call")}>
+            <Button look="primary" onClick={send} disabled={!may("call")}>
               <Send size={14} aria-hidden /> Send
             </Button>
           )}

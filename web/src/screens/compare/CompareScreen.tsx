@@ -3,7 +3,7 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { Button, Empty, ErrorNote, Field, Input, Kbd, Loading, notify, Page, Select } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
 import { shownTime } from "~/ui/values";
@@ -57,7 +57,7 @@ function Two({ left }: { left: string }) {
   const { right, metric } = useSearch({ from: "/inside/p/$project/compare" });
   const navigate = useNavigate({ from: "/p/$project/compare" });
   const queries = useQueryClient();
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [differences, setDifferences] = useState(false);
   useKeys({ d: () => setDifferences(!differences) });
   const [details, setDetails] = useState("");
@@ -105,7 +105,7 @@ function Two({ left }: { left: string }) {
               said by {said.user ?? said.actor}, {shownTime(said.created_at)}
             </p>
           ))}
-          {session?.permissions.includes("write") && (
+          {may("write") && (
             <div className={css.judge}>
               <Verdict onChoose={(choice) => prefer.mutate(choice)} disabled={!metric || prefer.isPending} />
               <div className={css.about}>

@@ -1,8 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ApiError, answer, api } from "~/api/client";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { FilterBar } from "~/filter/FilterBar";
 import { toFilter } from "~/filter/language";
 import { Button, css as ui, Empty, ErrorNote, Input, Kbd, Loading, notify, Page } from "~/ui";
@@ -23,7 +22,7 @@ export function Queue() {
   const { project } = useParams({ from: "/inside/p/$project/compare" });
   const search = useSearch({ from: "/inside/p/$project/compare" });
   const navigate = useNavigate({ from: "/p/$project/compare" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const change = (next: Record<string, string | undefined>) =>
     navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   const q = search.q ?? "";
@@ -59,7 +58,7 @@ export function Queue() {
         <div>
           <Button
             look="primary"
-            disabled={!search.metric || !session?.permissions.includes("write")}
+            disabled={!search.metric || !may("write")}
             onClick={() => change({ seed: Math.random().toString(36).slice(2, 10) })}
           >
             Start
@@ -86,8 +85,8 @@ function Sitting({ project }: { project: string }) {
   const navigate = useNavigate({ from: "/p/$project/compare" });
   const metric = search.metric ?? "";
   const blind = search.open !== "1";
-  const { data: session } = useQuery(sessionQuery);
-  const mayEdit = session?.permissions.includes("edit") ?? false;
+  const may = useMay();
+  const mayEdit = may("edit");
   const [details, setDetails] = useState("");
   const why = useRef<HTMLInputElement>(null);
   const [looked, setLooked] = useState(0);

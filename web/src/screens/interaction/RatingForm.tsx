@@ -6,7 +6,8 @@ import type { Metric } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
 import { Button, cx, css as ui, Input, Kbd, Textarea } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
-import { useFeedbackChange, useMay } from "./changes";
+import { useFeedbackChange } from "./changes";
+import { useMay } from "~/shell/useMay";
 import css from "./interaction.module.css";
 import { keyedValue, quickValues } from "./words";
 

@@ -11,12 +11,6 @@ import { newId } from "~/ui/browser";
 type Change = { send: () => Promise<unknown>; foresee: (before: Interaction) => Interaction };
 type FeedbackChange = { value?: number; details?: string | null; reason?: string | null };
 
-/** Return whether whoever is signed in may do something. */
-export function useMay(): (permission: "write" | "edit") => boolean {
-  const { data: session } = useQuery(sessionQuery);
-  return (permission) => session?.permissions.includes(permission) ?? false;
-}
-
 function useChange(project: string, completionId: string) {
   const queries = useQueryClient();
   const { queryKey } = interactionQuery(completionId);

@@ -3,7 +3,7 @@ import { useLocation, useNavigate } from "@tanstack/react-router";
 import { Bookmark, Trash2 } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { answer, api } from "~/api/client";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { Button, css as ui, Field, IconButton, Input, notify, Popover } from "~/ui";
 
 /** Saved views of the project: to open, to save the present one, to delete. */
@@ -28,7 +28,7 @@ function SavedViews({ project, close }: { project: string; close: () => void }) 
   const queries = useQueryClient();
   const navigate = useNavigate();
   const { searchStr } = useLocation();
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [name, setName] = useState("");
   const key = ["views", project];
   const { data: views = [] } = useQuery({
@@ -55,7 +55,7 @@ function SavedViews({ project, close }: { project: string; close: () => void }) 
     onSuccess: again,
     onError: (error) => notify(error),
   });
-  const mayWrite = session?.permissions.includes("write");
+  const mayWrite = may("write");
   const present = new URLSearchParams(searchStr);
   present.delete("open");
 

@@ -6,7 +6,7 @@ import { useEffect, useRef } from "react";
 import type { Filter, Interaction } from "~/api/client";
 import { useLive } from "~/api/live";
 import type { Changes } from "~/api/liveLine";
-import { caughtUp, countQuery, listQuery, newest, type Pages, recounted, rows, upserted, without } from "./pages";
+import { caughtUp, countQuery, type ListOptions, listQuery, newest, type Pages, recounted, rows, upserted, without } from "./pages";
 
 /** The least time between two counts of the server, and between two looks at what was missed; and how many times as long
  * as the last one took. In milliseconds. */
@@ -23,6 +23,7 @@ type LiveList = {
   filter: Filter | null;
   /** The time at which the list begins; without it, it begins with the newest. */
   at: string | undefined;
+  options: ListOptions;
   on: boolean;
   isTop: () => boolean;
   /** These stand in the list now, and did not before. */
@@ -30,9 +31,9 @@ type LiveList = {
 };
 
 /** Keep a list and its number up to date; tell whether the line to the server stands. */
-export function useLiveList({ project, filter, at, on, isTop, onArrived }: LiveList): boolean {
+export function useLiveList({ project, filter, at, options, on, isTop, onArrived }: LiveList): boolean {
   const queries = useQueryClient();
-  const { queryKey: listKey } = listQuery(project, filter, at);
+  const { queryKey: listKey } = listQuery(project, filter, at, options);
   const { queryKey: countKey } = countQuery(project, filter);
   const isFetching = useIsFetching({ queryKey: listKey, exact: true }) > 0;
   const isCounting = useIsFetching({ queryKey: countKey, exact: true }) > 0;
@@ -91,11 +92,11 @@ export function useLiveList({ project, filter, at, on, isTop, onArrived }: LiveL
     await pause(now.nextLook - performance.now());
     const begun = performance.now();
     try {
-      let first = await newest(project, filter, limit);
+      let first = await newest(project, filter, options, limit);
       let pages = queries.getQueryData<Pages>(listKey);
       if (limit && pages && caughtUp(pages, first).pages[0] === first) {
         // So few do not reach to what is listed.
-        first = await newest(project, filter);
+        first = await newest(project, filter, options);
         pages = queries.getQueryData<Pages>(listKey);
       }
       // Another list is looked at by now.

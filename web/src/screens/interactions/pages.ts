@@ -11,16 +11,18 @@ export type Pages = InfiniteData<InteractionPage, string | null>;
 const FIRST = 80;
 const PAGE = 100;
 
+export type ListOptions = { order?: Schemas["Search"]["order"]; view?: Schemas["Search"]["view"] };
+
 /** The interactions of a project that a filter finds, newest first, page after page: from the newest on, or from a
  * time on in both directions. */
-export const listQuery = (project: string, filter: Filter | null, at?: string) =>
+export const listQuery = (project: string, filter: Filter | null, at?: string, options: ListOptions = {}) =>
   infiniteQueryOptions({
-    queryKey: ["interactions", project, filter, ...(at ? [at] : [])],
+    queryKey: ["interactions", project, filter, ...(at ? [at] : []), ...(options.order || options.view ? [options] : [])],
     enabled: filter !== null,
     queryFn: async ({ pageParam, signal }) => {
       const page = async (filter: Filter | null, limit: number, cursor: string | null) =>
         (await answer(
-          api.POST("/api/v1/interactions/search", { body: { project, filter, limit, cursor }, signal }),
+          api.POST("/api/v1/interactions/search", { body: { project, filter, limit, cursor, ...options }, signal }),
         )) as InteractionPage;
       if (!at || pageParam) return page(filter, pageParam ? PAGE : FIRST, pageParam);
       // A page that no cursor led to has none that leads back: the first row's leads to what is before and after it.
@@ -37,8 +39,10 @@ export const listQuery = (project: string, filter: Filter | null, at?: string) =
   });
 
 /** The newest interactions alone, to see what a list has missed. */
-export const newest = async (project: string, filter: Filter | null, limit: number = FIRST) =>
-  (await answer(api.POST("/api/v1/interactions/search", { body: { project, filter, limit } }))) as InteractionPage;
+export const newest = async (project: string, filter: Filter | null, options: ListOptions, limit: number = FIRST) =>
+  (await answer(
+    api.POST("/api/v1/interactions/search", { body: { project, filter, limit, ...options } }),
+  )) as InteractionPage;
 
 /** How many there are: counted by the server at one moment, and from then on by what arrives. */
 export type Count = {
