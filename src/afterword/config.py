@@ -162,6 +162,15 @@ SETTINGS: tuple[Setting, ...] = (
         "keeps it for ever. A project's own value wins.",
         most=MOST_DAYS,
     ),
+    Setting(
+        "pair_lease",
+        "integer",
+        600,
+        "Seconds for which a pair that is being judged comes to nobody else, counted from the last sign of life of "
+        "whoever has it.",
+        least=10,
+    ),
+    Setting("max_leased_pairs", "integer", 10_000, "Pairs that may be given out to be judged at once.", least=100),
     Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", least=1),
     Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(
@@ -207,6 +216,8 @@ class Settings:
     on_store_failure: str
     retention_days: int
     payload_retention_days: int
+    pair_lease: int
+    max_leased_pairs: int
     max_live: int
     shutdown_grace: int
     log_level: str

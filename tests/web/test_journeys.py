@@ -216,7 +216,7 @@ def test_an_interaction_is_opened_with_its_image_rated_and_the_row_changes(
     picture = page.get_by_role("region", name="Conversation").get_by_role("img", name="In this message")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") == 10
-    page.get_by_placeholder("Why?").fill("Right")
+    page.get_by_label("Comment").fill("Right")
     page.get_by_role("button", name="CSAT: 4").click()
     expect(row).to_contain_text("CSAT 4")
     expect(page.get_by_role("region", name="Conversation")).to_contain_text("Right")
@@ -335,11 +335,11 @@ def test_a_verdict_given_by_mistake_is_given_again(page: Page, http: httpx.Clien
     page.keyboard.press("b")
     expect(page.get_by_role("button", name="Both bad")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("w")
-    page.get_by_label("Why?").press_sequentially("Both right 4 me")
+    page.get_by_label("Comment").press_sequentially("Both right 4 me")
     page.keyboard.press("Enter")
     # Arrows scroll, and judge nothing.
     page.keyboard.press("ArrowDown")
-    with page.expect_response(lambda answer: answer.url.endswith("/comparison")):
+    with page.expect_response(lambda answer: answer.request.method == "PATCH" and '"good"' in answer.text()):
         page.keyboard.press("3")
     expect(page.get_by_role("status").first).to_contain_text("1 judged")
     assert said() == [("good", "Both right 4 me")]

@@ -108,6 +108,8 @@ EXAMPLES: dict[type, Any] = {
     t.NewFeedback: {"completion_id": _COMPLETION, "metric": "CSAT", "value": 5, "user": "customer-17"},
     t.FeedbackChange: {"value": 4, "details": "On second thoughts."},
     t.NewPreference: {"metric": "helpful", "preferred_completion": _COMPLETION, "other_completion": _OTHER},
+    t.PreferenceChange: {"tied": "good", "details": "On second thoughts."},
+    t.NextPairs: {"metric": "helpful", "sitting": _SESSION, "limit": 3},
     t.NewOutcome: {"session_id": _SESSION, "metric": "resolved", "value": True},
     t.OutcomeChange: {"value": False, "details": "The customer called again."},
     t.NewMetric: {"key": "CSAT", "kind": "scalar", "unit": "stars", "description": "How content the customer was."},

@@ -100,6 +100,7 @@ from afterword.types.feedback import (
     OutcomePage,
     OutcomeRecorded,
     Preference,
+    PreferenceChange,
     PreferenceRecorded,
 )
 from afterword.types.filters import (
@@ -158,6 +159,7 @@ from afterword.types.models import (
     ProjectModelList,
     ProviderName,
 )
+from afterword.types.pairs import HeldPair, NextPairs, Pair, PairPage
 from afterword.types.people import (
     Membership,
     NewMember,
@@ -240,6 +242,7 @@ __all__ = [
     "Group",
     "GroupPage",
     "Health",
+    "HeldPair",
     "Images",
     "InlineFeedback",
     "Input",
@@ -298,6 +301,7 @@ __all__ = [
     "NewTrend",
     "NewUpload",
     "NewUser",
+    "NextPairs",
     "NumberCondition",
     "Order",
     "Outcome",
@@ -306,9 +310,12 @@ __all__ = [
     "OutcomeRecorded",
     "Output",
     "PageRows",
+    "Pair",
+    "PairPage",
     "PermissionList",
     "Point",
     "Preference",
+    "PreferenceChange",
     "PreferenceCondition",
     "PreferenceRecorded",
     "Project",

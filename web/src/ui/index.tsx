@@ -14,6 +14,7 @@ import {
   type SelectHTMLAttributes,
   type TextareaHTMLAttributes,
   useEffect,
+  useRef,
   useState,
 } from "react";
 import { ApiError } from "~/api/client";
@@ -113,22 +114,41 @@ export function Chip({ tone, title, className, children }: ChipProps) {
 }
 type ChipProps = { tone?: Tone | undefined; title?: string; className?: string | undefined; children: ReactNode };
 
-/** A dialog over the page. It closes by escape, a click outside, or its cross. */
-export function Dialog({ title, open, onClose, wide, children }: DialogProps) {
+/**
+ * A dialog over the page. It closes by escape, its cross, or a click outside, which closes none that was typed in. One
+ * that shows what cannot be shown again (`isOnce`) closes by its own buttons alone.
+ */
+export function Dialog({ title, open, onClose, wide, isOnce = false, children }: DialogProps) {
+  const isTypedIn = useRef(false);
+  useEffect(() => {
+    isTypedIn.current = false;
+  }, [open]);
+  function onOpenChange(next: boolean, { reason }: { reason: string }) {
+    const isOutside = reason === "outside-press" || reason === "focus-out";
+    if (next || (isOutside && (isOnce || isTypedIn.current)) || (isOnce && reason === "escape-key")) return;
+    onClose();
+  }
   return (
-    <BaseDialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
+    <BaseDialog.Root open={open} onOpenChange={onOpenChange}>
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className={css.backdrop} />
-        <BaseDialog.Popup className={cx(css.dialog, wide && css.wide)}>
+        <BaseDialog.Popup
+          className={cx(css.dialog, wide && css.wide)}
+          onInput={() => {
+            isTypedIn.current = true;
+          }}
+        >
           <div className={css.head}>
             <BaseDialog.Title render={<h2 />}>{title}</BaseDialog.Title>
-            <BaseDialog.Close
-              aria-label="Close"
-              className={cx(css.button, css.plain, css.icon, css.small)}
-              style={{ marginLeft: "auto" }}
-            >
-              <X size={15} aria-hidden />
-            </BaseDialog.Close>
+            {!isOnce && (
+              <BaseDialog.Close
+                aria-label="Close"
+                className={cx(css.button, css.plain, css.icon, css.small)}
+                style={{ marginLeft: "auto" }}
+              >
+                <X size={15} aria-hidden />
+              </BaseDialog.Close>
+            )}
           </div>
           {children}
         </BaseDialog.Popup>
@@ -136,7 +156,14 @@ export function Dialog({ title, open, onClose, wide, children }: DialogProps) {
     </BaseDialog.Root>
   );
 }
-type DialogProps = { title: ReactNode; open: boolean; onClose: () => void; wide?: boolean; children: ReactNode };
+type DialogProps = {
+  title: ReactNode;
+  open: boolean;
+  onClose: () => void;
+  wide?: boolean;
+  isOnce?: boolean;
+  children: ReactNode;
+};
 
 /** Ask before something is done that cannot be undone. */
 export function Confirm({ title, what, act, open, onClose, onConfirm }: ConfirmProps) {

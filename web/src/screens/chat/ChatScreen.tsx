@@ -1,14 +1,18 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { ImagePlus, MessageSquare, Send, Square, X } from "lucide-react";
 import { type ClipboardEvent, type KeyboardEvent, useRef, useState } from "react";
-import { answer, api, type Message } from "~/api/client";
+import type { Message } from "~/api/client";
 import { metricsQuery, projectModelsQuery } from "~/api/queries";
+import { useAct } from "~/api/useAct";
+import { Verdict } from "~/screens/compare/Verdict";
+import { type Choice, sendVerdict } from "~/screens/compare/verdicts";
 import { useMay } from "~/shell/useMay";
-import { type Choice, preference, Verdict } from "~/screens/compare/Verdict";
 import { MessageView } from "~/screens/interaction/Conversation";
 import { RatingForm } from "~/screens/interaction/RatingForm";
 import { Button, css as ui, Empty, ErrorNote, Field, IconButton, Input, Loading, notify, Page, Select, Textarea } from "~/ui";
+import { newId } from "~/ui/browser";
+import { useDraft } from "~/ui/useDraft";
 import css from "./chat.module.css";
 import { chat } from "./stream";
 
@@ -26,7 +30,9 @@ export function ChatScreen() {
   const { data: attached, error } = useQuery(projectModelsQuery(project));
   const { data: metrics = [] } = useQuery(metricsQuery(project));
   const [talks, setTalks] = useState<Talk[]>([]);
-  const [text, setText] = useState("");
+  const [draft, setDraft] = useDraft(`chat.${project}`);
+  const text = draft ?? "";
+  const setText = (next: string) => setDraft(next || null);
   const [images, setImages] = useState<string[]>([]);
   const [system, setSystem] = useState("");
   const [temperature, setTemperature] = useState("");
@@ -42,14 +48,20 @@ export function ChatScreen() {
     setTalks([]);
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   };
-  const prefer = useMutation({
-    mutationFn: (choice: Choice) => {
-      const [left, right] = talks.map(({ turns }) => turns.at(-1)?.completionId ?? "");
-      return answer(api.POST("/api/v1/comparison", { body: preference(metric?.key ?? "", left ?? "", right ?? "", choice, "") }));
+  const [left = "", right = ""] = talks.map(({ turns }) => turns.at(-1)?.completionId ?? "");
+  const [verdict, setVerdict] = useState<{ left: string; comparison_id: string; choice: Choice } | null>(null);
+  // Another click changes the verdict, and is no second vote.
+  const own = verdict?.left === left ? verdict : null;
+  const prefer = useAct(
+    ({ choice, comparison_id }: { choice: Choice; comparison_id: string }) =>
+      sendVerdict(metric?.key ?? "", { left, right }, { choice, comparison_id, details: "" }, own === null),
+    {
+      done: own ? "The preference is changed" : "The preference is logged",
+      onDone: (_, given) => setVerdict({ left, ...given }),
     },
-    onSuccess: () => notify("The preference is logged"),
-    onError: (error) => notify(error),
-  });
+  );
+  const choose = (choice: Choice) =>
+    choice !== own?.choice && prefer.mutate({ choice, comparison_id: own?.comparison_id ?? newId() });
 
   function edit(index: number, turn: (before: Turn) => Turn, more: Partial<Talk> = {}) {
     setTalks((before) =>
@@ -200,7 +212,7 @@ export function ChatScreen() {
       </div>
       <footer className={css.foot}>
         {bothDone && metric && (
-          <Verdict onChoose={(choice) => prefer.mutate(choice)} disabled={prefer.isPending}>
+          <Verdict onChoose={choose} chosen={own?.choice} disabled={prefer.isPending}>
             <span className={ui.hint}>under {metric.name}</span>
           </Verdict>
         )}

@@ -90,7 +90,7 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
     );
   }
   return (
-    <article className={cx(css.panel, isPage && css.alone)} aria-label="Interaction">
+    <article className={cx(css.panel, isPage && css.alone)} aria-label="Interaction" data-rates>
       <div className={css.parts}>
         <Top
           project={project}
