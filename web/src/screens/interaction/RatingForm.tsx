@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ThumbsDown, ThumbsUp } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { Metric } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
+import { shownValue } from "~/screens/interactions/columns";
 import { Button, cx, css as ui, Input, Kbd, Textarea } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
 import { useFeedbackChange, useMay } from "./changes";
@@ -156,8 +156,8 @@ function MetricRow({ metric, given, isFocused, onFocus, onRate }: MetricRowProps
       <span>{metric.name}</span>
       {metric.kind === "bool" ? (
         <>
-          {choice(1, "yes", <ThumbsUp size={13} aria-hidden />)}
-          {choice(0, "no", <ThumbsDown size={13} aria-hidden />)}
+          {choice(1, "yes", shownValue(1, metric))}
+          {choice(0, "no", shownValue(0, metric))}
         </>
       ) : (
         <>

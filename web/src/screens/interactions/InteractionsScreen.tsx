@@ -8,7 +8,8 @@ import { interactionQuery, metricsQuery } from "~/api/queries";
 import { FilterBar } from "~/filter/FilterBar";
 import { quoted, readFilter, withPart } from "~/filter/language";
 import { Button, cx, Empty, ErrorNote, Hint, IconButton, Loading } from "~/ui";
-import { count as shownCount } from "~/ui/values";
+import { announce } from "~/ui/announce";
+import { count as shownCount, spokenName } from "~/ui/values";
 import { ColumnChoice } from "./ColumnChoice";
 import { chosenColumns } from "./columns";
 import { GroupChoice, Groups } from "./Groups";
@@ -135,7 +136,10 @@ export function InteractionsScreen() {
       const next = listed.current[at < 0 ? 0 : at + by];
       if (!next) return;
       if (open) show(next);
-      else choose(next);
+      else {
+        choose(next);
+        announce(spokenName(next));
+      }
     },
     [open, chosen, show, choose],
   );

@@ -12,6 +12,7 @@ const KEYS: [string[], string][] = [
   [["m"], "the next feedback key"],
   [["l"], "add a label"],
   [["c"], "compare with another completion"],
+  [["f"], "search in the conversation"],
   [["?"], "these keys"],
 ];
 
