@@ -65,7 +65,7 @@ def test_json_is_a_tree_that_is_folded_searched_and_copied_by_path(page: Page, p
     assert rows.count() < before
     rows.filter(has_text='"text": "Which').click()
     page.get_by_role("button", name="Copy the path messages[0].content[0].text").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
     assert copied(page) == "messages[0].content[0].text"
     # By key: to what is around it, fold it, and open it again.
     row = rows.filter(has_text='"text": "Which')
@@ -173,7 +173,7 @@ def test_a_logged_conversation_goes_on_in_chat(page: Page, http: httpx.Client, p
     expect(page.get_by_label("System prompt")).to_have_value("Be brief.")
     expect(page.get_by_label("Temperature")).to_have_value("0.5")
     page.keyboard.press("Escape")
-    page.get_by_label("Message").fill("And a crane?")
+    page.get_by_role("textbox", name="Message").fill("And a crane?")
     with page.expect_request("**/chat/completions") as sent:
         page.keyboard.press("Enter")
     body = json.loads(sent.value.post_data or "")
@@ -193,8 +193,11 @@ def out_of_reach(place: Page | Locator) -> list[str]:
     return place.locator("button, input, select, textarea, a").evaluate_all(
         """all => all.filter((one) => {
           const box = one.getBoundingClientRect();
-          const around = one.closest("[role=grid], [role=region]");
-          return box.width > 1 && !around && (box.right > innerWidth + 1 || box.left < -1);
+          // What is scrolled sideways, such as the list and the menu of a telephone, can be reached.
+          let around = one.parentElement;
+          while (around && !/auto|scroll/.test(getComputedStyle(around).overflowX)) around = around.parentElement;
+          const isScrolled = around && around.scrollWidth > around.clientWidth;
+          return box.width > 1 && !isScrolled && (box.right > innerWidth + 1 || box.left < -1);
         }).map((one) => one.outerHTML.slice(0, 120))"""
     )
 
@@ -211,7 +214,11 @@ def test_forty_feedback_keys_push_no_control_out_of_the_window(
         }
         http.post("/api/v1/metrics", json=metric).raise_for_status()
     http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
-    logged = log("Hello", model="echo", feedbacks={f"quality-{number:02}-of-the-answer": 1 for number in range(40)})
+    logged = log(
+        "Hello",
+        model="echo",
+        feedbacks=[{"metric": f"quality-{number:02}-of-the-answer", "value": 1} for number in range(40)],
+    )
     page = visitor(server.api_key, viewport={"width": width, "height": 800}).new_page()
     places = {
         f"interactions/{logged}": page.get_by_role("region", name="Rate").locator("textarea"),

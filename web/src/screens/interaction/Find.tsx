@@ -11,9 +11,12 @@ const Sought = createContext("");
 export const SoughtProvider = Sought.Provider;
 export const useSought = (): string => useContext(Sought);
 
-/** Tell whether a text has what is sought. */
-export const contains = (text: string, sought: string): boolean =>
-  sought !== "" && text.toLowerCase().includes(sought.toLowerCase());
+/** Tell whether a text has what is sought, as it was written or as Markdown shows it. */
+export function contains(text: string, sought: string): boolean {
+  if (!sought) return false;
+  const [low, wanted] = [text.toLowerCase(), sought.toLowerCase()];
+  return low.includes(wanted) || low.replace(/[*_`~]+/g, "").includes(wanted);
+}
 
 type FindBarProps = {
   /** What is searched: it may change while it is. */

@@ -1,4 +1,4 @@
-import { type RefObject, useEffect, useRef } from "react";
+import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import type { Interaction } from "~/api/client";
 import { announce } from "~/ui/announce";
 import { spokenName } from "~/ui/values";
@@ -8,7 +8,8 @@ export function useArrival(place: RefObject<HTMLElement | null>, interaction: In
   const id = interaction?.completion_id;
   const latest = useRef(interaction);
   latest.current = interaction;
-  useEffect(() => {
+  // With what is seen, not after it: who presses a key at once means what is seen.
+  useLayoutEffect(() => {
     const { activeElement } = document;
     // Who is typing, or in a dialog, is left where they are.
     if (!id || !latest.current || activeElement?.closest("input, textarea, select, [role=dialog], [role=menu]")) return;
