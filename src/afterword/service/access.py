@@ -20,7 +20,7 @@ from afterword.ids import uuid7
 from afterword.service.context import ADMINISTRATOR, Actor, Context, parse_id
 from afterword.service.moments import parse_moment, shown
 from afterword.service.values import check_text
-from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, change_api_key
+from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, revoke_api_key
 from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
 
 ALLOWED: dict[Role, frozenset[str]] = {
@@ -307,8 +307,8 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
             hint="List the keys with GET /api/v1/keys.",
         )
     if row.revoked_at is None:
-        revoked = msgspec.structs.replace(row, revoked_at=context.now())
-        row = await context.store.write(lambda transaction: change_api_key(transaction, revoked))
+        number, now = row.number, context.now()
+        row = await context.store.write(lambda transaction: revoke_api_key(transaction, number, now))
         context.catalog.keep(row)
     return _shown(context, row)
 
