@@ -361,14 +361,13 @@ export function Kbd({ children }: { children: ReactNode }) {
 }
 
 /** Copies a text. `text` may be a function where it is costly to make. */
-export function CopyButton({ text, label = "Copy", small = true }: CopyProps) {
+export function CopyButton({ text, label = "Copy", small = true, icon = <Copy size={14} aria-hidden /> }: CopyProps) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return;
     const timer = setTimeout(() => setCopied(false), 1500);
     return () => clearTimeout(timer);
   }, [copied]);
-  const Icon = copied ? Check : Copy;
   return (
     <IconButton
       label={copied ? "Copied" : label}
@@ -379,8 +378,8 @@ export function CopyButton({ text, label = "Copy", small = true }: CopyProps) {
         if (!isCopied) notify(new Error(NOT_COPIED));
       }}
     >
-      <Icon size={14} aria-hidden />
+      {copied ? <Check size={14} aria-hidden /> : icon}
     </IconButton>
   );
 }
-type CopyProps = { text: string | (() => string); label?: string; small?: boolean };
+type CopyProps = { text: string | (() => string); label?: string; small?: boolean; icon?: ReactNode };

@@ -1,7 +1,7 @@
 // Streamed calls of the chat API: events as they come, whatever the network makes of them.
 
 import { ApiError, changingHeaders, errorOf } from "~/api/client";
-import { parseJson } from "~/api/json";
+import { jsonText, parseJson } from "~/api/json";
 import { serverSentEvents, textOf } from "~/api/serverSentEvents";
 
 export type Delta = { completionId?: string; sessionId?: string; text: string };
@@ -22,7 +22,8 @@ export async function* chat(body: Record<string, unknown>, signal: AbortSignal):
   const answer = await fetch("/api/v1/chat/completions", {
     method: "POST",
     headers: { "content-type": "application/json", ...changingHeaders() },
-    body: JSON.stringify({ ...body, stream: true }),
+    // Whole numbers of a logged conversation may be longer than those of JavaScript.
+    body: jsonText({ ...body, stream: true }),
     signal,
   });
   if (!answer.ok || !answer.body) throw errorOf(answer.status, await answer.json().catch(() => null));

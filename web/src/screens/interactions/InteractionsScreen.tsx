@@ -10,7 +10,9 @@ import { quoted, readFilter } from "~/filter/language";
 import { type TimeRange, withTime } from "~/filter/timeRange";
 import { loadPart } from "~/shell/loadPart";
 import { Button, cx, Empty, ErrorNote, Loading, Outdated } from "~/ui";
+import { announce } from "~/ui/announce";
 import { useKeys } from "~/ui/useKeys";
+import { spokenName } from "~/ui/values";
 import { chosenColumns, needsWhole } from "./columns";
 import { FacetPanel } from "./FacetPanel";
 import facetsCss from "./facets.module.css";
@@ -185,7 +187,10 @@ function Interactions({ project }: { project: string }) {
       const next = listed.current[at < 0 ? 0 : at + by];
       if (!next) return;
       if (open) show(next);
-      else choose(next);
+      else {
+        choose(next);
+        announce(spokenName(next));
+      }
     },
     [open, chosen, show, choose],
   );
@@ -208,7 +213,7 @@ function Interactions({ project }: { project: string }) {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
       if (one) select(one, true);
     },
-    f: () => toggle("facets"),
+    F: () => toggle("facets"),
     "/": () => filterBar.current?.focus(),
     "?": () => setDialog("keys"),
   });
