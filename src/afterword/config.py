@@ -166,11 +166,17 @@ SETTINGS: tuple[Setting, ...] = (
         "pair_lease",
         "integer",
         600,
-        "Seconds for which a pair that is being judged comes to nobody else, counted from the last sign of life of "
-        "whoever has it.",
+        "Seconds for which a pair to judge stays with the sitting that was given it, after the last call of that "
+        "sitting.",
         least=10,
     ),
-    Setting("max_leased_pairs", "integer", 10_000, "Pairs that may be given out to be judged at once.", least=100),
+    Setting(
+        "max_leased_pairs",
+        "integer",
+        10_000,
+        "Pairs to judge that may be given out at the same time; beyond it calls get 503.",
+        least=100,
+    ),
     Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", least=1),
     Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(

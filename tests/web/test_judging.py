@@ -112,8 +112,8 @@ def test_two_people_at_once_judge_all_pairs_and_none_twice(
             counts[page] += 1
             judge(page, "1", counts[page])
         if page is bob:
-            # Ada has some before her, which are not given to him.
-            expect(page.get_by_text("before other people now")).to_be_visible()
+            # Ada has some open, which are not given to him.
+            expect(page.get_by_text("Other people have some pairs open")).to_be_visible()
     ada.wait_for_load_state("networkidle")
     said = verdicts(http, project)
     pairs = {frozenset((one["preferred_completion"], one["other_completion"])) for one in said}

@@ -24,11 +24,10 @@ class HeldPair(Input):
 
 
 class NextPairs(Input):
-    """Which pairs to give: of completions that a filter finds, to be judged under a metric.
+    """Which pairs to give: of the completions that a filter matches, to be judged under a metric.
 
-    `sitting` is an id of the caller's own: what a sitting was given, no other is given until it is judged, given back
-    or forgotten. `keep` are the pairs that the sitting still has before it: they stay its own; all others that it was
-    given are given back.
+    `sitting` is an id of the caller's own. `keep` names the pairs that the sitting still has to judge: they stay with
+    it. It gives back all other pairs that it was given.
     """
 
     metric: str
@@ -51,7 +50,7 @@ class Pair(Output):
 class PairPage(Output):
     """Pairs to judge. Give `next` as `cursor` to go on; null where no pair is left.
 
-    A page may be empty and have a `next`: so many prompts were looked at.
+    A page may be empty and have a `next`, because one call looks at a limited number of prompts.
     """
 
     pairs: list[Pair]

@@ -1,18 +1,17 @@
-// What is deleted can be had back for a while: it is hidden at once, and deleted on the server when nobody has undone it.
-// Nothing else brings back the very same: who gave it, and when.
+// Deletions that can be undone: the page hides a row at once, and deletes it on the server some seconds later. A row that was
+// deleted and logged again would have another author and another time.
 
 import { useSyncExternalStore } from "react";
 import { notify, offerUndo } from "./toasts";
 
-/** For how long it can be undone, in milliseconds. */
-const UNDO_TIME = 8_000;
+const UNDO_MILLISECONDS = 8_000;
 
 type Removal = {
-  /** Say what was deleted. */
+  /** The text of the notice, such as "The feedback is deleted". */
   title: string;
-  /** Delete it. `isLeaving`: the page is left, and the call must outlive it. */
+  /** Delete the row on the server. With `isLeaving` the page is being closed, and the call must outlive it. */
   remove: (isLeaving: boolean) => Promise<unknown>;
-  /** Called when it is there again: undone, or the server refused to delete it. */
+  /** Called when the row is shown again, because of Undo or because the server refused to delete it. */
   onBack?: () => void;
 };
 
@@ -20,7 +19,7 @@ const pending = new Map<string, { removal: Removal; timer: ReturnType<typeof set
 let hidden: ReadonlySet<string> = new Set();
 const listeners = new Set<() => void>();
 
-/** Delete something a little later, unless that is undone; until then it is hidden. */
+/** Hide the row with an id, and delete it after UNDO_MILLISECONDS unless someone presses Undo. */
 export function removeLater(id: string, removal: Removal): void {
   if (hidden.has(id)) return;
   hide(id, true);
@@ -30,31 +29,32 @@ export function removeLater(id: string, removal: Removal): void {
     hide(id, false);
     removal.onBack?.();
   });
-  pending.set(id, { removal, close, timer: setTimeout(() => void settle(id), UNDO_TIME) });
+  pending.set(id, { removal, close, timer: setTimeout(() => void settle(id), UNDO_MILLISECONDS) });
 }
 
-/** Delete now what is hidden; what is done next may depend on it. */
+/** Send all pending deletions now, because the next call depends on their order. */
 export function settleRemovals(): void {
   for (const id of [...pending.keys()]) void settle(id);
 }
 
-/** Return the ids of what is hidden. */
+/** Return the ids of the hidden rows. */
 export const useHidden = (): ReadonlySet<string> => useSyncExternalStore(subscribe, () => hidden);
 
-/** Tell whether something is hidden now. */
+/** Tell whether the row with an id is hidden now. */
 export const isHidden = (id: string): boolean => hidden.has(id);
 
 async function settle(id: string, isLeaving = false): Promise<void> {
-  const one = pending.get(id);
-  if (!one) return;
+  const entry = pending.get(id);
+  if (!entry) return;
+  const { removal, timer, close } = entry;
   pending.delete(id);
-  clearTimeout(one.timer);
-  one.close();
+  clearTimeout(timer);
+  close();
   try {
-    await one.removal.remove(isLeaving);
+    await removal.remove(isLeaving);
   } catch (error) {
     hide(id, false);
-    one.removal.onBack?.();
+    removal.onBack?.();
     notify(error as Error);
   }
 }

@@ -1,25 +1,26 @@
-// Texts that were typed and not sent: each stays with what it is about, over other rows, screens and a reload.
+// Texts that were typed and not sent. Each belongs to a topic, such as an interaction, and survives other rows, other screens and
+// a reload of the tab.
 
 import { useCallback, useSyncExternalStore } from "react";
 
 const KEPT = "afterword.drafts";
-/** The oldest are forgotten beyond it. */
+/** Upper bound on the drafts; the oldest are deleted. */
 const MOST_DRAFTS = 200;
 
 const drafts = new Map<string, string>(typeof sessionStorage === "undefined" ? [] : readKept());
 const listeners = new Set<() => void>();
 
-/** Return the draft about something, null where nothing was typed, and how to change it; null forgets it. */
+/** Return the draft of a topic, null where nothing was typed, and a function that changes it; null deletes it. */
 export function useDraft(about: string): [string | null, (text: string | null) => void] {
   const draft = useSyncExternalStore(subscribe, () => drafts.get(about) ?? null);
   const setDraft = useCallback((text: string | null) => keepDraft(about, text), [about]);
   return [draft, setDraft];
 }
 
-/** Return the draft about something; null where nothing was typed. */
+/** Return the draft of a topic; null where nothing was typed. */
 export const findDraft = (about: string): string | null => drafts.get(about) ?? null;
 
-/** Keep a draft; null forgets it. */
+/** Set the draft of a topic; null deletes it. */
 export function keepDraft(about: string, text: string | null): void {
   if (!drafts.delete(about) && text === null) return;
   if (text !== null) drafts.set(about, text);
@@ -27,7 +28,7 @@ export function keepDraft(about: string, text: string | null): void {
   changed();
 }
 
-/** Forget all drafts: someone else may sign in. */
+/** Delete all drafts, because another person may sign in. */
 export function forgetDrafts(): void {
   drafts.clear();
   changed();
@@ -37,7 +38,7 @@ function changed(): void {
   try {
     sessionStorage.setItem(KEPT, JSON.stringify([...drafts]));
   } catch {
-    // The browser has no more room: they stay until the page is left.
+    // The storage of the browser is full: the drafts live until the page is left.
   }
   for (const listener of [...listeners]) listener();
 }

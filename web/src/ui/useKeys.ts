@@ -11,9 +11,10 @@ type KeysOptions = {
 
 const TYPED_IN = "input:not([type=checkbox], [type=radio], [type=button]), textarea, select, [contenteditable], [role=textbox]";
 const OVERLAYS = "[role=dialog], [role=alertdialog], [role=menu], [role=listbox]";
-/** What is moved through with arrows, and acted on with Enter and space. */
+/** Controls that are moved through with arrows. */
 const WITH_ARROWS = "[role=tab], [role=menuitem], [role=option], [role=slider], input[type=radio]";
-const WITH_ENTER = "button, a, summary, [role=button], [role=tab], input, label";
+/** Controls that Enter and space press. */
+const WITH_ENTER = "button, a, summary, [role=button], [role=tab]";
 
 type Axis = "x" | "y";
 const SCROLLS: Record<string, Axis> = {
@@ -63,7 +64,7 @@ function isScrolled(target: Element, axis: Axis): boolean {
 
 function canScroll(from: Element, axis: Axis): boolean {
   // The list and the page themselves are moved through by rows, not scrolled.
-  for (let one: Element | null = from; one && !isNowhere(one) && one.role !== "grid"; one = one.parentElement) {
+  for (let one: Element | null = from; one && !isNowhere(one) && one.getAttribute("role") !== "grid"; one = one.parentElement) {
     const [inner, outer] = axis === "x" ? [one.scrollWidth, one.clientWidth] : [one.scrollHeight, one.clientHeight];
     if (inner > outer + 1) {
       const overflow = getComputedStyle(one)[axis === "x" ? "overflowX" : "overflowY"];

@@ -3,14 +3,12 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { ExternalLink, MessageSquare, Plus, RotateCw, SlidersHorizontal } from "lucide-react";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { inlineInteractionQuery, metricsQuery, projectModelsQuery } from "~/api/queries";
-import { useAct } from "~/api/useAct";
 import { preferenceMetric } from "~/screens/compare/preferenceMetric";
 import { Verdict } from "~/screens/compare/Verdict";
-import { type Choice, sendVerdict } from "~/screens/compare/verdicts";
+import { useOwnVerdict } from "~/screens/compare/useOwnVerdict";
 import { MessageView } from "~/screens/interaction/Conversation";
 import { RatingForm } from "~/screens/interaction/RatingForm";
 import { Button, cx, css as ui, Empty, ErrorNote, Field, Input, Loading, Page, Popover, Select, Textarea } from "~/ui";
-import { newId } from "~/ui/browser";
 import { useMay } from "~/shell/useMay";
 import css from "./chat.module.css";
 import { Compose } from "./Compose";
@@ -197,22 +195,10 @@ function PairVerdict({ project, talks }: { project: string; talks: readonly Talk
   const chosen = preferenceMetric(metrics);
   const metric = metrics.find(({ key }) => key === chosen);
   const [left = "", right = ""] = talks.map(({ turns }) => turns.at(-1)?.completionId ?? "");
-  const [verdict, setVerdict] = useState<{ left: string; comparison_id: string; choice: Choice } | null>(null);
-  // Another click changes the verdict, and is no second vote.
-  const own = verdict?.left === left ? verdict : null;
-  const prefer = useAct(
-    ({ choice, comparison_id }: { choice: Choice; comparison_id: string }) =>
-      sendVerdict(metric?.key ?? "", { left, right }, { choice, comparison_id, details: "" }, own === null),
-    {
-      done: own ? "The preference is changed" : "The preference is logged",
-      onDone: (_, given) => setVerdict({ left, ...given }),
-    },
-  );
-  const choose = (choice: Choice) =>
-    choice !== own?.choice && prefer.mutate({ choice, comparison_id: own?.comparison_id ?? newId() });
+  const verdict = useOwnVerdict(metric?.key ?? "", left, right);
   if (!metric) return null;
   return (
-    <Verdict onChoose={choose} chosen={own?.choice} disabled={prefer.isPending}>
+    <Verdict onChoose={verdict.choose} chosen={verdict.chosen} disabled={verdict.isPending}>
       <span className={ui.hint}>under {metric.name}</span>
     </Verdict>
   );

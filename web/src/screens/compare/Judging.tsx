@@ -9,7 +9,6 @@ import { count } from "~/ui/values";
 import css from "./compare.module.css";
 import { PairSides } from "./PairSides";
 import { Summary } from "./Summary";
-import { before } from "./sitting";
 import { useSitting } from "./useSitting";
 import { CHOICES, JUDGES, Verdict } from "./Verdict";
 import type { Choice } from "./verdicts";
@@ -46,7 +45,7 @@ export function Judging({ project }: { project: string }) {
     judging.go(null);
     toTop();
   }
-  /** A comment on a pair that is judged already is attached when the box is left. */
+  /** Attach a comment that was typed after the verdict, when its box is left. */
   function attach() {
     const typed = findDraft(about);
     if (typed === null || !entry?.judged) return;
@@ -58,7 +57,7 @@ export function Judging({ project }: { project: string }) {
     toTop();
   }
   function back() {
-    judging.go(before(at));
+    judging.go(Math.max(0, at - 1));
     toTop();
   }
   useKeys({ s: () => entry && skip(), b: back }, { within: JUDGES });
@@ -121,7 +120,7 @@ export function Judging({ project }: { project: string }) {
                 value={draft ?? entry.judged?.details ?? ""}
                 onChange={(event) => setDraft(event.target.value)}
                 onBlur={(event) => {
-                  // Whoever goes on to a verdict gives both at once.
+                  // A click on a verdict sends both at once.
                   if (!event.relatedTarget?.hasAttribute("aria-pressed")) attach();
                 }}
                 onKeyDown={(event) => {
@@ -148,7 +147,7 @@ export function Judging({ project }: { project: string }) {
       ) : sitting.isExhausted ? (
         <Empty title={judged ? "That was the last pair" : "There is no pair to judge"}>
           {sitting.wereHeld ? (
-            <p>Some pairs are before other people now. What they leave comes to you.</p>
+            <p>Other people have some pairs open now. What they leave, you can judge.</p>
           ) : (
             judged === 0 && (
               <p>A pair needs one prompt that two models have answered, and that nobody has judged under {metric}.</p>

@@ -18,7 +18,9 @@ export function Queue() {
   const change = (next: Record<string, string | undefined>) =>
     navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   if (search.seed && search.metric) return <Judging key={search.seed} project={project} />;
-  const unfinished = keptSittings().filter((kept) => kept.project === project && !kept.sitting.isEnded).slice(0, 3);
+  const unfinished = keptSittings()
+    .filter((kept) => kept.project === project && !kept.sitting.isEnded && kept.sitting.entries.some(({ judged }) => judged))
+    .slice(0, 3);
   const mayJudge = may("write") && may("read");
   return (
     <Page
@@ -65,7 +67,7 @@ export function Queue() {
                 onChange={(event) => change({ again: event.target.checked ? undefined : "1" })}
               />
               <span>
-                Skip pairs that were judged under this key <small>By anyone. A pair that someone has before them is not given to you.</small>
+                Skip pairs that were judged under this key <small>By anyone. You are not given a pair that someone else has open.</small>
               </span>
             </label>
           </div>

@@ -1,4 +1,4 @@
-// What is known of a sitting: the pairs that came, what was said of each, and where one is. It outlives a reload.
+// The state of a sitting: its pairs, the verdict on each, and the current position. It survives a reload of the tab.
 
 import type { Choice } from "./verdicts";
 
@@ -13,19 +13,19 @@ export type Entry = {
   left: string;
   right: string;
   judged?: Judged;
-  /** It was passed over; or someone else has it now. */
+  /** Whether it was skipped, or is with someone else now. */
   isSkipped?: boolean;
 };
 export type Sitting = {
   entries: Entry[];
   at: number;
-  /** Where the server goes on; null at the beginning. */
+  /** The cursor of the server; null at the beginning. */
   cursor: string | null;
-  /** Whether the server has no other pair. */
+  /** Whether the server has no further pair. */
   isExhausted: boolean;
-  /** Whether some pairs were with someone else when they were looked for. */
+  /** Whether the server left out pairs that another sitting has. */
   wereHeld: boolean;
-  /** Whether it was ended: models are shown from then on, and nothing is changed. */
+  /** Whether it was ended. From then on the models are shown, and no verdict can be changed. */
   isEnded: boolean;
 };
 export type PairIds = { left: string; right: string };
@@ -39,21 +39,21 @@ export const NEW_SITTING: Sitting = {
   isEnded: false,
 };
 
-/** With so few pairs left, more are fetched: until so many are there. One at a time would be a call for each verdict. */
+/** Pairs are fetched when LOW are left, until there are ENOUGH: fetching them singly would be a call for each verdict. */
 const LOW = 2;
 const ENOUGH = 6;
-/** The most that a sitting can keep from others. */
+/** The most pairs that the server lets a sitting keep. */
 const MOST_KEPT = 20;
 
 const keyOf = ({ left, right }: PairIds): string => [left, right].sort().join();
 
-/** Return the pairs that are still to be judged here, for the server to give to nobody else. */
+/** Return the pairs that still need a verdict here, so that the server gives them to nobody else. */
 export function keptPairs({ entries, at }: Sitting): PairIds[] {
   const open = entries.filter(({ judged, isSkipped }, index) => (judged ? !judged.isSent : !isSkipped || index === at));
   return open.slice(-MOST_KEPT).map(({ left, right }) => ({ left, right }));
 }
 
-/** Return how many more pairs are to be fetched now. */
+/** Return how many pairs to fetch now. */
 export function missingPairs({ entries, at, isExhausted, isEnded }: Sitting): number {
   if (isExhausted || isEnded) return 0;
   const open = entries.slice(at).filter(({ judged, isSkipped }) => !judged && !isSkipped).length;
@@ -62,7 +62,7 @@ export function missingPairs({ entries, at, isExhausted, isEnded }: Sitting): nu
 
 type Page = { pairs: PairIds[]; lost: PairIds[]; next: string | null; held: number };
 
-/** Add the pairs of an answer, each once, and pass over those that someone else has meanwhile. */
+/** Add the pairs of a page, each once, and skip those that someone else has meanwhile. */
 export function withPage(sitting: Sitting, { pairs, lost, next, held }: Page): Sitting {
   const gone = new Set(lost.map(keyOf));
   const known = new Set(sitting.entries.map(keyOf));
@@ -79,21 +79,18 @@ export function withPage(sitting: Sitting, { pairs, lost, next, held }: Page): S
   };
 }
 
-/** Return the place of the next pair that is to be judged. */
+/** Return the position of the next pair without a verdict. */
 export function nextOpen(entries: readonly Entry[], at: number): number {
   const next = entries.findIndex(({ judged, isSkipped }, index) => index > at && !judged && !isSkipped);
   return next < 0 ? entries.length : next;
 }
 
-/** Return the place of the pair before: one that was judged or skipped can be judged again. */
-export const before = (at: number): number => Math.max(0, at - 1);
-
-/** Change the entry at a place. */
+/** Change the entry at a position. */
 export function withEntry(sitting: Sitting, at: number, change: Partial<Entry>): Sitting {
   return { ...sitting, entries: sitting.entries.map((entry, index) => (index === at ? { ...entry, ...change } : entry)) };
 }
 
-/** Take away what was said of a pair, which counts as passed over. */
+/** Remove the verdict at a position, which then counts as skipped. */
 export function withoutVerdict(sitting: Sitting, at: number): Sitting {
   const entries = sitting.entries.map(({ judged, ...entry }, index) =>
     index === at ? { ...entry, isSkipped: true } : judged ? { ...entry, judged } : entry,
@@ -104,7 +101,7 @@ export function withoutVerdict(sitting: Sitting, at: number): Sitting {
 const KEPT = "afterword.sitting.";
 const MOST_SITTINGS = 5;
 
-/** Return a sitting as it was left; a new one where there is none. */
+/** Return the stored state of a sitting; a new one where none is stored. */
 export function findSitting(id: string): Sitting {
   try {
     const text = sessionStorage.getItem(KEPT + id);
@@ -114,20 +111,20 @@ export function findSitting(id: string): Sitting {
   }
 }
 
-/** Keep a sitting, with the address under which it goes on; the oldest are forgotten. */
+/** Store the state of a sitting, with the search parameters that open it again. The oldest sittings are deleted. */
 export function keepSitting(id: string, search: Record<string, string | undefined>, project: string, sitting: Sitting): void {
   try {
     sessionStorage.setItem(KEPT + id, JSON.stringify({ search, project, sitting, kept: Date.now() }));
     const all = keptSittings();
     for (const { id } of all.slice(MOST_SITTINGS)) sessionStorage.removeItem(KEPT + id);
   } catch {
-    // The browser has no room: the sitting then ends with the page.
+    // The storage of the browser is full: the sitting then ends with the page.
   }
 }
 
 type Kept = { id: string; search: Record<string, string>; project: string; sitting: Sitting; kept: number };
 
-/** Return the sittings that were kept, the newest first. */
+/** Return the stored sittings, the newest first. */
 export function keptSittings(): Kept[] {
   const keys = Array.from({ length: sessionStorage.length }, (_, index) => sessionStorage.key(index) ?? "");
   return keys

@@ -7,8 +7,8 @@ import { pairSideQuery } from "./PairSides";
 import * as sittings from "./sitting";
 import { type Choice, sendVerdict } from "./verdicts";
 
-/** Milliseconds between two signs of life, which keep the pairs of the sitting its own. */
-const SIGN_OF_LIFE = 60_000;
+/** Milliseconds between two calls that renew the leases of the pairs. */
+const RENEWAL_INTERVAL = 60_000;
 
 type Wanted = {
   id: string;
@@ -20,7 +20,7 @@ type Wanted = {
   search: Record<string, string | undefined>;
 };
 
-/** Take part in a sitting: pairs come before they are wanted, and what is said of them is sent in its order. */
+/** Run a sitting: fetch pairs ahead, keep their leases, and send the verdicts on each pair in their order. */
 export function useSitting({ id, project, filter, metric, again, search }: Wanted) {
   const queries = useQueryClient();
   const [sitting, setSitting] = useState(() => sittings.findSitting(id));
@@ -37,9 +37,8 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     [id, search, project],
   );
   const ask = useCallback(
-    async (limit: number): Promise<Schemas["PairPage"]> => {
-      const { cursor, isEnded } = latest.current;
-      const keep = isEnded ? [] : sittings.keptPairs(latest.current);
+    async (limit: number, keep = sittings.keptPairs(latest.current)): Promise<Schemas["PairPage"]> => {
+      const { cursor } = latest.current;
       return answer(
         api.POST("/api/v1/preferences/next", {
           body: { project, metric, sitting: id, filter, again, limit, keep, cursor: limit ? cursor : null },
@@ -49,7 +48,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     [project, metric, id, filter, again],
   );
 
-  // One call after the other: each says where the next goes on.
+  // One call at a time: each answer has the cursor of the next call.
   const busy = useRef(false);
   const missing = sittings.missingPairs(sitting);
   useEffect(() => {
@@ -73,9 +72,9 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
   }, [missing, looks, error, ask, update, queries]);
 
   useEffect(() => {
-    async function stay() {
+    async function renew() {
       if (latest.current.isEnded || document.visibilityState !== "visible") return;
-      // Whoever cannot be reached now is asked again in a minute.
+      // A call that fails is repeated after the next interval.
       const page = await ask(0).catch(() => null);
       if (!page?.lost.length) return;
       const { cursor, isExhausted } = latest.current;
@@ -83,13 +82,15 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
       update((before) => ({ ...sittings.withPage(before, { ...page, pairs: [], next: cursor }), cursor, isExhausted }));
       if (latest.current.at !== at) notify("Someone else has judged this pair meanwhile: here is another");
     }
-    // After a reload, or a pause, someone else may have what was kept.
-    void stay();
-    const timer = setInterval(stay, SIGN_OF_LIFE);
-    document.addEventListener("visibilitychange", stay);
+    // After a reload or a pause, someone else may have the pairs.
+    void renew();
+    const timer = setInterval(renew, RENEWAL_INTERVAL);
+    document.addEventListener("visibilitychange", renew);
     return () => {
       clearInterval(timer);
-      document.removeEventListener("visibilitychange", stay);
+      document.removeEventListener("visibilitychange", renew);
+      // Whoever goes to another screen leaves the pairs to others; those that are free are leased again on the way back.
+      void ask(0, []).catch(() => undefined);
     };
   }, [ask, update]);
 
@@ -104,12 +105,12 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
           await sendVerdict(metric, entry, judged, isNew);
           update((before) => {
             const now = before.entries[at]?.judged;
-            // Where it was changed meanwhile, the change is on its way behind it.
+            // A verdict that was changed meanwhile is confirmed by the next call in the queue.
             return now === judged ? sittings.withEntry(before, at, { judged: { ...judged, isSent: true } }) : before;
           });
         } catch (cause) {
           notify(cause as Error);
-          // What the server refuses, because a completion was deleted, say, is not sent again.
+          // A verdict that the server refuses, for example because a completion was deleted, is not sent again.
           const isRefused = cause instanceof ApiError && cause.status >= 400 && cause.status < 500 && cause.status !== 429;
           if (isRefused) update((before) => sittings.withoutVerdict(before, at));
         }
@@ -118,7 +119,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     },
     [metric, update],
   );
-  // What a reload has cut off is sent again; it is one vote all the same.
+  // Send again what a reload has cut off. A verdict has an id of its own, so that it counts once.
   useEffect(() => {
     latest.current.entries.forEach((entry, at) => entry.judged && !entry.judged.isSent && send(at, true));
   }, [send]);
@@ -135,9 +136,9 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     sitting,
     error,
     unsent,
-    /** How often pairs were looked for: where few are left, that takes several calls. */
+    /** The number of calls for pairs. Where few are left, finding one takes several calls. */
     looks,
-    /** Say which is better; a second verdict on a pair changes the first. */
+    /** Give a verdict on the current pair; a second verdict changes the first. */
     judge(choice: Choice, details: string) {
       const { at, entries } = latest.current;
       const old = entries[at]?.judged;
@@ -148,7 +149,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
         send(at, !old?.isSent);
       }
     },
-    /** Go to another pair; `null` is the next one that is not judged. */
+    /** Go to the pair at a position; null goes to the next pair without a verdict. */
     go: (at: number | null) => update((before) => ({ ...before, at: at ?? sittings.nextOpen(before.entries, before.at) })),
     skip() {
       update((before) => {
@@ -161,14 +162,14 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
       latest.current.entries.forEach((entry, at) => entry.judged && !entry.judged.isSent && send(at, true));
     },
     retry: () => setError(null),
-    /** Look for pairs once more: others may have given some back. */
+    /** Search for pairs from the beginning, because others may have given some back. */
     lookAgain() {
       update((before) => ({ ...before, cursor: null, isExhausted: false, wereHeld: false }));
     },
-    /** End it: the pairs that were not judged go back, and the models are shown. */
+    /** End the sitting: give back the pairs without a verdict, and show the models. */
     end() {
       update((before) => ({ ...before, isEnded: true }));
-      void ask(0).catch(() => undefined);
+      void ask(0, []).catch(() => undefined);
     },
   };
 }
