@@ -87,6 +87,10 @@ def test_a_user_may_what_both_the_share_and_his_role_allow(
     assert may(client, project, one) == set()
     share(**{team: of_share})
     assert may(client, project, one) == expected
+    [key] = [key for key in http.get("/api/v1/keys").json()["keys"] if key["user"] == client.headers["x-user"]]
+    assert set(key["permissions"].get(project, ())) - {"share"} == expected
+    if "read" in expected:
+        assert client.get(f"/api/v1/projects/{project}").json()["permissions"] == key["permissions"][project]
 
 
 def test_a_member_of_the_administrators_may_everywhere(user: User, log: Any, http: Any, project: str):

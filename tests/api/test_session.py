@@ -35,7 +35,7 @@ def test_a_key_is_exchanged_for_a_cookie_that_no_script_can_read(server, visitor
     assert answer.headers["cache-control"] == "no-store"
     session = answer.json()
     assert session["role"] == "admin"
-    assert session["permissions"] == ["read", "call", "write", "edit", "administer"]
+    assert session["permissions"] == ["read", "call", "write", "edit", "share", "administer", "administer_server"]
     assert visitor.get("/api/v1/session").json() == session
     assert visitor.get("/api/v1/interactions").status_code == 200
 

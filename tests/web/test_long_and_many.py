@@ -115,7 +115,9 @@ def test_a_screen_makes_three_calls_at_most(page: Page, filled: str, name: str):
     expect(page.locator("[aria-label=Loading]")).to_have_count(0)
     if name == "Interactions":
         expect(page.get_by_role("status").first).not_to_have_text("")
-    assert len(made) <= 3, made
+    # The facets and the chart follow the rows, which do not wait for them.
+    assert len([one for one in made if not re.search("facets|timeseries", one)]) <= 3, made
+    assert len(made) <= 5, made
 
 
 def test_on_a_telephone_rows_have_two_lines_and_open(visitor: Callable[..., BrowserContext], server: Any, filled: str):

@@ -97,6 +97,13 @@ EXAMPLES: dict[type, Any] = {
         },
         "limit": 20,
     },
+    t.Watches: {
+        "watches": [
+            {"name": "physics", "filter": {"label": {"key": "topic", "value": {"eq": "physics"}}}},
+            {"name": "support", "project": "support"},
+        ]
+    },
+    t.NewFacets: {"filter": {"label": {"key": "env", "value": {"eq": "prod"}}}, "limit": 5},
     t.LabelChange: {"set": {"reviewed": "yes"}, "remove": ["draft"]},
     t.NewFeedback: {"completion_id": _COMPLETION, "metric": "CSAT", "value": 5, "user": "customer-17"},
     t.FeedbackChange: {"value": 4, "details": "On second thoughts."},

@@ -17,6 +17,7 @@ from afterword.service import (
     batches,
     dataset_sources,
     datasets,
+    facets,
     feedback,
     finding,
     images,
@@ -76,6 +77,11 @@ class Route:
     events: Any = None
     """What the server-sent events of the answer carry, where it is made of them."""
     errors: tuple[int, ...] = field(default=())
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether a call may be ended at any moment: nothing is half done then."""
+        return self.method == "GET" or self.needs == "read"
 
     @property
     def name(self) -> str:
@@ -250,12 +256,16 @@ ROUTES: tuple[Route, ...] = (
           query=ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
     Route(method="POST", path="/api/v1/interactions/search", run=finding.search, tag="interactions",
           body=t.Search, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
+    Route(method="POST", path="/api/v1/interactions/facets", run=facets.count_facets, tag="interactions",
+          body=t.NewFacets, answer=t.Facets, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/timeseries", run=analytics.count_over_time, tag="interactions",
           query=TrendQuery, answer=t.Trend, errors=(404,)),
     Route(method="POST", path="/api/v1/interactions/timeseries", run=analytics.count_filtered_over_time,
           tag="interactions", body=t.NewTrend, answer=t.Trend, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/live", run=live.watch, tag="interactions", query=LiveQuery,
           events=t.Interaction, errors=(404,)),
+    Route(method="POST", path="/api/v1/interactions/live", run=live.watch_many, tag="interactions", body=t.Watches,
+          events=t.WatchedInteraction, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/{completion_id}", run=interactions.get, tag="interactions",
           query=InteractionQuery, answer=t.Interaction, errors=(404,)),
     Route(method="PATCH", path="/api/v1/interactions/{completion_id}/labels", run=interactions.change_labels,

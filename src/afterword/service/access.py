@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -38,8 +39,11 @@ of others), judge (be given pairs to judge: read and write), edit (register, cha
 teams), administer (a project, its keys, which models it may call), administer_server (create projects, register models,
 make users, teams and roles: only with a key for all projects)."""
 
-PERMISSIONS = ("read", "call", "write", "edit", "administer")
+PERMISSIONS = ("read", "call", "write", "edit", "share", "administer", "administer_server")
 """What a session tells of itself."""
+
+PROJECT_PERMISSIONS = PERMISSIONS[:-1]
+"""What a key may in a project. The last one of all belongs to the whole server."""
 
 OF_USERS = {
     "project:read": "read",
@@ -172,7 +176,18 @@ def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
 def may(catalog: Catalog, actor: Actor, permission: str, project: int | None = None) -> bool:
     """Tell whether an actor has a permission in a project, or without one in any."""
     projects = narrowed(catalog, actor, permission).projects
+    if permission == "administer_server":
+        return projects is None
     return projects is None or (bool(projects) if project is None else project in projects)
+
+
+def permissions_in(catalog: Catalog, actor: Actor, projects: Collection[int]) -> dict[int, list[str]]:
+    """Return what an actor may in each of these projects, in the order of `PROJECT_PERMISSIONS`."""
+    seen = {permission: narrowed(catalog, actor, permission).projects for permission in PROJECT_PERMISSIONS}
+    return {
+        project: [permission for permission, those in seen.items() if those is None or project in those]
+        for project in projects
+    }
 
 
 def is_own(catalog: Catalog, actor: Actor, giver: int) -> bool:
@@ -360,6 +375,12 @@ def _administered(context: Context) -> list[ApiKeyRow]:
 
 def _shown(context: Context, row: ApiKeyRow) -> ApiKey:
     names = None if row.projects is None else sorted(context.catalog.projects[n].key for n in row.projects)
+    permissions = None
+    if row.user is not None:
+        actor = Actor(number=row.number, name=row.name, role=row.role, projects=None, user=row.user)
+        projects = {one.number: one.key for one in context.catalog.projects.values()}
+        may_there = permissions_in(context.catalog, actor, projects)
+        permissions = {projects[number]: words for number, words in may_there.items() if words}
     return ApiKey(
         id=row.id,
         name=row.name,
@@ -370,6 +391,7 @@ def _shown(context: Context, row: ApiKeyRow) -> ApiKey:
         expires_at=_time(row.expires_at),
         revoked_at=_time(row.revoked_at),
         user=None if row.user is None else context.catalog.people.users[row.user].email,
+        permissions=permissions,
     )
 
 

@@ -39,9 +39,10 @@ from afterword.types import (
 
 MOST_POINTS = 2_000
 MOST_RANKED = 100
-HOUR = 3_600_000
+MINUTE = 60_000
+HOUR = 60 * MINUTE
 # All zones keep to quarters of an hour.
-QUARTER = 900_000
+QUARTER = 15 * MINUTE
 
 
 async def summarise(context: Context, metric: str, *, query: Any) -> MetricSummary:
@@ -60,7 +61,7 @@ async def summarise_filtered(context: Context, metric: str, *, body: NewSummary)
 
 
 async def trend(context: Context, metric: str, *, query: Any) -> Trend:
-    """Show the values under a metric over time: how many and their mean by hour, day or week of a time zone.
+    """Show the values under a metric over time: how many and their mean by minute, hour, day or week of a time zone.
 
     An interaction's time counts, not that of the feedback on it; at the `level` of sessions, that of the outcome.
     Points where there is nothing are left out.
@@ -75,7 +76,7 @@ async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Tr
 
 
 async def count_over_time(context: Context, *, query: Any) -> Trend:
-    """Count interactions over time, by hour, day or week of a time zone."""
+    """Count interactions over time, by minute, hour, day or week of a time zone."""
     wanted = await _wanted(context, query)
     return await _trend(context, None, wanted)
 
@@ -144,7 +145,8 @@ async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Tren
         if found is not None:
             _check_span(*found, wanted.interval)
             start_of = _start_of(wanted.interval, zone)
-            for split, at, count, total in stored.over_time(connection, values, _quantum(zone, *found)):
+            quantum = MINUTE if wanted.interval == "minute" else _quantum(zone, *found)
+            for split, at, count, total in stored.over_time(connection, values, quantum):
                 point = series[split].setdefault(start_of(at), [0, 0.0])
                 point[0] += count
                 point[1] += total or 0.0
@@ -303,7 +305,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _check_span(first: int, last: int, interval: Interval) -> None:
-    points = (last - first) / (HOUR * {"hour": 1, "day": 24, "week": 168}[interval])
+    points = (last - first) / (MINUTE * {"minute": 1, "hour": 60, "day": 24 * 60, "week": 168 * 60}[interval])
     if points > MOST_POINTS:
         raise Invalid(
             f"From {shown(first):%Y-%m-%d} to {shown(last):%Y-%m-%d} there are {points:,.0f} {interval}s.",
@@ -332,6 +334,8 @@ def _local(zone: ZoneInfo, moment: int) -> datetime:
 def _start_of(interval: Interval, zone: ZoneInfo) -> Callable[[int], datetime]:
     def start(moment: int) -> datetime:
         at = _local(zone, moment)
+        if interval == "minute":
+            return at.astimezone(UTC)
         if interval == "hour":
             # Counted in UTC: in the hour that comes twice, each stays by itself.
             return at.astimezone(UTC) - timedelta(minutes=at.minute)
@@ -343,4 +347,10 @@ def _start_of(interval: Interval, zone: ZoneInfo) -> Callable[[int], datetime]:
 
 def _end_of(start: datetime, interval: Interval) -> datetime:
     # Of a day in its zone, which may have 23 or 25 hours: the sum is one of clocks.
-    return start + {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}[interval]
+    lengths: dict[Interval, timedelta] = {
+        "minute": timedelta(minutes=1),
+        "hour": timedelta(hours=1),
+        "day": timedelta(days=1),
+        "week": timedelta(days=7),
+    }
+    return start + lengths[interval]

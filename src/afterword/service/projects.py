@@ -9,6 +9,7 @@ from msgspec import UNSET
 from afterword.config import Settings
 from afterword.ids import uuid7
 from afterword.service import metrics, people
+from afterword.service.access import permissions_in
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.service.values import check_key, check_text
@@ -46,14 +47,13 @@ async def create(context: Context, *, body: NewProject) -> Project:
 
 async def list_projects(context: Context, *, query: Any) -> ProjectList:
     """List the projects that the key may see; archived ones when asked for."""
-    rows = sorted(context.catalog.projects.values(), key=lambda row: row.key)
-    return ProjectList(
-        projects=[
-            _shown(context, row)
-            for row in rows
-            if context.actor.sees(row.number) and (query.archived or not row.archived)
-        ]
-    )
+    rows = [
+        row
+        for row in sorted(context.catalog.projects.values(), key=lambda row: row.key)
+        if context.actor.sees(row.number) and (query.archived or not row.archived)
+    ]
+    permissions = permissions_in(context.catalog, context.actor, [row.number for row in rows])
+    return ProjectList(projects=[_shown(context, row, permissions[row.number]) for row in rows])
 
 
 async def get(context: Context, project: str) -> Project:
@@ -78,7 +78,9 @@ async def change(context: Context, project: str, *, body: ProjectChange) -> Proj
     return _shown(context, changed)
 
 
-def _shown(context: Context, row: ProjectRow) -> Project:
+def _shown(context: Context, row: ProjectRow, permissions: list[str] | None = None) -> Project:
+    if permissions is None:
+        permissions = permissions_in(context.catalog, context.actor, [row.number])[row.number]
     return Project(
         id=row.id,
         key=row.key,
@@ -89,6 +91,7 @@ def _shown(context: Context, row: ProjectRow) -> Project:
         default_metric=None if row.default_metric is None else context.catalog.metrics[row.default_metric].key,
         retention_days=row.retention_days,
         payload_retention_days=row.payload_retention_days,
+        permissions=permissions,
     )
 
 

@@ -79,6 +79,13 @@ from afterword.types.datasets import (
     UploadId,
     UploadStatus,
 )
+from afterword.types.facets import (
+    Facet,
+    FacetKind,
+    Facets,
+    FacetValue,
+    NewFacets,
+)
 from afterword.types.feedback import (
     Feedback,
     FeedbackChange,
@@ -109,6 +116,8 @@ from afterword.types.filters import (
     TextCondition,
     TimeRange,
     View,
+    Watch,
+    Watches,
 )
 from afterword.types.interactions import (
     Call,
@@ -127,6 +136,7 @@ from afterword.types.interactions import (
     NewCall,
     NewInteraction,
     Recorded,
+    WatchedInteraction,
 )
 from afterword.types.keys import (
     ApiKey,
@@ -219,6 +229,10 @@ __all__ = [
     "Deleted",
     "Embedding",
     "EmbeddingList",
+    "Facet",
+    "FacetKind",
+    "FacetValue",
+    "Facets",
     "Feedback",
     "FeedbackChange",
     "FeedbackCondition",
@@ -264,6 +278,7 @@ __all__ = [
     "NewABTest",
     "NewApiKey",
     "NewCall",
+    "NewFacets",
     "NewFeedback",
     "NewInteraction",
     "NewMember",
@@ -352,4 +367,7 @@ __all__ = [
     "UserList",
     "Value",
     "View",
+    "Watch",
+    "WatchedInteraction",
+    "Watches",
 ]

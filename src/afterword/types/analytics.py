@@ -10,7 +10,7 @@ import msgspec
 from afterword.types.base import Input, Kind, Output, ScoringType
 from afterword.types.filters import Filter
 
-Interval: TypeAlias = Literal["hour", "day", "week"]
+Interval: TypeAlias = Literal["minute", "hour", "day", "week"]
 Level: TypeAlias = Literal["interaction", "session"]
 """What values are on: interactions (feedback), or sessions (outcomes)."""
 
@@ -28,7 +28,7 @@ class NewSummary(Input):
 
 
 class NewTrend(NewSummary):
-    """The same over time, by hour, day or week (from Monday) of a time zone, by the time of the interactions."""
+    """The same over time: by minute, hour, day or week (from Monday) of a time zone, as the interactions were made."""
 
     interval: Interval = "day"
     timezone: str = "UTC"

@@ -12,7 +12,8 @@ from afterword.types.base import Input, Moment, Output, Role
 class ApiKey(Output):
     """A key that calls are made with. The key itself is shown once, when created; `prefix` tells it apart.
 
-    `projects` is null where the key is for all projects.
+    `projects` is null where the key is for all projects. The key of a `user` may what the user's teams may, whatever
+    its role: `permissions` says what, for each project in which it may anything.
     """
 
     id: UUID
@@ -24,6 +25,7 @@ class ApiKey(Output):
     expires_at: datetime | None
     revoked_at: datetime | None
     user: str | None = None
+    permissions: dict[str, list[str]] | None = None
 
 
 class NewApiKey(Input):

@@ -17,7 +17,7 @@ class Project(Output):
     """A space of its own: its interactions, metrics and labels are seen from no other.
 
     What is older than `retention_days` is deleted; what was said in it already after `payload_retention_days`. 0 is for
-    ever, null what the server's settings say.
+    ever, null what the server's settings say. `permissions` says what the key that asks may in the project.
     """
 
     id: UUID
@@ -26,6 +26,7 @@ class Project(Output):
     description: str
     created_at: datetime
     archived: bool
+    permissions: list[str]
     default_metric: str | None = None
     retention_days: int | None = None
     payload_retention_days: int | None = None

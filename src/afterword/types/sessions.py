@@ -17,7 +17,8 @@ class Session(Output):
     """Whose key a call is made with, and what it may.
 
     `project` is the only project that the key is for, null where it is for several. `permissions` are some of read,
-    call (language models), write (log and rate), edit (register, change, delete) and administer. A call that changes
+    call (language models), write (log and rate), edit (register, change, delete), share, administer, each in at least
+    one project (each project says its own), and administer_server (what belongs to no project). A call that changes
     something by the session's cookie must carry `csrf_token` in the header X-CSRF-Token. With a key in the header there
     is no session: `csrf_token` and `expires_at` are null.
     """

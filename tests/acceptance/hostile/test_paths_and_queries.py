@@ -51,7 +51,6 @@ def body(project: str, **more: Any) -> dict[str, Any]:
         ("feedback=score%3E%3DNaN", "feedback"),
         ("feedback=score%3E%3D1e999", "feedback"),
         ("label=", "label"),
-        ("session_id=" + "x" * 201, "session_id"),
         ("q=%2B%2B", "q"),
     ],
     ids=str,

@@ -19,7 +19,6 @@ export const sessionQuery = queryOptions({
     }
   },
   staleTime: Number.POSITIVE_INFINITY,
-  retry: false,
 });
 
 /** Sign in with an API key. Throws `ApiError`. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Schemas } from "~/api/client";
-import { aligned, seriesOf } from "./series";
+import { aligned, drawnKeys, seriesOf, toggledSeries } from "./series";
 
 const trend = {
   metric: "CSAT",
@@ -18,6 +18,15 @@ it("draws means where there are any, and counts everywhere", () => {
     ["a", 2],
     ["none", 1],
   ]);
+});
+
+it("draws the series with the most values, until others are chosen", () => {
+  const keys = [...Array.from({ length: 12 }, (_, number) => `m,${number}`), null];
+  expect(drawnKeys(keys, undefined)).toEqual(keys.slice(0, 8));
+  const chosen = toggledSeries(["m,0"], null);
+  expect(drawnKeys(keys, chosen)).toEqual(["m,0", null]);
+  expect(drawnKeys(keys, toggledSeries(drawnKeys(keys, chosen), "m,0"))).toEqual([null]);
+  expect(seriesOf(trend, "count", [null]).map(({ name }) => name)).toEqual(["none"]);
 });
 
 it("puts all series on one axis of time, with gaps where they have nothing", () => {

@@ -4,14 +4,34 @@ import type { Schemas } from "~/api/client";
 
 export type Series = { key: string | null; name: string; points: { start: number; end: number; value: number }[] };
 
-/** So many lines can be told apart; the others are left out of the drawing, not of the table. */
+/** So many lines can be told apart. Which ones are drawn is for the viewer to choose. */
 export const MOST_DRAWN = 8;
 
 const seconds = (iso: string) => Date.parse(iso) / 1000;
 
-/** Return the means, or the counts, of a trend. */
-export function seriesOf(trend: Schemas["Trend"], of: "mean" | "count"): Series[] {
-  return trend.series.slice(0, MOST_DRAWN).map(({ key, points }) => ({
+/** Return which series are drawn: those that were chosen, else the first ones, which have the most values. */
+export function drawnKeys(keys: readonly (string | null)[], chosen: string | undefined): (string | null)[] {
+  const words = chosen?.split(",") ?? [];
+  const found = keys.filter((key) => words.includes(wordOf(key)));
+  return found.length ? found : keys.slice(0, MOST_DRAWN);
+}
+
+/** Return the choice with one series more or less, as it stands in an address. */
+export function toggledSeries(drawn: readonly (string | null)[], key: string | null): string {
+  const next = drawn.includes(key) ? drawn.filter((one) => one !== key) : [...drawn, key].slice(-MOST_DRAWN);
+  return next.map(wordOf).join(",");
+}
+
+const wordOf = (key: string | null) => (key === null ? "-" : `=${encodeURIComponent(key)}`);
+
+/** Return the means, or the counts, of these series of a trend. */
+export function seriesOf(
+  trend: Schemas["Trend"],
+  of: "mean" | "count",
+  drawn: readonly (string | null)[] = trend.series.map(({ key }) => key),
+): Series[] {
+  const chosen = trend.series.filter(({ key }) => drawn.includes(key));
+  return chosen.map(({ key, points }) => ({
     key,
     name: key ?? (trend.series.length > 1 ? "none" : of === "mean" ? "mean" : "count"),
     points: points.flatMap(({ start, end, count, mean }) => {

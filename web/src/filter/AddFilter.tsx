@@ -1,18 +1,18 @@
-import { useQuery } from "@tanstack/react-query";
-import { ListFilter } from "lucide-react";
+import { ChevronLeft, ListFilter } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { labelsQuery, metricsQuery, modelsQuery } from "~/api/queries";
 import { Button, css as ui, Field, Input, Popover, Select } from "~/ui";
+import { Chooser } from "~/ui/Chooser";
 import { inShort } from "~/ui/values";
+import { useVocabulary } from "./facets";
 import css from "./filter.module.css";
 import { parts, quoted, withPart } from "./language";
+import { SOURCES, STATES } from "./suggestions";
 
 type AddFilterProps = { project: string; value: string; onChange: (query: string) => void };
 type KindProps = { project: string; add: (part: string) => void };
 
 const KINDS = {
   label: "Label",
-  time: "Time",
   feedback: "Feedback",
   preference: "Preference",
   model: "Model",
@@ -80,75 +80,32 @@ function Joined({ value, onChange, close }: { value: string; onChange: (query: s
 }
 
 function LabelForm({ project, add }: KindProps) {
-  const { data: labels = [] } = useQuery(labelsQuery(project));
-  const [key, setKey] = useState("");
+  const { labels } = useVocabulary(project);
+  const [key, setKey] = useState<string | null>(null);
   const chosen = labels.find((one) => one.key === key);
+  if (!chosen) {
+    const keys = labels.map((one) => ({ value: one.key, count: one.count }));
+    return <Chooser what="label keys" choices={keys} onChoose={setKey} />;
+  }
+  const label = `label.${quoted(chosen.key)}`;
   return (
     <>
-      <Field label="Key">
-        <Select value={key} onChange={(event) => setKey(event.target.value)}>
-          <option value="">Choose…</option>
-          {labels.map((one) => (
-            <option key={one.key} value={one.key}>
-              {one.key} ({inShort(one.count)})
-            </option>
-          ))}
-        </Select>
-      </Field>
-      {chosen && (
-        <ul className={css.values}>
-          <li>
-            <button type="button" className={ui.choice} onClick={() => add(`label.${quoted(key)}`)}>
-              any value <small>{inShort(chosen.count)}</small>
-            </button>
-          </li>
-          {chosen.values.slice(0, 200).map(({ value, count }) => (
-            <li key={value}>
-              <button
-                type="button"
-                className={ui.choice}
-                onClick={() => add(`label.${quoted(key)}:${quoted(value)}`)}
-              >
-                <span className={css.cut}>{value}</span> <small>{inShort(count)}</small>
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-    </>
-  );
-}
-
-function TimeForm({ add }: KindProps) {
-  const [from, setFrom] = useState("");
-  const [to, setTo] = useState("");
-  const exact = (local: string) => new Date(local).toISOString();
-  return (
-    <>
-      <div className={css.presets}>
-        {["1h", "24h", "7d", "30d"].map((span) => (
-          <Button key={span} small onClick={() => add(`from:${span}`)}>
-            last {span}
-          </Button>
-        ))}
-      </div>
-      <Adding
-        ready={Boolean(from || to)}
-        onAdd={() => add([from && `from:"${exact(from)}"`, to && `to:"${exact(to)}"`].filter(Boolean).join(" "))}
-      >
-        <Field label="From (inclusive)">
-          <Input type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />
-        </Field>
-        <Field label="To (exclusive)">
-          <Input type="datetime-local" value={to} onChange={(event) => setTo(event.target.value)} />
-        </Field>
-      </Adding>
+      <Button small onClick={() => setKey(null)} aria-label={`Another key than ${chosen.key}`}>
+        <ChevronLeft size={13} aria-hidden /> {chosen.key}
+      </Button>
+      <Chooser what="values" choices={chosen.values} onChoose={(value) => add(`${label}:${quoted(value)}`)}>
+        <li>
+          <button type="button" className={ui.choice} onClick={() => add(label)}>
+            any value <small>{inShort(chosen.count)}</small>
+          </button>
+        </li>
+      </Chooser>
     </>
   );
 }
 
 function FeedbackForm({ project, add }: KindProps) {
-  const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
+  const { metrics } = useVocabulary(project);
   const [key, setKey] = useState("");
   const [how, setHow] = useState("has");
   const [value, setValue] = useState("");
@@ -202,18 +159,25 @@ function FeedbackForm({ project, add }: KindProps) {
 }
 
 function PreferenceForm({ project, add }: KindProps) {
-  const { data: metrics = [] } = useQuery(metricsQuery(project));
-  return <Choices all={metrics.map(({ key }) => key)} onChoose={(key) => add(`preference:${quoted(key)}`)} />;
+  const { metrics } = useVocabulary(project);
+  const own = metrics.filter(({ category }) => category === "user").map(({ key, name }) => ({ value: key, name }));
+  return <Chooser what="feedback keys" choices={own} onChoose={(key) => add(`preference:${quoted(key)}`)} />;
 }
 
-function ModelForm({ add }: KindProps) {
-  const { data: models = [] } = useQuery(modelsQuery);
-  return <Choices all={models.map(({ key }) => key)} onChoose={(key) => add(`model:${quoted(key)}`)} />;
+function ModelForm({ project, add }: KindProps) {
+  const { models } = useVocabulary(project);
+  const choices = models.map((value) => ({ value }));
+  return <Chooser what="models" choices={choices} onChoose={(key) => add(`model:${quoted(key)}`)} />;
 }
 
-function CallForm({ add }: KindProps) {
-  const words = ["source:LIVE", "source:OFFLINE", "state:complete", "state:failed", "state:cancelled", "finish:length"];
-  return <Choices all={words} onChoose={add} />;
+function CallForm({ project, add }: KindProps) {
+  const { finishReasons } = useVocabulary(project);
+  const words = [
+    ...STATES.map((state) => `state:${state}`),
+    ...SOURCES.map((source) => `source:${source}`),
+    ...finishReasons.map((reason) => `finish:${quoted(reason)}`),
+  ];
+  return <Chooser what="conditions" choices={words.map((value) => ({ value }))} onChoose={add} />;
 }
 
 function TextForm({ add }: KindProps) {
@@ -240,28 +204,12 @@ function TextForm({ add }: KindProps) {
 
 const FORMS = {
   label: LabelForm,
-  time: TimeForm,
   feedback: FeedbackForm,
   preference: PreferenceForm,
   model: ModelForm,
   call: CallForm,
   text: TextForm,
 };
-
-function Choices({ all, onChoose }: { all: string[]; onChoose: (one: string) => void }) {
-  return (
-    <ul className={css.values}>
-      {all.map((one) => (
-        <li key={one}>
-          <button type="button" className={ui.choice} onClick={() => onChoose(one)}>
-            <span className={css.cut}>{one}</span>
-          </button>
-        </li>
-      ))}
-      {all.length === 0 && <li className={ui.hint}>There is none yet.</li>}
-    </ul>
-  );
-}
 
 function Adding({ ready, onAdd, children }: { ready: boolean; onAdd: () => void; children: ReactNode }) {
   const submit = (event: FormEvent) => {

@@ -1,12 +1,13 @@
-import { useQuery } from "@tanstack/react-query";
 import { Search, X } from "lucide-react";
 import { type KeyboardEvent, type Ref, useEffect, useId, useImperativeHandle, useMemo, useRef, useState } from "react";
-import { labelsQuery, metricsQuery, modelsQuery } from "~/api/queries";
 import { IconButton } from "~/ui";
+import { count } from "~/ui/values";
 import { AddFilter } from "./AddFilter";
+import { useVocabulary } from "./facets";
 import css from "./filter.module.css";
 import { parts, QueryError, toFilter, withoutPart } from "./language";
 import { suggest, wordAt } from "./suggestions";
+import { TimeRangeChoice } from "./TimeRangeChoice";
 
 type FilterBarProps = {
   project: string;
@@ -23,17 +24,15 @@ export function FilterBar({ project, value, onChange, ref }: FilterBarProps) {
   const [active, setActive] = useState(-1);
   const input = useRef<HTMLInputElement>(null);
   const listId = useId();
-  const { data: labels = [] } = useQuery({ ...labelsQuery(project), enabled: isOpen });
-  const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
-  const { data: models = [] } = useQuery({ ...modelsQuery, enabled: isOpen });
+  const vocabulary = useVocabulary(project, isOpen);
 
   useImperativeHandle(ref, () => ({ focus: () => input.current?.focus() }));
   useEffect(() => setText(value), [value]);
 
   const { word, start } = wordAt(text, cursor);
-  const suggestions = useMemo(
-    () => (isOpen ? suggest(word, { labels, metrics, models: models.map(({ key }) => key) }) : []),
-    [isOpen, word, labels, metrics, models],
+  const { shown: suggestions, leftOut } = useMemo(
+    () => (isOpen ? suggest(word, vocabulary) : { shown: [], leftOut: 0 }),
+    [isOpen, word, vocabulary],
   );
   const wrong = problem(text);
   const chips = wrong ? [] : chipsOf(value);
@@ -57,13 +56,13 @@ export function FilterBar({ project, value, onChange, ref }: FilterBarProps) {
   }
 
   function onKeyDown(event: KeyboardEvent) {
-    const count = suggestions.length;
-    if (event.key === "ArrowDown" && count) {
+    const number = suggestions.length;
+    if (event.key === "ArrowDown" && number) {
       event.preventDefault();
-      setActive((active + 1) % count);
-    } else if (event.key === "ArrowUp" && count) {
+      setActive((active + 1) % number);
+    } else if (event.key === "ArrowUp" && number) {
       event.preventDefault();
-      setActive((active <= 0 ? count : active) - 1);
+      setActive((active <= 0 ? number : active) - 1);
     } else if (event.key === "Tab" && isOpen && active >= 0) {
       event.preventDefault();
       take(active);
@@ -73,7 +72,7 @@ export function FilterBar({ project, value, onChange, ref }: FilterBarProps) {
       else apply(text);
     } else if (event.key === "Escape") {
       event.stopPropagation();
-      if (isOpen && count) setOpen(false);
+      if (isOpen && number) setOpen(false);
       else input.current?.blur();
     }
   }
@@ -135,9 +134,15 @@ export function FilterBar({ project, value, onChange, ref }: FilterBarProps) {
                   <small>{one.means}</small>
                 </li>
               ))}
+              {leftOut > 0 && (
+                <li role="presentation" className={css.more}>
+                  {count(leftOut)} more: type on to find them
+                </li>
+              )}
             </ul>
           )}
         </div>
+        <TimeRangeChoice value={value} onChange={onChange} />
         <AddFilter project={project} value={value} onChange={onChange} />
       </div>
       {wrong && (

@@ -10,16 +10,21 @@ export type Suggestion = {
   means: string;
 };
 
-export type Vocabulary = {
+export type Words = {
   labels: { key: string; count: number; values: { value: string; count: number }[] }[];
   metrics: { key: string; name: string; kind: string }[];
   models: string[];
+  users: string[];
+  finishReasons: string[];
 };
 
-const SOURCES = ["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"];
-const STATES = ["complete", "failed", "cancelled", "interrupted", "open"];
+/** What can be typed next, and how much more of it there is than is shown. */
+export type Suggestions = { shown: Suggestion[]; leftOut: number };
+
+export const SOURCES = ["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"];
+export const STATES = ["complete", "failed", "cancelled", "interrupted", "open"];
 const TIMES = ["1h", "24h", "7d", "30d"];
-const MOST = 12;
+const SHOWN = 50;
 
 /** Return the word of a query that the cursor stands in or after, with where it begins. */
 export function wordAt(query: string, cursor: number): { word: string; start: number } {
@@ -35,8 +40,8 @@ export function wordAt(query: string, cursor: number): { word: string; start: nu
   return word.startsWith("-") ? { word: word.slice(1), start: start + 1 } : { word, start };
 }
 
-/** Return what the word may become, the likeliest first. */
-export function suggest(word: string, { labels, metrics, models }: Vocabulary): Suggestion[] {
+/** Return what the word may become: in the order of the words given, of which the most used come first. */
+export function suggest(word: string, { labels, metrics, models, users, finishReasons }: Words): Suggestions {
   const colon = word.indexOf(":");
   if (colon < 0) {
     const fields = FIELDS.map(({ name, means }) => ({ text: name, whole: false, means }));
@@ -56,11 +61,11 @@ export function suggest(word: string, { labels, metrics, models }: Vocabulary): 
   const comma = word.lastIndexOf(",");
   const before = comma > colon ? word.slice(0, comma + 1) : head;
   const begun = word.slice(before.length).replaceAll('"', "");
-  const whole = (values: string[], means: (value: string) => string = () => "") =>
-    fitting(
-      values.map((value) => ({ text: quoted(value), whole: true, means: means(value) })),
-      begun,
-    ).map((one) => ({ ...one, text: before + one.text }));
+  const whole = (values: string[], means: (value: string) => string = () => ""): Suggestions => {
+    const all = values.map((value) => ({ text: quoted(value), whole: true, means: means(value) }));
+    const { shown, leftOut } = fitting(all, begun);
+    return { shown: shown.map((one) => ({ ...one, text: before + one.text })), leftOut };
+  };
   if (head.startsWith("label.")) {
     const key = head.slice(6, -1).replaceAll('"', "");
     const found = labels.find((one) => one.key === key)?.values ?? [];
@@ -80,15 +85,20 @@ export function suggest(word: string, { labels, metrics, models }: Vocabulary): 
     case "from:":
     case "to:":
       return whole(TIMES, (value) => `${value} ago`);
+    case "user:":
+      return whole(users);
+    case "finish:":
+      return whole(finishReasons);
     default:
-      return [];
+      return { shown: [], leftOut: 0 };
   }
 }
 
-function fitting(all: Suggestion[], word: string): Suggestion[] {
+function fitting(all: Suggestion[], word: string): Suggestions {
   const wanted = word.toLowerCase().replaceAll('"', "");
   const plain = ({ text }: Suggestion) => text.toLowerCase().replaceAll('"', "");
   const begins = all.filter((one) => plain(one).startsWith(wanted));
   const has = wanted ? all.filter((one) => !begins.includes(one) && plain(one).includes(wanted)) : [];
-  return [...begins, ...has].filter(({ text }) => text !== word).slice(0, MOST);
+  const found = [...begins, ...has].filter(({ text }) => text !== word);
+  return { shown: found.slice(0, SHOWN), leftOut: Math.max(0, found.length - SHOWN) };
 }

@@ -1,40 +1,20 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate, useParams, useRouter } from "@tanstack/react-router";
-import {
-  Boxes,
-  ChartLine,
-  ChevronsUpDown,
-  Columns2,
-  Database,
-  FlaskConical,
-  FolderKanban,
-  KeyRound,
-  List,
-  LogOut,
-  MessageSquare,
-  Moon,
-  Sun,
-  SunMoon,
-  Trophy,
-} from "lucide-react";
-import { useEffect, useRef, useState } from "react";
-import { metricsQuery, projectsQuery } from "~/api/queries";
+import { ChevronsUpDown, LogOut, Moon, Search, Sun, SunMoon } from "lucide-react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { interactionQuery, metricsQuery, projectsQuery } from "~/api/queries";
 import { sessionQuery, signOut } from "~/api/session";
 import { Button, cx, IconButton, Menu, MenuChoice, MenuSeparator } from "~/ui";
+import { ConnectionBar } from "./ConnectionBar";
 import { keepProject, lastProject } from "./lastProject";
+import { PROJECT_PLACES, SERVER_PLACES } from "./places";
 import css from "./shell.module.css";
 import { showTheme, type Theme, theme } from "./theme";
+import { useGoToKeys } from "./useGoToKeys";
+import { useMay } from "./useMay";
+import { windowTitle } from "./windowTitle";
 
-const PLACES = [
-  ["/p/$project/interactions", "Interactions", List],
-  ["/p/$project/compare", "Compare", Columns2],
-  ["/p/$project/metrics", "Metrics", ChartLine],
-  ["/p/$project/ranking", "Ranking", Trophy],
-  ["/p/$project/chat", "Chat", MessageSquare],
-  ["/p/$project/models", "Models", Boxes],
-  ["/p/$project/ab-tests", "A/B tests", FlaskConical],
-  ["/p/$project/datasets", "Datasets", Database],
-] as const;
+const CommandPalette = lazy(() => import("./CommandPalette"));
 
 /** The frame around every screen: the project, where one can go, who is signed in. */
 export function Shell() {
@@ -45,7 +25,8 @@ export function Shell() {
   // What nearly every screen needs is there before one goes to it.
   useQuery({ ...metricsQuery(project), enabled: given !== undefined });
   const navigate = useNavigate();
-  const mayAdminister = session?.permissions.includes("administer");
+  const may = useMay();
+  const [isPaletteOpen, setPaletteOpen] = useState(false);
 
   useEffect(() => {
     if (given) keepProject(given);
@@ -65,6 +46,17 @@ export function Shell() {
   }, [session, navigate]);
 
   const shown = projects.find(({ key }) => key === project);
+  useWindowTitle(given && (projects.find(({ key }) => key === given)?.name ?? given));
+  useGoToKeys(
+    (key) => {
+      const place = PROJECT_PLACES.find((one) => one[3] === key);
+      if (place) void navigate({ to: place[0], params: { project } });
+      const other = SERVER_PLACES.find((one) => one[3] === key);
+      if (other) void navigate({ to: other[0] });
+      return Boolean(place ?? other);
+    },
+    () => setPaletteOpen(true),
+  );
   return (
     <div className={css.frame}>
       <a href="#content" className={css.skip}>
@@ -92,8 +84,13 @@ export function Shell() {
           <MenuSeparator />
           <MenuChoice onClick={() => navigate({ to: "/projects" })}>All projects…</MenuChoice>
         </Menu>
+        <Button look="plain" className={css.search} onClick={() => setPaletteOpen(true)} aria-keyshortcuts="Meta+K Control+K">
+          <Search size={15} aria-hidden />
+          <span>Go to…</span>
+          <kbd>{/Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
+        </Button>
         <ul>
-          {PLACES.map(([to, name, Icon]) => (
+          {PROJECT_PLACES.map(([to, name, Icon]) => (
             <li key={to}>
               <Link to={to} params={{ project }} className={css.place} activeProps={{ "data-current": true }}>
                 <Icon size={16} aria-hidden />
@@ -103,20 +100,14 @@ export function Shell() {
           ))}
         </ul>
         <ul className={css.below}>
-          <li>
-            <Link to="/projects" className={css.place} activeProps={{ "data-current": true }}>
-              <FolderKanban size={16} aria-hidden />
-              <span>Projects</span>
-            </Link>
-          </li>
-          {mayAdminister && (
-            <li>
-              <Link to="/keys" className={css.place} activeProps={{ "data-current": true }}>
-                <KeyRound size={16} aria-hidden />
-                <span>Keys</span>
+          {SERVER_PLACES.filter(([to]) => to !== "/keys" || may("administer")).map(([to, name, Icon]) => (
+            <li key={to}>
+              <Link to={to} className={css.place} activeProps={{ "data-current": true }}>
+                <Icon size={16} aria-hidden />
+                <span>{name}</span>
               </Link>
             </li>
-          )}
+          ))}
         </ul>
         <div className={css.foot}>
           <span className={css.who} title={session ? `${session.name} (${session.role})` : ""}>
@@ -126,11 +117,31 @@ export function Shell() {
           <SignOutButton />
         </div>
       </nav>
-      <div id="content" ref={content} className={css.content} tabIndex={-1}>
-        <Outlet />
+      <div className={css.main}>
+        <div id="content" ref={content} className={css.content} tabIndex={-1}>
+          <Outlet />
+        </div>
+        <ConnectionBar />
       </div>
+      {isPaletteOpen && (
+        <Suspense>
+          <CommandPalette project={project} onClose={() => setPaletteOpen(false)} />
+        </Suspense>
+      )}
     </div>
   );
+}
+
+/** Name the window by what it shows, so that tabs are told apart. */
+function useWindowTitle(project: string | undefined): void {
+  const { pathname, search } = useLocation();
+  const open = pathname.split("/")[4] ?? (search as { open?: string }).open;
+  // Whoever shows it asks for it; here it is only looked at.
+  const { data } = useQuery({ ...interactionQuery(open ?? ""), enabled: false });
+  const title = windowTitle({ pathname, search: { ...search }, project, prompt: data?.prompt });
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
 }
 
 function ThemeButton() {

@@ -18,7 +18,10 @@ import {
   useState,
 } from "react";
 import { ApiError } from "~/api/client";
-import { copyText } from "./browser";
+import { isAway } from "~/api/connection";
+import { copyText, NOT_COPIED } from "./browser";
+import { errorText } from "./errorText";
+import { notify } from "./toasts";
 import css from "./ui.module.css";
 
 export { css };
@@ -304,10 +307,9 @@ export function Empty({ title, children, icon }: { title: string; children?: Rea
   );
 }
 
-/** Say what went wrong in the server's own words, with what to do next. */
+/** Say what went wrong, with what to do next. */
 export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof ApiError ? error.hint : "";
+  const { message, hint } = errorText(error);
   return (
     <div role="alert" className={cx(css.note, css.error)}>
       <strong>{message}</strong>
@@ -319,6 +321,22 @@ export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => 
           </Button>
         </div>
       )}
+    </div>
+  );
+}
+
+/** Say beside what was loaded before that it could not be brought up to date. While the server is away the page says so
+ * in one place, and comes back by itself. */
+export function Outdated({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  if (error instanceof ApiError && isAway(error.status)) return null;
+  return (
+    <div role="alert" className={cx(css.note, css.error)}>
+      <span>
+        Not up to date: {error instanceof Error ? error.message : String(error)}{" "}
+        <Button small onClick={onRetry}>
+          Try again
+        </Button>
+      </span>
     </div>
   );
 }
@@ -343,24 +361,25 @@ export function Kbd({ children }: { children: ReactNode }) {
 }
 
 /** Copies a text. `text` may be a function where it is costly to make. */
-export function CopyButton({ text, label = "Copy", small = true }: CopyProps) {
+export function CopyButton({ text, label = "Copy", small = true, icon = <Copy size={14} aria-hidden /> }: CopyProps) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return;
     const timer = setTimeout(() => setCopied(false), 1500);
     return () => clearTimeout(timer);
   }, [copied]);
-  const Icon = copied ? Check : Copy;
   return (
     <IconButton
       label={copied ? "Copied" : label}
       small={small}
       onClick={async () => {
-        setCopied(await copyText(typeof text === "function" ? text() : text));
+        const isCopied = await copyText(typeof text === "function" ? text() : text);
+        setCopied(isCopied);
+        if (!isCopied) notify(new Error(NOT_COPIED));
       }}
     >
-      <Icon size={14} aria-hidden />
+      {copied ? <Check size={14} aria-hidden /> : icon}
     </IconButton>
   );
 }
-type CopyProps = { text: string | (() => string); label?: string; small?: boolean };
+type CopyProps = { text: string | (() => string); label?: string; small?: boolean; icon?: ReactNode };

@@ -1,7 +1,7 @@
 // Short notices at the edge of the page: what was done, or what failed.
 
 import { Toast } from "@base-ui/react/toast";
-import { ApiError } from "~/api/client";
+import { errorText } from "./errorText";
 import css from "./ui.module.css";
 
 const toasts = Toast.createToastManager();
@@ -11,15 +11,24 @@ export function notify(told: string | Error, description?: string): void {
   if (typeof told === "string") {
     toasts.add({ title: told, description, timeout: 4000 });
   } else {
-    const hint = told instanceof ApiError ? told.hint : undefined;
-    toasts.add({ title: told.message, description: hint, type: "error", timeout: 9000, priority: "high" });
+    const { message, hint } = errorText(told);
+    toasts.add({
+      // What many calls meet at once is told once.
+      id: `${message}${hint}`,
+      title: message,
+      description: hint || undefined,
+      type: "error",
+      timeout: 9000,
+      priority: "high",
+    });
   }
 }
 
 /** Tell that something was done, and offer to undo it. Returns how to take the offer back. */
-export function offerUndo(title: string, undo: () => void): () => void {
+export function offerUndo(title: string, undo: () => void, description?: string): () => void {
   const id = toasts.add({
     title,
+    description,
     timeout: 8000,
     actionProps: {
       children: "Undo",
@@ -49,7 +58,7 @@ function Shown() {
     <Toast.Root key={toast.id} toast={toast} className={css.toast}>
       <Toast.Title render={<strong />} />
       <Toast.Description />
-      <Toast.Action className={`${css.button} ${css.small} ${css.undo}`} />
+      {toast.actionProps && <Toast.Action className={`${css.button} ${css.small} ${css.toastAction}`} />}
     </Toast.Root>
   ));
 }

@@ -13,6 +13,7 @@ from afterword.client.uploading import Source as UploadSource
 from afterword.client.uploading import Upload, UploadReport, given_id
 from afterword.types import (
     Deleted,
+    Facets,
     Filter,
     GroupPage,
     Images,
@@ -155,6 +156,27 @@ class AsyncInteractions:
             return await self.list(group_by=group_by, **filters)
         project = filters.pop("project", None)
         return await self._client.call(self._search(filter, project, filters, group_by), GroupPage)
+
+    async def facets(
+        self,
+        filter: Filter | Mapping[str, Any] | None = None,
+        *,
+        project: str | None = None,
+        limit: int = 10,
+        only: str | None = None,
+    ) -> Facets:
+        """Count which models, labels, states and feedback the interactions have that meet a tree of conditions.
+
+        The newest 10,000 are counted. Each facet has its `limit` most frequent values; `only` asks for one facet, such
+        as `model` or `label:env`.
+
+        >>> found = await client.interactions.facets({"timerange": {"from": "now - 7 days"}}, limit=5)
+        >>> [(facet.kind, facet.key, facet.count) for facet in found.facets]
+        """
+        where = self._client.project_or_default(project)
+        body = encode({"filter": filter, "project": where, "limit": limit, "only": only})
+        request = Request(method="POST", path=path("interactions", "facets"), body=body, repeatable=True)
+        return await self._client.call(request, Facets)
 
     def _search(
         self, filter: Any, project: str | None, paging: Mapping[str, Any], group_by: str | None = None

@@ -4,7 +4,7 @@ import { FlaskConical, Plus } from "lucide-react";
 import { useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Interval } from "~/charts/Interval";
 import { Button, Chip, Confirm, CopyButton, css as ui, Empty, ErrorNote, Loading, Page } from "~/ui";
@@ -25,14 +25,14 @@ export function ABTestsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/ab-tests" });
   const { test } = useSearch({ from: "/inside/p/$project/ab-tests" });
   const navigate = useNavigate({ from: "/p/$project/ab-tests" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [form, setForm] = useState(false);
   const { data: tests, error } = useQuery({
     queryKey: ["ab-tests", project],
     queryFn: ({ signal }) => answer(api.GET("/api/v1/ab-tests", { params: { query: { project } }, signal })),
     select: (found) => found.ab_tests ?? [],
   });
-  const mayEdit = session?.permissions.includes("edit");
+  const mayEdit = may("edit");
   const chosen = tests?.find(({ key }) => key === test) ?? tests?.[0];
   return (
     <Page
@@ -111,7 +111,7 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
     () => answer(api.POST("/api/v1/ab-tests/{test}/cancel", { params: { path: { test } } })),
     { done: "The test is ended", outdated: [["ab-tests", project], ["ab-test", test]] },
   );
-  if (error) return <ErrorNote error={error} />;
+  if (error && !data) return <ErrorNote error={error} />;
   if (!data) return <Loading lines={4} />;
   const variants = data.report?.variants ?? [];
   const intervals = variants.flatMap(({ interval }) => (interval ? [interval] : []));
@@ -139,7 +139,7 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
               <th>Model</th>
               <th className={ui.number}>Feedback</th>
               <th className={ui.number}>{data.feedback_type === "preference" ? "Win rate" : "Mean"}</th>
-              <th style={{ minWidth: 200 }}>Where the truth lies (95 %, at all looks)</th>
+              <th style={{ minWidth: 200 }}>95% confidence interval, valid at any time</th>
             </tr>
           </thead>
           <tbody>

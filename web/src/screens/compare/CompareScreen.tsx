@@ -3,8 +3,8 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
 import { useAct } from "~/api/useAct";
+import { useMay } from "~/shell/useMay";
 import { Button, Empty, ErrorNote, Field, Input, Kbd, Loading, Page } from "~/ui";
 import { newId } from "~/ui/browser";
 import { findDraft, keepDraft, useDraft } from "~/ui/useDraft";
@@ -27,7 +27,7 @@ function Two({ left }: { left: string }) {
   const { project } = useParams({ from: "/inside/p/$project/compare" });
   const { right, metric } = useSearch({ from: "/inside/p/$project/compare" });
   const navigate = useNavigate({ from: "/p/$project/compare" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [differences, setDifferences] = useState(false);
   useKeys({ d: () => setDifferences(!differences) });
   const about = `verdict.${left}.${right}.${metric}`;
@@ -91,7 +91,7 @@ function Two({ left }: { left: string }) {
               said by {said.user ?? said.actor}, {shownTime(said.created_at)}
             </p>
           ))}
-          {session?.permissions.includes("write") && (
+          {may("write") && (
             <div className={css.judge}>
               <Verdict
                 onChoose={choose}

@@ -1,6 +1,6 @@
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { FilterBar } from "~/filter/FilterBar";
-import { useMay } from "~/screens/interaction/changes";
+import { useMay } from "~/shell/useMay";
 import { Button, css as ui, Page } from "~/ui";
 import { newId } from "~/ui/browser";
 import { count } from "~/ui/values";

@@ -3,7 +3,7 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Database, Plus, Upload } from "lucide-react";
 import { useRef, useState } from "react";
 import { answer, api, changingHeaders, errorOf, type Schemas } from "~/api/client";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, notify, Page } from "~/ui";
 import { bytes, count, Time } from "~/ui/values";
@@ -18,7 +18,7 @@ export function DatasetsScreen() {
   const search = useSearch({ from: "/inside/p/$project/datasets" });
   const navigate = useNavigate({ from: "/p/$project/datasets" });
   const queries = useQueryClient();
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const file = useRef<HTMLInputElement>(null);
   const [sent, setSent] = useState<number | null>(null);
   const [failure, setFailure] = useState<unknown>(null);
@@ -34,7 +34,7 @@ export function DatasetsScreen() {
       answer(api.DELETE("/api/v1/datasets/{dataset}", { params: { path: { dataset }, query: { project } } })),
     { done: "The dataset is deleted", outdated: [["datasets", project]] },
   );
-  const mayEdit = session?.permissions.includes("edit");
+  const mayEdit = may("edit");
 
   async function upload(chosen: File) {
     setFailure(null);

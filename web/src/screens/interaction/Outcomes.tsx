@@ -39,6 +39,7 @@ export function Outcomes({ project, interaction, mayEdit }: OutcomesProps) {
                   {shownValue(
                     outcome.value,
                     metrics.find(({ key }) => key === outcome.metric),
+                    String,
                   )}
                 </b>
               </span>

@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ThumbsDown, ThumbsUp } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Feedback, Interaction, Metric } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
+import { shownValue } from "~/screens/interactions/columns";
 import { Button, cx, css as ui, Input, Kbd, notify, Textarea } from "~/ui";
 import { isHidden, useHidden } from "~/ui/removals";
 import { findDraft, useDraft } from "~/ui/useDraft";
@@ -193,8 +193,8 @@ function MetricRow({ metric, given, isFocused, onFocus, onRate }: MetricRowProps
       <span>{metric.name}</span>
       {metric.kind === "bool" ? (
         <>
-          {choice(1, "yes", <ThumbsUp size={13} aria-hidden />)}
-          {choice(0, "no", <ThumbsDown size={13} aria-hidden />)}
+          {choice(1, "yes", shownValue(1, metric))}
+          {choice(0, "no", shownValue(0, metric))}
         </>
       ) : (
         <>

@@ -73,7 +73,7 @@ function FeedbackView({ feedback, metric, onChange, onDelete }: FeedbackViewProp
   return (
     <li>
       <span className={css.value}>
-        {feedback.metric} <b>{shownValue(feedback.value, metric)}</b>
+        {feedback.metric} <b>{shownValue(feedback.value, metric, String)}</b>
         {feedback.reason && <Chip>{feedback.reason}</Chip>}
       </span>
       <span className={css.acts}>

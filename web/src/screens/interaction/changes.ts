@@ -3,6 +3,7 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { answer, api, type Feedback, type Interaction } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
+import { sendUntilAnswered } from "~/api/sending";
 import { sessionQuery } from "~/api/session";
 import { notify } from "~/ui";
 import { newId } from "~/ui/browser";
@@ -13,12 +14,6 @@ type Change = { send: () => Promise<unknown>; foresee: (before: Interaction) => 
 type Sending = { send: Change["send"]; before: Interaction | undefined };
 type FeedbackChange = { value?: number; details?: string | null; reason?: string | null };
 
-/** Return whether whoever is signed in may do something. */
-export function useMay(): (permission: "read" | "write" | "edit") => boolean {
-  const { data: session } = useQuery(sessionQuery);
-  return (permission) => session?.permissions.includes(permission) ?? false;
-}
-
 function useChange(project: string, completionId: string) {
   const queries = useQueryClient();
   const { queryKey } = interactionQuery(completionId);
@@ -27,7 +22,7 @@ function useChange(project: string, completionId: string) {
     mutationKey,
     // One after the other: a value is changed only after it was given.
     scope: { id: completionId },
-    mutationFn: ({ send }: Sending) => send(),
+    mutationFn: ({ send }: Sending) => sendUntilAnswered(send),
     onError: (error, { before }) => {
       if (before) queries.setQueryData(queryKey, before);
       notify(error);

@@ -1,113 +1,97 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Group as GroupIcon } from "lucide-react";
+import { ArrowDown, ArrowUp } from "lucide-react";
+import { type ReactNode, useState } from "react";
 import { answer, api, type Filter, type Metric, type Schemas } from "~/api/client";
-import { labelsQuery } from "~/api/queries";
 import { quoted, withPart } from "~/filter/language";
-import { Button, css as ui, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator } from "~/ui";
-import { count } from "~/ui/values";
-import { shownValue } from "./columns";
-import css from "./interactions.module.css";
+import { Button, css as ui, cx, Empty, ErrorNote, Loading } from "~/ui";
+import { count, duration, measured, percent } from "~/ui/values";
+import css from "./groups.module.css";
 
 type GroupPage = Schemas["GroupPage"];
-
-/** What to group by. */
-export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
-  const plain: [string, string][] = [
-    ["model", "Model"],
-    ["prompt", "Prompt"],
-    ["session", "Session"],
-  ];
-  return (
-    <Menu
-      align="end"
-      trigger={
-        <Button small aria-pressed={value !== undefined}>
-          <GroupIcon size={14} aria-hidden />
-          {value ? `By ${value.replace("label:", "")}` : "Group"}
-        </Button>
-      }
-    >
-      <MenuChoice checked={!value} onClick={() => onChange(undefined)}>
-        One by one
-      </MenuChoice>
-      <MenuSeparator />
-      {plain.map(([key, name]) => (
-        <MenuChoice key={key} checked={value === key} onClick={() => onChange(key)}>
-          {name}
-        </MenuChoice>
-      ))}
-      <LabelChoices project={project} value={value} onChange={onChange} />
-    </Menu>
-  );
-}
-
-/** Label keys are asked for when the menu opens. */
-function LabelChoices({ project, value, onChange }: GroupChoiceProps) {
-  const { data: labels = [] } = useQuery(labelsQuery(project));
-  return labels.slice(0, 30).map(({ key }) => (
-    <MenuChoice key={key} checked={value === `label:${key}`} onClick={() => onChange(`label:${key}`)}>
-      Label {key}
-    </MenuChoice>
-  ));
-}
-type GroupChoiceProps = { project: string; value: string | undefined; onChange: (group: string | undefined) => void };
+type Group = Schemas["Group"];
 
 type GroupsProps = { project: string; filter: Filter | null; group: string; q: string; metrics: Metric[] };
+type Sorting = { by: string; descending: boolean };
 
-/** Groups of interactions, with how many there are and the mean of each feedback key. */
+const PAGE = 100;
+const MILLISECONDS = new Set(["latency", "ttft", "provider_time"]);
+
+/** Groups of interactions, with how many there are and the mean of each metric. */
 export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
-  const { data, error, isPending, hasNextPage, fetchNextPage, refetch } = useInfiniteQuery({
+  const [sorting, setSorting] = useState<Sorting>({ by: "count", descending: true });
+  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useInfiniteQuery({
     queryKey: ["groups", project, filter, group],
     enabled: filter !== null,
     queryFn: async ({ pageParam, signal }) =>
       (await answer(
         api.POST("/api/v1/interactions/search", {
-          body: { project, filter, group_by: group, limit: 100, cursor: pageParam },
+          body: { project, filter, group_by: group, limit: PAGE, cursor: pageParam, count: pageParam === null },
           signal,
         }),
       )) as GroupPage,
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
   });
-  if (error) return <ErrorNote error={error} onRetry={() => refetch()} />;
-  if (isPending) return <Loading lines={10} />;
+  if (error && !data) return <ErrorNote error={error} onRetry={() => refetch()} />;
+  if (isPending || !data) return <Loading lines={10} />;
   const groups = data.pages.flatMap((page) => page.groups);
   if (!groups.length) return <Empty title="Nothing to group" />;
-  const said = new Set(groups.flatMap((one) => one.metrics.map(({ metric }) => metric)));
-  const shown = metrics.filter(({ key }) => said.has(key));
+  const total = data.pages[0]?.count ?? groups.length;
+  const measuredKeys = new Set(groups.flatMap((one) => one.metrics.map(({ metric }) => metric)));
+  const shown = metrics.filter(({ key }) => measuredKeys.has(key));
+  const rows = sorted(groups, sorting);
+  const most = Math.max(...groups.map((one) => one.count));
+  const all = groups.reduce((sum, one) => sum + one.count, 0);
+  const what = group.startsWith("label:") ? group.slice(6) : `${group[0]?.toUpperCase()}${group.slice(1)}`;
+  const head = (by: string, name: ReactNode, isNumber: boolean) => (
+    <SortableHead key={by} by={by} isNumber={isNumber} sorting={sorting} onSort={setSorting}>
+      {name}
+    </SortableHead>
+  );
   return (
     <div className={css.groups}>
-      <table className={ui.table}>
+      <p className={css.about} role="status">
+        {hasNextPage
+          ? `${count(groups.length)} of ${count(total)} groups are loaded, and sorted among themselves.`
+          : `${count(groups.length)} ${groups.length === 1 ? "group" : "groups"}, ${count(all)} interactions`}
+      </p>
+      <table className={cx(ui.table, css.table)}>
         <thead>
           <tr>
-            <th>{group.startsWith("label:") ? group.slice(6) : `${group[0]?.toUpperCase()}${group.slice(1)}`}</th>
-            <th className={ui.number}>Interactions</th>
-            {shown.map((metric) => (
-              <th key={metric.key} className={ui.number}>
-                {metric.name}
-              </th>
-            ))}
+            {head("key", what, false)}
+            {head("count", "Interactions", true)}
+            {shown.map((metric) => head(metric.key, metric.name, true))}
           </tr>
         </thead>
         <tbody>
-          {groups.map((one) => (
+          {rows.map((one) => (
             <tr key={one.key ?? ""}>
-              <td>
+              <td className={css.key}>
                 <Link
                   to="/p/$project/interactions"
                   params={{ project }}
                   search={{ q: narrowed(q, group, one.session ?? one.key) }}
+                  title={one.prompt ?? one.session ?? one.key ?? undefined}
                 >
-                  {one.prompt ?? one.session ?? (one.key || (one.key === null ? "none" : "(empty)"))}
+                  {one.prompt ?? one.session ?? (one.key || (one.key === null ? <i>none</i> : <i>(empty)</i>))}
                 </Link>
               </td>
-              <td className={ui.number}>{count(one.count)}</td>
+              <td className={cx(ui.number, css.count)} title={`${percent(one.count / all)} of those loaded`}>
+                <span className={css.bar} style={{ width: `${(one.count / most) * 100}%` }} />
+                <span>{count(one.count)}</span>
+              </td>
               {shown.map((metric) => {
-                const its = one.metrics.find((found) => found.metric === metric.key);
+                const statistics = one.metrics.find((found) => found.metric === metric.key);
                 return (
-                  <td key={metric.key} className={ui.number} title={its ? `${its.count} values` : undefined}>
-                    {its ? shownMean(its.mean, metric) : ""}
+                  <td key={metric.key} className={ui.number} title={statistics ? valuesOf(statistics, metric) : undefined}>
+                    {statistics ? (
+                      <>
+                        {shownMean(statistics.mean, metric)} {metric.category === "user" && <small>{count(statistics.count)}</small>}
+                      </>
+                    ) : (
+                      <span className={css.nothing}>–</span>
+                    )}
                   </td>
                 );
               })}
@@ -116,16 +100,66 @@ export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
         </tbody>
       </table>
       {hasNextPage && (
-        <p style={{ padding: 12 }}>
-          <Button onClick={() => fetchNextPage()}>More groups</Button>
+        <p className={css.more}>
+          <Button onClick={() => fetchNextPage()} disabled={isFetchingNextPage}>
+            {isFetchingNextPage ? "Loading…" : `Load ${count(Math.min(PAGE, total - groups.length))} more`}
+          </Button>
         </p>
       )}
     </div>
   );
 }
 
-function shownMean(mean: number, metric: Metric) {
-  return metric.kind === "bool" ? `${Math.round(mean * 1000) / 10} %` : shownValue(mean, metric);
+type SortableHeadProps = {
+  by: string;
+  isNumber: boolean;
+  sorting: Sorting;
+  onSort: (sorting: Sorting) => void;
+  children: ReactNode;
+};
+
+function SortableHead({ by, isNumber, sorting, onSort, children }: SortableHeadProps) {
+  const isBy = sorting.by === by;
+  const Icon = sorting.descending ? ArrowDown : ArrowUp;
+  return (
+    <th className={isNumber ? ui.number : undefined} aria-sort={isBy ? (sorting.descending ? "descending" : "ascending") : "none"}>
+      <button
+        type="button"
+        className={css.sort}
+        onClick={() => onSort({ by, descending: isBy ? !sorting.descending : isNumber })}
+      >
+        {children}
+        {isBy && <Icon size={12} aria-hidden />}
+      </button>
+    </th>
+  );
+}
+
+function sorted(groups: Group[], { by, descending }: Sorting): Group[] {
+  const value = (one: Group): number | string | null =>
+    by === "key" ? (one.prompt ?? one.session ?? one.key) : by === "count" ? one.count : meanOf(one, by);
+  const sign = descending ? -1 : 1;
+  return groups.toSorted((one, other) => {
+    const [a, b] = [value(one), value(other)];
+    // What has no value stands at the end, however it is sorted.
+    if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1;
+    return sign * (typeof a === "string" ? a.localeCompare(String(b)) : a - Number(b));
+  });
+}
+
+function meanOf(group: Group, metric: string): number | null {
+  return group.metrics.find((found) => found.metric === metric)?.mean ?? null;
+}
+
+function shownMean(mean: number, metric: Metric): string {
+  if (metric.kind === "bool") return percent(mean);
+  return metric.category === "system" && MILLISECONDS.has(metric.key) ? duration(mean) : measured(mean);
+}
+
+function valuesOf({ count: number, min, max, stddev }: Group["metrics"][number], metric: Metric): string {
+  if (metric.kind === "bool") return `share of yes among ${count(number)} values`;
+  const spread = stddev === null ? "" : `, standard deviation ${measured(stddev)}`;
+  return `mean of ${count(number)} values from ${measured(min)} to ${measured(max)}${spread}`;
 }
 
 function narrowed(q: string, group: string, key: string | null): string {

@@ -1,65 +1,86 @@
-import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { ArrowUp, Columns2, Database, Download, Pause, Play } from "lucide-react";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useLocation, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { ArrowUp } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
-import type { Interaction } from "~/api/client";
-import { useLive } from "~/api/live";
+import type { Filter, Interaction } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
+import { withRole } from "~/filter/facetParts";
 import { FilterBar } from "~/filter/FilterBar";
-import { quoted, readFilter, withPart } from "~/filter/language";
-import { Button, cx, Empty, ErrorNote, Hint, IconButton, Loading } from "~/ui";
-import { count as shownCount } from "~/ui/values";
-import { ColumnChoice } from "./ColumnChoice";
-import { chosenColumns } from "./columns";
-import { GroupChoice, Groups } from "./Groups";
+import { quoted, readFilter } from "~/filter/language";
+import { type TimeRange, withTime } from "~/filter/timeRange";
+import { loadPart } from "~/shell/loadPart";
+import { Button, cx, Empty, ErrorNote, Loading, Outdated } from "~/ui";
+import { announce } from "~/ui/announce";
+import { useKeys } from "~/ui/useKeys";
+import { spokenName } from "~/ui/values";
+import { chosenColumns, needsWhole } from "./columns";
+import { FacetPanel } from "./FacetPanel";
+import facetsCss from "./facets.module.css";
+import { Groups } from "./Groups";
+import type { Order } from "./Head";
 import css from "./interactions.module.css";
 import { KeysHelp } from "./KeysHelp";
-import { countQuery, listQuery, type Pages, rows, upserted, without } from "./pages";
+import { isInSight, keepColumns, keepInSight, keepWidths, keptColumns, keptWidths, type Part } from "./kept";
+import { ListTools } from "./ListTools";
+import { useLiveList } from "./liveList";
+import { countQuery, type ListOptions, listQuery, type Pages, rows } from "./pages";
+import { SelectionBar } from "./SelectionBar";
 import { SidePanel } from "./SidePanel";
+import { allOrNone, extended, NOTHING, toggled } from "./selection";
 import { Table } from "./Table";
-import { useKeys } from "~/ui/useKeys";
-import { Views } from "./Views";
+import { Timeline } from "./Timeline";
+import { usePlace } from "./usePlace";
 
-const InteractionPanel = lazy(async () => {
-  const { InteractionPanel } = await import("~/screens/interaction/InteractionPanel");
-  return { default: InteractionPanel };
-});
-const StartScreen = lazy(async () => {
-  const { StartScreen } = await import("~/screens/start/StartScreen");
-  return { default: StartScreen };
-});
-const ExportDialog = lazy(async () => {
-  const { ExportDialog } = await import("~/screens/datasets/ExportDialog");
-  return { default: ExportDialog };
-});
+const InteractionPanel = lazy(
+  loadPart(async () => ({ default: (await import("~/screens/interaction/InteractionPanel")).InteractionPanel })),
+);
+const StartScreen = lazy(loadPart(async () => ({ default: (await import("~/screens/start/StartScreen")).StartScreen })));
+const ExportDialog = lazy(
+  loadPart(async () => ({ default: (await import("~/screens/datasets/ExportDialog")).ExportDialog })),
+);
 
-/** The interactions of a project: a list that can be filtered, grouped and watched, and one of them beside it. */
+/** The interactions of a project. Nothing of one project is seen in the next. */
 export function InteractionsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/interactions" });
+  return <Interactions key={project} project={project} />;
+}
+
+/** A list that can be filtered, grouped and watched, and one of its interactions beside it. */
+function Interactions({ project }: { project: string }) {
   const search = useSearch({ from: "/inside/p/$project/interactions" });
   const navigate = useNavigate({ from: "/p/$project/interactions" });
   const queries = useQueryClient();
   const filterBar = useRef<{ focus: () => void }>(null);
-  const [chosen, setChosen] = useState<string | null>(search.open ?? null);
-  const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
+  const { pathname } = useLocation();
+  const place = usePlace(search.q ?? "");
+  const [chosen, setChosen] = useState<string | null>(search.open ?? place.chosen);
+  const [selection, setSelection] = useState(NOTHING);
+  const [inSight, setInSight] = useState({ facets: isInSight("facets"), chart: isInSight("chart") });
+  const [widths, setWidths] = useState(keptWidths);
   const [isTop, setTop] = useState(true);
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
   const [live, setLive] = useState(true);
-  const [dialog, setDialog] = useState<"keys" | "export" | null>(null);
+  const [dialog, setDialog] = useState<"keys" | "export" | "export selection" | null>(null);
 
   const q = search.q ?? "";
   const filter = useMemo(() => readFilter(q), [q]);
   const group = search.group;
   const open = search.open ?? null;
   const { at } = search;
-  const query = listQuery(project, filter, at);
-  const list = useInfiniteQuery({ ...query, placeholderData: keepPreviousData });
+  const order: Order = search.order === "created_at" ? "created_at" : "-created_at";
+  const columnKeys = search.columns ?? keptColumns(project);
+  const options: ListOptions = {
+    ...(order === "created_at" && { order }),
+    ...(needsWhole(columnKeys) && { view: "full" as const }),
+  };
+  const query = listQuery(project, filter, at, options);
+  const list = useInfiniteQuery(query);
   const { data, error, isFetching, isFetchingNextPage, isFetchingPreviousPage, refetch, isPlaceholderData } = list;
   const { hasNextPage, fetchNextPage, hasPreviousPage, fetchPreviousPage } = list;
   const interactions = useMemo(() => rows(data as Pages | undefined), [data]);
   const columns = useMemo(
-    () => chosenColumns(search.columns ?? keptColumns(project), interactions),
-    [search.columns, project, interactions],
+    () => chosenColumns(columnKeys, interactions),
+    [columnKeys, interactions],
   );
   const { data: count } = useQuery({ ...countQuery(project, filter), enabled: data !== undefined && !isPlaceholderData });
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
@@ -69,33 +90,33 @@ export function InteractionsScreen() {
       navigate({ search: (before) => ({ ...before, ...next }), replace }),
     [navigate],
   );
-  const setQuery = useCallback((next: string) => change({ q: next || undefined }), [change]);
+  const setQuery = useCallback(
+    (next: string) => {
+      setSelection(NOTHING);
+      return change({ q: next || undefined, at: undefined });
+    },
+    [change],
+  );
   const top = useRef(isTop);
   top.current = isTop;
   const listed = useRef(interactions);
   listed.current = interactions;
 
-  const connected = useLive(project, filter, live && !group, {
-    onInteraction(changed) {
-      const known = listed.current.some((row) => row.completion_id === changed.completion_id);
-      queries.setQueryData<Pages>(query.queryKey, (pages) => pages && upserted(pages, changed));
-      void queries.invalidateQueries({ queryKey: ["interaction", changed.completion_id] });
-      if (!known) {
-        void queries.invalidateQueries({ queryKey: ["interactions-count", project] });
-        if (!top.current) setFresh((before) => new Set(before).add(changed.completion_id));
-      }
-    },
-    onDeleted: (id) => queries.setQueryData<Pages>(query.queryKey, (pages) => pages && without(pages, id)),
-    onMissed: () => {
-      if (top.current) void refetch();
-      else setFresh((before) => new Set(before).add("missed"));
-    },
+  const connected = useLiveList({
+    project,
+    filter,
+    at,
+    options,
+    on: live && !group && order === "-created_at",
+    isTop: () => top.current,
+    onArrived: (ids) => !top.current && setFresh((before) => new Set([...before, ...ids])),
   });
 
   const shown = useMemo(
     () => ({
       metrics: new Map(metrics.map((metric) => [metric.key, metric])),
-      onLabel: (key: string, value: string) => setQuery(withPart(q, `label.${quoted(key)}:${quoted(value)}`)),
+      onLabel: (key: string, value: string) =>
+        setQuery(withRole(q, `label.${quoted(key)}:${quoted(value)}`, "only")),
     }),
     [metrics, q, setQuery],
   );
@@ -106,9 +127,10 @@ export function InteractionsScreen() {
   const choose = useCallback(
     (one: Interaction) => {
       setChosen(one.completion_id);
+      place.onChosen(one.completion_id);
       fetchAhead(one);
     },
-    [fetchAhead],
+    [fetchAhead, place.onChosen],
   );
   const show = useCallback(
     (one: Interaction | null) => {
@@ -117,13 +139,43 @@ export function InteractionsScreen() {
     },
     [change, choose, open],
   );
-  const mark = useCallback((one: Interaction) => {
-    setMarked((before) => {
-      const next = new Set(before);
-      if (!next.delete(one.completion_id)) next.add(one.completion_id);
+  const select = useCallback((one: Interaction, extends_: boolean) => {
+    const ids = listed.current.map(({ completion_id }) => completion_id);
+    setSelection((before) => (extends_ ? extended(before, ids, one.completion_id) : toggled(before, one.completion_id)));
+    setChosen(one.completion_id);
+  }, []);
+  const selectAll = useCallback(
+    () => setSelection((before) => allOrNone(before, listed.current.map(({ completion_id }) => completion_id))),
+    [],
+  );
+  const address = useRef(search);
+  address.current = search;
+  const href = useCallback(
+    (one: Interaction) => {
+      const { q: query, columns: chosenKeys, order: by } = address.current;
+      const parameters = Object.entries({ q: query, columns: chosenKeys, order: by, open: one.completion_id });
+      return `${pathname}?${new URLSearchParams(parameters.filter((pair): pair is [string, string] => Boolean(pair[1])))}`;
+    },
+    [pathname],
+  );
+  const setWidth = useCallback((column: string, pixels: number | null) => {
+    setWidths((before) => {
+      const { [column]: _, ...others } = before;
+      const next = pixels === null ? others : { ...others, [column]: pixels };
+      keepWidths(next);
       return next;
     });
   }, []);
+  // A page that was refused is not asked for again by itself.
+  const hasMore = hasNextPage && !list.isFetchNextPageError;
+  const onCondition = useCallback(
+    (condition: string, role: "only" | "without") => setQuery(withRole(q, condition, role)),
+    [q, setQuery],
+  );
+  const toggle = (part: Part) => {
+    keepInSight(part, !inSight[part]);
+    setInSight({ ...inSight, [part]: !inSight[part] });
+  };
   const onMore = useCallback(() => void (!isFetchingNextPage && fetchNextPage()), [isFetchingNextPage, fetchNextPage]);
   const onBefore = useCallback(
     () => void (!isFetchingPreviousPage && fetchPreviousPage()),
@@ -135,7 +187,10 @@ export function InteractionsScreen() {
       const next = listed.current[at < 0 ? 0 : at + by];
       if (!next) return;
       if (open) show(next);
-      else choose(next);
+      else {
+        choose(next);
+        announce(spokenName(next));
+      }
     },
     [open, chosen, show, choose],
   );
@@ -149,24 +204,26 @@ export function InteractionsScreen() {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
       if (one) show(one);
     },
-    Escape: () => (open ? show(null) : setMarked(new Set())),
+    Escape: () => (open ? show(null) : setSelection(NOTHING)),
     x: () => {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
-      if (one) mark(one);
+      if (one) select(one, false);
     },
+    X: () => {
+      const one = listed.current.find(({ completion_id }) => completion_id === chosen);
+      if (one) select(one, true);
+    },
+    F: () => toggle("facets"),
     "/": () => filterBar.current?.focus(),
     "?": () => setDialog("keys"),
   });
 
   function onTop(now: boolean) {
     setTop(now);
-    if (now && fresh.size) {
-      if (fresh.has("missed")) void refetch();
-      setFresh(new Set());
-    }
+    if (now && fresh.size) setFresh(new Set());
   }
 
-  const isNew = q === "" && data !== undefined && interactions.length === 0 && !isFetching;
+  const isNew = q === "" && data !== undefined && interactions.length === 0;
   if (isNew && !isPlaceholderData) {
     return (
       <Suspense fallback={<Loading />}>
@@ -175,81 +232,72 @@ export function InteractionsScreen() {
     );
   }
 
-  const [left, right] = [...marked];
+  const hasSelection = selection.isAll || selection.ids.size > 0;
+  const chosenFilter: Filter = selection.isAll ? (filter ?? {}) : { completion_id: { in: [...selection.ids] } };
   return (
     <main className={css.screen}>
       <header className={css.bar}>
-        <div className={css.tools}>
-          <h1>Interactions</h1>
-          <span className={css.count} role="status">
-            {count === undefined ? "" : shownCount(count)}
-          </span>
-          {left && (
-            <>
-              <span className={css.faint}>{marked.size} marked</span>
-              <Button
-                small
-                disabled={marked.size !== 2}
-                onClick={() => navigate({ to: "/p/$project/compare", params: { project }, search: { left, right } })}
-              >
-                <Columns2 size={14} aria-hidden /> Compare
-              </Button>
-              <Button
-                small
-                onClick={() =>
-                  navigate({ to: "/p/$project/datasets", params: { project }, search: { ids: [...marked].join(",") } })
-                }
-              >
-                <Database size={14} aria-hidden /> Dataset
-              </Button>
-            </>
-          )}
-          <Button
-            small
-            look="plain"
-            className={css.live}
-            aria-pressed={live}
-            onClick={() => setLive(!live)}
-            aria-label={live ? "Live: pause" : "Paused: go live"}
-          >
-            <span className={css.dot} data-on={live && connected} />
-            <span className={css.wideOnly}>{live ? "Live" : "Paused"}</span>
-            {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
-          </Button>
-          <GroupChoice project={project} value={group} onChange={(next) => change({ group: next, open: undefined })} />
-          <Views project={project} />
-          <span className={css.wideOnly}>
-            <ColumnChoice
-              columns={columns}
-              onChange={(keys) => {
-                keepColumns(project, keys);
-                void change({ columns: keys ?? undefined }, true);
-              }}
-            />
-          </span>
-          <IconButton small label="Export these" onClick={() => setDialog("export")}>
-            <Download size={15} aria-hidden />
-          </IconButton>
-          <span className={css.wideOnly}>
-            <Hint text="Keys: ?">
-              <Button small look="plain" onClick={() => setDialog("keys")} aria-label="Keys">
-                ?
-              </Button>
-            </Hint>
-          </span>
-        </div>
+        <ListTools
+          project={project}
+          count={isPlaceholderData ? "loading" : count}
+          live={live && order === "-created_at"}
+          connected={connected}
+          onLive={() => (order === "-created_at" ? setLive(!live) : void change({ order: undefined }))}
+          group={group}
+          onGroup={(next) => change({ group: next, open: undefined })}
+          columns={columns}
+          onColumns={(keys) => {
+            keepColumns(project, keys);
+            void change({ columns: keys ?? undefined }, true);
+          }}
+          inSight={inSight}
+          onInSight={toggle}
+          onExport={() => setDialog("export")}
+          onKeys={() => setDialog("keys")}
+        />
         <FilterBar ref={filterBar} project={project} value={q} onChange={setQuery} />
+        {hasSelection && filter && (
+          <SelectionBar
+            project={project}
+            selection={selection}
+            total={count}
+            loaded={interactions}
+            filter={filter}
+            q={q}
+            metrics={metrics}
+            onAll={() => setSelection({ ...selection, isAll: true })}
+            onClear={() => setSelection(NOTHING)}
+            onExport={() => setDialog("export selection")}
+          />
+        )}
       </header>
       <div className={css.body}>
+        {inSight.facets && (
+          <aside className={facetsCss.panel} aria-label="Facets">
+            {data && <FacetPanel project={project} filter={filter} q={q} metrics={shown.metrics} onChange={setQuery} />}
+          </aside>
+        )}
         <div className={css.list}>
+          {inSight.chart && data && filter && (
+            <Timeline
+              project={project}
+              filter={filter}
+              q={q}
+              metrics={metrics}
+              metric={search.chart}
+              onMetric={(metric) => change({ chart: metric }, true)}
+              onRange={(range: TimeRange) => setQuery(withTime(q, range))}
+            />
+          )}
           {group ? (
             <Groups project={project} filter={filter} group={group} q={q} metrics={metrics} />
-          ) : error ? (
+          ) : error && !data ? (
             <div style={{ padding: 16 }}>
               <ErrorNote error={error} onRetry={() => refetch()} />
             </div>
           ) : (
-            <>
+            <div className={css.rows}>
+              {error && <Outdated error={error} onRetry={() => (list.isFetchNextPageError ? fetchNextPage() : refetch())} />}
               {hasPreviousPage && (
                 <Button look="primary" small className={css.pill} onClick={() => change({ at: undefined })}>
                   <ArrowUp size={13} aria-hidden /> To the newest
@@ -263,35 +311,44 @@ export function InteractionsScreen() {
                   onClick={() => document.querySelector("[role=grid]")?.scrollTo({ top: 0 })}
                 >
                   <ArrowUp size={13} aria-hidden />
-                  {fresh.has("missed") ? "New interactions" : `${fresh.size} new`}
+                  {`${fresh.size} new`}
                 </Button>
               )}
               <Table
-                key={at}
+                key={`${at} ${order}`}
                 interactions={interactions}
                 columns={columns}
                 shown={shown}
                 count={count}
                 chosen={chosen}
-                marked={marked}
+                selection={selection}
+                order={order}
+                widths={widths}
                 open={open}
                 query={data === undefined || isPlaceholderData ? null : q}
                 loading={isFetching && interactions.length === 0}
-                more={hasNextPage}
-                before={hasPreviousPage}
+                more={hasMore}
+                before={hasPreviousPage && !list.isFetchPreviousPageError}
                 onBefore={onBefore}
                 onMore={onMore}
                 onHover={fetchAhead}
                 onOpen={show}
-                onMark={mark}
+                href={href}
+                onSelect={select}
+                onSelectAll={selectAll}
+                onOrder={(next) => change({ order: next === "created_at" ? next : undefined, at: undefined })}
+                onWidth={setWidth}
+                onCondition={onCondition}
                 onTop={onTop}
+                topOf={place.topOf}
+                onScrolled={place.onScrolled}
                 empty={
                   <Empty title="Nothing matches this filter">
                     <Button onClick={() => setQuery("")}>Clear the filter</Button>
                   </Empty>
                 }
               />
-            </>
+            </div>
           )}
         </div>
         {open && (
@@ -303,23 +360,17 @@ export function InteractionsScreen() {
         )}
       </div>
       <KeysHelp open={dialog === "keys"} onClose={() => setDialog(null)} />
-      {dialog === "export" && filter && (
+      {(dialog === "export" || dialog === "export selection") && filter && (
         <Suspense>
-          <ExportDialog project={project} filter={filter} open onClose={() => setDialog(null)} />
+          <ExportDialog
+            project={project}
+            filter={dialog === "export" ? filter : chosenFilter}
+            open
+            onClose={() => setDialog(null)}
+          />
         </Suspense>
       )}
     </main>
   );
 }
 
-
-const KEPT = "afterword.columns.";
-
-function keptColumns(project: string): string | null {
-  return localStorage.getItem(KEPT + project);
-}
-
-function keepColumns(project: string, keys: string | null): void {
-  if (keys === null) localStorage.removeItem(KEPT + project);
-  else localStorage.setItem(KEPT + project, keys);
-}

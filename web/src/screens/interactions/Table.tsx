@@ -1,10 +1,14 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type CSSProperties, memo, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef } from "react";
+import { type CSSProperties, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
-import { cx, css as ui, Skeleton } from "~/ui";
+import { Skeleton } from "~/ui";
 import { useNarrow } from "~/ui/useNarrow";
+import { CellTools } from "./CellTools";
 import type { Column, Shown } from "./columns";
+import { Head, type Order } from "./Head";
 import css from "./interactions.module.css";
+import { Row } from "./Row";
+import type { Selection } from "./selection";
 
 const ROW = 36;
 /** On a telephone a row has two lines. */
@@ -19,7 +23,10 @@ type TableProps = {
   /** How many there are in all, where that is known. */
   count: number | undefined;
   chosen: string | null;
-  marked: ReadonlySet<string>;
+  selection: Selection;
+  order: Order;
+  /** Widths that were drawn, in pixels, by the key of the column. */
+  widths: Readonly<Record<string, number>>;
   open: string | null;
   /** The query whose rows these are; null while they are those of another. */
   query: string | null;
@@ -32,8 +39,19 @@ type TableProps = {
   /** The pointer rests on one: it may be opened next. */
   onHover: (interaction: Interaction) => void;
   onOpen: (interaction: Interaction) => void;
-  onMark: (interaction: Interaction) => void;
+  /** Where a row leads to, for another tab. */
+  href: (interaction: Interaction) => string;
+  /** One is selected, or with it all since the last one. */
+  onSelect: (interaction: Interaction, extends_: boolean) => void;
+  onSelectAll: () => void;
+  onOrder: (order: Order) => void;
+  onWidth: (column: string, pixels: number | null) => void;
+  /** Keep to what has a condition, or leave it out. */
+  onCondition: (condition: string, role: "only" | "without") => void;
   onTop: (isTop: boolean) => void;
+  /** Where the list was scrolled to when it was left, in pixels. */
+  topOf: () => number;
+  onScrolled: (top: number) => void;
   empty: ReactNode;
 };
 
@@ -86,12 +104,14 @@ export function Table(props: TableProps) {
   }, [chosen, virtual]);
   useEffect(goToChosen, [goToChosen]);
 
-  // Another filter is read from its top.
+  // Another filter is read from its top, one that was gone back to from where it was left.
+  const topOf = useRef(props.topOf);
+  topOf.current = props.topOf;
   const query = useRef<string | null>(null);
   useLayoutEffect(() => {
     if (props.query === null || props.query === query.current) return;
     query.current = props.query;
-    scroller.current?.scrollTo(0, 0);
+    scroller.current?.scrollTo(0, topOf.current());
     goToChosen();
   }, [props.query, goToChosen]);
 
@@ -106,9 +126,12 @@ export function Table(props: TableProps) {
   );
   useEffect(() => () => clearTimeout(resting.current), []);
 
-  const template = { gridTemplateColumns: `28px ${columns.map((column) => column.width).join(" ")}` };
+  const widthOf = ({ key, width }: Column) => (props.widths[key] === undefined ? width : `${props.widths[key]}px`);
+  const template = `28px ${columns.map(widthOf).join(" ")}`;
   // Narrower than its columns at their narrowest, the table scrolls.
-  const least = columns.reduce((sum, { width }) => sum + Number.parseInt(/\d+/.exec(width)?.[0] ?? "0", 10) + 12, 52);
+  const least = columns.reduce((sum, one) => sum + Number.parseInt(/\d+/.exec(widthOf(one))?.[0] ?? "0", 10) + 12, 52);
+  const [pixels, setPixels] = useState<Readonly<Record<string, number>>>({});
+  const areAllSelected = interactions.length > 0 && interactions.every((one) => props.selection.ids.has(one.completion_id));
   return (
     <div
       ref={scroller}
@@ -121,16 +144,22 @@ export function Table(props: TableProps) {
       aria-rowcount={props.count === undefined ? -1 : props.count + 1}
       aria-colcount={columns.length + 1}
       tabIndex={0}
-      onScroll={(event) => onTop(event.currentTarget.scrollTop < height)}
+      onScroll={(event) => {
+        onTop(event.currentTarget.scrollTop < height);
+        props.onScrolled(event.currentTarget.scrollTop);
+      }}
     >
-      <div className={isNarrow ? ui.srOnly : css.head} role="row" aria-rowindex={1} style={template}>
-        <span role="columnheader" aria-label="Marked" />
-        {columns.map((column) => (
-          <span key={column.key} role="columnheader" className={column.number ? css.number : undefined}>
-            {column.name}
-          </span>
-        ))}
-      </div>
+      <Head
+        isNarrow={isNarrow}
+        columns={columns}
+        template={template}
+        order={props.order}
+        selected={areAllSelected ? "all" : props.selection.ids.size ? "some" : "none"}
+        onSelectAll={props.onSelectAll}
+        onOrder={props.onOrder}
+        onWidth={props.onWidth}
+        onPixels={setPixels}
+      />
       {interactions.length === 0 && !loading ? (
         <div role="row">
           <div role="gridcell">{props.empty}</div>
@@ -148,13 +177,15 @@ export function Table(props: TableProps) {
                     isNarrow={isNarrow}
                     columns={columns}
                     shown={props.shown}
-                    template={template.gridTemplateColumns}
+                    template={template}
+                    pixels={pixels}
+                    href={props.href}
                     isChosen={one.completion_id === chosen}
                     isOpen={one.completion_id === props.open}
-                    isMarked={props.marked.has(one.completion_id)}
+                    isSelected={props.selection.isAll || props.selection.ids.has(one.completion_id)}
                     onHover={hover}
                     onOpen={props.onOpen}
-                    onMark={props.onMark}
+                    onSelect={props.onSelect}
                   />
                 ) : (
                   <div className={css.waiting} role="status" aria-label="Loading">
@@ -166,6 +197,7 @@ export function Table(props: TableProps) {
           })}
         </div>
       )}
+      <CellTools within={scroller} onCondition={props.onCondition} />
       {loading && interactions.length === 0 && (
         <div className={css.first} role="status" aria-label="Loading">
           {Array.from({ length: 16 }, (_, line) => (
@@ -176,57 +208,3 @@ export function Table(props: TableProps) {
     </div>
   );
 }
-
-type RowProps = {
-  interaction: Interaction;
-  at: number;
-  isNarrow: boolean;
-  columns: Column[];
-  shown: Shown;
-  template: string;
-  isChosen: boolean;
-  isOpen: boolean;
-  isMarked: boolean;
-  onHover: (interaction: Interaction | null) => void;
-  onOpen: (interaction: Interaction) => void;
-  onMark: (interaction: Interaction) => void;
-};
-
-const Row = memo(function Row(props: RowProps) {
-  const { interaction, columns, shown } = props;
-  return (
-    <div
-      role="row"
-      aria-rowindex={props.at + 2}
-      aria-selected={props.isChosen}
-      data-open={props.isOpen || undefined}
-      data-id={interaction.completion_id}
-      className={cx(css.row, props.isNarrow && css.tall)}
-      style={props.isNarrow ? undefined : { gridTemplateColumns: props.template }}
-      onMouseEnter={() => props.onHover(interaction)}
-      onMouseLeave={() => props.onHover(null)}
-      onClick={() => props.onOpen(interaction)}
-    >
-      <span role="gridcell" className={css.mark}>
-        <input
-          type="checkbox"
-          tabIndex={-1}
-          aria-label="Mark"
-          checked={props.isMarked}
-          onClick={(event) => event.stopPropagation()}
-          onChange={() => props.onMark(interaction)}
-        />
-      </span>
-      {columns.map((column) => (
-        <span
-          key={column.key}
-          role="gridcell"
-          data-column={column.key}
-          className={column.number ? css.number : column.chips ? css.chips : undefined}
-        >
-          {column.show(interaction, shown)}
-        </span>
-      ))}
-    </div>
-  );
-});

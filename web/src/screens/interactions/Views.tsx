@@ -3,8 +3,8 @@ import { useLocation, useNavigate } from "@tanstack/react-router";
 import { Bookmark, Trash2 } from "lucide-react";
 import type { FormEvent } from "react";
 import { answer, api } from "~/api/client";
-import { sessionQuery } from "~/api/session";
 import { useAct } from "~/api/useAct";
+import { useMay } from "~/shell/useMay";
 import { Button, css as ui, Field, IconButton, Input, Popover } from "~/ui";
 import { removeLater, useHidden } from "~/ui/removals";
 import { useDraft } from "~/ui/useDraft";
@@ -32,7 +32,7 @@ function SavedViews({ project, close }: { project: string; close: () => void }) 
   const hidden = useHidden();
   const navigate = useNavigate();
   const { searchStr } = useLocation();
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [draft, setName] = useDraft(`view.${project}`);
   const name = draft ?? "";
   const key = ["views", project];
@@ -58,7 +58,7 @@ function SavedViews({ project, close }: { project: string; close: () => void }) 
         await queries.invalidateQueries({ queryKey: key });
       },
     });
-  const mayWrite = session?.permissions.includes("write");
+  const mayWrite = may("write");
   const present = new URLSearchParams(searchStr);
   present.delete("open");
 

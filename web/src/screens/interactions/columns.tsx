@@ -3,9 +3,14 @@
 import { ThumbsDown, ThumbsUp } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Interaction, Metric } from "~/api/client";
+import { quoted } from "~/filter/language";
 import { Chip } from "~/ui";
 import { duration, fullTime, inShort, measured, shownTime } from "~/ui/values";
+import { Chips, type ChipItem } from "./Chips";
+import { Completion, State } from "./Completion";
 import css from "./interactions.module.css";
+import { atPath } from "./jsonPath";
+import { Thumbnail } from "./Thumbnail";
 
 export type Shown = {
   metrics: Map<string, Metric>;
@@ -21,35 +26,46 @@ export type Column = {
   number?: boolean;
   /** Whether it holds several small things in a row. */
   chips?: boolean;
+  /** Whether an index has the rows in its order: the list can be sorted by it. */
+  sorts?: boolean;
   /** Whether an interaction has it: a usual column that none has is left out. */
   has?: (interaction: Interaction) => boolean;
-  show: (interaction: Interaction, shown: Shown) => ReactNode;
+  /** `pixels` is how wide the cell is, where that is known. */
+  show: (interaction: Interaction, shown: Shown, pixels: number | undefined) => ReactNode;
 };
 
-const faint = (text: string | null | undefined) => (text ? <span title={text}>{text}</span> : null);
+/** A value that the list can be narrowed to, or that can be left out of it. */
+function filterable(text: string | null | undefined, condition: string): ReactNode {
+  return text ? (
+    <span title={text} data-condition={`${condition}:${quoted(text)}`}>
+      {text}
+    </span>
+  ) : null;
+}
 
 export const COLUMNS: readonly Column[] = [
   {
     key: "time",
     name: "Time",
     width: "112px",
+    sorts: true,
     show: (one) => (
       <time dateTime={one.created_at} title={fullTime(one.created_at)} className={css.faint}>
         {shownTime(one.created_at)}
       </time>
     ),
   },
-  { key: "model", name: "Model", width: "minmax(90px, 150px)", show: (one) => faint(one.model) },
+  { key: "model", name: "Model", width: "minmax(90px, 150px)", show: (one) => filterable(one.model, "model") },
   {
     key: "prompt",
     name: "Prompt",
-    width: "minmax(160px, 3fr)",
+    width: "minmax(130px, 3fr)",
     show: (one) => (
       <>
-        {(one.image_urls ?? []).slice(0, 2).map((url) => (
-          <img key={url} src={url} alt="" loading="lazy" className={css.thumbnail} />
+        {(one.image_urls ?? []).slice(0, 1).map((url) => (
+          <Thumbnail key={url} url={url} />
         ))}
-        {(one.image_urls?.length ?? 0) > 2 && <span className={css.faint}>+{(one.image_urls?.length ?? 0) - 2} </span>}
+        {(one.image_urls?.length ?? 0) > 1 && <span className={css.faint}>+{(one.image_urls?.length ?? 0) - 1} </span>}
         <bdi>{one.prompt.trim()}</bdi>
       </>
     ),
@@ -57,7 +73,7 @@ export const COLUMNS: readonly Column[] = [
   {
     key: "completion",
     name: "Completion",
-    width: "minmax(160px, 3fr)",
+    width: "minmax(130px, 3fr)",
     show: (one) => <Completion interaction={one} />,
   },
   {
@@ -65,30 +81,38 @@ export const COLUMNS: readonly Column[] = [
     name: "Labels",
     width: "minmax(120px, 2.3fr)",
     chips: true,
-    show: (one, { onLabel }) =>
-      Object.entries(one.labels).map(([key, value]) => (
-        <button
-          key={key}
-          type="button"
-          tabIndex={-1}
-          className={css.label}
-          title={`${key}: ${value}`}
-          onClick={(event) => {
-            event.stopPropagation();
-            onLabel(key, value);
-          }}
-        >
-          {key}
-          <b>{value}</b>
-        </button>
-      )),
+    show: (one, { onLabel }, pixels) => (
+      <Chips
+        pixels={pixels}
+        items={Object.entries(one.labels).map(([key, value]) => ({
+          text: `${key} ${value}`,
+          chip: (
+            <button
+              key={key}
+              type="button"
+              tabIndex={-1}
+              className={css.label}
+              title={`${key}: ${value}`}
+              data-condition={labelCondition(key, value)}
+              onClick={(event) => {
+                event.stopPropagation();
+                onLabel(key, value);
+              }}
+            >
+              {key}
+              <b>{value}</b>
+            </button>
+          ),
+        }))}
+      />
+    ),
   },
   {
     key: "feedback",
     name: "Feedback",
     width: "minmax(130px, 2fr)",
     chips: true,
-    show: (one, { metrics }) => <Values interaction={one} metrics={metrics} />,
+    show: (one, { metrics }, pixels) => <Chips pixels={pixels} items={valueChips(one, metrics)} />,
   },
   {
     key: "tokens",
@@ -112,14 +136,18 @@ export const COLUMNS: readonly Column[] = [
       return typeof latency === "number" ? duration(latency) : null;
     },
   },
-  { key: "user", name: "User", width: "minmax(70px, 120px)", show: (one) => faint(one.user) },
+  { key: "user", name: "User", width: "minmax(70px, 120px)", show: (one) => filterable(one.user, "user") },
   {
     key: "session",
     name: "Session",
     width: "90px",
-    show: (one) => <code title={one.session ?? one.session_id}>{one.session ?? one.session_id.slice(-8)}</code>,
+    show: (one) => (
+      <code title={one.session ?? one.session_id} data-condition={`session:${quoted(one.session ?? one.session_id)}`}>
+        {one.session ?? one.session_id.slice(-8)}
+      </code>
+    ),
   },
-  { key: "source", name: "Source", width: "88px", show: (one) => <Chip>{one.source.toLowerCase()}</Chip> },
+  { key: "source", name: "Source", width: "88px", show: (one) => <span data-condition={`source:${one.source}`}><Chip>{one.source.toLowerCase()}</Chip></span> },
   { key: "state", name: "State", width: "88px", show: (one) => <State interaction={one} /> },
 ];
 
@@ -133,63 +161,116 @@ export function chosenColumns(keys: string | null | undefined, rows: readonly In
 }
 
 function named(keys: string[]): Column[] {
-  return keys.map((key) => COLUMNS.find((column) => column.key === key)).filter((column) => column !== undefined);
+  return keys.map(columnOf).filter((column) => column !== undefined);
 }
 
-/** The kind of value in words: 4.5, or yes and no of a bool one. */
-export function shownValue(value: number, metric: Metric | undefined): ReactNode {
-  if (metric?.kind !== "bool") return measured(value);
-  if (value === 1) return <ThumbsUp size={12} aria-label="yes" />;
-  if (value === 0) return <ThumbsDown size={12} aria-label="no" />;
+/** Return a column by its key: one of the usual ones, or one of a label, a feedback key, or a path in the JSON. */
+function columnOf(key: string): Column | undefined {
+  const usual = COLUMNS.find((column) => column.key === key);
+  const [kind, of] = [key.slice(0, key.indexOf(":")), decodeURIComponent(key.slice(key.indexOf(":") + 1))];
+  if (usual || !of) return usual;
+  if (kind === "label") {
+    return {
+      key,
+      name: of,
+      width: "minmax(80px, 1fr)",
+      show: (one) => {
+        const value = one.labels[of];
+        return value === undefined ? null : (
+          <span title={value} data-condition={labelCondition(of, value)}>
+            {value || "(empty)"}
+          </span>
+        );
+      },
+    };
+  }
+  if (kind === "feedback") {
+    return {
+      key,
+      name: of,
+      width: "90px",
+      number: true,
+      show: (one, { metrics }) => {
+        const values = one.feedback.filter(({ metric }) => metric === of).map(({ value }) => value);
+        return values.length ? shownValue(meanOf(values), metrics.get(of)) : null;
+      },
+    };
+  }
+  if (kind !== "json") return undefined;
+  return {
+    key,
+    name: of,
+    width: "minmax(90px, 1fr)",
+    show: (one) => {
+      const value = atPath(one, of);
+      const text = value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+      return <span title={text}>{text}</span>;
+    },
+  };
+}
+
+/** What rows have in the full view alone. */
+const WHOLE = /^json:(%24\.)?(parameters|facts|messages|message|outcomes|ab_campaign)/;
+
+/** Tell whether some column shows what the short rows of a list do not have. */
+export function needsWhole(keys: string | null | undefined): boolean {
+  return (keys?.split(",") ?? []).some((key) => WHOLE.test(key));
+}
+
+/** Return the key of a column that shows a label, the values under a feedback key, or what stands at a path. */
+export function keyOf(kind: "label" | "feedback" | "json", of: string): string {
+  // Keys stand in addresses, side by side with commas.
+  return `${kind}:${encodeURIComponent(of)}`;
+}
+
+const labelCondition = (key: string, value: string) => `label.${quoted(key)}:${quoted(value)}`;
+const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** The kind of value in words: 4.5, or yes and no of a bool one. Where a "no" is good, a thumb down would say that it is bad. */
+export function shownValue(value: number, metric: Metric | undefined, inDigits = measured): ReactNode {
+  if (metric?.kind !== "bool") return inDigits(value);
+  if (value === 1) return isHigherBetter(metric) ? <ThumbsUp size={12} aria-label="yes" /> : "yes";
+  if (value === 0) return isHigherBetter(metric) ? <ThumbsDown size={12} aria-label="no" /> : "no";
   return `${Math.round(value * 100)} %`;
 }
 
-function Completion({ interaction }: { interaction: Interaction }) {
-  const state = interaction.call?.state;
-  if (state && state !== "complete") return <State interaction={interaction} />;
-  return <bdi>{interaction.completion.trim()}</bdi>;
-}
-
-function State({ interaction }: { interaction: Interaction }) {
-  const state = interaction.call?.state;
-  if (!state) return <span className={css.faint}>logged</span>;
-  const tones = { failed: "bad", cancelled: "warn", interrupted: "warn", open: "blue", complete: undefined } as const;
-  return (
-    <>
-      <Chip tone={tones[state]}>{state === "open" ? "answering…" : state}</Chip>{" "}
-      {state !== "complete" && <bdi>{interaction.completion.trim()}</bdi>}
-    </>
-  );
-}
-
-function Values({ interaction, metrics }: { interaction: Interaction; metrics: Map<string, Metric> }) {
-  const means = new Map<string, number[]>();
-  for (const { metric, value } of interaction.feedback) means.set(metric, [...(means.get(metric) ?? []), value]);
+function valueChips(interaction: Interaction, metrics: Map<string, Metric>): ChipItem[] {
+  const values = new Map<string, number[]>();
+  for (const { metric, value } of interaction.feedback) values.set(metric, [...(values.get(metric) ?? []), value]);
   const id = interaction.completion_id;
-  return (
-    <>
-      {[...means].map(([key, values]) => {
-        const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-        const metric = metrics.get(key);
-        const tone = metric?.kind === "bool" ? (mean >= 0.5 === isHigherBetter(metric) ? "good" : "bad") : undefined;
-        return (
-          <Chip key={key} tone={tone} title={`${key}: ${values.join(", ")}`}>
+  const rated = [...values].map(([key, given]) => {
+    const mean = meanOf(given);
+    const metric = metrics.get(key);
+    const isBool = metric?.kind === "bool";
+    const tone = isBool ? (mean >= 0.5 === isHigherBetter(metric) ? ("good" as const) : ("bad" as const)) : undefined;
+    const condition = given.length === 1 ? `${quoted(key)}=${isBool ? mean === 1 : mean}` : `has:${quoted(key)}`;
+    return {
+      text: `${key} ${isBool ? "xx" : measured(mean)}${given.length > 1 ? " ×9" : ""}`,
+      chip: (
+        <span key={key} data-condition={condition}>
+          <Chip tone={tone} title={`${key}: ${given.join(", ")}`}>
             {key} <b>{shownValue(mean, metric)}</b>
-            {values.length > 1 && ` ×${values.length}`}
+            {given.length > 1 && ` ×${given.length}`}
           </Chip>
-        );
-      })}
-      {interaction.preferences.map((one) => {
-        const outcome = one.tied ? `${one.tied} tie` : one.preferred_completion === id ? "won" : "lost";
-        const tone = one.tied ? undefined : outcome === "won" ? "good" : "bad";
-        return (
-          <Chip key={one.comparison_id} tone={tone} title={`${one.metric}: ${outcome}`}>
+        </span>
+      ),
+    };
+  });
+  const compared = interaction.preferences.map((one) => {
+    const outcome = one.tied ? `${one.tied} tie` : one.preferred_completion === id ? "won" : "lost";
+    const tone = one.tied ? undefined : outcome === "won" ? ("good" as const) : ("bad" as const);
+    return {
+      text: `${one.metric} ${outcome}`,
+      chip: (
+        <span key={one.comparison_id} data-condition={`preference:${quoted(one.metric)}`}>
+          <Chip tone={tone} title={`${one.metric}: ${outcome}`}>
             {one.metric} <b>{outcome}</b>
           </Chip>
-        );
-      })}
-    </>
-  );
+        </span>
+      ),
+    };
+  });
+  return [...rated, ...compared];
 }
 
 /** Tell which way a metric is better. */

@@ -72,8 +72,14 @@ export function KeysScreen() {
                   <td>
                     <code>{key.prefix}…</code>
                   </td>
-                  <td title={ROLES[key.role]}>{key.role}</td>
-                  <td>{key.projects?.join(", ") ?? "all"}</td>
+                  {key.permissions ? (
+                    <UserRights permissions={key.permissions} />
+                  ) : (
+                    <>
+                      <td title={ROLES[key.role]}>{key.role}</td>
+                      <td>{key.projects?.join(", ") ?? "all"}</td>
+                    </>
+                  )}
                   <td>
                     <Time iso={key.created_at} />
                   </td>
@@ -129,6 +135,24 @@ export function KeysScreen() {
         onConfirm={() => revoking && revoke.mutate(revoking.id)}
       />
     </Page>
+  );
+}
+
+/** What the key of a user may: what the user's teams may, whatever its role. */
+function UserRights({ permissions }: { permissions: Record<string, string[]> }) {
+  const projects = Object.entries(permissions);
+  return (
+    <>
+      <td title="What the teams of the user may">of teams</td>
+      <td>
+        {projects.length === 0 && "none: no project is shared with a team of this user"}
+        {projects.map(([project, words]) => (
+          <div key={project}>
+            {project} <small>{words.join(", ")}</small>
+          </div>
+        ))}
+      </td>
+    </>
   );
 }
 

@@ -3,10 +3,10 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Pencil, Plus, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
 import { answer, api, type Filter, type Metric } from "~/api/client";
-import { labelsQuery, metricsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { metricsQuery } from "~/api/queries";
+import { useMay } from "~/shell/useMay";
 import { Distribution } from "~/charts/Distribution";
-import { type Series, seriesOf } from "~/charts/series";
+import { drawnKeys, type Series, seriesOf } from "~/charts/series";
 import { TrendChart } from "~/charts/TrendChart";
 import { FilterBar } from "~/filter/FilterBar";
 import { quoted, readFilter, withPart } from "~/filter/language";
@@ -14,6 +14,8 @@ import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, IconButton, Loading
 import { count, duration, measured, percent } from "~/ui/values";
 import { MetricForm } from "./MetricForm";
 import css from "./metrics.module.css";
+import { Numbers } from "./Numbers";
+import { SeriesChoice, SplitChoice, Splits } from "./Splits";
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const MILLISECONDS = new Set(["latency", "ttft", "provider_time"]);
@@ -23,14 +25,14 @@ export function MetricsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/metrics" });
   const search = useSearch({ from: "/inside/p/$project/metrics" });
   const navigate = useNavigate({ from: "/p/$project/metrics" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const { data: metrics, error } = useQuery(metricsQuery(project, "all"));
   const [form, setForm] = useState<"new" | Metric | null>(null);
   const q = search.q ?? "";
   const filter = useMemo(() => readFilter(q), [q]);
   const change = (next: Record<string, string | undefined>) =>
     navigate({ search: (before) => ({ ...before, ...next }), replace: true });
-  const mayEdit = session?.permissions.includes("edit");
+  const mayEdit = may("edit");
   const chosen = metrics?.find(({ key }) => key === search.metric) ?? metrics?.[0];
   const own = metrics?.filter(({ category }) => category === "user") ?? [];
   const system = metrics?.filter(({ category }) => category === "system") ?? [];
@@ -127,9 +129,8 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
   const queries = useQueryClient();
   const [deleting, setDeleting] = useState(false);
   const [table, setTable] = useState(false);
-  const interval = (search.interval ?? "day") as "hour" | "day" | "week";
+  const interval = (search.interval ?? "day") as "minute" | "hour" | "day" | "week";
   const split = search.split;
-  const { data: labels = [] } = useQuery(labelsQuery(project));
   const path = { metric: metric.key };
   const body = { project, filter, split_by: split ?? null };
   const statistics = useQuery({
@@ -159,8 +160,10 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
     onError: (error) => notify(error),
   });
   const format = formatOf(metric);
-  const means = useMemo(() => trend.data && seriesOf(trend.data, "mean"), [trend.data]);
-  const counts = useMemo(() => trend.data && seriesOf(trend.data, "count"), [trend.data]);
+  const keys = useMemo(() => trend.data?.series.map(({ key }) => key) ?? [], [trend.data]);
+  const drawn = useMemo(() => drawnKeys(keys, search.series), [keys, search.series]);
+  const means = useMemo(() => trend.data && seriesOf(trend.data, "mean", drawn), [trend.data, drawn]);
+  const counts = useMemo(() => trend.data && seriesOf(trend.data, "count", drawn), [trend.data, drawn]);
 
   const show = (conditions: string[]) =>
     navigate({
@@ -220,28 +223,24 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
               value={interval}
               onChange={(event) => onChange({ interval: event.target.value })}
             >
+              <option value="minute">by minute</option>
               <option value="hour">by hour</option>
               <option value="day">by day</option>
               <option value="week">by week</option>
             </Select>
-            <Select
-              aria-label="Split by"
-              value={split ?? ""}
-              onChange={(event) => onChange({ split: event.target.value || undefined })}
-            >
-              <option value="">all together</option>
-              <option value="model">split by model</option>
-              {labels.slice(0, 30).map(({ key }) => (
-                <option key={key} value={`label:${key}`}>
-                  split by {key}
-                </option>
-              ))}
-            </Select>
+            <SplitChoice
+              project={project}
+              value={split}
+              onChange={(next) => onChange({ split: next, series: undefined })}
+            />
             <Button small aria-pressed={table} onClick={() => setTable(!table)}>
               Table
             </Button>
           </section>
           {trend.error && <ErrorNote error={trend.error} />}
+          {keys.length > 1 && (
+            <SeriesChoice keys={keys} drawn={drawn} onChange={(series) => onChange({ series })} />
+          )}
           {means && counts && !table && (
             <div className={css.charts}>
               <TrendChart
@@ -274,29 +273,14 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
                 }}
               />
             </section>
-            {(found.splits ?? []).length > 0 && (
-              <section>
-                <h2>By {split?.replace("label:", "")}</h2>
-                <table className={ui.table}>
-                  <tbody>
-                    {found.splits?.map((one) => (
-                      <tr key={one.key ?? ""}>
-                        <td>
-                          <button
-                            type="button"
-                            className={css.link}
-                            onClick={() => show([...ofSplit(split, one.key), `has:${quoted(metric.key)}`])}
-                          >
-                            {one.key ?? "none"}
-                          </button>
-                        </td>
-                        <td className={ui.number}>{format(one.mean)}</td>
-                        <td className={ui.number}>{count(one.count)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </section>
+            {found.splits && found.splits.length > 0 && (
+              <Splits
+                metric={metric}
+                split={split ?? ""}
+                splits={found.splits}
+                format={format}
+                onShow={(key) => show([...ofSplit(split, key), `has:${quoted(metric.key)}`])}
+              />
             )}
           </div>
         </>
@@ -318,38 +302,6 @@ function Figure({ name, value }: { name: string; value: string }) {
     <div>
       <dt>{name}</dt>
       <dd>{value}</dd>
-    </div>
-  );
-}
-
-/** The same numbers as the charts, for who reads or hears them. */
-function Numbers({ means, counts, format }: { means: Series[]; counts: Series[]; format: (value: number) => string }) {
-  return (
-    <div className={ui.scroll}>
-      <table className={ui.table}>
-        <thead>
-          <tr>
-            <th>From</th>
-            <th>Series</th>
-            <th className={ui.number}>Mean</th>
-            <th className={ui.number}>Values</th>
-          </tr>
-        </thead>
-        <tbody>
-          {means.flatMap((series, index) =>
-            series.points.map((point) => (
-              <tr key={`${series.name} ${point.start}`}>
-                <td>{new Date(point.start * 1000).toLocaleString()}</td>
-                <td>{series.name}</td>
-                <td className={ui.number}>{format(point.value)}</td>
-                <td className={ui.number}>
-                  {count(counts[index]?.points.find(({ start }) => start === point.start)?.value ?? 0)}
-                </td>
-              </tr>
-            )),
-          )}
-        </tbody>
-      </table>
     </div>
   );
 }

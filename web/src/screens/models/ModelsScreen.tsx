@@ -4,7 +4,8 @@ import { Plus } from "lucide-react";
 import { useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { modelsQuery, projectModelsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { useVocabulary } from "~/filter/facets";
+import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator, Page } from "~/ui";
 import { offerUndo } from "~/ui/toasts";
@@ -15,7 +16,8 @@ type Model = Schemas["Model"];
 /** The models of a project, and all that are registered. */
 export function ModelsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/models" });
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
+  const vocabulary = useVocabulary(project);
   const { data: models, error } = useQuery(modelsQuery);
   const { data: attached = [] } = useQuery(projectModelsQuery(project));
   const [form, setForm] = useState<"new" | Model | null>(null);
@@ -43,19 +45,21 @@ export function ModelsScreen() {
     (model: string) => answer(api.DELETE("/api/v1/models/{model}", { params: { path: { model } } })),
     { done: "The model is deleted", outdated },
   );
-  const mayAdminister = session?.permissions.includes("administer") ?? false;
+  const mayAdminister = may("administer");
+  const mayRegister = may("administer_server");
   const ours = attached.flatMap((one) => {
     const model = models?.find(({ key }) => key === one.model);
     return model ? [{ ...one, model }] : [];
   });
   const others = models?.filter(({ key, provider }) => provider && !attached.some((one) => one.model === key)) ?? [];
-  const logged = models?.filter(({ provider }) => !provider) ?? [];
+  // Of this project: an administrator sees those of the whole server.
+  const logged = models?.filter(({ key, provider }) => !provider && vocabulary.models.includes(key)) ?? [];
   return (
     <Page
       title="Models"
       about={`What calls in ${project} can name. A call that names none goes to the default.`}
       actions={
-        mayAdminister && (
+        mayRegister && (
           <Button look="primary" onClick={() => setForm("new")}>
             <Plus size={15} aria-hidden /> Register a model
           </Button>
@@ -117,12 +121,16 @@ export function ModelsScreen() {
                             Make it the default
                           </MenuChoice>
                         )}
-                        <MenuChoice onClick={() => setForm(model)}>Edit…</MenuChoice>
+                        {mayRegister && <MenuChoice onClick={() => setForm(model)}>Edit…</MenuChoice>}
                         <MenuChoice onClick={() => detach.mutate({ model: model.key, make_default: is_default })}>Detach from this project</MenuChoice>
-                        <MenuSeparator />
-                        <MenuChoice danger onClick={() => setDeleting(model)}>
-                          Delete everywhere…
-                        </MenuChoice>
+                        {mayRegister && (
+                          <>
+                            <MenuSeparator />
+                            <MenuChoice danger onClick={() => setDeleting(model)}>
+                              Delete everywhere…
+                            </MenuChoice>
+                          </>
+                        )}
                       </Menu>
                     )}
                   </td>

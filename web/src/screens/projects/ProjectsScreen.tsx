@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { ApiError, answer, api, type Schemas } from "~/api/client";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Button, Chip, css as ui, Dialog, ErrorNote, Field, Input, Loading, notify, Page, Textarea } from "~/ui";
 import { offerUndo } from "~/ui/toasts";
@@ -13,7 +13,7 @@ type Project = Schemas["Project"];
 
 /** All projects, archived ones too: to create, to describe, to archive. */
 export function ProjectsScreen() {
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [form, setForm] = useState<"new" | Project | null>(null);
   const { data: projects, error } = useQuery({
     queryKey: ["projects", "archived too"],
@@ -31,13 +31,13 @@ export function ProjectsScreen() {
           : notify(`${name} is back`),
     },
   );
-  const mayAdminister = session?.permissions.includes("administer");
+  const isAnyAdministered = projects?.some(({ permissions }) => permissions.includes("administer"));
   return (
     <Page
       title="Projects"
       about="Spaces of their own: interactions, metrics and labels of one are seen from no other."
       actions={
-        mayAdminister && (
+        may("administer_server") && (
           <Button look="primary" onClick={() => setForm("new")}>
             <Plus size={15} aria-hidden /> New project
           </Button>
@@ -55,7 +55,7 @@ export function ProjectsScreen() {
                 <th>Key</th>
                 <th>Description</th>
                 <th>Created</th>
-                {mayAdminister && <th aria-label="Actions" />}
+                {isAnyAdministered && <th aria-label="Actions" />}
               </tr>
             </thead>
             <tbody>
@@ -74,19 +74,21 @@ export function ProjectsScreen() {
                   <td>
                     <Time iso={project.created_at} />
                   </td>
-                  {mayAdminister && (
+                  {isAnyAdministered && (
                     <td>
-                      <div className={ui.actions}>
-                        <Button small onClick={() => setForm(project)}>
-                          Change
-                        </Button>
-                        <Button
-                          small
-                          onClick={() => archive.mutate({ key: project.key, archived: !project.archived })}
-                        >
-                          {project.archived ? "Bring back" : "Archive"}
-                        </Button>
-                      </div>
+                      {project.permissions.includes("administer") && (
+                        <div className={ui.actions}>
+                          <Button small onClick={() => setForm(project)}>
+                            Change
+                          </Button>
+                          <Button
+                            small
+                            onClick={() => archive.mutate({ key: project.key, archived: !project.archived })}
+                          >
+                            {project.archived ? "Bring back" : "Archive"}
+                          </Button>
+                        </div>
+                      )}
                     </td>
                   )}
                 </tr>

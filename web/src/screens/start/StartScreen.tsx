@@ -3,7 +3,7 @@ import { useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { answer, api } from "~/api/client";
 import { projectModelsQuery } from "~/api/queries";
-import { sessionQuery } from "~/api/session";
+import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { useLive } from "~/api/live";
 import { Button, CopyButton, css as ui, Page, Tabs } from "~/ui";
@@ -16,19 +16,18 @@ const EVERYTHING = { and: [] };
 export function StartScreen() {
   const project = useParams({ strict: false }).project ?? "default";
   const queries = useQueryClient();
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay();
   const [way, setWay] = useState("openai");
   const [key, setKey] = useState<string | null>(null);
   const arrived = () => void queries.invalidateQueries({ queryKey: ["interactions", project] });
   const connected = useLive(project, EVERYTHING, true, {
-    onInteraction: arrived,
-    onDeleted: () => {},
-    onMissed: arrived,
+    onChanges: arrived,
+    onStands: (again) => again && arrived(),
   });
   // Where events do not come through, one looks now and then.
   useEffect(() => {
     if (connected) return;
-    const timer = setInterval(arrived, 5_000);
+    const timer = setInterval(() => document.visibilityState === "visible" && arrived(), 5_000);
     return () => clearInterval(timer);
   });
   const make = useAct(
@@ -45,7 +44,7 @@ export function StartScreen() {
     { outdated: [["project-models", project]] },
   );
   const model = models?.find(({ enabled }) => enabled)?.model;
-  const mayAdminister = session?.permissions.includes("administer");
+  const mayAdminister = may("administer");
   const all = snippets(location.origin, key ?? "$AFTERWORD_API_KEY", project, model ?? "echo");
   const chosen = all.find(({ name }) => name === way) ?? all[0];
   return (

@@ -1,0 +1,38 @@
+// Volume over time, made ready to be drawn and to drag a range out of.
+
+import type { Schemas } from "~/api/client";
+
+type Interval = Schemas["NewTrend"]["interval"];
+
+export type Bar = { start: number; end: number; count: number; failed: number; mean: number | null };
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Return the interval whose bars are as fine as they can be told apart. */
+export function intervalFor(milliseconds: number): NonNullable<Interval> {
+  if (milliseconds <= 3 * HOUR) return "minute";
+  if (milliseconds <= 5 * DAY) return "hour";
+  return milliseconds <= 400 * DAY ? "day" : "week";
+}
+
+/** Return a bar for each point in time that has any interaction. */
+export function barsOf(volume: Schemas["Trend"], failed?: Schemas["Trend"], metric?: Schemas["Trend"]): Bar[] {
+  const failures = new Map(failed?.series[0]?.points.map(({ start, count }) => [start, count]));
+  const means = new Map(metric?.series[0]?.points.map(({ start, mean }) => [start, mean]));
+  return (volume.series[0]?.points ?? []).map(({ start, end, count }) => ({
+    start: Date.parse(start),
+    end: Date.parse(end),
+    count,
+    failed: failures.get(start) ?? 0,
+    mean: means.get(start) ?? null,
+  }));
+}
+
+/** Return the range that was dragged, from the beginning of its first bar's time to the end of its last one's. */
+export function draggedRange(bars: readonly Bar[], from: number, to: number): { from: number; to: number } {
+  const [first, last] = from <= to ? [from, to] : [to, from];
+  const touched = bars.filter(({ start, end }) => end > first && start <= last);
+  return { from: Math.min(first, touched[0]?.start ?? first), to: Math.max(last, touched.at(-1)?.end ?? last) };
+}

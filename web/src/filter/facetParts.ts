@@ -1,0 +1,70 @@
+// From the value of a facet to the condition of a query that finds it.
+
+import type { Metric } from "~/api/client";
+import type { Facet } from "./facets";
+import { parts, quoted, withoutPart, withPart } from "./language";
+
+const FIELDS = { model: "model", state: "state", finish_reason: "finish", source: "source", user: "user" } as const;
+const NAMES = {
+  model: "Model",
+  state: "State",
+  finish_reason: "Finish reason",
+  source: "Source",
+  user: "User",
+} as const;
+
+type Value = Facet["values"][number]["value"];
+type Metrics = ReadonlyMap<string, Metric>;
+
+/** Name a facet as people read it. */
+export function facetName({ kind, key }: Facet, metrics: Metrics): string {
+  if (kind === "label") return key ?? "";
+  if (kind === "feedback") return metrics.get(key ?? "")?.name ?? key ?? "";
+  if (kind === "preference") return `${metrics.get(key ?? "")?.name ?? key}: preferences`;
+  return NAMES[kind];
+}
+
+/** Name a value of a facet. */
+export function valueName({ kind, key }: Facet, value: Value, metrics: Metrics): string {
+  if (kind === "feedback") return metrics.get(key ?? "")?.kind === "bool" ? (value ? "yes" : "no") : String(value);
+  return String(value) || "(empty)";
+}
+
+/** Return the condition that an interaction has any value of a facet; null where all have one. */
+export function anyOf({ kind, key }: Facet): string | null {
+  if (kind === "label") return `label.${quoted(key ?? "")}`;
+  if (kind === "feedback") return `has:${quoted(key ?? "")}`;
+  return kind === "preference" ? `preference:${quoted(key ?? "")}` : null;
+}
+
+/** Return the condition that an interaction has this value. */
+export function conditionOf(facet: Facet, value: Value, metrics: Metrics): string {
+  const { kind, key } = facet;
+  if (kind === "label") return `label.${quoted(key ?? "")}:${quoted(String(value))}`;
+  if (kind === "feedback") {
+    const isBool = metrics.get(key ?? "")?.kind === "bool";
+    return `${quoted(key ?? "")}=${isBool ? Boolean(value) : value}`;
+  }
+  return kind === "preference" ? (anyOf(facet) as string) : `${FIELDS[kind]}:${quoted(String(value))}`;
+}
+
+export type ConditionRole = "only" | "without" | null;
+
+/** Tell whether a query keeps to what has a condition, or leaves it out. */
+export function roleOf(query: string, condition: string): ConditionRole {
+  try {
+    const have = query.trim() ? parts(query) : [];
+    if (have.includes(condition)) return "only";
+    return have.includes(`-${condition}`) ? "without" : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Return the query with a condition in this role: what stood there before is taken away, the same again as well. */
+export function withRole(query: string, condition: string, role: "only" | "without"): string {
+  const before = roleOf(query, condition);
+  const rest = before === null ? query : withoutPart(query, before === "only" ? condition : `-${condition}`);
+  if (before === role) return rest;
+  return withPart(rest, role === "only" ? condition : `-${condition}`);
+}

@@ -1,0 +1,55 @@
+// What the interactions of a filter have, with counts: beside the list, and as words to filter by.
+
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { answer, api, type Filter, type Metric, type Schemas } from "~/api/client";
+import { labelsQuery, metricsQuery, projectModelsQuery } from "~/api/queries";
+
+export type Facets = Schemas["Facets"];
+export type Facet = Schemas["Facet"];
+
+type FacetsOptions = { limit?: number; only?: string | undefined };
+
+export const facetsQuery = (project: string, filter: Filter | null, { limit = 10, only }: FacetsOptions = {}) =>
+  queryOptions({
+    queryKey: ["facets", project, filter, limit, only ?? null],
+    enabled: filter !== null,
+    queryFn: ({ signal }) =>
+      answer(
+        api.POST("/api/v1/interactions/facets", { body: { project, filter, limit, only: only ?? null }, signal }),
+      ),
+    staleTime: 60_000,
+  });
+
+const EVERYTHING: Filter = { and: [] };
+const VALUES = 100;
+
+export type Vocabulary = {
+  labels: Schemas["LabelKey"][];
+  metrics: Metric[];
+  models: string[];
+  users: string[];
+  finishReasons: string[];
+};
+
+/** Return the words of a project that a filter can be made of, each kind with the most used first. */
+export function useVocabulary(project: string, enabled = true): Vocabulary {
+  const { data: labels } = useQuery({ ...labelsQuery(project), enabled });
+  const { data: metrics } = useQuery(metricsQuery(project, "all"));
+  const { data: attached } = useQuery({ ...projectModelsQuery(project), enabled });
+  const { data: facets } = useQuery({ ...facetsQuery(project, EVERYTHING, { limit: VALUES }), enabled });
+  return useMemo(() => {
+    const used = (kind: Facet["kind"]) =>
+      (facets?.facets ?? []).filter((one) => one.kind === kind).flatMap(({ values }) => values.map(({ value }) => `${value}`));
+    const ratings = new Map(
+      (facets?.facets ?? []).filter(({ kind }) => kind === "feedback").map(({ key, count }) => [key, count]),
+    );
+    return {
+      labels: [...(labels ?? [])].sort((a, b) => b.count - a.count),
+      metrics: [...(metrics ?? [])].sort((a, b) => (ratings.get(b.key) ?? 0) - (ratings.get(a.key) ?? 0)),
+      models: [...new Set([...used("model"), ...(attached ?? []).map(({ model }) => model)])],
+      users: used("user"),
+      finishReasons: used("finish_reason"),
+    };
+  }, [labels, metrics, attached, facets]);
+}

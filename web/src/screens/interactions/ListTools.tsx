@@ -1,0 +1,74 @@
+import { ChartColumn, Download, ListTree, Pause, Play } from "lucide-react";
+import { Button, Hint, IconButton } from "~/ui";
+import { count as shownCount } from "~/ui/values";
+import { ColumnChoice } from "./ColumnChoice";
+import type { Column } from "./columns";
+import { GroupChoice } from "./GroupChoice";
+import css from "./interactions.module.css";
+import type { Part } from "./kept";
+import { Views } from "./Views";
+
+type ListToolsProps = {
+  project: string;
+  /** How many interactions the filter finds, once that is known. */
+  count: number | "loading" | undefined;
+  live: boolean;
+  connected: boolean;
+  onLive: () => void;
+  group: string | undefined;
+  onGroup: (group: string | undefined) => void;
+  columns: Column[];
+  onColumns: (keys: string | null) => void;
+  inSight: Record<Part, boolean>;
+  onInSight: (part: Part) => void;
+  onExport: () => void;
+  onKeys: () => void;
+};
+
+/** The line above the list: how many there are, and how they are shown. */
+export function ListTools(props: ListToolsProps) {
+  const { project, count, live, connected, inSight, onInSight } = props;
+  return (
+    <div className={css.tools}>
+      <h1>Interactions</h1>
+      <span className={css.count} role="status">
+        {count === "loading" ? "Loading…" : count === undefined ? "" : shownCount(count)}
+      </span>
+      <Button
+        small
+        look="plain"
+        className={css.live}
+        aria-pressed={live}
+        onClick={props.onLive}
+        aria-label={live ? "Live: pause" : "Paused: go live"}
+      >
+        <span className={css.dot} data-on={live && connected} />
+        <span className={css.wideOnly}>{live ? (connected ? "Live" : "Connecting…") : "Paused"}</span>
+        {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
+      </Button>
+      <IconButton small label="Facets" aria-pressed={inSight.facets} onClick={() => onInSight("facets")}>
+        <ListTree size={15} aria-hidden />
+      </IconButton>
+      <span className={css.wideOnly}>
+        <IconButton small label="Chart" aria-pressed={inSight.chart} onClick={() => onInSight("chart")}>
+          <ChartColumn size={15} aria-hidden />
+        </IconButton>
+      </span>
+      <GroupChoice project={project} value={props.group} onChange={props.onGroup} />
+      <Views project={project} />
+      <span className={css.wideOnly}>
+        <ColumnChoice project={project} columns={props.columns} onChange={props.onColumns} />
+      </span>
+      <IconButton small label="Export these" onClick={props.onExport}>
+        <Download size={15} aria-hidden />
+      </IconButton>
+      <span className={css.wideOnly}>
+        <Hint text="Keys: ?">
+          <Button small look="plain" onClick={props.onKeys} aria-label="Keys">
+            ?
+          </Button>
+        </Hint>
+      </span>
+    </div>
+  );
+}

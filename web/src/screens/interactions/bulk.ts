@@ -1,0 +1,92 @@
+// What is done to many interactions at once, each by the call that is there for one.
+
+import { answer, api, type Filter, type Interaction } from "~/api/client";
+import { newId } from "~/ui/browser";
+import type { InteractionPage } from "./pages";
+
+export type Row = Pick<Interaction, "completion_id" | "labels">;
+export type Done = {
+  done: number;
+  failed: number;
+  /** Why the first that failed did. */
+  error: unknown;
+  /** Take back what was done. */
+  undo: (() => Promise<Done>) | null;
+};
+type Progress = (done: number) => void;
+
+/** So many are changed in one act at most. */
+export const MOST = 10_000;
+/** So many calls are under way at once: browsers open no more connections to a server over HTTP/1.1. */
+const AT_ONCE = 4;
+const PAGE = 500;
+
+/** Go through the rows that a filter finds, the newest first, up to `MOST`. */
+export async function rowsOf(project: string, filter: Filter, signal: AbortSignal): Promise<Row[]> {
+  const rows: Row[] = [];
+  let cursor: string | null = null;
+  do {
+    const body = { project, filter, limit: PAGE, cursor };
+    const page = (await answer(api.POST("/api/v1/interactions/search", { body, signal }))) as InteractionPage;
+    rows.push(...page.interactions.map(({ completion_id, labels }) => ({ completion_id, labels })));
+    cursor = page.next;
+  } while (cursor && rows.length < MOST);
+  return rows.slice(0, MOST);
+}
+
+/** Set a label on all of them. */
+export async function label(rows: Row[], key: string, value: string, signal: AbortSignal, tell: Progress): Promise<Done> {
+  const change = (completion_id: string, set: Record<string, string>, remove: string[] = []) =>
+    answer(
+      api.PATCH("/api/v1/interactions/{completion_id}/labels", { params: { path: { completion_id } }, body: { set, remove } }),
+    );
+  const { done, ...rest } = await each(rows, ({ completion_id }) => change(completion_id, { [key]: value }), signal, tell);
+  const back = ({ completion_id, labels }: Row) => {
+    const before = labels[key];
+    return before === undefined ? change(completion_id, {}, [key]) : change(completion_id, { [key]: before });
+  };
+  return { done: done.length, ...rest, undo: () => finished(each(done, back)) };
+}
+
+/** Give a value under a feedback key to all of them. */
+export async function rate(rows: Row[], metric: string, value: number, signal: AbortSignal, tell: Progress): Promise<Done> {
+  const given = rows.map(({ completion_id }) => ({ completion_id, feedback_id: newId() }));
+  const give = (one: (typeof given)[number]) => answer(api.POST("/api/v1/feedback", { body: { ...one, metric, value } }));
+  const { done, ...rest } = await each(given, give, signal, tell);
+  const back = ({ feedback_id }: (typeof given)[number]) =>
+    answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path: { feedback_id } } }));
+  return { done: done.length, ...rest, undo: () => finished(each(done, back)) };
+}
+
+/** Delete all of them. There is no way back. */
+export function remove(rows: Row[], signal: AbortSignal, tell: Progress): Promise<Done> {
+  const call = ({ completion_id }: Row) =>
+    answer(api.DELETE("/api/v1/interactions/{completion_id}", { params: { path: { completion_id } } }));
+  return finished(each(rows, call, signal, tell));
+}
+
+async function finished(work: Promise<{ done: unknown[]; failed: number; error: unknown }>): Promise<Done> {
+  const { done, ...rest } = await work;
+  return { done: done.length, ...rest, undo: null };
+}
+
+async function each<One>(all: One[], call: (one: One) => Promise<unknown>, signal?: AbortSignal, tell?: Progress) {
+  const done: One[] = [];
+  let next = 0;
+  let failed = 0;
+  let error: unknown = null;
+  async function worker() {
+    for (let one = all[next++]; one !== undefined && !signal?.aborted; one = all[next++]) {
+      try {
+        await call(one);
+        done.push(one);
+      } catch (reason) {
+        failed += 1;
+        error ??= reason;
+      }
+      tell?.(done.length + failed);
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return { done, failed, error };
+}

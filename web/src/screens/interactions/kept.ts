@@ -1,0 +1,32 @@
+// What someone has chosen about the list, kept in the browser: columns and their widths, facets and chart in sight.
+
+const read = (key: string): string | null => localStorage.getItem(`afterword.${key}`);
+
+function write(key: string, value: string | null): void {
+  if (value === null) localStorage.removeItem(`afterword.${key}`);
+  else localStorage.setItem(`afterword.${key}`, value);
+}
+
+export const keptColumns = (project: string): string | null => read(`columns.${project}`);
+export const keepColumns = (project: string, keys: string | null): void => write(`columns.${project}`, keys);
+
+/** Return the widths that were drawn, in pixels, by the key of the column. */
+export function keptWidths(): Record<string, number> {
+  try {
+    return JSON.parse(read("widths") ?? "{}") as Record<string, number>;
+  } catch {
+    return {};
+  }
+}
+
+export const keepWidths = (widths: Record<string, number>): void => write("widths", JSON.stringify(widths));
+
+export type Part = "facets" | "chart";
+
+/** Whether facets or the chart are in sight: at first where there is room for them. */
+export function isInSight(part: Part): boolean {
+  const kept = read(`shows.${part}`);
+  return kept === null ? innerWidth >= (part === "facets" ? 1200 : 900) : kept === "yes";
+}
+
+export const keepInSight = (part: Part, isShown: boolean): void => write(`shows.${part}`, isShown ? "yes" : "no");

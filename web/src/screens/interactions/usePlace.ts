@@ -1,0 +1,34 @@
+import { useLocation } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+
+type Place = { top: number; chosen: string | null };
+
+/** Where lists were left, by the entry of the browser's history. */
+const places = new Map<string, Place>();
+
+/** Remember where a list is scrolled to and which row is chosen, so that going back finds it as it was. */
+export function usePlace(q: string) {
+  const key = useLocation({ select: ({ state }) => state.__TSR_key ?? "" });
+  const now = useRef<Place & { key: string; q: string }>({ top: 0, chosen: null, key, q });
+  const left = useRef<Place | undefined>(undefined);
+  if (left.current === undefined) left.current = places.get(key) ?? { top: 0, chosen: null };
+
+  useEffect(() => {
+    const before = now.current;
+    // Another entry of the same list, such as that of an interaction that was opened: the place is the same.
+    if (before.key !== key && before.q === q && !places.has(key)) places.set(key, { top: before.top, chosen: before.chosen });
+    now.current = { ...(places.get(key) ?? { top: 0, chosen: null }), key, q };
+  }, [key, q]);
+
+  const keep = (change: Partial<Place>) => {
+    now.current = { ...now.current, ...change };
+    places.set(now.current.key, { top: now.current.top, chosen: now.current.chosen });
+  };
+  return {
+    /** What was chosen when this entry was left. */
+    chosen: left.current.chosen,
+    topOf: () => places.get(key)?.top ?? 0,
+    onScrolled: (top: number) => keep({ top }),
+    onChosen: (chosen: string | null) => keep({ chosen }),
+  };
+}

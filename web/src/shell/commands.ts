@@ -1,0 +1,26 @@
+// Which commands fit what was typed, the likeliest first.
+
+/** Return those whose name has the letters of `typed` in their order: beginnings of names first, then of words, then
+ * whatever else fits. */
+export function fitting<Command extends { name: string }>(commands: Command[], typed: string): Command[] {
+  if (!typed) return commands;
+  return commands
+    .map((command, index) => ({ command, index, rank: rankOf(command.name.toLowerCase(), typed.toLowerCase()) }))
+    .filter(({ rank }) => rank < NONE)
+    .sort((a, b) => a.rank - b.rank || a.index - b.index)
+    .map(({ command }) => command);
+}
+
+const NONE = 4;
+
+function rankOf(name: string, typed: string): number {
+  if (name.startsWith(typed)) return 0;
+  if (name.split(/[\s/_.-]+/).some((word) => word.startsWith(typed))) return 1;
+  if (name.includes(typed)) return 2;
+  let at = -1;
+  for (const letter of typed) {
+    at = name.indexOf(letter, at + 1);
+    if (at < 0) return NONE;
+  }
+  return 3;
+}
