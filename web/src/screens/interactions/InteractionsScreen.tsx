@@ -207,7 +207,12 @@ function Interactions({ project }: { project: string }) {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
       if (one) show(one);
     },
-    Escape: () => (open ? show(null) : setSelection(NOTHING)),
+    Escape: () => {
+      // It closes the dialog, and nothing else with it.
+      if (document.querySelector("[role=dialog]")) return;
+      if (open) show(null);
+      else setSelection(NOTHING);
+    },
     x: () => {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
       if (one) select(one, false);
