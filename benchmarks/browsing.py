@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from urllib.parse import urlencode
 
 from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
 
@@ -21,10 +22,18 @@ from benchmarks.reading import fill
 from benchmarks.report import Figure, Section
 from benchmarks.server import KEY, Server, running
 from benchmarks.workload import COMMON_WORD, METRIC, RARE_WORD
+from benchmarks.writing import Submit
 
 LIST_AIM, FILTER_AIM, PANEL_AIM = 300, 300, 150
 FRAMES_AIM = 60
 REQUESTS_AIM = 3
+
+# Lists that stay open while interactions arrive; most arrivals belong to one of them.
+WATCHED = ("label.environment:production", "label.team:team-1", f"{METRIC}>=3")
+ARRIVALS, ARRIVALS_A_SECOND = 100, 4
+# Milliseconds after the last arrival in which the server may still work for them.
+AFTERWARDS = 30_000
+WATCHED_FACTOR = 2
 
 LIST = "/p/default/interactions"
 ROWS = "document.querySelectorAll('[role=row][data-id]')"
@@ -93,6 +102,11 @@ def browsing(size: int, times: int, keep: Path | None = None) -> Iterator[Sectio
             f"The web page over {size:,} interactions, in Chromium", [*_times(context, times), *_scrolling(context)]
         )
         yield Section("Calls that a screen makes when one goes to it", list(_requests(context)))
+        submit = stack.enter_context(load.generator())
+        yield Section(
+            f"{ARRIVALS} arrivals, {ARRIVALS_A_SECOND} a second, over {size:,} interactions",
+            list(_watching(server, context, submit)),
+        )
 
 
 @contextmanager
@@ -228,6 +242,32 @@ def _requests(context: BrowserContext) -> Iterator[Figure]:
         page.wait_for_timeout(3_000)
         yield Figure(name, len(made), "", REQUESTS_AIM)
     page.close()
+
+
+def _watching(server: Server, context: BrowserContext, submit: Submit) -> Iterator[Figure]:
+    """Compare what arrivals cost the server with and without lists that watch them."""
+    waiting = context.new_page()
+
+    def spent() -> float:
+        # Playwright's loop runs in this thread, so that calls are made in another process.
+        while submit(load.send, server.target, "GET", "/health").result()["search"]["waiting"]:
+            waiting.wait_for_timeout(200)
+        server.wait_for_rollups()
+        begun = server.processor_seconds()
+        arguments = {"rate": ARRIVALS_A_SECOND, "seconds": ARRIVALS / ARRIVALS_A_SECOND}
+        submit(load.arrive, server.target, **arguments).result()
+        waiting.wait_for_timeout(AFTERWARDS)
+        return server.processor_seconds() - begun
+
+    alone = spent()
+    yield Figure("processor time of the server, no page open", alone, "s")
+    lists = [context.new_page() for _ in WATCHED]
+    for page, query in zip(lists, WATCHED, strict=True):
+        page.goto(f"{LIST}?{urlencode({'q': query})}")
+        page.wait_for_selector("[role=row][data-id]")
+        page.wait_for_selector("[data-on=true]")
+    waiting.wait_for_timeout(AFTERWARDS / 10)
+    yield Figure(f"... {len(lists)} filtered lists open", spent(), "s", WATCHED_FACTOR * alone)
 
 
 def _list(context: BrowserContext) -> Page:

@@ -162,6 +162,21 @@ SETTINGS: tuple[Setting, ...] = (
         "keeps it for ever. A project's own value wins.",
         most=MOST_DAYS,
     ),
+    Setting(
+        "pair_lease",
+        "integer",
+        600,
+        "Seconds for which a pair to judge stays with the sitting that was given it, after the last call of that "
+        "sitting.",
+        least=10,
+    ),
+    Setting(
+        "max_leased_pairs",
+        "integer",
+        10_000,
+        "Pairs to judge that may be given out at the same time; beyond it calls get 503.",
+        least=100,
+    ),
     Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", least=1),
     Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(
@@ -207,6 +222,8 @@ class Settings:
     on_store_failure: str
     retention_days: int
     payload_retention_days: int
+    pair_lease: int
+    max_leased_pairs: int
     max_live: int
     shutdown_grace: int
     log_level: str

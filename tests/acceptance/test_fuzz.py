@@ -34,7 +34,7 @@ from schemathesis.specs.openapi.checks import (
 from afterword.api import openapi
 from afterword.api.routes import ROUTES, Route
 
-EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "24"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -97,6 +97,7 @@ def real(fuzzed) -> Iterator[Real]:
             ids = [post("interactions", **interaction)["completion_id"] for _ in range(2)]
             compared = {"preferred_completion": ids[0], "other_completion": ids[1]}
             shown = client.get(f"/api/v1/interactions/{ids[0]}").json()
+            session = shown["session_id"]
             return {
                 "project": project,
                 "metric": "score",
@@ -110,7 +111,8 @@ def real(fuzzed) -> Iterator[Real]:
                 "completion_id": ids[0],
                 "preferred_completion": ids[0],
                 "other_completion": ids[1],
-                "session_id": shown["session_id"],
+                "session_id": session,
+                "outcome_id": post("outcomes", session_id=session, metric="score", value=1)["outcome_id"],
                 "feedback_id": post("feedback", completion_id=ids[0], metric="score", value=1)["feedback_id"],
                 "comparison_id": post("preferences", metric="score", **compared)["comparison_id"],
                 "view_id": post(f"projects/{project}/views", name="fuzz", search="")["id"],
@@ -137,11 +139,21 @@ CHOSEN = {
     "batches.record_interactions": frozenset({"completion_id", "session_id"}),
     "feedback.record": frozenset({"feedback_id"}),
     "batches.record_feedback": frozenset({"feedback_id"}),
+    "outcomes.record": frozenset({"outcome_id"}),
+    "batches.record_outcomes": frozenset({"outcome_id"}),
 }
 
 # The calls after which a thing may not be what it was, under the name that it had.
 CHANGES = frozenset(
-    {"metrics.change", "projects.change", "models.change", "models.change_in_project", "abtests.cancel", "views.change"}
+    {
+        "metrics.change",
+        "projects.change",
+        "models.change",
+        "models.change_in_project",
+        "abtests.cancel",
+        "views.change",
+        "outcomes.change",
+    }
 )
 
 

@@ -62,6 +62,33 @@ def test_a_revoked_key_stops_everywhere_within_a_second(three: list[Any]):
             assert eventually(lambda: there.get("/api/v1/projects").status_code == 401) < 1
 
 
+def test_several_servers_give_no_pair_to_two_people(three: list[Any]):
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.client()) for server in three]
+        http = clients[0]
+        http.post("/api/v1/metrics", json={"key": "better"}).raise_for_status()
+        for prompt in range(6):
+            messages = [{"role": "user", "content": f"Question {prompt}"}]
+            for model in range(4):
+                body = {"messages": messages, "completion": f"{prompt} {model}", "model": f"m{model}"}
+                http.post("/api/v1/interactions", json=body).raise_for_status()
+        for client in clients:
+            eventually(lambda client=client: client.get("/api/v1/metrics/better").status_code == 200)
+        given: list[frozenset[str]] = []
+
+        def take(client: httpx.Client) -> None:
+            body = {"metric": "better", "sitting": str(uuid4()), "limit": 4}
+            page = client.post("/api/v1/preferences/next", json=body).raise_for_status().json()
+            given.extend(frozenset(side["completion_id"] for side in pair.values()) for pair in page["pairs"])
+
+        threads = [threading.Thread(target=take, args=(client,)) for client in [*clients, *clients]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(given) == len(set(given)) >= 12
+
+
 def test_two_servers_that_register_the_same_at_once_make_it_once(three: list[Any]):
     answers: list[httpx.Response] = []
 

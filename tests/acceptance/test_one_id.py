@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.shared
 
-ROUNDS = 40
+ROUNDS = 24
 CALLERS = 4
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Why?"}], "completion": "So."}
 

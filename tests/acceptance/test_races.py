@@ -207,3 +207,27 @@ def test_what_is_deleted_meanwhile_is_rated_and_changed_without_a_fault(crowd: C
             post("projects/default/metrics", metric=key),
             ("GET", "metrics", {}),
         )
+
+
+CHANGED: dict[str, tuple[str, dict[str, Any]]] = {
+    "project": ("projects/{key}", {"name": "N", "description": "D", "retention_days": 40}),
+    "metric": ("metrics/{key}?project={key}", {"name": "N", "description": "D", "unit": "s"}),
+    "model": ("models/{key}", {"name": "N", "external_model_id": "m-2", "extra_params": {"top_k": 4}}),
+}
+
+
+@pytest.mark.parametrize("kind", list(CHANGED))
+def test_changes_of_several_members_at_once_all_stay(crowd: Crowd, kind: str):
+    path, changes = CHANGED[kind]
+    for _ in range(ROUNDS):
+        key = f"k{uuid4().hex}"
+        crowd.make("projects", key=key)
+        crowd.make("metrics", key=key, project=key)
+        crowd.make("models", key=key, provider="echo", external_model_id="m")
+        place = path.format(key=key)
+        calls: list[Sent] = [("PATCH", place, {"json": {name: value}}) for name, value in changes.items()]
+        while 404 in (statuses := crowd.at_once(*calls)):
+            pass  # The other server has not heard of it yet.
+        assert set(statuses) == {200}
+        shown = crowd.clients[0].patch(f"/api/v1/{place}", json={"name": "N"}).json()
+        assert {name: shown[name] for name in changes} == changes

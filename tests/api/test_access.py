@@ -17,12 +17,14 @@ from afterword.api.routes import ROUTES, Route
 Call = Callable[..., dict[str, Any]]
 NONE = "0192d3a4-5b6c-7d8e-9f00-112233445566"
 ROLES = {
-    "admin": {"read", "list_models", "call", "write", "edit", "share", "administer", "administer_server"},
-    "member": {"read", "list_models", "call", "write", "edit"},
-    "inference": {"list_models", "call", "write"},
-    "ingest": {"write"},
+    "admin": {
+        "read", "list_models", "call", "write", "amend", "judge", "edit", "share", "administer", "administer_server",
+    },
+    "member": {"read", "list_models", "call", "write", "amend", "judge", "edit"},
+    "inference": {"list_models", "call", "write", "amend"},
+    "ingest": {"write", "amend"},
     "viewer": {"read", "list_models"},
-}
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_a_value_that_fits_the_kind_is_kept(
     assert feedback.pop("created_at").startswith("2024-02-21T00:00:00")
     assert feedback == {
         **answer.json(), "completion_id": made, "metric": "key", "value": kept, "details": "why", "reason": "Style",
-        "user": "ann", "actor": "administrator", "kind": kind,
+        "user": "ann", "actor": "administrator", "kind": kind, "mine": True,
     }  # fmt: skip
 
 
@@ -214,7 +214,8 @@ def test_a_preference_is_seen_from_both_sides(http: httpx.Client, log: Call, sho
     assert show(bad)["preferences"] == [seen]
     assert http.get(f"/api/v1/preferences/{seen['comparison_id']}").json() == seen
     assert datetime.fromisoformat(seen.pop("created_at"))
-    assert seen == {**answer.json(), **body, "tied": None, "prompt_mismatch": False, "actor": "administrator"}
+    whose = {"actor": "administrator", "mine": True}
+    assert seen == {**answer.json(), **body, "tied": None, "prompt_mismatch": False, **whose}
 
 
 @pytest.mark.parametrize("tied", ["good", "bad"])

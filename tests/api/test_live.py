@@ -18,22 +18,26 @@ Refused = Callable[..., dict[str, Any]]
 
 
 class Watcher:
-    """Someone who reads events in a thread of his own."""
+    """Someone who reads events in a thread of their own. With `watches` they watch several lists."""
 
-    def __init__(self, url: str, key: str, **query: Any) -> None:
+    def __init__(self, url: str, key: str, watches: list[dict[str, Any]] | None = None, **query: Any) -> None:
         self.events: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._ready = threading.Event()
         self._gone = False
         self.beats = 0
-        self._arguments = (f"{url}/api/v1/interactions/live", {"Authorization": f"Bearer {key}"}, query)
+        self._url, self._headers = f"{url}/api/v1/interactions/live", {"Authorization": f"Bearer {key}"}
+        self._query, self._watches = query, watches
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
         assert self._ready.wait(20)
 
     def _read(self) -> None:
-        url, headers, query = self._arguments
         name = ""
-        with httpx.Client(timeout=60) as client, client.stream("GET", url, headers=headers, params=query) as answer:
+        method, body = ("GET", None) if self._watches is None else ("POST", {"watches": self._watches})
+        with (
+            httpx.Client(timeout=60, headers=self._headers, params=self._query) as client,
+            client.stream(method, self._url, json=body) as answer,
+        ):
             assert answer.status_code == 200, answer.read()
             assert answer.headers["content-type"].startswith("text/event-stream")
             for line in answer.iter_lines():
@@ -65,7 +69,8 @@ def watch(server, project: str) -> Iterator[Callable[..., Watcher]]:
     with ExitStack() as watchers:
 
         def begin(key: str | None = None, **query: Any) -> Watcher:
-            watcher = Watcher(server.url, key or server.api_key, project=project, **query)
+            query = query if "watches" in query else {"project": project, **query}
+            watcher = Watcher(server.url, key or server.api_key, **query)
             watchers.callback(watcher.leave)
             return watcher
 
@@ -191,6 +196,45 @@ def test_who_finds_nothing_in_all_that_comes_is_told_that_the_server_is_there(
         assert time.monotonic() - began < 60
         log("Something else")
     assert watcher.events.empty()
+
+
+def test_several_lists_are_watched_over_one_connection(
+    watch: Callable[..., Watcher], log: Callable[..., str], http: httpx.Client, project: str
+):
+    other = f"other-{uuid4().hex[:8]}"
+    http.post("/api/v1/projects", json={"key": other}).raise_for_status()
+    prod = {"label": {"key": "env", "value": {"eq": "prod"}}}
+    watcher = watch(
+        watches=[
+            {"name": "all", "project": project},
+            {"name": "prod", "project": project, "filter": prod},
+            {"name": "other", "project": other},
+        ]
+    )
+    both, elsewhere = log(labels={"env": "prod"}), log(project=other)
+    seen = [watcher.next(), watcher.next()]
+    assert {one["interaction"]["completion_id"]: one["watches"] for one in seen} == {
+        both: ["all", "prod"],
+        elsewhere: ["other"],
+    }
+    http.delete(f"/api/v1/interactions/{elsewhere}").raise_for_status()
+    assert watcher.next("deleted") == {"watches": ["other"], "completion_id": elsewhere}
+
+
+@pytest.mark.parametrize(
+    ("watches", "status", "param"),
+    [
+        ([], 422, "watches"),
+        ([{"name": str(number)} for number in range(51)], 422, "watches"),
+        ([{"name": "a"}, {"name": "b", "project": "nowhere"}], 404, "watches[1].project"),
+        ([{"name": "a", "filter": {"label": {}, "model": {}}}], 422, None),
+        ([{"name": "a", "filter": {"model": {}}}], 422, "watches[0].filter.model"),
+    ],
+)
+def test_of_several_watches_the_wrong_one_is_named(
+    http: httpx.Client, refused: Refused, watches: list[dict[str, Any]], status: int, param: str | None
+):
+    refused(http.post("/api/v1/interactions/live", json={"watches": watches}), status, param=param)
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"label": {}}', '{"nothing": 1}', "[" * 5000])

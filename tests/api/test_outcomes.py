@@ -84,6 +84,7 @@ def test_what_was_logged_is_read_changed_and_deleted(
     assert outcome == {
         "outcome_id": outcome_id, "session_id": first["session_id"], "project": project, "metric": "solved",
         "value": 1.0, "details": "d", "user": "ann", "actor": "administrator", "created_at": "2024-02-21T00:00:00Z",
+        "mine": True,
     }  # fmt: skip
     assert listed() == [outcome]
     # Whoever opens an interaction of the session sees it.

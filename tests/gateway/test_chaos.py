@@ -37,7 +37,6 @@ WHOLE_FAILS = [
     ("cut-after-2", "provider_hung_up"),
     ("empty", "provider_answer_unreadable"),
     ("error-in-stream", "fell_over"),
-    ("unasked", "provider_answer_unreadable"),
 ]
 # What goes wrong after the first words of a stream: the error of a provider that speaks OpenAI's API, of Anthropic's.
 CUT = [

@@ -286,7 +286,7 @@ def test_embeddings_are_passed_on_and_not_kept(gateway):
         ({"model": "default/echo", "messages": ["hello"]}, 400, "invalid_value"),
         ({"model": "default/nobody", "messages": [{"role": "user", "content": "x"}]}, 404, "model_not_found"),
         ({"model": "nowhere", "messages": [{"role": "user", "content": "x"}]}, 404, "model_not_found"),
-        ({"model": "default", "messages": [{"role": "user", "content": "x"}], "n": 0}, 400, "invalid_value"),
+        ({"model": "default/echo", "messages": [{"role": "user", "content": "x"}], "n": 0}, 400, "invalid_value"),
         (
             {"model": "default", "messages": [{"role": "user", "content": "x"}], "ab_campaign": "none"},
             404,

@@ -1,4 +1,8 @@
-"""A real browser on a real server's page."""
+"""A real browser on a real server's page.
+
+A page with a live list has a shared worker, whose script Playwright never sees arrive: do not wait for "networkidle"
+there, but for what is to be seen.
+"""
 
 from __future__ import annotations
 

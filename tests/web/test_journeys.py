@@ -165,7 +165,7 @@ def test_a_link_shows_the_same_in_another_browser(visitor: Visitor, server: Any,
     rows(page).nth(2).click()
     # Which is drawn anew once what renders Markdown has come.
     expect(page.get_by_role("region", name="Conversation").get_by_role("heading").first).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    expect(page.locator("[class*=unrendered]")).to_have_count(0)
     shown = page.get_by_role("region", name="Conversation").inner_text()
     other = visitor(server.api_key).new_page()
     other.goto(page.url)
@@ -216,14 +216,14 @@ def test_an_interaction_is_opened_with_its_image_rated_and_the_row_changes(
     picture = page.get_by_role("region", name="Conversation").get_by_role("img", name="In this message")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") == 10
-    page.get_by_placeholder("Why?").fill("Right")
+    page.get_by_label("Comment").fill("Right")
     page.get_by_role("button", name="CSAT: 4").click()
     expect(row).to_contain_text("CSAT 4")
     expect(page.get_by_role("region", name="Conversation")).to_contain_text("Right")
-    page.locator("body").press("5")
+    with page.expect_response(lambda answer: "/feedback/" in answer.url and answer.ok):
+        page.locator("body").press("5")
     expect(row).to_contain_text("CSAT 5")
     # Who thinks again within a sitting has changed his mind, not said two things.
-    page.wait_for_load_state("networkidle")
     [said] = http.get(f"/api/v1/interactions/{logged}").json()["feedback"]
     assert (said["value"], said["details"]) == (5, "Right")
 
@@ -335,11 +335,11 @@ def test_a_verdict_given_by_mistake_is_given_again(page: Page, http: httpx.Clien
     page.keyboard.press("b")
     expect(page.get_by_role("button", name="Both bad")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("w")
-    page.get_by_label("Why?").press_sequentially("Both right 4 me")
+    page.get_by_label("Comment").press_sequentially("Both right 4 me")
     page.keyboard.press("Enter")
     # Arrows scroll, and judge nothing.
     page.keyboard.press("ArrowDown")
-    with page.expect_response(lambda answer: answer.url.endswith("/comparison")):
+    with page.expect_response(lambda answer: answer.request.method == "PATCH" and '"good"' in answer.text()):
         page.keyboard.press("3")
     expect(page.get_by_role("status").first).to_contain_text("1 judged")
     assert said() == [("good", "Both right 4 me")]

@@ -29,12 +29,105 @@ def log(http: httpx.Client, project: str) -> Callable[..., str]:
     return logged
 
 
-def test_lines_marks_and_tags_of_a_text_stay_on_the_page(page: Page, project: str, log: Any):
-    written = "Rules:\nfirst, 2*3*4\n    second, 5~7\n<sea>\n\\(a_1\\) and &lt;"
-    page.goto(f"/p/{project}/interactions/{log(written, 'ok')}")
-    shown = page.get_by_role("region", name="user")
-    expect(shown.locator("p", has_text="first")).to_be_visible()
-    assert written in shown.inner_text()
+WRITTEN = "Rules:\nfirst, 2*3*4, **all** of it\n    second, 5~7\n<sea>\n\\(a_1\\) and &lt;"
+
+
+def test_texts_of_people_are_plain_until_one_chooses_markdown(page: Page, project: str, log: Any):
+    system = {"role": "system", "content": "# No title\n* no list"}
+    body = {"messages": [system, {"role": "user", "content": WRITTEN}]}
+    logged = log(completion=WRITTEN, **body)
+    page.goto(f"/p/{project}/interactions/{logged}")
+    answer, user = (page.get_by_role("region", name=name) for name in ("completion", "user"))
+    expect(page.get_by_role("region", name="system")).to_contain_text("# No title\n* no list")
+    expect(answer.locator("strong")).to_have_text("all")
+    assert WRITTEN in user.inner_text()
+    for lines in ("first, 2*3*4, all of it\n    second, 5~7\n<sea>\n", " and &lt;"):
+        assert lines in answer.inner_text()
+    user.hover()
+    user.get_by_role("button", name="Markdown").click()
+    expect(user.locator("strong")).to_have_text("all")
+    page.get_by_role("button", name="Raw").click()
+    page.goto(f"/p/{project}/interactions/{log('**Another**', 'Hi')}")
+    expect(page.get_by_role("button", name="Raw")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Rendered").click()
+    expect(user.locator("strong")).to_have_text("Another")
+
+
+def test_maths_is_drawn_with_the_servers_own_files_and_money_is_not(page: Page, project: str, log: Any):
+    answer = "It costs $5 or $6.\n\n\\[\n\\vec{x}\n= \\frac{1}{2}\n- y\n\\]\n\nSo $x^2$ and \\(\\nonsense{\\)."
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"/p/{project}/interactions/{log(completion='No maths for $5.')}")
+    expect(page.get_by_text("No maths for $5.")).to_be_visible()
+    assert not [url for url in asked if "drawFormula" in url or "KaTeX" in url]
+    page.goto(f"/p/{project}/interactions/{log(completion=answer)}")
+    shown = page.get_by_role("region", name="completion")
+    expect(shown.locator(".katex")).to_have_count(2)
+    expect(shown.locator(".katex-display .mfrac").first).to_be_visible()
+    expect(shown).to_contain_text("It costs $5 or $6.")
+    expect(shown).to_contain_text("\\(\\nonsense{\\)")
+    assert shown.locator("li").count() == 0
+    # The arrow over x has its size in a style, which the content security policy allows to scripts alone.
+    assert shown.locator(".accent-body svg").first.evaluate("arrow => arrow.getBoundingClientRect().width") > 3
+
+
+CODE = "f(x, y) = [1, 2]; // x"
+X_OF_EACH_CHARACTER = """code => {
+  const text = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+  const places = [];
+  for (let node = text.nextNode(); node; node = text.nextNode()) {
+    for (let at = 0; at < node.length; at += 1) {
+      const range = document.createRange();
+      range.setStart(node, at);
+      range.setEnd(node, at + 1);
+      const box = range.getBoundingClientRect();
+      if (box.width) places.push([box.left, box.top]);
+    }
+  }
+  return places;
+}"""
+
+
+def test_code_in_an_arabic_answer_reads_from_left_to_right(page: Page, project: str, log: Any):
+    arabic = "استخدم الدالة"
+    answer = (
+        f"{arabic} `{CODE}` هنا:\n\n```js\n{CODE}\n```\n\n1. {arabic} `{CODE}`\n\n| {arabic} |\n|---|\n| `{CODE}` |"
+    )
+    page.goto(f"/p/{project}/interactions/{log(arabic, answer)}")
+    codes = page.get_by_role("region", name="completion").locator("code")
+    expect(codes).to_have_count(4)
+    for code in codes.all():
+        places = code.evaluate(X_OF_EACH_CHARACTER)
+        assert [x for x, _ in places] == sorted(x for x, _ in places), code.inner_text()
+    paragraph = page.get_by_role("region", name="completion").locator("p").first
+    first = paragraph.evaluate(X_OF_EACH_CHARACTER)
+    assert first[0][0] > first[-1][0], "an Arabic paragraph begins at the right"
+
+
+def test_a_no_that_is_good_is_no_thumb_down(page: Page, http: httpx.Client, project: str, log: Any):
+    for key, better in (("hallucinated", "lower_is_better"), ("helpful", "higher_is_better")):
+        metric = {"key": key, "kind": "bool", "scoring_type": better, "project": project}
+        http.post("/api/v1/metrics", json=metric).raise_for_status()
+    log(feedbacks=[{"metric": "hallucinated", "value": 0}, {"metric": "helpful", "value": 0}])
+    page.goto(f"/p/{project}/interactions")
+    row = page.locator("[role=row][data-id]")
+    expect(row).to_contain_text("hallucinated no")
+    expect(row.get_by_label("no")).to_have_count(1)
+    row.click()
+    panel = page.get_by_role("article", name="Interaction")
+    expect(panel.locator("li", has_text="hallucinated")).to_contain_text("no")
+    for answer in ("yes", "no"):
+        expect(panel.get_by_role("button", name=f"hallucinated: {answer}")).to_have_text(answer)
+
+
+def test_numbers_of_feedback_and_parameters_keep_all_digits(page: Page, http: httpx.Client, project: str, log: Any):
+    http.post("/api/v1/metrics", json={"key": "score", "kind": "scalar", "project": project}).raise_for_status()
+    logged = log(
+        feedbacks=[{"metric": "score", "value": 12345.678}], parameters={"temperature": 0.123456, "seed": 1727271111}
+    )
+    page.goto(f"/p/{project}/interactions/{logged}")
+    for digits in ("12345.678", "0.123456", "1727271111"):
+        expect(page.locator("main")).to_contain_text(digits)
 
 
 def test_long_numbers_keep_their_digits_on_the_page_and_when_copied(page: Page, project: str, log: Any):
@@ -101,7 +194,7 @@ def test_a_day_in_the_filter_is_a_day_of_the_viewers_zone(visitor: Visitor, serv
     assert "evening before" not in page.locator("main").inner_text()
 
 
-def test_judging_and_copying_work_over_plain_http(
+def test_judging_copying_and_live_lists_work_over_plain_http(
     browser: Browser, browser_executable: str, server: Any, http: httpx.Client, project: str, log: Any
 ):
     """From another machine and without https a browser keeps crypto.randomUUID and the clipboard from a page."""
@@ -124,6 +217,11 @@ def test_judging_and_copying_work_over_plain_http(
         page.keyboard.press("Enter")
         expect(page.get_by_role("navigation").first).to_be_visible()
 
+        page.goto(f"/p/{project}/interactions")
+        expect(page.locator("[data-on=true]")).to_be_visible()
+        log("Something that arrives")
+        expect(page.locator("[role=row][data-id]")).to_have_count(3)
+
         page.goto(f"/p/{project}/compare?metric=better")
         page.get_by_role("button", name="Start").click()
         expect(page.get_by_role("group", name="Verdict")).to_be_visible()
@@ -143,5 +241,7 @@ def test_judging_and_copying_work_over_plain_http(
         page.keyboard.press("Control+V")
         assert page.locator("#pasted").input_value() == f"{url}/p/{project}/interactions/{ids[0]}"
         assert not problems
+        page.evaluate("void Promise.reject(new Error('A thing broke'))")
+        expect(page.get_by_text("Something went wrong on this page: A thing broke").first).to_be_visible()
     finally:
         elsewhere.close()

@@ -5,22 +5,17 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "~/api/client";
+import { isAway, onConnection } from "~/api/connection";
 import { sessionQuery } from "~/api/session";
 import { makeRouter } from "~/router";
+import { showUnhandled } from "~/shell/Faults";
 import { showTheme } from "~/shell/theme";
 import "~/ui/tokens.css";
 import { Toasts } from "~/ui/toasts";
 
 showTheme();
 
-// After an update of the server, parts of the page that was open before are there no more: it is loaded anew, once.
-addEventListener("vite:preloadError", (event) => {
-  const last = Number(sessionStorage.getItem("afterword.reloaded") ?? 0);
-  if (Date.now() - last < 60_000) return;
-  event.preventDefault();
-  sessionStorage.setItem("afterword.reloaded", String(Date.now()));
-  location.reload();
-});
+showUnhandled();
 
 const queries: QueryClient = new QueryClient({
   queryCache: new QueryCache({
@@ -33,9 +28,18 @@ const queries: QueryClient = new QueryClient({
     queries: {
       staleTime: 15_000,
       refetchOnWindowFocus: false,
-      retry: (failures, error) => failures < 2 && error instanceof ApiError && [0, 502, 503, 504].includes(error.status),
+      refetchOnReconnect: false,
+      // Whether the machine has a network says nothing of a server on the machine itself.
+      networkMode: "always",
+      retry: (failures, error) => failures < 2 && error instanceof ApiError && isAway(error.status),
     },
+    mutations: { networkMode: "always" },
   },
+});
+
+// What failed while the server was away is fetched once it is back. What stands on the page stays until then.
+onConnection((isConnected) => {
+  if (isConnected) void queries.refetchQueries({ type: "active", predicate: ({ state }) => state.error !== null });
 });
 
 createRoot(document.getElementById("root") as HTMLElement).render(

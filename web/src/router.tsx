@@ -14,9 +14,13 @@ import { sessionQuery } from "~/api/session";
 import { InteractionsScreen } from "~/screens/interactions/InteractionsScreen";
 import { NotFound, Failed } from "~/shell/Faults";
 import { lastProject } from "~/shell/lastProject";
+import { loadPart } from "~/shell/loadPart";
 import { NothingToRead } from "~/shell/NothingToRead";
 import { Shell } from "~/shell/Shell";
 import { SignIn } from "~/shell/SignIn";
+
+/** A screen whose code is loaded when it is first opened. */
+const lazyScreen = ((load, name) => lazyRouteComponent(loadPart(load), name)) as typeof lazyRouteComponent;
 
 /** Search parameters are plain texts, so that links stay readable. */
 export type Search = Record<string, string | undefined>;
@@ -71,7 +75,12 @@ const home = createRoute({
   },
 });
 
-const project = createRoute({ getParentRoute: () => inside, path: "/p/$project", component: Outlet });
+/** Nothing that a screen holds of one project is shown in another: screens begin anew with the project. */
+function OfProject() {
+  const { project: key } = project.useParams();
+  return <Outlet key={key} />;
+}
+const project = createRoute({ getParentRoute: () => inside, path: "/p/$project", component: OfProject });
 
 const validateSearch = (search: Search): Search => search;
 
@@ -85,69 +94,69 @@ const interactions = createRoute({
 const interaction = createRoute({
   getParentRoute: () => project,
   path: "/interactions/$completionId",
-  component: lazyRouteComponent(() => import("~/screens/interaction/InteractionScreen"), "InteractionScreen"),
+  component: lazyScreen(() => import("~/screens/interaction/InteractionScreen"), "InteractionScreen"),
 });
 const start = createRoute({
   getParentRoute: () => project,
   path: "/start",
-  component: lazyRouteComponent(() => import("~/screens/start/StartScreen"), "StartScreen"),
+  component: lazyScreen(() => import("~/screens/start/StartScreen"), "StartScreen"),
 });
 const overview = createRoute({
   getParentRoute: () => project,
   path: "/overview",
   validateSearch,
-  component: lazyRouteComponent(() => import("~/screens/overview/OverviewScreen"), "OverviewScreen"),
+  component: lazyScreen(() => import("~/screens/overview/OverviewScreen"), "OverviewScreen"),
 });
 const compare = createRoute({
   getParentRoute: () => project,
   path: "/compare",
   validateSearch,
-  component: lazyRouteComponent(() => import("~/screens/compare/CompareScreen"), "CompareScreen"),
+  component: lazyScreen(() => import("~/screens/compare/CompareScreen"), "CompareScreen"),
 });
 const metrics = createRoute({
   getParentRoute: () => project,
   path: "/metrics",
   validateSearch,
-  component: lazyRouteComponent(() => import("~/screens/metrics/MetricsScreen"), "MetricsScreen"),
+  component: lazyScreen(() => import("~/screens/metrics/MetricsScreen"), "MetricsScreen"),
 });
 const ranking = createRoute({
   getParentRoute: () => project,
   path: "/ranking",
   validateSearch,
-  component: lazyRouteComponent(() => import("~/screens/ranking/RankingScreen"), "RankingScreen"),
+  component: lazyScreen(() => import("~/screens/ranking/RankingScreen"), "RankingScreen"),
 });
 const models = createRoute({
   getParentRoute: () => project,
   path: "/models",
-  component: lazyRouteComponent(() => import("~/screens/models/ModelsScreen"), "ModelsScreen"),
+  component: lazyScreen(() => import("~/screens/models/ModelsScreen"), "ModelsScreen"),
 });
 const chat = createRoute({
   getParentRoute: () => project,
   path: "/chat",
   validateSearch,
-  component: lazyRouteComponent(() => import("~/screens/chat/ChatScreen"), "ChatScreen"),
+  component: lazyScreen(() => import("~/screens/chat/ChatScreen"), "ChatScreen"),
 });
 const abTests = createRoute({
   getParentRoute: () => project,
   path: "/ab-tests",
   validateSearch,
-  component: lazyRouteComponent(() => import("~/screens/abtests/ABTestsScreen"), "ABTestsScreen"),
+  component: lazyScreen(() => import("~/screens/abtests/ABTestsScreen"), "ABTestsScreen"),
 });
 const datasets = createRoute({
   getParentRoute: () => project,
   path: "/datasets",
   validateSearch,
-  component: lazyRouteComponent(() => import("~/screens/datasets/DatasetsScreen"), "DatasetsScreen"),
+  component: lazyScreen(() => import("~/screens/datasets/DatasetsScreen"), "DatasetsScreen"),
 });
 const projects = createRoute({
   getParentRoute: () => inside,
   path: "/projects",
-  component: lazyRouteComponent(() => import("~/screens/projects/ProjectsScreen"), "ProjectsScreen"),
+  component: lazyScreen(() => import("~/screens/projects/ProjectsScreen"), "ProjectsScreen"),
 });
 const keys = createRoute({
   getParentRoute: () => inside,
   path: "/keys",
-  component: lazyRouteComponent(() => import("~/screens/keys/KeysScreen"), "KeysScreen"),
+  component: lazyScreen(() => import("~/screens/keys/KeysScreen"), "KeysScreen"),
 });
 
 const tree = root.addChildren([

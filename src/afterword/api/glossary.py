@@ -97,11 +97,19 @@ EXAMPLES: dict[type, Any] = {
         },
         "limit": 20,
     },
+    t.Watches: {
+        "watches": [
+            {"name": "physics", "filter": {"label": {"key": "topic", "value": {"eq": "physics"}}}},
+            {"name": "support", "project": "support"},
+        ]
+    },
     t.NewFacets: {"filter": {"label": {"key": "env", "value": {"eq": "prod"}}}, "limit": 5},
     t.LabelChange: {"set": {"reviewed": "yes"}, "remove": ["draft"]},
     t.NewFeedback: {"completion_id": _COMPLETION, "metric": "CSAT", "value": 5, "user": "customer-17"},
     t.FeedbackChange: {"value": 4, "details": "On second thoughts."},
     t.NewPreference: {"metric": "helpful", "preferred_completion": _COMPLETION, "other_completion": _OTHER},
+    t.PreferenceChange: {"tied": "good", "details": "On second thoughts."},
+    t.NextPairs: {"metric": "helpful", "sitting": _SESSION, "limit": 3},
     t.NewOutcome: {"session_id": _SESSION, "metric": "resolved", "value": True},
     t.OutcomeChange: {"value": False, "details": "The customer called again."},
     t.NewMetric: {"key": "CSAT", "kind": "scalar", "unit": "stars", "description": "How content the customer was."},

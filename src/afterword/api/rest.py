@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from afterword.api.decompression import decompress, too_large
 from afterword.api.reading import Lift, read_json, read_lifted, read_query
 from afterword.api.routes import Route
 from afterword.api.splitting import lines
+from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
 from afterword.service.access import allowed
@@ -45,6 +46,8 @@ JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 EVENTS = b"text/event-stream"
 NO_STORE = (b"cache-control", b"no-store")
+# What is counted for a caller who has hung up before the answer was complete.
+HUNG_UP = 499
 
 
 class Endpoint:
@@ -63,21 +66,33 @@ class Endpoint:
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-%x" % (STARTED, next(_numbers))
         try:
+            status = await self._serve(scope, headers, receive, send, request_id)
+        except HungUp:
+            status = HUNG_UP
+        self.home.meters.answered(self.template, status, time.perf_counter() - started)
+
+    async def _serve(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send, request_id: bytes
+    ) -> int:
+        """Answer a call; return the status. Raises `HungUp`."""
+        try:
             status, kind, body, more = await self._answer(scope, headers, receive)
         except AfterwordError as error:
             status, kind, body, more = error_answer(error)
             if self.route.is_openais and status == 422:
                 status = 400
+        except HungUp:
+            raise
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
             status, kind, body, more = error_answer(fault(request_id))
+        more = [(b"x-request-id", request_id), *more]
         if isinstance(body, bytes):
-            await reply(send, status, kind, body, [(b"x-request-id", request_id), *more])
-        elif kind == EVENTS:
-            await _watched(scope, _pass_on(send, status, kind, body, [(b"x-request-id", request_id), *more]))
+            await reply(send, status, kind, body, more)
         else:
-            await _pass_on(send, status, kind, body, [(b"x-request-id", request_id), *more])
-        self.home.meters.answered(self.template, status, time.perf_counter() - started)
+            with until_hung_up(scope):
+                await _pass_on(send, status, kind, body, more)
+        return status
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
@@ -103,7 +118,8 @@ class Endpoint:
         if self.decoder is not None:
             raw = await read_body(headers, receive, self.home.settings.max_body)
             given["body"], _ = read_lifted(self.decoder, raw, self.lift)
-        answer = await route.run(context, **given)
+        with until_hung_up(scope) if route.only_reads else contextlib.nullcontext():
+            answer = await route.run(context, **given)
         if isinstance(answer, Signed):
             cookie = set_cookie(answer.cookie, answer.seconds, headers, scope["scheme"])
             return route.status, JSON, _encoder.encode(answer.answer), [(b"set-cookie", cookie), NO_STORE]
@@ -249,17 +265,29 @@ async def _pass_on(send: Send, status: int, kind: bytes, chunks: AsyncGenerator[
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _watched(scope: Scope, sending: Coroutine[Any, Any, None]) -> None:
-    """Send until the caller hangs up: of events there is no end."""
+class HungUp(Exception):
+    """The caller has hung up: nobody hears the answer."""
+
+
+@contextlib.contextmanager
+def until_hung_up(scope: Scope) -> Iterator[None]:
+    """End what the block does once the caller hangs up. Raises `HungUp` then."""
     task = asyncio.current_task()
     assert task is not None
-    scope["connection"].on_lost = task.cancel
+    connection: Protocol = scope["connection"]
+    if connection.is_lost:
+        raise HungUp
+    connection.on_lost = task.cancel
     try:
-        await sending
+        yield
     except asyncio.CancelledError:
-        pass
+        # Else the server itself stops.
+        if not connection.is_lost:
+            raise
+        task.uncancel()
+        raise HungUp from None
     finally:
-        scope["connection"].on_lost = None
+        connection.on_lost = None
 
 
 async def reply(send: Send, status: int, kind: bytes, body: bytes, more: Headers) -> None:

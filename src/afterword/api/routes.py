@@ -26,6 +26,7 @@ from afterword.service import (
     metrics,
     models,
     outcomes,
+    pairs,
     people,
     projects,
     sessions,
@@ -34,7 +35,18 @@ from afterword.service import (
 )
 
 Permission = Literal[
-    "open", "key", "read", "list_models", "call", "write", "edit", "share", "administer", "administer_server"
+    "open",
+    "key",
+    "read",
+    "list_models",
+    "call",
+    "write",
+    "amend",
+    "judge",
+    "edit",
+    "share",
+    "administer",
+    "administer_server",
 ]
 
 
@@ -65,6 +77,11 @@ class Route:
     events: Any = None
     """What the server-sent events of the answer carry, where it is made of them."""
     errors: tuple[int, ...] = field(default=())
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether a call may be ended at any moment: nothing is half done then."""
+        return self.method == "GET" or self.needs == "read"
 
     @property
     def name(self) -> str:
@@ -247,6 +264,8 @@ ROUTES: tuple[Route, ...] = (
           tag="interactions", body=t.NewTrend, answer=t.Trend, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/live", run=live.watch, tag="interactions", query=LiveQuery,
           events=t.Interaction, errors=(404,)),
+    Route(method="POST", path="/api/v1/interactions/live", run=live.watch_many, tag="interactions", body=t.Watches,
+          events=t.WatchedInteraction, errors=(404,)),
     Route(method="GET", path="/api/v1/interactions/{completion_id}", run=interactions.get, tag="interactions",
           query=InteractionQuery, answer=t.Interaction, errors=(404,)),
     Route(method="PATCH", path="/api/v1/interactions/{completion_id}/labels", run=interactions.change_labels,
@@ -263,17 +282,21 @@ ROUTES: tuple[Route, ...] = (
     Route(method="GET", path="/api/v1/feedback/{feedback_id}", run=feedback.get, tag="feedback", answer=t.Feedback,
           errors=(404,)),
     Route(method="PATCH", path="/api/v1/feedback/{feedback_id}", run=feedback.change, tag="feedback",
-          needs="edit", body=t.FeedbackChange, answer=t.Feedback, errors=(404,)),
+          needs="amend", body=t.FeedbackChange, answer=t.Feedback, errors=(404,)),
     Route(method="DELETE", path="/api/v1/feedback/{feedback_id}", run=feedback.delete, tag="feedback",
-          needs="edit", answer=t.Deleted, errors=(404,)),
+          needs="amend", answer=t.Deleted, errors=(404,)),
     Route(method="POST", path="/api/v1/comparison", run=feedback.prefer, tag="feedback", needs="write",
           body=t.NewPreference, answer=t.PreferenceRecorded, status=201, errors=(404, 409)),
     Route(method="POST", path="/api/v1/preferences", run=feedback.prefer, tag="feedback", needs="write",
           body=t.NewPreference, answer=t.PreferenceRecorded, status=201, errors=(404, 409)),
     Route(method="GET", path="/api/v1/preferences/{comparison_id}", run=feedback.get_preference, tag="feedback",
           answer=t.Preference, errors=(404,)),
+    Route(method="PATCH", path="/api/v1/preferences/{comparison_id}", run=feedback.change_preference, tag="feedback",
+          needs="amend", body=t.PreferenceChange, answer=t.Preference, errors=(404,)),
     Route(method="DELETE", path="/api/v1/preferences/{comparison_id}", run=feedback.withdraw, tag="feedback",
-          needs="edit", answer=t.Deleted, errors=(404,)),
+          needs="amend", answer=t.Deleted, errors=(404,)),
+    Route(method="POST", path="/api/v1/preferences/next", run=pairs.take, tag="feedback", needs="judge",
+          body=t.NextPairs, answer=t.PairPage, errors=(404,)),
     Route(method="POST", path="/api/v1/preferences/batch", run=batches.record_preferences, tag="feedback",
           needs="write", query=BatchQuery, streams=True, body=t.NewPreference, line=t.LineResult),
     Route(method="POST", path="/api/v1/outcome", run=outcomes.record, tag="feedback", needs="write",
@@ -287,9 +310,9 @@ ROUTES: tuple[Route, ...] = (
     Route(method="GET", path="/api/v1/outcomes/{outcome_id}", run=outcomes.get, tag="feedback", answer=t.Outcome,
           errors=(404,)),
     Route(method="PATCH", path="/api/v1/outcomes/{outcome_id}", run=outcomes.change, tag="feedback",
-          needs="edit", body=t.OutcomeChange, answer=t.Outcome, errors=(404,)),
+          needs="amend", body=t.OutcomeChange, answer=t.Outcome, errors=(404,)),
     Route(method="DELETE", path="/api/v1/outcomes/{outcome_id}", run=outcomes.delete, tag="feedback",
-          needs="edit", answer=t.Deleted, errors=(404,)),
+          needs="amend", answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- metrics
     Route(method="POST", path="/api/v1/metrics", run=metrics.register, tag="metrics", needs="edit",
           body=t.NewMetric, answer=t.Metric, status=201, errors=(404, 409)),

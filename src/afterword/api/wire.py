@@ -29,6 +29,8 @@ class Protocol(HttpToolsProtocol):
     """
 
     on_lost: Callable[[], Any] | None = None
+    is_lost = False
+    """Whether the caller has hung up."""
     _in_head = True
     _head = 0
 
@@ -56,6 +58,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.is_lost = True
         if self.on_lost is not None:
             self.on_lost()
 

@@ -151,4 +151,5 @@ def _pages(client: Afterword, filters: dict[str, Any], order: Any, most: int | N
 def _line(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as a line of a file."""
     line = msgspec.structs.asdict(outcome)
-    return {"id": line.pop("outcome_id"), **{name: value for name, value in line.items() if name != "actor"}}
+    id = line.pop("outcome_id")
+    return {"id": id, **{name: value for name, value in line.items() if name not in ("actor", "mine")}}

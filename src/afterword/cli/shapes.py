@@ -49,6 +49,8 @@ _NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "m
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _OUTCOME = ("session_id", "metric", "value", "details", "user", "created_at", "project")
+_OF_EXPORTS = ("actor", "mine")
+"""What an export tells of whoever gave a feedback; it is given anew by whoever imports it."""
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
 _EXPORTED = frozenset(Interaction.__struct_fields__)
 _TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
@@ -223,14 +225,15 @@ class Shaper:
             interaction["completion_id"] = made[name] = _id(blake2b(digest + name.encode(), digest_size=16).digest())
             line.interactions.append(interaction)
         if not line.interactions:
-            _refuse_unknown(said, {*known, *_PREFERENCE, "messages", "input", "prompt", "prompt_mismatch", "actor"})
+            derived = {"messages", "input", "prompt", "prompt_mismatch"}
+            _refuse_unknown(said, {*known, *_PREFERENCE, *_OF_EXPORTS} | derived)
         line.preferences.append(made)
         return line
 
     def _feedback(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
         if "metric" not in said:
             raise LineError("has no feedback_key")
-        _refuse_unknown(said, {*_FEEDBACK, "completion_id", "feedback_id", "actor", "project", "kind"})
+        _refuse_unknown(said, {*_FEEDBACK, "completion_id", "feedback_id", "project", "kind", *_OF_EXPORTS})
         given = said.get("feedback_id")
         told = {name: said[name] for name in _FEEDBACK if name in said}
         if said.get("kind") == "bool" and said.get("value") in (0, 1):
@@ -245,7 +248,7 @@ class Shaper:
     def _outcome(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
         if "metric" not in said:
             raise LineError("has no feedback_key")
-        _refuse_unknown(said, {*_OUTCOME, "outcome_id", "id", "actor"})
+        _refuse_unknown(said, {*_OUTCOME, "outcome_id", "id", *_OF_EXPORTS})
         given = said.get("outcome_id", said.get("id"))
         return {
             **{name: said[name] for name in _OUTCOME if name in said},

@@ -82,4 +82,4 @@ class RefusedFields:
 
     def _of(self, target: Target) -> tuple[dict[str, float], bool]:
         held = self._held.get(target.key)
-        return (held[1], held[2]) if held is not None and held[0] is target else ({}, False)
+        return (held[1], held[2]) if held is not None and held[0] == target else ({}, False)

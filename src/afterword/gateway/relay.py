@@ -115,7 +115,7 @@ class Gateway:
         Raises the `ProviderError` that was found.
         """
         held = self._checked.get(target.key)
-        if held is None or held[0] is not target or time.time() - held[1] > CHECK_HOLDS:
+        if held is None or held[0] != target or time.time() - held[1] > CHECK_HOLDS:
             return None
         if held[2] is not None:
             raise held[2]

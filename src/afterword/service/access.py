@@ -21,20 +21,23 @@ from afterword.ids import uuid7
 from afterword.service.context import ADMINISTRATOR, Actor, Context, parse_id
 from afterword.service.moments import parse_moment, shown
 from afterword.service.values import check_text
-from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, change_api_key
+from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, revoke_api_key
 from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
 
 ALLOWED: dict[Role, frozenset[str]] = {
-    "admin": frozenset({"read", "list_models", "call", "write", "edit", "share", "administer", "administer_server"}),
-    "member": frozenset({"read", "list_models", "call", "write", "edit"}),
-    "inference": frozenset({"list_models", "call", "write"}),
-    "ingest": frozenset({"write"}),
+    "admin": frozenset(
+        {"read", "list_models", "call", "write", "amend", "judge", "edit", "share", "administer", "administer_server"}
+    ),
+    "member": frozenset({"read", "list_models", "call", "write", "amend", "judge", "edit"}),
+    "inference": frozenset({"list_models", "call", "write", "amend"}),
+    "ingest": frozenset({"write", "amend"}),
     "viewer": frozenset({"read", "list_models"}),
 }
 """What each role may: read, list_models (whoever reads or calls: OpenAI's clients list models before they call one),
-call (language models), write (log and rate), edit (register, change, delete), share (a project with teams), administer
-(a project, its keys, which models it may call), administer_server (create projects, register models, make users, teams
-and roles: only with a key for all projects)."""
+call (language models), write (log and rate), amend (change and delete the feedback that one gave, with edit also that
+of others), judge (be given pairs to judge: read and write), edit (register, change, delete), share (a project with
+teams), administer (a project, its keys, which models it may call), administer_server (create projects, register models,
+make users, teams and roles: only with a key for all projects)."""
 
 PERMISSIONS = ("read", "call", "write", "edit", "share", "administer", "administer_server")
 """What a session tells of itself."""
@@ -53,8 +56,15 @@ OF_USERS = {
 """The words that the roles of teams are made of, and what each allows, as above. `admin:manage` counts in the team of
 the administrators alone, and there it stands for the whole server, too."""
 
+_ANY_OF = {"list_models": ("read", "call"), "amend": ("write", "edit")}
+"""What is allowed wherever one of these is."""
+_ALL_OF = {"judge": ("read", "write")}
+"""What is allowed where all of these are."""
+
 _WORD_OF = {permission: word for word, permission in OF_USERS.items()} | {
     "list_models": "project:infer",
+    "amend": "project:log",
+    "judge": "project:read and project:log",
     "administer_server": "admin:manage",
 }
 
@@ -141,9 +151,14 @@ def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor restricted to the projects in which they have a permission: none where they have it in none."""
     if actor.user is None:
         return actor if permission in ALLOWED[actor.role] else replace(actor, projects=frozenset())
-    if permission == "list_models":
-        reads, calls = narrowed(catalog, actor, "read").projects, narrowed(catalog, actor, "call").projects
-        return actor if reads is None or calls is None else replace(actor, projects=reads | calls)
+    if permission in _ANY_OF or permission in _ALL_OF:
+        parts = _ANY_OF.get(permission) or _ALL_OF[permission]
+        projects = [narrowed(catalog, actor, part).projects for part in parts]
+        bound = [numbers for numbers in projects if numbers is not None]
+        if not bound or (permission in _ANY_OF and len(bound) < len(projects)):
+            return actor
+        join = frozenset.union if permission in _ANY_OF else frozenset.intersection
+        return replace(actor, projects=join(*bound))
     people, word = catalog.people, _WORD_OF[permission]
     teams: set[int] = set()
     for member in people.memberships(actor.user):
@@ -175,6 +190,27 @@ def permissions_in(catalog: Catalog, actor: Actor, projects: Collection[int]) ->
     }
 
 
+def is_own(catalog: Catalog, actor: Actor, giver: int) -> bool:
+    """Tell whether the key that gave a feedback is the actor's, or another key of the same user."""
+    if giver == actor.number:
+        return True
+    row = catalog.api_keys.get(giver)
+    return actor.user is not None and row is not None and row.user == actor.user
+
+
+def check_amends(context: Context, project: int, giver: int, *, what: str, param: str) -> None:
+    """Raise `Forbidden` unless the actor gave it, or may edit in the project. `what` names it, such as a feedback."""
+    if is_own(context.catalog, context.actor, giver) or may(context.catalog, context.actor, "edit", project):
+        return
+    raise Forbidden(
+        f"The {what} was given with another key, {context.actor_name(giver)!r}: {context.actor.name!r} may change and "
+        "delete only what it gave itself.",
+        code="given_by_another",
+        param=param,
+        hint=f"Ask whoever gave it, or someone with {_WORD_OF['edit']}: keys of the roles admin and member.",
+    )
+
+
 def check_for_all_projects(actor: Actor, why: str, *, param: str | None = None) -> None:
     """Raise `Forbidden` for a key of some projects; `why` says what it may not, in a few words."""
     if actor.projects is not None:
@@ -191,6 +227,8 @@ _MAY_NOT = {
     "list_models": "list models",
     "call": "call language models",
     "write": "log or rate",
+    "amend": "change or delete feedback",
+    "judge": "be given pairs to judge, which takes both reading and rating",
     "edit": "register, change or delete",
     "administer": "administer projects and keys",
     "administer_server": "administer projects and keys",
@@ -322,8 +360,8 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
             hint="List the keys with GET /api/v1/keys.",
         )
     if row.revoked_at is None:
-        revoked = msgspec.structs.replace(row, revoked_at=context.now())
-        row = await context.store.write(lambda transaction: change_api_key(transaction, revoked))
+        number, now = row.number, context.now()
+        row = await context.store.write(lambda transaction: revoke_api_key(transaction, number, now))
         context.catalog.keep(row)
     return _shown(context, row)
 

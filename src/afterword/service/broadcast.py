@@ -20,11 +20,11 @@ class Deletion(NamedTuple):
 
 
 class Listener:
-    """What has happened since a listener last looked. `project` is the number of the one that it hears deletions of,
+    """What has happened since a listener last looked. `projects` are the numbers of those that it hears deletions of,
     None for all."""
 
-    def __init__(self, project: int | None) -> None:
-        self.project = project
+    def __init__(self, projects: frozenset[int] | None) -> None:
+        self.projects = projects
         self.changed: dict[UUID, None] = {}
         self.deleted: list[Deletion] = []
         self.missed = 0
@@ -33,7 +33,8 @@ class Listener:
 
     def hear(self, changed: Iterable[UUID], deleted: Sequence[Deletion] = (), missed: int = 0) -> None:
         """Note what has happened, as far as there is room."""
-        deleted = [one for one in deleted if self.project in (None, one.project)]
+        if self.projects is not None:
+            deleted = [deletion for deletion in deleted if deletion.project in self.projects]
         for one in changed:
             if len(self.changed) < MOST_WAITING:
                 self.changed[one] = None
@@ -64,9 +65,9 @@ class Broadcast:
         """Return how many listen here."""
         return len(self._listeners)
 
-    def join(self, project: int) -> Listener:
-        """Begin to listen. A deleted interaction can no longer be looked at: those of this project alone are told."""
-        listener = Listener(project)
+    def join(self, projects: Iterable[int]) -> Listener:
+        """Begin to listen. A deleted interaction can no longer be looked at: those of these projects alone are told."""
+        listener = Listener(frozenset(projects))
         self._all.add(listener)
         self._listeners.add(listener)
         return listener

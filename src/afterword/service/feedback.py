@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.ids import uuid7
 from afterword.service import repetition
+from afterword.service.access import check_amends
 from afterword.service.context import Context, no_completion, parse_id
 from afterword.service.drafts import checked_labels
 from afterword.service.interactions import Draft, drafted
@@ -32,6 +33,7 @@ from afterword.types import (
     NewPreference,
     NewText,
     Preference,
+    PreferenceChange,
     PreferenceRecorded,
 )
 
@@ -99,33 +101,45 @@ async def get(context: Context, feedback_id: str) -> Feedback:
 
 
 async def change(context: Context, feedback_id: str, *, body: FeedbackChange) -> Feedback:
-    """Change the value, details or reason of a feedback; what is not named stays."""
-    wanted = parse_id(feedback_id, what="feedback", param="feedback_id")
-    there = await _feedback(context, wanted)
+    """Change the value, details or reason of a feedback; what is not named stays.
+
+    Whoever gave it may; keys that may edit may change that of others, too.
+    """
+    row = await _amended(context, feedback_id)
     values: dict[str, Any] = {
         name: value for name in ("details", "reason") if (value := getattr(body, name)) is not UNSET
     }
     _check_texts(values.get("details"), None, values.get("reason"))
     if body.value is not UNSET:
-        row, _ = await context.store.read(stored.find, wanted) or _no_feedback(feedback_id)
-        metric = context.catalog.metrics[row.metric]
-        values["value"] = feedback_value(metric, body.value)
-    if not values:
-        return there
-    if not await context.store.write(lambda transaction: stored.change(transaction, wanted, values)):
-        _no_feedback(feedback_id)
-    context.home.live.changed([there.completion_id])
-    return await _feedback(context, wanted)
+        values["value"] = feedback_value(context.catalog.metrics[row.metric], body.value)
+    if values:
+        if not await context.store.write(lambda transaction: stored.change(transaction, row.id, values)):
+            _no_feedback(feedback_id)
+        context.home.live.changed([row.interaction_id])
+    return await _feedback(context, row.id)
 
 
 async def delete(context: Context, feedback_id: str) -> Deleted:
-    """Delete a feedback."""
-    wanted = parse_id(feedback_id, what="feedback", param="feedback_id")
-    there = await _feedback(context, wanted)
-    if not await context.store.write(lambda transaction: stored.remove(transaction, wanted)):
+    """Delete a feedback.
+
+    Whoever gave it may; keys that may edit may delete that of others, too.
+    """
+    row = await _amended(context, feedback_id)
+    if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
         _no_feedback(feedback_id)
-    context.home.live.changed([there.completion_id])
+    context.home.live.changed([row.interaction_id])
     return Deleted()
+
+
+async def _amended(context: Context, feedback_id: str) -> Row[Any]:
+    """Return the row of a feedback that the actor may change. Raises `NotFound` and `Forbidden`."""
+    wanted = parse_id(feedback_id, what="feedback", param="feedback_id")
+    found = await context.store.read(stored.find, wanted)
+    if found is None or not context.actor.sees(found[1]):
+        _no_feedback(feedback_id)
+    row, project = found
+    check_amends(context, project, row.actor, what=f"feedback {wanted}", param="feedback_id")
+    return row
 
 
 async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded:
@@ -157,15 +171,53 @@ async def get_preference(context: Context, comparison_id: str) -> Preference:
     return await context.store.read(read) or _no_preference(comparison_id)
 
 
+async def change_preference(context: Context, comparison_id: str, *, body: PreferenceChange) -> Preference:
+    """Change which completion is preferred, whether it is a tie, or the details; what is not named stays.
+
+    Whoever gave it may; keys that may edit may change that of others, too.
+    """
+    row = await _amended_preference(context, comparison_id)
+    values: dict[str, Any] = {
+        name: value for name in ("tied", "details") if (value := getattr(body, name)) is not UNSET
+    }
+    _check_texts(values.get("details"), None, None)
+    preferred = None if body.preferred_completion is UNSET else body.preferred_completion
+    if preferred is not None and preferred not in (row.interaction_id, row.other_id):
+        raise Invalid(
+            f"preferred_completion is {preferred}, which the preference is not about.",
+            code="not_compared",
+            param="preferred_completion",
+            hint=f"It is between {row.interaction_id} and {row.other_id}.",
+        )
+    if values or preferred is not None:
+        changed = await context.store.write(lambda one: stored.change_preference(one, row.id, preferred, values))
+        if not changed:
+            _no_preference(comparison_id)
+        context.home.live.changed([row.interaction_id, row.other_id])
+    return await get_preference(context, comparison_id)
+
+
 async def withdraw(context: Context, comparison_id: str) -> Deleted:
-    """Delete a preference: neither of its completions shows it any more, and rankings do not count it."""
-    wanted = parse_id(comparison_id, what="preference", param="comparison_id")
-    found = await context.store.read(stored.compared, wanted)
-    removed = found is not None and context.actor.sees(found[1])
-    if not removed or not await context.store.write(lambda transaction: stored.remove_preference(transaction, wanted)):
+    """Delete a preference: neither of its completions shows it any more, and rankings do not count it.
+
+    Whoever gave it may; keys that may edit may delete that of others, too.
+    """
+    row = await _amended_preference(context, comparison_id)
+    if not await context.store.write(lambda transaction: stored.remove_preference(transaction, row.id)):
         _no_preference(comparison_id)
-    context.home.live.changed(list(found[0]) if found else [])
+    context.home.live.changed([row.interaction_id, row.other_id])
     return Deleted()
+
+
+async def _amended_preference(context: Context, comparison_id: str) -> Row[Any]:
+    """Return the row of a preference that the actor may change. Raises `NotFound` and `Forbidden`."""
+    wanted = parse_id(comparison_id, what="preference", param="comparison_id")
+    found = await context.store.read(stored.find_preference, wanted)
+    if found is None or not context.actor.sees(found[1]):
+        _no_preference(comparison_id)
+    row, project = found
+    check_amends(context, project, row.actor, what=f"preference {wanted}", param="comparison_id")
+    return row
 
 
 async def preference_unit(context: Context, body: NewPreference) -> tuple[Informed, int]:
@@ -200,8 +252,8 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Inform
                     f"The comparison_id {comparison_id} is taken by a preference with other content.",
                     code="comparison_exists",
                     param="comparison_id",
-                    hint="A repetition must be the same in every field. To change a preference, delete it with "
-                    f"DELETE /api/v1/preferences/{comparison_id} and log it again.",
+                    hint="A repetition must be the same in every field. To change a preference, send what changes to "
+                    f"PATCH /api/v1/preferences/{comparison_id}.",
                 )
             return [], PreferenceRecorded(comparison_id=comparison_id)
         stored_sides = iter(found)
@@ -347,7 +399,7 @@ async def _feedback(context: Context, feedback_id: UUID) -> Feedback:
     return await context.store.read(read) or _no_feedback(str(feedback_id))
 
 
-def _no_feedback(feedback_id: str) -> Any:
+def _no_feedback(feedback_id: str | UUID) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: feedback {feedback_id} does not exist, or this key may not see it.",
         code="feedback_not_found",
@@ -356,7 +408,7 @@ def _no_feedback(feedback_id: str) -> Any:
     )
 
 
-def _no_preference(comparison_id: str) -> Any:
+def _no_preference(comparison_id: str) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: preference {comparison_id} does not exist, or this key may not see it.",
         code="preference_not_found",

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
-from afterword.errors import AfterwordError, Invalid, Unavailable
+from afterword.errors import AfterwordError, Invalid, NotFound, Unavailable
 from afterword.service.access import allowed, renewed
 from afterword.service.broadcast import Listener
 from afterword.service.context import Context, ProjectNames
 from afterword.service.plain_filters import plain_filter
 from afterword.service.presenting import present
 from afterword.store import pages
-from afterword.types import Filter, Interaction, Match
+from afterword.types import Filter, Interaction, WatchedInteraction, Watches
 
 # Seconds for which changes are gathered, so that a burst of them is one read.
 GATHERED = 0.2
 MOST_AT_ONCE = 200
 # Seconds after which a word is sent where nothing else was: proxies end what is silent.
 HEARTBEAT = 15.0
+# Watches of one connection. Each change is checked against each of them.
+MOST_WATCHES = 50
 
 _encoder = msgspec.json.Encoder()
 _filters = msgspec.json.Decoder(Filter)
@@ -39,6 +42,15 @@ class Events:
     chunks: AsyncGenerator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """The interactions of a project that match a filter, and what the caller calls them."""
+
+    name: str
+    project: int
+    filter: Filter
+
+
 async def watch(context: Context, *, query: Any) -> Events:
     """Watch interactions as server-sent events.
 
@@ -47,26 +59,60 @@ async def watch(context: Context, *, query: Any) -> Events:
     filters as for the list, or `filter`, a tree of conditions as JSON. `deleted` names the completion_id of one that is
     no more, `missed` a count of changes that came too fast to be sent: read the list anew.
     """
-    project = context.project(query.project)
-    names = context.names(project)
+    project = context.project(query.project).number
     conditions = (await plain_filter(context, query), _tree(query.filter))
     wanted = Filter(and_=[condition for condition in conditions if condition])
-    # What is wrong with the filter is said at once, not in the stream.
-    await context.store.read(_matching, names, context, wanted, [])
-    broadcast = context.home.live
-    if broadcast.listeners >= context.settings.max_live:
+    await context.store.read(_check_filter, context, _Watch("", project, wanted))
+    return _events(context, [_Watch("", project, wanted)], named=False)
+
+
+async def watch_many(context: Context, *, body: Watches) -> Events:
+    """Watch several lists of interactions over one connection.
+
+    The events are those of `GET /api/v1/interactions/live`. Each also carries `watches`, the names of the watches that
+    it belongs to: `interaction` has `watches` and `interaction`, `deleted` has `watches` and `completion_id`, `missed`
+    has `watches` and `count`.
+    """
+    if not 1 <= len(body.watches) <= MOST_WATCHES:
+        raise Invalid(
+            f"watches has {len(body.watches)} entries.",
+            code="invalid_watches",
+            param="watches",
+            hint=f"Give 1 to {MOST_WATCHES}.",
+        )
+    watches: list[_Watch] = []
+    for place, wanted in enumerate(body.watches):
+        try:
+            project = context.project(wanted.project).number
+            watches.append(_Watch(wanted.name, project, wanted.filter or Filter(and_=[])))
+            await context.store.read(_check_filter, context, watches[-1])
+        except (Invalid, NotFound) as error:
+            param = f"watches[{place}].{error.param or 'filter'}"
+            raise type(error)(error.message, code=error.code, param=param, hint=error.hint) from None
+    return _events(context, watches, named=True)
+
+
+def _check_filter(connection: Connection, context: Context, watch: _Watch) -> None:
+    """Raise what is wrong with a filter, so that it is answered at once and not in the stream."""
+    pages.matching(connection, ProjectNames(context, watch.project, context.now()), watch.filter, [])
+
+
+def _events(context: Context, watches: Sequence[_Watch], *, named: bool) -> Events:
+    """Return the events of all watches. Raises `Unavailable` where too many watch already."""
+    listeners = context.home.live.listeners
+    if listeners >= context.settings.max_live:
         raise Unavailable(
-            f"{broadcast.listeners} watch already, which is the limit.",
+            f"{listeners} watch already, which is the limit.",
             code="too_many_watch",
             hint="Try again later, or raise AFTERWORD_MAX_LIVE.",
             retry_after=10,
         )
-    return Events(_events(context, names, wanted))
+    return Events(_stream(context, watches, named))
 
 
-async def _events(context: Context, names: ProjectNames, wanted: Filter) -> AsyncGenerator[bytes]:
+async def _stream(context: Context, watches: Sequence[_Watch], named: bool) -> AsyncGenerator[bytes]:
     broadcast = context.home.live
-    listener = broadcast.join(names.project)
+    listener = broadcast.join(watch.project for watch in watches)
     try:
         yield b": ready\nretry: 2000\n\n"
         sent = time.monotonic()
@@ -74,8 +120,8 @@ async def _events(context: Context, names: ProjectNames, wanted: Filter) -> Asyn
             with suppress(TimeoutError):
                 await asyncio.wait_for(listener.awake.wait(), sent + HEARTBEAT - time.monotonic())
                 await asyncio.sleep(GATHERED)
-            _check(context, names.project)
-            events = await _round(context, names, wanted, listener)
+            _check_rights(context, watches)
+            events = await _round(context, watches, listener, named)
             # Much may happen of which nothing matches.
             if not events and time.monotonic() - sent >= HEARTBEAT:
                 events = [b": still here\n\n"]
@@ -89,33 +135,51 @@ async def _events(context: Context, names: ProjectNames, wanted: Filter) -> Asyn
         broadcast.leave(listener)
 
 
-async def _round(context: Context, names: ProjectNames, wanted: Filter, listener: Listener) -> list[bytes]:
+async def _round(context: Context, watches: Sequence[_Watch], listener: Listener, named: bool) -> list[bytes]:
+    """Return the events of what has happened since the last round: one read for all watches."""
     changed, deleted, missed = listener.take()
     missed += max(0, len(changed) - MOST_AT_ONCE)
-    found: list[Interaction] = []
+    found: list[tuple[list[str], Interaction]] = []
     if changed:
-        found = await context.store.read(_matching, names, context, wanted, changed[-MOST_AT_ONCE:])
-    events = [_event("interaction", one, id=one.completion_id) for one in reversed(found)]
-    events += [_event("deleted", {"completion_id": one.interaction}) for one in deleted]
+        found = await context.store.read(_matching, context, watches, changed[-MOST_AT_ONCE:])
+    events = [
+        _event("interaction", WatchedInteraction(names, one) if named else one, id=one.completion_id)
+        for names, one in found
+    ]
+    for one in deleted:
+        names = [watch.name for watch in watches if watch.project == one.project]
+        events.append(_event("deleted", {**_named(names, named), "completion_id": one.interaction}))
     if missed:
-        events.append(_event("missed", {"count": missed}))
+        names = [watch.name for watch in watches]
+        events.append(_event("missed", {**_named(names, named), "count": missed}))
     return events
 
 
+def _named(names: list[str], named: bool) -> dict[str, Any]:
+    return {"watches": names} if named else {}
+
+
 def _matching(
-    connection: Connection, names: ProjectNames, context: Context, wanted: Filter, ids: list[UUID]
-) -> list[Interaction]:
-    these = Filter(completion_id=Match(in_=[str(one) for one in ids]))
-    both = Filter(and_=[these, wanted])
-    now = ProjectNames(context, names.project, context.now())
-    found = pages.find(connection, now, both, order="-created_at", limit=MOST_AT_ONCE, cursor=None, count=False)
-    return present(context, connection, found.rows, view="short", images="links")
+    connection: Connection, context: Context, watches: Sequence[_Watch], ids: list[UUID]
+) -> list[tuple[list[str], Interaction]]:
+    """Return what matches any watch, the oldest first, with the names of the watches that it matches."""
+    now = context.now()
+    rows: dict[UUID, Row[Any]] = {}
+    names: defaultdict[UUID, list[str]] = defaultdict(list)
+    for watch in watches:
+        for row in pages.matching(connection, ProjectNames(context, watch.project, now), watch.filter, ids):
+            rows[row.id] = row
+            names[row.id].append(watch.name)
+    in_order = sorted(rows.values(), key=lambda row: (row.created_at, row.id))
+    shown = present(context, connection, in_order, view="short", images="links")
+    return [(names[one.completion_id], one) for one in shown]
 
 
-def _check(context: Context, project: int) -> None:
-    """Raise `Unauthorized` or `Forbidden` where the key, or its right to read the project, has ended."""
+def _check_rights(context: Context, watches: Sequence[_Watch]) -> None:
+    """Raise `Unauthorized` or `Forbidden` where the key, or its right to read a project, has ended."""
     actor = allowed(context.catalog, renewed(context.catalog, context.actor, context.now()), "read")
-    Context(context.home, actor).project(context.catalog.projects[project].key)
+    for project in {watch.project for watch in watches}:
+        Context(context.home, actor).project(context.catalog.projects[project].key)
 
 
 def _tree(text: str | None) -> Filter | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid5
 
-import msgspec
 from msgspec import UNSET
 
 from afterword.errors import Conflict, NotFound
@@ -111,17 +110,16 @@ async def change(context: Context, metric: str, *, query: Any, body: MetricChang
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     for param in values.keys() - {"scoring_type"}:
         check_text(values[param], param=param, least=1 if param == "name" else 0)
-    changed = msgspec.structs.replace(row, **values)
-    kept = await context.store.write(lambda transaction: change_metric(transaction, changed))
+    kept = await context.store.write(lambda transaction: change_metric(transaction, row.number, values))
     context.catalog.keep(kept or _missing(metric))
-    return _shown(context, changed)
+    return _shown(context, kept)
 
 
 async def delete(context: Context, metric: str, *, query: Any) -> Deleted:
     """Delete a feedback key: no more feedback is taken under it, what was given stays with the completions."""
     row = _own(context, query.project, metric)
-    gone = msgspec.structs.replace(row, deleted_at=context.now())
-    kept = await context.store.write(lambda transaction: change_metric(transaction, gone))
+    gone = {"deleted_at": context.now()}
+    kept = await context.store.write(lambda transaction: change_metric(transaction, row.number, gone))
     context.catalog.keep(kept or _missing(metric))
     return Deleted()
 
@@ -205,7 +203,7 @@ def named(context: Context, id_or_key: str) -> MetricRow:
     return row or found[0]
 
 
-def _missing(id_or_key: str) -> Any:
+def _missing(id_or_key: str) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: metric {id_or_key[:200]!r} is not registered, or this key may not see it.",
         code="metric_not_found",

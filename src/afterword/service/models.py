@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from msgspec import UNSET
@@ -28,6 +28,7 @@ from afterword.store.catalog import (
     add_model,
     attach_model,
     change_model,
+    change_project_model,
     detach_model,
     register_model,
 )
@@ -170,10 +171,9 @@ async def change(context: Context, model: str, *, body: ModelChange) -> Model:
         api_key = held.get("api_key") if body.api_key is UNSET else body.api_key
         headers = held.get("headers") if body.headers is UNSET else body.headers
         values["secret"] = sealed(context, api_key, headers)
-    changed = msgspec.structs.replace(row, **values)
-    kept = await context.store.write(lambda transaction: change_model(transaction, changed))
+    kept = await context.store.write(lambda transaction: change_model(transaction, row.number, values))
     context.catalog.keep(kept or unknown(model))
-    return _shown(context, changed)
+    return _shown(context, kept)
 
 
 async def delete(context: Context, model: str) -> Deleted:
@@ -181,8 +181,9 @@ async def delete(context: Context, model: str) -> Deleted:
     row = get_row(context, model)
     if row.provider is None:
         raise logged_only(row)
-    gone = _logged_only(row)
-    kept = await context.store.write(lambda transaction: change_model(transaction, gone))
+    plain = msgspec.structs.asdict(_logged_only(row))
+    gone = {name: value for name, value in plain.items() if name not in ("number", "id", "key", "created_at")}
+    kept = await context.store.write(lambda transaction: change_model(transaction, row.number, gone))
     context.catalog.keep(kept or unknown(model))
     for one in list(context.catalog.project_models.values()):
         if one.model == row.number:
@@ -279,7 +280,10 @@ async def change_in_project(context: Context, project: str, model: str, *, body:
     """Make a model the default of a project, or switch it off and on there."""
     row = _of_project(context, project, model)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
-    return await _put(context, msgspec.structs.replace(row, **values))
+    changed = await context.store.write(lambda transaction: change_project_model(transaction, row, values))
+    for one in changed or unknown(model):
+        context.catalog.keep(one)
+    return _attachment(context, changed[0])
 
 
 async def detach(context: Context, project: str, model: str) -> Deleted:
@@ -344,7 +348,7 @@ def _logged_only(row: ModelRow) -> ModelRow:
     return ModelRow(number=row.number, id=row.id, key=row.key, created_at=row.created_at)
 
 
-def unknown(name: str) -> Any:
+def unknown(name: str) -> NoReturn:
     """Raise `NotFound`."""
     raise NotFound(
         f"EntityNotFound: model {name[:200]!r} does not exist, or this key may not see it.",

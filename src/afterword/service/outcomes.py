@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 from afterword.errors import Conflict, NotFound
 from afterword.ids import find_uuid, id_of_text, session_of, uuid7
 from afterword.service import repetition
+from afterword.service.access import check_amends
 from afterword.service.context import Context, parse_id
 from afterword.service.moments import parse_created_at, parse_moment
 from afterword.service.presenting import present_outcome
@@ -116,8 +117,11 @@ async def get(context: Context, outcome_id: str) -> Outcome:
 
 
 async def change(context: Context, outcome_id: str, *, body: OutcomeChange) -> Outcome:
-    """Change the value or details of an outcome; what is not named stays."""
-    row = await _row(context, outcome_id)
+    """Change the value or details of an outcome; what is not named stays.
+
+    Whoever gave it may; keys that may edit may change that of others, too.
+    """
+    row = await _amended(context, outcome_id)
     values: dict[str, Any] = {}
     if body.details is not UNSET:
         _check_texts(body.details, None)
@@ -130,11 +134,21 @@ async def change(context: Context, outcome_id: str, *, body: OutcomeChange) -> O
 
 
 async def delete(context: Context, outcome_id: str) -> Deleted:
-    """Delete an outcome. The interactions of its session stay."""
-    row = await _row(context, outcome_id)
+    """Delete an outcome. The interactions of its session stay.
+
+    Whoever gave it may; keys that may edit may delete that of others, too.
+    """
+    row = await _amended(context, outcome_id)
     if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
         _no_outcome(outcome_id)
     return Deleted()
+
+
+async def _amended(context: Context, outcome_id: str) -> Row[Any]:
+    """Return the row of an outcome that the actor may change. Raises `NotFound` and `Forbidden`."""
+    row = await _row(context, outcome_id)
+    check_amends(context, row.project, row.actor, what=f"outcome {row.id}", param="outcome_id")
+    return row
 
 
 async def _row(context: Context, outcome_id: str) -> Row[Any]:

@@ -197,8 +197,8 @@ async def me(context: Context) -> User:
 async def delete_user(context: Context, user: str) -> Deleted:
     """Delete a user: his keys stop working at once. What he gave stays under his name."""
     row = found_user(context, user)
-    gone = msgspec.structs.replace(row, deleted_at=context.now())
-    changed = await context.store.write(lambda transaction: stored.change_user(transaction, gone))
+    number, now = row.number, context.now()
+    changed = await context.store.write(lambda transaction: stored.delete_user(transaction, number, now))
     context.catalog.people.keep(changed or _missing("user", user))
     return Deleted()
 

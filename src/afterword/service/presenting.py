@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Row
 
 from afterword.service import content
+from afterword.service.access import is_own
 from afterword.service.context import Context
 from afterword.service.moments import shown
 from afterword.store import interactions as stored
@@ -148,6 +149,7 @@ def present_feedback(context: Context, row: Row[Any]) -> Feedback:
         actor=context.actor_name(row.actor),
         created_at=shown(row.created_at),
         kind=metric.kind,
+        mine=is_own(context.catalog, context.actor, row.actor),
     )
 
 
@@ -163,6 +165,7 @@ def present_outcome(context: Context, row: Row[Any]) -> Outcome:
         user=row.user,
         actor=context.actor_name(row.actor),
         created_at=shown(row.created_at),
+        mine=is_own(context.catalog, context.actor, row.actor),
     )
 
 
@@ -180,4 +183,5 @@ def present_preference(context: Context, row: Row[Any]) -> Preference:
         user=row.user,
         actor=context.actor_name(row.actor),
         created_at=shown(row.created_at),
+        mine=is_own(context.catalog, context.actor, row.actor),
     )

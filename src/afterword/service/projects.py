@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from afterword.config import Settings
@@ -74,8 +73,8 @@ async def change(context: Context, project: str, *, body: ProjectChange) -> Proj
         values["default_metric"] = context.metric(row.number, values["default_metric"], param="default_metric").number
     for param in values.keys() & {"name", "description"}:
         check_text(values[param], param=param, least=1 if param == "name" else 0)
-    changed = msgspec.structs.replace(row, **values)
-    context.catalog.keep(await context.store.write(lambda transaction: change_project(transaction, changed)))
+    changed = await context.store.write(lambda transaction: change_project(transaction, row.number, values))
+    context.catalog.keep(changed)
     return _shown(context, changed)
 
 

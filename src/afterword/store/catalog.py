@@ -310,10 +310,9 @@ def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
     return _numbered(row, add(transaction, projects, **_values(row)))
 
 
-def change_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
-    """Write a project's row anew."""
-    transaction.connection.execute(projects.update().where(projects.c.number == row.number).values(**_values(row)))
-    return row
+def change_project(transaction: Transaction, number: int, values: dict[str, Any]) -> ProjectRow:
+    """Change columns of a project; return it as it is now."""
+    return _project(_changed(transaction, projects, number, values))
 
 
 def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
@@ -324,11 +323,10 @@ def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
     return _metric(there) if there else _numbered(row, add(transaction, metrics, **_values(row)))
 
 
-def change_metric(transaction: Transaction, row: MetricRow) -> MetricRow | None:
-    """Write a metric's row anew; None where the metric was deleted meanwhile."""
-    there = (metrics.c.number == row.number, metrics.c.deleted_at.is_(None))
-    changed = transaction.connection.execute(metrics.update().where(*there).values(**_values(row)))
-    return row if changed.rowcount else None
+def change_metric(transaction: Transaction, number: int, values: dict[str, Any]) -> MetricRow | None:
+    """Change columns of a metric; return it as it is now, None where it was deleted meanwhile."""
+    changed = _changed(transaction, metrics, number, values, metrics.c.deleted_at.is_(None))
+    return None if changed is None else _metric(changed)
 
 
 def link_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
@@ -367,18 +365,17 @@ def register_model(transaction: Transaction, row: ModelRow) -> ModelRow:
     return row
 
 
-def change_model(transaction: Transaction, row: ModelRow) -> ModelRow | None:
-    """Write the row of a model that can be called; None where it was deleted meanwhile.
+def change_model(transaction: Transaction, number: int, values: dict[str, Any]) -> ModelRow | None:
+    """Change columns of a model that can be called; return it as it is now, None where it was deleted meanwhile.
 
     A model that can be called no more is taken out of all projects.
     """
-    transaction.alone()
-    there = (models.c.number == row.number, models.c.provider.is_not(None))
-    if not transaction.connection.execute(models.update().where(*there).values(**_values(row))).rowcount:
+    changed = _changed(transaction, models, number, values, models.c.provider.is_not(None))
+    if changed is None:
         return None
-    if row.provider is None:
-        transaction.connection.execute(project_models.delete().where(project_models.c.model == row.number))
-    return row
+    if changed.provider is None:
+        transaction.connection.execute(project_models.delete().where(project_models.c.model == number))
+    return _model(changed)
 
 
 def attach_model(transaction: Transaction, row: ProjectModelRow) -> list[ProjectModelRow]:
@@ -396,6 +393,18 @@ def attach_model(transaction: Transaction, row: ProjectModelRow) -> list[Project
     return changed
 
 
+def change_project_model(
+    transaction: Transaction, row: ProjectModelRow, values: dict[str, Any]
+) -> list[ProjectModelRow]:
+    """Change how a model stands in a project; return all rows that changed: none where it was taken out meanwhile."""
+    transaction.alone()
+    its = (project_models.c.project == row.project, project_models.c.model == row.model)
+    there = transaction.connection.execute(select(project_models).where(*its)).first()
+    if there is None:
+        return []
+    return attach_model(transaction, msgspec.structs.replace(_project_model(there), **values))
+
+
 def detach_model(transaction: Transaction, row: ProjectModelRow) -> bool:
     """Take a model out of a project; tell whether it was in it."""
     its = (project_models.c.project == row.project, project_models.c.model == row.model)
@@ -407,10 +416,21 @@ def add_api_key(transaction: Transaction, row: ApiKeyRow) -> ApiKeyRow:
     return _numbered(row, add(transaction, api_keys, **_values(row)))
 
 
-def change_api_key(transaction: Transaction, row: ApiKeyRow) -> ApiKeyRow:
-    """Write an API key's row anew."""
-    transaction.connection.execute(api_keys.update().where(api_keys.c.number == row.number).values(**_values(row)))
-    return row
+def revoke_api_key(transaction: Transaction, number: int, revoked_at: int) -> ApiKeyRow:
+    """Revoke an API key; return it as it is now."""
+    return _api_key(_changed(transaction, api_keys, number, {"revoked_at": revoked_at}))
+
+
+def _changed(transaction: Transaction, table: Table, number: int, values: dict[str, Any], *still: Any) -> Any:
+    """Change columns of a row, and no others: another caller may have changed these a moment ago. Return the row as it
+    is now; None where it is not there, or what is to be `still` so is not."""
+    transaction.alone()
+    connection, its = transaction.connection, table.c.number == number
+    if connection.execute(select(table.c.number).where(its, *still)).first() is None:
+        return None
+    if values:
+        connection.execute(table.update().where(its).values(**values))
+    return connection.execute(select(table).where(its)).first()
 
 
 def _numbered(row: Any, number: int) -> Any:

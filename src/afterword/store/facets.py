@@ -68,7 +68,7 @@ def count(connection: Connection, names: Names, filter: Filter | None) -> FacetC
     return counts
 
 
-def _rows(connection: Connection, id: Any, ids: Sequence[UUID], *columns: Any) -> Iterator[Row[Any]]:
+def _rows(connection: Connection, id: Any, ids: Sequence[UUID], *columns: Any) -> Iterator[Any]:
     for start in range(0, len(ids), IDS_IN_A_STATEMENT):
         some = ids[start : start + IDS_IN_A_STATEMENT]
         yield from connection.execute(select(*columns).where(id.in_(some)))

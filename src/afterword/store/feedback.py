@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, case, delete, exists, func, select, update
 
 from afterword.store import rollups
 from afterword.store.engine import Find, Insert, Transaction
@@ -89,16 +89,14 @@ def find_preference(connection: Connection, comparison_id: UUID) -> tuple[Row[An
     return row, connection.execute(project).scalar_one()
 
 
-def compared(connection: Connection, comparison_id: UUID) -> tuple[set[UUID], int] | None:
-    """Return the two interactions of a preference and the project of one; None where there is no such preference."""
-    ids = set(
-        connection.execute(select(preferences.c.interaction_id).where(preferences.c.id == comparison_id)).scalars()
-    )
-    if not ids:
-        return None
-    project = select(interactions.c.project).where(interactions.c.id.in_(ids)).limit(1)
-    found = connection.execute(project).scalar()
-    return None if found is None else (ids, found)
+def change_preference(
+    transaction: Transaction, comparison_id: UUID, preferred: UUID | None, values: dict[str, Any]
+) -> bool:
+    """Change columns of a preference, as both its interactions see it, and which of them is preferred, None for the one
+    that is; tell whether it was there."""
+    side = {} if preferred is None else {"side": case((preferences.c.interaction_id == preferred, 1), else_=2)}
+    changed = update(preferences).where(preferences.c.id == comparison_id).values(**values, **side)
+    return transaction.connection.execute(changed).rowcount > 0
 
 
 def remove_preference(transaction: Transaction, comparison_id: UUID) -> bool:

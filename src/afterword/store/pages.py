@@ -105,6 +105,16 @@ def find(
     )
 
 
+def matching(connection: Connection, names: Names, filter: Filter | None, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """Return those of a few interactions that match. Conditions are checked on them alone, and nothing is probed.
+
+    Raises `Invalid` and `NotFound` as `find` does.
+    """
+    checks = [leaf.check for leaf in leaves(connection, filter, names)]
+    query = select(interactions).where(interactions.c.id.in_(ids), interactions.c.project + literal(0) == names.project)
+    return connection.execute(query.where(*checks)).fetchall()
+
+
 def newest(connection: Connection, names: Names, filter: Filter | None, limit: int) -> list[UUID]:
     """Return the ids of the newest so many that match, newest first. Raises `Invalid` and `NotFound`, as `find`."""
     return _ids(connection, names, leaves(connection, filter, names), None, True, limit)

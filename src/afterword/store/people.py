@@ -157,11 +157,13 @@ def add_person(transaction: Transaction, row: Any) -> Any:
     return msgspec.structs.replace(row, number=result.inserted_primary_key[0])  # pyright: ignore
 
 
-def change_user(transaction: Transaction, row: UserRow) -> UserRow | None:
-    """Write a user's row anew; None where the user was deleted meanwhile."""
-    there = (users.c.number == row.number, users.c.deleted_at.is_(None))
-    changed = transaction.connection.execute(users.update().where(*there).values(**_values(row)))
-    return row if changed.rowcount else None
+def delete_user(transaction: Transaction, number: int, deleted_at: int) -> UserRow | None:
+    """Mark a user as deleted; return the row as it is now, None where that was done meanwhile."""
+    its = users.c.number == number
+    deleted = users.update().where(its, users.c.deleted_at.is_(None)).values(deleted_at=deleted_at)
+    if not transaction.connection.execute(deleted).rowcount:
+        return None
+    return UserRow(**transaction.connection.execute(select(users).where(its)).one()._mapping)
 
 
 def put_member(transaction: Transaction, row: MemberRow) -> MemberRow:

@@ -100,6 +100,7 @@ from afterword.types.feedback import (
     OutcomePage,
     OutcomeRecorded,
     Preference,
+    PreferenceChange,
     PreferenceRecorded,
 )
 from afterword.types.filters import (
@@ -115,6 +116,8 @@ from afterword.types.filters import (
     TextCondition,
     TimeRange,
     View,
+    Watch,
+    Watches,
 )
 from afterword.types.interactions import (
     Call,
@@ -133,6 +136,7 @@ from afterword.types.interactions import (
     NewCall,
     NewInteraction,
     Recorded,
+    WatchedInteraction,
 )
 from afterword.types.keys import (
     ApiKey,
@@ -155,6 +159,7 @@ from afterword.types.models import (
     ProjectModelList,
     ProviderName,
 )
+from afterword.types.pairs import HeldPair, NextPairs, Pair, PairPage
 from afterword.types.people import (
     Membership,
     NewMember,
@@ -237,6 +242,7 @@ __all__ = [
     "Group",
     "GroupPage",
     "Health",
+    "HeldPair",
     "Images",
     "InlineFeedback",
     "Input",
@@ -295,6 +301,7 @@ __all__ = [
     "NewTrend",
     "NewUpload",
     "NewUser",
+    "NextPairs",
     "NumberCondition",
     "Order",
     "Outcome",
@@ -303,9 +310,12 @@ __all__ = [
     "OutcomeRecorded",
     "Output",
     "PageRows",
+    "Pair",
+    "PairPage",
     "PermissionList",
     "Point",
     "Preference",
+    "PreferenceChange",
     "PreferenceCondition",
     "PreferenceRecorded",
     "Project",
@@ -357,4 +367,7 @@ __all__ = [
     "UserList",
     "Value",
     "View",
+    "Watch",
+    "WatchedInteraction",
+    "Watches",
 ]

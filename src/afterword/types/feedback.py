@@ -61,6 +61,7 @@ class Feedback(Output):
     actor: str
     created_at: datetime
     kind: Kind = "scalar"
+    mine: bool = False
 
 
 class FeedbackRecorded(Output):
@@ -102,6 +103,14 @@ class PreferenceRecorded(Output):
     comparison_id: UUID
 
 
+class PreferenceChange(Input):
+    """What to change of a preference."""
+
+    preferred_completion: UUID | UnsetType = UNSET
+    tied: Tie | UnsetType | None = UNSET
+    details: str | UnsetType | None = UNSET
+
+
 class Preference(Output):
     """This completion over that one, or a good or bad tie. Seen from both completions.
 
@@ -118,6 +127,7 @@ class Preference(Output):
     user: str | None
     actor: str
     created_at: datetime
+    mine: bool = False
 
 
 class NewOutcome(Input):
@@ -161,6 +171,7 @@ class Outcome(Output):
     user: str | None
     actor: str
     created_at: datetime
+    mine: bool = False
 
 
 class OutcomePage(Output):

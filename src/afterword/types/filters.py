@@ -98,6 +98,20 @@ View: TypeAlias = Literal["short", "full"]
 Images: TypeAlias = Literal["links", "inline"]
 
 
+class Watch(Input):
+    """Interactions to watch, under a name that the events repeat."""
+
+    name: str
+    project: str | None = None
+    filter: Filter | None = None
+
+
+class Watches(Input):
+    """What to watch over one connection."""
+
+    watches: list[Watch]
+
+
 class Search(Input):
     """A filter tree with how to page through it. `project` defaults as for interactions."""
 

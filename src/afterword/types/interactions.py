@@ -198,6 +198,13 @@ class LabelValue(Output):
     last_used: datetime
 
 
+class WatchedInteraction(Output):
+    """An interaction that was logged or has changed, and the names of the watches that it matches."""
+
+    watches: list[str]
+    interaction: Interaction
+
+
 class LabelKey(Output):
     """A label key with its values, the most frequent first."""
 

@@ -284,6 +284,7 @@ PLACES = {
     "model": "model", "modelService": "model", "models": "model", "modelServices": "model",
     "team": "team", "role": "role", "user": "user", "id": "completion_id", "completionId": "completion_id",
     "include": "completion_id", "datasetId": "dataset", "uploadSessionId": "upload", "sessionId": "session_id",
+    "scoreId": "feedback_id", "comparisonId": "comparison_id",
 }  # fmt: skip
 # By the field that `idOrKey`, or an input that is only a name, belongs to.
 NAMELESS = {

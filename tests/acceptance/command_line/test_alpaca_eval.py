@@ -75,3 +75,38 @@ def test_alpaca_eval_is_imported_and_gives_its_win_rates(
         params={"project": project, "model": "gpt4_1106_preview", "limit": 500, "view": "full"},
     ).json()["interactions"]
     assert [len(one["preferences"]) for one in baselines] == [5] * 500
+
+
+def test_alpaca_evals_own_files_are_taken_whole(afterword: Any, project: str, http: httpx.Client, tmp_path: Path):
+    """Its folders hold outputs and annotations, among them empty answers, draws and judgements that failed."""
+
+    def write(name: str, content: Any) -> None:
+        (tmp_path / "results" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "results" / name).write_text(json.dumps(content), encoding="utf-8")
+
+    outputs = ["A bird.", "", "Tall.", "Blue.", "Late."]
+    preferences = [2.0, 1.0, 0, None, 1.2]
+    asked = [{"instruction": f"Question {number}?", "dataset": "helpful_base"} for number in range(5)]
+    write(
+        "m/model_outputs.json",
+        [{**one, "output": text, "generator": "m"} for one, text in zip(asked, outputs, strict=True)],
+    )
+    for judge in ("alpaca_eval_gpt4", "claude"):
+        annotations = [
+            {**one, "output_1": f"Base {number}.", "generator_1": "base", "output_2": outputs[number],
+             "generator_2": "m", "annotator": judge, "preference": preferences[number], "raw_completion": None}
+            for number, one in enumerate(asked)
+        ]  # fmt: skip
+        write(f"m/{judge}/annotations.json", annotations)
+    write("m/prices.json", {"price": 1})
+    script = [sys.executable, str(ROOT / "examples" / "alpaca_eval.py"), "results"]
+    run = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stderr.count("1 in results/m/") == 3
+    assert "judgements without a preference" in run.stderr
+    (tmp_path / "alpaca.jsonl").write_text(run.stdout, encoding="utf-8")
+    assert "10 interactions, 8 feedback, 8 preferences" in afterword("import", "alpaca.jsonl").stdout
+
+    body = {"name": "pairs", "kind": "preference", "project": project, "filter": {"and": []}, "derive_pairs": False}
+    made = http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()
+    # A pair by each judge of the answers that are no draw, and of which both say something.
+    assert (made["lines"], made["left_out"]) == (4, {"tie": 2, "empty": 2})

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
+from afterword.cli import app
 
 ONE, TWO = "0192d3a4-5b6c-7d8e-9f00-00000000000a", "0192d3a4-5b6c-7d8e-9f00-00000000000b"
 
@@ -25,9 +28,9 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "afterword")
-def test_every_command_has_help(anywhere: Any, path: tuple[str, ...]):
-    done = anywhere(*path, "--help")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_every_command_has_help(path: tuple[str, ...]):
+    done = CliRunner().invoke(app, [*path, "--help"])
+    assert (done.exit_code, done.stderr) == (0, "")
     assert "Usage:" in done.stdout
 
 

@@ -102,7 +102,6 @@ def test_a_label_beyond_the_limits_is_refused(
 @pytest.mark.parametrize(
     "url",
     [
-        "http://127.0.0.1/secret.png",
         "file:///etc/passwd",
         "data:",
         "data:image/png",
@@ -117,10 +116,9 @@ def test_a_label_beyond_the_limits_is_refused(
         [],
         {},
         {"url": 5},
-        {"url": "http://127.0.0.1/x.png"},
         {"url": {"url": "x"}},
     ],
-    ids=range(17),
+    ids=range(15),
 )
 def test_what_is_no_image_is_refused(refused: Refused, http: httpx.Client, project: str, url: Any):
     messages = [{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]

@@ -2,6 +2,7 @@
 
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./generated/rest";
+import { isAway, reportAway } from "./connection";
 import { parseJson } from "./json";
 
 export type Schemas = components["schemas"];
@@ -31,6 +32,9 @@ let csrfToken: string | null = null;
 export function keepToken(token: string | null): void {
   csrfToken = token;
 }
+
+/** Return that token, for calls that are made elsewhere than in this tab. */
+export const heldToken = (): string | null => csrfToken;
 
 /** Return the headers of a changing call made without the typed client, such as a stream. */
 export function changingHeaders(): Record<string, string> {
@@ -78,9 +82,12 @@ export async function answer<T>(call: Promise<Answer<T>>): Promise<T> {
     given = await call;
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    reportAway();
     throw new ApiError(0, "The server cannot be reached.", "unreachable", "Check that it runs, then try again.");
   }
-  if (given.error !== undefined || !given.response.ok) throw errorOf(given.response.status, given.error);
+  const { status } = given.response;
+  if (isAway(status)) reportAway();
+  if (given.error !== undefined || !given.response.ok) throw errorOf(status, given.error);
   return (typeof given.data === "string" && given.data ? parseJson(given.data) : undefined) as T;
 }
 

@@ -1,43 +1,91 @@
-// Interactions as they come and change: server-sent events, with what to do about each.
+// Interactions as they come and change, for the tab that shows them. The stream itself is shared by all tabs.
 
-import { useEffect, useRef, useState } from "react";
-import type { Filter, Interaction } from "./client";
-import { parseJson } from "./json";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { type Filter, heldToken } from "./client";
+import { onConnection, reportAway } from "./connection";
+import { type Changes, type FromTab, LiveLine, PACE, type ToTab } from "./liveLine";
 
 type Heard = {
-  /** An interaction was logged, completed, labelled or rated. */
-  onInteraction: (interaction: Interaction) => void;
-  onDeleted: (completionId: string) => void;
-  /** More happened than was sent: the list is to be read anew. */
-  onMissed: () => void;
+  onChanges: (changes: Changes) => void;
+  /** From now on changes are told. `again`: they were before, and some may have been missed since. */
+  onStands: (again: boolean) => void;
 };
 
-/** Listen to the interactions of a project that a filter finds; tell whether the line stands. */
+/** Listen to the interactions of a project that a filter finds, while the tab is seen; tell whether the line stands. */
 export function useLive(project: string, filter: Filter | null, on: boolean, heard: Heard): boolean {
   const [connected, setConnected] = useState(false);
+  const [attempt, setAttempt] = useState(0);
+  const isVisible = useVisible();
   const latest = useRef(heard);
   latest.current = heard;
   const tree = filter ? JSON.stringify(filter) : null;
+  const stood = useRef("");
 
   useEffect(() => {
-    if (!on || tree === null) return;
-    const query = new URLSearchParams({ project, filter: tree });
-    const source = new EventSource(`/api/v1/interactions/live?${query}`);
-    let opened = false;
-    source.onopen = () => {
-      // What happened while the line was down is not sent again.
-      if (opened) latest.current.onMissed();
-      opened = true;
-      setConnected(true);
+    if (!on || !isVisible || tree === null) return;
+    const watch = { project, filter: JSON.parse(tree) as Filter };
+    const told = (word: ToTab) => {
+      if (!("connected" in word)) return latest.current.onChanges(word);
+      setConnected(word.connected);
+      if (!word.connected) return reportAway();
+      const again = stood.current === project + tree;
+      stood.current = project + tree;
+      latest.current.onStands(again);
     };
-    source.onerror = () => setConnected(false);
-    source.addEventListener("interaction", (event) => latest.current.onInteraction(parseJson(event.data) as Interaction));
-    source.addEventListener("deleted", (event) => latest.current.onDeleted(JSON.parse(event.data).completion_id));
-    source.addEventListener("missed", () => latest.current.onMissed());
+    const line = openLine(told, () => setAttempt((before) => before + 1));
+    const say = () => line.say({ watch, csrfToken: heldToken() });
+    const leave = () => line.say({ watch: null, csrfToken: null });
+    say();
+    const saying = setInterval(say, PACE);
+    // As soon as the server is back, so is the line.
+    const stop = onConnection((isConnected) => isConnected && say());
+    window.addEventListener("pagehide", leave);
     return () => {
-      source.close();
+      clearInterval(saying);
+      stop();
+      window.removeEventListener("pagehide", leave);
+      leave();
+      line.close();
       setConnected(false);
     };
-  }, [project, tree, on]);
+  }, [project, tree, on, isVisible, attempt]);
   return connected;
+}
+
+type Line = { say: (word: FromTab) => void; close: () => void };
+
+/** How long it takes until a worker that could not be started is started again, in milliseconds. */
+const AGAIN = 3_000;
+let own: LiveLine | null = null;
+
+function openLine(onTold: (word: ToTab) => void, onBroken: () => void): Line {
+  if (typeof SharedWorker === "undefined") {
+    const port = { postMessage: onTold };
+    own ??= new LiveLine();
+    return { say: (word) => own?.hear(port, word), close: () => {} };
+  }
+  const worker = new SharedWorker(new URL("./liveWorker.ts", import.meta.url), { type: "module", name: "afterword-live" });
+  const { port } = worker;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  worker.onerror = () => {
+    timer = setTimeout(onBroken, AGAIN);
+  };
+  port.onmessage = ({ data }) => onTold(data as ToTab);
+  return {
+    say: (word) => port.postMessage(word),
+    close: () => {
+      clearTimeout(timer);
+      port.close();
+    },
+  };
+}
+
+function useVisible(): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      document.addEventListener("visibilitychange", changed);
+      return () => document.removeEventListener("visibilitychange", changed);
+    },
+    () => document.visibilityState === "visible",
+  );
 }

@@ -55,6 +55,21 @@ export const interactionQuery = (completion_id: string) =>
       answer(api.GET("/api/v1/interactions/{completion_id}", { params: { path: { completion_id } }, signal })),
   });
 
+/** One interaction, whole, with its images inline: for whoever makes its call again. */
+export const inlineInteractionQuery = (completion_id: string) =>
+  queryOptions({
+    queryKey: ["interaction-inline", completion_id],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/api/v1/interactions/{completion_id}", {
+          params: { path: { completion_id }, query: { images: "inline" } },
+          signal,
+        }),
+      ),
+    // What was said never changes.
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
 export const useMetrics = (project: string, category: "user" | "all" = "user") =>
   useQuery(metricsQuery(project, category));
 export const useLabels = (project: string) => useQuery(labelsQuery(project));

@@ -1,6 +1,7 @@
 // Who is signed in. The key itself is never kept here: the server's cookie, which no script can read, stands for it.
 
 import { queryOptions } from "@tanstack/react-query";
+import { forgetDrafts } from "~/ui/useDraft";
 import { ApiError, answer, api, keepToken, type Schemas } from "./client";
 
 export type Session = Schemas["Session"];
@@ -18,7 +19,6 @@ export const sessionQuery = queryOptions({
     }
   },
   staleTime: Number.POSITIVE_INFINITY,
-  retry: false,
 });
 
 /** Sign in with an API key. Throws `ApiError`. */
@@ -31,4 +31,7 @@ export async function signIn(api_key: string): Promise<Session> {
 export async function signOut(): Promise<void> {
   await answer(api.DELETE("/api/v1/session"));
   keepToken(null);
+  // What was typed and judged in this tab is nothing for whoever signs in next.
+  sessionStorage.clear();
+  forgetDrafts();
 }

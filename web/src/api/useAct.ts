@@ -1,5 +1,7 @@
 import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
 import { notify } from "~/ui/toasts";
+import { jsonText } from "./json";
 
 type Act<V, T> = {
   /** What to tell when it is done. */
@@ -9,10 +11,14 @@ type Act<V, T> = {
   onDone?: (answer: T, variables: V) => void;
 };
 
-/** Change something on the server: tell when it is done or refused, and read anew what is out of date. */
+/**
+ * Change something on the server: tell when it is done or refused, and read anew what is out of date. The same act, while
+ * it is under way, is not begun a second time: a form is submitted once, however often Enter is pressed.
+ */
 export function useAct<V, T>(call: (variables: V) => Promise<T>, { done, outdated = [], onDone }: Act<V, T> = {}) {
   const queries = useQueryClient();
-  return useMutation<T, Error, V>({
+  const underWay = useRef(new Set<string | undefined>());
+  const mutation = useMutation<T, Error, V>({
     mutationFn: call,
     onSuccess: (answer, variables) => {
       if (done) notify(typeof done === "function" ? done(answer, variables) : done);
@@ -20,5 +26,13 @@ export function useAct<V, T>(call: (variables: V) => Promise<T>, { done, outdate
       return Promise.all(outdated.map((queryKey) => queries.invalidateQueries({ queryKey })));
     },
     onError: (error) => notify(error),
+    onSettled: (_answer, _error, variables) => void underWay.current.delete(jsonText(variables)),
   });
+  const mutate: typeof mutation.mutate = (...given) => {
+    const act = jsonText(given[0]);
+    if (underWay.current.has(act)) return;
+    underWay.current.add(act);
+    mutation.mutate(...given);
+  };
+  return { ...mutation, mutate };
 }

@@ -1,9 +1,10 @@
 import { lazy, Suspense } from "react";
+import { loadPart } from "~/shell/loadPart";
 import { Skeleton } from "~/ui";
 import css from "./charts.module.css";
 import type { Series } from "./series";
 
-const Drawn = lazy(() => import("./DrawnTrend"));
+const Drawn = lazy(loadPart(() => import("./DrawnTrend")));
 
 export type TrendChartProps = {
   series: Series[];

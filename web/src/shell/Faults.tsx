@@ -1,5 +1,8 @@
-import { Link } from "@tanstack/react-router";
-import { Empty, ErrorNote, Page } from "~/ui";
+import { Link, useRouter } from "@tanstack/react-router";
+import { useEffect } from "react";
+import { ApiError } from "~/api/client";
+import { isAway, useConnected } from "~/api/connection";
+import { Empty, ErrorNote, notify, Page } from "~/ui";
 
 export function NotFound() {
   return (
@@ -11,10 +14,40 @@ export function NotFound() {
   );
 }
 
+/** What stands in place of a screen that failed. Where the server was away, it comes back by itself. */
 export function Failed({ error, reset }: { error: unknown; reset: () => void }) {
+  const router = useRouter();
+  const isConnected = useConnected();
+  const isServerAway = error instanceof ApiError && isAway(error.status);
+  function again() {
+    reset();
+    void router.invalidate();
+  }
+  useEffect(() => {
+    if (isServerAway && isConnected) again();
+  }, [isServerAway, isConnected]);
   return (
     <Page title="This page cannot be shown">
-      <ErrorNote error={error} onRetry={reset} />
+      <ErrorNote error={error} onRetry={again} />
     </Page>
   );
+}
+
+/** Show errors that nothing has taken care of. Someone clicked, and shall know that nothing came of it. */
+export function showUnhandled(): void {
+  addEventListener("error", (event) => {
+    // What an observer leaves for the next frame is no error.
+    if (event.error) show(event.error);
+  });
+  addEventListener("unhandledrejection", (event) => show(event.reason));
+}
+
+function show(error: unknown): void {
+  if (error instanceof DOMException && error.name === "AbortError") return;
+  if (error instanceof ApiError) {
+    notify(error);
+    return;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  notify(new Error(`Something went wrong on this page: ${message}`));
 }

@@ -5,6 +5,7 @@ import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { interactionQuery, metricsQuery, projectsQuery } from "~/api/queries";
 import { sessionQuery, signOut } from "~/api/session";
 import { Button, cx, IconButton, Menu, MenuChoice, MenuSeparator } from "~/ui";
+import { ConnectionBar } from "./ConnectionBar";
 import { keepProject, lastProject } from "./lastProject";
 import { PROJECT_PLACES, SERVER_PLACES } from "./places";
 import css from "./shell.module.css";
@@ -116,8 +117,11 @@ export function Shell() {
           <SignOutButton />
         </div>
       </nav>
-      <div id="content" ref={content} className={css.content} tabIndex={-1}>
-        <Outlet />
+      <div className={css.main}>
+        <div id="content" ref={content} className={css.content} tabIndex={-1}>
+          <Outlet />
+        </div>
+        <ConnectionBar />
       </div>
       {isPaletteOpen && (
         <Suspense>

@@ -9,6 +9,9 @@ export function newId(): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/** What to say where `copyText` could not copy. */
+export const NOT_COPIED = "The browser did not let it be copied. Select the text, and copy it by hand.";
+
 /** Copy a text; tell whether it is on the clipboard. `navigator.clipboard` is for pages that came by HTTPS alone. */
 export async function copyText(text: string): Promise<boolean> {
   try {

@@ -14,10 +14,14 @@ import {
   type SelectHTMLAttributes,
   type TextareaHTMLAttributes,
   useEffect,
+  useRef,
   useState,
 } from "react";
-import { copyText } from "./browser";
+import { ApiError } from "~/api/client";
+import { isAway } from "~/api/connection";
+import { copyText, NOT_COPIED } from "./browser";
 import { errorText } from "./errorText";
+import { notify } from "./toasts";
 import css from "./ui.module.css";
 
 export { css };
@@ -110,22 +114,41 @@ export function Chip({ tone, title, className, children }: ChipProps) {
 }
 type ChipProps = { tone?: Tone | undefined; title?: string; className?: string | undefined; children: ReactNode };
 
-/** A dialog over the page. It closes by escape, a click outside, or its cross. */
-export function Dialog({ title, open, onClose, wide, children }: DialogProps) {
+/**
+ * A dialog over the page. It closes by escape, its cross, or a click outside, which closes none that was typed in. One
+ * that shows what cannot be shown again (`isOnce`) closes by its own buttons alone.
+ */
+export function Dialog({ title, open, onClose, wide, isOnce = false, children }: DialogProps) {
+  const isTypedIn = useRef(false);
+  useEffect(() => {
+    isTypedIn.current = false;
+  }, [open]);
+  function onOpenChange(next: boolean, { reason }: { reason: string }) {
+    const isOutside = reason === "outside-press" || reason === "focus-out";
+    if (next || (isOutside && (isOnce || isTypedIn.current)) || (isOnce && reason === "escape-key")) return;
+    onClose();
+  }
   return (
-    <BaseDialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
+    <BaseDialog.Root open={open} onOpenChange={onOpenChange}>
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className={css.backdrop} />
-        <BaseDialog.Popup className={cx(css.dialog, wide && css.wide)}>
+        <BaseDialog.Popup
+          className={cx(css.dialog, wide && css.wide)}
+          onInput={() => {
+            isTypedIn.current = true;
+          }}
+        >
           <div className={css.head}>
             <BaseDialog.Title render={<h2 />}>{title}</BaseDialog.Title>
-            <BaseDialog.Close
-              aria-label="Close"
-              className={cx(css.button, css.plain, css.icon, css.small)}
-              style={{ marginLeft: "auto" }}
-            >
-              <X size={15} aria-hidden />
-            </BaseDialog.Close>
+            {!isOnce && (
+              <BaseDialog.Close
+                aria-label="Close"
+                className={cx(css.button, css.plain, css.icon, css.small)}
+                style={{ marginLeft: "auto" }}
+              >
+                <X size={15} aria-hidden />
+              </BaseDialog.Close>
+            )}
           </div>
           {children}
         </BaseDialog.Popup>
@@ -133,7 +156,14 @@ export function Dialog({ title, open, onClose, wide, children }: DialogProps) {
     </BaseDialog.Root>
   );
 }
-type DialogProps = { title: ReactNode; open: boolean; onClose: () => void; wide?: boolean; children: ReactNode };
+type DialogProps = {
+  title: ReactNode;
+  open: boolean;
+  onClose: () => void;
+  wide?: boolean;
+  isOnce?: boolean;
+  children: ReactNode;
+};
 
 /** Ask before something is done that cannot be undone. */
 export function Confirm({ title, what, act, open, onClose, onConfirm }: ConfirmProps) {
@@ -295,6 +325,22 @@ export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => 
   );
 }
 
+/** Say beside what was loaded before that it could not be brought up to date. While the server is away the page says so
+ * in one place, and comes back by itself. */
+export function Outdated({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  if (error instanceof ApiError && isAway(error.status)) return null;
+  return (
+    <div role="alert" className={cx(css.note, css.error)}>
+      <span>
+        Not up to date: {error instanceof Error ? error.message : String(error)}{" "}
+        <Button small onClick={onRetry}>
+          Try again
+        </Button>
+      </span>
+    </div>
+  );
+}
+
 export function Skeleton({ width = "100%", height = 14 }: { width?: number | string; height?: number | string }) {
   return <div aria-hidden className={css.skeleton} style={{ width, height }} />;
 }
@@ -315,24 +361,25 @@ export function Kbd({ children }: { children: ReactNode }) {
 }
 
 /** Copies a text. `text` may be a function where it is costly to make. */
-export function CopyButton({ text, label = "Copy", small = true }: CopyProps) {
+export function CopyButton({ text, label = "Copy", small = true, icon = <Copy size={14} aria-hidden /> }: CopyProps) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return;
     const timer = setTimeout(() => setCopied(false), 1500);
     return () => clearTimeout(timer);
   }, [copied]);
-  const Icon = copied ? Check : Copy;
   return (
     <IconButton
       label={copied ? "Copied" : label}
       small={small}
       onClick={async () => {
-        setCopied(await copyText(typeof text === "function" ? text() : text));
+        const isCopied = await copyText(typeof text === "function" ? text() : text);
+        setCopied(isCopied);
+        if (!isCopied) notify(new Error(NOT_COPIED));
       }}
     >
-      <Icon size={14} aria-hidden />
+      {copied ? <Check size={14} aria-hidden /> : icon}
     </IconButton>
   );
 }
-type CopyProps = { text: string | (() => string); label?: string; small?: boolean };
+type CopyProps = { text: string | (() => string); label?: string; small?: boolean; icon?: ReactNode };

@@ -6,30 +6,39 @@ import css from "./ui.module.css";
 
 const toasts = Toast.createToastManager();
 
-/** What can still be done about what was told, such as to undo it. */
-export type ToastAction = { name: string; run: () => void };
-
 /** Tell the user that something was done, or show what the server refused. */
-export function notify(told: string | Error, description?: string, action?: ToastAction): void {
+export function notify(told: string | Error, description?: string): void {
   if (typeof told === "string") {
-    const id: string = toasts.add({
-      title: told,
-      description,
-      timeout: action ? 15_000 : 4_000,
-      ...(action && {
-        actionProps: {
-          children: action.name,
-          onClick: () => {
-            toasts.close(id);
-            action.run();
-          },
-        },
-      }),
-    });
+    toasts.add({ title: told, description, timeout: 4000 });
   } else {
     const { message, hint } = errorText(told);
-    toasts.add({ title: message, description: hint || undefined, type: "error", timeout: 9000, priority: "high" });
+    toasts.add({
+      // What many calls meet at once is told once.
+      id: `${message}${hint}`,
+      title: message,
+      description: hint || undefined,
+      type: "error",
+      timeout: 9000,
+      priority: "high",
+    });
   }
+}
+
+/** Tell that something was done, and offer to undo it. Returns how to take the offer back. */
+export function offerUndo(title: string, undo: () => void, description?: string): () => void {
+  const id = toasts.add({
+    title,
+    description,
+    timeout: 8000,
+    actionProps: {
+      children: "Undo",
+      onClick: () => {
+        toasts.close(id);
+        undo();
+      },
+    },
+  });
+  return () => toasts.close(id);
 }
 
 export function Toasts() {

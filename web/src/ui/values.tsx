@@ -55,3 +55,9 @@ export function bytes(size: number): string {
   if (size < 1000) return `${size} B`;
   return size < 1_000_000 ? `${plain.format(size / 1000)} kB` : `${plain.format(size / 1_000_000)} MB`;
 }
+
+/** Return what a screen reader says of an interaction: who answered, when, and what was asked. */
+export function spokenName({ model, created_at, prompt }: { model?: string | null; created_at: string; prompt: string }): string {
+  const asked = prompt.replace(/\s+/g, " ").trim();
+  return `${model ?? "No model"}, ${shownTime(created_at)}: ${asked.slice(0, 120) || "no text"}`;
+}

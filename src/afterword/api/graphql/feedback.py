@@ -12,19 +12,12 @@ from afterword.api.graphql.asked import Asked, Gathered
 from afterword.errors import Invalid, NotFound
 from afterword.service import feedback, interactions, metrics
 from afterword.service.context import Context, MetricRow, ProjectRow
-from afterword.types import LinkedMetric, MetricChange, NewFeedback, NewMetric
+from afterword.types import FeedbackChange, LinkedMetric, MetricChange, NewFeedback, NewMetric
 
 
 async def add_direct_score(context: Context, completion_id: UUID, metric_id: str, input: dict[str, Any]) -> Any:
     """Log a value on a completion."""
-    value = input.get("value")
-    if not isinstance(value, int | float):
-        raise Invalid(
-            f"value is {value!r:.80}, which is neither a number nor true or false.",
-            code="invalid_value",
-            param="input.value",
-            hint="Give a number, or true or false under a bool metric.",
-        )
+    value = _value(input.get("value"))
     user = input.get("userId")
     made = await feedback.record(
         context,
@@ -46,7 +39,48 @@ async def add_direct_score(context: Context, completion_id: UUID, metric_id: str
         "details": input.get("details"),
         "created_at": context.now(),
         "source": "USER",
+        "can_edit": True,
     }
+
+
+async def update_direct_score(context: Context, score_id: UUID, input: dict[str, Any]) -> Any:
+    """Change a value, its details or its reason."""
+    changes = {**input, "value": _value(input["value"])} if "value" in input else input
+    changed = await feedback.change(context, str(score_id), body=FeedbackChange(**changes))
+    return {
+        "id": changed.feedback_id,
+        "value": changed.value,
+        "of": changed.completion_id,
+        "named": changed.metric,
+        "reason": changed.reason,
+        "details": changed.details,
+        "created_at": changed.created_at,
+        "source": "USER",
+        "can_edit": True,
+    }
+
+
+async def delete_direct_score(context: Context, score_id: UUID) -> bool:
+    """Delete a value."""
+    await feedback.delete(context, str(score_id))
+    return True
+
+
+async def delete_comparison_score(context: Context, comparison_id: UUID) -> bool:
+    """Delete a preference."""
+    await feedback.withdraw(context, str(comparison_id))
+    return True
+
+
+def _value(value: Any) -> float:
+    if not isinstance(value, int | float):
+        raise Invalid(
+            f"value is {value!r:.80}, which is neither a number nor true or false.",
+            code="invalid_value",
+            param="input.value",
+            hint="Give a number, or true or false under a bool metric.",
+        )
+    return value
 
 
 # ------------------------------------------------------------------------------------------------ metrics
@@ -186,6 +220,9 @@ QUERY = {"metrics": ("read", all_metrics), "metric": ("read", metric)}
 MUTATION = {
     "addDirectScore": ("write", add_direct_score),
     "addDirectFeedback": ("write", add_direct_score),
+    "updateDirectScore": ("amend", update_direct_score),
+    "deleteDirectScore": ("amend", delete_direct_score),
+    "deleteComparisonScore": ("amend", delete_comparison_score),
     "createMetric": ("edit", create_metric),
     "updateMetric": ("edit", update_metric),
     "deleteMetric": ("edit", delete_metric),

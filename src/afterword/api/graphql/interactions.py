@@ -359,6 +359,7 @@ def _feedback(one: Interaction, info: GraphQLResolveInfo, filter: Any = None) ->
             "details": given.details,
             "created_at": given.created_at,
             "source": "USER",
+            "can_edit": given.mine or _can_edit(one, info),
         }
         for given in one.feedback
     ]
@@ -375,6 +376,7 @@ def _preferences(one: Interaction, info: GraphQLResolveInfo) -> list[dict[str, A
             "metric": _metric_of(given, info, one.project),
             "prefered_completion": given.preferred_completion,
             "other_completion": given.other_completion,
+            "can_edit": given.mine or _can_edit(one, info),
         }
         for given in one.preferences
     ]

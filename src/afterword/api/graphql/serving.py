@@ -8,6 +8,7 @@ be said is in the error's `extensions`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import re
@@ -22,7 +23,20 @@ from starlette.requests import Request
 
 from afterword.api.auth import Gate
 from afterword.api.reading import read_json
-from afterword.api.rest import JSON, STARTED, Receive, Scope, Send, check_length, fault, read_body, reply
+from afterword.api.rest import (
+    HUNG_UP,
+    JSON,
+    STARTED,
+    HungUp,
+    Receive,
+    Scope,
+    Send,
+    check_length,
+    fault,
+    read_body,
+    reply,
+    until_hung_up,
+)
 from afterword.errors import AfterwordError, BadRequest, Invalid
 from afterword.service.context import Home
 
@@ -78,6 +92,9 @@ class GraphQLEndpoint:
         request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-g%x" % (STARTED, next(_numbers))
         try:
             body = _encoder.encode(await self._answer(scope, headers, receive, request_id))
+        except HungUp:
+            self._home.meters.answered(f"POST {PATH}", HUNG_UP, time.perf_counter() - started)
+            return
         except AfterwordError as error:
             body = _encoder.encode({"data": None, "errors": [_shown(error)]})
         except Exception:
@@ -98,7 +115,10 @@ class GraphQLEndpoint:
             check_length(headers, most)
             async with Request(scope, receive).form(max_files=MOST_FILES, max_fields=MOST_FILES) as form:
                 return await self._execute(actor, _with_files(form), request_id)
-        return await self._execute(actor, read_json(_queries, await read_body(headers, receive, most)), request_id)
+        query = read_json(_queries, await read_body(headers, receive, most))
+        # A document that may change something is executed to its end.
+        with contextlib.nullcontext() if "mutation" in query.query else until_hung_up(scope):
+            return await self._execute(actor, query, request_id)
 
     async def _load(self) -> None:
         """Load the library and build the schema, beside the loop: it takes a good part of a second."""

@@ -74,7 +74,8 @@ def _by_flags(first: str, second: str, tie: str) -> Callable[[Parts], Verdict | 
 
 def _by_alpaca_eval(parts: Parts) -> Verdict | None:
     value = parts.take("preference")
-    return None if not is_value(value) else "good" if value == 1.5 else "first" if value < 1.5 else "second"
+    # A draw is 1.5, in older results 0.
+    return None if not is_value(value) else "good" if value in (0, 1.5) else "first" if value < 1.5 else "second"
 
 
 COMPARISONS = (

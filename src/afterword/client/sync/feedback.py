@@ -332,6 +332,20 @@ class Feedback:
         request = Request(method="GET", path=path("preferences", str(comparison_id)), repeatable=True)
         return self._client.find(request, Preference)
 
+    def update_preference(self, comparison_id: str | UUID, **changes: Any) -> Preference:
+        """Change `preferred_completion`, `tied` or `details` of a preference; None clears the latter two.
+
+        Raises `NotFound`, and `Forbidden` where another key gave it and this one may not edit.
+
+        >>> logged = client.feedback.log_preference(
+        ...     feedback_key="CSAT", preferred_completion=completion_id, other_completion=other_completion_id
+        ... )
+        >>> client.feedback.update_preference(logged.comparison_id, tied="good")
+        """
+        where = path("preferences", str(comparison_id))
+        request = Request(method="PATCH", path=where, body=encode_changes(changes), repeatable=True)
+        return self._client.call(request, Preference)
+
     def delete_preference(self, comparison_id: str | UUID) -> None:
         """Delete a preference. Raises `NotFound`.
 

@@ -18,8 +18,8 @@ from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
 from .database import Database, Index, StoreError
-from .lanes import Lane, Lookups
-from .operations import STALLED_SECONDS, Operations, no_answer
+from .lanes import Lane, Lookups, Waiting
+from .operations import STALLED_SECONDS, Abandoned, Operations, no_answer
 from .queue import Unit, WriteQueue
 from .statements import Delete, Find, Informed, Insert, Owned, Prepared, Rows, Transaction, Update
 
@@ -100,30 +100,41 @@ class Store:
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, ...)` in a reader's thread, in one snapshot of the store."""
-        return await self._short.run(lambda: self._read(lambda one: function(one, *args, **kwargs), is_long=False))
+        return await self._short.run(
+            lambda waiting: self._read(lambda one: function(one, *args, **kwargs), waiting, is_long=False)
+        )
 
     async def read_long(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """The same for what goes over many rows: it waits for its like alone."""
-        return await self._long.run(lambda: self.read_now(function, *args, **kwargs))
+        return await self._long.run(
+            lambda waiting: self._read(lambda one: function(one, *args, **kwargs), waiting, is_long=True)
+        )
 
     def read_now(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same in the calling thread. Raises `Unavailable` when the database cannot be read."""
-        return self._read(lambda connection: function(connection, *args, **kwargs), is_long=True)
+        return self._read(lambda connection: function(connection, *args, **kwargs), None, is_long=True)
 
-    def _read(self, function: Callable[[Connection], T], *, is_long: bool) -> T:
+    def _read(self, function: Callable[[Connection], T], waiting: Waiting | None, *, is_long: bool) -> T:
         with self.operations.under_way(is_long=is_long) as operation:
+            if waiting is not None:
+                waiting.begin(operation)
             for attempt in range(2):
                 try:
-                    with self.database.reader.connect() as connection, connection.begin():
+                    with self.database.reader.connect() as connection:
                         driver = connection.connection.dbapi_connection
-                        operation.stop = lambda driver=driver: self.database.interrupt(driver)
-                        result = function(connection)
+                        with (
+                            operation.stoppable(lambda driver=driver: self.database.interrupt(driver)),
+                            connection.begin(),
+                        ):
+                            result = function(connection)
                     self.database.check()
                     self._read_fault = None
                     return result
                 except Exception as error:
+                    if operation.abandoned:
+                        raise Abandoned from None
                     if operation.stopped:
                         self._read_fault = no_answer(time.monotonic() - operation.since)
                         raise self._read_fault from None
@@ -132,8 +143,6 @@ class Store:
                     # A connection that lay idle may be of before the database was restarted; a new one tells.
                     if attempt:
                         raise self._lost(error) from None
-                finally:
-                    operation.stop = None
         raise AssertionError("unreachable")
 
     def _lost(self, error: Exception) -> Exception:

@@ -50,6 +50,11 @@ class clock(GenericFunction[int]):
     inherit_cache = True
 
 
+@compiles(clock)
+def _sqlites_clock(element: Any, compiler: Any, **options: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
 @compiles(clock, "postgresql")
 def _clock(element: Any, compiler: Any, **options: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"

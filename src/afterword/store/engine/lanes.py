@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from afterword.errors import Unavailable
 
 from .database import Database
-from .operations import Operations, no_answer
+from .operations import Operation, Operations, no_answer
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ LOOP_SECONDS = 0.5
 class Waiting:
     """A read that a caller waits for."""
 
-    __slots__ = ("expired", "future", "is_stuck", "loop", "running", "since")
+    __slots__ = ("_abandoned", "_operation", "expired", "future", "is_stuck", "loop", "running", "since")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.since = time.monotonic()
@@ -37,6 +37,20 @@ class Waiting:
         self.running = False
         self.expired = False
         self.is_stuck = False
+        self._operation: Operation | None = None
+        self._abandoned = False
+
+    def begin(self, operation: Operation) -> None:
+        """Take note of the operation that reads, which ends once nobody waits for it."""
+        self._operation = operation
+        if self._abandoned:
+            operation.abandoned = True
+
+    def abandon(self) -> None:
+        """End the read, as its caller has hung up."""
+        self._abandoned = True
+        if self._operation is not None:
+            self._operation.abandon()
 
 
 class Lane:
@@ -59,9 +73,9 @@ class Lane:
         since = min((one.since for one in list(self._waiting)), default=None)
         return 0.0 if since is None else time.monotonic() - since
 
-    async def run(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[Waiting], T]) -> T:
         """Run a function in one of the threads. Raises `Unavailable` where too many wait, or where it takes too
-        long."""
+        long. Where the caller is cancelled, the read is ended."""
         if len(self._waiting) >= MOST_WAITING:
             raise Unavailable("Too many reads are waiting.", code="overloaded", retry_after=1)
         if self._stuck >= self._number:
@@ -74,15 +88,16 @@ class Lane:
             return await waiting.future
         except asyncio.CancelledError:
             if not waiting.expired:
+                waiting.abandon()
                 raise
             raise no_answer(time.monotonic() - waiting.since) from None
         finally:
             self._waiting.discard(waiting)
 
-    def _work(self, waiting: Waiting, function: Callable[[], T]) -> T:
+    def _work(self, waiting: Waiting, function: Callable[[Waiting], T]) -> T:
         waiting.running = True
         try:
-            return function()
+            return function(waiting)
         finally:
             with self._lock:
                 waiting.running = False

@@ -26,13 +26,48 @@ PACE_SECONDS = 0.25
 class Operation:
     """A read or a commit under way. `stop` ends it, called by another thread; it may take some seconds."""
 
-    __slots__ = ("is_long", "since", "stop", "stopped")
+    __slots__ = ("_lock", "abandoned", "is_long", "since", "stop", "stopped")
 
     def __init__(self, since: float, *, is_long: bool) -> None:
         self.since = since
         self.is_long = is_long
         self.stop: Callable[[], None] | None = None
         self.stopped = False
+        self.abandoned = False
+        """Whether its caller has hung up."""
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def stoppable(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Let others end it while the block runs, and not a moment later: a connection is used again after it.
+
+        Raises `Abandoned` where nobody waits for it any more.
+        """
+        with self._lock:
+            if self.abandoned:
+                raise Abandoned
+            self.stop = stop
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.stop = None
+
+    def end(self) -> None:
+        """End what it is at, if that can be done."""
+        with self._lock, contextlib.suppress(Exception):
+            if self.stop is not None:
+                self.stop()
+
+    def abandon(self) -> None:
+        """End it, as its caller has hung up."""
+        self.abandoned = True
+        # A thread of its own: to cancel at a database that hangs takes seconds.
+        threading.Thread(target=self.end, name="afterword-stop", daemon=True).start()
+
+
+class Abandoned(Exception):
+    """Nobody waits for this read any more."""
 
 
 class Operations:
@@ -93,12 +128,7 @@ class Operations:
                 if not one.stopped and one.stop is not None and now - one.since > self.limit(is_long=one.is_long):
                     one.stopped = True
                     # A thread of its own: to cancel at a database that hangs takes seconds.
-                    threading.Thread(target=_stop, args=(one.stop,), name="afterword-stop", daemon=True).start()
-
-
-def _stop(stop: Callable[[], None]) -> None:
-    with contextlib.suppress(Exception):
-        stop()
+                    threading.Thread(target=one.end, name="afterword-stop", daemon=True).start()
 
 
 def no_answer(seconds: float, *, stored: bool | None = None) -> Unavailable:

@@ -1,4 +1,5 @@
-"""What servers over one database tell each other. The embedded store has one server and leaves these empty."""
+"""What servers over one database tell each other. The embedded store has one server and leaves these empty, apart from
+the leases of pairs that are being judged."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ servers = Table(
     Column("listening", Boolean, nullable=False),
 )
 
-# What one server at a time does: fill the text index, end A/B tests, delete what is too old.
+# What one server at a time does: fill the text index, end A/B tests, delete what is too old. And pairs of completions
+# that a sitting was given to judge: `server` is then a negative number that stands for the sitting (see pairs.py).
 leases = Table(
     "leases",
     metadata,

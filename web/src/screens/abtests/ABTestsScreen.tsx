@@ -111,7 +111,7 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
     () => answer(api.POST("/api/v1/ab-tests/{test}/cancel", { params: { path: { test } } })),
     { done: "The test is ended", outdated: [["ab-tests", project], ["ab-test", test]] },
   );
-  if (error) return <ErrorNote error={error} />;
+  if (error && !data) return <ErrorNote error={error} />;
   if (!data) return <Loading lines={4} />;
   const variants = data.report?.variants ?? [];
   const intervals = variants.flatMap(({ interval }) => (interval ? [interval] : []));

@@ -1,124 +1,50 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { ImagePlus, MessageSquare, Send, Square, X } from "lucide-react";
-import { type ClipboardEvent, type KeyboardEvent, useRef, useState } from "react";
-import { answer, api, type Message } from "~/api/client";
-import { metricsQuery, projectModelsQuery } from "~/api/queries";
-import { useMay } from "~/shell/useMay";
-import { type Choice, preference, Verdict } from "~/screens/compare/Verdict";
+import { ExternalLink, MessageSquare, Plus, RotateCw, SlidersHorizontal } from "lucide-react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { inlineInteractionQuery, metricsQuery, projectModelsQuery } from "~/api/queries";
+import { preferenceMetric } from "~/screens/compare/preferenceMetric";
+import { Verdict } from "~/screens/compare/Verdict";
+import { useOwnVerdict } from "~/screens/compare/useOwnVerdict";
 import { MessageView } from "~/screens/interaction/Conversation";
 import { RatingForm } from "~/screens/interaction/RatingForm";
-import { Button, css as ui, Empty, ErrorNote, Field, IconButton, Input, Loading, notify, Page, Select, Textarea } from "~/ui";
+import { Button, cx, css as ui, Empty, ErrorNote, Field, Input, Loading, Page, Popover, Select, Textarea } from "~/ui";
+import { useMay } from "~/shell/useMay";
 import css from "./chat.module.css";
-import { chat } from "./stream";
-
-const MOST_IMAGE_BYTES = 10_000_000;
-
-type Turn = { message: Message; completionId?: string; failure?: unknown; busy?: boolean };
-type Talk = { model: string; sessionId?: string; turns: Turn[] };
+import { Compose } from "./Compose";
+import { type Settings, type Talk, talkOf, type Turn, useTalks } from "./useTalks";
 
 /** Try one or two models at once, and rate what comes. */
 export function ChatScreen() {
   const { project } = useParams({ from: "/inside/p/$project/chat" });
+  const { from } = useSearch({ from: "/inside/p/$project/chat" });
+  // Another project has other models, and another conversation begins anew.
+  return <Chat key={`${project} ${from ?? ""}`} project={project} from={from} />;
+}
+
+const NO_SETTINGS: Settings = { system: "", temperature: "", parameters: {} };
+
+function Chat({ project, from }: { project: string; from: string | undefined }) {
   const search = useSearch({ from: "/inside/p/$project/chat" });
   const navigate = useNavigate({ from: "/p/$project/chat" });
   const may = useMay();
   const { data: attached, error } = useQuery(projectModelsQuery(project));
-  const { data: metrics = [] } = useQuery(metricsQuery(project));
-  const [talks, setTalks] = useState<Talk[]>([]);
-  const [text, setText] = useState("");
-  const [images, setImages] = useState<string[]>([]);
-  const [system, setSystem] = useState("");
-  const [temperature, setTemperature] = useState("");
-  const stop = useRef<AbortController | null>(null);
-  const file = useRef<HTMLInputElement>(null);
+  const { talks, isBusy, ask, begin, stop } = useTalks(project);
+  const [settings, setSettings] = useState(NO_SETTINGS);
+  const { failure, model: loggedModel } = useLogged(from, begin, setSettings);
   const usable = attached?.filter(({ enabled }) => enabled) ?? [];
-  const first = search.model ?? usable[0]?.model ?? "";
+  const logged = usable.find(({ model }) => model === loggedModel)?.model;
+  const first = search.model ?? logged ?? usable[0]?.model ?? "";
   const models = [first, ...(search.other ? [search.other] : [])];
-  const busy = talks.some(({ turns }) => turns.at(-1)?.busy);
-  const metric = metrics.find(({ key }) => key === localStorage.getItem("afterword.preference-metric")) ?? metrics[0];
-
-  const change = (next: Record<string, string | undefined>) => {
-    setTalks([]);
+  const mayCall = may("call");
+  const change = (next: Record<string, string | undefined>) =>
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true });
-  };
-  const prefer = useMutation({
-    mutationFn: (choice: Choice) => {
-      const [left, right] = talks.map(({ turns }) => turns.at(-1)?.completionId ?? "");
-      return answer(api.POST("/api/v1/comparison", { body: preference(metric?.key ?? "", left ?? "", right ?? "", choice, "") }));
-    },
-    onSuccess: () => notify("The preference is logged"),
-    onError: (error) => notify(error),
-  });
-
-  function edit(index: number, turn: (before: Turn) => Turn, more: Partial<Talk> = {}) {
-    setTalks((before) =>
-      before.map((talk, at) =>
-        at === index ? { ...talk, ...more, turns: [...talk.turns.slice(0, -1), turn(talk.turns.at(-1) as Turn)] } : talk,
-      ),
-    );
-  }
-
-  async function send() {
-    if ((!text.trim() && !images.length) || busy) return;
-    const parts = images.map((url) => ({ type: "image_url", image_url: { url } }));
-    const asked: Message = { role: "user", content: parts.length ? [{ type: "text", text }, ...parts] : text };
-    const begun = talks.length ? talks : models.map((model): Talk => ({ model, turns: [] }));
-    const empty: Turn = { message: { role: "assistant", content: "" }, busy: true };
-    setTalks(begun.map((talk) => ({ ...talk, turns: [...talk.turns, { message: asked }, empty] })));
-    setText("");
-    setImages([]);
-    const { signal } = (stop.current = new AbortController());
-    await Promise.all(
-      begun.map(async (talk, index) => {
-        const history = talk.turns.filter(({ failure }) => !failure).map(({ message }) => message);
-        const body = {
-          model: `${project}/${talk.model}`,
-          messages: [...(system.trim() ? [{ role: "system", content: system }] : []), ...history, asked],
-          ...(talk.sessionId ? { session_id: talk.sessionId } : {}),
-          ...(temperature ? { temperature: Number(temperature) } : {}),
-        };
-        try {
-          let said = "";
-          for await (const { completionId, sessionId, text: piece } of chat(body, signal)) {
-            said += piece;
-            const content = said;
-            edit(
-              index,
-              (turn) => ({ ...turn, message: { role: "assistant", content }, completionId: completionId ?? turn.completionId }),
-              sessionId ? { sessionId } : {},
-            );
-          }
-          edit(index, (turn) => ({ ...turn, busy: false }));
-        } catch (failure) {
-          edit(index, (turn) => ({ ...turn, busy: false, failure: signal.aborted ? undefined : failure }));
-        }
-      }),
-    );
-  }
-
-  function onKeyDown(event: KeyboardEvent) {
-    if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
-      event.preventDefault();
-      void send();
-    } else if (event.key === "Escape") stop.current?.abort();
-  }
-  async function attach(files: Iterable<File>) {
-    for (const one of files) {
-      if (!/^image\/(png|jpeg|gif|webp)$/.test(one.type)) notify(`${one.name || "This"} is no PNG, JPEG, GIF or WebP image.`);
-      else if (one.size > MOST_IMAGE_BYTES) notify(`${one.name} is larger than 10 MB.`);
-      else {
-        const url = await dataUri(one);
-        setImages((before) => [...before, url]);
-      }
-    }
-  }
-  const onPaste = (event: ClipboardEvent) => void attach(event.clipboardData.files);
 
   if (attached && usable.length === 0) {
     return (
       <Page title="Chat">
         <Empty title="No model can be called here" icon={<MessageSquare size={22} aria-hidden />}>
+          <p>Attach a model to this project, or register one.</p>
           <Link to="/p/$project/models" params={{ project }} className={ui.button}>
             Models
           </Link>
@@ -128,7 +54,9 @@ export function ChatScreen() {
   }
   // Without a model, what is written at once would be sent to none.
   if (!first) return <Page title="Chat">{error ? <ErrorNote error={error} /> : <Loading lines={4} />}</Page>;
-  const bothDone = talks.length === 2 && talks.every(({ turns }) => turns.at(-1)?.completionId && !turns.at(-1)?.busy);
+  const shown = talks.slice(0, models.length);
+  const last = shown[0]?.turns.at(-1);
+  const isPair = shown.length === 2 && shown.every(({ turns }) => turns.at(-1)?.completionId && !turns.at(-1)?.isBusy);
   return (
     <main className={css.screen}>
       <header className={css.bar}>
@@ -138,127 +66,182 @@ export function ChatScreen() {
           label="Beside it"
           value={search.other ?? ""}
           models={usable}
-          none="one model only"
+          none="Compare with…"
           onChange={(other) => change({ other: other || undefined })}
         />
-        <details className={css.settings}>
-          <summary className={ui.button}>Settings</summary>
-          <div>
-            <Field label="System prompt">
-              <Textarea value={system} onChange={(event) => setSystem(event.target.value)} />
-            </Field>
-            <Field label="Temperature">
-              <Input
-                type="number"
-                step="0.1"
-                min={0}
-                max={2}
-                placeholder="the model's own"
-                value={temperature}
-                onChange={(event) => setTemperature(event.target.value)}
-              />
-            </Field>
-          </div>
-        </details>
-        {talks.length > 0 && <Button onClick={() => setTalks([])}>New chat</Button>}
+        <SettingsButton settings={settings} onChange={setSettings} />
+        {talks.length > 0 && (
+          <Button
+            onClick={() => {
+              stop();
+              begin([]);
+              setSettings(NO_SETTINGS);
+              change({ from: undefined });
+            }}
+          >
+            <Plus size={14} aria-hidden /> New chat
+          </Button>
+        )}
       </header>
-      <div className={css.talks} style={{ gridTemplateColumns: `repeat(${models.length}, minmax(0, 1fr))` }}>
-        {talks.length === 0 && (
-          <Empty title="Say something" icon={<MessageSquare size={22} aria-hidden />}>
-            <p>What comes is logged as an interaction like any other call, and can be rated here.</p>
-          </Empty>
-        )}
-        {talks.map((talk) => (
-          <section key={talk.model} className={css.talk} aria-label={talk.model}>
-            {models.length > 1 && <h2>{talk.model}</h2>}
-            {talk.turns.map((turn, index) => (
-              <div key={`${index}`} className={css.turn}>
-                <MessageView
-                  message={turn.message}
-                  look={turn.busy ? "raw" : "rendered"}
-                  isCompletion={turn.message.role === "assistant"}
-                />
-                {turn.failure !== undefined && <ErrorNote error={turn.failure} />}
-                {turn.completionId && !turn.busy && (
-                  <>
-                    <Link
-                      to="/p/$project/interactions/$completionId"
-                      params={{ project, completionId: turn.completionId }}
-                      className={ui.hint}
-                    >
-                      Open the interaction
-                    </Link>
-                    {index === talk.turns.length - 1 && may("write") && (
-                      <RatingForm project={project} completionId={turn.completionId} />
-                    )}
-                  </>
-                )}
-              </div>
-            ))}
-          </section>
-        ))}
-      </div>
+      <Talks project={project} talks={shown} models={models} isBusy={isBusy} mayRate={may("write")}>
+        {failure !== null && <ErrorNote error={failure} />}
+      </Talks>
       <footer className={css.foot}>
-        {bothDone && metric && (
-          <Verdict onChoose={(choice) => prefer.mutate(choice)} disabled={prefer.isPending}>
-            <span className={ui.hint}>under {metric.name}</span>
-          </Verdict>
-        )}
-        {images.length > 0 && (
-          <div className={css.images}>
-            {images.map((url, index) => (
-              <span key={`${index}`}>
-                <img src={url} alt={`Attached ${index + 1}`} />
-                <IconButton small label="Take it away" onClick={() => setImages(images.toSpliced(index, 1))}>
-                  <X size={12} aria-hidden />
-                </IconButton>
-              </span>
-            ))}
+        {isPair && <PairVerdict project={project} talks={shown} />}
+        {last && !isBusy && mayCall && (
+          <div className={css.again}>
+            <Button small look="plain" onClick={() => ask(models, null, settings)}>
+              <RotateCw size={13} aria-hidden /> Answer again{models.length === 1 && last.model !== first ? ` with ${first}` : ""}
+            </Button>
           </div>
         )}
-        <div className={css.compose}>
-          <input
-            ref={file}
-            type="file"
-            accept="image/png,image/jpeg,image/gif,image/webp"
-            multiple
-            className={ui.srOnly}
-            tabIndex={-1}
-            aria-label="Images"
-            onChange={(event) => {
-              void attach(event.target.files ?? []);
-              event.target.value = "";
-            }}
-          />
-          <IconButton label="Attach images" onClick={() => file.current?.click()}>
-            <ImagePlus size={16} aria-hidden />
-          </IconButton>
-          <Textarea
-            aria-label="Message"
-            placeholder="Message — Enter sends, Shift+Enter makes a new line"
-            rows={2}
-            value={text}
-            autoFocus
-            onChange={(event) => setText(event.target.value)}
-            onKeyDown={onKeyDown}
-            onPaste={onPaste}
-            onDrop={(event) => {
-              event.preventDefault();
-              void attach(event.dataTransfer.files);
-            }}
-          />
-          {busy ? (
-            <Button onClick={() => stop.current?.abort()}>
-              <Square size={14} aria-hidden /> Stop
-            </Button>
-          ) : (
-            <Button look="primary" onClick={send} disabled={!may("call")}>
-              <Send size={14} aria-hidden /> Send
-            </Button>
-          )}
-        </div>
+        <Compose project={project} isBusy={isBusy} mayCall={mayCall} onSend={(message) => ask(models, message, settings)} onStop={stop} />
       </footer>
     </main>
+  );
+}
+
+/** Begin with a logged interaction, if one is named. */
+function useLogged(from: string | undefined, begin: (talks: Talk[]) => void, onSettings: (settings: Settings) => void) {
+  const { data, error } = useQuery({ ...inlineInteractionQuery(from ?? ""), enabled: from !== undefined });
+  const latest = useRef({ begin, onSettings });
+  latest.current = { begin, onSettings };
+  useEffect(() => {
+    if (!data) return;
+    const { talk, settings } = talkOf(data);
+    latest.current.begin([talk]);
+    latest.current.onSettings(settings);
+  }, [data]);
+  return { failure: error, model: data?.model };
+}
+
+type TalksProps = {
+  project: string;
+  talks: readonly Talk[];
+  models: readonly string[];
+  isBusy: boolean;
+  mayRate: boolean;
+  children: React.ReactNode;
+};
+
+/** The conversations, each in a column; what comes is followed for as long as one is at the end. */
+function Talks({ project, talks, models, isBusy, mayRate, children }: TalksProps) {
+  const place = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (isAtEnd.current) place.current?.scrollTo({ top: place.current.scrollHeight });
+  }, [talks]);
+  return (
+    <div
+      ref={place}
+      className={css.talks}
+      data-columns={models.length}
+      tabIndex={0}
+      role="region"
+      aria-label="Conversation"
+      onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+        isAtEnd.current = scrollHeight - scrollTop - clientHeight < 60;
+      }}
+    >
+      {children}
+      {talks.length === 0 && (
+        <Empty title={`Ask ${models.join(" and ")}`} icon={<MessageSquare size={22} aria-hidden />}>
+          <p>What comes is logged as an interaction like any other call, and can be rated here.</p>
+        </Empty>
+      )}
+      {talks.map((talk, column) => (
+        // Columns never change their order.
+        <section key={column} className={css.talk} aria-label={models[column]}>
+          {models.length > 1 && <h2>{models[column]}</h2>}
+          {talk.turns.map((turn, index) => (
+            <TurnView
+              key={index}
+              project={project}
+              turn={turn}
+              isRated={mayRate && !isBusy && index === talk.turns.length - 1}
+            />
+          ))}
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function TurnView({ project, turn, isRated }: { project: string; turn: Turn; isRated: boolean }) {
+  const { message, model, completionId, failure, isBusy } = turn;
+  return (
+    <div className={cx(css.turn, message.role === "user" && css.asked)}>
+      <MessageView message={message} look={isBusy ? "plain" : "rendered"} isCompletion={model !== null} />
+      {failure !== undefined && <ErrorNote error={failure} />}
+      {completionId && !isBusy && (
+        <div className={css.below}>
+          <Link to="/p/$project/interactions/$completionId" params={{ project, completionId }} className={ui.hint}>
+            {model} <ExternalLink size={11} aria-label="Open the interaction" />
+          </Link>
+          {isRated && (
+            <div className={css.rate}>
+              <RatingForm project={project} completionId={completionId} />
+            </div>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Which of two answers is better. */
+function PairVerdict({ project, talks }: { project: string; talks: readonly Talk[] }) {
+  const { data: metrics = [] } = useQuery(metricsQuery(project));
+  const chosen = preferenceMetric(metrics);
+  const metric = metrics.find(({ key }) => key === chosen);
+  const [left = "", right = ""] = talks.map(({ turns }) => turns.at(-1)?.completionId ?? "");
+  const verdict = useOwnVerdict(metric?.key ?? "", left, right);
+  if (!metric) return null;
+  return (
+    <Verdict onChoose={verdict.choose} chosen={verdict.chosen} disabled={verdict.isPending}>
+      <span className={ui.hint}>under {metric.name}</span>
+    </Verdict>
+  );
+}
+
+function SettingsButton({ settings, onChange }: { settings: Settings; onChange: (settings: Settings) => void }) {
+  const names = Object.keys(settings.parameters);
+  const isChanged = settings.system.trim() !== "" || settings.temperature !== "" || names.length > 0;
+  return (
+    <Popover
+      label="Settings"
+      align="end"
+      trigger={
+        <Button aria-pressed={isChanged}>
+          <SlidersHorizontal size={14} aria-hidden /> Settings
+        </Button>
+      }
+    >
+      <div className={css.settings}>
+        <Field label="System prompt">
+          <Textarea rows={6} value={settings.system} onChange={(event) => onChange({ ...settings, system: event.target.value })} />
+        </Field>
+        <Field label="Temperature">
+          <Input
+            type="number"
+            step="0.1"
+            min={0}
+            max={2}
+            placeholder="the model's own"
+            value={settings.temperature}
+            onChange={(event) => onChange({ ...settings, temperature: event.target.value })}
+          />
+        </Field>
+        {names.length > 0 && (
+          <p className={ui.hint}>
+            Also sent, as in the interaction that this began with: {names.join(", ")}.{" "}
+            <Button small onClick={() => onChange({ ...settings, parameters: {} })}>
+              Leave them out
+            </Button>
+          </p>
+        )}
+      </div>
+    </Popover>
   );
 }
 
@@ -279,13 +262,4 @@ function ModelSelect({ label, value, models, none, onChange }: ModelSelectProps)
       ))}
     </Select>
   );
-}
-
-function dataUri(file: File): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(file);
-  });
 }

@@ -1,31 +1,18 @@
 // Streamed calls of the chat API: events as they come, whatever the network makes of them.
 
 import { ApiError, changingHeaders, errorOf } from "~/api/client";
-import { parseJson } from "~/api/json";
+import { jsonText, parseJson } from "~/api/json";
+import { serverSentEvents, textOf } from "~/api/serverSentEvents";
 
 export type Delta = { completionId?: string; sessionId?: string; text: string };
 
 /** Yield the JSON of each event of a stream. Throws `ApiError` for an event that is an error. */
 export async function* events(chunks: AsyncIterable<string>): AsyncGenerator<Record<string, unknown>> {
-  let left = "";
-  for await (const chunk of chunks) {
-    left += chunk;
-    for (;;) {
-      const end = /\r?\n\r?\n/.exec(left);
-      if (!end) break;
-      const event = left.slice(0, end.index);
-      left = left.slice(end.index + end[0].length);
-      const text = event
-        .split(/\r?\n/)
-        .filter((line) => line.startsWith("data:"))
-        .map((line) => line.slice(5).trimStart())
-        .join("\n");
-      if (text === "[DONE]") return;
-      if (!text) continue;
-      const read = parseJson(text) as Record<string, unknown>;
-      if (read.error) throw errorOf(500, read);
-      yield read;
-    }
+  for await (const { data } of serverSentEvents(chunks)) {
+    if (data === "[DONE]") return;
+    const read = parseJson(data) as Record<string, unknown>;
+    if (read.error) throw errorOf(500, read);
+    yield read;
   }
   throw new ApiError(0, "The answer broke off.", "incomplete", "Send it again.");
 }
@@ -35,30 +22,17 @@ export async function* chat(body: Record<string, unknown>, signal: AbortSignal):
   const answer = await fetch("/api/v1/chat/completions", {
     method: "POST",
     headers: { "content-type": "application/json", ...changingHeaders() },
-    body: JSON.stringify({ ...body, stream: true }),
+    // Whole numbers of a logged conversation may be longer than those of JavaScript.
+    body: jsonText({ ...body, stream: true }),
     signal,
   });
   if (!answer.ok || !answer.body) throw errorOf(answer.status, await answer.json().catch(() => null));
-  for await (const event of events(decoded(answer.body))) {
+  for await (const event of events(textOf(answer.body))) {
     const [choice] = (event.choices ?? []) as { completion_id?: string; delta?: { content?: string | null } }[];
     yield {
       completionId: choice?.completion_id,
       sessionId: typeof event.session_id === "string" ? event.session_id : undefined,
       text: choice?.delta?.content ?? "",
     };
-  }
-}
-
-async function* decoded(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  const reader = body.getReader();
-  try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      yield decoder.decode(value, { stream: true });
-    }
-  } finally {
-    void reader.cancel();
   }
 }

@@ -1,17 +1,21 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
-import { interactionQuery, metricsQuery } from "~/api/queries";
+import { interactionQuery } from "~/api/queries";
+import { useAct } from "~/api/useAct";
 import { useMay } from "~/shell/useMay";
-import { Button, Empty, ErrorNote, Field, Input, Kbd, Loading, notify, Page, Select } from "~/ui";
+import { Button, Empty, ErrorNote, Field, Input, Kbd, Loading, Page } from "~/ui";
+import { newId } from "~/ui/browser";
+import { findDraft, keepDraft, useDraft } from "~/ui/useDraft";
 import { useKeys } from "~/ui/useKeys";
 import { shownTime } from "~/ui/values";
 import css from "./compare.module.css";
+import { MetricChoice } from "./MetricChoice";
 import { Queue } from "./Queue";
-import { keepPreferenceMetric, preferenceMetric } from "./preferenceMetric";
 import { Sides } from "./Sides";
-import { type Choice, preference, Verdict } from "./Verdict";
+import { Verdict } from "./Verdict";
+import { type Choice, choiceOf, sendVerdict } from "./verdicts";
 
 /** Two completions beside each other; or, with none named, pairs of a filter one after the other. */
 export function CompareScreen() {
@@ -19,66 +23,48 @@ export function CompareScreen() {
   return left ? <Two left={left} /> : <Queue />;
 }
 
-/** Which feedback key preferences stand under. */
-export function MetricChoice({ project, value, onChange, bare = false }: MetricChoiceProps) {
-  const { data: metrics } = useQuery(metricsQuery(project));
-  const chosen = value ?? preferenceMetric(metrics) ?? "";
-  useEffect(() => {
-    if (chosen && value !== chosen) onChange(chosen);
-  }, [chosen, value, onChange]);
-  const choice = (
-    <Select
-      aria-label={bare ? "Feedback key" : undefined}
-      value={chosen}
-      onChange={(event) => {
-        keepPreferenceMetric(event.target.value);
-        onChange(event.target.value);
-      }}
-    >
-      {metrics?.map(({ key, name }) => (
-        <option key={key} value={key}>
-          {name}
-        </option>
-      ))}
-    </Select>
-  );
-  return bare ? choice : <Field label="Feedback key">{choice}</Field>;
-}
-type MetricChoiceProps = {
-  project: string;
-  value: string | undefined;
-  onChange: (metric: string) => void;
-  /** Without a name above it. */
-  bare?: boolean;
-};
-
 function Two({ left }: { left: string }) {
   const { project } = useParams({ from: "/inside/p/$project/compare" });
   const { right, metric } = useSearch({ from: "/inside/p/$project/compare" });
   const navigate = useNavigate({ from: "/p/$project/compare" });
-  const queries = useQueryClient();
   const may = useMay();
   const [differences, setDifferences] = useState(false);
   useKeys({ d: () => setDifferences(!differences) });
-  const [details, setDetails] = useState("");
+  const about = `verdict.${left}.${right}.${metric}`;
+  const [draft, setDraft] = useDraft(about);
   const one = useQuery(interactionQuery(left));
   const other = useQuery({ ...interactionQuery(right ?? ""), enabled: Boolean(right) });
-  const prefer = useMutation({
-    mutationFn: (choice: Choice) =>
-      answer(api.POST("/api/v1/comparison", { body: preference(metric ?? "", left, right ?? "", choice, details) })),
-    onSuccess: () => {
-      setDetails("");
-      notify("The preference is logged");
-      return queries.invalidateQueries({ queryKey: ["interaction"] });
-    },
-    onError: (error) => notify(error),
-  });
-  const change = (next: Record<string, string | undefined>) =>
-    navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   const error = one.error ?? other.error;
   const between = one.data?.preferences.filter((said) =>
     [said.preferred_completion, said.other_completion].includes(right ?? ""),
   );
+  const [comparison_id] = useState(newId);
+  // One's own verdict is changed by another, and is no second vote; nor is one that is sent twice.
+  const own = between?.find((said) => said.metric === metric && said.mine && said.user === null);
+  const send = useAct(
+    ({ choice, details }: { choice: Choice; details: string }) =>
+      sendVerdict(
+        metric ?? "",
+        { left, right: right ?? "" },
+        { choice, details, comparison_id: own?.comparison_id ?? comparison_id },
+        !own,
+      ),
+    { done: own ? "The preference is changed" : "The preference is logged", outdated: [["interaction"]] },
+  );
+  function choose(choice: Choice) {
+    if (send.isPending) return;
+    const details = findDraft(about) ?? own?.details ?? "";
+    keepDraft(about, null);
+    send.mutate({ choice, details });
+  }
+  function attach() {
+    const typed = findDraft(about);
+    if (typed === null || !own || send.isPending) return;
+    setDraft(null);
+    send.mutate({ choice: choiceOf(own, left), details: typed });
+  }
+  const change = (next: Record<string, string | undefined>) =>
+    navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   return (
     <Page
       title="Compare"
@@ -96,7 +82,7 @@ function Two({ left }: { left: string }) {
       {one.isPending && <Loading />}
       {one.data && !right && <Other project={project} hash={one.data.prompt_hash} left={left} />}
       {one.data && other.data && (
-        <>
+        <div data-judges className={css.judging}>
           <Sides left={one.data} right={other.data} blind={false} differences={differences} />
           {between?.map((said) => (
             <p key={said.comparison_id}>
@@ -107,19 +93,29 @@ function Two({ left }: { left: string }) {
           ))}
           {may("write") && (
             <div className={css.judge}>
-              <Verdict onChoose={(choice) => prefer.mutate(choice)} disabled={!metric || prefer.isPending} />
+              <Verdict
+                onChoose={choose}
+                chosen={own && choiceOf(own, left)}
+                disabled={!metric || send.isPending}
+              />
               <div className={css.about}>
                 <MetricChoice bare project={project} value={metric} onChange={(next) => change({ metric: next })} />
                 <Input
-                  aria-label="Why?"
-                  placeholder="Why? Goes along with the verdict"
-                  value={details}
-                  onChange={(event) => setDetails(event.target.value)}
+                  aria-label="Comment"
+                  placeholder={own ? "Comment (optional)" : "Comment (optional): goes along with the verdict"}
+                  value={draft ?? own?.details ?? ""}
+                  onChange={(event) => setDraft(event.target.value)}
+                  onBlur={(event) => {
+                    if (!event.relatedTarget?.hasAttribute("aria-pressed")) attach();
+                  }}
+                  onKeyDown={(event) => {
+                    if (event.key === "Enter" && !event.nativeEvent.isComposing) event.currentTarget.blur();
+                  }}
                 />
               </div>
             </div>
           )}
-        </>
+        </div>
       )}
     </Page>
   );

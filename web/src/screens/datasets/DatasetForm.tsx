@@ -6,18 +6,20 @@ import { useAct } from "~/api/useAct";
 import { FilterBar } from "~/filter/FilterBar";
 import { readFilter } from "~/filter/language";
 import { countQuery } from "~/screens/interactions/pages";
-import { Button, css as ui, Dialog, Field, Input, Select } from "~/ui";
+import { Button, css as ui, cx, Dialog, Field, Input, Select } from "~/ui";
 import { count } from "~/ui/values";
+import css from "./datasets.module.css";
+import { KeyChoice } from "./KeyChoice";
 import { leftOutInWords } from "./leftOut";
 
 type Kind = Schemas["Dataset"]["kind"];
 type Sampling = "all" | "random" | "last";
 
-const KINDS: Record<Kind, string> = {
-  completion: "prompts with their completions",
-  prompt: "prompts alone",
-  feedback: "completions with feedback",
-  preference: "pairs, one preferred",
+const KINDS: Record<Kind, [name: string, holds: string]> = {
+  completion: ["Completions", "prompts with what was answered"],
+  prompt: ["Prompts", "what was asked, alone"],
+  feedback: ["Feedback", "completions with how they were rated"],
+  preference: ["Preferences", "two answers to a prompt, one preferred"],
 };
 
 const UNFINISHED: NonNullable<Schemas["DatasetOfInteractions"]["include"]> = ["failed", "cancelled", "interrupted", "cut_off"];
@@ -47,7 +49,7 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
             kind,
             project,
             ...(ids.length ? { completion_ids: ids } : { filter }),
-            metrics: chosen.length ? chosen : null,
+            metrics: chosen.length && (kind === "feedback" || kind === "preference") ? chosen : null,
             sample: { type: sampling, size: sampling === "all" ? null : Number(size) },
             seed: sampling === "random" && seed !== "" ? Number(seed) : null,
             derive_pairs: derives,
@@ -70,7 +72,7 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
   }
   return (
     <Dialog title="New dataset of interactions" open onClose={onClose} wide>
-      <form onSubmit={submit} style={{ display: "grid", gap: 12 }}>
+      <form onSubmit={submit} className={css.form}>
         <Field label="Name" wrong={wrong("name") ?? wrong("key")}>
           <Input value={name} onChange={(event) => setName(event.target.value)} required autoFocus />
         </Field>
@@ -82,32 +84,26 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
             <p className={ui.hint}>{found === undefined ? " " : `${count(found)} interactions`}</p>
           </div>
         )}
-        <Field label="Each line holds" wrong={wrong("kind")}>
-          <Select value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
-            {Object.entries(KINDS).map(([key, shown]) => (
-              <option key={key} value={key}>
-                {shown}
-              </option>
-            ))}
-          </Select>
-        </Field>
-        <fieldset style={{ border: 0, padding: 0, margin: 0 }}>
-          <legend style={{ fontWeight: 500 }}>Feedback keys</legend>
-          <p className={ui.hint}>None chosen: all of them.</p>
-          {metrics.map(({ key, name: shown }) => (
-            <label key={key} style={{ display: "inline-flex", gap: 6, marginRight: 14 }}>
-              <input
-                type="checkbox"
-                checked={chosen.includes(key)}
-                onChange={() =>
-                  setChosen(chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key])
-                }
-              />
-              {shown}
+        <fieldset className={css.kinds}>
+          <legend>Each line holds</legend>
+          {Object.entries(KINDS).map(([key, [shown, holds]]) => (
+            <label key={key}>
+              <input type="radio" name="kind" value={key} checked={kind === key} onChange={() => setKind(key as Kind)} />
+              <span>
+                {shown} <small>{holds}</small>
+              </span>
             </label>
           ))}
+          {wrong("kind") && <p className={ui.wrong}>{wrong("kind")}</p>}
         </fieldset>
-        <div style={{ display: "flex", gap: 8, alignItems: "end" }}>
+        {(kind === "feedback" || kind === "preference") && (
+          <KeyChoice
+            metrics={metrics}
+            chosen={chosen}
+            onChoose={(key) => setChosen(chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key])}
+          />
+        )}
+        <div className={css.sample}>
           <Field label="How many">
             <Select value={sampling} onChange={(event) => setSampling(event.target.value as Sampling)}>
               <option value="all">all</option>
@@ -127,18 +123,18 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
           )}
         </div>
         {kind === "preference" && (
-          <label>
-            <input type="checkbox" checked={derives} onChange={() => setDerives(!derives)} /> Also pairs of answers to the same
-            prompt, one rated up and one down
+          <label className={css.check}>
+            <input type="checkbox" checked={derives} onChange={() => setDerives(!derives)} />
+            <span>Also pairs of answers to the same prompt, one rated up and one down</span>
           </label>
         )}
         {kind !== "prompt" && (
-          <label>
-            <input type="checkbox" checked={withUnfinished} onChange={() => setWithUnfinished(!withUnfinished)} /> Also answers
-            that failed or were cut off
+          <label className={css.check}>
+            <input type="checkbox" checked={withUnfinished} onChange={() => setWithUnfinished(!withUnfinished)} />
+            <span>Also answers that failed or were cut off</span>
           </label>
         )}
-        <div className={ui.actions}>
+        <div className={cx(ui.actions, css.actions)}>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" type="submit" disabled={create.isPending || (!ids.length && !filter)}>
             {create.isPending ? "Making it…" : "Make it"}

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { changingHeaders, errorOf, type Filter, type Schemas } from "~/api/client";
+import { parseJson } from "~/api/json";
 import { labelsQuery, metricsQuery } from "~/api/queries";
 import { countQuery } from "~/screens/interactions/pages";
 import { Button, css as ui, Dialog, ErrorNote, Field, notify, Select } from "~/ui";
@@ -38,7 +39,7 @@ export function ExportDialog({ project, filter, open, onClose }: ExportDialogPro
           { project, filter, limit: ON_A_PAGE, cursor, view: "full", images, order: "created_at" },
           signal,
         );
-        const page = JSON.parse(text) as Schemas["InteractionPage"];
+        const page = parseJson(text) as Schemas["InteractionPage"];
         if (format === "csv") parts.push(...page.interactions.map((one) => csvRow(one, keys, said)));
         else if (withFeedback) parts.push(...ownLines(text));
         else parts.push(...page.interactions.map((one) => jsonLine(one, false)));

@@ -3,18 +3,21 @@ import { memo, type ReactNode, useMemo, useState } from "react";
 import type { Message } from "~/api/client";
 import { Button, Chip, CopyButton, cx } from "~/ui";
 import { bytes, count } from "~/ui/values";
+import { contains, useSought } from "./Find";
 import { Fold } from "./Fold";
 import { Image } from "./Image";
 import css from "./conversation.module.css";
 import { hiddenCount } from "./invisible";
-import { Plain } from "./Plain";
-import { callsOf, type Part, partsOf, pretty, rawText, roleOf, type Turn, turns } from "./parts";
-import { type Look, Text } from "./Text";
+import { JsonTree } from "./JsonTree";
+import { type Look, useMarkdown } from "./look";
+import { callsOf, type Part, partsOf, rawText, roleOf, type Turn, turns } from "./parts";
+import { Text } from "./Text";
 import { sizeOf } from "./texts";
 import { ToolCallView } from "./ToolCallView";
 import { useGrowing } from "./useGrowing";
 
-export { type Look, Text } from "./Text";
+export type { Look } from "./look";
+export { Text } from "./Text";
 
 /** Above it, what lies between the beginning and the end of a conversation is folded. */
 const MOST_MESSAGES = 24;
@@ -38,7 +41,8 @@ export function Conversation({ messages, completion, look = "rendered", children
     [completion],
   );
   const [isWhole, setWhole] = useState(false);
-  const isFolded = all.length > MOST_MESSAGES && !isWhole;
+  const sought = useSought();
+  const isFolded = all.length > MOST_MESSAGES && !isWhole && !sought;
   const first = isFolded ? all.slice(0, AT_FIRST) : all;
   const drawn = useGrowing(first.length, MOST_MESSAGES, 8);
   return (
@@ -83,6 +87,7 @@ export const MessageView = memo(function MessageView({ message, results, look = 
   const title = isCompletion && role === "assistant" ? "completion" : role;
   const name = typeof message.name === "string" ? message.name : null;
   const hidden = useMemo(() => hiddenIn(message), [message]);
+  const [isMarkdown, toggleMarkdown] = useMarkdown(role);
   return (
     <section className={cx(css.message, isCompletion && css.completion)} data-role={role} aria-label={title}>
       <header>
@@ -93,9 +98,26 @@ export const MessageView = memo(function MessageView({ message, results, look = 
             <EyeOff size={12} aria-hidden /> {count(hidden)} hidden {hidden === 1 ? "character" : "characters"}
           </Chip>
         )}
-        <CopyButton label="Copy this message" text={() => rawText(message)} />
+        <span className={css.acts}>
+          {look === "rendered" && (
+            <Button
+              small
+              look="plain"
+              aria-pressed={isMarkdown}
+              title={`Show what “${role}” writes ${isMarkdown ? "as it was written" : "as Markdown"}`}
+              onClick={toggleMarkdown}
+            >
+              Markdown
+            </Button>
+          )}
+          <CopyButton label="Copy this message" text={() => rawText(message)} />
+        </span>
       </header>
-      {look === "raw" ? <Raw message={message} /> : <Rendered message={message} results={results ?? []} />}
+      {look === "raw" ? (
+        <Raw message={message} />
+      ) : (
+        <Rendered message={message} results={results ?? []} look={isMarkdown ? look : "plain"} />
+      )}
     </section>
   );
 });
@@ -105,13 +127,15 @@ function Raw({ message }: { message: Message }) {
   return text ? <Text text={text} look="raw" /> : <p className={css.nothing}>empty</p>;
 }
 
-function Rendered({ message, results }: { message: Message; results: readonly (Message | null)[] }) {
+type RenderedProps = { message: Message; results: readonly (Message | null)[]; look: Look };
+
+function Rendered({ message, results, look }: RenderedProps) {
   const parts = useMemo(() => partsOf(message), [message]);
   const calls = useMemo(() => callsOf(message), [message]);
   return (
     <>
       {parts.map((part, index) => (
-        <PartView key={index} part={part} />
+        <PartView key={index} part={part} look={look} />
       ))}
       {calls.map((call, index) => (
         <ToolCallView key={index} call={call} result={results[index] ?? null} />
@@ -128,20 +152,22 @@ function hiddenIn(message: Message): number {
   return total;
 }
 
-function PartView({ part }: { part: Part }) {
+function PartView({ part, look }: { part: Part; look: Look }) {
+  const sought = useSought();
   switch (part.kind) {
     case "text":
-      return <Text text={part.text} />;
+      return <Text text={part.text} look={look} />;
     case "refusal":
       return (
         <div className={css.refusal}>
           <Chip tone="warn">Refused</Chip>
-          <Text text={part.text} />
+          <Text text={part.text} look={look} />
         </div>
       );
     case "reasoning":
       return (
         <Fold
+          shows={contains(part.text, sought)}
           title={
             <>
               Reasoning <small>{bytes(sizeOf(part.text))}</small>
@@ -150,7 +176,7 @@ function PartView({ part }: { part: Part }) {
         >
           {() => (
             <div className={css.reasoning}>
-              <Text text={part.text} />
+              <Text text={part.text} look={look} />
             </div>
           )}
         </Fold>
@@ -160,7 +186,7 @@ function PartView({ part }: { part: Part }) {
     case "file":
       return <FileView file={part} />;
     case "other":
-      return <Fold title={<code>{part.type}</code>}>{() => <Plain text={pretty(part.content)} marked />}</Fold>;
+      return <Fold title={<code>{part.type}</code>}>{() => <JsonTree name={part.type} value={part.content} />}</Fold>;
   }
 }
 
@@ -177,7 +203,7 @@ function FileView({ file }: { file: Extract<Part, { kind: "file" }> }) {
           </Button>
         </>
       )}
-      {file.says && <Text text={file.says} />}
+      {file.says && <Text text={file.says} look="plain" />}
     </div>
   );
 }

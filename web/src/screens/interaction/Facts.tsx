@@ -4,9 +4,9 @@ import type { Interaction } from "~/api/client";
 import { jsonText } from "~/api/json";
 import { quoted } from "~/filter/language";
 import { CopyButton } from "~/ui";
-import { bytes, count, duration, fullTime, measured } from "~/ui/values";
+import { bytes, count, duration, fullTime } from "~/ui/values";
 import { Fold } from "./Fold";
-import { pretty } from "./parts";
+import { JsonTree } from "./JsonTree";
 import css from "./sections.module.css";
 import { Title } from "./Said";
 import { Text } from "./Text";
@@ -64,7 +64,7 @@ export function Facts({ project, interaction }: { project: string; interaction: 
           <Group facts={facts} />
           {timings && <Timings timings={timings} />}
           {usage && <Group name="Usage" facts={flat(usage)} />}
-          {parameters && <Group name="Parameters" facts={flat(parameters)} />}
+          {parameters && <Group name="Parameters" facts={flat(withoutTools(parameters))} />}
           {Object.entries(told).map(([part, members]) => (
             <Group key={part} name={TOLD[part] ?? part} facts={flat({ [part]: members }).map(withoutFirst)} />
           ))}
@@ -80,6 +80,11 @@ const TOLD: Record<string, string> = {
   choice: "Told with this choice",
   left_out: "Left out, as it was too large",
 };
+
+/** They stand above the conversation. */
+function withoutTools({ tools: _tools, functions: _functions, ...others }: Record<string, unknown>): Record<string, unknown> {
+  return others;
+}
 
 /** The name of the part stands above. */
 const withoutFirst = ([name, value]: Fact): Fact => [name.slice(name.indexOf(SEPARATOR) + SEPARATOR.length), value];
@@ -118,17 +123,18 @@ function flat(from: Record<string, unknown>, within = ""): Fact[] {
     const name = within + key;
     if (value === null) return [];
     if (typeof value === "object" && !Array.isArray(value) && within === "") return flat(value as Record<string, unknown>, key + SEPARATOR);
-    if (typeof value === "number") return [[name, Number.isInteger(value) ? count(value) : measured(value)]];
     return [[name, <Value key={name} value={value} />]];
   });
 }
 
-/** A long value is folded; ids keep all their digits, and are no counts. */
+/** A long value is folded; a number keeps all its digits: it may be an id or a seed. */
 function Value({ value }: { value: unknown }) {
   const text = typeof value === "string" ? value : (jsonText(value) ?? "");
   if (text.length <= MOST_SHOWN) return <code>{text}</code>;
   return (
-    <Fold title={<code>{`${text.slice(0, MOST_SHOWN)}…`}</code>}>{() => <Text text={pretty(value)} look="raw" />}</Fold>
+    <Fold title={<code>{`${text.slice(0, MOST_SHOWN)}…`}</code>}>
+      {() => (typeof value === "string" ? <Text text={value} look="raw" /> : <JsonTree name="The value" value={value} />)}
+    </Fold>
   );
 }
 

@@ -8,19 +8,25 @@ type FoldProps = {
   className?: string | undefined;
   /** Whether it is open at first. */
   open?: boolean;
+  /** Whether it has what is sought, and is open for as long. */
+  shows?: boolean;
   children: () => ReactNode;
 };
 
 /** Something folded that is drawn only once someone opens it. */
-export function Fold({ title, className, open = false, children }: FoldProps) {
+export function Fold({ title, className, open = false, shows = false, children }: FoldProps) {
   const [isOpen, setOpen] = useState(open);
   return (
-    <details className={cx(css.fold, className)} open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
+    <details
+      className={cx(css.fold, className)}
+      open={isOpen || shows}
+      onToggle={(event) => !shows && setOpen(event.currentTarget.open)}
+    >
       <summary>
         <ChevronRight size={14} aria-hidden />
         {title}
       </summary>
-      {isOpen && children()}
+      {(isOpen || shows) && children()}
     </details>
   );
 }

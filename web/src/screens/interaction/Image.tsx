@@ -1,14 +1,20 @@
-import { ImageOff } from "lucide-react";
-import { useState } from "react";
-import { Button, Dialog } from "~/ui";
+import { ImageOff, Minus, Plus } from "lucide-react";
+import { type KeyboardEvent, useRef, useState } from "react";
+import { Button, Dialog, IconButton, Kbd } from "~/ui";
 import css from "./conversation.module.css";
 import { isOwnImage } from "./parts";
+
+/** How much larger each step is, and how far it goes. */
+const STEP = 1.25;
+const LEAST = 0.1;
+const MOST = 16;
+
+type Size = { width: number; height: number };
 
 /** An image in its place, small; a click shows it large. Images from elsewhere are named, never loaded. */
 export function Image({ url, alt = "" }: { url: string; alt?: string }) {
   const [isOpen, setOpen] = useState(false);
-  const [isWhole, setWhole] = useState(false);
-  const [size, setSize] = useState("");
+  const [size, setSize] = useState<Size | null>(null);
   const [isLost, setLost] = useState(false);
   if (!isOwnImage(url) || isLost) {
     return (
@@ -25,26 +31,69 @@ export function Image({ url, alt = "" }: { url: string; alt?: string }) {
           alt={alt}
           loading="lazy"
           onError={() => setLost(true)}
-          onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setSize(`${naturalWidth} × ${naturalHeight}`)}
+          onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setSize({ width: naturalWidth, height: naturalHeight })}
         />
       </button>
       <Dialog title={alt || "Image"} open={isOpen} onClose={() => setOpen(false)} wide>
-        <div className={css.enlarged} data-whole={isWhole} tabIndex={0} role="region" aria-label="The image">
-          <img src={url} alt={alt} />
-        </div>
-        <div className={css.under}>
-          <span>{size}</span>
-          <Button small aria-pressed={!isWhole} onClick={() => setWhole(false)}>
-            Fit
-          </Button>
-          <Button small aria-pressed={isWhole} onClick={() => setWhole(true)}>
-            100 %
-          </Button>
-          <a href={url} download target="_blank" rel="noopener noreferrer">
-            Download
-          </a>
-        </div>
+        {size && <Enlarged url={url} alt={alt} size={size} />}
       </Dialog>
     </>
+  );
+}
+
+/** An image that is enlarged and moved, by mouse or by key. */
+function Enlarged({ url, alt, size }: { url: string; alt: string; size: Size }) {
+  const place = useRef<HTMLDivElement>(null);
+  /** How many pixels of the page one of the image takes; null where it fits. */
+  const [scale, setScale] = useState<number | null>(null);
+
+  function zoom(by: number) {
+    const shown = place.current?.querySelector("img")?.clientWidth ?? size.width;
+    setScale(Math.min(MOST, Math.max(LEAST, (scale ?? shown / size.width) * by)));
+  }
+  function onKeyDown(event: KeyboardEvent) {
+    const act = {
+      "+": () => zoom(STEP),
+      "=": () => zoom(STEP),
+      "-": () => zoom(1 / STEP),
+      "0": () => setScale(null),
+      "1": () => setScale(1),
+    }[event.key];
+    if (!act || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    act();
+  }
+  return (
+    <div onKeyDown={onKeyDown}>
+      <div ref={place} className={css.enlarged} data-whole={scale !== null} tabIndex={0} role="region" aria-label="The image">
+        <img
+          src={url}
+          alt={alt}
+          style={scale === null ? undefined : { width: size.width * scale }}
+          onDoubleClick={() => setScale(scale === null ? 1 : null)}
+        />
+      </div>
+      <div className={css.under}>
+        <span>
+          {`${size.width} × ${size.height}`}
+          <span role="status">{scale !== null && `, ${Math.round(scale * 100)} %`}</span>
+        </span>
+        <IconButton small label="Smaller (-)" onClick={() => zoom(1 / STEP)}>
+          <Minus size={14} aria-hidden />
+        </IconButton>
+        <IconButton small label="Larger (+)" onClick={() => zoom(STEP)}>
+          <Plus size={14} aria-hidden />
+        </IconButton>
+        <Button small aria-pressed={scale === null} onClick={() => setScale(null)}>
+          Fit <Kbd>0</Kbd>
+        </Button>
+        <Button small aria-pressed={scale === 1} onClick={() => setScale(1)}>
+          100 % <Kbd>1</Kbd>
+        </Button>
+        <a href={url} download target="_blank" rel="noopener noreferrer">
+          Download
+        </a>
+      </div>
+    </div>
   );
 }

@@ -1,5 +1,6 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { interactionQuery } from "~/api/queries";
 import { notify } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
@@ -31,6 +32,18 @@ export function InteractionScreen() {
       notify(error as Error);
     }
   }
+
+  // The address names another project: there it would stand under a name that is not its own.
+  const { data: own } = useQuery({ ...interactionQuery(completionId), select: (found) => found.project });
+  useEffect(() => {
+    if (own && own !== project) {
+      void navigate({
+        to: "/p/$project/interactions/$completionId",
+        params: { project: own, completionId },
+        replace: true,
+      });
+    }
+  }, [own, project, completionId, navigate]);
 
   useKeys({ j: () => step(1), k: () => step(-1), Escape: onClose });
   return (

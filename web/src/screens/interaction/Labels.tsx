@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Pencil, Plus, X } from "lucide-react";
-import { type FormEvent, useId, useRef, useState } from "react";
+import { type FormEvent, useId, useRef } from "react";
 import type { Interaction } from "~/api/client";
 import { labelsQuery } from "~/api/queries";
 import { quoted } from "~/filter/language";
 import { Button, Field, Input, Popover } from "~/ui";
+import { useDraft } from "~/ui/useDraft";
 import { useKeys } from "~/ui/useKeys";
 import { useLabelChange } from "./changes";
 import css from "./interaction.module.css";
@@ -45,6 +46,7 @@ export function Labels({ project, interaction, mayWrite }: LabelsProps) {
                 {(close) => (
                   <LabelForm
                     project={project}
+                    completionId={interaction.completion_id}
                     label={[key, value]}
                     onSet={(_, next) => {
                       close();
@@ -72,6 +74,7 @@ export function Labels({ project, interaction, mayWrite }: LabelsProps) {
           {(close) => (
             <LabelForm
               project={project}
+              completionId={interaction.completion_id}
               onSet={(key, value) => {
                 close();
                 change({ [key]: value });
@@ -86,20 +89,28 @@ export function Labels({ project, interaction, mayWrite }: LabelsProps) {
 
 type LabelFormProps = {
   project: string;
+  completionId: string;
   /** The label that is changed; without it, one is added. */
   label?: [key: string, value: string];
   onSet: (key: string, value: string) => void;
 };
 
-function LabelForm({ project, label, onSet }: LabelFormProps) {
+function LabelForm({ project, completionId, label, onSet }: LabelFormProps) {
   const { data: labels = [] } = useQuery(labelsQuery(project));
-  const [key, setKey] = useState(label?.[0] ?? "");
-  const [value, setValue] = useState(label?.[1] ?? "");
+  // Kept where the form is closed by a click beside it, or another interaction is opened.
+  const about = `label.${completionId}.${label?.[0] ?? ""}`;
+  const [typedKey, setKey] = useDraft(`${about}.key`);
+  const [typedValue, setValue] = useDraft(`${about}.value`);
+  const key = typedKey ?? label?.[0] ?? "";
+  const value = typedValue ?? label?.[1] ?? "";
   const id = useId();
   const values = labels.find((one) => one.key === key)?.values ?? [];
   function submit(event: FormEvent) {
     event.preventDefault();
-    if (key.trim()) onSet(key.trim(), value);
+    if (!key.trim()) return;
+    setKey(null);
+    setValue(null);
+    onSet(key.trim(), value);
   }
   return (
     <form onSubmit={submit} className={sections.form}>

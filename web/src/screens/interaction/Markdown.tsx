@@ -2,12 +2,15 @@
 // anything; and where it breaks the reader of Markdown, it is shown as it is.
 
 import { Component, lazy, type ReactNode, Suspense, useMemo } from "react";
+import { loadPart } from "~/shell/loadPart";
 import css from "./conversation.module.css";
+import { Formula } from "./Formula";
+import { type Segment, segments } from "./formulas";
 import { Plain } from "./Plain";
 import { blocks, MOST_RENDERED } from "./texts";
 import { useGrowing } from "./useGrowing";
 
-const load = () => import("./RenderedMarkdown");
+const load = loadPart(() => import("./RenderedMarkdown"));
 const Rendered = lazy(load);
 
 /** Begin to load what renders Markdown, before there is a text. */
@@ -25,18 +28,27 @@ export function Markdown({ text }: { text: string }) {
 
 /** Long texts are rendered block by block, so that none takes long. */
 function Blocks({ text }: { text: string }) {
-  const all = useMemo(() => blocks(text), [text]);
+  const all = useMemo(() => segments(text).flatMap(inBlocks), [text]);
   const drawn = useGrowing(all.length, 1, 1);
   return (
     <div className={css.markdown} dir="auto">
-      {all.slice(0, drawn).map((block, index) => (
+      {all.slice(0, drawn).map(({ kind, text: block }, index) => (
         <Suspense key={index} fallback={<div className={css.unrendered}>{block}</div>}>
-          {hasLongLine(block) ? <Plain text={block} marked /> : <Rendered text={block} />}
+          {kind === "formula" ? (
+            <Formula source={block} />
+          ) : hasLongLine(block) ? (
+            <Plain text={block} marked />
+          ) : (
+            <Rendered text={block} />
+          )}
         </Suspense>
       ))}
     </div>
   );
 }
+
+const inBlocks = ({ kind, text }: Segment): Segment[] =>
+  kind === "formula" ? [{ kind, text }] : blocks(text).map((block) => ({ kind, text: block }));
 
 /** Thousands of brackets or stars in a row, or quotes within quotes, take the parser seconds. Nobody writes such. */
 export function isReadable(text: string): boolean {

@@ -2,9 +2,9 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Trash2 } from "lucide-react";
 import { answer, api, type Interaction } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
-import { useAct } from "~/api/useAct";
 import { shownValue } from "~/screens/interactions/columns";
 import { IconButton } from "~/ui";
+import { removeLater, useHidden } from "~/ui/removals";
 import { Time } from "~/ui/values";
 import { Fold } from "./Fold";
 import { Title } from "./Said";
@@ -16,14 +16,16 @@ type OutcomesProps = { project: string; interaction: Interaction; mayEdit: boole
 export function Outcomes({ project, interaction, mayEdit }: OutcomesProps) {
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
   const queries = useQueryClient();
-  const remove = useAct(
-    (outcome_id: string) => answer(api.DELETE("/api/v1/outcomes/{outcome_id}", { params: { path: { outcome_id } } })),
-    {
-      done: "The outcome is deleted",
-      onDone: () => void queries.invalidateQueries({ queryKey: interactionQuery(interaction.completion_id).queryKey }),
-    },
-  );
-  const outcomes = interaction.outcomes ?? [];
+  const hidden = useHidden();
+  const remove = (outcome_id: string) =>
+    removeLater(outcome_id, {
+      title: "The outcome is deleted",
+      remove: async (keepalive) => {
+        await answer(api.DELETE("/api/v1/outcomes/{outcome_id}", { params: { path: { outcome_id } }, keepalive }));
+        await queries.invalidateQueries({ queryKey: interactionQuery(interaction.completion_id).queryKey });
+      },
+    });
+  const outcomes = (interaction.outcomes ?? []).filter(({ outcome_id }) => !hidden.has(outcome_id));
   if (!outcomes.length) return null;
   return (
     <Fold open className={css.section} title={<Title name="Outcomes of the session" count={outcomes.length} />}>
@@ -37,12 +39,13 @@ export function Outcomes({ project, interaction, mayEdit }: OutcomesProps) {
                   {shownValue(
                     outcome.value,
                     metrics.find(({ key }) => key === outcome.metric),
+                    String,
                   )}
                 </b>
               </span>
-              {mayEdit && (
+              {(mayEdit || outcome.mine) && (
                 <span className={css.acts}>
-                  <IconButton small label="Delete this outcome" onClick={() => remove.mutate(outcome.outcome_id)}>
+                  <IconButton small label="Delete this outcome" onClick={() => remove(outcome.outcome_id)}>
                     <Trash2 size={12} aria-hidden />
                   </IconButton>
                 </span>

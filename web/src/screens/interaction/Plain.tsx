@@ -1,4 +1,5 @@
 import { memo, useMemo } from "react";
+import { cx } from "~/ui";
 import css from "./conversation.module.css";
 import { revealed } from "./invisible";
 import { chunks } from "./texts";
@@ -8,14 +9,16 @@ type PlainProps = {
   text: string;
   /** Whether hidden characters are made visible. */
   marked?: boolean;
+  /** Whether it is set as what people write, not as code. */
+  isProse?: boolean;
 };
 
 /** A text as it is. Long ones come piece by piece, each laid out when it is seen, so that megabytes do not freeze the page. */
-export function Plain({ text, marked = false }: PlainProps) {
+export function Plain({ text, marked = false, isProse = false }: PlainProps) {
   const pieces = useMemo(() => chunks(text), [text]);
   const drawn = useGrowing(pieces.length, 12, 40);
   return (
-    <div className={css.plain} dir="auto">
+    <div className={cx(css.plain, isProse && css.prose)} dir="auto">
       {pieces.slice(0, drawn).map((piece, index) => (
         // Pieces never change their order.
         <Piece key={index} text={piece} marked={marked} alone={pieces.length === 1} />

@@ -1,13 +1,14 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ThumbsDown, ThumbsUp } from "lucide-react";
-import { type ReactNode, useState } from "react";
-import type { Metric } from "~/api/client";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import type { Feedback, Interaction, Metric } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
-import { Button, cx, css as ui, Input, Kbd, Textarea } from "~/ui";
+import { shownValue } from "~/screens/interactions/columns";
+import { Button, cx, css as ui, Input, Kbd, notify, Textarea } from "~/ui";
+import { isHidden, useHidden } from "~/ui/removals";
+import { findDraft, useDraft } from "~/ui/useDraft";
 import { useKeys } from "~/ui/useKeys";
-import { useFeedbackChange } from "./changes";
-import { useMay } from "~/shell/useMay";
+import { fromLists, useFeedbackChange } from "./changes";
 import css from "./interaction.module.css";
 import { keyedValue, quickValues } from "./words";
 
@@ -18,53 +19,60 @@ type RatingFormProps = {
   hasKeys?: boolean;
 };
 
-/** What one has given in this visit, so that another click changes it and is not a second vote. */
-type Given = Record<string, { feedback_id: string; value: number }>;
+/** Where digits rate: in the interaction and in the list beside it. */
+const RATES = "[data-rates], [role=grid]";
 
-/** Rate a completion under the registered feedback keys, with a word on why. */
+/**
+ * Rate a completion under the registered feedback keys, with a comment. What was given with one's own key is known, also
+ * from an earlier visit: another click changes it, and is no second vote.
+ */
 export function RatingForm({ project, completionId, hasKeys = false }: RatingFormProps) {
   const queries = useQueryClient();
   const { data: metrics = [], isPending } = useQuery(metricsQuery(project));
-  const givenKey = ["given", completionId];
-  const { data: kept } = useQuery<Given>({ queryKey: givenKey, queryFn: () => ({}), initialData: {}, staleTime: Infinity });
-  // What the server refused, or someone deleted, was not given. Nothing is asked for here: who shows it, has it.
-  const { data: interaction } = useQuery({ ...interactionQuery(completionId), enabled: false });
-  const isThere = (id: string) => interaction?.feedback.some(({ feedback_id }) => feedback_id === id) ?? true;
-  const given = Object.fromEntries(Object.entries(kept).filter(([, { feedback_id }]) => isThere(feedback_id)));
+  const query = interactionQuery(completionId);
+  // Whoever shows the interaction has asked for it already.
+  const { data: whole } = useQuery({ ...query, staleTime: Number.POSITIVE_INFINITY });
+  const interaction = whole ?? fromLists(queries, completionId);
+  useHidden();
   const feedback = useFeedbackChange(project, completionId);
-  const mayEdit = useMay()("edit");
   const [chosen, setChosen] = useState(0);
-  const [details, setDetails] = useState("");
+  const [draft, setDraft] = useDraft(`comment.${completionId}`);
   const focused = metrics[Math.min(chosen, metrics.length - 1)];
+  const given = focused && ownFeedback(interaction, focused.key);
 
-  function rate(metric: string, value: number) {
-    const before = mayEdit ? given[metric] : undefined;
-    const why = details.trim() || null;
-    const { [metric]: _, ...others } = given;
-    setDetails("");
-    if (before && before.value === value && !why) {
-      feedback.withdraw(before.feedback_id);
-      queries.setQueryData<Given>(givenKey, others);
-      return;
-    }
-    if (before) feedback.change(before.feedback_id, why ? { value, details: why } : { value });
-    const feedback_id = before?.feedback_id ?? feedback.give(metric, value, why);
-    queries.setQueryData<Given>(givenKey, { ...others, [metric]: { feedback_id, value } });
+  async function rate(metric: string, value: number, isByKey = false) {
+    // What is known now, not when this was drawn: keys come faster than the page is drawn.
+    const known = queries.getQueryData(query.queryKey) ?? (await queries.ensureQueryData(query));
+    const before = ownFeedback(known, metric);
+    const comment = findDraft(`comment.${completionId}`)?.trim() || null;
+    setDraft(null);
+    if (before && before.value === value && !comment) {
+      // A key gives a value, and never takes one back: it is pressed without looking.
+      if (!isByKey) feedback.withdraw(before.feedback_id);
+    } else if (before) feedback.change(before.feedback_id, comment ? { value, details: comment } : { value });
+    else feedback.give(metric, value, comment);
   }
+  /** Attach what was typed to the value that stands; without one it waits for the value. */
+  function attach() {
+    const typed = findDraft(`comment.${completionId}`);
+    if (typed === null || !given) return;
+    setDraft(null);
+    const details = typed.trim() || null;
+    if (details !== given.details) feedback.change(given.feedback_id, { details });
+  }
+  const latestAttach = useRef(attach);
+  latestAttach.current = attach;
+  // Another row is opened while someone types: React tells nobody that the box was left.
+  useEffect(() => () => latestAttach.current(), []);
 
   const byKey = (key: number) => () => {
     const value = focused ? keyedValue(focused, key) : null;
-    // A key gives a value, and never takes one back: it is pressed without looking.
-    if (focused && value !== null && (given[focused.key]?.value !== value || details.trim())) rate(focused.key, value);
+    if (focused && value !== null) void rate(focused.key, value, true).catch(notify);
   };
-  useKeys(
-    hasKeys
-      ? {
-          ...Object.fromEntries(Array.from({ length: 10 }, (_, key) => [String(key), byKey(key)])),
-          m: () => setChosen((chosen + 1) % Math.max(1, metrics.length)),
-        }
-      : {},
-  );
+  useKeys(hasKeys ? Object.fromEntries(Array.from({ length: 10 }, (_, key) => [String(key), byKey(key)])) : {}, {
+    within: RATES,
+  });
+  useKeys(hasKeys ? { m: () => setChosen((chosen + 1) % Math.max(1, metrics.length)) } : {});
   if (isPending) return null;
   if (!focused) {
     return (
@@ -84,21 +92,40 @@ export function RatingForm({ project, completionId, hasKeys = false }: RatingFor
           <MetricRow
             key={metric.key}
             metric={metric}
-            given={given[metric.key]?.value}
+            given={ownFeedback(interaction, metric.key)?.value}
             isFocused={hasKeys && metric === focused}
             onFocus={() => setChosen(index)}
-            onRate={(value) => rate(metric.key, value)}
+            onRate={(value) => void rate(metric.key, value).catch(notify)}
           />
         ))}
       </div>
       <Textarea
-        aria-label="Details"
-        placeholder="Why? Goes along with the value that you choose."
+        aria-label="Comment"
+        placeholder={
+          given ? `Comment on ${focused.name} (optional)` : "Comment (optional): goes along with the value that you choose"
+        }
         rows={1}
         className={css.details}
-        value={details}
-        onChange={(event) => setDetails(event.target.value)}
+        value={draft ?? given?.details ?? ""}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={(event) => {
+          // Whoever goes on to another value under the same key gives both at once.
+          const row = event.relatedTarget?.closest<HTMLElement>("[data-metric]");
+          if (row?.dataset.metric !== focused.key) attach();
+        }}
+        onKeyDown={(event) => {
+          if (event.nativeEvent.isComposing || event.shiftKey || !["Enter", "Escape"].includes(event.key)) return;
+          event.preventDefault();
+          event.stopPropagation();
+          attach();
+          event.currentTarget.blur();
+        }}
       />
+      {draft !== null && (
+        <p className={ui.hint} role="status">
+          {given ? `Enter attaches it to ${focused.name}.` : "It is kept here until you choose a value."}
+        </p>
+      )}
       {hasKeys && (
         <p className={cx(ui.hint, css.keys)}>
           {focused.kind === "bool" ? (
@@ -123,6 +150,13 @@ export function RatingForm({ project, completionId, hasKeys = false }: RatingFor
   );
 }
 
+/** Return what one has given under a feedback key oneself, and not in the name of an end user; the newest. */
+function ownFeedback(interaction: Interaction | undefined, metric: string): Feedback | undefined {
+  return interaction?.feedback.find(
+    (one) => one.metric === metric && one.mine && one.user === null && !isHidden(one.feedback_id),
+  );
+}
+
 type MetricRowProps = {
   metric: Metric;
   given: number | undefined;
@@ -140,7 +174,8 @@ function MetricRow({ metric, given, isFocused, onFocus, onRate }: MetricRowProps
       small
       aria-pressed={given === value}
       aria-label={`${metric.name}: ${name}`}
-      onClick={() => onRate(value)}
+      // The second click of a double click is no change of mind.
+      onClick={(event) => event.detail < 2 && onRate(value)}
     >
       {shown}
     </Button>
@@ -149,6 +184,7 @@ function MetricRow({ metric, given, isFocused, onFocus, onRate }: MetricRowProps
     <div
       className={css.metric}
       data-focused={isFocused}
+      data-metric={metric.key}
       role="group"
       aria-label={metric.name}
       title={metric.description || undefined}
@@ -157,8 +193,8 @@ function MetricRow({ metric, given, isFocused, onFocus, onRate }: MetricRowProps
       <span>{metric.name}</span>
       {metric.kind === "bool" ? (
         <>
-          {choice(1, "yes", <ThumbsUp size={13} aria-hidden />)}
-          {choice(0, "no", <ThumbsDown size={13} aria-hidden />)}
+          {choice(1, "yes", shownValue(1, metric))}
+          {choice(0, "no", shownValue(0, metric))}
         </>
       ) : (
         <>

@@ -46,7 +46,7 @@ export function Related({ project, interaction }: RelatedProps) {
 
 function Session({ project, interaction }: RelatedProps) {
   const { data: turns, error, refetch } = useQuery(sessionTurnsQuery(project, interaction.session_id));
-  if (error) return <ErrorNote error={error} onRetry={() => refetch()} />;
+  if (error && !turns) return <ErrorNote error={error} onRetry={() => refetch()} />;
   if (!turns) return <Loading lines={2} />;
   if (turns.length < 2) return <p className={css.none}>It is the only turn of its session.</p>;
   return (
@@ -77,7 +77,7 @@ function SamePrompt({ project, interaction }: RelatedProps) {
   const filter = { prompt_hash: { eq: interaction.prompt_hash } };
   const { data, error, refetch } = useQuery(othersQuery(project, filter, "-created_at"));
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
-  if (error) return <ErrorNote error={error} onRetry={() => refetch()} />;
+  if (error && !data) return <ErrorNote error={error} onRetry={() => refetch()} />;
   if (!data) return <Loading lines={2} />;
   const others = data.filter((one) => one.completion_id !== interaction.completion_id);
   if (!others.length) return <p className={css.none}>No other completion answers this prompt.</p>;

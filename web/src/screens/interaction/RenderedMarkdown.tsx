@@ -6,6 +6,7 @@ import rehypeHighlight from "rehype-highlight";
 import remarkGfm from "remark-gfm";
 import { CopyButton } from "~/ui";
 import { asWritten } from "./asWritten";
+import { Formula } from "./Formula";
 import { Image } from "./Image";
 import css from "./conversation.module.css";
 import { isOwnImage, otherHost, safeTarget } from "./parts";
@@ -33,6 +34,10 @@ const COMPONENTS: Components = {
   h4: ({ children }) => <h5>{children}</h5>,
   h5: ({ children }) => <h6>{children}</h6>,
   h6: ({ children }) => <h6>{children}</h6>,
+  span: ({ node, children, ...rest }) => {
+    const source = node?.properties.dataFormula;
+    return typeof source === "string" ? <Formula source={source} /> : <span {...rest}>{children}</span>;
+  },
   input: ({ checked }) => <span role="img" aria-label={checked ? "done" : "to do"}>{checked ? "☑" : "☐"}</span>,
 };
 

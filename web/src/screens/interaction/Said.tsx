@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Columns2, Pencil, Trash2 } from "lucide-react";
 import { type FormEvent, useState } from "react";
@@ -7,7 +7,9 @@ import { metricsQuery } from "~/api/queries";
 import { shownValue } from "~/screens/interactions/columns";
 import { Button, Chip, cx, Empty, IconButton, Input, css as ui, Popover, Select, Textarea } from "~/ui";
 import { Time } from "~/ui/values";
-import { useFeedbackChange } from "./changes";
+import { useHidden } from "~/ui/removals";
+import { useDraft } from "~/ui/useDraft";
+import { removePreference, useFeedbackChange } from "./changes";
 import { Fold } from "./Fold";
 import css from "./sections.module.css";
 import { preferredOver } from "./words";
@@ -18,7 +20,9 @@ type SaidProps = { project: string; interaction: Interaction; mayEdit: boolean }
 export function Said({ project, interaction, mayEdit }: SaidProps) {
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
   const change = useFeedbackChange(project, interaction.completion_id);
-  const { feedback, preferences } = interaction;
+  const hidden = useHidden();
+  const feedback = interaction.feedback.filter(({ feedback_id }) => !hidden.has(feedback_id));
+  const preferences = interaction.preferences.filter(({ comparison_id }) => !hidden.has(comparison_id));
   return (
     <>
       <Fold open className={css.section} title={<Title name="Feedback" count={feedback.length} />}>
@@ -30,8 +34,8 @@ export function Said({ project, interaction, mayEdit }: SaidProps) {
                   key={one.feedback_id}
                   feedback={one}
                   metric={metrics.find(({ key }) => key === one.metric)}
-                  onChange={mayEdit ? (body) => change.change(one.feedback_id, body) : undefined}
-                  onDelete={mayEdit ? () => change.withdraw(one.feedback_id) : undefined}
+                  onChange={mayEdit || one.mine ? (body) => change.change(one.feedback_id, body) : undefined}
+                  onDelete={mayEdit || one.mine ? () => change.withdraw(one.feedback_id) : undefined}
                 />
               ))}
             </ul>
@@ -42,7 +46,7 @@ export function Said({ project, interaction, mayEdit }: SaidProps) {
       </Fold>
       {preferences.length > 0 && (
         <Fold open className={css.section} title={<Title name="Preferences" count={preferences.length} />}>
-          {() => <Preferences project={project} interaction={interaction} />}
+          {() => <Preferences project={project} interaction={{ ...interaction, preferences }} mayEdit={mayEdit} />}
         </Fold>
       )}
     </>
@@ -69,7 +73,7 @@ function FeedbackView({ feedback, metric, onChange, onDelete }: FeedbackViewProp
   return (
     <li>
       <span className={css.value}>
-        {feedback.metric} <b>{shownValue(feedback.value, metric)}</b>
+        {feedback.metric} <b>{shownValue(feedback.value, metric, String)}</b>
         {feedback.reason && <Chip>{feedback.reason}</Chip>}
       </span>
       <span className={css.acts}>
@@ -131,12 +135,16 @@ type FeedbackFormProps = {
 
 function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
   const [value, setValue] = useState(String(feedback.value));
-  const [details, setDetails] = useState(feedback.details ?? "");
+  // Kept where the form is closed by a click beside it.
+  const [draft, setDraft] = useDraft(`details.${feedback.feedback_id}`);
+  const details = draft ?? feedback.details ?? "";
   const [reason, setReason] = useState(feedback.reason ?? "");
   const isNumber = value.trim() !== "" && Number.isFinite(Number(value));
   function submit(event: FormEvent) {
     event.preventDefault();
-    if (isNumber) onSave({ value: Number(value), details: details.trim() || null, reason: reason.trim() || null });
+    if (!isNumber) return;
+    setDraft(null);
+    onSave({ value: Number(value), details: details.trim() || null, reason: reason.trim() || null });
   }
   return (
     <form onSubmit={submit} className={css.form}>
@@ -161,7 +169,7 @@ function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
         placeholder="Details"
         rows={3}
         value={details}
-        onChange={(event) => setDetails(event.target.value)}
+        onChange={(event) => setDraft(event.target.value)}
       />
       <Button look="primary" type="submit" disabled={!isNumber}>
         Change
@@ -171,7 +179,8 @@ function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
 }
 
 /** What it was compared with: all others are looked up at once. */
-function Preferences({ project, interaction }: { project: string; interaction: Interaction }) {
+function Preferences({ project, interaction, mayEdit }: SaidProps) {
+  const queries = useQueryClient();
   const id = interaction.completion_id;
   const ids = [...new Set(interaction.preferences.map((one) => preferredOver(one, id).other))].sort().slice(0, 200);
   const { data: others } = useQuery({
@@ -195,6 +204,11 @@ function Preferences({ project, interaction }: { project: string; interaction: I
           preference={one}
           completionId={id}
           others={others}
+          onDelete={
+            mayEdit || one.mine
+              ? () => removePreference(one.comparison_id, () => queries.invalidateQueries({ queryKey: ["interaction"] }))
+              : undefined
+          }
         />
       ))}
     </ul>
@@ -206,9 +220,10 @@ type PreferenceViewProps = {
   preference: Preference;
   completionId: string;
   others: Map<string, Interaction> | undefined;
+  onDelete: (() => void) | undefined;
 };
 
-function PreferenceView({ project, preference, completionId, others }: PreferenceViewProps) {
+function PreferenceView({ project, preference, completionId, others, onDelete }: PreferenceViewProps) {
   const { text, tone, other: otherId } = preferredOver(preference, completionId);
   const other = others?.get(otherId);
   return (
@@ -224,6 +239,13 @@ function PreferenceView({ project, preference, completionId, others }: Preferenc
       >
         <Columns2 size={12} aria-hidden /> Compare
       </Link>
+      {onDelete && (
+        <span className={css.acts}>
+          <IconButton small label="Delete this preference" onClick={onDelete}>
+            <Trash2 size={12} aria-hidden />
+          </IconButton>
+        </span>
+      )}
       <p>
         <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: otherId }}>
           {other?.model ?? "another completion"}

@@ -3,13 +3,17 @@ import type { Message } from "~/api/client";
 import { CopyButton, cx } from "~/ui";
 import css from "./conversation.module.css";
 import { Fold } from "./Fold";
+import { contains, useSought } from "./Find";
+import { JsonTree } from "./JsonTree";
 import { parsed, partsOf, pretty, summary, type ToolCall } from "./parts";
 import { Text } from "./Text";
 
 /** The call of a tool: its name and arguments in a line; opened, with what it answered. */
 export function ToolCallView({ call, result }: { call: ToolCall; result: Message | null }) {
+  const sought = useSought();
   return (
     <Fold
+      shows={contains(pretty(call.args), sought) || (result !== null && contains(resultText(result), sought))}
       className={css.tool}
       title={
         <>
@@ -22,9 +26,9 @@ export function ToolCallView({ call, result }: { call: ToolCall; result: Message
     >
       {() => (
         <>
-          <Member name="Arguments" text={pretty(call.args)} />
+          <Member name="Arguments" value={call.args} />
           {result ? (
-            <Member name="Result" text={pretty(parsed(resultText(result)))} />
+            <Member name="Result" value={parsed(resultText(result))} />
           ) : (
             <p className={css.nothing}>No answer to this call came along.</p>
           )}
@@ -35,13 +39,20 @@ export function ToolCallView({ call, result }: { call: ToolCall; result: Message
   );
 }
 
-function Member({ name, text }: { name: string; text: string }) {
+function Member({ name, value }: { name: string; value: unknown }) {
+  const text = pretty(value);
   return (
     <div className={css.member}>
       <h4>
         {name} <CopyButton label={`Copy: ${name.toLowerCase()}`} text={text} />
       </h4>
-      {text ? <Text text={text} look="raw" /> : <p className={css.nothing}>none</p>}
+      {typeof value === "object" && value !== null ? (
+        <JsonTree name={name} value={value} />
+      ) : text ? (
+        <Text text={text} look="raw" />
+      ) : (
+        <p className={css.nothing}>none</p>
+      )}
     </div>
   );
 }

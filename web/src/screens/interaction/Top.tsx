@@ -1,18 +1,20 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { ArrowLeft, Columns2, EllipsisVertical, ExternalLink, ChevronDown, ChevronUp, X } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
+import { inlineInteractionQuery } from "~/api/queries";
 import { quoted } from "~/filter/language";
 import { Button, Chip, Confirm, CopyButton, Hint, IconButton, Menu, MenuChoice, MenuSeparator, notify, css as ui } from "~/ui";
-import { copyText } from "~/ui/browser";
+import { copyText, NOT_COPIED } from "~/ui/browser";
 import { useKeys } from "~/ui/useKeys";
 import { Time } from "~/ui/values";
+import { asCurl, asPython, callOf } from "./asCode";
 import { useDeletion } from "./changes";
 import css from "./interaction.module.css";
 import { pretty } from "./parts";
 import { outcomeOf } from "./words";
 
-const NOT_COPIED = "The browser did not let it be copied";
 
 type TopProps = {
   project: string;
@@ -29,12 +31,22 @@ export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: 
   const id = interaction.completion_id;
   const remove = useDeletion(id, onClose);
   const navigate = useNavigate();
+  const queries = useQueryClient();
   const compare = useRef<HTMLAnchorElement>(null);
   useKeys({ c: () => compare.current?.click() });
   const outcome = outcomeOf(interaction.call);
   const address = `${location.origin}/p/${encodeURIComponent(project)}/interactions/${id}`;
   const Heading = isPage ? "h1" : "h2";
   const { model } = interaction;
+  // Whoever makes the call again cannot read this server's images.
+  const call = async () => callOf(await queries.fetchQuery(inlineInteractionQuery(id)), project, location.origin);
+  async function copy(what: string, text: () => string | Promise<string>) {
+    try {
+      notify((await copyText(await text())) ? `The ${what} is copied` : NOT_COPIED);
+    } catch (error) {
+      notify(error as Error);
+    }
+  }
   return (
     <header className={css.top}>
       {isPage && (
@@ -102,20 +114,16 @@ export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: 
           >
             Show in the list, among its time
           </MenuChoice>
-          <MenuChoice
-            onClick={async () => {
-              notify((await copyText(address)) ? "The link is copied" : NOT_COPIED);
-            }}
-          >
-            Copy the link
-          </MenuChoice>
-          <MenuChoice
-            onClick={async () => {
-              notify((await copyText(pretty(interaction))) ? "The JSON is copied" : NOT_COPIED);
-            }}
-          >
-            Copy as JSON
-          </MenuChoice>
+          {!interaction.expired && (
+            <MenuChoice onClick={() => navigate({ to: "/p/$project/chat", params: { project }, search: { from: id } })}>
+              Open in Chat
+            </MenuChoice>
+          )}
+          <MenuSeparator />
+          <MenuChoice onClick={() => copy("link", () => address)}>Copy the link</MenuChoice>
+          <MenuChoice onClick={() => copy("JSON", () => pretty(interaction))}>Copy as JSON</MenuChoice>
+          <MenuChoice onClick={() => copy("command", async () => asCurl(await call()))}>Copy as curl</MenuChoice>
+          <MenuChoice onClick={() => copy("code", async () => asPython(await call()))}>Copy as Python</MenuChoice>
           {mayEdit && (
             <>
               <MenuSeparator />

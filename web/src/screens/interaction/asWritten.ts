@@ -1,11 +1,9 @@
 // Markdown that alters no text. Its marks become looks (headings, lists, code), but each line stays a line, and what only
-// looks like a mark stays as it was written: 2*3*4, x**2, __init__, \(a_1\), &lt;, C:\.venv.
+// looks like a mark stays as it was written: 2*3*4, x**2, __init__, &lt;, C:\.venv. Formulas in LaTeX are set apart whole.
 
 import type { Blockquote, Definition, Html, List, ListItem, Nodes, Paragraph, PhrasingContent, Root, RootContent, Text } from "mdast";
 import type { VFile } from "vfile";
-
-/** Formulas in LaTeX: between dollars, or in brackets behind backslashes. */
-const FORMULA = /\$\$[^]+?\$\$|\\\([^]+?\\\)|\\\[[^]+?\\\]|\$(?![\s\d])[^$\n]+?(?<![\s\\])\$(?!\w)/g;
+import { formulasIn } from "./formulas";
 
 type Range = readonly [start: number, end: number];
 type Parent = { type: string; children: RootContent[] };
@@ -65,7 +63,7 @@ class Writer {
 
   private phrases(nodes: PhrasingContent[], formulas: readonly Range[], column: number): PhrasingContent[] {
     return joined(nodes.map((node) => (this.isLiteral(node, formulas) ? this.asText(node) : node))).flatMap((node) => {
-      if (node.type === "text" || node.type === "html") return this.lines(this.raw(node) || node.value, column);
+      if (node.type === "text" || node.type === "html") return this.text(node, formulas, column);
       if ("children" in node) node.children = this.phrases(node.children as PhrasingContent[], formulas, column) as never;
       return [node];
     });
@@ -81,6 +79,21 @@ class Writer {
     return /[A-Za-z0-9)\]]/.test(this.source[start - 1] ?? "") || /^__\w+__$/.test(this.source.slice(start, end));
   }
 
+  /** Return a text line by line, and its formulas each in a place of its own. */
+  private text(node: Text | Html, formulas: readonly Range[], column: number): PhrasingContent[] {
+    const [start, end] = rangeOf(node) ?? [0, 0];
+    if (start === end) return this.lines(node.value, column);
+    const found: PhrasingContent[] = [];
+    let at = start;
+    for (const [first, last] of formulas.filter((range) => range[0] >= start && range[1] <= end)) {
+      found.push(...this.lines(this.source.slice(at, first), column));
+      const [opening = "", ...others] = this.source.slice(first, last).split(/\r\n?|\n/);
+      found.push(formula([opening, ...others.map((line) => withoutPrefix(line, column))].join("\n")));
+      at = last;
+    }
+    return [...found, ...this.lines(this.source.slice(at, end), column)];
+  }
+
   private asText(node: PhrasingContent): Text {
     return { type: "text", value: this.raw(node), position: node.position };
   }
@@ -88,8 +101,8 @@ class Writer {
   private formulas(node: Nodes): Range[] {
     const [start = 0, end = 0] = rangeOf(node) ?? [];
     const codes = "children" in node ? (node.children as PhrasingContent[]).filter(isCode).map(rangeOf) : [];
-    return [...this.source.slice(start, end).matchAll(FORMULA)]
-      .map((found): Range => [start + found.index, start + found.index + found[0].length])
+    return [...formulasIn(this.source.slice(start, end))]
+      .map((found): Range => [start + found.start, start + found.end])
       .filter(([first, last]) => !codes.some((code) => code && first < code[1] && last > code[0]));
   }
 
@@ -146,6 +159,11 @@ function indented(indent: string): PhrasingContent[] {
     { type: "text", value: "" },
     { type: "emphasis", children: [{ type: "text", value: indent }], data: span },
   ];
+}
+
+/** The component for `span` draws it. */
+function formula(source: string): PhrasingContent {
+  return { type: "emphasis", children: [], data: { hName: "span", hProperties: { dataFormula: source } } };
 }
 
 const paragraph = (children: PhrasingContent[], { position }: Html | Definition | Blockquote | ListItem): Paragraph => ({

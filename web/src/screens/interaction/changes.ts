@@ -3,29 +3,27 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { answer, api, type Feedback, type Interaction } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
+import { sendUntilAnswered } from "~/api/sending";
 import { sessionQuery } from "~/api/session";
 import { notify } from "~/ui";
 import { newId } from "~/ui/browser";
+import { isHidden, removeLater, settleRemovals } from "~/ui/removals";
+import { offerUndo } from "~/ui/toasts";
 
 type Change = { send: () => Promise<unknown>; foresee: (before: Interaction) => Interaction };
+type Sending = { send: Change["send"]; before: Interaction | undefined };
 type FeedbackChange = { value?: number; details?: string | null; reason?: string | null };
 
 function useChange(project: string, completionId: string) {
   const queries = useQueryClient();
   const { queryKey } = interactionQuery(completionId);
   const mutationKey = ["change", completionId];
-  return useMutation({
+  const { mutate } = useMutation({
     mutationKey,
     // One after the other: a value is changed only after it was given.
     scope: { id: completionId },
-    mutationFn: ({ send }: Change) => send(),
-    onMutate: async ({ foresee }) => {
-      await queries.cancelQueries({ queryKey });
-      const before = queries.getQueryData(queryKey);
-      if (before) queries.setQueryData(queryKey, foresee(before));
-      return before;
-    },
-    onError: (error, _, before) => {
+    mutationFn: ({ send }: Sending) => sendUntilAnswered(send),
+    onError: (error, { before }) => {
       if (before) queries.setQueryData(queryKey, before);
       notify(error);
     },
@@ -36,13 +34,20 @@ function useChange(project: string, completionId: string) {
       if (now) showInLists(queries, now);
       for (const key of ["statistics", "labels"]) void queries.invalidateQueries({ queryKey: [key, project] });
     },
-  }).mutate;
+  });
+  return ({ send, foresee }: Change) => {
+    // At once, and not with the next turn: whoever presses two keys quickly changes the first value with the second.
+    void queries.cancelQueries({ queryKey });
+    const before = queries.getQueryData(queryKey);
+    if (before) queries.setQueryData(queryKey, foresee(before));
+    mutate({ send, before });
+  };
 }
 
-/** Change labels; what was there under a key is replaced. */
+/** Change labels; what was there under a key is replaced. What is replaced or taken away can be had back. */
 export function useLabelChange(project: string, interaction: Interaction) {
   const change = useChange(project, interaction.completion_id);
-  return (set: Record<string, string>, remove: string[] = []) =>
+  const send = (set: Record<string, string>, remove: string[]) =>
     change({
       send: () =>
         answer(
@@ -56,10 +61,18 @@ export function useLabelChange(project: string, interaction: Interaction) {
         return { ...before, labels: { ...Object.fromEntries(kept), ...set } };
       },
     });
+  return (set: Record<string, string>, remove: string[] = []) => {
+    const lost = Object.entries(interaction.labels).filter(([key, value]) => remove.includes(key) || (set[key] ?? value) !== value);
+    send(set, remove);
+    if (!lost.length) return;
+    const keys = lost.map(([key]) => key).join(", ");
+    offerUndo(`${keys}: ${remove.length ? "removed" : "changed"}`, () => send(Object.fromEntries(lost), []));
+  };
 }
 
 /** Give, change and take back feedback on a completion. */
 export function useFeedbackChange(project: string, completionId: string) {
+  const queries = useQueryClient();
   const change = useChange(project, completionId);
   const { data: session } = useQuery(sessionQuery);
   return {
@@ -74,8 +87,11 @@ export function useFeedbackChange(project: string, completionId: string) {
         user: null,
         actor: session?.name ?? "",
         created_at: new Date().toISOString(),
+        mine: true,
       };
       const { feedback_id } = feedback;
+      // Whoever takes a value back and gives another has given one.
+      settleRemovals();
       change({
         send: () =>
           answer(api.POST("/api/v1/feedback", { body: { completion_id: completionId, metric, value, details, feedback_id } })),
@@ -92,16 +108,44 @@ export function useFeedbackChange(project: string, completionId: string) {
         }),
       });
     },
+    /** Delete a value; until that is done, it can be undone. */
     withdraw(feedback_id: string): void {
-      change({
-        send: () => answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path: { feedback_id } } })),
-        foresee: (before) => ({
-          ...before,
-          feedback: before.feedback.filter((one) => one.feedback_id !== feedback_id),
-        }),
+      const path = { feedback_id };
+      const call = (keepalive: boolean) => answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path }, keepalive }));
+      const show = () => {
+        const shown = queries.getQueryData(interactionQuery(completionId).queryKey);
+        if (shown) showInLists(queries, { ...shown, feedback: shown.feedback.filter((one) => !isHidden(one.feedback_id)) });
+      };
+      removeLater(feedback_id, {
+        title: "The feedback is deleted",
+        remove: (isLeaving) =>
+          isLeaving
+            ? call(true)
+            : new Promise((resolve, reject) => {
+                const send = () => call(false).then(resolve, reject);
+                change({
+                  send,
+                  foresee: (before) => ({
+                    ...before,
+                    feedback: before.feedback.filter((one) => one.feedback_id !== feedback_id),
+                  }),
+                });
+              }),
+        onBack: show,
       });
+      show();
     },
   };
+}
+
+/** Delete a preference; until that is done, it can be undone. */
+export function removePreference(comparison_id: string, onDeleted: () => void): void {
+  const params = { path: { comparison_id } };
+  removeLater(comparison_id, {
+    title: "The preference is deleted",
+    remove: (keepalive) =>
+      answer(api.DELETE("/api/v1/preferences/{comparison_id}", { params, keepalive })).then(onDeleted),
+  });
 }
 
 /** Delete an interaction, everywhere. */

@@ -124,6 +124,21 @@ function callOf(call: Json): ToolCall {
   };
 }
 
+export type Tool = { name: string; description: string | null; takes: unknown };
+
+/** Return the tools that a model could call, from the parameters of its call. */
+export function toolsOf(parameters: Interaction["parameters"]): Tool[] {
+  const { tools, functions } = (parameters ?? {}) as Json;
+  return [tools, functions].flatMap((given) => (Array.isArray(given) ? given.filter(isJson) : [])).map((tool) => {
+    const named = [tool.function, tool.custom, tool].find((one) => isJson(one) && textIn(one.name)) as Json | undefined;
+    return {
+      name: textIn(named?.name) ?? textIn(tool.type) ?? "tool",
+      description: textIn(named?.description),
+      takes: named?.parameters ?? named?.input_schema ?? (named ? undefined : tool),
+    };
+  });
+}
+
 /** Return messages with the answers of tools under the calls that they answer. Some frameworks use an id again in a later
  * turn: an answer belongs to the last call before it. */
 export function turns(messages: readonly Message[]): Turn[] {

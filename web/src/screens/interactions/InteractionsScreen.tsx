@@ -1,16 +1,18 @@
-import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useLocation, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { ArrowUp } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import type { Filter, Interaction } from "~/api/client";
-import { useLive } from "~/api/live";
 import { interactionQuery, metricsQuery } from "~/api/queries";
 import { withRole } from "~/filter/facetParts";
 import { FilterBar } from "~/filter/FilterBar";
 import { quoted, readFilter } from "~/filter/language";
 import { type TimeRange, withTime } from "~/filter/timeRange";
-import { Button, cx, Empty, ErrorNote, Loading } from "~/ui";
+import { loadPart } from "~/shell/loadPart";
+import { Button, cx, Empty, ErrorNote, Loading, Outdated } from "~/ui";
+import { announce } from "~/ui/announce";
 import { useKeys } from "~/ui/useKeys";
+import { spokenName } from "~/ui/values";
 import { chosenColumns, needsWhole } from "./columns";
 import { FacetPanel } from "./FacetPanel";
 import facetsCss from "./facets.module.css";
@@ -20,7 +22,8 @@ import css from "./interactions.module.css";
 import { KeysHelp } from "./KeysHelp";
 import { isInSight, keepColumns, keepInSight, keepWidths, keptColumns, keptWidths, type Part } from "./kept";
 import { ListTools } from "./ListTools";
-import { countQuery, listQuery, type Pages, rows, upserted, without } from "./pages";
+import { useLiveList } from "./liveList";
+import { countQuery, type ListOptions, listQuery, type Pages, rows } from "./pages";
 import { SelectionBar } from "./SelectionBar";
 import { SidePanel } from "./SidePanel";
 import { allOrNone, extended, NOTHING, toggled } from "./selection";
@@ -28,18 +31,13 @@ import { Table } from "./Table";
 import { Timeline } from "./Timeline";
 import { usePlace } from "./usePlace";
 
-const InteractionPanel = lazy(async () => {
-  const { InteractionPanel } = await import("~/screens/interaction/InteractionPanel");
-  return { default: InteractionPanel };
-});
-const StartScreen = lazy(async () => {
-  const { StartScreen } = await import("~/screens/start/StartScreen");
-  return { default: StartScreen };
-});
-const ExportDialog = lazy(async () => {
-  const { ExportDialog } = await import("~/screens/datasets/ExportDialog");
-  return { default: ExportDialog };
-});
+const InteractionPanel = lazy(
+  loadPart(async () => ({ default: (await import("~/screens/interaction/InteractionPanel")).InteractionPanel })),
+);
+const StartScreen = lazy(loadPart(async () => ({ default: (await import("~/screens/start/StartScreen")).StartScreen })));
+const ExportDialog = lazy(
+  loadPart(async () => ({ default: (await import("~/screens/datasets/ExportDialog")).ExportDialog })),
+);
 
 /** The interactions of a project. Nothing of one project is seen in the next. */
 export function InteractionsScreen() {
@@ -71,11 +69,12 @@ function Interactions({ project }: { project: string }) {
   const { at } = search;
   const order: Order = search.order === "created_at" ? "created_at" : "-created_at";
   const columnKeys = search.columns ?? keptColumns(project);
-  const query = listQuery(project, filter, at, {
+  const options: ListOptions = {
     ...(order === "created_at" && { order }),
     ...(needsWhole(columnKeys) && { view: "full" as const }),
-  });
-  const list = useInfiniteQuery({ ...query, placeholderData: keepPreviousData });
+  };
+  const query = listQuery(project, filter, at, options);
+  const list = useInfiniteQuery(query);
   const { data, error, isFetching, isFetchingNextPage, isFetchingPreviousPage, refetch, isPlaceholderData } = list;
   const { hasNextPage, fetchNextPage, hasPreviousPage, fetchPreviousPage } = list;
   const interactions = useMemo(() => rows(data as Pages | undefined), [data]);
@@ -103,21 +102,14 @@ function Interactions({ project }: { project: string }) {
   const listed = useRef(interactions);
   listed.current = interactions;
 
-  const connected = useLive(project, filter, live && !group && order === "-created_at", {
-    onInteraction(changed) {
-      const known = listed.current.some((row) => row.completion_id === changed.completion_id);
-      queries.setQueryData<Pages>(query.queryKey, (pages) => pages && upserted(pages, changed));
-      void queries.invalidateQueries({ queryKey: ["interaction", changed.completion_id] });
-      if (!known) {
-        void queries.invalidateQueries({ queryKey: ["interactions-count", project] });
-        if (!top.current) setFresh((before) => new Set(before).add(changed.completion_id));
-      }
-    },
-    onDeleted: (id) => queries.setQueryData<Pages>(query.queryKey, (pages) => pages && without(pages, id)),
-    onMissed: () => {
-      if (top.current) void refetch();
-      else setFresh((before) => new Set(before).add("missed"));
-    },
+  const connected = useLiveList({
+    project,
+    filter,
+    at,
+    options,
+    on: live && !group && order === "-created_at",
+    isTop: () => top.current,
+    onArrived: (ids) => !top.current && setFresh((before) => new Set([...before, ...ids])),
   });
 
   const shown = useMemo(
@@ -174,6 +166,8 @@ function Interactions({ project }: { project: string }) {
       return next;
     });
   }, []);
+  // A page that was refused is not asked for again by itself.
+  const hasMore = hasNextPage && !list.isFetchNextPageError;
   const onCondition = useCallback(
     (condition: string, role: "only" | "without") => setQuery(withRole(q, condition, role)),
     [q, setQuery],
@@ -193,7 +187,10 @@ function Interactions({ project }: { project: string }) {
       const next = listed.current[at < 0 ? 0 : at + by];
       if (!next) return;
       if (open) show(next);
-      else choose(next);
+      else {
+        choose(next);
+        announce(spokenName(next));
+      }
     },
     [open, chosen, show, choose],
   );
@@ -221,20 +218,17 @@ function Interactions({ project }: { project: string }) {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
       if (one) select(one, true);
     },
-    f: () => toggle("facets"),
+    F: () => toggle("facets"),
     "/": () => filterBar.current?.focus(),
     "?": () => setDialog("keys"),
   });
 
   function onTop(now: boolean) {
     setTop(now);
-    if (now && fresh.size) {
-      if (fresh.has("missed")) void refetch();
-      setFresh(new Set());
-    }
+    if (now && fresh.size) setFresh(new Set());
   }
 
-  const isNew = q === "" && data !== undefined && interactions.length === 0 && !isFetching;
+  const isNew = q === "" && data !== undefined && interactions.length === 0;
   if (isNew && !isPlaceholderData) {
     return (
       <Suspense fallback={<Loading />}>
@@ -250,7 +244,7 @@ function Interactions({ project }: { project: string }) {
       <header className={css.bar}>
         <ListTools
           project={project}
-          count={count}
+          count={isPlaceholderData ? "loading" : count}
           live={live && order === "-created_at"}
           connected={connected}
           onLive={() => (order === "-created_at" ? setLive(!live) : void change({ order: undefined }))}
@@ -308,6 +302,7 @@ function Interactions({ project }: { project: string }) {
             </div>
           ) : (
             <div className={css.rows}>
+              {error && <Outdated error={error} onRetry={() => (list.isFetchNextPageError ? fetchNextPage() : refetch())} />}
               {hasPreviousPage && (
                 <Button look="primary" small className={css.pill} onClick={() => change({ at: undefined })}>
                   <ArrowUp size={13} aria-hidden /> To the newest
@@ -321,7 +316,7 @@ function Interactions({ project }: { project: string }) {
                   onClick={() => document.querySelector("[role=grid]")?.scrollTo({ top: 0 })}
                 >
                   <ArrowUp size={13} aria-hidden />
-                  {fresh.has("missed") ? "New interactions" : `${fresh.size} new`}
+                  {`${fresh.size} new`}
                 </Button>
               )}
               <Table
@@ -337,8 +332,8 @@ function Interactions({ project }: { project: string }) {
                 open={open}
                 query={data === undefined || isPlaceholderData ? null : q}
                 loading={isFetching && interactions.length === 0}
-                more={hasNextPage}
-                before={hasPreviousPage}
+                more={hasMore}
+                before={hasPreviousPage && !list.isFetchPreviousPageError}
                 onBefore={onBefore}
                 onMore={onMore}
                 onHover={fetchAhead}

@@ -11,7 +11,7 @@ import { Views } from "./Views";
 type ListToolsProps = {
   project: string;
   /** How many interactions the filter finds, once that is known. */
-  count: number | undefined;
+  count: number | "loading" | undefined;
   live: boolean;
   connected: boolean;
   onLive: () => void;
@@ -32,7 +32,7 @@ export function ListTools(props: ListToolsProps) {
     <div className={css.tools}>
       <h1>Interactions</h1>
       <span className={css.count} role="status">
-        {count === undefined ? "" : shownCount(count)}
+        {count === "loading" ? "Loading…" : count === undefined ? "" : shownCount(count)}
       </span>
       <Button
         small
@@ -43,7 +43,7 @@ export function ListTools(props: ListToolsProps) {
         aria-label={live ? "Live: pause" : "Paused: go live"}
       >
         <span className={css.dot} data-on={live && connected} />
-        <span className={css.wideOnly}>{live ? "Live" : "Paused"}</span>
+        <span className={css.wideOnly}>{live ? (connected ? "Live" : "Connecting…") : "Paused"}</span>
         {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
       </Button>
       <IconButton small label="Facets" aria-pressed={inSight.facets} onClick={() => onInSight("facets")}>

@@ -5,6 +5,7 @@ import { useState } from "react";
 import type { Filter, Metric } from "~/api/client";
 import { useMay } from "~/shell/useMay";
 import { Button, notify } from "~/ui";
+import { offerUndo } from "~/ui/toasts";
 import { count } from "~/ui/values";
 import { BulkDialog, type BulkAct } from "./BulkDialog";
 import { type Done, MOST } from "./bulk";
@@ -48,16 +49,14 @@ export function SelectionBar(props: SelectionBarProps) {
     renew();
     if (failed) notify(new Error(`${count(failed)} of ${count(done + failed)} failed: ${(error as Error).message}`));
     if (!done) return;
-    const action = undo && {
-      name: "Undo",
-      run: async () => {
-        const back = await undo();
-        renew();
-        if (back.failed) notify(new Error(`${count(back.failed)} could not be taken back: ${(back.error as Error).message}`));
-        else notify("It is taken back");
-      },
-    };
-    notify(`${count(done)} ${done === 1 ? "interaction is" : "interactions are"} ${what}`, undefined, action ?? undefined);
+    const told = `${count(done)} ${done === 1 ? "interaction is" : "interactions are"} ${what}`;
+    if (!undo) return notify(told);
+    offerUndo(told, async () => {
+      const back = await undo();
+      renew();
+      if (back.failed) notify(new Error(`${count(back.failed)} could not be taken back: ${(back.error as Error).message}`));
+      else notify("It is taken back");
+    });
   }
   return (
     <section className={css.selection} aria-label="Selection">

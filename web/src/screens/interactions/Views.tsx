@@ -1,10 +1,13 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useLocation, useNavigate } from "@tanstack/react-router";
 import { Bookmark, Trash2 } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { answer, api } from "~/api/client";
+import { useAct } from "~/api/useAct";
 import { useMay } from "~/shell/useMay";
-import { Button, css as ui, Field, IconButton, Input, notify, Popover } from "~/ui";
+import { Button, css as ui, Field, IconButton, Input, Popover } from "~/ui";
+import { removeLater, useHidden } from "~/ui/removals";
+import { useDraft } from "~/ui/useDraft";
 
 /** Saved views of the project: to open, to save the present one, to delete. */
 export function Views({ project }: { project: string }) {
@@ -26,35 +29,35 @@ export function Views({ project }: { project: string }) {
 
 function SavedViews({ project, close }: { project: string; close: () => void }) {
   const queries = useQueryClient();
+  const hidden = useHidden();
   const navigate = useNavigate();
   const { searchStr } = useLocation();
   const may = useMay();
-  const [name, setName] = useState("");
+  const [draft, setName] = useDraft(`view.${project}`);
+  const name = draft ?? "";
   const key = ["views", project];
-  const { data: views = [] } = useQuery({
+  const { data: saved = [] } = useQuery({
     queryKey: key,
     queryFn: ({ signal }) =>
       answer(api.GET("/api/v1/projects/{project}/views", { params: { path: { project } }, signal })),
     select: (found) => found.views,
     staleTime: 60_000,
   });
-  const again = () => queries.invalidateQueries({ queryKey: key });
-  const save = useMutation({
-    mutationFn: (body: { name: string; search: string }) =>
+  const views = saved.filter(({ id }) => !hidden.has(id));
+  const save = useAct(
+    (body: { name: string; search: string }) =>
       answer(api.POST("/api/v1/projects/{project}/views", { params: { path: { project } }, body })),
-    onSuccess: () => {
-      notify("The view is saved");
-      setName("");
-      return again();
-    },
-    onError: (error) => notify(error),
-  });
-  const remove = useMutation({
-    mutationFn: (view_id: string) =>
-      answer(api.DELETE("/api/v1/projects/{project}/views/{view_id}", { params: { path: { project, view_id } } })),
-    onSuccess: again,
-    onError: (error) => notify(error),
-  });
+    { done: "The view is saved", outdated: [key], onDone: () => setName(null) },
+  );
+  const remove = (view_id: string, name: string) =>
+    removeLater(view_id, {
+      title: `The view ${name} is deleted`,
+      remove: async (keepalive) => {
+        const path = { project, view_id };
+        await answer(api.DELETE("/api/v1/projects/{project}/views/{view_id}", { params: { path }, keepalive }));
+        await queries.invalidateQueries({ queryKey: key });
+      },
+    });
   const mayWrite = may("write");
   const present = new URLSearchParams(searchStr);
   present.delete("open");
@@ -82,7 +85,7 @@ function SavedViews({ project, close }: { project: string; close: () => void }) 
               {view.name}
             </button>
             {mayWrite && (
-              <IconButton small label={`Delete ${view.name}`} onClick={() => remove.mutate(view.id)}>
+              <IconButton small label={`Delete ${view.name}`} onClick={() => remove(view.id, view.name)}>
                 <Trash2 size={13} aria-hidden />
               </IconButton>
             )}

@@ -10,6 +10,7 @@ import { Chips, type ChipItem } from "./Chips";
 import { Completion, State } from "./Completion";
 import css from "./interactions.module.css";
 import { atPath } from "./jsonPath";
+import { Thumbnail } from "./Thumbnail";
 
 export type Shown = {
   metrics: Map<string, Metric>;
@@ -61,10 +62,10 @@ export const COLUMNS: readonly Column[] = [
     width: "minmax(130px, 3fr)",
     show: (one) => (
       <>
-        {(one.image_urls ?? []).slice(0, 2).map((url) => (
-          <img key={url} src={url} alt="" loading="lazy" className={css.thumbnail} />
+        {(one.image_urls ?? []).slice(0, 1).map((url) => (
+          <Thumbnail key={url} url={url} />
         ))}
-        {(one.image_urls?.length ?? 0) > 2 && <span className={css.faint}>+{(one.image_urls?.length ?? 0) - 2} </span>}
+        {(one.image_urls?.length ?? 0) > 1 && <span className={css.faint}>+{(one.image_urls?.length ?? 0) - 1} </span>}
         <bdi>{one.prompt.trim()}</bdi>
       </>
     ),
@@ -225,11 +226,11 @@ export function keyOf(kind: "label" | "feedback" | "json", of: string): string {
 const labelCondition = (key: string, value: string) => `label.${quoted(key)}:${quoted(value)}`;
 const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** The kind of value in words: 4.5, or yes and no of a bool one. */
-export function shownValue(value: number, metric: Metric | undefined): ReactNode {
-  if (metric?.kind !== "bool") return measured(value);
-  if (value === 1) return <ThumbsUp size={12} aria-label="yes" />;
-  if (value === 0) return <ThumbsDown size={12} aria-label="no" />;
+/** The kind of value in words: 4.5, or yes and no of a bool one. Where a "no" is good, a thumb down would say that it is bad. */
+export function shownValue(value: number, metric: Metric | undefined, inDigits = measured): ReactNode {
+  if (metric?.kind !== "bool") return inDigits(value);
+  if (value === 1) return isHigherBetter(metric) ? <ThumbsUp size={12} aria-label="yes" /> : "yes";
+  if (value === 0) return isHigherBetter(metric) ? <ThumbsDown size={12} aria-label="no" /> : "no";
   return `${Math.round(value * 100)} %`;
 }
 

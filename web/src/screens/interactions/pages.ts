@@ -2,6 +2,7 @@
 
 import { type InfiniteData, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { answer, api, type Filter, type Interaction, type Schemas } from "~/api/client";
+import type { Changes } from "~/api/liveLine";
 
 export type InteractionPage = Schemas["InteractionPage"];
 export type Pages = InfiniteData<InteractionPage, string | null>;
@@ -31,20 +32,86 @@ export const listQuery = (project: string, filter: Filter | null, at?: string, o
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     getPreviousPageParam: (page) => page.previous,
+    // Another filter's rows stand until its own have come; never those of another project.
+    placeholderData: (before: Pages | undefined, query?: { queryKey: readonly unknown[] }) =>
+      query?.queryKey[1] === project ? before : undefined,
     staleTime: 30_000,
   });
+
+/** The newest interactions alone, to see what a list has missed. */
+export const newest = async (project: string, filter: Filter | null, options: ListOptions, limit: number = FIRST) =>
+  (await answer(
+    api.POST("/api/v1/interactions/search", { body: { project, filter, limit, ...options } }),
+  )) as InteractionPage;
+
+/** How many there are: counted by the server at one moment, and from then on by what arrives. */
+export type Count = {
+  count: number;
+  /** The newest at the moment when the server counted: what is newer was not counted. */
+  newest: Interaction | null;
+  /** What has been counted here since. */
+  since: ReadonlySet<string>;
+  /** Whether something happened that may or may not have changed the number. */
+  isUnsure: boolean;
+  /** When the server counted, and how long that took. In milliseconds. */
+  at: number;
+  took: number;
+};
 
 /** How many there are, asked for on its own: it may take longer than a page. */
 export const countQuery = (project: string, filter: Filter | null) =>
   queryOptions({
     queryKey: ["interactions-count", project, filter],
     enabled: filter !== null,
-    queryFn: async ({ signal }) =>
-      (await answer(
+    queryFn: async ({ signal }): Promise<Count> => {
+      const at = performance.now();
+      const page = (await answer(
         api.POST("/api/v1/interactions/search", { body: { project, filter, limit: 1, count: true }, signal }),
-      )) as InteractionPage,
-    select: (page) => page.count ?? 0,
+      )) as InteractionPage;
+      return {
+        count: page.count ?? 0,
+        newest: page.interactions[0] ?? null,
+        since: new Set(),
+        isUnsure: false,
+        at,
+        took: performance.now() - at,
+      };
+    },
+    select: ({ count }) => count,
   });
+
+/** Return a number with what has come and gone since the server counted. `before` and `after` are the rows of the list.
+ *
+ * What is newer than the newest at that moment was not counted. Of what is older and not in the list nobody knows: its
+ * labels may have changed, so that it matches now, or it matched before. */
+export function recounted(
+  count: Count,
+  { interactions, deleted }: Pick<Changes, "interactions" | "deleted">,
+  before: readonly Interaction[],
+  after: readonly Interaction[],
+): Count {
+  const isNewer = (row: Interaction) => !count.newest || isBefore(row, count.newest);
+  const listed = new Map(before.map((row) => [row.completion_id, row]));
+  const since = new Set(count.since);
+  let { count: number, isUnsure } = count;
+  const end = after.findIndex((row) => !isNewer(row));
+  for (const row of [...interactions, ...after.slice(0, end < 0 ? after.length : end)]) {
+    const id = row.completion_id;
+    if (since.has(id) || id === count.newest?.completion_id) continue;
+    if (isNewer(row)) {
+      since.add(id);
+      number += 1;
+    } else if (!listed.has(id)) isUnsure = true;
+  }
+  for (const id of deleted) {
+    const row = listed.get(id);
+    if (since.delete(id)) number -= 1;
+    else if (!row) isUnsure = true;
+    else if (!isNewer(row)) number -= 1;
+  }
+  if (number === count.count && isUnsure === count.isUnsure) return count;
+  return { ...count, count: Math.max(0, number), since, isUnsure };
+}
 
 /** Return all rows of the pages. */
 export function rows(pages: Pages | undefined): Interaction[] {
@@ -73,6 +140,22 @@ export function upserted(pages: Pages, changed: Interaction): Pages {
     return { ...page, interactions: page.interactions.toSpliced(at, 0, one) };
   });
   return left ? pages : { ...pages, pages: placed };
+}
+
+/** Return pages with the newest interactions as they are now: what lies between the first and the last of these and is not
+ * among them is gone. Where more have come than these, the list begins again with them. */
+export function caughtUp(pages: Pages, now: InteractionPage): Pages {
+  // A list that begins at a time is not at the newest.
+  if (pages.pages[0]?.previous) return pages;
+  const listed = rows(pages);
+  const [first] = now.interactions;
+  const last = now.interactions.at(-1);
+  const ids = new Set(now.interactions.map((row) => row.completion_id));
+  if (now.next && !listed.some((row) => ids.has(row.completion_id))) return { pages: [now], pageParams: [null] };
+  const isGone = (row: Interaction) =>
+    !ids.has(row.completion_id) && !(first && isBefore(row, first)) && !(now.next && last && isBefore(last, row));
+  const kept = listed.filter(isGone).reduce((before, row) => without(before, row.completion_id), pages);
+  return now.interactions.reduceRight(upserted, kept);
 }
 
 /** Return pages without an interaction. */

@@ -114,11 +114,16 @@ export function KeysScreen() {
           }}
         />
       )}
-      <Dialog title="The key is created" open={made !== null} onClose={() => setMade(null)}>
+      <Dialog title="The key is created" open={made !== null} onClose={() => setMade(null)} isOnce>
         <p>Copy it now: it is shown this once, and kept as a hash only.</p>
         <div style={{ display: "flex", gap: 8 }}>
           <Input readOnly value={made ?? ""} aria-label="API key" onFocus={(event) => event.target.select()} />
           <CopyButton text={made ?? ""} small={false} />
+        </div>
+        <div className={ui.actions}>
+          <Button look="primary" onClick={() => setMade(null)}>
+            I have kept it
+          </Button>
         </div>
       </Dialog>
       <Confirm

@@ -8,6 +8,7 @@ import { useVocabulary } from "~/filter/facets";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator, Page } from "~/ui";
+import { offerUndo } from "~/ui/toasts";
 import { ModelForm } from "./ModelForm";
 
 type Model = Schemas["Model"];
@@ -24,13 +25,16 @@ export function ModelsScreen() {
   const outdated = [["models"], ["project-models", project], ["model-status"]];
   const path = (model: string) => ({ path: { project, model } });
   const attach = useAct(
-    (model: string) =>
-      answer(api.POST("/api/v1/projects/{project}/models", { params: { path: { project } }, body: { model } })),
+    ({ model, make_default = false }: { model: string; make_default?: boolean }) =>
+      answer(
+        api.POST("/api/v1/projects/{project}/models", { params: { path: { project } }, body: { model, make_default } }),
+      ),
     { done: "The model can be called here now", outdated },
   );
   const detach = useAct(
-    (model: string) => answer(api.DELETE("/api/v1/projects/{project}/models/{model}", { params: path(model) })),
-    { done: "The model is detached", outdated },
+    ({ model }: { model: string; make_default: boolean }) =>
+      answer(api.DELETE("/api/v1/projects/{project}/models/{model}", { params: path(model) })),
+    { outdated, onDone: (_, detached) => offerUndo(`${detached.model} is detached`, () => attach.mutate(detached)) },
   );
   const change = useAct(
     ({ model, ...body }: { model: string; is_default?: boolean; enabled?: boolean }) =>
@@ -118,7 +122,7 @@ export function ModelsScreen() {
                           </MenuChoice>
                         )}
                         {mayRegister && <MenuChoice onClick={() => setForm(model)}>Edit…</MenuChoice>}
-                        <MenuChoice onClick={() => detach.mutate(model.key)}>Detach from this project</MenuChoice>
+                        <MenuChoice onClick={() => detach.mutate({ model: model.key, make_default: is_default })}>Detach from this project</MenuChoice>
                         {mayRegister && (
                           <>
                             <MenuSeparator />
@@ -149,7 +153,7 @@ export function ModelsScreen() {
                   </td>
                   <td className={ui.number}>
                     {mayAdminister && (
-                      <Button small onClick={() => attach.mutate(model.key)}>
+                      <Button small onClick={() => attach.mutate({ model: model.key })}>
                         Attach
                       </Button>
                     )}

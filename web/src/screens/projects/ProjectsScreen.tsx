@@ -5,7 +5,8 @@ import { type FormEvent, useState } from "react";
 import { ApiError, answer, api, type Schemas } from "~/api/client";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, css as ui, Dialog, ErrorNote, Field, Input, Loading, Page, Textarea } from "~/ui";
+import { Button, Chip, css as ui, Dialog, ErrorNote, Field, Input, Loading, notify, Page, Textarea } from "~/ui";
+import { offerUndo } from "~/ui/toasts";
 import { Time } from "~/ui/values";
 
 type Project = Schemas["Project"];
@@ -22,7 +23,13 @@ export function ProjectsScreen() {
   const archive = useAct(
     ({ key, archived }: { key: string; archived: boolean }) =>
       answer(api.PATCH("/api/v1/projects/{project}", { params: { path: { project: key } }, body: { archived } })),
-    { done: (project) => `${project.name} is ${project.archived ? "archived" : "back"}`, outdated: [["projects"]] },
+    {
+      outdated: [["projects"]],
+      onDone: ({ key, name, archived }) =>
+        archived
+          ? offerUndo(`${name} is archived`, () => archive.mutate({ key, archived: false }))
+          : notify(`${name} is back`),
+    },
   );
   const isAnyAdministered = projects?.some(({ permissions }) => permissions.includes("administer"));
   return (

@@ -21,14 +21,13 @@ export function StartScreen() {
   const [key, setKey] = useState<string | null>(null);
   const arrived = () => void queries.invalidateQueries({ queryKey: ["interactions", project] });
   const connected = useLive(project, EVERYTHING, true, {
-    onInteraction: arrived,
-    onDeleted: () => {},
-    onMissed: arrived,
+    onChanges: arrived,
+    onStands: (again) => again && arrived(),
   });
   // Where events do not come through, one looks now and then.
   useEffect(() => {
     if (connected) return;
-    const timer = setInterval(arrived, 5_000);
+    const timer = setInterval(() => document.visibilityState === "visible" && arrived(), 5_000);
     return () => clearInterval(timer);
   });
   const make = useAct(

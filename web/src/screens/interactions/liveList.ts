@@ -1,0 +1,177 @@
+// A list that is kept up to date while one looks at it, with as little work for the server as can be: what arrives is put
+// in its place and counted here. The server counts again only where that is not sure, and seldom.
+
+import { useIsFetching, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import type { Filter, Interaction } from "~/api/client";
+import { useLive } from "~/api/live";
+import type { Changes } from "~/api/liveLine";
+import { caughtUp, countQuery, type ListOptions, listQuery, newest, type Pages, recounted, rows, upserted, without } from "./pages";
+
+/** The least time between two counts of the server, and between two looks at what was missed; and how many times as long
+ * as the last one took. In milliseconds. */
+const COUNT_PACE = 20_000;
+const LOOK_PACE = 2_000;
+const REST_FACTOR = 50;
+/** So many of the newest are looked at when a list begins to be live: what came between its fetch and that moment. */
+const GLANCE = 10;
+/** A list in which so many have arrived begins again with its first page. */
+const MOST_ARRIVED = 2_000;
+
+type LiveList = {
+  project: string;
+  filter: Filter | null;
+  /** The time at which the list begins; without it, it begins with the newest. */
+  at: string | undefined;
+  options: ListOptions;
+  on: boolean;
+  isTop: () => boolean;
+  /** These stand in the list now, and did not before. */
+  onArrived: (completionIds: string[]) => void;
+};
+
+/** Keep a list and its number up to date; tell whether the line to the server stands. */
+export function useLiveList({ project, filter, at, options, on, isTop, onArrived }: LiveList): boolean {
+  const queries = useQueryClient();
+  const { queryKey: listKey } = listQuery(project, filter, at, options);
+  const { queryKey: countKey } = countQuery(project, filter);
+  const isFetching = useIsFetching({ queryKey: listKey, exact: true }) > 0;
+  const isCounting = useIsFetching({ queryKey: countKey, exact: true }) > 0;
+  const list = JSON.stringify(listKey);
+  const state = useRef(newState(list));
+
+  function change(next: Pages, changes: Pick<Changes, "interactions" | "deleted">): void {
+    const pages = queries.getQueryData<Pages>(listKey);
+    const before = rows(pages);
+    const after = rows(next);
+    if (next !== pages) queries.setQueryData<Pages>(listKey, next);
+    const count = queries.getQueryData(countKey);
+    const now = count && recounted(count, changes, before, after);
+    if (now !== count) queries.setQueryData(countKey, now);
+    const known = new Set(before.map((row) => row.completion_id));
+    const arrived = after.flatMap((row) => (known.has(row.completion_id) ? [] : row.completion_id));
+    if (arrived.length) onArrived(arrived);
+    countAgain();
+  }
+
+  /** Have the server count where the number is not sure, once enough time has passed. */
+  function countAgain(): void {
+    const count = queries.getQueryData(countKey);
+    if (!count?.isUnsure || state.current.recount !== undefined) return;
+    const rest = Math.max(COUNT_PACE, REST_FACTOR * count.took);
+    state.current.recount = setTimeout(
+      () => {
+        state.current.recount = undefined;
+        void queries.invalidateQueries({ queryKey: countKey, exact: true });
+      },
+      Math.max(0, count.at + rest - performance.now()),
+    );
+  }
+
+  function onChanges({ interactions, deleted, missed }: Changes): void {
+    const pages = queries.getQueryData<Pages>(listKey);
+    if (queries.isFetching({ queryKey: listKey, exact: true })) state.current.held.push(...interactions);
+    if (pages) {
+      change(deleted.reduce(without, interactions.reduce(upserted, pages)), { interactions, deleted });
+      if (isTop() && (pages.pages[0]?.interactions.length ?? 0) > MOST_ARRIVED) void look({ isAnew: true });
+    }
+    for (const { completion_id } of interactions) {
+      void queries.invalidateQueries({ queryKey: ["interaction", completion_id] });
+    }
+    if (missed) void look();
+  }
+
+  /** Look at the newest, and put in its place what was missed. One look at a time, with rests between. */
+  async function look({ limit, isAnew = false }: { limit?: number; isAnew?: boolean } = {}): Promise<void> {
+    const now = state.current;
+    if (now.isLooking) {
+      now.isToLook = true;
+      return;
+    }
+    now.isLooking = true;
+    await pause(now.nextLook - performance.now());
+    const begun = performance.now();
+    try {
+      let first = await newest(project, filter, options, limit);
+      let pages = queries.getQueryData<Pages>(listKey);
+      if (limit && pages && caughtUp(pages, first).pages[0] === first) {
+        // So few do not reach to what is listed.
+        first = await newest(project, filter, options);
+        pages = queries.getQueryData<Pages>(listKey);
+      }
+      // Another list is looked at by now.
+      if (state.current !== now || !pages) return;
+      const next = isAnew ? { pages: [first], pageParams: [null] } : caughtUp(pages, first);
+      if (next.pages[0] === first) {
+        change(next, { interactions: [], deleted: [] });
+        if (!isAnew) queries.setQueryData(countKey, (count) => count && { ...count, isUnsure: true });
+        countAgain();
+      } else {
+        const left = new Set(rows(next).map((row) => row.completion_id));
+        const deleted = rows(pages).flatMap((row) => (left.has(row.completion_id) ? [] : row.completion_id));
+        change(next, { interactions: first.interactions, deleted });
+      }
+    } catch {
+      // The line falls with the server. Once it stands again, this is looked at again.
+    } finally {
+      now.isLooking = false;
+      now.nextLook = begun + Math.max(LOOK_PACE, REST_FACTOR * (performance.now() - begun));
+      if (now.isToLook && state.current === now) {
+        now.isToLook = false;
+        void look();
+      }
+    }
+  }
+
+  useEffect(() => {
+    const now = newState(list);
+    state.current = now;
+    return () => clearTimeout(now.recount);
+  }, [list, on]);
+
+  // The answer of a fetch or of a count may be of before what came meanwhile.
+  useEffect(() => {
+    const pages = queries.getQueryData<Pages>(listKey);
+    if (isFetching || isCounting || !pages) return;
+    const interactions = state.current.held;
+    state.current.held = [];
+    change(interactions.reduce(upserted, pages), { interactions, deleted: [] });
+    if (!state.current.isToGlance) return;
+    state.current.isToGlance = false;
+    void look({ limit: GLANCE });
+  }, [list, isFetching, isCounting]);
+
+  return useLive(project, filter, on, {
+    onChanges,
+    onStands(again) {
+      if (again) void look();
+      else if (isFetching || !queries.getQueryData(listKey)) state.current.isToGlance = true;
+      else void look({ limit: GLANCE });
+    },
+  });
+}
+
+type State = {
+  list: string;
+  /** What has come while the list was being fetched. */
+  held: Interaction[];
+  isLooking: boolean;
+  /** Whether there is to be another look, after the one that is under way, or after the fetch. */
+  isToLook: boolean;
+  isToGlance: boolean;
+  nextLook: number;
+  recount: ReturnType<typeof setTimeout> | undefined;
+};
+
+const newState = (list: string): State => ({
+  list,
+  held: [],
+  isLooking: false,
+  isToLook: false,
+  isToGlance: false,
+  nextLook: 0,
+  recount: undefined,
+});
+
+const pause = (milliseconds: number) =>
+  milliseconds > 0 ? new Promise<void>((resolve) => setTimeout(resolve, milliseconds)) : undefined;
