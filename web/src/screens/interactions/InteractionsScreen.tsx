@@ -139,9 +139,9 @@ function Interactions({ project }: { project: string }) {
     },
     [change, choose, open],
   );
-  const select = useCallback((one: Interaction, extends_: boolean) => {
+  const select = useCallback((one: Interaction, isExtending: boolean) => {
     const ids = listed.current.map(({ completion_id }) => completion_id);
-    setSelection((before) => (extends_ ? extended(before, ids, one.completion_id) : toggled(before, one.completion_id)));
+    setSelection((before) => (isExtending ? extended(before, ids, one.completion_id) : toggled(before, one.completion_id)));
     setChosen(one.completion_id);
   }, []);
   const selectAll = useCallback(
