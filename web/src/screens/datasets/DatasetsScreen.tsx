@@ -73,7 +73,7 @@ export function DatasetsScreen() {
               <Upload size={15} aria-hidden /> Upload
             </Button>
             <Button look="primary" onClick={() => navigate({ search: { new: "1" } })}>
-              <Plus size={15} aria-hidden /> Of interactions
+              <Plus size={15} aria-hidden /> New from interactions
             </Button>
           </>
         )

@@ -139,9 +139,9 @@ function Interactions({ project }: { project: string }) {
     },
     [change, choose, open],
   );
-  const select = useCallback((one: Interaction, extends_: boolean) => {
+  const select = useCallback((one: Interaction, isExtending: boolean) => {
     const ids = listed.current.map(({ completion_id }) => completion_id);
-    setSelection((before) => (extends_ ? extended(before, ids, one.completion_id) : toggled(before, one.completion_id)));
+    setSelection((before) => (isExtending ? extended(before, ids, one.completion_id) : toggled(before, one.completion_id)));
     setChosen(one.completion_id);
   }, []);
   const selectAll = useCallback(
@@ -204,7 +204,12 @@ function Interactions({ project }: { project: string }) {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
       if (one) show(one);
     },
-    Escape: () => (open ? show(null) : setSelection(NOTHING)),
+    Escape: () => {
+      // It closes the dialog, and nothing else with it.
+      if (document.querySelector("[role=dialog]")) return;
+      if (open) show(null);
+      else setSelection(NOTHING);
+    },
     x: () => {
       const one = listed.current.find(({ completion_id }) => completion_id === chosen);
       if (one) select(one, false);

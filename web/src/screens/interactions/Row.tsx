@@ -18,7 +18,7 @@ type RowProps = {
   isSelected: boolean;
   onHover: (interaction: Interaction | null) => void;
   onOpen: (interaction: Interaction) => void;
-  onSelect: (interaction: Interaction, extends_: boolean) => void;
+  onSelect: (interaction: Interaction, isExtending: boolean) => void;
 };
 
 /** A row of the list: a link to its interaction, so that it opens in another tab, too. */

@@ -42,7 +42,7 @@ type TableProps = {
   /** Where a row leads to, for another tab. */
   href: (interaction: Interaction) => string;
   /** One is selected, or with it all since the last one. */
-  onSelect: (interaction: Interaction, extends_: boolean) => void;
+  onSelect: (interaction: Interaction, isExtending: boolean) => void;
   onSelectAll: () => void;
   onOrder: (order: Order) => void;
   onWidth: (column: string, pixels: number | null) => void;

@@ -57,7 +57,7 @@ export function Timeline({ project, filter, q, metrics, metric: key, onMetric, o
   );
   if (!bars.length && !volume.isPending) return null;
   const total = bars.reduce((sum, { count: number }) => sum + number, 0);
-  const failures_total = bars.reduce((sum, bar) => sum + bar.failed, 0);
+  const failedTotal = bars.reduce((sum, bar) => sum + bar.failed, 0);
   return (
     <section className={css.timeline} aria-label="Over time">
       <Chart
@@ -65,14 +65,14 @@ export function Timeline({ project, filter, q, metrics, metric: key, onMetric, o
         from={begin ?? bars[0]?.start ?? now}
         to={Math.max(range.to ? until : now, bars.at(-1)?.end ?? 0)}
         metric={metric}
-        label={`${count(total)} interactions by ${interval}${failures_total ? `, ${count(failures_total)} failed` : ""}`}
+        label={`${count(total)} interactions by ${interval}${failedTotal ? `, ${count(failedTotal)} failed` : ""}`}
         onRange={(start, end) => onRange({ from: new Date(start).toISOString(), to: new Date(end).toISOString() })}
       />
       <div className={css.legend}>
         <span>
           <i className={css.volume} /> by {interval}
         </span>
-        {failures_total > 0 && (
+        {failedTotal > 0 && (
           <span>
             <i className={css.failed} /> failed
           </span>

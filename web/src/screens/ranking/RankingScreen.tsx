@@ -74,7 +74,7 @@ export function RankingScreen() {
             <p className={css.how}>
               Ratings are the maximum of the likelihood of the Bradley–Terry model with ties as Davidson (1970) has them,
               with a weak prior that keeps them finite; on the scale of Elo, the mean of the models being 1,000 and 400
-              more standing for ten wins to one. Lines are 95 % intervals. A pair's win rate counts a tie as half a win;
+              more standing for ten wins to one. Lines are 95% confidence intervals. A pair's win rate counts a tie as half a win;
               its interval is Wilson's. Preferences between completions of one model are not counted.
             </p>
           </details>
@@ -95,7 +95,7 @@ function Models({ project, ranking }: { project: string; ranking: Ranking }) {
             <th className={ui.number}>Rank</th>
             <th>Model</th>
             <th className={ui.number}>Rating</th>
-            <th className={css.plot}>95 % interval</th>
+            <th className={css.plot}>95% confidence interval</th>
             <th className={ui.number}>Wins</th>
             <th className={ui.number}>Losses</th>
             <th className={ui.number}>Good ties</th>

@@ -1,0 +1,70 @@
+// The figures of a time and of the same time before, by model.
+
+import type { Schemas } from "~/api/client";
+
+type Model = string | null;
+type Means = Map<Model, { mean: number; count: number }>;
+export type Mean = { now: number | null; before: number | null };
+
+export type ModelFigures = {
+  /** Null: no model was named; of the total: all. */
+  model: Model;
+  count: number;
+  countBefore: number;
+  failed: number;
+  failedBefore: number;
+  /** In the order of the metrics. */
+  means: Mean[];
+};
+
+/** How much more or less it is than before, as a share of what it was. */
+export type Change = { share: number };
+
+type Counts = Record<"now" | "before" | "failed" | "failedBefore", ReadonlyMap<Model, number>>;
+
+/** Return how many interactions each model has, whatever their time. */
+export function countsOf(trend: Schemas["Trend"]): Map<Model, number> {
+  return new Map(trend.series.map(({ key, points }) => [key, points.reduce((sum, { count }) => sum + count, 0)]));
+}
+
+/** Return the mean of each model. */
+export function meansOf(summary: Schemas["MetricSummary"] | undefined): Means {
+  return new Map(summary?.splits?.map(({ key, mean, count }) => [key, { mean, count }]));
+}
+
+/** Return the figures of each model, that with the most interactions first, and of all together. */
+export function together(counts: Counts, metrics: { now: Means; before: Means }[]): { models: ModelFigures[]; total: ModelFigures } {
+  const models = [...new Set([...counts.now.keys(), ...counts.before.keys()])]
+    .map((model) => ({
+      model,
+      count: counts.now.get(model) ?? 0,
+      countBefore: counts.before.get(model) ?? 0,
+      failed: counts.failed.get(model) ?? 0,
+      failedBefore: counts.failedBefore.get(model) ?? 0,
+      means: metrics.map(({ now, before }) => ({ now: now.get(model)?.mean ?? null, before: before.get(model)?.mean ?? null })),
+    }))
+    .sort((a, b) => b.count - a.count || b.countBefore - a.countBefore);
+  const sum = (of: (figures: ModelFigures) => number) => models.reduce((total, figures) => total + of(figures), 0);
+  return {
+    models,
+    total: {
+      model: null,
+      count: sum((one) => one.count),
+      countBefore: sum((one) => one.countBefore),
+      failed: sum((one) => one.failed),
+      failedBefore: sum((one) => one.failedBefore),
+      means: metrics.map(({ now, before }) => ({ now: overall(now), before: overall(before) })),
+    },
+  };
+}
+
+function overall(means: Means): number | null {
+  const values = [...means.values()];
+  const count = values.reduce((sum, one) => sum + one.count, 0);
+  return count ? values.reduce((sum, one) => sum + one.mean * one.count, 0) / count : null;
+}
+
+/** Return the change; null where there was nothing before, or is nothing now. */
+export function changeOf(now: number | null, before: number | null): Change | null {
+  return now === null || before === null || before === 0 ? null : { share: (now - before) / Math.abs(before) };
+}
