@@ -23,7 +23,7 @@ export function Judging({ project }: { project: string }) {
   const id = search.seed ?? "";
   const filter = useMemo(() => toFilter(search.q ?? ""), [search.q]);
   const judging = useSitting({ id, project, filter, metric, again: search.again === "1", search });
-  const { sitting, unsent } = judging;
+  const { sitting } = judging;
   const { entries, at } = sitting;
   const [differences, setDifferences] = useState(false);
   const entry = entries[at];
@@ -67,7 +67,7 @@ export function Judging({ project }: { project: string }) {
   });
 
   if (sitting.isEnded) {
-    return <Summary project={project} metric={metric} entries={entries} unsent={unsent} onSendAgain={judging.sendAgain} />;
+    return <Summary project={project} metric={metric} entries={entries} />;
   }
   return (
     <Page
@@ -79,11 +79,6 @@ export function Judging({ project }: { project: string }) {
       }
       actions={
         <>
-          {unsent > 0 && (
-            <Button look="danger" onClick={judging.sendAgain}>
-              {unsent} not sent yet: try again
-            </Button>
-          )}
           <Button aria-pressed={differences} onClick={() => setDifferences(!differences)} disabled={!entry}>
             Differences <Kbd>d</Kbd>
           </Button>

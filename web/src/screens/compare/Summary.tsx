@@ -14,12 +14,10 @@ type SummaryProps = {
   project: string;
   metric: string;
   entries: readonly Entry[];
-  unsent: number;
-  onSendAgain: () => void;
 };
 
 /** What came of a sitting. Only now are the models shown, and nothing can be changed any more. */
-export function Summary({ project, metric, entries, unsent, onSendAgain }: SummaryProps) {
+export function Summary({ project, metric, entries }: SummaryProps) {
   const navigate = useNavigate({ from: "/p/$project/compare" });
   const judged = entries.flatMap(({ left, right, judged }) => (judged ? [{ left, right, ...judged }] : []));
   const ids = judged.flatMap(({ left, right }) => [left, right]);
@@ -61,11 +59,6 @@ export function Summary({ project, metric, entries, unsent, onSendAgain }: Summa
       }
       actions={
         <>
-          {unsent > 0 && (
-            <Button look="danger" onClick={onSendAgain}>
-              {unsent} not sent yet: try again
-            </Button>
-          )}
           <Link to="/p/$project/ranking" params={{ project }} search={{ metric }} className={ui.button}>
             See the ranking
           </Link>

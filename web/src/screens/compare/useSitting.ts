@@ -1,6 +1,8 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useQueryClient } from "@tanstack/react-query";
 import { ApiError, answer, api, type Filter, type Schemas } from "~/api/client";
+import { whenConnected } from "~/api/connection";
+import { sendUntilAnswered } from "~/api/sending";
 import { notify } from "~/ui";
 import { newId } from "~/ui/browser";
 import { pairSideQuery } from "./PairSides";
@@ -9,6 +11,8 @@ import { type Choice, sendVerdict } from "./verdicts";
 
 /** Milliseconds between two calls that renew the leases of the pairs. */
 const RENEWAL_INTERVAL = 60_000;
+/** The statuses of a server that cannot be reached; 0 stands for no answer at all. */
+const UNREACHABLE = [0, 502, 504];
 
 type Wanted = {
   id: string;
@@ -64,9 +68,10 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
         busy.current = false;
         update((before) => sittings.withPage(before, { ...page, pairs: ids }));
       })
-      .catch((cause) => {
+      .catch(async (cause) => {
+        if (cause instanceof ApiError && UNREACHABLE.includes(cause.status)) await whenConnected();
+        else setError(cause);
         busy.current = false;
-        setError(cause);
       })
       .finally(() => setLooks((before) => before + 1));
   }, [missing, looks, error, ask, update, queries]);
@@ -102,7 +107,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
         const judged = entry?.judged;
         if (!entry || !judged) return;
         try {
-          await sendVerdict(metric, entry, judged, isNew);
+          await sendUntilAnswered(() => sendVerdict(metric, entry, judged, isNew));
           update((before) => {
             const now = before.entries[at]?.judged;
             // A verdict that was changed meanwhile is confirmed by the next call in the queue.
@@ -124,18 +129,9 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     latest.current.entries.forEach((entry, at) => entry.judged && !entry.judged.isSent && send(at, true));
   }, [send]);
 
-  const unsent = useMemo(() => sitting.entries.filter(({ judged }) => judged && !judged.isSent).length, [sitting]);
-  useEffect(() => {
-    if (!unsent) return;
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener("beforeunload", warn);
-    return () => window.removeEventListener("beforeunload", warn);
-  }, [unsent]);
-
   return {
     sitting,
     error,
-    unsent,
     /** The number of calls for pairs. Where few are left, finding one takes several calls. */
     looks,
     /** Give a verdict on the current pair; a second verdict changes the first. */
@@ -157,9 +153,6 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
         const skipped = entry && !entry.judged ? sittings.withEntry(before, before.at, { isSkipped: true }) : before;
         return { ...skipped, at: sittings.nextOpen(skipped.entries, skipped.at) };
       });
-    },
-    sendAgain() {
-      latest.current.entries.forEach((entry, at) => entry.judged && !entry.judged.isSent && send(at, true));
     },
     retry: () => setError(null),
     /** Search for pairs from the beginning, because others may have given some back. */
