@@ -107,7 +107,7 @@ def test_a_long_conversation_opens_at_its_newest_turn_and_is_searched(page: Page
     said = [
         {"role": "user" if n % 2 else "assistant", "content": f"Turn {n}. " + "Words. " * 120} for n in range(1, 60)
     ]
-    said[20]["content"] += "\n" * 80 + "A hidden **needle** here."
+    said[21]["content"] += "\n" * 80 + "A hidden **needle** here."
     page.goto(f"/p/{project}/interactions/{log(*said, completion='The end.')}")
     newest = page.get_by_role("region", name="user").filter(has_text="Turn 59.")
     expect(newest).to_be_in_viewport()
@@ -127,16 +127,17 @@ def test_a_long_conversation_opens_at_its_newest_turn_and_is_searched(page: Page
 
 def test_an_image_is_enlarged_by_key(page: Page, project: str, log: Any):
     page.goto(f"/p/{project}/interactions/{log(IMAGE)}")
-    page.get_by_role("button", name="Enlarge").press("Enter")
+    page.get_by_role("button", name="Enlarge: In this message").press("Enter")
     picture = page.get_by_role("dialog").get_by_role("img")
     expect(picture).to_be_visible()
+    expect(page.get_by_role("dialog").locator(":focus")).to_have_count(1)
     page.keyboard.press("1")
     expect(picture).to_have_js_property("clientWidth", 10)
     for _ in range(4):
         page.keyboard.press("+")
     expect(page.get_by_role("dialog")).to_contain_text("244 %")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Enlarge")).to_be_focused()
+    expect(page.get_by_role("button", name="Enlarge: In this message")).to_be_focused()
 
 
 def test_the_focus_follows_the_eye_and_stepping_is_heard(page: Page, project: str, log: Any):
@@ -196,7 +197,7 @@ def out_of_reach(place: Page | Locator) -> list[str]:
           // What is scrolled sideways, such as the list and the menu of a telephone, can be reached.
           let around = one.parentElement;
           while (around && !/auto|scroll/.test(getComputedStyle(around).overflowX)) around = around.parentElement;
-          const isScrolled = around && around.scrollWidth > around.clientWidth;
+          const isScrolled = around && around.id !== "content" && around.scrollWidth > around.clientWidth;
           return box.width > 1 && !isScrolled && (box.right > innerWidth + 1 || box.left < -1);
         }).map((one) => one.outerHTML.slice(0, 120))"""
     )

@@ -33,6 +33,9 @@ export function Time({ iso }: { iso: string }) {
 /** A whole number with separators: 12,345. */
 export const count = (value: number): string => counts.format(value);
 
+/** How many there are of something: 1 line, 12,345 lines. */
+export const counted = (value: number, name: string): string => `${count(value)} ${name}${value === 1 ? "" : "s"}`;
+
 /** A whole number in short: 12.3K. */
 export const inShort = (value: number): string => short.format(value);
 

@@ -128,9 +128,17 @@ type TalksProps = {
 function Talks({ project, talks, models, isBusy, mayRate, children }: TalksProps) {
   const place = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
+  const columns = talks.length;
   useLayoutEffect(() => {
-    if (isAtEnd.current) place.current?.scrollTo({ top: place.current.scrollHeight });
-  }, [talks]);
+    const element = place.current;
+    if (!element) return;
+    // Texts grow as they come, and when they are drawn.
+    const observer = new ResizeObserver(() => {
+      if (isAtEnd.current) element.scrollTo({ top: element.scrollHeight });
+    });
+    for (const column of element.children) observer.observe(column);
+    return () => observer.disconnect();
+  }, [columns]);
   return (
     <div
       ref={place}
@@ -163,6 +171,12 @@ function Talks({ project, talks, models, isBusy, mayRate, children }: TalksProps
           ))}
         </section>
       ))}
+      {talks.length > 0 && talks.length < models.length && (
+        <section className={css.talk} aria-label={`${models[1]}, not asked yet`}>
+          <h2>{models[1]}</h2>
+          <p className={css.waiting}>It is asked with your next message, and knows what was said before.</p>
+        </section>
+      )}
     </div>
   );
 }

@@ -7,7 +7,7 @@ import { FilterBar } from "~/filter/FilterBar";
 import { readFilter } from "~/filter/language";
 import { countQuery } from "~/screens/interactions/pages";
 import { Button, css as ui, cx, Dialog, Field, Input, Select } from "~/ui";
-import { count } from "~/ui/values";
+import { counted } from "~/ui/values";
 import css from "./datasets.module.css";
 import { KeyChoice } from "./KeyChoice";
 import { leftOutInWords } from "./leftOut";
@@ -59,7 +59,7 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
       ),
     {
       done: (dataset) =>
-        [`${dataset.name}: ${count(dataset.lines)} lines`, ...leftOutInWords(dataset.left_out).map((one) => `left out: ${one}`)].join(", "),
+        [`${dataset.name}: ${counted(dataset.lines, "line")}`, ...leftOutInWords(dataset.left_out).map((one) => `left out: ${one}`)].join(", "),
       outdated: [["datasets", project]],
       onDone: onClose,
     },
@@ -77,11 +77,11 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
           <Input value={name} onChange={(event) => setName(event.target.value)} required autoFocus />
         </Field>
         {ids.length ? (
-          <p>{ids.length} marked interactions</p>
+          <p>{counted(ids.length, "marked interaction")}</p>
         ) : (
           <div>
             <FilterBar project={project} value={query} onChange={setQuery} />
-            <p className={ui.hint}>{found === undefined ? " " : `${count(found)} interactions`}</p>
+            <p className={ui.hint}>{found === undefined ? " " : counted(found, "interaction")}</p>
           </div>
         )}
         <fieldset className={css.kinds}>

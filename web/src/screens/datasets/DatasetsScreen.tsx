@@ -1,12 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Database, Plus, Upload } from "lucide-react";
+import { Database, Download as DownloadIcon, Plus, Upload } from "lucide-react";
 import { useRef, useState } from "react";
 import { answer, api, changingHeaders, errorOf, type Schemas } from "~/api/client";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, notify, Page } from "~/ui";
+import { Button, Chip, Confirm, css as ui, cx, Empty, ErrorNote, Hint, Loading, notify, Page } from "~/ui";
 import { bytes, count, Time } from "~/ui/values";
+import css from "./datasets.module.css";
 import { DatasetForm } from "./DatasetForm";
 import { leftOutInWords, leftOutTotal } from "./leftOut";
 
@@ -90,14 +91,12 @@ export function DatasetsScreen() {
       )}
       {datasets && datasets.length > 0 && (
         <div className={ui.scroll}>
-          <table className={ui.table}>
+          <table className={cx(ui.table, css.datasets)}>
             <thead>
               <tr>
                 <th>Name</th>
-                <th>Lines hold</th>
                 <th className={ui.number}>Lines</th>
-                <th className={ui.number}>Size</th>
-                <th>Metrics</th>
+                <th>Feedback keys</th>
                 <th>Created</th>
                 <th aria-label="Actions" />
               </tr>
@@ -106,22 +105,25 @@ export function DatasetsScreen() {
               {datasets.map((dataset) => (
                 <tr key={dataset.id}>
                   <td>
-                    {dataset.name} <Chip>{dataset.source}</Chip>
+                    <b>{dataset.name}</b>
+                    <div className={ui.hint}>
+                      {dataset.kind}s, {SOURCES[dataset.source] ?? dataset.source}, {bytes(dataset.size)}
+                    </div>
                   </td>
-                  <td>{dataset.kind}s</td>
                   <td className={ui.number}>
                     {count(dataset.lines)}
                     <LeftOut dataset={dataset} />
                   </td>
-                  <td className={ui.number}>{bytes(dataset.size)}</td>
-                  <td>{dataset.metrics.map(({ metric }) => metric).join(", ")}</td>
+                  <td>
+                    <Keys metrics={dataset.metrics.map(({ metric }) => metric)} />
+                  </td>
                   <td>
                     <Time iso={dataset.created_at} />
                   </td>
                   <td>
                     <div className={ui.actions}>
                       <a className={`${ui.button} ${ui.small}`} href={dataset.download_url} download>
-                        Download
+                        <DownloadIcon size={13} aria-hidden /> Download
                       </a>
                       {mayEdit && (
                         <Button small look="danger" onClick={() => setDeleting(dataset)}>
@@ -153,6 +155,29 @@ export function DatasetsScreen() {
         onConfirm={() => deleting && remove.mutate(deleting.id)}
       />
     </Page>
+  );
+}
+
+const SOURCES: Record<string, string> = { filtered: "made of interactions", uploaded: "uploaded" };
+
+const MOST_KEYS = 3;
+
+/** The feedback keys of a dataset; of many the first, and how many more. */
+function Keys({ metrics }: { metrics: readonly string[] }) {
+  const more = metrics.length - MOST_KEYS;
+  return (
+    <span className={css.chips}>
+      {metrics.slice(0, MOST_KEYS).map((metric) => (
+        <Chip key={metric}>{metric}</Chip>
+      ))}
+      {more > 0 && (
+        <Hint text={metrics.slice(MOST_KEYS).join(", ")}>
+          <button type="button" className={css.more} aria-label={`${more} more: ${metrics.slice(MOST_KEYS).join(", ")}`}>
+            +{more}
+          </button>
+        </Hint>
+      )}
+    </span>
   );
 }
 

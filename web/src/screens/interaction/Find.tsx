@@ -60,7 +60,9 @@ export function FindBar({ place, sought, onSeek, onClose }: FindBarProps) {
     };
   }, [ranges, now]);
   const element = now?.startContainer.parentElement;
-  useEffect(() => element?.scrollIntoView({ block: "center" }), [element, at]);
+  useEffect(() => {
+    element?.scrollIntoView({ block: "center" });
+  }, [element, at]);
 
   const step = (by: 1 | -1) => ranges.length && setAt((Math.min(at, ranges.length - 1) + by + ranges.length) % ranges.length);
   function onKeyDown(event: KeyboardEvent) {

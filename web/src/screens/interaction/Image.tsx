@@ -1,5 +1,5 @@
 import { ImageOff, Minus, Plus } from "lucide-react";
-import { type KeyboardEvent, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Button, Dialog, IconButton, Kbd } from "~/ui";
 import css from "./conversation.module.css";
 import { isOwnImage } from "./parts";
@@ -8,6 +8,8 @@ import { isOwnImage } from "./parts";
 const STEP = 1.25;
 const LEAST = 0.1;
 const MOST = 16;
+/** How many pixels an arrow moves it by. */
+const MOVE = 80;
 
 type Size = { width: number; height: number };
 
@@ -51,20 +53,33 @@ function Enlarged({ url, alt, size }: { url: string; alt: string; size: Size }) 
     const shown = place.current?.querySelector("img")?.clientWidth ?? size.width;
     setScale(Math.min(MOST, Math.max(LEAST, (scale ?? shown / size.width) * by)));
   }
-  function onKeyDown(event: KeyboardEvent) {
-    const act = {
-      "+": () => zoom(STEP),
-      "=": () => zoom(STEP),
-      "-": () => zoom(1 / STEP),
-      "0": () => setScale(null),
-      "1": () => setScale(1),
-    }[event.key];
-    if (!act || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    act();
-  }
+  const move = (x: number, y: number) => place.current?.scrollBy(x * MOVE, y * MOVE);
+  const keys = useRef<Record<string, () => void>>({});
+  keys.current = {
+    "+": () => zoom(STEP),
+    "=": () => zoom(STEP),
+    "-": () => zoom(1 / STEP),
+    "0": () => setScale(null),
+    "1": () => setScale(1),
+    ArrowLeft: () => move(-1, 0),
+    ArrowRight: () => move(1, 0),
+    ArrowUp: () => move(0, -1),
+    ArrowDown: () => move(0, 1),
+  };
+  useEffect(() => {
+    // Wherever in the dialog the focus is.
+    const dialog = place.current?.closest<HTMLElement>("[role=dialog]");
+    function onKeyDown(event: KeyboardEvent) {
+      const act = keys.current[event.key];
+      if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      act();
+    }
+    dialog?.addEventListener("keydown", onKeyDown);
+    return () => dialog?.removeEventListener("keydown", onKeyDown);
+  }, []);
   return (
-    <div onKeyDown={onKeyDown}>
+    <div>
       <div ref={place} className={css.enlarged} data-whole={scale !== null} tabIndex={0} role="region" aria-label="The image">
         <img
           src={url}

@@ -2,7 +2,7 @@ import { ChevronRight, ChevronsDownUp, ChevronsUpDown, Route, Search } from "luc
 import { type KeyboardEvent, type ReactNode, useDeferredValue, useMemo, useRef, useState } from "react";
 import { jsonText } from "~/api/json";
 import { CopyButton, IconButton, Input } from "~/ui";
-import { count } from "~/ui/values";
+import { count, counted } from "~/ui/values";
 import css from "./json.module.css";
 import { type JsonRow, parentOf, rowsOf, search } from "./jsonTree";
 import { pretty } from "./parts";
@@ -139,7 +139,7 @@ function Row({ row, sought, isChosen, onChoose, onOpen }: RowProps) {
         ) : (
           <span className={css.around} onClick={size ? () => onOpen(!isOpen) : undefined}>
             {isArray ? "[" : "{"}
-            {size > 0 && <small>{` ${count(size)} ${isArray ? "items" : "members"} `}</small>}
+            {size > 0 && <small>{` ${counted(size, isArray ? "item" : "member")} `}</small>}
             {isArray ? "]" : "}"}
           </span>
         )}

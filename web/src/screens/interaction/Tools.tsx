@@ -1,5 +1,6 @@
 import { Wrench } from "lucide-react";
 import type { Interaction } from "~/api/client";
+import { counted } from "~/ui/values";
 import css from "./conversation.module.css";
 import { contains, useSought } from "./Find";
 import { Fold } from "./Fold";
@@ -18,7 +19,7 @@ export function Tools({ parameters }: Pick<Interaction, "parameters">) {
       title={
         <>
           <Wrench size={13} aria-hidden className={css.wrench} />
-          <b>{tools.length === 1 ? "1 tool" : `${tools.length} tools`}</b>
+          <b>{counted(tools.length, "tool")}</b>
           <span className={css.line}>{tools.map(({ name }) => name).join(", ")}</span>
         </>
       }
