@@ -239,10 +239,10 @@ def test_all_that_match_are_labelled_and_it_is_undone(page: Page, http: httpx.Cl
     dialog.get_by_label("Key").fill("checked")
     dialog.get_by_label("Value").fill("yes")
     dialog.get_by_role("button", name="Label 225 interactions").click()
-    expect(page.get_by_text("225 interactions are labelled checked: yes")).to_be_visible()
+    expect(page.get_by_text("225 interactions are labelled checked: yes")).to_be_visible(timeout=60_000)
     assert labelled() == 225
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("It is taken back")).to_be_visible()
+    expect(page.get_by_text("It is taken back")).to_be_visible(timeout=60_000)
     assert labelled() == 0
     bar.get_by_role("button", name="Clear selection").click()
     expect(bar).to_have_count(0)

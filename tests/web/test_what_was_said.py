@@ -108,11 +108,13 @@ def test_a_no_that_is_good_is_no_thumb_down(page: Page, http: httpx.Client, proj
     for key, better in (("hallucinated", "lower_is_better"), ("helpful", "higher_is_better")):
         metric = {"key": key, "kind": "bool", "scoring_type": better, "project": project}
         http.post("/api/v1/metrics", json=metric).raise_for_status()
-    log(feedbacks=[{"metric": "hallucinated", "value": 0}, {"metric": "helpful", "value": 0}])
+    for metric in ("hallucinated", "helpful"):
+        log(feedbacks=[{"metric": metric, "value": 0}])
     page.goto(f"/p/{project}/interactions")
-    row = page.locator("[role=row][data-id]")
+    rows = page.locator("[role=row][data-id]")
+    row = rows.filter(has_text="hallucinated")
     expect(row).to_contain_text("hallucinated no")
-    expect(row.get_by_label("no")).to_have_count(1)
+    expect(rows.get_by_label("no")).to_have_count(1)
     row.click()
     panel = page.get_by_role("article", name="Interaction")
     expect(panel.locator("li", has_text="hallucinated")).to_contain_text("no")

@@ -16,6 +16,8 @@ import { windowTitle } from "./windowTitle";
 
 const CommandPalette = lazy(() => import("./CommandPalette"));
 
+const PALETTE_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K";
+
 /** The frame around every screen: the project, where one can go, who is signed in. */
 export function Shell() {
   const { data: projects = [] } = useQuery(projectsQuery);
@@ -84,10 +86,16 @@ export function Shell() {
           <MenuSeparator />
           <MenuChoice onClick={() => navigate({ to: "/projects" })}>All projects…</MenuChoice>
         </Menu>
-        <Button look="plain" className={css.search} onClick={() => setPaletteOpen(true)} aria-keyshortcuts="Meta+K Control+K">
+        <Button
+          look="plain"
+          className={css.search}
+          onClick={() => setPaletteOpen(true)}
+          aria-label={`Go to… ${PALETTE_KEY}`}
+          aria-keyshortcuts="Meta+K Control+K"
+        >
           <Search size={15} aria-hidden />
           <span>Go to…</span>
-          <kbd>{/Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
+          <kbd>{PALETTE_KEY}</kbd>
         </Button>
         <ul>
           {PROJECT_PLACES.map(([to, name, Icon]) => (

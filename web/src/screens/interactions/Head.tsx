@@ -16,6 +16,8 @@ type HeadProps = {
   onOrder: (order: Order) => void;
   onWidth: (column: string, pixels: number | null) => void;
   /** How wide the cells of each column are now. */
+  /** How wide the columns are. */
+  pixels: Readonly<Record<string, number>>;
   onPixels: (pixels: Record<string, number>) => void;
 };
 
@@ -24,7 +26,7 @@ const STEP = 16;
 
 /** The heads of the columns: to sort by the one that an index has in order, and to draw the others wide or narrow. */
 export function Head(props: HeadProps) {
-  const { isNarrow, columns, template, order, selected, onSelectAll, onOrder, onWidth, onPixels } = props;
+  const { isNarrow, columns, template, order, selected, onSelectAll, onOrder, onWidth, pixels, onPixels } = props;
   const row = useRef<HTMLDivElement>(null);
   const all = useRef<HTMLInputElement>(null);
   useEffect(() => {
@@ -82,15 +84,17 @@ export function Head(props: HeadProps) {
           ) : (
             column.name
           )}
-          <Grip name={column.name} onWidth={(pixels) => onWidth(column.key, pixels)} />
+          <Grip name={column.name} width={pixels[column.key] ?? 0} onWidth={(to) => onWidth(column.key, to)} />
         </span>
       ))}
     </div>
   );
 }
 
+type GripProps = { name: string; width: number; onWidth: (pixels: number | null) => void };
+
 /** The right edge of a head: drawn, it makes the column wider or narrower; clicked twice, as it was. */
-function Grip({ name, onWidth }: { name: string; onWidth: (pixels: number | null) => void }) {
+function Grip({ name, width, onWidth }: GripProps) {
   const widthOf = (target: EventTarget & HTMLElement) => target.parentElement?.getBoundingClientRect().width ?? 0;
   function onPointerMove(event: PointerEvent<HTMLElement>) {
     if (!event.currentTarget.hasPointerCapture(event.pointerId)) return;
@@ -109,6 +113,8 @@ function Grip({ name, onWidth }: { name: string; onWidth: (pixels: number | null
       role="separator"
       aria-orientation="vertical"
       aria-label={`Width of ${name}`}
+      aria-valuenow={width}
+      aria-valuetext={`${width} pixels`}
       tabIndex={0}
       className={css.columnGrip}
       onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}

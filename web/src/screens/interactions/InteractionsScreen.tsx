@@ -304,7 +304,15 @@ function Interactions({ project }: { project: string }) {
             <div className={css.rows}>
               {error && <Outdated error={error} onRetry={() => (list.isFetchNextPageError ? fetchNextPage() : refetch())} />}
               {hasPreviousPage && (
-                <Button look="primary" small className={css.pill} onClick={() => change({ at: undefined })}>
+                <Button
+                  look="primary"
+                  small
+                  className={css.pill}
+                  onClick={() => {
+                    place.onScrolled(0);
+                    void change({ at: undefined });
+                  }}
+                >
                   <ArrowUp size={13} aria-hidden /> To the newest
                 </Button>
               )}

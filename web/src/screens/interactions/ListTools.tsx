@@ -28,6 +28,7 @@ type ListToolsProps = {
 /** The line above the list: how many there are, and how they are shown. */
 export function ListTools(props: ListToolsProps) {
   const { project, count, live, connected, inSight, onInSight } = props;
+  const liveness = live ? (connected ? "Live" : "Connecting…") : "Paused";
   return (
     <div className={css.tools}>
       <h1>Interactions</h1>
@@ -40,10 +41,10 @@ export function ListTools(props: ListToolsProps) {
         className={css.live}
         aria-pressed={live}
         onClick={props.onLive}
-        aria-label={live ? "Live: pause" : "Paused: go live"}
+        aria-label={`${liveness}: ${live ? "pause" : "go live"}`}
       >
         <span className={css.dot} data-on={live && connected} />
-        <span className={css.wideOnly}>{live ? (connected ? "Live" : "Connecting…") : "Paused"}</span>
+        <span className={css.wideOnly}>{liveness}</span>
         {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
       </Button>
       <IconButton small label="Facets" aria-pressed={inSight.facets} onClick={() => onInSight("facets")}>

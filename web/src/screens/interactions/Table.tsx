@@ -146,7 +146,8 @@ export function Table(props: TableProps) {
       tabIndex={0}
       onScroll={(event) => {
         onTop(event.currentTarget.scrollTop < height);
-        props.onScrolled(event.currentTarget.scrollTop);
+        // Rows of another list that stand in for those to come have no place of their own.
+        if (props.query !== null) props.onScrolled(event.currentTarget.scrollTop);
       }}
     >
       <Head
@@ -158,6 +159,7 @@ export function Table(props: TableProps) {
         onSelectAll={props.onSelectAll}
         onOrder={props.onOrder}
         onWidth={props.onWidth}
+        pixels={pixels}
         onPixels={setPixels}
       />
       {interactions.length === 0 && !loading ? (
