@@ -49,7 +49,7 @@ WRITING = (
 
 # KB of pages that a connection keeps. What it does not find there is in the system's own cache. Each fills in time and
 # gives nothing back, so that they add up: of the writer's process, of what the server writes itself, of each reader.
-WRITER_CACHE, OWN_CACHE, READER_CACHE = (f"PRAGMA cache_size=-{size}" for size in (4_000, 2_000, 2_000))
+WRITER_CACHE, OWN_CACHE, READER_CACHE = (f"PRAGMA cache_size=-{size}" for size in (8_000, 4_000, 4_000))
 
 # Reading fails with these where the file or its disk does.
 UNREADABLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
