@@ -41,10 +41,10 @@ def test_a_read_ends_with_the_call_that_waits_for_it(store: Store, lane: str, th
         loop, all_are_busy = asyncio.get_running_loop(), asyncio.Event()
         tell = partial(loop.call_soon_threadsafe, all_are_busy.set)
         calls = [asyncio.create_task(read(count_without_end, tell)) for _ in range(2 * threads)]
-        await asyncio.wait_for(all_are_busy.wait(), 20)
+        await asyncio.wait_for(all_are_busy.wait(), 60)
         for call in calls:
             call.cancel()
-        assert await asyncio.wait_for(read(answer), 20) == 1
+        assert await asyncio.wait_for(read(answer), 60) == 1
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
 

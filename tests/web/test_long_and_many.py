@@ -63,6 +63,7 @@ def test_a_list_begins_at_an_interaction_and_goes_on_in_both_directions(page: Pa
 def test_what_arrives_does_not_move_what_one_reads(page: Page, many: str, http: httpx.Client):
     page.goto(f"/p/{many}/interactions")
     expect(page.locator("[data-on=true]")).to_be_visible()
+    expect(page.get_by_role("region", name="Over time").get_by_role("img")).to_be_visible()
     grid = page.get_by_role("grid")
     grid.evaluate("element => element.scrollTo(0, 40 * 36)")
     read = rows(page).filter(has_text="Question 950")

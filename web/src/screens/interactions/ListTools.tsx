@@ -35,18 +35,21 @@ export function ListTools(props: ListToolsProps) {
       <span className={css.count} role="status">
         {count === "loading" ? "Loading…" : count === undefined ? "" : shownCount(count)}
       </span>
-      <Button
-        small
-        look="plain"
-        className={css.live}
-        aria-pressed={live}
-        onClick={props.onLive}
-        aria-label={`${liveness}: ${live ? "pause" : "go live"}`}
-      >
-        <span className={css.dot} data-on={live && connected} />
-        <span className={css.wideOnly}>{liveness}</span>
-        {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
-      </Button>
+      {/* Groups are counted when one asks for them, and not watched. */}
+      {!props.group && (
+        <Button
+          small
+          look="plain"
+          className={css.live}
+          aria-pressed={live}
+          onClick={props.onLive}
+          aria-label={`${liveness}: ${live ? "pause" : "go live"}`}
+        >
+          <span className={css.dot} data-on={live && connected} />
+          <span className={css.wideOnly}>{liveness}</span>
+          {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
+        </Button>
+      )}
       <IconButton small label="Facets" aria-pressed={inSight.facets} onClick={() => onInSight("facets")}>
         <ListTree size={15} aria-hidden />
       </IconButton>
