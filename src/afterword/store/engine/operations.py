@@ -125,8 +125,10 @@ class Operations:
             for expire in self._expiring:
                 expire(now)
             for one in list(self._under_way):
-                if not one.stopped and one.stop is not None and now - one.since > self.limit(is_long=one.is_long):
-                    one.stopped = True
+                is_late = not one.stopped and now - one.since > self.limit(is_long=one.is_long)
+                # A word to end reaches nothing between two statements: whom nobody waits for is told again.
+                if one.stop is not None and (is_late or one.abandoned):
+                    one.stopped |= is_late
                     # A thread of its own: to cancel at a database that hangs takes seconds.
                     threading.Thread(target=one.end, name="afterword-stop", daemon=True).start()
 
