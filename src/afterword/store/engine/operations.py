@@ -26,7 +26,7 @@ PACE_SECONDS = 0.25
 class Operation:
     """A read or a commit under way. `stop` ends it, called by another thread; it may take some seconds."""
 
-    __slots__ = ("_lock", "abandoned", "is_long", "since", "stop", "stopped")
+    __slots__ = ("_lock", "abandoned", "is_ending", "is_long", "since", "stop", "stopped")
 
     def __init__(self, since: float, *, is_long: bool) -> None:
         self.since = since
@@ -35,6 +35,8 @@ class Operation:
         self.stopped = False
         self.abandoned = False
         """Whether its caller has hung up."""
+        self.is_ending = False
+        """Whether a thread is at ending it: at a database that hangs, no second one waits for the first."""
         self._lock = threading.Lock()
 
     @contextmanager
@@ -57,7 +59,9 @@ class Operation:
         """End what it is at, if that can be done."""
         with self._lock, contextlib.suppress(Exception):
             if self.stop is not None:
+                self.is_ending = True
                 self.stop()
+        self.is_ending = False
 
     def abandon(self) -> None:
         """End it, as its caller has hung up."""
@@ -127,7 +131,7 @@ class Operations:
             for one in list(self._under_way):
                 is_late = not one.stopped and now - one.since > self.limit(is_long=one.is_long)
                 # A word to end reaches nothing between two statements: whom nobody waits for is told again.
-                if one.stop is not None and (is_late or one.abandoned):
+                if one.stop is not None and (is_late or (one.abandoned and not one.is_ending)):
                     one.stopped |= is_late
                     # A thread of its own: to cancel at a database that hangs takes seconds.
                     threading.Thread(target=one.end, name="afterword-stop", daemon=True).start()
