@@ -297,13 +297,7 @@ def test_a_silent_stream_sends_comments(new_server, provider, when: str):
 
     provider.script = script
     with server.client() as http:
-        body = {
-            "key": "far",
-            "provider": "open_ai",
-            "endpoint": f"http://127.0.0.1:{provider.port}",
-            "project": "default",
-        }
-        http.post("/api/v1/models", json=body).raise_for_status()
+        register(http, f"http://127.0.0.1:{provider.port}")
     lines = lines_of(server)
     seen = [next(lines)]
     while seen[-2:] != [": waiting"] * 2:
@@ -325,13 +319,7 @@ def test_an_error_after_the_head_is_the_last_event(new_server, provider):
 
     provider.script = script
     with server.client() as http:
-        body = {
-            "key": "far",
-            "provider": "open_ai",
-            "endpoint": f"http://127.0.0.1:{provider.port}",
-            "project": "default",
-        }
-        http.post("/api/v1/models", json=body).raise_for_status()
+        register(http, f"http://127.0.0.1:{provider.port}")
         lines = lines_of(server)
         assert next(lines) == ": waiting"
         # It is on disk before its head has left.

@@ -1,7 +1,6 @@
 import { Group as GroupIcon } from "lucide-react";
-import { useVocabulary } from "~/filter/facets";
-import { Button, css as ui, Popover } from "~/ui";
-import { Chooser } from "~/ui/Chooser";
+import { LabelKeyChoice } from "~/filter/LabelKeyChoice";
+import { Button, Popover } from "~/ui";
 
 type GroupChoiceProps = { project: string; value: string | undefined; onChange: (group: string | undefined) => void };
 
@@ -25,9 +24,10 @@ export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
       }
     >
       {(close) => (
-        <Groupings
+        <LabelKeyChoice
           project={project}
           value={value}
+          plain={[[undefined, "Not grouped"], ...PLAIN]}
           onChange={(next) => {
             onChange(next);
             close();
@@ -35,32 +35,5 @@ export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
         />
       )}
     </Popover>
-  );
-}
-
-/** Label keys are asked for when the choice opens. */
-function Groupings({ project, value, onChange }: GroupChoiceProps) {
-  const { labels } = useVocabulary(project);
-  const plain: [string | undefined, string][] = [[undefined, "Not grouped"], ...PLAIN];
-  return (
-    <Chooser
-      what="label keys"
-      choices={labels.map(({ key, count }) => ({ value: key, count }))}
-      chosen={value?.startsWith("label:") ? value.slice(6) : undefined}
-      onChoose={(key) => onChange(`label:${key}`)}
-    >
-      {plain.map(([key, name]) => (
-        <li key={name}>
-          <button
-            type="button"
-            className={ui.choice}
-            aria-current={value === key ? "true" : undefined}
-            onClick={() => onChange(key)}
-          >
-            {name}
-          </button>
-        </li>
-      ))}
-    </Chooser>
   );
 }

@@ -1,9 +1,8 @@
 import { Split } from "lucide-react";
 import type { Metric, Schemas } from "~/api/client";
 import { MOST_DRAWN, toggledSeries } from "~/charts/series";
-import { useVocabulary } from "~/filter/facets";
+import { LabelKeyChoice } from "~/filter/LabelKeyChoice";
 import { Button, css as ui, Popover } from "~/ui";
-import { Chooser } from "~/ui/Chooser";
 import { count } from "~/ui/values";
 import css from "./metrics.module.css";
 
@@ -11,6 +10,11 @@ import css from "./metrics.module.css";
 const MOST_SPLITS = 50;
 
 type SplitChoiceProps = { project: string; value: string | undefined; onChange: (split: string | undefined) => void };
+
+const SPLITS = [
+  [undefined, "All together"],
+  ["model", "By model"],
+] as const;
 
 /** By what the values are split: by model, or by the values of a label. */
 export function SplitChoice({ project, value, onChange }: SplitChoiceProps) {
@@ -26,9 +30,10 @@ export function SplitChoice({ project, value, onChange }: SplitChoiceProps) {
       }
     >
       {(close) => (
-        <Splitting
+        <LabelKeyChoice
           project={project}
           value={value}
+          plain={SPLITS}
           onChange={(next) => {
             onChange(next);
             close();
@@ -36,35 +41,6 @@ export function SplitChoice({ project, value, onChange }: SplitChoiceProps) {
         />
       )}
     </Popover>
-  );
-}
-
-function Splitting({ project, value, onChange }: SplitChoiceProps) {
-  const { labels } = useVocabulary(project);
-  const plain: [string | undefined, string][] = [
-    [undefined, "All together"],
-    ["model", "By model"],
-  ];
-  return (
-    <Chooser
-      what="label keys"
-      choices={labels.map(({ key, count: number }) => ({ value: key, count: number }))}
-      chosen={value?.startsWith("label:") ? value.slice(6) : undefined}
-      onChoose={(key) => onChange(`label:${key}`)}
-    >
-      {plain.map(([key, name]) => (
-        <li key={name}>
-          <button
-            type="button"
-            className={ui.choice}
-            aria-current={value === key ? "true" : undefined}
-            onClick={() => onChange(key)}
-          >
-            {name}
-          </button>
-        </li>
-      ))}
-    </Chooser>
   );
 }
 

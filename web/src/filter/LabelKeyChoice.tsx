@@ -1,0 +1,37 @@
+import { css as ui } from "~/ui";
+import { Chooser } from "~/ui/Chooser";
+import { useVocabulary } from "./facets";
+
+type LabelKeyChoiceProps = {
+  project: string;
+  value: string | undefined;
+  /** What can be chosen beside the keys of labels, with its name. */
+  plain: readonly (readonly [string | undefined, string])[];
+  onChange: (value: string | undefined) => void;
+};
+
+/** By what interactions are told apart: a plain member, or `label:` with a key. Keys are asked for when it is drawn. */
+export function LabelKeyChoice({ project, value, plain, onChange }: LabelKeyChoiceProps) {
+  const { labels } = useVocabulary(project);
+  return (
+    <Chooser
+      what="label keys"
+      choices={labels.map(({ key, count }) => ({ value: key, count }))}
+      chosen={value?.startsWith("label:") ? value.slice(6) : undefined}
+      onChoose={(key) => onChange(`label:${key}`)}
+    >
+      {plain.map(([key, name]) => (
+        <li key={name}>
+          <button
+            type="button"
+            className={ui.choice}
+            aria-current={value === key ? "true" : undefined}
+            onClick={() => onChange(key)}
+          >
+            {name}
+          </button>
+        </li>
+      ))}
+    </Chooser>
+  );
+}
