@@ -9,7 +9,7 @@ PAGE := src/afterword/static/index.html
 PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -path "*/generated/*" \
 	! -name openapi.json) src/afterword/api/routes.py $(wildcard src/afterword/types/*.py)
 
-.PHONY: setup serve web test test-clients check fix reference bench bench-scale bench-peers lock clean
+.PHONY: setup serve web test test-all test-clients check fix reference bench bench-scale bench-peers lock clean
 
 setup: .venv/ready $(PAGE) ## install everything into .venv, and build the web page
 
@@ -28,9 +28,12 @@ web: .venv/ready ## serve the web page with reload, in front of a server that ru
 serve: setup ## run the server on the embedded store
 	$(BIN)/afterword serve
 
-test: setup check ## run all checks and tests
+test: setup check ## run all checks, and the tests of all that a change may break
 	$(BIN)/python scripts/browser.py > /dev/null
 	$(BIN)/pytest -n auto --dist loadgroup
+
+test-all: ## run all checks and all tests: those that take long too, on each store
+	AFTERWORD_TEST_ALL=1 $(MAKE) test
 
 test-clients: setup ## run the tests of published clients with every release
 	AFTERWORD_ALL_CLIENTS=1 $(BIN)/pytest -n auto --dist loadgroup tests/clients

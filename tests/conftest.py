@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import hypothesis
 import psutil
 import pytest
 
@@ -43,7 +44,9 @@ BEYOND_THE_WIRE = [
     )
 ]
 ALL = "AFTERWORD_TEST_ALL" in os.environ
-"""Whether even that is to be tested on each store."""
+"""Whether to run all tests, as `make test-all` does, or those of `make test`: see CONTRIBUTING.md."""
+STORE_CONTRACT = TESTS / "store"
+"""What `make test` runs on each store. All other tests run there on the embedded store alone, unless marked."""
 
 KEY = "aw_the-administrators-key-of-the-tests"
 
@@ -64,10 +67,14 @@ databases = _beside("databases")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         databases.make_scratch()
+    # Property tests draw few examples in `make test`, and more in `make test-all`.
+    hypothesis.settings.register_profile("chosen", max_examples=40 if ALL else 12, deadline=None, database=None)
+    hypothesis.settings.load_profile("chosen")
     config.addinivalue_line("markers", "embedded: of what only the embedded store has: its files, its one server")
     config.addinivalue_line("markers", "shared: of several servers over one database, and so of PostgreSQL alone")
     config.addinivalue_line("markers", "any_store: of what is the same whatever the store, and so tested on one")
     config.addinivalue_line("markers", "every_store: of a folder that is tested on one store, but this on each")
+    config.addinivalue_line("markers", "thorough: takes long, and is left to `make test-all`")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -85,16 +92,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" in metafunc.fixturenames:
         stores = databases.STORES
         marked = metafunc.definition.get_closest_marker
-        of_one = marked("any_store") or (_beyond_the_wire(metafunc.definition.path) and not marked("every_store"))
-        if marked("embedded") or (of_one and len(stores) > 1 and not ALL):
+        of_one = marked("any_store") or (_on_one_store(metafunc) and not marked("every_store"))
+        if marked("embedded") or (of_one and len(stores) > 1):
             stores = [one for one in stores if one == "sqlite"]
         if metafunc.definition.get_closest_marker("shared"):
             stores = [one for one in stores if one == "postgresql"]
         metafunc.parametrize("database", stores, indirect=True, scope="session")
 
 
-def _beyond_the_wire(file: Path) -> bool:
-    return any(file.is_relative_to(place) for place in BEYOND_THE_WIRE)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, where no test was asked for by its file or name."""
+    if ALL or not _is_whole_suite(config):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+def _is_whole_suite(config: pytest.Config) -> bool:
+    return config.args == config.getini("testpaths")
+
+
+def _on_one_store(metafunc: pytest.Metafunc) -> bool:
+    file = metafunc.definition.path
+    if any(file.is_relative_to(folder) for folder in BEYOND_THE_WIRE):
+        return True
+    return not ALL and _is_whole_suite(metafunc.config) and not file.is_relative_to(STORE_CONTRACT)
 
 
 class Server:

@@ -96,6 +96,7 @@ def writers(new_server: Any) -> Iterator[Callable[[Any, int], list[str]]]:
         thread.join()
 
 
+@pytest.mark.thorough
 def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it_began(
     new_server: Any, writers: Any, afterword: Run, tmp_path: Path
 ):
@@ -167,6 +168,7 @@ def test_a_restored_server_answers_the_same(new_server: Any, afterword: Run, tmp
         http.patch("/api/v1/models/secret", json={"endpoint": "http://127.0.0.1:9/v1"}).raise_for_status()
 
 
+@pytest.mark.thorough
 def test_without_keys_it_says_what_else_must_be_kept(new_server: Any, afterword: Run, tmp_path: Path):
     server = new_server(AFTERWORD_API_KEY="")
     server.api_key = (server.directory / "admin.key").read_text().strip()
@@ -178,6 +180,7 @@ def test_without_keys_it_says_what_else_must_be_kept(new_server: Any, afterword:
     assert not (tmp_path / "restored" / "admin.key").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ended", ["stop", "kill"])
 def test_a_store_that_no_server_serves_is_backed_up_too(new_server: Any, afterword: Run, tmp_path: Path, ended: str):
     server = new_server()
@@ -206,6 +209,7 @@ def backed_up(new_server: Any, afterword: Run) -> Any:
     return server
 
 
+@pytest.mark.thorough
 def test_a_backup_overwrites_nothing_and_needs_a_store(backed_up: Any, afterword: Run, tmp_path: Path):
     before = digests(tmp_path / "backup")
     assert "exists already" in afterword("backup", "--data", backed_up.directory, "backup", code=1).stderr
@@ -222,6 +226,7 @@ def test_a_backup_overwrites_nothing_and_needs_a_store(backed_up: Any, afterword
     ]
 
 
+@pytest.mark.thorough
 def test_a_restore_spares_the_store_that_is_there_and_a_served_one_always(
     backed_up: Any, afterword: Run, tmp_path: Path
 ):
@@ -243,6 +248,7 @@ def test_a_restore_spares_the_store_that_is_there_and_a_served_one_always(
         assert len(http.get("/api/v1/interactions", params={"q": "Question"}).json()["interactions"]) == 3
 
 
+@pytest.mark.thorough
 def test_replacing_a_store_that_was_left_by_a_crash_takes_its_log_along(backed_up: Any, afterword: Run):
     with backed_up.client() as http:
         filled(http, 5)
@@ -267,6 +273,7 @@ def test_replacing_a_store_that_was_left_by_a_crash_takes_its_log_along(backed_u
     ],
     ids=["no description", "half a description", "newer", "another format", "a flipped bit", "cut off", "no store"],
 )
+@pytest.mark.thorough
 def test_a_backup_that_is_none_any_more_is_refused_and_changes_nothing(
     backed_up: Any, afterword: Run, tmp_path: Path, spoil: Callable[[Path], Any], said: str
 ):
@@ -288,6 +295,7 @@ def flipped(file: Path) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.thorough
 def test_a_damaged_store_gives_no_backup(backed_up: Any, afterword: Run, tmp_path: Path):
     backed_up.stop()
     file = backed_up.directory / "afterword.db"
@@ -299,6 +307,7 @@ def test_a_damaged_store_gives_no_backup(backed_up: Any, afterword: Run, tmp_pat
     assert not list(tmp_path.glob("another*"))
 
 
+@pytest.mark.thorough
 def test_a_full_disk_leaves_nothing_behind_and_says_so(backed_up: Any, afterword: Run, tmp_path: Path):
     def small() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -251,6 +251,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(new_server: Any)
     assert "Traceback" not in running.log.read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.embedded
 def test_the_writing_process_ends_with_a_server_that_is_killed(new_server: Any):
     running = new_server()
@@ -260,6 +261,7 @@ def test_the_writing_process_ends_with_a_server_that_is_killed(new_server: Any):
     assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.embedded
 def test_the_writing_process_may_be_killed_under_load(new_server: Any):
     running = new_server()
@@ -297,6 +299,7 @@ def test_the_writing_process_may_be_killed_under_load(new_server: Any):
     check_whole(running)
 
 
+@pytest.mark.thorough
 @pytest.mark.embedded
 @pytest.mark.parametrize("made", ["lock", "afterword.db-wal", "search.db"])
 def test_a_kill_during_the_first_start_leaves_a_directory_that_can_be_started(

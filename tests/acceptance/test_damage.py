@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.thorough]
 
 PAGE = 8192
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Why?"}], "completion": "So. " * 50}

@@ -18,6 +18,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Why?"}], "completion": "So. " * 500}
 
 

@@ -53,9 +53,7 @@ TIMES = [
     None,
 ]
 ORDERS = ["created_at", "-created_at"]
-SETTINGS = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

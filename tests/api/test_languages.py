@@ -12,6 +12,8 @@ import httpx
 import psycopg
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 # What is written, what finds it, and what does not.
 WRITTEN: list[tuple[str, list[str], list[str]]] = [
     ("明日は図書館へ行きます。", ["図書館", "書館", "明日", "行", "館"], ["館書", "図館"]),

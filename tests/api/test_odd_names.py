@@ -20,6 +20,8 @@ import pytest
 from afterword import Afterword
 from afterword.types.quoting import quoted
 
+pytestmark = pytest.mark.thorough
+
 TABLE = json.loads((Path(__file__).parent.parent / "odd_names.json").read_text(encoding="utf-8"))
 LABELS: list[list[str]] = TABLE["labels"]
 METRICS: list[str] = TABLE["metrics"]

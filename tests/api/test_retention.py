@@ -13,6 +13,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 Call = Callable[..., Any]
 OLD = "now - 40 days"
 PNG = b"\x89PNG\r\n\x1a\n"

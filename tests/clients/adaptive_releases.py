@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+ENDS = ["0.1.1", "0.14.2"]
 SOME = ["0.1.1", "0.1.5", "0.1.14", "0.12.4", "0.13.0", "0.14.2"]
 ALL = [
     *(f"0.1.{number}" for number in range(1, 15)),
     *("0.12.0", "0.12.2", "0.12.3", "0.12.4", "0.13.0", "0.14.0", "0.14.2"),
 ]
-RELEASES = ALL if os.environ.get("AFTERWORD_ALL_CLIENTS") else SOME
+RELEASES = ALL if "AFTERWORD_ALL_CLIENTS" in os.environ else SOME if "AFTERWORD_TEST_ALL" in os.environ else ENDS
 MODES = ("sync", "async")
 
 # Members that are called feedbacks up to 0.13.0, and use cases up to 0.12.4, are found under their later names.

@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.every_store, pytest.mark.xdist_group("0.1.1-sync")]
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.every_store,
+    pytest.mark.thorough,
+    pytest.mark.xdist_group("0.1.1-sync"),
+]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])

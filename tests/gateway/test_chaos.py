@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 # How the provider behaves, and what a call is answered with: whole or streamed, nothing has left before.
 FAILS = [
     ("error-400", 400, "some_code"),

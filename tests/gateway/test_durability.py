@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 ROUNDS = int(os.environ.get("AFTERWORD_CRASH_ROUNDS", "3"))
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -205,7 +205,6 @@ def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UU
     return forth, back, count
 
 
-@settings(max_examples=80, deadline=None, database=None)
 @given(drawn=st.data())
 def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: Any, drawn: st.DataObject):
     tree = drawn.draw(trees(shelf), "tree")
@@ -235,7 +234,6 @@ def group_key(one: Any, group_by: str) -> str | None:
     return {"model": one.model, "prompt": one.prompt_hash, "session": str(one.session)}[kind]
 
 
-@settings(max_examples=40, deadline=None, database=None)
 @given(drawn=st.data())
 def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.DataObject):
     tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")
@@ -296,8 +294,13 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
 def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypatch: pytest.MonkeyPatch):
     project = shelf.names.project + 1_000
     now = 1_700_000_000_000
+    insert = stored.INSERT["interactions"]
     rows = [(uuid7(), project, now + n, None, 0, None, None, None, 5, 6, 7, 8, None, None, None) for n in range(70_000)]
-    shelf.store.queue.write_from_thread(lambda transaction: transaction.put(stored.INSERT["interactions"], rows))
+    for start in range(0, len(rows), 10_000):
+        chunk = rows[start : start + 10_000]
+        shelf.store.queue.write_from_thread(
+            lambda transaction, rows=chunk: transaction.put(stored.INSERT["interactions"], rows)
+        )
     monkeypatch.setattr(pages, "FEW", 0)
     monkeypatch.setattr(pages, "CHUNK", len(rows))
     names = replace(shelf.names, project=project)

@@ -287,11 +287,7 @@ ASKED = st.tuples(
 )
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=steps, asked=st.lists(ASKED, min_size=2, max_size=4))
 def test_rollups_answer_what_the_rows_say(bench: Bench, changes: list[Any], asked: list[Any]):
     async def run() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afterword.store import groups, sums
@@ -21,7 +21,6 @@ from afterword.types import Filter
 from .test_filters import group_key, holds, trees
 
 
-@settings(max_examples=40, deadline=None, database=None)
 @given(drawn=st.data())
 def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObject):
     tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+pytestmark = pytest.mark.thorough
+
 PAGES = {
     "interactions": "/p/{project}/interactions",
     "an interaction": "/p/{project}/interactions?open={id}",

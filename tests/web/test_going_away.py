@@ -14,6 +14,8 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, Request, Route, expect
 
+pytestmark = pytest.mark.thorough
+
 Visitor = Callable[..., BrowserContext]
 HIDE = """state => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+pytestmark = pytest.mark.thorough
+
 MIDDLE = 500
 SCROLL_UNTIL = """([wanted, by]) => {
   document.querySelector("[role=grid]").scrollBy(0, by);

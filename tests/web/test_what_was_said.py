@@ -11,6 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+pytestmark = pytest.mark.thorough
+
 Visitor = Callable[..., BrowserContext]
 ORDER = 107505301260286111
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

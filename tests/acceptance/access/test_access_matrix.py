@@ -16,7 +16,7 @@ from afterword.api.graphql.resolving import MODULES
 from afterword.api.routes import FACES, ROUTES
 from afterword.service.access import ALLOWED
 
-pytestmark = pytest.mark.any_store
+pytestmark = [pytest.mark.any_store, pytest.mark.thorough]
 EVENTS = "text/event-stream"
 # What would take their project away from the callers.
 ENDS = {"people.share", "shareProject", "shareUseCase"}

@@ -12,6 +12,8 @@ import pytest
 from afterword import Afterword, AsyncAfterword, Conflict, Invalid, NotFound
 from afterword.client.aio.datasets import WHOLE
 
+pytestmark = pytest.mark.thorough
+
 LINE = {"messages": [{"role": "user", "content": "Why?"}], "completion": "So."}
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from afterword import Afterword, NotFound
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def session_id(http: Any, project: str) -> str:

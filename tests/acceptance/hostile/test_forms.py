@@ -18,6 +18,8 @@ from afterword.api.glossary import CALLS, EXAMPLES
 from afterword.api.routes import FACES, ROUTES
 from afterword.json_text import MAX_DEPTH
 
+pytestmark = pytest.mark.thorough
+
 NOTHING = "0192d3a4-5b6c-7d8e-9f00-112233445566"
 DEEP = 969
 FORMS = {

@@ -12,6 +12,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 JSON = {"content-type": "application/json"}
 UUID = "0192d3a4-5b6c-7d8e-9f00-112233445566"
 Refused = Callable[..., dict[str, Any]]
