@@ -294,7 +294,6 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
 def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypatch: pytest.MonkeyPatch):
     project = shelf.names.project + 1_000
     now = 1_700_000_000_000
-    insert = stored.INSERT["interactions"]
     rows = [(uuid7(), project, now + n, None, 0, None, None, None, 5, 6, 7, 8, None, None, None) for n in range(70_000)]
     for start in range(0, len(rows), 10_000):
         chunk = rows[start : start + 10_000]
