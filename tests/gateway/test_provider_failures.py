@@ -55,6 +55,8 @@ STREAMS: dict[str, str] = {
     "an object that is one": stream(WORD, {"object": "error", "message": WHY, "code": 40303}),
     "JSON without a field": stream(WORD, json.dumps({"error": ERROR}), done=False),
     "JSON without a field, on several lines": stream(WORD, json.dumps({"error": ERROR}, indent=1), done=False),
+    "Google: a list": stream(WORD, [{"error": ERROR}]),
+    "Google: a list without a field": stream(WORD, json.dumps([{"error": ERROR}]), done=False),
     "JSON without a field, at once": json.dumps({"error": ERROR}),
     "beside the choices": stream(WORD, chunk({"content": ""}, "error", error=ERROR)),
     "on the choice": stream(WORD, chunk({"content": ""}, "error", choice={"error": ERROR})),
@@ -76,6 +78,7 @@ WHOLES = {
     "an error on the choice": whole({"index": 0, "message": MESSAGE, "finish_reason": "error", "error": ERROR}),
     "a message alone": json.dumps({"message": WHY, "code": 429}),
     "an object that is one": json.dumps({"object": "error", "message": WHY}),
+    "Google: a list": json.dumps([{"error": ERROR}]),
 }
 
 
@@ -118,6 +121,12 @@ def test_a_stream_that_does_not_say_why_it_ends_is_no_answer(gateway, shape: str
     assert row["call"]["state"] == "failed"
     if "content" in UNFINISHED[shape]:
         assert row["completion"]
+
+
+def test_a_whole_answer_without_a_choice_is_a_failure(gateway):
+    [error] = errors_of(ask(gateway, JSON, whole(usage={"prompt_tokens": 3})))
+    assert error["code"] == "provider_answer_unreadable"
+    assert gateway.newest()["call"]["state"] == "failed"
 
 
 def test_what_a_provider_says_beside_its_message_reaches_caller_and_log(gateway):

@@ -110,6 +110,19 @@ TOOL_CALLS: dict[str, tuple[list[Delta], list[Delta]]] = {
         ],
         [ROME, LIMA],
     ),
+    "one id for all calls of a function": (
+        [
+            calls({"index": 0, **call("weather", "weather", '{"in": "Rome"}')}),
+            calls({"index": 1, **call("weather", "weather", '{"in": "Rome"}')}),
+            calls({"index": 2, **call("weather", "weather", "")}),
+            calls({"index": 2, "function": {"arguments": '{"in": "Lima"}'}}),
+        ],
+        [
+            call("weather", "weather", '{"in": "Rome"}'),
+            call("weather", "weather", '{"in": "Rome"}'),
+            call("weather", "weather", '{"in": "Lima"}'),
+        ],
+    ),
     "DashScope, vLLM: id, type and name empty in later pieces": (
         [
             calls({"index": 0, **call("c1", "weather", "")}),
@@ -231,6 +244,22 @@ MESSAGES: dict[str, tuple[list[Delta], Delta]] = {
                 SEALED,
                 {**SUMMARY, "summary": "Once more."},
             ]
+        },
+    ),
+    "two images of one index": (
+        [
+            {
+                "content": "4",
+                "images": [{"type": "image_url", "index": 0, "image_url": {"url": "data:image/png;base64,AA=="}}],
+            },
+            {"images": [{"type": "image_url", "index": 0, "image_url": {"url": "data:image/png;base64,AB=="}}]},
+        ],
+        {
+            "content": "4",
+            "images": [
+                {"type": "image_url", "index": 0, "image_url": {"url": "data:image/png;base64,AA=="}},
+                {"type": "image_url", "index": 0, "image_url": {"url": "data:image/png;base64,AB=="}},
+            ],
         },
     ),
     "Anthropic's thoughts as they are translated": (

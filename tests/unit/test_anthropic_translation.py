@@ -27,7 +27,9 @@ RESULT = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "conten
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "note", "input": {"bird": "heron"}}
 CALL_WITHOUT_ARGUMENTS = {"type": "tool_use", "id": "toolu_2", "name": "stop", "input": {}}
 THOUGHT = {"type": "thinking", "thinking": "Let me look.", "signature": "sig"}
+UNSHOWN_THOUGHT = {"type": "thinking", "thinking": "", "signature": "sig"}
 HIDDEN_THOUGHT = {"type": "redacted_thinking", "data": "x"}
+COMPACTION = {"type": "compaction", "content": "They spoke of herons."}
 
 
 def request(messages: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -103,6 +105,23 @@ def test_thoughts_and_ids_of_other_providers_are_made_acceptable():
     assert result["content"] == [{"type": "tool_result", "tool_use_id": "a_b"}]
 
 
+def test_thoughts_come_back_from_where_litellm_moves_them():
+    moved = {"thinking_blocks": [THOUGHT], "provider_blocks": [SEARCH]}
+    message = {"role": "assistant", "content": "Yes.", "provider_specific_fields": moved}
+    body = request([message])
+    assert body["messages"][0]["content"] == [THOUGHT, SEARCH, {"type": "text", "text": "Yes."}]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("reasoning", {"max_tokens": 2000}), ("reasoning", {"enabled": True}), ("reasoning_effort", "huge")],
+)
+def test_reasoning_that_has_no_counterpart_is_named_as_left_out(field: str, value: object):
+    body, left_out = messages_request(TARGET, {"messages": [{"role": "user", "content": "?"}], field: value})
+    assert "thinking" not in body
+    assert left_out == [field]
+
+
 def test_images_are_sent_under_the_type_that_they_have():
     part = {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,iVBORw0KGgo="}}
     [block] = request([{"role": "user", "content": [part]}])["messages"][0]["content"]
@@ -165,6 +184,14 @@ ANSWERS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         [THOUGHT, HIDDEN_THOUGHT, {"type": "text", "text": "Yes."}],
         {"content": "Yes.", "reasoning_content": "Let me look.", "thinking_blocks": [THOUGHT, HIDDEN_THOUGHT]},
     ),
+    "a thought that is not shown": (
+        [UNSHOWN_THOUGHT, {"type": "text", "text": "Yes."}],
+        {"content": "Yes.", "thinking_blocks": [UNSHOWN_THOUGHT]},
+    ),
+    "a compaction, which comes in pieces of its own kind": (
+        [COMPACTION, {"type": "text", "text": "Yes."}],
+        {"content": "Yes.", "provider_blocks": [COMPACTION]},
+    ),
 }
 
 
@@ -182,11 +209,18 @@ def streamed(blocks: list[dict[str, Any]], *, at_start: bool) -> list[dict[str, 
             start = {"type": "text", "text": ""}
             deltas = [{"type": "citations_delta", "citation": one} for one in block.get("citations", ())]
             deltas += [{"type": "text_delta", "text": piece} for piece in (block["text"][:2], block["text"][2:])]
+        elif not at_start and block["type"] == "compaction":
+            start = {"type": "compaction", "content": None}
+            pieces = block["content"][:5], block["content"][5:]
+            deltas = [{"type": "compaction_delta", "content": piece} for piece in pieces]
         elif not at_start and block["type"] == "thinking":
             start = {"type": "thinking", "thinking": "", "signature": ""}
             deltas = [
-                {"type": "thinking_delta", "thinking": block["thinking"][:5]},
-                {"type": "thinking_delta", "thinking": block["thinking"][5:]},
+                *(
+                    {"type": "thinking_delta", "thinking": piece}
+                    for piece in (block["thinking"][:5], block["thinking"][5:])
+                    if piece
+                ),
                 {"type": "signature_delta", "signature": block["signature"]},
             ]
         events.append({"type": "content_block_start", "index": index, "content_block": start})

@@ -18,6 +18,7 @@ STREAM = (
     b"id: 7\rretry: 5\rdata: by cr\r\r"
     b"data\n\n"
     b"data: caf\xc3\xa9\n\n"
+    b'data: {"a": 2}\ndata: {"a":\ndata: {"b": 3}\ndata: }\ndata: [DONE]\n\n'
     b"data: [DONE]"
 )
 EVENTS = [
@@ -25,6 +26,9 @@ EVENTS = [
     Event(b"named", b"first\nsecond"),
     Event(b"", b"by cr"),
     Event(b"", "café".encode()),
+    Event(b"", b'{"a": 2}'),
+    Event(b"", b'{"a":\n{"b": 3}\n}'),
+    Event(b"", b"[DONE]"),
     Event(b"", b"[DONE]"),
 ]
 

@@ -111,6 +111,11 @@ ANSWERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"created_at": "2026-01-01T00:00:00Z", "user": "u", "usage": {"input": 9},
          "feedbacks": [{"metric": "CSAT", "value": 4, "details": "ok"}]},
     ),
+    "a log with its tokens beside the call": (
+        {"request_id": "1", "messages": [ASKED], "response": CHOICES, "prompt_tokens": 3, "completion_tokens": 2,
+         "total_tokens": 5},
+        {"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}},
+    ),
     "a span": (
         {"attributes": {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": BIRD,
                         "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": WREN,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from afterword import types as t
-from afterword.api.reading import read_json, read_query
+from afterword.api.reading import read_call, read_json, read_query
 from afterword.api.routes import ListQuery
 from afterword.errors import BadRequest, Invalid
 from afterword.json_text import MAX_DEPTH
@@ -255,6 +255,13 @@ def test_any_text_travels_through_a_query(name: str, many: list[str]):
 def test_half_a_surrogate_pair_is_read_as_a_replacement_character(sent: bytes, kept: str):
     body = read_json(INTERACTION, b'{"messages": [], "completion": "' + sent + b'"}')
     assert body.completion == kept
+
+
+def test_a_byte_order_mark_before_a_body_is_passed_over():
+    raw = b'\xef\xbb\xbf{"messages": [], "completion": "x"}'
+    assert read_json(INTERACTION, raw).completion == "x"
+    request, body, kept, replaced = read_call(INTERACTION, bytearray(raw), None)
+    assert (request.completion, body, kept, replaced) == ("x", kept, {"messages": [], "completion": "x"}, [])
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

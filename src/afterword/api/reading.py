@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import re
 from collections.abc import Callable, Iterator
@@ -42,8 +43,10 @@ _WORDS = {
 def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
     """Decode a body. Raises `BadRequest` for what is no JSON, `Invalid` for JSON of another form.
 
-    Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
+    A byte order mark, with which Windows begins files, is passed over. Half of a surrogate pair, which JavaScript
+    leaves where it cuts an emoji in two, becomes U+FFFD.
     """
+    raw = _without_mark(raw)
     if is_nested_too_deeply(raw):
         raise _too_deep()
     try:
@@ -106,6 +109,10 @@ def _read(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
         raise _too_deep() from None
 
 
+def _without_mark(raw: bytes | bytearray) -> bytes | bytearray:
+    return raw[len(codecs.BOM_UTF8) :] if raw.startswith(codecs.BOM_UTF8) else raw
+
+
 def _repaired(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacement]]:
     """Return a body that only strict readers refuse as it can be stored, and what was replaced in it."""
     with contextlib.suppress(ValueError):
@@ -118,6 +125,7 @@ def read_call(
 ) -> tuple[Any, dict[str, Any], dict[str, Any], list[json_text.Replacement]]:
     """Decode the body of a call that is passed on; return it as a struct, as it goes on, as it can be stored, and what
     was replaced in that: JSON that only strict readers refuse is the provider's matter."""
+    raw = _without_mark(raw)
     if is_nested_too_deeply(raw):
         raise _too_deep()
     try:

@@ -206,7 +206,12 @@ class _Parts:
         newest = len(self.parts) - 1 if self.parts else None
         if id_ is not None and id_ in self._by_id:
             position = self._by_id[id_]
-            return position if _is_same_type(self.parts[position], piece) else None
+            part = self.parts[position]
+            # Some give all calls of a function one id, its name: only their indexes differ.
+            has_another_index = index is not None and _key(part.get("index")) not in (None, index)
+            if has_another_index and _name_of(piece) and _has_arguments(part) and _is_whole(_arguments_of(part)):
+                return None
+            return position if _is_same_type(part, piece) else None
         if index is not None:
             position = self._by_index.get(index)
             if position is None and id_ is None and self.name == "tool_calls" and not _name_of(piece):
@@ -216,7 +221,7 @@ class _Parts:
             position = newest
         if position is None or not isinstance(part := self.parts[position], dict):
             return None
-        if not _is_same_type(part, piece):
+        if not _is_same_type(part, piece) or _holds_another(part, piece):
             return None
         if id_ is not None and (_text_of(part, "id") or _has_arguments(part)):
             # An id comes with the first piece, or after empty ones.
@@ -428,6 +433,14 @@ def _is_another(known: dict[str, Any], new: Body) -> bool:
     """Tell whether an object is another thing than the one that stands in its place."""
     return any(
         (value := _text_of(new, name)) and (before := _text_of(known, name)) and value != before for name in IDENTITIES
+    )
+
+
+def _holds_another(part: Body, piece: Body) -> bool:
+    """Tell whether a piece has another thing, such as an image, in the place of one that a part has."""
+    return any(
+        isinstance(value, dict) and isinstance(before := part.get(name), dict) and _is_another(before, value)
+        for name, value in piece.items()
     )
 
 

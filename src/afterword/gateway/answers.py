@@ -83,6 +83,8 @@ def check_answer(address: Address, face: Face, answer: Body, body: Body) -> Body
     choices = answer.get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise _no_answer(address, answer)
+    if not choices:
+        raise _no_answer(address, answer, "no choice at all")
     most = max_choices(body)
     _check_number(address, choices, most)
     indexes = [_index(address, choice, place, most) for place, choice in enumerate(choices)]

@@ -124,6 +124,18 @@ class _Block:
         self.json_pieces: list[str] = []
         self.citations: list[Body] = list(block.get("citations") or ())
 
+    @property
+    def is_the_providers_own(self) -> bool:
+        """Whether OpenAI's form has no place for it."""
+        return self.kind not in ("text", "tool_use", "thinking", "redacted_thinking")
+
+    def add(self, delta: Body) -> None:
+        """Take in a piece of a kind of its own, such as a compaction's: texts are joined, all else is replaced."""
+        for name, value in delta.items():
+            before = self.block.get(name)
+            if name != "type" and value is not None:
+                self.block[name] = before + value if isinstance(before, str) and isinstance(value, str) else value
+
 
 class AnswerBlocks:
     """The blocks of one answer on their way to OpenAI's deltas. Only the caller's own tools become tool calls."""
@@ -161,13 +173,21 @@ class AnswerBlocks:
             case "thinking_delta":
                 yield from self._thought(index, delta.get("thinking", ""), None)
             case "signature_delta":
-                yield {"thinking_blocks": [{"index": index, "signature": delta.get("signature", "")}]}
+                # A thought that is not shown has a signature and no text.
+                signature = delta.get("signature", "")
+                yield {
+                    "thinking_blocks": [{"index": index, "type": "thinking", "thinking": "", "signature": signature}]
+                }
             case "citations_delta" if block:
                 block.citations.append(delta["citation"])
-            case "input_json_delta" if block and (piece := delta.get("partial_json")):
-                block.json_pieces.append(piece)
-                if block.call_index is not None:
-                    yield {"tool_calls": [{"index": block.call_index, "function": {"arguments": piece}}]}
+            case "input_json_delta" if block:
+                if piece := delta.get("partial_json"):
+                    block.json_pieces.append(piece)
+                    if block.call_index is not None:
+                        yield {"tool_calls": [{"index": block.call_index, "function": {"arguments": piece}}]}
+
+            case _ if block and block.is_the_providers_own:
+                block.add(delta)
 
     def stop(self, index: int) -> Iterator[Body]:
         """Yield the deltas that a block's end brings: arguments that never came in pieces, sources, own blocks."""
@@ -182,7 +202,7 @@ class AnswerBlocks:
             if block.citations:
                 annotations = [_annotation(one, block.start, self._characters) for one in block.citations]
                 yield {"annotations": annotations}
-        elif block.kind not in ("thinking", "redacted_thinking"):
+        elif block.is_the_providers_own:
             if block.json_pieces:
                 block.block["input"] = _parsed("".join(block.json_pieces))
             yield {"provider_blocks": [block.block]}

@@ -129,10 +129,11 @@ def _translate_effort(request: Body, body: Body, version: tuple[int, int], left_
     name = "reasoning_effort" if body.get("reasoning_effort") else "reasoning"
     effort = body.get(name)
     if name == "reasoning" and isinstance(effort, dict):
-        effort = effort.get("effort")
-    if effort not in BUDGET_TOKENS or "thinking" in request:
-        if effort and effort != "none" and effort not in BUDGET_TOKENS:
-            left_out.append(name)
+        effort = effort.get("effort") or effort
+    if not effort or effort == "none":
+        return
+    if not isinstance(effort, str) or effort not in BUDGET_TOKENS or "thinking" in request:
+        left_out.append(name)
         return
     forced = request.get("tool_choice", {}).get("type") in ("any", "tool")
     budget = BUDGET_TOKENS[effort]
@@ -219,8 +220,8 @@ def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
             result = {"type": "tool_result", "tool_use_id": _tool_id(message.get("tool_call_id"))}
             blocks = [{**result, "content": blocks} if blocks else result]
         elif role == "assistant":
-            thoughts = [block for block in message.get("thinking_blocks") or [] if _is_signed(block)]
-            own = message.get("provider_blocks") or []
+            thoughts = [block for block in _blocks_beside(message, "thinking_blocks") if _is_signed(block)]
+            own = _blocks_beside(message, "provider_blocks")
             blocks = [*thoughts, *own, *blocks, *map(_tool_use, message.get("tool_calls") or [])]
         else:
             # Roles such as `document` are material that the user brings.
@@ -243,6 +244,12 @@ def _marked(blocks: list[Body], mark: Any) -> list[Body]:
                 blocks[place] = {**blocks[place], "cache_control": mark}
                 break
     return blocks
+
+
+def _blocks_beside(message: Body, name: str) -> list[Body]:
+    """Return blocks that our answers put beside the content, also from where LiteLLM moves them."""
+    moved = message.get("provider_specific_fields")
+    return message.get(name) or (moved.get(name) if isinstance(moved, dict) else None) or []
 
 
 def _is_signed(block: Body) -> bool:

@@ -30,9 +30,10 @@ class EventTooLarge(ValueError):
 class EventReader:
     """Take in bytes as they come, give out the events that are complete.
 
-    Lines may end in LF, CRLF or CR; comments and events without data are passed over; several data lines are one,
-    joined by LF. Errors that servers tell of against the rules are events, too: a field `error:` (llama.cpp), and JSON
-    without any field, up to the next empty line.
+    Lines may end in LF, CRLF or CR; comments and events without data are passed over. Several data lines are one event,
+    joined by LF, unless each is an object of its own: some servers leave out the empty lines. Errors that servers tell
+    of against the rules are events, too: a field `error:` (llama.cpp), and JSON without any field, up to the next empty
+    line.
     """
 
     def __init__(self) -> None:
@@ -83,13 +84,16 @@ class EventReader:
             elif self._in_bare_json:
                 self._add(line)
             elif line.startswith(b"data:"):
-                self._add(line[6:] if line[5:6] == b" " else line[5:])
+                data = line[6:] if line[5:6] == b" " else line[5:]
+                if self._data and data.startswith((b"{", b"[DONE]")) and self._is_whole_object():
+                    self._finish(events)
+                self._add(data)
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip()
             elif line.startswith(b"error:"):
                 self._name = b"error"
                 self._add(line[6:].strip())
-            elif line.startswith(b"{") and not self._data:
+            elif line.startswith((b"{", b"[{")) and not self._data:
                 self._in_bare_json = True
                 self._add(line)
         if self._size + self._held > MOST_BYTES:
@@ -101,6 +105,10 @@ class EventReader:
         # Bytes that might have become a mark are a line like any other now.
         self._begun = True
         return self.take(b"\n\n")
+
+    def _is_whole_object(self) -> bool:
+        """Tell whether the data so far is an object that nothing of JSON but its end could follow."""
+        return self._data[0].startswith(b"{") and self._data[-1].endswith(b"}")
 
     def _add(self, data: bytes) -> None:
         self._data.append(data)

@@ -102,6 +102,9 @@ def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
         answer = json_text.decode(raw, lenient_encoding=True)
     except ValueError:
         raise unreadable(address, f"what is no JSON{f' ({kind})' if kind else ''}", raw) from None
+    if isinstance(answer, list) and answer and isinstance(answer[0], dict) and answer[0].get("error"):
+        # Google's endpoint puts the error into a list.
+        return answer[0]
     if not isinstance(answer, dict):
         raise unreadable(address, "JSON that is no object", raw)
     return answer

@@ -61,6 +61,8 @@ _FACTS = {
     "usage": ("usage", "usageDetails", "usageMetadata"),
 }
 """Under which names logs have what an interaction has, too."""
+_TOKEN_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+"""Members of a log that has no object for its usage, such as LiteLLM's."""
 _MARKS = frozenset(
     [
         "startTime",
@@ -173,6 +175,11 @@ def _of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> list[Lin
                           for other in others if isinstance(one.get(other), fits)), None)  # fmt: skip
         if value is not None:
             made[name] = str(value) if name in ("user", "session_id") else value
+    counts = {name: count for name in _TOKEN_COUNTS if isinstance(count := parts.rest.get(name), int)}
+    if counts and "usage" not in made:
+        made["usage"] = counts
+        for name in counts:
+            parts.take(name)
     known = {member for others in _FACTS.values() for member in others}
     parameters = {name: value for name, value in parameters.items() if name not in known}
     feedback = [one for name in ("scores", "feedback", "feedback_stats") for one in _feedback(parts, name)]
