@@ -12,7 +12,7 @@ import { loadPart } from "~/shell/loadPart";
 import { Button, cx, Empty, ErrorNote, Loading, Outdated } from "~/ui";
 import { announce } from "~/ui/announce";
 import { useKeys } from "~/ui/useKeys";
-import { spokenName } from "~/ui/values";
+import { count as shownCount, spokenName } from "~/ui/values";
 import { chosenColumns, needsWhole } from "./columns";
 import { FacetPanel } from "./FacetPanel";
 import facetsCss from "./facets.module.css";
@@ -280,6 +280,9 @@ function Interactions({ project }: { project: string }) {
         {inSight.facets && (
           <aside className={facetsCss.panel} aria-label="Facets">
             {data && <FacetPanel project={project} filter={filter} q={q} metrics={shown.metrics} onChange={setQuery} />}
+            <Button look="primary" className={facetsCss.back} onClick={() => toggle("facets")}>
+              {count === undefined ? "Show the list" : `Show ${shownCount(count)} ${count === 1 ? "interaction" : "interactions"}`}
+            </Button>
           </aside>
         )}
         <div className={css.list}>

@@ -4,7 +4,7 @@ import { type FormEvent, useState } from "react";
 import { ApiError, answer, api, type Schemas } from "~/api/client";
 import { projectsQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, Confirm, CopyButton, css as ui, Dialog, Empty, ErrorNote, Field, Input, Loading, Page, Select } from "~/ui";
+import { Button, Chip, Confirm, CopyButton, css as ui, cx, Dialog, Empty, ErrorNote, Field, Input, Loading, Page, Select } from "~/ui";
 import { Time } from "~/ui/values";
 
 type ApiKey = Schemas["ApiKey"];
@@ -51,7 +51,7 @@ export function KeysScreen() {
       )}
       {keys && keys.length > 0 && (
         <div className={ui.scroll}>
-          <table className={ui.table}>
+          <table className={cx(ui.table, ui.cards)}>
             <thead>
               <tr>
                 <th>Name</th>
@@ -76,14 +76,14 @@ export function KeysScreen() {
                     <UserRights permissions={key.permissions} />
                   ) : (
                     <>
-                      <td title={ROLES[key.role]}>{key.role}</td>
-                      <td>{key.projects?.join(", ") ?? "all"}</td>
+                      <td data-name="role" title={ROLES[key.role]}>{key.role}</td>
+                      <td data-name="projects">{key.projects?.join(", ") ?? "all"}</td>
                     </>
                   )}
-                  <td>
+                  <td data-name="created">
                     <Time iso={key.created_at} />
                   </td>
-                  <td>
+                  <td data-name="ends">
                     {key.revoked_at ? (
                       <Chip tone="bad">revoked</Chip>
                     ) : key.expires_at ? (
@@ -143,8 +143,8 @@ function UserRights({ permissions }: { permissions: Record<string, string[]> }) 
   const projects = Object.entries(permissions);
   return (
     <>
-      <td title="What the teams of the user may">of teams</td>
-      <td>
+      <td data-name="role" title="What the teams of the user may">of teams</td>
+      <td data-name="projects">
         {projects.length === 0 && "none: no project is shared with a team of this user"}
         {projects.map(([project, words]) => (
           <div key={project}>

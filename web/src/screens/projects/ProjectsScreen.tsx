@@ -5,7 +5,7 @@ import { type FormEvent, useState } from "react";
 import { ApiError, answer, api, type Schemas } from "~/api/client";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, css as ui, Dialog, ErrorNote, Field, Input, Loading, notify, Page, Textarea } from "~/ui";
+import { Button, Chip, css as ui, cx, Dialog, ErrorNote, Field, Input, Loading, notify, Page, Textarea } from "~/ui";
 import { offerUndo } from "~/ui/toasts";
 import { Time } from "~/ui/values";
 
@@ -48,7 +48,7 @@ export function ProjectsScreen() {
       {!projects && !error && <Loading />}
       {projects && (
         <div className={ui.scroll}>
-          <table className={ui.table}>
+          <table className={cx(ui.table, ui.cards)}>
             <thead>
               <tr>
                 <th>Name</th>
@@ -71,7 +71,7 @@ export function ProjectsScreen() {
                     <code>{project.key}</code>
                   </td>
                   <td>{project.description}</td>
-                  <td>
+                  <td data-name="created">
                     <Time iso={project.created_at} />
                   </td>
                   {isAnyAdministered && (
