@@ -58,6 +58,7 @@ export function KeysScreen() {
                 <th>Key</th>
                 <th>Role</th>
                 <th>Projects</th>
+                <th>Last used</th>
                 <th>Created</th>
                 <th>Ends</th>
                 <th aria-label="Actions" />
@@ -80,8 +81,10 @@ export function KeysScreen() {
                       <td data-name="projects">{key.projects?.join(", ") ?? "all"}</td>
                     </>
                   )}
+                  <td data-name="last used">{key.last_used_at ? <Time iso={key.last_used_at} /> : "never"}</td>
                   <td data-name="created">
                     <Time iso={key.created_at} />
+                    {key.created_by && <div className={ui.hint}>by {key.created_by}</div>}
                   </td>
                   <td data-name="ends">
                     {key.revoked_at ? (
