@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type FormEvent, useState } from "react";
-import { ApiError, answer, api, type Schemas } from "~/api/client";
+import { answer, api, type Schemas } from "~/api/client";
 import { projectsQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
 import { Button, Chip, Confirm, CopyButton, css as ui, cx, Dialog, Empty, ErrorNote, Field, Input, Loading, Page, Select } from "~/ui";
+import { fieldError } from "~/ui/errorText";
 import { Time } from "~/ui/values";
 
 type ApiKey = Schemas["ApiKey"];
@@ -179,8 +180,7 @@ function KeyForm({ onClose, onMade }: { onClose: () => void; onMade: (key: strin
       ),
     { outdated: [["keys"]], onDone: (key) => onMade(key.api_key) },
   );
-  const wrong = (field: string) =>
-    create.error instanceof ApiError && create.error.param === field ? create.error.message : undefined;
+  const wrong = (field: string) => fieldError(create.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
     create.mutate(undefined);
