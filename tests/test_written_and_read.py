@@ -43,6 +43,7 @@ IN_A_FIELD: dict[str, tuple[type[msgspec.Struct], str]] = {
     "images": (t.Interaction, "image_urls"),
     "interaction_images": (t.Interaction, "image_urls"),
     "interaction_labels": (t.Interaction, "labels"),
+    "key_uses": (t.ApiKey, "last_used_at"),
     "metric_links": (t.MetricList, "metrics"),
     "payloads": (t.Interaction, "messages"),
     "rollup_values": (t.MetricSummary, "distribution"),

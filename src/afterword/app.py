@@ -40,6 +40,7 @@ from afterword.service.access import digest, new_key
 from afterword.service.calls import close_what_was_left_open, sweep
 from afterword.service.context import Context, Home
 from afterword.service.datasets import clear_away
+from afterword.service.key_uses import KeyUses
 from afterword.service.meters import Meters
 from afterword.service.projects import periods
 from afterword.service.pulse import Pulse
@@ -98,6 +99,7 @@ def open_home(settings: Settings) -> Home:
         meters=Meters(store, retention),
         secrets=Secrets(settings.secret_key, directory),
         pulse=Pulse(store),
+        key_uses=KeyUses(store),
     )
 
 
@@ -151,6 +153,7 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         home.roller.start()
         home.retention.start()
         watching = [asyncio.create_task(Referee(home).watch()), asyncio.create_task(sweep(home))]
+        noting = asyncio.create_task(home.key_uses.run())
         if together is not None:
             watching.append(asyncio.create_task(together.run()))
         yield
@@ -160,6 +163,8 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
         if running:
             await asyncio.wait(running, timeout=LAST_WORDS)
         await gateway.close()
+        noting.cancel()
+        await asyncio.wait({noting})
         if together is not None:
             with contextlib.suppress(Unavailable):
                 await together.leave()

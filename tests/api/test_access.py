@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import stat
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +16,8 @@ import httpx
 import pytest
 
 from afterword.api.routes import ROUTES, Route
+from afterword.store.engine import Store
+from afterword.store.key_uses import read_key_uses, write_key_uses
 
 Call = Callable[..., dict[str, Any]]
 NONE = "0192d3a4-5b6c-7d8e-9f00-112233445566"
@@ -281,6 +286,41 @@ def test_keys_outlive_a_restart_and_so_does_their_revocation(new_server, refused
         assert [one["key"] for one in http.get("/api/v1/projects").json()["projects"]] == ["default"]
     with running.client(gone["api_key"]) as http:
         refused(http.get("/api/v1/projects"), 401)
+
+
+def test_the_last_use_of_a_key_and_who_made_it_outlive_a_restart(new_server):
+    running = new_server()
+    began = int(time.time() * 1000) // 60_000 * 60_000
+    with running.client() as http:
+        maker = http.post("/api/v1/keys", json={"name": "Amal", "role": "admin"}).json()
+        assert (maker["created_by"], maker["last_used_at"]) == ("administrator", None)
+        with running.client(maker["api_key"]) as client:
+            made = client.post("/api/v1/keys", json={"name": "robot"}).json()
+        assert made["created_by"] == "Amal"
+
+    def last_uses() -> dict[str, str | None]:
+        with running.client() as http:
+            return {key["name"]: key["last_used_at"] for key in http.get("/api/v1/keys").json()["keys"]}
+
+    noted = last_uses()
+    assert noted["robot"] is None
+    assert noted["Amal"] is not None
+    assert datetime.fromisoformat(noted["Amal"]).timestamp() * 1000 >= began
+    running.stop()
+    running.start()
+    assert last_uses() == noted
+
+
+def test_the_latest_use_of_a_key_counts_of_what_several_servers_note(
+    tmp_path: Path, database: Callable[[], str | None]
+):
+    store = Store(tmp_path, database())
+    try:
+        for times in ({1: 60_000, 2: 120_000}, {2: 60_000, 3: 60_000}, {1: 180_000}):
+            asyncio.run(store.write(lambda transaction, times=times: write_key_uses(transaction, times)))
+        assert store.read_now(read_key_uses) == {1: 180_000, 2: 120_000, 3: 60_000}
+    finally:
+        store.close()
 
 
 # ------------------------------------------------------------------------------------------------ the administrator's

@@ -118,6 +118,31 @@ def test_what_was_changed_or_deleted_counts_as_it_is_now(log: Log, ask: Ask, htt
     assert (found["count"], found["mean"]) == (2, 3.5)
 
 
+@pytest.mark.parametrize("interval", ["minute", "day"])
+def test_points_of_a_trend_tell_the_deviation_of_their_values(log: Log, ask: Ask, interval: str):
+    base = 1e9  # Large values lose small differences where their squares are summed.
+    for value in (1, 2, 2, 5):
+        log(at="2026-10-20T10:00:30Z", CSAT=base + value)
+    log(at="2026-10-21T10:00:30Z", CSAT=base)
+    [series] = ask("metrics/CSAT/timeseries", interval=interval)["series"]
+    assert [(point["count"], point["stddev"]) for point in series["points"]] == [
+        (4, pytest.approx(3**0.5)),
+        (1, None),
+    ]
+    [counts] = ask("interactions/timeseries", interval=interval)["series"]
+    assert [(point["count"], point["stddev"]) for point in counts["points"]] == [(4, None), (1, None)]
+
+
+def test_sums_of_very_large_and_very_small_values_are_answered(log: Log, ask: Ask, http: httpx.Client, project: str):
+    for value in (1e200, -1e200, 1e-200, 1):
+        log(at="2026-10-20T10:00:30Z", CSAT=value)
+    [series] = ask("metrics/CSAT/timeseries")["series"]
+    assert series["points"][0]["count"] == 4
+    assert ask("metrics/CSAT/statistics")["count"] == 4
+    answer = http.post("/api/v1/interactions/search", json={"project": project, "group_by": "model"})
+    assert answer.json()["groups"][0]["metrics"][0]["count"] == 4
+
+
 def test_system_metrics_have_statistics_and_trends(gateway, http: httpx.Client):
     model = gateway.model()
     for _ in range(3):

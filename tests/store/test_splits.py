@@ -45,8 +45,8 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
 
     def over_time(connection: Any) -> dict[str | None, int]:
         found: dict[str | None, int] = defaultdict(int)
-        for key, _, count, _ in sums.over_time(connection, values, 3_600_000):
-            found[key] += count
+        for (key, _), part in sums.over_time(connection, values, 3_600_000).items():
+            found[key] += part.count
         return found
 
     few = drawn.draw(st.sampled_from([1_000, 0]), "MOST_NUMBERS")
@@ -79,4 +79,4 @@ def test_a_label_may_have_more_values_than_a_statement_has_room_for(shelf: Any):
     assert ([one.key for one in found.groups], found.count) == (["0", "1", "10"], len(shelf.logged))
     values = Values(shelf.names, None, None, "label:id")
     over_time = shelf.store.read_now(lambda connection: sums.over_time(connection, values, 3_600_000))
-    assert sum(count for _, _, count, _ in over_time) == len(shelf.logged)
+    assert sum(part.count for part in over_time.values()) == len(shelf.logged)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +29,26 @@ PAGES = {
     "projects": "/projects",
     "keys": "/keys",
     "first steps": "/p/{project}/start",
+    "overview": "/p/{project}/overview",
 }
+ROUTER = Path(__file__).resolve().parents[2] / "web" / "src" / "router.tsx"
+
+
+def test_every_screen_of_the_router_is_looked_at():
+    inside_projects, others = set(), set()
+    for parent, path in re.findall(
+        r'getParentRoute: \(\) => (\w+),\s+path: "([^"]+)"', ROUTER.read_text(encoding="utf-8")
+    ):
+        (inside_projects if parent == "project" else others).add(path)
+    # The frame of a project and the way to one are no screens; the other two are looked at below and in the journeys.
+    screens = {f"/p/$project{path}" for path in inside_projects} | others - {
+        "/",
+        "/p/$project",
+        "/sign-in",
+        "/nothing-to-read",
+    }
+    looked_at = {re.sub(r"/p/[^/]+", "/p/$project", page.partition("?")[0]) for page in PAGES.values()}
+    assert screens == {page.replace("{id}", "$completionId") for page in looked_at}
 
 
 def opened(page: Page, filled: str, http: Any, name: str) -> None:

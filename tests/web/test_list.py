@@ -270,7 +270,23 @@ def test_what_is_selected_is_rated_exported_and_deleted(page: Page, http: httpx.
     page.get_by_role("button", name="Delete 2 interactions").click()
     expect(rows(page)).to_have_count(1)
     expect(rows(page)).not_to_contain_text("helpful")
-    assert len(http.get("/api/v1/interactions", params={"project": project}).json()["interactions"]) == 1
+
+    def logged() -> int:
+        return len(http.get("/api/v1/interactions", params={"project": project}).json()["interactions"])
+
+    # Until the notice goes nothing is deleted, and it can be undone.
+    assert logged() == 3
+    page.get_by_text("2 interactions are deleted").locator("..").get_by_role("button", name="Undo").click()
+    expect(rows(page)).to_have_count(3)
+    rows(page).first.get_by_role("checkbox").check()
+    bar.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Delete 1 interaction").click()
+    expect(rows(page)).to_have_count(2)
+    assert logged() == 3
+    # Whoever leaves the page has not changed their mind.
+    page.goto("/keys")
+    while logged() != 2:
+        pass
 
 
 # ------------------------------------------------------------------------------------------------ columns and rows

@@ -135,3 +135,57 @@ def test_on_a_telephone_rows_have_two_lines_and_open(visitor: Callable[..., Brow
     expect(page.get_by_role("region", name="Conversation")).to_be_visible()
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("region", name="Conversation")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def many_keys(server: Any) -> str:
+    """A project with 40 feedback keys, all of them given, and a model with a long name."""
+    project = f"keys-{uuid4().hex[:8]}"
+    keys = [f"rubric-{number}" for number in range(40)]
+    with server.client() as http:
+        http.post("/api/v1/projects", json={"key": project}).raise_for_status()
+        for key in keys:
+            http.post("/api/v1/metrics", json={"key": key, "kind": "scalar", "project": project}).raise_for_status()
+        body = {
+            "project": project,
+            "messages": [{"role": "user", "content": "Question"}],
+            "completion": "Answer",
+            "model": "a-model-with-a-name-that-is-longer-than-the-panel-of-facets-is-wide",
+            "feedbacks": [{"metric": key, "value": 3} for key in keys],
+        }
+        http.post("/api/v1/interactions", json=body).raise_for_status()
+    return project
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_groups_of_many_feedback_keys_leave_the_controls_in_the_window(
+    visitor: Callable[..., BrowserContext], server: Any, many_keys: str, width: int
+):
+    page = visitor(server.api_key, viewport={"width": width, "height": 800}).new_page()
+    page.goto(f"/p/{many_keys}/interactions?group=model")
+    expect(page.get_by_role("columnheader", name="rubric-39")).to_be_attached()
+    expect(page.get_by_role("button", name="By model")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("button", name="Export these")).to_be_in_viewport(ratio=1)
+
+
+def test_facets_fit_their_panel_and_on_a_telephone_lead_back_to_the_list(
+    visitor: Callable[..., BrowserContext], server: Any, many_keys: str
+):
+    context = visitor(server.api_key)
+    page = context.new_page()
+    page.goto(f"/p/{many_keys}/interactions")
+    value = page.get_by_role("complementary", name="Facets").get_by_role("button", name=re.compile("^a-model")).first
+    expect(value).to_be_in_viewport(ratio=1)
+    panel, box = page.get_by_role("complementary", name="Facets").bounding_box(), value.bounding_box()
+    assert panel
+    assert box
+    assert box["x"] + box["width"] <= panel["x"] + panel["width"]
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.reload()
+    page.get_by_role("button", name="Facets").click()
+    page.get_by_role("button", name="Show 1 interaction").click()
+    expect(rows(page)).to_be_in_viewport()
+    page.get_by_role("button", name="Facets").click()
+    page.reload()
+    rows(page).click()
+    expect(page.get_by_role("button", name="Close (Esc)")).to_be_in_viewport(ratio=1)

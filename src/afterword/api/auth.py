@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from afterword.service.access import actor_of, digest, unauthorized
-from afterword.service.context import Actor, Context, Home
+from afterword.service.context import ADMINISTRATOR, Actor, Context, Home
 from afterword.service.sessions import actor_in_session
 
 COOKIE = "afterword_session"
@@ -21,6 +21,13 @@ class Gate:
 
         Raises `Unauthorized`; and `Forbidden` for a call that another site may have made with the cookie.
         """
+        now = Context.now()
+        actor = self._holder(method, headers, now)
+        if actor.number != ADMINISTRATOR:
+            self._home.key_uses.note(actor.number, now)
+        return actor
+
+    def _holder(self, method: str, headers: dict[bytes, bytes], now: int) -> Actor:
         given = headers.get(b"authorization")
         if given is None:
             cookie = _cookie(headers.get(b"cookie", b"").decode("latin-1"))
@@ -32,7 +39,7 @@ class Gate:
         scheme, _, key = given.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise unauthorized("The Authorization header is not 'Bearer KEY'.")
-        return actor_of(self._home.catalog, self._home.administrator, digest(key.strip()), Context.now())
+        return actor_of(self._home.catalog, self._home.administrator, digest(key.strip()), now)
 
 
 def _cookie(header: str) -> str | None:

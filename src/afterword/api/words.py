@@ -50,6 +50,8 @@ WORDS = {
     "prefix": "The first characters of the key, to tell it apart.",
     "expires_at": "When the key stops working; null for never.",
     "revoked_at": "When the key was revoked; null while it works.",
+    "created_by": "The name of the key that made this one; null where that was not noted.",
+    "last_used_at": "When the key was last used, by the minute; null for never.",
     "last_used": "The time of the newest interaction that carries it.",
     "api_key": "The key itself. It is shown this once.",
     "line": "The line of the batch, from 1.",

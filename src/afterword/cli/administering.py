@@ -386,10 +386,11 @@ def list_keys(connection: Connection, as_json: Json = False) -> None:
         show_json(found)
         return
     show_table(
-        ("id", "name", "begins with", "role", "for", "created", "expires", "revoked"),
+        ("id", "name", "begins with", "role", "for", "made by", "created", "last used", "expires", "revoked"),
         (
             (
-                str(one.id), one.name, one.prefix, one.role, _where(one.projects), one.created_at, one.expires_at,
+                str(one.id), one.name, one.prefix, one.role, _where(one.projects), one.created_by, one.created_at,
+                one.last_used_at, one.expires_at,
                 one.revoked_at,
             )
             for one in found

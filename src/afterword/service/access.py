@@ -333,6 +333,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
         expires_at=expires_at,
         revoked_at=None,
         user=None if user is None else user.number,
+        created_by=context.actor.number,
     )
     row = await context.store.write(lambda transaction: add_api_key(transaction, row))
     context.catalog.keep(row)
@@ -345,7 +346,8 @@ async def list_keys(context: Context) -> ApiKeyList:
     A key that is for some projects sees those that are for none but these.
     """
     rows = sorted(_administered(context), key=lambda row: row.number, reverse=True)
-    return ApiKeyList(keys=[_shown(context, row) for row in rows])
+    uses = await context.home.key_uses.read()
+    return ApiKeyList(keys=[_shown(context, row, uses.get(row.number)) for row in rows])
 
 
 async def revoke_key(context: Context, key_id: str) -> ApiKey:
@@ -363,7 +365,8 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
         number, now = row.number, context.now()
         row = await context.store.write(lambda transaction: revoke_api_key(transaction, number, now))
         context.catalog.keep(row)
-    return _shown(context, row)
+    uses = await context.home.key_uses.read()
+    return _shown(context, row, uses.get(row.number))
 
 
 def _administered(context: Context) -> list[ApiKeyRow]:
@@ -373,7 +376,7 @@ def _administered(context: Context) -> list[ApiKeyRow]:
     return [row for row in rows if own is None or (row.projects is not None and row.projects <= own)]
 
 
-def _shown(context: Context, row: ApiKeyRow) -> ApiKey:
+def _shown(context: Context, row: ApiKeyRow, last_used_at: int | None = None) -> ApiKey:
     names = None if row.projects is None else sorted(context.catalog.projects[n].key for n in row.projects)
     permissions = None
     if row.user is not None:
@@ -392,6 +395,8 @@ def _shown(context: Context, row: ApiKeyRow) -> ApiKey:
         revoked_at=_time(row.revoked_at),
         user=None if row.user is None else context.catalog.people.users[row.user].email,
         permissions=permissions,
+        created_by=None if row.created_by is None else context.actor_name(row.created_by),
+        last_used_at=_time(last_used_at),
     )
 
 

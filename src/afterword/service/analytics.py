@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,7 +19,7 @@ from afterword.service.moments import shown
 from afterword.service.plain_filters import plain_filter
 from afterword.service.ranking import Outcomes, ratings, win_rate
 from afterword.store import sums as stored
-from afterword.store.analytics import MOST_SPLITS, Values, compared
+from afterword.store.analytics import MOST_SPLITS, TrendPart, Values, compared
 from afterword.types import (
     Bin,
     Filter,
@@ -61,7 +62,7 @@ async def summarise_filtered(context: Context, metric: str, *, body: NewSummary)
 
 
 async def trend(context: Context, metric: str, *, query: Any) -> Trend:
-    """Show the values under a metric over time: how many and their mean by minute, hour, day or week of a time zone.
+    """Show the values under a metric over time: count, mean and deviation by minute, hour, day or week of a time zone.
 
     An interaction's time counts, not that of the feedback on it; at the `level` of sessions, that of the outcome.
     Points where there is nothing are left out.
@@ -141,16 +142,16 @@ async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Tren
 
     def read(connection: Connection) -> Trend:
         found = stored.span(connection, values)
-        series: dict[str | None, dict[datetime, list[float]]] = defaultdict(dict)
+        series: dict[str | None, dict[datetime, TrendPart]] = defaultdict(dict)
         if found is not None:
             _check_span(*found, wanted.interval)
             start_of = _start_of(wanted.interval, zone)
             quantum = MINUTE if wanted.interval == "minute" else _quantum(zone, *found)
-            for split, at, count, total in stored.over_time(connection, values, quantum):
-                point = series[split].setdefault(start_of(at), [0, 0.0])
-                point[0] += count
-                point[1] += total or 0.0
-        counts = {key: sum(point[0] for point in its.values()) for key, its in series.items()}
+            for (split, at), part in stored.over_time(connection, values, quantum).items():
+                start = start_of(at)
+                before = series[split].get(start)
+                series[split][start] = part if before is None else before + part
+        counts = {split: sum(part.count for part in parts.values()) for split, parts in series.items()}
         most = sorted(series, key=lambda one: (-counts[one], one is not None, one))
         return Trend(
             metric=key,
@@ -163,10 +164,11 @@ async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Tren
                         Point(
                             start=start.astimezone(UTC),
                             end=_end_of(start, wanted.interval).astimezone(UTC),
-                            count=int(count),
-                            mean=None if key is None else total / count,
+                            count=part.count,
+                            mean=None if key is None else part.mean,
+                            stddev=None if key is None else part.stddev,
                         )
-                        for start, (count, total) in sorted(series[split].items())
+                        for start, part in sorted(series[split].items(), key=itemgetter(0))
                     ],
                 )
                 for split in most[:MOST_SPLITS]

@@ -12,6 +12,7 @@ from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
 from afterword.ids import find_uuid, id_of_text, is_unstored
 from afterword.service.broadcast import Broadcast
+from afterword.service.key_uses import KeyUses
 from afterword.service.meters import Meters
 from afterword.service.moments import parse_moment
 from afterword.service.pulse import Pulse
@@ -80,6 +81,7 @@ class Home:
     gateway: Checks
     secrets: Secrets
     pulse: Pulse
+    key_uses: KeyUses
     meters: Meters
     live: Broadcast = field(default_factory=Broadcast)
     administrator: bytes = b""

@@ -145,7 +145,7 @@ async def create_user(context: Context, *, body: NewUser) -> User:
         members = [
             stored.put_member(transaction, MemberRow(team.number, row.number, role.number)) for team, role in its
         ]
-        return row, members, add_api_key(transaction, _key_row(row, key, now)) if key else None
+        return row, members, add_api_key(transaction, _key_row(row, key, now, context.actor.number)) if key else None
 
     row, members, key_row = await context.store.write(write)
     for one in (row, *members):
@@ -155,7 +155,7 @@ async def create_user(context: Context, *, body: NewUser) -> User:
     return msgspec.structs.replace(_user(context, row), api_key=key)
 
 
-def _key_row(user: UserRow, key: str, now: int) -> ApiKeyRow:
+def _key_row(user: UserRow, key: str, now: int, created_by: int) -> ApiKeyRow:
     return ApiKeyRow(
         number=0,
         id=uuid7(),
@@ -168,6 +168,7 @@ def _key_row(user: UserRow, key: str, now: int) -> ApiKeyRow:
         expires_at=None,
         revoked_at=None,
         user=user.number,
+        created_by=created_by,
     )
 
 

@@ -6,7 +6,7 @@ Where there are rollups, sums.py answers the same without going over the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from afterword.store.calls import COMPLETE
 from afterword.store.filters import Names, between
-from afterword.store.groups import deviation, grouped_by
+from afterword.store.groups import deviation, grouped_by, squarable
 from afterword.store.pages import narrowed, narrowed_beside
 from afterword.store.schema import calls, feedback, interactions, outcomes, preferences
 from afterword.types import Filter, Level
@@ -61,19 +61,49 @@ class Sums:
     stddev: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class TrendPart:
+    """The values of one split within some time. Of interactions, which have no value, there is only a count."""
+
+    count: int
+    total: float = 0.0
+    squares: float = 0.0
+    """The sum of the squares of what the values are above or below their mean."""
+
+    def __add__(self, other: TrendPart) -> TrendPart:
+        """Return two parts as one, by the formula of Chan, Golub and LeVeque."""
+        count = self.count + other.count
+        between_means = self.total / self.count - other.total / other.count
+        squares = self.squares + other.squares + between_means**2 * self.count * other.count / count
+        return TrendPart(count, self.total + other.total, squares)
+
+    @property
+    def mean(self) -> float:
+        """The mean of the values."""
+        return self.total / self.count
+
+    @property
+    def stddev(self) -> float | None:
+        """The sample standard deviation; None for fewer than two values."""
+        return deviation(self.count, 0.0, self.squares)
+
+
+TrendParts: TypeAlias = dict[tuple[str | None, int], TrendPart]
+"""Parts of a trend by the key of their split and by when they begin, in milliseconds."""
+
+
 def summed(connection: Connection, values: Values, most: int | None = MOST_SPLITS) -> list[Sums]:
     """Return the values of each split, or of all as one; none where there are no values. Of splits, those with the most
     values."""
     chosen = _Chosen(connection, values)
     value = chosen.value
-    near = connection.execute(select(value).select_from(chosen.source).where(chosen.which).limit(1)).scalar()
-    if near is None:
+    above = chosen.above(connection)
+    if above is None:
         return []
-    # Deviations are summed from one of the values: the squares of large ones lose the small differences between them.
-    above = value - literal(float(near))
     query = chosen.grouped(
         func.count(value),
-        func.avg(value),
+        # The mean is of the sum: PostgreSQL's avg sums squares, too, which may be too large for it.
+        func.sum(value),
         func.min(value),
         func.max(value),
         func.sum(above),
@@ -82,7 +112,7 @@ def summed(connection: Connection, values: Values, most: int | None = MOST_SPLIT
     if chosen.key is not None:
         query = query.order_by(func.count(value).desc(), *chosen.order).limit(most)
     return [
-        Sums(row[0], row[1], float(row[2]), float(row[3]), float(row[4]), deviation(row[1], row[5], row[6]))
+        Sums(row[0], row[1], float(row[2]) / row[1], float(row[3]), float(row[4]), deviation(row[1], row[5], row[6]))
         for row in _rows(connection, query)
         if row[1]
     ]
@@ -123,17 +153,25 @@ def span(connection: Connection, values: Values) -> tuple[int, int] | None:
     return None if first is None else (first, last)
 
 
-def over_time(connection: Connection, values: Values, quantum: int) -> list[tuple[str | None, int, int, float | None]]:
-    """Return split, time, count and sum of the values in each stretch of so many milliseconds that has any."""
+def over_time(connection: Connection, values: Values, quantum: int) -> TrendParts:
+    """Return the values in each stretch of `quantum` milliseconds that has any."""
     chosen = _Chosen(connection, values)
     stretch = (chosen.time // literal(quantum)).label("stretch")
-    total = null() if values.metric is None else func.sum(chosen.value)
-    query = chosen.grouped(stretch, func.count(chosen.value), total).group_by("stretch")
-    return [
-        (row[0], row[1] * quantum, row[2], None if row[3] is None else float(row[3]))
-        for row in _rows(connection, query)
-        if row[2]
-    ]
+    columns: list[Any] = [stretch, func.count(chosen.value)]
+    if values.metric is not None:
+        above = chosen.above(connection)
+        if above is None:
+            return {}
+        columns += [func.sum(chosen.value), func.sum(above), func.sum(above * above)]
+    return {
+        (key, at * quantum): TrendPart(count, *_total_and_squares(count, *map(float, sums)))
+        for key, at, count, *sums in _rows(connection, chosen.grouped(*columns).group_by("stretch"))
+        if count
+    }
+
+
+def _total_and_squares(count: int, total: float = 0.0, above: float = 0.0, squares: float = 0.0) -> tuple[float, float]:
+    return total, max(0.0, squares - above * above / count)
 
 
 def compared(
@@ -215,6 +253,14 @@ class _Chosen:
         if self.key is not None:
             self.key = sessions.c.key
         return [outcomes.c.project == values.names.project, outcomes.c.metric == values.metric]
+
+    def above(self, connection: Connection) -> ColumnElement[Any] | None:
+        """Return what each value is above one of them; None where there is none.
+
+        Deviations are summed from it: the squares of large values lose the small differences between them.
+        """
+        near = connection.execute(select(self.value).select_from(self.source).where(self.which).limit(1)).scalar()
+        return None if near is None else squarable(self.value - literal(float(near)))
 
     @property
     def order(self) -> tuple[Any, ...]:

@@ -108,6 +108,7 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
     expires_at: int | None
     revoked_at: int | None
     user: int | None = None
+    created_by: int | None = None
 
 
 Fetch: TypeAlias = Callable[[Callable[[Connection], Any]], Any]

@@ -39,6 +39,7 @@ from afterword.types import Filter
 # The values of a label are named in the statement, which lets the database plan for them, unless they are more than
 # these. A statement of PostgreSQL has at most 65,535 parameters.
 MOST_NUMBERS = 1_000
+MAX_SQUARED, MIN_SQUARED = 1e150, 1e-150
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,16 @@ def _add_called(
                 found[row[0]].append(Statistics(metric, count, mean, least, most, spread))
 
 
+def squarable(above: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a difference whose square is finite and not lost: PostgreSQL refuses to compute any other."""
+    return case(
+        (above > MAX_SQUARED, MAX_SQUARED),
+        (above < -MAX_SQUARED, -MAX_SQUARED),
+        (func.abs(above) < MIN_SQUARED, 0.0),
+        else_=above,
+    )
+
+
 def deviation(count: int, above: float, squares: float) -> float | None:
     """Return the sample standard deviation, from the sums of what values are above some number, and of its squares."""
     if count < 2:
@@ -292,13 +303,13 @@ def _measured(
     if not least:
         return found
     value = feedback.c.value
-    above = value - case(least, value=feedback.c.metric, else_=0.0)
+    above = squarable(value - case(least, value=feedback.c.metric, else_=0.0))
     query = (
         select(
             key.label("key"),
             feedback.c.metric,
             func.count().label("number"),
-            func.avg(value).label("mean"),
+            func.sum(value).label("total"),
             func.min(value).label("min"),
             func.max(value).label("max"),
             func.sum(above).label("above"),
@@ -312,7 +323,7 @@ def _measured(
     )
     for row in connection.execute(query):
         spread = deviation(row.number, row.above, row.squares)
-        found[row.key].append(Statistics(row.metric, row.number, row.mean, row.min, row.max, spread))
+        found[row.key].append(Statistics(row.metric, row.number, row.total / row.number, row.min, row.max, spread))
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, literal, not_, null, select
 
 from afterword.store import analytics
-from afterword.store.analytics import MOST_SPLITS, Sums, Values
+from afterword.store.analytics import MOST_SPLITS, Sums, TrendPart, TrendParts, Values
 from afterword.store.filters import leaves
 from afterword.store.groups import deviation
 from afterword.store.rollups import HOUR, INTERACTIONS, MEASURES, MOST_VALUES
@@ -67,19 +67,16 @@ def span(connection: Connection, values: Values) -> tuple[int, int] | None:
     return (min(first for first, _ in found), max(last for _, last in found)) if found else None
 
 
-def over_time(connection: Connection, values: Values, quantum: int) -> list[tuple[str | None, int, int, float | None]]:
-    """Return split, time, count and sum of the values in each stretch of time; see `analytics.over_time`."""
+def over_time(connection: Connection, values: Values, quantum: int) -> TrendParts:
+    """Return the values in each stretch of time; see `analytics.over_time`."""
     plan = None if quantum % HOUR else _plan(connection, values)
     if plan is None:
         return analytics.over_time(connection, values, quantum)
-    together: dict[tuple[str | None, int], tuple[int, float | None]] = {}
     parts = plan.over_time(connection, quantum)
     for piece in plan.pieces:
-        parts += analytics.over_time(connection, piece, quantum)
-    for key, at, count, total in parts:
-        number, before = together.get((key, at), (0, None))
-        together[key, at] = (number + count, total if before is None else before + (total or 0.0))
-    return [(*key, *its) for key, its in together.items()]
+        for key, part in analytics.over_time(connection, piece, quantum).items():
+            parts[key] = parts[key] + part if key in parts else part
+    return parts
 
 
 def _one(parts: list[Sums]) -> Sums:
@@ -130,13 +127,32 @@ class _Plan:
             for key, count, mean, squares, least, most in _rows(connection, query)
         ]
 
-    def over_time(self, connection: Connection, quantum: int) -> list[tuple[str | None, int, int, float | None]]:
-        """Return split, time, count and sum of the rollups in each stretch."""
-        stretch = (rollups.c.hour // literal(quantum // HOUR)).label("stretch")
-        total = null() if self.asked.metric is None else func.sum(rollups.c.total)
-        query = self._from(self._key.label("split"), stretch, func.sum(rollups.c.count), total)
-        found = _rows(connection, query.group_by("split", "stretch"))
-        return [(key, at * quantum, int(count), total) for key, at, count, total in found]
+    def over_time(self, connection: Connection, quantum: int) -> TrendParts:
+        """Return the sums of the rollups in each stretch, by split."""
+        c, key = rollups.c, self._key
+        stretch = c.hour // literal(quantum // HOUR)
+        if self.asked.metric is None:
+            query = self._from(key.label("split"), stretch.label("stretch"), func.sum(c.count))
+            rows = _rows(connection, query.group_by("split", "stretch"))
+            return {(key, at * quantum): TrendPart(int(count)) for key, at, count in rows}
+        # Deviations are summed from the mean of each stretch.
+        alike = [key, stretch]
+        mean = func.sum(c.total).over(partition_by=alike) / func.sum(c.count).over(partition_by=alike)
+        each = self._from(
+            key.label("split"), stretch.label("stretch"), c.count, c.total, c.squares, mean.label("mean")
+        ).subquery()
+        above = each.c.total / each.c.count - each.c.mean
+        query = select(
+            each.c.split,
+            each.c.stretch,
+            func.sum(each.c.count),
+            func.sum(each.c.total),
+            func.sum(each.c.squares + each.c.count * above * above),
+        ).group_by(each.c.split, each.c.stretch)
+        return {
+            (key, at * quantum): TrendPart(int(count), total, squares)
+            for key, at, count, total, squares in _rows(connection, query)
+        }
 
     def values(self, connection: Connection) -> dict[float, int] | None:
         """Return how often each value was given; None where that is not known of all, or where there are many."""

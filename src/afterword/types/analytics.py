@@ -81,12 +81,17 @@ class MetricSummary(Output):
 
 
 class Point(Output):
-    """The values on the interactions of some time; `mean` is null where only interactions are counted."""
+    """The values on the interactions of some time; `mean` is null where only interactions are counted.
+
+    `stddev` is the sample standard deviation, null for fewer than two values. With `count` it tells how sure the mean
+    is.
+    """
 
     start: datetime
     end: datetime
     count: int
     mean: float | None = None
+    stddev: float | None = None
 
 
 class Series(Output):

@@ -12,8 +12,10 @@ from afterword.types.base import Input, Moment, Output, Role
 class ApiKey(Output):
     """A key that calls are made with. The key itself is shown once, when created; `prefix` tells it apart.
 
-    `projects` is null where the key is for all projects. The key of a `user` may what the user's teams may, whatever
-    its role: `permissions` says what, for each project in which it may anything.
+    `projects` is null where the key is for all projects. `created_by` names the key that made it; null for one of
+    before this was noted. `last_used_at` is known by the minute, and null for a key that was not used yet. The key
+    of a `user` may what the user's teams may, whatever its role: `permissions` says what, for each project in which
+    it may anything.
     """
 
     id: UUID
@@ -26,6 +28,8 @@ class ApiKey(Output):
     revoked_at: datetime | None
     user: str | None = None
     permissions: dict[str, list[str]] | None = None
+    created_by: str | None = None
+    last_used_at: datetime | None = None
 
 
 class NewApiKey(Input):

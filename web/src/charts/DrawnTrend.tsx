@@ -7,6 +7,7 @@ import type { TrendChartProps } from "./TrendChart";
 
 const COLOURS = ["--accent", "--blue", "--good", "--violet", "--warn", "--bad", "--muted", "--text"];
 const HEIGHT = 220;
+const colourOf = (index: number) => COLOURS[index % COLOURS.length] as string;
 
 export default function DrawnTrend({ series, format, bars = false, label, onChoose }: TrendChartProps) {
   const place = useRef<HTMLDivElement>(null);
@@ -48,16 +49,19 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
         legend: { show: series.length > 1, live: false },
         scales: {
           x: { range: () => [(times[0] ?? 0) - room, (times.at(-1) ?? 1) + room] },
-          y: { range: (_, low, high) => range(low ?? 0, high ?? 1, bars) },
+          y: { range: (_, low, high) => range(...withIntervals(series, low ?? 0, high ?? 1), bars) },
         },
-        hooks: { setCursor: [(drawn) => tell(drawn, told, series, format)] },
+        hooks: {
+          drawAxes: [(drawn) => drawIntervals(drawn, series, series.map((_, index) => colour(colourOf(index))))],
+          setCursor: [(drawn) => tell(drawn, told, series, format)],
+        },
         axes: [axis, { ...axis, size: 56, values: (_, values) => values.map((value) => format(value)) }],
         series: [
           {},
           ...series.map(({ name }, index) => ({
             label: name,
-            stroke: colour(COLOURS[index % COLOURS.length] as string),
-            fill: bars ? `color-mix(in srgb, ${colour(COLOURS[index % COLOURS.length] as string)} 30%, transparent)` : undefined,
+            stroke: colour(colourOf(index)),
+            fill: bars ? `color-mix(in srgb, ${colour(colourOf(index))} 30%, transparent)` : undefined,
             width: 2,
             spanGaps: !bars,
             points: { show: !bars, size: 5 },
@@ -90,6 +94,31 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
   return <div ref={place} className={css.trend} role="img" aria-label={label} data-clickable={onChoose !== undefined} />;
 }
 
+/** Draw the intervals of means as bands behind the lines. */
+function drawIntervals(chart: UPlot, series: Series[], colours: string[]): void {
+  const { ctx } = chart;
+  ctx.save();
+  ctx.globalAlpha = series.length > 1 ? 0.1 : 0.18;
+  for (const [index, { points }] of series.entries()) {
+    const ends = points.flatMap(({ start, interval }) => (interval ? [{ start, low: interval[0], high: interval[1] }] : []));
+    if (ends.length < 2) continue;
+    const x = (time: number) => chart.valToPos(time, "x", true);
+    const y = (value: number) => chart.valToPos(value, "y", true);
+    ctx.beginPath();
+    for (const { start, high } of ends) ctx.lineTo(x(start), y(high));
+    for (const { start, low } of ends.toReversed()) ctx.lineTo(x(start), y(low));
+    ctx.fillStyle = colours[index] as string;
+    ctx.fill();
+  }
+  ctx.restore();
+}
+
+/** Return the lowest and the highest of what is drawn. */
+function withIntervals(series: Series[], low: number, high: number): [number, number] {
+  const ends = series.flatMap(({ points }) => points.flatMap(({ interval }) => interval ?? []));
+  return [Math.min(low, ...ends), Math.max(high, ...ends)];
+}
+
 /** Show beside the cursor what the nearest point in time holds. */
 function tell(chart: UPlot, told: HTMLElement, series: Series[], format: (value: number) => string): void {
   const { idx, left = -1 } = chart.cursor;
@@ -97,9 +126,12 @@ function tell(chart: UPlot, told: HTMLElement, series: Series[], format: (value:
   told.hidden = time === undefined || left < 0;
   if (told.hidden || time === undefined) return;
   const point = series.flatMap(({ points }) => points).find(({ start }) => start === time);
-  const lines = series.flatMap(({ name }, index) => {
+  const lines = series.flatMap(({ name, points }, index) => {
     const value = chart.data[index + 1]?.[idx as number];
-    return value === null || value === undefined ? [] : [`${series.length > 1 ? `${name}: ` : ""}${format(value)}`];
+    if (value === null || value === undefined) return [];
+    const interval = points.find(({ start }) => start === time)?.interval;
+    const between = interval ? ` (${interval.map(format).join(" – ")})` : "";
+    return [`${series.length > 1 ? `${name}: ` : ""}${format(value)}${between}`];
   });
   told.replaceChildren(
     ...[spanOf(time, point?.end ?? time), ...lines].map((text) => {

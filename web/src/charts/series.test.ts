@@ -20,6 +20,15 @@ it("draws means where there are any, and counts everywhere", () => {
   ]);
 });
 
+it("knows how sure a mean is, where there are values enough", () => {
+  const point = { start: "2026-11-01T00:00:00Z", end: "2026-11-02T00:00:00Z", mean: 0.5, stddev: 0.2 };
+  const points = [{ ...point, count: 20 }, { ...point, count: 2 }];
+  const many = { ...trend, series: [{ key: null, points }] } as Schemas["Trend"];
+  const [mean, share] = [seriesOf(many, "mean"), seriesOf(many, "share")].map(([series]) => series?.points);
+  expect(mean?.map(({ interval }) => interval?.map((end) => end.toFixed(3)))).toEqual([["0.406", "0.594"], undefined]);
+  expect(share?.map(({ interval }) => interval?.map((end) => end.toFixed(3)))).toEqual([["0.299", "0.701"], undefined]);
+});
+
 it("draws the series with the most values, until others are chosen", () => {
   const keys = [...Array.from({ length: 12 }, (_, number) => `m,${number}`), null];
   expect(drawnKeys(keys, undefined)).toEqual(keys.slice(0, 8));

@@ -1,8 +1,11 @@
 // Series over time, made ready to be drawn on one axis.
 
 import type { Schemas } from "~/api/client";
+import { meanInterval, shareInterval } from "./confidence";
 
-export type Series = { key: string | null; name: string; points: { start: number; end: number; value: number }[] };
+/** `interval` is that of a mean, by 95 %; null where too few values are there to tell. */
+export type SeriesPoint = { start: number; end: number; value: number; interval: [low: number, high: number] | null };
+export type Series = { key: string | null; name: string; points: SeriesPoint[] };
 
 /** So many lines can be told apart. Which ones are drawn is for the viewer to choose. */
 export const MOST_DRAWN = 8;
@@ -24,19 +27,22 @@ export function toggledSeries(drawn: readonly (string | null)[], key: string | n
 
 const wordOf = (key: string | null) => (key === null ? "-" : `=${encodeURIComponent(key)}`);
 
-/** Return the means, or the counts, of these series of a trend. */
+/** Return the means, the means as shares, or the counts, of these series of a trend. */
 export function seriesOf(
   trend: Schemas["Trend"],
-  of: "mean" | "count",
+  of: "mean" | "share" | "count",
   drawn: readonly (string | null)[] = trend.series.map(({ key }) => key),
 ): Series[] {
   const chosen = trend.series.filter(({ key }) => drawn.includes(key));
   return chosen.map(({ key, points }) => ({
     key,
-    name: key ?? (trend.series.length > 1 ? "none" : of === "mean" ? "mean" : "count"),
-    points: points.flatMap(({ start, end, count, mean }) => {
-      const value = of === "count" ? count : mean;
-      return value === null || value === undefined ? [] : [{ start: seconds(start), end: seconds(end), value }];
+    name: key ?? (trend.series.length > 1 ? "none" : of === "count" ? "count" : "mean"),
+    points: points.flatMap(({ start, end, count, mean = null, stddev = null }) => {
+      const span = { start: seconds(start), end: seconds(end) };
+      if (of === "count") return [{ ...span, value: count, interval: null }];
+      if (mean === null) return [];
+      const interval = of === "share" ? shareInterval({ count, mean }) : meanInterval({ count, mean, stddev });
+      return [{ ...span, value: mean, interval }];
     }),
   }));
 }

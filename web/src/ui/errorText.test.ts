@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ApiError } from "~/api/client";
-import { errorText } from "./errorText";
+import { errorText, fieldError } from "./errorText";
 
 const SOURCE = join(import.meta.dirname, "../../../src/afterword");
 const files = (readdirSync(SOURCE, { recursive: true }) as string[]).filter((file) => file.endsWith(".py"));
@@ -31,4 +31,13 @@ describe("an error of the server", () => {
       hint: "Register the feedback key on the page Metrics, or choose another.",
     });
   });
+});
+
+it("stands under the field that the server names, and under no other", () => {
+  const error = new ApiError(422, "name is empty.", "too_short", "", "name");
+  expect([fieldError(error, "name"), fieldError(error, "key"), fieldError(null, "name")]).toEqual([
+    "Name is empty.",
+    undefined,
+    undefined,
+  ]);
 });

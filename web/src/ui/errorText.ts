@@ -37,6 +37,11 @@ export function errorText(error: unknown): ErrorText {
   return { message: plain(message), hint };
 }
 
+/** Return what to tell under a field of a form: why the server refused the field, where it named it. */
+export function fieldError(error: unknown, field: string): string | undefined {
+  return error instanceof ApiError && error.param === field ? errorText(error).message : undefined;
+}
+
 function plain(message: string): string {
   const text = message
     .replace(/^EntityNotFound: /, "")

@@ -5,31 +5,41 @@ import { useSyncExternalStore } from "react";
 import { notify, offerUndo } from "./toasts";
 
 const UNDO_MILLISECONDS = 8_000;
+/** Browsers let so many calls outlive a page, with room to spare. With more rows pending, leaving the page asks. */
+const MAX_ROWS_WHILE_LEAVING = 100;
 
 type Removal = {
   /** The text of the notice, such as "The feedback is deleted". */
   title: string;
-  /** Delete the row on the server. With `isLeaving` the page is being closed, and the call must outlive it. */
+  /** Delete the rows on the server. With `isLeaving` the page is being closed, and the call must outlive it. */
   remove: (isLeaving: boolean) => Promise<unknown>;
-  /** Called when the row is shown again, because of Undo or because the server refused to delete it. */
+  /** Called when the rows are shown again, because of Undo or because the server refused to delete it. */
   onBack?: () => void;
 };
 
-const pending = new Map<string, { removal: Removal; timer: ReturnType<typeof setTimeout>; close: () => void }>();
+type Pending = { ids: readonly string[]; removal: Removal; timer: ReturnType<typeof setTimeout>; close: () => void };
+
+/** The removals by the first of their ids. */
+const pending = new Map<string, Pending>();
 let hidden: ReadonlySet<string> = new Set();
 const listeners = new Set<() => void>();
 
 /** Hide the row with an id, and delete it after UNDO_MILLISECONDS unless someone presses Undo. */
-export function removeLater(id: string, removal: Removal): void {
-  if (hidden.has(id)) return;
-  hide(id, true);
+export const removeLater = (id: string, removal: Removal): void => removeAllLater([id], removal);
+
+/** Hide the rows with these ids, and delete them together after UNDO_MILLISECONDS unless someone presses Undo. */
+export function removeAllLater(all: readonly string[], removal: Removal): void {
+  const ids = all.filter((one) => !hidden.has(one));
+  const [id] = ids;
+  if (id === undefined) return;
+  hide(ids, true);
   const close = offerUndo(removal.title, () => {
     clearTimeout(pending.get(id)?.timer);
     pending.delete(id);
-    hide(id, false);
+    hide(ids, false);
     removal.onBack?.();
   });
-  pending.set(id, { removal, close, timer: setTimeout(() => void settle(id), UNDO_MILLISECONDS) });
+  pending.set(id, { ids, removal, close, timer: setTimeout(() => void settle(id), UNDO_MILLISECONDS) });
 }
 
 /** Send all pending deletions now, because the next call depends on their order. */
@@ -46,23 +56,25 @@ export const isHidden = (id: string): boolean => hidden.has(id);
 async function settle(id: string, isLeaving = false): Promise<void> {
   const entry = pending.get(id);
   if (!entry) return;
-  const { removal, timer, close } = entry;
+  const { ids, removal, timer, close } = entry;
   pending.delete(id);
   clearTimeout(timer);
   close();
   try {
     await removal.remove(isLeaving);
   } catch (error) {
-    hide(id, false);
+    hide(ids, false);
     removal.onBack?.();
     notify(error as Error);
   }
 }
 
-function hide(id: string, isHidden: boolean): void {
+function hide(ids: readonly string[], isHidden: boolean): void {
   const next = new Set(hidden);
-  if (isHidden) next.add(id);
-  else next.delete(id);
+  for (const id of ids) {
+    if (isHidden) next.add(id);
+    else next.delete(id);
+  }
   hidden = next;
   for (const listener of [...listeners]) listener();
 }
@@ -73,6 +85,9 @@ function subscribe(listener: () => void): () => void {
 }
 
 if (typeof window !== "undefined") {
+  window.addEventListener("beforeunload", (event) => {
+    if ([...pending.values()].some(({ ids }) => ids.length > MAX_ROWS_WHILE_LEAVING)) event.preventDefault();
+  });
   window.addEventListener("pagehide", () => {
     for (const id of [...pending.keys()]) void settle(id, true);
   });

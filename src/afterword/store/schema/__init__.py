@@ -33,6 +33,7 @@ from .rollups import rollup_marks, rollup_values, rollups
 from .servers import leases, news, servers, versions
 from .small import (
     api_keys,
+    key_uses,
     metric_links,
     metrics,
     models,
@@ -74,6 +75,7 @@ __all__ = [
     "interaction_images",
     "interaction_labels",
     "interactions",
+    "key_uses",
     "label_number",
     "labels",
     "leases",

@@ -91,6 +91,16 @@ api_keys = Table(
     Column("revoked_at", BigInteger),
     # Whose key it is: it may what the user's teams may. Null: a key of no user's, with projects of its own.
     Column("user", Integer),
+    # The number of the key that made it; 0: the administrator's. Null: made before this was noted.
+    Column("created_by", Integer),
+)
+
+# When API keys were last used. Not a part of `api_keys`, whose every change makes all servers read the small tables.
+key_uses = Table(
+    "key_uses",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("last_used_at", BigInteger, nullable=False),
 )
 
 # Who works with Afterword, besides those who hold a key of no user's.

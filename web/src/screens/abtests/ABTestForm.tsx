@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { ApiError, answer, api } from "~/api/client";
+import { answer, api } from "~/api/client";
 import { metricsQuery, projectModelsQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
 import { Button, css as ui, Dialog, Field, Input, Select } from "~/ui";
+import { fieldError } from "~/ui/errorText";
 
 /** Start an A/B test. */
 export function ABTestForm({ project, onClose }: { project: string; onClose: () => void }) {
@@ -32,8 +33,7 @@ export function ABTestForm({ project, onClose }: { project: string; onClose: () 
       ),
     { done: (test) => `${test.name} runs`, outdated: [["ab-tests", project]], onDone: onClose },
   );
-  const wrong = (field: string) =>
-    create.error instanceof ApiError && create.error.param === field ? create.error.message : undefined;
+  const wrong = (field: string) => fieldError(create.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
     create.mutate(undefined);

@@ -7,7 +7,7 @@ import { metricsQuery } from "~/api/queries";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Interval } from "~/charts/Interval";
-import { Button, Chip, Confirm, CopyButton, css as ui, Empty, ErrorNote, Loading, Page } from "~/ui";
+import { Button, Chip, Confirm, CopyButton, css as ui, cx, Empty, ErrorNote, Loading, Page } from "~/ui";
 import { count, measured, percent, Time } from "~/ui/values";
 import { ABTestForm } from "./ABTestForm";
 
@@ -55,7 +55,7 @@ export function ABTestsScreen() {
       )}
       {tests && tests.length > 0 && (
         <div className={ui.scroll}>
-          <table className={ui.table}>
+          <table className={cx(ui.table, ui.cards)}>
             <thead>
               <tr>
                 <th>Test</th>
@@ -79,10 +79,12 @@ export function ABTestsScreen() {
                     <td>
                       <Chip tone={tone}>{said}</Chip>
                     </td>
-                    <td>{one.metric}</td>
-                    <td>{one.models.join(", ")}</td>
-                    <td className={ui.number}>{count(one.feedbacks)}</td>
-                    <td>
+                    <td data-name="metric">{one.metric}</td>
+                    <td data-name="models">{one.models.join(", ")}</td>
+                    <td className={ui.number} data-name="feedback">
+                      {count(one.feedbacks)}
+                    </td>
+                    <td data-name="started">
                       <Time iso={one.created_at} />
                     </td>
                   </tr>

@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { ApiError, answer, api, type Schemas } from "~/api/client";
+import { answer, api, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
 import { FilterBar } from "~/filter/FilterBar";
 import { readFilter } from "~/filter/language";
 import { countQuery } from "~/screens/interactions/pages";
 import { Button, css as ui, cx, Dialog, Field, Input, Select } from "~/ui";
+import { fieldError } from "~/ui/errorText";
 import { counted } from "~/ui/values";
 import css from "./datasets.module.css";
 import { KeyChoice } from "./KeyChoice";
@@ -64,8 +65,7 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
       onDone: onClose,
     },
   );
-  const wrong = (field: string) =>
-    create.error instanceof ApiError && create.error.param === field ? create.error.message : undefined;
+  const wrong = (field: string) => fieldError(create.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
     create.mutate(undefined);

@@ -91,7 +91,7 @@ export function DatasetsScreen() {
       )}
       {datasets && datasets.length > 0 && (
         <div className={ui.scroll}>
-          <table className={cx(ui.table, css.datasets)}>
+          <table className={cx(ui.table, ui.cards, css.datasets)}>
             <thead>
               <tr>
                 <th>Name</th>
@@ -110,7 +110,7 @@ export function DatasetsScreen() {
                       {dataset.kind}s, {SOURCES[dataset.source] ?? dataset.source}, {bytes(dataset.size)}
                     </div>
                   </td>
-                  <td className={ui.number}>
+                  <td className={ui.number} data-name="lines">
                     {count(dataset.lines)}
                     <LeftOut dataset={dataset} />
                   </td>

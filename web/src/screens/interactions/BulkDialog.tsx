@@ -4,7 +4,7 @@ import type { Filter, Metric } from "~/api/client";
 import { labelsQuery } from "~/api/queries";
 import { Button, css as ui, Dialog, ErrorNote, Field, Input, Select } from "~/ui";
 import { count } from "~/ui/values";
-import { type Done, label, rate, remove, type Row, rowsOf } from "./bulk";
+import { type Done, label, rate, type Row, rowsOf } from "./bulk";
 
 export type BulkAct = "label" | "rate" | "delete";
 
@@ -20,12 +20,13 @@ type BulkDialogProps = {
   metrics: readonly Metric[];
   onClose: () => void;
   onDone: (what: string, done: Done) => void;
+  onDelete: (rows: Row[]) => void;
 };
 
 const TITLES: Record<BulkAct, string> = { label: "Label", rate: "Rate", delete: "Delete" };
 
 /** Do something to many interactions: what, to how many, and how far it is. */
-export function BulkDialog({ act, project, number, leftOut, filter, rows, metrics, onClose, onDone }: BulkDialogProps) {
+export function BulkDialog({ act, project, number, leftOut, filter, rows, metrics, onClose, onDone, onDelete }: BulkDialogProps) {
   const [key, setKey] = useState(act === "rate" ? (metrics[0]?.key ?? "") : "");
   const [value, setValue] = useState("");
   const [progress, setProgress] = useState<number | null>(null);
@@ -47,7 +48,7 @@ export function BulkDialog({ act, project, number, leftOut, filter, rows, metric
       const all = rows ?? (await rowsOf(project, filter, signal));
       if (act === "label") onDone(`labelled ${key}: ${value}`, await label(all, key, value, signal, setProgress));
       else if (act === "rate") onDone("rated", await rate(all, key, Number(value), signal, setProgress));
-      else onDone("deleted", await remove(all, signal, setProgress));
+      else onDelete(all);
     } catch (error) {
       setProgress(null);
       if (!signal.aborted) setFailure(error);
@@ -108,7 +109,8 @@ export function BulkDialog({ act, project, number, leftOut, filter, rows, metric
         )}
         {act === "delete" && (
           <p>
-            {many} with all feedback on them will be gone for good. Nothing brings them back but a backup.
+            {many} with all feedback on them are deleted. You can undo it for some seconds; after that nothing brings them back but a
+            backup.
           </p>
         )}
         {leftOut > 0 && (

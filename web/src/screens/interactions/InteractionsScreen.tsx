@@ -12,7 +12,8 @@ import { loadPart } from "~/shell/loadPart";
 import { Button, cx, Empty, ErrorNote, Loading, Outdated } from "~/ui";
 import { announce } from "~/ui/announce";
 import { useKeys } from "~/ui/useKeys";
-import { spokenName } from "~/ui/values";
+import { useHidden } from "~/ui/removals";
+import { count as shownCount, spokenName } from "~/ui/values";
 import { chosenColumns, needsWhole } from "./columns";
 import { FacetPanel } from "./FacetPanel";
 import facetsCss from "./facets.module.css";
@@ -77,12 +78,15 @@ function Interactions({ project }: { project: string }) {
   const list = useInfiniteQuery(query);
   const { data, error, isFetching, isFetchingNextPage, isFetchingPreviousPage, refetch, isPlaceholderData } = list;
   const { hasNextPage, fetchNextPage, hasPreviousPage, fetchPreviousPage } = list;
-  const interactions = useMemo(() => rows(data as Pages | undefined), [data]);
+  const hidden = useHidden();
+  const loaded = useMemo(() => rows(data as Pages | undefined), [data]);
+  const interactions = useMemo(() => loaded.filter(({ completion_id }) => !hidden.has(completion_id)), [loaded, hidden]);
   const columns = useMemo(
     () => chosenColumns(columnKeys, interactions),
     [columnKeys, interactions],
   );
-  const { data: count } = useQuery({ ...countQuery(project, filter), enabled: data !== undefined && !isPlaceholderData });
+  const { data: countWithHidden } = useQuery({ ...countQuery(project, filter), enabled: data !== undefined && !isPlaceholderData });
+  const count = countWithHidden === undefined ? undefined : countWithHidden - (loaded.length - interactions.length);
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
 
   const change = useCallback(
@@ -228,7 +232,7 @@ function Interactions({ project }: { project: string }) {
     if (now && fresh.size) setFresh(new Set());
   }
 
-  const isNew = q === "" && data !== undefined && interactions.length === 0;
+  const isNew = q === "" && data !== undefined && loaded.length === 0;
   if (isNew && !isPlaceholderData) {
     return (
       <Suspense fallback={<Loading />}>
@@ -280,6 +284,9 @@ function Interactions({ project }: { project: string }) {
         {inSight.facets && (
           <aside className={facetsCss.panel} aria-label="Facets">
             {data && <FacetPanel project={project} filter={filter} q={q} metrics={shown.metrics} onChange={setQuery} />}
+            <Button look="primary" className={facetsCss.back} onClick={() => toggle("facets")}>
+              {count === undefined ? "Show the list" : `Show ${shownCount(count)} ${count === 1 ? "interaction" : "interactions"}`}
+            </Button>
           </aside>
         )}
         <div className={css.list}>

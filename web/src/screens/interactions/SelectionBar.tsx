@@ -5,10 +5,11 @@ import { useState } from "react";
 import type { Filter, Metric } from "~/api/client";
 import { useMay } from "~/shell/useMay";
 import { Button, notify } from "~/ui";
+import { removeAllLater } from "~/ui/removals";
 import { offerUndo } from "~/ui/toasts";
 import { count } from "~/ui/values";
 import { BulkDialog, type BulkAct } from "./BulkDialog";
-import { type Done, MOST } from "./bulk";
+import { type Done, MOST, remove, type Row } from "./bulk";
 import css from "./interactions.module.css";
 import type { Selection } from "./selection";
 
@@ -57,6 +58,15 @@ export function SelectionBar(props: SelectionBarProps) {
       if (back.failed) notify(new Error(`${count(back.failed)} could not be taken back: ${(back.error as Error).message}`));
       else notify("It is taken back");
     });
+  }
+  function onDelete(rows: Row[]) {
+    setAct(null);
+    onClear();
+    const many = `${count(rows.length)} ${rows.length === 1 ? "interaction is" : "interactions are"}`;
+    removeAllLater(
+      rows.map(({ completion_id }) => completion_id),
+      { title: `${many} deleted`, remove: (isLeaving) => remove(rows, isLeaving).then(renew), onBack: renew },
+    );
   }
   return (
     <section className={css.selection} aria-label="Selection">
@@ -121,10 +131,8 @@ export function SelectionBar(props: SelectionBarProps) {
           rows={!selection.isAll && chosen.length === ids.length ? chosen : null}
           metrics={metrics.filter(({ category }) => category === "user")}
           onClose={() => setAct(null)}
-          onDone={(what, done) => {
-            if (act === "delete") onClear();
-            onDone(what, done);
-          }}
+          onDone={onDone}
+          onDelete={onDelete}
         />
       )}
     </section>

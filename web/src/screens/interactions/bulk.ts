@@ -40,7 +40,7 @@ export async function label(rows: Row[], key: string, value: string, signal: Abo
     answer(
       api.PATCH("/api/v1/interactions/{completion_id}/labels", { params: { path: { completion_id } }, body: { set, remove } }),
     );
-  const { done, ...rest } = await each(rows, ({ completion_id }) => change(completion_id, { [key]: value }), signal, tell);
+  const { done, ...rest } = await each(rows, ({ completion_id }) => change(completion_id, { [key]: value }), AT_ONCE, signal, tell);
   const back = ({ completion_id, labels }: Row) => {
     const before = labels[key];
     return before === undefined ? change(completion_id, {}, [key]) : change(completion_id, { [key]: before });
@@ -52,17 +52,21 @@ export async function label(rows: Row[], key: string, value: string, signal: Abo
 export async function rate(rows: Row[], metric: string, value: number, signal: AbortSignal, tell: Progress): Promise<Done> {
   const given = rows.map(({ completion_id }) => ({ completion_id, feedback_id: newId() }));
   const give = (one: (typeof given)[number]) => answer(api.POST("/api/v1/feedback", { body: { ...one, metric, value } }));
-  const { done, ...rest } = await each(given, give, signal, tell);
+  const { done, ...rest } = await each(given, give, AT_ONCE, signal, tell);
   const back = ({ feedback_id }: (typeof given)[number]) =>
     answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path: { feedback_id } } }));
   return { done: done.length, ...rest, undo: () => finished(each(done, back)) };
 }
 
-/** Delete all of them. There is no way back. */
-export function remove(rows: Row[], signal: AbortSignal, tell: Progress): Promise<Done> {
+/** Delete all of them. There is no way back. With `isLeaving` all calls go out at once, and outlive the page. Throws where
+ * any of them failed. */
+export async function remove(rows: Row[], isLeaving: boolean): Promise<void> {
   const call = ({ completion_id }: Row) =>
-    answer(api.DELETE("/api/v1/interactions/{completion_id}", { params: { path: { completion_id } } }));
-  return finished(each(rows, call, signal, tell));
+    answer(
+      api.DELETE("/api/v1/interactions/{completion_id}", { params: { path: { completion_id } }, keepalive: isLeaving }),
+    );
+  const { failed, error } = await each(rows, call, isLeaving ? rows.length : AT_ONCE);
+  if (failed) throw new Error(`${failed} of ${rows.length} could not be deleted: ${(error as Error).message}`);
 }
 
 async function finished(work: Promise<{ done: unknown[]; failed: number; error: unknown }>): Promise<Done> {
@@ -70,7 +74,13 @@ async function finished(work: Promise<{ done: unknown[]; failed: number; error: 
   return { done: done.length, ...rest, undo: null };
 }
 
-async function each<One>(all: One[], call: (one: One) => Promise<unknown>, signal?: AbortSignal, tell?: Progress) {
+async function each<One>(
+  all: One[],
+  call: (one: One) => Promise<unknown>,
+  atOnce = AT_ONCE,
+  signal?: AbortSignal,
+  tell?: Progress,
+) {
   const done: One[] = [];
   let next = 0;
   let failed = 0;
@@ -87,6 +97,6 @@ async function each<One>(all: One[], call: (one: One) => Promise<unknown>, signa
       tell?.(done.length + failed);
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   return { done, failed, error };
 }

@@ -23,10 +23,17 @@ export const keepWidths = (widths: Record<string, number>): void => write("width
 
 export type Part = "facets" | "chart";
 
+/** In a window of up to 900 pixels facets lie over the list, as they do in facets.module.css: they are opened for once. */
+export const areFacetsOnTop = (): boolean => innerWidth <= 900;
+
 /** Whether facets or the chart are in sight: at first where there is room for them. */
 export function isInSight(part: Part): boolean {
+  if (part === "facets" && areFacetsOnTop()) return false;
   const kept = read(`shows.${part}`);
   return kept === null ? innerWidth >= (part === "facets" ? 1200 : 900) : kept === "yes";
 }
 
-export const keepInSight = (part: Part, isShown: boolean): void => write(`shows.${part}`, isShown ? "yes" : "no");
+export function keepInSight(part: Part, isShown: boolean): void {
+  if (part === "facets" && areFacetsOnTop()) return;
+  write(`shows.${part}`, isShown ? "yes" : "no");
+}

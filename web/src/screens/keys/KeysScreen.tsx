@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type FormEvent, useState } from "react";
-import { ApiError, answer, api, type Schemas } from "~/api/client";
+import { answer, api, type Schemas } from "~/api/client";
 import { projectsQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, Confirm, CopyButton, css as ui, Dialog, Empty, ErrorNote, Field, Input, Loading, Page, Select } from "~/ui";
+import { Button, Chip, Confirm, CopyButton, css as ui, cx, Dialog, Empty, ErrorNote, Field, Input, Loading, Page, Select } from "~/ui";
+import { fieldError } from "~/ui/errorText";
 import { Time } from "~/ui/values";
 
 type ApiKey = Schemas["ApiKey"];
@@ -51,13 +52,14 @@ export function KeysScreen() {
       )}
       {keys && keys.length > 0 && (
         <div className={ui.scroll}>
-          <table className={ui.table}>
+          <table className={cx(ui.table, ui.cards)}>
             <thead>
               <tr>
                 <th>Name</th>
                 <th>Key</th>
                 <th>Role</th>
                 <th>Projects</th>
+                <th>Last used</th>
                 <th>Created</th>
                 <th>Ends</th>
                 <th aria-label="Actions" />
@@ -76,14 +78,16 @@ export function KeysScreen() {
                     <UserRights permissions={key.permissions} />
                   ) : (
                     <>
-                      <td title={ROLES[key.role]}>{key.role}</td>
-                      <td>{key.projects?.join(", ") ?? "all"}</td>
+                      <td data-name="role" title={ROLES[key.role]}>{key.role}</td>
+                      <td data-name="projects">{key.projects?.join(", ") ?? "all"}</td>
                     </>
                   )}
-                  <td>
+                  <td data-name="last used">{key.last_used_at ? <Time iso={key.last_used_at} /> : "never"}</td>
+                  <td data-name="created">
                     <Time iso={key.created_at} />
+                    {key.created_by && <div className={ui.hint}>by {key.created_by}</div>}
                   </td>
-                  <td>
+                  <td data-name="ends">
                     {key.revoked_at ? (
                       <Chip tone="bad">revoked</Chip>
                     ) : key.expires_at ? (
@@ -143,8 +147,8 @@ function UserRights({ permissions }: { permissions: Record<string, string[]> }) 
   const projects = Object.entries(permissions);
   return (
     <>
-      <td title="What the teams of the user may">of teams</td>
-      <td>
+      <td data-name="role" title="What the teams of the user may">of teams</td>
+      <td data-name="projects">
         {projects.length === 0 && "none: no project is shared with a team of this user"}
         {projects.map(([project, words]) => (
           <div key={project}>
@@ -176,8 +180,7 @@ function KeyForm({ onClose, onMade }: { onClose: () => void; onMade: (key: strin
       ),
     { outdated: [["keys"]], onDone: (key) => onMade(key.api_key) },
   );
-  const wrong = (field: string) =>
-    create.error instanceof ApiError && create.error.param === field ? create.error.message : undefined;
+  const wrong = (field: string) => fieldError(create.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
     create.mutate(undefined);

@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { ApiError, answer, api, type Metric } from "~/api/client";
 import { Button, css as ui, Dialog, ErrorNote, Field, Input, notify, Select, Textarea } from "~/ui";
+import { fieldError } from "~/ui/errorText";
 
 type MetricFormProps = {
   project: string;
@@ -35,8 +36,7 @@ export function MetricForm({ project, metric, onClose, onSaved }: MetricFormProp
       return queries.invalidateQueries({ queryKey: ["metrics", project] });
     },
   });
-  const wrong = (field: string) =>
-    save.error instanceof ApiError && save.error.param === field ? save.error.message : undefined;
+  const wrong = (field: string) => fieldError(save.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
     save.mutate();

@@ -5,6 +5,7 @@ import { useMemo, useState } from "react";
 import { answer, api, type Filter, type Metric } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { useMay } from "~/shell/useMay";
+import { MIN_VALUES } from "~/charts/confidence";
 import { Distribution } from "~/charts/Distribution";
 import { drawnKeys, type Series, seriesOf } from "~/charts/series";
 import { TrendChart } from "~/charts/TrendChart";
@@ -162,7 +163,11 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
   const format = formatOf(metric);
   const keys = useMemo(() => trend.data?.series.map(({ key }) => key) ?? [], [trend.data]);
   const drawn = useMemo(() => drawnKeys(keys, search.series), [keys, search.series]);
-  const means = useMemo(() => trend.data && seriesOf(trend.data, "mean", drawn), [trend.data, drawn]);
+  const isShare = metric.kind === "bool";
+  const means = useMemo(
+    () => trend.data && seriesOf(trend.data, isShare ? "share" : "mean", drawn),
+    [trend.data, isShare, drawn],
+  );
   const counts = useMemo(() => trend.data && seriesOf(trend.data, "count", drawn), [trend.data, drawn]);
 
   const show = (conditions: string[]) =>
@@ -244,7 +249,7 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
           {means && counts && !table && (
             <div className={css.charts}>
               <TrendChart
-                title={metric.kind === "bool" ? "Share of yes" : "Mean"}
+                title={`${isShare ? "Share of yes" : "Mean"}, with its 95% confidence interval from ${MIN_VALUES} values on`}
                 series={means}
                 format={format}
                 label={`${metric.name} over time`}

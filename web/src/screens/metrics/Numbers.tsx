@@ -14,6 +14,7 @@ export function Numbers({ means, counts, format }: NumbersProps) {
             <th>From</th>
             <th>Series</th>
             <th className={ui.number}>Mean</th>
+            <th className={ui.number}>95% interval</th>
             <th className={ui.number}>Values</th>
           </tr>
         </thead>
@@ -24,6 +25,7 @@ export function Numbers({ means, counts, format }: NumbersProps) {
                 <td>{new Date(point.start * 1000).toLocaleString()}</td>
                 <td>{series.name}</td>
                 <td className={ui.number}>{format(point.value)}</td>
+                <td className={ui.number}>{point.interval?.map(format).join(" – ") ?? "–"}</td>
                 <td className={ui.number}>
                   {count(counts[index]?.points.find(({ start }) => start === point.start)?.value ?? 0)}
                 </td>

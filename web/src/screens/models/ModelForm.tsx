@@ -1,7 +1,8 @@
 import { type FormEvent, useState } from "react";
-import { ApiError, answer, api, type Schemas } from "~/api/client";
+import { answer, api, type Schemas } from "~/api/client";
 import { useAct } from "~/api/useAct";
 import { Button, css as ui, Dialog, Field, Input, Select, Textarea } from "~/ui";
+import { fieldError } from "~/ui/errorText";
 
 type Model = Schemas["Model"];
 type Provider = NonNullable<Model["provider"]>;
@@ -43,8 +44,7 @@ export function ModelForm({ project, model, onClose }: { project: string; model:
       onDone: onClose,
     },
   );
-  const wrong = (field: string) =>
-    save.error instanceof ApiError && save.error.param === field ? save.error.message : undefined;
+  const wrong = (field: string) => fieldError(save.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
     try {

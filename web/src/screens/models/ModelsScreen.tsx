@@ -7,7 +7,7 @@ import { modelsQuery, projectModelsQuery } from "~/api/queries";
 import { useVocabulary } from "~/filter/facets";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator, Page } from "~/ui";
+import { Button, Chip, Confirm, css as ui, cx, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator, Page } from "~/ui";
 import { offerUndo } from "~/ui/toasts";
 import { ModelForm } from "./ModelForm";
 
@@ -75,7 +75,7 @@ export function ModelsScreen() {
       )}
       {ours.length > 0 && (
         <div className={ui.scroll}>
-          <table className={ui.table}>
+          <table className={cx(ui.table, ui.cards)}>
             <thead>
               <tr>
                 <th>Model</th>
@@ -93,18 +93,18 @@ export function ModelsScreen() {
                     {model.name} {is_default && <Chip tone="good">default</Chip>}
                     {model.fallback && <Chip>falls back to {model.fallback}</Chip>}
                   </td>
-                  <td>
+                  <td data-name="call it as">
                     <code>
                       {project}/{model.key}
                     </code>
                   </td>
-                  <td title={model.endpoint ?? undefined}>
+                  <td data-name="provider" title={model.endpoint ?? undefined}>
                     {model.provider} <code>{model.external_model_id}</code>
                   </td>
                   <td>
                     <Status model={model.key} />
                   </td>
-                  <td>
+                  <td data-name="enabled">
                     <input
                       type="checkbox"
                       aria-label={`${model.key} enabled`}

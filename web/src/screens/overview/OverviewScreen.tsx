@@ -158,11 +158,12 @@ type ChangeNoteProps = { change: Change | null; isLowerBetter?: boolean | undefi
 function ChangeNote({ change, isLowerBetter, isNeutral }: ChangeNoteProps) {
   if (change === null) return null;
   const isUp = change.share > 0;
+  const changed = percent(Math.abs(change.share));
   const tone = isNeutral || Math.abs(change.share) < 0.02 ? "" : isUp !== Boolean(isLowerBetter) ? css.better : css.worse;
   return (
     <small className={cx(css.change, tone)} title="Against the same time before">
-      {isUp ? "+" : "−"}
-      {percent(Math.abs(change.share))}
+      {changed === percent(0) ? "±" : isUp ? "+" : "−"}
+      {changed}
     </small>
   );
 }
@@ -175,7 +176,7 @@ function Models({ project, span, models, metrics }: ModelsProps) {
   });
   return (
     <div className={ui.scroll}>
-      <table className={ui.table}>
+      <table className={cx(ui.table, ui.named)}>
         <thead>
           <tr>
             <th>Model</th>
@@ -191,7 +192,7 @@ function Models({ project, span, models, metrics }: ModelsProps) {
         <tbody>
           {models.map((one) => (
             <tr key={one.model ?? ""}>
-              <td>
+              <td className={ui.name} title={one.model ?? undefined}>
                 {one.model === null ? (
                   <i>no model named</i>
                 ) : (

@@ -2,10 +2,11 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { type FormEvent, useState } from "react";
-import { ApiError, answer, api, type Schemas } from "~/api/client";
+import { answer, api, type Schemas } from "~/api/client";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, css as ui, Dialog, ErrorNote, Field, Input, Loading, notify, Page, Textarea } from "~/ui";
+import { Button, Chip, css as ui, cx, Dialog, ErrorNote, Field, Input, Loading, notify, Page, Textarea } from "~/ui";
+import { fieldError } from "~/ui/errorText";
 import { offerUndo } from "~/ui/toasts";
 import { Time } from "~/ui/values";
 
@@ -48,7 +49,7 @@ export function ProjectsScreen() {
       {!projects && !error && <Loading />}
       {projects && (
         <div className={ui.scroll}>
-          <table className={ui.table}>
+          <table className={cx(ui.table, ui.cards)}>
             <thead>
               <tr>
                 <th>Name</th>
@@ -71,7 +72,7 @@ export function ProjectsScreen() {
                     <code>{project.key}</code>
                   </td>
                   <td>{project.description}</td>
-                  <td>
+                  <td data-name="created">
                     <Time iso={project.created_at} />
                   </td>
                   {isAnyAdministered && (
@@ -118,8 +119,7 @@ function ProjectForm({ project, onClose }: { project: Project | null; onClose: (
         : answer(api.POST("/api/v1/projects", { body: { key, name: name || null, description } })),
     { done: (saved) => `${saved.name} is saved`, outdated: [["projects"]], onDone: onClose },
   );
-  const wrong = (field: string) =>
-    save.error instanceof ApiError && save.error.param === field ? save.error.message : undefined;
+  const wrong = (field: string) => fieldError(save.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
     save.mutate(undefined);

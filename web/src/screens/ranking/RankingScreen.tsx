@@ -8,7 +8,7 @@ import { Interval } from "~/charts/Interval";
 import { FilterBar } from "~/filter/FilterBar";
 import { quoted, readFilter } from "~/filter/language";
 import { keepPreferenceMetric, preferenceMetric } from "~/screens/compare/preferenceMetric";
-import { css as ui, Empty, ErrorNote, Loading, Page, Select } from "~/ui";
+import { css as ui, cx, Empty, ErrorNote, Loading, Page, Select } from "~/ui";
 import { count, percent } from "~/ui/values";
 import css from "./ranking.module.css";
 
@@ -37,21 +37,23 @@ export function RankingScreen() {
       title="Ranking"
       about="Models by preferences: which completion people chose over which."
       actions={
-        <Select
-          aria-label="Feedback key"
-          className={css.metric}
-          value={metric ?? ""}
-          onChange={(event) => {
-            keepPreferenceMetric(event.target.value);
-            void change({ metric: event.target.value });
-          }}
-        >
-          {metrics?.map(({ key, name }) => (
-            <option key={key} value={key}>
-              {name}
-            </option>
-          ))}
-        </Select>
+        metric !== undefined && (
+          <Select
+            aria-label="Feedback key"
+            className={css.metric}
+            value={metric}
+            onChange={(event) => {
+              keepPreferenceMetric(event.target.value);
+              void change({ metric: event.target.value });
+            }}
+          >
+            {metrics?.map(({ key, name }) => (
+              <option key={key} value={key}>
+                {name}
+              </option>
+            ))}
+          </Select>
+        )
       }
     >
       <FilterBar project={project} value={q} onChange={(next) => change({ q: next || undefined })} />
@@ -89,7 +91,7 @@ function Models({ project, ranking }: { project: string; ranking: Ranking }) {
   const to = Math.max(...ranking.models.map(({ high }) => high));
   return (
     <div className={ui.scroll}>
-      <table className={ui.table}>
+      <table className={cx(ui.table, ui.named)}>
         <thead>
           <tr>
             <th className={ui.number}>Rank</th>
@@ -106,7 +108,7 @@ function Models({ project, ranking }: { project: string; ranking: Ranking }) {
           {ranking.models.map((one) => (
             <tr key={one.model}>
               <td className={ui.number}>{one.rank}</td>
-              <td>
+              <td className={ui.name} title={one.model}>
                 <Link
                   to="/p/$project/interactions"
                   params={{ project }}
