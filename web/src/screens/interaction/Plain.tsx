@@ -2,7 +2,7 @@ import { memo, useMemo } from "react";
 import { cx } from "~/ui";
 import css from "./conversation.module.css";
 import { revealed } from "./invisible";
-import { chunks } from "./texts";
+import { chunks, type NumberedLines, numberedLists } from "./texts";
 import { useGrowing } from "./useGrowing";
 
 type PlainProps = {
@@ -21,15 +21,15 @@ export function Plain({ text, marked = false, isProse = false }: PlainProps) {
     <div className={cx(css.plain, isProse && css.prose)} dir="auto">
       {pieces.slice(0, drawn).map((piece, index) => (
         // Pieces never change their order.
-        <Piece key={index} text={piece} marked={marked} alone={pieces.length === 1} />
+        <Piece key={index} text={piece} marked={marked} isProse={isProse} alone={pieces.length === 1} />
       ))}
     </div>
   );
 }
 
-type PieceProps = { text: string; marked: boolean; alone: boolean };
+type PieceProps = { text: string; marked: boolean; isProse: boolean; alone: boolean };
 
-const Piece = memo(function Piece({ text, marked, alone }: PieceProps) {
+const Piece = memo(function Piece({ text, marked, isProse, alone }: PieceProps) {
   return (
     <div className={alone ? undefined : css.piece}>
       {marked
@@ -42,9 +42,22 @@ const Piece = memo(function Piece({ text, marked, alone }: PieceProps) {
               </span>
             ),
           )
-        : text}
+        : isProse
+          ? numberedLists(text).map((part, index) => (typeof part === "string" ? part : <NumberedList key={index} {...part} />))
+          : text}
       {/* An empty line has a height, too. */}
       {text === "" && !alone && <br />}
     </div>
   );
 });
+
+/** A list to screen readers; to the eye the lines as they were written, with their own numbers. */
+function NumberedList({ start, lines }: NumberedLines) {
+  return (
+    <ol start={start} className={css.numbered}>
+      {lines.map((line, index) => (
+        <li key={index}>{line}</li>
+      ))}
+    </ol>
+  );
+}

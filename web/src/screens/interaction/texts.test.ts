@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { hiddenCount, revealed } from "./invisible";
-import { blocks, chunks, foldAt, sizeOf } from "./texts";
+import { blocks, chunks, foldAt, numberedLists, sizeOf } from "./texts";
 
 test("controls of direction become marks", () => {
   expect(revealed("a\u202egnp.exe")).toEqual(["a", { mark: "⟨U+202E⟩", name: "right-to-left override" }, "gnp.exe"]);
@@ -51,4 +51,14 @@ test("blocks of Markdown do not cut code or lists", () => {
 
 test("sizes are those of UTF-8", () => {
   expect(sizeOf("aé😀")).toBe(7);
+});
+
+test("numbered lines of a plain text are a list that begins at its number, and no character is lost", () => {
+  expect(numberedLists("Do:\n7. seventh\n8. eighth\n\n3) third")).toEqual([
+    "Do:\n",
+    { start: 7, lines: ["7. seventh\n", "8. eighth\n"] },
+    "\n3) third",
+  ]);
+  expect(numberedLists("1. one\n2. two")).toEqual([{ start: 1, lines: ["1. one\n", "2. two"] }]);
+  for (const text of ["", "\n", "no list", "1. alone", "2026. was\nfine"]) expect(numberedLists(text)).toEqual([text]);
 });

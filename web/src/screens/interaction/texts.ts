@@ -44,6 +44,25 @@ export function chunks(text: string, size = 8_000): string[] {
   return found.length ? found : [""];
 }
 
+/** Lines of a plain text that count up from a number. */
+export type NumberedLines = { start: number; lines: string[] };
+
+/**
+ * Split a plain text into numbered lists and what stands between them. Every character stays, line ends too: the parts
+ * joined are the text. A list has two lines at least.
+ */
+export function numberedLists(text: string): (string | NumberedLines)[] {
+  const parts: (string | NumberedLines)[] = [];
+  let end = 0;
+  for (const run of text.matchAll(/(?:^\d{1,9}[.)] .*(?:\n|$)){2,}/gm)) {
+    if (run.index > end) parts.push(text.slice(end, run.index));
+    end = run.index + run[0].length;
+    parts.push({ start: Number.parseInt(run[0], 10), lines: run[0].match(/.*\n|.+$/g) ?? [] });
+  }
+  if (end < text.length || parts.length === 0) parts.push(text.slice(end));
+  return parts;
+}
+
 /** Return Markdown in pieces that can be read on their own: cut at blank lines before something new, not in code. */
 export function blocks(text: string, size = 5_000): string[] {
   if (text.length <= size) return [text];
