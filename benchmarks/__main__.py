@@ -19,7 +19,7 @@ JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "b
 PEERS = ",".join(CONTENDERS)
 LONG_JOBS = ("scale", "peers", "soak")
 # Calls of the soak.
-CALLS = 100_000
+SOAK_CALL_COUNT = 100_000
 # Interactions in the stores to read, where none is named.
 SIZES = {"scale": "10000000", "peers": "100000"}
 
@@ -53,7 +53,7 @@ def main(
             )
     try:
         usual = "20000" if quick else SIZES.get(chosen[0], "100000,1000000")
-        sizes = [int(one) for one in (size or usual).split(",")]
+        sizes = [int(number) for number in (size or usual).split(",")]
     except ValueError:
         raise typer.BadParameter(
             f"{size!r} is not a list of numbers such as 100000,1000000.", param_hint="size"
@@ -98,7 +98,7 @@ def run(
         for size in sizes:
             yield from scale(size, store, keep, 0.5 if quick else 3, 5 if quick else 60)
     if "soak" in jobs:
-        yield soak(CALLS // 10 if quick else CALLS)
+        yield soak(SOAK_CALL_COUNT // 10 if quick else SOAK_CALL_COUNT)
     if "peers" in jobs:
         for size in sizes:
             yield from race(contenders, size, 1 if quick else 3, 1 if quick else 3)

@@ -25,18 +25,18 @@ from benchmarks.workload import COMMON_WORD, METRIC, RARE_WORD
 from benchmarks.writing import Submit
 
 LIST_AIM, FILTER_AIM, PANEL_AIM = 300, 300, 150
-FRAMES_AIM = 60
-REQUESTS_AIM = 3
+AIM_FRAMES_PER_SECOND = 60
+MAX_REQUEST_COUNT = 3
 
 # Lists that stay open while interactions arrive; most arrivals belong to one of them.
 WATCHED = ("label.environment:production", "label.team:team-1", f"{METRIC}>=3")
 ARRIVALS, ARRIVALS_A_SECOND = 100, 4
 # Milliseconds after the last arrival in which the server may still work for them.
-AFTERWARDS = 30_000
+AFTER_ARRIVALS_MS = 30_000
 WATCHED_FACTOR = 2
 
 LIST = "/p/default/interactions"
-ROWS = "document.querySelectorAll('[role=row][data-id]')"
+ROWS_EXPRESSION = "document.querySelectorAll('[role=row][data-id]')"
 SCREENS = (
     "Interactions",
     "Compare",
@@ -51,7 +51,7 @@ SCREENS = (
 )
 
 # Returns the milliseconds from an act to the frame after the one in which a condition holds.
-TIMED = """async () => {
+TIMING_SCRIPT = """async () => {
   const frame = () => new Promise(requestAnimationFrame);
   const before = %(before)s;
   const start = performance.now();
@@ -64,9 +64,9 @@ TIMED = """async () => {
   return performance.now() - start;
 }"""
 # An empty page does as little as a page can: what its frames take is the machine's share of the others' figures.
-EMPTY = "/assets/nothing-here"
+EMPTY_PAGE_PATH = "/assets/nothing-here"
 # Scrolls as a hand on a touchpad does, a bit in each frame; returns the milliseconds between frames.
-SCROLLED = """async (seconds) => {
+SCROLLING_SCRIPT = """async (seconds) => {
   const list = document.querySelector("[role=grid]");
   const times = [];
   let last = await new Promise(requestAnimationFrame);
@@ -82,7 +82,7 @@ SCROLLED = """async (seconds) => {
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Cost:
     """What it took, in milliseconds: until it stood there, and of the processor's time in the page."""
 
     waited: float
@@ -117,11 +117,11 @@ def _signed_in(server: Server) -> Iterator[BrowserContext]:
     assert spec.loader is not None
     finder = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(finder)
-    found = finder.find()
-    if found is None:
+    executable = finder.find()
+    if executable is None:
         raise RuntimeError("There is no Chromium or Chrome: install one, or name one in AFTERWORD_BROWSER.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(base_url=server.url, viewport={"width": 1440, "height": 900})
         context.set_default_timeout(60_000)
         answer = context.request.post("/api/v1/session", data={"api_key": KEY})
@@ -136,25 +136,25 @@ def _times(context: BrowserContext, times: int) -> Iterator[Figure]:
     page = _list(context)
     click = "document.querySelector('nav a[href$=\"/interactions\"]').click()"
 
-    def again(number: int) -> Spent:
+    def return_to_list(number: int) -> Cost:
         page.get_by_role("link", name="Projects").click()
         page.wait_for_selector("h1:has-text('Projects')")
-        return _timed(page, click, f"{ROWS}.length > 20")
+        return _timed(page, click, f"{ROWS_EXPRESSION}.length > 20")
 
-    yield from _figures("list shown after the click, seen before", _each(times, again), LIST_AIM)
+    yield from _figures("list shown after the click, seen before", _each(times, return_to_list), LIST_AIM)
     page.goto(LIST)
     page.wait_for_selector("[role=row][data-id]")
 
-    def narrowed(wanted: Callable[[int], str]) -> Callable[[int], Spent]:
-        def measure(number: int) -> Spent:
-            page.get_by_role("combobox", name="Filter").fill(wanted(number))
+    def filter_measurement(query_of: Callable[[int], str]) -> Callable[[int], Cost]:
+        def measure(number: int) -> Cost:
+            page.get_by_role("combobox", name="Filter").fill(query_of(number))
             enter = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))"
-            shown = f"document.querySelector('[role=grid]')?.dataset.query === {json.dumps(wanted(number))}"
-            return _timed(page, enter, f"{shown} && {ROWS}.length > 0")
+            shown_condition = f"document.querySelector('[role=grid]')?.dataset.query === {json.dumps(query_of(number))}"
+            return _timed(page, enter, f"{shown_condition} && {ROWS_EXPRESSION}.length > 0")
 
         return measure
 
-    for what, wanted in {
+    for what, query_of_number in {
         "filter changed to a rare label": lambda number: f"label.release:2.{100 + number}",
         "filter changed to a label, a feedback value and a time": lambda number: (
             f"label.team:team-{number % 8} {METRIC}>={1 + number % 4} from:{10 + number}d"
@@ -163,41 +163,47 @@ def _times(context: BrowserContext, times: int) -> Iterator[Figure]:
             f"{COMMON_WORD if number % 2 else RARE_WORD} from:{10 + number}d"
         ),
     }.items():
-        yield from _figures(what, _each(times, narrowed(wanted)), FILTER_AIM)
+        yield from _figures(what, _each(times, filter_measurement(query_of_number)), FILTER_AIM)
 
     page.goto(LIST)
     page.wait_for_selector("[role=row][data-id]")
-    whole = "document.querySelector('[aria-label=\"Conversation and facts\"]')?.innerText.includes('customers briefly')"
+    conversation_condition = (
+        "document.querySelector('[aria-label=\"Conversation and facts\"]')?.innerText.includes('customers briefly')"
+    )
 
-    def opened(number: int) -> Spent:
+    def open_panel(number: int) -> Cost:
         # By script, without a pointer that rests on the row first: nothing is fetched ahead.
-        spent = _timed(page, f"{ROWS}[{number % 20}].click()", whole)
+        spent = _timed(page, f"{ROWS_EXPRESSION}[{number % 20}].click()", conversation_condition)
         page.keyboard.press("Escape")
         page.wait_for_selector("[aria-label='Conversation and facts']", state="detached")
         return spent
 
-    yield from _figures("panel with the whole interaction, after the click", _each(times, opened), PANEL_AIM)
-    page.evaluate(f"{ROWS}[0].click()")
+    yield from _figures("panel with the whole interaction, after the click", _each(times, open_panel), PANEL_AIM)
+    page.evaluate(f"{ROWS_EXPRESSION}[0].click()")
     page.wait_for_selector("[role=row][data-open]")
 
-    def stepped(number: int) -> Spent:
+    def step_to_next(number: int) -> Cost:
         step = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'j', bubbles: true}))"
-        its_id = "document.querySelector('[role=row][data-open]')?.dataset.id"
-        return _timed(page, step, f"{its_id} !== before && {whole}", its_id)
+        open_row_id = "document.querySelector('[role=row][data-open]')?.dataset.id"
+        return _timed(page, step, f"{open_row_id} !== before && {conversation_condition}", open_row_id)
 
-    yield from _figures("the next one in the panel, after j", _each(times, stepped), PANEL_AIM)
+    yield from _figures("the next one in the panel, after j", _each(times, step_to_next), PANEL_AIM)
     page.close()
 
 
-def _from_elsewhere(context: BrowserContext, times: int) -> list[Spent]:
-    spent: list[Spent] = []
+def _from_elsewhere(context: BrowserContext, times: int) -> list[Cost]:
+    spent: list[Cost] = []
     for _ in range(times):
         page = context.new_page()
         page.goto("/projects")
         page.wait_for_selector("table")
         page.wait_for_load_state("networkidle")
         spent.append(
-            _timed(page, "document.querySelector('nav a[href$=\"/interactions\"]').click()", f"{ROWS}.length > 20")
+            _timed(
+                page,
+                "document.querySelector('nav a[href$=\"/interactions\"]').click()",
+                f"{ROWS_EXPRESSION}.length > 20",
+            )
         )
         page.close()
     return spent
@@ -205,16 +211,18 @@ def _from_elsewhere(context: BrowserContext, times: int) -> list[Spent]:
 
 def _scrolling(context: BrowserContext) -> Iterator[Figure]:
     empty = context.new_page()
-    empty.goto(EMPTY)
-    yield _frames("frames of an empty page in 3 s: what the machine can do just now", empty.evaluate(SCROLLED, 3))
+    empty.goto(EMPTY_PAGE_PATH)
+    yield _frames(
+        "frames of an empty page in 3 s: what the machine can do just now", empty.evaluate(SCROLLING_SCRIPT, 3)
+    )
     empty.close()
     page = _list(context)
     processor = _Processor(page)
-    between = page.evaluate(SCROLLED, 6)
+    between = page.evaluate(SCROLLING_SCRIPT, 6)
     spent = processor.spent() / len(between)
     page.close()
-    yield _frames("frames while scrolling for 6 s, 30 pixels in each", between, FRAMES_AIM)
-    yield Figure("... processor time of the page for a frame", spent, "ms", 1000 / FRAMES_AIM)
+    yield _frames("frames while scrolling for 6 s, 30 pixels in each", between, AIM_FRAMES_PER_SECOND)
+    yield Figure("... processor time of the page for a frame", spent, "ms", 1000 / AIM_FRAMES_PER_SECOND)
 
 
 def _frames(what: str, between: list[float], aim: float | None = None) -> Figure:
@@ -228,19 +236,19 @@ def _requests(context: BrowserContext) -> Iterator[Figure]:
     page.goto("/p/default/start")
     page.wait_for_selector("h1")
     page.wait_for_timeout(2_000)
-    made: list[str] = []
+    requested_urls: list[str] = []
 
     def heard(request: Request) -> None:
         if "/api/" in request.url:
-            made.append(request.url)
+            requested_urls.append(request.url)
 
     page.on("request", heard)
     for name in SCREENS:
-        made.clear()
+        requested_urls.clear()
         page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
         page.wait_for_selector("h1")
         page.wait_for_timeout(3_000)
-        yield Figure(name, len(made), "", REQUESTS_AIM)
+        yield Figure(name, len(requested_urls), "", MAX_REQUEST_COUNT)
     page.close()
 
 
@@ -256,7 +264,7 @@ def _watching(server: Server, context: BrowserContext, submit: Submit) -> Iterat
         begun = server.processor_seconds()
         arguments = {"rate": ARRIVALS_A_SECOND, "seconds": ARRIVALS / ARRIVALS_A_SECOND}
         submit(load.arrive, server.target, **arguments).result()
-        waiting.wait_for_timeout(AFTERWARDS)
+        waiting.wait_for_timeout(AFTER_ARRIVALS_MS)
         return server.processor_seconds() - begun
 
     alone = spent()
@@ -266,7 +274,7 @@ def _watching(server: Server, context: BrowserContext, submit: Submit) -> Iterat
         page.goto(f"{LIST}?{urlencode({'q': query})}")
         page.wait_for_selector("[role=row][data-id]")
         page.wait_for_selector("[data-on=true]")
-    waiting.wait_for_timeout(AFTERWARDS / 10)
+    waiting.wait_for_timeout(AFTER_ARRIVALS_MS / 10)
     yield Figure(f"... {len(lists)} filtered lists open", spent(), "s", WATCHED_FACTOR * alone)
 
 
@@ -277,15 +285,15 @@ def _list(context: BrowserContext) -> Page:
     return page
 
 
-def _each(times: int, measure: Callable[[int], Spent]) -> list[Spent]:
+def _each(times: int, measure: Callable[[int], Cost]) -> list[Cost]:
     # The first one loads what later ones have.
     return [measure(number) for number in range(times + 1)][1:]
 
 
-def _timed(page: Page, act: str, shown: str, before: str = "null") -> Spent:
+def _timed(page: Page, act: str, condition: str, before: str = "null") -> Cost:
     processor = _Processor(page)
-    waited = page.evaluate(TIMED % {"act": act, "shown": shown, "before": before})
-    return Spent(waited, processor.spent())
+    waited = page.evaluate(TIMING_SCRIPT % {"act": act, "shown": condition, "before": before})
+    return Cost(waited, processor.spent())
 
 
 class _Processor:
@@ -306,10 +314,10 @@ class _Processor:
         return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
 
-def _figures(what: str, spent: list[Spent], aim: float) -> list[Figure]:
-    ordered = sorted(one.waited for one in spent)
+def _figures(what: str, spent: list[Cost], aim: float) -> list[Figure]:
+    ordered = sorted(cost.waited for cost in spent)
     p95, p99 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.95, 0.99))
     return [
         Figure(what, median(ordered), "ms", aim, median(ordered), p95, p99),
-        Figure("... processor time of the page for it", median(one.processor for one in spent), "ms"),
+        Figure("... processor time of the page for it", median(cost.processor for cost in spent), "ms"),
     ]

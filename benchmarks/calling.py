@@ -47,53 +47,53 @@ def calling(seconds: float) -> Iterator[Section]:
         server = stack.enter_context(running(directory / "data"))
         _register(server, port)
         submit = stack.enter_context(load.generator())
-        ways = {
+        routes = {
             "directly": (Target(port, KEY), DIRECT, {}),
             "through the gateway, store: false": (server.target, PATH, {"store": False}),
             "through the gateway, logged": (server.target, PATH, {"labels": {"bench": "yes", "version": "7"}}),
         }
 
-        def measure(way: str, **how: Any) -> Calls:
-            target, path, more = ways[way]
+        def measure(route: str, **how: Any) -> Calls:
+            target, path, extra_fields = routes[route]
             name = how.pop("model", "fast")
-            body = _body(more, f"default/{name}" if target is server.target else name, how.pop("stream"))
+            body = _body(extra_fields, f"default/{name}" if target is server.target else name, how.pop("stream"))
             return submit(load.call, target, path, body, **how).result()
 
         for stream in (False, True):
-            yield _latency(measure, list(ways), stream, seconds)
-            yield _rates(measure, list(ways), stream, seconds, server)
+            yield _latency(measure, list(routes), stream, seconds)
+            yield _rates(measure, list(routes), stream, seconds, server)
         yield _at_once(measure, server)
         yield _parity(server)
 
 
-def _latency(measure: Any, ways: list[str], stream: bool, seconds: float) -> Section:
+def _latency(measure: Any, routes: list[str], stream: bool, seconds: float) -> Section:
     figures: list[Figure] = []
     for label, how in [("1 in flight", {"in_flight": 1}), *((f"{rate}/s", {"rate": rate}) for rate in RATES)]:
         bare: Calls | None = None
-        for way in ways:
-            calls: Calls = measure(way, stream=stream, seconds=seconds, **how)
-            timings = calls.first if stream else calls.whole
-            figures.append(of_calls(f"{label}, {way}", timings))
+        for route in routes:
+            calls: Calls = measure(route, stream=stream, seconds=seconds, **how)
+            timings = calls.first_chunks if stream else calls.whole_answers
+            figures.append(of_calls(f"{label}, {route}", timings))
             if bare is None:
                 bare = calls
                 continue
-            direct = bare.first if stream else bare.whole
-            aimed = way == ways[-1] and label in ("1 in flight", "200/s")
+            direct = bare.first_chunks if stream else bare.whole_answers
+            aimed = route == routes[-1] and label in ("1 in flight", "200/s")
             for share, name, aim in ((0.5, "p50", FIRST_AIM if stream else P50_AIM), (0.99, "p99", P99_AIM)):
                 added = timings.percentile(share) - direct.percentile(share)
-                wanted = aim if aimed and not (stream and name == "p99") else None
-                figures.append(Figure(f"... added at the {name}", added, "ms", wanted))
+                figure_aim = aim if aimed and not (stream and name == "p99") else None
+                figures.append(Figure(f"... added at the {name}", added, "ms", figure_aim))
     what = "Time to the first chunk of a stream" if stream else "Latency of a whole answer"
     return Section(f"{what}, the provider answering at once", figures)
 
 
-def _rates(measure: Any, ways: list[str], stream: bool, seconds: float, server: Server) -> Section:
+def _rates(measure: Any, routes: list[str], stream: bool, seconds: float, server: Server) -> Section:
     figures = []
-    for way in ways:
-        calls: Calls = measure(way, stream=stream, seconds=seconds, in_flight=64)
-        aim = RATE_AIM if way == ways[-1] and not stream else None
-        figures.append(of_calls(f"64 in flight, {way}", calls.whole, aim=aim))
-        if way == ways[-1]:
+    for route in routes:
+        calls: Calls = measure(route, stream=stream, seconds=seconds, in_flight=64)
+        aim = RATE_AIM if route == routes[-1] and not stream else None
+        figures.append(of_calls(f"64 in flight, {route}", calls.whole_answers, aim=aim))
+        if route == routes[-1]:
             figures.append(Figure("... texts waiting for the index afterwards", server.waiting_texts(), ""))
             server.wait_for_texts()
     return Section(f"Most {'streams' if stream else 'calls'} a second", figures)
@@ -104,9 +104,11 @@ def _at_once(measure: Any, server: Server) -> Section:
     figures = []
     for number in (100, 500):
         calls: Calls = measure("through the gateway, logged", model="slow", stream=True, seconds=3.0, in_flight=number)
-        figures.append(of_calls(f"{number} streams of 27 chunks at once, logged: first chunk", calls.first))
+        figures.append(of_calls(f"{number} streams of 27 chunks at once, logged: first chunk", calls.first_chunks))
         # A stream that is passed on as it comes takes as long as the model: 28 parts of 20 ms.
-        figures.append(Figure("... whole stream (the model's own time: 560 ms)", calls.whole.percentile(0.5), "ms"))
+        figures.append(
+            Figure("... whole stream (the model's own time: 560 ms)", calls.whole_answers.percentile(0.5), "ms")
+        )
         figures.append(Figure("... memory of the server", server.memory / 1e6, "MB"))
     return Section("Streams at once", figures)
 
@@ -141,8 +143,8 @@ def _register(server: Server, port: int) -> None:
         load.send(server.target, "POST", "/api/v1/models", model)
 
 
-def _body(more: dict[str, Any], model: str, stream: bool) -> bytes:
+def _body(extra_fields: dict[str, Any], model: str, stream: bool) -> bytes:
     """Return a request of 2 KB."""
     record = msgspec.json.decode(workload.Workload(5).interaction(1))
-    body = {"model": model, "messages": record["messages"], "temperature": 0.2, **more}
+    body = {"model": model, "messages": record["messages"], "temperature": 0.2, **extra_fields}
     return msgspec.json.encode({**body, "stream": True} if stream else body)

@@ -15,7 +15,7 @@ from afterword.types import NewInteraction
 from benchmarks import workload
 from benchmarks.report import Figure, Section
 
-CALLS = 200
+CALL_COUNT = 200
 SCORE = """mutation AddDirectScore($completionId_0: UUID!, $metricId_0: IdOrKey!, $input_0: ScoreAddInput!) {
   addDirectScore(completionId: $completionId_0, metricId: $metricId_0, input: $input_0) { id }
 }"""
@@ -31,8 +31,8 @@ def lifting(rounds: int) -> Section:
     decoder, lift = msgspec.json.Decoder(NewInteraction), LIFTS["interactions.record"]
     with_lifts = Documents(schema(), document, unserved)
     without = Documents(schema(), lambda read: read, lambda read: None)
-    for known in (with_lifts, without):
-        known.document(SCORE)
+    for documents in (with_lifts, without):
+        documents.document(SCORE)
     with_lifts.document(DEPLOY)
     what: dict[str, Callable[[], object]] = {
         "read an interaction of 2 KB, without lifts": lambda: read_lifted(decoder, today, None),
@@ -46,7 +46,7 @@ def lifting(rounds: int) -> Section:
     for _ in range(rounds):
         for name, call in what.items():
             started = time.perf_counter()
-            for _ in range(CALLS):
+            for _ in range(CALL_COUNT):
                 call()
-            best[name] = min(best[name], 1e6 * (time.perf_counter() - started) / CALLS)
+            best[name] = min(best[name], 1e6 * (time.perf_counter() - started) / CALL_COUNT)
     return Section("Old words", [Figure(name, microseconds, "µs") for name, microseconds in best.items()])

@@ -55,8 +55,8 @@ class Timings:
 class Calls:
     """What came of many calls whose answers may be streams: the time of the whole, and to its first part."""
 
-    whole: Timings = field(default_factory=Timings)
-    first: Timings = field(default_factory=Timings)
+    whole_answers: Timings = field(default_factory=Timings)
+    first_chunks: Timings = field(default_factory=Timings)
     answered: int = 0
 
 
@@ -126,13 +126,13 @@ class Connection(asyncio.Protocol):
 @asynccontextmanager
 async def connections(target: Target, number: int) -> AsyncIterator[list[Connection]]:
     """Open so many connections, and close them in the end."""
-    opened = [Connection(target) for _ in range(number)]
-    await asyncio.gather(*(one.open() for one in opened))
+    pool = [Connection(target) for _ in range(number)]
+    await asyncio.gather(*(connection.open() for connection in pool))
     try:
-        yield opened
+        yield pool
     finally:
-        for one in opened:
-            one.close()
+        for connection in pool:
+            connection.close()
 
 
 def run(work: Awaitable[T]) -> T:
@@ -169,7 +169,7 @@ def write(
     path = PATHS[kind]
     timings = Timings()
 
-    async def one(connection: Connection, begin: float, end: float) -> None:
+    async def log_until_end(connection: Connection, begin: float, end: float) -> None:
         while (start := time.perf_counter()) < end:
             status, answer = await connection.call("POST", path, next(bodies))
             if start >= begin:
@@ -177,10 +177,10 @@ def write(
                 timings.refused += status != (200 if kind == "score" else 201) or b'"errors"' in answer
 
     async def all_of_them() -> None:
-        async with connections(target, in_flight) as opened:
+        async with connections(target, in_flight) as pool:
             begin = time.perf_counter() + min(0.5, seconds / 4)
             end = begin + seconds
-            await asyncio.gather(*(one(connection, begin, end) for connection in opened))
+            await asyncio.gather(*(log_until_end(connection, begin, end) for connection in pool))
             timings.seconds = time.perf_counter() - begin
 
     run(all_of_them())
@@ -200,7 +200,7 @@ def arrive(target: Target, *, rate: int, seconds: float, seed: int = 2) -> Timin
     bodies = workload.bodies("interaction", [])
     timings = Timings()
 
-    async def one(connection: Connection, free: asyncio.Queue[Connection]) -> None:
+    async def log_once(connection: Connection, free: asyncio.Queue[Connection]) -> None:
         start = time.perf_counter()
         status, _ = await connection.call("POST", PATHS["interaction"], next(bodies))
         timings.each.append(time.perf_counter() - start)
@@ -208,16 +208,16 @@ def arrive(target: Target, *, rate: int, seconds: float, seed: int = 2) -> Timin
         free.put_nowait(connection)
 
     async def all_of_them() -> None:
-        async with connections(target, 256) as opened, asyncio.TaskGroup() as calls:
+        async with connections(target, 256) as pool, asyncio.TaskGroup() as calls:
             free: asyncio.Queue[Connection] = asyncio.Queue()
-            for connection in opened:
+            for connection in pool:
                 free.put_nowait(connection)
             begin, due = time.perf_counter(), 0
             while (now := time.perf_counter() - begin) < seconds:
                 while due < now * rate:
                     due += 1
                     if not free.empty():
-                        calls.create_task(one(free.get_nowait(), free))
+                        calls.create_task(log_once(free.get_nowait(), free))
                 await asyncio.sleep(0.005)
             timings.seconds = time.perf_counter() - begin
 
@@ -242,20 +242,20 @@ def call(
         status, _ = await connection.call("POST", path, body)
         calls.answered += status == 200
         if start >= begin:
-            calls.whole.each.append(time.perf_counter() - start)
-            calls.first.each.append(connection.first_at - start)
-            calls.whole.refused += status != 200
+            calls.whole_answers.each.append(time.perf_counter() - start)
+            calls.first_chunks.each.append(connection.first_at - start)
+            calls.whole_answers.refused += status != 200
 
     async def flight(connection: Connection, begin: float, end: float) -> None:
         while (start := time.perf_counter()) < end:
             await once(connection, begin, start)
 
-    async def arrivals(opened: list[Connection], begin: float, end: float) -> None:
+    async def arrivals(pool: list[Connection], begin: float, end: float) -> None:
         assert rate is not None
-        free, due, start = list(opened), time.perf_counter(), 0.0
+        free, due, start = list(pool), time.perf_counter(), 0.0
         async with asyncio.TaskGroup() as tasks:
 
-            async def one(connection: Connection, start: float) -> None:
+            async def call_and_return(connection: Connection, start: float) -> None:
                 await once(connection, begin, start)
                 free.append(connection)
 
@@ -263,22 +263,22 @@ def call(
                 await asyncio.sleep(due - time.perf_counter())
                 start = time.perf_counter()
                 if free:
-                    tasks.create_task(one(free.pop(), start))
+                    tasks.create_task(call_and_return(free.pop(), start))
                 due += 1 / rate
 
     async def all_of_them() -> None:
-        async with connections(target, in_flight or 256) as opened:
+        async with connections(target, in_flight or 256) as pool:
             begin = time.perf_counter() + warm_up
             end = begin + seconds
             if rate:
-                await arrivals(opened, begin, end)
+                await arrivals(pool, begin, end)
             else:
-                await asyncio.gather(*(flight(connection, begin, end) for connection in opened))
-            calls.whole.seconds = calls.first.seconds = time.perf_counter() - begin
+                await asyncio.gather(*(flight(connection, begin, end) for connection in pool))
+            calls.whole_answers.seconds = calls.first_chunks.seconds = time.perf_counter() - begin
 
     run(all_of_them())
-    if calls.whole.refused:
-        raise RuntimeError(f"{calls.whole.refused} of {len(calls.whole.each)} calls were refused.")
+    if calls.whole_answers.refused:
+        raise RuntimeError(f"{calls.whole_answers.refused} of {len(calls.whole_answers.each)} calls were refused.")
     return calls
 
 
@@ -290,7 +290,7 @@ def upload(
     timings = Timings()
     starts = iter(range(first, first + number, batch))
 
-    async def one(connection: Connection) -> None:
+    async def upload_batches(connection: Connection) -> None:
         for start in starts:
             body = b"\n".join(workload.interaction(n) for n in range(start, min(start + batch, first + number)))
             begin = time.perf_counter()
@@ -301,9 +301,9 @@ def upload(
             timings.refused += answer.count(b'"error"') if status == 200 else batch
 
     async def all_of_them() -> None:
-        async with connections(target, in_flight) as opened:
+        async with connections(target, in_flight) as pool:
             begin = time.perf_counter()
-            await asyncio.gather(*(one(connection) for connection in opened))
+            await asyncio.gather(*(upload_batches(connection) for connection in pool))
             timings.seconds = time.perf_counter() - begin
 
     run(all_of_them())
@@ -320,7 +320,7 @@ def read(
     timings = Timings()
     method = "GET" if body is None else "POST"
 
-    async def again() -> bytes:
+    async def get_repeatedly() -> bytes:
         async with connections(target, 1) as [connection]:
             begin = time.perf_counter()
             status, answer = await connection.call(method, path, body)
@@ -333,7 +333,7 @@ def read(
             timings.seconds = time.perf_counter() - begin
         return answer
 
-    return timings, run(again())
+    return timings, run(get_repeatedly())
 
 
 def status(target: Target, path: str) -> int:

@@ -33,8 +33,17 @@ class Database:
             for name, value in settings.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
         # Some hold from a start on only.
-        again = ("-w", "-D", str(directory), "-l", str(directory / "log"), "-o", f'-h "" -k {directory}', "restart")
-        pgexec("pg_ctl", again, bin_path=server.bin_path, user=server.system_user)
+        restart_arguments = (
+            "-w",
+            "-D",
+            str(directory),
+            "-l",
+            str(directory / "log"),
+            "-o",
+            f'-h "" -k {directory}',
+            "restart",
+        )
+        pgexec("pg_ctl", restart_arguments, bin_path=server.bin_path, user=server.system_user)
         with psycopg.connect(self.url, autocommit=True) as connection:
             self.version = str(connection.execute("SHOW server_version").fetchone()[0])  # pyright: ignore
 
@@ -64,12 +73,12 @@ class Database:
     def memory(self) -> int:
         """Return the bytes of memory that its processes hold; what they share counts once."""
         first = psutil.Process(self.process)
-        held = 0
-        for one in (first, *first.children(recursive=True)):
+        total_bytes = 0
+        for process in (first, *first.children(recursive=True)):
             # Its workers come and go.
             with suppress(psutil.NoSuchProcess):
-                held += one.memory_full_info().pss
-        return held
+                total_bytes += process.memory_full_info().pss
+        return total_bytes
 
     def stop(self) -> None:
         """Stop it in order."""

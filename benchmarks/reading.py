@@ -19,16 +19,16 @@ from benchmarks.server import Server, running
 from benchmarks.workload import COMMON_WORD, METRIC, RARE_WORD
 from benchmarks.writing import Submit
 
-MILLION = 1_000_000
+MILLION_ROWS = 1_000_000
 # The interactions of a million span so many days.
 DAYS = 30.0
-ARRIVING = 2_000
+ARRIVALS_PER_SECOND = 2_000
 
-PAGE_AIM = 20
-ARRIVING_AIM = 100
+PAGE_AIM_MS = 20
+ARRIVING_AIM_MS = 100
 IDLE_AIM, FULL_AIM = 120, 300
-START_AIM = 1.5
-DISK_AIM = 1_000
+START_AIM_SECONDS = 1.5
+DISK_AIM_BYTES = 1_000
 
 TRIPLE = "label + time + feedback value"
 
@@ -41,7 +41,7 @@ def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
     """Return the calls to measure, by what they ask for."""
     rare, broad, good = "label=release:2.100", "label=environment:production", f"feedback={METRIC}%3E%3D4"
     # A thirtieth of the store, in its middle.
-    span = timedelta(days=DAYS * size / MILLION)
+    span = timedelta(days=DAYS * size / MILLION_ROWS)
     start = began - timedelta(days=DAYS) + span / 2
     day = "&".join(
         f"{name}={quote(moment.isoformat(timespec='milliseconds'))}"
@@ -69,7 +69,7 @@ def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
     return calls
 
 
-LONG: dict[str, Call] = {
+LONG_CALLS: dict[str, Call] = {
     "count of a broad label": ("/api/v1/interactions?limit=1&label=environment:production&count=true", None),
     "count of two broad labels": (
         "/api/v1/interactions?limit=1&label=environment:production&label=team:team-3&count=true",
@@ -81,7 +81,7 @@ LONG: dict[str, Call] = {
 
 
 # A condition that holds for all, which the rollups do not know: the rows are gone over.
-BY_ROWS = Filter(or_=[Filter(and_=[])])
+ROWS_ONLY_FILTER = Filter(or_=[Filter(and_=[])])
 
 
 def sums(began: datetime) -> dict[str, tuple[str, NewTrend]]:
@@ -102,15 +102,15 @@ def sums(began: datetime) -> dict[str, tuple[str, NewTrend]]:
 def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section:
     """Ask for sums of rollups, and of rows; both must answer the same."""
     figures = []
-    for what, (path, wanted) in sums(began).items():
-        by_rows = BY_ROWS if wanted.filter is None else Filter(and_=[wanted.filter, BY_ROWS])
+    for what, (path, trend) in sums(began).items():
+        by_rows = ROWS_ONLY_FILTER if trend.filter is None else Filter(and_=[trend.filter, ROWS_ONLY_FILTER])
         answers = []
-        for how, filter in (("", wanted.filter), (": from the rows", by_rows)):
-            asked = msgspec.to_builtins(msgspec.structs.replace(wanted, filter=filter))
+        for how, filter in (("", trend.filter), (": from the rows", by_rows)):
+            request_body = msgspec.to_builtins(msgspec.structs.replace(trend, filter=filter))
             if path.endswith("statistics"):
-                asked = {name: asked[name] for name in ("filter", "split_by")}
+                request_body = {name: request_body[name] for name in ("filter", "split_by")}
             timings, answer = load.read(
-                server.target, path, body=msgspec.json.encode(asked), times=50, most_seconds=seconds
+                server.target, path, body=msgspec.json.encode(request_body), times=50, most_seconds=seconds
             )
             figures.append(of_pages(what + how, timings))
             answers.append(msgspec.json.decode(answer))
@@ -136,23 +136,25 @@ def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Sect
         submit = stack.enter_context(load.generator())
         began, figures = fill(directory, submit, size)
         with running(directory) as server:
-            figures.append(Figure(f"start to first healthy answer, {size:,}", server.seconds_to_start, "s", START_AIM))
+            figures.append(
+                Figure(f"start to first healthy answer, {size:,}", server.seconds_to_start, "s", START_AIM_SECONDS)
+            )
             server.settle()
             figures.append(Figure("resident memory after a restart, idle", server.memory / 1e6, "MB", FULL_AIM))
             yield Section(f"A store of {size:,} interactions", figures)
             calls = pages(server, size, began)
             figures = [
-                of_pages(what, read_page(server, call, seconds), aim=PAGE_AIM if what == TRIPLE else None)
+                of_pages(what, read_page(server, call, seconds), aim=PAGE_AIM_MS if what == TRIPLE else None)
                 for what, call in calls.items()
             ]
             yield Section(f"Pages of 50 at {size:,}, one call in flight", figures)
-            figures = [of_pages(what, read_page(server, call, seconds)) for what, call in LONG.items()]
+            figures = [of_pages(what, read_page(server, call, seconds)) for what, call in LONG_CALLS.items()]
             figures.append(Figure("resident memory after all that", server.memory / 1e6, "MB", FULL_AIM))
             yield Section(f"Counts and groups at {size:,}", figures)
             server.wait_for_rollups()
             yield _sums(server, size, began, seconds)
             yield Section(
-                f"The same pages at {size:,} while {ARRIVING:,} interactions/s arrive",
+                f"The same pages at {size:,} while {ARRIVALS_PER_SECOND:,} interactions/s arrive",
                 read_meanwhile(server, calls, submit, arriving_seconds),
             )
 
@@ -174,11 +176,11 @@ def fill(directory: Path, submit: Submit, size: int) -> tuple[datetime, list[Fig
     return began, [
         of_calls(f"load {size:,} in batches of 1,000, 4 in flight", loaded, each=1_000),
         Figure("the same until all texts can be found", size / waited, "/s"),
-        Figure("afterword.db, an interaction", server.size("afterword.db") / size, "bytes", DISK_AIM),
+        Figure("afterword.db, an interaction", server.size("afterword.db") / size, "bytes", DISK_AIM_BYTES),
         Figure("search.db, an interaction", server.size("search.db") / size, "bytes"),
         Figure("resident memory, empty and idle", idle / 1e6, "MB", IDLE_AIM),
         Figure(f"resident memory after loading {size:,}", full / 1e6, "MB", FULL_AIM),
-        Figure("start to first healthy answer, empty", start, "s", START_AIM),
+        Figure("start to first healthy answer, empty", start, "s", START_AIM_SECONDS),
     ]
 
 
@@ -190,7 +192,7 @@ def read_page(server: Server, call: Call, seconds: float) -> load.Timings:
 
 
 def read_meanwhile(
-    server: Server, calls: dict[str, Call], submit: Submit, seconds: float, rate: int = ARRIVING
+    server: Server, calls: dict[str, Call], submit: Submit, seconds: float, rate: int = ARRIVALS_PER_SECOND
 ) -> list[Figure]:
     """Read pages in turn, while interactions arrive; all calls of one page make one figure."""
     arriving = submit(load.arrive, server.target, rate=rate, seconds=seconds)
@@ -204,5 +206,5 @@ def read_meanwhile(
     arrived: load.Timings = arriving.result()
     if arrived.refused:
         raise RuntimeError(f"The server refused {arrived.refused} interactions.")
-    figures = [of_pages(what, timings, aim=ARRIVING_AIM) for what, timings in read.items()]
+    figures = [of_pages(what, timings, aim=ARRIVING_AIM_MS) for what, timings in read.items()]
     return [*figures, of_calls("interactions that arrived meanwhile", arrived, aim=rate)]

@@ -91,8 +91,8 @@ class Section:
     def show(self, console: Console) -> None:
         """Print the table."""
         table = Table(title=self.name, title_justify="left", title_style="bold")
-        for place, head in enumerate(HEADS):
-            table.add_column(head, justify="right" if place else "left", overflow="fold")
+        for column_index, head in enumerate(HEADS):
+            table.add_column(head, justify="right" if column_index else "left", overflow="fold")
         for row, figure in zip(self.rows(), self.figures, strict=True):
             table.add_row(*row, style=None if figure.reached is None else "green" if figure.reached else "red")
         console.print(table)
@@ -118,7 +118,7 @@ def machine() -> str:
     )
 
 
-class Shown(Protocol):
+class MarkdownTable(Protocol):
     """What can be written as Markdown."""
 
     def markdown(self) -> str:
@@ -126,7 +126,7 @@ class Shown(Protocol):
         ...
 
 
-def markdown(sections: Iterable[Shown]) -> str:
+def markdown(sections: Iterable[MarkdownTable]) -> str:
     """Return all tables as one Markdown text."""
     return "\n".join([machine(), "", *(section.markdown() for section in sections)])
 

@@ -61,14 +61,17 @@ class Server:
 
     def processor_seconds(self) -> float:
         """Return the processor time that it and its writing process have taken."""
-        own = psutil.Process(self._process.pid)
-        return sum(one.cpu_times().user + one.cpu_times().system for one in (own, *own.children()))
+        server_process = psutil.Process(self._process.pid)
+        return sum(
+            process.cpu_times().user + process.cpu_times().system
+            for process in (server_process, *server_process.children())
+        )
 
     @property
     def memory(self) -> int:
         """Return the bytes of memory that it and its writing process hold."""
-        own = psutil.Process(self._process.pid)
-        return sum(process.memory_info().rss for process in (own, *own.children()))
+        server_process = psutil.Process(self._process.pid)
+        return sum(process.memory_info().rss for process in (server_process, *server_process.children()))
 
     def register_metric(self) -> None:
         """Register the feedback key of the workload."""
@@ -76,15 +79,15 @@ class Server:
 
     def completions(self, number: int = 5_000) -> list[str]:
         """Return the ids of the newest completions."""
-        found: list[str] = []
-        more = ""
-        while len(found) < number:
-            page = send(self.target, "GET", f"/api/v1/interactions?limit=500{more}")
-            found += [one["completion_id"] for one in page["interactions"]]
+        completion_ids: list[str] = []
+        cursor_parameter = ""
+        while len(completion_ids) < number:
+            page = send(self.target, "GET", f"/api/v1/interactions?limit=500{cursor_parameter}")
+            completion_ids += [interaction["completion_id"] for interaction in page["interactions"]]
             if page["next"] is None:
                 break
-            more = f"&cursor={page['next']}"
-        return found
+            cursor_parameter = f"&cursor={page['next']}"
+        return completion_ids
 
     def newest_seconds_ago(self) -> float:
         """Return how long ago the newest interaction was logged."""

@@ -15,8 +15,8 @@ from benchmarks.server import Server, running
 from benchmarks.workload import METRIC
 
 # MB that may come on top after the first fifth, in which caches and pools fill.
-GROWTH_AIM = 5.0
-CALLERS = 16
+GROWTH_AIM_MB = 5.0
+CALLER_COUNT = 16
 
 Call: TypeAlias = Callable[["Caller", int], Awaitable[None]]
 
@@ -67,8 +67,8 @@ class Caller:
 
     async def page(self, number: int) -> None:
         """Read a page, with a filter at times."""
-        more = f"&label=trace:t{number}" if number % 2 else "&view=full"
-        await self._send("GET", f"/api/v1/interactions?limit=20{more}")
+        parameters = f"&label=trace:t{number}" if number % 2 else "&view=full"
+        await self._send("GET", f"/api/v1/interactions?limit=20{parameters}")
 
     async def find(self, number: int) -> None:
         """Search for words."""
@@ -105,20 +105,29 @@ async def _run(server: Server, calls: int, kinds: list[str], after: Callable[[in
                     await KINDS[kinds[number % len(kinds)]](caller, number)
 
             numbers = iter(range(part * calls // 10, last))
-            await asyncio.gather(*(work(numbers) for _ in range(CALLERS)))
+            await asyncio.gather(*(work(numbers) for _ in range(CALLER_COUNT)))
             after(last)
 
 
 def soak(calls: int, kinds: list[str] | None = None, database_url: str | None = None) -> Section:
     """Make so many calls; return what the server held after each tenth of them."""
-    held: list[tuple[int, float]] = []
+    memory_after_calls: list[tuple[int, float]] = []
     with (
         tempfile.TemporaryDirectory() as directory,
         running(Path(directory) / "data", database_url=database_url) as server,
     ):
         server.register_metric()
-        asyncio.run(_run(server, calls, kinds or [*KINDS], lambda made: held.append((made, server.memory / 1e6))))
-    fifth = held[1][1]
-    figures = [Figure(f"memory after {made:,} calls", memory, "MB") for made, memory in held]
-    growth = max(memory for _, memory in held[1:]) - fifth
-    return Section("soak", [*figures, Figure(f"growth after the first {held[1][0]:,}", growth, "MB", GROWTH_AIM)])
+        asyncio.run(
+            _run(
+                server,
+                calls,
+                kinds or [*KINDS],
+                lambda call_count: memory_after_calls.append((call_count, server.memory / 1e6)),
+            )
+        )
+    fifth = memory_after_calls[1][1]
+    figures = [Figure(f"memory after {call_count:,} calls", memory, "MB") for call_count, memory in memory_after_calls]
+    growth = max(memory for _, memory in memory_after_calls[1:]) - fifth
+    return Section(
+        "soak", [*figures, Figure(f"growth after the first {memory_after_calls[1][0]:,}", growth, "MB", GROWTH_AIM_MB)]
+    )

@@ -13,13 +13,13 @@ import httptools
 import msgspec
 import uvloop
 
-WORDS = 24
-TEXT = " ".join(f"word{n}" for n in range(WORDS))
+WORD_COUNT = 24
+TEXT = " ".join(f"word{n}" for n in range(WORD_COUNT))
 USAGE = b'{"prompt_tokens":400,"completion_tokens":24,"total_tokens":424}'
 HEAD = b'"id":"chatcmpl-bench","created":1760000000,"model":"bench"'
 
 
-def _whole() -> bytes:
+def _whole_answer() -> bytes:
     message = msgspec.json.encode({"role": "assistant", "content": TEXT})
     body = b'{%s,"object":"chat.completion","choices":[{"index":0,"message":%s,"finish_reason":"stop"}],"usage":%s}' % (
         HEAD,
@@ -34,15 +34,15 @@ def _event(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(event), event)
 
 
-def _chunk(choices: bytes, more: bytes = b"") -> bytes:
-    return _event(b'{%s,"object":"chat.completion.chunk","choices":[%s]%s}' % (HEAD, choices, more))
+def _chunk(choices: bytes, members: bytes = b"") -> bytes:
+    return _event(b'{%s,"object":"chat.completion.chunk","choices":[%s]%s}' % (HEAD, choices, members))
 
 
-WHOLE = _whole()
+WHOLE_ANSWER = _whole_answer()
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 CHUNKS = [
     _chunk(b'{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}'),
-    *(_chunk(b'{"index":0,"delta":{"content":" word%d"},"finish_reason":null}' % n) for n in range(WORDS)),
+    *(_chunk(b'{"index":0,"delta":{"content":" word%d"},"finish_reason":null}' % n) for n in range(WORD_COUNT)),
     _chunk(b'{"index":0,"delta":{},"finish_reason":"stop"}'),
     _chunk(b"", b',"usage":' + USAGE),
     _event(b"[DONE]"),
@@ -67,7 +67,7 @@ class Upstream(asyncio.Protocol):
     def on_message_complete(self) -> None:
         body, self.body = bytes(self.body), bytearray()
         if b'"stream":true' not in body:
-            self.transport.write(WHOLE)
+            self.transport.write(WHOLE_ANSWER)
         elif b'"model":"slow"' in body:
             self.pacing = asyncio.ensure_future(self.slowly())
         else:

@@ -21,7 +21,7 @@ import msgspec
 
 Kind: TypeAlias = Literal["interaction", "feedback", "score"]
 
-SIZE = 2048
+INTERACTION_BYTES = 2048
 RARE_WORD, COMMON_WORD = "quokka", "lighthouse"
 METRIC = "stars"
 MODELS = [f"model-{letter}" for letter in "abcde"]
@@ -69,9 +69,11 @@ class Workload:
             f'{{"role":"user","content":"{word}'
         )
         middle = '"}],"completion":"'
-        room = SIZE - len(head) - len(middle) - 2
-        asked = int(room * (0.2 + 0.3 * roll()))
-        return f'{head}{self._piece(random, asked)}{middle}{self._piece(random, room - asked)}"}}'.encode()
+        room = INTERACTION_BYTES - len(head) - len(middle) - 2
+        question_length = int(room * (0.2 + 0.3 * roll()))
+        question = self._piece(random, question_length)
+        answer = self._piece(random, room - question_length)
+        return f'{head}{question}{middle}{answer}"}}'.encode()
 
     def feedback(self, number: int, completion_id: str) -> bytes:
         """Return the JSON of a feedback on a completion."""
@@ -96,9 +98,9 @@ class Workload:
         server's.
         """
         if kind == "interaction":
-            made = [self.interaction(number) for number in range(8_000)]
+            interactions = [self.interaction(number) for number in range(8_000)]
             for number in count():
-                yield made[number % len(made)]
+                yield interactions[number % len(interactions)]
         make = self.score if kind == "score" else self.feedback
         for number in count():
             yield make(number, completions[number % len(completions)])
@@ -111,7 +113,7 @@ class Workload:
 def records(seed: int, number: int) -> list[dict[str, Any]]:
     """Return interactions as the client's `upload` takes them."""
     workload = Workload(seed)
-    return [msgspec.json.decode(workload.interaction(one)) for one in range(number)]
+    return [msgspec.json.decode(workload.interaction(index)) for index in range(number)]
 
 
 @cache
@@ -131,11 +133,13 @@ def made_up_text(words: int = 500_000, seed: int = 7) -> str:
     """Return a text of words whose frequencies fall as in English: the nth word 1/n times as often as the first."""
     random = Random(seed)
     vocabulary = [
-        "".join(random.choices(_LETTERS, range(len(_LETTERS), 0, -1), k=min(2 + place // 800, random.randint(2, 11))))
-        for place in range(30_000)
+        "".join(random.choices(_LETTERS, range(len(_LETTERS), 0, -1), k=min(2 + rank // 800, random.randint(2, 11))))
+        for rank in range(30_000)
     ]
-    weights = list(accumulate(1 / (place + 2.7) for place in range(len(vocabulary))))
-    drawn = random.choices(vocabulary, cum_weights=weights, k=words)
-    for place in range(0, words, 13):
-        drawn[place] = drawn[place].capitalize() if place == 0 else f"{drawn[place]}."
-    return " ".join(drawn)
+    weights = list(accumulate(1 / (rank + 2.7) for rank in range(len(vocabulary))))
+    text_words = random.choices(vocabulary, cum_weights=weights, k=words)
+    for word_index in range(0, words, 13):
+        text_words[word_index] = (
+            text_words[word_index].capitalize() if word_index == 0 else f"{text_words[word_index]}."
+        )
+    return " ".join(text_words)

@@ -17,8 +17,8 @@ from benchmarks.server import KEY, Server, running
 Submit = Callable[..., Future[Any]]
 
 LOG_AIM, FEEDBACK_AIM, UPLOAD_AIM = 5_000, 7_000, 15_000
-LOG_P99_AIM = 20
-TURNS = 16
+LOG_P99_AIM_MS = 20
+TURN_COUNT = 16
 
 
 def logging(seconds: float) -> Section:
@@ -31,35 +31,35 @@ def logging(seconds: float) -> Section:
             what = f"log an interaction, {in_flight} in flight"
             figures.append(of_calls(what, timings, aim=LOG_AIM if in_flight == 30 else None))
             if in_flight == 30:
-                figures.append(Figure(f"{what}: p99", timings.percentile(0.99), "ms", LOG_P99_AIM))
+                figures.append(Figure(f"{what}: p99", timings.percentile(0.99), "ms", LOG_P99_AIM_MS))
             server.wait_for_texts()
         completions = server.completions()
         for in_flight in (1, 30, 256):
             timings = _written(submit, server, "feedback", in_flight, seconds, completions)
             what = f"log a feedback, {in_flight} in flight"
             figures.append(of_calls(what, timings, aim=FEEDBACK_AIM if in_flight == 30 else None))
-        figures += _faces(submit, server, seconds, completions)
+        figures += _feedback_by_api(submit, server, seconds, completions)
     return Section("Log, acknowledged on disk (2 KB, 3 labels, 1 feedback)", figures)
 
 
-def _faces(submit: Submit, server: Server, seconds: float, completions: list[str]) -> list[Figure]:
+def _feedback_by_api(submit: Submit, server: Server, seconds: float, completions: list[str]) -> list[Figure]:
     """Log feedback by REST and by GraphQL, in short turns: what else the machine does meets both."""
-    faces: tuple[tuple[str, workload.Kind], ...] = (("REST", "feedback"), ("GraphQL", "score"))
-    both = {name: load.Timings() for name, _ in faces}
+    apis: tuple[tuple[str, workload.Kind], ...] = (("REST", "feedback"), ("GraphQL", "score"))
+    both = {name: load.Timings() for name, _ in apis}
     processor = dict.fromkeys(both, 0.0)
-    for _ in range(TURNS):
-        for name, kind in faces:
+    for _ in range(TURN_COUNT):
+        for name, kind in apis:
             before = server.processor_seconds()
-            turn = _written(submit, server, kind, 30, 2 * seconds / TURNS, completions)
+            turn = _written(submit, server, kind, 30, 2 * seconds / TURN_COUNT, completions)
             processor[name] += server.processor_seconds() - before
             both[name].each += turn.each
             both[name].seconds += turn.seconds
-    rest, graphql = both.values()
+    rest_timings, graphql_timings = both.values()
     figures = [of_calls(f"log a feedback by {name}, by turns, 30 in flight", timings) for name, timings in both.items()]
     of_call = {name: 1000 * processor[name] / len(timings.each) for name, timings in both.items()}
     return [
         *figures,
-        Figure("... REST as many times as fast", rest.rate / graphql.rate, "", 1.5),
+        Figure("... REST as many times as fast", rest_timings.rate / graphql_timings.rate, "", 1.5),
         *(Figure(f"... processor time of a call by {name}", value, "ms") for name, value in of_call.items()),
     ]
 

@@ -15,29 +15,29 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+MACOS_PATH = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
 def find() -> str | None:
     """Return the path of a browser; None where there is none."""
-    given = os.environ.get("AFTERWORD_BROWSER")
-    if given:
-        return given
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found or Path(MACOS).exists():
-        return found or MACOS
+    configured_path = os.environ.get("AFTERWORD_BROWSER")
+    if configured_path:
+        return configured_path
+    system_path = next(filter(None, map(shutil.which, NAMES)), None)
+    if system_path or Path(MACOS_PATH).exists():
+        return system_path or MACOS_PATH
     with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
+        playwright_path = playwright.chromium.executable_path
+    return playwright_path if Path(playwright_path).exists() else None
 
 
 def install() -> None:
     """Install a browser in the ways that this machine allows."""
     if shutil.which("apt-get") and os.geteuid() == 0:
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], env=quiet, check=False)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
         command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-liberation"]
-        subprocess.run(command, env=quiet, check=False, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)
     if find() is None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 

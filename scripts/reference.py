@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "afterword"
 PAGES = ROOT / "docs" / "reference"
 
-MADE = "<!-- Made by scripts/reference.py (make reference). Change the code that it reads, not this page. -->\n"
+GENERATED_NOTE = (
+    "<!-- Made by scripts/reference.py (make reference). Change the code that it reads, not this page. -->\n"
+)
 
 
 def main() -> int:
@@ -31,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/reference from the code.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is stale")
     check = parser.parse_args().check
-    stale = [PAGES / name for name, text in pages().items() if _read(PAGES / name) != text]
+    stale = [PAGES / name for name, text in pages().items() if _page_text(PAGES / name) != text]
     for page in stale:
         print(f"{page.relative_to(ROOT)} {'is stale: run make reference' if check else 'is written'}")
         if not check:
@@ -42,17 +44,22 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """Return each generated page by its file name."""
-    return {"rest.md": rest(), "graphql.md": graphql(), "settings.md": settings(), "errors.md": error_page()}
+    return {
+        "rest.md": rest_page(),
+        "graphql.md": graphql_page(),
+        "settings.md": settings_page(),
+        "errors.md": error_page(),
+    }
 
 
-def _read(page: Path) -> str | None:
+def _page_text(page: Path) -> str | None:
     return page.read_text(encoding="utf-8") if page.exists() else None
 
 
 # ------------------------------------------------------------------------------------------------ REST
 
 
-def rest() -> str:
+def rest_page() -> str:
     """Return the page of the REST interface, made from the OpenAPI document."""
     document = openapi.document("")
     operations = [
@@ -61,12 +68,12 @@ def rest() -> str:
         for method, operation in methods.items()
     ]
     schemas = document["components"]["schemas"]
-    lines = ["# REST", "", MADE, openapi.ABOUT, _where(), "## Routes", ""]
+    lines = ["# REST", "", GENERATED_NOTE, openapi.ABOUT, _introduction(), "## Routes", ""]
     for tag in document["tags"]:
-        mine = [each for each in operations if tag["name"] in each[2]["tags"]]
+        tag_operations = [operation_row for operation_row in operations if tag["name"] in operation_row[2]["tags"]]
         rows = (
             [f"[`{method} {path}`](#{_anchor(operation['operationId'])})", operation["summary"]]
-            for method, path, operation in mine
+            for method, path, operation in tag_operations
         )
         lines += [f"**{tag['name']}** · {tag['description']}", "", *_table(("route", "what it does"), rows), ""]
     for tag in document["tags"]:
@@ -80,7 +87,7 @@ def rest() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _where() -> str:
+def _introduction() -> str:
     return (
         "A running server shows this reference at `/docs`, and as an OpenAPI 3.1 document at `/openapi.json`. "
         "What each error code means is in [errors.md](errors.md).\n"
@@ -95,8 +102,13 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
     parameters = operation.get("parameters", [])
     if parameters:
         rows = (
-            [f"`{each['name']}`", each["in"], _type(each["schema"]) + _limits(each["schema"]), each["description"]]
-            for each in parameters
+            [
+                f"`{parameter['name']}`",
+                parameter["in"],
+                _type(parameter["schema"]) + _limits(parameter["schema"]),
+                parameter["description"],
+            ]
+            for parameter in parameters
         )
         yield from (*_table(("parameter", "in", "type", "meaning"), rows), "")
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
@@ -104,15 +116,15 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
     content = operation.get("requestBody", {}).get("content", {})
     if content:
         yield from _example(method, path, next(iter(content.items())))
-    own = {status: answer for status, answer in operation["responses"].items() if "$ref" not in answer}
-    for status, answer in own.items():
-        for kind, shown in answer.get("content", {}).items() if int(status) < 400 else ():
-            schema = shown.get("schema")
+    own_answers = {status: answer for status, answer in operation["responses"].items() if "$ref" not in answer}
+    for status, answer in own_answers.items():
+        for kind, media in answer.get("content", {}).items() if int(status) < 400 else ():
+            schema = media.get("schema")
             yield f"Answers **{status}** (`{kind}`){': ' + _type(schema) if schema else ''}"
             yield ""
     refused = [status for status, answer in operation["responses"].items() if "$ref" in answer]
     yield from ("Errors: " + ", ".join(f"[{status}](errors.md#{status})" for status in refused), "")
-    for status, answer in own.items():
+    for status, answer in own_answers.items():
         if int(status) >= 400:
             yield from (f"**{status}**: {answer['description']}", "")
 
@@ -122,10 +134,10 @@ def _body(schema: dict[str, Any]) -> str:
 
 
 def _example(method: str, path: str, content: tuple[str, dict[str, Any]]) -> Iterator[str]:
-    kind, shown = content
-    example = shown["example"]
-    compact = [json.dumps(line) for line in example] if isinstance(example, list) else [_pretty(example)]
-    body = "\n".join(compact)
+    kind, media = content
+    example = media["example"]
+    example_lines = [json.dumps(line) for line in example] if isinstance(example, list) else [_pretty(example)]
+    body = "\n".join(example_lines)
     option = "--data-binary" if kind == openapi.NDJSON else "--data"
     yield "```bash"
     yield f'curl -X {method} "$AFTERWORD_URL{path}" \\'
@@ -170,10 +182,10 @@ def _type(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     kinds = schema.get("type", "anything")
-    return " or ".join(_named(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    return " or ".join(_type_name(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds))
 
 
-def _named(kind: str, schema: dict[str, Any]) -> str:
+def _type_name(kind: str, schema: dict[str, Any]) -> str:
     if kind == "array":
         return f"list of {_type(schema.get('items', {}))}"
     if kind == "string" and schema.get("format"):
@@ -184,14 +196,14 @@ def _named(kind: str, schema: dict[str, Any]) -> str:
 
 
 def _limits(schema: dict[str, Any]) -> str:
-    said = []
+    limits = []
     if "minimum" in schema and "maximum" in schema:
-        said.append(f"{schema['minimum']} to {schema['maximum']}")
+        limits.append(f"{schema['minimum']} to {schema['maximum']}")
     if "maxLength" in schema:
-        said.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
+        limits.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
     if schema.get("default") not in (None, "", [], {}):
-        said.append(f"default `{json.dumps(schema['default']).strip(chr(34))}`")
-    return ", " + ", ".join(said) if said else ""
+        limits.append(f"default `{json.dumps(schema['default']).strip(chr(34))}`")
+    return ", " + ", ".join(limits) if limits else ""
 
 
 def _anchor(operation_id: str) -> str:
@@ -201,10 +213,10 @@ def _anchor(operation_id: str) -> str:
 # ------------------------------------------------------------------------------------------------ GraphQL
 
 
-def graphql() -> str:
+def graphql_page() -> str:
     """Return the page of GraphQL: the schema, as the server reads it."""
     schema = (SOURCE / "api" / "graphql" / "schema.graphql").read_text(encoding="utf-8")
-    return "\n".join(["# GraphQL", "", MADE, _ABOUT_GRAPHQL, "```graphql", schema.rstrip(), "```", ""])
+    return "\n".join(["# GraphQL", "", GENERATED_NOTE, _ABOUT_GRAPHQL, "```graphql", schema.rstrip(), "```", ""])
 
 
 _ABOUT_GRAPHQL = """\
@@ -216,7 +228,7 @@ clients, which go on working.
 # ------------------------------------------------------------------------------------------------ settings
 
 
-def settings() -> str:
+def settings_page() -> str:
     """Return the page of the settings, from the table that the server reads."""
     rows = (
         [
@@ -228,7 +240,14 @@ def settings() -> str:
         for setting in SETTINGS
     )
     return "\n".join(
-        ["# Settings", "", MADE, _ABOUT_SETTINGS, *_table(("flag", "environment", "default", "what"), rows), ""]
+        [
+            "# Settings",
+            "",
+            GENERATED_NOTE,
+            _ABOUT_SETTINGS,
+            *_table(("flag", "environment", "default", "what"), rows),
+            "",
+        ]
     )
 
 
@@ -249,7 +268,7 @@ def _default(setting: Setting) -> str:
 def _allowed(setting: Setting) -> str:
     if setting.choices:
         return f"One of {', '.join(f'`{choice}`' for choice in setting.choices)}."
-    return f"At least {setting.least:,}." if setting.least > 1 else ""
+    return f"At least {setting.minimum:,}." if setting.minimum > 1 else ""
 
 
 # ------------------------------------------------------------------------------------------------ errors
@@ -257,12 +276,12 @@ def _allowed(setting: Setting) -> str:
 
 def error_page() -> str:
     """Return the page of the errors: each status, and each code that the server gives with it."""
-    found = list(_codes())
-    lines = ["# Errors", "", MADE, _ABOUT_ERRORS]
+    code_uses = list(_codes())
+    lines = ["# Errors", "", GENERATED_NOTE, _ABOUT_ERRORS]
     for status, kind in sorted(errors.BY_STATUS.items()):
         lines += [f'<a id="{status}"></a>', "", f"## {status} {kind.__name__}", "", f"{kind.__doc__}", ""]
         lines += [f"`type` is `{kind.type}`.", ""]
-        rows = {code: text for name, code, text in sorted(found, reverse=True) if name == kind.__name__}
+        rows = {code: text for name, code, text in sorted(code_uses, reverse=True) if name == kind.__name__}
         rows = {code: text if text.strip("… ") else kind.__doc__ for code, text in rows.items()}
         if rows:
             lines += [*_table(("code", "such as"), sorted([f"`{code}`", text] for code, text in rows.items())), ""]
@@ -305,18 +324,18 @@ def _codes() -> Iterator[tuple[str, str, str]]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds):
                 continue
-            code = next((_text(word.value) for word in node.keywords if word.arg == "code"), "")
+            code = next((_literal_text(word.value) for word in node.keywords if word.arg == "code"), "")
             if code.strip("…"):
-                yield node.func.id, code, re.sub("…+", "…", _text(node.args[0]) if node.args else "")
+                yield node.func.id, code, re.sub("…+", "…", _literal_text(node.args[0]) if node.args else "")
 
 
-def _text(node: ast.expr) -> str:
+def _literal_text(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(_text(part) for part in node.values)
+        return "".join(_literal_text(part) for part in node.values)
     if isinstance(node, ast.IfExp):
-        return _text(node.body)
+        return _literal_text(node.body)
     return "…"
 
 

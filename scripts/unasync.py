@@ -52,11 +52,11 @@ def main() -> None:
     """Write the package `sync`, or with `--check` exit with 1 when it is not fresh."""
     for source in sorted((CLIENT / "aio").glob("*.py")):
         file = CLIENT / "sync" / source.name
-        fresh = generate(source)
+        generated_text = generate(source)
         if "--check" not in sys.argv:
             file.parent.mkdir(exist_ok=True)
-            file.write_text(fresh)
-        elif not file.exists() or file.read_text() != fresh:
+            file.write_text(generated_text)
+        elif not file.exists() or file.read_text() != generated_text:
             sys.exit(f"{file} is not fresh: run `python scripts/unasync.py`.")
 
 

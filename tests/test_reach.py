@@ -69,11 +69,13 @@ def test_the_client_can_send_every_parameter_of_a_route(route: Route):
 
 
 def test_the_clients_filters_are_those_of_the_server():
-    assert {plain(name) for name in finding.Conditions.__optional_keys__} | {"project"} == names_of(routes.Conditions)
+    assert {plain(name) for name in finding.PlainFilters.__optional_keys__} | {"project"} == names_of(
+        routes.FilterQuery
+    )
     assert CONDITIONS | {"group_by"} == names_of(routes.ListQuery)
 
 
 def test_an_export_takes_every_filter():
     options = {plain(name) for name in inspect.signature(inspect.unwrap(export)).parameters}
     # The project is given before the command, for all commands alike.
-    assert names_of(routes.Conditions) - {"project"} <= options
+    assert names_of(routes.FilterQuery) - {"project"} <= options

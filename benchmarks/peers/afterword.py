@@ -51,8 +51,8 @@ class Afterword(Contender):
     def log(self, item: Item) -> Sequence[Ask]:
         """Return the one call that logs an interaction with its feedback."""
         body = {
-            "messages": [{"role": "user", "content": item.asked}],
-            "completion": item.answered,
+            "messages": [{"role": "user", "content": item.question}],
+            "completion": item.answer_text,
             "model": "bench",
             "labels": item.labels,
             "feedbacks": [{"metric": METRIC, "value": item.stars}],
@@ -75,7 +75,9 @@ class Afterword(Contender):
 
     def lists(self, start: int, end: int) -> dict[str, Ask]:
         """Return the calls for lists."""
-        first, last = (quote(datetime.fromtimestamp(one / 1000, UTC).isoformat()) for one in (start, end))
+        first, last = (
+            quote(datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()) for milliseconds in (start, end)
+        )
         label = "label=release:2.100"
         queries = {
             "none": "",
@@ -89,7 +91,10 @@ class Afterword(Contender):
     def stored(self) -> set[str]:
         """Return the ids of all interactions."""
         column = "id" if self.database_url else "lower(hex(id))"
-        return {str(one).replace("-", "") for (one,) in self.rows(f"SELECT {column} FROM interactions")}
+        return {
+            str(interaction_id).replace("-", "")
+            for (interaction_id,) in self.rows(f"SELECT {column} FROM interactions")
+        }
 
     def fill(self, size: int, days: float) -> str:
         """Upload the rest by the API."""

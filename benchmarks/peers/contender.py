@@ -38,8 +38,8 @@ class Item(NamedTuple):
 
     number: int
     id: bytes
-    asked: str
-    answered: str
+    question: str
+    answer_text: str
     labels: dict[str, str]
     stars: int
     at: int
@@ -54,7 +54,7 @@ class Contender(ABC):
     package: ClassVar[str]
     version: ClassVar[str]
     extra: ClassVar[str] = ""
-    more: ClassVar[tuple[str, ...]] = ()
+    extra_packages: ClassVar[tuple[str, ...]] = ()
     """What is installed beside it."""
     logs: ClassVar[bool] = True
     """Whether interactions can be logged with it here."""
@@ -76,8 +76,8 @@ class Contender(ABC):
 
     def started_by(self) -> str:
         """Return the command that starts it, with what is set in its environment, as it is shown."""
-        its = [f"{name}={shlex.quote(value)}" for name, value in self.environment().items()]
-        command = " ".join([*its, shlex.join(self.command())])
+        variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment().items()]
+        command = " ".join([*variables, shlex.join(self.command())])
         for path, short in ((str(self.folder), "FOLDER"), (str(CACHE), "CACHE"), (sys.executable, "python")):
             command = command.replace(path, short)
         return command if self.database_url is None else command.replace(self.database_url, "URL")
@@ -101,8 +101,8 @@ class Contender(ABC):
         if done.exists():
             return
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        wanted = [f"{self.package}{self.extra}=={self.version}", *self.more]
-        subprocess.run([str(self.bin / "python"), "-m", "pip", "install", "--quiet", *wanted], check=True)
+        requirements = [f"{self.package}{self.extra}=={self.version}", *self.extra_packages]
+        subprocess.run([str(self.bin / "python"), "-m", "pip", "install", "--quiet", *requirements], check=True)
         done.touch()
 
     # ------------------------------------------------------------------------------------ its API
@@ -162,9 +162,9 @@ class Contender(ABC):
 
     def copying(self, table: str, changes: Mapping[str, str], which: str, *, computed: Sequence[str] = ()) -> str:
         """Return the statement that copies rows of a table with some of their columns changed."""
-        columns = [one for one in self._columns(table) if one not in computed]
-        names = ", ".join(f'"{one}"' for one in columns)
-        values = ", ".join(changes.get(one, f'"{one}"') for one in columns)
+        columns = [column for column in self._columns(table) if column not in computed]
+        names = ", ".join(f'"{column}"' for column in columns)
+        values = ", ".join(changes.get(column, f'"{column}"') for column in columns)
         return f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE {which}"
 
     def _columns(self, table: str) -> list[str]:
@@ -182,13 +182,13 @@ class Contender(ABC):
         """Return the bytes of its store on disk."""
         if self.database_url is not None:
             return self.rows("SELECT pg_database_size(current_database())")[0][0]
-        return sum(one.stat().st_size for one in self.folder.rglob("*") if one.is_file())
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
 
 class Running:
     """A started contender. `seconds` is the time from the start of its process to its first healthy answer."""
 
-    MOST_SECONDS = 600
+    MAX_START_SECONDS = 600
 
     def __init__(self, contender: Contender) -> None:
         contender.folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +207,7 @@ class Running:
             with suppress(OSError):
                 if status(contender.target, contender.HEALTH) < 300:
                     break
-            if self._process.poll() is not None or time.perf_counter() - begin > self.MOST_SECONDS:
+            if self._process.poll() is not None or time.perf_counter() - begin > self.MAX_START_SECONDS:
                 self.stop()
                 last = Path(log.name).read_text(errors="replace")[-2_000:]
                 raise RuntimeError(f"{contender.title} does not start. It said last:\n{last}")
@@ -225,11 +225,11 @@ class Running:
     @property
     def memory(self) -> int:
         """Return the bytes of memory that its processes hold; what they share counts once."""
-        held = 0
+        total_bytes = 0
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
-                held += process.memory_full_info().pss
-        return held
+                total_bytes += process.memory_full_info().pss
+        return total_bytes
 
     def kill(self) -> None:
         """End all its processes at once, without a word."""

@@ -22,7 +22,7 @@ Job: TypeAlias = Literal["log", "rate", "chat"]
 
 
 @dataclass(slots=True)
-class Driven:
+class LoadResult:
     """What came of a load. `handles` are the interactions whose logging was acknowledged."""
 
     timings: Timings = field(default_factory=Timings)
@@ -33,16 +33,16 @@ class Driven:
 def items(seed: int) -> Iterator[Item]:
     """Return interactions without end. Their texts are made beforehand."""
     workload = Workload(seed)
-    made = [msgspec.json.decode(workload.interaction(number)) for number in range(2_000)]
-    return _items(made, Random(seed))
+    interactions = [msgspec.json.decode(workload.interaction(number)) for number in range(2_000)]
+    return _items(interactions, Random(seed))
 
 
-def _items(made: list[Any], random: Random) -> Iterator[Item]:
+def _items(interactions: list[Any], random: Random) -> Iterator[Item]:
     for number in count():
-        one = made[number % len(made)]
-        its_id = UUID(int=random.getrandbits(128), version=4).bytes
-        asked, stars = one["messages"][-1]["content"], one["feedbacks"][0]["value"]
-        yield Item(number, its_id, asked, one["completion"], one["labels"], stars, time.time_ns())
+        interaction = interactions[number % len(interactions)]
+        item_id = UUID(int=random.getrandbits(128), version=4).bytes
+        question, stars = interaction["messages"][-1]["content"], interaction["feedbacks"][0]["value"]
+        yield Item(number, item_id, question, interaction["completion"], interaction["labels"], stars, time.time_ns())
 
 
 def drive(
@@ -53,37 +53,37 @@ def drive(
     seconds: float,
     handles: list[str] | None = None,
     seed: int = 1,
-) -> Driven:
+) -> LoadResult:
     """Do a job as fast as the server answers, for so many seconds: after a first call, and half a second of warming up.
     Ends where the server goes away."""
-    driven = Driven()
-    its_items, numbers = items(seed), count()
+    driven = LoadResult()
+    item_iterator, numbers = items(seed), count()
     chat = contender.chat() if job == "chat" else None
 
     async def once(connection: Connection) -> str | None:
         if job == "rate":
             assert handles
             number = next(numbers)
-            wanted = contender.rate(handles[number % len(handles)], 1 + number % 5)
-            assert wanted
-            await ask(connection, wanted)
+            rate_call = contender.rate(handles[number % len(handles)], 1 + number % 5)
+            assert rate_call
+            await ask(connection, rate_call)
             return None
         if job == "chat":
             assert chat
             await ask(connection, chat)
             return None
-        item = next(its_items)
+        item = next(item_iterator)
         answer = b""
-        for one in contender.log(item):
-            answer = await ask(connection, one)
+        for log_call in contender.log(item):
+            answer = await ask(connection, log_call)
         return contender.handle(item, answer)
 
-    async def ask(connection: Connection, wanted: Ask) -> bytes:
+    async def ask(connection: Connection, request: Ask) -> bytes:
         status, answer = await connection.call(
-            wanted.method, wanted.path, wanted.body, wanted.kind, headers=wanted.headers
+            request.method, request.path, request.body, request.kind, headers=request.headers
         )
         if status >= 300:
-            raise _Refused(f"{wanted.path} answered {status}: {answer[:300]!r}")
+            raise _Refused(f"{request.path} answered {status}: {answer[:300]!r}")
         return answer
 
     async def flight(connection: Connection, begin: float, end: float) -> None:
@@ -106,14 +106,14 @@ def drive(
                 driven.timings.each.append(time.perf_counter() - start)
 
     async def all_of_them() -> None:
-        async with connections(contender.target, in_flight) as opened:
+        async with connections(contender.target, in_flight) as pool:
             # Some load for seconds what they need for their first call.
             with suppress(_Refused):
-                if (handle := await once(opened[0])) is not None:
+                if (handle := await once(pool[0])) is not None:
                     driven.handles.append(handle)
             begin = time.perf_counter() + min(0.5, seconds / 4)
             end = begin + seconds
-            await asyncio.gather(*(flight(connection, begin, end) for connection in opened))
+            await asyncio.gather(*(flight(connection, begin, end) for connection in pool))
             driven.timings.seconds = time.perf_counter() - begin
 
     run(all_of_them())
@@ -130,4 +130,4 @@ def directly(port: int, seconds: float) -> Timings:
     """Call the provider itself, one call in flight."""
     body = {"model": "bench", "messages": [{"role": "user", "content": "x" * 1024}]}
     target = Target(port, "none")
-    return call(target, "/v1/chat/completions", msgspec.json.encode(body), in_flight=1, seconds=seconds).whole
+    return call(target, "/v1/chat/completions", msgspec.json.encode(body), in_flight=1, seconds=seconds).whole_answers

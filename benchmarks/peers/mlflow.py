@@ -24,7 +24,7 @@ class Mlflow(Contender):
     package = "mlflow"
     version = "3.17.2"
     FILE = "mlflow.db"
-    more = ("psycopg2-binary",)
+    extra_packages = ("psycopg2-binary",)
 
     experiment = ""
 
@@ -49,16 +49,16 @@ class Mlflow(Contender):
 
     def prepare(self) -> None:
         """Make an experiment, and an endpoint whose calls are traced."""
-        made = send(self.target, "POST", "/api/2.0/mlflow/experiments/create", {"name": "bench"})
-        self.experiment = made["experiment_id"]
+        experiment = send(self.target, "POST", "/api/2.0/mlflow/experiments/create", {"name": "bench"})
+        self.experiment = experiment["experiment_id"]
         gateway = "/api/3.0/mlflow/gateway"
         secret = {"secret_name": "bench", "secret_value": {"api_key": "none"}, "provider": "openai"}
         secret["auth_config"] = {"api_base": self.upstream}
-        its_secret = send(self.target, "POST", f"{gateway}/secrets/create", secret)["secret"]["secret_id"]
-        model = {"name": "bench", "secret_id": its_secret, "provider": "openai", "model_name": "bench"}
+        secret_id = send(self.target, "POST", f"{gateway}/secrets/create", secret)["secret"]["secret_id"]
+        model = {"name": "bench", "secret_id": secret_id, "provider": "openai", "model_name": "bench"}
         definition = send(self.target, "POST", f"{gateway}/model-definitions/create", model)
-        its_model = definition["model_definition"]["model_definition_id"]
-        config = {"model_definition_id": its_model, "linkage_type": "PRIMARY", "weight": 1.0}
+        definition_id = definition["model_definition"]["model_definition_id"]
+        config = {"model_definition_id": definition_id, "linkage_type": "PRIMARY", "weight": 1.0}
         endpoint = {"name": "bench", "usage_tracking": True, "model_configs": [config]}
         send(self.target, "POST", f"{gateway}/endpoints/create", endpoint)
 
@@ -66,12 +66,14 @@ class Mlflow(Contender):
         """Return the two calls that its own client makes for a finished trace: the span, then the trace with its tags
         and assessments."""
         handle = self.handle(item, b"")
-        said = {
+        span_attributes = {
             "mlflow.traceRequestId": json.dumps(handle),
             "mlflow.spanType": '"CHAT_MODEL"',
-            "mlflow.spanInputs": json.dumps({"messages": [{"role": "user", "content": item.asked}], "model": "bench"}),
+            "mlflow.spanInputs": json.dumps(
+                {"messages": [{"role": "user", "content": item.question}], "model": "bench"}
+            ),
             "mlflow.spanOutputs": json.dumps(
-                {"choices": [{"message": {"role": "assistant", "content": item.answered}}]}
+                {"choices": [{"message": {"role": "assistant", "content": item.answer_text}}]}
             ),
         }
         trace = {
@@ -80,8 +82,8 @@ class Mlflow(Contender):
                 "type": "MLFLOW_EXPERIMENT",
                 "mlflow_experiment": {"experiment_id": self.experiment},
             },
-            "request_preview": item.asked[:1000],
-            "response_preview": item.answered[:1000],
+            "request_preview": item.question[:1000],
+            "response_preview": item.answer_text[:1000],
             "request_time": _moment(item.at),
             "execution_duration": "1.5s",
             "state": "OK",
@@ -91,7 +93,7 @@ class Mlflow(Contender):
         }
         experiment = f"x-mlflow-experiment-id: {self.experiment}\r\n".encode()
         return [
-            Ask("/v1/traces", otlp.span(item, said, {}), otlp.KIND, headers=experiment),
+            Ask("/v1/traces", otlp.span(item, span_attributes, {}), otlp.KIND, headers=experiment),
             Ask(TRACES, msgspec.json.encode({"trace": {"trace_info": trace}})),
         ]
 
@@ -121,8 +123,8 @@ class Mlflow(Contender):
         return {what: self._list(filter) for what, filter in filters.items()}
 
     def _list(self, filter: str | None) -> Ask:
-        place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self.experiment}}
-        body: dict[str, Any] = {"locations": [place], "max_results": 50, "order_by": ["timestamp_ms DESC"]}
+        location = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self.experiment}}
+        body: dict[str, Any] = {"locations": [location], "max_results": 50, "order_by": ["timestamp_ms DESC"]}
         if filter is not None:
             body["filter"] = filter
         return Ask(f"{TRACES}/search", msgspec.json.encode(body))
@@ -145,14 +147,14 @@ class Mlflow(Contender):
 
     def fill(self, size: int, days: float) -> str:
         """Copy the rows of the traces that were logged, under other ids and times."""
-        there = len(self.stored())
-        copies = max(0, -(-size // there) - 1)
+        logged_count = len(self.stored())
+        copies = max(0, -(-size // logged_count) - 1)
         step = int(days * 86_400_000 / (copies + 1))
         self.run(["CREATE TABLE bench_logged AS SELECT request_id AS id FROM trace_info"])
         for copy in range(1, copies + 1):
             self.run(self._copying(f"{copy:06x}", f"- {copy * step}"))
         self.run(["DROP TABLE bench_logged"])
-        return f"the rows of {there:,} logged traces copied {copies} times in its database"
+        return f"the rows of {logged_count:,} logged traces copied {copies} times in its database"
 
     def _copying(self, mark: str, past: str) -> list[str]:
         def renamed(column: str) -> str:
@@ -176,11 +178,11 @@ class Mlflow(Contender):
         return [
             self.copying(
                 table,
-                its,
-                f"{'trace_id' if 'trace_id' in its else 'request_id'} IN (SELECT id FROM bench_logged)",
+                column_changes,
+                f"{'trace_id' if 'trace_id' in column_changes else 'request_id'} IN (SELECT id FROM bench_logged)",
                 computed=("duration_ns",),
             )
-            for table, its in changes.items()
+            for table, column_changes in changes.items()
         ]
 
 

@@ -10,7 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from benchmarks.peers.contender import Item
 
 KIND = "application/x-protobuf"
-TOOK = 1_500_000_000  # nanoseconds
+DURATION_NANOSECONDS = 1_500_000_000  # nanoseconds
 
 
 def span(item: Item, attributes: Mapping[str, str], resource: Mapping[str, str]) -> bytes:
@@ -19,14 +19,14 @@ def span(item: Item, attributes: Mapping[str, str], resource: Mapping[str, str])
     spans = request.resource_spans.add()
     for key, value in resource.items():
         spans.resource.attributes.add(key=key).value.string_value = value
-    one = spans.scope_spans.add().spans.add(
+    model_span = spans.scope_spans.add().spans.add(
         trace_id=item.id,
         span_id=item.id[8:],
         name="chat",
         start_time_unix_nano=item.at,
-        end_time_unix_nano=item.at + TOOK,
+        end_time_unix_nano=item.at + DURATION_NANOSECONDS,
         status=Status(code=Status.STATUS_CODE_OK),
     )
     for key, value in attributes.items():
-        one.attributes.add(key=key).value.string_value = value
+        model_span.attributes.add(key=key).value.string_value = value
     return request.SerializeToString()

@@ -38,14 +38,14 @@ class Phoenix(Contender):
 
     def environment(self) -> dict[str, str]:
         """Return where it works, and what keeps it from telling anyone."""
-        its = {
+        variables = {
             "PHOENIX_WORKING_DIR": str(self.folder),
             "PHOENIX_HOST": "127.0.0.1",
             "PHOENIX_PORT": str(self.target.port),
             "PHOENIX_GRPC_PORT": str(free_port()),
             "PHOENIX_TELEMETRY_ENABLED": "false",
         }
-        return {**its, "PHOENIX_SQL_DATABASE_URL": self.database_url} if self.database_url else its
+        return {**variables, "PHOENIX_SQL_DATABASE_URL": self.database_url} if self.database_url else variables
 
     def prepare(self) -> None:
         """Make a project."""
@@ -53,16 +53,16 @@ class Phoenix(Contender):
 
     def log(self, item: Item) -> Sequence[Ask]:
         """Return the call that sends the span, and the one that annotates it."""
-        said = {
+        span_attributes = {
             "openinference.span.kind": "LLM",
             "llm.model_name": "bench",
             "llm.input_messages.0.message.role": "user",
-            "llm.input_messages.0.message.content": item.asked,
+            "llm.input_messages.0.message.content": item.question,
             "llm.output_messages.0.message.role": "assistant",
-            "llm.output_messages.0.message.content": item.answered,
+            "llm.output_messages.0.message.content": item.answer_text,
             "metadata": json.dumps(item.labels),
         }
-        spans = otlp.span(item, said, {"openinference.project.name": "bench"})
+        spans = otlp.span(item, span_attributes, {"openinference.project.name": "bench"})
         return [Ask("/v1/traces", spans, otlp.KIND), self._annotate(self.handle(item, b""), item.stars, "")]
 
     def handle(self, item: Item, answer: bytes) -> str:
@@ -81,7 +81,7 @@ class Phoenix(Contender):
     def lists(self, start: int, end: int) -> dict[str, Ask]:
         """Return the calls for lists."""
         day = {"start": _moment(start), "end": _moment(end)}
-        asked: dict[str, tuple[str | None, Any]] = {
+        arguments_by_filter: dict[str, tuple[str | None, Any]] = {
             "none": (None, None),
             "label": ("metadata['release'] == '2.100'", None),
             "label and a day": ("metadata['environment'] == 'production'", day),
@@ -92,7 +92,7 @@ class Phoenix(Contender):
                 "/graphql",
                 msgspec.json.encode({"query": LIST, "variables": {"id": self.project, "filter": filter, "time": time}}),
             )
-            for what, (filter, time) in asked.items()
+            for what, (filter, time) in arguments_by_filter.items()
         }
 
     def stored(self) -> set[str]:
@@ -101,10 +101,10 @@ class Phoenix(Contender):
 
     def fill(self, size: int, days: float) -> str:
         """Copy the rows of the spans that were logged, under other ids and times."""
-        [[there, last_trace, last_span]] = self.rows(
+        [[logged_count, last_trace, last_span]] = self.rows(
             "SELECT (SELECT count(*) FROM spans), (SELECT max(id) FROM traces), (SELECT max(id) FROM spans)"
         )
-        copies = max(0, -(-size // there) - 1)
+        copies = max(0, -(-size // logged_count) - 1)
         step = int(days * 86_400 / (copies + 1))
         for copy in range(1, copies + 1):
             mark = f"{copy:06x}"
@@ -114,11 +114,11 @@ class Phoenix(Contender):
                     return f"{column} - interval '{seconds} seconds'"
                 return f"strftime('%Y-%m-%d %H:%M:%f', {column}, '-{seconds} seconds') || '000'"
 
-            its_trace, its_span = f"{copy * last_trace}", f"{copy * last_span}"
+            trace_offset, span_offset = f"{copy * last_trace}", f"{copy * last_span}"
             times = {"start_time": past("start_time"), "end_time": past("end_time")}
-            trace = {"id": f"id + {its_trace}", "trace_id": f"substr(trace_id, 1, 26) || '{mark}'"}
-            span = {"id": f"id + {its_span}", "trace_rowid": f"trace_rowid + {its_trace}"}
-            annotation = {"id": f"id + {copy * 1_000_000}", "span_rowid": f"span_rowid + {its_span}"}
+            trace = {"id": f"id + {trace_offset}", "trace_id": f"substr(trace_id, 1, 26) || '{mark}'"}
+            span = {"id": f"id + {span_offset}", "trace_rowid": f"trace_rowid + {trace_offset}"}
+            annotation = {"id": f"id + {copy * 1_000_000}", "span_rowid": f"span_rowid + {span_offset}"}
             self.run(
                 [
                     self.copying("traces", trace | times, f"id <= {last_trace}"),
@@ -128,7 +128,7 @@ class Phoenix(Contender):
                     self.copying("span_annotations", annotation, f"id < 1000000 AND span_rowid <= {last_span}"),
                 ]
             )
-        return f"the rows of {there:,} logged spans copied {copies} times in its database"
+        return f"the rows of {logged_count:,} logged spans copied {copies} times in its database"
 
 
 def _moment(milliseconds: int) -> str:

@@ -20,7 +20,7 @@ from benchmarks.calling import upstream
 from benchmarks.load import Target
 from benchmarks.peers.afterword import Afterword
 from benchmarks.peers.contender import Ask, Contender, Running
-from benchmarks.peers.driving import Driven, directly, drive
+from benchmarks.peers.driving import LoadResult, directly, drive
 from benchmarks.peers.litellm import Litellm
 from benchmarks.peers.mlflow import Mlflow
 from benchmarks.peers.phoenix import Phoenix
@@ -42,7 +42,7 @@ IN_FLIGHT = (1, 30, 128)
 CALLING = (1, 16)
 DAYS = 30
 # What is still on its way to the store is waited for so long.
-PATIENCE = 60.0
+STORE_WAIT_SECONDS = 60.0
 
 Submit = Callable[..., Future[Any]]
 
@@ -57,7 +57,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class RaceSettings:
     """How long and how large."""
 
     seconds: float
@@ -68,9 +68,9 @@ class How:
 class Race:
     """One contender's way through the jobs."""
 
-    def __init__(self, contender: Contender, how: How, submit: Submit, database: Database | None) -> None:
+    def __init__(self, contender: Contender, settings: RaceSettings, submit: Submit, database: Database | None) -> None:
         self.contender = contender
-        self.how = how
+        self.settings = settings
         store = f", PostgreSQL {database.version}" if database else ""
         self.result = Result(f"{contender.title} {contender.version}{store}", contender.started_by())
         self._submit = submit
@@ -97,8 +97,8 @@ class Race:
         self.result.figures[what] = value
         print(f"{self.result.title}: {what}: {value}", file=sys.stderr, flush=True)
 
-    def _drive(self, job: str, in_flight: int, **more: Any) -> Driven:
-        arguments = {"in_flight": in_flight, "seconds": self.how.seconds, **more}
+    def _drive(self, job: str, in_flight: int, **options: Any) -> LoadResult:
+        arguments = {"in_flight": in_flight, "seconds": self.settings.seconds, **options}
         return self._submit(drive, self.contender, job, **arguments).result()
 
     def _log(self) -> list[str]:
@@ -106,28 +106,28 @@ class Race:
         for in_flight in IN_FLIGHT:
             begin = time.perf_counter()
             driven = self._drive("log", in_flight, seed=in_flight)
-            there, waited = self._wait_for(driven.handles, begin)
+            stored_count, waited = self._wait_for(driven.handles, begin)
             handles += driven.handles
             self._rates(f"log, {in_flight} in flight", driven.timings)
             if in_flight == 30:
-                self._note("... of them on disk, /s", there / waited)
+                self._note("... of them on disk, /s", stored_count / waited)
         return handles
 
     def _wait_for(self, handles: list[str], begin: float) -> tuple[int, float]:
         """Wait until all that was acknowledged is on disk; return how much is, and the seconds since the beginning."""
-        wanted = set(handles)
-        end = time.perf_counter() + PATIENCE
+        expected_handles = set(handles)
+        end = time.perf_counter() + STORE_WAIT_SECONDS
         while True:
-            there = len(wanted & self.contender.stored())
-            if there == len(wanted) or time.perf_counter() > end:
-                return there, time.perf_counter() - begin
+            stored_count = len(expected_handles & self.contender.stored())
+            if stored_count == len(expected_handles) or time.perf_counter() > end:
+                return stored_count, time.perf_counter() - begin
             time.sleep(0.2)
 
     def _rate(self, handles: list[str]) -> None:
         stored = self.contender.stored()
-        known = [one for one in handles if one in stored]
+        stored_handles = [handle for handle in handles if handle in stored]
         for in_flight in IN_FLIGHT:
-            driven = self._drive("rate", in_flight, handles=known[:5_000])
+            driven = self._drive("rate", in_flight, handles=stored_handles[:5_000])
             self._rates(f"feedback, {in_flight} in flight", driven.timings)
 
     def _rates(self, what: str, timings: load.Timings) -> None:
@@ -150,7 +150,7 @@ class Race:
 
     def _start(self) -> None:
         seconds, memory = [], []
-        for _ in range(self.how.starts):
+        for _ in range(self.settings.starts):
             running = Running(self.contender)
             seconds.append(running.seconds)
             time.sleep(2)  # what a server does right after its start is no rest
@@ -169,20 +169,20 @@ class Race:
         loading = self._submit(drive, self.contender, "log", in_flight=30, seconds=60.0, seed=97)
         while len(self.contender.stored()) == before and not loading.done():
             time.sleep(0.05)
-        time.sleep(self.how.seconds)
+        time.sleep(self.settings.seconds)
         running.kill()
-        driven: Driven = loading.result()
-        again = Running(self.contender)
+        driven: LoadResult = loading.result()
+        restarted = Running(self.contender)
         time.sleep(2)  # what it may still have to write
         survived = len(set(driven.handles) & self.contender.stored())
-        again.stop()
+        restarted.stop()
         self._note("acknowledged before kill -9", len(driven.handles))
         self._note("... of them there afterwards", survived)
 
     def _list(self) -> None:
         running = Running(self.contender)
         try:
-            self._note("loaded for the lists", self.contender.fill(self.how.size, DAYS))
+            self._note("loaded for the lists", self.contender.fill(self.settings.size, DAYS))
         finally:
             running.stop()
         size = len(self.contender.stored())
@@ -192,15 +192,15 @@ class Race:
             now = int(time.time() * 1000)
             middle = now - DAYS * 43_200_000
             for what, ask in self.contender.lists(middle, middle + 86_400_000).items():
-                timings = self._listed(self.contender.target, ask)
+                timings = self._list_timings(self.contender.target, ask)
                 self._note(f"newest 50, filter {what}: p50, ms", timings.percentile(0.5))
             self._note("memory after the lists, MB", self._memory(running))
         finally:
             running.stop()
         self._note("disk, bytes an interaction", self.contender.size() / size)
 
-    def _listed(self, target: Target, ask: Ask) -> load.Timings:
-        timings, _ = load.read(target, ask.path, body=ask.body, times=30, most_seconds=4 * self.how.seconds)
+    def _list_timings(self, target: Target, ask: Ask) -> load.Timings:
+        timings, _ = load.read(target, ask.path, body=ask.body, times=30, most_seconds=4 * self.settings.seconds)
         return timings
 
 
@@ -209,21 +209,21 @@ def race(names: list[str], size: int, seconds: float, starts: int) -> Iterator[C
     results: list[Result] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-peers-")))
-        how = How(seconds, size, starts)
+        settings = RaceSettings(seconds, size, starts)
         port = stack.enter_context(upstream())
         submit = stack.enter_context(load.generator())
-        over: Database | None = None
+        postgresql: Database | None = None
         if any(CONTENDERS[name][1] for name in names):
-            over = stack.enter_context(database(folder / "postgresql", {}))
+            postgresql = stack.enter_context(database(folder / "postgresql", {}))
         for name in names:
             kind, on_postgresql = CONTENDERS[name]
-            url = over.new(name.replace("-", "_")) if over and on_postgresql else None
+            url = postgresql.new(name.replace("-", "_")) if postgresql and on_postgresql else None
             contender = kind(folder / name, free_port(), port, url)
             contender.folder.mkdir()
             contender.install()
             # What the machine gives changes by the minute: the same calls made directly stand right beside.
             direct: load.Timings = submit(directly, port, seconds).result()
-            race = Race(contender, how, submit, over if url else None)
+            race = Race(contender, settings, submit, postgresql if url else None)
             try:
                 race.run(direct)
             except Exception as error:
@@ -241,17 +241,19 @@ class Comparison:
 
     def rows(self) -> list[list[str]]:
         """Return the cells of the table."""
-        found = []
+        table_rows = []
         for what in dict.fromkeys(what for result in self.results for what in result.figures):
             values = [result.figures.get(what) for result in self.results]
-            found.append([what, *(_cell(value, values[0], place) for place, value in enumerate(values))])
-        return found
+            table_rows.append(
+                [what, *(_cell(value, values[0], column_index) for column_index, value in enumerate(values))]
+            )
+        return table_rows
 
     def show(self, console: Console) -> None:
         """Print the table."""
         table = Table(title=self.name, title_justify="left", title_style="bold")
-        for place, head in enumerate(["job", *(result.title for result in self.results)]):
-            table.add_column(head, justify="right" if place else "left", overflow="fold")
+        for column_index, head in enumerate(["job", *(result.title for result in self.results)]):
+            table.add_column(head, justify="right" if column_index else "left", overflow="fold")
         for row in self.rows():
             table.add_row(*row)
         console.print(table)
@@ -264,16 +266,16 @@ class Comparison:
         return "\n".join([*lines, *map(_line, self.rows()), "", *commands, ""])
 
 
-def _cell(value: float | str | None, first: float | str | None, place: int) -> str:
+def _cell(value: float | str | None, first: float | str | None, column_index: int) -> str:
     if value is None:
         return "–"
     if isinstance(value, str):
         return value
-    shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-    if not place or not isinstance(first, float | int) or not first:
-        return shown
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    if not column_index or not isinstance(first, float | int) or not first:
+        return text
     ratio = value / first
-    return f"{shown} (×{ratio:.2g})" if abs(ratio) < 10 else f"{shown} (×{ratio:,.0f})"
+    return f"{text} (×{ratio:.2g})" if abs(ratio) < 10 else f"{text} (×{ratio:,.0f})"
 
 
 def _line(cells: list[str]) -> str:

@@ -35,7 +35,7 @@ def label(key: str, *values: str) -> Filter:
     )
 
 
-def given(metric: str, **comparison: float) -> Filter:
+def feedback_condition(metric: str, **comparison: float) -> Filter:
     """Return the condition that there is such feedback."""
     return Filter(
         feedback=FeedbackCondition(metric=metric, value=NumberCondition(**comparison) if comparison else None)
@@ -66,7 +66,7 @@ def filters(end: datetime) -> dict[str, Filter | None]:
         label("release", "3.9"),
         label("incident", "incident-3"),
     )
-    good, a_day = given(STARS, gte=4), days(60, 1, end)
+    good, a_day = feedback_condition(STARS, gte=4), days(60, 1, end)
     return {
         "newest 50": None,
         "one label, broad (70 %)": production,
@@ -77,18 +77,18 @@ def filters(end: datetime) -> dict[str, Filter | None]:
         "label AND label": both(production, label("customer", "customer-0")),
         "label AND label, one of long ago": both(development, release),
         "label OR label, one rare": any_of(incident, customer),
-        "label OR feedback, both rare": any_of(customer, given(EXPERT, gt=0.9)),
+        "label OR feedback, both rare": any_of(customer, feedback_condition(EXPERT, gt=0.9)),
         "NOT label (70 %)": Filter(not_=production),
         "label AND NOT (label OR value)": both(production, Filter(not_=any_of(label("customer", "customer-0"), good))),
         "a day, 60 days ago": a_day,
         "feedback value (8 %)": good,
-        "feedback value, rare (1 in 10,000)": given(EXPERT, gt=0.9),
-        "feedback, of a metric given up 90 days ago": given(GIVEN_UP),
+        "feedback value, rare (1 in 10,000)": feedback_condition(EXPERT, gt=0.9),
+        "feedback, of a metric given up 90 days ago": feedback_condition(GIVEN_UP),
         "feedback value AND rare label": both(good, customer),
-        "feedback value AND feedback value": both(good, given(HELPFUL, eq=1)),
+        "feedback value AND feedback value": both(good, feedback_condition(HELPFUL, eq=1)),
         TRIPLE: both(production, a_day, good),
         f"{TRIPLE}, the label rare": both(customer, a_day, good),
-        "latency above 10 s": given("latency", gt=10_000),
+        "latency above 10 s": feedback_condition("latency", gt=10_000),
         "calls that failed": Filter(state=Match(eq="failed")),
         "model, new since 50 days, 60 days ago": both(Filter(model=Match(eq="model-f")), a_day),
         "text, a word of 1 in 100,000": Filter(text=RAREST_WORD),
@@ -102,9 +102,9 @@ def filters(end: datetime) -> dict[str, Filter | None]:
     }
 
 
-def page(filter: Filter | None, **more: Any) -> Call:
+def page(filter: Filter | None, **arguments: Any) -> Call:
     """Return the call for a page of 50."""
-    return SEARCH, msgspec.json.encode(Search(filter=filter, **more))
+    return SEARCH, msgspec.json.encode(Search(filter=filter, **arguments))
 
 
 def pages(server: Server, end: datetime) -> dict[str, Call]:
@@ -143,7 +143,7 @@ def sums(end: datetime) -> dict[str, Call]:
         "count of a rare label": counted(customer),
         "count of a broad label": counted(production),
         "count of label AND label": counted(both(production, label("customer", "customer-0"))),
-        "count of a feedback value": counted(given(STARS, gte=4)),
+        "count of a feedback value": counted(feedback_condition(STARS, gte=4)),
         "labels, with their counts": ("/api/v1/labels", None),
         "groups by model": grouped("model"),
         "groups by model, of a rare label": grouped("model", customer),

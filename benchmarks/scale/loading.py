@@ -15,18 +15,18 @@ import msgspec
 from afterword.ids import uuid7
 from afterword.store.rollups import HOUR
 from benchmarks.load import send
-from benchmarks.scale.population import BLOCK, METRICS, MODELS, Population
+from benchmarks.scale.population import BLOCK_ROWS, METRICS, MODELS, Population
 from benchmarks.scale.rows import Batch, Names, Rows, dictionary_of
 from benchmarks.server import Server
 
 T = TypeVar("T")
-Tell: TypeAlias = Callable[[int], None]
+ReportProgress: TypeAlias = Callable[[int], None]
 """Called now and then with the number of interactions that are loaded."""
 
-BATCH = 125 * BLOCK
-WORKERS = 2
+BATCH_ROWS = 125 * BLOCK_ROWS
+WORKER_COUNT = 2
 # Batches that are being made, or wait to be written: some 6 MB each.
-AHEAD = 6
+BATCHES_AHEAD_COUNT = 6
 
 
 class Plan(NamedTuple):
@@ -49,13 +49,13 @@ class Loaded(msgspec.Struct):
     processor: float
 
 
-class Place(Protocol):
+class LoadTarget(Protocol):
     """A store to load and to run a server over."""
 
     name: str
     """Its database and version."""
 
-    def load(self, size: int, tell: Tell) -> Loaded:
+    def load(self, size: int, tell: ReportProgress) -> Loaded:
         """Fill the empty store."""
         ...
 
@@ -90,7 +90,7 @@ class Clock:
 
 def _processor() -> float:
     each = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in each)
+    return sum(usage.ru_utime + usage.ru_stime for usage in each)
 
 
 def prepare(server: Server, size: int) -> Plan:
@@ -111,19 +111,19 @@ def mark(plan: Plan) -> tuple[bytes, int, int, int]:
 
 def batches(plan: Plan, form: Callable[[Batch], T]) -> Iterator[T]:
     """Yield all batches in the order of their interactions, made and brought into their form in worker processes."""
-    starts = iter(range(0, plan.size, BATCH))
-    with ProcessPoolExecutor(WORKERS, get_context("spawn"), _begin, (plan,)) as workers:
+    starts = iter(range(0, plan.size, BATCH_ROWS))
+    with ProcessPoolExecutor(WORKER_COUNT, get_context("spawn"), _begin, (plan,)) as workers:
         ahead: deque[Future[T]] = deque()
 
-        def more() -> None:
+        def submit_next() -> None:
             if (start := next(starts, None)) is not None:
                 ahead.append(workers.submit(_make, start, form))
 
-        for _ in range(AHEAD):
-            more()
+        for _ in range(BATCHES_AHEAD_COUNT):
+            submit_next()
         while ahead:
             batch = ahead.popleft().result()
-            more()
+            submit_next()
             yield batch
 
 
@@ -145,4 +145,4 @@ def _begin(plan: Plan) -> None:
 
 def _make(first: int, form: Callable[[Batch], T]) -> T:
     assert _maker is not None
-    return form(_maker.rows.batch(_maker.population.some(first, BATCH)))
+    return form(_maker.rows.batch(_maker.population.interactions(first, BATCH_ROWS)))

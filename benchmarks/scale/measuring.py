@@ -16,20 +16,20 @@ import msgspec
 
 from benchmarks import load
 from benchmarks.load import send
-from benchmarks.reading import DISK_AIM, FULL_AIM, START_AIM, read_meanwhile, read_page
+from benchmarks.reading import DISK_AIM_BYTES, FULL_AIM, START_AIM_SECONDS, read_meanwhile, read_page
 from benchmarks.report import Figure, Section, of_calls, of_pages
 from benchmarks.scale import asking
-from benchmarks.scale.loading import Loaded, Place
+from benchmarks.scale.loading import Loaded, LoadTarget
 from benchmarks.scale.population import DAYS
 from benchmarks.server import KEY, Server
 from benchmarks.writing import Submit
 
 StoreName: TypeAlias = Literal["sqlite", "postgresql"]
 
-ARRIVING = 1_000
-PAGE_AIM = 50
-LOAD_AIM = 15_000
-LOADED = "loaded.json"
+ARRIVALS_PER_SECOND = 1_000
+PAGE_AIM_MS = 50
+AIM_ROWS_PER_SECOND = 15_000
+LOAD_FILE_NAME = "loaded.json"
 
 
 def scale(size: int, store: StoreName, keep: Path | None, seconds: float, arriving_seconds: float) -> Iterator[Section]:
@@ -38,46 +38,49 @@ def scale(size: int, store: StoreName, keep: Path | None, seconds: float, arrivi
     with ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-scale-")))
         folder.mkdir(parents=True, exist_ok=True)
-        place = stack.enter_context(_opened(store, folder))
-        loaded = _loaded(place, folder, size)
-        server = place.start()
+        load_target = stack.enter_context(_open_target(store, folder))
+        loaded = _loaded(load_target, folder, size)
+        server = load_target.start()
         try:
-            yield _store(place, server, loaded)
-            yield Section(f"Sums by hour at {loaded.size:,} on {place.name}", [_added_up(server)])
+            yield _store(load_target, server, loaded)
+            yield Section(f"Sums by hour at {loaded.size:,} on {load_target.name}", [_added_up(server)])
             end = asking.end_of(server)
             calls = asking.pages(server, end)
             figures = [
                 of_pages(
-                    what, read_page(server, call, seconds), aim=PAGE_AIM if what.startswith(asking.TRIPLE) else None
+                    what, read_page(server, call, seconds), aim=PAGE_AIM_MS if what.startswith(asking.TRIPLE) else None
                 )
                 for what, call in calls.items()
             ]
-            yield Section(f"Pages of 50 at {loaded.size:,} on {place.name}, one call in flight", figures)
+            yield Section(f"Pages of 50 at {loaded.size:,} on {load_target.name}, one call in flight", figures)
             figures = [of_pages(what, read_page(server, call, seconds)) for what, call in asking.sums(end).items()]
-            figures.append(Figure("memory after all that", place.memory(server) / 1e6, "MB", FULL_AIM))
-            yield Section(f"Counts, groups and statistics at {loaded.size:,} on {place.name}", figures)
-            yield Section(f"Export at {loaded.size:,} on {place.name}", _exported(server, folder))
+            figures.append(Figure("memory after all that", load_target.memory(server) / 1e6, "MB", FULL_AIM))
+            yield Section(f"Counts, groups and statistics at {loaded.size:,} on {load_target.name}", figures)
+            yield Section(f"Export at {loaded.size:,} on {load_target.name}", _exported(server, folder))
             submit = stack.enter_context(load.generator())
             yield Section(
-                f"The same pages at {loaded.size:,} on {place.name} while {ARRIVING:,} interactions/s arrive",
-                read_meanwhile(server, calls, submit, arriving_seconds, ARRIVING),
+                f"The same pages at {loaded.size:,} on {load_target.name} "
+                f"while {ARRIVALS_PER_SECOND:,} interactions/s arrive",
+                read_meanwhile(server, calls, submit, arriving_seconds, ARRIVALS_PER_SECOND),
             )
-            yield Section(f"Retention at {loaded.size:,} on {place.name}", _retained(server, submit, arriving_seconds))
+            yield Section(
+                f"Retention at {loaded.size:,} on {load_target.name}", _retained(server, submit, arriving_seconds)
+            )
         finally:
             server.stop()
 
 
-def _opened(store: StoreName, folder: Path) -> AbstractContextManager[Place]:
+def _open_target(store: StoreName, folder: Path) -> AbstractContextManager[LoadTarget]:
     if store == "sqlite":
-        from benchmarks.scale.sqlite import opened
+        from benchmarks.scale.sqlite import open_store
     else:
-        from benchmarks.scale.postgresql import opened
-    return opened(folder)
+        from benchmarks.scale.postgresql import open_store
+    return open_store(folder)
 
 
-def _loaded(place: Place, folder: Path, size: int) -> Loaded:
+def _loaded(load_target: LoadTarget, folder: Path, size: int) -> Loaded:
     """Load the store, unless that was done before."""
-    note = folder / LOADED
+    note = folder / LOAD_FILE_NAME
     if note.exists():
         return msgspec.json.decode(note.read_bytes(), type=Loaded)
     begin = time.perf_counter()
@@ -85,26 +88,26 @@ def _loaded(place: Place, folder: Path, size: int) -> Loaded:
     def tell(done: int) -> None:
         print(f"{done:,} loaded, {done / (time.perf_counter() - begin):,.0f}/s", file=sys.stderr, flush=True)
 
-    loaded = place.load(size, tell)
+    loaded = load_target.load(size, tell)
     note.write_bytes(msgspec.json.encode(loaded))
     return loaded
 
 
-def _store(place: Place, server: Server, loaded: Loaded) -> Section:
+def _store(load_target: LoadTarget, server: Server, loaded: Loaded) -> Section:
     size = loaded.size
     figures = [
-        Figure("loaded in bulk, without the server", size / loaded.all, "/s", LOAD_AIM),
+        Figure("loaded in bulk, without the server", size / loaded.all, "/s", AIM_ROWS_PER_SECOND),
         Figure("... in all", loaded.all, "s"),
         Figure("... the processor's time for each", loaded.processor / size * 1e6, "µs"),
         *(
-            Figure(f"{what}, an interaction", bytes / size, "bytes", DISK_AIM if main else None)
-            for what, bytes, main in place.sizes()
+            Figure(f"{what}, an interaction", bytes / size, "bytes", DISK_AIM_BYTES if main else None)
+            for what, bytes, main in load_target.sizes()
         ),
-        Figure("start to first healthy answer", server.seconds_to_start, "s", START_AIM),
+        Figure("start to first healthy answer", server.seconds_to_start, "s", START_AIM_SECONDS),
     ]
     server.settle()
-    figures.append(Figure("memory after the start, idle", place.memory(server) / 1e6, "MB", FULL_AIM))
-    return Section(f"A store of {size:,} on {place.name}", figures)
+    figures.append(Figure("memory after the start, idle", load_target.memory(server) / 1e6, "MB", FULL_AIM))
+    return Section(f"A store of {size:,} on {load_target.name}", figures)
 
 
 def _added_up(server: Server) -> Figure:
@@ -119,13 +122,13 @@ EXPORTS = {
     "of a label of two days": ("--label", "release=3.9"),
     "of a rare label": ("--label", "customer=customer-3000"),
 }
-MOST_EXPORTED = 50_000
+MAX_EXPORTED_ROWS = 50_000
 
 
 # Of the days that a store spans. What is older is some 5 %, and all of the first month where that is a short one.
 KEPT_DAYS = DAYS - 6
 # What the first look deletes beyond this was dropped as a whole.
-WHOLE = 10_000
+MIN_DROPPED_ROWS = 10_000
 
 
 def _retained(server: Server, submit: Submit, seconds: float) -> list[Figure]:
@@ -136,12 +139,14 @@ def _retained(server: Server, submit: Submit, seconds: float) -> list[Figure]:
     while (deleted := _deleted(server)) == 0 and time.perf_counter() - begin < seconds:
         time.sleep(0.02)
     figures: list[Figure] = []
-    if deleted > WHOLE:
+    if deleted > MIN_DROPPED_ROWS:
         figures.append(Figure(f"the part of a month dropped, {deleted:,}", time.perf_counter() - begin, "s"))
     figures.append(Figure("deleted some at a time", _rate(server, lambda: time.sleep(seconds)), "/s"))
-    arriving = submit(load.arrive, server.target, rate=ARRIVING, seconds=seconds)
-    figures.append(Figure(f"... while {ARRIVING:,} interactions/s arrive", _rate(server, arriving.result), "/s"))
-    figures.append(of_calls("interactions that arrived meanwhile", arriving.result(), aim=ARRIVING))
+    arriving = submit(load.arrive, server.target, rate=ARRIVALS_PER_SECOND, seconds=seconds)
+    figures.append(
+        Figure(f"... while {ARRIVALS_PER_SECOND:,} interactions/s arrive", _rate(server, arriving.result), "/s")
+    )
+    figures.append(of_calls("interactions that arrived meanwhile", arriving.result(), aim=ARRIVALS_PER_SECOND))
     send(server.target, "PATCH", "/api/v1/projects/default", {"retention_days": 0})
     return figures
 
@@ -173,7 +178,7 @@ def _exported(server: Server, folder: Path) -> list[Figure]:
         subprocess.run(
             [
                 *(sys.executable, "-m", "afterword", "--url", server.url, "export", *options),
-                *("--limit", str(MOST_EXPORTED), "--output", str(file)),
+                *("--limit", str(MAX_EXPORTED_ROWS), "--output", str(file)),
             ],
             check=True,
             env={**os.environ, "AFTERWORD_API_KEY": KEY},

@@ -18,9 +18,9 @@ import msgspec
 
 from benchmarks.workload import COMMON_WORD, RARE_WORD, long_text
 
-BLOCK = 16
+BLOCK_ROWS = 16
 DAYS = 120
-DAY = 86_400_000
+DAY_MS = 86_400_000
 
 ENVIRONMENTS = ["production"] * 14 + ["staging"] * 5 + ["development"]
 CUSTOMERS, RELEASES, INCIDENTS, USERS, PROMPTS = 5_000, 60, 40, 200_000, 2_000
@@ -58,7 +58,7 @@ class Preferred(msgspec.Struct):
     same_prompt: bool
 
 
-class Said(msgspec.Struct):
+class SampleInteraction(msgspec.Struct):
     """An interaction. `call` says how it went, where that was logged: state, finish reason, usage, timings."""
 
     id: bytes
@@ -92,47 +92,54 @@ class Population:
         """Return when an interaction was made: more by day than by night."""
         share = number / self.size
         share += 0.8 * math.sin(2 * math.pi * DAYS * share) / (2 * math.pi * DAYS)
-        return self.end - DAYS * DAY + int(DAYS * DAY * share)
+        return self.end - DAYS * DAY_MS + int(DAYS * DAY_MS * share)
 
-    def some(self, first: int, number: int) -> Iterator[Said]:
+    def interactions(self, first: int, number: int) -> Iterator[SampleInteraction]:
         """Yield interactions from a number on. `first` is a multiple of BLOCK."""
-        for start in range(first, min(first + number, self.size), BLOCK):
+        for start in range(first, min(first + number, self.size), BLOCK_ROWS):
             yield from self._block(start)
 
-    def _block(self, start: int) -> Iterator[Said]:
+    def _block(self, start: int) -> Iterator[SampleInteraction]:
         random = Random(self._seed << 40 | start)
         roll = random.random
         # A session takes every second place of its block, so that others stand between its turns.
         turns = 2 + int(roll() * 6) if roll() < 0.4 else 0
         compared = int(roll() * 9) if roll() < 0.16 else -1
-        session: Said | None = None
-        before: Said | None = None
-        for place in range(min(BLOCK, self.size - start)):
-            said = self._said(random, start + place)
-            if place % 2 == 0 and place // 2 < turns:
+        session: SampleInteraction | None = None
+        before: SampleInteraction | None = None
+        for position in range(min(BLOCK_ROWS, self.size - start)):
+            interaction = self._interaction(random, start + position)
+            if position % 2 == 0 and position // 2 < turns:
                 if session is None:
-                    session = said
+                    session = interaction
                 else:
-                    said.session_id, said.user = session.id, session.user
-                    asked, answered = said.messages[-1], session.messages[-1]
-                    said.messages = [*said.messages[:-1], answered, {"role": "assistant", "content": "Yes."}, asked]
-            if place == compared + 1 and before is not None:
+                    interaction.session_id, interaction.user = session.id, session.user
+                    last_question, answered = interaction.messages[-1], session.messages[-1]
+                    interaction.messages = [
+                        *interaction.messages[:-1],
+                        answered,
+                        {"role": "assistant", "content": "Yes."},
+                        last_question,
+                    ]
+            if position == compared + 1 and before is not None:
                 same = roll() < 0.9
                 if same:
-                    said.messages = before.messages
+                    interaction.messages = before.messages
                 kind = roll()
                 tied = "good" if kind < 0.1 else "bad" if kind < 0.15 else None
-                said.preferred = Preferred(self._id(random, said.created_at, place), before.id, tied, same)
-            before = said
-            yield said
+                interaction.preferred = Preferred(
+                    self._id(random, interaction.created_at, position), before.id, tied, same
+                )
+            before = interaction
+            yield interaction
 
-    def _said(self, random: Random, number: int) -> Said:
+    def _interaction(self, random: Random, number: int) -> SampleInteraction:
         roll = random.random
         created_at = self.created_at(number)
         completion_id = self._id(random, created_at, number)
         age = number / self.size
         # The last two models came when three fifths of the time had passed.
-        place = int(roll() * roll() * (6 if age > 0.6 else 4))
+        model_index = int(roll() * roll() * (6 if age > 0.6 else 4))
         labels = {
             "environment": ENVIRONMENTS[int(roll() * len(ENVIRONMENTS))],
             "customer": f"customer-{int(CUSTOMERS * roll() ** 3)}",
@@ -140,7 +147,9 @@ class Population:
         }
         if roll() < 1 / 5_000:
             labels["incident"] = f"incident-{int(roll() * INCIDENTS)}"
-        asked = self._prompts[int(PROMPTS * roll() ** 2)] if roll() < 0.05 else self._piece(random, self._length(roll))
+        question = (
+            self._prompts[int(PROMPTS * roll() ** 2)] if roll() < 0.05 else self._piece(random, self._length(roll))
+        )
         answered = self._piece(random, int(1.9 * self._length(roll)) + 300)
         if roll() < 1 / 4:
             answered = f"{COMMON_WORD} {answered}"
@@ -149,17 +158,17 @@ class Population:
         usage = timings = state = None
         if roll() < 0.85:
             state = "complete" if roll() < 0.97 else "failed"
-            prompt, completion = len(asked) // 4 + 40, len(answered) // 4
+            prompt, completion = len(question) // 4 + 40, len(answered) // 4
             usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-            latency = int(300 + completion * (4 + place) * (0.6 + roll()))
+            latency = int(300 + completion * (4 + model_index) * (0.6 + roll()))
             timings = {"latency": latency, "ttft": int(latency * (0.05 + 0.2 * roll()))}
-        messages = [{"role": "user", "content": asked}]
+        messages = [{"role": "user", "content": question}]
         if roll() < 0.8:
             messages.insert(0, {"role": "system", "content": SYSTEMS[int(len(SYSTEMS) * roll() ** 2)]})
-        return Said(
+        return SampleInteraction(
             id=completion_id,
             created_at=created_at,
-            model=MODELS[place],
+            model=MODELS[model_index],
             source=SOURCES[int(roll() * len(SOURCES))],
             session_id=None,
             user=f"user-{int(USERS * roll() ** 2)}" if roll() < 0.4 else None,
@@ -169,7 +178,7 @@ class Population:
             usage=usage,
             timings=timings,
             state=state,
-            feedback=list(self._feedback(random, created_at, age, place)),
+            feedback=list(self._feedback(random, created_at, age, model_index)),
             preferred=None,
         )
 
@@ -185,15 +194,15 @@ class Population:
                     if metric == EXPERT
                     else 1 + int(5 * good)
                 )
-                given_at = min(created_at + int(DAY * roll() ** 6), self.end)
+                given_at = min(created_at + int(DAY_MS * roll() ** 6), self.end)
                 details = self._piece(random, 80) if roll() < 0.05 else None
                 yield Feedback(self._id(random, given_at, 0), metric, float(value), details, given_at)
 
     @staticmethod
     def _id(random: Random, milliseconds: int, number: int) -> bytes:
         """Return a UUIDv7 as the server makes them: of the same millisecond, a later number has a greater one."""
-        whole = milliseconds << 80 | 0x7 << 76 | (number & 0xFFF) << 64 | 0x2 << 62 | random.getrandbits(62)
-        return whole.to_bytes(16, "big")
+        number_of_id = milliseconds << 80 | 0x7 << 76 | (number & 0xFFF) << 64 | 0x2 << 62 | random.getrandbits(62)
+        return number_of_id.to_bytes(16, "big")
 
     @staticmethod
     def _length(roll: Any) -> int:

@@ -18,7 +18,7 @@ from afterword.store.engine import open_database
 from afterword.store.engine.tsvector import vectors
 from afterword.store.schema import Id, dictionaries, labels, rollup_marks
 from benchmarks.postgresql import Database, database
-from benchmarks.scale.loading import BATCH, Clock, Loaded, Plan, Tell, batches, mark, prepare
+from benchmarks.scale.loading import BATCH_ROWS, Clock, Loaded, Plan, ReportProgress, batches, mark, prepare
 from benchmarks.scale.population import METRICS, MODELS, Population
 from benchmarks.scale.rows import TABLES, Batch, Names
 from benchmarks.server import Server, running
@@ -28,7 +28,7 @@ SETTINGS = {"shared_buffers": "2GB", "maintenance_work_mem": "1GB", "max_wal_siz
 NAME = "afterword"
 WORDS = "search_words"
 # Transactions of so many batches.
-COMMIT = 25
+COMMIT_BATCH_COUNT = 25
 
 
 class Lines(NamedTuple):
@@ -47,7 +47,7 @@ class Separate:
         self._postgresql = postgresql
         self._url = postgresql.of(NAME)
 
-    def load(self, size: int, tell: Tell) -> Loaded:
+    def load(self, size: int, tell: ReportProgress) -> Loaded:
         """Fill it."""
         url = self._postgresql.new(NAME)
         with running(self._directory, database_url=url) as server:
@@ -83,13 +83,13 @@ class Separate:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Separate]:
+def open_store(folder: Path) -> Iterator[Separate]:
     """Run PostgreSQL over a folder; give the store in it."""
     with database(folder / "postgresql", SETTINGS) as postgresql:
         yield Separate(folder, postgresql)
 
 
-def _write(connection: psycopg.Connection[Any], plan: Plan, tell: Tell) -> None:
+def _write(connection: psycopg.Connection[Any], plan: Plan, tell: ReportProgress) -> None:
     run = connection.execute
     plan = plan._replace(
         names=Names(
@@ -100,21 +100,21 @@ def _write(connection: psycopg.Connection[Any], plan: Plan, tell: Tell) -> None:
     )
     run(f"INSERT INTO {dictionaries.name} (content, created_at) VALUES (%s, %s)".encode(), (plan.dictionary, plan.end))
     _drop_indexes(connection)
-    known: set[Any] = set()
+    written_labels: set[Any] = set()
     for number, batch in enumerate(batches(plan, lines), 1):
         with connection.cursor() as cursor:
-            for table, its in batch.tables.items():
+            for table, copy_lines in batch.tables.items():
                 with cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
-                    copy.write(its)
-            if fresh := batch.labels - known:
-                put = f"INSERT INTO {labels.name} VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
-                cursor.executemany(put.encode(), list(fresh))
-                known |= fresh
-        if number % COMMIT == 0:
+                    copy.write(copy_lines)
+            if new_labels := batch.labels - written_labels:
+                statement = f"INSERT INTO {labels.name} VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
+                cursor.executemany(statement.encode(), list(new_labels))
+                written_labels |= new_labels
+        if number % COMMIT_BATCH_COUNT == 0:
             connection.commit()
-            tell(number * BATCH)
-    its_id, project, first, last = mark(plan)
-    run(f"INSERT INTO {rollup_marks.name} VALUES (%s, %s, %s, %s)".encode(), (its_id.hex(), project, first, last))
+            tell(number * BATCH_ROWS)
+    mark_id, project, first, last = mark(plan)
+    run(f"INSERT INTO {rollup_marks.name} VALUES (%s, %s, %s, %s)".encode(), (mark_id.hex(), project, first, last))
     connection.commit()
 
 

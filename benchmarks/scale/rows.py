@@ -27,9 +27,9 @@ from afterword.store.schema import (
     payloads,
     preferences,
 )
-from benchmarks.scale.population import BETTER, Population, Said
+from benchmarks.scale.population import BETTER, Population, SampleInteraction
 
-ADMINISTRATOR = 0
+ADMINISTRATOR_ID = 0
 TABLES: tuple[Table, ...] = (interactions, payloads, calls, interaction_labels, feedback, preferences)
 
 _encoder = msgspec.json.Encoder()
@@ -61,102 +61,113 @@ class Rows:
         self._compression.add(dictionary)
         self._columns = {table.name: [column.name for column in table.columns] for table in TABLES}
 
-    def batch(self, many: Iterable[Said]) -> Batch:
+    def batch(self, samples: Iterable[SampleInteraction]) -> Batch:
         """Return the rows of many interactions."""
-        made = Batch(defaultdict(list), set(), [], 0)
+        batch = Batch(defaultdict(list), set(), [], 0)
         number = 0
-        for said in many:
+        for interaction in samples:
             number += 1
-            self._interaction(made, said)
-            if said.state is not None:
-                self._call(made, said)
-            for given in said.feedback:
-                self._put(
-                    made,
+            self._interaction(batch, interaction)
+            if interaction.state is not None:
+                self._call(batch, interaction)
+            for rating in interaction.feedback:
+                self._add_row(
+                    batch,
                     feedback,
-                    interaction_id=said.id,
-                    id=given.id,
-                    metric=self._names.metrics[given.metric],
-                    value=given.value,
-                    details=given.details,
-                    actor=ADMINISTRATOR,
-                    created_at=given.created_at,
+                    interaction_id=interaction.id,
+                    id=rating.id,
+                    metric=self._names.metrics[rating.metric],
+                    value=rating.value,
+                    details=rating.details,
+                    actor=ADMINISTRATOR_ID,
+                    created_at=rating.created_at,
                 )
-            if said.preferred is not None:
-                self._preference(made, said)
-        return made._replace(number=number)
+            if interaction.preferred is not None:
+                self._preference(batch, interaction)
+        return batch._replace(number=number)
 
-    def _put(self, made: Batch, table: Table, **values: Any) -> None:
-        made.rows[table.name].append(tuple(map(values.get, self._columns[table.name])))
+    def _add_row(self, batch: Batch, table: Table, **values: Any) -> None:
+        batch.rows[table.name].append(tuple(map(values.get, self._columns[table.name])))
 
-    def _interaction(self, made: Batch, said: Said) -> None:
+    def _interaction(self, batch: Batch, interaction: SampleInteraction) -> None:
         project = self._names.project
-        payload = payload_of(said)
+        payload = payload_of(interaction)
         raw = encode(payload)
-        self._put(
-            made,
+        self._add_row(
+            batch,
             interactions,
-            id=said.id,
+            id=interaction.id,
             project=project,
-            created_at=said.created_at,
-            model=self._names.models[said.model],
-            source=SOURCES.index(said.source),
-            session_id=said.session_id,
-            user=said.user,
-            labels=_encoder.encode(said.labels).decode(),
+            created_at=interaction.created_at,
+            model=self._names.models[interaction.model],
+            source=SOURCES.index(interaction.source),
+            session_id=interaction.session_id,
+            user=interaction.user,
+            labels=_encoder.encode(interaction.labels).decode(),
             prompt_hash=prompt_hash(payload.messages),
             prompt_text_hash=hash63(asked(payload.messages)),
-            completion_text_hash=hash63(said.completion),
+            completion_text_hash=hash63(interaction.completion),
             size=len(raw),
         )
-        self._put(made, payloads, interaction_id=said.id, payload=self._compression.compress(raw))
-        for key, value in said.labels.items():
+        self._add_row(batch, payloads, interaction_id=interaction.id, payload=self._compression.compress(raw))
+        for key, value in interaction.labels.items():
             number = label_number(project, key, value)
-            made.labels.add((number, project, key, value))
-            self._put(made, interaction_labels, label=number, created_at=said.created_at, interaction_id=said.id)
-        made.texts.append((said.id, *searchable(payload)))
+            batch.labels.add((number, project, key, value))
+            self._add_row(
+                batch,
+                interaction_labels,
+                label=number,
+                created_at=interaction.created_at,
+                interaction_id=interaction.id,
+            )
+        batch.texts.append((interaction.id, *searchable(payload)))
 
-    def _call(self, made: Batch, said: Said) -> None:
-        failed = said.state == "failed"
-        self._put(
-            made,
+    def _call(self, batch: Batch, interaction: SampleInteraction) -> None:
+        failed = interaction.state == "failed"
+        self._add_row(
+            batch,
             calls,
-            interaction_id=said.id,
-            state=stored_calls.STATES.index(said.state or ""),
+            interaction_id=interaction.id,
+            state=stored_calls.STATES.index(interaction.state or ""),
             finish_reason="error" if failed else "stop",
             error='{"status":502,"type":"provider_error","code":"provider_error","message":"."}' if failed else None,
-            **(said.usage or {}),
-            **(said.timings or {}),
+            **(interaction.usage or {}),
+            **(interaction.timings or {}),
         )
 
-    def _preference(self, made: Batch, said: Said) -> None:
-        preferred = said.preferred
+    def _preference(self, batch: Batch, interaction: SampleInteraction) -> None:
+        preferred = interaction.preferred
         assert preferred is not None
-        sides = ((said.id, preferred.other_id), (preferred.other_id, said.id))
-        for side, (one, other) in enumerate(sides, 1):
-            self._put(
-                made,
+        sides = ((interaction.id, preferred.other_id), (preferred.other_id, interaction.id))
+        for side, (interaction_id, other_id) in enumerate(sides, 1):
+            self._add_row(
+                batch,
                 preferences,
-                interaction_id=one,
+                interaction_id=interaction_id,
                 id=preferred.id,
-                other_id=other,
+                other_id=other_id,
                 side=side,
                 tied=preferred.tied,
                 metric=self._names.metrics[BETTER],
                 prompt_mismatch=not preferred.same_prompt,
-                actor=ADMINISTRATOR,
-                created_at=said.created_at,
+                actor=ADMINISTRATOR_ID,
+                created_at=interaction.created_at,
             )
 
 
-def payload_of(said: Said) -> Payload:
+def payload_of(interaction: SampleInteraction) -> Payload:
     """Return what the server would store of what was said."""
-    return Payload(messages=said.messages, completion=said.completion, usage=said.usage, timings=said.timings)
+    return Payload(
+        messages=interaction.messages,
+        completion=interaction.completion,
+        usage=interaction.usage,
+        timings=interaction.timings,
+    )
 
 
 def dictionary_of(population: Population, samples: int = 2_000) -> bytes:
     """Train what payloads are compressed with on the first of them, as the server does."""
-    return train([encode(payload_of(said)) for said in population.some(0, samples)])
+    return train([encode(payload_of(interaction)) for interaction in population.interactions(0, samples)])
 
 
 __all__ = ["TABLES", "Batch", "Names", "Rows", "dictionary_of", "labels", "payload_of"]

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import sqlite
 
 from afterword.store.engine import Insert
 from afterword.store.schema import dictionaries, labels, rollup_marks
-from benchmarks.scale.loading import BATCH, Clock, Loaded, Plan, Tell, batches, mark, prepare
+from benchmarks.scale.loading import BATCH_ROWS, Clock, Loaded, Plan, ReportProgress, batches, mark, prepare
 from benchmarks.scale.population import METRICS, MODELS
 from benchmarks.scale.rows import TABLES, Batch, Names
 from benchmarks.server import Server, running
@@ -29,9 +29,9 @@ INSERTS = {table.name: Insert(table).text(DIALECT, 1) for table in TABLES}
 INSERT_LABEL = Insert(labels, ignore_existing=True).text(DIALECT, 1)
 INSERT_MARK = Insert(rollup_marks).text(DIALECT, 1)
 FAST = ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA locking_mode=EXCLUSIVE")
-CACHE = 1_500_000  # KB: the indexes that are not written in order stay in memory
+CACHE_KB = 1_500_000  # KB: the indexes that are not written in order stay in memory
 # Transactions of so many batches.
-COMMIT = 50
+COMMIT_BATCH_COUNT = 50
 # FTS5 gathers so many bytes of words before it writes them as a part of the index, and joins parts when there are 16 of
 # a kind. With the server's 1 MB, and parts joined all the time, it writes each word several times.
 GATHERED, GATHERED_BY_SERVER = 128 << 20, 1 << 20
@@ -46,7 +46,7 @@ class Embedded:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def load(self, size: int, tell: Tell) -> Loaded:
+    def load(self, size: int, tell: ReportProgress) -> Loaded:
         """Fill it."""
         return load(self._directory, size, tell)
 
@@ -64,12 +64,12 @@ class Embedded:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Embedded]:
+def open_store(folder: Path) -> Iterator[Embedded]:
     """Give the store in a folder."""
     yield Embedded(folder / "data")
 
 
-def load(directory: Path, size: int, tell: Tell) -> Loaded:
+def load(directory: Path, size: int, tell: ReportProgress) -> Loaded:
     """Fill a new store in `directory`."""
     with running(directory) as server:
         plan = prepare(server, size)
@@ -89,16 +89,16 @@ def load(directory: Path, size: int, tell: Tell) -> Loaded:
     if indexer.exitcode:
         raise RuntimeError(f"The process that fills the text index ended with status {indexer.exitcode}.")
     indexed = clock.seconds
-    for one in (file, search):
-        with one.open("rb") as opened:
-            os.fsync(opened.fileno())
+    for path in (file, search):
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
     return clock.loaded(size, rows, indexed)
 
 
-def _write(file: Path, plan: Plan, texts: Any, indexing: Callable[[], bool], tell: Tell) -> None:
+def _write(file: Path, plan: Plan, texts: Any, indexing: Callable[[], bool], tell: ReportProgress) -> None:
     connection = sqlite3.connect(file, isolation_level=None)
-    run, many = connection.execute, connection.executemany
-    for pragma in (*FAST, f"PRAGMA cache_size=-{CACHE}"):
+    run, run_many = connection.execute, connection.executemany
+    for pragma in (*FAST, f"PRAGMA cache_size=-{CACHE_KB}"):
         run(pragma)
     plan = plan._replace(
         names=Names(
@@ -108,22 +108,22 @@ def _write(file: Path, plan: Plan, texts: Any, indexing: Callable[[], bool], tel
         )
     )
     run(f"INSERT INTO {dictionaries.name} (content, created_at) VALUES (?, ?)", (plan.dictionary, plan.end))
-    known: set[Any] = set()
+    written_labels: set[Any] = set()
     run("BEGIN")
     for number, batch in enumerate(batches(plan, as_it_is), 1):
         for table, rows in batch.rows.items():
-            many(INSERTS[table], rows)
-        if fresh := batch.labels - known:
-            many(INSERT_LABEL, list(fresh))
-            known |= fresh
+            run_many(INSERTS[table], rows)
+        if new_labels := batch.labels - written_labels:
+            run_many(INSERT_LABEL, list(new_labels))
+            written_labels |= new_labels
         if not indexing():
             raise RuntimeError("The process that fills the text index has ended.")
         texts.put(batch.texts)
-        if number % COMMIT == 0:
+        if number % COMMIT_BATCH_COUNT == 0:
             run("COMMIT")
             run("BEGIN")
-            tell(number * BATCH)
-    many(INSERT_MARK, [mark(plan)])
+            tell(number * BATCH_ROWS)
+    run_many(INSERT_MARK, [mark(plan)])
     run("COMMIT")
     run("PRAGMA journal_mode=WAL")
     connection.close()
@@ -137,21 +137,21 @@ def as_it_is(batch: Batch) -> Batch:
 def index(file: Path, texts: Any) -> None:
     """Take texts into the index, until there comes None."""
     connection = sqlite3.connect(file, isolation_level=None)
-    run, many = connection.execute, connection.executemany
+    run, run_many = connection.execute, connection.executemany
     for pragma in (*FAST, "PRAGMA cache_size=-200000"):
         run(pragma)
     _set_words(connection, GATHERED, 0)
     run("DELETE FROM is_new")
     [number] = run("SELECT coalesce(max(number), 0) FROM documents").fetchone()
-    taken = 0
+    batch_number = 0
     run("BEGIN")
-    while (some := texts.get()) is not None:
-        rows = [(number + place, *one) for place, one in enumerate(some, 1)]
-        many("INSERT INTO documents (number, interaction_id) VALUES (?, ?)", [row[:2] for row in rows])
-        many("INSERT INTO words (rowid, prompt, completion) VALUES (?, ?, ?)", [(row[0], *row[2:]) for row in rows])
-        number += len(some)
-        taken += 1
-        if taken % COMMIT == 0:
+    while (new_texts := texts.get()) is not None:
+        rows = [(number + offset, *text_row) for offset, text_row in enumerate(new_texts, 1)]
+        run_many("INSERT INTO documents (number, interaction_id) VALUES (?, ?)", [row[:2] for row in rows])
+        run_many("INSERT INTO words (rowid, prompt, completion) VALUES (?, ?, ?)", [(row[0], *row[2:]) for row in rows])
+        number += len(new_texts)
+        batch_number += 1
+        if batch_number % COMMIT_BATCH_COUNT == 0:
             run("COMMIT")
             run("BEGIN")
     run("COMMIT")

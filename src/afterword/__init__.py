@@ -62,10 +62,10 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
-        found: Any = version("afterword")
+        attribute: Any = version("afterword")
     else:
         from afterword import client
 
-        found = getattr(client, name.replace("Adaptive", "Afterword"))
-    globals()[name] = found
-    return found
+        attribute = getattr(client, name.replace("Adaptive", "Afterword"))
+    globals()[name] = attribute
+    return attribute

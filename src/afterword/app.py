@@ -23,29 +23,29 @@ from starlette.routing import Route as ServedPath
 
 from afterword import compat, workers
 from afterword.api import docs, pages, traces
-from afterword.api.auth import Gate
+from afterword.api.auth import Authenticator
 from afterword.api.chat import CallEndpoint
 from afterword.api.graphql import serving
-from afterword.api.prometheus import Figures
+from afterword.api.prometheus import PrometheusEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
-from afterword.api.routes import FACES, ROUTES, Route
+from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, Route
 from afterword.api.wire import Protocol
 from afterword.config import Settings
 from afterword.errors import AfterwordError, Conflict, MethodNotAllowed, NotFound, Unavailable, error_for
 from afterword.gateway.http import Timeouts
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
-from afterword.service.abtests import Referee
+from afterword.service.abtests import ABTestWorker
 from afterword.service.access import digest, new_key
-from afterword.service.calls import close_what_was_left_open, sweep
-from afterword.service.context import Context, Home
-from afterword.service.datasets import clear_away
+from afterword.service.calls import close_abandoned_calls, close_abandoned_calls_forever
+from afterword.service.context import AppState, Context
+from afterword.service.datasets import delete_unfinished
 from afterword.service.key_uses import KeyUses
 from afterword.service.meters import Meters
-from afterword.service.projects import periods
-from afterword.service.pulse import Pulse
+from afterword.service.projects import retention_periods
+from afterword.service.pulse import StoreHealth
 from afterword.service.secrets import Secrets
-from afterword.service.servers import Together
+from afterword.service.servers import ClusterMember
 from afterword.service.status import VERSION
 from afterword.store import copying as copying
 from afterword.store.catalog import (
@@ -67,10 +67,10 @@ from afterword.store.search import Indexer
 
 log = logging.getLogger("afterword")
 # Seconds for calls that were cut off at the end to note how far they came.
-LAST_WORDS = 5.0
+CALL_SHUTDOWN_SECONDS = 5.0
 
 
-def open_home(settings: Settings) -> Home:
+def open_state(settings: Settings) -> AppState:
     """Open the store and what stands before it. Raises `StoreError`."""
     directory = Path(settings.data)
     store = Store(
@@ -87,105 +87,115 @@ def open_home(settings: Settings) -> Home:
     )
     catalog = store.read_now(Catalog.load, store.fetch if store.database.SHARED else None)
     indexer = Indexer(store)
-    retention = Retention(store, lambda: periods(catalog, settings), erased=indexer.wake)
-    return Home(
+    retention = Retention(store, lambda: retention_periods(catalog, settings), erased=indexer.wake)
+    return AppState(
         store=store,
         catalog=catalog,
-        indexer=indexer,
-        roller=Roller(store),
+        search_index_worker=indexer,
+        rollup_worker=Roller(store),
         retention=retention,
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
         meters=Meters(store, retention),
         secrets=Secrets(settings.secret_key, directory),
-        pulse=Pulse(store),
+        store_health=StoreHealth(store),
         key_uses=KeyUses(store),
     )
 
 
-def close_home(home: Home) -> None:
+def close_state(state: AppState) -> None:
     """Finish what is under way, then close."""
-    home.retention.close()
-    home.indexer.close()
-    home.roller.close()
-    home.store.close()
+    state.retention.close()
+    state.search_index_worker.close()
+    state.rollup_worker.close()
+    state.store.close()
 
 
-def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Build the ASGI application over an open home."""
-    home = replace(home, administrator=digest(administrator_key))
-    gate = Gate(home)
-    running: set[asyncio.Task[Any]] = set()
-    gateway = home.gateway
+    state = replace(state, administrator_digest=digest(administrator_key))
+    authenticator = Authenticator(state)
+    call_tasks: set[asyncio.Task[Any]] = set()
+    gateway = state.gateway
     assert isinstance(gateway, Gateway)
-    tracing = traces.open()
-    calls = {
-        face.path: CallEndpoint(face.name, home, gateway, gate, tracing, running, compat.LIFTS.get(face.name))
-        for face in FACES
+    tracer = traces.create_tracer()
+    call_endpoints = {
+        call_route.path: CallEndpoint(
+            call_route.name, state, gateway, authenticator, tracer, call_tasks, compat.LIFTS.get(call_route.name)
+        )
+        for call_route in MODEL_CALL_ROUTES
     }
     page = pages.Pages()
-    graphql = serving.GraphQLEndpoint(home, gate, compat)
+    graphql = serving.GraphQLEndpoint(state, authenticator, compat)
     paths = [
-        *(ServedPath(_pattern(route), _endpoint(route, home, gate), methods=[route.method]) for route in ROUTES),
+        *(
+            ServedPath(_pattern(route), _endpoint(route, state, authenticator), methods=[route.method])
+            for route in ROUTES
+        ),
         ServedPath(serving.PATH, graphql, methods=["POST"]),
-        *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in calls.items()),
-        ServedPath("/metrics", Figures(home, gate), methods=["GET"]),
-        *(ServedPath(path, _served(content, kind)) for path, kind, content in docs.files(VERSION)),
-        ServedPath("/assets/{file:path}", _file(page.asset), methods=["GET"]),
-        ServedPath("/", _file(page.page), methods=["GET"]),
+        *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in call_endpoints.items()),
+        ServedPath("/metrics", PrometheusEndpoint(state, authenticator), methods=["GET"]),
+        *(ServedPath(path, _static_file_endpoint(content, kind)) for path, kind, content in docs.files(VERSION)),
+        ServedPath("/assets/{file:path}", _page_endpoint(page.asset), methods=["GET"]),
+        ServedPath("/", _page_endpoint(page.page), methods=["GET"]),
     ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # In a thread, which may wait for longer than the loop's: the project may be another server's, and looked up.
-        if await asyncio.to_thread(home.catalog.find_project, "default") is None:
+        if await asyncio.to_thread(state.catalog.find_project, "default") is None:
             # Another server that was started at the same time may have added it; then it is read below.
             with contextlib.suppress(Conflict):
-                for row in await home.store.write(_add_default_project):
-                    home.catalog.keep(row)
-        together = Together(home) if home.store.database.SHARED else None
-        if together is None:
-            await close_what_was_left_open(home)
-            await clear_away(home.store, Context.now())
+                for row in await state.store.write(_add_default_project):
+                    state.catalog.keep(row)
+        cluster_member = ClusterMember(state) if state.store.database.SHARED else None
+        if cluster_member is None:
+            await close_abandoned_calls(state)
+            await delete_unfinished(state.store, Context.now())
         else:
-            await together.join()
-        home.indexer.start()
-        home.roller.start()
-        home.retention.start()
-        watching = [asyncio.create_task(Referee(home).watch()), asyncio.create_task(sweep(home))]
-        noting = asyncio.create_task(home.key_uses.run())
-        if together is not None:
-            watching.append(asyncio.create_task(together.run()))
+            await cluster_member.join()
+        state.search_index_worker.start()
+        state.rollup_worker.start()
+        state.retention.start()
+        background_tasks = [
+            asyncio.create_task(ABTestWorker(state).run()),
+            asyncio.create_task(close_abandoned_calls_forever(state)),
+        ]
+        noting = asyncio.create_task(state.key_uses.run())
+        if cluster_member is not None:
+            background_tasks.append(asyncio.create_task(cluster_member.run()))
         yield
-        for task in watching:
+        for task in background_tasks:
             task.cancel()
         # Calls that were cut off by now still note how far they came.
-        if running:
-            await asyncio.wait(running, timeout=LAST_WORDS)
+        if call_tasks:
+            await asyncio.wait(call_tasks, timeout=CALL_SHUTDOWN_SECONDS)
         await gateway.close()
         noting.cancel()
         await asyncio.wait({noting})
-        if together is not None:
+        if cluster_member is not None:
             with contextlib.suppress(Unavailable):
-                await together.leave()
-        await asyncio.gather(asyncio.to_thread(close_home, home), asyncio.to_thread(tracing.close))
+                await cluster_member.leave()
+        await asyncio.gather(asyncio.to_thread(close_state, state), asyncio.to_thread(tracer.close))
 
     starlette = Starlette(
         routes=paths,
         lifespan=lifespan,
-        exception_handlers={HTTPException: _no_such_call, Exception: _failed},
+        exception_handlers={HTTPException: _http_error_response, Exception: _internal_error_response},
     )
     # Calls without a parameter in their path are found here: Starlette's way to them (two middlewares, a pattern for
     # each route) takes as long as reading and checking the call.
-    direct: dict[tuple[str, str], Any] = {
+    direct_endpoints: dict[tuple[str, str], Any] = {
         (route.method, route.path): path.endpoint
         for route, path in zip(ROUTES, paths, strict=False)
         if "{" not in route.path
     }
-    direct |= {("POST", path): endpoint for path, endpoint in (*calls.items(), (serving.PATH, graphql))}
+    direct_endpoints |= {
+        ("POST", path): endpoint for path, endpoint in (*call_endpoints.items(), (serving.PATH, graphql))
+    }
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        endpoint = direct_endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is None:
             await starlette(scope, receive, send)
         else:
@@ -195,8 +205,8 @@ def make_app(home: Home, administrator_key: str) -> Callable[[Scope, Receive, Se
     return app
 
 
-def _endpoint(route: Route, home: Home, gate: Gate) -> Endpoint:
-    return Endpoint(route, home, gate, compat.LIFTS.get(route.name))
+def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> Endpoint:
+    return Endpoint(route, state, authenticator, compat.LIFTS.get(route.name))
 
 
 def _pattern(route: Route) -> str:
@@ -206,47 +216,47 @@ def _pattern(route: Route) -> str:
 
 def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises `StoreError` when the store cannot be opened."""
-    _log(settings)
-    home = open_home(settings)
-    key, made = administrator_key(settings)
+    _configure_logging(settings)
+    state = open_state(settings)
+    key, key_file = administrator_key(settings)
     lines = [] if settings.database_url else [f"Data in {Path(settings.data).resolve()}"]
-    if made:
-        lines += [f"API key of the administrator (shown once, kept in {made}):", f"  {key}"]
+    if key_file:
+        lines += [f"API key of the administrator (shown once, kept in {key_file}):", f"  {key}"]
     if settings.workers == 1:
-        _run(home, key, lines, None)
+        _run_server(state, key, lines, None)
         return
     # The store was brought up to date once, and what is wrong with it said once; now each process opens it.
-    home.secrets.make()
-    close_home(home)
+    state.secrets.make()
+    close_state(state)
     try:
-        opened = workers.listen(settings.host, settings.port)
+        listener = workers.listen(settings.host, settings.port)
     except OSError as error:
         raise StoreError(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.") from None
-    _say(settings.host, opened.getsockname()[1], [*lines, f"{settings.workers} server processes"])
-    workers.supervise(settings.workers, _work, settings, key, opened)
+    _print_address(settings.host, listener.getsockname()[1], [*lines, f"{settings.workers} server processes"])
+    workers.supervise(settings.workers, _serve_as_worker, settings, key, listener)
 
 
-def _work(settings: Settings, key: str, opened: socket.socket) -> None:
+def _serve_as_worker(settings: Settings, key: str, listener: socket.socket) -> None:
     """Be one of several server processes."""
-    _log(settings)
-    _run(open_home(settings), key, None, opened)
+    _configure_logging(settings)
+    _run_server(open_state(settings), key, None, listener)
 
 
-def _log(settings: Settings) -> None:
+def _configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for quiet in ("alembic", "uvicorn", "httpx"):
-        logging.getLogger(quiet).setLevel(logging.WARNING)
+    for logger_name in ("alembic", "uvicorn", "httpx"):
+        logging.getLogger(logger_name).setLevel(logging.WARNING)
 
 
-def _run(home: Home, key: str, lines: list[str] | None, opened: socket.socket | None) -> None:
+def _run_server(state: AppState, key: str, lines: list[str] | None, listener: socket.socket | None) -> None:
     """Serve until told to stop; `lines` are said once the server can be reached."""
-    settings = home.settings
+    settings = state.settings
     # What is loaded by now stays. The collector need not look at it again and again, nor after every 700 objects: a
     # call leaves no cycles behind.
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
     config = uvicorn.Config(
-        make_app(home, key),
+        make_app(state, key),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -261,10 +271,10 @@ def _run(home: Home, key: str, lines: list[str] | None, opened: socket.socket | 
         timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,
     )
-    _Server(config, home, lines).run(None if opened is None else [opened])
+    _Server(config, state, lines).run(None if listener is None else [listener])
 
 
-def _say(host: str, port: int, lines: list[str]) -> None:
+def _print_address(host: str, port: int, lines: list[str]) -> None:
     print(f"Afterword {VERSION} serves http://{host if ':' not in host else f'[{host}]'}:{port}")
     print(*lines, sep="\n", flush=True)
 
@@ -272,20 +282,20 @@ def _say(host: str, port: int, lines: list[str]) -> None:
 class _Server(uvicorn.Server):
     """Says where it is once it can be reached."""
 
-    def __init__(self, config: uvicorn.Config, home: Home, lines: list[str] | None) -> None:
+    def __init__(self, config: uvicorn.Config, state: AppState, lines: list[str] | None) -> None:
         super().__init__(config)
-        self._home = home
+        self._state = state
         self._lines = lines
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         # Who watches would do so for ever; all other calls end by themselves.
-        self._home.live.close()
+        self._state.broadcast.close()
         await super().shutdown(sockets)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         if self.started and self._lines is not None:
-            _say(self.config.host, self.servers[0].sockets[0].getsockname()[1], self._lines)
+            _print_address(self.config.host, self.servers[0].sockets[0].getsockname()[1], self._lines)
 
 
 def administrator_key(settings: Settings) -> tuple[str, Path | None]:
@@ -325,13 +335,13 @@ def _add_default_project(transaction: Transaction) -> list[CatalogRow]:
             external_model_id="echo",
         ),
     )
-    attached = ProjectModelRow(
+    default_attachment = ProjectModelRow(
         project=project.number, model=model.number, is_default=True, enabled=True, created_at=now
     )
-    return [project, model, *attach_model(transaction, attached)]
+    return [project, model, *attach_model(transaction, default_attachment)]
 
 
-def _served(content: bytes, kind: str) -> Any:
+def _static_file_endpoint(content: bytes, content_type: str) -> Any:
     headers = {
         "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -339,47 +349,47 @@ def _served(content: bytes, kind: str) -> Any:
     }
 
     async def serve_file(_: Request) -> Response:
-        return Response(content, media_type=kind, headers=headers)
+        return Response(content, media_type=content_type, headers=headers)
 
     return serve_file
 
 
-def _file(serve: Callable[[Request], Response]) -> Any:
+def _page_endpoint(serve: Callable[[Request], Response]) -> Any:
     async def serve_file(request: Request) -> Response:
         try:
             return serve(request)
         except AfterwordError as error:
-            return _response(error, [])
+            return _error_response(error, [])
 
     return serve_file
 
 
 # Below these, what is not there is an error in words for programs; everywhere else it is an address of the page.
-FOR_PROGRAMS = ("/api/", "/images/", "/docs/", "/assets/")
+PROGRAM_PATH_PREFIXES = ("/api/", "/images/", "/docs/", "/assets/")
 
 
-async def _no_such_call(request: Request, error: Exception) -> Response:
+async def _http_error_response(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405, as the one error object, unless someone with a browser is at an address of the
     page."""
     assert isinstance(error, HTTPException)
     path = request.url.path
-    if error.status_code == 404 and request.method == "GET" and not path.startswith(FOR_PROGRAMS):
-        wanted = request.headers.get("accept", "")
-        if "text/html" in wanted or (path.count("/") == 1 and path.endswith(".svg")):
+    if error.status_code == 404 and request.method == "GET" and not path.startswith(PROGRAM_PATH_PREFIXES):
+        accepted_types = request.headers.get("accept", "")
+        if "text/html" in accepted_types or (path.count("/") == 1 and path.endswith(".svg")):
             return pages.Pages().page(request)
     if error.status_code == 404:
-        known: AfterwordError = NotFound(
+        api_error: AfterwordError = NotFound(
             f"There is nothing at {path[:200]!r}.", code="no_such_path", hint="The calls are listed at /docs."
         )
     elif error.status_code == 405:
-        allowed = ", ".join(_methods(request))
-        known = MethodNotAllowed(
-            f"{path[:200]} takes no {request.method}.", code="method_not_allowed", hint=f"It takes {allowed}."
+        allowed_methods = ", ".join(_methods(request))
+        api_error = MethodNotAllowed(
+            f"{path[:200]} takes no {request.method}.", code="method_not_allowed", hint=f"It takes {allowed_methods}."
         )
-        return _response(known, [(b"allow", allowed.encode())])
+        return _error_response(api_error, [(b"allow", allowed_methods.encode())])
     else:
-        known = error_for(error.status_code)(str(error.detail))
-    return _response(known, [])
+        api_error = error_for(error.status_code)(str(error.detail))
+    return _error_response(api_error, [])
 
 
 def _methods(request: Request) -> list[str]:
@@ -388,11 +398,11 @@ def _methods(request: Request) -> list[str]:
     return sorted({method for route in routes for method in route.methods or ()})
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    return _response(fault(request.headers.get("x-request-id", "-").encode()), [])
+async def _internal_error_response(request: Request, error: Exception) -> Response:
+    return _error_response(fault(request.headers.get("x-request-id", "-").encode()), [])
 
 
-def _response(error: AfterwordError, more: Headers) -> Response:
-    status, kind, body, its = error_answer(error)
-    headers = {name.decode(): value.decode() for name, value in [*its, *more]}
-    return Response(body, status, headers, media_type=kind.decode())
+def _error_response(error: AfterwordError, extra_headers: Headers) -> Response:
+    status, content_type, body, error_headers = error_answer(error)
+    headers = {name.decode(): value.decode() for name, value in [*error_headers, *extra_headers]}
+    return Response(body, status, headers, media_type=content_type.decode())

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 MIB = 1 << 20
 # A hundred years.
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 
 Kind = Literal["text", "integer", "size"]
 
@@ -30,8 +30,8 @@ class Setting:
     kind: Kind
     default: str | int | None
     help: str
-    least: int = 0
-    most: int | None = None
+    minimum: int = 0
+    maximum: int | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
 
@@ -48,7 +48,7 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("host", "text", "127.0.0.1", "The address to listen on. 0.0.0.0 lets other machines in."),
-    Setting("port", "integer", 7400, "The port to listen on; 0 takes a free one.", most=65535),
+    Setting("port", "integer", 7400, "The port to listen on; 0 takes a free one.", maximum=65535),
     Setting(
         "data", "text", "afterword-data", "The directory that holds the embedded store and the administrator's key."
     ),
@@ -58,7 +58,7 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "A PostgreSQL database in place of the embedded store: postgresql://USER:PASSWORD@HOST/DATABASE.",
     ),
-    Setting("workers", "integer", 1, "Server processes. The embedded store takes one.", least=1),
+    Setting("workers", "integer", 1, "Server processes. The embedded store takes one.", minimum=1),
     Setting(
         "api_key",
         "text",
@@ -75,12 +75,18 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
-        "session_lifetime", "integer", 720, "Hours after which who signed in on the web page must do so again.", least=1
+        "session_lifetime",
+        "integer",
+        720,
+        "Hours after which who signed in on the web page must do so again.",
+        minimum=1,
     ),
-    Setting("max_body", "size", 64 * MIB, "The largest body of a call.", least=1024),
-    Setting("max_dataset", "size", 2048 * MIB, "The largest file of a dataset.", least=1024),
-    Setting("max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", least=1024),
-    Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", least=1),
+    Setting("max_body", "size", 64 * MIB, "The largest body of a call.", minimum=1024),
+    Setting("max_dataset", "size", 2048 * MIB, "The largest file of a dataset.", minimum=1024),
+    Setting(
+        "max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", minimum=1024
+    ),
+    Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", minimum=1),
     Setting(
         "max_facts",
         "size",
@@ -89,40 +95,42 @@ SETTINGS: tuple[Setting, ...] = (
         "sources, results of filters. What is beyond it is left out, and named.",
     ),
     Setting("max_labels", "integer", 64, "The most labels on an interaction."),
-    Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", least=1),
+    Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", minimum=1),
     Setting("max_label_value", "size", 1024, "The longest value of a label, in bytes of UTF-8."),
-    Setting("max_batch_lines", "integer", 10_000, "The most lines in a batch.", least=1),
+    Setting("max_batch_lines", "integer", 10_000, "The most lines in a batch.", minimum=1),
     Setting(
         "max_waiting_writes",
         "integer",
         10_000,
         "Writes that may wait for their commit; beyond it calls get 503.",
-        least=1,
+        minimum=1,
     ),
-    Setting("max_waiting_bytes", "size", 256 * MIB, "Bytes that waiting writes may hold in memory.", least=MIB),
+    Setting("max_waiting_bytes", "size", 256 * MIB, "Bytes that waiting writes may hold in memory.", minimum=MIB),
     Setting(
         "store_timeout",
         "integer",
         30,
         "Seconds for which a read or a write is waited for; a database that does not answer in time gets calls 503.",
-        least=1,
+        minimum=1,
     ),
-    Setting("provider_connect_timeout", "integer", 10, "Seconds in which a provider must take a connection.", least=1),
+    Setting(
+        "provider_connect_timeout", "integer", 10, "Seconds in which a provider must take a connection.", minimum=1
+    ),
     Setting(
         "provider_first_byte_timeout",
         "integer",
         600,
         "Seconds in which a provider must begin to answer: for a call that is not streamed, the whole answer.",
-        least=1,
+        minimum=1,
     ),
-    Setting("provider_idle_timeout", "integer", 120, "Seconds that may pass between two parts of a stream.", least=1),
+    Setting("provider_idle_timeout", "integer", 120, "Seconds that may pass between two parts of a stream.", minimum=1),
     Setting(
         "stream_head_delay",
         "integer",
         3,
         "Seconds that a provider may be silent before a stream's head leaves without its first chunk. An error until "
         "then is answered with a status of its own, a later one as an event.",
-        least=1,
+        minimum=1,
     ),
     Setting(
         "stream_comment_interval",
@@ -136,7 +144,7 @@ SETTINGS: tuple[Setting, ...] = (
         "integer",
         512,
         "Calls that may be under way at one provider; beyond it calls get 503.",
-        least=1,
+        minimum=1,
     ),
     Setting(
         "on_store_failure",
@@ -152,7 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         "Days after which interactions are deleted, with all that hangs on them; 0 keeps them for ever. A project's "
         "own value wins.",
-        most=MOST_DAYS,
+        maximum=MAX_DAYS,
     ),
     Setting(
         "payload_retention_days",
@@ -160,7 +168,7 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         "Days after which what was said in interactions is deleted, while their labels, feedback and numbers stay; 0 "
         "keeps it for ever. A project's own value wins.",
-        most=MOST_DAYS,
+        maximum=MAX_DAYS,
     ),
     Setting(
         "pair_lease",
@@ -168,16 +176,16 @@ SETTINGS: tuple[Setting, ...] = (
         600,
         "Seconds for which a pair to judge stays with the sitting that was given it, after the last call of that "
         "sitting.",
-        least=10,
+        minimum=10,
     ),
     Setting(
         "max_leased_pairs",
         "integer",
         10_000,
         "Pairs to judge that may be given out at the same time; beyond it calls get 503.",
-        least=100,
+        minimum=100,
     ),
-    Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", least=1),
+    Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", minimum=1),
     Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(
         "log_level",
@@ -233,11 +241,13 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     """Read all settings. Raises `SettingError` naming the setting, its value and what is allowed."""
     values = {}
     for setting in SETTINGS:
-        given = (flags or {}).get(setting.name)
-        where = setting.flag
-        if given is None:
-            given, where = environment.get(setting.variable) or None, setting.variable
-        values[setting.name] = setting.default if given is None else read(setting, given, where)
+        configured_value = (flags or {}).get(setting.name)
+        source_name = setting.flag
+        if configured_value is None:
+            configured_value, source_name = environment.get(setting.variable) or None, setting.variable
+        values[setting.name] = (
+            setting.default if configured_value is None else parse_setting(setting, configured_value, source_name)
+        )
     settings = Settings(**values)
     if settings.workers != 1 and settings.database_url is None:
         raise SettingError(
@@ -247,20 +257,20 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     return settings
 
 
-def read(setting: Setting, given: Any, where: str) -> Any:
+def parse_setting(setting: Setting, raw_value: Any, source_name: str) -> Any:
     """Read one value. Raises `SettingError`."""
-    text = str(given).strip()
+    text = str(raw_value).strip()
     if setting.kind == "text":
         if setting.choices and text not in setting.choices:
-            raise SettingError(f"{where} is {text!r}; allowed are {', '.join(setting.choices)}.")
+            raise SettingError(f"{source_name} is {text!r}; allowed are {', '.join(setting.choices)}.")
         return text
     number = _size(text) if setting.kind == "size" else int(text) if re.fullmatch(r"-?\d{1,18}", text) else None
     if number is None:
         form = "bytes, or a number with KB, MB, GB, KiB, MiB or GiB" if setting.kind == "size" else "a whole number"
-        raise SettingError(f"{where} is {text!r}; give {form}.")
-    if number < setting.least or (setting.most is not None and number > setting.most):
-        most = "" if setting.most is None else f" and at most {setting.most:,}"
-        raise SettingError(f"{where} is {text!r}; it must be at least {setting.least:,}{most}.")
+        raise SettingError(f"{source_name} is {text!r}; give {form}.")
+    if number < setting.minimum or (setting.maximum is not None and number > setting.maximum):
+        upper_limit = "" if setting.maximum is None else f" and at most {setting.maximum:,}"
+        raise SettingError(f"{source_name} is {text!r}; it must be at least {setting.minimum:,}{upper_limit}.")
     return number
 
 
@@ -268,5 +278,5 @@ _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, 
 
 
 def _size(text: str) -> int | None:
-    found = re.fullmatch(r"(\d{1,15})\s*([a-z]*)", text.lower())
-    return int(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None
+    size_match = re.fullmatch(r"(\d{1,15})\s*([a-z]*)", text.lower())
+    return int(size_match[1]) * _UNITS[size_match[2]] if size_match and size_match[2] in _UNITS else None

@@ -190,7 +190,7 @@ def error_for(status: int) -> type[AfterwordError]:
     return BY_STATUS.get(status, ServerError if status >= 500 else Invalid)
 
 
-def from_detail(status: int, detail: dict[str, Any], **more: Any) -> AfterwordError:
+def from_detail(status: int, detail: dict[str, Any], **extra_fields: Any) -> AfterwordError:
     """Build the error that an `error` object of the wire describes."""
-    known = {name: detail.get(name) for name in ("code", "param", "hint")}
-    return error_for(status)(str(detail.get("message") or f"HTTP status {status}"), **known, **more)
+    error_fields = {name: detail.get(name) for name in ("code", "param", "hint")}
+    return error_for(status)(str(detail.get("message") or f"HTTP status {status}"), **error_fields, **extra_fields)

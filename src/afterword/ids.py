@@ -21,7 +21,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA
 _random = Random(os.urandom(32))
 os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
 _lock = threading.Lock()
-_last = 0
+_last_ticks = 0
 
 
 def uuid7() -> UUID:
@@ -29,10 +29,10 @@ def uuid7() -> UUID:
 
     Ids made in one process are strictly increasing, so that an index takes them at its end.
     """
-    global _last
+    global _last_ticks
     with _lock:
         # Milliseconds and their 4,096ths in one number, which never stands still.
-        ticks = _last = max(time.time_ns() * 4096 // 1_000_000, _last + 1)
+        ticks = _last_ticks = max(time.time_ns() * 4096 // 1_000_000, _last_ticks + 1)
         random = _random.getrandbits(62)
     return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0x2 << 62 | random)
 
@@ -42,9 +42,9 @@ def unstored_id() -> UUID:
     return UUID(int=uuid7().int ^ (0x7 ^ 0x8) << 76)
 
 
-def is_unstored(given: UUID) -> bool:
+def is_unstored(interaction_id: UUID) -> bool:
     """Tell whether this is the id of an interaction that was not stored."""
-    return given.version == 8
+    return interaction_id.version == 8
 
 
 def find_uuid(text: str) -> UUID | None:
@@ -62,5 +62,5 @@ def session_of(project_key: str, text: str | None) -> tuple[UUID | None, str | N
     """Return a session's id, and its text where that is no UUID."""
     if text is None:
         return None, None
-    given = find_uuid(text)
-    return (id_of_text(project_key, text), text) if given is None else (given, None)
+    session_uuid = find_uuid(text)
+    return (id_of_text(project_key, text), text) if session_uuid is None else (session_uuid, None)

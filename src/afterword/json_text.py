@@ -21,7 +21,7 @@ class LineError(ValueError):
 MAX_DEPTH = 200
 """Levels of objects and arrays that are taken from a caller or provider: at five times as many Python's own bound is
 met, wherever in the server that happens to be."""
-MAX_REPLACEMENTS = 20
+MAX_REPLACEMENT_ROWS = 20
 """Replaced values that are named one by one."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
@@ -63,7 +63,7 @@ def decode(raw: bytes | bytearray | memoryview, *, lenient_encoding: bool = Fals
             raise
         text = bytes(raw).decode("utf-8-sig", "replace")
     try:
-        return json.loads(text, parse_constant=NotANumber, parse_float=_number, strict=not lenient_encoding)
+        return json.loads(text, parse_constant=NotANumber, parse_float=_parse_float, strict=not lenient_encoding)
     except RecursionError:
         raise ValueError("It is nested too deeply.") from None
 
@@ -80,25 +80,27 @@ def read_line(raw: bytes) -> Any:
     except RecursionError:
         raise LineError(f"is nested too deeply: at most {MAX_DEPTH} levels can be read") from None
     except (msgspec.MsgspecError, ValueError) as error:
-        first = error
+        first_error = error
     try:
-        value, replaced = repair(decode(raw))
+        value, replacements = repair(decode(raw))
     except UnicodeDecodeError as error:
         raise LineError(
             f"is not UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02x}. Save the file as UTF-8, such as by "
             "iconv -f LATIN1 -t UTF-8"
         ) from None
     except ValueError:
-        raise LineError(f"is not JSON: {first}") from None
-    if lost := find_not_a_number(replaced):
-        place = f" at {lost.at}" if lost.at else ""
-        raise LineError(f"has {lost.was}{place}, but JSON has no such number. Leave the member out, or give null")
+        raise LineError(f"is not JSON: {first_error}") from None
+    if number_replacement := find_not_a_number(replacements):
+        location = f" at {number_replacement.at}" if number_replacement.at else ""
+        raise LineError(
+            f"has {number_replacement.was}{location}, but JSON has no such number. Leave the member out, or give null"
+        )
     return value
 
 
-def find_not_a_number(replaced: list[Replacement]) -> Replacement | None:
+def find_not_a_number(replacements: list[Replacement]) -> Replacement | None:
     """Return the first number that JSON lacks; None where only texts were repaired."""
-    return next((one for one in replaced if one.kept == "null"), None)
+    return next((replacement for replacement in replacements if replacement.kept == "null"), None)
 
 
 def is_nested_too_deeply(raw: bytes | bytearray) -> bool:
@@ -130,22 +132,22 @@ def encode_for_caller(value: Any) -> bytes:
         return json.dumps(_without_not_a_number(value), separators=(",", ":"), default=str).encode()
 
 
-def repair(value: Any, place: str = "") -> tuple[Any, list[Replacement]]:
+def repair(value: Any, path: str = "") -> tuple[Any, list[Replacement]]:
     """Return a value that can be stored, and what was replaced in it: half surrogate pairs by U+FFFD, numbers that
     JSON lacks by null."""
     try:
         _encoder.encode(value)
     except (UnicodeEncodeError, TypeError):
-        replaced: list[Replacement] = []
-        return _repaired(value, place, replaced), replaced
+        replacements: list[Replacement] = []
+        return _repaired(value, path, replacements), replacements
     return value, []
 
 
-def as_rows(replaced: list[Replacement]) -> list[dict[str, str]]:
+def as_rows(replacements: list[Replacement]) -> list[dict[str, str]]:
     """Return replacements as they are stored: MAX_REPLACEMENTS of them, and how many more there are."""
-    rows = [one._asdict() for one in replaced[:MAX_REPLACEMENTS]]
-    if len(replaced) > MAX_REPLACEMENTS:
-        rows.append({"at": "…", "was": f"{len(replaced) - MAX_REPLACEMENTS:,} more", "kept": ""})
+    rows = [replacement._asdict() for replacement in replacements[:MAX_REPLACEMENT_ROWS]]
+    if len(replacements) > MAX_REPLACEMENT_ROWS:
+        rows.append({"at": "…", "was": f"{len(replacements) - MAX_REPLACEMENT_ROWS:,} more", "kept": ""})
     return rows
 
 
@@ -154,7 +156,7 @@ def whole_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _number(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     return number if math.isfinite(number) else NotANumber(number)
 
@@ -167,21 +169,23 @@ def _without_not_a_number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _repaired(value: Any, place: str, replaced: list[Replacement]) -> Any:
+def _repaired(value: Any, path: str, replacements: list[Replacement]) -> Any:
     if isinstance(value, str):
-        whole = whole_text(value)
-        if (number := whole.count("\ufffd") - value.count("\ufffd")) > 0:
-            was = "half a surrogate pair" if number == 1 else f"{number} halves of surrogate pairs"
-            replaced.append(Replacement(place, was, "U+FFFD"))
-        return whole
+        repaired_text = whole_text(value)
+        if (number := repaired_text.count("\ufffd") - value.count("\ufffd")) > 0:
+            defect = "half a surrogate pair" if number == 1 else f"{number} halves of surrogate pairs"
+            replacements.append(Replacement(path, defect, "U+FFFD"))
+        return repaired_text
     if isinstance(value, dict):
         return {
-            _repaired(key, place, replaced): _repaired(inner, f"{place}.{whole_text(key):.80}".lstrip("."), replaced)
+            _repaired(key, path, replacements): _repaired(
+                inner, f"{path}.{whole_text(key):.80}".lstrip("."), replacements
+            )
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_repaired(inner, f"{place}[{index}]", replaced) for index, inner in enumerate(value)]
+        return [_repaired(inner, f"{path}[{index}]", replacements) for index, inner in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
-        replaced.append(Replacement(place, str(NotANumber(value)), "null"))
+        replacements.append(Replacement(path, str(NotANumber(value)), "null"))
         return None
     return value

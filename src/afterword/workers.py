@@ -16,46 +16,48 @@ from typing import Any
 log = logging.getLogger("afterword.workers")
 
 # Seconds that must lie between two starts of a process that dies again and again.
-PACE = 2.0
+RESTART_SECONDS = 2.0
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Open the port for all of them. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.bind((host, port))
-    return opened
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
 
 
-def supervise(number: int, run: Callable[..., None], *arguments: Any) -> None:
+def supervise(process_count: int, run: Callable[..., None], *arguments: Any) -> None:
     """Keep so many processes running `run(*arguments)` until this one is told to stop; then stop them in order."""
     # Each starts from nothing: what a fork would copy, threads and open databases, is of no use to it.
     context = get_context("spawn")
-    stopping = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stopping.set())
+    stop_event = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop_event.set())
 
     def start() -> BaseProcess:
-        process = context.Process(target=_run, args=(run, arguments))
+        process = context.Process(target=_worker_main, args=(run, arguments))
         process.start()
         return process
 
-    running = [start() for _ in range(number)]
-    last = time.monotonic()
-    while not stopping.is_set():
-        connection.wait([one.sentinel for one in running], timeout=0.5)
-        for place, one in enumerate(running):
-            if one.exitcode is not None and not stopping.wait(max(0.0, last + PACE - time.monotonic())):
-                log.error("The server process %s ended with %s; another is started.", one.pid, one.exitcode)
-                running[place], last = start(), time.monotonic()
-    for one in running:
-        one.terminate()
-    for one in running:
-        one.join()
+    workers = [start() for _ in range(process_count)]
+    last_start = time.monotonic()
+    while not stop_event.is_set():
+        connection.wait([worker.sentinel for worker in workers], timeout=0.5)
+        for index, worker in enumerate(workers):
+            if worker.exitcode is not None and not stop_event.wait(
+                max(0.0, last_start + RESTART_SECONDS - time.monotonic())
+            ):
+                log.error("The server process %s ended with %s; another is started.", worker.pid, worker.exitcode)
+                workers[index], last_start = start(), time.monotonic()
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()
 
 
-def _run(run: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _worker_main(run: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     run(*arguments)
 

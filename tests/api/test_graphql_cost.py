@@ -12,10 +12,10 @@ from sqlalchemy import event
 from afterword import compat
 from afterword.api.graphql.executing import Executor
 from afterword.api.graphql.serving import Query
-from afterword.app import open_home
+from afterword.app import open_state
 from afterword.config import load
 from afterword.service import feedback, interactions, metrics, projects
-from afterword.service.access import THE_ADMINISTRATOR
+from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
 from afterword.types import InlineFeedback, NewInteraction, NewMetric, NewPreference, NewProject
 
@@ -47,11 +47,11 @@ Statements = Callable[..., int]
 @pytest.fixture(scope="module")
 def statements(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Statements]:
     """Ask a store of 60 interactions, each rated and compared with the one before; return the number of statements."""
-    home = open_home(load({"data": str(tmp_path_factory.mktemp("cost"))}, {}))
-    context = Context(home, THE_ADMINISTRATOR)
+    home = open_state(load({"data": str(tmp_path_factory.mktemp("cost"))}, {}))
+    context = Context(home, ADMINISTRATOR_ACTOR)
 
     async def fill() -> None:
-        await projects.create(context, body=NewProject(key="default"))
+        await projects.create_project(context, body=NewProject(key="default"))
         await metrics.register(context, body=NewMetric(key="good", project="default"))
         before = None
         for number in range(60):
@@ -77,7 +77,7 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Statements]
     def ask(query: str, first: int) -> int:
         seen.clear()
         variables: dict[str, Any] = {"page": {"first": first}}
-        answer = asyncio.run(executor.execute(THE_ADMINISTRATOR, Query(query, variables=variables), b"1"))
+        answer = asyncio.run(executor.execute(ADMINISTRATOR_ACTOR, Query(query, variables=variables), b"1"))
         assert "errors" not in answer, answer
         [connection] = answer["data"].values()
         nodes = connection["nodes"]

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from afterword.service.meters import MOST_MODELS, OTHER, Meters
+from afterword.service.meters import MAX_LABELLED_MODELS, OTHER_MODELS, Meters
 from afterword.store.engine import Store
 from afterword.store.retention import Retention
 
@@ -258,8 +258,8 @@ def meters(tmp_path: Path) -> Any:
 
 
 def call(meters: Meters, model: str, **usage: Any) -> None:
-    meters.called(
-        face="chat",
+    meters.count_call(
+        operation="chat",
         model=model,
         provider="open_ai",
         state="complete",
@@ -271,15 +271,15 @@ def call(meters: Meters, model: str, **usage: Any) -> None:
 
 
 def test_beyond_so_many_models_they_are_counted_together(meters: Meters):
-    for number in range(MOST_MODELS + 50):
+    for number in range(MAX_LABELLED_MODELS + 50):
         call(meters, f"model-{number}")
     call(meters, "model-0")
     shown = Figures(asyncio.run(meters.text()).decode())
     models = {dict(labels).get("model") for name, labels in shown if name == "afterword_calls_total"}
-    assert len(models) == MOST_MODELS + 1
-    assert shown.of("afterword_calls_total", model=OTHER) == 50
+    assert len(models) == MAX_LABELLED_MODELS + 1
+    assert shown.of("afterword_calls_total", model=OTHER_MODELS) == 50
     assert shown.of("afterword_calls_total", model="model-0") == 2
-    assert shown.of("afterword_calls_total") == MOST_MODELS + 51
+    assert shown.of("afterword_calls_total") == MAX_LABELLED_MODELS + 51
 
 
 def test_what_is_no_number_of_tokens_is_not_counted(meters: Meters):
@@ -305,11 +305,11 @@ def test_the_page_is_there_when_the_store_cannot_be_read(tmp_path: Path):
 LOADED = """
 import sys
 from pathlib import Path
-from afterword.app import close_home, make_app, open_home
+from afterword.app import close_state, make_app, open_state
 from afterword.config import load
-home = open_home(load({"data": sys.argv[1]}))
-make_app(home, "aw_key")
-close_home(home)
+state = open_state(load({"data": sys.argv[1]}))
+make_app(state, "aw_key")
+close_state(state)
 print(sorted(name for name in sys.modules if name.startswith("opentelemetry")))
 """
 

@@ -15,11 +15,11 @@ from uuid import UUID
 import pytest
 
 from afterword.api.routes import ProjectQuery
-from afterword.app import open_home
+from afterword.app import open_state
 from afterword.config import load
 from afterword.ids import uuid7
 from afterword.service import content, feedback, interactions, metrics, projects
-from afterword.service.access import THE_ADMINISTRATOR
+from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
 from afterword.store import calls
 from afterword.store.filters import SOURCES
@@ -82,22 +82,22 @@ class Shelf:
 
     def __init__(self, directory: Path, database_url: str | None, seed: int) -> None:
         self.random = Random(seed)
-        home = open_home(load({"data": str(directory), "database_url": database_url}, {}))
+        home = open_state(load({"data": str(directory), "database_url": database_url}, {}))
         self.store = home.store
         # There is no other server.
         self.store.in_charge_until = math.inf
-        self.context = Context(home, THE_ADMINISTRATOR)
+        self.context = Context(home, ADMINISTRATOR_ACTOR)
         asyncio.run(self._fill("noise", 20))
         self.logged = asyncio.run(self._fill("shelf", 70))
-        home.indexer.start()
+        home.search_index_worker.start()
         while self.store.read_now(Indexer.waiting):
             pass
-        home.indexer.close()
+        home.search_index_worker.close()
         self.names = self.context.names(self.context.project("shelf"))
 
     async def _fill(self, project: str, number: int) -> list[Logged]:
         context = self.context
-        await projects.create(context, body=NewProject(key=project))
+        await projects.create_project(context, body=NewProject(key=project))
         for key in (*WORDS.metrics, "deleted"):
             kind = "bool" if key == "good" else "scalar"
             await metrics.register(context, body=NewMetric(key=key, kind=kind, project=project))
@@ -110,12 +110,12 @@ class Shelf:
             one.preferences.add(metric)
             two.preferences.add(metric)
         for gone in made[:: number // 4]:
-            await interactions.delete(context, str(gone.id))
+            await interactions.delete_interaction(context, str(gone.id))
             made.remove(gone)
         for one in made[:: number // 10]:
             change = LabelChange(set={"env": "test"}, remove=["lang"])
-            one.labels = (await interactions.change_labels(context, str(one.id), body=change)).labels
-        await metrics.delete(context, "deleted", query=ProjectQuery(project=project))
+            one.labels = (await interactions.update_labels(context, str(one.id), body=change)).labels
+        await metrics.delete_metric(context, "deleted", query=ProjectQuery(project=project))
         return made
 
     async def _log(self, project: str) -> Logged:
@@ -151,7 +151,7 @@ class Shelf:
             names = self.random.sample(calls.NUMBERS, self.random.randint(1, 4))
             new.timings = {name: choice(WORDS.measured) for name in names}
         source = choice(SOURCES)
-        draft = await interactions.drafted(self.context, new, source)
+        draft = await interactions.prepare_interaction(self.context, new, source)
         await self.store.write(draft.rows)
         assert new.completion_id
         state, reason = "complete", None

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, delete, func, select
 
-from afterword.app import close_home, open_home
+from afterword.app import close_state, open_state
 from afterword.config import load
 from afterword.ids import uuid7
 from afterword.service import drafts, feedback, interactions, metrics, projects
-from afterword.service.access import THE_ADMINISTRATOR
+from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
 from afterword.store import analytics, calls, rollups, sums
 from afterword.store.analytics import TrendParts, Values
@@ -81,15 +81,15 @@ class Bench:
     """A store with a project for each example, and changes to it by name."""
 
     def __init__(self, directory: Path, database_url: str | None) -> None:
-        self.home = open_home(load({"data": str(directory), "database_url": database_url}, {}))
+        self.home = open_state(load({"data": str(directory), "database_url": database_url}, {}))
         self.store = self.home.store
-        self.context = Context(self.home, THE_ADMINISTRATOR)
+        self.context = Context(self.home, ADMINISTRATOR_ACTOR)
         self.number = 0
 
     async def open_project(self) -> None:
         self.number += 1
         self.project = f"p{self.number}"
-        await projects.create(self.context, body=NewProject(key=self.project))
+        await projects.create_project(self.context, body=NewProject(key=self.project))
         for key in METRICS:
             await metrics.register(self.context, body=NewMetric(key=key, kind="scalar", project=self.project))
         self.names = self.context.names(self.context.project(self.project))
@@ -119,7 +119,7 @@ class Bench:
         self.given += recorded.feedback_ids or []
 
     async def _open(self, at: int, model: str | None) -> None:
-        question = drafts.question(
+        question = drafts.new_prompt(
             self.context,
             project=self.context.project(self.project),
             source="LIVE",
@@ -131,7 +131,14 @@ class Bench:
         one = uuid7()
         call = calls.call_row(one, calls.OPEN, numbers={})
         written = drafts.new_rows(
-            self.context, question, drafts.Answer(), one, session=(None, None), model=None, call=call, searchable=False
+            self.context,
+            question,
+            drafts.PreparedCompletion(),
+            one,
+            session=(None, None),
+            model=None,
+            call=call,
+            searchable=False,
         )
         await self.store.write(written.rows)
         self.logged.append(one)
@@ -141,7 +148,7 @@ class Bench:
         one, question = self.opened.pop(place % len(self.opened) if self.opened else 0)
         row = None if model is None else await interactions.model_number(self.context, model)
         call = calls.call_row(one, calls.COMPLETE, numbers={"latency": number, "tokens_per_second": number / 3})
-        said = drafts.answer(self.context, "Hi")
+        said = drafts.new_completion(self.context, "Hi")
         written = drafts.finishing_rows(self.context, question, said, one, model=row, call=call)
         await self.store.write(written.rows)
 
@@ -159,19 +166,19 @@ class Bench:
 
     async def _change(self, place: int, value: float) -> None:
         one = self.one_of(self.given, place)
-        await feedback.change(self.context, str(one), body=FeedbackChange(value=value))
+        await feedback.update_feedback(self.context, str(one), body=FeedbackChange(value=value))
 
     async def _take_back(self, place: int) -> None:
         one = self.one_of(self.given, place)
         self.given.remove(one)
-        await feedback.delete(self.context, str(one))
+        await feedback.delete_feedback(self.context, str(one))
 
     async def _delete(self, place: int) -> None:
         one = self.one_of(self.logged, place)
-        for its in (await interactions.get(self.context, str(one), query=ANY)).feedback or []:
+        for its in (await interactions.get_interaction(self.context, str(one), query=ANY)).feedback or []:
             self.given.remove(its.feedback_id)
         self.logged.remove(one)
-        await interactions.delete(self.context, str(one))
+        await interactions.delete_interaction(self.context, str(one))
 
     async def _mark_range(self, start: int, end: int) -> None:
         number = self.names.project
@@ -254,7 +261,7 @@ def approximately(parts: TrendParts) -> dict[Any, Any]:
 def bench(tmp_path_factory: pytest.TempPathFactory, database: Callable[[], str | None]) -> Iterator[Bench]:
     bench = Bench(tmp_path_factory.mktemp("rollups"), database())
     yield bench
-    close_home(bench.home)
+    close_state(bench.home)
 
 
 @pytest.fixture(autouse=True)
@@ -415,7 +422,7 @@ def test_hours_with_values_that_cannot_be_summed_stay_with_the_rows(fresh: Bench
 
 
 def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(fresh: Bench):
-    question = drafts.question(
+    question = drafts.new_prompt(
         fresh.context,
         project=fresh.context.project(fresh.project),
         source="LIVE",
@@ -427,7 +434,7 @@ def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(
     one = uuid7()
     call = calls.call_row(one, calls.COMPLETE, numbers={"latency": 3, "tokens_per_second": 1e-120})
     written = drafts.new_rows(
-        fresh.context, question, drafts.Answer(), one, session=(None, None), model=None, call=call
+        fresh.context, question, drafts.PreparedCompletion(), one, session=(None, None), model=None, call=call
     )
     asyncio.run(fresh.store.write(written.rows))
     fresh.catch_up()

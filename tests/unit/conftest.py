@@ -71,6 +71,6 @@ def player() -> Iterator[Player]:
 @pytest.fixture
 def client(player: Player, monkeypatch: pytest.MonkeyPatch) -> Iterator[Afterword]:
     """A client of the player, which hardly waits between two tries."""
-    monkeypatch.setattr(core, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(core, "FIRST_DELAY_SECONDS", 0.001)
     with Afterword(player.url, "key") as made:
         yield made

@@ -269,4 +269,4 @@ def test_a_streamed_answer_is_put_together_as_the_whole_one(name, at_start):
                 said.take(choice)
     check(said.message() or {"content": said.text}, expected)
     assert said.finish_reason == "stop"
-    assert translation.ended
+    assert translation.is_finished

@@ -327,7 +327,7 @@ def test_iterating_follows_the_cursors_to_the_end(client: Afterword, player: Any
 
 
 def test_the_async_client_repeats_what_is_safe_to_repeat(player: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(core, "FIRST_DELAY_SECONDS", 0.001)
     player.answers = [None, (503, {}, {"error": {"message": "full"}}), created]
 
     async def run() -> None:

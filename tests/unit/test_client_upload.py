@@ -147,7 +147,7 @@ def test_lines_that_are_not_taken_for_good_tell_in_the_servers_words_why(client:
 def test_batches_end_where_they_would_get_too_large(
     client: Afterword, player: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploading, "MOST_BYTES", 1000)
+    monkeypatch.setattr(uploading, "MAX_BATCH_BYTES", 1000)
     player.answers = [stored] * 10
     report = client.interactions.upload([{**RECORD, "completion": "x" * 300}] * 4, progress=False)
     assert report.stored == 4
@@ -247,7 +247,7 @@ async def uploaded(url: str, number: int) -> afterword.UploadReport:
 
 
 def test_the_async_client_uploads_as_the_other_does(player: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(core, "FIRST_DELAY_SECONDS", 0.001)
     player.answers = [None, *[stored] * 10]
     report = asyncio.run(uploaded(player.url, 10))
     assert (report.sent, report.stored, report.failed) == (10, 10, [])

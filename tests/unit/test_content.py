@@ -41,7 +41,7 @@ def asked(*parts: Any) -> list[dict[str, Any]]:
 
 
 def take_in(messages: Any, settings: Settings = SETTINGS) -> tuple[list[dict[str, Any]], list[content.Image]]:
-    return content.take_in(messages, settings)
+    return content.extract_images(messages, settings)
 
 
 # ------------------------------------------------------------------------------------------------ messages
@@ -67,7 +67,7 @@ def test_a_message_without_images_stays_as_it_is(message: dict[str, Any]):
     assert kept == [before]
     assert kept[0] is message
     assert images == []
-    assert content.give_out(kept, lambda *_: "never") == [before]
+    assert content.restore_images(kept, lambda *_: "never") == [before]
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_an_image_goes_out_of_its_place_and_back_into_it(form: str, kind: str):
     assert messages == before
     assert image == (hashlib.sha256(BYTES[kind]).digest(), kind, BYTES[kind])
     assert base64.b64encode(BYTES[kind]).decode() not in json.dumps(kept)
-    assert content.references(kept) == {image.hash}
+    assert content.image_hashes(kept) == {image.hash}
     shown: list[tuple[str, ...]] = []
-    content.give_out(kept, lambda *found: shown.append(found) or "")
+    content.restore_images(kept, lambda *found: shown.append(found) or "")
     assert shown == [(image.hash.hex(), kind, f"data:image/{kind};base64")]
-    assert content.give_out(kept, lambda _, __, header: content.data_uri(header, image.content)) == before
+    assert content.restore_images(kept, lambda _, __, header: content.data_uri(header, image.content)) == before
 
 
 @settings(deadline=None, database=None)
@@ -131,7 +131,7 @@ def test_any_parts_come_back_as_they_were(parts: list[dict[str, Any]]):
     kept, images = take_in(messages)
     contents = {image.hash.hex(): image.content for image in images}
     assert len(images) == sum(part is not TEXT and part != TEXT for part in parts)
-    assert content.give_out(kept, lambda found, _, header: content.data_uri(header, contents[found])) == messages
+    assert content.restore_images(kept, lambda found, _, header: content.data_uri(header, contents[found])) == messages
 
 
 @pytest.mark.parametrize("header", ["data:image/jpg;base64", "DATA:IMAGE/JPEG;BASE64", "data:image/Jpeg;base64"])
@@ -139,7 +139,7 @@ def test_the_header_is_kept_as_it_was_written(header: str):
     address = f"{header},{base64.b64encode(BYTES['jpeg']).decode()}"
     kept, [image] = take_in(asked(FORMS["flat"](address)))
     assert image.extension == "jpeg"
-    assert content.give_out(kept, lambda _, __, header: content.data_uri(header, image.content)) == asked(
+    assert content.restore_images(kept, lambda _, __, header: content.data_uri(header, image.content)) == asked(
         FORMS["flat"](address)
     )
 

@@ -42,7 +42,7 @@ def test_events_are_the_same_wherever_they_are_cut(cuts: list[int]):
 
 
 def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(events, "MOST_BYTES", 1000)
+    monkeypatch.setattr(events, "MAX_EVENT_BYTES", 1000)
     reader = EventReader()
     assert not reader.take(b"data: " + b"x" * 900)
     with pytest.raises(EventTooLarge):

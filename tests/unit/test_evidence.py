@@ -9,24 +9,24 @@ from itertools import pairwise
 import pytest
 
 from afterword.service.evidence import (
-    ALPHA,
-    WARM_UP,
+    SIGNIFICANCE_LEVEL,
+    WARM_UP_SAMPLES,
     Duel,
-    Sample,
+    SampleStatistics,
     coin_is_unfair,
     interval,
     means_differ,
-    of_preferences,
-    of_values,
+    verdict_of_preferences,
+    verdict_of_values,
 )
 
 
-def sample(values: list[float]) -> Sample:
+def sample(values: list[float]) -> SampleStatistics:
     mean = sum(values) / len(values)
-    return Sample(len(values), mean, sum((value - mean) ** 2 for value in values))
+    return SampleStatistics(len(values), mean, sum((value - mean) ** 2 for value in values))
 
 
-def shares(n: int, true: int) -> Sample:
+def shares(n: int, true: int) -> SampleStatistics:
     return sample([1.0] * true + [0.0] * (n - true))
 
 
@@ -54,8 +54,8 @@ def test_preferences_are_symmetric_and_grow_more_certain_with_the_lead():
 
 
 def test_ties_count_half_in_the_rate_and_not_at_all_in_the_test():
-    with_ties = of_preferences(2, {(0, 1): Duel(60, 30, ties_good=7, ties_bad=3)})
-    without = of_preferences(2, {(0, 1): Duel(60, 30)})
+    with_ties = verdict_of_preferences(2, {(0, 1): Duel(60, 30, ties_good=7, ties_bad=3)})
+    without = verdict_of_preferences(2, {(0, 1): Duel(60, 30)})
     assert with_ties.p_value == without.p_value == coin_is_unfair(60, 30)
     assert [one.mean for one in with_ties.samples] == [0.65, 0.35]
     assert [one.n for one in with_ties.samples] == [100, 100]
@@ -65,10 +65,10 @@ def test_ties_count_half_in_the_rate_and_not_at_all_in_the_test():
 
 def test_a_winner_of_preferences_beats_each_of_the_others():
     duels = {(0, 1): Duel(10, 60), (1, 2): Duel(60, 10), (0, 2): Duel(30, 30)}
-    assert of_preferences(3, duels).winner == 1
+    assert verdict_of_preferences(3, duels).winner == 1
     # Ahead of both in its rate, but not proven against the last of them.
-    assert of_preferences(3, duels | {(1, 2): Duel(32, 30)}).winner is None
-    assert of_preferences(3, {}).p_value is None
+    assert verdict_of_preferences(3, duels | {(1, 2): Duel(32, 30)}).winner is None
+    assert verdict_of_preferences(3, {}).p_value is None
 
 
 # ------------------------------------------------------------------------------------------------ values
@@ -98,48 +98,52 @@ def test_means_are_symmetric_and_unmoved_by_shift_and_scale():
 
 def test_the_direction_is_the_metrics():
     fast, slow = sample([1.0, 2.0] * 50), sample([5.0, 6.0] * 50)
-    assert of_values([fast, slow], lower_is_better=True).winner == 0
-    assert of_values([fast, slow]).winner == 1
+    assert verdict_of_values([fast, slow], lower_is_better=True).winner == 0
+    assert verdict_of_values([fast, slow]).winner == 1
 
 
 def test_nothing_is_said_before_the_warm_up():
-    few, many = shares(WARM_UP - 1, 0), shares(500, 500)
-    verdict = of_values([few, many], is_share=True)
-    assert (verdict.p_value, verdict.winner, verdict.enough) == (None, None, False)
+    few, many = shares(WARM_UP_SAMPLES - 1, 0), shares(500, 500)
+    verdict = verdict_of_values([few, many], is_share=True)
+    assert (verdict.p_value, verdict.winner, verdict.has_enough_feedbacks) == (None, None, False)
     assert verdict.intervals[0] is None
-    verdict = of_values([shares(WARM_UP, 0), many], is_share=True)
-    assert verdict.enough
+    verdict = verdict_of_values([shares(WARM_UP_SAMPLES, 0), many], is_share=True)
+    assert verdict.has_enough_feedbacks
     assert verdict.winner == 1
 
 
 def test_a_winner_of_values_is_better_than_each_of_the_others():
     low, high = shares(300, 60), shares(300, 200)
-    assert of_values([low, high, low]).winner == 1
-    verdict = of_values([low, high, shares(300, 195)])
+    assert verdict_of_values([low, high, low]).winner == 1
+    verdict = verdict_of_values([low, high, shares(300, 195)])
     assert verdict.winner is None
     assert verdict.p_value is not None
-    assert verdict.p_value > ALPHA
+    assert verdict.p_value > SIGNIFICANCE_LEVEL
 
 
 def test_more_variants_must_be_more_certain():
     low, high = shares(300, 140), shares(300, 180)
-    two, three = of_values([low, high]), of_values([low, high, low])
+    two, three = verdict_of_values([low, high]), verdict_of_values([low, high, low])
     assert two.p_value is not None
     assert three.p_value == pytest.approx(1.5 * two.p_value)
 
 
 def test_equal_values_and_values_beyond_all_bounds_prove_nothing():
-    same = Sample(100, 5.0, 0.0)
-    assert of_values([same, same]).p_value == 1.0
-    assert of_values([same, same]).intervals == [None, None]
-    for odd in (Sample(100, math.inf, math.nan), Sample(100, 1e200, math.inf), Sample(100, 1e300, 1.0)):
-        verdict = of_values([odd, same])
+    same = SampleStatistics(100, 5.0, 0.0)
+    assert verdict_of_values([same, same]).p_value == 1.0
+    assert verdict_of_values([same, same]).intervals == [None, None]
+    for odd in (
+        SampleStatistics(100, math.inf, math.nan),
+        SampleStatistics(100, 1e200, math.inf),
+        SampleStatistics(100, 1e300, 1.0),
+    ):
+        verdict = verdict_of_values([odd, same])
         assert verdict.winner is None
         assert verdict.p_value == 1.0
 
 
 def test_a_rare_event_that_one_variant_has_not_had_yet_proves_nothing():
-    assert of_values([shares(60, 0), shares(60, 2)], is_share=True).winner is None
+    assert verdict_of_values([shares(60, 0), shares(60, 2)], is_share=True).winner is None
 
 
 def test_intervals_lie_around_the_mean_narrow_with_feedback_and_stay_between_0_and_1():
@@ -163,11 +167,11 @@ def test_looking_after_every_value_is_seldom_wrong():
             place = turn % 2
             n[place] += 1
             true[place] += rng.random() < 0.5
-            if turn >= 60 and of_values([_share(n[0], true[0]), _share(n[1], true[1])]).winner is not None:
+            if turn >= 60 and verdict_of_values([_share(n[0], true[0]), _share(n[1], true[1])]).winner is not None:
                 wrong += 1
                 break
     assert wrong <= 8
 
 
-def _share(n: int, true: int) -> Sample:
-    return Sample(n, true / n, true * (1 - true / n))
+def _share(n: int, true: int) -> SampleStatistics:
+    return SampleStatistics(n, true / n, true * (1 - true / n))

@@ -99,7 +99,7 @@ def test_facts_of_a_stream_are_put_together_by_their_kind(case: str):
     facts = FactsAccumulator(1 << 20)
     for one in chunks:
         facts.take(one)
-    assert facts.of_choice(0) == expected
+    assert facts.choice_facts(0) == expected
     assert json.dumps(chunks) == before
     assert facts.origin == {"response_id": "c", "provider_model": "m"}
 
@@ -107,8 +107,8 @@ def test_facts_of_a_stream_are_put_together_by_their_kind(case: str):
 def test_facts_belong_to_the_choice_on_which_they_stood():
     facts = FactsAccumulator(1 << 20)
     facts.take({"choices": [{"index": 1, "logprobs": {"content": TOKENS}}, {"index": 0}], "service_tier": "default"})
-    assert facts.of_choice(0) == {"answer": {"service_tier": "default"}}
-    assert facts.of_choice(1) == {"answer": {"service_tier": "default"}, "choice": {"logprobs": {"content": TOKENS}}}
+    assert facts.choice_facts(0) == {"answer": {"service_tier": "default"}}
+    assert facts.choice_facts(1) == {"answer": {"service_tier": "default"}, "choice": {"logprobs": {"content": TOKENS}}}
 
 
 @pytest.mark.parametrize("pieces", [1, 50])
@@ -117,7 +117,7 @@ def test_facts_beyond_the_limit_are_left_out_and_named(pieces: int):
     for _ in range(pieces):
         tokens = TOKENS * (50 // pieces)
         facts.take(chunk({"logprobs": {"content": tokens}, "stop_reason": "x"}, system_fingerprint="fp"))
-    kept = facts.of_choice(0)
+    kept = facts.choice_facts(0)
     assert kept
     assert kept["answer"] == {"system_fingerprint": "fp"}
     assert kept["choice"] == {"stop_reason": "x"}

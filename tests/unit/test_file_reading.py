@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from afterword.cli.shapes import LineError, Options, Shaper
-from afterword.client.reading import Raw, UnreadableFile, open_source
+from afterword.client.reading import RawLine, UnreadableFile, open_source
 
 HI = [{"role": "user", "content": "Hi"}]
 
 
-def read(path: Path, content: bytes) -> list[Raw]:
+def read(path: Path, content: bytes) -> list[RawLine]:
     path.write_bytes(content)
     return list(open_source(str(path)).lines())
 
@@ -149,7 +149,7 @@ def test_one_bad_line_stops_none_of_the_others(tmp_path: Path):
     problems, good = [], 0
     for raw in open_source(str(path)).lines():
         try:
-            good += len(Shaper(Options()).shape(raw.content).interactions)
+            good += len(Shaper(Options()).line_of(raw.content).interactions)
         except LineError as error:
             problems.append((raw.number, str(error)))
     assert good == 2

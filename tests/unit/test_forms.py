@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterword.cli.forms.training import COMPARISONS
-from afterword.cli.shapes import Line, Options, Shaper
+from afterword.cli.shapes import ImportLine, Options, Shaper
 from afterword.json_text import LineError
 
 ASKED = {"role": "user", "content": "Name a bird."}
@@ -21,8 +21,8 @@ CALL = {"id": "call_0", "type": "function", "function": {"name": "look", "argume
 CHOICES = {"choices": [{"index": 0, "message": GOOD, "finish_reason": "stop"}]}
 
 
-def shaped(line: dict[str, Any]) -> Line:
-    return Shaper(Options()).shape(json.dumps(line).encode())
+def shaped(line: dict[str, Any]) -> ImportLine:
+    return Shaper(Options()).line_of(json.dumps(line).encode())
 
 
 def human(text: str) -> dict[str, str]:
@@ -252,7 +252,9 @@ prompt messages conversations instruction input output request response completi
 responses attributes contents role content from value parts choices message text name tools history system winner labels
 score custom_id body
 """
-NAMES = st.sampled_from(sorted({*WORDS.split(), *(one for form in COMPARISONS for one in (form.first, form.second))}))
+NAMES = st.sampled_from(
+    sorted({*WORDS.split(), *(one for form in COMPARISONS for one in (form.first_name, form.second_name))})
+)
 SCALARS = (
     st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "user", "gpt", "tie", "{", "[]", '{"a":1}'])
 )

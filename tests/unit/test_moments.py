@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterword.errors import Invalid
-from afterword.service.moments import DAY, LATEST, parse_created_at, parse_moment, shown
+from afterword.service.moments import DAY_MS, LATEST_TIMESTAMP_MS, parse_created_at, parse_timestamp, to_datetime
 
 
 def ms(text: str) -> int:
@@ -23,7 +23,7 @@ NOW = ms("2024-03-31T12:34:56.789+00:00")
 
 
 def read(value: Any) -> int:
-    return parse_moment(value, param="from", now=NOW)
+    return parse_timestamp(value, param="from", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def read(value: Any) -> int:
         (10**8, "1973-03-03T09:46:40+00:00"),
         (10**11 - 1, "5138-11-16T09:46:39+00:00"),
         (10**11, "1973-03-03T09:46:40+00:00"),
-        (LATEST, "9999-12-31T23:59:59.999+00:00"),
+        (LATEST_TIMESTAMP_MS, "9999-12-31T23:59:59.999+00:00"),
         (1708509063250, "2024-02-21T09:51:03.250+00:00"),
         (1708509063250.9, "2024-02-21T09:51:03.250+00:00"),
         ("1708509063250", "2024-02-21T09:51:03.250+00:00"),
@@ -74,7 +74,7 @@ def read(value: Any) -> int:
     ],
 )
 def test_a_time_is_read_in_each_of_its_forms(given_: Any, expected: str):
-    assert shown(read(given_)) == datetime.fromisoformat(expected)
+    assert to_datetime(read(given_)) == datetime.fromisoformat(expected)
 
 
 @pytest.mark.parametrize(
@@ -98,15 +98,15 @@ def test_what_is_no_time_is_refused_by_its_field(given_: Any):
 
 
 @settings(deadline=None, database=None)
-@given(st.integers(0, LATEST), st.integers(-14 * 60, 14 * 60))
+@given(st.integers(0, LATEST_TIMESTAMP_MS), st.integers(-14 * 60, 14 * 60))
 def test_what_is_shown_reads_as_the_same(moment: int, offset: int):
-    assert read(shown(moment).isoformat()) == moment
+    assert read(to_datetime(moment).isoformat()) == moment
     if moment >= 10**11:
         assert read(moment) == read(str(moment)) == moment
-    if DAY < moment < LATEST - DAY:
-        elsewhere = shown(moment).astimezone(timezone(timedelta(minutes=offset)))
+    if DAY_MS < moment < LATEST_TIMESTAMP_MS - DAY_MS:
+        elsewhere = to_datetime(moment).astimezone(timezone(timedelta(minutes=offset)))
         assert read(elsewhere.isoformat()) == moment
-    assert shown(moment).tzinfo is UTC
+    assert to_datetime(moment).tzinfo is UTC
 
 
 @settings(deadline=None, database=None)
@@ -115,7 +115,7 @@ def test_what_is_shown_reads_as_the_same(moment: int, offset: int):
 )
 def test_no_text_is_more_than_refused(text: str):
     with contextlib.suppress(Invalid):
-        assert 0 <= read(text) <= LATEST
+        assert 0 <= read(text) <= LATEST_TIMESTAMP_MS
 
 
 def test_a_created_at_is_now_where_none_is_given():
@@ -123,9 +123,9 @@ def test_a_created_at_is_now_where_none_is_given():
 
 
 def test_a_created_at_may_lie_a_day_ahead_and_no_more():
-    assert parse_created_at(NOW + DAY, param="created_at", now=NOW) == NOW + DAY
+    assert parse_created_at(NOW + DAY_MS, param="created_at", now=NOW) == NOW + DAY_MS
     assert parse_created_at("1970-01-01", param="created_at", now=NOW) == 0
-    for ahead in (NOW + DAY + 1, "now + 25 hours", "2124-01-01"):
+    for ahead in (NOW + DAY_MS + 1, "now + 25 hours", "2124-01-01"):
         with pytest.raises(Invalid, match="more than a day") as caught:
             parse_created_at(ahead, param="feedbacks[0].created_at", now=NOW)
         assert caught.value.code == "future_time"

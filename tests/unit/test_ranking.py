@@ -8,24 +8,24 @@ from random import Random
 
 import pytest
 
-from afterword.service.ranking import CENTRE, SCALE, Outcomes, ratings, win_rate
+from afterword.service.ranking import ELO_SCALE, MEAN_RATING, PairCounts, ratings, win_rate
 
 
-def drawn(random: Random, strengths: list[float], tie: float, each: int) -> dict[tuple[int, int], Outcomes]:
+def drawn(random: Random, strengths: list[float], tie: float, each: int) -> dict[tuple[int, int], PairCounts]:
     """Return what comes out of so many comparisons of each two, with these logarithms of strengths and of v."""
     found = {}
     for first, second in combinations(range(len(strengths)), 2):
         a, b = math.exp(strengths[first]), math.exp(strengths[second])
         shares = (a, b, math.exp(tie) * math.sqrt(a * b))
         said = random.choices(range(3), weights=shares, k=each)
-        found[first, second] = Outcomes(*(said.count(one) for one in range(3)))
+        found[first, second] = PairCounts(*(said.count(one) for one in range(3)))
     return found
 
 
 def test_two_models_without_ties_stand_apart_by_the_odds():
-    first, second = ratings(2, {(0, 1): Outcomes(7500, 2500, 0)})
-    assert first.value - second.value == pytest.approx(SCALE * math.log(3), rel=0.01)
-    assert first.value + second.value == pytest.approx(2 * CENTRE)
+    first, second = ratings(2, {(0, 1): PairCounts(7500, 2500, 0)})
+    assert first.value - second.value == pytest.approx(ELO_SCALE * math.log(3), rel=0.01)
+    assert first.value + second.value == pytest.approx(2 * MEAN_RATING)
     assert first.low < first.value < first.high
 
 
@@ -35,13 +35,13 @@ def test_the_truth_lies_in_the_interval_as_often_as_is_said():
     inside = total = 0
     for _ in range(150):
         for one, rating in zip(truth, ratings(5, drawn(random, truth, -0.5, 60)), strict=True):
-            inside += rating.low <= CENTRE + SCALE * one <= rating.high
+            inside += rating.low <= MEAN_RATING + ELO_SCALE * one <= rating.high
             total += 1
     assert 0.92 <= inside / total <= 0.98
 
 
 def test_who_wins_always_or_was_never_compared_has_a_finite_rating():
-    said = {(0, 1): Outcomes(10, 0, 0), (2, 3): Outcomes(0, 0, 5)}
+    said = {(0, 1): PairCounts(10, 0, 0), (2, 3): PairCounts(0, 0, 5)}
     found = ratings(5, said)
     assert all(map(math.isfinite, (number for one in found for number in (one.value, one.low, one.high))))
     assert found[0].value > found[4].value > found[1].value
@@ -50,20 +50,20 @@ def test_who_wins_always_or_was_never_compared_has_a_finite_rating():
 
 
 def test_whose_side_a_pair_is_told_from_changes_nothing():
-    one = ratings(3, {(0, 1): Outcomes(5, 2, 3), (1, 2): Outcomes(4, 4, 1)})
-    other = ratings(3, {(1, 0): Outcomes(2, 5, 3), (2, 1): Outcomes(4, 4, 1)})
+    one = ratings(3, {(0, 1): PairCounts(5, 2, 3), (1, 2): PairCounts(4, 4, 1)})
+    other = ratings(3, {(1, 0): PairCounts(2, 5, 3), (2, 1): PairCounts(4, 4, 1)})
     assert [rating.value for rating in one] == pytest.approx([rating.value for rating in other])
 
 
 def test_extreme_numbers_do_not_overflow():
-    found = ratings(2, {(0, 1): Outcomes(10**7, 0, 0)})
+    found = ratings(2, {(0, 1): PairCounts(10**7, 0, 0)})
     assert math.isfinite(found[0].value)
 
 
 def test_a_win_rate_counts_a_tie_as_half_a_win():
-    share, low, high = win_rate(Outcomes(6, 2, 4))
+    share, low, high = win_rate(PairCounts(6, 2, 4))
     assert share == pytest.approx(8 / 12)
     assert 0 < low < share < high < 1
-    assert win_rate(Outcomes(0, 3, 0))[0:2] == pytest.approx((0.0, 0.0))
+    assert win_rate(PairCounts(0, 3, 0))[0:2] == pytest.approx((0.0, 0.0))
     # Wilson's interval for 15 of 20, as the literature has it.
-    assert win_rate(Outcomes(15, 5, 0))[1:] == pytest.approx((0.531, 0.888), abs=0.001)
+    assert win_rate(PairCounts(15, 5, 0))[1:] == pytest.approx((0.531, 0.888), abs=0.001)

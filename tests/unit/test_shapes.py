@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from afterword.cli.occurrences import Occurrences
-from afterword.cli.shapes import Line, LineError, Options, Shaper
+from afterword.cli.shapes import ImportLine, LineError, Options, Shaper
 from afterword.ids import id_of_text
 from afterword.types import Call, Interaction, NewCall, NewInteraction
 
@@ -19,8 +19,8 @@ PIXEL = "data:image/png;base64,iVBORw0KGgo="
 ONE, TWO = "0192d3a4-5b6c-7d8e-9f00-000000000001", "0192d3a4-5b6c-7d8e-9f00-000000000002"
 
 
-def shaped(said: Any, **options: Any) -> Line:
-    return Shaper(Options(**options)).shape(json.dumps(said).encode())
+def shaped(said: Any, **options: Any) -> ImportLine:
+    return Shaper(Options(**options)).line_of(json.dumps(said).encode())
 
 
 def interaction(said: Any, **options: Any) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def test_new_ids_keep_what_belongs_together_together():
 
 def ids(lines: list[dict[str, Any]], **options: Any) -> list[str]:
     shaper = Shaper(Options(**options))
-    return [shaper.shape(json.dumps(line).encode()).interactions[0]["completion_id"] for line in lines]
+    return [shaper.line_of(json.dumps(line).encode()).interactions[0]["completion_id"] for line in lines]
 
 
 def test_the_same_lines_have_the_same_ids_every_time_and_in_any_order():
@@ -284,12 +284,12 @@ def test_other_options_make_other_ids():
 
 def test_space_around_a_line_changes_no_id():
     line = b'{"messages": [["user", "Hi"]], "completion": "Hello!"}'
-    told = [Shaper(Options()).shape(text).interactions for text in (line, b" " + line + b"\r\n")]
+    told = [Shaper(Options()).line_of(text).interactions for text in (line, b" " + line + b"\r\n")]
     assert told[0] == told[1]
 
 
 def test_occurrences_are_counted_over_many_things():
-    counted = Occurrences(first=64)
+    counted = Occurrences(initial_capacity=64)
     digests = [blake2b(number.to_bytes(2, "big"), digest_size=16).digest() for number in range(5000)]
     repeated = sum(counted.add(digest) != 0 for digest in digests)
     assert repeated <= 5
@@ -330,7 +330,7 @@ def test_occurrences_are_counted_over_many_things():
 )
 def test_a_bad_line_says_what_is_wrong(line: bytes, words: str):
     with pytest.raises(LineError) as refused:
-        Shaper(Options()).shape(line)
+        Shaper(Options()).line_of(line)
     assert words in str(refused.value)
     assert len(str(refused.value)) < 300
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from afterword.service.access import actor_of, digest, unauthorized
-from afterword.service.context import ADMINISTRATOR, Actor, Context, Home
+from afterword.service.context import ADMINISTRATOR_NUMBER, Actor, AppState, Context
 from afterword.service.sessions import actor_in_session
 
 COOKIE = "afterword_session"
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Gate:
+class Authenticator:
     """Know who calls."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, state: AppState) -> None:
+        self._state = state
 
     def actor(self, method: str, headers: dict[bytes, bytes]) -> Actor:
         """Return who holds the key of `Authorization: Bearer KEY`, or of the session's cookie.
@@ -23,26 +23,26 @@ class Gate:
         """
         now = Context.now()
         actor = self._holder(method, headers, now)
-        if actor.number != ADMINISTRATOR:
-            self._home.key_uses.note(actor.number, now)
+        if actor.number != ADMINISTRATOR_NUMBER:
+            self._state.key_uses.note(actor.number, now)
         return actor
 
     def _holder(self, method: str, headers: dict[bytes, bytes], now: int) -> Actor:
-        given = headers.get(b"authorization")
-        if given is None:
-            cookie = _cookie(headers.get(b"cookie", b"").decode("latin-1"))
+        authorization = headers.get(b"authorization")
+        if authorization is None:
+            cookie = _session_cookie(headers.get(b"cookie", b"").decode("latin-1"))
             if cookie is None:
                 raise unauthorized("The call has no API key.")
             token = headers.get(b"x-csrf-token")
-            sent = None if token is None else token.decode("latin-1")
-            return actor_in_session(self._home, cookie, token=sent, changing=method not in _SAFE)
-        scheme, _, key = given.decode("latin-1").partition(" ")
+            csrf_token = None if token is None else token.decode("latin-1")
+            return actor_in_session(self._state, cookie, token=csrf_token, changing=method not in _SAFE_METHODS)
+        scheme, _, key = authorization.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise unauthorized("The Authorization header is not 'Bearer KEY'.")
-        return actor_of(self._home.catalog, self._home.administrator, digest(key.strip()), now)
+        return actor_of(self._state.catalog, self._state.administrator_digest, digest(key.strip()), now)
 
 
-def _cookie(header: str) -> str | None:
+def _session_cookie(header: str) -> str | None:
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE and value:

@@ -15,10 +15,10 @@ INLINE_BYTES = 64 << 10
 """Larger bodies are decompressed in a thread: the event loop goes on meanwhile."""
 SLICE_BYTES = 1 << 10
 """zstd makes at most 128 KiB of 4 bytes, and has no bound of its own on what it gives out at once: 32 MiB a slice."""
-MAX_WINDOW = 128 << 20
+MAX_WINDOW_BYTES = 128 << 20
 
 
-async def decompress(raw: bytes | bytearray, encoding: str, most: int) -> bytes | bytearray:
+async def decompress(raw: bytes | bytearray, encoding: str, max_bytes: int) -> bytes | bytearray:
     """Return a body without its Content-Encoding. Raises `BadRequest`, and `TooLarge` beyond `most` bytes."""
     for name in reversed([part.strip() for part in encoding.lower().split(",") if part.strip()]):
         if name == "identity":
@@ -31,7 +31,11 @@ async def decompress(raw: bytes | bytearray, encoding: str, most: int) -> bytes 
                 hint="Compress with gzip, deflate or zstd, or send the body as it is.",
             )
         try:
-            raw = inflate(raw, most) if len(raw) <= INLINE_BYTES else await asyncio.to_thread(inflate, raw, most)
+            raw = (
+                inflate(raw, max_bytes)
+                if len(raw) <= INLINE_BYTES
+                else await asyncio.to_thread(inflate, raw, max_bytes)
+            )
         except (zlib.error, zstandard.ZstdError, EOFError) as error:
             raise BadRequest(
                 f"The body is not valid {name}: {error}.",
@@ -41,22 +45,22 @@ async def decompress(raw: bytes | bytearray, encoding: str, most: int) -> bytes 
     return raw
 
 
-def too_large(most: int) -> TooLarge:
+def too_large(max_bytes: int) -> TooLarge:
     """Return the error for a body beyond the bound."""
     return TooLarge(
-        f"The body has more than {most:,} bytes.",
+        f"The body has more than {max_bytes:,} bytes.",
         code="body_too_large",
         hint="Send less at once, or raise AFTERWORD_MAX_BODY.",
     )
 
 
-def _inflate(raw: bytes | bytearray, most: int, wbits: int) -> bytearray:
+def _inflate(raw: bytes | bytearray, max_bytes: int, wbits: int) -> bytearray:
     body = bytearray()
     while True:
         decoder = zlib.decompressobj(wbits)
-        body += decoder.decompress(raw, most + 1 - len(body))
-        if len(body) > most:
-            raise too_large(most)
+        body += decoder.decompress(raw, max_bytes + 1 - len(body))
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
         if not decoder.eof:
             raise EOFError("it ends before it is complete")
         # gzip allows several members, one after the other, and zeros after them.
@@ -65,28 +69,28 @@ def _inflate(raw: bytes | bytearray, most: int, wbits: int) -> bytearray:
             return body
 
 
-def _deflate(raw: bytes | bytearray, most: int) -> bytearray:
+def _deflate(raw: bytes | bytearray, max_bytes: int) -> bytearray:
     try:
-        return _inflate(raw, most, zlib.MAX_WBITS)
+        return _inflate(raw, max_bytes, zlib.MAX_WBITS)
     except zlib.error:
         # Some send it without zlib's header.
-        return _inflate(raw, most, -zlib.MAX_WBITS)
+        return _inflate(raw, max_bytes, -zlib.MAX_WBITS)
 
 
-def _gunzip(raw: bytes | bytearray, most: int) -> bytearray:
-    return _inflate(raw, most, zlib.MAX_WBITS | 16)
+def _gunzip(raw: bytes | bytearray, max_bytes: int) -> bytearray:
+    return _inflate(raw, max_bytes, zlib.MAX_WBITS | 16)
 
 
-def _unzstd(raw: bytes | bytearray, most: int) -> bytearray:
+def _unzstd(raw: bytes | bytearray, max_bytes: int) -> bytearray:
     body = bytearray()
     decoder: Any = None
     for part in _slices(raw):
         while part:
             if decoder is None:
-                decoder = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
+                decoder = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).decompressobj()
             body += decoder.decompress(part)
-            if len(body) > most:
-                raise too_large(most)
+            if len(body) > max_bytes:
+                raise too_large(max_bytes)
             # What follows a frame is another one.
             part, decoder = (decoder.unused_data, None) if decoder.eof else (b"", decoder)
     if decoder is not None:

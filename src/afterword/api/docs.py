@@ -11,7 +11,7 @@ import msgspec
 
 from afterword.api.openapi import document
 
-_PAGE = (
+_PAGE_FILES = (
     ("/docs", "text/html; charset=utf-8", "docs.html"),
     ("/docs/docs.js", "text/javascript; charset=utf-8", "docs.js"),
     ("/docs/docs.css", "text/css; charset=utf-8", "docs.css"),
@@ -21,6 +21,6 @@ _PAGE = (
 
 def files(version: str) -> list[tuple[str, str, bytes]]:
     """Return path, content type and content of all that is served."""
-    here = Path(__file__).parent
-    served = [(path, kind, (here / name).read_bytes()) for path, kind, name in _PAGE]
-    return [("/openapi.json", "application/json", msgspec.json.encode(document(version))), *served]
+    folder = Path(__file__).parent
+    page_files = [(path, kind, (folder / name).read_bytes()) for path, kind, name in _PAGE_FILES]
+    return [("/openapi.json", "application/json", msgspec.json.encode(document(version))), *page_files]

@@ -19,7 +19,7 @@ EVENTS: Headers = [
 ]
 COMMENT = b": waiting\n\n"
 # The least time between two comments: a provider that comments all the time is not echoed each time.
-LEAST_COMMENT_SECONDS = 1.0
+MIN_COMMENT_SECONDS = 1.0
 
 
 class EventStream:
@@ -33,78 +33,78 @@ class EventStream:
     def __init__(
         self, send: Send, headers: Callable[[], Headers], *, head_seconds: float, comment_seconds: float
     ) -> None:
-        self.begun = False
+        self.is_begun = False
         """Whether the head has left."""
         self._send = send
         self._headers = headers
         self._head_seconds = head_seconds
         self._comment_seconds = comment_seconds
         self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
-        self._ready: asyncio.Future[None] | None = None
+        self._last_sent_at = self._loop.time()
+        self._ready_future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._comment: asyncio.Task[None] | None = None
         # Events and comments are sent by two tasks; the head comes first, whoever sends it.
         self._lock = asyncio.Lock()
 
-    def start(self, ready: asyncio.Future[None]) -> None:
+    def start(self, ready_future: asyncio.Future[None]) -> None:
         """Begin to watch for silence. Nothing leaves before `ready` is done; where it failed, no comment does."""
-        self._ready = ready
-        self._watch(self._head_seconds)
+        self._ready_future = ready_future
+        self._schedule_check(self._head_seconds)
 
-    def heard(self) -> None:
+    def note_activity(self) -> None:
         """Take note of the provider's sign of life: it is passed on as a comment."""
-        if self._loop.time() - self._last >= LEAST_COMMENT_SECONDS:
+        if self._loop.time() - self._last_sent_at >= MIN_COMMENT_SECONDS:
             self._send_comment()
 
     async def event(self, data: bytes) -> None:
         """Send the data of an event, on one line."""
-        await self._send_body(b"data: " + data + b"\n\n", more=True)
+        await self._send_body(b"data: " + data + b"\n\n", has_more=True)
 
     async def end(self, data: bytes) -> None:
         """Send the last event."""
-        await self._send_body(b"data: " + data + b"\n\n", more=False)
+        await self._send_body(b"data: " + data + b"\n\n", has_more=False)
 
     async def stop(self) -> None:
         """Send no more comments; a head that is just leaving has left when this returns."""
-        self._ready = None
+        self._ready_future = None
         if self._timer is not None:
             self._timer.cancel()
         if self._comment is not None:
             await asyncio.wait([self._comment])
 
-    async def _send_body(self, body: bytes, *, more: bool) -> None:
+    async def _send_body(self, body: bytes, *, has_more: bool) -> None:
         async with self._lock:
-            await self._begin()
-            self._last = self._loop.time()
-            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+            await self._send_head()
+            self._last_sent_at = self._loop.time()
+            await self._send({"type": "http.response.body", "body": body, "more_body": has_more})
 
-    async def _begin(self) -> None:
-        if not self.begun:
-            self.begun = True
+    async def _send_head(self) -> None:
+        if not self.is_begun:
+            self.is_begun = True
             await self._send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *self._headers()]})
 
-    def _watch(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(seconds, self._look)
+    def _schedule_check(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._check_silence)
 
-    def _look(self) -> None:
+    def _check_silence(self) -> None:
         """Send a comment if it is time, and look again when it is time for the next."""
-        wait = self._comment_seconds if self.begun else self._head_seconds
-        if self.begun and not wait:
+        silence_seconds = self._comment_seconds if self.is_begun else self._head_seconds
+        if self.is_begun and not silence_seconds:
             return
-        left = self._last + wait - self._loop.time()
-        if left <= 0:
+        remaining_seconds = self._last_sent_at + silence_seconds - self._loop.time()
+        if remaining_seconds <= 0:
             self._send_comment()
-            left = self._comment_seconds or self._head_seconds
-        self._watch(left)
+            remaining_seconds = self._comment_seconds or self._head_seconds
+        self._schedule_check(remaining_seconds)
 
     def _send_comment(self) -> None:
-        if self._ready is not None and (self._comment is None or self._comment.done()):
-            self._comment = self._loop.create_task(self._comment_when_ready(self._ready))
+        if self._ready_future is not None and (self._comment is None or self._comment.done()):
+            self._comment = self._loop.create_task(self._comment_when_ready(self._ready_future))
 
-    async def _comment_when_ready(self, ready: asyncio.Future[None]) -> None:
-        if not ready.done():
-            await asyncio.wait([ready])
-        if ready.cancelled() or ready.exception() is not None:
+    async def _comment_when_ready(self, ready_future: asyncio.Future[None]) -> None:
+        if not ready_future.done():
+            await asyncio.wait([ready_future])
+        if ready_future.cancelled() or ready_future.exception() is not None:
             return
-        await self._send_body(COMMENT, more=True)
+        await self._send_body(COMMENT, has_more=True)

@@ -43,7 +43,7 @@ TAGS = {
 }
 
 _COMPLETION = "0192d3a4-5b6c-7d8e-9f00-112233445566"
-_OTHER = "0192d3a4-5b6c-7d8e-9f00-665544332211"
+_OTHER_COMPLETION = "0192d3a4-5b6c-7d8e-9f00-665544332211"
 _SESSION = "0192d3a4-5b6c-7d8e-9f00-aabbccddeeff"
 
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -107,7 +107,7 @@ EXAMPLES: dict[type, Any] = {
     t.LabelChange: {"set": {"reviewed": "yes"}, "remove": ["draft"]},
     t.NewFeedback: {"completion_id": _COMPLETION, "metric": "CSAT", "value": 5, "user": "customer-17"},
     t.FeedbackChange: {"value": 4, "details": "On second thoughts."},
-    t.NewPreference: {"metric": "helpful", "preferred_completion": _COMPLETION, "other_completion": _OTHER},
+    t.NewPreference: {"metric": "helpful", "preferred_completion": _COMPLETION, "other_completion": _OTHER_COMPLETION},
     t.PreferenceChange: {"tied": "good", "details": "On second thoughts."},
     t.NextPairs: {"metric": "helpful", "sitting": _SESSION, "limit": 3},
     t.NewOutcome: {"session_id": _SESSION, "metric": "resolved", "value": True},

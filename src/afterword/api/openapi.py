@@ -17,9 +17,9 @@ from msgspec.inspect import DateTimeType, UnionType, type_info
 
 from afterword import errors, types
 from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, TAGS
-from afterword.api.routes import FACES, ROUTES, FaceRoute, Route
+from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, ModelCallRoute, Route
 from afterword.api.words import WORDS
-from afterword.service.access import ALLOWED
+from afterword.service.access import PERMISSIONS_OF_ROLE
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
@@ -31,9 +31,9 @@ SCHEMAS = "#/components/schemas/{name}"
 
 # Errors that every route of a kind can give; the table names the others. Where a key is needed, unknown parameters are
 # refused, too.
-EVERYWHERE = (503,)
-WITH_KEY = (400, 401, 403, 422)
-WITH_BODY = (413,)
+COMMON_STATUSES = (503,)
+KEY_STATUSES = (400, 401, 403, 422)
+BODY_STATUSES = (413,)
 
 
 def document(version: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def document(version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route, operation_id in zip(ROUTES, operation_ids(), strict=True):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, operation_id)
-    paths |= {face.path: {"post": _call(face)} for face in FACES}
+    paths |= {call_route.path: {"post": _model_call_operation(call_route)} for call_route in MODEL_CALL_ROUTES}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -73,30 +73,30 @@ def document(version: str) -> dict[str, Any]:
 def operation_ids() -> list[str]:
     """Return the operations' ids in the order of the table; where two paths share a function, the later adds its own
     last word."""
-    seen: set[str] = set()
+    used_names: set[str] = set()
     ids = []
     for route in ROUTES:
-        name = route.name if route.name not in seen else f"{route.name}.{route.path.rpartition('/')[2]}"
-        seen.add(name)
+        name = route.name if route.name not in used_names else f"{route.name}.{route.path.rpartition('/')[2]}"
+        used_names.add(name)
         ids.append(name)
     return ids
 
 
 def statuses(route: Route) -> list[int]:
     """Return the statuses of the errors that a route can answer with."""
-    found = {*EVERYWHERE, *route.errors}
+    error_statuses = {*COMMON_STATUSES, *route.errors}
     if route.needs != "open":
-        found.update(WITH_KEY)
+        error_statuses.update(KEY_STATUSES)
     if route.body or route.raw:
-        found.update(WITH_BODY)
+        error_statuses.update(BODY_STATUSES)
     # OpenAI's API answers 400 where Afterword's own answers 422.
-    return sorted(found - {422} if route.is_openais else found)
+    return sorted(error_statuses - {422} if route.is_openais else error_statuses)
 
 
 def summary_of(route: Route) -> tuple[str, str]:
     """Return what a route does in one line, and the rest that is to be said of it."""
-    first, _, rest = (inspect.getdoc(route.run) or "").partition("\n\n")
-    return " ".join(first.split()).removesuffix("."), paragraphs(rest)
+    summary, _, description = (inspect.getdoc(route.run) or "").partition("\n\n")
+    return " ".join(summary.split()).removesuffix("."), paragraphs(description)
 
 
 def paragraphs(text: str | None) -> str:
@@ -111,7 +111,7 @@ def paragraphs(text: str | None) -> str:
 def _operation(route: Route, operation_id: str) -> dict[str, Any]:
     summary, description = summary_of(route)
     operation: dict[str, Any] = {"operationId": operation_id, "tags": [route.tag], "summary": summary}
-    description = "\n\n".join(filter(None, (description, _same_as(route), _needs(route.needs))))
+    description = "\n\n".join(filter(None, (description, _alias_text(route), _permission_text(route.needs))))
     if description:
         operation["description"] = description
     if route.needs == "open":
@@ -123,31 +123,33 @@ def _operation(route: Route, operation_id: str) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": {OCTETS: {"schema": {}, "example": EXAMPLE_LINES}}}
     if route.body:
         operation["requestBody"] = {"required": True, "content": _body(route)}
-    operation["responses"] = {str(route.status): _answer(route)} | {
+    operation["responses"] = {str(route.status): _response(route)} | {
         str(status): {"$ref": f"#/components/responses/{errors.error_for(status).__name__}"}
         for status in statuses(route)
     }
     if route.streams:
-        refused = {"description": "All lines were refused: the outcome of each. Or the error of the whole batch."}
-        both = {**_answer(route)["content"], JSON: {"schema": _reference(errors.ErrorBody)}}
+        refused_response = {
+            "description": "All lines were refused: the outcome of each. Or the error of the whole batch."
+        }
+        both_contents = {**_response(route)["content"], JSON: {"schema": _reference(errors.ErrorBody)}}
         operation["responses"] |= {
-            "207": {**_answer(route), "description": "Some lines were refused: the outcome of each, in their order."},
-            "422": {**refused, "content": both},
+            "207": {**_response(route), "description": "Some lines were refused: the outcome of each, in their order."},
+            "422": {**refused_response, "content": both_contents},
         }
     return operation
 
 
-def _same_as(route: Route) -> str:
-    first = next(other for other in ROUTES if other.run is route.run)
-    return "" if first is route else f"The same as `{first.method} {first.path}`."
+def _alias_text(route: Route) -> str:
+    first_route = next(other for other in ROUTES if other.run is route.run)
+    return "" if first_route is route else f"The same as `{first_route.method} {first_route.path}`."
 
 
-def _needs(permission: str) -> str:
+def _permission_text(permission: str) -> str:
     if permission == "open":
         return "Needs no API key."
     if permission == "key":
         return "For any key."
-    *others, last = [role for role, allowed in ALLOWED.items() if permission in allowed]
+    *others, last = [role for role, allowed in PERMISSIONS_OF_ROLE.items() if permission in allowed]
     scope = " that are for all projects" if permission == "administer_server" else ""
     roles = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
     return f"For keys of the {roles}{scope}."
@@ -159,14 +161,14 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": _path_word(name),
+            "description": _path_text(name),
             "schema": {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string"},
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
 
 
-def _path_word(name: str) -> str:
+def _path_text(name: str) -> str:
     # The default project is for those who leave it out, which a path cannot.
     return WORDS[name].partition(". The default")[0].removesuffix(".") + "."
 
@@ -182,14 +184,14 @@ def _query_parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
     parameter: dict[str, Any] = {"name": name, "in": "query"}
     if "description" in field:
         parameter["description"] = field.pop("description")
-    field["type"] = next((kind for kind in _listed(field.get("type")) if kind != "null"), "string")
+    field["type"] = next((kind for kind in _as_list(field.get("type")) if kind != "null"), "string")
     if field["type"] == "array":
         parameter |= {"style": "form", "explode": True}
         field.pop("default", None)
     return parameter | {"schema": field}
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -208,7 +210,7 @@ def _body(route: Route) -> dict[str, Any]:
     }
 
 
-def _answer(route: Route) -> dict[str, Any]:
+def _response(route: Route) -> dict[str, Any]:
     if route.streams:
         description = "The outcome of each line, in their order, one JSON object a line, while the body is still read."
         return {
@@ -261,22 +263,22 @@ def _error(kind: type[errors.AfterwordError]) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ calls of models
 
 
-def _call(face: FaceRoute) -> dict[str, Any]:
-    summary, description, example = CALLS[face.name]
-    plain = {*EVERYWHERE, *WITH_KEY, *WITH_BODY, 404, 409} - {422}
+def _model_call_operation(call_route: ModelCallRoute) -> dict[str, Any]:
+    summary, description, example = CALLS[call_route.name]
+    error_statuses = {*COMMON_STATUSES, *KEY_STATUSES, *BODY_STATUSES, 404, 409} - {422}
     return {
-        "operationId": f"calls.{face.name}",
+        "operationId": f"calls.{call_route.name}",
         "tags": ["calls"],
         "summary": summary,
-        "description": f"{description}\n\n{_needs('call')}",
+        "description": f"{description}\n\n{_permission_text('call')}",
         "requestBody": {
             "required": True,
             "content": {JSON: {"schema": _reference(types.CallRequest), "example": example}},
         },
-        "responses": {"200": _called(face)}
+        "responses": {"200": _model_call_response(call_route)}
         | {
             str(status): {"$ref": f"#/components/responses/{errors.error_for(status).__name__}"}
-            for status in sorted(plain)
+            for status in sorted(error_statuses)
         }
         | {
             str(status): {"description": text, "content": {JSON: {"schema": _reference(errors.ErrorBody)}}}
@@ -285,14 +287,14 @@ def _call(face: FaceRoute) -> dict[str, Any]:
     }
 
 
-def _called(face: FaceRoute) -> dict[str, Any]:
-    answers = {JSON: {"schema": _reference(face.answer)}}
-    if face.chunk:
-        answers[EVENTS] = {"schema": _reference(face.chunk)}
+def _model_call_response(call_route: ModelCallRoute) -> dict[str, Any]:
+    answers = {JSON: {"schema": _reference(call_route.answer)}}
+    if call_route.chunk:
+        answers[EVENTS] = {"schema": _reference(call_route.chunk)}
     time = {"description": "Milliseconds that Afterword itself took.", "schema": {"type": "number"}}
     name = {"description": "The request's id, kept with the interaction.", "schema": {"type": "string"}}
     return {
-        "description": _description(face.answer),
+        "description": _description(call_route.answer),
         "headers": {"x-afterword-overhead-ms": time, "x-request-id": name},
         "content": answers,
     }
@@ -304,9 +306,15 @@ def _called(face: FaceRoute) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     structs: dict[type, None] = {}
     for route in ROUTES:
-        structs.update(dict.fromkeys(s for s in (route.body, route.line, route.events, *_members(route.answer)) if s))
-    for face in FACES:
-        structs.update(dict.fromkeys(s for s in (types.CallRequest, face.answer, face.chunk) if s))
+        structs.update(
+            dict.fromkeys(
+                struct for struct in (route.body, route.line, route.events, *_members(route.answer)) if struct
+            )
+        )
+    for call_route in MODEL_CALL_ROUTES:
+        structs.update(
+            dict.fromkeys(struct for struct in (types.CallRequest, call_route.answer, call_route.chunk) if struct)
+        )
     return _components([*structs, errors.ErrorBody])
 
 
@@ -317,8 +325,8 @@ def _components(structs: Iterable[type]) -> dict[str, Any]:
         schema["description"] = paragraphs(schema.get("description"))
         schema.pop("title", None)
         times = _time_fields(struct)
-        for field, described in schema.get("properties", {}).items():
-            schema["properties"][field] = _field(name, field, described, struct, time=field in times)
+        for field, field_schema in schema.get("properties", {}).items():
+            schema["properties"][field] = _field(name, field, field_schema, struct, time=field in times)
         if not schema.get("required", True):
             del schema["required"]
     if "LineResult" in schemas:
@@ -328,30 +336,30 @@ def _components(structs: Iterable[type]) -> dict[str, Any]:
     return schemas
 
 
-def _struct(name: str, given: Iterable[type]) -> type:
-    known = {struct.__name__: struct for struct in given}
-    return known.get(name) or getattr(types, name, None) or getattr(errors, name)
+def _struct(name: str, structs: Iterable[type]) -> type:
+    structs_by_name = {struct.__name__: struct for struct in structs}
+    return structs_by_name.get(name) or getattr(types, name, None) or getattr(errors, name)
 
 
 def _field(struct_name: str, name: str, schema: dict[str, Any], struct: type, *, time: bool) -> dict[str, Any]:
-    schema = _plain(schema)
+    schema = _simplified_schema(schema)
     if time:
         schema["format"] = "date-time"
-    said = _said(sys.modules[struct.__module__].__name__)
-    own, word = _own_word(struct, struct_name, name), WORDS.get(name)
-    text = said.get(f"{struct_name}.{name}") or (own if own is not None else word)
+    field_texts = _field_texts(sys.modules[struct.__module__].__name__)
+    own_text, shared_text = _own_text(struct, struct_name, name), WORDS.get(name)
+    text = field_texts.get(f"{struct_name}.{name}") or (own_text if own_text is not None else shared_text)
     # A field of a documented type, such as Moment, is described by it, after its own words.
-    text = " ".join(filter(None, (text, said.get(f"{struct_name}.{name}:type"))))
+    text = " ".join(filter(None, (text, field_texts.get(f"{struct_name}.{name}:type"))))
     return {"description": text} | schema if text else schema
 
 
-def _own_word(struct: type, struct_name: str, name: str) -> str | None:
+def _own_text(struct: type, struct_name: str, name: str) -> str | None:
     """Return what is said of a field in its struct, or in one that the struct is made from."""
-    places = (struct_name, *(base.__name__ for base in struct.__mro__))
-    return next((WORDS[f"{place}.{name}"] for place in places if f"{place}.{name}" in WORDS), None)
+    prefixes = (struct_name, *(base.__name__ for base in struct.__mro__))
+    return next((WORDS[f"{prefix}.{name}"] for prefix in prefixes if f"{prefix}.{name}" in WORDS), None)
 
 
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+def _simplified_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """Say `{"type": ["string", "null"]}` for an `anyOf` of two, and drop a default of null."""
     schema = dict(schema)
     if "default" in schema and schema["default"] is None:
@@ -359,8 +367,8 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     choices = schema.get("anyOf", [])
     # One choice may carry more than its type where the others cannot be mistaken for it.
     kinds = [choice.get("type") for choice in choices]
-    bare = [choice for choice in choices if set(choice) == {"type"}]
-    if choices and all(isinstance(kind, str) for kind in kinds) and len(choices) - len(bare) <= 1:
+    bare_choices = [choice for choice in choices if set(choice) == {"type"}]
+    if choices and all(isinstance(kind, str) for kind in kinds) and len(choices) - len(bare_choices) <= 1:
         del schema["anyOf"]
         for choice in choices:
             schema |= choice
@@ -382,29 +390,33 @@ def _time_fields(struct: type) -> set[str]:
 
 
 @cache
-def _said(module: str) -> dict[str, str]:
+def _field_texts(module: str) -> dict[str, str]:
     """Read the texts that stand under a module's type names and under its structs' fields: Python keeps no such
     docstrings. `Struct.field:type` is the text of the field's type."""
     tree, shared = (ast.parse(inspect.getsource(sys.modules[name])) for name in (module, "afterword.types.base"))
-    named = (*_under(shared.body), *_under(tree.body))
-    names = {line.target.id: text for line, text in named if isinstance(line.target, ast.Name)}
-    found = {}
+    annotated_texts = (*_annotated_texts(shared.body), *_annotated_texts(tree.body))
+    names = {line.target.id: text for line, text in annotated_texts if isinstance(line.target, ast.Name)}
+    field_texts = {}
     for struct in tree.body:
         if not isinstance(struct, ast.ClassDef):
             continue
         for line in struct.body:
             if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-                used = [node.id for node in ast.walk(line.annotation) if isinstance(node, ast.Name)]
-                text = next((names[name] for name in used if name in names and name != "Message"), None)
+                type_names = [node.id for node in ast.walk(line.annotation) if isinstance(node, ast.Name)]
+                text = next((names[name] for name in type_names if name in names and name != "Message"), None)
                 if text:
-                    found[f"{struct.name}.{line.target.id.rstrip('_')}:type"] = text
-        for line, text in _under(struct.body):
+                    field_texts[f"{struct.name}.{line.target.id.rstrip('_')}:type"] = text
+        for line, text in _annotated_texts(struct.body):
             if isinstance(line.target, ast.Name):
-                found[f"{struct.name}.{line.target.id.rstrip('_')}"] = text
-    return found
+                field_texts[f"{struct.name}.{line.target.id.rstrip('_')}"] = text
+    return field_texts
 
 
-def _under(body: list[ast.stmt]) -> Iterable[tuple[ast.AnnAssign, str]]:
-    for line, after in pairwise(body):
-        if isinstance(line, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            yield line, " ".join(str(after.value.value).split())
+def _annotated_texts(body: list[ast.stmt]) -> Iterable[tuple[ast.AnnAssign, str]]:
+    for line, next_line in pairwise(body):
+        if (
+            isinstance(line, ast.AnnAssign)
+            and isinstance(next_line, ast.Expr)
+            and isinstance(next_line.value, ast.Constant)
+        ):
+            yield line, " ".join(str(next_line.value.value).split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from afterword.gateway.provider import Body
-from afterword.types import OWN, SHARED, CallRequest
+from afterword.types import OWN_FIELDS, SHARED_FIELDS, CallRequest
 
 # What our answers add to a message, a choice or the whole. It comes back with the next turn.
 ADDED_BY_ANSWERS = frozenset({"id", "completion_id", "session_id"})
@@ -22,18 +22,18 @@ def outgoing_body(request: CallRequest, body: Body, user_agent: bytes) -> Body:
     `user` goes on. `store` goes on unless the caller is a client of Afterword's own kind, and `metadata` where `store`
     is true, for OpenAI takes it nowhere else.
     """
-    outgoing = {name: value for name, value in body.items() if name not in OWN}
-    for name in SHARED:
-        if outgoing.get(name) is None or (name != "user" and user_agent.startswith(OWN_CLIENTS)):
-            outgoing.pop(name, None)
-    if outgoing.get("store") is not True:
-        outgoing.pop("metadata", None)
+    outgoing_fields = {name: value for name, value in body.items() if name not in OWN_FIELDS}
+    for name in SHARED_FIELDS:
+        if outgoing_fields.get(name) is None or (name != "user" and user_agent.startswith(OWN_CLIENTS)):
+            outgoing_fields.pop(name, None)
+    if outgoing_fields.get("store") is not True:
+        outgoing_fields.pop("metadata", None)
     if not request.stream:
         # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
-        outgoing.pop("stream_options", None)
+        outgoing_fields.pop("stream_options", None)
     if request.messages is not None:
-        outgoing["messages"] = [_outgoing_message(message) for message in body["messages"]]
-    return outgoing
+        outgoing_fields["messages"] = [_outgoing_message(message) for message in body["messages"]]
+    return outgoing_fields
 
 
 def _outgoing_message(message: dict[str, Any]) -> dict[str, Any]:
@@ -66,10 +66,12 @@ def _without_added(holder: dict[str, Any]) -> dict[str, Any]:
         container = holder.get(name)
         if not isinstance(container, dict):
             continue
-        kept = {key: value for key, value in container.items() if key not in ADDED_BY_ANSWERS and value is not None}
+        client_members = {
+            key: value for key, value in container.items() if key not in ADDED_BY_ANSWERS and value is not None
+        }
         holder = {key: value for key, value in holder.items() if key != name}
-        if kept:
-            holder[name] = kept
+        if client_members:
+            holder[name] = client_members
     return holder
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 
-from afterword.api.auth import Gate
+from afterword.api.auth import Authenticator
 from afterword.api.rest import Receive, Scope, Send, error_answer, reply
 from afterword.errors import AfterwordError
-from afterword.service.access import allowed, check_for_all_projects
-from afterword.service.context import Home
+from afterword.service.access import check_for_all_projects, get_permitted_actor
+from afterword.service.context import AppState
 from afterword.service.meters import CONTENT_TYPE
 
 # Any of them says that a proxy passed the call on for somebody else.
-FORWARDED = frozenset(
+FORWARDING_HEADERS = frozenset(
     {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
 
 
-class Figures:
+class PrometheusEndpoint:
     """The page. Callers on the same machine need no key; others one that may read and is for all projects."""
 
-    def __init__(self, home: Home, gate: Gate) -> None:
-        self._home = home
-        self._gate = gate
+    def __init__(self, state: AppState, authenticator: Authenticator) -> None:
+        self._state = state
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -31,10 +31,12 @@ class Figures:
         except AfterwordError as error:
             await reply(send, *error_answer(error))
             return
-        await reply(send, 200, CONTENT_TYPE.encode(), await self._home.meters.text(), [(b"cache-control", b"no-store")])
+        await reply(
+            send, 200, CONTENT_TYPE.encode(), await self._state.meters.text(), [(b"cache-control", b"no-store")]
+        )
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
-        actor = allowed(self._home.catalog, self._gate.actor("GET", headers), "read")
+        actor = get_permitted_actor(self._state.catalog, self._authenticator.actor("GET", headers), "read")
         check_for_all_projects(actor, "the figures are of all")
 
 
@@ -44,7 +46,7 @@ def _is_local(scope: Scope) -> bool:
     if not client or not _is_loopback(client[0]):
         return False
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    if not headers.keys().isdisjoint(FORWARDED):
+    if not headers.keys().isdisjoint(FORWARDING_HEADERS):
         return False
     # Proxies that say nothing else keep the name that was called; so does a page that had its own name lead here.
     host = headers.get(b"host", b"").decode("latin-1")
@@ -54,8 +56,8 @@ def _is_local(scope: Scope) -> bool:
 
 def _is_loopback(address: str) -> bool:
     try:
-        found = ipaddress.ip_address(address)
+        ip_address = ipaddress.ip_address(address)
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_loopback
+    mapped_address = ip_address.ipv4_mapped if isinstance(ip_address, ipaddress.IPv6Address) else None
+    return (mapped_address or ip_address).is_loopback

@@ -19,14 +19,14 @@ from afterword.json_text import MAX_DEPTH, is_nested_too_deeply
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns a body of an old client into one of today's; None where it is no such body."""
 
-_any = msgspec.json.Decoder()
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?$", re.S)
+_any_decoder = msgspec.json.Decoder()
+_ERROR_PATH = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
 _MISSING = re.compile(r"missing required field `(.*)`")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _GOT = re.compile(r"got `(\w+)`")
-_WANTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re.I)
+_EXPECTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re.I)
 _TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
 # What JSON calls them, in the order in which they are named.
 _WORDS = {
@@ -50,12 +50,12 @@ def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any
     if is_nested_too_deeply(raw):
         raise _too_deep()
     try:
-        return _read(decoder, raw)
+        return _decode(decoder, raw)
     except BadRequest:
-        kept, replaced = _repaired(raw)
-        if not replaced or json_text.find_not_a_number(replaced):
+        repaired_body, replacements = _repaired_body(raw)
+        if not replacements or json_text.find_not_a_number(replacements):
             raise
-    return _read(decoder, msgspec.json.encode(kept))
+    return _decode(decoder, msgspec.json.encode(repaired_body))
 
 
 def check_depth(text: str) -> None:
@@ -73,12 +73,12 @@ def _too_deep() -> Invalid:
 
 
 def _out_of_range(raw: bytes | bytearray) -> Invalid:
-    wrong = json_text.find_not_a_number(_repaired(raw)[1])
-    place = wrong.at if wrong else ""
+    not_a_number = json_text.find_not_a_number(_repaired_body(raw)[1])
+    value_path = not_a_number.at if not_a_number else ""
     return Invalid(
-        f"{place or 'The body'} {'is' if place else 'has'} a number that is out of range.",
+        f"{value_path or 'The body'} {'is' if value_path else 'has'} a number that is out of range.",
         code="invalid_value",
-        param=place or None,
+        param=value_path or None,
         hint="Numbers reach from -1.8e308 to 1.8e308.",
     )
 
@@ -90,21 +90,21 @@ def read_lifted(
     try:
         return read_json(decoder, raw), raw
     except Invalid:
-        lifted = lift and lift(raw)
-        if not lifted:
+        lifted_body = lift and lift(raw)
+        if not lifted_body:
             raise
-        return read_json(decoder, lifted), lifted
+        return read_json(decoder, lifted_body), lifted_body
 
 
-def _read(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
+def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         if "out of range" in str(error):
             raise _out_of_range(raw) from None
-        raise explain(error, _loose(raw), decoder.type) from None
+        raise explain(error, _decoded_or_none(raw), decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(raw, error) from None
+        raise _malformed_json(raw, error) from None
     except RecursionError:
         raise _too_deep() from None
 
@@ -113,7 +113,7 @@ def _without_mark(raw: bytes | bytearray) -> bytes | bytearray:
     return raw[len(codecs.BOM_UTF8) :] if raw.startswith(codecs.BOM_UTF8) else raw
 
 
-def _repaired(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacement]]:
+def _repaired_body(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacement]]:
     """Return a body that only strict readers refuse as it can be stored, and what was replaced in it."""
     with contextlib.suppress(ValueError):
         return json_text.repair(json_text.decode(raw))
@@ -129,19 +129,19 @@ def read_call(
     if is_nested_too_deeply(raw):
         raise _too_deep()
     try:
-        request, read = read_lifted(decoder, raw, lift)
+        request, decoded_bytes = read_lifted(decoder, raw, lift)
         # Also what the struct does not name: half a surrogate pair there is not repaired yet.
-        body = _read(_any, read)
+        body = _decode(_any_decoder, decoded_bytes)
         return request, body, body, []
     except (BadRequest, Invalid):
         body: Any = None
         with contextlib.suppress(ValueError):
             body = json_text.decode(raw)
-        kept, replaced = json_text.repair(body)
-        if not replaced:
+        storable_body, replacements = json_text.repair(body)
+        if not replacements:
             raise
-    request, _ = read_lifted(decoder, msgspec.json.encode(kept), lift)
-    return request, body, kept, replaced
+    request, _ = read_lifted(decoder, msgspec.json.encode(storable_body), lift)
+    return request, body, storable_body, replacements
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
@@ -173,28 +173,29 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
         raise explain(error, values, kind) from None
 
 
-def _malformed(raw: bytes | bytearray, error: Exception) -> BadRequest:
+def _malformed_json(raw: bytes | bytearray, error: Exception) -> BadRequest:
     """Return the error for what is no JSON: which place is wrong, as a path where other readers take it."""
     if not raw.strip():
         return BadRequest(
             "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
         )
-    _, replaced = _repaired(raw)
-    if wrong := json_text.find_not_a_number(replaced):
+    _, replacements = _repaired_body(raw)
+    if not_a_number := json_text.find_not_a_number(replacements):
         return BadRequest(
-            f"The body has {wrong.was}{f' at {wrong.at}' if wrong.at else ''}, but JSON has no such number.",
+            f"The body has {not_a_number.was}{f' at {not_a_number.at}' if not_a_number.at else ''}, "
+            "but JSON has no such number.",
             code="malformed_json",
-            param=wrong.at or None,
+            param=not_a_number.at or None,
             hint="Leave the field out, or give null.",
         )
-    at = _BYTE.search(str(error))
-    place = int(at[1]) if at else error.start if isinstance(error, UnicodeDecodeError) else None
-    where = ""
-    if place is not None:
-        before = bytes(raw[:place])
-        where = f", at line {before.count(10) + 1}, column {place - before.rfind(10)}"
+    byte_match = _BYTE.search(str(error))
+    position = int(byte_match[1]) if byte_match else error.start if isinstance(error, UnicodeDecodeError) else None
+    location = ""
+    if position is not None:
+        preceding_bytes = bytes(raw[:position])
+        location = f", at line {preceding_bytes.count(10) + 1}, column {position - preceding_bytes.rfind(10)}"
     return BadRequest(
-        f"The body is not valid JSON: {error}{where}.",
+        f"The body is not valid JSON: {error}{location}.",
         code="malformed_json",
         hint="Send JSON in UTF-8. NaN and Infinity are no JSON numbers.",
     )
@@ -202,35 +203,36 @@ def _malformed(raw: bytes | bytearray, error: Exception) -> BadRequest:
 
 def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordError:
     """Turn msgspec's words into ours: which field, what it is, what it must be. `kind` is the whole body's type."""
-    found = _PLACE.match(str(error))
-    what, place = (found["what"], found["place"] or "$") if found else (str(error), "$")
-    got = _GOT.search(what)
-    param, value = _walk(body, place, got[1] if got else None)
-    where = param or "The body"
-    if unknown := _UNKNOWN.search(what):
-        name = unknown[1][:80]
+    error_match = _ERROR_PATH.match(str(error))
+    message, error_path = (error_match["message"], error_match["path"] or "$") if error_match else (str(error), "$")
+    got_match = _GOT.search(message)
+    param, value = _value_at(body, error_path, got_match[1] if got_match else None)
+    subject = param or "The body"
+    if unknown_match := _UNKNOWN.search(message):
+        name = unknown_match[1][:80]
         return Invalid(
             f"There is no field {name!r}{f' in {param}' if param else ''}.",
             code="unknown_field",
             param=f"{param}.{name}" if param else name,
             hint="Check its spelling; the fields are listed at /docs.",
         )
-    if missing := _MISSING.search(what):
-        name = missing[1]
+    if missing_match := _MISSING.search(message):
+        name = missing_match[1]
         return Invalid(
-            f"{where} has no {name!r}, which is required." if param else f"{name!r} is missing.",
+            f"{subject} has no {name!r}, which is required." if param else f"{name!r} is missing.",
             code="missing_field",
             param=f"{param}.{name}" if param else name,
         )
-    shown = _shown(value)
+    value_text = _value_text(value)
     return Invalid(
-        f"{where} is {shown if len(shown) < 100 else shown[:97] + '...'}, but must be {_wanted(what, kind, place)}.",
+        f"{subject} is {value_text if len(value_text) < 100 else value_text[:97] + '...'}, "
+        f"but must be {_expected_text(message, kind, error_path)}.",
         code="invalid_value",
         param=param or None,
     )
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return a value as JSON has it; of what holds others, what it is."""
     match value:
         case None | bool():
@@ -242,41 +244,47 @@ def _shown(value: Any) -> str:
     return repr(value)
 
 
-def _wanted(what: str, kind: Any, place: str) -> str:
+def _expected_text(message: str, kind: Any, error_path: str) -> str:
     """Return what msgspec says a value must be, in words."""
-    if what.startswith("Invalid enum value"):
-        known = [repr(one) for one in _at(kind, place) if get_origin(one) is Literal for one in get_args(one)]
-        return f"one of {', '.join(known)}" if known else "one of the words that /docs lists"
-    if what == "Invalid UUID":
+    if message.startswith("Invalid enum value"):
+        choices = [
+            repr(choice)
+            for choice in _types_at(kind, error_path)
+            if get_origin(choice) is Literal
+            for choice in get_args(choice)
+        ]
+        return f"one of {', '.join(choices)}" if choices else "one of the words that /docs lists"
+    if message == "Invalid UUID":
         return "a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566"
-    found = _WANTED.match(what)
-    if found is None:
-        return f"other: {what[:300]}"
-    names = [name for name in _WORDS if name in found[1].split(" | ")]
+    expected_match = _EXPECTED.match(message)
+    if expected_match is None:
+        return f"other: {message[:300]}"
+    names = [name for name in _WORDS if name in expected_match[1].split(" | ")]
     if "float" in names and "int" in names:
         names.remove("int")
     words = ", ".join(_WORDS[name] for name in names).split(", ")
-    wanted = f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0] or found[1]
-    if not found[3]:
-        return wanted
-    bound = f"at {'least' if found[3] == '>' else 'most'} {found[4].removesuffix('.0')}"
-    if found[2] is None:
-        return f"{wanted}, {bound}"
-    return f"{wanted} of {bound} {'character' if names == ['str'] else 'element'}{'' if found[4] == '1' else 's'}"
+    expected_type = f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0] or expected_match[1]
+    if not expected_match[3]:
+        return expected_type
+    bound = f"at {'least' if expected_match[3] == '>' else 'most'} {expected_match[4].removesuffix('.0')}"
+    if expected_match[2] is None:
+        return f"{expected_type}, {bound}"
+    unit = "character" if names == ["str"] else "element"
+    return f"{expected_type} of {bound} {unit}{'' if expected_match[4] == '1' else 's'}"
 
 
-def _at(kind: Any, place: str) -> list[Any]:
+def _types_at(kind: Any, error_path: str) -> list[Any]:
     """Return the types that may stand at a place of msgspec's."""
     kinds = list(_alternatives(kind))
-    for step in _STEP.finditer(place):
+    for step in _STEP.finditer(error_path):
         name = step[1]
         inner: list[Any] = []
-        for one in kinds:
-            if isinstance(one, type) and issubclass(one, msgspec.Struct):
-                inner += [field.type for field in msgspec.structs.fields(one) if field.encode_name == name]
-            elif get_origin(one) in (dict, list):
-                inner.append(get_args(one)[-1])
-        kinds = [one for some in inner for one in _alternatives(some)]
+        for alternative in kinds:
+            if isinstance(alternative, type) and issubclass(alternative, msgspec.Struct):
+                inner += [field.type for field in msgspec.structs.fields(alternative) if field.encode_name == name]
+            elif get_origin(alternative) in (dict, list):
+                inner.append(get_args(alternative)[-1])
+        kinds = [alternative for inner_type in inner for alternative in _alternatives(inner_type)]
     return kinds
 
 
@@ -285,32 +293,37 @@ def _alternatives(kind: Any) -> Iterator[Any]:
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, UnionType):
-        for one in get_args(kind):
-            yield from _alternatives(one)
+        for alternative in get_args(kind):
+            yield from _alternatives(alternative)
     else:
         yield kind
 
 
-def _walk(body: Any, place: str, got: str | None) -> tuple[str, Any]:
+def _value_at(body: Any, error_path: str, got_type: str | None) -> tuple[str, Any]:
     """Follow msgspec's path into the body; where it says "some element", find the first of the type complained of."""
-    path, here = "", body
-    for step in _STEP.finditer(place):
+    path, node = "", body
+    for step in _STEP.finditer(error_path):
         name, index = step.groups()
-        if name is not None and isinstance(here, dict):
-            path, here = f"{path}.{name}" if path else name, here.get(name)
-        elif index is not None and isinstance(here, list) and int(index) < len(here):
-            path, here = f"{path}[{index}]", here[int(index)]
-        elif name is None and index is None and isinstance(here, dict | list):
-            wanted = _TYPES.get(got or "")
-            pairs = list(here.items() if isinstance(here, dict) else enumerate(here))
-            key, here = next(
-                ((k, v) for k, v in pairs if wanted and type(v) is wanted), pairs[0] if pairs else ("", None)
+        if name is not None and isinstance(node, dict):
+            path, node = f"{path}.{name}" if path else name, node.get(name)
+        elif index is not None and isinstance(node, list) and int(index) < len(node):
+            path, node = f"{path}[{index}]", node[int(index)]
+        elif name is None and index is None and isinstance(node, dict | list):
+            expected_type = _TYPES.get(got_type or "")
+            pairs = list(node.items() if isinstance(node, dict) else enumerate(node))
+            key, node = next(
+                (
+                    (member_key, member_value)
+                    for member_key, member_value in pairs
+                    if expected_type and type(member_value) is expected_type
+                ),
+                pairs[0] if pairs else ("", None),
             )
             path = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{str(key)[:80]}"
-    return path, here
+    return path, node
 
 
-def _loose(raw: bytes | bytearray) -> Any:
+def _decoded_or_none(raw: bytes | bytearray) -> Any:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from afterword.api.auth import Gate, set_cookie
+from afterword.api.auth import Authenticator, set_cookie
 from afterword.api.decompression import decompress, too_large
 from afterword.api.reading import Lift, read_json, read_lifted, read_query
 from afterword.api.routes import Route
@@ -25,12 +25,12 @@ from afterword.api.splitting import lines
 from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
-from afterword.service.access import allowed
-from afterword.service.context import Context, Home
+from afterword.service.access import get_permitted_actor
+from afterword.service.context import AppState, Context
 from afterword.service.datasets import Download
-from afterword.service.images import Picture
-from afterword.service.live import Events
-from afterword.service.sessions import Signed
+from afterword.service.images import ServedImage
+from afterword.service.live import LiveEvents
+from afterword.service.sessions import AnswerWithCookie
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -40,112 +40,112 @@ Headers = list[tuple[bytes, bytes]]
 log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
 # A request id is when the server started and the number of the call: cheap, and unique in any log.
-STARTED = uuid7().hex[:12].encode()
-_numbers = itertools.count(1)
+SERVER_START_ID = uuid7().hex[:12].encode()
+_request_numbers = itertools.count(1)
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 EVENTS = b"text/event-stream"
 NO_STORE = (b"cache-control", b"no-store")
 # What is counted for a caller who has hung up before the answer was complete.
-HUNG_UP = 499
+HUNG_UP_STATUS = 499
 
 
 class Endpoint:
     """A route as an ASGI application."""
 
-    def __init__(self, route: Route, home: Home, gate: Gate, lift: Lift | None = None) -> None:
+    def __init__(self, route: Route, state: AppState, authenticator: Authenticator, lift: Lift | None = None) -> None:
         self.route = route
         self.lift = lift
         self.template = f"{route.method} {route.path}"
-        self.home = home
-        self.gate = gate
+        self.state = state
+        self.authenticator = authenticator
         self.decoder = msgspec.json.Decoder(route.body) if route.body is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-%x" % (STARTED, next(_numbers))
+        request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-%x" % (SERVER_START_ID, next(_request_numbers))
         try:
             status = await self._serve(scope, headers, receive, send, request_id)
         except HungUp:
-            status = HUNG_UP
-        self.home.meters.answered(self.template, status, time.perf_counter() - started)
+            status = HUNG_UP_STATUS
+        self.state.meters.count_answer(self.template, status, time.perf_counter() - started_at)
 
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send, request_id: bytes
     ) -> int:
         """Answer a call; return the status. Raises `HungUp`."""
         try:
-            status, kind, body, more = await self._answer(scope, headers, receive)
+            status, content_type, body, answer_headers = await self._answer(scope, headers, receive)
         except AfterwordError as error:
-            status, kind, body, more = error_answer(error)
+            status, content_type, body, answer_headers = error_answer(error)
             if self.route.is_openais and status == 422:
                 status = 400
         except HungUp:
             raise
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
-            status, kind, body, more = error_answer(fault(request_id))
-        more = [(b"x-request-id", request_id), *more]
+            status, content_type, body, answer_headers = error_answer(fault(request_id))
+        answer_headers = [(b"x-request-id", request_id), *answer_headers]
         if isinstance(body, bytes):
-            await reply(send, status, kind, body, more)
+            await reply(send, status, content_type, body, answer_headers)
         else:
             with until_hung_up(scope):
-                await _pass_on(send, status, kind, body, more)
+                await _send_chunks(send, status, content_type, body, answer_headers)
         return status
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
     ) -> tuple[int, bytes, bytes | AsyncGenerator[bytes], Headers]:
         route = self.route
-        given: dict[str, Any] = scope["path_params"]
-        context: Context | Home = self.home
+        arguments: dict[str, Any] = scope["path_params"]
+        context: Context | AppState = self.state
         if route.needs != "open":
-            actor = self.gate.actor(scope["method"], headers)
+            actor = self.authenticator.actor(scope["method"], headers)
             if route.needs != "key":
-                actor = allowed(self.home.catalog, actor, route.needs)
-            context = Context(self.home, actor)
+                actor = get_permitted_actor(self.state.catalog, actor, route.needs)
+            context = Context(self.state, actor)
         if route.query is not None:
-            given["query"] = read_query(route.query, scope["query_string"])
+            arguments["query"] = read_query(route.query, scope["query_string"])
         elif scope["query_string"]:
-            read_query(_Nothing, scope["query_string"])
+            read_query(_NoQuery, scope["query_string"])
         if route.streams:
             assert isinstance(context, Context)
-            return await self._batch(context, given, headers, receive)
+            return await self._batch(context, arguments, headers, receive)
         if route.raw:
-            settings = self.home.settings
-            given["chunks"] = await _chunks(headers, receive, max(settings.max_body, settings.max_upload_part))
+            settings = self.state.settings
+            arguments["chunks"] = await _chunks(headers, receive, max(settings.max_body, settings.max_upload_part))
         if self.decoder is not None:
-            raw = await read_body(headers, receive, self.home.settings.max_body)
-            given["body"], _ = read_lifted(self.decoder, raw, self.lift)
+            raw = await read_body(headers, receive, self.state.settings.max_body)
+            arguments["body"], _ = read_lifted(self.decoder, raw, self.lift)
         with until_hung_up(scope) if route.only_reads else contextlib.nullcontext():
-            answer = await route.run(context, **given)
-        if isinstance(answer, Signed):
+            answer = await route.run(context, **arguments)
+        if isinstance(answer, AnswerWithCookie):
             cookie = set_cookie(answer.cookie, answer.seconds, headers, scope["scheme"])
             return route.status, JSON, _encoder.encode(answer.answer), [(b"set-cookie", cookie), NO_STORE]
-        if isinstance(answer, Picture):
+        if isinstance(answer, ServedImage):
             return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
         if isinstance(answer, Download):
             name = quote(answer.name)
-            named = f"attachment; filename*=UTF-8''{name}".encode()
-            return route.status, NDJSON, answer.chunks, [(b"content-disposition", named)]
-        if isinstance(answer, Events):
+            disposition = f"attachment; filename*=UTF-8''{name}".encode()
+            return route.status, NDJSON, answer.chunks, [(b"content-disposition", disposition)]
+        if isinstance(answer, LiveEvents):
             return route.status, EVENTS, answer.chunks, [NO_STORE, (b"x-accel-buffering", b"no")]
         return route.status, JSON, _encoder.encode(answer), []
 
     async def _batch(
-        self, context: Context, given: dict[str, Any], headers: dict[bytes, bytes], receive: Receive
+        self, context: Context, arguments: dict[str, Any], headers: dict[bytes, bytes], receive: Receive
     ) -> tuple[int, bytes, bytes, Headers]:
         """Read the batch while it arrives; keep only the answer's lines.
 
         They are sent when the whole batch was read: most clients read no answer before they have sent all, so that
         sending earlier could leave both sides waiting for each other.
         """
-        check_length(headers, self.home.settings.max_body)
-        given["lines"] = self._lines(headers, await _chunks(headers, receive, self.home.settings.max_body))
+        check_length(headers, self.state.settings.max_body)
+        arguments["lines"] = self._lines(headers, await _chunks(headers, receive, self.state.settings.max_body))
         answer = bytearray()
         statuses: set[int] = set()
-        async for result in self.route.run(context, **given):
+        async for result in self.route.run(context, **arguments):
             statuses.add(result.status)
             _encoder.encode_into(result, answer, len(answer))
             answer += b"\n"
@@ -153,81 +153,81 @@ class Endpoint:
 
     async def _lines(self, headers: dict[bytes, bytes], chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, Any]]:
         assert self.decoder is not None
-        settings = self.home.settings
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        number = 0
+        settings = self.state.settings
+        content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        line_number = 0
         # Of this content type it is NDJSON, even where the first line starts with a bracket.
-        array = False if kind in (NDJSON, b"application/jsonl") else None
+        array = False if content_type in (NDJSON, b"application/jsonl") else None
         try:
             async for raw in lines(chunks, array=array, most_bytes=settings.max_body):
-                if number == settings.max_batch_lines:
+                if line_number == settings.max_batch_lines:
                     raise TooLarge(
                         f"The batch has more than {settings.max_batch_lines:,} lines; those before were taken.",
                         code="too_many_lines",
                         hint="Send the rest in another batch, or raise AFTERWORD_MAX_BATCH_LINES.",
                     )
-                number += 1
+                line_number += 1
                 if not raw.strip():
                     continue
                 try:
-                    yield number, read_json(self.decoder, raw)
+                    yield line_number, read_json(self.decoder, raw)
                 except AfterwordError as error:
-                    yield number, error
+                    yield line_number, error
         except AfterwordError as error:
-            yield number + 1, error
+            yield line_number + 1, error
 
 
 def _batch_status(statuses: set[int]) -> int:
     """Return the status of a batch whose lines had these: 207 where some were refused; 422 where all were, or 5xx where
     that was the server's fault."""
-    refused = {status for status in statuses if status >= 400}
-    if not refused:
+    refused_statuses = {status for status in statuses if status >= 400}
+    if not refused_statuses:
         return 200
-    if refused != statuses:
+    if refused_statuses != statuses:
         return 207
-    return min(refused) if min(refused) >= 500 else 422
+    return min(refused_statuses) if min(refused_statuses) >= 500 else 422
 
 
-class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+class _NoQuery(msgspec.Struct, forbid_unknown_fields=True):
     """The query of a route that takes none."""
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes | bytearray:
+async def read_body(headers: dict[bytes, bytes], receive: Receive, max_bytes: int) -> bytes | bytearray:
     """Read a whole body, decompressed. Raises `TooLarge` beyond `most` bytes, `BadRequest` where it breaks off."""
-    check_length(headers, most)
+    check_length(headers, max_bytes)
     message = await receive()
     body = message.get("body", b"")
     if message.get("more_body"):
         body = bytearray(body)
-        async for chunk in _received(receive):
+        async for chunk in _body_chunks(receive):
             body += chunk
-            if len(body) > most:
-                raise too_large(most)
+            if len(body) > max_bytes:
+                raise too_large(max_bytes)
     encoding = headers.get(b"content-encoding")
-    return body if encoding is None else await decompress(body, encoding.decode("latin-1"), most)
+    return body if encoding is None else await decompress(body, encoding.decode("latin-1"), max_bytes)
 
 
-def check_length(headers: dict[bytes, bytes], most: int) -> None:
+def check_length(headers: dict[bytes, bytes], max_bytes: int) -> None:
     """Raise `TooLarge` for a body that says itself that it is."""
     length = headers.get(b"content-length", b"0")
     if not length.isdigit():
         raise BadRequest(f"Content-Length is {length.decode('latin-1')!r}.", code="invalid_header")
-    if int(length) > most:
-        raise too_large(most)
+    if int(length) > max_bytes:
+        raise too_large(max_bytes)
 
 
-async def _chunks(headers: dict[bytes, bytes], receive: Receive, most: int) -> AsyncIterator[bytes]:
+async def _chunks(headers: dict[bytes, bytes], receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
     """Return the chunks of a body: as they arrive, or at once where it is compressed. Raises as `read_body` does."""
     if b"content-encoding" in headers:
-        return _whole(bytes(await read_body(headers, receive, most)))
-    return _received(receive)
+        return _single_chunk(bytes(await read_body(headers, receive, max_bytes)))
+    return _body_chunks(receive)
 
 
-async def _whole(body: bytes) -> AsyncIterator[bytes]:
+async def _single_chunk(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-async def _received(receive: Receive) -> AsyncIterator[bytes]:
+async def _body_chunks(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -248,17 +248,21 @@ def fault(request_id: bytes) -> ServerError:
 
 def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
     """Return an error as it goes over the wire."""
-    more: Headers = []
+    headers: Headers = []
     if error.retry_after is not None:
-        more.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
+        headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
     if error.status == 401:
-        more.append((b"www-authenticate", b"Bearer"))
-    return error.status, JSON, _encoder.encode(error.body()), more
+        headers.append((b"www-authenticate", b"Bearer"))
+    return error.status, JSON, _encoder.encode(error.body()), headers
 
 
-async def _pass_on(send: Send, status: int, kind: bytes, chunks: AsyncGenerator[bytes], more: Headers) -> None:
+async def _send_chunks(
+    send: Send, status: int, content_type: bytes, chunks: AsyncGenerator[bytes], extra_headers: Headers
+) -> None:
     """Send an answer as it is read. What fails on the way breaks the connection: it is no complete file."""
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *more]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-type", content_type), *extra_headers]}
+    )
     async with contextlib.aclosing(chunks):
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -290,9 +294,9 @@ def until_hung_up(scope: Scope) -> Iterator[None]:
         connection.on_lost = None
 
 
-async def reply(send: Send, status: int, kind: bytes, body: bytes, more: Headers) -> None:
+async def reply(send: Send, status: int, content_type: bytes, body: bytes, extra_headers: Headers) -> None:
     """Send a whole answer."""
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *extra_headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -17,11 +17,11 @@ async def lines(chunks: AsyncIterator[bytes], *, array: bool | None, most_bytes:
     `array` None decides by the first character. Raises `TooLarge` beyond `most_bytes` in all, `BadRequest` for an array
     that is none.
     """
-    taken = 0
+    total_bytes = 0
     splitter: _Lines | _Elements | None = None
     async for chunk in chunks:
-        taken += len(chunk)
-        if taken > most_bytes:
+        total_bytes += len(chunk)
+        if total_bytes > most_bytes:
             raise TooLarge(
                 f"The batch has more than {most_bytes:,} bytes.",
                 code="body_too_large",
@@ -44,86 +44,86 @@ class _Lines:
     """NDJSON."""
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []
+        self._unfinished_chunks: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         if b"\n" not in chunk:
-            self._rest.append(chunk)
+            self._unfinished_chunks.append(chunk)
             return []
-        first, *others = chunk.split(b"\n")
-        self._rest.append(first)
-        found = [b"".join(self._rest), *others[:-1]]
-        self._rest = [others[-1]]
-        return found
+        line_end, *further_lines = chunk.split(b"\n")
+        self._unfinished_chunks.append(line_end)
+        finished_lines = [b"".join(self._unfinished_chunks), *further_lines[:-1]]
+        self._unfinished_chunks = [further_lines[-1]]
+        return finished_lines
 
     def end(self) -> list[bytes]:
-        last = b"".join(self._rest)
-        return [last] if last.strip() else []
+        last_line = b"".join(self._unfinished_chunks)
+        return [last_line] if last_line.strip() else []
 
 
 class _Elements:
     """The elements of a JSON array. Only strings and brackets are told apart; what an element is, its parser says."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
-        self._at = 0
+        self._buffer = bytearray()
+        self._position = 0
         self._depth = 0
         self._in_string = False
-        self._ended = False
+        self._is_ended = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        self._held += chunk
-        held, found = self._held, []
+        self._buffer += chunk
+        buffer, elements = self._buffer, []
         start = 0
         while True:
             if self._in_string:
-                hit = _STRING_END.search(held, self._at)
-                if hit is None:
-                    self._at = len(held)
+                token_match = _STRING_END.search(buffer, self._position)
+                if token_match is None:
+                    self._position = len(buffer)
                     break
-                if held[hit.start()] == 0x5C:  # a backslash takes the next character with it
-                    if hit.end() == len(held):
-                        self._at = hit.start()
+                if buffer[token_match.start()] == 0x5C:  # a backslash takes the next character with it
+                    if token_match.end() == len(buffer):
+                        self._position = token_match.start()
                         break
-                    self._at = hit.end() + 1
+                    self._position = token_match.end() + 1
                     continue
-                self._in_string, self._at = False, hit.end()
+                self._in_string, self._position = False, token_match.end()
                 continue
-            hit = _STRUCTURE.search(held, self._at)
-            if hit is None:
-                self._at = len(held)
+            token_match = _STRUCTURE.search(buffer, self._position)
+            if token_match is None:
+                self._position = len(buffer)
                 break
-            self._at = hit.end()
-            mark = held[hit.start() : hit.end()]
-            if self._ended:
+            self._position = token_match.end()
+            mark = buffer[token_match.start() : token_match.end()]
+            if self._is_ended:
                 raise _not_an_array()
             if mark == b'"':
                 self._in_string = True
             elif mark in (b"[", b"{"):
                 self._depth += 1
                 if self._depth == 1:
-                    if mark != b"[" or held[start : hit.start()].strip(b" \t\r\n\xef\xbb\xbf"):
+                    if mark != b"[" or buffer[start : token_match.start()].strip(b" \t\r\n\xef\xbb\xbf"):
                         raise _not_an_array()
-                    start = hit.end()
+                    start = token_match.end()
             elif mark == b"," and self._depth == 1:
-                found.append(bytes(held[start : hit.start()]))
-                start = hit.end()
+                elements.append(bytes(buffer[start : token_match.start()]))
+                start = token_match.end()
             elif mark != b",":
                 self._depth -= 1
                 if self._depth == 0:
                     if mark != b"]":
                         raise _not_an_array()
-                    if held[start : hit.start()].strip():
-                        found.append(bytes(held[start : hit.start()]))
-                    start, self._ended = hit.end(), True
-            if self._depth == 0 and not self._ended:
+                    if buffer[start : token_match.start()].strip():
+                        elements.append(bytes(buffer[start : token_match.start()]))
+                    start, self._is_ended = token_match.end(), True
+            if self._depth == 0 and not self._is_ended:
                 raise _not_an_array()
-        del held[:start]
-        self._at -= start
-        return found
+        del buffer[:start]
+        self._position -= start
+        return elements
 
     def end(self) -> list[bytes]:
-        if not self._ended or self._held.strip():
+        if not self._is_ended or self._buffer.strip():
             raise _not_an_array()
         return []
 

@@ -18,10 +18,10 @@ from uuid import UUID
 import msgspec
 
 from afterword.errors import AfterwordError
-from afterword.gateway.provider import Face
-from afterword.service.calls import Outcome
-from afterword.service.meters import MOST_TOKENS
-from afterword.service.routing import Route
+from afterword.gateway.provider import Operation
+from afterword.service.calls import CallResult
+from afterword.service.meters import MAX_CALL_TOKENS
+from afterword.service.routing import ModelRoute
 from afterword.service.status import VERSION
 
 if TYPE_CHECKING:
@@ -31,37 +31,37 @@ if TYPE_CHECKING:
 log = logging.getLogger("afterword.traces")
 
 # Seconds for the last spans to leave when the server stops.
-LAST_WORDS = 5.0
+TRACE_SHUTDOWN_SECONDS = 5.0
 # The words of OpenTelemetry's conventions for generative AI.
-OPERATIONS: dict[Face, str] = {"chat": "chat", "completions": "text_completion", "embeddings": "embeddings"}
+OPERATIONS: dict[Operation, str] = {"chat": "chat", "completions": "text_completion", "embeddings": "embeddings"}
 PROVIDERS = {"open_ai": "openai", "azure": "azure.ai.openai", "google": "gcp.gemini"}
-LONGEST = 200
+MAX_ATTRIBUTE_CHARACTERS = 200
 
 _CODE = re.compile(r"[\w.:-]{1,80}", re.ASCII)
 
 
-def open(environ: Mapping[str, str] = os.environ) -> Untraced:
+def create_tracer(environ: Mapping[str, str] = os.environ) -> NoTracer:
     """Return what makes spans, or what makes none: as the environment has it."""
-    wanted = _wanted(environ)
-    if not wanted:
-        return Untraced()
+    exporter_names = _exporter_names(environ)
+    if not exporter_names:
+        return NoTracer()
     try:
-        exporters = [_exporter(name, environ) for name in wanted]
-        return Tracing(exporters, environ)
+        exporters = [_exporter(name, environ) for name in exporter_names]
+        return Tracer(exporters, environ)
     except ImportError as error:
         log.warning("Traces are asked for, but %s is missing: pip install 'afterword[telemetry]'.", error.name)
-        return Untraced()
+        return NoTracer()
 
 
-def _wanted(environ: Mapping[str, str]) -> list[str]:
+def _exporter_names(environ: Mapping[str, str]) -> list[str]:
     """Return the names of the exporters that the environment asks for."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return []
-    given = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    if not given:
-        places = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-        return ["otlp"] if any(environ.get(name, "").strip() for name in places) else []
-    names = [name.strip() for name in given.split(",")]
+    exporters_text = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if not exporters_text:
+        endpoint_variables = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+        return ["otlp"] if any(environ.get(name, "").strip() for name in endpoint_variables) else []
+    names = [name.strip() for name in exporters_text.split(",")]
     for name in names:
         if name not in ("otlp", "console", "none", ""):
             log.warning("OTEL_TRACES_EXPORTER is %r; Afterword knows otlp, console and none.", name)
@@ -85,11 +85,11 @@ def _exporter(name: str, environ: Mapping[str, str]) -> SpanExporter:
 class NoSpan:
     """A call that is not traced."""
 
-    def calling(self, where: Route) -> Route:
+    def start_provider_call(self, model_route: ModelRoute) -> ModelRoute:
         """Note where the call goes; return the same with what is to be told its provider of the trace."""
-        return where
+        return model_route
 
-    def finish(self, outcome: Outcome, answer: Mapping[str, Any], completions: Collection[UUID] = ()) -> None:
+    def finish(self, outcome: CallResult, answer: Mapping[str, Any], completions: Collection[UUID] = ()) -> None:
         """Note how the call ended. `answer` is the provider's, or the first chunk of its stream."""
 
     def fail(self, error: AfterwordError) -> None:
@@ -99,20 +99,20 @@ class NoSpan:
         """Note the status of the answer, and that it is over. Call it once, in any case."""
 
 
-class Untraced:
+class NoTracer:
     """What makes no spans."""
 
-    _none = NoSpan()
+    _no_span = NoSpan()
 
-    def start(self, face: Face, path: str, headers: Mapping[bytes, bytes], request_id: str) -> NoSpan:
+    def start(self, operation: Operation, path: str, headers: Mapping[bytes, bytes], request_id: str) -> NoSpan:
         """Start the span of a call; `headers` may name the trace that it belongs to."""
-        return self._none
+        return self._no_span
 
     def close(self) -> None:
         """Send what is still here."""
 
 
-class Tracing(Untraced):
+class Tracer(NoTracer):
     """What makes spans, and sends them in the background."""
 
     def __init__(self, exporters: list[SpanExporter], environ: Mapping[str, str]) -> None:
@@ -121,47 +121,51 @@ class Tracing(Untraced):
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        about = {"service.version": VERSION}
+        resource_attributes = {"service.version": VERSION}
         if not environ.get("OTEL_SERVICE_NAME") and "service.name=" not in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
-            about["service.name"] = "afterword"
+            resource_attributes["service.name"] = "afterword"
         self._exporters = exporters
-        self._provider: TracerProvider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
+        self._provider: TracerProvider = TracerProvider(
+            resource=Resource.create(resource_attributes), shutdown_on_exit=False
+        )
         for exporter in exporters:
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("afterword", VERSION)
         self._extract = TraceContextTextMapPropagator().extract
 
-    def start(self, face: Face, path: str, headers: Mapping[bytes, bytes], request_id: str) -> NoSpan:
+    def start(self, operation: Operation, path: str, headers: Mapping[bytes, bytes], request_id: str) -> NoSpan:
         """Start the span of a call; `headers` may name the trace that it belongs to."""
         from opentelemetry.context import Context
         from opentelemetry.trace import SpanKind
 
-        told = {name: headers[name.encode()].decode("latin-1") for name in _TRACE if name.encode() in headers}
+        trace_headers = {
+            name: headers[name.encode()].decode("latin-1") for name in _TRACE_HEADERS if name.encode() in headers
+        }
         span = self._tracer.start_span(
             f"POST {path}",
-            self._extract(told, Context()),
+            self._extract(trace_headers, Context()),
             SpanKind.SERVER,
             {
                 "http.request.method": "POST",
                 "http.route": path,
-                "gen_ai.operation.name": OPERATIONS[face],
+                "gen_ai.operation.name": OPERATIONS[operation],
                 "afterword.request_id": request_id,
             },
         )
-        return Span(self._tracer, span, OPERATIONS[face])
+        return Span(self._tracer, span, OPERATIONS[operation])
 
     def close(self) -> None:
         """Send what is still here; give up after LAST_WORDS seconds."""
-        sending = threading.Thread(target=self._provider.shutdown, name="afterword-last-spans", daemon=True)
-        sending.start()
-        sending.join(LAST_WORDS)
-        if sending.is_alive():
-            log.warning("Some spans could not be sent within %g s.", LAST_WORDS)
+        shutdown_thread = threading.Thread(target=self._provider.shutdown, name="afterword-last-spans", daemon=True)
+        shutdown_thread.start()
+        shutdown_thread.join(TRACE_SHUTDOWN_SECONDS)
+        if shutdown_thread.is_alive():
+            log.warning("Some spans could not be sent within %g s.", TRACE_SHUTDOWN_SECONDS)
             for exporter in self._exporters:
                 exporter.shutdown()
 
 
-_TRACE = ("traceparent", "tracestate")
+_TRACE_HEADERS = ("traceparent", "tracestate")
 
 
 class Span(NoSpan):
@@ -174,25 +178,25 @@ class Span(NoSpan):
         self._tracer = tracer
         self._span = span
         self._operation = operation
-        self._part: Any = None
-        self._began = 0
+        self._provider_span: Any = None
+        self._provider_start_ns = 0
 
-    def calling(self, where: Route) -> Route:
+    def start_provider_call(self, model_route: ModelRoute) -> ModelRoute:
         """Start the provider's part; return the same way with `traceparent` among the headers to send."""
         from opentelemetry.trace import SpanKind, set_span_in_context
 
-        row, target = where.targets[0]
+        row, target = model_route.targets[0]
         provider = PROVIDERS.get(target.provider, target.provider)
         self._span.update_name(f"{self._operation} {row.key}")
         self._span.set_attributes(
             {
                 "gen_ai.provider.name": provider,
                 "gen_ai.request.model": row.key,
-                "afterword.project": where.project.key,
+                "afterword.project": model_route.project.key,
             }
         )
-        self._began = time.time_ns()
-        self._part = self._tracer.start_span(
+        self._provider_start_ns = time.time_ns()
+        self._provider_span = self._tracer.start_span(
             f"{self._operation} {target.model}",
             set_span_in_context(self._span),
             SpanKind.CLIENT,
@@ -200,93 +204,95 @@ class Span(NoSpan):
                 "gen_ai.operation.name": self._operation,
                 "gen_ai.provider.name": provider,
                 "gen_ai.request.model": target.model,
-                **_place(target.endpoint),
+                **_server_attributes(target.endpoint),
             },
-            start_time=self._began,
+            start_time=self._provider_start_ns,
         )
-        told = self._part.get_span_context()
-        header = {"traceparent": f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"}
+        span_context = self._provider_span.get_span_context()
+        header = {
+            "traceparent": f"00-{span_context.trace_id:032x}-{span_context.span_id:016x}-{span_context.trace_flags:02x}"
+        }
         targets = tuple(
             (row, msgspec.structs.replace(target, headers={**target.headers, **header}))
-            for row, target in where.targets
+            for row, target in model_route.targets
         )
-        return msgspec.structs.replace(where, targets=targets)
+        return msgspec.structs.replace(model_route, targets=targets)
 
-    def finish(self, outcome: Outcome, answer: Mapping[str, Any], completions: Collection[UUID] = ()) -> None:
+    def finish(self, outcome: CallResult, answer: Mapping[str, Any], completions: Collection[UUID] = ()) -> None:
         """Note how the call ended. `answer` is the provider's, or the first chunk of its stream."""
-        facts: dict[str, Any] = {"afterword.state": outcome.state}
+        attributes: dict[str, Any] = {"afterword.state": outcome.state}
         for name in ("id", "model"):
             if isinstance(text := answer.get(name), str):
-                facts[f"gen_ai.response.{name}"] = _plain(text)
+                attributes[f"gen_ai.response.{name}"] = _attribute_text(text)
         for name, kind in (("prompt_tokens", "input"), ("completion_tokens", "output")):
-            if isinstance(number := outcome.usage.get(name), int) and 0 <= number <= MOST_TOKENS:
-                facts[f"gen_ai.usage.{kind}_tokens"] = number
+            if isinstance(number := outcome.usage.get(name), int) and 0 <= number <= MAX_CALL_TOKENS:
+                attributes[f"gen_ai.usage.{kind}_tokens"] = number
         if outcome.usage.get("estimated"):
-            facts["afterword.usage_estimated"] = True
-        reasons = [one.finish_reason for one in outcome.choices.values() if isinstance(one.finish_reason, str)]
+            attributes["afterword.usage_estimated"] = True
+        reasons = [choice.finish_reason for choice in outcome.choices.values() if isinstance(choice.finish_reason, str)]
         if reasons:
-            facts["gen_ai.response.finish_reasons"] = [_plain(one) for one in reasons]
+            attributes["gen_ai.response.finish_reasons"] = [_attribute_text(reason) for reason in reasons]
         if outcome.ttft is not None:
-            facts["gen_ai.response.time_to_first_chunk"] = outcome.ttft
+            attributes["gen_ai.response.time_to_first_chunk"] = outcome.ttft
         if completions:
-            facts["afterword.completion_ids"] = [str(one) for one in completions]
+            attributes["afterword.completion_ids"] = [str(completion_id) for completion_id in completions]
         if outcome.model.provider:
             # Another than was named where a fallback answered.
-            facts["gen_ai.provider.name"] = PROVIDERS.get(outcome.model.provider, outcome.model.provider)
-        self._span.set_attributes(facts)
-        if self._part is None:
+            attributes["gen_ai.provider.name"] = PROVIDERS.get(outcome.model.provider, outcome.model.provider)
+        self._span.set_attributes(attributes)
+        if self._provider_span is None:
             return
         for attempt in outcome.attempts:
-            about = {"gen_ai.request.model": attempt.model, "error.type": _type(attempt.error)}
-            self._part.add_event("afterword.attempt_failed", about)
+            event_attributes = {"gen_ai.request.model": attempt.model, "error.type": _error_type(attempt.error)}
+            self._provider_span.add_event("afterword.attempt_failed", event_attributes)
         if outcome.error is not None:
-            _mark(self._part, _type(outcome.error))
+            _set_error(self._provider_span, _error_type(outcome.error))
         elif outcome.state in ("failed", "interrupted"):
-            _mark(self._part, outcome.state)
+            _set_error(self._provider_span, outcome.state)
         # What came after it, the commit for one, is not the provider's.
-        took = None if outcome.attempts else self._began + round(outcome.provider_time * 1e9)
-        self._part.end(took)
-        self._part = None
+        end_ns = None if outcome.attempts else self._provider_start_ns + round(outcome.provider_time * 1e9)
+        self._provider_span.end(end_ns)
+        self._provider_span = None
 
     def fail(self, error: AfterwordError) -> None:
         """Note the error that the caller gets: its code, for its message may hold words of the call."""
         if error.status >= 500:
-            _mark(self._span, _type(error))
+            _set_error(self._span, _error_type(error))
         else:
             # It is the caller's mistake, not the server's.
-            self._span.set_attribute("error.type", _type(error))
+            self._span.set_attribute("error.type", _error_type(error))
 
     def end(self, status: int) -> None:
         """End what has not ended yet."""
-        if self._part is not None:
-            self._part.end()
+        if self._provider_span is not None:
+            self._provider_span.end()
         self._span.set_attribute("http.response.status_code", status)
         self._span.end()
 
 
-def _place(endpoint: str | None) -> dict[str, Any]:
+def _server_attributes(endpoint: str | None) -> dict[str, Any]:
     """Return where a provider is, without what its address may hold beside that."""
     try:
         parts = urlsplit(endpoint or "")
         port = parts.port
     except ValueError:
         return {}
-    place: dict[str, Any] = {"server.address": parts.hostname} if parts.hostname else {}
-    return {**place, "server.port": port} if port else place
+    attributes: dict[str, Any] = {"server.address": parts.hostname} if parts.hostname else {}
+    return {**attributes, "server.port": port} if port else attributes
 
 
-def _mark(span: Any, kind: str) -> None:
+def _set_error(span: Any, kind: str) -> None:
     from opentelemetry.trace import Status, StatusCode
 
     span.set_attribute("error.type", kind)
     span.set_status(Status(StatusCode.ERROR, kind))
 
 
-def _type(error: AfterwordError) -> str:
+def _error_type(error: AfterwordError) -> str:
     """Return an error's kind. Codes of providers are theirs to choose: what is no word is not passed on."""
     return error.code if error.code and _CODE.fullmatch(error.code) else str(error.status)
 
 
-def _plain(text: str) -> str:
+def _attribute_text(text: str) -> str:
     """Return a text of a provider as a span can hold it: a bad character would cost the whole batch."""
-    return text[:LONGEST].encode("utf-8", "replace").decode()
+    return text[:MAX_ATTRIBUTE_CHARACTERS].encode("utf-8", "replace").decode()

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from afterword.errors import BadRequest
 
 # uvicorn has no bound of its own here: of a head without end it keeps fourteen times the bytes that were sent.
-MOST_HEAD = 256 << 10
+MAX_HEAD_BYTES = 256 << 10
 """The largest path with its headers, give or take what is read at once."""
 
 
@@ -32,16 +32,16 @@ class Protocol(HttpToolsProtocol):
     is_lost = False
     """Whether the caller has hung up."""
     _in_head = True
-    _head = 0
+    _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(JoinedWrites(transport, self.loop))  # pyright: ignore[reportArgumentType]
 
     def data_received(self, data: bytes) -> None:
-        self._head += len(data)
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head > MOST_HEAD:
-            self.send_400_response(f"Its path and headers have more than {MOST_HEAD:,} bytes.")
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self.send_400_response(f"Its path and headers have more than {MAX_HEAD_BYTES:,} bytes.")
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -50,7 +50,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         # The next one may begin in what was read already.
-        self._in_head, self._head = True, 0
+        self._in_head, self._head_bytes = True, 0
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -77,22 +77,22 @@ class JoinedWrites:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._held: list[bytes] = []
+        self._pending_writes: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
         """Send `data` with whatever else this turn brings."""
-        if not self._held:
+        if not self._pending_writes:
             self._loop.call_soon(self.flush)
-        self._held.append(data)
+        self._pending_writes.append(data)
 
     def flush(self) -> None:
         """Send what is held."""
-        held, self._held = self._held, []
-        if held:
-            self._transport.write(b"".join(held))
+        pending_writes, self._pending_writes = self._pending_writes, []
+        if pending_writes:
+            self._transport.write(b"".join(pending_writes))
 
     def close(self) -> None:
         """Send what is held, then close."""

@@ -22,7 +22,7 @@ from afterword.cli import (
     serving,
     storing,
 )
-from afterword.cli.connecting import CommandError, before_the_command
+from afterword.cli.connecting import CommandError, with_root_options
 from afterword.cli.showing import unwrapped
 from afterword.errors import AfterwordError
 
@@ -42,8 +42,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_requested: bool) -> None:
+    if is_requested:
         from importlib.metadata import version
 
         typer.echo(version("afterword"))
@@ -51,7 +51,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-@before_the_command
+@with_root_options
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
@@ -63,13 +63,13 @@ def _root(
 app.command("serve", help=unwrapped(serving.HELP))(serving.serve_command())
 app.command("import", help=unwrapped(importing.HELP))(importing.import_files)
 app.command("export", help=unwrapped(exporting.HELP))(exporting.export)
-modeling.add_to(app)
-comparing.add_to(app)
-gathering.add_to(app)
-outcomes.add_to(app)
-administering.add_to(app)
-storing.add_to(app)
-backups.add_to(app)
+modeling.add_model_commands(app)
+comparing.add_ab_test_commands(app)
+gathering.add_dataset_commands(app)
+outcomes.add_outcome_commands(app)
+administering.add_key_project_and_metric_commands(app)
+storing.add_database_commands(app)
+backups.add_backup_commands(app)
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        _leave_the_pipe()
+        _discard_standard_output()
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.")
@@ -89,7 +89,7 @@ def main() -> None:
         try:
             sys.stdout.flush()
         except BrokenPipeError:
-            _leave_the_pipe()
+            _discard_standard_output()
 
 
 def _fail(message: str) -> NoReturn:
@@ -98,6 +98,6 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _leave_the_pipe() -> None:
+def _discard_standard_output() -> None:
     """Nobody reads any more: keep the interpreter from complaining when it flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

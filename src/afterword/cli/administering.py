@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from afterword.cli.connecting import CommandError, Connection, connected
+from afterword.cli.connecting import CommandError, ServerConnection, with_connection
 from afterword.cli.showing import note, show_json, show_table
 from afterword.types import Kind, Project, Role, ScoringType, Value
 from afterword.types.quoting import split_label
@@ -33,7 +33,7 @@ _projects = typer.Typer(help="Projects: create, list, show, update, archive.", n
 _metrics = typer.Typer(help="Metrics, the feedback keys: register, list, update, delete.", no_args_is_help=True)
 
 
-def add_to(app: typer.Typer) -> None:
+def add_key_project_and_metric_commands(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("log", help=_LOG)(log)
     app.command("rate", help=_RATE)(rate)
@@ -43,10 +43,10 @@ def add_to(app: typer.Typer) -> None:
     app.command("health")(health)
 
 
-def pairs(given: list[str]) -> dict[str, str]:
+def parse_labels(texts: list[str]) -> dict[str, str]:
     """Read KEY=VALUE options. Raises a usage error for what is none."""
     labels: dict[str, str] = {}
-    for text in given:
+    for text in texts:
         key, value = split_label(text) or ("", "")
         if not key:
             raise typer.BadParameter(f"{text!r} is not KEY=VALUE.", param_hint="--label")
@@ -72,9 +72,9 @@ Example:
 """
 
 
-@connected
+@with_connection
 def log(
-    connection: Connection,
+    connection: ServerConnection,
     prompt: Annotated[str, typer.Argument(help="What the user asked.", show_default=False)],
     completion: Annotated[str, typer.Argument(help="What the model answered.", show_default=False)],
     model: Annotated[str | None, typer.Option("--model", help="The model that answered.")] = None,
@@ -88,17 +88,17 @@ def log(
     messages = [{"role": "user", "content": prompt}]
     if system is not None:
         messages.insert(0, {"role": "system", "content": system})
-    labels = pairs(label or [])
+    labels = parse_labels(label or [])
     with connection.open() as client:
-        made = client.interactions.create(
+        interaction = client.interactions.create(
             messages=messages, completion=completion, model=model, labels=labels or None, user=user
         )
-    typer.echo(made.completion_id)
+    typer.echo(interaction.completion_id)
 
 
-@connected
+@with_connection
 def rate(
-    connection: Connection,
+    connection: ServerConnection,
     completion_id: Annotated[str, typer.Argument(help="The completion.", show_default=False)],
     metric: Annotated[str, typer.Argument(help="The feedback key, such as CSAT.", show_default=False)],
     value: Annotated[str, typer.Argument(help="A number, true or false.", show_default=False)],
@@ -107,10 +107,10 @@ def rate(
 ) -> None:
     """Rate one completion."""
     with connection.open() as client:
-        made = client.feedback.log_metric(
+        feedback = client.feedback.log_metric(
             value=feedback_value(value), completion_id=completion_id, feedback_key=metric, details=details, user=user
         )
-    typer.echo(made.feedback_id)
+    typer.echo(feedback.feedback_id)
 
 
 def feedback_value(text: str) -> Value:
@@ -123,16 +123,19 @@ def feedback_value(text: str) -> Value:
         raise typer.BadParameter(f"{text!r} is neither a number nor true or false.", param_hint="VALUE") from None
 
 
-@connected
-def health(connection: Connection, as_json: Json = False) -> None:
+@with_connection
+def health(connection: ServerConnection, as_json: Json = False) -> None:
     """Ask how the server is."""
     with connection.open() as client:
-        found = client.health()
+        server_health = client.health()
     if as_json:
-        show_json(found)
+        show_json(server_health)
     else:
-        typer.echo(f"{found.status}, version {found.version}, {found.search.waiting:,} waiting to be searchable")
-    if found.status != "ok":
+        typer.echo(
+            f"{server_health.status}, version {server_health.version}, "
+            f"{server_health.search.waiting:,} waiting to be searchable"
+        )
+    if server_health.status != "ok":
         raise typer.Exit(1)
 
 
@@ -140,9 +143,9 @@ def health(connection: Connection, as_json: Json = False) -> None:
 
 
 @_projects.command("create")
-@connected
+@with_connection
 def create_project(
-    connection: Connection,
+    connection: ServerConnection,
     key: Key,
     name: Annotated[str | None, typer.Option("--name", help="What people see; the default is the key.")] = None,
     description: Annotated[str, typer.Option("--description", help="What it is for.", show_default=False)] = "",
@@ -152,7 +155,7 @@ def create_project(
 ) -> None:
     """Create a project."""
     with connection.open() as client:
-        made = client.projects.create(
+        project = client.projects.create(
             key,
             name=name,
             description=description,
@@ -160,62 +163,65 @@ def create_project(
             payload_retention_days=_days(payload_retention_days, "--payload-retention-days"),
         )
     if as_json:
-        show_json(made)
+        show_json(project)
     else:
-        typer.echo(f"Created the project {made.key} ({made.id}).")
+        typer.echo(f"Created the project {project.key} ({project.id}).")
 
 
 @_projects.command("list")
-@connected
+@with_connection
 def list_projects(
-    connection: Connection,
+    connection: ServerConnection,
     archived: Annotated[bool, typer.Option("--archived", help="Archived ones too.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the projects that the key may see."""
     with connection.open() as client:
-        found = client.projects.list(archived=archived)
+        projects = client.projects.list(archived=archived)
     if as_json:
-        show_json(found)
+        show_json(projects)
         return
     show_table(
         ("project", "name", "description", "created", "archived"),
-        ((one.key, one.name, one.description, one.created_at, one.archived) for one in found),
+        (
+            (project.key, project.name, project.description, project.created_at, project.archived)
+            for project in projects
+        ),
         empty="This key sees no projects.",
     )
 
 
 @_projects.command("show")
-@connected
-def show_project(connection: Connection, key: Key, as_json: Json = False) -> None:
+@with_connection
+def show_project(connection: ServerConnection, key: Key, as_json: Json = False) -> None:
     """Show a project with its metrics and labels."""
     with connection.open() as client:
-        found = client.projects.get(key)
-        if found is None:
+        project = client.projects.get(key)
+        if project is None:
             raise CommandError(f"There is no project {key!r} that this key may see. See: afterword projects list")
         if as_json:
-            show_json(found)
+            show_json(project)
             return
         metrics = client.feedback.list_keys(project=key)
         labels = client.labels.list(project=key)
-    typer.echo(f"{found.name} ({found.key}){', archived' if found.archived else ''}")
-    if found.description:
-        typer.echo(found.description)
-    typer.echo(_kept(found).capitalize() + ".")
+    typer.echo(f"{project.name} ({project.key}){', archived' if project.archived else ''}")
+    if project.description:
+        typer.echo(project.description)
+    typer.echo(_retention_text(project).capitalize() + ".")
     typer.echo("")
     _show_metrics(metrics)
     typer.echo("")
     show_table(
         ("label", "interactions", "values", "last used"),
-        ((one.key, one.count, [value.value for value in one.values[:5]], one.last_used) for one in labels),
+        ((label.key, label.count, [value.value for value in label.values[:5]], label.last_used) for label in labels),
         empty="No labels yet.",
     )
 
 
 @_projects.command("update")
-@connected
+@with_connection
 def update_project(
-    connection: Connection,
+    connection: ServerConnection,
     key: Key,
     name: Annotated[str | None, typer.Option("--name", help="What people see.")] = None,
     description: Annotated[str | None, typer.Option("--description", help="What it is for.")] = None,
@@ -237,7 +243,7 @@ def update_project(
     if as_json:
         show_json(changed)
     else:
-        typer.echo(f"Changed the project {changed.key}: {_kept(changed)}.")
+        typer.echo(f"Changed the project {changed.key}: {_retention_text(changed)}.")
 
 
 def _days(text: str | None, option: str) -> int | None:
@@ -249,18 +255,19 @@ def _days(text: str | None, option: str) -> int | None:
     return int(text)
 
 
-def _kept(project: Project) -> str:
+def _retention_text(project: Project) -> str:
     """Say how long a project keeps what it has."""
 
-    def told(days: int | None) -> str:
+    def duration_text(days: int | None) -> str:
         return "as the server's settings say" if days is None else f"for {days} days" if days else "for ever"
 
-    return f"keeps interactions {told(project.retention_days)}, texts {told(project.payload_retention_days)}"
+    interactions, texts = duration_text(project.retention_days), duration_text(project.payload_retention_days)
+    return f"keeps interactions {interactions}, texts {texts}"
 
 
 @_projects.command("archive")
-@connected
-def archive_project(connection: Connection, key: Key) -> None:
+@with_connection
+def archive_project(connection: ServerConnection, key: Key) -> None:
     """Archive a project: it can be read, but takes nothing new."""
     with connection.open() as client:
         client.projects.archive(key)
@@ -271,9 +278,9 @@ def archive_project(connection: Connection, key: Key) -> None:
 
 
 @_metrics.command("register")
-@connected
+@with_connection
 def register_metric(
-    connection: Connection,
+    connection: ServerConnection,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The feedback key, such as CSAT.", show_default=False)],
     kind: Annotated[Kind, typer.Option("--kind", help="Numbers, or true and false.")] = "scalar",
     scoring_type: Annotated[ScoringType, typer.Option("--scoring-type", help="Which way is better.")] = (
@@ -286,31 +293,34 @@ def register_metric(
 ) -> None:
     """Register a feedback key. Once more with the same definition it changes nothing."""
     with connection.open() as client:
-        made = client.feedback.register_key(
+        registered = client.feedback.register_key(
             key, kind=kind, scoring_type=scoring_type, name=name, description=description, unit=unit
         )
     if as_json:
-        show_json(made)
+        show_json(registered)
     else:
-        typer.echo(f"Registered {made.key} in the project {made.project}: {made.kind}, {made.scoring_type}.")
+        typer.echo(
+            f"Registered {registered.key} in the project {registered.project}: "
+            f"{registered.kind}, {registered.scoring_type}."
+        )
 
 
 @_metrics.command("list")
-@connected
-def list_metrics(connection: Connection, as_json: Json = False) -> None:
+@with_connection
+def list_metrics(connection: ServerConnection, as_json: Json = False) -> None:
     """List the feedback keys of a project."""
     with connection.open() as client:
-        found = client.feedback.list_keys()
+        metrics = client.feedback.list_keys()
     if as_json:
-        show_json(found)
+        show_json(metrics)
     else:
-        _show_metrics(found)
+        _show_metrics(metrics)
 
 
 @_metrics.command("update")
-@connected
+@with_connection
 def update_metric(
-    connection: Connection,
+    connection: ServerConnection,
     key: Key,
     name: Annotated[str | None, typer.Option("--name", help="What people see.")] = None,
     scoring_type: Annotated[ScoringType | None, typer.Option("--scoring-type", help="Which way is better.")] = None,
@@ -318,18 +328,18 @@ def update_metric(
     unit: Annotated[str | None, typer.Option("--unit", help="What the numbers count.")] = None,
 ) -> None:
     """Change a feedback key; its kind stays."""
-    given = {"name": name, "scoring_type": scoring_type, "description": description, "unit": unit}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    arguments = {"name": name, "scoring_type": scoring_type, "description": description, "unit": unit}
+    changes: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
     if not changes:
         raise typer.BadParameter("give at least one of --name, --scoring-type, --description, --unit.")
     with connection.open() as client:
-        made = client.feedback.update_key(key, **changes)
-    typer.echo(f"Changed {made.key}.")
+        updated_metric = client.feedback.update_key(key, **changes)
+    typer.echo(f"Changed {updated_metric.key}.")
 
 
 @_metrics.command("delete")
-@connected
-def delete_metric(connection: Connection, key: Key) -> None:
+@with_connection
+def delete_metric(connection: ServerConnection, key: Key) -> None:
     """Delete a feedback key: no more feedback is taken under it, what was given stays."""
     with connection.open() as client:
         client.feedback.delete_key(key)
@@ -339,7 +349,10 @@ def delete_metric(connection: Connection, key: Key) -> None:
 def _show_metrics(metrics: list[Any]) -> None:
     show_table(
         ("metric", "kind", "better", "unit", "description"),
-        ((one.key, one.kind, one.scoring_type.partition("_")[0], one.unit, one.description) for one in metrics),
+        (
+            (metric.key, metric.kind, metric.scoring_type.partition("_")[0], metric.unit, metric.description)
+            for metric in metrics
+        ),
         empty="No metrics yet. Register one: afterword metrics register CSAT",
     )
 
@@ -348,9 +361,9 @@ def _show_metrics(metrics: list[Any]) -> None:
 
 
 @_keys.command("create")
-@connected
+@with_connection
 def create_key(
-    connection: Connection,
+    connection: ServerConnection,
     name: Annotated[str, typer.Argument(help="What the key is for, such as website.", show_default=False)],
     role: Annotated[
         Role,
@@ -368,48 +381,58 @@ def create_key(
     """Create a key and print it: the only time that it is shown. With --project it is for that project alone."""
     projects = None if connection.project is None else [connection.project]
     with connection.open() as client:
-        made = client.keys.create(name, role=role, projects=projects, expires_at=expires)
+        created_key = client.keys.create(name, role=role, projects=projects, expires_at=expires)
     if as_json:
-        show_json(made)
+        show_json(created_key)
         return
-    note(f"Key for {made.name}, {made.role}, {_where(made.projects)}. It is shown this once:")
-    typer.echo(made.api_key)
+    note(
+        f"Key for {created_key.name}, {created_key.role}, {_projects_text(created_key.projects)}. "
+        "It is shown this once:"
+    )
+    typer.echo(created_key.api_key)
 
 
 @_keys.command("list")
-@connected
-def list_keys(connection: Connection, as_json: Json = False) -> None:
+@with_connection
+def list_keys(connection: ServerConnection, as_json: Json = False) -> None:
     """List all keys, without the keys themselves."""
     with connection.open() as client:
-        found = client.keys.list()
+        api_keys = client.keys.list()
     if as_json:
-        show_json(found)
+        show_json(api_keys)
         return
     show_table(
         ("id", "name", "begins with", "role", "for", "made by", "created", "last used", "expires", "revoked"),
         (
             (
-                str(one.id), one.name, one.prefix, one.role, _where(one.projects), one.created_by, one.created_at,
-                one.last_used_at, one.expires_at,
-                one.revoked_at,
+                str(api_key.id),
+                api_key.name,
+                api_key.prefix,
+                api_key.role,
+                _projects_text(api_key.projects),
+                api_key.created_by,
+                api_key.created_at,
+                api_key.last_used_at,
+                api_key.expires_at,
+                api_key.revoked_at,
             )
-            for one in found
+            for api_key in api_keys
         ),
         empty="No keys yet but the administrator's. Create one: afterword keys create NAME",
     )  # fmt: skip
 
 
 @_keys.command("revoke")
-@connected
+@with_connection
 def revoke_key(
-    connection: Connection,
+    connection: ServerConnection,
     key_id: Annotated[str, typer.Argument(help="Its id, as the list shows it.", show_default=False)],
 ) -> None:
     """Revoke a key: calls with it are refused from now on."""
     with connection.open() as client:
-        made = client.keys.revoke(key_id)
-    typer.echo(f"Revoked the key {made.name}.")
+        revoked_key = client.keys.revoke(key_id)
+    typer.echo(f"Revoked the key {revoked_key.name}.")
 
 
-def _where(projects: list[str] | None) -> str:
+def _projects_text(projects: list[str] | None) -> str:
     return "all projects" if projects is None else ", ".join(projects)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from afterword.cli.administering import Json
-from afterword.cli.connecting import CommandError, Connection
+from afterword.cli.connecting import CommandError, ServerConnection
 from afterword.cli.showing import note, show_json, unwrapped
 from afterword.config import SETTINGS
 
@@ -46,7 +46,7 @@ Data = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
+def add_backup_commands(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("backup", help=unwrapped(_BACKUP))(backup)
     app.command("restore", help=unwrapped(_RESTORE))(restore)
@@ -65,13 +65,13 @@ def backup(
     directory = _directory(context, data)
     with _store() as store, _progress() as progress:
         started = time.monotonic()
-        made = store.back_up(directory, target, keys=not without_keys, progress=progress)
+        manifest = store.back_up(directory, target, keys=not without_keys, progress=progress)
     if as_json:
-        show_json(made)
+        show_json(manifest)
     else:
         seconds = time.monotonic() - started
-        typer.echo(f"Backed up {_told(made)} to {target} in {seconds:.1f} s.")
-    if "secret.key" not in made.keys and made.rows.get("models"):
+        typer.echo(f"Backed up {_summary(manifest)} to {target} in {seconds:.1f} s.")
+    if "secret.key" not in manifest.keys and manifest.rows.get("models"):
         note(
             "The keys of models' providers can be read with the server's secret alone, which is not in it: keep it too."
         )
@@ -89,13 +89,13 @@ def restore(
     """Restore a backup."""
     directory = _directory(context, data)
     with _store() as store, _progress() as progress:
-        made = store.restore(source, directory, replace=replace, progress=progress)
+        manifest = store.restore(source, directory, replace=replace, progress=progress)
     if as_json:
-        show_json(made)
+        show_json(manifest)
     else:
-        typer.echo(f"Restored {_told(made)} of {made.created_at:%Y-%m-%d %H:%M} UTC to {directory}.")
+        typer.echo(f"Restored {_summary(manifest)} of {manifest.created_at:%Y-%m-%d %H:%M} UTC to {directory}.")
         typer.echo("The text index is made anew when the server starts; until then, searches for words find less.")
-    if made.rows.get("models") and not (directory / "secret.key").exists():
+    if manifest.rows.get("models") and not (directory / "secret.key").exists():
         note(
             "The backup has no secret.key, which the keys of models' providers are encrypted with: put it there, or "
             "set AFTERWORD_SECRET_KEY as it was, before the server starts."
@@ -104,15 +104,15 @@ def restore(
 
 def _directory(context: typer.Context, data: str | None) -> Path:
     """Return the data directory. Raises `CommandError` where the store is in PostgreSQL."""
-    root = context.find_root().obj or Connection()
-    named = data or root.data
-    if named is None and os.environ.get("AFTERWORD_DATABASE_URL"):
+    root = context.find_root().obj or ServerConnection()
+    directory_text = data or root.data
+    if directory_text is None and os.environ.get("AFTERWORD_DATABASE_URL"):
         raise CommandError(
             "The store is in PostgreSQL (AFTERWORD_DATABASE_URL): back it up with pg_dump, see docs/guides/backup.md. "
             "For an embedded store, name its directory with --data."
         )
     default = next(str(setting.default) for setting in SETTINGS if setting.name == "data")
-    return Path(named or os.environ.get("AFTERWORD_DATA") or default)
+    return Path(directory_text or os.environ.get("AFTERWORD_DATA") or default)
 
 
 @contextlib.contextmanager
@@ -143,9 +143,9 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
+        yield lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total or None)
 
 
-def _told(made: Any) -> str:
-    number = made.rows.get("interactions", 0)
-    return f"{number:,} {'interaction' if number == 1 else 'interactions'} ({made.size / 1e6:,.1f} MB)"
+def _summary(manifest: Any) -> str:
+    number = manifest.rows.get("interactions", 0)
+    return f"{number:,} {'interaction' if number == 1 else 'interactions'} ({manifest.size / 1e6:,.1f} MB)"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from afterword.cli.administering import Json, Key
-from afterword.cli.connecting import CommandError, Connection, connected
+from afterword.cli.connecting import CommandError, ServerConnection, with_connection
 from afterword.cli.showing import note, show_json, show_table
 from afterword.types import ABTest, FeedbackType
 
@@ -21,15 +21,15 @@ Example:
 """
 
 
-def add_to(app: typer.Typer) -> None:
+def add_ab_test_commands(app: typer.Typer) -> None:
     """Add these commands."""
     _tests.command("create", help=_CREATE)(create_test)
     app.add_typer(_tests, name="ab-tests")
 
 
-@connected
+@with_connection
 def create_test(
-    connection: Connection,
+    connection: ServerConnection,
     key: Key,
     metric: Annotated[str, typer.Argument(help="The metric that counts.", show_default=False)],
     models: Annotated[list[str], typer.Argument(help="The models, two or more.", show_default=False)],
@@ -47,7 +47,7 @@ def create_test(
 ) -> None:
     """Start an A/B test."""
     with connection.open() as client:
-        made = client.ab_tests.create(
+        ab_test = client.ab_tests.create(
             key,
             metric,
             models,
@@ -57,71 +57,82 @@ def create_test(
             auto_deploy=auto_deploy,
         )
     if as_json:
-        show_json(made)
+        show_json(ab_test)
     else:
-        typer.echo(f"Started {made.key}: {', '.join(made.models)} by {made.metric} in {made.project}.")
+        typer.echo(f"Started {ab_test.key}: {', '.join(ab_test.models)} by {ab_test.metric} in {ab_test.project}.")
 
 
 @_tests.command("list")
-@connected
+@with_connection
 def list_tests(
-    connection: Connection,
+    connection: ServerConnection,
     active: Annotated[bool, typer.Option("--active", help="Only those under way.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the A/B tests, the newest first."""
     with connection.open() as client:
-        found = client.ab_tests.list(project=connection.project, active=active or None)
+        ab_tests = client.ab_tests.list(project=connection.project, active=active or None)
     if as_json:
-        show_json(found)
+        show_json(ab_tests)
         return
     show_table(
         ("test", "project", "metric", "models", "status", "feedbacks", "winner"),
-        ((one.key, one.project, one.metric, one.models, one.status, one.feedbacks, one.winner) for one in found),
+        (
+            (
+                ab_test.key,
+                ab_test.project,
+                ab_test.metric,
+                ab_test.models,
+                ab_test.status,
+                ab_test.feedbacks,
+                ab_test.winner,
+            )
+            for ab_test in ab_tests
+        ),
         empty="No A/B tests. Start one: afterword ab-tests create KEY METRIC MODEL MODEL",
     )
 
 
 @_tests.command("show")
-@connected
-def show_test(connection: Connection, key: Key, as_json: Json = False) -> None:
+@with_connection
+def show_test(connection: ServerConnection, key: Key, as_json: Json = False) -> None:
     """Show an A/B test: each model's mean with its interval, and how sure the lead of the first is."""
     with connection.open() as client:
-        found = client.ab_tests.get(key)
-    if found is None:
+        ab_test = client.ab_tests.get(key)
+    if ab_test is None:
         raise CommandError(f"There is no A/B test {key!r} that this key may see. See: afterword ab-tests list")
     if as_json:
-        show_json(found)
+        show_json(ab_test)
         return
-    assert found.report is not None
+    assert ab_test.report is not None
     show_table(
         ("model", "feedbacks", "mean", "from", "to", "winner"),
         (
             (
-                one.model,
-                one.feedbacks,
-                None if one.mean is None else f"{one.mean:.4g}",
-                None if one.interval is None else f"{one.interval.start:.4g}",
-                None if one.interval is None else f"{one.interval.end:.4g}",
-                one.model == found.winner,
+                variant.model,
+                variant.feedbacks,
+                None if variant.mean is None else f"{variant.mean:.4g}",
+                None if variant.interval is None else f"{variant.interval.start:.4g}",
+                None if variant.interval is None else f"{variant.interval.end:.4g}",
+                variant.model == ab_test.winner,
             )
-            for one in found.report.variants
+            for variant in ab_test.report.variants
         ),
         empty="",
     )
-    note(_about(found))
+    note(_status_text(ab_test))
 
 
 @_tests.command("cancel")
-@connected
-def cancel_test(connection: Connection, key: Key) -> None:
+@with_connection
+def cancel_test(connection: ServerConnection, key: Key) -> None:
     """Cancel an A/B test: calls go to the project's default model again."""
     with connection.open() as client:
         client.ab_tests.cancel(key)
     typer.echo(f"Cancelled {key}.")
 
 
-def _about(test: ABTest) -> str:
+def _status_text(test: ABTest) -> str:
     assert test.report is not None
     p = "too little feedback for a p-value" if test.report.p_value is None else f"p = {test.report.p_value:.3g}"
     return f"{test.status}: {test.feedbacks:,} feedbacks, {p}"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from afterword.client import Afterword
 
 DEFAULT_URL = "http://127.0.0.1:7400"
-LOCAL = {"127.0.0.1", "localhost", "::1"}
-PANEL = "Connection"
+LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
+OPTIONS_PANEL = "Connection"
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class CommandError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ServerConnection:
     """A server to talk to. What is None comes from the environment or the default."""
 
     url: str | None = None
@@ -38,7 +38,7 @@ class Connection:
     data: str | None = None
     project: str | None = None
 
-    def over(self, other: Connection) -> Connection:
+    def completed_by(self, other: ServerConnection) -> ServerConnection:
         """Return this one, completed by the other."""
         return replace(
             other,
@@ -49,17 +49,21 @@ class Connection:
         """Return a client. Raises `CommandError` where no key is to be found."""
         from afterword.client import Afterword
 
-        url = self.url or _first("AFTERWORD_URL", "ADAPTIVE_URL") or DEFAULT_URL
+        url = self.url or _first_environment_value("AFTERWORD_URL", "ADAPTIVE_URL") or DEFAULT_URL
         address = urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise CommandError(f"--url is {url!r}. Give it as http://HOST:PORT or https://HOST.")
-        key = self.api_key or _first("AFTERWORD_API_KEY", "ADAPTIVE_API_KEY") or self._key_of_local(address.hostname)
+        key = (
+            self.api_key
+            or _first_environment_value("AFTERWORD_API_KEY", "ADAPTIVE_API_KEY")
+            or self._local_admin_key(address.hostname)
+        )
         return Afterword(url, key, default_project=self.project)
 
-    def _key_of_local(self, host: str) -> str:
-        if host not in LOCAL:
+    def _local_admin_key(self, host: str) -> str:
+        if host not in LOCAL_HOSTS:
             raise CommandError(f"There is no API key for {host}. Give --api-key, or set AFTERWORD_API_KEY.")
-        directory = self.data or os.environ.get("AFTERWORD_DATA") or _default("data")
+        directory = self.data or os.environ.get("AFTERWORD_DATA") or _default_setting("data")
         file = Path(directory) / "admin.key"
         try:
             key = file.read_text(encoding="utf-8").strip()
@@ -79,14 +83,14 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         typer.Option(
             "--url", metavar="URL", help=f"The server (AFTERWORD_URL; else {DEFAULT_URL}).",
-            show_default=False, rich_help_panel=PANEL,
+            show_default=False, rich_help_panel=OPTIONS_PANEL,
         ),
     ],
     "api_key": Annotated[
         str | None,
         typer.Option(
             "--api-key", metavar="KEY", help="The key to call it with (AFTERWORD_API_KEY).",
-            show_default=False, rich_help_panel=PANEL,
+            show_default=False, rich_help_panel=OPTIONS_PANEL,
         ),
     ],
     "data": Annotated[
@@ -94,7 +98,7 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(
             "--data", metavar="DIR", help="Without a key: the data directory of a server on this machine, which "
             "holds the administrator's (AFTERWORD_DATA; else afterword-data).",
-            show_default=False, rich_help_panel=PANEL,
+            show_default=False, rich_help_panel=OPTIONS_PANEL,
         ),
     ],
     "project": Annotated[
@@ -102,7 +106,7 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(
             "--project", metavar="PROJECT", help="The project, by key or id. The default is the key's own, else "
             "'default'.",
-            show_default=False, rich_help_panel=PANEL,
+            show_default=False, rich_help_panel=OPTIONS_PANEL,
         ),
     ],
 }  # fmt: skip
@@ -112,46 +116,46 @@ _PARAMETERS = [
 ]
 
 
-def connected(function: Callable[..., T]) -> Callable[..., T]:
+def with_connection(function: Callable[..., T]) -> Callable[..., T]:
     """Give a command the connection's options; it is called with a `Connection` first."""
     signature = inspect.signature(function, eval_str=True)
-    own = list(signature.parameters.values())[1:]
+    own_parameters = list(signature.parameters.values())[1:]
 
     @wraps(function)
-    def command(context: typer.Context, **given: Any) -> T:
-        mine = Connection(**{name: given.pop(name) for name in _OPTIONS})
-        return function(mine.over(context.find_root().obj or Connection()), **given)
+    def command(context: typer.Context, **arguments: Any) -> T:
+        command_connection = ServerConnection(**{name: arguments.pop(name) for name in _OPTIONS})
+        return function(command_connection.completed_by(context.find_root().obj or ServerConnection()), **arguments)
 
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    mine = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    return _with_parameters(command, [context, *mine, *_PARAMETERS])
+    command_parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own_parameters]
+    return _with_parameters(command, [context, *command_parameters, *_PARAMETERS])
 
 
-def before_the_command(function: Callable[..., None]) -> Callable[..., None]:
+def with_root_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give the root the same options, for whoever writes them before the command."""
-    own = list(inspect.signature(function, eval_str=True).parameters.values())
+    own_parameters = list(inspect.signature(function, eval_str=True).parameters.values())
 
     @wraps(function)
-    def callback(context: typer.Context, **given: Any) -> None:
-        context.obj = Connection(**{name: given.pop(name) for name in _OPTIONS})
-        function(**given)
+    def callback(context: typer.Context, **arguments: Any) -> None:
+        context.obj = ServerConnection(**{name: arguments.pop(name) for name in _OPTIONS})
+        function(**arguments)
 
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    mine = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    return _with_parameters(callback, [context, *mine, *_PARAMETERS])
+    callback_parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own_parameters]
+    return _with_parameters(callback, [context, *callback_parameters, *_PARAMETERS])
 
 
 def _with_parameters(function: Any, parameters: list[inspect.Parameter]) -> Any:
     """Make a function look as if it had these parameters: Typer reads them from there."""
     del function.__wrapped__
     function.__signature__ = inspect.Signature(parameters)
-    function.__annotations__ = {one.name: one.annotation for one in parameters}
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return function
 
 
-def _first(*names: str) -> str | None:
+def _first_environment_value(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
 
 
-def _default(name: str) -> str:
+def _default_setting(name: str) -> str:
     return next(str(setting.default) for setting in SETTINGS if setting.name == name)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from afterword.cli.connecting import CommandError, Connection, connected
+from afterword.cli.connecting import CommandError, ServerConnection, with_connection
 from afterword.cli.showing import note
 from afterword.types import Images
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from afterword.client import Afterword
 
 # A page is asked for in so many interactions, fewer where they are large: the server holds a page in memory.
-MOST_ON_A_PAGE = 500
-MOST_BYTES_ON_A_PAGE = 8 << 20
-FIRST_PAGE = 20
+MAX_PAGE_ROWS = 500
+MAX_PAGE_BYTES = 8 << 20
+FIRST_PAGE_ROWS = 20
 
 HELP = """Export interactions with their labels, feedback and preferences, one JSON object a line, the oldest first.
 
@@ -39,9 +39,9 @@ Examples:
 """
 
 
-@connected
+@with_connection
 def export(
-    connection: Connection,
+    connection: ServerConnection,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -120,8 +120,8 @@ def export(
     }
     filters = {name: value for name, value in filters.items() if value is not None and value != []}
     left_out = 0
-    with connection.open() as client, opened_output(output) as out, _Counter() as counter:
-        for lines, expired in _pages(client, filters, images, limit):
+    with connection.open() as client, open_output(output) as out, _Counter() as counter:
+        for lines, expired in _page_lines(client, filters, images, limit):
             out.write(b"".join(lines))
             counter.add(len(lines))
             left_out += expired
@@ -131,44 +131,44 @@ def export(
         note(f"Left out {left_out:,} whose text was deleted, as the project's payload_retention_days says.")
 
 
-def _pages(
-    client: Afterword, filters: dict[str, Any], images: Images, most: int | None
+def _page_lines(
+    client: Afterword, filters: dict[str, Any], images: Images, row_limit: int | None
 ) -> Iterator[tuple[list[bytes], int]]:
     """Yield the lines of one page after the other, and how many interactions of it have no text any more."""
     encode = msgspec.json.Encoder().encode
-    cursor, size, left = None, FIRST_PAGE, most
-    while left is None or left > 0:
+    cursor, size, remaining_rows = None, FIRST_PAGE_ROWS, row_limit
+    while remaining_rows is None or remaining_rows > 0:
         page = client.interactions.list(
             **filters,
             order="created_at",
             view="full",
             images=images,
-            limit=size if left is None else min(size, left),
+            limit=size if remaining_rows is None else min(size, remaining_rows),
             cursor=cursor,
         )
         lines = [encode(interaction) + b"\n" for interaction in page.interactions if not interaction.expired]
         yield lines, len(page.interactions) - len(lines)
         if lines:
-            size = max(1, min(MOST_ON_A_PAGE, 2 * size, MOST_BYTES_ON_A_PAGE * len(lines) // sum(map(len, lines))))
-            left = None if left is None else left - len(lines)
+            size = max(1, min(MAX_PAGE_ROWS, 2 * size, MAX_PAGE_BYTES * len(lines) // sum(map(len, lines))))
+            remaining_rows = None if remaining_rows is None else remaining_rows - len(lines)
         cursor = page.next
         if cursor is None:
             return
 
 
 @contextlib.contextmanager
-def opened_output(output: Path | None) -> Iterator[IO[bytes]]:
+def open_output(output: Path | None) -> Iterator[IO[bytes]]:
     """Open the output. A file has its name once it is whole: what was broken off is not taken for an export."""
     if output is None:
         yield sys.stdout.buffer
         return
     part = output.with_name(output.name + ".part")
     try:
-        opened: Any = gzip.open(part, "wb", 6) if output.suffix == ".gz" else part.open("wb")  # noqa: SIM115
+        file: Any = gzip.open(part, "wb", 6) if output.suffix == ".gz" else part.open("wb")  # noqa: SIM115
     except OSError as error:
         raise CommandError(f"{output} cannot be written: {error.strerror}.") from None
     try:
-        with opened as out:
+        with file as out:
             yield out
         part.replace(output)
     except BaseException:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from afterword.cli.administering import Json
-from afterword.cli.connecting import CommandError, Connection, connected
+from afterword.cli.connecting import CommandError, ServerConnection, with_connection
 from afterword.cli.showing import note, show_json, show_table
 from afterword.types import DatasetForm, DatasetKind, Sampling, Unfinished
 
@@ -27,15 +27,15 @@ _INCLUDE = f"Answers that become lines although they are no examples ({', '.join
 Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its key or id.", show_default=False)]
 
 
-def add_to(app: typer.Typer) -> None:
+def add_dataset_commands(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(_datasets, name="datasets")
 
 
 @_datasets.command("upload")
-@connected
+@with_connection
 def upload_dataset(
-    connection: Connection,
+    connection: ServerConnection,
     file: Annotated[Path, typer.Argument(help="A file of JSON lines.", exists=True, dir_okay=False)],
     key: Annotated[
         str | None, typer.Option("--key", help="Its key; the default is the file's name.", show_default=False)
@@ -45,8 +45,8 @@ def upload_dataset(
 ) -> None:
     """Upload a file of JSON lines as a dataset."""
     with connection.open() as client:
-        made = client.datasets.upload(file, key or file.stem, name=name, progress=_progress())
-    _say(made, as_json)
+        dataset = client.datasets.upload(file, key or file.stem, name=name, progress=_progress())
+    _print_dataset(dataset, as_json)
 
 
 def _progress() -> Any:
@@ -56,9 +56,9 @@ def _progress() -> Any:
 
 
 @_datasets.command("create")
-@connected
+@with_connection
 def create_dataset(
-    connection: Connection,
+    connection: ServerConnection,
     key: Annotated[str, typer.Argument(help="Its key.", show_default=False)],
     kind: Annotated[DatasetKind, typer.Option("--kind", help="What of each interaction makes a line.")] = "completion",
     filter: Annotated[
@@ -104,7 +104,7 @@ def create_dataset(
     except msgspec.DecodeError as error:
         raise typer.BadParameter(f"{filter[:80]!r} is not JSON: {error}", param_hint="--filter") from None  # pyright: ignore
     with connection.open() as client:
-        made = client.datasets.create_from_interactions(
+        dataset = client.datasets.create_from_interactions(
             key,
             kind,
             name=name,
@@ -115,15 +115,15 @@ def create_dataset(
             sample=sample,
             size=size,
             seed=seed,
-            include=_reasons(include or []),
+            include=_validated_reasons(include or []),
             derive_pairs=derive_pairs,
         )
-    _say(made, as_json)
+    _print_dataset(dataset, as_json)
 
 
 @_datasets.command("list")
-@connected
-def list_datasets(connection: Connection, as_json: Json = False) -> None:
+@with_connection
+def list_datasets(connection: ServerConnection, as_json: Json = False) -> None:
     """List the datasets of the project, the newest first."""
     with connection.open() as client:
         datasets = client.datasets.list()
@@ -132,35 +132,41 @@ def list_datasets(connection: Connection, as_json: Json = False) -> None:
         return
     show_table(
         ("key", "name", "kind", "source", "lines", "bytes", "created"),
-        ((one.key, one.name, one.kind, one.source, one.lines, one.size, one.created_at) for one in datasets),
+        (
+            (dataset.key, dataset.name, dataset.kind, dataset.source, dataset.lines, dataset.size, dataset.created_at)
+            for dataset in datasets
+        ),
         empty="There are no datasets. Upload one with: afterword datasets upload FILE",
     )
 
 
 @_datasets.command("show")
-@connected
-def show_dataset(connection: Connection, dataset: Name, as_json: Json = False) -> None:
+@with_connection
+def show_dataset(connection: ServerConnection, dataset: Name, as_json: Json = False) -> None:
     """Show a dataset."""
     with connection.open() as client:
-        found = client.datasets.get(dataset)
-    if found is None:
+        found_dataset = client.datasets.get(dataset)
+    if found_dataset is None:
         raise CommandError(f"There is no dataset {dataset!r}. List them with: afterword datasets list")
     if as_json:
-        show_json(found)
+        show_json(found_dataset)
         return
     hidden = ("metrics", "left_out", "download_url")
     rows: list[tuple[str, Any]] = [
-        (name, getattr(found, name)) for name in found.__struct_fields__ if name not in hidden
+        (name, getattr(found_dataset, name)) for name in found_dataset.__struct_fields__ if name not in hidden
     ]
-    rows += [(one.metric, f"{one.values} values, {one.preferences} preferences") for one in found.metrics]
-    rows += [(f"left out: {_in_words(reason)}", count) for reason, count in found.left_out.items()]
-    show_table(("", found.key), rows, empty="")
+    rows += [
+        (metric_count.metric, f"{metric_count.values} values, {metric_count.preferences} preferences")
+        for metric_count in found_dataset.metrics
+    ]
+    rows += [(f"left out: {_reason_text(reason)}", count) for reason, count in found_dataset.left_out.items()]
+    show_table(("", found_dataset.key), rows, empty="")
 
 
 @_datasets.command("download")
-@connected
+@with_connection
 def download_dataset(
-    connection: Connection,
+    connection: ServerConnection,
     dataset: Name,
     output: Annotated[
         Path | None,
@@ -178,30 +184,33 @@ def download_dataset(
 
 
 @_datasets.command("delete")
-@connected
-def delete_dataset(connection: Connection, dataset: Name) -> None:
+@with_connection
+def delete_dataset(connection: ServerConnection, dataset: Name) -> None:
     """Delete a dataset. The interactions that it was made of stay."""
     with connection.open() as client:
         client.datasets.delete(dataset)
     typer.echo(f"Deleted {dataset}.")
 
 
-def _say(made: Dataset, as_json: bool) -> None:
+def _print_dataset(dataset: Dataset, as_json: bool) -> None:
     if as_json:
-        show_json(made)
+        show_json(dataset)
     else:
-        typer.echo(f"Made {made.key}: {made.lines:,} {'line' if made.lines == 1 else 'lines'} of the kind {made.kind}.")
-        if made.left_out:
-            counts = ", ".join(f"{count:,} {_in_words(reason)}" for reason, count in made.left_out.items())
+        typer.echo(
+            f"Made {dataset.key}: {dataset.lines:,} {'line' if dataset.lines == 1 else 'lines'} "
+            f"of the kind {dataset.kind}."
+        )
+        if dataset.left_out:
+            counts = ", ".join(f"{count:,} {_reason_text(reason)}" for reason, count in dataset.left_out.items())
             note(f"Left out: {counts}.")
 
 
-def _reasons(words: list[str]) -> list[Unfinished]:
+def _validated_reasons(words: list[str]) -> list[Unfinished]:
     for word in words:
         if word not in UNFINISHED:
             raise typer.BadParameter(f"{word!r} is none of {', '.join(UNFINISHED)}.", param_hint="--include")
     return [word for word in UNFINISHED if word in words]
 
 
-def _in_words(reason: str) -> str:
+def _reason_text(reason: str) -> str:
     return reason.replace("_", " ")

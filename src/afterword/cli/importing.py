@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from afterword.cli.administering import pairs
-from afterword.cli.connecting import CommandError, Connection, connected
-from afterword.cli.reporting import Progress, Report
-from afterword.cli.shapes import Line, LineError, Options, Shaper
+from afterword.cli.administering import parse_labels
+from afterword.cli.connecting import CommandError, ServerConnection, with_connection
+from afterword.cli.reporting import ImportProgress, Report
+from afterword.cli.shapes import ImportLine, LineError, Options, Shaper
 from afterword.cli.showing import note
-from afterword.client.reading import Raw, UnreadableFile, open_source
+from afterword.client.reading import RawLine, UnreadableFile, open_source
 from afterword.errors import AfterwordError, Conflict, ConnectionFailed, Forbidden, Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from afterword.client import Afterword
 
 # A lot is what is read before it is sent: enough for all its calls in flight, and little beside the process's memory.
-LEAST_LINES = 1_000
-MOST_BYTES = 16 << 20
+MIN_LOT_LINES = 1_000
+MAX_LOT_BYTES = 16 << 20
 # While the last calls of one lot are answered, those of the next are on their way.
-LOTS_AT_ONCE = 2
+CONCURRENT_LOT_COUNT = 2
 # What names a completion that is not there yet is sent again at the end, for it may come later. So many bytes may wait.
-MOST_POSTPONED = 64 << 20
+MAX_POSTPONED_BYTES = 64 << 20
 
 HELP = """Import interactions, feedback, preferences and outcomes from files.
 
@@ -65,9 +65,9 @@ Examples:
 """
 
 
-@connected
+@with_connection
 def import_files(
-    connection: Connection,
+    connection: ServerConnection,
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSONL, .gz, or -.", show_default=False)],
     label: Annotated[
         list[str] | None,
@@ -97,22 +97,22 @@ def import_files(
     """Import files."""
     if create_project and connection.project is None:
         raise typer.BadParameter("needs --project.", param_hint="--create-project")
-    options = Options(project=connection.project, model=model, labels=pairs(label or []), new_ids=new_ids)
+    options = Options(project=connection.project, model=model, labels=parse_labels(label or []), new_ids=new_ids)
     with contextlib.ExitStack() as stack:
         result = Report(stack.enter_context(report.open("wb")) if report else None)
-        at_once = max(1, concurrency // LOTS_AT_ONCE)
+        at_once = max(1, concurrency // CONCURRENT_LOT_COUNT)
         if dry_run:
             shaper, receiver = Shaper(options), None
         else:
             client = stack.enter_context(connection.open())
             seed = _default_project(client, connection.project, create_project)
             shaper = Shaper(options, seed)
-            receiver = Receiver(client, register=register, batch_size=batch_size, concurrency=at_once)
+            receiver = ImportSender(client, register=register, batch_size=batch_size, concurrency=at_once)
         started = time.monotonic()
         try:
-            with Progress(files) as progress:
-                lots = _lots(files, shaper, result, progress, most=max(LEAST_LINES, batch_size * at_once))
-                _send(lots, receiver, result, at_once=min(concurrency, LOTS_AT_ONCE))
+            with ImportProgress(files) as progress:
+                lots = _lots(files, shaper, result, progress, max_lines=max(MIN_LOT_LINES, batch_size * at_once))
+                _send(lots, receiver, result, at_once=min(concurrency, CONCURRENT_LOT_COUNT))
         except (AfterwordError, KeyboardInterrupt):
             note(f"Stopped after {result.lines:,} lines. Import the same again to go on: nothing is stored twice.")
             raise
@@ -128,10 +128,10 @@ def _default_project(client: Afterword, project: str | None, create: bool) -> st
     """
     try:
         if project is not None:
-            found = client.projects.get(project)
-            if found is None and not create:
+            visible_project = client.projects.get(project)
+            if visible_project is None and not create:
                 raise CommandError(f"There is no project {project!r} that this key may see. Add --create-project.")
-            return (found or client.projects.create(project)).key
+            return (visible_project or client.projects.create(project)).key
         visible = client.projects.list()
         return visible[0].key if len(visible) == 1 else "default"
     except Forbidden:
@@ -139,45 +139,45 @@ def _default_project(client: Afterword, project: str | None, create: bool) -> st
 
 
 @dataclass(slots=True)
-class Read:
+class ImportedLine:
     """A line that was read: what it asks for, and the error that stopped it."""
 
-    raw: Raw
-    line: Line
+    raw: RawLine
+    line: ImportLine
     error: AfterwordError | None = None
     present: bool = False
 
 
-def _send(lots: Iterator[list[Read]], receiver: Receiver | None, result: Report, *, at_once: int) -> None:
+def _send(lots: Iterator[list[ImportedLine]], receiver: ImportSender | None, result: Report, *, at_once: int) -> None:
     """Send so many lots at once, while the next is read."""
-    sending: deque[Future[list[Read]]] = deque()
+    sending: deque[Future[list[ImportedLine]]] = deque()
     with ThreadPoolExecutor(at_once, thread_name_prefix="afterword-import") as sender:
         for lot in lots:
             if receiver is None:
-                _count(result, lot)
+                _count_lines(result, lot)
                 continue
             if len(sending) == at_once:
-                _count(result, sending.popleft().result())
+                _count_lines(result, sending.popleft().result())
             sending.append(sender.submit(receiver.send, lot))
         while sending:
-            _count(result, sending.popleft().result())
+            _count_lines(result, sending.popleft().result())
     if receiver is not None:
-        _count(result, receiver.send_postponed())
+        _count_lines(result, receiver.send_postponed())
 
 
-def _count(result: Report, lot: list[Read]) -> None:
-    for one in lot:
-        if one.error is None:
-            result.take(one.line, present=one.present)
+def _count_lines(result: Report, lot: list[ImportedLine]) -> None:
+    for imported_line in lot:
+        if imported_line.error is None:
+            result.count_sent(imported_line.line, present=imported_line.present)
         else:
-            result.refuse(one.raw, one.error)
+            result.count_failed(imported_line.raw, imported_line.error)
 
 
 def _lots(
-    files: Iterable[str], shaper: Shaper, result: Report, progress: Progress, *, most: int
-) -> Iterator[list[Read]]:
+    files: Iterable[str], shaper: Shaper, result: Report, progress: ImportProgress, *, max_lines: int
+) -> Iterator[list[ImportedLine]]:
     """Read files into lots of at most so many lines."""
-    lot: list[Read] = []
+    lot: list[ImportedLine] = []
     size = 0
     for name in files:
         try:
@@ -187,72 +187,79 @@ def _lots(
                     try:
                         if raw.problem:
                             raise LineError(raw.problem)
-                        lot.append(Read(raw, shaper.shape(raw.content)))
+                        lot.append(ImportedLine(raw, shaper.line_of(raw.content)))
                     except LineError as error:
-                        result.refuse(raw, str(error))
+                        result.count_failed(raw, str(error))
                     size += len(raw.content)
-                    if len(lot) >= most or size >= MOST_BYTES:
+                    if len(lot) >= max_lines or size >= MAX_LOT_BYTES:
                         yield lot
                         lot, size = [], 0
-                        progress.at(source, result.lines)
-                progress.at(source, result.lines)
+                        progress.update(source, result.lines)
+                progress.update(source, result.lines)
         except UnreadableFile as error:
-            result.refuse(Raw(name, 0, b""), error.message)
+            result.count_failed(RawLine(name, 0, b""), error.message)
     if lot:
         yield lot
 
 
 @dataclass(slots=True)
-class Receiver:
+class ImportSender:
     """Sends lots: metrics, then interactions, then what names them."""
 
     client: Afterword
     register: bool
     batch_size: int
     concurrency: int
-    _known: dict[str | None, set[str]] = field(default_factory=dict)
-    _mixed: set[tuple[str | None, str]] = field(default_factory=set)
-    _postponed: list[Read] = field(default_factory=list)
-    _room: int = MOST_POSTPONED
+    _keys_by_project: dict[str | None, set[str]] = field(default_factory=dict)
+    _mixed_keys: set[tuple[str | None, str]] = field(default_factory=set)
+    _postponed: list[ImportedLine] = field(default_factory=list)
+    _postponed_bytes_left: int = MAX_POSTPONED_BYTES
     _lock: Lock = field(default_factory=Lock)
 
-    def send(self, lot: list[Read]) -> list[Read]:
+    def send(self, lot: list[ImportedLine]) -> list[ImportedLine]:
         """Send a lot; return its lines that are settled, in order. Raises what stops all lots."""
         with self._lock:
-            self._define(lot)
+            self._define_metrics(lot)
             if self.register:
-                self._register(lot)
+                self._register_unknown_keys(lot)
         self._upload("interactions", lot)
         self._upload("feedback", lot)
         self._upload("preferences", lot)
         self._upload("outcomes", lot)
-        settled = []
-        for one in lot:
-            missing = isinstance(one.error, NotFound) and one.error.code in (
+        settled_lines = []
+        for imported_line in lot:
+            missing = isinstance(imported_line.error, NotFound) and imported_line.error.code in (
                 "completion_not_found",
                 "session_not_found",
             )
-            if missing and len(one.raw.content) <= self._room:
-                self._room -= len(one.raw.content)
-                self._postponed.append(one)
+            if missing and len(imported_line.raw.content) <= self._postponed_bytes_left:
+                self._postponed_bytes_left -= len(imported_line.raw.content)
+                self._postponed.append(imported_line)
             else:
-                settled.append(one)
-        return settled
+                settled_lines.append(imported_line)
+        return settled_lines
 
-    def send_postponed(self) -> list[Read]:
+    def send_postponed(self) -> list[ImportedLine]:
         """Send once more what named completions that were not there."""
         lot, self._postponed = self._postponed, []
-        for one in lot:
-            one.error = None
+        for imported_line in lot:
+            imported_line.error = None
         self._upload("feedback", lot)
         self._upload("preferences", lot)
         self._upload("outcomes", lot)
         return lot
 
-    def _upload(self, name: str, lot: list[Read]) -> None:
+    def _upload(self, name: str, lot: list[ImportedLine]) -> None:
         """Send what the lines of a lot have of one noun, and put errors where they belong."""
-        owners = [one for one in lot if one.error is None for _ in getattr(one.line, name)]
-        bodies = [body for one in lot if one.error is None for body in getattr(one.line, name)]
+        owners = [
+            imported_line
+            for imported_line in lot
+            if imported_line.error is None
+            for _ in getattr(imported_line.line, name)
+        ]
+        bodies = [
+            body for imported_line in lot if imported_line.error is None for body in getattr(imported_line.line, name)
+        ]
         if not bodies:
             return
         upload = {
@@ -265,32 +272,34 @@ class Receiver:
         for failure in answer.failed:
             if isinstance(failure.error, ConnectionFailed | Unavailable):
                 raise failure.error
-            one = owners[failure.index]
-            taken = isinstance(failure.error, Conflict) and str(failure.error.code).endswith("_exists")
-            if one.line.exported and taken:
-                one.present = True
-            elif one.error is None:
-                one.error = failure.error
+            owner = owners[failure.index]
+            already_exists = isinstance(failure.error, Conflict) and str(failure.error.code).endswith("_exists")
+            if owner.line.exported and already_exists:
+                owner.present = True
+            elif owner.error is None:
+                owner.error = failure.error
 
     # -------------------------------------------------------------------------------------------- metrics
 
-    def _define(self, lot: list[Read]) -> None:
-        for one in lot:
-            for body in one.line.metrics:
+    def _define_metrics(self, lot: list[ImportedLine]) -> None:
+        for imported_line in lot:
+            for body in imported_line.line.metrics:
                 try:
-                    made = self.client.feedback.register_key(**body)
-                    self._keys(body.get("project")).add(made.key)
+                    metric = self.client.feedback.register_key(**body)
+                    self._feedback_keys(body.get("project")).add(metric.key)
                 except (AfterwordError, TypeError) as error:
-                    one.error = error if isinstance(error, AfterwordError) else AfterwordError(str(error))
+                    imported_line.error = error if isinstance(error, AfterwordError) else AfterwordError(str(error))
 
-    def _register(self, lot: list[Read]) -> None:
+    def _register_unknown_keys(self, lot: list[ImportedLine]) -> None:
         """Register the feedback keys of a lot that the server does not know, typed by the values in the lot."""
         kinds: dict[tuple[str | None, str], set[bool]] = {}
-        for project, one in _rated(lot):
-            if isinstance(one.get("metric"), str) and one["metric"] not in self._keys(project):
-                found = kinds.setdefault((project, one["metric"]), set())
-                if "value" in one:
-                    found.add(isinstance(one["value"], bool))
+        for project, feedback_body in _feedback_bodies(lot):
+            if isinstance(feedback_body.get("metric"), str) and feedback_body["metric"] not in self._feedback_keys(
+                project
+            ):
+                value_kinds = kinds.setdefault((project, feedback_body["metric"]), set())
+                if "value" in feedback_body:
+                    value_kinds.add(isinstance(feedback_body["value"], bool))
         for (project, key), booleans in kinds.items():
             kind = "bool" if booleans == {True} else "scalar"
             try:
@@ -300,31 +309,33 @@ class Receiver:
                 return
             except (Conflict, Invalid, NotFound):
                 continue  # The lines that use it get the server's own answer.
-            self._keys(project).add(key)
+            self._feedback_keys(project).add(key)
             if booleans == {True, False}:
-                self._mixed.add((project, key))
-        if self._mixed:
+                self._mixed_keys.add((project, key))
+        if self._mixed_keys:
             # Values of both kinds under one key: true counts as 1.
-            for project, one in _rated(lot):
-                if (project, one.get("metric")) in self._mixed and isinstance(one.get("value"), bool):
-                    one["value"] = int(one["value"])
+            for project, feedback_body in _feedback_bodies(lot):
+                if (project, feedback_body.get("metric")) in self._mixed_keys and isinstance(
+                    feedback_body.get("value"), bool
+                ):
+                    feedback_body["value"] = int(feedback_body["value"])
 
-    def _keys(self, project: str | None) -> set[str]:
-        if project not in self._known:
+    def _feedback_keys(self, project: str | None) -> set[str]:
+        if project not in self._keys_by_project:
             try:
-                found = self.client.feedback.list_keys(project=project)
-                self._known[project] = {name for one in found for name in (one.key, str(one.id))}
+                metrics = self.client.feedback.list_keys(project=project)
+                self._keys_by_project[project] = {name for metric in metrics for name in (metric.key, str(metric.id))}
             except (Forbidden, NotFound):
-                self._known[project] = set()
-        return self._known[project]
+                self._keys_by_project[project] = set()
+        return self._keys_by_project[project]
 
 
-def _rated(lot: list[Read]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+def _feedback_bodies(lot: list[ImportedLine]) -> Iterator[tuple[str | None, dict[str, Any]]]:
     """Yield all that names a feedback key, with the project that it is for."""
-    for line in (one.line for one in lot):
+    for line in (imported_line.line for imported_line in lot):
         project = line.interactions[0].get("project") if line.interactions else None
         for interaction in line.interactions:
-            for one in interaction.get("feedbacks", ()):
-                yield project, one
-        for one in (*line.feedback, *line.preferences, *line.outcomes):
-            yield one.get("project", project), one
+            for feedback_body in interaction.get("feedbacks", ()):
+                yield project, feedback_body
+        for feedback_body in (*line.feedback, *line.preferences, *line.outcomes):
+            yield feedback_body.get("project", project), feedback_body

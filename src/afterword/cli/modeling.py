@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from afterword.cli.administering import Json, Key, pairs
-from afterword.cli.connecting import CommandError, Connection, connected
+from afterword.cli.administering import Json, Key, parse_labels
+from afterword.cli.connecting import CommandError, ServerConnection, with_connection
 from afterword.cli.showing import note, show_json, show_table
 from afterword.types import ProviderName
 
@@ -21,15 +21,15 @@ Example:
 """
 
 
-def add_to(app: typer.Typer) -> None:
+def add_model_commands(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("chat", help=_CHAT)(chat)
     app.add_typer(_models, name="models")
 
 
-@connected
+@with_connection
 def chat(
-    connection: Connection,
+    connection: ServerConnection,
     message: Annotated[str, typer.Argument(help="What to ask.", show_default=False)],
     model: Annotated[str | None, typer.Option("--model", help="The model; the default is the project's.")] = None,
     system: Annotated[str | None, typer.Option("--system", help="The system message before it.")] = None,
@@ -43,7 +43,7 @@ def chat(
         messages.insert(0, {"role": "system", "content": system})
     completion_id = None
     with connection.open() as client:
-        for chunk in client.chat.create(messages, model, stream=True, labels=pairs(label or []) or None):
+        for chunk in client.chat.create(messages, model, stream=True, labels=parse_labels(label or []) or None):
             for choice in chunk.choices:
                 completion_id = choice.completion_id
                 typer.echo(choice.delta.content or "", nl=False)
@@ -52,9 +52,9 @@ def chat(
 
 
 @_models.command("add")
-@connected
+@with_connection
 def add_model(
-    connection: Connection,
+    connection: ServerConnection,
     key: Key,
     provider: Annotated[ProviderName, typer.Option("--provider", help="Whose API it speaks.")] = "open_ai",
     external_model_id: Annotated[
@@ -71,7 +71,7 @@ def add_model(
 ) -> None:
     """Register a model and attach it to the project. Once more with the same definition it changes nothing."""
     with connection.open() as client:
-        made = client.models.register(
+        registered_model = client.models.register(
             key,
             provider,
             external_model_id=external_model_id,
@@ -82,47 +82,57 @@ def add_model(
             make_default=default,
         )
     if as_json:
-        show_json(made)
+        show_json(registered_model)
     else:
-        typer.echo(f"Registered {made.key} ({made.provider}); call it as {connection.project or 'default'}/{made.key}.")
+        typer.echo(
+            f"Registered {registered_model.key} ({registered_model.provider}); "
+            f"call it as {connection.project or 'default'}/{registered_model.key}."
+        )
 
 
 @_models.command("list")
-@connected
-def list_models(connection: Connection, as_json: Json = False) -> None:
+@with_connection
+def list_models(connection: ServerConnection, as_json: Json = False) -> None:
     """List the models, those that are logged-only too."""
     with connection.open() as client:
-        found = client.models.list(project=connection.project)
+        models = client.models.list(project=connection.project)
     if as_json:
-        show_json(found)
+        show_json(models)
         return
     show_table(
         ("model", "provider", "known there as", "endpoint", "projects", "fallback"),
         (
-            (one.key, one.provider or "logged-only", one.external_model_id, one.endpoint, one.projects, one.fallback)
-            for one in found
+            (
+                model.key,
+                model.provider or "logged-only",
+                model.external_model_id,
+                model.endpoint,
+                model.projects,
+                model.fallback,
+            )
+            for model in models
         ),
         empty="No models yet. Register one: afterword models add KEY --provider open_ai",
     )
 
 
 @_models.command("show")
-@connected
-def show_model(connection: Connection, key: Key) -> None:
+@with_connection
+def show_model(connection: ServerConnection, key: Key) -> None:
     """Show a model, and whether it can be called right now."""
     with connection.open() as client:
-        found = client.models.get(key)
-        if found is None:
+        model = client.models.get(key)
+        if model is None:
             raise CommandError(f"There is no model {key!r} that this key may see. See: afterword models list")
-        show_json(found)
+        show_json(model)
         status = client.models.status(key)
     note(status.status if status.error is None else f"{status.status}: {status.error}")
 
 
 @_models.command("change")
-@connected
+@with_connection
 def change_model(
-    connection: Connection,
+    connection: ServerConnection,
     key: Key,
     external_model_id: Annotated[str | None, typer.Option("--id", help="What the provider calls it.")] = None,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="The base URL of the API.")] = None,
@@ -132,13 +142,13 @@ def change_model(
     fallback: Annotated[str | None, typer.Option("--fallback", help="The model to call where this one fails.")] = None,
 ) -> None:
     """Change how a model is called."""
-    given = {
+    arguments = {
         "external_model_id": external_model_id,
         "endpoint": endpoint,
         "api_key": provider_key,
         "fallback": fallback,
     }
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
     if not changes:
         raise typer.BadParameter("give at least one of --id, --endpoint, --provider-key, --fallback.")
     with connection.open() as client:
@@ -147,21 +157,24 @@ def change_model(
 
 
 @_models.command("attach")
-@connected
+@with_connection
 def attach_model(
-    connection: Connection,
+    connection: ServerConnection,
     key: Key,
     default: Annotated[bool, typer.Option("--default", help="Make it the project's default.")] = False,
 ) -> None:
     """Let the project call a model."""
     with connection.open() as client:
-        made = client.models.attach(key, project=connection.project, make_default=default)
-    typer.echo(f"Call it as {made.project}/{made.model}{', or by the project alone' if made.is_default else ''}.")
+        attachment = client.models.attach(key, project=connection.project, make_default=default)
+    typer.echo(
+        f"Call it as {attachment.project}/{attachment.model}"
+        f"{', or by the project alone' if attachment.is_default else ''}."
+    )
 
 
 @_models.command("detach")
-@connected
-def detach_model(connection: Connection, key: Key) -> None:
+@with_connection
+def detach_model(connection: ServerConnection, key: Key) -> None:
     """Take a model out of the project."""
     with connection.open() as client:
         client.models.detach(key, project=connection.project)
@@ -169,8 +182,8 @@ def detach_model(connection: Connection, key: Key) -> None:
 
 
 @_models.command("delete")
-@connected
-def delete_model(connection: Connection, key: Key) -> None:
+@with_connection
+def delete_model(connection: ServerConnection, key: Key) -> None:
     """Delete a model: it can be called no more. Its interactions stay."""
     with connection.open() as client:
         client.models.delete(key)

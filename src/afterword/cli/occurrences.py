@@ -10,33 +10,33 @@ class Occurrences:
     steady from one import of the same file to the next.
     """
 
-    def __init__(self, first: int = 1 << 18) -> None:
+    def __init__(self, initial_capacity: int = 1 << 18) -> None:
         self._filters: list[bytearray] = []
-        self._room = 0
-        self._next = first
-        self._again: dict[bytes, int] = {}
+        self._free_slots = 0
+        self._next_capacity = initial_capacity
+        self._repetitions: dict[bytes, int] = {}
 
     def add(self, digest: bytes) -> int:
         """Return how often these 16 bytes came before."""
         start, step = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big") | 1
         for bits in self._filters:
             size = len(bits) * 8
-            at = start
+            bit_sum = start
             for _ in range(8):
-                place = at % size
-                if not bits[place >> 3] & 1 << (place & 7):
+                bit_index = bit_sum % size
+                if not bits[bit_index >> 3] & 1 << (bit_index & 7):
                     break
-                at += step
+                bit_sum += step
             else:
-                self._again[digest] = times = self._again.get(digest, 0) + 1
+                self._repetitions[digest] = times = self._repetitions.get(digest, 0) + 1
                 return times
-        if not self._room:
-            self._filters.append(bytearray(self._next * 4))
-            self._room, self._next = self._next, self._next * 4
-        self._room -= 1
+        if not self._free_slots:
+            self._filters.append(bytearray(self._next_capacity * 4))
+            self._free_slots, self._next_capacity = self._next_capacity, self._next_capacity * 4
+        self._free_slots -= 1
         bits = self._filters[-1]
         size = len(bits) * 8
         for turn in range(8):
-            place = (start + turn * step) % size
-            bits[place >> 3] |= 1 << (place & 7)
+            bit_index = (start + turn * step) % size
+            bits[bit_index >> 3] |= 1 << (bit_index & 7)
         return 0

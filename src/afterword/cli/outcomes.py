@@ -10,8 +10,8 @@ import msgspec
 import typer
 
 from afterword.cli.administering import Json, feedback_value
-from afterword.cli.connecting import Connection, connected
-from afterword.cli.exporting import opened_output
+from afterword.cli.connecting import ServerConnection, with_connection
+from afterword.cli.exporting import open_output
 from afterword.cli.showing import note, show_json, show_table
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _outcomes = typer.Typer(
     help="Outcomes of sessions: log, list, export, change, delete.", no_args_is_help=True, rich_markup_mode=None
 )
-LISTED = 50
-PAGE = 500
+DEFAULT_LIST_ROWS = 50
+PAGE_ROWS = 500
 
 OutcomeId = Annotated[str, typer.Argument(metavar="OUTCOME_ID", help="Its id.", show_default=False)]
 Session = Annotated[str | None, typer.Option("--session", help="Of this session.")]
@@ -32,15 +32,15 @@ From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Given 
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Given before then.")]
 
 
-def add_to(app: typer.Typer) -> None:
+def add_outcome_commands(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(_outcomes, name="outcomes")
 
 
 @_outcomes.command("log")
-@connected
+@with_connection
 def log_outcome(
-    connection: Connection,
+    connection: ServerConnection,
     session_id: Annotated[str, typer.Argument(help="The session.", show_default=False)],
     metric: Annotated[str, typer.Argument(help="The feedback key, such as solved.", show_default=False)],
     value: Annotated[str, typer.Argument(help="A number, true or false.", show_default=False)],
@@ -54,38 +54,47 @@ def log_outcome(
 
 
 @_outcomes.command("list")
-@connected
+@with_connection
 def list_outcomes(
-    connection: Connection,
+    connection: ServerConnection,
     session_id: Session = None,
     metric: Metric = None,
     user: User = None,
     from_: From = None,
     to: To = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = LISTED,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = DEFAULT_LIST_ROWS,
     as_json: Json = False,
 ) -> None:
     """List the outcomes of the project, the newest first."""
     filters = {"session_id": session_id, "feedback_key": metric, "user": user, "from_": from_, "to": to}
     with connection.open() as client:
-        outcomes = [outcome for page in _pages(client, filters, "-created_at", limit) for outcome in page]
+        outcomes = [outcome for page in _outcome_pages(client, filters, "-created_at", limit) for outcome in page]
     if as_json:
         show_json(outcomes)
         return
     show_table(
         ("outcome", "session", "metric", "value", "details", "user", "by", "given"),
         (
-            (one.outcome_id, one.session_id, one.metric, one.value, one.details, one.user, one.actor, one.created_at)
-            for one in outcomes
+            (
+                outcome.outcome_id,
+                outcome.session_id,
+                outcome.metric,
+                outcome.value,
+                outcome.details,
+                outcome.user,
+                outcome.actor,
+                outcome.created_at,
+            )
+            for outcome in outcomes
         ),
         empty="There are no such outcomes. Log one with: afterword outcomes log SESSION METRIC VALUE",
     )
 
 
 @_outcomes.command("export")
-@connected
+@with_connection
 def export_outcomes(
-    connection: Connection,
+    connection: ServerConnection,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -102,18 +111,18 @@ def export_outcomes(
     filters = {"session_id": session_id, "feedback_key": metric, "user": user, "from_": from_, "to": to}
     encode = msgspec.json.Encoder().encode
     count = 0
-    with connection.open() as client, opened_output(output) as out:
-        for page in _pages(client, filters, "created_at", None):
-            out.write(b"".join(encode(_line(outcome)) + b"\n" for outcome in page))
+    with connection.open() as client, open_output(output) as out:
+        for page in _outcome_pages(client, filters, "created_at", None):
+            out.write(b"".join(encode(_import_line(outcome)) + b"\n" for outcome in page))
             count += len(page)
     if output:
         note(f"Exported {count:,} {'outcome' if count == 1 else 'outcomes'} to {output}.")
 
 
 @_outcomes.command("change")
-@connected
+@with_connection
 def change_outcome(
-    connection: Connection,
+    connection: ServerConnection,
     outcome_id: OutcomeId,
     value: Annotated[str | None, typer.Option("--value", help="A number, true or false.")] = None,
     details: Annotated[str | None, typer.Option("--details", help="Why, in words.")] = None,
@@ -128,27 +137,29 @@ def change_outcome(
 
 
 @_outcomes.command("delete")
-@connected
-def delete_outcome(connection: Connection, outcome_id: OutcomeId) -> None:
+@with_connection
+def delete_outcome(connection: ServerConnection, outcome_id: OutcomeId) -> None:
     """Delete an outcome. The interactions of its session stay."""
     with connection.open() as client:
         client.feedback.delete_outcome(outcome_id)
     typer.echo(f"Deleted {outcome_id}.")
 
 
-def _pages(client: Afterword, filters: dict[str, Any], order: Any, most: int | None) -> Iterator[list[Outcome]]:
-    cursor, left = None, most
-    while left is None or left > 0:
-        limit = PAGE if left is None else min(PAGE, left)
+def _outcome_pages(
+    client: Afterword, filters: dict[str, Any], order: Any, row_limit: int | None
+) -> Iterator[list[Outcome]]:
+    cursor, remaining_rows = None, row_limit
+    while remaining_rows is None or remaining_rows > 0:
+        limit = PAGE_ROWS if remaining_rows is None else min(PAGE_ROWS, remaining_rows)
         page = client.feedback.list_outcomes(**filters, order=order, limit=limit, cursor=cursor)
         yield page.outcomes
-        left = None if left is None else left - len(page.outcomes)
+        remaining_rows = None if remaining_rows is None else remaining_rows - len(page.outcomes)
         cursor = page.next
         if cursor is None:
             return
 
 
-def _line(outcome: Outcome) -> dict[str, Any]:
+def _import_line(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as a line of a file."""
     line = msgspec.structs.asdict(outcome)
     id = line.pop("outcome_id")

@@ -15,10 +15,10 @@ from afterword.cli.showing import note
 from afterword.errors import AfterwordError
 
 if TYPE_CHECKING:
-    from afterword.cli.shapes import Line
-    from afterword.client.reading import Raw, Source
+    from afterword.cli.shapes import ImportLine
+    from afterword.client.reading import LineSource, RawLine
 
-MOST_SHOWN = 10
+MAX_SHOWN_LINES = 10
 NOUNS = ("interactions", "feedback", "preferences", "outcomes", "metrics")
 
 
@@ -33,53 +33,62 @@ class Report:
         self.present = 0
         self.sent: Counter[str] = Counter()
 
-    def take(self, line: Line, *, present: bool = False) -> None:
+    def count_sent(self, line: ImportLine, *, present: bool = False) -> None:
         """Count a line that went well; `present` says that (some of) it was there already."""
         self.lines += 1
         self.present += present
         for noun in NOUNS:
             self.sent[noun] += len(getattr(line, noun))
         # Feedback that stands in its interaction.
-        self.sent["feedback"] += sum(len(one.get("feedbacks", ())) for one in line.interactions)
+        self.sent["feedback"] += sum(len(interaction.get("feedbacks", ())) for interaction in line.interactions)
 
-    def refuse(self, raw: Raw, error: AfterwordError | str) -> None:
+    def count_failed(self, raw: RawLine, error: AfterwordError | str) -> None:
         """Count a line that failed, and keep it in the report. A number of 0 stands for the file as a whole."""
         self.lines += raw.number > 0
         self.unread += raw.number == 0
         self.failed += 1
-        place = f"{raw.file}:{raw.number}" if raw.number else raw.file
-        told = f"the line {error}" if isinstance(error, str) and raw.number else str(error)
-        if self.failed <= MOST_SHOWN:
-            note(f"{place}: {told}" if raw.number else told)
-        elif self.failed == MOST_SHOWN + 1:
-            more = "" if self.file else " --report FILE keeps them all."
-            note(f"... more errors are not shown.{more}")
+        location = f"{raw.file}:{raw.number}" if raw.number else raw.file
+        message = f"the line {error}" if isinstance(error, str) and raw.number else str(error)
+        if self.failed <= MAX_SHOWN_LINES:
+            note(f"{location}: {message}" if raw.number else message)
+        elif self.failed == MAX_SHOWN_LINES + 1:
+            report_hint = "" if self.file else " --report FILE keeps them all."
+            note(f"... more errors are not shown.{report_hint}")
         if self.file:
-            detail: dict[str, Any] = {"message": told}
+            detail: dict[str, Any] = {"message": message}
             if isinstance(error, AfterwordError):
                 detail = {"message": error.message, "code": error.code, "param": error.param, "hint": error.hint}
             self.file.write(
                 msgspec.json.encode(
-                    {"file": raw.file, "line": raw.number or None, "error": detail, "content": _content(raw.content)}
+                    {
+                        "file": raw.file,
+                        "line": raw.number or None,
+                        "error": detail,
+                        "content": _line_content(raw.content),
+                    }
                 )
                 + b"\n"
             )
 
     def show(self, seconds: float, *, dry_run: bool = False) -> None:
         """Print the totals."""
-        good = ", ".join(f"{self.sent[noun]:,} {_noun(noun, self.sent[noun])}" for noun in NOUNS if self.sent[noun])
+        sent_text = ", ".join(
+            f"{self.sent[noun]:,} {_counted_noun(noun, self.sent[noun])}" for noun in NOUNS if self.sent[noun]
+        )
         rate = f" in {seconds:.1f} s ({self.lines / max(seconds, 0.001):,.0f} lines/s)" if not dry_run else ""
-        print(f"{'Would import' if dry_run else 'Imported'} {good or 'nothing'}{rate}.")
+        print(f"{'Would import' if dry_run else 'Imported'} {sent_text or 'nothing'}{rate}.")
         if self.present:
             print(f"{self.present:,} {'line was' if self.present == 1 else 'lines were'} there already, left as it is.")
-        where = f"; see {Path(self.file.name)}" if self.file else ""
+        report_hint = f"; see {Path(self.file.name)}" if self.file else ""
         if self.unread:
-            print(f"{self.unread:,} {'file was' if self.unread == 1 else 'files were'} not read to the end{where}.")
-        if failed := self.failed - self.unread:
-            print(f"{failed:,} of {self.lines:,} {'line' if self.lines == 1 else 'lines'} failed{where}.")
+            print(
+                f"{self.unread:,} {'file was' if self.unread == 1 else 'files were'} not read to the end{report_hint}."
+            )
+        if failed_lines := self.failed - self.unread:
+            print(f"{failed_lines:,} of {self.lines:,} {'line' if self.lines == 1 else 'lines'} failed{report_hint}.")
 
 
-class Progress:
+class ImportProgress:
     """A bar on standard error where that is a terminal, nothing elsewhere."""
 
     def __init__(self, files: Sequence[str]) -> None:
@@ -100,9 +109,9 @@ class Progress:
             )
             self._task = self._bar.add_task("importing", total=total, lines=0)
         self._before = 0
-        self._current: Source | None = None
+        self._current: LineSource | None = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ImportProgress:
         if self._bar:
             self._bar.start()
         return self
@@ -111,7 +120,7 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def at(self, source: Source, lines: int) -> None:
+    def update(self, source: LineSource, lines: int) -> None:
         """Say how far the reading is."""
         if self._bar is None:
             return
@@ -121,11 +130,11 @@ class Progress:
         self._bar.update(self._task, completed=self._before + source.position(), lines=lines, description=source.name)
 
 
-def _noun(noun: str, count: int) -> str:
+def _counted_noun(noun: str, count: int) -> str:
     return noun if count != 1 or noun == "feedback" else noun.removesuffix("s")
 
 
-def _content(raw: bytes) -> Any:
+def _line_content(raw: bytes) -> Any:
     """A line as it stands: as JSON where it is JSON, else as text."""
     try:
         msgspec.json.decode(raw)

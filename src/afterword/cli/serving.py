@@ -22,7 +22,7 @@ Examples:
   afterword serve --port 8080 --data /var/lib/afterword
   AFTERWORD_API_KEY=... afterword serve --host 0.0.0.0
 """
-EXIT_USAGE = 2
+USAGE_EXIT_STATUS = 2
 
 
 def serve_command() -> Callable[..., None]:
@@ -32,7 +32,7 @@ def serve_command() -> Callable[..., None]:
         try:
             settings = load(flags)
         except SettingError as error:
-            _stop(str(error), EXIT_USAGE)
+            _stop(str(error), USAGE_EXIT_STATUS)
         try:
             from afterword.app import StoreError, serve
         except ModuleNotFoundError as error:
@@ -40,7 +40,7 @@ def serve_command() -> Callable[..., None]:
                 raise
             _stop(
                 f"The server's packages are not installed ({error.name} is missing): pip install 'afterword[server]'",
-                EXIT_USAGE,
+                USAGE_EXIT_STATUS,
             )
         try:
             serve(settings)
@@ -58,11 +58,11 @@ def serve_command() -> Callable[..., None]:
         if not setting.secret
     ]
     serve.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
-    serve.__annotations__ = {one.name: one.annotation for one in parameters}
+    serve.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return serve
 
 
-def shown_default(setting: Setting) -> str | None:
+def default_text(setting: Setting) -> str | None:
     """Return a default as a person would write it: sizes in the largest unit that divides them."""
     value = setting.default
     if setting.kind != "size" or not isinstance(value, int):
@@ -74,15 +74,15 @@ def shown_default(setting: Setting) -> str | None:
 
 
 def _option(setting: Setting) -> Any:
-    default = shown_default(setting)
+    default = default_text(setting)
     kinds = {"integer": "NUMBER", "size": "SIZE"}
     metavar = "DIR" if setting.name == "data" else kinds.get(setting.kind, setting.name.rpartition("_")[2].upper())
-    more = [", ".join(setting.choices), f"default {default}" if default else ""]
-    told = "; ".join(part for part in more if part)
+    details = [", ".join(setting.choices), f"default {default}" if default else ""]
+    details_text = "; ".join(part for part in details if part)
     option = typer.Option(
         setting.flag,
         metavar=metavar,
-        help=f"{setting.help} ({told})" if told else setting.help,
+        help=f"{setting.help} ({details_text})" if details_text else setting.help,
         show_default=False,
     )
     return Annotated[str | None, option]

@@ -32,7 +32,7 @@ from uuid import UUID
 
 import msgspec
 
-from afterword.cli.forms import in_own_form, refuse_spoken
+from afterword.cli.forms import own_form_lines, refuse_leftover_answers
 from afterword.cli.forms.turns import conversation
 from afterword.cli.forms.turns import kind as _kind
 from afterword.cli.occurrences import Occurrences
@@ -43,17 +43,17 @@ from afterword.types import Interaction, NewCall, NewInteraction
 
 _LIMITS: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I)
-_KEPT = ("user", "session_id", "created_at", "usage", "timings", "model", "project")
-_SETTINGS_OF_MODEL = ("tools", "tool_choice", "parallel_tool_calls", "functions", "response_format")
-_NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "model_service": "model"}
+_COPIED_FIELDS = ("user", "session_id", "created_at", "usage", "timings", "model", "project")
+_MODEL_SETTINGS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "response_format")
+_CURRENT_NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "model_service": "model"}
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _OUTCOME = ("session_id", "metric", "value", "details", "user", "created_at", "project")
-_OF_EXPORTS = ("actor", "mine")
+_EXPORT_ONLY_FIELDS = ("actor", "mine")
 """What an export tells of whoever gave a feedback; it is given anew by whoever imports it."""
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
 _EXPORTED = frozenset(Interaction.__struct_fields__)
-_TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
+_REIMPORTED_FIELDS = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
     "completion",
     "labels",
     "parameters",
@@ -61,7 +61,7 @@ _TAKEN_BACK = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
 }
 """What of an exported interaction is logged as it stands. The rest is derived, has a call of its own, or names what is
 not there on another server."""
-MOST_ID = 200
+MAX_ID_CHARACTERS = 200
 """The longest id of another system, in characters."""
 
 
@@ -76,7 +76,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class Line:
+class ImportLine:
     """What one line asks for, as the bodies of calls. `exported` says that `afterword export` wrote it."""
 
     interactions: list[dict[str, Any]] = field(default_factory=list)
@@ -96,252 +96,269 @@ class Shaper:
 
     def __init__(self, options: Options, seed: str = "") -> None:
         self.options = options
-        where = [seed, options.project]
+        project_parts = [seed, options.project]
         self._default_project = options.project or seed or "default"
-        self._project = blake2b(msgspec.json.encode(where), digest_size=16).digest()
-        settled = [*where, options.model, sorted(options.labels.items())]
-        self._space = blake2b(msgspec.json.encode(settled), digest_size=16).digest()
-        self._seen = Occurrences()
-        self._outcomes_seen = Occurrences()
+        self._project = blake2b(msgspec.json.encode(project_parts), digest_size=16).digest()
+        identity_parts = [*project_parts, options.model, sorted(options.labels.items())]
+        self._space = blake2b(msgspec.json.encode(identity_parts), digest_size=16).digest()
+        self._line_occurrences = Occurrences()
+        self._outcome_occurrences = Occurrences()
 
-    def shape(self, raw: bytes) -> Line:
+    def line_of(self, raw: bytes) -> ImportLine:
         """Return what a line asks for. Raises `LineError`."""
         raw = raw.strip()
-        said = read_line(raw)
-        if not isinstance(said, dict):
-            raise LineError(f"is {_kind(said)}, but must be an object")
-        said = _renamed(said)
+        body = read_line(raw)
+        if not isinstance(body, dict):
+            raise LineError(f"is {_kind(body)}, but must be an object")
+        body = _with_current_names(body)
         if self.options.project is not None:
-            said.pop("project", None)
+            body.pop("project", None)
         digest = blake2b(raw, digest_size=16, key=self._space).digest()
-        if times := self._seen.add(digest):
+        if times := self._line_occurrences.add(digest):
             digest = blake2b(digest + str(times).encode(), digest_size=16).digest()
-        if "prompt_hash" in said and "completion_id" in said:
-            return self._exported(said)
-        if "completion_id" in said and "value" in said and not _prompt_name(said):
-            return Line(feedback=[self._feedback(said, digest)])
-        if "session_id" in said and "value" in said and not _prompt_name(said):
-            return Line(outcomes=[self._outcome(said, digest)])
-        if "key" in said and "kind" in said and "scoring_type" in said:
-            return Line(metrics=[{name: said[name] for name in _METRIC if name in said}])
-        made = [said] if "preferred_completion" in said or "other_completion" in said else in_own_form(said)
-        line = Line()
-        for index, one in enumerate(made):
-            own = blake2b(digest + str(index).encode(), digest_size=16).digest() if index else digest
-            if "preferred_completion" in one or "other_completion" in one:
-                shaped = self._preference(one, own)
+        if "prompt_hash" in body and "completion_id" in body:
+            return self._line_of_export(body)
+        if "completion_id" in body and "value" in body and not _prompt_name(body):
+            return ImportLine(feedback=[self._feedback(body, digest)])
+        if "session_id" in body and "value" in body and not _prompt_name(body):
+            return ImportLine(outcomes=[self._outcome(body, digest)])
+        if "key" in body and "kind" in body and "scoring_type" in body:
+            return ImportLine(metrics=[{name: body[name] for name in _METRIC if name in body}])
+        bodies = [body] if "preferred_completion" in body or "other_completion" in body else own_form_lines(body)
+        line = ImportLine()
+        for index, part_body in enumerate(bodies):
+            part_digest = blake2b(digest + str(index).encode(), digest_size=16).digest() if index else digest
+            if "preferred_completion" in part_body or "other_completion" in part_body:
+                shaped = self._preference(part_body, part_digest)
                 line.interactions += shaped.interactions
                 line.preferences += shaped.preferences
             else:
-                line.interactions.append(self._interaction(one, own))
+                line.interactions.append(self._interaction(part_body, part_digest))
         return line
 
     # ------------------------------------------------------------------------------------------------ the shapes
 
-    def _interaction(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
-        messages = _messages(said)
-        completion = said.get("completion")
+    def _interaction(self, body: dict[str, Any], digest: bytes) -> dict[str, Any]:
+        messages = _prompt_messages(body)
+        completion = body.get("completion")
         if completion is None and messages and messages[-1].get("role") == "assistant":
             *messages, completion = messages
         elif completion is None:
             raise LineError("has no completion")
-        given = said.get("completion_id")
-        made = self._common(said, messages, completion, {"completion", "completion_id", "feedbacks"})
-        if given is None:
-            made["completion_id"] = _id(digest)
+        completion_id = body.get("completion_id")
+        interaction = self._interaction_without_id(
+            body, messages, completion, {"completion", "completion_id", "feedbacks"}
+        )
+        if completion_id is None:
+            interaction["completion_id"] = _id(digest)
         else:
-            made["completion_id"] = self._kept_id(given, said)
-            if not _is_uuid(given):
-                _keep(made.setdefault("parameters", {}), "completion_id", given)
-        if "feedbacks" in said:
-            made["feedbacks"] = _inline_feedback(said["feedbacks"])
-        return made
+            interaction["completion_id"] = self._imported_id(completion_id, body)
+            if not _is_uuid(completion_id):
+                _add_parameter(interaction.setdefault("parameters", {}), "completion_id", completion_id)
+        if "feedbacks" in body:
+            interaction["feedbacks"] = _inline_feedback(body["feedbacks"])
+        return interaction
 
-    def _common(
-        self, said: dict[str, Any], messages: list[dict[str, Any]], completion: Any, known: set[str]
+    def _interaction_without_id(
+        self, body: dict[str, Any], messages: list[dict[str, Any]], completion: Any, handled_names: set[str]
     ) -> dict[str, Any]:
         """Return the interaction with everything but its id."""
-        refuse_spoken({name: value for name, value in said.items() if name not in known})
-        made: dict[str, Any] = {"messages": messages, "completion": _completion(completion)}
-        made |= {name: said[name] for name in _KEPT if name in said}
+        refuse_leftover_answers({name: value for name, value in body.items() if name not in handled_names})
+        interaction: dict[str, Any] = {"messages": messages, "completion": _completion(completion)}
+        interaction |= {name: body[name] for name in _COPIED_FIELDS if name in body}
         if self.options.model is not None:
-            made.setdefault("model", self.options.model)
-        labels = _labels(said.get("labels", {}))
-        parameters = said.get("parameters", {})
+            interaction.setdefault("model", self.options.model)
+        labels = _labels(body.get("labels", {}))
+        parameters = body.get("parameters", {})
         if not isinstance(parameters, dict):
             raise LineError(f"has parameters that are {_kind(parameters)}, but must be an object")
         parameters = dict(parameters)
         unmapped = {}
-        for name, value in said.items():
-            if name in _SETTINGS_OF_MODEL and name not in parameters:
+        for name, value in body.items():
+            if name in _MODEL_SETTINGS and name not in parameters:
                 parameters[name] = value
             elif name == "metadata":
-                more, rest = _labels_of_metadata(value, labels, len(self.options.labels))
-                labels = {**more, **labels}
-                if rest:
-                    _keep(parameters, "metadata", rest)
-            elif name not in _KEPT and name not in known and name not in ("labels", "parameters", _prompt_name(said)):
+                metadata_labels, remaining_metadata = _labels_of_metadata(value, labels, len(self.options.labels))
+                labels = {**metadata_labels, **labels}
+                if remaining_metadata:
+                    _add_parameter(parameters, "metadata", remaining_metadata)
+            elif (
+                name not in _COPIED_FIELDS
+                and name not in handled_names
+                and name not in ("labels", "parameters", _prompt_name(body))
+            ):
                 unmapped[name] = value
         if unmapped:
-            _keep(parameters, "unmapped", unmapped)
+            _add_parameter(parameters, "unmapped", unmapped)
         if labels or self.options.labels:
-            made["labels"] = {**self.options.labels, **labels}
+            interaction["labels"] = {**self.options.labels, **labels}
         if parameters:
-            made["parameters"] = parameters
-        if "session_id" in made:
-            made["session_id"] = self._kept_session(made["session_id"])
-        return made
+            interaction["parameters"] = parameters
+        if "session_id" in interaction:
+            interaction["session_id"] = self._imported_session_id(interaction["session_id"])
+        return interaction
 
-    def _preference(self, said: dict[str, Any], digest: bytes) -> Line:
-        if "metric" not in said:
+    def _preference(self, body: dict[str, Any], digest: bytes) -> ImportLine:
+        if "metric" not in body:
             raise LineError("has no feedback_key")
-        given = said.get("comparison_id")
-        line = Line()
-        made: dict[str, Any] = {"metric": said["metric"]}
-        made |= {name: said[name] for name in _PREFERENCE if name in said}
-        made["comparison_id"] = _id(digest) if given is None else self._kept_id(given, said)
-        known = {"preferred_completion", "other_completion", "comparison_id", "metric", "tied", "details"}
+        comparison_id = body.get("comparison_id")
+        line = ImportLine()
+        preference: dict[str, Any] = {"metric": body["metric"]}
+        preference |= {name: body[name] for name in _PREFERENCE if name in body}
+        preference["comparison_id"] = _id(digest) if comparison_id is None else self._imported_id(comparison_id, body)
+        handled_names = {"preferred_completion", "other_completion", "comparison_id", "metric", "tied", "details"}
         for name in ("preferred_completion", "other_completion"):
-            side = said.get(name)
+            side = body.get(name)
             if side is None:
                 raise LineError(f"has no {name}")
-            has_prompt = _prompt_name(said) is not None
+            has_prompt = _prompt_name(body) is not None
             if isinstance(side, str) and (_is_uuid(side) or (not has_prompt and not re.search(r"\s", side))):
-                made[name] = self._kept_id(side, said)
+                preference[name] = self._imported_id(side, body)
                 continue
             if not has_prompt:
                 raise LineError(
                     f"has the {name} {side!r:.60}, which is no completion_id; a text needs the messages that it answers"
                 )
-            mine, text = said, side
+            side_body, text = body, side
             if isinstance(side, dict) and ("text" in side or "completion" in side):
                 # With messages of its own where it does not answer the same as the other.
                 text = side["text"] if "text" in side else side["completion"]
-                own = ("model", "messages", "feedbacks")
-                mine = {**said, **{one: side[one] for one in own if side.get(one) is not None}}
-            interaction = self._common(mine, _messages(mine), text, {*known, "feedbacks"})
+                side_members = ("model", "messages", "feedbacks")
+                side_body = {
+                    **body,
+                    **{member: side[member] for member in side_members if side.get(member) is not None},
+                }
+            interaction = self._interaction_without_id(
+                side_body, _prompt_messages(side_body), text, {*handled_names, "feedbacks"}
+            )
             if isinstance(side, dict) and "feedbacks" in side:
                 interaction["feedbacks"] = _inline_feedback(side["feedbacks"])
-            interaction["completion_id"] = made[name] = _id(blake2b(digest + name.encode(), digest_size=16).digest())
+            interaction["completion_id"] = preference[name] = _id(
+                blake2b(digest + name.encode(), digest_size=16).digest()
+            )
             line.interactions.append(interaction)
         if not line.interactions:
             derived = {"messages", "input", "prompt", "prompt_mismatch"}
-            _refuse_unknown(said, {*known, *_PREFERENCE, *_OF_EXPORTS} | derived)
-        line.preferences.append(made)
+            _refuse_unknown(body, {*handled_names, *_PREFERENCE, *_EXPORT_ONLY_FIELDS} | derived)
+        line.preferences.append(preference)
         return line
 
-    def _feedback(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
-        if "metric" not in said:
+    def _feedback(self, body: dict[str, Any], digest: bytes) -> dict[str, Any]:
+        if "metric" not in body:
             raise LineError("has no feedback_key")
-        _refuse_unknown(said, {*_FEEDBACK, "completion_id", "feedback_id", "project", "kind", *_OF_EXPORTS})
-        given = said.get("feedback_id")
-        told = {name: said[name] for name in _FEEDBACK if name in said}
-        if said.get("kind") == "bool" and said.get("value") in (0, 1):
+        _refuse_unknown(body, {*_FEEDBACK, "completion_id", "feedback_id", "project", "kind", *_EXPORT_ONLY_FIELDS})
+        feedback_id = body.get("feedback_id")
+        feedback = {name: body[name] for name in _FEEDBACK if name in body}
+        if body.get("kind") == "bool" and body.get("value") in (0, 1):
             # An export has 0.0 and 1.0; by true and false the feedback key is registered as what it was.
-            told["value"] = bool(said["value"])
+            feedback["value"] = bool(body["value"])
         return {
-            **told,
-            "completion_id": self._kept_id(said["completion_id"], said),
-            "feedback_id": _id(digest) if given is None else self._kept_id(given, said),
+            **feedback,
+            "completion_id": self._imported_id(body["completion_id"], body),
+            "feedback_id": _id(digest) if feedback_id is None else self._imported_id(feedback_id, body),
         }
 
-    def _outcome(self, said: dict[str, Any], digest: bytes) -> dict[str, Any]:
-        if "metric" not in said:
+    def _outcome(self, body: dict[str, Any], digest: bytes) -> dict[str, Any]:
+        if "metric" not in body:
             raise LineError("has no feedback_key")
-        _refuse_unknown(said, {*_OUTCOME, "outcome_id", "id", *_OF_EXPORTS})
-        given = said.get("outcome_id", said.get("id"))
+        _refuse_unknown(body, {*_OUTCOME, "outcome_id", "id", *_EXPORT_ONLY_FIELDS})
+        outcome_id = body.get("outcome_id", body.get("id"))
         return {
-            **{name: said[name] for name in _OUTCOME if name in said},
-            "session_id": self._kept_session(said["session_id"]),
-            "outcome_id": _id(digest) if given is None else self._kept_id(given, said),
+            **{name: body[name] for name in _OUTCOME if name in body},
+            "session_id": self._imported_session_id(body["session_id"]),
+            "outcome_id": _id(digest) if outcome_id is None else self._imported_id(outcome_id, body),
         }
 
-    def _exported(self, said: dict[str, Any]) -> Line:
-        if not said.get("messages"):
+    def _line_of_export(self, body: dict[str, Any]) -> ImportLine:
+        if not body.get("messages"):
             raise LineError("is an interaction in its short view, without messages; export it with view=full")
-        made = {name: said[name] for name in _TAKEN_BACK if name in said}
-        made["completion"] = said.get("message", said.get("completion", ""))
-        made["completion_id"] = self._kept_id(said["completion_id"], said)
-        if made.get("session_id") == said["completion_id"]:
-            del made["session_id"]
-        elif "session_id" in made:
+        interaction = {name: body[name] for name in _REIMPORTED_FIELDS if name in body}
+        interaction["completion"] = body.get("message", body.get("completion", ""))
+        interaction["completion_id"] = self._imported_id(body["completion_id"], body)
+        if interaction.get("session_id") == body["completion_id"]:
+            del interaction["session_id"]
+        elif "session_id" in interaction:
             # By the name that its caller gave it, where that is no UUID.
-            made["session_id"] = self._kept_session(said.get("session") or made["session_id"])
+            interaction["session_id"] = self._imported_session_id(body.get("session") or interaction["session_id"])
         if self.options.model is not None:
-            made.setdefault("model", self.options.model)
-        if labels := {**self.options.labels, **_labels(said.get("labels", {}))}:
-            made["labels"] = labels
-        parameters = dict(said["parameters"]) if isinstance(said.get("parameters"), dict) else {}
-        if unmapped := {name: value for name, value in said.items() if name not in (*_EXPORTED, "session")}:
-            _keep(parameters, "unmapped", unmapped)
-        if parameters or isinstance(said.get("parameters"), dict):
-            made["parameters"] = parameters
-        if isinstance(made.get("call"), dict):
-            made["call"] = _call(made["call"])
-        line = Line(interactions=[made], exported=True)
-        for one in said.get("feedback") or ():
-            line.feedback.append(self._feedback(_renamed(one), b""))
-        for one in said.get("preferences") or ():
-            line.preferences += self._preference(_renamed(one), b"").preferences
-        for outcome in said.get("outcomes") or ():
+            interaction.setdefault("model", self.options.model)
+        if labels := {**self.options.labels, **_labels(body.get("labels", {}))}:
+            interaction["labels"] = labels
+        parameters = dict(body["parameters"]) if isinstance(body.get("parameters"), dict) else {}
+        if unmapped := {name: value for name, value in body.items() if name not in (*_EXPORTED, "session")}:
+            _add_parameter(parameters, "unmapped", unmapped)
+        if parameters or isinstance(body.get("parameters"), dict):
+            interaction["parameters"] = parameters
+        if isinstance(interaction.get("call"), dict):
+            interaction["call"] = _reimported_call(interaction["call"])
+        line = ImportLine(interactions=[interaction], exported=True)
+        for row in body.get("feedback") or ():
+            line.feedback.append(self._feedback(_with_current_names(row), b""))
+        for row in body.get("preferences") or ():
+            line.preferences += self._preference(_with_current_names(row), b"").preferences
+        for outcome in body.get("outcomes") or ():
             # Each interaction of the session shows it.
-            if not self._outcomes_seen.add(blake2b(str(outcome.get("outcome_id")).encode(), digest_size=16).digest()):
-                line.outcomes.append({**self._outcome(_renamed(outcome), b""), "project": made.get("project")})
+            if not self._outcome_occurrences.add(
+                blake2b(str(outcome.get("outcome_id")).encode(), digest_size=16).digest()
+            ):
+                line.outcomes.append(
+                    {**self._outcome(_with_current_names(outcome), b""), "project": interaction.get("project")}
+                )
         return line
 
-    def _kept_session(self, given: Any) -> Any:
+    def _imported_session_id(self, session_id: Any) -> Any:
         """Return the id of a session, with `new_ids` the one that always stands for it. A name stays: it stands for
         another session in each project anyway."""
-        return self._kept_id(given) if self.options.new_ids and _is_uuid(given) else given
+        return self._imported_id(session_id) if self.options.new_ids and _is_uuid(session_id) else session_id
 
-    def _kept_id(self, given: Any, said: Mapping[str, Any] = {}) -> str:
+    def _imported_id(self, id_value: Any, body: Mapping[str, Any] = {}) -> str:
         """Return an id that the line gives, with `new_ids` the one that always stands for it.
 
         A text that is no UUID has the UUID that stands for it in the line's project. Raises `LineError`.
         """
-        if isinstance(given, int) and not isinstance(given, bool):
-            given = str(given)
-        if not isinstance(given, str) or not 1 <= len(given) <= MOST_ID:
-            raise LineError(f"has the id {given!r:.60}, but an id is a text of 1 to {MOST_ID} characters")
+        if isinstance(id_value, int) and not isinstance(id_value, bool):
+            id_value = str(id_value)
+        if not isinstance(id_value, str) or not 1 <= len(id_value) <= MAX_ID_CHARACTERS:
+            raise LineError(f"has the id {id_value!r:.60}, but an id is a text of 1 to {MAX_ID_CHARACTERS} characters")
         if self.options.new_ids:
-            text = str(UUID(given)) if _is_uuid(given) else given
+            text = str(UUID(id_value)) if _is_uuid(id_value) else id_value
             return _id(blake2b(text.encode(), digest_size=16, key=self._project).digest())
-        if _is_uuid(given):
-            return given
-        project = said.get("project")
-        return str(id_of_text(project if isinstance(project, str) else self._default_project, given))
+        if _is_uuid(id_value):
+            return id_value
+        project = body.get("project")
+        return str(id_of_text(project if isinstance(project, str) else self._default_project, id_value))
 
 
 # ------------------------------------------------------------------------------------------------ the parts
 
 
-def _renamed(said: dict[str, Any]) -> dict[str, Any]:
+def _with_current_names(body: dict[str, Any]) -> dict[str, Any]:
     """Return what is there, under today's names; an old name stays where today's is there too."""
     return {
-        _NAMES[name] if name in _NAMES and said.get(_NAMES[name]) is None else name: value
-        for name, value in said.items()
+        _CURRENT_NAMES[name] if name in _CURRENT_NAMES and body.get(_CURRENT_NAMES[name]) is None else name: value
+        for name, value in body.items()
         if value is not None
     }
 
 
-def _prompt_name(said: dict[str, Any]) -> str | None:
-    return "messages" if "messages" in said else "input" if "input" in said else "prompt" if "prompt" in said else None
+def _prompt_name(body: dict[str, Any]) -> str | None:
+    return "messages" if "messages" in body else "input" if "input" in body else "prompt" if "prompt" in body else None
 
 
-def _messages(said: dict[str, Any]) -> list[dict[str, Any]]:
-    name = _prompt_name(said)
+def _prompt_messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+    name = _prompt_name(body)
     if name is None:
         raise LineError("has no messages (nor input, nor prompt)")
-    given = said[name]
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    if not isinstance(given, list):
-        raise LineError(f"has {name} that are {_kind(given)}, but must be a list")
-    return [_with_image_parts(message) for message in conversation(given, name)]
+    messages = body[name]
+    if isinstance(messages, str):
+        return [{"role": "user", "content": messages}]
+    if not isinstance(messages, list):
+        raise LineError(f"has {name} that are {_kind(messages)}, but must be a list")
+    return [_with_image_parts(message) for message in conversation(messages, name)]
 
 
-def _message(given: Any, place: str) -> dict[str, Any]:
-    [message] = conversation([given], place)
+def _message(message_value: Any, path: str) -> dict[str, Any]:
+    [message] = conversation([message_value], path)
     return _with_image_parts(message)
 
 
@@ -352,16 +369,16 @@ def _with_image_parts(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _call(given: dict[str, Any]) -> dict[str, Any]:
+def _reimported_call(exported_call: dict[str, Any]) -> dict[str, Any]:
     """Return how an exported call went. One that was under way is over for whoever has the export."""
-    call = {name: given[name] for name in NewCall.__struct_fields__ if given.get(name) is not None}
+    call = {name: exported_call[name] for name in NewCall.__struct_fields__ if exported_call.get(name) is not None}
     if call.get("state") == "open":
         call |= {"state": "interrupted", "finish_reason": call.get("finish_reason", "interrupted")}
     return call
 
 
-def _is_uuid(given: Any) -> bool:
-    return isinstance(given, str) and _UUID.fullmatch(given) is not None
+def _is_uuid(value: Any) -> bool:
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
 
 
 def _is_bare_image(part: Any) -> bool:
@@ -369,35 +386,35 @@ def _is_bare_image(part: Any) -> bool:
 
 
 def _image_part(part: dict[str, Any]) -> dict[str, Any]:
-    rest = {name: value for name, value in part.items() if name not in ("type", "url")}
-    return {"type": "image_url", "image_url": part["url"], **rest}
+    other_members = {name: value for name, value in part.items() if name not in ("type", "url")}
+    return {"type": "image_url", "image_url": part["url"], **other_members}
 
 
-def _completion(given: Any) -> Any:
+def _completion(value: Any) -> Any:
     """A message that is nothing but a text is that text."""
-    if isinstance(given, str):
-        return given
-    message = _message(given, "the completion")
+    if isinstance(value, str):
+        return value
+    message = _message(value, "the completion")
     if message.keys() == {"role", "content"} and message["role"] == "assistant" and isinstance(message["content"], str):
         return message["content"]
     return message
 
 
-def _inline_feedback(given: Any) -> list[dict[str, Any]]:
-    if isinstance(given, dict):
-        return [{"metric": key, "value": value} for key, value in given.items() if value is not None]
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise LineError(f"has feedbacks that are {_kind(given)}, but must be an object of keys and values")
-    return [_renamed(one) for one in given]
+def _inline_feedback(feedbacks: Any) -> list[dict[str, Any]]:
+    if isinstance(feedbacks, dict):
+        return [{"metric": key, "value": value} for key, value in feedbacks.items() if value is not None]
+    if not isinstance(feedbacks, list) or not all(isinstance(element, dict) for element in feedbacks):
+        raise LineError(f"has feedbacks that are {_kind(feedbacks)}, but must be an object of keys and values")
+    return [_with_current_names(row) for row in feedbacks]
 
 
-def _labels(given: Any) -> dict[str, str]:
-    if isinstance(given, dict):
-        pairs = list(given.items())
-    elif isinstance(given, list):
-        pairs = [(one.get("key"), one.get("value")) if isinstance(one, dict) else one for one in given]
+def _labels(labels_value: Any) -> dict[str, str]:
+    if isinstance(labels_value, dict):
+        pairs = list(labels_value.items())
+    elif isinstance(labels_value, list):
+        pairs = [(pair.get("key"), pair.get("value")) if isinstance(pair, dict) else pair for pair in labels_value]
     else:
-        raise LineError(f"has labels that are {_kind(given)}, but must be an object")
+        raise LineError(f"has labels that are {_kind(labels_value)}, but must be an object")
     labels: dict[str, str] = {}
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
@@ -412,13 +429,13 @@ def _labels(given: Any) -> dict[str, str]:
     return labels
 
 
-def _labels_of_metadata(given: Any, labels: dict[str, str], more: int) -> tuple[dict[str, str], Any]:
+def _labels_of_metadata(metadata: Any, labels: dict[str, str], option_label_count: int) -> tuple[dict[str, str], Any]:
     """Part metadata into what can be labels beside these, and the rest."""
-    if not isinstance(given, dict):
-        return {}, given
-    made: dict[str, str] = {}
-    rest: dict[str, Any] = {}
-    for key, value in given.items():
+    if not isinstance(metadata, dict):
+        return {}, metadata
+    metadata_labels: dict[str, str] = {}
+    remaining_members: dict[str, Any] = {}
+    for key, value in metadata.items():
         text = _label_text(value) if isinstance(value, str | int | float) else None
         fits = (
             text is not None
@@ -426,32 +443,32 @@ def _labels_of_metadata(given: Any, labels: dict[str, str], more: int) -> tuple[
             and len(text.encode()) <= _LIMITS["max_label_value"]
             and "\0" not in key + text
             and labels.get(key, text) == text
-            and len(made) + len(labels) + more < _LIMITS["max_labels"]
+            and len(metadata_labels) + len(labels) + option_label_count < _LIMITS["max_labels"]
         )
         if fits and text is not None:
-            made[key] = text
+            metadata_labels[key] = text
         else:
-            rest[key] = value
-    return made, rest
+            remaining_members[key] = value
+    return metadata_labels, remaining_members
 
 
 def _label_text(value: str | int | float) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _keep(parameters: dict[str, Any], name: str, rest: Any) -> None:
+def _add_parameter(parameters: dict[str, Any], name: str, value: Any) -> None:
     """Put under `name`, beside what the line's own parameters hold there."""
-    there = parameters.get(name)
-    if there is None:
-        parameters[name] = rest
-    elif isinstance(there, dict) and isinstance(rest, dict) and not there.keys() & rest.keys():
-        parameters[name] = {**there, **rest}
+    existing = parameters.get(name)
+    if existing is None:
+        parameters[name] = value
+    elif isinstance(existing, dict) and isinstance(value, dict) and not existing.keys() & value.keys():
+        parameters[name] = {**existing, **value}
     else:
         raise LineError(f"has both {name} of its own and parameters.{name}")
 
 
-def _refuse_unknown(said: dict[str, Any], known: set[str]) -> None:
-    if unknown := said.keys() - known:
+def _refuse_unknown(body: dict[str, Any], known_names: set[str]) -> None:
+    if unknown := body.keys() - known_names:
         raise LineError(f"has the unknown member {min(unknown)!r}")
 
 

@@ -32,7 +32,7 @@ Use one PostgreSQL. To leave a database that an earlier version has spread: `aft
 _stores = typer.Typer(help="Copy a whole store.", no_args_is_help=True)
 
 
-def add_to(app: typer.Typer) -> None:
+def add_database_commands(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(_stores, name="db")
 
@@ -50,28 +50,28 @@ def copy(
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress_display:
         bars: dict[str, TaskID] = {}
 
         def report(phase: str) -> copying.Progress:
             def progress(table: str, done: int, number: int) -> None:
                 name = f"{phase} {table}"
                 if name not in bars:
-                    bars[name] = shown.add_task(name, total=number)
-                shown.update(bars[name], completed=done)
+                    bars[name] = progress_display.add_task(name, total=number)
+                progress_display.update(bars[name], completed=done)
 
             return progress
 
         try:
             with copying.opened(from_) as source, copying.opened(to) as target:
                 copying.copy(source, target, report("copying"))
-                checked = copying.check(source, target, report("checking"))
+                table_checks = copying.check(source, target, report("checking"))
         except copying.StoreError as error:
             raise CommandError(str(error)) from None
-    for one in checked:
-        if one.rows:
-            typer.echo(f"{one.table:20} {one.rows:>12,}  {one.digest}")
-    typer.echo(f"Copied and checked, row by row: {sum(one.rows for one in checked):,} rows.")
+    for table_check in table_checks:
+        if table_check.rows:
+            typer.echo(f"{table_check.table:20} {table_check.rows:>12,}  {table_check.digest}")
+    typer.echo(f"Copied and checked, row by row: {sum(table_check.rows for table_check in table_checks):,} rows.")
 
 
 @_stores.command("distribute", help=unwrapped(DISTRIBUTE))

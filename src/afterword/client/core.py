@@ -29,13 +29,13 @@ from afterword.errors import (
 T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:7400"
-FIRST_DELAY = 0.2
-LONGEST_DELAY = 8.0
-LONGEST_WAIT = 60.0
+FIRST_DELAY_SECONDS = 0.2
+MAX_DELAY_SECONDS = 8.0
+MAX_WAIT_SECONDS = 60.0
 """However long the server asks to wait, no call sleeps longer between two tries."""
-CONNECT_TIMEOUT = 10.0
+CONNECT_TIMEOUT_SECONDS = 10.0
 """A host that does not even take the connection is given up sooner than one that takes long to answer."""
-BUSY = (429, 503)
+BUSY_STATUSES = (429, 503)
 """Statuses after which nothing was stored, so that any request can be sent again."""
 
 
@@ -69,8 +69,8 @@ class Core:
     @classmethod
     def resolve(cls, base_url: str | None, api_key: str | None, max_retries: int) -> Core:
         """Complete the arguments from the environment. Raises `Unauthorized` without a key, `ValueError` for no URL."""
-        base_url = base_url or _environment("URL") or DEFAULT_URL
-        api_key = (api_key or _environment("API_KEY") or "").strip()
+        base_url = base_url or _environment_value("URL") or DEFAULT_URL
+        api_key = (api_key or _environment_value("API_KEY") or "").strip()
         if not base_url.startswith(("http://", "https://")):
             raise ValueError(f"base_url is {base_url!r}; give it as http://HOST:PORT or https://HOST.")
         if not api_key:
@@ -99,8 +99,8 @@ class Core:
         if attempt >= self.max_retries:
             return None
         if isinstance(outcome, httpx.Response):
-            asked = min(LONGEST_WAIT, retry_after(outcome))
-            return max(backoff(attempt), asked) if outcome.status_code in BUSY else None
+            requested_seconds = min(MAX_WAIT_SECONDS, retry_after(outcome))
+            return max(backoff(attempt), requested_seconds) if outcome.status_code in BUSY_STATUSES else None
         return backoff(attempt) if _never_sent(outcome) or request.repeatable else None
 
     def unreachable(self, error: httpx.RequestError) -> ConnectionFailed:
@@ -111,16 +111,16 @@ class Core:
                 code="timed_out",
                 hint="Try again, or give the client a larger timeout.",
             )
-        what = str(error).rstrip(".") or type(error).__name__
-        became = "could not be reached" if _never_sent(error) else "was lost before it had answered"
+        reason = str(error).rstrip(".") or type(error).__name__
+        failure_text = "could not be reached" if _never_sent(error) else "was lost before it had answered"
         return ConnectionFailed(
-            f"{self.base_url} {became}: {what}.",
+            f"{self.base_url} {failure_text}: {reason}.",
             code="connection_failed",
             hint="Is the server running? Start it with 'afterword serve', or check base_url.",
         )
 
 
-def _environment(name: str) -> str | None:
+def _environment_value(name: str) -> str | None:
     return os.environ.get(f"AFTERWORD_{name}") or os.environ.get(f"ADAPTIVE_{name}")
 
 
@@ -138,12 +138,12 @@ def package_version() -> str:
 
 def timeouts(seconds: float | None) -> httpx.Timeout:
     """Return the limits of a call that may take so long; None is for ever."""
-    return httpx.Timeout(seconds, connect=None if seconds is None else min(seconds, CONNECT_TIMEOUT))
+    return httpx.Timeout(seconds, connect=None if seconds is None else min(seconds, CONNECT_TIMEOUT_SECONDS))
 
 
 def backoff(attempt: int) -> float:
     """Return the seconds to wait after a failed try, counted from 0: longer each time, and no two callers the same."""
-    return min(LONGEST_DELAY, FIRST_DELAY * 2**attempt) * random.uniform(0.5, 1.0)
+    return min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**attempt) * random.uniform(0.5, 1.0)
 
 
 def retry_after(response: httpx.Response) -> float:
@@ -181,40 +181,42 @@ def query(**parameters: Any) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for name, value in parameters.items():
         values = value if isinstance(value, list | tuple | set | frozenset) else [value]
-        pairs += [(name.rstrip("_"), _text(one)) for one in values if one is not None]
+        pairs += [(name.rstrip("_"), _parameter_text(element)) for element in values if element is not None]
     return pairs
 
 
-def _text(value: Any) -> str:
+def _parameter_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def check(response: httpx.Response) -> None:
+def raise_for_error(response: httpx.Response) -> None:
     """Raise the error that an answer tells of, named by its status. The lines of a batch each tell their own."""
     is_batch = response.headers.get("content-type", "").startswith("application/x-ndjson")
     if response.status_code < 300 or is_batch:
         return
-    more = {"request_id": response.headers.get("x-request-id"), "retry_after": retry_after(response) or None}
+    error_fields = {"request_id": response.headers.get("x-request-id"), "retry_after": retry_after(response) or None}
     if response.status_code < 400:
         raise AfterwordError(
             f"The server answered {response.status_code}, which leads to {response.headers.get('location')!r}.",
             code="redirected",
             hint="Give that address as base_url, if it is the Afterword server's.",
-            **more,
+            **error_fields,
         )
     try:
         detail = msgspec.json.decode(response.content)["error"]
-        error = from_detail(response.status_code, detail if isinstance(detail, dict) else {"message": detail}, **more)
+        error = from_detail(
+            response.status_code, detail if isinstance(detail, dict) else {"message": detail}, **error_fields
+        )
     except (msgspec.DecodeError, KeyError, TypeError):
         error = error_for(response.status_code)(
             f"The server answered {response.status_code}: {response.text[:200]!r}.",
             hint="Is this an Afterword server? Check base_url.",
-            **more,
+            **error_fields,
         )
     raise error
 
 
-def read(response: httpx.Response, kind: type[T]) -> T:
+def decode_answer(response: httpx.Response, kind: type[T]) -> T:
     """Read an answer. Raises `AfterwordError` for one that is not of its form."""
     try:
         return msgspec.json.decode(response.content, type=kind)

@@ -9,7 +9,7 @@ import msgspec
 
 HEAD_BYTES = 64 << 10
 """So much of a file is looked at to tell what it is."""
-LEAST_BAD_LINES = 3
+MIN_BAD_LINES = 3
 """So many lines that are not UTF-8, and none that is beyond ASCII, are a file in another encoding."""
 
 _PANDAS = 'python3 -c \'import pandas; pandas.{read}("FILE").to_json("/dev/stdout", orient="records", lines=True)\''
@@ -39,50 +39,52 @@ _TAR = (257, b"ustar")
 
 def refusal(head: bytes) -> str | None:
     """Return what a file is that has no lines of JSON, and how to make some; None where it may have some."""
-    for signature, what, command in _SIGNATURES:
+    for signature, kind, command in _SIGNATURES:
         if head.startswith(signature):
-            return _advised(what, command)
+            return _refusal_with_command(kind, command)
     if head[_TAR[0] :].startswith(_TAR[1]):
-        return _advised("a tar archive", "tar -xOf FILE")
+        return _refusal_with_command("a tar archive", "tar -xOf FILE")
     if b"\0" in head:
         return "is a binary file of a kind that is not known; give lines of JSON"
     lines = head.splitlines(keepends=True)
     if len(head) >= HEAD_BYTES:
         lines = lines[:-1]
     beyond_ascii = [line for line in lines if not line.isascii()]
-    bad = sum(not _is_utf8(line) for line in beyond_ascii)
-    if bad >= LEAST_BAD_LINES and bad == len(beyond_ascii):
-        what = "not UTF-8, but probably Latin-1 or Windows-1252"
-        return _advised(what, "iconv -f WINDOWS-1252 -t UTF-8 FILE")
-    spoken = [line.lstrip() for line in head.splitlines() if line.strip()]
-    if not spoken or any(line.startswith((b"{", b"[")) for line in spoken):
+    bad_count = sum(not _is_utf8(line) for line in beyond_ascii)
+    if bad_count >= MIN_BAD_LINES and bad_count == len(beyond_ascii):
+        kind = "not UTF-8, but probably Latin-1 or Windows-1252"
+        return _refusal_with_command(kind, "iconv -f WINDOWS-1252 -t UTF-8 FILE")
+    nonblank_lines = [line.lstrip() for line in head.splitlines() if line.strip()]
+    if not nonblank_lines or any(line.startswith((b"{", b"[")) for line in nonblank_lines):
         return None
-    return _of_text(spoken[0].decode("utf-8", "replace"))
+    return _refusal_of_text(nonblank_lines[0].decode("utf-8", "replace"))
 
 
-def _of_text(first: str) -> str:
+def _refusal_of_text(first_line: str) -> str:
     """Return what a text is that has no JSON, by its first line."""
-    shown = f"(it begins with {first.strip()[:60]!r})"
-    if first.startswith("version https://git-lfs"):
+    excerpt = f"(it begins with {first_line.strip()[:60]!r})"
+    if first_line.startswith("version https://git-lfs"):
         return "is a pointer of Git LFS, and not the file itself. Fetch it first: git lfs pull"
-    if first.startswith("<"):
-        return f"is HTML or XML, and no JSON {shown}"
-    if first.startswith("data:"):
-        return f"is a stream of events, and no JSON lines {shown}"
-    if "\t" in first:
-        return _advised(f"a table of tabs (TSV) {shown}", _CSV.format(dialect=', dialect="excel-tab"'))
-    if ";" in first and "," not in first:
-        return _advised(f"a table (CSV, with semicolons) {shown}", _CSV.format(dialect=', delimiter=";"'))
-    if "," in first:
-        return _advised(f"a table (CSV) {shown}", _CSV.format(dialect=""))
-    if first.startswith("---") or re.match(r"[\w.-]+:(\s|$)", first):
-        return f"is YAML, and no JSON {shown}"
-    return f"has no line of JSON {shown}; each line must be one JSON object"
+    if first_line.startswith("<"):
+        return f"is HTML or XML, and no JSON {excerpt}"
+    if first_line.startswith("data:"):
+        return f"is a stream of events, and no JSON lines {excerpt}"
+    if "\t" in first_line:
+        return _refusal_with_command(f"a table of tabs (TSV) {excerpt}", _CSV.format(dialect=', dialect="excel-tab"'))
+    if ";" in first_line and "," not in first_line:
+        return _refusal_with_command(
+            f"a table (CSV, with semicolons) {excerpt}", _CSV.format(dialect=', delimiter=";"')
+        )
+    if "," in first_line:
+        return _refusal_with_command(f"a table (CSV) {excerpt}", _CSV.format(dialect=""))
+    if first_line.startswith("---") or re.match(r"[\w.-]+:(\s|$)", first_line):
+        return f"is YAML, and no JSON {excerpt}"
+    return f"has no line of JSON {excerpt}; each line must be one JSON object"
 
 
-def _advised(what: str, command: str) -> str:
+def _refusal_with_command(kind: str, command: str) -> str:
     advice = f" Make lines of it: {command} | afterword import -" if command else " Make lines of JSON of it first."
-    return f"is {what}.{advice}"
+    return f"is {kind}.{advice}"
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -93,11 +95,11 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def is_spread(head: bytes) -> bool:
+def has_multiline_values(head: bytes) -> bool:
     """Tell whether objects are written over several lines, so that a line is no value of its own."""
     text = head.decode("utf-8", "replace").lstrip()
-    first, newline, _ = text.partition("\n")
-    if not newline or not _breaks_off(first.rstrip()):
+    first_line, newline, _ = text.partition("\n")
+    if not newline or not _breaks_off(first_line.rstrip()):
         return False
     return _breaks_off(text) or _holds_a_value(text)
 
@@ -127,7 +129,7 @@ def _holds_a_value(text: str) -> bool:
 # ------------------------------------------------------------------------------------------------ what is packed
 
 
-def unpacked(stream: IO[bytes]) -> IO[bytes]:
+def unpacked_stream(stream: IO[bytes]) -> IO[bytes]:
     """Return the stream unpacked where it is packed by gzip, bzip2, xz or zstd. Raises `ImportError` for zstd without
     the package zstandard."""
     peek = getattr(stream, "peek", None)

@@ -25,7 +25,7 @@ class Paging(TypedDict, total=False):
     images: Images
 
 
-class Conditions(TypedDict, total=False):
+class PlainFilters(TypedDict, total=False):
     """Plain filters, all of which must hold. What is None or [] is no filter.
 
     `labels` maps a key to a value, to several (any of them), or to None (has the key); or it is texts such as
@@ -51,34 +51,34 @@ class Conditions(TypedDict, total=False):
     q: str | None
 
 
-class Filters(Paging, Conditions, total=False):
+class Filters(Paging, PlainFilters, total=False):
     """Plain filters, and how to page through what they find."""
 
     project: str | None
 
 
-def filter_query(filters: Mapping[str, Any], **more: Any) -> list[tuple[str, str]]:
+def filter_query(filters: Mapping[str, Any], **parameters: Any) -> list[tuple[str, str]]:
     """Return filters and paging as query parameters. Raises `TypeError` for unknown ones, `Invalid` for a label without
     values."""
     check_known(filters, Filters.__optional_keys__)
-    values = {name: _moment(value) for name, value in filters.items() if name != "labels"}
-    return query(label=_label_parameters(filters.get("labels")), **values, **more)
+    values = {name: _time_text(value) for name, value in filters.items() if name != "labels"}
+    return query(label=_label_parameters(filters.get("labels")), **values, **parameters)
 
 
-def check_known(given: Mapping[str, Any], known: frozenset[str]) -> None:
+def check_known(arguments: Mapping[str, Any], known_names: frozenset[str]) -> None:
     """Raise `TypeError` for a parameter that there is not: as Python does where they stand in the signature."""
-    unknown = sorted(given.keys() - known)
+    unknown = sorted(arguments.keys() - known_names)
     if unknown:
-        raise TypeError(f"There is no parameter {unknown[0]!r}. Known are {', '.join(sorted(known))}.")
+        raise TypeError(f"There is no parameter {unknown[0]!r}. Known are {', '.join(sorted(known_names))}.")
 
 
 def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None) -> list[str]:
     if not isinstance(labels, Mapping):
         return [labels] if isinstance(labels, str) else list(labels or [])
-    found: list[str] = []
+    label_parameters: list[str] = []
     for key, value in labels.items():
         if value is None:
-            found.append(_plain(key))
+            label_parameters.append(_quoted_if_ambiguous(key))
             continue
         values = [value] if isinstance(value, str) else list(value)
         if not values:
@@ -89,14 +89,16 @@ def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | Sequenc
                 param="labels",
                 hint="Give one or more, or None for all that have the key.",
             )
-        found += [f"{_plain(key)}:{_plain(one)}" for one in values]
-    return found
+        label_parameters += [
+            f"{_quoted_if_ambiguous(key)}:{_quoted_if_ambiguous(label_value)}" for label_value in values
+        ]
+    return label_parameters
 
 
-def _plain(text: str) -> str:
+def _quoted_if_ambiguous(text: str) -> str:
     """Return a key or value as it stands in a plain filter: in quotes where it could be read otherwise."""
     return quoted(text) if re.search('[:="]', text) else text
 
 
-def _moment(value: Any) -> Any:
+def _time_text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value

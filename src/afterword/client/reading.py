@@ -14,12 +14,12 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from afterword.client.file_kinds import HEAD_BYTES, is_damage, is_spread, refusal, unpacked
+from afterword.client.file_kinds import HEAD_BYTES, has_multiline_values, is_damage, refusal, unpacked_stream
 from afterword.errors import Invalid
 
-MOST_BYTES = 64 << 20
+MAX_LINE_BYTES = 64 << 20
 """The longest line, as the server takes no larger body."""
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _SPACE = b" \t\r\n"
 
 
@@ -27,7 +27,7 @@ class UnreadableFile(Invalid):
     """A file that has no lines of JSON: what it is, and what to do."""
 
 
-class Raw(NamedTuple):
+class RawLine(NamedTuple):
     """A line as it stands in its file. `problem` says why it has no content that could be read."""
 
     file: str
@@ -37,7 +37,7 @@ class Raw(NamedTuple):
 
 
 @dataclass(slots=True)
-class Source:
+class LineSource:
     """An open file. `size` is None where it cannot be known."""
 
     name: str
@@ -49,7 +49,7 @@ class Source:
         """Return how many bytes of the file were read (of a packed one: as it is stored)."""
         return self.outer.tell() if self.size is not None else 0
 
-    def lines(self) -> Iterator[Raw]:
+    def lines(self) -> Iterator[RawLine]:
         """Yield the lines that are not blank, or the values of an array. Raises `UnreadableFile`."""
         try:
             head = self.stream.read(HEAD_BYTES)
@@ -60,7 +60,7 @@ class Source:
             start = head.lstrip(_SPACE)
             if start.startswith(b"["):
                 yield from self._values(start[1:], "]")
-            elif start.startswith(b"{") and is_spread(start):
+            elif start.startswith(b"{") and has_multiline_values(start):
                 yield from self._values(start, "")
             else:
                 yield from self._lines(head)
@@ -71,56 +71,56 @@ class Source:
                 f"{self.name} is damaged: {error}. The lines before that were read.", code="damaged_file"
             ) from None
 
-    def _lines(self, start: bytes) -> Iterator[Raw]:
+    def _lines(self, start: bytes) -> Iterator[RawLine]:
         read = self.stream.readline
-        head = start if start.endswith(b"\n") else start + read(MOST_BYTES)
-        lines = chain(re.findall(rb"[^\n]*\n|[^\n]+", head), iter(lambda: read(MOST_BYTES), b""))
+        head = start if start.endswith(b"\n") else start + read(MAX_LINE_BYTES)
+        lines = chain(re.findall(rb"[^\n]*\n|[^\n]+", head), iter(lambda: read(MAX_LINE_BYTES), b""))
         for number, line in enumerate(lines, 1):
-            if len(line) >= MOST_BYTES and not line.endswith(b"\n"):
-                while (more := read(_CHUNK)) and not more.endswith(b"\n"):
+            if len(line) >= MAX_LINE_BYTES and not line.endswith(b"\n"):
+                while (chunk := read(_CHUNK_BYTES)) and not chunk.endswith(b"\n"):
                     pass
-                yield Raw(self.name, number, b"", f"is longer than {MOST_BYTES:,} bytes")
+                yield RawLine(self.name, number, b"", f"is longer than {MAX_LINE_BYTES:,} bytes")
             elif not line.isspace():
                 # Whoever cut an array into its lines has left the commas.
-                bare = line.rstrip().removesuffix(b",")
-                yield Raw(self.name, number, bare if line.lstrip().startswith(b"{") else line)
+                value_bytes = line.rstrip().removesuffix(b",")
+                yield RawLine(self.name, number, value_bytes if line.lstrip().startswith(b"{") else line)
 
-    def _values(self, start: bytes, closing: str) -> Iterator[Raw]:
+    def _values(self, start: bytes, closing: str) -> Iterator[RawLine]:
         """Yield values that follow one another, up to a closing bracket or to the end. Bytes that are not UTF-8 are
         handed on: only the value that has them is bad."""
         text = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         parse = json.JSONDecoder().raw_decode
-        number, at, wanted, ended = 0, 0, _CHUNK, False
-        held = text.decode(start)
+        number, position, read_size, is_at_end = 0, 0, _CHUNK_BYTES, False
+        buffer = text.decode(start)
         while True:
-            while at < len(held) and held[at] in " \t\r\n,":
-                at += 1
-            if closing and held[at : at + 1] == closing:
+            while position < len(buffer) and buffer[position] in " \t\r\n,":
+                position += 1
+            if closing and buffer[position : position + 1] == closing:
                 return
-            if ended and not closing and at >= len(held):
+            if is_at_end and not closing and position >= len(buffer):
                 return
             try:
-                _, end = parse(held, at)
+                _, end = parse(buffer, position)
             except RecursionError:
-                yield Raw(self.name, number + 1, b"", "is nested too deeply; what follows it is not read")
+                yield RawLine(self.name, number + 1, b"", "is nested too deeply; what follows it is not read")
                 return
             except json.JSONDecodeError as error:
-                if ended or len(held) - at > MOST_BYTES:
-                    yield Raw(self.name, number + 1, b"", f"is not JSON, nor what follows it: {error.msg}")
+                if is_at_end or len(buffer) - position > MAX_LINE_BYTES:
+                    yield RawLine(self.name, number + 1, b"", f"is not JSON, nor what follows it: {error.msg}")
                     return
-                held, at = held[at:], 0
-                more = self.stream.read(wanted)
-                ended = not more
-                held += text.decode(more, final=ended)
+                buffer, position = buffer[position:], 0
+                chunk = self.stream.read(read_size)
+                is_at_end = not chunk
+                buffer += text.decode(chunk, final=is_at_end)
                 # A value longer than what is held is parsed again from its start: read twice as much each time.
-                wanted = max(_CHUNK, len(held))
+                read_size = max(_CHUNK_BYTES, len(buffer))
                 continue
             number += 1
-            yield Raw(self.name, number, held[at:end].encode("utf-8", "surrogateescape"))
-            at = end
+            yield RawLine(self.name, number, buffer[position:end].encode("utf-8", "surrogateescape"))
+            position = end
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str) -> LineSource:
     """Open a file, or standard input for `-`; what is packed is seen by its first bytes. Raises `UnreadableFile`."""
     if name == "-":
         return _source(sys.stdin.buffer, "standard input", None)
@@ -131,15 +131,15 @@ def open_source(name: str) -> Source:
     return _source(outer, name, os.fstat(outer.fileno()).st_size if outer.seekable() else None)
 
 
-def source_of(stream: IO[bytes]) -> Source:
+def source_of(stream: IO[bytes]) -> LineSource:
     """Return an open file as a source of lines. Raises `UnreadableFile`."""
     name: Any = getattr(stream, "name", None)
     return _source(stream, name if isinstance(name, str) else "the file", None)
 
 
-def _source(outer: IO[bytes], name: str, size: int | None) -> Source:
+def _source(outer: IO[bytes], name: str, size: int | None) -> LineSource:
     try:
-        return Source(name, unpacked(outer), outer, size)
+        return LineSource(name, unpacked_stream(outer), outer, size)
     except ImportError:
         raise UnreadableFile(
             f"{name} is packed by zstd, which needs the package zstandard (pip install zstandard). "

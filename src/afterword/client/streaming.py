@@ -11,7 +11,7 @@ _chunks = msgspec.json.Decoder(ChatChunk)
 DONE = b"[DONE]"
 
 
-class Events:
+class EventDecoder:
     """The server's events, each on one line: take in bytes as they come, give out the data of those complete.
 
     `done` tells whether the stream said that it was complete.
@@ -19,16 +19,16 @@ class Events:
 
     def __init__(self) -> None:
         self.done = False
-        self._rest = b""
+        self._partial_line = b""
 
     def take(self, raw: bytes) -> list[bytes]:
         """Return the data of the events that these bytes complete."""
-        *lines, self._rest = (self._rest + raw).split(b"\n")
-        found = [line[6:].rstrip(b"\r") for line in lines if line.startswith(b"data: ")]
-        if DONE in found:
+        *lines, self._partial_line = (self._partial_line + raw).split(b"\n")
+        event_texts = [line[6:].rstrip(b"\r") for line in lines if line.startswith(b"data: ")]
+        if DONE in event_texts:
             self.done = True
-            found.remove(DONE)
-        return found
+            event_texts.remove(DONE)
+        return event_texts
 
     def check_complete(self) -> None:
         """Raise `ConnectionFailed` for a stream that broke off."""

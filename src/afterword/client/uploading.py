@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from afterword.client.core import BUSY
+from afterword.client.core import BUSY_STATUSES
 from afterword.client.encoding import encode_value
 from afterword.client.reading import source_of
 from afterword.errors import (
@@ -33,7 +33,7 @@ from afterword.ids import uuid7
 from afterword.json_text import LineError, read_line
 from afterword.types import LineResult
 
-MOST_BYTES = 8 << 20
+MAX_BATCH_BYTES = 8 << 20
 
 Record: TypeAlias = Mapping[str, Any] | msgspec.Struct
 Source: TypeAlias = Iterable[Record] | str | os.PathLike[str] | IO[bytes] | IO[str]
@@ -65,7 +65,7 @@ class UploadReport:
 class Batch:
     """Lines that are sent together, each with its place in the source. `reason`: why they were not taken before."""
 
-    places: list[int]
+    indexes: list[int]
     lines: list[bytes]
     reason: AfterwordError | None = None
 
@@ -116,16 +116,16 @@ class Upload:
             except AfterwordError as error:
                 self._fail(index, error, record)
                 continue
-            if batch.lines and (size + len(line) > MOST_BYTES or len(batch.lines) >= self._batch_size):
+            if batch.lines and (size + len(line) > MAX_BATCH_BYTES or len(batch.lines) >= self._batch_size):
                 yield batch
                 batch, size = Batch([], []), 0
-            batch.places.append(index)
+            batch.indexes.append(index)
             batch.lines.append(line)
             size += len(line) + 1
         if batch.lines:
             yield batch
 
-    def settle(self, batch: Batch, answer: bytes) -> Batch:
+    def apply_results(self, batch: Batch, answer: bytes) -> Batch:
         """Take the answer to a batch; return what of it is to be sent again: lines that the server was too busy for,
         and lines that it did not come to. Raises `AfterwordError` for an answer that is none."""
         results: dict[int, LineResult] = {}
@@ -141,20 +141,22 @@ class Upload:
                 code="unreadable_answer",
                 hint="Is this an Afterword server? Check base_url.",
             )
-        again = Batch([], [])
+        resend_batch = Batch([], [])
         with self._lock:
-            for place, (index, line) in enumerate(zip(batch.places, batch.lines, strict=True)):
-                result = results.get(place)
+            for line_index, (index, line) in enumerate(zip(batch.indexes, batch.lines, strict=True)):
+                result = results.get(line_index)
                 if result is not None and result.error is None:
                     self.report.stored += 1
-                elif result is None or result.status in BUSY:
-                    again.places.append(index)
-                    again.lines.append(line)
-                    again.reason = again.reason or (from_detail(result.status, result.error or {}) if result else None)
+                elif result is None or result.status in BUSY_STATUSES:
+                    resend_batch.indexes.append(index)
+                    resend_batch.lines.append(line)
+                    resend_batch.reason = resend_batch.reason or (
+                        from_detail(result.status, result.error or {}) if result else None
+                    )
                 else:
                     self._fail(index, from_detail(result.status, result.error or {}), line)
-            self._advance(len(batch.lines) - len(again.lines))
-        return again
+            self._advance(len(batch.lines) - len(resend_batch.lines))
+        return resend_batch
 
     def give_up(self, batch: Batch, error: AfterwordError | None = None) -> None:
         """Note that a batch could not be sent, or not be stored however often it was sent."""
@@ -162,17 +164,17 @@ class Upload:
         if error is None:
             error = AfterwordError("The server did not answer this line.", code="incomplete_answer")
         with self._lock:
-            for index, line in zip(batch.places, batch.lines, strict=True):
+            for index, line in zip(batch.indexes, batch.lines, strict=True):
                 self._fail(index, error, line)
             self._advance(len(batch.lines))
 
-    def is_hopeless(self, error: AfterwordError) -> bool:
+    def is_fatal(self, error: AfterwordError) -> bool:
         """Tell whether what hit a batch will hit all: the key, or a server that is not there or is another one."""
         if isinstance(error, Unauthorized | Forbidden):
             return True
         return self.report.stored == 0 and isinstance(error, ConnectionFailed | NotFound | MethodNotAllowed)
 
-    def done(self) -> UploadReport:
+    def finish(self) -> UploadReport:
         """Return the report; failures in the order of their lines."""
         if self._bar:
             self._bar.close()
@@ -184,7 +186,7 @@ class Upload:
         if isinstance(record, LineError):
             raise Invalid(f"The line {record}.", code="invalid_record")
         if isinstance(record, bytes):
-            record = _decoded(record)
+            record = _decoded_record(record)
         if isinstance(record, msgspec.Struct):
             record = {name: value for name, value in msgspec.structs.asdict(record).items() if value is not None}
         if not isinstance(record, Mapping):
@@ -192,10 +194,10 @@ class Upload:
         body = dict(record)
         if body.get(self._id_field) is None:
             body[self._id_field] = uuid7()
-        own = body.get("labels")
+        record_labels = body.get("labels")
         # Labels of another form are sent as they are: the server says what is wrong with them.
-        if self._labels and (own is None or isinstance(own, Mapping)):
-            body["labels"] = {**self._labels, **(own or {})}
+        if self._labels and (record_labels is None or isinstance(record_labels, Mapping)):
+            body["labels"] = {**self._labels, **(record_labels or {})}
         try:
             return encode_value(body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -208,13 +210,13 @@ class Upload:
     def _fail(self, index: int, error: AfterwordError, record: Any) -> None:
         if isinstance(record, bytes):
             try:
-                record = _decoded(record)
+                record = _decoded_record(record)
             except AfterwordError:
                 record = record.decode("utf-8", "replace")
         self.report.failed.append(UploadFailure(index, error, record))
 
 
-def _decoded(line: bytes) -> Any:
+def _decoded_record(line: bytes) -> Any:
     try:
         return read_line(line)
     except LineError as error:
@@ -269,6 +271,6 @@ class _Bar:
         self._progress.stop()
 
 
-def given_id(value: UUID | str | None) -> UUID | str:
+def id_or_new(value: UUID | str | None) -> UUID | str:
     """Return the caller's id, or a new one: with an id a request can be sent again safely."""
     return value if value is not None else uuid7()

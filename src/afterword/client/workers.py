@@ -42,7 +42,7 @@ def each(things: Iterable[T], function: Callable[[T], None], *, at_once: int) ->
             running.add(threads.submit(function, thing))
             if len(running) >= at_once:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
-                for one in done:
-                    one.result()
-        for one in running:
-            one.result()
+                for future in done:
+                    future.result()
+        for future in running:
+            future.result()

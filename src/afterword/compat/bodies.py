@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 
-def _lifted(names: dict[str, str], raw: bytes | bytearray) -> bytes | None:
+def _renamed_body(names: dict[str, str], raw: bytes | bytearray) -> bytes | None:
     """Return a body with its members renamed; None where it has none of the old ones."""
     try:
         body = msgspec.json.decode(raw)
@@ -17,14 +17,14 @@ def _lifted(names: dict[str, str], raw: bytes | bytearray) -> bytes | None:
         return None
     if not isinstance(body, dict) or not names.keys() & body.keys():
         return None
-    lifted: dict[str, Any] = {name: value for name, value in body.items() if name not in names}
-    for old, new in names.items():
-        if old in body and lifted.get(new) is None:
-            lifted[new] = _messages(body[old]) if old == "prompt" else body[old]
-    return msgspec.json.encode(lifted)
+    lifted_body: dict[str, Any] = {name: value for name, value in body.items() if name not in names}
+    for old_name, new_name in names.items():
+        if old_name in body and lifted_body.get(new_name) is None:
+            lifted_body[new_name] = _prompt_messages(body[old_name]) if old_name == "prompt" else body[old_name]
+    return msgspec.json.encode(lifted_body)
 
 
-def _messages(prompt: Any) -> Any:
+def _prompt_messages(prompt: Any) -> Any:
     """Return the messages that a prompt is: one of the user."""
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
 
@@ -32,10 +32,10 @@ def _messages(prompt: Any) -> Any:
 def _decoded_twice(raw: bytes | bytearray) -> bytes | None:
     """Return the JSON in a body that is a JSON text; None for any other."""
     try:
-        inner = msgspec.json.decode(raw, type=str)
+        decoded_text = msgspec.json.decode(raw, type=str)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return inner.encode()
+    return decoded_text.encode()
 
 
 _USE_CASE = {"use_case": "project"}
@@ -44,10 +44,10 @@ _USER = {"user_id": "user"}
 
 LIFTS: dict[str, Callable[[bytes | bytearray], bytes | None]] = {
     # adaptive-sdk up to 0.12.4 calls projects use cases; 0.1.1 gives prompts; all of them call models model services.
-    "interactions.record": partial(_lifted, {**_USE_CASE, **_PROMPT, "model_service": "model"}),
-    "feedback.record": partial(_lifted, _USER),
-    "feedback.prefer": partial(_lifted, {**_USE_CASE, **_PROMPT, **_USER}),
-    "outcomes.record": partial(_lifted, {"project_id": "project", **_USER}),
+    "interactions.record": partial(_renamed_body, {**_USE_CASE, **_PROMPT, "model_service": "model"}),
+    "feedback.record": partial(_renamed_body, _USER),
+    "feedback.prefer": partial(_renamed_body, {**_USE_CASE, **_PROMPT, **_USER}),
+    "outcomes.record": partial(_renamed_body, {"project_id": "project", **_USER}),
     # 0.12.2 to 0.14.0 encode the body of embeddings twice.
     "embeddings": _decoded_twice,
 }

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-LEGACY = {"deployModel": "deployModelLegacy"}
+LEGACY_FIELDS = {"deployModel": "deployModelLegacy"}
 
-ELSEWHERE = {
+UNSERVED_FIELDS_BY_AREA = {
     "training": "trainingJob trainingJobs createTrainingJob cancelTrainingJob createCustomRecipeTrainingJob",
     "evaluation": "evaluationJob evaluationJobs createEvaluationJob cancelEvaluationJob",
     "jobs": "job jobs createJob cancelJob updateJob deleteJob",
@@ -26,7 +26,7 @@ ELSEWHERE = {
     "datasets that a model generates": "generateDataset",
 }
 """What other servers do that these clients speak to, and the root fields by which it is asked for."""
-_AREAS = {field: area for area, fields in ELSEWHERE.items() for field in fields.split()}
+_AREAS = {field: area for area, fields in UNSERVED_FIELDS_BY_AREA.items() for field in fields.split()}
 
 
 def unserved(document: Any) -> str | None:
@@ -47,31 +47,31 @@ def document(document: Any) -> Any:
         return document
     from graphql import DocumentNode, FieldNode, NameNode, OperationDefinitionNode, SelectionSetNode
 
-    def lifted(field: Any) -> Any:
+    def lifted_field(field: Any) -> Any:
         if not _is_old(field):
             return field
         name = field.name.value
         return FieldNode(
-            name=NameNode(value=LEGACY[name]),
+            name=NameNode(value=LEGACY_FIELDS[name]),
             alias=field.alias or NameNode(value=name),
             arguments=field.arguments,
             directives=field.directives,
         )
 
-    def changed(definition: Any) -> Any:
+    def rewritten_definition(definition: Any) -> Any:
         if not isinstance(definition, OperationDefinitionNode):
             return definition
-        selections = tuple(lifted(field) for field in definition.selection_set.selections)
-        given = {name: getattr(definition, name) for name in definition.keys}
-        return OperationDefinitionNode(**{**given, "selection_set": SelectionSetNode(selections=selections)})
+        selections = tuple(lifted_field(field) for field in definition.selection_set.selections)
+        members = {name: getattr(definition, name) for name in definition.keys}
+        return OperationDefinitionNode(**{**members, "selection_set": SelectionSetNode(selections=selections)})
 
-    return DocumentNode(definitions=tuple(changed(one) for one in document.definitions))
+    return DocumentNode(definitions=tuple(rewritten_definition(definition) for definition in document.definitions))
 
 
 def _root_fields(document: Any) -> list[Any]:
-    operations = (one for one in document.definitions if one.kind == "operation_definition")
-    return [field for one in operations for field in one.selection_set.selections]
+    operations = (definition for definition in document.definitions if definition.kind == "operation_definition")
+    return [field for operation in operations for field in operation.selection_set.selections]
 
 
 def _is_old(field: Any) -> bool:
-    return field.kind == "field" and field.name.value in LEGACY and field.selection_set is None
+    return field.kind == "field" and field.name.value in LEGACY_FIELDS and field.selection_set is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-WORDS = {
+PROVIDER_MODELS = {
     "GPT3_5_TURBO": "gpt-3.5-turbo",
     "GPT4": "gpt-4",
     "GPT4_TURBO": "gpt-4-turbo",
@@ -21,4 +21,4 @@ WORDS = {
 
 def provider_model(word: str) -> str:
     """Return what OpenAI itself calls a model; any other word as it is."""
-    return WORDS.get(word, word)
+    return PROVIDER_MODELS.get(word, word)

@@ -102,7 +102,7 @@ class MessageAccumulator:
 
     def message(self) -> Body | None:
         """Return the whole message where more than a text was said."""
-        members = {name: _plain(value, name) for name, value in self._members.items()}
+        members = {name: _json_value(value, name) for name, value in self._members.items()}
         members = {name: value for name, value in members.items() if value not in ("", [], {})}
         if not members:
             return None
@@ -128,20 +128,21 @@ class MessageAccumulator:
             function = piece.get("function")
             piece = {**piece, "function": _with_text_arguments(function) if isinstance(function, dict) else {}}
             position = existing.find(piece)
-            known = existing.parts[position] if position is not None else {}
+            existing_call = existing.parts[position] if position is not None else {}
             for_caller: Body = {
                 name: value
                 for name, value in piece.items()
-                if name not in ("id", "type", "index") or (name != "index" and value and not _text_of(known, name))
+                if name not in ("id", "type", "index")
+                or (name != "index" and value and not _text_of(existing_call, name))
             }
-            known_function = known.get("function")
+            existing_function = existing_call.get("function")
             for_caller["function"] = _without_repeated_name(
-                piece["function"], known_function if isinstance(known_function, dict) else {}
+                piece["function"], existing_function if isinstance(existing_function, dict) else {}
             )
-            if _repeats_arguments(known, piece):
+            if _repeats_arguments(existing_call, piece):
                 piece["function"] = {**piece["function"], "arguments": ""}
                 for_caller["function"] = {**for_caller["function"], "arguments": ""}
-            for_caller["index"] = existing.put(position, piece, self._budget)
+            for_caller["index"] = existing.merge(position, piece, self._budget)
             rewritten.append(for_caller)
         return rewritten
 
@@ -156,12 +157,12 @@ class _Budget:
     def take_values(self, number: int) -> None:
         self._values -= number
         if self._values < 0:
-            raise _too_much(f"{MAX_VALUES:,} values")
+            raise _size_error(f"{MAX_VALUES:,} values")
 
     def take_text(self, text: str) -> None:
         self._characters -= len(text)
         if self._characters < 0:
-            raise _too_much(f"{MAX_CHARACTERS:,} characters")
+            raise _size_error(f"{MAX_CHARACTERS:,} characters")
 
 
 class _Text:
@@ -196,19 +197,19 @@ class _Parts:
         """Put each piece where it belongs."""
         for piece in pieces[self._repeated(pieces) :]:
             if isinstance(piece, dict):
-                self.put(self.find(piece), piece, budget)
+                self.merge(self.find(piece), piece, budget)
             elif piece is not None:
                 self.append(piece, budget)
 
     def find(self, piece: Body) -> int | None:
         """Return the position of the part that a piece belongs to; None where it begins one."""
-        id_, index = _key(piece.get("id")), _key(piece.get("index"))
+        id_, index = _part_key(piece.get("id")), _part_key(piece.get("index"))
         newest = len(self.parts) - 1 if self.parts else None
         if id_ is not None and id_ in self._by_id:
             position = self._by_id[id_]
             part = self.parts[position]
             # Some give all calls of a function one id, its name: only their indexes differ.
-            has_another_index = index is not None and _key(part.get("index")) not in (None, index)
+            has_another_index = index is not None and _part_key(part.get("index")) not in (None, index)
             if has_another_index and _name_of(piece) and _has_arguments(part) and _is_whole(_arguments_of(part)):
                 return None
             return position if _is_same_type(part, piece) else None
@@ -228,23 +229,23 @@ class _Parts:
             return None
         if self.name == "tool_calls":
             return None if _begins_another_call(part, piece) else position
-        return position if index is not None or _continues(part, piece) else None
+        return position if index is not None or _is_continuation(part, piece) else None
 
-    def put(self, position: int | None, piece: Body, budget: _Budget) -> int:
+    def merge(self, position: int | None, piece: Body, budget: _Budget) -> int:
         """Merge a piece into the part at a position, or append it; return its position."""
         if position is None:
             position = self.append(piece, budget)
         else:
             self.parts[position] = _merged(self.parts[position], piece, "", budget)
         for positions, value in ((self._by_id, piece.get("id")), (self._by_index, piece.get("index"))):
-            if (key := _key(value)) is not None:
+            if (key := _part_key(value)) is not None:
                 positions[key] = position
         return position
 
     def append(self, part: Any, budget: _Budget) -> int:
         """Add a part; return its position."""
         if isinstance(part, dict) and len(self.parts) >= MAX_PARTS:
-            raise _too_much(f"{MAX_PARTS:,} parts in {self.name or 'a list'}")
+            raise _size_error(f"{MAX_PARTS:,} parts in {self.name or 'a list'}")
         budget.take_values(1)
         self.parts.append(_merged(None, part, "", budget))
         return len(self.parts) - 1
@@ -254,83 +255,89 @@ class _Parts:
         number = len(self.parts)
         if not number or len(pieces) < number:
             return 0
-        first = pieces[0]
-        is_whole = isinstance(first, str) or (isinstance(first, dict) and not _is_piece(first))
-        if not is_whole or _plain(self.parts[0], "", self.name) != first:
+        first_piece = pieces[0]
+        is_whole = isinstance(first_piece, str) or (isinstance(first_piece, dict) and not _is_piece(first_piece))
+        if not is_whole or _json_value(self.parts[0], "", self.name) != first_piece:
             return 0
-        return number if [_plain(part, "", self.name) for part in self.parts] == pieces[:number] else 0
+        return number if [_json_value(part, "", self.name) for part in self.parts] == pieces[:number] else 0
 
 
 # ------------------------------------------------------------------------------------------------ merging
 
 
-def _merged(old: Any, new: Any, name: str, budget: _Budget) -> Any:
+def _merged(existing: Any, addition: Any, name: str, budget: _Budget) -> Any:
     """Return `old` with `new` after it."""
-    if new is None or (new == "" and old is not None):
-        return old
-    if name == "arguments" and isinstance(new, dict | list):
-        new = _encoder.encode(new).decode()
-    if isinstance(new, str):
-        budget.take_text(new)
-        return _with_text(old, new, name, budget)
-    if isinstance(new, dict):
-        if isinstance(old, _Parts):
-            old.extend([new], budget)
-            return old
-        if isinstance(old, _Text):
-            return _as_parts(old, [new], name, budget)
-        if isinstance(old, dict) and _is_another(old, new):
-            return _as_parts(old, [new], name, budget)
-        members = old if isinstance(old, dict) else {}
-        budget.take_values(len(new) if members is not old else sum(key not in members for key in new))
-        for key, value in new.items():
+    if addition is None or (addition == "" and existing is not None):
+        return existing
+    if name == "arguments" and isinstance(addition, dict | list):
+        addition = _encoder.encode(addition).decode()
+    if isinstance(addition, str):
+        budget.take_text(addition)
+        return _with_text(existing, addition, name, budget)
+    if isinstance(addition, dict):
+        if isinstance(existing, _Parts):
+            existing.extend([addition], budget)
+            return existing
+        if isinstance(existing, _Text):
+            return _as_parts(existing, [addition], name, budget)
+        if isinstance(existing, dict) and _is_different_object(existing, addition):
+            return _as_parts(existing, [addition], name, budget)
+        members = existing if isinstance(existing, dict) else {}
+        budget.take_values(len(addition) if members is not existing else sum(key not in members for key in addition))
+        for key, value in addition.items():
             members[key] = _merged(members.get(key), value, key, budget)
         return members
-    if isinstance(new, list):
-        return _as_parts(old, new, name, budget)
-    return new
+    if isinstance(addition, list):
+        return _as_parts(existing, addition, name, budget)
+    return addition
 
 
-def _with_text(old: Any, text: str, name: str, budget: _Budget) -> Any:
-    if isinstance(old, _Text):
+def _with_text(existing: Any, text: str, name: str, budget: _Budget) -> Any:
+    if isinstance(existing, _Text):
         if name in LABELS or name.endswith(LABEL_ENDINGS):
             return _Text(text)
         if name == "name":
             # Once, again in each piece, as far as it is known, or in pieces.
-            known = old.joined()
-            return _Text(text if text.startswith(known) else known if known.startswith(text) else known + text)
-        is_repeated = name.endswith("signature") and old.size == len(text) and old.joined() == text
+            name_so_far = existing.joined()
+            return _Text(
+                text
+                if text.startswith(name_so_far)
+                else name_so_far
+                if name_so_far.startswith(text)
+                else name_so_far + text
+            )
+        is_repeated = name.endswith("signature") and existing.size == len(text) and existing.joined() == text
         if not is_repeated:
-            old.add(text)
-        return old
-    if isinstance(old, _Parts | dict):
-        return _as_parts(old, [{"type": "text", "text": text}], name, budget)
+            existing.add(text)
+        return existing
+    if isinstance(existing, _Parts | dict):
+        return _as_parts(existing, [{"type": "text", "text": text}], name, budget)
     return _Text(text)
 
 
-def _as_parts(old: Any, new: list[Any], name: str, budget: _Budget) -> _Parts:
+def _as_parts(existing: Any, additions: list[Any], name: str, budget: _Budget) -> _Parts:
     """Return a list of what was there and of new parts."""
-    if isinstance(old, _Parts):
-        parts = old
+    if isinstance(existing, _Parts):
+        parts = existing
     else:
         parts = _Parts(name)
-        if isinstance(old, _Text) and old.size:
-            parts.parts.append({"type": _Text("text"), "text": old})
-        elif isinstance(old, dict):
-            parts.parts.append(old)
-    parts.extend(new, budget)
+        if isinstance(existing, _Text) and existing.size:
+            parts.parts.append({"type": _Text("text"), "text": existing})
+        elif isinstance(existing, dict):
+            parts.parts.append(existing)
+    parts.extend(additions, budget)
     return parts
 
 
-def _plain(value: Any, name: str, list_name: str | None = None) -> Any:
+def _json_value(value: Any, name: str, list_name: str | None = None) -> Any:
     """Return what was put together as plain JSON. `list_name` is that of the list in which it stands."""
     if isinstance(value, _Text):
         return _joined_base64(value) if name == "data" else value.joined()
     if isinstance(value, _Parts):
-        return [_plain(part, "", value.name) for part in value.parts]
+        return [_json_value(part, "", value.name) for part in value.parts]
     if isinstance(value, dict):
         drops_index = list_name is not None and list_name not in LISTS_WITH_INDEX
-        return {key: _plain(part, key) for key, part in value.items() if not (drops_index and key == "index")}
+        return {key: _json_value(part, key) for key, part in value.items() if not (drops_index and key == "index")}
     return value
 
 
@@ -348,7 +355,7 @@ def _joined_base64(text: _Text) -> str:
 # ------------------------------------------------------------------------------------------------ what belongs together
 
 
-def _key(value: Any) -> Any:
+def _part_key(value: Any) -> Any:
     """Return an id or index to go by; None for one that says nothing."""
     if isinstance(value, str):
         return (int(value) if value.isascii() and value.isdigit() and len(value) < 10 else value) if value else None
@@ -376,16 +383,16 @@ def _has_arguments(call: Body) -> bool:
 
 
 def _is_same_type(part: Any, piece: Body) -> bool:
-    known, type_ = _text_of(part, "type") if isinstance(part, dict) else "", _text_of(piece, "type")
-    return not known or not type_ or known == type_
+    part_type, type_ = _text_of(part, "type") if isinstance(part, dict) else "", _text_of(piece, "type")
+    return not part_type or not type_ or part_type == type_
 
 
 def _begins_another_call(call: Body, piece: Body) -> bool:
     """Tell whether a piece of the same index, or of none, is of another call than the one that is there."""
-    name, known = _name_of(piece), _name_of(call)
-    if not name or not known or not _has_arguments(call):
+    name, existing_name = _name_of(piece), _name_of(call)
+    if not name or not existing_name or not _has_arguments(call):
         return False
-    if not name.startswith(known) and not known.startswith(name):
+    if not name.startswith(existing_name) and not existing_name.startswith(name):
         return True
     # The same function again: another call only where the arguments so far are whole, and more come.
     return bool(_arguments_of(piece)) and _is_whole(_arguments_of(call))
@@ -393,10 +400,14 @@ def _begins_another_call(call: Body, piece: Body) -> bool:
 
 def _repeats_arguments(call: Body, piece: Body) -> bool:
     """Tell whether a piece brings all arguments again: nothing can follow a whole object."""
-    arguments, known = _arguments_of(piece), _arguments_of(call)
-    if not isinstance(arguments, str) or not isinstance(known, _Text) or len(arguments) != known.size:
+    arguments, existing_arguments = _arguments_of(piece), _arguments_of(call)
+    if (
+        not isinstance(arguments, str)
+        or not isinstance(existing_arguments, _Text)
+        or len(arguments) != existing_arguments.size
+    ):
         return False
-    return _is_whole(known) and arguments == known.joined()
+    return _is_whole(existing_arguments) and arguments == existing_arguments.joined()
 
 
 def _is_whole(arguments: _Text) -> bool:
@@ -413,33 +424,36 @@ def _is_piece(part: Body) -> bool:
     """Tell whether a part has text that more may follow, and nothing that stands for itself."""
     values = [value for name, value in part.items() if not _is_label(name) and not isinstance(value, bool | None)]
     return bool(values) and all(
-        isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, dict) for one in value))
+        isinstance(value, str) or (isinstance(value, list) and all(isinstance(element, dict) for element in value))
         for value in values
     )
 
 
-def _continues(part: Body, piece: Body) -> bool:
+def _is_continuation(part: Body, piece: Body) -> bool:
     """Tell whether a piece without id and index is more of a part."""
     if not _is_piece(piece) or (piece.get("type") and not _text_of(part, "type")):
         return False
     return all(
-        not value or not (known := _text_of(part, name)) or known == value
+        not value or not (existing_value := _text_of(part, name)) or existing_value == value
         for name, value in piece.items()
         if _is_label(name) and isinstance(value, str)
     )
 
 
-def _is_another(known: dict[str, Any], new: Body) -> bool:
+def _is_different_object(existing_object: dict[str, Any], addition: Body) -> bool:
     """Tell whether an object is another thing than the one that stands in its place."""
     return any(
-        (value := _text_of(new, name)) and (before := _text_of(known, name)) and value != before for name in IDENTITIES
+        (value := _text_of(addition, name))
+        and (existing_value := _text_of(existing_object, name))
+        and value != existing_value
+        for name in IDENTITIES
     )
 
 
 def _holds_another(part: Body, piece: Body) -> bool:
     """Tell whether a piece has another thing, such as an image, in the place of one that a part has."""
     return any(
-        isinstance(value, dict) and isinstance(before := part.get(name), dict) and _is_another(before, value)
+        isinstance(value, dict) and isinstance(before := part.get(name), dict) and _is_different_object(before, value)
         for name, value in piece.items()
     )
 
@@ -456,22 +470,22 @@ def _with_text_arguments(function: Body) -> Body:
     return {**function, "arguments": _encoder.encode(arguments).decode()}
 
 
-def _without_repeated_name(function: Body, known: Body) -> Body:
+def _without_repeated_name(function: Body, existing_function: Body) -> Body:
     """Return a piece of a function without the part of its name that was said before."""
     if "name" not in function:
         return function
-    name, before = function["name"], _text_of(known, "name")
-    if isinstance(name, str) and before and (name.startswith(before) or before.startswith(name)):
-        name = name[len(before) :]
+    name, existing_name = function["name"], _text_of(existing_function, "name")
+    if isinstance(name, str) and existing_name and (name.startswith(existing_name) or existing_name.startswith(name)):
+        name = name[len(existing_name) :]
     function = {**function, "name": name}
     if not name:
         del function["name"]
     return function
 
 
-def _too_much(what: str) -> ProviderError:
+def _size_error(limit: str) -> ProviderError:
     return ProviderError(
-        f"The provider's answer has more than {what}, and is not read on.",
+        f"The provider's answer has more than {limit}, and is not read on.",
         status=502,
         code="provider_answer_too_large",
     )

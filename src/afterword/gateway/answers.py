@@ -12,9 +12,9 @@ from afterword import json_text
 from afterword.gateway.events import Event
 from afterword.gateway.failures import error_in_answer, out_of_bounds, read_object, unreadable
 from afterword.gateway.http import Address
-from afterword.gateway.provider import Body, Face, ProviderError
+from afterword.gateway.provider import Body, Operation, ProviderError
 
-MAX_CHOICES = 128
+MAX_CHOICE_COUNT = 128
 """Choices of an answer, where fewer were asked for. It is OpenAI's own bound on n."""
 # What providers give as the reason of an end that is a failure: OpenRouter, Mistral, vLLM, SGLang, DeepSeek, Zhipu.
 FAILED_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource", "network_error"})
@@ -55,13 +55,13 @@ class ChunkReader:
             return chunk
         if not isinstance(choices, list):
             raise unreadable(address, "a chunk whose choices are none", event.data)
-        _check_number(address, choices, self._max_choices)
+        _check_choice_count(address, choices, self._max_choices)
         for choice in choices:
             if not isinstance(choice, dict):
                 raise unreadable(address, "a chunk whose choices are none", event.data)
             index = choice["index"] = _index(address, choice, 0, self._max_choices)
             if "delta" not in choice and isinstance(choice.get("message"), dict) and index not in self._begun:
-                _as_delta(choice)
+                _move_message_to_delta(choice)
             if not _is_choice(choice, "delta"):
                 raise unreadable(address, "a chunk whose choices are none", event.data)
             _check_end(address, choice)
@@ -71,34 +71,34 @@ class ChunkReader:
         return chunk
 
 
-def check_answer(address: Address, face: Face, answer: Body, body: Body) -> Body:
+def check_answer(address: Address, operation: Operation, answer: Body, body: Body) -> Body:
     """Return a whole answer if it is one. Raises `ProviderError`."""
     # Some providers tell of an error with status 200.
     if _is_error(answer):
         raise error_in_answer(address, answer)
-    if face == "embeddings":
+    if operation == "embeddings":
         if not isinstance(answer.get("data"), list):
-            raise _no_answer(address, answer)
+            raise _not_an_answer_error(address, answer)
         return answer
     choices = answer.get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise _no_answer(address, answer)
+        raise _not_an_answer_error(address, answer)
     if not choices:
-        raise _no_answer(address, answer, "no choice at all")
-    most = max_choices(body)
-    _check_number(address, choices, most)
-    indexes = [_index(address, choice, place, most) for place, choice in enumerate(choices)]
+        raise _not_an_answer_error(address, answer, "no choice at all")
+    choice_limit = max_choices(body)
+    _check_choice_count(address, choices, choice_limit)
+    indexes = [_index(address, choice, position, choice_limit) for position, choice in enumerate(choices)]
     if len(set(indexes)) < len(indexes):
         indexes = range(len(choices))
     for index, choice in zip(indexes, choices, strict=True):
         choice["index"] = index
         if not _is_choice(choice, "message"):
-            raise _no_answer(address, answer)
+            raise _not_an_answer_error(address, answer)
         _check_end(address, choice)
-        if face == "chat" and choice.get("message") is None:
+        if operation == "chat" and choice.get("message") is None:
             # A filter or a bound of tokens struck before the first word.
             if choice.get("finish_reason") is None:
-                raise _no_answer(address, answer, "a choice that has no message and no finish_reason")
+                raise _not_an_answer_error(address, answer, "a choice that has no message and no finish_reason")
             choice["message"] = {"role": "assistant", "content": None}
     return answer
 
@@ -106,7 +106,7 @@ def check_answer(address: Address, face: Face, answer: Body, body: Body) -> Body
 def as_chunk(answer: Body) -> Body:
     """Return a whole answer as the one chunk of a stream."""
     for choice in answer.get("choices") or []:
-        _as_delta(choice)
+        _move_message_to_delta(choice)
     kind = "chat.completion.chunk" if answer.get("object") == "chat.completion" else answer.get("object")
     return {**answer, "object": kind}
 
@@ -114,12 +114,12 @@ def as_chunk(answer: Body) -> Body:
 def max_choices(body: Body) -> int:
     """Return how many choices are taken of an answer to a request."""
     number, prompts = body.get("n"), body.get("prompt")
-    asked = number if isinstance(number, int) and number > 0 else 1
-    return max(MAX_CHOICES, asked * (len(prompts) if isinstance(prompts, list) else 1))
+    choices_per_prompt = number if isinstance(number, int) and number > 0 else 1
+    return max(MAX_CHOICE_COUNT, choices_per_prompt * (len(prompts) if isinstance(prompts, list) else 1))
 
 
-def _no_answer(address: Address, answer: Body, what: str = "what is no answer") -> ProviderError:
-    return unreadable(address, what, json_text.encode(answer))
+def _not_an_answer_error(address: Address, answer: Body, description: str = "what is no answer") -> ProviderError:
+    return unreadable(address, description, json_text.encode(answer))
 
 
 def _is_error(answer: Body) -> bool:
@@ -145,12 +145,12 @@ def _check_end(address: Address, choice: Body) -> None:
         raise error_in_answer(address, {"message": f"its finish_reason is {reason!r}", "code": reason})
 
 
-def _check_number(address: Address, choices: list[Any], most: int) -> None:
-    if len(choices) > most:
-        raise out_of_bounds(address, f"{len(choices):,} choices at once; {most:,} are taken")
+def _check_choice_count(address: Address, choices: list[Any], choice_limit: int) -> None:
+    if len(choices) > choice_limit:
+        raise out_of_bounds(address, f"{len(choices):,} choices at once; {choice_limit:,} are taken")
 
 
-def _index(address: Address, choice: Body, default: int, most: int) -> int:
+def _index(address: Address, choice: Body, default: int, choice_limit: int) -> int:
     """Return a choice's index, within bounds."""
     index = choice.get("index")
     if index is None:
@@ -158,8 +158,10 @@ def _index(address: Address, choice: Body, default: int, most: int) -> int:
     is_digits = isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10
     if is_digits or (isinstance(index, float) and index.is_integer()):
         index = int(index)
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < most:
-        raise out_of_bounds(address, f"a choice of index {index!r:.80}; an integer from 0 to {most - 1:,} is taken")
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < choice_limit:
+        raise out_of_bounds(
+            address, f"a choice of index {index!r:.80}; an integer from 0 to {choice_limit - 1:,} is taken"
+        )
     return index
 
 
@@ -168,12 +170,12 @@ def _is_choice(choice: Body, name: str) -> bool:
     return isinstance(choice.get(name) or {}, dict) and isinstance(choice.get("text") or "", str)
 
 
-def _as_delta(choice: Body) -> None:
+def _move_message_to_delta(choice: Body) -> None:
     message = choice.pop("message", None)
     if message is None:
         return
     calls = message.get("tool_calls")
     if isinstance(calls, list):
-        numbered = [{"index": place, **call} for place, call in enumerate(calls) if isinstance(call, dict)]
+        numbered = [{"index": position, **call} for position, call in enumerate(calls) if isinstance(call, dict)]
         message = {**message, "tool_calls": numbered}
     choice["delta"] = message

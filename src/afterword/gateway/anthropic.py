@@ -17,7 +17,7 @@ from afterword.gateway.events import Event
 from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
 from afterword.gateway.http import Address, Http
 from afterword.gateway.openai import environment
-from afterword.gateway.provider import Body, Face, ProviderError
+from afterword.gateway.provider import Body, Operation, ProviderError
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
@@ -31,24 +31,24 @@ class Anthropic:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
+    async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer; several choices are as many calls at once."""
-        address = _address(target, face)
-        request = _translated(target, body, response)
-        calls = [self._http.post(address, request, response) for _ in range(_choices(target, body))]
-        said = [_read(address, one, face) for one in await _all(calls)]
-        whole = said[0]
-        for index, one in enumerate(said[1:], 1):
-            whole["choices"].append({**one["choices"][0], "index": index})
+        address = _address(target, operation)
+        request = _request_bytes(target, body, response)
+        calls = [self._http.post(address, request, response) for _ in range(_choice_count(target, body))]
+        answers = [_answer_in_openai_form(address, message, operation) for message in await _gathered_results(calls)]
+        combined_answer = answers[0]
+        for index, further_answer in enumerate(answers[1:], 1):
+            combined_answer["choices"].append({**further_answer["choices"][0], "index": index})
             for name in ("completion_tokens", "total_tokens"):
-                whole["usage"][name] += one["usage"][name]
-        return whole
+                combined_answer["usage"][name] += further_answer["usage"][name]
+        return combined_answer
 
     async def stream(
-        self, target: Target, face: Face, body: Body, response: ProviderResponse
+        self, target: Target, operation: Operation, body: Body, response: ProviderResponse
     ) -> AsyncGenerator[Body, None]:
         """Yield the chunks as they come."""
-        if _choices(target, body) > 1:
+        if _choice_count(target, body) > 1:
             raise ProviderError(
                 f"n is {body['n']}, but {target.key!r} streams one choice at a time.",
                 status=400,
@@ -56,22 +56,22 @@ class Anthropic:
                 param="n",
                 hint="Leave n out, or call without stream.",
             )
-        address = _address(target, face)
-        request = _translated(target, body, response, stream=True)
-        translation = StreamTranslation(address, face)
+        address = _address(target, operation)
+        request = _request_bytes(target, body, response, stream=True)
+        translation = StreamTranslation(address, operation)
         async with aclosing(self._http.events(address, request, _is_last, response)) as events:
             async for event in events:
                 if isinstance(event, dict):
-                    yield as_chunk(_read(address, event, face))
+                    yield as_chunk(_answer_in_openai_form(address, event, operation))
                     return
-                for chunk in _parts(translation, address, event.data):
+                for chunk in _chunks_of_event(translation, address, event.data):
                     yield chunk
-        if not translation.ended:
+        if not translation.is_finished:
             raise hung_up(address)
 
     async def check(self, target: Target) -> None:
         """Ask for the model."""
-        status, _ = await self._http.look(_at(target, f"/v1/models/{quote(target.model, safe='')}"))
+        status, _ = await self._http.probe(_address_of_path(target, f"/v1/models/{quote(target.model, safe='')}"))
         if status in (401, 403):
             raise ProviderError(
                 f"The provider of {target.key!r} refused the API key.", status=502, code="provider_refused_key"
@@ -85,7 +85,7 @@ class Anthropic:
         """The connections are the session's."""
 
 
-def _choices(target: Target, body: Body) -> int:
+def _choice_count(target: Target, body: Body) -> int:
     """Return how many choices are asked for. Raises `ProviderError` where that is no number."""
     number = body.get("n") or 1
     if isinstance(number, int) and number > 0:
@@ -100,12 +100,12 @@ def _choices(target: Target, body: Body) -> int:
     )
 
 
-def _translated(target: Target, body: Body, response: ProviderResponse, **more: Any) -> bytes:
+def _request_bytes(target: Target, body: Body, response: ProviderResponse, **extra_fields: Any) -> bytes:
     """Return the request's bytes. Raises `ProviderError` for one that is no chat of OpenAI's."""
     try:
         request = messages_request(target, body)
         response.left_out += request.left_out
-        return json_text.encode({**request.body, **more})
+        return json_text.encode({**request.body, **extra_fields})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProviderError(
             f"The call cannot be put into the form of Anthropic's API: {type(error).__name__}: {error}.",
@@ -116,24 +116,24 @@ def _translated(target: Target, body: Body, response: ProviderResponse, **more: 
         ) from None
 
 
-def _read(address: Address, message: Body | list[Event], face: Face) -> Body:
+def _answer_in_openai_form(address: Address, message: Body | list[Event], operation: Operation) -> Body:
     """Return an answer in OpenAI's form. Raises `ProviderError` for one that tells of a failure, or is none."""
     if isinstance(message, list):
-        translation = StreamTranslation(address, face)
-        chunks = [chunk for event in message for chunk in _parts(translation, address, event.data)]
-        if not translation.ended:
+        translation = StreamTranslation(address, operation)
+        chunks = [chunk for event in message for chunk in _chunks_of_event(translation, address, event.data)]
+        if not translation.is_finished:
             raise hung_up(address)
-        return assemble(face, chunks)
+        return assemble(operation, chunks)
     if message.get("type") == "error":
         error = message.get("error")
         raise error_in_answer(address, error, STATUSES.get(error.get("type", "")) if isinstance(error, dict) else None)
     try:
-        return chat_completion(message, face)
+        return chat_completion(message, operation)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise unreadable(address, "a message of another form", json_text.encode(message)) from None
 
 
-def _parts(translation: StreamTranslation, address: Address, data: bytes) -> Iterable[Body]:
+def _chunks_of_event(translation: StreamTranslation, address: Address, data: bytes) -> Iterable[Body]:
     """Return the chunks that an event stands for. Raises `ProviderError`."""
     try:
         return list(translation.take(read_object(address, data)))
@@ -141,14 +141,14 @@ def _parts(translation: StreamTranslation, address: Address, data: bytes) -> Ite
         raise unreadable(address, "an event of another form", data) from None
 
 
-async def _all(calls: list[Any]) -> list[Body | list[Event]]:
+async def _gathered_results(calls: list[Any]) -> list[Body | list[Event]]:
     if len(calls) == 1:
         return [await calls[0]]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in calls]
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
@@ -156,16 +156,16 @@ def _is_last(event: Event) -> bool:
     return event.name == b"message_stop"
 
 
-def _at(target: Target, path: str) -> Address:
+def _address_of_path(target: Target, path: str) -> Address:
     endpoint = target.endpoint or environment(["ANTHROPIC_BASE_URL"]) or ENDPOINT
     key = target.api_key or environment(["ANTHROPIC_API_KEY"])
-    own = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
-    return Address.of(target, endpoint.rstrip("/").removesuffix("/v1") + path, key, own)
+    provider_headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
+    return Address.for_target(target, endpoint.rstrip("/").removesuffix("/v1") + path, key, provider_headers)
 
 
-def _address(target: Target, face: Face) -> Address:
-    if face == "embeddings":
+def _address(target: Target, operation: Operation) -> Address:
+    if operation == "embeddings":
         raise ProviderError(
             f"The provider of {target.key!r} has no embeddings.", status=400, code="unsupported", param="model"
         )
-    return _at(target, "/v1/messages")
+    return _address_of_path(target, "/v1/messages")

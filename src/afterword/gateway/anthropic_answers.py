@@ -15,7 +15,7 @@ import msgspec
 
 from afterword.gateway.failures import error_in_answer
 from afterword.gateway.http import Address
-from afterword.gateway.provider import Body, Face
+from afterword.gateway.provider import Body, Operation
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -43,34 +43,37 @@ STATUSES = {
 TOKEN_COUNTS = frozenset(
     {"input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "service_tier"}
 )
-OF_THE_MESSAGE = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+MESSAGE_FIELDS = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
 
 
-def chat_completion(message: Body, face: Face) -> Body:
+def chat_completion(message: Body, operation: Operation) -> Body:
     """Translate a whole answer. Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` for another form."""
     blocks = AnswerBlocks()
-    said: Body = {"role": "assistant", "content": None}
+    assistant_message: Body = {"role": "assistant", "content": None}
     for index, block in enumerate(message.get("content", ())):
         for delta in (*blocks.start(index, block), *blocks.stop(index)):
             for name, piece in delta.items():
                 if name == "tool_calls" and "id" not in piece[0]:
-                    said[name][-1]["function"] = {**said[name][-1]["function"], **piece[0]["function"]}
+                    assistant_message[name][-1]["function"] = {
+                        **assistant_message[name][-1]["function"],
+                        **piece[0]["function"],
+                    }
                 else:
-                    said[name] = said[name] + piece if said.get(name) else piece
+                    assistant_message[name] = assistant_message[name] + piece if assistant_message.get(name) else piece
     for name in ("tool_calls", "thinking_blocks"):
-        for part in said.get(name, ()):
+        for part in assistant_message.get(name, ()):
             del part["index"]
-    text = said["content"] or ""
+    text = assistant_message["content"] or ""
     choice: Body = {"index": 0, **_finish(message)}
-    choice |= {"text": text} if face == "completions" else {"message": said}
-    return {**_head(message, face), "choices": [choice], "usage": _usage(message.get("usage") or {})}
+    choice |= {"text": text} if operation == "completions" else {"message": assistant_message}
+    return {**_head(message, operation), "choices": [choice], "usage": _usage(message.get("usage") or {})}
 
 
-def _head(message: Body, face: Face, *, is_chunk: bool = False) -> Body:
-    kind = "text_completion" if face == "completions" else f"chat.completion{'.chunk' if is_chunk else ''}"
+def _head(message: Body, operation: Operation, *, is_chunk: bool = False) -> Body:
+    kind = "text_completion" if operation == "completions" else f"chat.completion{'.chunk' if is_chunk else ''}"
     head = {
         "id": message.get("id", ""),
         "object": kind,
@@ -79,7 +82,7 @@ def _head(message: Body, face: Face, *, is_chunk: bool = False) -> Body:
     }
     if tier := (message.get("usage") or {}).get("service_tier"):
         head["service_tier"] = tier
-    return head | {name: value for name, value in message.items() if name not in OF_THE_MESSAGE and value is not None}
+    return head | {name: value for name, value in message.items() if name not in MESSAGE_FIELDS and value is not None}
 
 
 def _finish(message: Body) -> Body:
@@ -93,13 +96,16 @@ def _finish(message: Body) -> Body:
 
 
 def _usage(usage: Body) -> Body:
-    cached, written = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
-    prompt = (usage.get("input_tokens") or 0) + cached + written
+    cached_tokens, written_tokens = (
+        usage.get("cache_read_input_tokens") or 0,
+        usage.get("cache_creation_input_tokens") or 0,
+    )
+    prompt = (usage.get("input_tokens") or 0) + cached_tokens + written_tokens
     completion = usage.get("output_tokens") or 0
     details = {name: value for name, value in usage.items() if name not in TOKEN_COUNTS and value is not None}
     translated: Body = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    if cached or written:
-        translated["prompt_tokens_details"] = {"cached_tokens": cached, "cache_creation_tokens": written}
+    if cached_tokens or written_tokens:
+        translated["prompt_tokens_details"] = {"cached_tokens": cached_tokens, "cache_creation_tokens": written_tokens}
     return {**details, **translated}
 
 
@@ -148,12 +154,12 @@ class AnswerBlocks:
 
     def start(self, index: int, block: Body) -> Iterator[Body]:
         """Yield the deltas of a block that begins; what it holds already is part of it."""
-        opened = self._open[index] = _Block(block, self._characters)
-        match opened.kind:
+        open_block = self._open[index] = _Block(block, self._characters)
+        match open_block.kind:
             case "tool_use":
-                opened.call_index, self._calls = self._calls, self._calls + 1
+                open_block.call_index, self._calls = self._calls, self._calls + 1
                 function = {"name": block.get("name"), "arguments": ""}
-                call = {"index": opened.call_index, "id": block.get("id"), "type": "function", "function": function}
+                call = {"index": open_block.call_index, "id": block.get("id"), "type": "function", "function": function}
                 yield {"tool_calls": [call]}
             case "thinking":
                 if block.get("thinking") or block.get("signature"):
@@ -200,11 +206,11 @@ class AnswerBlocks:
                 yield {"tool_calls": [{"index": block.call_index, "function": {"arguments": arguments}}]}
         elif block.kind == "text":
             if block.citations:
-                annotations = [_annotation(one, block.start, self._characters) for one in block.citations]
+                annotations = [_annotation(citation, block.start, self._characters) for citation in block.citations]
                 yield {"annotations": annotations}
         elif block.is_the_providers_own:
             if block.json_pieces:
-                block.block["input"] = _parsed("".join(block.json_pieces))
+                block.block["input"] = _parsed_json("".join(block.json_pieces))
             yield {"provider_blocks": [block.block]}
 
     def end(self) -> Iterator[Body]:
@@ -223,7 +229,7 @@ class AnswerBlocks:
         yield {"reasoning_content": text, "thinking_blocks": [block]}
 
 
-def _parsed(text: str) -> Any:
+def _parsed_json(text: str) -> Any:
     """Return JSON that came in pieces; what was cut off stays a text."""
     try:
         return _decoder.decode(text)
@@ -234,12 +240,12 @@ def _parsed(text: str) -> Any:
 class StreamTranslation:
     """A stream of Anthropic's events on its way to OpenAI's chunks."""
 
-    def __init__(self, address: Address, face: Face) -> None:
-        self.ended = False
+    def __init__(self, address: Address, operation: Operation) -> None:
+        self.is_finished = False
         """Whether the provider said that this was all."""
         self._address = address
-        self._face: Face = face
-        self._head: Body = _head({}, face, is_chunk=True)
+        self._operation: Operation = operation
+        self._head: Body = _head({}, operation, is_chunk=True)
         self._usage: Body = {}
         self._blocks = AnswerBlocks()
 
@@ -248,7 +254,7 @@ class StreamTranslation:
         match event.get("type"):
             case "message_start":
                 message = event.get("message") or {}
-                self._head = _head(message, self._face, is_chunk=True)
+                self._head = _head(message, self._operation, is_chunk=True)
                 self._usage = dict(message.get("usage") or {})
                 yield self._chunk({"role": "assistant", "content": ""})
             case "content_block_start":
@@ -265,7 +271,7 @@ class StreamTranslation:
                     yield self._chunk({}, _finish(delta))
             case "message_stop":
                 yield from self._chunks(self._blocks.end())
-                self.ended = True
+                self.is_finished = True
                 yield {**self._head, "choices": [], "usage": _usage(self._usage)}
             case "error" | None:
                 error = event.get("error") or {}
@@ -275,9 +281,9 @@ class StreamTranslation:
     def _chunks(self, deltas: Iterable[Body]) -> Iterator[Body]:
         for delta in deltas:
             # The old completions know texts alone.
-            if self._face != "completions" or "content" in delta:
+            if self._operation != "completions" or "content" in delta:
                 yield self._chunk(delta)
 
     def _chunk(self, delta: Body, finish: Body | None = None) -> Body:
-        said = {"text": delta.get("content", "")} if self._face == "completions" else {"delta": delta}
-        return {**self._head, "choices": [{"index": 0, **said, **(finish or {"finish_reason": None})}]}
+        choice_content = {"text": delta.get("content", "")} if self._operation == "completions" else {"delta": delta}
+        return {**self._head, "choices": [{"index": 0, **choice_content, **(finish or {"finish_reason": None})}]}

@@ -13,37 +13,37 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from afterword.gateway.openai import fitted
+from afterword.gateway.openai import request_for_target
 from afterword.gateway.provider import Body
 from afterword.types import Target
 
 # The API requires a bound; callers who give none get this one.
-MAX_TOKENS = 4096
-SMALLEST_BUDGET_TOKENS = 1024
+DEFAULT_MAX_TOKEN_COUNT = 4096
+MIN_BUDGET_TOKEN_COUNT = 1024
 # The tokens of thinking that each `reasoning_effort` is worth, on models that take a budget.
 BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
 # The effort that each `reasoning_effort` is on models that decide themselves how much they think.
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 
-FIRST_THAT_THINKS = (3, 7)
-FIRST_WITH_ONE_SAMPLING_PARAMETER = (4, 1)
-FIRST_ADAPTIVE = (4, 6)
+FIRST_THINKING_VERSION = (3, 7)
+FIRST_ONE_SAMPLING_PARAMETER_VERSION = (4, 1)
+FIRST_ADAPTIVE_VERSION = (4, 6)
 # From here on the API refuses temperature, top_p and top_k, knows the effort `xhigh`, and hides what was thought
 # unless asked to summarise it.
-FIRST_WITHOUT_SAMPLING = (4, 7)
-NEWEST = (99, 0)
+FIRST_NO_SAMPLING_VERSION = (4, 7)
+NEWEST_VERSION = (99, 0)
 
 # OpenAI's fields that have a counterpart. A model's own parameters of these names are translated, too.
-TRANSLATED = frozenset(
+TRANSLATED_FIELDS = frozenset(
     {
         "messages", "prompt", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens",
         "stop", "response_format", "reasoning_effort", "reasoning", "user", "service_tier",
     }
 )  # fmt: skip
 # Fields without a counterpart of which nothing is lost: how the answer is sent is the gateway's matter.
-OF_THE_GATEWAY = frozenset({"model", "stream", "stream_options", "n", "store", "metadata"})
+GATEWAY_FIELDS = frozenset({"model", "stream", "stream_options", "n", "store", "metadata"})
 # Anthropic's own fields, which callers may send beside OpenAI's.
-ACCEPTED = frozenset(
+ACCEPTED_FIELDS = frozenset(
     {
         "cache_control", "container", "context_management", "inference_geo", "mcp_servers", "output_config", "speed",
         "stop_sequences", "system", "temperature", "thinking", "top_k", "top_p",
@@ -70,19 +70,19 @@ def messages_request(target: Target, body: Body) -> MessagesRequest:
 
     Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` for a request that is not in that form.
     """
-    own = {name: value for name, value in target.parameters.items() if name not in TRANSLATED}
-    body = fitted(target, body)
+    model_parameters = {name: value for name, value in target.parameters.items() if name not in TRANSLATED_FIELDS}
+    body = request_for_target(target, body)
     messages = body.get("messages")
     if messages is None:
         prompt = body.get("prompt")
         messages = [{"role": "user", "content": prompt if isinstance(prompt, str) else str(prompt)}]
     system, turns = _turns(messages)
-    request: Body = {name: value for name, value in body.items() if name in ACCEPTED}
-    known = TRANSLATED | OF_THE_GATEWAY | ACCEPTED | target.parameters.keys()
-    left_out = [name for name, value in body.items() if name not in known and value is not None]
+    request: Body = {name: value for name, value in body.items() if name in ACCEPTED_FIELDS}
+    handled_names = TRANSLATED_FIELDS | GATEWAY_FIELDS | ACCEPTED_FIELDS | target.parameters.keys()
+    left_out = [name for name, value in body.items() if name not in handled_names and value is not None]
     request["model"] = target.model
     request["messages"] = turns
-    request["max_tokens"] = body.get("max_completion_tokens") or body.get("max_tokens") or MAX_TOKENS
+    request["max_tokens"] = body.get("max_completion_tokens") or body.get("max_tokens") or DEFAULT_MAX_TOKEN_COUNT
     _translate_response_format(request, system, body.get("response_format"), left_out)
     if system:
         request["system"] = [*_blocks(request.get("system")), *system]
@@ -107,18 +107,18 @@ def messages_request(target: Target, body: Body) -> MessagesRequest:
         else:
             left_out.append("service_tier")
     version = version_of(target.model)
-    _translate_effort(request, body, version or NEWEST, left_out)
+    _translate_effort(request, body, version or NEWEST_VERSION, left_out)
     _drop_refused_sampling(request, version, left_out)
     # What the model was registered with is laid over the translation, too: null takes a field away.
-    request |= own
-    request = {name: value for name, value in request.items() if not (value is None and name in own)}
+    request |= model_parameters
+    request = {name: value for name, value in request.items() if not (value is None and name in model_parameters)}
     return MessagesRequest(request, left_out)
 
 
 def version_of(model: str) -> tuple[int, int] | None:
     """Return the version of a Claude model by its name; None for a name that tells none."""
-    found = _VERSION.search(model)
-    return (int(found[1]), int(found[2] or 0)) if found else None
+    match = _VERSION.search(model)
+    return (int(match[1]), int(match[2] or 0)) if match else None
 
 
 # ------------------------------------------------------------------------------------------------ parameters
@@ -135,23 +135,23 @@ def _translate_effort(request: Body, body: Body, version: tuple[int, int], left_
     if not isinstance(effort, str) or effort not in BUDGET_TOKENS or "thinking" in request:
         left_out.append(name)
         return
-    forced = request.get("tool_choice", {}).get("type") in ("any", "tool")
+    is_tool_forced = request.get("tool_choice", {}).get("type") in ("any", "tool")
     budget = BUDGET_TOKENS[effort]
     if body.get("max_completion_tokens"):
         # OpenAI's bound includes the thinking, as Anthropic's does. One quarter is left for the answer.
         budget = min(budget, request["max_tokens"] - max(1, request["max_tokens"] // 4))
-    budget = max(budget, SMALLEST_BUDGET_TOKENS)
-    adaptive = version >= FIRST_ADAPTIVE
-    has_room = adaptive or not body.get("max_completion_tokens") or budget < request["max_tokens"]
-    lacks_thoughts = not adaptive and _continues_without_thoughts(request["messages"])
-    if version < FIRST_THAT_THINKS or forced or not has_room or lacks_thoughts:
+    budget = max(budget, MIN_BUDGET_TOKEN_COUNT)
+    is_adaptive = version >= FIRST_ADAPTIVE_VERSION
+    has_room = is_adaptive or not body.get("max_completion_tokens") or budget < request["max_tokens"]
+    lacks_thoughts = not is_adaptive and _continues_without_thoughts(request["messages"])
+    if version < FIRST_THINKING_VERSION or is_tool_forced or not has_room or lacks_thoughts:
         left_out.append(name)
         return
-    if adaptive:
-        shown = {"display": "summarized"} if version >= FIRST_WITHOUT_SAMPLING else {}
-        request["thinking"] = {"type": "adaptive", **shown}
+    if is_adaptive:
+        display = {"display": "summarized"} if version >= FIRST_NO_SAMPLING_VERSION else {}
+        request["thinking"] = {"type": "adaptive", **display}
         level = EFFORTS[effort]
-        if level == "xhigh" and version < FIRST_WITHOUT_SAMPLING:
+        if level == "xhigh" and version < FIRST_NO_SAMPLING_VERSION:
             level = "high"
         request["output_config"] = {"effort": level, **request.get("output_config", {})}
     else:
@@ -166,9 +166,9 @@ def _continues_without_thoughts(turns: list[Body]) -> bool:
 
     With a budget for thinking, the API refuses to continue such a turn.
     """
-    last = next((turn["content"] for turn in reversed(turns) if turn["role"] == "assistant"), [])
-    calls = any(block.get("type") == "tool_use" for block in last)
-    return calls and last[0].get("type") not in ("thinking", "redacted_thinking")
+    last_blocks = next((turn["content"] for turn in reversed(turns) if turn["role"] == "assistant"), [])
+    calls = any(block.get("type") == "tool_use" for block in last_blocks)
+    return calls and last_blocks[0].get("type") not in ("thinking", "redacted_thinking")
 
 
 def _drop_refused_sampling(request: Body, version: tuple[int, int] | None, left_out: list[str]) -> None:
@@ -178,12 +178,12 @@ def _drop_refused_sampling(request: Body, version: tuple[int, int] | None, left_
     """
     sampling = {name: request.pop(name) for name in ("temperature", "top_p", "top_k") if name in request}
     sampling = {name: value for name, value in sampling.items() if value is not None}
-    if version and version >= FIRST_WITHOUT_SAMPLING:
+    if version and version >= FIRST_NO_SAMPLING_VERSION:
         accepted = set[str]()
     elif request.get("thinking", {}).get("type") in ("enabled", "adaptive"):
-        least = {"temperature": 1, "top_p": 0.95}
-        accepted = {name for name in least if least[name] <= sampling.get(name, 0) <= 1}
-    elif version and version >= FIRST_WITH_ONE_SAMPLING_PARAMETER and "temperature" in sampling:
+        minimums = {"temperature": 1, "top_p": 0.95}
+        accepted = {name for name in minimums if minimums[name] <= sampling.get(name, 0) <= 1}
+    elif version and version >= FIRST_ONE_SAMPLING_PARAMETER_VERSION and "temperature" in sampling:
         accepted = {"temperature", "top_k"}
     else:
         accepted = sampling.keys()
@@ -213,7 +213,7 @@ def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
         role, blocks = message.get("role"), _blocks(message.get("content"))
         mark = message.get("cache_control")
         if role in ("system", "developer"):
-            system += _marked(blocks, mark)
+            system += _with_cache_control(blocks, mark)
             continue
         if role == "tool":
             role = "user"
@@ -221,14 +221,14 @@ def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
             blocks = [{**result, "content": blocks} if blocks else result]
         elif role == "assistant":
             thoughts = [block for block in _blocks_beside(message, "thinking_blocks") if _is_signed(block)]
-            own = _blocks_beside(message, "provider_blocks")
-            blocks = [*thoughts, *own, *blocks, *map(_tool_use, message.get("tool_calls") or [])]
+            provider_blocks = _blocks_beside(message, "provider_blocks")
+            blocks = [*thoughts, *provider_blocks, *blocks, *map(_tool_use, message.get("tool_calls") or [])]
         else:
             # Roles such as `document` are material that the user brings.
             role = "user"
         if not blocks:
             continue
-        blocks = _marked(blocks, mark)
+        blocks = _with_cache_control(blocks, mark)
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         else:
@@ -236,12 +236,12 @@ def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
     return system, turns
 
 
-def _marked(blocks: list[Body], mark: Any) -> list[Body]:
+def _with_cache_control(blocks: list[Body], mark: Any) -> list[Body]:
     """Return a message's blocks with the message's `cache_control` on the last block that may carry it."""
     if mark:
-        for place in reversed(range(len(blocks))):
-            if blocks[place].get("type") not in ("thinking", "redacted_thinking"):
-                blocks[place] = {**blocks[place], "cache_control": mark}
+        for position in reversed(range(len(blocks))):
+            if blocks[position].get("type") not in ("thinking", "redacted_thinking"):
+                blocks[position] = {**blocks[position], "cache_control": mark}
                 break
     return blocks
 
@@ -291,8 +291,8 @@ def _block(part: Body) -> Body | None:
 def _source(address: str) -> Body:
     head, comma, data = address.partition(",")
     if comma and head.startswith("data:"):
-        named = head[5:].partition(";")[0]
-        media_type = next((kind for start, kind in IMAGE_TYPES.items() if data.startswith(start)), named)
+        declared_type = head[5:].partition(";")[0]
+        media_type = next((kind for start, kind in IMAGE_TYPES.items() if data.startswith(start)), declared_type)
         return {"type": "base64", "media_type": media_type, "data": data}
     return {"type": "url", "url": address}
 

@@ -7,33 +7,35 @@ from collections.abc import Iterable
 from typing import Any
 
 from afterword.gateway.accumulator import MessageAccumulator
-from afterword.gateway.events import MOST_BYTES
+from afterword.gateway.events import MAX_EVENT_BYTES
 from afterword.gateway.facts import FactsAccumulator
-from afterword.gateway.provider import Body, Face
+from afterword.gateway.provider import Body, Operation
 
 
-def assemble(face: Face, chunks: Iterable[Body]) -> Body:
+def assemble(operation: Operation, chunks: Iterable[Body]) -> Body:
     """Return the whole answer that the chunks of a stream bring. Raises `ProviderError` beyond the bounds."""
     messages: dict[int, MessageAccumulator] = defaultdict(MessageAccumulator)
-    facts = FactsAccumulator(MOST_BYTES)
+    facts = FactsAccumulator(MAX_EVENT_BYTES)
     answer: Body = {}
     for chunk in chunks:
         answer.update({name: value for name, value in chunk.items() if value not in (None, "", [])})
         facts.take(chunk)
         for choice in chunk.get("choices") or ():
             messages[choice["index"]].take(choice)
-    if face == "chat":
+    if operation == "chat":
         answer["object"] = "chat.completion"
     answer["choices"] = []
     for index, message in sorted(messages.items()):
-        of_choice = facts.of_choice(index) or {}
-        answer |= of_choice.get("answer", {})
-        answer["choices"].append({"index": index, **_said(face, message), **of_choice.get("choice", {})})
+        choice_facts = facts.choice_facts(index) or {}
+        answer |= choice_facts.get("answer", {})
+        answer["choices"].append(
+            {"index": index, **_choice_members(operation, message), **choice_facts.get("choice", {})}
+        )
     return answer
 
 
-def _said(face: Face, said: MessageAccumulator) -> dict[str, Any]:
-    reason = {"finish_reason": said.finish_reason}
-    if face == "chat":
-        return {"message": said.message() or {"role": "assistant", "content": said.text}, **reason}
-    return {"text": said.text, **reason}
+def _choice_members(operation: Operation, message: MessageAccumulator) -> dict[str, Any]:
+    reason = {"finish_reason": message.finish_reason}
+    if operation == "chat":
+        return {"message": message.message() or {"role": "assistant", "content": message.text}, **reason}
+    return {"text": message.text, **reason}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-MOST_BYTES = 64 << 20
+MAX_EVENT_BYTES = 64 << 20
 # The byte order mark, with which a stream may begin.
-MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 EVENT_STREAM = "text/event-stream"
 # The names of events that only keep a connection open.
-PINGS = (b"ping",)
+PING_NAMES = (b"ping",)
 # How a line of events begins.
 _FIELD = re.compile(rb"(data|event|id|retry|error)?:")
-LONGEST_FIELD = len(b"retry:")
+LONGEST_FIELD_BYTES = len(b"retry:")
 
 
 class Event(NamedTuple):
@@ -38,8 +38,8 @@ class EventReader:
 
     def __init__(self) -> None:
         self._begun = False
-        self._rest: list[bytes] = []
-        self._held = 0
+        self._partial_line: list[bytes] = []
+        self._partial_line_bytes = 0
         self._after_return = False
         self._name = b""
         self._data: list[bytes] = []
@@ -49,13 +49,13 @@ class EventReader:
     def take(self, raw: bytes) -> list[Event]:
         """Return the events that these bytes complete. Raises `EventTooLarge`."""
         if not self._begun:
-            raw = b"".join(self._rest) + raw
-            self._rest, self._held = [], 0
-            if len(raw) < len(MARK) and MARK.startswith(raw):
-                self._rest = [raw]
+            raw = b"".join(self._partial_line) + raw
+            self._partial_line, self._partial_line_bytes = [], 0
+            if len(raw) < len(BYTE_ORDER_MARK) and BYTE_ORDER_MARK.startswith(raw):
+                self._partial_line = [raw]
                 return []
             self._begun = True
-            raw = raw.removeprefix(MARK)
+            raw = raw.removeprefix(BYTE_ORDER_MARK)
         if self._after_return and raw:
             # A CR ended a line, and an event at once: the LF of a CRLF may come much later, with the next one.
             raw = raw.removeprefix(b"\n")
@@ -64,16 +64,16 @@ class EventReader:
             self._after_return = raw.endswith(b"\r")
             raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = raw.split(b"\n")
-        if self._rest:
+        if self._partial_line:
             # Joined when the line is whole, and not before: joining at each part takes a minute for a line of 64 MiB.
-            self._rest.append(lines[0])
+            self._partial_line.append(lines[0])
             if len(lines) > 1:
-                lines[0] = b"".join(self._rest)
-                self._rest, self._held = [], 0
+                lines[0] = b"".join(self._partial_line)
+                self._partial_line, self._partial_line_bytes = [], 0
             else:
-                self._held += len(lines.pop())
-        if lines and (rest := lines.pop()):
-            self._rest, self._held = [rest], len(rest)
+                self._partial_line_bytes += len(lines.pop())
+        if lines and (remainder := lines.pop()):
+            self._partial_line, self._partial_line_bytes = [remainder], len(remainder)
         events: list[Event] = []
         for line in lines:
             if not line:
@@ -96,8 +96,8 @@ class EventReader:
             elif line.startswith((b"{", b"[{")) and not self._data:
                 self._in_bare_json = True
                 self._add(line)
-        if self._size + self._held > MOST_BYTES:
-            raise EventTooLarge(f"An event has more than {MOST_BYTES:,} bytes.")
+        if self._size + self._partial_line_bytes > MAX_EVENT_BYTES:
+            raise EventTooLarge(f"An event has more than {MAX_EVENT_BYTES:,} bytes.")
         return events
 
     def end(self) -> list[Event]:
@@ -128,9 +128,9 @@ def is_event_stream(head: bytes, kind: str) -> bool | None:
     Relays send events under any content type, and whole answers as events: `kind`, the content type, decides only what
     the bytes leave open.
     """
-    if MARK.startswith(head):
+    if BYTE_ORDER_MARK.startswith(head):
         return None
-    text = head.removeprefix(MARK).lstrip()
+    text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
     if not text:
         return None
     if _FIELD.match(text):
@@ -139,4 +139,4 @@ def is_event_stream(head: bytes, kind: str) -> bool | None:
         return False
     if kind == EVENT_STREAM:
         return True
-    return None if len(text) < LONGEST_FIELD else False
+    return None if len(text) < LONGEST_FIELD_BYTES else False

@@ -46,26 +46,37 @@ class FactsAccumulator:
             if name not in STORED_ELSEWHERE:
                 self._answer.take(name, value)
         choices: Any = answer.get("choices") or ()
-        for place, choice in enumerate(choices):
+        for position, choice in enumerate(choices):
             index = choice.get("index")
             for name, value in choice.items():
                 if name not in CHOICE_STORED_ELSEWHERE and not _is_empty(value):
-                    self._choices[place if index is None else index].take(name, value)
+                    self._choices[position if index is None else index].take(name, value)
 
-    def of_choice(self, index: int) -> dict[str, Any] | None:
+    def choice_facts(self, index: int) -> dict[str, Any] | None:
         """Return the facts of a choice: `{answer, choice}`, each with the members that stood there.
 
         Members beyond the bound are left out, the largest first; `left_out` names them with their size in bytes.
         """
         parts = {"answer": self._answer, "choice": self._choices.get(index) or _Members(0)}
-        members = {part: dict(one.values) for part, one in parts.items()}
-        left_out = {f"{part}.{name}": size for part, one in parts.items() for name, size in one.left_out.items()}
-        sizes = {(part, name): _json_bytes(value) for part, its in members.items() for name, value in its.items()}
+        members = {part: dict(part_members.values) for part, part_members in parts.items()}
+        left_out = {
+            f"{part}.{name}": size
+            for part, part_members in parts.items()
+            for name, size in part_members.left_out.items()
+        }
+        sizes = {
+            (part, name): _json_bytes(value)
+            for part, part_values in members.items()
+            for name, value in part_values.items()
+        }
         while sum(sizes.values()) > self._max_bytes:
             part, name = max(sizes, key=lambda key: sizes[key])
             left_out[f"{part}.{name}"] = sizes.pop((part, name))
             del members[part][name]
-        facts = {**{part: its for part, its in members.items() if its}, **({"left_out": left_out} if left_out else {})}
+        facts = {
+            **{part: part_values for part, part_values in members.items() if part_values},
+            **({"left_out": left_out} if left_out else {}),
+        }
         return facts or None
 
 
@@ -81,7 +92,7 @@ class _Members:
     def take(self, name: str, value: Any) -> None:
         if _is_empty(value):
             return
-        join = JOINED.get(name)
+        join = JOIN_FUNCTIONS.get(name)
         if join is None:
             self.values[name] = value
             return
@@ -118,27 +129,30 @@ def _is_empty(value: Any) -> bool:
 # ------------------------------------------------------------------------------------------------ joining
 
 
-def _append(old: Any, new: Any) -> Any:
+def _append(existing: Any, addition: Any) -> Any:
     """Append lists, also those within objects; anything else is replaced. `new`, which the caller is still to get, is
     not changed later."""
-    if isinstance(new, list):
-        joined = old if isinstance(old, list) else []
-        joined.extend(new)
+    if isinstance(addition, list):
+        joined = existing if isinstance(existing, list) else []
+        joined.extend(addition)
         return joined
-    if isinstance(new, dict):
-        members = old if isinstance(old, dict) else {}
-        for name, value in new.items():
+    if isinstance(addition, dict):
+        members = existing if isinstance(existing, dict) else {}
+        for name, value in addition.items():
             if not _is_empty(value):
                 members[name] = _append(members.get(name), value)
         return members
-    return new
+    return addition
 
 
-def _strictest(old: Any, new: Any) -> Any:
+def _strictest(existing: Any, addition: Any) -> Any:
     """Join results of content filters: of each category the one that filtered, or the more severe, stays."""
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return new
-    return {**old, **{name: value for name, value in new.items() if _rank(value) >= _rank(old.get(name))}}
+    if not isinstance(existing, dict) or not isinstance(addition, dict):
+        return addition
+    return {
+        **existing,
+        **{name: value for name, value in addition.items() if _rank(value) >= _rank(existing.get(name))},
+    }
 
 
 def _rank(result: Any) -> tuple[bool, int]:
@@ -151,7 +165,7 @@ def _rank(result: Any) -> tuple[bool, int]:
     )
 
 
-JOINED: dict[str, Callable[[Any, Any], Any]] = {
+JOIN_FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "logprobs": _append,
     "token_ids": _append,
     "content_filter_results": _strictest,

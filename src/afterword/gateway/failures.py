@@ -43,10 +43,10 @@ class ErrorWords(NamedTuple):
     details: dict[str, Any] | None = None
 
 
-def hung_up(address: Address, how: str = "") -> ProviderError:
+def hung_up(address: Address, reason: str = "") -> ProviderError:
     """Return the error for an answer that broke off."""
     return ProviderError(
-        f"The provider of {address.name!r} broke off in the middle of its answer{f' ({how})' if how else ''}.",
+        f"The provider of {address.name!r} broke off in the middle of its answer{f' ({reason})' if reason else ''}.",
         status=502,
         code="provider_hung_up",
         retryable=True,
@@ -55,9 +55,10 @@ def hung_up(address: Address, how: str = "") -> ProviderError:
 
 def unfinished(address: Address, choices: list[int]) -> ProviderError:
     """Return the error for a stream that ends without a word on why: it may have been cut off."""
-    which = f"choices {', '.join(map(str, choices[:10]))} have" if choices else "it has"
+    subject = f"choices {', '.join(map(str, choices[:10]))} have" if choices else "it has"
     return ProviderError(
-        f"The provider of {address.name!r} ended its stream, but {which} no finish_reason: the answer may be cut off.",
+        f"The provider of {address.name!r} ended its stream, but {subject} no finish_reason: "
+        "the answer may be cut off.",
         status=502,
         code="provider_answer_unfinished",
         retryable=True,
@@ -73,20 +74,20 @@ def too_large(address: Address) -> ProviderError:
     )
 
 
-def out_of_bounds(address: Address, what: str) -> ProviderError:
+def out_of_bounds(address: Address, description: str) -> ProviderError:
     """Return the error for an answer that has more of something than is taken."""
     return ProviderError(
-        f"The provider of {address.name!r} answered with {what}.",
+        f"The provider of {address.name!r} answered with {description}.",
         status=502,
         code="provider_answer_out_of_bounds",
         hint="Check the model's endpoint, or ask for less with n.",
     )
 
 
-def unreadable(address: Address, what: str, raw: bytes) -> ProviderError:
+def unreadable(address: Address, description: str, raw: bytes) -> ProviderError:
     """Return the error for an answer that is not what the API promises."""
     return ProviderError(
-        f"The provider of {address.name!r} answered with {what}: {_start_of_text(address, raw, 200)!r}.",
+        f"The provider of {address.name!r} answered with {description}: {_start_of_text(address, raw, 200)!r}.",
         status=502,
         code="provider_answer_unreadable",
         hint="Check the model's endpoint: it must be the base URL of the API.",
@@ -115,7 +116,7 @@ def refusal(address: Address, status: int, raw: bytes, headers: Mapping[str, str
     try:
         if json_text.is_nested_too_deeply(raw):
             raise ValueError
-        words = _read_words(address, json_text.decode(raw, lenient_encoding=True))
+        words = _error_words(address, json_text.decode(raw, lenient_encoding=True))
     except ValueError:
         words = ErrorWords(_start_of_text(address, raw, 300) or "no reason is given")
     if status < 400:
@@ -125,7 +126,7 @@ def refusal(address: Address, status: int, raw: bytes, headers: Mapping[str, str
             code="provider_redirected",
             hint="Set the model's endpoint to where the API is.",
         )
-    error = _failed(address, f"answered {status}", words, status, _code_of(status), retry_after_seconds(headers))
+    error = _failure(address, f"answered {status}", words, status, _code_of(status), retry_after_seconds(headers))
     error.raw = raw[:MAX_RAW_BYTES]
     return error
 
@@ -138,28 +139,33 @@ def error_in_answer(address: Address, error: Any, status: int | None = None) -> 
     if status is None:
         inner = error.get("error", error) if isinstance(error, dict) else None
         status = _status_in(inner if isinstance(inner, dict) else error)
-    words = _read_words(address, error)
-    return _failed(address, "failed in the middle of its answer", words, status or 502, "provider_failed")
+    words = _error_words(address, error)
+    return _failure(address, "failed in the middle of its answer", words, status or 502, "provider_failed")
 
 
-def _failed(
-    address: Address, how: str, words: ErrorWords, status: int, code: str, wait: float | None = None
+def _failure(
+    address: Address, description: str, words: ErrorWords, status: int, code: str, wait_seconds: float | None = None
 ) -> ProviderError:
     if status == 401:
         return ProviderError(
-            f"The provider of {address.name!r} refused the API key that is kept for it: it {how}: {words.message}",
+            f"The provider of {address.name!r} refused the API key that is kept for it: "
+            f"it {description}: {words.message}",
             status=502,
             code="provider_refused_key",
             hint="An administrator can set another one: PATCH /api/v1/models/{model} with api_key.",
             details=words.details,
         )
-    shown, code, type_ = 503 if status == 529 else status if status < 600 else 502, words.code or code, words.type
+    caller_status, code, type_ = (
+        503 if status == 529 else status if status < 600 else 502,
+        words.code or code,
+        words.type,
+    )
     if status != 429 and is_context_overflow(words.message, words.code):
-        shown, code = 400, CONTEXT_OVERFLOW
+        caller_status, code = 400, CONTEXT_OVERFLOW
         type_ = (type_ if words.code == CONTEXT_OVERFLOW else None) or "invalid_request_error"
     return ProviderError(
-        f"The provider of {address.name!r} {how}: {words.message}",
-        status=shown,
+        f"The provider of {address.name!r} {description}: {words.message}",
+        status=caller_status,
         code=code,
         type=type_,
         param=words.param,
@@ -167,8 +173,8 @@ def _failed(
         if status == 403
         else None,
         details=words.details,
-        retry_after=wait,
-        retryable=status in (408, 429) or (status >= 500 and shown != 400),
+        retry_after=wait_seconds,
+        retryable=status in (408, 429) or (status >= 500 and caller_status != 400),
     )
 
 
@@ -189,20 +195,23 @@ def _status_in(error: Any) -> int | None:
     return None
 
 
-def _read_words(address: Address, body: Any) -> ErrorWords:
+def _error_words(address: Address, body: Any) -> ErrorWords:
     """Return what a provider says of a failure, without what it must not tell: the key and the headers it was sent."""
     body, _ = json_text.repair(body)
     if isinstance(body, list) and body and isinstance(body[0], dict):
         # Google's endpoint puts the error into a list.
         body = body[0]
-    beside: dict[str, Any] = {}
+    outer_members: dict[str, Any] = {}
     error = body
     if isinstance(body, dict) and body.get("error"):
         error = body["error"]
-        beside = body if not isinstance(error, dict) else {}
+        outer_members = body if not isinstance(error, dict) else {}
     if not isinstance(error, dict):
         # Of a text the type and the code stand beside it.
-        error = {**{name: value for name, value in beside.items() if name not in ANSWER_MEMBERS}, "message": error}
+        error = {
+            **{name: value for name, value in outer_members.items() if name not in ANSWER_MEMBERS},
+            "message": error,
+        }
     message = error.get("message") or error.get("detail") or error.get("msg") or _encoder.encode(error).decode()
     if not isinstance(message, str):
         message = _encoder.encode(message).decode()
@@ -214,28 +223,28 @@ def _read_words(address: Address, body: Any) -> ErrorWords:
         words = (error.get("status"), type_) if 400 <= code < 600 else ()
         code = next((word for word in words if isinstance(word, str) and word), str(code))
     return ErrorWords(
-        _short(address, message, MAX_MESSAGE_CHARACTERS) or "",
-        _short(address, code or type_),
-        _short(address, type_),
-        _short(address, error.get("param") or _place(error.get("detail"))),
+        _excerpt(address, message, MAX_MESSAGE_CHARACTERS) or "",
+        _excerpt(address, code or type_),
+        _excerpt(address, type_),
+        _excerpt(address, error.get("param") or _field_path(error.get("detail"))),
         _details(address, error),
     )
 
 
 def _details(address: Address, error: dict[str, Any]) -> dict[str, Any]:
     """Return the further members of a provider's error, as many as MAX_DETAILS_BYTES hold."""
-    details, left = {}, MAX_DETAILS_BYTES
+    details, bytes_left = {}, MAX_DETAILS_BYTES
     for name, value in error.items():
         if name in ("message", "type", "code", "param", "hint") or value is None:
             continue
         size = len(name) + len(_encoder.encode(value))
-        if size <= left:
+        if size <= bytes_left:
             details[name] = value
-            left -= size
+            bytes_left -= size
     return hide_in(details, address.secrets)
 
 
-def _short(address: Address, text: Any, characters: int = 200) -> str | None:
+def _excerpt(address: Address, text: Any, characters: int = 200) -> str | None:
     return address.hide(text[:MAX_READ_CHARACTERS])[:characters] if isinstance(text, str) and text else None
 
 
@@ -257,10 +266,10 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _place(detail: Any) -> str | None:
+def _field_path(detail: Any) -> str | None:
     """Return the field that FastAPI's first complaint names."""
-    first = detail[0] if isinstance(detail, list) and detail else None
-    steps = first.get("loc") if isinstance(first, dict) else None
+    first_complaint = detail[0] if isinstance(detail, list) and detail else None
+    steps = first_complaint.get("loc") if isinstance(first_complaint, dict) else None
     if not isinstance(steps, list):
         return None
     return ".".join(str(step) for step in steps if step != "body")[:200] or None

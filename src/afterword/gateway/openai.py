@@ -15,12 +15,12 @@ from afterword.gateway.assembling import assemble
 from afterword.gateway.events import Event
 from afterword.gateway.failures import hung_up, unfinished
 from afterword.gateway.http import Address, Http
-from afterword.gateway.provider import Body, Face, ProviderError
-from afterword.gateway.refused_fields import OPTIONAL, RefusedFields
+from afterword.gateway.provider import Body, Operation, ProviderError
+from afterword.gateway.refused_fields import OPTIONAL_FIELDS, RefusedFields
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
-PATHS: dict[Face, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+PATHS: dict[Operation, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 ENDPOINTS = {
     "open_ai": (("OPENAI_BASE_URL",), "https://api.openai.com/v1"),
     "google": (
@@ -29,7 +29,7 @@ ENDPOINTS = {
     ),
     "azure": (("AZURE_OPENAI_ENDPOINT",), ""),
 }
-KEYS = {
+KEY_VARIABLES = {
     "open_ai": ("OPENAI_API_KEY",),
     "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     "azure": ("AZURE_OPENAI_API_KEY",),
@@ -44,11 +44,11 @@ class OpenAI:
 
     def __init__(self, http: Http) -> None:
         self._http = http
-        self._refused = RefusedFields()
+        self._refused_fields = RefusedFields()
 
-    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
+    async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer."""
-        address = _address(target, PATHS[face])
+        address = _address(target, PATHS[operation])
         request = self._request(target, body, response)
         refused: set[str] = set()
         while True:
@@ -58,22 +58,22 @@ class OpenAI:
             except ProviderError as error:
                 refused |= self._without_refused(error, target, request, {}, response)
         if refused:
-            self._refused.note(target, refused)
+            self._refused_fields.remember(target, refused)
         if isinstance(answer, list):
-            answer = assemble(face, _chunks(address, body, answer))
-        return check_answer(address, face, answer, body)
+            answer = assemble(operation, _chunks(address, body, answer))
+        return check_answer(address, operation, answer, body)
 
     def _request(self, target: Target, body: Body, response: ProviderResponse) -> Body:
         """Return the request as this target gets it, without the fields that it is known to refuse."""
-        request = fitted(target, body)
+        request = request_for_target(target, body)
         left_out = {name for name in UNKNOWN_FIELDS.get(target.provider, ()) if name in request}
-        left_out |= {name for name in self._refused.of(target) if name in request}
+        left_out |= {name for name in self._refused_fields.fields_to_leave_out(target) if name in request}
         for name in left_out:
             del request[name]
         if not request.get("stream"):
             # extra_params may have switched streaming off.
             request.pop("stream_options", None)
-        response.left_out += [name for name in OPTIONAL if name in left_out and name != "stream_options"]
+        response.left_out += [name for name in OPTIONAL_FIELDS if name in left_out and name != "stream_options"]
         return request
 
     def _without_refused(
@@ -82,7 +82,9 @@ class OpenAI:
         """Take out of a request the fields that the provider's error complains of, and return them. Raises the error
         where there are none. `own_options` are the stream options of the caller."""
         options = request.get("stream_options")
-        refused = self._refused.named_in(error, target, request, has_added_options=options != own_options)
+        refused = self._refused_fields.find_refused_names(
+            error, target, request, has_added_options=options != own_options
+        )
         if "stream_options" in refused and options == own_options and own_options.keys() - {"include_usage"}:
             # They are the caller's own, and say more than what the gateway can make up for.
             refused.discard("stream_options")
@@ -92,10 +94,10 @@ class OpenAI:
             del request[name]
         if "stream_options" in refused and own_options.keys() - {"include_usage"} and options != own_options:
             request["stream_options"] = own_options
-        response.left_out += [name for name in OPTIONAL if name in refused and name != "stream_options"]
+        response.left_out += [name for name in OPTIONAL_FIELDS if name in refused and name != "stream_options"]
         return refused
 
-    async def _begun(
+    async def _first_event_and_others(
         self, target: Target, address: Address, body: Body, response: ProviderResponse
     ) -> tuple[Event | Body | None, AsyncGenerator[Event | Body, None]]:
         """Return the first event of a stream and the generator of the others."""
@@ -108,28 +110,28 @@ class OpenAI:
         while True:
             events = self._http.events(address, json_text.encode(request), _is_last, response)
             try:
-                first = await anext(events, None)
+                first_event = await anext(events, None)
                 break
             except ProviderError as error:
                 await events.aclose()
                 refused |= self._without_refused(error, target, request, own_options, response)
         if refused:
-            self._refused.note(target, refused)
+            self._refused_fields.remember(target, refused)
         elif "stream_options" in request:
-            self._refused.note_options_taken(target)
-        return first, events
+            self._refused_fields.remember_options_accepted(target)
+        return first_event, events
 
     async def stream(
-        self, target: Target, face: Face, body: Body, response: ProviderResponse
+        self, target: Target, operation: Operation, body: Body, response: ProviderResponse
     ) -> AsyncGenerator[Body, None]:
         """Yield the chunks as they come."""
-        address = _address(target, PATHS[face])
-        first, following = await self._begun(target, address, body, response)
+        address = _address(target, PATHS[operation])
+        first_event, following_events = await self._first_event_and_others(target, address, body, response)
         reader, is_done = ChunkReader(address, body), False
-        async with aclosing(following) as events:
-            async for event in _chained(first, events):
+        async with aclosing(following_events) as events:
+            async for event in _events_from_first(first_event, events):
                 if isinstance(event, dict):
-                    yield as_chunk(check_answer(address, face, event, body))
+                    yield as_chunk(check_answer(address, operation, event, body))
                     return
                 if _is_last(event):
                     is_done = True
@@ -142,7 +144,7 @@ class OpenAI:
     async def check(self, target: Target) -> None:
         """Ask for the models, as cheaply as the API allows."""
         address = _address(target, "" if target.provider == "azure" else "/models")
-        status, text = await self._http.look(address)
+        status, text = await self._http.probe(address)
         if status in (401, 403):
             raise ProviderError(
                 f"The provider of {target.key!r} refused the API key.", status=502, code="provider_refused_key"
@@ -158,13 +160,13 @@ class OpenAI:
         """The connections are the session's."""
 
 
-def fitted(target: Target, body: Mapping[str, Any]) -> Body:
+def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
     """Return a request as this model gets it: under its own name, with its parameters; null takes a field away."""
-    fit = {**body, "model": target.model, **target.parameters}
+    request = {**body, "model": target.model, **target.parameters}
     for name, value in target.parameters.items():
         if value is None:
-            del fit[name]
-    return fit
+            del request[name]
+    return request
 
 
 def environment(names: Iterable[str]) -> str | None:
@@ -172,11 +174,11 @@ def environment(names: Iterable[str]) -> str | None:
     return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
 
 
-async def _chained(
-    first: Event | Body | None, events: AsyncGenerator[Event | Body, None]
+async def _events_from_first(
+    first_event: Event | Body | None, events: AsyncGenerator[Event | Body, None]
 ) -> AsyncGenerator[Event | Body, None]:
-    if first is not None:
-        yield first
+    if first_event is not None:
+        yield first_event
         async for event in events:
             yield event
 
@@ -196,20 +198,20 @@ def _is_last(event: Event) -> bool:
 def _address(target: Target, path: str) -> Address:
     names, default = ENDPOINTS[target.provider]
     endpoint = target.endpoint or environment(names) or default
-    key = target.api_key or environment(KEYS[target.provider])
+    key = target.api_key or environment(KEY_VARIABLES[target.provider])
     if target.provider == "azure":
-        return Address.of(target, _azure(target, endpoint, path), key, {"api-key": key} if key else {})
-    own = {"Authorization": f"Bearer {key}"} if key else {}
-    return Address.of(target, _below(endpoint, path), key, own)
+        return Address.for_target(target, _azure_url(target, endpoint, path), key, {"api-key": key} if key else {})
+    key_headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return Address.for_target(target, _url_below(endpoint, path), key, key_headers)
 
 
-def _below(endpoint: str, path: str) -> str:
+def _url_below(endpoint: str, path: str) -> str:
     """Return the URL of a path below an endpoint, which may have a query of its own."""
     base, mark, query = endpoint.partition("?")
     return f"{base.rstrip('/')}{path}{mark}{query}"
 
 
-def _azure(target: Target, endpoint: str, path: str) -> str:
+def _azure_url(target: Target, endpoint: str, path: str) -> str:
     """Azure names the model's deployment in the path and the API's version in the query."""
     try:
         parts = urlsplit(endpoint)

@@ -9,7 +9,7 @@ from afterword.errors import AfterwordError
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
-Face: TypeAlias = Literal["chat", "completions", "embeddings"]
+Operation: TypeAlias = Literal["chat", "completions", "embeddings"]
 """What is asked for: POST /chat/completions, /completions or /embeddings."""
 Body: TypeAlias = dict[str, Any]
 """A request or an answer, as OpenAI's API has it."""
@@ -34,9 +34,9 @@ class ProviderError(AfterwordError):
         retryable: bool = False,
         type: str | None = None,
         details: Mapping[str, Any] | None = None,
-        **more: Any,
+        **error_fields: Any,
     ) -> None:
-        super().__init__(message, **more)
+        super().__init__(message, **error_fields)
         self.status = status
         self.sent = sent
         self.retryable = retryable
@@ -60,11 +60,13 @@ class Provider(Protocol):
     its body.
     """
 
-    async def answer(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> Body:
+    async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer, in OpenAI's form."""
         ...
 
-    def stream(self, target: Target, face: Face, body: Body, response: ProviderResponse) -> AsyncGenerator[Body, None]:
+    def stream(
+        self, target: Target, operation: Operation, body: Body, response: ProviderResponse
+    ) -> AsyncGenerator[Body, None]:
         """Yield the answer's chunks as they come, in OpenAI's form, the usage in a chunk of its own at the end.
 
         Returning means that the answer is complete; one that was cut off raises.

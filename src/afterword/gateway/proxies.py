@@ -55,14 +55,14 @@ class Proxies:
         """Return the proxy for a URL; None where it is reached directly. Raises `ProxyInvalid`, and `ValueError` for
         what is no URL."""
         parts = urlsplit(url)
-        named = self._by_scheme.get(parts.scheme)
+        proxy_text = self._by_scheme.get(parts.scheme)
         if (
-            not named
+            not proxy_text
             or not parts.hostname
             or self._is_exempt(parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
         ):
             return None
-        return _proxy(named, parts.scheme)
+        return _proxy(proxy_text, parts.scheme)
 
     def _is_exempt(self, host: str, port: int) -> bool:
         host = host.rstrip(".")
@@ -99,10 +99,10 @@ def _exemption(entry: str) -> Exemption:
         return Exemption(host.removeprefix("*").strip("."), None, port)
 
 
-def _proxy(named: str, scheme: str) -> Proxy:
+def _proxy(proxy_text: str, scheme: str) -> Proxy:
     variable = f"{scheme.upper()}_PROXY"
     try:
-        parts = urlsplit(named if "://" in named else f"http://{named}")
+        parts = urlsplit(proxy_text if "://" in proxy_text else f"http://{proxy_text}")
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ProxyInvalid(f"{variable} is no URL") from None
@@ -114,5 +114,5 @@ def _proxy(named: str, scheme: str) -> Proxy:
     if parts.username is not None:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + base64.b64encode(credentials.encode()).decode()
-    shown = f"[{host}]" if ":" in host else host
-    return Proxy(f"{parts.scheme}://{shown}:{port or DEFAULT_PORTS[parts.scheme]}", authorization)
+    host_text = f"[{host}]" if ":" in host else host
+    return Proxy(f"{parts.scheme}://{host_text}:{port or DEFAULT_PORTS[parts.scheme]}", authorization)

@@ -10,11 +10,11 @@ from afterword.gateway.context_overflow import CONTEXT_OVERFLOW
 from afterword.gateway.provider import Body, ProviderError
 from afterword.types import Target
 
-OPTIONAL = ("stream_options", "store", "metadata", "user")
+OPTIONAL_FIELDS = ("stream_options", "store", "metadata", "user")
 """`stream_options` is what Afterword adds. The others have a meaning here, too, which they keep."""
 REMEMBERED_SECONDS = 3600.0
 # Statuses that say nothing about the fields of a request.
-_OTHER_MATTERS = frozenset({401, 403, 404, 408, 409, 413, 429})
+_UNRELATED_STATUSES = frozenset({401, 403, 404, 408, 409, 413, 429})
 _COMPLAINT = re.compile(
     rb"extra|unrecogni[sz]ed|unknown|unexpected|unsupported|not (currently )?(supported|permitted|allowed)"
     rb"|no longer|additional propert|forbid|invalid|only (allowed|supported)|cannot find"
@@ -23,7 +23,7 @@ _COMPLAINT = re.compile(
 )
 
 
-def _named(name: str) -> re.Pattern[bytes]:
+def _name_pattern(name: str) -> re.Pattern[bytes]:
     """Return what finds a field's name where it is no word of the prose: in quotes, in a path, beside `field`."""
     word = name.encode()
     return re.compile(
@@ -34,7 +34,7 @@ def _named(name: str) -> re.Pattern[bytes]:
     )
 
 
-_NAMED = {name: _named(name) for name in OPTIONAL}
+_NAME_PATTERNS = {name: _name_pattern(name) for name in OPTIONAL_FIELDS}
 
 
 class RefusedFields:
@@ -42,44 +42,50 @@ class RefusedFields:
     a refusal of an hour ago, counts no more."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[Target, dict[str, float], bool]] = {}
+        self._refusals_by_target: dict[str, tuple[Target, dict[str, float], bool]] = {}
 
-    def of(self, target: Target) -> set[str]:
+    def fields_to_leave_out(self, target: Target) -> set[str]:
         """Return the fields that are to be left out for a target."""
-        refused = self._of(target)[0]
+        refused = self._refusals_of(target)[0]
         now = time.monotonic()
-        return {name for name, at in refused.items() if now - at < REMEMBERED_SECONDS}
+        return {name for name, refused_at in refused.items() if now - refused_at < REMEMBERED_SECONDS}
 
-    def named_in(self, error: ProviderError, target: Target, request: Body, *, has_added_options: bool) -> set[str]:
+    def find_refused_names(
+        self, error: ProviderError, target: Target, request: Body, *, has_added_options: bool
+    ) -> set[str]:
         """Return the optional fields of a request that a provider's error complains of.
 
         Some providers answer 400 or 422 to `stream_options` without a word of why. They are given the benefit of the
         doubt, unless they were seen to take them.
         """
-        if not error.raw or error.status in _OTHER_MATTERS:
+        if not error.raw or error.status in _UNRELATED_STATUSES:
             return set()
         complains = bool(_COMPLAINT.search(error.raw))
-        named = {name for name in OPTIONAL if name in request and complains and _NAMED[name].search(error.raw)}
+        refused_names = {
+            name for name in OPTIONAL_FIELDS if name in request and complains and _NAME_PATTERNS[name].search(error.raw)
+        }
         if "stream_options" in request:
             mentioned = b"stream_options" in error.raw or b"include_usage" in error.raw
-            says_why = named or error.param is not None or error.code == CONTEXT_OVERFLOW
-            in_doubt = has_added_options and error.status in (400, 422) and not says_why and not self._of(target)[1]
+            says_why = refused_names or error.param is not None or error.code == CONTEXT_OVERFLOW
+            in_doubt = (
+                has_added_options and error.status in (400, 422) and not says_why and not self._refusals_of(target)[1]
+            )
             if mentioned or in_doubt:
-                named.add("stream_options")
-        return named
+                refused_names.add("stream_options")
+        return refused_names
 
-    def note(self, target: Target, refused: Collection[str]) -> None:
+    def remember(self, target: Target, refused: Collection[str]) -> None:
         """Remember that a target took a request without these fields."""
-        known, takes_options = self._of(target)
+        refused_times, takes_options = self._refusals_of(target)
         now = time.monotonic()
-        self._held[target.key] = (target, {**known, **dict.fromkeys(refused, now)}, takes_options)
+        self._refusals_by_target[target.key] = (target, {**refused_times, **dict.fromkeys(refused, now)}, takes_options)
 
-    def note_options_taken(self, target: Target) -> None:
+    def remember_options_accepted(self, target: Target) -> None:
         """Remember that a target took `stream_options`."""
-        known, takes_options = self._of(target)
+        refused_times, takes_options = self._refusals_of(target)
         if not takes_options:
-            self._held[target.key] = (target, known, True)
+            self._refusals_by_target[target.key] = (target, refused_times, True)
 
-    def _of(self, target: Target) -> tuple[dict[str, float], bool]:
-        held = self._held.get(target.key)
-        return (held[1], held[2]) if held is not None and held[0] == target else ({}, False)
+    def _refusals_of(self, target: Target) -> tuple[dict[str, float], bool]:
+        refusals = self._refusals_by_target.get(target.key)
+        return (refusals[1], refusals[2]) if refusals is not None and refusals[0] == target else ({}, False)

@@ -11,10 +11,10 @@ from afterword.gateway.anthropic import Anthropic
 from afterword.gateway.echo import Echo
 from afterword.gateway.http import Http, Timeouts
 from afterword.gateway.openai import OpenAI
-from afterword.gateway.provider import Body, Face, Provider, ProviderError, Target
+from afterword.gateway.provider import Body, Operation, Provider, ProviderError, Target
 from afterword.gateway.response import ProviderResponse
 
-CHECK_HOLDS = 30.0
+CHECK_VALID_SECONDS = 30.0
 
 
 class Attempt(NamedTuple):
@@ -24,7 +24,7 @@ class Attempt(NamedTuple):
     error: ProviderError
 
 
-class Answered(NamedTuple):
+class GatewayAnswer(NamedTuple):
     """A whole answer: by which of the targets, after which failed ones, how many seconds the provider took."""
 
     body: Body
@@ -36,11 +36,11 @@ class Answered(NamedTuple):
 class Gateway:
     """The way to all providers. One for each server process; `close` it at the end."""
 
-    def __init__(self, timeouts: Timeouts, most_calls: int) -> None:
-        http = Http(timeouts, most_calls)
+    def __init__(self, timeouts: Timeouts, max_calls: int) -> None:
+        http = Http(timeouts, max_calls)
         compatible = OpenAI(http)
         self._http = http
-        self._checked: dict[str, tuple[Target, float, ProviderError | None]] = {}
+        self._check_results: dict[str, tuple[Target, float, ProviderError | None]] = {}
         self._providers: dict[str, Provider] = {
             "echo": Echo(),
             "open_ai": compatible,
@@ -49,42 +49,46 @@ class Gateway:
             "anthropic": Anthropic(http),
         }
 
-    async def answer(self, targets: Sequence[Target], face: Face, body: Body, response: ProviderResponse) -> Answered:
+    async def answer(
+        self, targets: Sequence[Target], operation: Operation, body: Body, response: ProviderResponse
+    ) -> GatewayAnswer:
         """Return the answer of the first target that gives one. Raises the last one's `ProviderError`.
 
         `response` then tells of that target's answer, or of the last one's that was called.
         """
         attempts: list[Attempt] = []
-        for place, target in enumerate(targets):
+        for position, target in enumerate(targets):
             started = time.perf_counter()
             response.reset()
             try:
-                answer = await self._providers[target.provider].answer(target, face, body, response)
-                return Answered(answer, place, attempts, time.perf_counter() - started)
+                answer = await self._providers[target.provider].answer(target, operation, body, response)
+                return GatewayAnswer(answer, position, attempts, time.perf_counter() - started)
             except ProviderError as error:
-                _go_on(error, place, targets, attempts)
+                _note_failure(error, position, targets, attempts)
         raise AssertionError("there is at least one target")
 
-    async def stream(self, targets: Sequence[Target], face: Face, body: Body, response: ProviderResponse) -> Streamed:
+    async def stream(
+        self, targets: Sequence[Target], operation: Operation, body: Body, response: ProviderResponse
+    ) -> GatewayStream:
         """Return the stream of the first target that begins one. Raises the last one's `ProviderError`."""
         attempts: list[Attempt] = []
-        for place, target in enumerate(targets):
+        for position, target in enumerate(targets):
             started = time.perf_counter()
             response.reset()
-            chunks = self._providers[target.provider].stream(target, face, body, response)
+            chunks = self._providers[target.provider].stream(target, operation, body, response)
             try:
-                first = await anext(chunks, None)
-                if first is None:
+                first_chunk = await anext(chunks, None)
+                if first_chunk is None:
                     raise ProviderError(
                         f"The provider of {target.key!r} answered with an empty stream.",
                         status=502,
                         code="provider_hung_up",
                         retryable=True,
                     )
-                return Streamed(first, chunks, place, attempts, started)
+                return GatewayStream(first_chunk, chunks, position, attempts, started)
             except ProviderError as error:
                 await chunks.aclose()
-                _go_on(error, place, targets, attempts)
+                _note_failure(error, position, targets, attempts)
             except BaseException:
                 await chunks.aclose()
                 raise
@@ -95,63 +99,68 @@ class Gateway:
 
         What was found holds for CHECK_HOLDS seconds.
         """
-        checked = self.last_check(target)
-        if checked is not None:
-            return checked
+        checked_at = self.find_last_check(target)
+        if checked_at is not None:
+            return checked_at
         failure = None
         try:
             await self._providers[target.provider].check(target)
         except ProviderError as error:
             failure = error
-        checked = time.time()
-        self._checked[target.key] = (target, checked, failure)
+        checked_at = time.time()
+        self._check_results[target.key] = (target, checked_at, failure)
         if failure is not None:
             raise failure
-        return checked
+        return checked_at
 
-    def last_check(self, target: Target) -> float | None:
+    def find_last_check(self, target: Target) -> float | None:
         """Return when the target was found to be there, in the last CHECK_HOLDS seconds; None where nobody looked.
 
         Raises the `ProviderError` that was found.
         """
-        held = self._checked.get(target.key)
-        if held is None or held[0] != target or time.time() - held[1] > CHECK_HOLDS:
+        check_result = self._check_results.get(target.key)
+        if check_result is None or check_result[0] != target or time.time() - check_result[1] > CHECK_VALID_SECONDS:
             return None
-        if held[2] is not None:
-            raise held[2]
-        return held[1]
+        if check_result[2] is not None:
+            raise check_result[2]
+        return check_result[1]
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
 
 
-def _go_on(error: ProviderError, place: int, targets: Sequence[Target], attempts: list[Attempt]) -> None:
+def _note_failure(error: ProviderError, position: int, targets: Sequence[Target], attempts: list[Attempt]) -> None:
     """Note that a target failed; raise its error where no other may be tried."""
-    if not error.retryable or place + 1 == len(targets):
+    if not error.retryable or position + 1 == len(targets):
         raise error
-    attempts.append(Attempt(targets[place].key, error))
+    attempts.append(Attempt(targets[position].key, error))
 
 
-class Streamed:
+class GatewayStream:
     """A stream that has begun: iterate over its chunks, the first among them. Close it in any case."""
 
     def __init__(
-        self, first: Body, rest: AsyncGenerator[Body, None], target: int, attempts: list[Attempt], started: float
+        self,
+        first_chunk: Body,
+        following_chunks: AsyncGenerator[Body, None],
+        target: int,
+        attempts: list[Attempt],
+        started: float,
     ) -> None:
         self.target = target
         self.attempts = attempts
         self.started = started
         self.first_at = time.perf_counter()
-        self._first = first
-        self._rest = rest
+        self._first_chunk = first_chunk
+        self._following_chunks = following_chunks
 
     async def __aiter__(self) -> AsyncGenerator[Body, None]:
-        async with aclosing(self._rest) as rest:
-            yield self._first
-            async for chunk in rest:
+        async with aclosing(self._following_chunks) as following_chunks:
+            yield self._first_chunk
+            async for chunk in following_chunks:
                 yield chunk
 
     async def close(self) -> None:
         """Hang up on the provider."""
-        await self._rest.aclose()
+        await self._following_chunks.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 # Headers of a provider that its callers act on: they pace themselves by the limits, and retry as they are told to.
-FORWARDED = frozenset({"retry-after-ms", "x-should-retry", "openai-processing-ms", "openai-version"})
+FORWARDED_HEADERS = frozenset({"retry-after-ms", "x-should-retry", "openai-processing-ms", "openai-version"})
 FORWARDED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit")
 # How providers name a request, the usual one first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google, NVIDIA,
 # Cloudflare. Ours is x-request-id, so the caller gets theirs under a name of its own.
@@ -37,10 +37,10 @@ class ProviderResponse:
     a comment, a ping, a part of an event.
     """
 
-    def __init__(self, heard: Callable[[], None] = _ignore) -> None:
+    def __init__(self, on_sign_of_life: Callable[[], None] = _ignore) -> None:
         self.headers: Mapping[str, str] = {}
         self.left_out: list[str] = []
-        self.heard = heard
+        self.on_sign_of_life = on_sign_of_life
 
     def reset(self) -> None:
         """Forget the attempt before: another model is called."""
@@ -50,19 +50,21 @@ class ProviderResponse:
     @property
     def request_id(self) -> str | None:
         """How the provider names the request, for its support."""
-        found = next((text for name in REQUEST_ID_HEADERS if _encoded(text := self.headers.get(name, ""))), None)
-        return found and found[:MAX_ID_CHARACTERS]
+        identifier = next(
+            (text for name in REQUEST_ID_HEADERS if _header_value(text := self.headers.get(name, ""))), None
+        )
+        return identifier and identifier[:MAX_ID_CHARACTERS]
 
-    def forwarded(self) -> list[tuple[bytes, bytes]]:
+    def forwarded_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that are passed on to the caller."""
         headers = [
             (lower.encode("ascii"), value)
             for name, text in self.headers.items()
-            if ((lower := name.lower()) in FORWARDED or lower.startswith(FORWARDED_PREFIXES))
-            and (value := _encoded(text))
+            if ((lower := name.lower()) in FORWARDED_HEADERS or lower.startswith(FORWARDED_PREFIXES))
+            and (value := _header_value(text))
         ]
         if self.request_id:
-            headers.append((b"x-provider-request-id", _encoded(self.request_id)))
+            headers.append((b"x-provider-request-id", _header_value(self.request_id)))
         if self.left_out:
             headers.append(
                 (b"x-afterword-left-out", ", ".join(dict.fromkeys(self.left_out)).encode("ascii", "replace"))
@@ -70,7 +72,7 @@ class ProviderResponse:
         return headers
 
 
-def _encoded(text: str) -> bytes:
+def _header_value(text: str) -> bytes:
     """Return a header's value as it is sent; empty for one that cannot be."""
     if len(text) > MAX_HEADER_CHARACTERS or not text.isprintable():
         return b""

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-SHORTEST_SECRET = 8
+MIN_SECRET_CHARACTERS = 8
 """Shorter words of a header are no secrets: hiding them would garble what a provider says."""
-HIDDEN = "[hidden]"
+HIDDEN_TEXT = "[hidden]"
 
 
 def find_secrets(api_key: str | None, headers: Mapping[str, str], url: str) -> tuple[str, ...]:
@@ -18,12 +18,12 @@ def find_secrets(api_key: str | None, headers: Mapping[str, str], url: str) -> t
     words = {word for value in (api_key or "", *headers.values()) for word in value.split()}
     if "?" in url or "@" in url:
         words.update(_secrets_of_url(url))
-    return tuple(sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True))
+    return tuple(sorted((word for word in words if len(word) >= MIN_SECRET_CHARACTERS), key=len, reverse=True))
 
 
 def hide(text: str, secrets: tuple[str, ...]) -> str:
     """Return a text without secrets, also where JSON or a URL escapes their characters."""
-    return _pattern(secrets).sub(HIDDEN, text) if secrets else text
+    return _pattern(secrets).sub(HIDDEN_TEXT, text) if secrets else text
 
 
 def hide_in(value: Any, secrets: tuple[str, ...]) -> Any:
@@ -48,13 +48,13 @@ def _secrets_of_url(url: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join("".join(map(_any_form_of, secret)) for secret in secrets))
+    return re.compile("|".join("".join(map(_escaped_character_pattern, secret)) for secret in secrets))
 
 
-def _any_form_of(character: str) -> str:
+def _escaped_character_pattern(character: str) -> str:
     """Return a pattern for a character as it is, as \\u00xx (also of JSON within JSON), as \\x, and as %xx."""
     code = ord(character)
     # A letter after a backslash is another character: \\n is a line's end.
-    plain = character if character.isalnum() else rf"\\*{re.escape(character)}"
+    character_pattern = character if character.isalnum() else rf"\\*{re.escape(character)}"
     in_url = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "replace"))
-    return rf"(?:{plain}|\\+(?i:u{code:04x})|(?i:{in_url}))"
+    return rf"(?:{character_pattern}|\\+(?i:u{code:04x})|(?i:{in_url}))"

@@ -15,10 +15,10 @@ import msgspec
 from afterword.errors import Conflict, Invalid
 from afterword.ids import uuid7
 from afterword.service import evidence
-from afterword.service.context import Context, Home
-from afterword.service.evidence import Duel, Sample, Verdict
-from afterword.service.moments import shown
-from afterword.service.routing import attached, callable_in, named_test
+from afterword.service.context import AppState, Context
+from afterword.service.evidence import Duel, SampleStatistics, Verdict
+from afterword.service.moments import to_datetime
+from afterword.service.routing import find_callable_model, get_test_row, is_callable_in
 from afterword.service.values import check_key, check_text
 from afterword.store import abtests as stored
 from afterword.store.abtests import ABTestRow
@@ -38,11 +38,11 @@ from afterword.types import (
 
 log = logging.getLogger("afterword.ab_tests")
 # Seconds between two looks of the background, and how many times as long as a look takes it rests at least.
-PACE = 1.0
-REST = 10.0
+JUDGE_INTERVAL_SECONDS = 1.0
+REST_FACTOR = 10.0
 
 
-class Judged(msgspec.Struct, frozen=True):
+class JudgedTest(msgspec.Struct, frozen=True):
     """A test, what its feedback says, and the preferences between its variants, by their places."""
 
     row: ABTestRow
@@ -50,55 +50,55 @@ class Judged(msgspec.Struct, frozen=True):
     duels: dict[tuple[int, int], Duel]
 
 
-async def create(context: Context, *, body: NewABTest) -> ABTest:
+async def create_test(context: Context, *, body: NewABTest) -> ABTest:
     """Start an A/B test.
 
     From now on calls of the project that name no model are shared out among its models, and the feedback on them is
     counted. It ends by itself once one model is better than all others. A project has one test at a time.
     """
     project = context.project(body.project, writing=True)
-    models = [_model(context, project, key, f"models[{place}]") for place, key in enumerate(body.models)]
-    for place, model in enumerate(models):
-        if model in models[:place]:
+    models = [_callable_model(context, project, key, f"models[{index}]") for index, key in enumerate(body.models)]
+    for index, model in enumerate(models):
+        if model in models[:index]:
             raise Invalid(
-                f"models[{place}] is {model.key!r}, which is there already.",
+                f"models[{index}] is {model.key!r}, which is there already.",
                 code="same_model",
-                param=f"models[{place}]",
+                param=f"models[{index}]",
                 hint="A test is between different models.",
             )
     row = ABTestRow(
         number=0,
         id=uuid7(),
         key=check_key(body.key),
-        name=check_text(body.key if body.name is None else body.name, param="name", most=1000, least=1),
+        name=check_text(body.key if body.name is None else body.name, param="name", max_length=1000, min_length=1),
         project=project.number,
         metric=context.metric(project.number, body.metric).number,
         feedback_type=body.feedback_type,
         traffic_split=body.traffic_split,
         auto_deploy=body.auto_deploy,
-        alpha=evidence.ALPHA,
+        alpha=evidence.SIGNIFICANCE_LEVEL,
         status=stored.ACTIVE,
         created_at=context.now(),
         models=tuple(model.number for model in models),
     )
     row = await context.store.write(lambda transaction: stored.add_test(transaction, row))
     context.catalog.tests.keep(row)
-    return _shown(context.home, await judge(context.home, row), whole=True)
+    return _serialized_test(context.state, await judge(context.state, row), with_report=True)
 
 
 async def list_tests(context: Context, *, query: Any) -> ABTestList:
     """List the A/B tests that the key may see, the newest first: all, those of a project, the active ones, or those
     of one status."""
-    only = None if query.project is None else context.project(query.project).number
+    project_number = None if query.project is None else context.project(query.project).number
     rows = [
         row
         for row in context.catalog.tests.all.values()
         if context.actor.sees(row.project)
-        and only in (None, row.project)
+        and project_number in (None, row.project)
         and query.active in (None, row.status == stored.ACTIVE)
     ]
-    judged = [await judge(context.home, row) for row in sorted(rows, key=lambda row: row.number, reverse=True)]
-    tests = [_shown(context.home, one, whole=False) for one in judged]
+    judged_tests = [await judge(context.state, row) for row in sorted(rows, key=lambda row: row.number, reverse=True)]
+    tests = [_serialized_test(context.state, judged_test, with_report=False) for judged_test in judged_tests]
     return ABTestList(
         ab_tests=[
             test
@@ -109,30 +109,32 @@ async def list_tests(context: Context, *, query: Any) -> ABTestList:
     )
 
 
-async def get(context: Context, test: str) -> ABTest:
+async def get_test(context: Context, test: str) -> ABTest:
     """Show an A/B test with its report, by key or id."""
-    return _shown(context.home, await judge(context.home, named_test(context, test)), whole=True)
+    return _serialized_test(context.state, await judge(context.state, get_test_row(context, test)), with_report=True)
 
 
 async def cancel(context: Context, test: str) -> ABTest:
     """Cancel an A/B test: calls go to the default model again. What was counted stays."""
-    row = named_test(context, test)
-    cancelled = msgspec.structs.replace(row, status=stored.CANCELLED, ended_at=context.now())
-    ended = await context.store.write(lambda transaction: stored.end_test(transaction, cancelled))
-    if ended is None:
+    row = get_test_row(context, test)
+    cancelled_row = msgspec.structs.replace(row, status=stored.CANCELLED, ended_at=context.now())
+    ended_row = await context.store.write(lambda transaction: stored.end_test(transaction, cancelled_row))
+    if ended_row is None:
         raise Conflict(
             f"The A/B test {row.key!r} has ended already.",
             code="ab_test_ended",
             param="test",
             hint=f"See how: GET /api/v1/ab-tests/{row.key}.",
         )
-    context.catalog.tests.keep(ended)
-    return _shown(context.home, await judge(context.home, ended), whole=True)
+    context.catalog.tests.keep(ended_row)
+    return _serialized_test(context.state, await judge(context.state, ended_row), with_report=True)
 
 
-def _model(context: Context, project: ProjectRow, key: str, param: str) -> ModelRow:
+def _callable_model(context: Context, project: ProjectRow, key: str, param: str) -> ModelRow:
     """Return a model that the project may call, by key, id or PROJECT/MODEL."""
-    row = attached(context, project, key) or attached(context, project, key.removeprefix(f"{project.key}/"))
+    row = find_callable_model(context, project, key) or find_callable_model(
+        context, project, key.removeprefix(f"{project.key}/")
+    )
     if row is None:
         raise Invalid(
             f"{param} is {key[:200]!r}, which {project.key!r} cannot call.",
@@ -146,103 +148,105 @@ def _model(context: Context, project: ProjectRow, key: str, param: str) -> Model
 # ------------------------------------------------------------------------------------------------ judging
 
 
-async def judge(home: Home, row: ABTestRow) -> Judged:
+async def judge(state: AppState, row: ABTestRow) -> JudgedTest:
     """Say what the feedback of a test says by now; end the test where that is proven."""
-    judged = await home.store.read_long(_judged, home, row)
-    place = judged.verdict.winner
-    if row.status != stored.ACTIVE or place is None:
-        return judged
-    await _end(home, row, row.models[place])
-    return msgspec.structs.replace(judged, row=home.catalog.tests.all[row.number])
+    judged_test = await state.store.read_long(_judged_test, state, row)
+    winner_index = judged_test.verdict.winner
+    if row.status != stored.ACTIVE or winner_index is None:
+        return judged_test
+    await _end_test(state, row, row.models[winner_index])
+    return msgspec.structs.replace(judged_test, row=state.catalog.tests.all[row.number])
 
 
-def _judged(connection: Any, home: Home, row: ABTestRow) -> Judged:
-    places = {model: place for place, model in enumerate(row.models)}
+def _judged_test(connection: Any, state: AppState, row: ABTestRow) -> JudgedTest:
+    index_of_model = {model: index for index, model in enumerate(row.models)}
     if row.feedback_type == "metric":
-        metric = home.catalog.metrics[row.metric]
-        samples = [Sample(0, 0.0, 0.0)] * len(places)
-        for one in stored.values_of(connection, row):
-            samples[places[one.model]] = Sample(one.n, one.mean, one.squares)
-        verdict = evidence.of_values(
+        metric = state.catalog.metrics[row.metric]
+        samples = [SampleStatistics(0, 0.0, 0.0)] * len(index_of_model)
+        for group_row in stored.values_of(connection, row):
+            samples[index_of_model[group_row.model]] = SampleStatistics(group_row.n, group_row.mean, group_row.squares)
+        verdict = evidence.verdict_of_values(
             samples,
             lower_is_better=metric.scoring_type == "lower_is_better",
             is_share=metric.kind == "bool",
             alpha=row.alpha,
         )
-        return Judged(row, verdict, {})
+        return JudgedTest(row, verdict, {})
     duels: dict[tuple[int, int], Duel] = {}
-    for one in stored.preferences_of(connection, row):
-        pair = places[one.preferred], places[one.other]
-        first, turned = min(pair), pair[0] > pair[1]
-        seen = Duel(
-            wins=one.n if one.tied is None else 0,
+    for group_row in stored.preferences_of(connection, row):
+        pair = index_of_model[group_row.preferred], index_of_model[group_row.other]
+        first, is_reversed = min(pair), pair[0] > pair[1]
+        duel = Duel(
+            wins=group_row.n if group_row.tied is None else 0,
             losses=0,
-            ties_good=one.n if one.tied == "good" else 0,
-            ties_bad=one.n if one.tied == "bad" else 0,
+            ties_good=group_row.n if group_row.tied == "good" else 0,
+            ties_bad=group_row.n if group_row.tied == "bad" else 0,
         )
         pair = first, max(pair)
-        duels[pair] = duels.get(pair, Duel(0, 0)).plus(seen.turned() if turned else seen)
-    return Judged(row, evidence.of_preferences(len(places), duels, alpha=row.alpha), duels)
+        duels[pair] = duels.get(pair, Duel(0, 0)).plus(duel.reversed_duel() if is_reversed else duel)
+    return JudgedTest(row, evidence.verdict_of_preferences(len(index_of_model), duels, alpha=row.alpha), duels)
 
 
-async def _end(home: Home, row: ABTestRow, winner: int) -> None:
+async def _end_test(state: AppState, row: ABTestRow, winner: int) -> None:
     """End a test in favour of a model, which becomes the default where that was asked for and it can be called."""
-    done = msgspec.structs.replace(row, status=stored.DONE, ended_at=Context.now(), winner=winner)
-    project = home.catalog.projects[row.project]
-    deployed: ProjectModelRow | None = None
-    if row.auto_deploy and not project.archived and callable_in(home.catalog, row.project, winner):
-        its = home.catalog.project_models[row.project, winner]
-        deployed = msgspec.structs.replace(its, is_default=True)
+    done_row = msgspec.structs.replace(row, status=stored.DONE, ended_at=Context.now(), winner=winner)
+    project = state.catalog.projects[row.project]
+    deployed_model: ProjectModelRow | None = None
+    if row.auto_deploy and not project.archived and is_callable_in(state.catalog, row.project, winner):
+        project_model = state.catalog.project_models[row.project, winner]
+        deployed_model = msgspec.structs.replace(project_model, is_default=True)
 
     def end(transaction: Transaction) -> tuple[ABTestRow | None, list[ProjectModelRow]]:
-        ended = stored.end_test(transaction, done)
-        return ended, attach_model(transaction, deployed) if ended and deployed else []
+        ended_row = stored.end_test(transaction, done_row)
+        return ended_row, attach_model(transaction, deployed_model) if ended_row and deployed_model else []
 
-    ended, changed = await home.store.write(end)
-    if ended is None:
+    ended_row, changed_rows = await state.store.write(end)
+    if ended_row is None:
         return
-    home.catalog.tests.keep(ended)
-    for one in changed:
-        home.catalog.keep(one)
-    log.info("The A/B test %s has ended: %s is better.", row.key, home.catalog.models[winner].key)
+    state.catalog.tests.keep(ended_row)
+    for changed_row in changed_rows:
+        state.catalog.keep(changed_row)
+    log.info("The A/B test %s has ended: %s is better.", row.key, state.catalog.models[winner].key)
 
 
-class Referee:
+class ABTestWorker:
     """Judges the tests under way while feedback comes in, so that they end without anyone looking."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._faults = FaultLog(log, home.store, "The A/B tests could not be judged")
-        self._heard = -1
+    def __init__(self, state: AppState) -> None:
+        self._state = state
+        self._faults = FaultLog(log, state.store, "The A/B tests could not be judged")
+        self._judged_feedback_count = -1
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Look about once a second, and as seldom as it takes to spend little time on it; until cancelled."""
         while True:
             started = time.monotonic()
             try:
-                await self.look()
+                await self.judge_running_tests()
             except Exception as error:
                 self._faults.tell(error)
-            await asyncio.sleep(max(PACE, REST * (time.monotonic() - started)))
+            await asyncio.sleep(max(JUDGE_INTERVAL_SECONDS, REST_FACTOR * (time.monotonic() - started)))
 
-    async def look(self) -> None:
+    async def judge_running_tests(self) -> None:
         """Judge the tests under way, if feedback has come since the last time; the first time in any case."""
-        inserted = self._home.store.queue.inserted
+        inserted = self._state.store.queue.inserted
         # No feedback is asked what it is for: these are counted for the figures anyway.
-        heard = inserted["feedback"] + inserted["preferences"]
+        feedback_count = inserted["feedback"] + inserted["preferences"]
         # What other servers took in is not counted here.
-        if (heard != self._heard or self._home.store.database.SHARED) and self._home.store.in_charge:
-            for row in list(self._home.catalog.tests.active.values()):
-                await judge(self._home, row)
-            self._heard = heard
+        if (
+            feedback_count != self._judged_feedback_count or self._state.store.database.SHARED
+        ) and self._state.store.in_charge:
+            for row in list(self._state.catalog.tests.active.values()):
+                await judge(self._state, row)
+            self._judged_feedback_count = feedback_count
 
 
 # ------------------------------------------------------------------------------------------------ showing
 
 
-def _shown(home: Home, judged: Judged, *, whole: bool) -> ABTest:
-    row, verdict, catalog = judged.row, judged.verdict, home.catalog
-    given = sum(sample.n for sample in verdict.samples)
+def _serialized_test(state: AppState, judged_test: JudgedTest, *, with_report: bool) -> ABTest:
+    row, verdict, catalog = judged_test.row, judged_test.verdict, state.catalog
+    feedback_count = sum(sample.n for sample in verdict.samples)
     return ABTest(
         id=row.id,
         key=row.key,
@@ -254,35 +258,35 @@ def _shown(home: Home, judged: Judged, *, whole: bool) -> ABTest:
         traffic_split=row.traffic_split,
         auto_deploy=bool(row.auto_deploy),
         alpha=row.alpha,
-        status=_status(judged),
-        created_at=shown(row.created_at),
-        ended_at=None if row.ended_at is None else shown(row.ended_at),
+        status=_status(judged_test),
+        created_at=to_datetime(row.created_at),
+        ended_at=None if row.ended_at is None else to_datetime(row.ended_at),
         winner=None if row.winner is None else catalog.models[row.winner].key,
         # A preference is about two of them.
-        feedbacks=given if row.feedback_type == "metric" else given // 2,
-        has_enough_feedbacks=verdict.enough,
-        report=_report(home, judged) if whole else None,
+        feedbacks=feedback_count if row.feedback_type == "metric" else feedback_count // 2,
+        has_enough_feedbacks=verdict.has_enough_feedbacks,
+        report=_report(state, judged_test) if with_report else None,
     )
 
 
-def _status(judged: Judged) -> ABTestStatus:
-    match judged.row.status:
+def _status(judged_test: JudgedTest) -> ABTestStatus:
+    match judged_test.row.status:
         case stored.DONE:
             return "done"
         case stored.CANCELLED:
             return "cancelled"
         case _:
-            return "in_progress" if judged.verdict.enough else "warmup"
+            return "in_progress" if judged_test.verdict.has_enough_feedbacks else "warmup"
 
 
-def _report(home: Home, judged: Judged) -> ABReport:
-    keys = [home.catalog.models[model].key for model in judged.row.models]
+def _report(state: AppState, judged_test: JudgedTest) -> ABReport:
+    keys = [state.catalog.models[model].key for model in judged_test.row.models]
     variants: list[ABVariant] = []
-    for place, (key, sample, its) in enumerate(
-        zip(keys, judged.verdict.samples, judged.verdict.intervals, strict=True)
+    for index, (key, sample, interval) in enumerate(
+        zip(keys, judged_test.verdict.samples, judged_test.verdict.intervals, strict=True)
     ):
         comparisons = None
-        if judged.row.feedback_type == "preference":
+        if judged_test.row.feedback_type == "preference":
             comparisons = [
                 ABComparison(
                     model=keys[other],
@@ -293,16 +297,18 @@ def _report(home: Home, judged: Judged) -> ABReport:
                     ties_bad=duel.ties_bad,
                 )
                 for other in range(len(keys))
-                if other != place
-                for duel in [evidence.seen(judged.duels, place, other)]
+                if other != index
+                for duel in [evidence.duel_between(judged_test.duels, index, other)]
             ]
         variants.append(
             ABVariant(
                 model=key,
                 feedbacks=sample.n,
                 mean=sample.mean if sample.n else None,
-                interval=None if its is None else ABInterval(start=its.start, middle=its.middle, end=its.end),
+                interval=None
+                if interval is None
+                else ABInterval(start=interval.start, middle=interval.middle, end=interval.end),
                 comparisons=comparisons,
             )
         )
-    return ABReport(p_value=judged.verdict.p_value, variants=variants)
+    return ABReport(p_value=judged_test.verdict.p_value, variants=variants)

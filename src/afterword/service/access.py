@@ -18,13 +18,13 @@ import msgspec
 
 from afterword.errors import Forbidden, Invalid, NotFound, Unauthorized
 from afterword.ids import uuid7
-from afterword.service.context import ADMINISTRATOR, Actor, Context, parse_id
-from afterword.service.moments import parse_moment, shown
+from afterword.service.context import ADMINISTRATOR_NUMBER, Actor, Context, parse_id
+from afterword.service.moments import parse_timestamp, to_datetime
 from afterword.service.values import check_text
 from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, revoke_api_key
 from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
 
-ALLOWED: dict[Role, frozenset[str]] = {
+PERMISSIONS_OF_ROLE: dict[Role, frozenset[str]] = {
     "admin": frozenset(
         {"read", "list_models", "call", "write", "amend", "judge", "edit", "share", "administer", "administer_server"}
     ),
@@ -45,7 +45,7 @@ PERMISSIONS = ("read", "call", "write", "edit", "share", "administer", "administ
 PROJECT_PERMISSIONS = PERMISSIONS[:-1]
 """What a key may in a project. The last one of all belongs to the whole server."""
 
-OF_USERS = {
+TEAM_ROLE_PERMISSIONS = {
     "project:read": "read",
     "project:infer": "call",
     "project:log": "write",
@@ -56,27 +56,29 @@ OF_USERS = {
 """The words that the roles of teams are made of, and what each allows, as above. `admin:manage` counts in the team of
 the administrators alone, and there it stands for the whole server, too."""
 
-_ANY_OF = {"list_models": ("read", "call"), "amend": ("write", "edit")}
+_GRANTED_BY_ANY_OF = {"list_models": ("read", "call"), "amend": ("write", "edit")}
 """What is allowed wherever one of these is."""
-_ALL_OF = {"judge": ("read", "write")}
+_GRANTED_BY_ALL_OF = {"judge": ("read", "write")}
 """What is allowed where all of these are."""
 
-_WORD_OF = {permission: word for word, permission in OF_USERS.items()} | {
+_WORD_OF_PERMISSION = {permission: word for word, permission in TEAM_ROLE_PERMISSIONS.items()} | {
     "list_models": "project:infer",
     "amend": "project:log",
     "judge": "project:read and project:log",
     "administer_server": "admin:manage",
 }
 
-_SEND_A_KEY = "Send a valid key as 'Authorization: Bearer KEY'. Administrators make keys with 'afterword keys create'."
+_SEND_KEY_HINT = (
+    "Send a valid key as 'Authorization: Bearer KEY'. Administrators make keys with 'afterword keys create'."
+)
 
-FIRST_ROLES = frozenset({"admin", "power_user", "annotator", "inference", "read-only"})
+BUILT_IN_ROLES = frozenset({"admin", "power_user", "annotator", "inference", "read-only"})
 """The roles of teams that every server has from its start."""
 
-ADMINISTRATORS = "admin"
+ADMINISTRATORS_TEAM = "admin"
 """The team whose members may in all projects what their role in it allows."""
 
-THE_ADMINISTRATOR = Actor(number=ADMINISTRATOR, name="administrator", role="admin", projects=None)
+ADMINISTRATOR_ACTOR = Actor(number=ADMINISTRATOR_NUMBER, name="administrator", role="admin", projects=None)
 
 
 def new_key() -> str:
@@ -92,78 +94,84 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def actor_of(catalog: Catalog, administrator: bytes, hashed: bytes, now: int) -> Actor:
+def actor_of(catalog: Catalog, administrator_digest: bytes, key_digest: bytes, now: int) -> Actor:
     """Return who holds the key of a digest; `administrator` is that of the administrator's. Raises `Unauthorized`."""
-    if hashed == administrator:
-        return THE_ADMINISTRATOR
-    row = catalog.find_api_key(hashed)
+    if key_digest == administrator_digest:
+        return ADMINISTRATOR_ACTOR
+    row = catalog.find_api_key(key_digest)
     if row is None:
         raise unauthorized("This API key is not known here.")
     return _actor_of_row(catalog, row, now)
 
 
-def renewed(catalog: Catalog, actor: Actor, now: int) -> Actor:
+def refreshed_actor(catalog: Catalog, actor: Actor, now: int) -> Actor:
     """Return an actor as his key is now. Raises `Unauthorized` where it has ended meanwhile."""
-    if actor.visit is not None and actor.visit.until <= now:
+    if actor.web_session is not None and actor.web_session.expires_at <= now:
         raise unauthorized("The session is over.", hint="Sign in anew.")
-    return actor if actor.number == ADMINISTRATOR else _actor_of_row(catalog, catalog.api_keys[actor.number], now)
+    return (
+        actor if actor.number == ADMINISTRATOR_NUMBER else _actor_of_row(catalog, catalog.api_keys[actor.number], now)
+    )
 
 
 def _actor_of_row(catalog: Catalog, row: ApiKeyRow, now: int) -> Actor:
     if row.revoked_at is not None:
         raise unauthorized(f"The API key {row.prefix}... was revoked.")
     if row.expires_at is not None and row.expires_at <= now:
-        raise unauthorized(f"The API key {row.prefix}... expired at {shown(row.expires_at):%Y-%m-%d %H:%M} UTC.")
+        raise unauthorized(f"The API key {row.prefix}... expired at {to_datetime(row.expires_at):%Y-%m-%d %H:%M} UTC.")
     if row.user is not None and catalog.people.users[row.user].deleted_at is not None:
         raise unauthorized(f"The user of the API key {row.prefix}... was deleted.")
     return Actor(number=row.number, name=row.name, role=row.role, projects=row.projects, user=row.user)
 
 
-def unauthorized(message: str, hint: str = _SEND_A_KEY) -> Unauthorized:
+def unauthorized(message: str, hint: str = _SEND_KEY_HINT) -> Unauthorized:
     """Return the error for a call without a good key."""
     return Unauthorized(message, code="invalid_api_key", hint=hint)
 
 
-def allowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
+def get_permitted_actor(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor restricted to the projects in which they have a permission.
 
     Raises `Forbidden` where they have it in none, and where a key of some projects asks for what belongs to the server.
     """
-    restricted = narrowed(catalog, actor, permission)
-    if restricted.projects is None or restricted.projects:
+    restricted_actor_in_projects = restricted_actor(catalog, actor, permission)
+    if restricted_actor_in_projects.projects is None or restricted_actor_in_projects.projects:
         if permission == "administer_server":
             check_for_all_projects(actor, "it may not change what belongs to the server")
-        return restricted
+        return restricted_actor_in_projects
     if actor.user is None:
         raise Forbidden(
-            f"The API key {actor.name!r} has the role {actor.role}, which may not {_MAY_NOT[permission]}.",
+            f"The API key {actor.name!r} has the role {actor.role}, which may not {_PERMISSION_PHRASES[permission]}.",
             code="role_not_allowed",
-            hint=f"Use a key with the role {' or '.join(r for r, may in ALLOWED.items() if permission in may)}.",
+            hint=f"Use a key with the role {' or '.join(_roles_with(permission))}.",
         )
     raise Forbidden(
-        f"The user {actor.name!r} may not {_MAY_NOT[permission]}, in no project.",
+        f"The user {actor.name!r} may not {_PERMISSION_PHRASES[permission]}, in no project.",
         code="role_not_allowed",
-        hint=f"It takes a role with {_WORD_OF[permission]}, in a team that a project is shared with.",
+        hint=f"It takes a role with {_WORD_OF_PERMISSION[permission]}, in a team that a project is shared with.",
     )
 
 
-def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
+def _roles_with(permission: str) -> list[str]:
+    return [role for role, permissions in PERMISSIONS_OF_ROLE.items() if permission in permissions]
+
+
+def restricted_actor(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor restricted to the projects in which they have a permission: none where they have it in none."""
     if actor.user is None:
-        return actor if permission in ALLOWED[actor.role] else replace(actor, projects=frozenset())
-    if permission in _ANY_OF or permission in _ALL_OF:
-        parts = _ANY_OF.get(permission) or _ALL_OF[permission]
-        projects = [narrowed(catalog, actor, part).projects for part in parts]
-        bound = [numbers for numbers in projects if numbers is not None]
-        if not bound or (permission in _ANY_OF and len(bound) < len(projects)):
+        return actor if permission in PERMISSIONS_OF_ROLE[actor.role] else replace(actor, projects=frozenset())
+    if permission in _GRANTED_BY_ANY_OF or permission in _GRANTED_BY_ALL_OF:
+        parts = _GRANTED_BY_ANY_OF.get(permission) or _GRANTED_BY_ALL_OF[permission]
+        projects = [restricted_actor(catalog, actor, part).projects for part in parts]
+        limited_project_sets = [numbers for numbers in projects if numbers is not None]
+        if not limited_project_sets or (permission in _GRANTED_BY_ANY_OF and len(limited_project_sets) < len(projects)):
             return actor
-        join = frozenset.union if permission in _ANY_OF else frozenset.intersection
-        return replace(actor, projects=join(*bound))
-    people, word = catalog.people, _WORD_OF[permission]
+        join = frozenset.union if permission in _GRANTED_BY_ANY_OF else frozenset.intersection
+        return replace(actor, projects=join(*limited_project_sets))
+    people, word = catalog.people, _WORD_OF_PERMISSION[permission]
     teams: set[int] = set()
     for member in people.memberships(actor.user):
         if word in people.roles[member.role].permissions:
-            if people.teams[member.team].key == ADMINISTRATORS:
+            if people.teams[member.team].key == ADMINISTRATORS_TEAM:
                 return actor
             teams.add(member.team)
     shares = (share for share in people.shares.values() if share.team in teams)
@@ -173,9 +181,9 @@ def narrowed(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     return replace(actor, projects=frozenset() if is_of_administrators else projects)
 
 
-def may(catalog: Catalog, actor: Actor, permission: str, project: int | None = None) -> bool:
+def has_permission(catalog: Catalog, actor: Actor, permission: str, project: int | None = None) -> bool:
     """Tell whether an actor has a permission in a project, or without one in any."""
-    projects = narrowed(catalog, actor, permission).projects
+    projects = restricted_actor(catalog, actor, permission).projects
     if permission == "administer_server":
         return projects is None
     return projects is None or (bool(projects) if project is None else project in projects)
@@ -183,9 +191,15 @@ def may(catalog: Catalog, actor: Actor, permission: str, project: int | None = N
 
 def permissions_in(catalog: Catalog, actor: Actor, projects: Collection[int]) -> dict[int, list[str]]:
     """Return what an actor may in each of these projects, in the order of `PROJECT_PERMISSIONS`."""
-    seen = {permission: narrowed(catalog, actor, permission).projects for permission in PROJECT_PERMISSIONS}
+    projects_of_permission = {
+        permission: restricted_actor(catalog, actor, permission).projects for permission in PROJECT_PERMISSIONS
+    }
     return {
-        project: [permission for permission, those in seen.items() if those is None or project in those]
+        project: [
+            permission
+            for permission, visible_projects in projects_of_permission.items()
+            if visible_projects is None or project in visible_projects
+        ]
         for project in projects
     }
 
@@ -198,31 +212,31 @@ def is_own(catalog: Catalog, actor: Actor, giver: int) -> bool:
     return actor.user is not None and row is not None and row.user == actor.user
 
 
-def check_amends(context: Context, project: int, giver: int, *, what: str, param: str) -> None:
+def check_amends(context: Context, project: int, giver: int, *, noun: str, param: str) -> None:
     """Raise `Forbidden` unless the actor gave it, or may edit in the project. `what` names it, such as a feedback."""
-    if is_own(context.catalog, context.actor, giver) or may(context.catalog, context.actor, "edit", project):
+    if is_own(context.catalog, context.actor, giver) or has_permission(context.catalog, context.actor, "edit", project):
         return
     raise Forbidden(
-        f"The {what} was given with another key, {context.actor_name(giver)!r}: {context.actor.name!r} may change and "
+        f"The {noun} was given with another key, {context.actor_name(giver)!r}: {context.actor.name!r} may change and "
         "delete only what it gave itself.",
         code="given_by_another",
         param=param,
-        hint=f"Ask whoever gave it, or someone with {_WORD_OF['edit']}: keys of the roles admin and member.",
+        hint=f"Ask whoever gave it, or someone with {_WORD_OF_PERMISSION['edit']}: keys of the roles admin and member.",
     )
 
 
-def check_for_all_projects(actor: Actor, why: str, *, param: str | None = None) -> None:
+def check_for_all_projects(actor: Actor, reason: str, *, param: str | None = None) -> None:
     """Raise `Forbidden` for a key of some projects; `why` says what it may not, in a few words."""
     if actor.projects is not None:
         raise Forbidden(
-            f"The API key {actor.name!r} is for some projects only: {why}.",
+            f"The API key {actor.name!r} is for some projects only: {reason}.",
             code="key_of_some_projects",
             param=param,
             hint="Use a key that is for all projects.",
         )
 
 
-_MAY_NOT = {
+_PERMISSION_PHRASES = {
     "read": "read",
     "list_models": "list models",
     "call": "call language models",
@@ -241,8 +255,8 @@ _MAY_NOT = {
 
 def sees_model(catalog: Catalog, actor: Actor, model: int) -> bool:
     """Tell whether a model is attached to a project that the actor sees."""
-    attached = (row.project for row in list(catalog.project_models.values()) if row.model == model)
-    return actor.projects is None or any(map(actor.sees, attached))
+    project_numbers = (row.project for row in list(catalog.project_models.values()) if row.model == model)
+    return actor.projects is None or any(map(actor.sees, project_numbers))
 
 
 def sees_metric(catalog: Catalog, actor: Actor, metric: MetricRow) -> bool:
@@ -250,34 +264,34 @@ def sees_metric(catalog: Catalog, actor: Actor, metric: MetricRow) -> bool:
     return actor.projects is None or any(map(actor.sees, catalog.projects_of(metric)))
 
 
-def teams_seen(catalog: Catalog, actor: Actor) -> set[int]:
+def visible_teams(catalog: Catalog, actor: Actor) -> set[int]:
     """Return the teams that an actor sees: those that share their projects, and a user's own; or all."""
     people = catalog.people
     if actor.projects is None:
         return set(people.teams)
-    own = set() if actor.user is None else {member.team for member in people.memberships(actor.user)}
-    return own | {share.team for share in people.shares.values() if actor.sees(share.project)}
+    own_teams = set() if actor.user is None else {member.team for member in people.memberships(actor.user)}
+    return own_teams | {share.team for share in people.shares.values() if actor.sees(share.project)}
 
 
-def users_seen(catalog: Catalog, actor: Actor) -> set[int]:
+def visible_users(catalog: Catalog, actor: Actor) -> set[int]:
     """Return the users that an actor sees: the members of the teams that they see, and themselves; or all."""
     people = catalog.people
     if actor.projects is None:
         return set(people.users)
-    teams = teams_seen(catalog, actor)
+    teams = visible_teams(catalog, actor)
     members = {member.user for member in people.members.values() if member.team in teams}
     return members if actor.user is None else members | {actor.user}
 
 
-def roles_seen(catalog: Catalog, actor: Actor) -> set[int]:
+def visible_roles(catalog: Catalog, actor: Actor) -> set[int]:
     """Return the roles that an actor sees: the first ones, and those that the teams that they see stand in; or all."""
     people = catalog.people
     if actor.projects is None:
         return set(people.roles)
-    teams = teams_seen(catalog, actor)
-    shared = {share.role for share in people.shares.values() if actor.sees(share.project)}
-    held = {member.role for member in people.members.values() if member.team in teams}
-    return shared | held | {row.number for row in people.roles.values() if row.key in FIRST_ROLES}
+    teams = visible_teams(catalog, actor)
+    share_roles = {share.role for share in people.shares.values() if actor.sees(share.project)}
+    membership_roles = {member.role for member in people.members.values() if member.team in teams}
+    return share_roles | membership_roles | {row.number for row in people.roles.values() if row.key in BUILT_IN_ROLES}
 
 
 # ------------------------------------------------------------------------------------------------ keys
@@ -313,7 +327,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
                 param="user",
                 hint="GET /api/v1/users lists them; leave projects and role out.",
             )
-    expires_at = None if body.expires_at is None else parse_moment(body.expires_at, param="expires_at", now=now)
+    expires_at = None if body.expires_at is None else parse_timestamp(body.expires_at, param="expires_at", now=now)
     if expires_at is not None and expires_at <= now:
         raise Invalid(
             f"expires_at is {body.expires_at!r}, which is past: the key would never work.",
@@ -324,7 +338,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
     row = ApiKeyRow(
         number=0,
         id=uuid7(),
-        name=check_text(body.name, param="name", most=200, least=1),
+        name=check_text(body.name, param="name", max_length=200, min_length=1),
         prefix=key[:8],
         hash=digest(key),
         role=body.role,
@@ -337,7 +351,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
     )
     row = await context.store.write(lambda transaction: add_api_key(transaction, row))
     context.catalog.keep(row)
-    return CreatedApiKey(api_key=key, **msgspec.structs.asdict(_shown(context, row)))
+    return CreatedApiKey(api_key=key, **msgspec.structs.asdict(_serialized_key(context, row)))
 
 
 async def list_keys(context: Context) -> ApiKeyList:
@@ -345,15 +359,15 @@ async def list_keys(context: Context) -> ApiKeyList:
 
     A key that is for some projects sees those that are for none but these.
     """
-    rows = sorted(_administered(context), key=lambda row: row.number, reverse=True)
-    uses = await context.home.key_uses.read()
-    return ApiKeyList(keys=[_shown(context, row, uses.get(row.number)) for row in rows])
+    rows = sorted(_administered_keys(context), key=lambda row: row.number, reverse=True)
+    uses = await context.state.key_uses.read()
+    return ApiKeyList(keys=[_serialized_key(context, row, uses.get(row.number)) for row in rows])
 
 
 async def revoke_key(context: Context, key_id: str) -> ApiKey:
     """Revoke an API key, at once and for good."""
-    wanted = parse_id(key_id, what="key", param="key_id")
-    row = next((row for row in _administered(context) if row.id == wanted), None)
+    key_uuid = parse_id(key_id, noun="key", param="key_id")
+    row = next((row for row in _administered_keys(context) if row.id == key_uuid), None)
     if row is None:
         raise NotFound(
             f"EntityNotFound: key {key_id} does not exist.",
@@ -365,40 +379,40 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
         number, now = row.number, context.now()
         row = await context.store.write(lambda transaction: revoke_api_key(transaction, number, now))
         context.catalog.keep(row)
-    uses = await context.home.key_uses.read()
-    return _shown(context, row, uses.get(row.number))
+    uses = await context.state.key_uses.read()
+    return _serialized_key(context, row, uses.get(row.number))
 
 
-def _administered(context: Context) -> list[ApiKeyRow]:
+def _administered_keys(context: Context) -> list[ApiKeyRow]:
     """Return the keys that the actor may see and revoke: those that may no more than its own."""
-    own = context.actor.projects
+    own_projects = context.actor.projects
     rows = context.catalog.api_keys.values()
-    return [row for row in rows if own is None or (row.projects is not None and row.projects <= own)]
+    return [row for row in rows if own_projects is None or (row.projects is not None and row.projects <= own_projects)]
 
 
-def _shown(context: Context, row: ApiKeyRow, last_used_at: int | None = None) -> ApiKey:
+def _serialized_key(context: Context, row: ApiKeyRow, last_used_at: int | None = None) -> ApiKey:
     names = None if row.projects is None else sorted(context.catalog.projects[n].key for n in row.projects)
     permissions = None
     if row.user is not None:
         actor = Actor(number=row.number, name=row.name, role=row.role, projects=None, user=row.user)
-        projects = {one.number: one.key for one in context.catalog.projects.values()}
-        may_there = permissions_in(context.catalog, actor, projects)
-        permissions = {projects[number]: words for number, words in may_there.items() if words}
+        projects = {project_row.number: project_row.key for project_row in context.catalog.projects.values()}
+        permissions_of_project = permissions_in(context.catalog, actor, projects)
+        permissions = {projects[number]: words for number, words in permissions_of_project.items() if words}
     return ApiKey(
         id=row.id,
         name=row.name,
         prefix=row.prefix,
         role=row.role,
         projects=names,
-        created_at=shown(row.created_at),
-        expires_at=_time(row.expires_at),
-        revoked_at=_time(row.revoked_at),
+        created_at=to_datetime(row.created_at),
+        expires_at=_optional_datetime(row.expires_at),
+        revoked_at=_optional_datetime(row.revoked_at),
         user=None if row.user is None else context.catalog.people.users[row.user].email,
         permissions=permissions,
         created_by=None if row.created_by is None else context.actor_name(row.created_by),
-        last_used_at=_time(last_used_at),
+        last_used_at=_optional_datetime(last_used_at),
     )
 
 
-def _time(moment: int | None) -> Any:
-    return None if moment is None else shown(moment)
+def _optional_datetime(timestamp: int | None) -> Any:
+    return None if timestamp is None else to_datetime(timestamp)

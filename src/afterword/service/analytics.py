@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 
 from afterword.errors import Invalid
 from afterword.service.context import Context
-from afterword.service.moments import shown
+from afterword.service.moments import to_datetime
 from afterword.service.plain_filters import plain_filter
-from afterword.service.ranking import Outcomes, ratings, win_rate
+from afterword.service.ranking import PairCounts, ratings, win_rate
 from afterword.store import sums as stored
 from afterword.store.analytics import MOST_SPLITS, TrendPart, Values, compared
 from afterword.types import (
@@ -38,12 +38,12 @@ from afterword.types import (
     Trend,
 )
 
-MOST_POINTS = 2_000
-MOST_RANKED = 100
-MINUTE = 60_000
-HOUR = 60 * MINUTE
+MAX_TREND_POINT_COUNT = 2_000
+MAX_RANKED_MODELS = 100
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 # All zones keep to quarters of an hour.
-QUARTER = 15 * MINUTE
+QUARTER_HOUR_MS = 15 * MINUTE_MS
 
 
 async def summarise(context: Context, metric: str, *, query: Any) -> MetricSummary:
@@ -67,8 +67,8 @@ async def trend(context: Context, metric: str, *, query: Any) -> Trend:
     An interaction's time counts, not that of the feedback on it; at the `level` of sessions, that of the outcome.
     Points where there is nothing are left out.
     """
-    wanted = await _wanted(context, query)
-    return await _trend(context, metric, wanted)
+    trend_request = await _trend_request(context, query)
+    return await _trend(context, metric, trend_request)
 
 
 async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Trend:
@@ -78,8 +78,8 @@ async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Tr
 
 async def count_over_time(context: Context, *, query: Any) -> Trend:
     """Count interactions over time, by minute, hour, day or week of a time zone."""
-    wanted = await _wanted(context, query)
-    return await _trend(context, None, wanted)
+    trend_request = await _trend_request(context, query)
+    return await _trend(context, None, trend_request)
 
 
 async def count_filtered_over_time(context: Context, *, body: NewTrend) -> Trend:
@@ -104,17 +104,17 @@ async def rank_filtered(context: Context, *, body: NewRanking) -> Ranking:
 async def _summarise(
     context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None, level: Level
 ) -> MetricSummary:
-    values, key, kind, better = _values(context, metric, project, filter, split_by, level)
+    values, key, kind, scoring_type = _metric_values(context, metric, project, filter, split_by, level)
 
     def read(connection: Connection) -> MetricSummary:
-        whole = stored.summed(connection, replace(values, split_by=None))
-        splits = stored.summed(connection, values) if split_by is not None and whole else []
-        [sums] = whole or [None]
+        total_rows = stored.summed(connection, replace(values, split_by=None))
+        splits = stored.summed(connection, values) if split_by is not None and total_rows else []
+        [sums] = total_rows or [None]
         bins = [] if sums is None else stored.distribution(connection, values, sums.min, sums.max)
         return MetricSummary(
             metric=key,
             kind=kind,
-            scoring_type=better,
+            scoring_type=scoring_type,
             count=sums.count if sums else 0,
             mean=sums and sums.mean,
             min=sums and sums.min,
@@ -122,48 +122,57 @@ async def _summarise(
             stddev=sums and sums.stddev,
             distribution=[Bin(start=start, end=end, count=count) for start, end, count in bins],
             splits=[
-                SplitSummary(key=one.key, count=one.count, mean=one.mean, min=one.min, max=one.max, stddev=one.stddev)
-                for one in splits
+                SplitSummary(
+                    key=split_sums.key,
+                    count=split_sums.count,
+                    mean=split_sums.mean,
+                    min=split_sums.min,
+                    max=split_sums.max,
+                    stddev=split_sums.stddev,
+                )
+                for split_sums in splits
             ],
         )
 
     return await context.store.read_long(read)
 
 
-async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Trend:
-    zone = _zone(wanted.timezone)
+async def _trend(context: Context, metric: str | None, trend_request: NewTrend) -> Trend:
+    zone = _zone(trend_request.timezone)
     if metric is None:
-        _refuse_sessions(wanted.level, "without a metric interactions are counted")
-        names = context.names(context.project(wanted.project))
-        values = Values(names, wanted.filter, None, _split(wanted.split_by))
+        _refuse_sessions(trend_request.level, "without a metric interactions are counted")
+        names = context.names(context.project(trend_request.project))
+        values = Values(names, trend_request.filter, None, _checked_split(trend_request.split_by))
         key = None
     else:
-        values, key, _, _ = _values(context, metric, wanted.project, wanted.filter, wanted.split_by, wanted.level)
+        values, key, _, _ = _metric_values(
+            context, metric, trend_request.project, trend_request.filter, trend_request.split_by, trend_request.level
+        )
 
     def read(connection: Connection) -> Trend:
-        found = stored.span(connection, values)
+        time_span = stored.span(connection, values)
         series: dict[str | None, dict[datetime, TrendPart]] = defaultdict(dict)
-        if found is not None:
-            _check_span(*found, wanted.interval)
-            start_of = _start_of(wanted.interval, zone)
-            quantum = MINUTE if wanted.interval == "minute" else _quantum(zone, *found)
-            for (split, at), part in stored.over_time(connection, values, quantum).items():
-                start = start_of(at)
+        if time_span is not None:
+            _check_span(*time_span, trend_request.interval)
+            start_of = _start_of(trend_request.interval, zone)
+            quantum = MINUTE_MS if trend_request.interval == "minute" else _quantum(zone, *time_span)
+            for (split, bucket_start), part in stored.over_time(connection, values, quantum).items():
+                start = start_of(bucket_start)
                 before = series[split].get(start)
                 series[split][start] = part if before is None else before + part
         counts = {split: sum(part.count for part in parts.values()) for split, parts in series.items()}
-        most = sorted(series, key=lambda one: (-counts[one], one is not None, one))
+        split_order = sorted(series, key=lambda split_key: (-counts[split_key], split_key is not None, split_key))
         return Trend(
             metric=key,
-            interval=wanted.interval,
-            timezone=wanted.timezone,
+            interval=trend_request.interval,
+            timezone=trend_request.timezone,
             series=[
                 Series(
                     key=split,
                     points=[
                         Point(
                             start=start.astimezone(UTC),
-                            end=_end_of(start, wanted.interval).astimezone(UTC),
+                            end=_bucket_end(start, trend_request.interval).astimezone(UTC),
                             count=part.count,
                             mean=None if key is None else part.mean,
                             stddev=None if key is None else part.stddev,
@@ -171,7 +180,7 @@ async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Tren
                         for start, part in sorted(series[split].items(), key=itemgetter(0))
                     ],
                 )
-                for split in most[:MOST_SPLITS]
+                for split in split_order[:MOST_SPLITS]
             ],
         )
 
@@ -179,9 +188,9 @@ async def _trend(context: Context, metric: str | None, wanted: NewTrend) -> Tren
 
 
 async def _rank(context: Context, metric: str, project: str | None, filter: Filter | None) -> Ranking:
-    its_project = context.project(project)
-    row = context.metric(its_project.number, metric)
-    names = context.names(its_project)
+    project_row = context.project(project)
+    row = context.metric(project_row.number, metric)
+    names = context.names(project_row)
 
     def read(connection: Connection) -> Ranking:
         sides = compared(connection, names, filter, row.number)
@@ -191,45 +200,47 @@ async def _rank(context: Context, metric: str, project: str | None, filter: Filt
 
 
 def _ranking(context: Context, metric: str, sides: list[tuple[int, int, str | None, int]]) -> Ranking:
-    said: dict[tuple[int, int], dict[str, int]] = defaultdict(_nothing)
+    counts_by_pair: dict[tuple[int, int], dict[str, int]] = defaultdict(_zero_counts)
     for preferred, other, tied, count in sides:
-        turned = preferred > other
-        pair = (other, preferred) if turned else (preferred, other)
-        said[pair][f"{tied}_ties" if tied else "losses" if turned else "wins"] += count
-    numbers = sorted({number for pair in said for number in pair})
-    if len(numbers) > MOST_RANKED:
+        is_reversed = preferred > other
+        pair = (other, preferred) if is_reversed else (preferred, other)
+        counts_by_pair[pair][f"{tied}_ties" if tied else "losses" if is_reversed else "wins"] += count
+    numbers = sorted({number for pair in counts_by_pair for number in pair})
+    if len(numbers) > MAX_RANKED_MODELS:
         raise Invalid(
-            f"{len(numbers)} models are compared; at most {MOST_RANKED} are ranked.",
+            f"{len(numbers)} models are compared; at most {MAX_RANKED_MODELS} are ranked.",
             code="too_many_models",
             param="filter",
             hint="Narrow the filter to some of the models.",
         )
     if not numbers:
         return Ranking(metric=metric, models=[], pairs=[])
-    place = {number: index for index, number in enumerate(numbers)}
-    outcomes = {(place[a], place[b]): _outcomes(its) for (a, b), its in said.items()}
-    totals = [_nothing() for _ in numbers]
-    for (first, second), its in said.items():
-        for name, count in its.items():
-            totals[place[first]][name] += count
-            totals[place[second]][_TURNED.get(name, name)] += count
-    rated = ratings(len(numbers), outcomes)
+    index_of_model = {number: index for index, number in enumerate(numbers)}
+    pair_counts = {
+        (index_of_model[a], index_of_model[b]): _pair_counts(counts) for (a, b), counts in counts_by_pair.items()
+    }
+    totals = [_zero_counts() for _ in numbers]
+    for (first, second), counts in counts_by_pair.items():
+        for name, count in counts.items():
+            totals[index_of_model[first]][name] += count
+            totals[index_of_model[second]][_REVERSED_COUNT_NAMES.get(name, name)] += count
+    model_ratings = ratings(len(numbers), pair_counts)
     keys = [context.catalog.models[number].key for number in numbers]
-    order = sorted(range(len(numbers)), key=lambda index: -rated[index].value)
+    order = sorted(range(len(numbers)), key=lambda index: -model_ratings[index].value)
     pairs = []
-    for (first, second), its in said.items():
-        share, low, high = win_rate(outcomes[place[first], place[second]])
-        one, other = keys[place[first]], keys[place[second]]
-        pairs.append(RankedPair(model=one, other_model=other, win_rate=share, low=low, high=high, **its))
+    for (first, second), counts in counts_by_pair.items():
+        share, low, high = win_rate(pair_counts[index_of_model[first], index_of_model[second]])
+        model_key, other = keys[index_of_model[first]], keys[index_of_model[second]]
+        pairs.append(RankedPair(model=model_key, other_model=other, win_rate=share, low=low, high=high, **counts))
     return Ranking(
         metric=metric,
         models=[
             RankedModel(
                 rank=rank,
                 model=keys[index],
-                rating=rated[index].value,
-                low=rated[index].low,
-                high=rated[index].high,
+                rating=model_ratings[index].value,
+                low=model_ratings[index].low,
+                high=model_ratings[index].high,
                 **totals[index],
             )
             for rank, index in enumerate(order, 1)
@@ -238,49 +249,49 @@ def _ranking(context: Context, metric: str, sides: list[tuple[int, int, str | No
     )
 
 
-def _nothing() -> dict[str, int]:
+def _zero_counts() -> dict[str, int]:
     return {"wins": 0, "losses": 0, "good_ties": 0, "bad_ties": 0}
 
 
-_TURNED = {"wins": "losses", "losses": "wins"}
+_REVERSED_COUNT_NAMES = {"wins": "losses", "losses": "wins"}
 
 
-def _outcomes(said: dict[str, int]) -> Outcomes:
-    return Outcomes(said["wins"], said["losses"], said["good_ties"] + said["bad_ties"])
+def _pair_counts(counts: dict[str, int]) -> PairCounts:
+    return PairCounts(counts["wins"], counts["losses"], counts["good_ties"] + counts["bad_ties"])
 
 
-def _values(
+def _metric_values(
     context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None, level: Level
 ) -> tuple[Values, str, Any, Any]:
     """Return which values are meant, with the key, kind and scoring type of their metric."""
-    its_project = context.project(project)
-    names = context.names(its_project)
-    split = _split(split_by)
+    project_row = context.project(project)
+    names = context.names(project_row)
+    split = _checked_split(split_by)
     if names.measured(metric):
         _refuse_sessions(level, f"{metric!r} is a system metric, which is measured for each interaction")
-        better = "higher_is_better" if metric == "tokens_per_second" else "lower_is_better"
-        return Values(names, filter, metric, split), metric, "scalar", better
-    row = context.metric(its_project.number, metric)
+        scoring_type = "higher_is_better" if metric == "tokens_per_second" else "lower_is_better"
+        return Values(names, filter, metric, split), metric, "scalar", scoring_type
+    row = context.metric(project_row.number, metric)
     return Values(names, filter, row.number, split, level=level), row.key, row.kind, row.scoring_type
 
 
-async def _wanted(context: Context, query: Any) -> NewTrend:
+async def _trend_request(context: Context, query: Any) -> NewTrend:
     """Return what plain parameters ask for."""
-    rest = {name: getattr(query, name) for name in ("project", "split_by", "interval", "timezone", "level")}
-    return NewTrend(filter=await plain_filter(context, query), **rest)
+    trend_options = {name: getattr(query, name) for name in ("project", "split_by", "interval", "timezone", "level")}
+    return NewTrend(filter=await plain_filter(context, query), **trend_options)
 
 
-def _refuse_sessions(level: Level, why: str) -> None:
+def _refuse_sessions(level: Level, reason: str) -> None:
     if level == "session":
         raise Invalid(
-            f"level is 'session', but {why}.",
+            f"level is 'session', but {reason}.",
             code="invalid_level",
             param="level",
             hint="Leave level out, or name a feedback key that outcomes are logged under.",
         )
 
 
-def _split(split_by: str | None) -> str | None:
+def _checked_split(split_by: str | None) -> str | None:
     if split_by is not None and split_by != "model" and not re.fullmatch("label:.+", split_by, re.DOTALL):
         raise Invalid(
             f"split_by is {split_by!r:.80}.",
@@ -307,47 +318,48 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _check_span(first: int, last: int, interval: Interval) -> None:
-    points = (last - first) / (MINUTE * {"minute": 1, "hour": 60, "day": 24 * 60, "week": 168 * 60}[interval])
-    if points > MOST_POINTS:
+    points = (last - first) / (MINUTE_MS * {"minute": 1, "hour": 60, "day": 24 * 60, "week": 168 * 60}[interval])
+    if points > MAX_TREND_POINT_COUNT:
         raise Invalid(
-            f"From {shown(first):%Y-%m-%d} to {shown(last):%Y-%m-%d} there are {points:,.0f} {interval}s.",
+            f"From {to_datetime(first):%Y-%m-%d} to {to_datetime(last):%Y-%m-%d} there are {points:,.0f} {interval}s.",
             code="too_many_points",
             param="interval",
-            hint=f"At most {MOST_POINTS:,} points are shown: take a longer interval, or from and to closer together.",
+            hint=f"At most {MAX_TREND_POINT_COUNT:,} points are shown: take a longer interval, "
+            "or from and to closer together.",
         )
 
 
 def _quantum(zone: ZoneInfo, first: int, last: int) -> int:
     """Return the longest stretch that lies in one bucket wherever it lies, in milliseconds."""
     step = timedelta(days=30)
-    at, end = _local(zone, first), _local(zone, last)
-    while at < end + step:
-        offset = at.utcoffset() or timedelta()
+    local_time, end = _local_time(zone, first), _local_time(zone, last)
+    while local_time < end + step:
+        offset = local_time.utcoffset() or timedelta()
         if offset.seconds % 3600:
-            return QUARTER
-        at += step
-    return HOUR
+            return QUARTER_HOUR_MS
+        local_time += step
+    return HOUR_MS
 
 
-def _local(zone: ZoneInfo, moment: int) -> datetime:
-    return shown(moment).astimezone(zone)
+def _local_time(zone: ZoneInfo, timestamp: int) -> datetime:
+    return to_datetime(timestamp).astimezone(zone)
 
 
 def _start_of(interval: Interval, zone: ZoneInfo) -> Callable[[int], datetime]:
-    def start(moment: int) -> datetime:
-        at = _local(zone, moment)
+    def start(timestamp: int) -> datetime:
+        local_time = _local_time(zone, timestamp)
         if interval == "minute":
-            return at.astimezone(UTC)
+            return local_time.astimezone(UTC)
         if interval == "hour":
             # Counted in UTC: in the hour that comes twice, each stays by itself.
-            return at.astimezone(UTC) - timedelta(minutes=at.minute)
-        at = at.replace(hour=0, minute=0)
-        return at - timedelta(days=at.weekday()) if interval == "week" else at
+            return local_time.astimezone(UTC) - timedelta(minutes=local_time.minute)
+        local_time = local_time.replace(hour=0, minute=0)
+        return local_time - timedelta(days=local_time.weekday()) if interval == "week" else local_time
 
     return start
 
 
-def _end_of(start: datetime, interval: Interval) -> datetime:
+def _bucket_end(start: datetime, interval: Interval) -> datetime:
     # Of a day in its zone, which may have 23 or 25 hours: the sum is one of clocks.
     lengths: dict[Interval, timedelta] = {
         "minute": timedelta(minutes=1),

@@ -10,8 +10,8 @@ import msgspec
 
 from afterword.errors import AfterwordError, NotFound, ServerError, Unavailable
 from afterword.service.context import Context
-from afterword.service.feedback import explained, feedback_unit, preference_unit
-from afterword.service.interactions import Draft, drafted, repeated
+from afterword.service.feedback import explained_error, feedback_unit, preference_unit
+from afterword.service.interactions import PreparedInteraction, check_repetition, prepare_interaction
 from afterword.service.outcomes import SIZE as OUTCOME_SIZE
 from afterword.service.outcomes import outcome_unit
 from afterword.store.engine import Unit
@@ -24,8 +24,8 @@ Lines: TypeAlias = AsyncIterator[tuple[int, T | AfterwordError]]
 """The lines of a batch: each with its number, and what it holds or why that cannot be read."""
 
 # So many lines share a commit. More would keep other calls waiting for longer without making the batch faster.
-MOST_LINES = 200
-PATIENCE = 30.0
+MAX_COMMIT_LINES = 200
+QUEUE_WAIT_SECONDS = 30.0
 
 
 async def record_interactions(
@@ -38,22 +38,28 @@ async def record_interactions(
     """
 
     async def start(chunk: Chunk[NewInteraction]) -> tuple[Chunk[NewInteraction], list[Any], asyncio.Task[list[Any]]]:
-        drafts = [await _ready(_draft(context, query.project, body)) for _, body in chunk]
-        good = [draft for draft in drafts if isinstance(draft, Draft)]
-        return chunk, drafts, await _commit(context, [draft.rows for draft in good], sum(draft.size for draft in good))
+        prepared_lines = [await _result_or_error(_prepared_line(context, query.project, body)) for _, body in chunk]
+        valid_lines = [prepared for prepared in prepared_lines if isinstance(prepared, PreparedInteraction)]
+        return (
+            chunk,
+            prepared_lines,
+            await _commit(
+                context, [prepared.rows for prepared in valid_lines], sum(prepared.size for prepared in valid_lines)
+            ),
+        )
 
-    async for chunk, drafts, committing in _overlapped(lines, start):
-        outcomes = iter(await committing)
-        for (number, _), draft in zip(chunk, drafts, strict=True):
-            if isinstance(draft, Draft):
-                outcome = next(outcomes)
-                if outcome is None:
-                    draft.committed(context)
+    async for chunk, prepared_lines, commit_task in _overlapped_chunks(lines, start):
+        commit_results = iter(await commit_task)
+        for (number, _), prepared in zip(chunk, prepared_lines, strict=True):
+            if isinstance(prepared, PreparedInteraction):
+                result = next(commit_results)
+                if result is None:
+                    prepared.note_commit(context)
                 else:
-                    outcome = await _ready(repeated(context, draft, outcome))
-                yield _line(number, outcome or draft.recorded)
+                    result = await _result_or_error(check_repetition(context, prepared, result))
+                yield _line(number, result or prepared.response)
             else:
-                yield _line(number, draft)
+                yield _line(number, prepared)
 
 
 async def record_feedback(context: Context, *, query: Any, lines: Lines[NewFeedback]) -> AsyncIterator[LineResult]:
@@ -66,7 +72,7 @@ async def record_feedback(context: Context, *, query: Any, lines: Lines[NewFeedb
     async def unit(body: NewFeedback) -> tuple[Unit, int]:
         return feedback_unit(context, body), 500
 
-    async for line in _recorded(context, lines, unit, lambda body: [body.completion_id]):
+    async for line in _line_results(context, lines, unit, lambda body: [body.completion_id]):
         yield line
 
 
@@ -82,12 +88,12 @@ async def record_preferences(context: Context, *, query: Any, lines: Lines[NewPr
             body = msgspec.structs.replace(body, project=query.project)
         return await preference_unit(context, body)
 
-    def named(body: NewPreference) -> list[str]:
+    def completion_ids(body: NewPreference) -> list[str]:
         return [side for side in (body.preferred_completion, body.other_completion) if isinstance(side, str)]
 
-    async for line in _recorded(context, lines, unit, named):
+    async for line in _line_results(context, lines, unit, completion_ids):
         yield line
-    context.home.indexer.wake()
+    context.state.search_index_worker.wake()
 
 
 async def record_outcomes(context: Context, *, query: Any, lines: Lines[NewOutcome]) -> AsyncIterator[LineResult]:
@@ -102,38 +108,46 @@ async def record_outcomes(context: Context, *, query: Any, lines: Lines[NewOutco
             body = msgspec.structs.replace(body, project=query.project)
         return outcome_unit(context, body), OUTCOME_SIZE
 
-    async for line in _recorded(context, lines, unit, lambda body: []):
+    async for line in _line_results(context, lines, unit, lambda body: []):
         yield line
 
 
-async def _recorded(
-    context: Context, lines: Lines[T], unit: Callable[[T], Any], named: Callable[[T], Sequence[str]]
+async def _line_results(
+    context: Context, lines: Lines[T], unit: Callable[[T], Any], completion_ids: Callable[[T], Sequence[str]]
 ) -> AsyncIterator[LineResult]:
     async def start(chunk: Chunk[T]) -> tuple[Chunk[T], list[Any], asyncio.Task[list[Any]]]:
-        units = [await _ready(body if isinstance(body, AfterwordError) else unit(body)) for _, body in chunk]
-        good = [one for one in units if not isinstance(one, Exception)]
-        return chunk, units, await _commit(context, [one[0] for one in good], sum(one[1] for one in good))
+        units = [await _result_or_error(body if isinstance(body, AfterwordError) else unit(body)) for _, body in chunk]
+        valid_units = [sized_unit for sized_unit in units if not isinstance(sized_unit, Exception)]
+        return (
+            chunk,
+            units,
+            await _commit(
+                context, [sized_unit[0] for sized_unit in valid_units], sum(sized_unit[1] for sized_unit in valid_units)
+            ),
+        )
 
-    async for chunk, units, committing in _overlapped(lines, start):
-        outcomes = iter(await committing)
-        for (number, body), one in zip(chunk, units, strict=True):
-            outcome = one if isinstance(one, Exception) else next(outcomes)
-            if isinstance(outcome, NotFound) and not isinstance(body, AfterwordError):
-                outcome = await explained(context, outcome, *named(body))
-            if not isinstance(outcome, Exception) and not isinstance(body, AfterwordError):
-                context.home.live.rated(named(body))
-            yield _line(number, outcome)
+    async for chunk, units, commit_task in _overlapped_chunks(lines, start):
+        commit_results = iter(await commit_task)
+        for (number, body), sized_unit in zip(chunk, units, strict=True):
+            result = sized_unit if isinstance(sized_unit, Exception) else next(commit_results)
+            if isinstance(result, NotFound) and not isinstance(body, AfterwordError):
+                result = await explained_error(context, result, *completion_ids(body))
+            if not isinstance(result, Exception) and not isinstance(body, AfterwordError):
+                context.state.broadcast.publish_rated(completion_ids(body))
+            yield _line(number, result)
 
 
-async def _draft(context: Context, project: str | None, body: NewInteraction | AfterwordError) -> Draft:
+async def _prepared_line(
+    context: Context, project: str | None, body: NewInteraction | AfterwordError
+) -> PreparedInteraction:
     if isinstance(body, AfterwordError):
         raise body
     if body.project is None and project is not None:
         body = msgspec.structs.replace(body, project=project)
-    return await drafted(context, body)
+    return await prepare_interaction(context, body)
 
 
-async def _ready(step: Any) -> Any:
+async def _result_or_error(step: Any) -> Any:
     """Return what a step comes to: its result, or the error of this line."""
     if isinstance(step, AfterwordError):
         return step
@@ -143,29 +157,29 @@ async def _ready(step: Any) -> Any:
         return error
 
 
-async def _overlapped(lines: Lines[T], start: Callable[[Chunk[T]], Awaitable[S]]) -> AsyncIterator[S]:
+async def _overlapped_chunks(lines: Lines[T], start: Callable[[Chunk[T]], Awaitable[S]]) -> AsyncIterator[S]:
     """Start chunk after chunk; yield each one's start once the next is under way, so that a chunk is read and checked
     while the one before it is committed."""
-    before: list[S] = []
+    started_chunks: list[S] = []
     chunk: Chunk[T] = []
     async for line in lines:
         chunk.append(line)
-        if len(chunk) >= MOST_LINES:
-            before.append(await start(chunk))
+        if len(chunk) >= MAX_COMMIT_LINES:
+            started_chunks.append(await start(chunk))
             chunk = []
-            if len(before) > 1:
-                yield before.pop(0)
+            if len(started_chunks) > 1:
+                yield started_chunks.pop(0)
     if chunk:
-        before.append(await start(chunk))
-    for one in before:
-        yield one
+        started_chunks.append(await start(chunk))
+    for started_chunk in started_chunks:
+        yield started_chunk
 
 
 async def _commit(context: Context, units: Sequence[Unit], size: int) -> asyncio.Task[list[Any]]:
     """Hand units to the writer and return at once; where the queue is full, they wait for room."""
 
     async def commit() -> list[Any]:
-        deadline = asyncio.get_running_loop().time() + PATIENCE
+        deadline = asyncio.get_running_loop().time() + QUEUE_WAIT_SECONDS
         while units:
             try:
                 return await context.store.write_many(units, size)
@@ -182,20 +196,20 @@ async def _commit(context: Context, units: Sequence[Unit], size: int) -> asyncio
     return task
 
 
-def _line(number: int, outcome: Any) -> LineResult:
-    if isinstance(outcome, Exception):
-        error = outcome if isinstance(outcome, AfterwordError) else _fault(outcome)
+def _line(number: int, result: Any) -> LineResult:
+    if isinstance(result, Exception):
+        error = result if isinstance(result, AfterwordError) else _line_error(result)
         return LineResult(line=number, status=error.status, error=msgspec.to_builtins(error.body().error))
-    if isinstance(outcome, Recorded):
+    if isinstance(result, Recorded):
         return LineResult(
             line=number,
             status=201,
-            completion_id=outcome.completion_id,
-            session_id=outcome.session_id,
-            feedback_ids=outcome.feedback_ids,
+            completion_id=result.completion_id,
+            session_id=result.session_id,
+            feedback_ids=result.feedback_ids,
         )
-    return LineResult(line=number, status=201, **msgspec.structs.asdict(outcome))
+    return LineResult(line=number, status=201, **msgspec.structs.asdict(result))
 
 
-def _fault(error: Exception) -> ServerError:
+def _line_error(error: Exception) -> ServerError:
     return ServerError(f"The line could not be stored: {type(error).__name__}.", code="internal_error")

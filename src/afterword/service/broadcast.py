@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 # What a listener has not fetched yet. Beyond it, he is told how much he missed.
-MOST_WAITING = 1_000
+MAX_WAITING_IDS = 1_000
 
 
 class Deletion(NamedTuple):
@@ -31,26 +31,26 @@ class Listener:
         self.closed = False
         self.awake = asyncio.Event()
 
-    def hear(self, changed: Iterable[UUID], deleted: Sequence[Deletion] = (), missed: int = 0) -> None:
+    def add_events(self, changed: Iterable[UUID], deleted: Sequence[Deletion] = (), missed: int = 0) -> None:
         """Note what has happened, as far as there is room."""
         if self.projects is not None:
             deleted = [deletion for deletion in deleted if deletion.project in self.projects]
-        for one in changed:
-            if len(self.changed) < MOST_WAITING:
-                self.changed[one] = None
-            elif one not in self.changed:
+        for interaction_id in changed:
+            if len(self.changed) < MAX_WAITING_IDS:
+                self.changed[interaction_id] = None
+            elif interaction_id not in self.changed:
                 missed += 1
-        room = MOST_WAITING - len(self.deleted)
-        self.deleted += deleted[:room]
-        self.missed += missed + max(0, len(deleted) - room)
+        free_slots = MAX_WAITING_IDS - len(self.deleted)
+        self.deleted += deleted[:free_slots]
+        self.missed += missed + max(0, len(deleted) - free_slots)
         self.awake.set()
 
     def take(self) -> tuple[list[UUID], list[Deletion], int]:
         """Return what changed, what was deleted and how much was missed, and forget it."""
-        found = (list(self.changed), self.deleted, self.missed)
+        events = (list(self.changed), self.deleted, self.missed)
         self.changed, self.deleted, self.missed = {}, [], 0
         self.awake.clear()
-        return found
+        return events
 
 
 class Broadcast:
@@ -58,51 +58,51 @@ class Broadcast:
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
-        self._all: set[Listener] = set()
+        self._listeners_and_relays: set[Listener] = set()
 
     @property
-    def listeners(self) -> int:
+    def listener_count(self) -> int:
         """Return how many listen here."""
         return len(self._listeners)
 
     def join(self, projects: Iterable[int]) -> Listener:
         """Begin to listen. A deleted interaction can no longer be looked at: those of these projects alone are told."""
         listener = Listener(frozenset(projects))
-        self._all.add(listener)
+        self._listeners_and_relays.add(listener)
         self._listeners.add(listener)
         return listener
 
     def join_as_relay(self) -> Listener:
         """Begin to listen to what happens here, to tell other servers, and not to what they tell."""
         relay = Listener(None)
-        self._all.add(relay)
+        self._listeners_and_relays.add(relay)
         return relay
 
     def leave(self, listener: Listener) -> None:
         """Listen no more."""
         self._listeners.discard(listener)
-        self._all.discard(listener)
+        self._listeners_and_relays.discard(listener)
 
-    def changed(self, ids: Iterable[UUID]) -> None:
+    def publish_changed(self, ids: Iterable[UUID]) -> None:
         """Say that interactions were logged, completed, labelled or rated."""
-        for listener in self._all:
-            listener.hear(ids)
+        for listener in self._listeners_and_relays:
+            listener.add_events(ids)
 
-    def rated(self, ids: Sequence[str]) -> None:
+    def publish_rated(self, ids: Sequence[str]) -> None:
         """The same for ids as callers give them."""
-        if self._all:
+        if self._listeners_and_relays:
             with contextlib.suppress(ValueError):
-                self.changed([UUID(one) for one in ids])
+                self.publish_changed([UUID(text) for text in ids])
 
-    def deleted(self, project: int, interaction: UUID) -> None:
+    def publish_deleted(self, project: int, interaction: UUID) -> None:
         """Say that an interaction of a project was deleted."""
-        for listener in self._all:
-            listener.hear((), [Deletion(interaction, project)])
+        for listener in self._listeners_and_relays:
+            listener.add_events((), [Deletion(interaction, project)])
 
-    def told(self, changed: Sequence[UUID], deleted: Sequence[Deletion], missed: int) -> None:
+    def publish_remote(self, changed: Sequence[UUID], deleted: Sequence[Deletion], missed: int) -> None:
         """Say what happened at another server."""
         for listener in self._listeners:
-            listener.hear(changed, deleted, missed)
+            listener.add_events(changed, deleted, missed)
 
     def close(self) -> None:
         """Send all listeners home."""

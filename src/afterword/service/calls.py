@@ -14,27 +14,27 @@ from afterword.config import Settings
 from afterword.errors import AfterwordError, Invalid, Unavailable
 from afterword.ids import session_of, unstored_id, uuid7
 from afterword.service import drafts
-from afterword.service.context import Context, Home
-from afterword.service.routing import Route
+from afterword.service.context import AppState, Context
+from afterword.service.routing import ModelRoute
 from afterword.store import calls as stored
 from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import Rows
 from afterword.store.faults import FaultLog
 from afterword.store.servers import alive as alive_servers
-from afterword.types import SHARED, CallRequest, Message, State
+from afterword.types import SHARED_FIELDS, CallRequest, Message, State
 
 log = logging.getLogger("afterword.calls")
 _encoder = msgspec.json.Encoder()
 
 # What stands in the payload's own fields, or is of no use once the call is over.
-NOT_PARAMETERS = frozenset({"model", "messages", "prompt", "stream", "stream_options", *SHARED})
+NON_PARAMETER_FIELDS = frozenset({"model", "messages", "prompt", "stream", "stream_options", *SHARED_FIELDS})
 # Beyond it `n` says nothing about how many choices there will be, but that the provider will refuse it.
-MAX_ANNOUNCED_CHOICES = 128
+MAX_ANNOUNCED_CHOICE_COUNT = 128
 MAX_USER_CHARACTERS = 1024
 MAX_SESSION_CHARACTERS = 200
 # Without a tokenizer of the model a token is taken for so many bytes of text.
-BYTES_A_TOKEN = 4
+TOKEN_BYTES = 4
 # Seconds between two looks for calls that nobody goes on with.
 SWEEP_SECONDS = 10.0
 
@@ -42,16 +42,16 @@ SWEEP_SECONDS = 10.0
 class Choice(msgspec.Struct):
     """One completion of a call, as far as it came: a text, or a whole message."""
 
-    said: str | Message = ""
+    content: str | Message = ""
     finish_reason: str | None = None
     facts: dict[str, Any] | None = None
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class CallResult(msgspec.Struct, kw_only=True):
     """How a call ended. Times are in seconds; `ttft` is to the first word, and null where it was not streamed;
     `overhead` is what was added until the answer left, or its first part."""
 
-    face: str
+    operation: str
     state: State
     choices: dict[int, Choice] = msgspec.field(default_factory=dict)
     model: ModelRow
@@ -64,23 +64,23 @@ class Outcome(msgspec.Struct, kw_only=True):
     attempts: Sequence[Any] = ()
     origin: dict[str, Any] = msgspec.field(default_factory=dict)
     """What the provider told of who answered, by the names of the store's columns."""
-    replaced: Sequence[dict[str, str]] = ()
+    replacements: Sequence[dict[str, str]] = ()
     """What of the answer could not be stored as it came: `{at, was, kept}` each."""
 
 
-class Call:
+class CallRecorder:
     """A call under way: its ids, and what of it is stored. `ids` are by the index of the choice."""
 
     def __init__(
         self,
         context: Context,
         request: CallRequest,
-        route: Route,
+        route: ModelRoute,
         body: dict[str, Any],
         request_id: str,
         first_id: UUID,
         trace_id: str | None = None,
-        replaced: Sequence[dict[str, str]] = (),
+        replacements: Sequence[dict[str, str]] = (),
     ) -> None:
         """Take what is Afterword's own from a request. Raises `Invalid` for a call of nothing.
 
@@ -93,32 +93,36 @@ class Call:
         self._origin = {"request_id": request_id, "trace_id": trace_id, "streamed": bool(request.stream)}
         self.stored = request.store is not False
         self.ids = {0: first_id}
-        self._replaced = replaced
-        own = _OwnFields.of(request, context.settings)
-        self._session = session_of(route.project.key, own.session)
-        self._opened: set[int] = set()
-        sent = {name: value for name, value in body.items() if name not in NOT_PARAMETERS}
-        self._parameters = {**sent, **own.unreadable} or None
+        self._replacements = replacements
+        own_fields = _OwnFields.from_request(request, context.settings)
+        self._session = session_of(route.project.key, own_fields.session)
+        self._opened_indexes: set[int] = set()
+        sent_parameters = {name: value for name, value in body.items() if name not in NON_PARAMETER_FIELDS}
+        self._parameters = {**sent_parameters, **own_fields.unreadable} or None
         now = context.now()
         # One, but for the old completions, which take several prompts at once.
-        self._questions = [
-            drafts.question(
+        self._prompts = [
+            drafts.new_prompt(
                 context,
                 project=route.project,
                 source="LIVE",
                 created_at=now,
                 messages=messages,
-                labels=own.labels,
-                user=own.user,
+                labels=own_fields.labels,
+                user=own_fields.user,
                 as_sent=True,
             )
-            for messages in _asked(request)
+            for messages in _prompt_messages(request)
         ]
-        number = request.n
-        announced = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= MAX_ANNOUNCED_CHOICES
-        self._choices = number if announced else 1
-        self._name(self._choices * len(self._questions))
-        context.home.calls.add(self)
+        requested_choices = request.n
+        is_announced = (
+            isinstance(requested_choices, int)
+            and not isinstance(requested_choices, bool)
+            and 1 <= requested_choices <= MAX_ANNOUNCED_CHOICE_COUNT
+        )
+        self._choice_count = requested_choices if is_announced else 1
+        self._assign_ids(self._choice_count * len(self._prompts))
+        context.state.calls.add(self)
 
     @property
     def session_id(self) -> UUID:
@@ -131,66 +135,69 @@ class Call:
             self.ids[index] = new_id(stored=self.stored)
         return self.ids[index]
 
-    def _question(self, index: int) -> drafts.Question:
-        return self._questions[min(index // self._choices, len(self._questions) - 1)]
+    def _prompt_of(self, index: int) -> drafts.PreparedPrompt:
+        return self._prompts[min(index // self._choice_count, len(self._prompts) - 1)]
 
-    def _name(self, choices: int) -> None:
-        for index in range(choices):
+    def _assign_ids(self, id_count: int) -> None:
+        for index in range(id_count):
             if index not in self.ids:
                 self.ids[index] = new_id(stored=self.stored)
 
     async def open(self, indexes: Sequence[int]) -> None:
         """Store the choices of these indexes without what is still to be said; return once they are on disk."""
-        fresh = [index for index in indexes if index not in self._opened]
-        if not self.stored or not fresh:
+        new_indexes = [index for index in indexes if index not in self._opened_indexes]
+        if not self.stored or not new_indexes:
             return
-        parameters = drafts.Answer(parameters=self._parameters)
+        parameters_only = drafts.PreparedCompletion(parameters=self._parameters)
         server = self.context.store.server
-        written = [
+        row_batches = [
             drafts.new_rows(
                 self.context,
-                self._question(index),
-                parameters,
+                self._prompt_of(index),
+                parameters_only,
                 self.ids[index],
                 session=self._session_of(index),
                 model=self.route.model.number,
                 call=stored.call_row(self.ids[index], stored.OPEN, origin=self._origin, numbers={}, server=server),
                 searchable=False,
             )
-            for index in fresh
+            for index in new_indexes
         ]
-        if await self._write(written, fresh):
-            self._opened.update(fresh)
+        if await self._write(row_batches, new_indexes):
+            self._opened_indexes.update(new_indexes)
 
-    async def finish(self, outcome: Outcome) -> None:
+    async def finish(self, result: CallResult) -> None:
         """Store what was said, and how the call went; return once it is on disk. Raises `Unavailable`."""
-        count(self.context.home, outcome)
+        count_call(self.context.state, result)
         try:
             if self.stored:
-                await self._store(outcome)
+                await self._store(result)
         finally:
-            self.context.home.calls.discard(self)
+            self.context.state.calls.discard(self)
 
-    async def _store(self, outcome: Outcome) -> None:
-        timings = _timings(outcome)
-        attempts = [{"model": one.model, "error": _error(one.error)} for one in outcome.attempts]
-        replaced = [*self._replaced, *outcome.replaced]
-        beside = {"attempts": attempts, "replaced": replaced}
-        parameters = {**(self._parameters or {}), **{name: rows for name, rows in beside.items() if rows}} or None
-        written: list[drafts.Written] = []
-        fresh: list[int] = []
+    async def _store(self, result: CallResult) -> None:
+        timings = _timings(result)
+        attempts = [{"model": attempt.model, "error": _stored_error(attempt.error)} for attempt in result.attempts]
+        replacements = [*self._replacements, *result.replacements]
+        extra_parameters = {"attempts": attempts, "replaced": replacements}
+        parameters = {
+            **(self._parameters or {}),
+            **{name: rows for name, rows in extra_parameters.items() if rows},
+        } or None
+        row_batches: list[drafts.RowBatch] = []
+        new_indexes: list[int] = []
         # What was opened is closed in any case, also where the provider never spoke of it.
-        for index in sorted({*outcome.choices, *self._opened} or {0}):
-            state, error = outcome.state, outcome.error
-            if state == "complete" and outcome.choices and index not in outcome.choices:
+        for index in sorted({*result.choices, *self._opened_indexes} or {0}):
+            state, error = result.state, result.error
+            if state == "complete" and result.choices and index not in result.choices:
                 # Some providers take n and answer once. An empty completion would count as an answer.
-                state, error = "failed", _without_answer(index, outcome.model)
-            choice = outcome.choices.get(index) or Choice()
+                state, error = "failed", _missing_choice_error(index, result.model)
+            choice = result.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
-            usage = outcome.usage
-            said = drafts.answer_as_sent(
+            usage = result.usage
+            completion = drafts.new_completion_as_sent(
                 self.context,
-                choice.said,
+                choice.content,
                 usage=usage,
                 timings=timings,
                 parameters=parameters,
@@ -199,60 +206,65 @@ class Call:
             call = stored.call_row(
                 completion_id,
                 stored.STATES.index(state),
-                finish_reason=choice.finish_reason or _REASONS.get(state),
-                error=_encoder.encode(_error(error)).decode() if error else None,
-                origin=self._origin | outcome.origin,
+                finish_reason=choice.finish_reason or _FINISH_REASON_OF_STATE.get(state),
+                error=_encoder.encode(_stored_error(error)).decode() if error else None,
+                origin=self._origin | result.origin,
                 # The tokens of a call are counted once, however many completions it made.
-                numbers=drafts.measured(usage if index == 0 else None, timings),
+                numbers=drafts.system_metric_values(usage if index == 0 else None, timings),
             )
-            if index in self._opened:
-                rows = drafts.finishing_rows(
-                    self.context, self._question(index), said, completion_id, model=outcome.model.number, call=call
-                )
-            else:
-                fresh.append(index)
-                rows = drafts.new_rows(
+            if index in self._opened_indexes:
+                row_batch = drafts.finishing_rows(
                     self.context,
-                    self._question(index),
-                    said,
+                    self._prompt_of(index),
+                    completion,
                     completion_id,
-                    session=self._session_of(index),
-                    model=outcome.model.number,
+                    model=result.model.number,
                     call=call,
                 )
-            written.append(rows)
-        await self._write(written, fresh)
+            else:
+                new_indexes.append(index)
+                row_batch = drafts.new_rows(
+                    self.context,
+                    self._prompt_of(index),
+                    completion,
+                    completion_id,
+                    session=self._session_of(index),
+                    model=result.model.number,
+                    call=call,
+                )
+            row_batches.append(row_batch)
+        await self._write(row_batches, new_indexes)
 
     def _session_of(self, index: int) -> tuple[UUID | None, str | None]:
         # None: the session is named by the completion itself.
         return self._session if self._session[0] or index == 0 else (self.ids[0], None)
 
-    async def _write(self, written: Sequence[drafts.Written], fresh: Sequence[int]) -> bool:
+    async def _write(self, row_batches: Sequence[drafts.RowBatch], new_indexes: Sequence[int]) -> bool:
         """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure
         decides whether the call is refused or goes on without them. `fresh` are the choices that are stored first."""
-        rows: Rows = [pair for one in written for pair in one.rows]
+        rows: Rows = [pair for row_batch in row_batches for pair in row_batch.rows]
         test = self.route.test
-        if test is not None and fresh:
+        if test is not None and new_indexes:
             # Counted for the model that was drawn, also where its fallback answered: that is how it was set up.
-            mine = [(self.ids[index], test.number, self.route.model.number) for index in fresh]
-            rows.append((INSERT_INTERACTION, mine))
+            test_rows = [(self.ids[index], test.number, self.route.model.number) for index in new_indexes]
+            rows.append((INSERT_INTERACTION, test_rows))
         try:
-            await self.context.store.write(rows, sum(one.size for one in written))
+            await self.context.store.write(rows, sum(row_batch.size for row_batch in row_batches))
         except Unavailable as error:
             if self.context.settings.on_store_failure == "refuse":
                 raise
-            self._go_unlogged(error)
+            self._continue_unlogged(error)
             return False
-        for one in written:
-            self.context.catalog.keep_labels(one.fresh_labels)
-        self.context.home.indexer.wake()
-        self.context.home.live.changed(list(self.ids.values()))
+        for row_batch in row_batches:
+            self.context.catalog.keep_labels(row_batch.new_labels)
+        self.context.state.search_index_worker.wake()
+        self.context.state.broadcast.publish_changed(list(self.ids.values()))
         return True
 
-    def _go_unlogged(self, error: Unavailable) -> None:
+    def _continue_unlogged(self, error: Unavailable) -> None:
         log.error("A call of %s is not logged: %s", self.route.model.key, error.message)
-        self.context.home.meters.unlogged()
-        if not self._opened:
+        self.context.state.meters.count_unlogged_call()
+        if not self._opened_indexes:
             # No caller has seen the ids yet: theirs shall say that nothing is stored under them.
             self.stored = False
             self.ids = {index: new_id(stored=False) for index in self.ids}
@@ -267,26 +279,26 @@ class _OwnFields(msgspec.Struct, frozen=True):
     unreadable: dict[str, Any]
 
     @classmethod
-    def of(cls, request: CallRequest, settings: Settings) -> _OwnFields:
+    def from_request(cls, request: CallRequest, settings: Settings) -> _OwnFields:
         labels: dict[str, str] = {}
         unreadable: dict[str, Any] = {}
         # `labels` wins over `metadata`, also where there is room for one alone.
-        for name, given in (("labels", request.labels), ("metadata", request.metadata)):
-            if given is None:
+        for name, labels_field in (("labels", request.labels), ("metadata", request.metadata)):
+            if labels_field is None:
                 continue
-            if not isinstance(given, dict):
-                unreadable[name] = given
+            if not isinstance(labels_field, dict):
+                unreadable[name] = labels_field
                 continue
-            left = {}
-            for key, value in given.items():
+            unreadable_labels = {}
+            for key, value in labels_field.items():
                 text = value if isinstance(value, str) else _encoder.encode(value).decode()
-                fits = isinstance(value, str | int | float) and drafts.is_label(key, text, settings)
-                if fits and key not in labels and len(labels) < settings.max_labels:
+                is_valid = isinstance(value, str | int | float) and drafts.is_label(key, text, settings)
+                if is_valid and key not in labels and len(labels) < settings.max_labels:
                     labels[key] = text
                 elif key not in labels:
-                    left[key] = value
-            if left:
-                unreadable[name] = left
+                    unreadable_labels[key] = value
+            if unreadable_labels:
+                unreadable[name] = unreadable_labels
         user = request.user
         if isinstance(user, int) and not isinstance(user, bool):
             user = str(user)
@@ -298,13 +310,13 @@ class _OwnFields(msgspec.Struct, frozen=True):
         return cls(labels, user, session, unreadable)
 
 
-def readable_session(given: Any) -> str | None:
+def readable_session(session_id: Any) -> str | None:
     """Return what a call names its session; None for what the log cannot take as a name."""
-    if isinstance(given, int) and not isinstance(given, bool):
-        given = str(given)
-    if not isinstance(given, str) or "\0" in given:
+    if isinstance(session_id, int) and not isinstance(session_id, bool):
+        session_id = str(session_id)
+    if not isinstance(session_id, str) or "\0" in session_id:
         return None
-    return given if 1 <= len(given) <= MAX_SESSION_CHARACTERS else None
+    return session_id if 1 <= len(session_id) <= MAX_SESSION_CHARACTERS else None
 
 
 def new_id(*, stored: bool) -> UUID:
@@ -312,24 +324,24 @@ def new_id(*, stored: bool) -> UUID:
     return uuid7() if stored else unstored_id()
 
 
-def count(home: Home, outcome: Outcome) -> None:
+def count_call(state: AppState, result: CallResult) -> None:
     """Count a call for Prometheus."""
-    home.meters.called(
-        face=outcome.face,
-        model=outcome.model.key,
-        provider=outcome.model.provider or "",
-        state=outcome.state,
-        overhead=outcome.overhead,
-        provider_time=outcome.provider_time,
-        ttft=outcome.ttft,
-        usage=outcome.usage,
+    state.meters.count_call(
+        operation=result.operation,
+        model=result.model.key,
+        provider=result.model.provider or "",
+        state=result.state,
+        overhead=result.overhead,
+        provider_time=result.provider_time,
+        ttft=result.ttft,
+        usage=result.usage,
     )
 
 
-_REASONS = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
+_FINISH_REASON_OF_STATE = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
 
 
-def _asked(request: CallRequest) -> list[list[Message]]:
+def _prompt_messages(request: CallRequest) -> list[list[Message]]:
     """Return the messages of each prompt."""
     prompt = request.prompt
     if request.messages:
@@ -345,44 +357,46 @@ def _asked(request: CallRequest) -> list[list[Message]]:
         return [[{"role": "user", "content": prompt}]]
     if not isinstance(prompt, list):
         return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
-    if prompt and all(isinstance(one, int) for one in prompt):
+    if prompt and all(isinstance(token, int) for token in prompt):
         return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
-    texts = [one if isinstance(one, str) else _encoder.encode(one).decode() for one in prompt]
+    texts = [
+        prompt_part if isinstance(prompt_part, str) else _encoder.encode(prompt_part).decode() for prompt_part in prompt
+    ]
     return [[{"role": "user", "content": text}] for text in texts] or [[]]
 
 
-def _timings(outcome: Outcome) -> dict[str, Any]:
+def _timings(result: CallResult) -> dict[str, Any]:
     """Return what was measured: milliseconds, and tokens a second over the time in which they came."""
     timings: dict[str, Any] = {
-        "latency": round(outcome.latency * 1000),
-        "provider_time": round(outcome.provider_time * 1000),
+        "latency": round(result.latency * 1000),
+        "provider_time": round(result.provider_time * 1000),
     }
-    if outcome.ttft is not None:
-        timings["ttft"] = round(outcome.ttft * 1000)
-    tokens, seconds = outcome.usage.get("completion_tokens"), outcome.latency - (outcome.ttft or 0)
-    if isinstance(tokens, int) and 0 < tokens <= drafts.MOST_NUMBER and seconds > 0:
+    if result.ttft is not None:
+        timings["ttft"] = round(result.ttft * 1000)
+    tokens, seconds = result.usage.get("completion_tokens"), result.latency - (result.ttft or 0)
+    if isinstance(tokens, int) and 0 < tokens <= drafts.MAX_STORED_NUMBER and seconds > 0:
         timings["tokens_per_second"] = round(tokens / seconds, 1)
     return timings
 
 
-def _error(error: AfterwordError) -> dict[str, Any]:
-    words = {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
+def _stored_error(error: AfterwordError) -> dict[str, Any]:
+    error_fields = {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
     if error.param is not None:
-        words["param"] = error.param
-    return {**error.details, **words}
+        error_fields["param"] = error.param
+    return {**error.details, **error_fields}
 
 
-def _without_answer(index: int, model: ModelRow) -> AfterwordError:
+def _missing_choice_error(index: int, model: ModelRow) -> AfterwordError:
     return Unavailable(
         f"{model.key!r} answered with fewer choices than n asked for: none has the index {index}.",
         code="provider_left_out_choice",
     )
 
 
-def estimated_usage(messages: Sequence[Any], said: Sequence[str]) -> dict[str, Any]:
+def estimated_usage(messages: Sequence[Any], texts: Sequence[str]) -> dict[str, Any]:
     """Return about how many tokens a call took, for providers that do not tell; marked as estimated."""
-    prompt = _tokens(_encoder.encode(messages)) if messages else 0
-    completion = sum(_tokens(text.encode("utf-8", "surrogatepass")) for text in said)
+    prompt = _estimated_tokens(_encoder.encode(messages)) if messages else 0
+    completion = sum(_estimated_tokens(text.encode("utf-8", "surrogatepass")) for text in texts)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -391,34 +405,34 @@ def estimated_usage(messages: Sequence[Any], said: Sequence[str]) -> dict[str, A
     }
 
 
-def _tokens(text: bytes) -> int:
-    return -(-len(text) // BYTES_A_TOKEN)
+def _estimated_tokens(text: bytes) -> int:
+    return -(-len(text) // TOKEN_BYTES)
 
 
-async def close_what_was_left_open(home: Home, alive: Collection[int] = ()) -> int:
+async def close_abandoned_calls(state: AppState, running_servers: Collection[int] = ()) -> int:
     """Close the calls that nobody goes on with, as interrupted; return how many: those of servers that are no more, and
     those of this one whose end could not be written. `alive` are the servers that are there."""
-    store = home.store
-    found = await store.read(stored.left_open, store.server, alive)
+    store = state.store
+    open_calls = await store.read(stored.left_open, store.server, running_servers)
     # What was read as open and goes on is among these: a call is here before it is written.
-    under_way = {one for call in list(home.calls) for one in call.ids.values()}
-    ids = [one for one, is_own in found if not (is_own and one in under_way)]
+    running_ids = {completion_id for call in list(state.calls) for completion_id in call.ids.values()}
+    ids = [completion_id for completion_id, is_own in open_calls if not (is_own and completion_id in running_ids)]
     if not ids:
         return 0
-    number = await store.write(lambda transaction: stored.interrupt(transaction, ids))
-    if number:
-        log.warning("%d calls were cut off; they are marked as interrupted.", number)
-        home.indexer.wake()
-    return number
+    interrupted_count = await store.write(lambda transaction: stored.interrupt(transaction, ids))
+    if interrupted_count:
+        log.warning("%d calls were cut off; they are marked as interrupted.", interrupted_count)
+        state.search_index_worker.wake()
+    return interrupted_count
 
 
-async def sweep(home: Home) -> None:
+async def close_abandoned_calls_forever(state: AppState) -> None:
     """Close what was left open, time and again, until cancelled."""
-    faults = FaultLog(log, home.store, "Calls that were cut off could not be marked")
+    faults = FaultLog(log, state.store, "Calls that were cut off could not be marked")
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
-            alive = await home.store.read(alive_servers) if home.store.database.SHARED else ()
-            await close_what_was_left_open(home, alive)
+            running_servers = await state.store.read(alive_servers) if state.store.database.SHARED else ()
+            await close_abandoned_calls(state, running_servers)
         except Exception as error:
             faults.tell(error)

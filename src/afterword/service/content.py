@@ -23,9 +23,9 @@ from afterword.types import Message
 REFERENCE = re.compile(r"afterword-image:([0-9a-f]{64})\.([a-z]{3,4});(.*)", re.S)
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
-PLACES_OF_IMAGES = ("content", "images")
+IMAGE_FIELDS = ("content", "images")
 """Where a message holds images as parts: OpenAI's place, and that of answers of OpenRouter and Gemini."""
-ADDRESSES = ("https://", "http://", "gs://", "s3://")
+IMAGE_ADDRESS_PREFIXES = ("https://", "http://", "gs://", "s3://")
 """How the address of an image begins that stands elsewhere, and is kept as it is."""
 
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
@@ -36,7 +36,7 @@ _MAGIC = (
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
 )
-_sorted = msgspec.json.Encoder(order="sorted")
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Image(NamedTuple):
@@ -47,7 +47,7 @@ class Image(NamedTuple):
     content: bytes
 
 
-def take_in(
+def extract_images(
     messages: list[Message], settings: Settings, *, param: str = "messages"
 ) -> tuple[list[Message], list[Image]]:
     """Check messages and take their images out; return what to store of both.
@@ -62,22 +62,22 @@ def take_in(
         )
     images: list[Image] = []
 
-    def keep(uri: Any, place: str) -> str:
-        if isinstance(uri, str) and uri.startswith(ADDRESSES):
+    def reference_for(uri: Any, path: str) -> str:
+        if isinstance(uri, str) and uri.startswith(IMAGE_ADDRESS_PREFIXES):
             return uri
-        image, header = _read_image(uri, settings, place)
+        image, header = _read_image(uri, settings, path)
         images.append(image)
         return f"afterword-image:{image.hash.hex()}.{image.extension};{header}"
 
-    kept = []
+    stored_messages = []
     for index, message in enumerate(messages):
-        place = f"{param}[{index}]"
-        check_message(message, place)
-        kept.append(_with_images(message, keep, place))
-    return kept, images
+        path = f"{param}[{index}]"
+        check_message(message, path)
+        stored_messages.append(_with_images(message, reference_for, path))
+    return stored_messages, images
 
 
-def take_in_as_sent(messages: list[Message], settings: Settings) -> tuple[list[Message], list[Image]]:
+def extract_images_as_sent(messages: list[Message], settings: Settings) -> tuple[list[Message], list[Image]]:
     """Take the images out of messages that go to a provider; return what to store of both.
 
     Nothing is refused: whatever stands in an image's place and is none that can be kept by its hash stays there as it
@@ -85,36 +85,36 @@ def take_in_as_sent(messages: list[Message], settings: Settings) -> tuple[list[M
     """
     images: list[Image] = []
 
-    def keep(uri: Any, place: str) -> Any:
+    def reference_for(uri: Any, path: str) -> Any:
         if not isinstance(uri, str):
             return uri
         if REFERENCE.match(uri):
             # It would show whoever sent it an image of others, if it were kept as it is.
             return f"unresolved:{uri}"
-        head = _ANY_DATA_URI.match(uri)
-        if len(uri) - (head.end() if head else 0) > (settings.max_image + 2) // 3 * 4:
+        header_match = _ANY_DATA_URI.match(uri)
+        if len(uri) - (header_match.end() if header_match else 0) > (settings.max_image + 2) // 3 * 4:
             digest = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
-            return f"{head[1] if head else ''},[left out: {len(uri):,} characters, sha256 {digest}]"
-        content = _decoded(uri[head.end() :]) if head else None
-        extension = None if content is None else _sniff(content)
-        if head is None or content is None or extension is None:
+            return f"{header_match[1] if header_match else ''},[left out: {len(uri):,} characters, sha256 {digest}]"
+        content = _decoded_base64(uri[header_match.end() :]) if header_match else None
+        extension = None if content is None else _image_extension(content)
+        if header_match is None or content is None or extension is None:
             return uri
         image = Image(hashlib.sha256(content).digest(), extension, content)
         images.append(image)
-        return f"afterword-image:{image.hash.hex()}.{extension};{head[1]}"
+        return f"afterword-image:{image.hash.hex()}.{extension};{header_match[1]}"
 
-    return [_with_images(message, keep, "") for message in messages], images
+    return [_with_images(message, reference_for, "") for message in messages], images
 
 
-def check_message(message: Message, place: str) -> None:
+def check_message(message: Message, path: str) -> None:
     """Check that a message has a role, and content of a known form. Raises `Invalid`."""
     role = message.get("role")
     if not isinstance(role, str) or not 1 <= len(role) <= 64:
-        found = f"{place}.role is {role!r:.80}, but" if "role" in message else f"{place} has no role. It"
+        problem = f"{path}.role is {role!r:.80}, but" if "role" in message else f"{path} has no role. It"
         raise Invalid(
-            f"{found} must be a text of 1 to 64 characters.",
+            f"{problem} must be a text of 1 to 64 characters.",
             code="invalid_message",
-            param=f"{place}.role",
+            param=f"{path}.role",
             hint="Roles are words such as system, user, assistant, tool.",
         )
     content = message.get("content")
@@ -122,41 +122,41 @@ def check_message(message: Message, place: str) -> None:
         return
     if not isinstance(content, list):
         raise Invalid(
-            f"{place}.content is of type {type(content).__name__}, but must be a text, a list of parts, or null.",
+            f"{path}.content is of type {type(content).__name__}, but must be a text, a list of parts, or null.",
             code="invalid_message",
-            param=f"{place}.content",
+            param=f"{path}.content",
         )
     for index, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
             raise Invalid(
-                f"{place}.content[{index}] is {part!r:.80}, but must be an object with a type.",
+                f"{path}.content[{index}] is {part!r:.80}, but must be an object with a type.",
                 code="invalid_message",
-                param=f"{place}.content[{index}]",
+                param=f"{path}.content[{index}]",
                 hint='Parts are such as {"type": "text", "text": ...} and {"type": "image_url", "image_url": ...}.',
             )
         if part["type"] == "image_url" and "image_url" not in part:
             raise Invalid(
-                f"{place}.content[{index}] has no image_url.",
+                f"{path}.content[{index}] has no image_url.",
                 code="invalid_image",
-                param=f"{place}.content[{index}].image_url",
+                param=f"{path}.content[{index}].image_url",
             )
 
 
-def give_out(messages: list[Message], show: Callable[[str, str, str], str]) -> list[Message]:
+def restore_images(messages: list[Message], show: Callable[[str, str, str], str]) -> list[Message]:
     """Put images back into their places: `show(hash, extension, header)` gives the text for each."""
 
-    def put(reference: Any, place: str) -> Any:
-        found = REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
-        return show(*found.groups()) if found else reference
+    def restored_address(reference: Any, path: str) -> Any:
+        reference_match = REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
+        return show(*reference_match.groups()) if reference_match else reference
 
-    return [_with_images(message, put, "") for message in messages]
+    return [_with_images(message, restored_address, "") for message in messages]
 
 
-def references(messages: list[Message]) -> set[bytes]:
+def image_hashes(messages: list[Message]) -> set[bytes]:
     """Return the hashes of the images that stored messages refer to."""
-    found: set[bytes] = set()
-    give_out(messages, lambda digest, *_: found.add(bytes.fromhex(digest)) or "")
-    return found
+    hashes: set[bytes] = set()
+    restore_images(messages, lambda digest, *_: hashes.add(bytes.fromhex(digest)) or "")
+    return hashes
 
 
 def data_uri(header: str, content: bytes) -> str:
@@ -169,17 +169,17 @@ def prompt_hash(messages: list[Message]) -> int:
     parts: list[str | bytes] = []
     for message in messages:
         role, content = message.get("role"), message.get("content")
-        parts.append(role if isinstance(role, str) else _sorted.encode(role))
+        parts.append(role if isinstance(role, str) else _sorted_encoder.encode(role))
         if isinstance(content, list):
-            plain = [part for part in content if isinstance(part, dict)]
-            rest = [part for part in content if not _is_plain_text(part)]
-            parts.append("\n".join(part["text"] for part in plain if isinstance(part.get("text"), str)))
-            if rest:
-                parts.append(_sorted.encode(rest))
+            dict_parts = [part for part in content if isinstance(part, dict)]
+            other_parts = [part for part in content if not _is_plain_text(part)]
+            parts.append("\n".join(part["text"] for part in dict_parts if isinstance(part.get("text"), str)))
+            if other_parts:
+                parts.append(_sorted_encoder.encode(other_parts))
         else:
-            parts.append(content if isinstance(content, str) else _sorted.encode(content) if content else "")
+            parts.append(content if isinstance(content, str) else _sorted_encoder.encode(content) if content else "")
         if len(message) > 2:
-            parts.append(_sorted.encode({k: v for k, v in message.items() if k not in ("role", "content")}))
+            parts.append(_sorted_encoder.encode({k: v for k, v in message.items() if k not in ("role", "content")}))
     return hash63(*parts)
 
 
@@ -187,19 +187,19 @@ def _is_plain_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and len(part) == 2
 
 
-def _with_images(message: Message, change: Callable[[Any, str], Any], place: str) -> Message:
+def _with_images(message: Message, change: Callable[[Any, str], Any], path: str) -> Message:
     """Return the message with each image's address changed; the same object where it shows none."""
-    changed: Message = {}
-    for name in PLACES_OF_IMAGES:
+    changed_fields: Message = {}
+    for name in IMAGE_FIELDS:
         parts = message.get(name)
         if isinstance(parts, list):
-            new_parts = [_with_image(part, change, f"{place}.{name}[{index}]") for index, part in enumerate(parts)]
+            new_parts = [_with_image(part, change, f"{path}.{name}[{index}]") for index, part in enumerate(parts)]
             if any(new is not old for new, old in zip(new_parts, parts, strict=True)):
-                changed[name] = new_parts
-    return {**message, **changed} if changed else message
+                changed_fields[name] = new_parts
+    return {**message, **changed_fields} if changed_fields else message
 
 
-def _with_image(part: Any, change: Callable[[Any, str], Any], place: str) -> Any:
+def _with_image(part: Any, change: Callable[[Any, str], Any], path: str) -> Any:
     """The three forms: image_url as text, image_url as {"url"}, and the datasets' {"type": "image", "url"}."""
     if not isinstance(part, dict):
         return part
@@ -207,61 +207,61 @@ def _with_image(part: Any, change: Callable[[Any, str], Any], place: str) -> Any
     if kind in ("image_url", "input_image") and "image_url" in part:
         address = part["image_url"]
         if isinstance(address, dict):
-            changed = change(address.get("url"), f"{place}.image_url.url")
-            return {**part, "image_url": {**address, "url": changed}}
-        return {**part, "image_url": change(address, f"{place}.image_url")}
+            changed_address = change(address.get("url"), f"{path}.image_url.url")
+            return {**part, "image_url": {**address, "url": changed_address}}
+        return {**part, "image_url": change(address, f"{path}.image_url")}
     if kind == "image" and "url" in part:
-        return {**part, "url": change(part["url"], f"{place}.url")}
+        return {**part, "url": change(part["url"], f"{path}.url")}
     return part
 
 
-def _read_image(uri: Any, settings: Settings, place: str) -> tuple[Image, str]:
-    head = _DATA_URI.match(uri) if isinstance(uri, str) else None
-    if head is None:
+def _read_image(uri: Any, settings: Settings, path: str) -> tuple[Image, str]:
+    header_match = _DATA_URI.match(uri) if isinstance(uri, str) else None
+    if header_match is None:
         raise Invalid(
-            f"{place} is {uri!r:.60}, but an image must be a base64 data URI or an address on the web.",
+            f"{path} is {uri!r:.60}, but an image must be a base64 data URI or an address on the web.",
             code="invalid_image",
-            param=place,
+            param=path,
             hint="Send data:image/png;base64,... (PNG, JPEG, GIF or WebP), or https://..., which is kept as it is and "
             "not fetched.",
         )
-    encoded = uri[head.end() :]
+    encoded = uri[header_match.end() :]
     if len(encoded) > (settings.max_image + 2) // 3 * 4:
         raise TooLarge(
-            f"The image at {place} has more than {settings.max_image:,} bytes.",
+            f"The image at {path} has more than {settings.max_image:,} bytes.",
             code="image_too_large",
-            param=place,
+            param=path,
             hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
         )
-    content = _decoded(encoded)
+    content = _decoded_base64(encoded)
     if content is None:
         raise Invalid(
-            f"The image at {place} is not plain base64.",
+            f"The image at {path} is not plain base64.",
             code="invalid_image",
-            param=place,
+            param=path,
             hint="Encode it with the standard alphabet (+ and /), with padding and without line breaks.",
         )
     if len(content) > settings.max_image:
         raise TooLarge(
-            f"The image at {place} has {len(content):,} bytes; the limit is {settings.max_image:,}.",
+            f"The image at {path} has {len(content):,} bytes; the limit is {settings.max_image:,}.",
             code="image_too_large",
-            param=place,
+            param=path,
             hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
         )
-    declared = head.group(2).lower().replace("jpg", "jpeg")
-    actual = _sniff(content)
+    declared = header_match.group(2).lower().replace("jpg", "jpeg")
+    actual = _image_extension(content)
     if actual is None or actual != declared:
         raise Invalid(
-            f"The image at {place} is declared as image/{declared}, but its bytes are "
+            f"The image at {path} is declared as image/{declared}, but its bytes are "
             f"{'image/' + actual if actual else 'no PNG, JPEG, GIF or WebP'}.",
             code="invalid_image",
-            param=place,
+            param=path,
             hint="Declare what the bytes are: image/png, image/jpeg, image/gif or image/webp.",
         )
-    return Image(hashlib.sha256(content).digest(), actual, content), head.group(1)
+    return Image(hashlib.sha256(content).digest(), actual, content), header_match.group(1)
 
 
-def _decoded(encoded: str) -> bytes | None:
+def _decoded_base64(encoded: str) -> bytes | None:
     """Return the bytes of plain base64; None where encoding them again would give another text."""
     try:
         raw = encoded.encode("ascii")
@@ -271,7 +271,7 @@ def _decoded(encoded: str) -> bytes | None:
     return content if binascii.b2a_base64(content, newline=False) == raw else None
 
 
-def _sniff(content: bytes) -> str | None:
+def _image_extension(content: bytes) -> str | None:
     for magic, extension in _MAGIC:
         if content.startswith(magic):
             return extension

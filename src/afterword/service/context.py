@@ -14,8 +14,8 @@ from afterword.ids import find_uuid, id_of_text, is_unstored
 from afterword.service.broadcast import Broadcast
 from afterword.service.key_uses import KeyUses
 from afterword.service.meters import Meters
-from afterword.service.moments import parse_moment
-from afterword.service.pulse import Pulse
+from afterword.service.moments import parse_timestamp
+from afterword.service.pulse import StoreHealth
 from afterword.service.secrets import Secrets
 from afterword.store import calls
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
@@ -26,16 +26,16 @@ from afterword.store.rollups import Roller
 from afterword.store.search import Indexer
 from afterword.types import Moment, Role, Target
 
-ADMINISTRATOR = 0
+ADMINISTRATOR_NUMBER = 0
 """The number under which the administrator's key gives feedback."""
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class WebSession:
     """A session of a web page: what its changing calls must carry, and until when it holds, in milliseconds."""
 
     token: str
-    until: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Actor:
     projects: frozenset[int] | None
     user: int | None = None
     """The number of the user whose key it is."""
-    visit: Visit | None = None
+    web_session: WebSession | None = None
     """The session that the call was made in; None where it brought the key itself."""
 
     def sees(self, project: int) -> bool:
@@ -56,35 +56,35 @@ class Actor:
         return self.projects is None or project in self.projects
 
 
-class Checks(Protocol):
+class ModelProbe(Protocol):
     """What tells whether a model can be called: the gateway."""
 
     async def check(self, target: Target) -> float:
         """Return when it was found that it can, in seconds since 1970. Raises `AfterwordError`."""
         ...
 
-    def last_check(self, target: Target) -> float | None:
+    def find_last_check(self, target: Target) -> float | None:
         """Return the same without a look of its own; None where there was none lately. Raises `AfterwordError`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class AppState:
     """What all calls share: one for each server process."""
 
     store: Store
     catalog: Catalog
-    indexer: Indexer
-    roller: Roller
+    search_index_worker: Indexer
+    rollup_worker: Roller
     retention: Retention
     settings: Settings
-    gateway: Checks
+    gateway: ModelProbe
     secrets: Secrets
-    pulse: Pulse
+    store_health: StoreHealth
     key_uses: KeyUses
     meters: Meters
-    live: Broadcast = field(default_factory=Broadcast)
-    administrator: bytes = b""
+    broadcast: Broadcast = field(default_factory=Broadcast)
+    administrator_digest: bytes = b""
     """The digest of the administrator's key, the one that is not in the store."""
     targets: dict[int, tuple[ModelRow, Target]] = field(default_factory=dict)
     """Models as their providers know them, by number: beside the row that they were made of."""
@@ -96,20 +96,20 @@ class Home:
 class Context:
     """What a service function is given."""
 
-    home: Home
+    state: AppState
     actor: Actor
 
     @property
     def store(self) -> Store:
-        return self.home.store
+        return self.state.store
 
     @property
     def catalog(self) -> Catalog:
-        return self.home.catalog
+        return self.state.catalog
 
     @property
     def settings(self) -> Settings:
-        return self.home.settings
+        return self.state.settings
 
     @staticmethod
     def now() -> int:
@@ -123,39 +123,39 @@ class Context:
         an archived one.
         """
         if id_or_key is None:
-            own = self.actor.projects
-            found = self.catalog.projects[next(iter(own))] if own and len(own) == 1 else None
+            own_projects = self.actor.projects
+            row = self.catalog.projects[next(iter(own_projects))] if own_projects and len(own_projects) == 1 else None
             id_or_key = "default"
         else:
-            found = None
-        found = found or self.catalog.find_project(id_or_key)
-        if found is None or not self.actor.sees(found.number):
+            row = None
+        row = row or self.catalog.find_project(id_or_key)
+        if row is None or not self.actor.sees(row.number):
             raise NotFound(
                 f"EntityNotFound: project (use_case) {id_or_key[:200]!r} does not exist, or this key may not see it.",
                 code="project_not_found",
                 param="project",
                 hint="List the projects with GET /api/v1/projects; create one with POST /api/v1/projects.",
             )
-        if writing and found.archived:
+        if writing and row.archived:
             raise Conflict(
-                f"The project {found.key!r} is archived and takes nothing new.",
+                f"The project {row.key!r} is archived and takes nothing new.",
                 code="project_archived",
                 param="project",
-                hint=f'Bring it back with PATCH /api/v1/projects/{found.key} {{"archived": false}}.',
+                hint=f'Bring it back with PATCH /api/v1/projects/{row.key} {{"archived": false}}.',
             )
-        return found
+        return row
 
     def metric(self, project: int, id_or_key: str, *, param: str = "metric") -> MetricRow:
         """Return a metric of a project by key or id. Raises `NotFound`."""
-        found = self.catalog.find_metric(project, id_or_key)
-        if found is None and id_or_key in calls.NUMBERS:
+        row = self.catalog.find_metric(project, id_or_key)
+        if row is None and id_or_key in calls.NUMBERS:
             raise Invalid(
                 f"{id_or_key!r} is a system metric: the server measures it for each call.",
                 code="metric_is_measured",
                 param=param,
                 hint="Register a feedback key of your own. System metrics are for filters and group statistics.",
             )
-        if found is None:
+        if row is None:
             raise NotFound(
                 f"EntityNotFound: metric {id_or_key[:200]!r} is not registered in "
                 f"{self.catalog.projects[project].key!r}.",
@@ -163,7 +163,7 @@ class Context:
                 param=param,
                 hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",
             )
-        return found
+        return row
 
     def names(self, project: ProjectRow) -> ProjectNames:
         """Return what filters need to turn the words of a project into numbers."""
@@ -171,7 +171,7 @@ class Context:
 
     def actor_name(self, number: int) -> str:
         """Return the name of the key that gave a feedback."""
-        if number == ADMINISTRATOR:
+        if number == ADMINISTRATOR_NUMBER:
             return "administrator"
         row = self.catalog.api_keys.get(number)
         return row.name if row else f"key {number}"
@@ -203,8 +203,8 @@ class ProjectNames:
 
     def model(self, key: str) -> int | None:
         """Return the model's number; None for one never seen."""
-        found = self.context.catalog.find_model(key)
-        return found.number if found else None
+        row = self.context.catalog.find_model(key)
+        return row.number if row else None
 
     def session(self, text: str) -> UUID:
         """Return a session's id, which the text is or stands for."""
@@ -212,23 +212,23 @@ class ProjectNames:
 
     def moment(self, value: Moment, param: str) -> int:
         """Return a time in milliseconds. Raises `Invalid`."""
-        return parse_moment(value, param=param, now=self.now)
+        return parse_timestamp(value, param=param, now=self.now)
 
 
-def parse_id(value: str, *, what: str, param: str) -> UUID:
+def parse_id(value: str, *, noun: str, param: str) -> UUID:
     """Read an id of the path. Raises `NotFound`: what is not an id names nothing."""
     try:
         return UUID(value)
     except ValueError:
         raise NotFound(
-            f"EntityNotFound: {what} {value[:80]!r} is not an id.",
-            code=f"{what}_not_found",
+            f"EntityNotFound: {noun} {value[:80]!r} is not an id.",
+            code=f"{noun}_not_found",
             param=param,
             hint="An id is a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566.",
         ) from None
 
 
-def no_completion(completion_id: UUID, param: str, where: str = "") -> NotFound:
+def completion_not_found(completion_id: UUID, param: str, where: str = "") -> NotFound:
     """Return the error for a completion that is not there, or not for this key."""
     if is_unstored(completion_id):
         return NotFound(

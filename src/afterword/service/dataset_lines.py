@@ -21,11 +21,11 @@ from afterword.types import DatasetKind
 
 KINDS: tuple[DatasetKind, ...] = ("prompt", "completion", "feedback", "preference")
 SIDES = ("preferred_completion", "other_completion")
-MEMBERS = (
+OPTIONAL_FIELDS = (
     *("tools", "parallel_tool_calls", "functions", "completion", "feedbacks"),
     *(*SIDES, "feedback_key", "labels", "metadata"),
 )
-SPEAKING = ("content", "tool_calls", "function_call", "refusal", "audio")
+ANSWER_FIELDS = ("content", "tool_calls", "function_call", "refusal", "audio")
 """Members of which an assistant's message has at least one."""
 
 
@@ -35,73 +35,77 @@ class DatasetLine(msgspec.Struct):
     kind: DatasetKind
     values: dict[str, bool | float]
     preference: str | None
-    normal: dict[str, Any]
+    normalized_line: dict[str, Any]
 
 
 def read_line(raw: bytes) -> DatasetLine:
     """Read a line. Raises `LineError`."""
     try:
-        said = json_text.read_line(raw)
+        line = json_text.read_line(raw)
     except LineError as error:
         raise LineError(f"it {error}") from None
-    if not isinstance(said, dict):
+    if not isinstance(line, dict):
         raise LineError("it must be an object")
-    normal: dict[str, Any] = {"messages": _messages(said)}
-    normal |= {name: said[name] for name in MEMBERS if said.get(name) is not None}
+    normalized_line: dict[str, Any] = {"messages": _prompt_messages(line)}
+    normalized_line |= {name: line[name] for name in OPTIONAL_FIELDS if line.get(name) is not None}
     for name in ("completion", *SIDES):
-        if name in normal:
-            normal[name] = _answer(normal[name], name)
-    if not isinstance(normal.get("parallel_tool_calls", True), bool):
+        if name in normalized_line:
+            normalized_line[name] = _normalized_completion(normalized_line[name], name)
+    if not isinstance(normalized_line.get("parallel_tool_calls", True), bool):
         raise LineError("parallel_tool_calls must be true or false")
     for name in ("tools", "functions"):
-        if name in normal and not (isinstance(normal[name], list) and all(isinstance(x, dict) for x in normal[name])):
+        if name in normalized_line and not (
+            isinstance(normalized_line[name], list) and all(isinstance(x, dict) for x in normalized_line[name])
+        ):
             raise LineError(f"{name} must be a list of objects")
-    if "labels" in normal:
-        normal["labels"] = _labels(normal["labels"])
-    if not isinstance(normal.get("metadata", {}), dict):
+    if "labels" in normalized_line:
+        normalized_line["labels"] = _normalized_labels(normalized_line["labels"])
+    if not isinstance(normalized_line.get("metadata", {}), dict):
         raise LineError("metadata must be an object")
-    values = _values(normal.get("feedbacks", {}))
-    if "preferred_completion" in normal or "other_completion" in normal:
+    values = _feedback_values(normalized_line.get("feedbacks", {}))
+    if "preferred_completion" in normalized_line or "other_completion" in normalized_line:
         for name in (*SIDES, "feedback_key"):
-            if not normal.get(name) or (name == "feedback_key" and not isinstance(normal[name], str)):
+            if not normalized_line.get(name) or (name == "feedback_key" and not isinstance(normalized_line[name], str)):
                 shape = "a text" if name == "feedback_key" else "a text, a message or a list of messages"
                 raise LineError(
                     f"{name} must be {shape}: a preference has all three of preferred_completion, other_completion and "
                     "feedback_key"
                 )
-            if isinstance(normal[name], dict):
-                normal[name] = [normal[name]]
-        return DatasetLine("preference", values, normal["feedback_key"], normal)
-    if values and "completion" not in normal:
+            if isinstance(normalized_line[name], dict):
+                normalized_line[name] = [normalized_line[name]]
+        return DatasetLine("preference", values, normalized_line["feedback_key"], normalized_line)
+    if values and "completion" not in normalized_line:
         raise LineError("it has feedbacks, and no completion that they are about")
-    kind: DatasetKind = "feedback" if values else "completion" if "completion" in normal else "prompt"
-    return DatasetLine(kind, values, None, normal)
+    kind: DatasetKind = "feedback" if values else "completion" if "completion" in normalized_line else "prompt"
+    return DatasetLine(kind, values, None, normalized_line)
 
 
-def _messages(said: dict[str, Any]) -> list[dict[str, Any]]:
-    given = next((said[name] for name in ("messages", "input", "prompt") if said.get(name) is not None), None)
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    if not isinstance(given, list) or not given:
+def _prompt_messages(line: dict[str, Any]) -> list[dict[str, Any]]:
+    prompt = next((line[name] for name in ("messages", "input", "prompt") if line.get(name) is not None), None)
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    if not isinstance(prompt, list) or not prompt:
         raise LineError("it has no messages (nor input, nor prompt): a list of {role, content}")
-    return [_message(one, index) for index, one in enumerate(given)]
+    return [_prompt_message(message, index) for index, message in enumerate(prompt)]
 
 
-def _message(given: Any, index: int) -> dict[str, Any]:
-    if isinstance(given, list) and len(given) == 2 and isinstance(given[0], str):
-        return {"role": given[0], "content": given[1]}
-    if not isinstance(given, dict) or not isinstance(given.get("role"), str):
+def _prompt_message(message: Any, index: int) -> dict[str, Any]:
+    if isinstance(message, list) and len(message) == 2 and isinstance(message[0], str):
+        return {"role": message[0], "content": message[1]}
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise LineError(f"messages[{index}] must be a message with role and content")
-    return given
+    return message
 
 
-def _answer(given: Any, name: str) -> str | dict[str, Any] | list[dict[str, Any]]:
+def _normalized_completion(completion: Any, name: str) -> str | dict[str, Any] | list[dict[str, Any]]:
     """Return a completion in its normal shape: a text, a message that is more than a text, or several messages."""
-    if isinstance(given, str):
-        return given
-    if isinstance(given, list) and len(given) == 2 and all(isinstance(item, str) for item in given):
-        return given[1]
-    messages = [_answer_message(message, name) for message in (given if isinstance(given, list) else [given])]
+    if isinstance(completion, str):
+        return completion
+    if isinstance(completion, list) and len(completion) == 2 and all(isinstance(part, str) for part in completion):
+        return completion[1]
+    messages = [
+        _completion_message(message, name) for message in (completion if isinstance(completion, list) else [completion])
+    ]
     if len(messages) != 1:
         if not messages:
             raise LineError(f"{name} is an empty list")
@@ -110,16 +114,16 @@ def _answer(given: Any, name: str) -> str | dict[str, Any] | list[dict[str, Any]
     return message["content"] if message.keys() == {"role", "content"} and _is_text(message) else message
 
 
-def _answer_message(given: Any, name: str) -> dict[str, Any]:
-    if not isinstance(given, dict):
+def _completion_message(answer: Any, name: str) -> dict[str, Any]:
+    if not isinstance(answer, dict):
         raise LineError(f"{name} must be a text, [role, text], a message or a list of messages")
-    message = {"role": "assistant", **given}
+    message = {"role": "assistant", **answer}
     if not isinstance(message["role"], str):
         raise LineError(f"{name} has a role that is not a text")
     if not isinstance(message.get("content"), str | list | None):
         raise LineError(f"{name} has content that is neither a text, nor a list of parts, nor null")
-    if all(message.get(member) in (None, []) for member in SPEAKING):
-        raise LineError(f"{name} must be a text or a message with one of {', '.join(SPEAKING)}")
+    if all(message.get(member) in (None, []) for member in ANSWER_FIELDS):
+        raise LineError(f"{name} must be a text or a message with one of {', '.join(ANSWER_FIELDS)}")
     return message
 
 
@@ -127,25 +131,25 @@ def _is_text(message: dict[str, Any]) -> bool:
     return message["role"] == "assistant" and isinstance(message["content"], str)
 
 
-def _labels(given: Any) -> dict[str, str]:
-    pairs: list[Any] = list(given.items()) if isinstance(given, dict) else given
+def _normalized_labels(labels_field: Any) -> dict[str, str]:
+    pairs: list[Any] = list(labels_field.items()) if isinstance(labels_field, dict) else labels_field
     labels: dict[str, str] = {}
     for pair in pairs if isinstance(pairs, list) else [None]:
-        key, value = (pair.get("key"), pair.get("value")) if isinstance(pair, dict) else _pair(pair)
+        key, value = (pair.get("key"), pair.get("value")) if isinstance(pair, dict) else _key_and_value(pair)
         if not isinstance(key, str) or not isinstance(value, str):
             raise LineError("labels must be texts by key, or a list of {key, value}")
         labels[key] = value
     return labels
 
 
-def _pair(given: Any) -> tuple[Any, Any]:
-    return (given[0], given[1]) if isinstance(given, list | tuple) and len(given) == 2 else (None, None)
+def _key_and_value(pair: Any) -> tuple[Any, Any]:
+    return (pair[0], pair[1]) if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
 
 
-def _values(given: Any) -> dict[str, bool | float]:
-    if not isinstance(given, dict):
+def _feedback_values(feedbacks: Any) -> dict[str, bool | float]:
+    if not isinstance(feedbacks, dict):
         raise LineError("feedbacks must be values by feedback key")
-    for key, value in given.items():
+    for key, value in feedbacks.items():
         if not key or not isinstance(value, bool | int | float):
             raise LineError(f"feedbacks.{key[:80]} must be a number, or true or false")
-    return given
+    return feedbacks

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from afterword.service.dataset_rows import FeedbackReader, answer_digest, answer_of, unfitness
+from afterword.service.dataset_rows import FeedbackReader, answer_digest, answer_of, unfit_reason
 from afterword.types import Interaction, Preference
 
 
-class Pair(msgspec.Struct, frozen=True):
+class PreferencePair(msgspec.Struct, frozen=True):
     """One completion over another under a feedback key: by a preference, or by feedback on each of them."""
 
     metric: str
@@ -44,43 +44,45 @@ class PairCollector:
     say the same on both sides, and pairs that are contradicted by another one.
     """
 
-    def __init__(self, reader: FeedbackReader, include: Collection[str], left_out: Counter[str], derive: bool) -> None:
+    def __init__(
+        self, reader: FeedbackReader, include: Collection[str], left_out: Counter[str], with_thumbs: bool
+    ) -> None:
         self._reader = reader
         self._include = include
         self._left_out = left_out
-        self._derive = derive
-        self._seen: set[UUID] = set()
-        self._compared: list[Pair] = []
+        self._with_thumbs = with_thumbs
+        self._seen_comparison_ids: set[UUID] = set()
+        self._compared_pairs: list[PreferencePair] = []
         self._thumbs: dict[tuple[str, str], dict[bool, list[Thumb]]] = defaultdict(lambda: {True: [], False: []})
         self._position = 0
         self._answers: dict[UUID, tuple[str, bytes]] = {}
         """The prompt's hash and the digest of the answer, of the completions that are fit for a pair."""
-        self._unfit: dict[UUID, str] = {}
+        self._unfit_reasons: dict[UUID, str] = {}
 
     def add(self, interaction: Interaction) -> None:
         """Take the preferences of an interaction, and its thumbs where pairs are derived from them."""
         self._position += 1
         for preference in interaction.preferences:
             self._add_preference(preference)
-        if not self._derive or unfitness(interaction, self._include) is not None:
+        if not self._with_thumbs or unfit_reason(interaction, self._include) is not None:
             return
         for key, is_up in self._reader.thumbs(interaction).items():
-            ids = tuple(one.feedback_id for one in interaction.feedback if one.metric == key)
+            ids = tuple(feedback.feedback_id for feedback in interaction.feedback if feedback.metric == key)
             thumb = Thumb(interaction.completion_id, ids, self._position)
             self._thumbs[key, interaction.prompt_hash][is_up].append(thumb)
 
     def _add_preference(self, preference: Preference) -> None:
         # A preference is seen from both of its sides.
-        if preference.comparison_id in self._seen or not self._reader.counts(preference.metric):
+        if preference.comparison_id in self._seen_comparison_ids or not self._reader.counts(preference.metric):
             return
-        self._seen.add(preference.comparison_id)
+        self._seen_comparison_ids.add(preference.comparison_id)
         if preference.tied is not None:
             self._left_out["tie"] += 1
         elif preference.prompt_mismatch:
             self._left_out["prompt_mismatch"] += 1
         else:
-            self._compared.append(
-                Pair(
+            self._compared_pairs.append(
+                PreferencePair(
                     preference.metric,
                     preference.preferred_completion,
                     preference.other_completion,
@@ -89,43 +91,43 @@ class PairCollector:
                 )
             )
 
-    def wanted(self) -> list[UUID]:
+    def completions_to_load(self) -> list[UUID]:
         """Return the completions whose answers `show` has to be called with."""
         thumbs = [
             thumb for sides in self._thumbs.values() if all(sides.values()) for side in sides.values() for thumb in side
         ]
-        ids = [side for pair in self._compared for side in (pair.preferred, pair.other)]
+        ids = [side for pair in self._compared_pairs for side in (pair.preferred, pair.other)]
         return list(dict.fromkeys([*ids, *(thumb.completion_id for thumb in thumbs)]))
 
-    def show(self, interaction: Interaction) -> None:
+    def add_answer(self, interaction: Interaction) -> None:
         """Take the answer of an interaction, in its full view."""
-        reason = unfitness(interaction, self._include)
+        reason = unfit_reason(interaction, self._include)
         answer = answer_of(interaction)
         if reason is None and answer is not None:
             self._answers[interaction.completion_id] = (interaction.prompt_hash, answer_digest(answer))
         else:
-            self._unfit[interaction.completion_id] = reason or "empty"
+            self._unfit_reasons[interaction.completion_id] = reason or "empty"
 
-    def pairs(self, exclude: Collection[UUID]) -> list[Pair]:
+    def pairs(self, exclude: Collection[UUID]) -> list[PreferencePair]:
         """Return the pairs that are rows, in the order in which their interactions were found."""
-        compared = [pair for pair in self._compared if not {pair.preferred, pair.other} & set(exclude)]
-        keyed = [(key, pair) for pair in compared if (key := self._key(pair)) is not None]
-        recorded = {key for key, _ in keyed}
-        keyed += [
+        compared_pairs = [pair for pair in self._compared_pairs if not {pair.preferred, pair.other} & set(exclude)]
+        keyed_pairs = [(key, pair) for pair in compared_pairs if (key := self._answers_key(pair)) is not None]
+        recorded_keys = {key for key, _ in keyed_pairs}
+        keyed_pairs += [
             (key, pair)
-            for pair in self._derived()
-            if (key := self._key(pair, count=False)) is not None and key not in recorded
+            for pair in self._thumb_pairs()
+            if (key := self._answers_key(pair, count=False)) is not None and key not in recorded_keys
         ]
-        keys = {key for key, _ in keyed}
-        rows: list[Pair] = []
-        for (metric, prompt, preferred, other), pair in keyed:
+        keys = {key for key, _ in keyed_pairs}
+        rows: list[PreferencePair] = []
+        for (metric, prompt, preferred, other), pair in keyed_pairs:
             if (metric, prompt, other, preferred) in keys:
                 self._left_out["contradictory"] += 1
             else:
                 rows.append(pair)
         return sorted(rows, key=lambda pair: pair.position)
 
-    def _key(self, pair: Pair, *, count: bool = True) -> tuple[str, str, bytes, bytes] | None:
+    def _answers_key(self, pair: PreferencePair, *, count: bool = True) -> tuple[str, str, bytes, bytes] | None:
         """Return what the pair says, whichever completions say it; None where it is left out."""
         preferred, other = self._answers.get(pair.preferred), self._answers.get(pair.other)
         if preferred is not None and other is not None and preferred[1] != other[1]:
@@ -133,12 +135,12 @@ class PairCollector:
         if count and preferred is not None and other is not None:
             self._left_out["equal"] += 1
         elif count:
-            self._left_out[self._unfit.get(pair.other if preferred else pair.preferred, "missing")] += 1
+            self._left_out[self._unfit_reasons.get(pair.other if preferred else pair.preferred, "missing")] += 1
         return None
 
-    def _derived(self) -> list[Pair]:
+    def _thumb_pairs(self) -> list[PreferencePair]:
         """Return pairs of thumbs: each answer that was liked with one that was not, each in one pair at most."""
-        pairs: list[Pair] = []
+        pairs: list[PreferencePair] = []
         for (metric, _), sides in self._thumbs.items():
             ups, downs = (self._by_answer(sides[is_up]) for is_up in (True, False))
             for digest in ups.keys() & downs.keys():
@@ -148,7 +150,7 @@ class PairCollector:
             for up, down in zip(ups.values(), downs.values(), strict=False):
                 ids = (*up.feedback_ids, *down.feedback_ids)
                 position = min(up.position, down.position)
-                pairs.append(Pair(metric, up.completion_id, down.completion_id, None, ids, position))
+                pairs.append(PreferencePair(metric, up.completion_id, down.completion_id, None, ids, position))
         return pairs
 
     def _by_answer(self, thumbs: list[Thumb]) -> dict[bytes, Thumb]:

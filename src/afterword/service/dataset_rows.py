@@ -10,11 +10,11 @@ from uuid import UUID
 import msgspec
 
 from afterword.service.context import Context
-from afterword.service.dataset_lines import SPEAKING
+from afterword.service.dataset_lines import ANSWER_FIELDS
 from afterword.store.catalog import ProjectRow
 from afterword.types import Feedback, Interaction, LeftOut, Message
 
-CUT_OFF = frozenset(
+CUT_OFF_FINISH_REASONS = frozenset(
     {
         "content_filter",
         "content_filtered",
@@ -28,21 +28,21 @@ CUT_OFF = frozenset(
 """The finish reasons, in lower case, of answers that something stopped. An answer that reached a limit of tokens is a
 whole one for whoever set the limit; its row names the reason."""
 
-AT_A_LIMIT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+LIMIT_FINISH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 """The finish reasons, in lower case, of answers that reached a limit of tokens."""
 
-BESIDE_THE_ANSWER = frozenset(
+NON_ANSWER_FIELDS = frozenset(
     {"annotations", "citations", "search_results", "logprobs", "id", "completion_id", "provider_specific_fields"}
 )
 """Members of an assistant's message that tell of it and are nothing to be learned."""
 
-TOOLS = ("tools", "parallel_tool_calls", "functions")
+TOOL_PARAMETERS = ("tools", "parallel_tool_calls", "functions")
 """The parameters of a call that stand in a row."""
 
-_sorted = msgspec.json.Encoder(order="sorted")
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
 
 
-def unfitness(interaction: Interaction, include: Collection[str], *, answered: bool = True) -> LeftOut | None:
+def unfit_reason(interaction: Interaction, include: Collection[str], *, needs_answer: bool = True) -> LeftOut | None:
     """Return why an interaction is no example; None where it is one, or where `include` asks for it all the same.
 
     The short view will do: an empty text is judged by `answer_of`. Without `answered` only the prompt matters.
@@ -53,8 +53,8 @@ def unfitness(interaction: Interaction, include: Collection[str], *, answered: b
     if interaction.expired:
         return "expired"
     if (
-        answered
-        and finish_reason_of(interaction) in CUT_OFF
+        needs_answer
+        and finish_reason_of(interaction) in CUT_OFF_FINISH_REASONS
         and "cut_off" not in include
         and (call is None or call.state not in include)
     ):
@@ -76,12 +76,12 @@ def answer_of(interaction: Interaction) -> str | Message | None:
     members = {
         name: value
         for name, value in interaction.message.items()
-        if name not in BESIDE_THE_ANSWER and value not in (None, "", [], {})
+        if name not in NON_ANSWER_FIELDS and value not in (None, "", [], {})
     }
     content = members.get("content")
     if isinstance(content, str) and not content.strip():
         content = members.pop("content")
-    if not any(name in members for name in SPEAKING):
+    if not any(name in members for name in ANSWER_FIELDS):
         return None
     if members.keys() <= {"role", "content"} and isinstance(content, str):
         return content
@@ -103,7 +103,7 @@ def answer_digest(answer: str | Message) -> bytes:
             ]
     else:
         answer = answer.strip()
-    return blake2b(_sorted.encode(answer), digest_size=16).digest()
+    return blake2b(_sorted_encoder.encode(answer), digest_size=16).digest()
 
 
 def prompt_row(interaction: Interaction) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def prompt_row(interaction: Interaction) -> dict[str, Any]:
     row: dict[str, Any] = {"messages": [_dataset_message(message) for message in interaction.messages or ()]}
     parameters = interaction.parameters or {}
     if any(parameters.get(name) for name in ("tools", "functions")):
-        row |= {name: parameters[name] for name in TOOLS if parameters.get(name) not in (None, [])}
+        row |= {name: parameters[name] for name in TOOL_PARAMETERS if parameters.get(name) not in (None, [])}
     return row
 
 
@@ -149,18 +149,18 @@ class FeedbackReader:
         """
         values: dict[str, bool | float] = {}
         ids: list[UUID] = []
-        conflicting = False
-        for key, given in self._by_key(interaction).items():
-            newest = {(one.user or one.actor): one for one in reversed(given)}
+        has_conflict = False
+        for key, key_feedback in self._by_key(interaction).items():
+            newest = {(feedback.user or feedback.actor): feedback for feedback in reversed(key_feedback)}
             if self._kinds[key] == "scalar":
-                values[key] = given[0].value
-                ids.append(given[0].feedback_id)
-            elif len({one.value for one in newest.values()}) == 1:
-                values[key] = given[0].value == 1.0
-                ids += [one.feedback_id for one in newest.values()]
+                values[key] = key_feedback[0].value
+                ids.append(key_feedback[0].feedback_id)
+            elif len({feedback.value for feedback in newest.values()}) == 1:
+                values[key] = key_feedback[0].value == 1.0
+                ids += [feedback.feedback_id for feedback in newest.values()]
             else:
-                conflicting = True
-        return values, ids, conflicting
+                has_conflict = True
+        return values, ids, has_conflict
 
     def thumbs(self, interaction: Interaction) -> Mapping[str, bool]:
         """Return the values under bool keys."""
@@ -169,7 +169,7 @@ class FeedbackReader:
     def _by_key(self, interaction: Interaction) -> dict[str, list[Feedback]]:
         """Return the feedback by key, the newest first, as interactions show it."""
         by_key: dict[str, list[Feedback]] = {}
-        for one in interaction.feedback:
-            if one.metric in self._kinds:
-                by_key.setdefault(one.metric, []).append(one)
+        for feedback in interaction.feedback:
+            if feedback.metric in self._kinds:
+                by_key.setdefault(feedback.metric, []).append(feedback)
         return by_key

@@ -15,14 +15,14 @@ import msgspec
 from afterword.errors import Invalid
 from afterword.service import datasets, finding, interactions
 from afterword.service.context import Context
-from afterword.service.dataset_pairs import Pair, PairCollector
+from afterword.service.dataset_pairs import PairCollector, PreferencePair
 from afterword.service.dataset_rows import (
-    AT_A_LIMIT,
+    LIMIT_FINISH_REASONS,
     FeedbackReader,
     answer_of,
     finish_reason_of,
     prompt_row,
-    unfitness,
+    unfit_reason,
 )
 from afterword.store.catalog import ProjectRow
 from afterword.types import (
@@ -36,9 +36,9 @@ from afterword.types import (
     Search,
 )
 
-PAGE = 200
+PAGE_ROWS = 200
 # Ids are held in memory while a dataset is made.
-MAX_INTERACTIONS = 1_000_000
+MAX_DATASET_INTERACTION_COUNT = 1_000_000
 MAX_SEED = 1 << 53
 _encoder = msgspec.json.Encoder()
 T = TypeVar("T")
@@ -65,7 +65,7 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
         seed = secrets.randbelow(MAX_SEED)
     builder = DatasetBuilder(context, project, body, seed)
     lines = await builder.lines()
-    return await datasets.make(
+    return await datasets.store_dataset(
         context, project, body.key, body.name, lines, source="filtered", left_out=builder.left_out, seed=seed
     )
 
@@ -86,90 +86,98 @@ class DatasetBuilder:
     async def lines(self) -> AsyncIterator[bytes]:
         """Choose, and return the lines as they are written. Raises `Invalid` where nothing becomes a line."""
         if self._body.kind == "preference":
-            pairs = self._sampled(await self._pairs(), lambda pair: pair.identity)
-            self._check_any(pairs)
+            pairs = self._sampled_rows(await self._pairs(), lambda pair: pair.identity)
+            self._check_not_empty(pairs)
             return self._lines(pairs, lambda pair: (pair.preferred, pair.other), self._pair_line)
-        ids = self._sampled(await self._completions(), lambda completion_id: completion_id.bytes)
-        self._check_any(ids)
+        ids = self._sampled_rows(await self._completions(), lambda completion_id: completion_id.bytes)
+        self._check_not_empty(ids)
         return self._lines(ids, lambda completion_id: (completion_id,), self._line)
 
-    async def _found(self) -> AsyncIterator[list[Interaction]]:
+    async def _interaction_pages(self) -> AsyncIterator[list[Interaction]]:
         """Yield the interactions that were asked for in pages, in their short view and the newest first."""
         ids = self._body.completion_ids
         tree = self._body.filter or Filter(completion_id=Match(in_=[str(completion_id) for completion_id in ids or []]))
         search = Search(project=self._project.key, filter=tree, limit=500)
-        number = 0
+        interaction_count = 0
         while True:
             page = await finding.search(self._context, body=search)
             assert isinstance(page, InteractionPage)
-            number += len(page.interactions)
-            if number > MAX_INTERACTIONS:
+            interaction_count += len(page.interactions)
+            if interaction_count > MAX_DATASET_INTERACTION_COUNT:
                 raise Invalid(
-                    f"The filter finds more than {MAX_INTERACTIONS:,} interactions.",
+                    f"The filter finds more than {MAX_DATASET_INTERACTION_COUNT:,} interactions.",
                     code="too_many_interactions",
                     param="filter",
                     hint="Choose fewer, such as by a timerange.",
                 )
-            yield [one for one in page.interactions if one.completion_id not in self._exclude]
+            yield [interaction for interaction in page.interactions if interaction.completion_id not in self._exclude]
             if page.next is None:
                 break
             search = msgspec.structs.replace(search, cursor=page.next)
-        if ids is not None and number < len(set(ids)):
-            self.left_out["missing"] += len(set(ids)) - number
+        if ids is not None and interaction_count < len(set(ids)):
+            self.left_out["missing"] += len(set(ids)) - interaction_count
 
     async def _completions(self) -> list[UUID]:
         """Return the interactions that become lines, the newest first."""
-        fit: list[UUID] = []
-        wanted = self._body.sample.size if self._body.sample.type == "last" else None
-        async for page in self._found():
-            silent = await self._silent(page)
+        fit_ids: list[UUID] = []
+        sample_size = self._body.sample.size if self._body.sample.type == "last" else None
+        async for page in self._interaction_pages():
+            silent_ids = await self._silent_ids(page)
             for interaction in page:
-                if len(fit) == wanted:
-                    return fit
-                if (reason := self._reason(interaction, silent)) is None:
-                    fit.append(interaction.completion_id)
+                if len(fit_ids) == sample_size:
+                    return fit_ids
+                if (reason := self._reason(interaction, silent_ids)) is None:
+                    fit_ids.append(interaction.completion_id)
                 else:
                     self.left_out[reason] += 1
-        return fit
+        return fit_ids
 
-    async def _silent(self, page: list[Interaction]) -> set[UUID]:
+    async def _silent_ids(self, page: list[Interaction]) -> set[UUID]:
         """Return those of a page that answer nothing: neither a text, nor a tool call, nor a refusal."""
-        textless = [one.completion_id for one in page if not one.completion.strip() and not one.expired]
-        if not textless or self._body.kind == "prompt":
+        textless_ids = [
+            interaction.completion_id
+            for interaction in page
+            if not interaction.completion.strip() and not interaction.expired
+        ]
+        if not textless_ids or self._body.kind == "prompt":
             return set()
-        whole = await interactions.several(self._context, textless)
-        return {one.completion_id for one in whole.values() if answer_of(one) is None}
+        full_interactions = await interactions.find_interactions(self._context, textless_ids)
+        return {
+            interaction.completion_id for interaction in full_interactions.values() if answer_of(interaction) is None
+        }
 
-    def _reason(self, interaction: Interaction, silent: Collection[UUID]) -> str | None:
+    def _reason(self, interaction: Interaction, silent_ids: Collection[UUID]) -> str | None:
         include = self._body.include
-        answered = self._body.kind != "prompt"
-        if (reason := unfitness(interaction, include, answered=answered)) is not None:
+        needs_answer = self._body.kind != "prompt"
+        if (reason := unfit_reason(interaction, include, needs_answer=needs_answer)) is not None:
             return reason
-        if interaction.completion_id in silent and "empty" not in include:
+        if interaction.completion_id in silent_ids and "empty" not in include:
             # A call that failed or was cancelled and was asked for may well have said nothing.
             call = interaction.call
             if call is None or call.state not in include:
                 return "empty"
         if self._body.kind == "feedback":
-            values, _, conflicting = self._reader.values(interaction)
+            values, _, has_conflict = self._reader.values(interaction)
             if not values:
-                return "conflicting_feedback" if conflicting else "no_feedback"
+                return "conflicting_feedback" if has_conflict else "no_feedback"
         return None
 
-    async def _pairs(self) -> list[Pair]:
+    async def _pairs(self) -> list[PreferencePair]:
         """Return the pairs that become lines, the newest first."""
         collector = PairCollector(self._reader, self._body.include, self.left_out, self._body.derive_pairs)
-        async for page in self._found():
+        async for page in self._interaction_pages():
             for interaction in page:
                 collector.add(interaction)
-        wanted = collector.wanted()
-        for start in range(0, len(wanted), PAGE):
-            whole = await interactions.several(self._context, wanted[start : start + PAGE])
-            for interaction in whole.values():
-                collector.show(interaction)
+        completion_ids = collector.completions_to_load()
+        for start in range(0, len(completion_ids), PAGE_ROWS):
+            full_interactions = await interactions.find_interactions(
+                self._context, completion_ids[start : start + PAGE_ROWS]
+            )
+            for interaction in full_interactions.values():
+                collector.add_answer(interaction)
         return collector.pairs(self._exclude)
 
-    def _sampled(self, rows: list[T], identity: Callable[[T], bytes]) -> list[T]:
+    def _sampled_rows(self, rows: list[T], identity: Callable[[T], bytes]) -> list[T]:
         """Return the sample that was asked for, in the order of `rows`.
 
         A random one has the rows whose hashes with the seed are the least: the same rows as long as they are there,
@@ -184,7 +192,7 @@ class DatasetBuilder:
         hashes = [(blake2b(identity(row), key=key, digest_size=8).digest(), index) for index, row in enumerate(rows)]
         return [rows[index] for index in sorted(index for _, index in heapq.nsmallest(sample.size, hashes))]
 
-    def _check_any(self, rows: Sequence[Any]) -> None:
+    def _check_not_empty(self, rows: Sequence[Any]) -> None:
         if rows:
             return
         counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.most_common())
@@ -199,21 +207,25 @@ class DatasetBuilder:
         self,
         rows: list[T],
         sides: Callable[[T], Sequence[UUID]],
-        line: Callable[[T, Sequence[Interaction]], dict[str, Any] | None],
+        line_of: Callable[[T, Sequence[Interaction]], dict[str, Any] | None],
     ) -> AsyncIterator[bytes]:
-        for start in range(0, len(rows), PAGE):
-            page = rows[start : start + PAGE]
+        for start in range(0, len(rows), PAGE_ROWS):
+            page = rows[start : start + PAGE_ROWS]
             ids = list(dict.fromkeys(side for row in page for side in sides(row)))
-            whole = await interactions.several(self._context, ids, images="inline")
+            full_interactions = await interactions.find_interactions(self._context, ids, images="inline")
             lines: list[bytes] = []
             for row in page:
-                its_sides = [whole[side] for side in sides(row) if side in whole and not whole[side].expired]
-                made = line(row, its_sides) if len(its_sides) == len(sides(row)) else None
-                if made is None:
+                side_interactions = [
+                    full_interactions[side]
+                    for side in sides(row)
+                    if side in full_interactions and not full_interactions[side].expired
+                ]
+                line_fields = line_of(row, side_interactions) if len(side_interactions) == len(sides(row)) else None
+                if line_fields is None:
                     # It was deleted or changed since it was chosen.
                     self.left_out["missing"] += 1
                 else:
-                    lines.append(_encoder.encode(made) + b"\n")
+                    lines.append(_encoder.encode(line_fields) + b"\n")
             if lines:
                 yield b"".join(lines)
 
@@ -223,7 +235,7 @@ class DatasetBuilder:
         metadata: dict[str, Any] = {"completion_id": completion_id}
         if self._body.kind != "prompt":
             line["completion"] = answer_of(interaction) or ""
-            if (reason := finish_reason_of(interaction)) in AT_A_LIMIT:
+            if (reason := finish_reason_of(interaction)) in LIMIT_FINISH_REASONS:
                 metadata["finish_reason"] = reason
         if self._body.kind == "feedback":
             line["feedbacks"], metadata["feedback_ids"], _ = self._reader.values(interaction)
@@ -233,7 +245,7 @@ class DatasetBuilder:
             line["labels"] = interaction.labels
         return {**line, "metadata": metadata}
 
-    def _pair_line(self, pair: Pair, sides: Sequence[Interaction]) -> dict[str, Any] | None:
+    def _pair_line(self, pair: PreferencePair, sides: Sequence[Interaction]) -> dict[str, Any] | None:
         preferred, other = (answer_of(side) for side in sides)
         if preferred is None or other is None:
             return None

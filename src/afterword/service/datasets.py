@@ -22,7 +22,7 @@ from afterword.json_text import LineError
 from afterword.service import metrics
 from afterword.service.context import Context, parse_id
 from afterword.service.dataset_lines import KINDS, DatasetLine, read_line
-from afterword.service.moments import shown
+from afterword.service.moments import to_datetime
 from afterword.service.values import check_text
 from afterword.store import datasets as stored
 from afterword.store.catalog import ProjectRow
@@ -44,12 +44,12 @@ from afterword.types import (
 )
 
 # So many bytes of lines are written together.
-PART = 1 << 20
+PART_BYTES = 1 << 20
 # A line is held whole; images make it long.
-LONGEST_LINE = 64 << 20
-MOST_UPLOADS = 100
+MAX_LINE_BYTES = 64 << 20
+MAX_UPLOAD_COUNT = 100
 # Uploads that nobody ended are deleted after a day.
-ABANDONED = 24 * 60 * 60 * 1000
+ABANDONED_UPLOAD_MS = 24 * 60 * 60 * 1000
 
 
 class Download(msgspec.Struct):
@@ -62,7 +62,7 @@ class Download(msgspec.Struct):
 # ------------------------------------------------------------------------------------------------ files
 
 
-async def create(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) -> Dataset:
+async def create_dataset(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) -> Dataset:
     """Make a dataset of a file of JSON lines, which is the body.
 
     Lines are prompts (`messages`), with a `completion`, with `feedbacks` by feedback key, or with
@@ -70,10 +70,10 @@ async def create(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) 
     that cannot be read refuses the whole file.
     """
     project = context.project(query.project, writing=True)
-    return await make(context, project, query.key, query.name, chunks)
+    return await store_dataset(context, project, query.key, query.name, chunks)
 
 
-async def make(
+async def store_dataset(
     context: Context,
     project: ProjectRow,
     key: str | None,
@@ -92,8 +92,8 @@ async def make(
         server=context.store.server,
         id=uuid7(),
         project=project.number,
-        key=_key(key, name),
-        name=check_text(name or key or "", param="name", most=1000, least=1),
+        key=_dataset_key(key, name),
+        name=check_text(name or key or "", param="name", max_length=1000, min_length=1),
         source=source,
         created_at=context.now(),
     )
@@ -103,25 +103,25 @@ async def make(
         async for chunk in chunks:
             await contents.add(chunk)
         await contents.end()
-        used = await _register(context, project, contents)
-        complete = msgspec.structs.replace(
+        metric_counts = await _register(context, project, contents)
+        finished_row = msgspec.structs.replace(
             row,
             kind=contents.kind(),
             lines=contents.lines,
             size=contents.size,
-            metrics=used,
+            metrics=metric_counts,
             left_out=dict(left_out or {}),
             seed=seed,
         )
-        made = await context.store.write(lambda transaction: stored.complete(transaction, complete))
-        if made is None:
+        stored_row = await context.store.write(lambda transaction: stored.complete(transaction, finished_row))
+        if stored_row is None:
             raise Unavailable(
                 "The store was out of reach for so long that the dataset was given up; nothing of it was stored.",
                 code="store_interrupted",
                 hint="Send it again.",
                 retry_after=1,
             )
-        return _shown(context, made)
+        return _serialized_dataset(context, stored_row)
     except BaseException:
         await asyncio.shield(context.store.write(lambda transaction: stored.erase(transaction, row.number)))
         raise
@@ -133,10 +133,10 @@ class _Contents:
     def __init__(self, context: Context, dataset: int) -> None:
         self._context = context
         self._dataset = dataset
-        self._rest = bytearray()
+        self._unread_bytes = bytearray()
         self._part = bytearray()
-        self._parts = 0
-        self._number = 0
+        self._part_count = 0
+        self._line_number = 0
         self.lines = 0
         self.size = 0
         self.kinds: set[DatasetKind] = set()
@@ -157,21 +157,21 @@ class _Contents:
                 hint="Split it, or raise AFTERWORD_MAX_DATASET.",
             )
         self._part += chunk
-        self._rest += chunk
-        *lines, rest = self._rest.split(b"\n")
-        self._rest = rest
+        self._unread_bytes += chunk
+        *lines, remaining_bytes = self._unread_bytes.split(b"\n")
+        self._unread_bytes = remaining_bytes
         for line in lines:
-            self._read(bytes(line))
-        if len(self._rest) > LONGEST_LINE:
-            raise self._refused(f"it has more than {LONGEST_LINE >> 20} MiB", self._number + 1)
-        if len(self._part) >= PART:
+            self._read_line(bytes(line))
+        if len(self._unread_bytes) > MAX_LINE_BYTES:
+            raise self._line_error(f"it has more than {MAX_LINE_BYTES >> 20} MiB", self._line_number + 1)
+        if len(self._part) >= PART_BYTES:
             await self._write()
             # Others have their turn between two parts.
             await asyncio.sleep(0)
 
     async def end(self) -> None:
         """Take the last line, which may end without a line break."""
-        self._read(bytes(self._rest))
+        self._read_line(bytes(self._unread_bytes))
         if self._part:
             await self._write()
         if not self.lines:
@@ -187,14 +187,14 @@ class _Contents:
             )
         return min(self.kinds, key=KINDS.index)
 
-    def _read(self, raw: bytes) -> None:
-        self._number += 1
+    def _read_line(self, raw: bytes) -> None:
+        self._line_number += 1
         if not raw.strip():
             return
         try:
             line = read_line(raw)
         except LineError as error:
-            raise self._refused(str(error), self._number) from None
+            raise self._line_error(str(error), self._line_number) from None
         self.lines += 1
         self.kinds.add(line.kind)
         self._count(line)
@@ -208,17 +208,17 @@ class _Contents:
             self.preferences[line.preference] += 1
             self.is_bool.setdefault(line.preference, False)
 
-    def _refused(self, why: str, number: int) -> Invalid:
+    def _line_error(self, reason: str, number: int) -> Invalid:
         return Invalid(
-            f"Line {number} cannot be read: {why}.",
+            f"Line {number} cannot be read: {reason}.",
             code="invalid_line",
             param=f"line {number}",
             hint="Mend the line and send the file again; nothing of it was kept.",
         )
 
     async def _write(self) -> None:
-        number, content, self._part = self._parts, bytes(self._part), bytearray()
-        self._parts += 1
+        number, content, self._part = self._part_count, bytes(self._part), bytearray()
+        self._part_count += 1
         await self._context.store.write(
             lambda transaction: stored.add_part(transaction, self._dataset, number, self.lines, content), len(content)
         )
@@ -226,7 +226,7 @@ class _Contents:
 
 async def _register(context: Context, project: ProjectRow, contents: _Contents) -> dict[int, tuple[int, int]]:
     """Register the feedback keys of a file that are not known yet; return how often each was used."""
-    used = {}
+    metric_counts = {}
     for key, is_bool in contents.is_bool.items():
         row = context.catalog.find_metric(project.number, key)
         if row is None:
@@ -240,21 +240,26 @@ async def _register(context: Context, project: ProjectRow, contents: _Contents) 
                 param=f"feedbacks.{key}",
                 hint="Give true, false, 1 or 0, or name another feedback key.",
             )
-        used[row.number] = (contents.values[key], contents.preferences[key])
-    return used
+        metric_counts[row.number] = (contents.values[key], contents.preferences[key])
+    return metric_counts
 
 
-def _key(key: str | None, name: str | None) -> str:
-    made = key or re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-")
-    check_text(made, param="key", most=200, least=1)
-    if made != made.strip() or not made.isprintable() or "/" in made or made in (".", ".."):
+def _dataset_key(key: str | None, name: str | None) -> str:
+    dataset_key = key or re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-")
+    check_text(dataset_key, param="key", max_length=200, min_length=1)
+    if (
+        dataset_key != dataset_key.strip()
+        or not dataset_key.isprintable()
+        or "/" in dataset_key
+        or dataset_key in (".", "..")
+    ):
         raise Invalid(
-            f"key is {made!r}; a key has no slashes, no control characters and no spaces at its ends.",
+            f"key is {dataset_key!r}; a key has no slashes, no control characters and no spaces at its ends.",
             code="invalid_key",
             param="key",
             hint="Choose a key such as hh-preference-training.",
         )
-    return made
+    return dataset_key
 
 
 # ------------------------------------------------------------------------------------------------ in parts
@@ -263,9 +268,9 @@ def _key(key: str | None, name: str | None) -> str:
 async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
     """Begin a file that is sent in parts."""
     content_type = check_text(body.content_type or "", param="content_type")
-    if await context.store.read(stored.upload_count) >= MOST_UPLOADS:
+    if await context.store.read(stored.upload_count) >= MAX_UPLOAD_COUNT:
         raise Unavailable(
-            f"{MOST_UPLOADS} uploads are under way already.",
+            f"{MAX_UPLOAD_COUNT} uploads are under way already.",
             code="too_many_uploads",
             hint="End or abort one; abandoned ones are deleted after a day.",
             retry_after=60,
@@ -286,7 +291,7 @@ async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
 
 async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) -> UploadStatus:
     """Send a part of a file: the bytes are the body. Parts count from 1; the same again replaces it."""
-    row = await _upload(context, query.session_id)
+    row = await _get_upload_row(context, query.session_id)
     if not 1 <= query.part_number <= row.parts:
         raise Invalid(
             f"part_number is {query.part_number}; this upload has the parts 1 to {row.parts}.",
@@ -308,37 +313,37 @@ async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]
         len(content),
     )
     if not is_there:
-        raise _no_upload(query.session_id)
+        raise _upload_not_found(query.session_id)
     return await upload_status(context, query=query)
 
 
 async def upload_status(context: Context, *, query: Any) -> UploadStatus:
     """Tell which parts of a file have come."""
-    row = await _upload(context, query.session_id)
-    came = await context.store.read(stored.parts_of_upload, row.number)
+    row = await _get_upload_row(context, query.session_id)
+    received_parts = await context.store.read(stored.parts_of_upload, row.number)
     return UploadStatus(
-        completed_parts=came,
+        completed_parts=received_parts,
         total_parts_count=row.parts,
         content_type=row.content_type,
-        created_at=shown(row.created_at),
+        created_at=to_datetime(row.created_at),
     )
 
 
 async def abort_upload(context: Context, *, body: UploadId) -> Deleted:
     """Throw away the parts of a file. A dataset that was made of it stays."""
-    row = await _upload(context, body.session_id)
+    row = await _get_upload_row(context, body.session_id)
     if not await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number)):
-        raise _no_upload(body.session_id)
+        raise _upload_not_found(body.session_id)
     return Deleted()
 
 
 async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Dataset:
     """Make a dataset of a file whose parts have all come."""
     project = context.project(body.project, writing=True)
-    row = await _upload(context, body.session_id)
-    came = await context.store.read(stored.parts_of_upload, row.number)
-    if len(came) < row.parts:
-        missing = sorted(set(range(1, row.parts + 1)) - set(came))
+    row = await _get_upload_row(context, body.session_id)
+    received_parts = await context.store.read(stored.parts_of_upload, row.number)
+    if len(received_parts) < row.parts:
+        missing = sorted(set(range(1, row.parts + 1)) - set(received_parts))
         raise Invalid(
             f"{len(missing)} of {row.parts} parts have not come, the first of them {missing[0]}.",
             code="incomplete_upload",
@@ -347,27 +352,27 @@ async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Datase
         )
 
     async def chunks() -> AsyncIterator[bytes]:
-        for number in came:
+        for number in received_parts:
             content = await context.store.read(stored.upload_part, row.number, number)
             if content is None:
-                raise _no_upload(body.session_id)
-            for start in range(0, len(content), PART):
-                yield content[start : start + PART]
+                raise _upload_not_found(body.session_id)
+            for start in range(0, len(content), PART_BYTES):
+                yield content[start : start + PART_BYTES]
 
-    made = await make(context, project, body.key, body.name, chunks())
+    dataset = await store_dataset(context, project, body.key, body.name, chunks())
     await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number))
-    return made
+    return dataset
 
 
-async def _upload(context: Context, session_id: str) -> Any:
-    upload_id = parse_id(session_id, what="upload", param="session_id")
+async def _get_upload_row(context: Context, session_id: str) -> Any:
+    upload_id = parse_id(session_id, noun="upload", param="session_id")
     row = await context.store.read(stored.upload, upload_id)
     if row is None or row.actor != context.actor.number:
-        raise _no_upload(session_id)
+        raise _upload_not_found(session_id)
     return row
 
 
-def _no_upload(session_id: str) -> NotFound:
+def _upload_not_found(session_id: str) -> NotFound:
     return NotFound(
         f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
         code="upload_not_found",
@@ -376,10 +381,10 @@ def _no_upload(session_id: str) -> NotFound:
     )
 
 
-async def clear_away(store: Store, now: int, alive: Collection[int] = ()) -> None:
+async def delete_unfinished(store: Store, now: int, running_servers: Collection[int] = ()) -> None:
     """Delete what a crash left half done, but for what servers that are there are at, and uploads that nobody ended."""
-    await store.write(lambda transaction: stored.erase_pending(transaction, alive))
-    await store.write(lambda transaction: stored.erase_uploads(transaction, before=now - ABANDONED))
+    await store.write(lambda transaction: stored.erase_pending(transaction, running_servers))
+    await store.write(lambda transaction: stored.erase_uploads(transaction, before=now - ABANDONED_UPLOAD_MS))
 
 
 # ------------------------------------------------------------------------------------------------ as they are
@@ -389,46 +394,46 @@ async def list_datasets(context: Context, *, query: Any) -> DatasetList:
     """List the datasets of a project, the newest first."""
     project = context.project(query.project)
     rows = await context.store.read(stored.of_project, project.number)
-    return DatasetList(datasets=[_shown(context, row) for row in rows])
+    return DatasetList(datasets=[_serialized_dataset(context, row) for row in rows])
 
 
-async def get(context: Context, dataset: str, *, query: Any) -> Dataset:
+async def get_dataset(context: Context, dataset: str, *, query: Any) -> Dataset:
     """Show a dataset, by key or id."""
-    return _shown(context, await found(context, dataset, query.project))
+    return _serialized_dataset(context, await get_dataset_row(context, dataset, query.project))
 
 
-async def delete(context: Context, dataset: str, *, query: Any) -> Deleted:
+async def delete_dataset(context: Context, dataset: str, *, query: Any) -> Deleted:
     """Delete a dataset with its file."""
-    row = await found(context, dataset, query.project)
+    row = await get_dataset_row(context, dataset, query.project)
     if not await context.store.write(lambda transaction: stored.erase(transaction, row.number)):
-        _no_dataset(dataset)
+        _raise_dataset_not_found(dataset)
     return Deleted()
 
 
 async def download(context: Context, dataset: str, *, query: Any) -> Download:
     """Give out the file of a dataset: `original`, as it came; or `recipe`, each line in the normal shape."""
-    row = await found(context, dataset, query.project)
-    return Download(f"{row.key}.jsonl", _file(context, row.number, query.format))
+    row = await get_dataset_row(context, dataset, query.project)
+    return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query.format))
 
 
-async def _file(context: Context, number: int, form: DatasetForm) -> AsyncGenerator[bytes]:
-    after, rest = -1, b""
-    while (there := await context.store.read(stored.part, number, after)) is not None:
-        after, content = there
+async def _file_chunks(context: Context, number: int, form: DatasetForm) -> AsyncGenerator[bytes]:
+    last_part_number, remaining_bytes = -1, b""
+    while (part := await context.store.read(stored.part, number, last_part_number)) is not None:
+        last_part_number, content = part
         if form == "original":
             yield content
             continue
-        *lines, rest = (rest + content).split(b"\n")
-        yield b"".join(map(_normal, lines))
-    if rest:
-        yield _normal(rest)
+        *lines, remaining_bytes = (remaining_bytes + content).split(b"\n")
+        yield b"".join(map(_normalized_line, lines))
+    if remaining_bytes:
+        yield _normalized_line(remaining_bytes)
 
 
-def _normal(raw: bytes) -> bytes:
-    return msgspec.json.encode(read_line(raw).normal) + b"\n" if raw.strip() else b""
+def _normalized_line(raw: bytes) -> bytes:
+    return msgspec.json.encode(read_line(raw).normalized_line) + b"\n" if raw.strip() else b""
 
 
-async def found(context: Context, dataset: str, project: str | None) -> DatasetRow:
+async def get_dataset_row(context: Context, dataset: str, project: str | None) -> DatasetRow:
     """Return a dataset by key or id; by its id in any project that the key may see. Raises `NotFound`."""
 
     def find(connection: Connection) -> DatasetRow | None:
@@ -438,10 +443,10 @@ async def found(context: Context, dataset: str, project: str | None) -> DatasetR
             return stored.find(connection, context.project(project).number, dataset)
         return row if row is not None and context.actor.sees(row.project) else None
 
-    return await context.store.read(find) or _no_dataset(dataset)
+    return await context.store.read(find) or _raise_dataset_not_found(dataset)
 
 
-def _no_dataset(dataset: str) -> Any:
+def _raise_dataset_not_found(dataset: str) -> Any:
     raise NotFound(
         f"EntityNotFound: dataset {dataset[:200]!r} does not exist, or this key may not see it.",
         code="dataset_not_found",
@@ -450,7 +455,7 @@ def _no_dataset(dataset: str) -> Any:
     )
 
 
-def _shown(context: Context, row: DatasetRow) -> Dataset:
+def _serialized_dataset(context: Context, row: DatasetRow) -> Dataset:
     return Dataset(
         id=row.id,
         key=row.key,
@@ -464,7 +469,7 @@ def _shown(context: Context, row: DatasetRow) -> Dataset:
             DatasetMetric(metric=context.catalog.metrics[number].key, values=values, preferences=preferences)
             for number, (values, preferences) in row.metrics.items()
         ],
-        created_at=shown(row.created_at),
+        created_at=to_datetime(row.created_at),
         download_url=f"/api/v1/datasets/{row.id}/download",
         left_out=row.left_out,  # pyright: ignore[reportArgumentType]
         seed=row.seed,

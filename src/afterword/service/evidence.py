@@ -17,17 +17,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-ALPHA = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 """The chance of naming a variant as better that is not."""
-WARM_UP = 30
+WARM_UP_SAMPLES = 30
 """The feedbacks that each variant must have before anything is concluded: means of fewer are not yet near normal."""
-TUNED_TO = 500
+TUNED_FOR_SAMPLES = 500
 """The feedbacks a variant at which the intervals are as narrow as they can be; they hold before and after, too."""
-COIN = 10.0
+COIN_PRIOR_COUNT = 10.0
 """How closely the mixture over win rates is gathered around one half: Beta(10, 10), half of it from 43 to 57 %."""
 
 
-class Sample(NamedTuple):
+class SampleStatistics(NamedTuple):
     """The values of a variant: how many, their mean, and the sum of their squared distances from it."""
 
     n: int
@@ -53,11 +53,11 @@ class Duel(NamedTuple):
         """The wins, a tie being half of one."""
         return self.wins + (self.ties_good + self.ties_bad) / 2
 
-    def plus(self, more: Duel) -> Duel:
+    def plus(self, duel: Duel) -> Duel:
         """Return both together."""
-        return Duel(*(one + other for one, other in zip(self, more, strict=True)))
+        return Duel(*(own_count + other for own_count, other in zip(self, duel, strict=True)))
 
-    def turned(self) -> Duel:
+    def reversed_duel(self) -> Duel:
         """Return it as the other variant sees it."""
         return self._replace(wins=self.losses, losses=self.wins)
 
@@ -76,51 +76,62 @@ class Verdict(NamedTuple):
 
     p_value: float | None
     winner: int | None
-    enough: bool
-    samples: Sequence[Sample]
+    has_enough_feedbacks: bool
+    samples: Sequence[SampleStatistics]
     intervals: Sequence[Interval | None]
 
 
-def of_values(
-    samples: Sequence[Sample], *, lower_is_better: bool = False, is_share: bool = False, alpha: float = ALPHA
+def verdict_of_values(
+    samples: Sequence[SampleStatistics],
+    *,
+    lower_is_better: bool = False,
+    is_share: bool = False,
+    alpha: float = SIGNIFICANCE_LEVEL,
 ) -> Verdict:
     """Compare variants by the means of their values. `is_share` says that these are shares of true, from 0 to 1."""
     sign = -1 if lower_is_better else 1
 
-    def doubt(i: int, j: int) -> float:
-        better = sign * samples[i].mean > sign * samples[j].mean
-        return means_differ(samples[i], samples[j]) if better else 1.0
+    def pair_p_value(i: int, j: int) -> float:
+        is_better = sign * samples[i].mean > sign * samples[j].mean
+        return means_differ(samples[i], samples[j]) if is_better else 1.0
 
-    return _verdict(samples, doubt, is_share, alpha)
+    return _verdict(samples, pair_p_value, is_share, alpha)
 
 
-def of_preferences(variants: int, duels: Mapping[tuple[int, int], Duel], *, alpha: float = ALPHA) -> Verdict:
+def verdict_of_preferences(
+    variants: int, duels: Mapping[tuple[int, int], Duel], *, alpha: float = SIGNIFICANCE_LEVEL
+) -> Verdict:
     """Compare variants by the preferences between them, each pair of places (i < j) as i sees it.
 
     A tie counts as half a win in the win rate, and not at all in the test.
     """
-    samples = [_points([seen(duels, place, other) for other in range(variants)]) for place in range(variants)]
+    samples = [
+        _points_statistics([duel_between(duels, index, other) for other in range(variants)])
+        for index in range(variants)
+    ]
 
-    def doubt(i: int, j: int) -> float:
-        duel = seen(duels, i, j)
+    def pair_p_value(i: int, j: int) -> float:
+        duel = duel_between(duels, i, j)
         return coin_is_unfair(duel.wins, duel.losses) if duel.wins > duel.losses else 1.0
 
-    return _verdict(samples, doubt, True, alpha)
+    return _verdict(samples, pair_p_value, True, alpha)
 
 
-def _verdict(samples: Sequence[Sample], doubt: Callable[[int, int], float], is_share: bool, alpha: float) -> Verdict:
+def _verdict(
+    samples: Sequence[SampleStatistics], pair_p_value: Callable[[int, int], float], is_share: bool, alpha: float
+) -> Verdict:
     """Judge variants; `doubt` is the p-value of one being better than another.
 
     A variant is better than all others where it is better than each; the p-value of that is the largest of theirs,
     corrected by Bonferroni for the k variants of which any could have come to lead. A pair's p-value is of a difference
     either way, the claim is of one way: with k = 2 both make up for each other.
     """
-    places = range(len(samples))
+    indexes = range(len(samples))
     spread = _spread(samples)
     intervals = [interval(sample, spread, is_share=is_share, alpha=alpha) for sample in samples]
-    if any(sample.n < WARM_UP for sample in samples):
+    if any(sample.n < WARM_UP_SAMPLES for sample in samples):
         return Verdict(None, None, False, samples, intervals)
-    claims = [max(doubt(place, other) for other in places if other != place) for place in places]
+    claims = [max(pair_p_value(index, other) for other in indexes if other != index) for index in indexes]
     p_value = min(1.0, min(claims) * len(samples) / 2)
     winner = claims.index(min(claims)) if p_value <= alpha else None
     return Verdict(p_value, winner, True, samples, intervals)
@@ -129,63 +140,71 @@ def _verdict(samples: Sequence[Sample], doubt: Callable[[int, int], float], is_s
 # ------------------------------------------------------------------------------------------------ pairs
 
 
-def means_differ(one: Sample, other: Sample) -> float:
+def means_differ(first: SampleStatistics, other: SampleStatistics) -> float:
     """Return the anytime-valid p-value of "both have the same mean"."""
-    if min(one.n, other.n) < 2:
+    if min(first.n, other.n) < 2:
         return 1.0
-    size = one.n * other.n / (one.n + other.n)
-    spread = _spread((one, other))
-    variance = sum((sample.squares + spread) / sample.n**2 for sample in (one, other))
-    distance = (one.mean - other.mean) * (one.mean - other.mean)
+    size = first.n * other.n / (first.n + other.n)
+    spread = _spread((first, other))
+    variance = sum((sample.squares + spread) / sample.n**2 for sample in (first, other))
+    distance = (first.mean - other.mean) * (first.mean - other.mean)
     if not (0 < variance < math.inf) or not math.isfinite(distance):
         # All values are the same, or beyond what can be squared.
         return 1.0
-    return math.exp(-max(0.0, _log_evidence(distance / variance, size * _width(ALPHA, TUNED_TO / 2))))
+    return math.exp(
+        -max(0.0, _log_evidence(distance / variance, size * _width(SIGNIFICANCE_LEVEL, TUNED_FOR_SAMPLES / 2)))
+    )
 
 
 def coin_is_unfair(wins: int, losses: int) -> float:
     """Return the anytime-valid p-value of "a win is as likely as a loss"."""
-    log_evidence = _log_beta(COIN + wins, COIN + losses) - _log_beta(COIN, COIN) + (wins + losses) * math.log(2)
+    log_evidence = (
+        _log_beta(COIN_PRIOR_COUNT + wins, COIN_PRIOR_COUNT + losses)
+        - _log_beta(COIN_PRIOR_COUNT, COIN_PRIOR_COUNT)
+        + (wins + losses) * math.log(2)
+    )
     return math.exp(-max(0.0, log_evidence))
 
 
 # ------------------------------------------------------------------------------------------------ one variant
 
 
-def interval(sample: Sample, spread: float, *, is_share: bool = False, alpha: float = ALPHA) -> Interval | None:
+def interval(
+    sample: SampleStatistics, spread: float, *, is_share: bool = False, alpha: float = SIGNIFICANCE_LEVEL
+) -> Interval | None:
     """Return where the true mean of a variant lies, at all looks together; None while nothing can be said."""
-    if sample.n < WARM_UP:
+    if sample.n < WARM_UP_SAMPLES:
         return None
-    size = sample.n * _width(alpha, TUNED_TO)
+    size = sample.n * _width(alpha, TUNED_FOR_SAMPLES)
     # The distance in standard errors at which the evidence against a mean would be 1 / alpha.
-    reach = math.sqrt((1 + size) / size * (2 * math.log(1 / alpha) + math.log1p(size)))
-    half = reach * math.sqrt(sample.squares + spread) / sample.n
-    if not (0 < half < math.inf):
+    standard_errors = math.sqrt((1 + size) / size * (2 * math.log(1 / alpha) + math.log1p(size)))
+    half_width = standard_errors * math.sqrt(sample.squares + spread) / sample.n
+    if not (0 < half_width < math.inf):
         return None
-    least, most = (0.0, 1.0) if is_share else (-math.inf, math.inf)
-    return Interval(max(least, sample.mean - half), sample.mean, min(most, sample.mean + half))
+    lower_bound, upper_bound = (0.0, 1.0) if is_share else (-math.inf, math.inf)
+    return Interval(max(lower_bound, sample.mean - half_width), sample.mean, min(upper_bound, sample.mean + half_width))
 
 
-def _points(duels: Sequence[Duel]) -> Sample:
+def _points_statistics(duels: Sequence[Duel]) -> SampleStatistics:
     """Return the points of a variant over all its preferences, as values of 0, ½ and 1."""
     n = sum(duel.n for duel in duels)
     if not n:
-        return Sample(0, 0.0, 0.0)
+        return SampleStatistics(0, 0.0, 0.0)
     mean = sum(duel.points for duel in duels) / n
     ties = sum(duel.ties_good + duel.ties_bad for duel in duels)
     wins = sum(duel.wins for duel in duels)
     squares = wins * (1 - mean) ** 2 + (n - wins - ties) * mean**2 + ties * (0.5 - mean) ** 2
-    return Sample(n, mean, squares)
+    return SampleStatistics(n, mean, squares)
 
 
-def seen(duels: Mapping[tuple[int, int], Duel], place: int, other: int) -> Duel:
+def duel_between(duels: Mapping[tuple[int, int], Duel], index: int, other: int) -> Duel:
     """Return the preferences between two variants as the first sees them."""
-    if place < other:
-        return duels.get((place, other)) or Duel(0, 0)
-    return (duels.get((other, place)) or Duel(0, 0)).turned()
+    if index < other:
+        return duels.get((index, other)) or Duel(0, 0)
+    return (duels.get((other, index)) or Duel(0, 0)).reversed_duel()
 
 
-def _spread(samples: Sequence[Sample]) -> float:
+def _spread(samples: Sequence[SampleStatistics]) -> float:
     """Return the variance of all values together.
 
     Each variant is taken to have seen one more value so far from its mean: where all of its own are the same, as with
@@ -196,8 +215,8 @@ def _spread(samples: Sequence[Sample]) -> float:
         return 0.0
     mean = sum(sample.n * sample.mean for sample in samples) / n
     # Not by **, which raises where a product is infinite.
-    away = ((sample, sample.mean - mean) for sample in samples)
-    return sum(sample.squares + sample.n * distance * distance for sample, distance in away) / n
+    sample_distances = ((sample, sample.mean - mean) for sample in samples)
+    return sum(sample.squares + sample.n * distance * distance for sample, distance in sample_distances) / n
 
 
 # ------------------------------------------------------------------------------------------------ mixtures

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from afterword.service.context import Context
-from afterword.service.moments import shown
+from afterword.service.moments import to_datetime
 from afterword.store import facets as stored
 from afterword.types import Facet, Facets, FacetValue, NewFacets
 
-KINDS = ("model", "label", "feedback", "preference", "state", "finish_reason", "source", "user")
+FACET_KINDS = ("model", "label", "feedback", "preference", "state", "finish_reason", "source", "user")
 """The kinds of facets, in the order in which they are answered."""
-MAX_FACETS = 100
+MAX_FACET_COUNT = 100
 
 
 async def count_facets(context: Context, *, body: NewFacets) -> Facets:
@@ -33,30 +33,30 @@ async def count_facets(context: Context, *, body: NewFacets) -> Facets:
     counts = await context.store.read_long(read)
     facets = [_facet(context, kind, key, counts, body.limit) for kind, key in counts.totals]
     if body.only is not None:
-        facets = [one for one in facets if body.only in (one.kind, f"{one.kind}:{one.key}")]
-    facets.sort(key=lambda one: (KINDS.index(one.kind), -one.count, one.key or ""))
-    left_out = sorted(facets, key=lambda one: -one.count)[MAX_FACETS:]
+        facets = [facet for facet in facets if body.only in (facet.kind, f"{facet.kind}:{facet.key}")]
+    facets.sort(key=lambda facet: (FACET_KINDS.index(facet.kind), -facet.count, facet.key or ""))
+    left_out = sorted(facets, key=lambda facet: -facet.count)[MAX_FACET_COUNT:]
     return Facets(
         interactions=counts.interactions,
         complete=counts.is_complete,
-        since=None if counts.since is None else shown(counts.since),
-        facets=[one for one in facets if one not in left_out] if left_out else facets,
+        since=None if counts.since is None else to_datetime(counts.since),
+        facets=[facet for facet in facets if facet not in left_out] if left_out else facets,
         facets_left_out=len(left_out),
     )
 
 
 def _facet(context: Context, kind: Any, key: Any, counts: stored.FacetCounts, limit: int) -> Facet:
     values: Counter[Any] = counts.values.get((kind, key), Counter())
-    most = sorted(values.items(), key=lambda pair: (-pair[1], str(pair[0])))
-    word = context.catalog.metrics[key].key if kind in ("feedback", "preference") else key
+    frequent_values = sorted(values.items(), key=lambda pair: (-pair[1], str(pair[0])))
+    facet_key = context.catalog.metrics[key].key if kind in ("feedback", "preference") else key
     models = context.catalog.models
     return Facet(
         kind=kind,
-        key=word,
+        key=facet_key,
         count=counts.totals[kind, key],
         values=[
             FacetValue(value=models[value].key if kind == "model" else value, count=number)
-            for value, number in most[:limit]
+            for value, number in frequent_values[:limit]
         ],
-        values_left_out=max(0, len(most) - limit),
+        values_left_out=max(0, len(frequent_values) - limit),
     )

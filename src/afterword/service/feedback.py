@@ -13,11 +13,11 @@ from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.ids import uuid7
 from afterword.service import repetition
 from afterword.service.access import check_amends
-from afterword.service.context import Context, no_completion, parse_id
+from afterword.service.context import Context, completion_not_found, parse_id
 from afterword.service.drafts import checked_labels
-from afterword.service.interactions import Draft, drafted
+from afterword.service.interactions import PreparedInteraction, prepare_interaction
 from afterword.service.moments import parse_created_at
-from afterword.service.presenting import present_feedback, present_preference
+from afterword.service.presenting import serialize_feedback, serialize_preference
 from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
@@ -47,8 +47,8 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
     try:
         answer = await context.store.write(feedback_unit(context, body), 500)
     except NotFound as error:
-        raise await explained(context, error, body.completion_id) from None
-    context.home.live.rated([body.completion_id])
+        raise await explained_error(context, error, body.completion_id) from None
+    context.state.broadcast.publish_rated([body.completion_id])
     return answer
 
 
@@ -61,18 +61,22 @@ def feedback_unit(context: Context, body: NewFeedback) -> Informed:
     feedback_id = body.feedback_id or uuid7()
     request_hash = repetition.request_hash(body) if body.feedback_id else None
 
-    def write(found: Sequence[Any] | None, existing: Sequence[Any] | None = None) -> tuple[Rows, FeedbackRecorded]:
+    def write(
+        completion_row: Sequence[Any] | None, existing: Sequence[Any] | None = None
+    ) -> tuple[Rows, FeedbackRecorded]:
         if existing is not None:
-            project = found[0] if found is not None and context.actor.sees(found[0]) else None
+            project = (
+                completion_row[0] if completion_row is not None and context.actor.sees(completion_row[0]) else None
+            )
             stored_row = stored.FeedbackContent(*existing)
-            if not _is_stored(context, stored_row, body, request_hash, created_at, project):
-                raise _changed_since(
+            if not _is_repetition(context, stored_row, body, request_hash, created_at, project):
+                raise _feedback_conflict(
                     context, stored_row, feedback_id, project is not None and stored_row.is_on(completion_id)
                 )
             return [], FeedbackRecorded(feedback_id=feedback_id)
-        if found is None or not context.actor.sees(found[0]):
-            raise no_completion(completion_id, "completion_id")
-        metric = context.metric(found[0], body.metric)
+        if completion_row is None or not context.actor.sees(completion_row[0]):
+            raise completion_not_found(completion_id, "completion_id")
+        metric = context.metric(completion_row[0], body.metric)
         value = feedback_value(metric, body.value)
         row = (
             completion_id,
@@ -86,26 +90,26 @@ def feedback_unit(context: Context, body: NewFeedback) -> Informed:
             created_at,
             request_hash,
         )
-        rows = [(stored.INSERT_FEEDBACK, [row]), *rollups.marks(found[0], found[1])]
+        rows = [(stored.INSERT_FEEDBACK, [row]), *rollups.marks(completion_row[0], completion_row[1])]
         return rows, FeedbackRecorded(feedback_id=feedback_id)
 
-    wanted = [(stored.FIND_COMPLETION, completion_id)]
+    lookups = [(stored.FIND_COMPLETION, completion_id)]
     if body.feedback_id:
-        wanted.append((stored.FIND_FEEDBACK, feedback_id))
-    return Informed(wanted, write, own=body.feedback_id)
+        lookups.append((stored.FIND_FEEDBACK, feedback_id))
+    return Informed(lookups, write, own=body.feedback_id)
 
 
-async def get(context: Context, feedback_id: str) -> Feedback:
+async def get_feedback(context: Context, feedback_id: str) -> Feedback:
     """Show a feedback."""
-    return await _feedback(context, parse_id(feedback_id, what="feedback", param="feedback_id"))
+    return await _feedback_by_id(context, parse_id(feedback_id, noun="feedback", param="feedback_id"))
 
 
-async def change(context: Context, feedback_id: str, *, body: FeedbackChange) -> Feedback:
+async def update_feedback(context: Context, feedback_id: str, *, body: FeedbackChange) -> Feedback:
     """Change the value, details or reason of a feedback; what is not named stays.
 
     Whoever gave it may; keys that may edit may change that of others, too.
     """
-    row = await _amended(context, feedback_id)
+    row = await _amendable_feedback(context, feedback_id)
     values: dict[str, Any] = {
         name: value for name in ("details", "reason") if (value := getattr(body, name)) is not UNSET
     }
@@ -114,31 +118,31 @@ async def change(context: Context, feedback_id: str, *, body: FeedbackChange) ->
         values["value"] = feedback_value(context.catalog.metrics[row.metric], body.value)
     if values:
         if not await context.store.write(lambda transaction: stored.change(transaction, row.id, values)):
-            _no_feedback(feedback_id)
-        context.home.live.changed([row.interaction_id])
-    return await _feedback(context, row.id)
+            _raise_feedback_not_found(feedback_id)
+        context.state.broadcast.publish_changed([row.interaction_id])
+    return await _feedback_by_id(context, row.id)
 
 
-async def delete(context: Context, feedback_id: str) -> Deleted:
+async def delete_feedback(context: Context, feedback_id: str) -> Deleted:
     """Delete a feedback.
 
     Whoever gave it may; keys that may edit may delete that of others, too.
     """
-    row = await _amended(context, feedback_id)
+    row = await _amendable_feedback(context, feedback_id)
     if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
-        _no_feedback(feedback_id)
-    context.home.live.changed([row.interaction_id])
+        _raise_feedback_not_found(feedback_id)
+    context.state.broadcast.publish_changed([row.interaction_id])
     return Deleted()
 
 
-async def _amended(context: Context, feedback_id: str) -> Row[Any]:
+async def _amendable_feedback(context: Context, feedback_id: str) -> Row[Any]:
     """Return the row of a feedback that the actor may change. Raises `NotFound` and `Forbidden`."""
-    wanted = parse_id(feedback_id, what="feedback", param="feedback_id")
-    found = await context.store.read(stored.find, wanted)
-    if found is None or not context.actor.sees(found[1]):
-        _no_feedback(feedback_id)
-    row, project = found
-    check_amends(context, project, row.actor, what=f"feedback {wanted}", param="feedback_id")
+    feedback_uuid = parse_id(feedback_id, noun="feedback", param="feedback_id")
+    row_and_project = await context.store.read(stored.find, feedback_uuid)
+    if row_and_project is None or not context.actor.sees(row_and_project[1]):
+        _raise_feedback_not_found(feedback_id)
+    row, project = row_and_project
+    check_amends(context, project, row.actor, noun=f"feedback {feedback_uuid}", param="feedback_id")
     return row
 
 
@@ -152,31 +156,35 @@ async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded
     try:
         answer = await context.store.write(unit, size)
     except NotFound as error:
-        named = [side for side in (body.preferred_completion, body.other_completion) if isinstance(side, str)]
-        raise await explained(context, error, *named) from None
-    context.home.indexer.wake()
+        completion_ids = [side for side in (body.preferred_completion, body.other_completion) if isinstance(side, str)]
+        raise await explained_error(context, error, *completion_ids) from None
+    context.state.search_index_worker.wake()
     sides = (body.preferred_completion, body.other_completion)
-    context.home.live.rated([side for side in sides if isinstance(side, str)])
+    context.state.broadcast.publish_rated([side for side in sides if isinstance(side, str)])
     return answer
 
 
 async def get_preference(context: Context, comparison_id: str) -> Preference:
     """Show a preference."""
-    wanted = parse_id(comparison_id, what="preference", param="comparison_id")
+    comparison_uuid = parse_id(comparison_id, noun="preference", param="comparison_id")
 
     def read(connection: Connection) -> Preference | None:
-        found = stored.find_preference(connection, wanted)
-        return present_preference(context, found[0]) if found and context.actor.sees(found[1]) else None
+        row_and_project = stored.find_preference(connection, comparison_uuid)
+        return (
+            serialize_preference(context, row_and_project[0])
+            if row_and_project and context.actor.sees(row_and_project[1])
+            else None
+        )
 
-    return await context.store.read(read) or _no_preference(comparison_id)
+    return await context.store.read(read) or _raise_preference_not_found(comparison_id)
 
 
-async def change_preference(context: Context, comparison_id: str, *, body: PreferenceChange) -> Preference:
+async def update_preference(context: Context, comparison_id: str, *, body: PreferenceChange) -> Preference:
     """Change which completion is preferred, whether it is a tie, or the details; what is not named stays.
 
     Whoever gave it may; keys that may edit may change that of others, too.
     """
-    row = await _amended_preference(context, comparison_id)
+    row = await _amendable_preference(context, comparison_id)
     values: dict[str, Any] = {
         name: value for name in ("tied", "details") if (value := getattr(body, name)) is not UNSET
     }
@@ -190,50 +198,52 @@ async def change_preference(context: Context, comparison_id: str, *, body: Prefe
             hint=f"It is between {row.interaction_id} and {row.other_id}.",
         )
     if values or preferred is not None:
-        changed = await context.store.write(lambda one: stored.change_preference(one, row.id, preferred, values))
-        if not changed:
-            _no_preference(comparison_id)
-        context.home.live.changed([row.interaction_id, row.other_id])
+        is_changed = await context.store.write(
+            lambda transaction: stored.change_preference(transaction, row.id, preferred, values)
+        )
+        if not is_changed:
+            _raise_preference_not_found(comparison_id)
+        context.state.broadcast.publish_changed([row.interaction_id, row.other_id])
     return await get_preference(context, comparison_id)
 
 
-async def withdraw(context: Context, comparison_id: str) -> Deleted:
+async def delete_preference(context: Context, comparison_id: str) -> Deleted:
     """Delete a preference: neither of its completions shows it any more, and rankings do not count it.
 
     Whoever gave it may; keys that may edit may delete that of others, too.
     """
-    row = await _amended_preference(context, comparison_id)
+    row = await _amendable_preference(context, comparison_id)
     if not await context.store.write(lambda transaction: stored.remove_preference(transaction, row.id)):
-        _no_preference(comparison_id)
-    context.home.live.changed([row.interaction_id, row.other_id])
+        _raise_preference_not_found(comparison_id)
+    context.state.broadcast.publish_changed([row.interaction_id, row.other_id])
     return Deleted()
 
 
-async def _amended_preference(context: Context, comparison_id: str) -> Row[Any]:
+async def _amendable_preference(context: Context, comparison_id: str) -> Row[Any]:
     """Return the row of a preference that the actor may change. Raises `NotFound` and `Forbidden`."""
-    wanted = parse_id(comparison_id, what="preference", param="comparison_id")
-    found = await context.store.read(stored.find_preference, wanted)
-    if found is None or not context.actor.sees(found[1]):
-        _no_preference(comparison_id)
-    row, project = found
-    check_amends(context, project, row.actor, what=f"preference {wanted}", param="comparison_id")
+    comparison_uuid = parse_id(comparison_id, noun="preference", param="comparison_id")
+    row_and_project = await context.store.read(stored.find_preference, comparison_uuid)
+    if row_and_project is None or not context.actor.sees(row_and_project[1]):
+        _raise_preference_not_found(comparison_id)
+    row, project = row_and_project
+    check_amends(context, project, row.actor, noun=f"preference {comparison_uuid}", param="comparison_id")
     return row
 
 
 async def preference_unit(context: Context, body: NewPreference) -> tuple[Informed, int]:
     """Return the unit of work that logs a preference, and its size."""
-    given = {"preferred_completion": body.preferred_completion, "other_completion": body.other_completion}
+    sides_by_param = {"preferred_completion": body.preferred_completion, "other_completion": body.other_completion}
     comparison_id = body.comparison_id or uuid7()
     request_hash = repetition.request_hash(body) if body.comparison_id else None
     now = context.now()
     created_at = parse_created_at(body.created_at, param="created_at", now=now)
     _check_texts(body.details, body.user, None)
-    drafts: dict[str, Draft] = {}
+    prepared_texts: dict[str, PreparedInteraction] = {}
     sides: list[UUID] = []
-    for name, side in given.items():
+    for name, side in sides_by_param.items():
         if isinstance(side, NewText):
-            drafts[name] = await _text_draft(context, body, side, name)
-            sides.append(drafts[name].recorded.completion_id)
+            prepared_texts[name] = await _prepared_text(context, body, side, name)
+            sides.append(prepared_texts[name].response.completion_id)
         else:
             sides.append(completion_id_of(side, param=name))
     if sides[0] == sides[1]:
@@ -245,7 +255,7 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Inform
         )
 
     def write(*rows: Sequence[Any] | None) -> tuple[Rows, PreferenceRecorded]:
-        *found, existing = rows if body.comparison_id else (*rows, None)
+        *completion_rows, existing = rows if body.comparison_id else (*rows, None)
         if existing is not None:
             if existing[0] != request_hash:
                 raise Conflict(
@@ -256,18 +266,18 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Inform
                     f"PATCH /api/v1/preferences/{comparison_id}.",
                 )
             return [], PreferenceRecorded(comparison_id=comparison_id)
-        stored_sides = iter(found)
-        compared: list[Sequence[Any]] = []
-        for name, side in zip(given, sides, strict=True):
-            row = drafts[name].compared if name in drafts else next(stored_sides)
-            if row is None or not context.actor.sees(row[0]):
-                raise no_completion(side, name)
-            compared.append(row)
-        (project, prompt), (other_project, other_prompt) = compared
+        stored_sides = iter(completion_rows)
+        compared_rows: list[Sequence[Any]] = []
+        for name, side in zip(sides_by_param, sides, strict=True):
+            side_row = prepared_texts[name].comparison_key if name in prepared_texts else next(stored_sides)
+            if side_row is None or not context.actor.sees(side_row[0]):
+                raise completion_not_found(side, name)
+            compared_rows.append(side_row)
+        (project, prompt), (other_project, other_prompt) = compared_rows
         if project != other_project:
-            raise no_completion(sides[1], "other_completion", " in the project of the preferred one")
+            raise completion_not_found(sides[1], "other_completion", " in the project of the preferred one")
         metric = context.metric(project, body.metric)
-        rest = (
+        shared_values = (
             body.tied,
             metric.number,
             prompt != other_prompt,
@@ -277,17 +287,24 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Inform
             created_at,
             request_hash,
         )
-        both = [(sides[0], comparison_id, sides[1], 1, *rest), (sides[1], comparison_id, sides[0], 2, *rest)]
-        texts = [pair for draft in drafts.values() for pair in draft.rows]
-        return [*texts, (stored.INSERT_PREFERENCE, both)], PreferenceRecorded(comparison_id=comparison_id)
+        preference_rows = [
+            (sides[0], comparison_id, sides[1], 1, *shared_values),
+            (sides[1], comparison_id, sides[0], 2, *shared_values),
+        ]
+        texts = [pair for prepared in prepared_texts.values() for pair in prepared.rows]
+        return [*texts, (stored.INSERT_PREFERENCE, preference_rows)], PreferenceRecorded(comparison_id=comparison_id)
 
-    wanted = [(stored.FIND_SIDE, side) for name, side in zip(given, sides, strict=True) if name not in drafts]
+    lookups = [
+        (stored.FIND_SIDE, side) for name, side in zip(sides_by_param, sides, strict=True) if name not in prepared_texts
+    ]
     if body.comparison_id:
-        wanted.append((stored.FIND_PREFERENCE, comparison_id))
-    return Informed(wanted, write, own=body.comparison_id), 500 + sum(draft.size for draft in drafts.values())
+        lookups.append((stored.FIND_PREFERENCE, comparison_id))
+    return Informed(lookups, write, own=body.comparison_id), 500 + sum(
+        prepared.size for prepared in prepared_texts.values()
+    )
 
 
-async def _text_draft(context: Context, body: NewPreference, side: NewText, name: str) -> Draft:
+async def _prepared_text(context: Context, body: NewPreference, side: NewText, name: str) -> PreparedInteraction:
     if not body.messages:
         raise Invalid(
             f"{name} is given as a text, but messages are missing.",
@@ -295,7 +312,7 @@ async def _text_draft(context: Context, body: NewPreference, side: NewText, name
             param="messages",
             hint="Give the messages that both completions answer, or the completion_ids of logged completions.",
         )
-    new = NewInteraction(
+    new_interaction = NewInteraction(
         messages=body.messages,
         completion=side.text,
         model=side.model,
@@ -304,7 +321,7 @@ async def _text_draft(context: Context, body: NewPreference, side: NewText, name
         user=body.user,
         created_at=body.created_at,
     )
-    return await drafted(context, new)
+    return await prepare_interaction(context, new_interaction)
 
 
 # ------------------------------------------------------------------------------------------------ what may go wrong
@@ -323,25 +340,25 @@ def completion_id_of(text: str, *, param: str) -> UUID:
         ) from None
 
 
-async def explained(context: Context, error: NotFound, *named: str) -> AfterwordError:
+async def explained_error(context: Context, error: NotFound, *completion_ids: str) -> AfterwordError:
     """Return the error with better advice where the id that was given is that of something else."""
     if error.code != "completion_not_found":
         return error
 
-    def look(connection: Connection, wanted: UUID) -> str | None:
-        if any(map(context.actor.sees, stored_interactions.projects_of_session(connection, wanted))):
+    def find_id_kind(connection: Connection, searched_id: UUID) -> str | None:
+        if any(map(context.actor.sees, stored_interactions.projects_of_session(connection, searched_id))):
             return "session_id"
-        found = stored.find(connection, wanted)
-        return "feedback_id" if found and context.actor.sees(found[1]) else None
+        row_and_project = stored.find(connection, searched_id)
+        return "feedback_id" if row_and_project and context.actor.sees(row_and_project[1]) else None
 
-    for text in named:
-        found = await context.store.read(look, UUID(text))
-        if found and UUID(text).hex in error.message.replace("-", ""):
-            error.hint = f"This is a {found}; use the completion_id that the interaction was logged under."
+    for text in completion_ids:
+        id_kind = await context.store.read(find_id_kind, UUID(text))
+        if id_kind and UUID(text).hex in error.message.replace("-", ""):
+            error.hint = f"This is a {id_kind}; use the completion_id that the interaction was logged under."
     return error
 
 
-def _is_stored(
+def _is_repetition(
     context: Context,
     stored_row: stored.FeedbackContent,
     body: NewFeedback,
@@ -371,13 +388,15 @@ def _is_stored(
     )
 
 
-def _changed_since(context: Context, stored_row: stored.FeedbackContent, feedback_id: UUID, visible: bool) -> Conflict:
-    metric = context.catalog.metrics.get(stored_row.metric) if visible else None
-    now = ""
+def _feedback_conflict(
+    context: Context, stored_row: stored.FeedbackContent, feedback_id: UUID, is_visible: bool
+) -> Conflict:
+    metric = context.catalog.metrics.get(stored_row.metric) if is_visible else None
+    stored_value_text = ""
     if metric is not None:
-        now = f" Stored now is the value {value_text(metric, stored_row.value)} under {metric.key!r}."
+        stored_value_text = f" Stored now is the value {value_text(metric, stored_row.value)} under {metric.key!r}."
     return Conflict(
-        f"The feedback_id {feedback_id} is taken with other content.{now}",
+        f"The feedback_id {feedback_id} is taken with other content.{stored_value_text}",
         code="feedback_exists",
         param="feedback_id",
         hint=f"To change it, send value, details or reason to PATCH /api/v1/feedback/{feedback_id}; "
@@ -391,15 +410,19 @@ def _check_texts(details: str | None, user: str | None, reason: str | None) -> N
             check_text(text, param=param)
 
 
-async def _feedback(context: Context, feedback_id: UUID) -> Feedback:
+async def _feedback_by_id(context: Context, feedback_id: UUID) -> Feedback:
     def read(connection: Connection) -> Feedback | None:
-        found = stored.find(connection, feedback_id)
-        return present_feedback(context, found[0]) if found and context.actor.sees(found[1]) else None
+        row_and_project = stored.find(connection, feedback_id)
+        return (
+            serialize_feedback(context, row_and_project[0])
+            if row_and_project and context.actor.sees(row_and_project[1])
+            else None
+        )
 
-    return await context.store.read(read) or _no_feedback(str(feedback_id))
+    return await context.store.read(read) or _raise_feedback_not_found(str(feedback_id))
 
 
-def _no_feedback(feedback_id: str | UUID) -> NoReturn:
+def _raise_feedback_not_found(feedback_id: str | UUID) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: feedback {feedback_id} does not exist, or this key may not see it.",
         code="feedback_not_found",
@@ -408,7 +431,7 @@ def _no_feedback(feedback_id: str | UUID) -> NoReturn:
     )
 
 
-def _no_preference(comparison_id: str) -> NoReturn:
+def _raise_preference_not_found(comparison_id: str) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: preference {comparison_id} does not exist, or this key may not see it.",
         code="preference_not_found",

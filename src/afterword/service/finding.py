@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from afterword.errors import Invalid
 from afterword.service.context import Context
-from afterword.service.moments import shown
-from afterword.service.plain_filters import of_parameter, plain_conditions
-from afterword.service.presenting import SHORT, present
+from afterword.service.moments import to_datetime
+from afterword.service.plain_filters import error_of_parameter, plain_conditions
+from afterword.service.presenting import SHORT_CHARACTERS, serialize_interactions
 from afterword.store import groups, pages
 from afterword.store import interactions as stored
 from afterword.store.cursors import read_cursor, write_cursor
@@ -43,15 +43,15 @@ async def list_interactions(context: Context, *, query: Any) -> InteractionPage 
     and each metric's statistics.
     """
     conditions = await plain_conditions(context, query)
-    wanted = Search(
+    search_request = Search(
         project=query.project,
         filter=Filter(and_=[condition for _, condition in conditions]) if conditions else None,
         **{name: getattr(query, name) for name in ("order", "limit", "cursor", "count", "view", "images", "group_by")},
     )
     try:
-        return await _find(context, wanted)
+        return await _find_page(context, search_request)
     except Invalid as error:
-        raise of_parameter(error, [name for name, _ in conditions]) from None
+        raise error_of_parameter(error, [name for name, _ in conditions]) from None
 
 
 async def search(context: Context, *, body: Search) -> InteractionPage | GroupPage:
@@ -61,36 +61,38 @@ async def search(context: Context, *, body: Search) -> InteractionPage | GroupPa
     user, completion_id and the texts of prompt and completion. Each node carries exactly one condition. Pages,
     counts and groups are as for the list.
     """
-    return await _find(context, body)
+    return await _find_page(context, body)
 
 
-async def _find(context: Context, wanted: Search) -> InteractionPage | GroupPage:
-    project = context.project(wanted.project)
+async def _find_page(context: Context, search_request: Search) -> InteractionPage | GroupPage:
+    project = context.project(search_request.project)
     names = context.names(project)
-    paging = {"limit": wanted.limit, "cursor": wanted.cursor, "count": wanted.count}
+    paging = {"limit": search_request.limit, "cursor": search_request.cursor, "count": search_request.count}
 
     def page(connection: Connection) -> InteractionPage:
-        found = pages.find(connection, names, wanted.filter, order=wanted.order, **paging)
+        result = pages.find(connection, names, search_request.filter, order=search_request.order, **paging)
         return InteractionPage(
-            interactions=present(context, connection, found.rows, view=wanted.view, images=wanted.images),
-            next=found.next,
-            previous=found.previous,
-            count=found.count,
+            interactions=serialize_interactions(
+                context, connection, result.rows, view=search_request.view, images=search_request.images
+            ),
+            next=result.next,
+            previous=result.previous,
+            count=result.count,
         )
 
-    def grouped(connection: Connection) -> GroupPage:
-        found = groups.find(connection, names, wanted.filter, group_by=wanted.group_by or "", **paging)
-        examples = [group.example for group in found.groups] if wanted.group_by == "prompt" else []
-        prompts = _prompts(context, connection, examples)
+    def group_page(connection: Connection) -> GroupPage:
+        result = groups.find(connection, names, search_request.filter, group_by=search_request.group_by or "", **paging)
+        examples = [group.example for group in result.groups] if search_request.group_by == "prompt" else []
+        prompts = _prompt_previews(context, connection, examples)
         return GroupPage(
-            groups=[_group(context, group, prompts.get(group.example)) for group in found.groups],
-            next=found.next,
-            count=found.count,
+            groups=[_group(context, group, prompts.get(group.example)) for group in result.groups],
+            next=result.next,
+            count=result.count,
         )
 
-    if wanted.group_by is not None:
-        return await context.store.read_long(grouped)
-    return await (context.store.read_long if wanted.count else context.store.read)(page)
+    if search_request.group_by is not None:
+        return await context.store.read_long(group_page)
+    return await (context.store.read_long if search_request.count else context.store.read)(page)
 
 
 async def pages_of_groups(
@@ -105,29 +107,33 @@ async def pages_of_groups(
     cursor: str | None,
 ) -> dict[str | None, InteractionPage]:
     """Return a page of interactions, whole, for each of these groups by model or prompt."""
-    its_project = context.project(project)
-    names = context.names(its_project)
+    project_row = context.project(project)
+    names = context.names(project_row)
 
-    def within(key: str | None) -> Filter:
+    def group_condition(key: str | None) -> Filter:
         if key is None:
             return Filter(not_=Filter(model=Match(in_=[row.key for row in context.catalog.models.values()])))
-        return of_group(group_by, key)
+        return group_filter(group_by, key)
 
     def read(connection: Connection) -> dict[str | None, InteractionPage]:
         paging = {"order": order, "limit": limit, "cursor": cursor, "count": False}
-        found = {key: pages.find(connection, names, Filter(and_=[filter, within(key)]), **paging) for key in keys}
-        rows = [row for page in found.values() for row in page.rows]
-        shown_rows = present(context, connection, rows, view="full", images="links", with_outcomes=False)
-        by_id = {one.completion_id: one for one in shown_rows}
+        page_of_group = {
+            key: pages.find(connection, names, Filter(and_=[filter, group_condition(key)]), **paging) for key in keys
+        }
+        rows = [row for page in page_of_group.values() for row in page.rows]
+        interactions = serialize_interactions(
+            context, connection, rows, view="full", images="links", with_outcomes=False
+        )
+        by_id = {interaction.completion_id: interaction for interaction in interactions}
         return {
             key: InteractionPage([by_id[row.id] for row in page.rows], page.next, page.previous)
-            for key, page in found.items()
+            for key, page in page_of_group.items()
         }
 
     return await context.store.read_long(read)
 
 
-def of_group(group_by: str, key: str) -> Filter:
+def group_filter(group_by: str, key: str) -> Filter:
     """Return the condition of a group by model or prompt."""
     return Filter(prompt_hash=Match(eq=key)) if group_by == "prompt" else Filter(model=Match(eq=key))
 
@@ -138,7 +144,7 @@ def cursor_after(interaction: Interaction, order: Order) -> str:
     return write_cursor(pages.Cursor(created_at, interaction.completion_id, False, order))
 
 
-def of_pages(cursor: str | None) -> str | None:
+def find_interaction_cursor(cursor: str | None) -> str | None:
     """Return a cursor if it is one of a list of interactions; None for those of other lists."""
     try:
         return cursor and (read_cursor(cursor, pages.Cursor) and cursor)
@@ -146,13 +152,13 @@ def of_pages(cursor: str | None) -> str | None:
         return None
 
 
-def _prompts(context: Context, connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
+def _prompt_previews(context: Context, connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
     """Return the beginnings of the prompts of interactions, by id."""
     if not ids:
         return {}
     rows = stored.find_all(connection, ids)
-    shown = present(context, connection, rows, view="short", images="links")
-    return {one.completion_id: one.prompt[:SHORT] for one in shown}
+    interactions = serialize_interactions(context, connection, rows, view="short", images="links")
+    return {interaction.completion_id: interaction.prompt[:SHORT_CHARACTERS] for interaction in interactions}
 
 
 def _group(context: Context, group: Any, prompt: str | None) -> Group:
@@ -161,14 +167,16 @@ def _group(context: Context, group: Any, prompt: str | None) -> Group:
         count=group.count,
         metrics=[
             MetricStatistics(
-                metric=one.metric if isinstance(one.metric, str) else context.catalog.metrics[one.metric].key,
-                count=one.count,
-                mean=one.mean,
-                min=one.min,
-                max=one.max,
-                stddev=one.stddev,
+                metric=statistics.metric
+                if isinstance(statistics.metric, str)
+                else context.catalog.metrics[statistics.metric].key,
+                count=statistics.count,
+                mean=statistics.mean,
+                min=statistics.min,
+                max=statistics.max,
+                stddev=statistics.stddev,
             )
-            for one in group.metrics
+            for statistics in group.metrics
         ],
         prompt=prompt,
         session=group.session,
@@ -180,15 +188,15 @@ async def list_labels(context: Context, *, query: Any) -> LabelList:
     project = context.project(query.project)
     values: dict[str, list[LabelValue]] = defaultdict(list)
     for row in await context.store.read_long(stored.label_usage, project.number):
-        values[row.key].append(LabelValue(value=row.value, count=row.number, last_used=shown(row.last_used)))
+        values[row.key].append(LabelValue(value=row.value, count=row.number, last_used=to_datetime(row.last_used)))
     return LabelList(
         labels=[
             LabelKey(
                 key=key,
-                count=sum(one.count for one in its),
-                last_used=max(one.last_used for one in its),
-                values=sorted(its, key=lambda one: (-one.count, one.value)),
+                count=sum(label_value.count for label_value in label_values),
+                last_used=max(label_value.last_used for label_value in label_values),
+                values=sorted(label_values, key=lambda label_value: (-label_value.count, label_value.value)),
             )
-            for key, its in sorted(values.items())
+            for key, label_values in sorted(values.items())
         ]
     )

@@ -10,30 +10,30 @@ from afterword.service.context import Context
 from afterword.store import interactions as stored
 
 
-class Picture(NamedTuple):
+class ServedImage(NamedTuple):
     """An image as it is served."""
 
     content: bytes
     media_type: str
 
 
-async def get(context: Context, project: str, file: str) -> Picture:
+async def get_image(context: Context, project: str, file: str) -> ServedImage:
     """Show an image that an interaction of the project holds.
 
     `file` is the SHA-256 of its bytes in hex, a dot and the extension: png, jpeg, gif or webp.
     """
-    where = context.project(project)
+    project_row = context.project(project)
     name, _, extension = file.partition(".")
-    found = None
+    image_row = None
     if len(name) == 64 and extension in MEDIA_TYPES:
         try:
-            found = await context.store.read(stored.image, bytes.fromhex(name), where.number)
+            image_row = await context.store.read(stored.image, bytes.fromhex(name), project_row.number)
         except ValueError:
-            found = None
-    if found is None or found.extension != extension:
+            image_row = None
+    if image_row is None or image_row.extension != extension:
         raise NotFound(
-            f"EntityNotFound: image {file[:80]!r} is shown by no interaction of {where.key!r}.",
+            f"EntityNotFound: image {file[:80]!r} is shown by no interaction of {project_row.key!r}.",
             code="image_not_found",
             param="file",
         )
-    return Picture(found.content, MEDIA_TYPES[extension])
+    return ServedImage(image_row.content, MEDIA_TYPES[extension])

@@ -15,28 +15,28 @@ import msgspec
 from sqlalchemy import Connection, Row
 
 from afterword.errors import AfterwordError, Invalid, NotFound, Unavailable
-from afterword.service.access import allowed, renewed
+from afterword.service.access import get_permitted_actor, refreshed_actor
 from afterword.service.broadcast import Listener
 from afterword.service.context import Context, ProjectNames
 from afterword.service.plain_filters import plain_filter
-from afterword.service.presenting import present
+from afterword.service.presenting import serialize_interactions
 from afterword.store import pages
 from afterword.types import Filter, Interaction, WatchedInteraction, Watches
 
 # Seconds for which changes are gathered, so that a burst of them is one read.
-GATHERED = 0.2
-MOST_AT_ONCE = 200
+GATHER_SECONDS = 0.2
+MAX_EVENT_IDS = 200
 # Seconds after which a word is sent where nothing else was: proxies end what is silent.
-HEARTBEAT = 15.0
+HEARTBEAT_SECONDS = 15.0
 # Watches of one connection. Each change is checked against each of them.
-MOST_WATCHES = 50
+MAX_WATCH_COUNT = 50
 
 _encoder = msgspec.json.Encoder()
-_filters = msgspec.json.Decoder(Filter)
+_filter_decoder = msgspec.json.Decoder(Filter)
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class LiveEvents:
     """Server-sent events, as they happen."""
 
     chunks: AsyncGenerator[bytes]
@@ -51,7 +51,7 @@ class _Watch:
     filter: Filter
 
 
-async def watch(context: Context, *, query: Any) -> Events:
+async def watch(context: Context, *, query: Any) -> LiveEvents:
     """Watch interactions as server-sent events.
 
     `interaction` carries an interaction in the short view, with its completion_id as the event's id: it was logged, its
@@ -60,36 +60,36 @@ async def watch(context: Context, *, query: Any) -> Events:
     no more, `missed` a count of changes that came too fast to be sent: read the list anew.
     """
     project = context.project(query.project).number
-    conditions = (await plain_filter(context, query), _tree(query.filter))
-    wanted = Filter(and_=[condition for condition in conditions if condition])
-    await context.store.read(_check_filter, context, _Watch("", project, wanted))
-    return _events(context, [_Watch("", project, wanted)], named=False)
+    conditions = (await plain_filter(context, query), _filter_of_json(query.filter))
+    watched_filter = Filter(and_=[condition for condition in conditions if condition])
+    await context.store.read(_check_filter, context, _Watch("", project, watched_filter))
+    return _events(context, [_Watch("", project, watched_filter)], with_names=False)
 
 
-async def watch_many(context: Context, *, body: Watches) -> Events:
+async def watch_many(context: Context, *, body: Watches) -> LiveEvents:
     """Watch several lists of interactions over one connection.
 
     The events are those of `GET /api/v1/interactions/live`. Each also carries `watches`, the names of the watches that
     it belongs to: `interaction` has `watches` and `interaction`, `deleted` has `watches` and `completion_id`, `missed`
     has `watches` and `count`.
     """
-    if not 1 <= len(body.watches) <= MOST_WATCHES:
+    if not 1 <= len(body.watches) <= MAX_WATCH_COUNT:
         raise Invalid(
             f"watches has {len(body.watches)} entries.",
             code="invalid_watches",
             param="watches",
-            hint=f"Give 1 to {MOST_WATCHES}.",
+            hint=f"Give 1 to {MAX_WATCH_COUNT}.",
         )
     watches: list[_Watch] = []
-    for place, wanted in enumerate(body.watches):
+    for index, watch_request in enumerate(body.watches):
         try:
-            project = context.project(wanted.project).number
-            watches.append(_Watch(wanted.name, project, wanted.filter or Filter(and_=[])))
+            project = context.project(watch_request.project).number
+            watches.append(_Watch(watch_request.name, project, watch_request.filter or Filter(and_=[])))
             await context.store.read(_check_filter, context, watches[-1])
         except (Invalid, NotFound) as error:
-            param = f"watches[{place}].{error.param or 'filter'}"
+            param = f"watches[{index}].{error.param or 'filter'}"
             raise type(error)(error.message, code=error.code, param=param, hint=error.hint) from None
-    return _events(context, watches, named=True)
+    return _events(context, watches, with_names=True)
 
 
 def _check_filter(connection: Connection, context: Context, watch: _Watch) -> None:
@@ -97,9 +97,9 @@ def _check_filter(connection: Connection, context: Context, watch: _Watch) -> No
     pages.matching(connection, ProjectNames(context, watch.project, context.now()), watch.filter, [])
 
 
-def _events(context: Context, watches: Sequence[_Watch], *, named: bool) -> Events:
+def _events(context: Context, watches: Sequence[_Watch], *, with_names: bool) -> LiveEvents:
     """Return the events of all watches. Raises `Unavailable` where too many watch already."""
-    listeners = context.home.live.listeners
+    listeners = context.state.broadcast.listener_count
     if listeners >= context.settings.max_live:
         raise Unavailable(
             f"{listeners} watch already, which is the limit.",
@@ -107,27 +107,27 @@ def _events(context: Context, watches: Sequence[_Watch], *, named: bool) -> Even
             hint="Try again later, or raise AFTERWORD_MAX_LIVE.",
             retry_after=10,
         )
-    return Events(_stream(context, watches, named))
+    return LiveEvents(_stream(context, watches, with_names))
 
 
-async def _stream(context: Context, watches: Sequence[_Watch], named: bool) -> AsyncGenerator[bytes]:
-    broadcast = context.home.live
+async def _stream(context: Context, watches: Sequence[_Watch], with_names: bool) -> AsyncGenerator[bytes]:
+    broadcast = context.state.broadcast
     listener = broadcast.join(watch.project for watch in watches)
     try:
         yield b": ready\nretry: 2000\n\n"
-        sent = time.monotonic()
+        sent_at = time.monotonic()
         while not listener.closed:
             with suppress(TimeoutError):
-                await asyncio.wait_for(listener.awake.wait(), sent + HEARTBEAT - time.monotonic())
-                await asyncio.sleep(GATHERED)
+                await asyncio.wait_for(listener.awake.wait(), sent_at + HEARTBEAT_SECONDS - time.monotonic())
+                await asyncio.sleep(GATHER_SECONDS)
             _check_rights(context, watches)
-            events = await _round(context, watches, listener, named)
+            events = await _new_events(context, watches, listener, with_names)
             # Much may happen of which nothing matches.
-            if not events and time.monotonic() - sent >= HEARTBEAT:
+            if not events and time.monotonic() - sent_at >= HEARTBEAT_SECONDS:
                 events = [b": still here\n\n"]
             for event in events:
                 yield event
-                sent = time.monotonic()
+                sent_at = time.monotonic()
     except AfterwordError as error:
         # The key was revoked, say: the last word, and the end.
         yield b"event: error\ndata: " + _encoder.encode(error.body()) + b"\n\n"
@@ -135,28 +135,32 @@ async def _stream(context: Context, watches: Sequence[_Watch], named: bool) -> A
         broadcast.leave(listener)
 
 
-async def _round(context: Context, watches: Sequence[_Watch], listener: Listener, named: bool) -> list[bytes]:
+async def _new_events(context: Context, watches: Sequence[_Watch], listener: Listener, with_names: bool) -> list[bytes]:
     """Return the events of what has happened since the last round: one read for all watches."""
     changed, deleted, missed = listener.take()
-    missed += max(0, len(changed) - MOST_AT_ONCE)
-    found: list[tuple[list[str], Interaction]] = []
+    missed += max(0, len(changed) - MAX_EVENT_IDS)
+    matches: list[tuple[list[str], Interaction]] = []
     if changed:
-        found = await context.store.read(_matching, context, watches, changed[-MOST_AT_ONCE:])
+        matches = await context.store.read(_matching, context, watches, changed[-MAX_EVENT_IDS:])
     events = [
-        _event("interaction", WatchedInteraction(names, one) if named else one, id=one.completion_id)
-        for names, one in found
+        _event(
+            "interaction",
+            WatchedInteraction(names, interaction) if with_names else interaction,
+            id=interaction.completion_id,
+        )
+        for names, interaction in matches
     ]
-    for one in deleted:
-        names = [watch.name for watch in watches if watch.project == one.project]
-        events.append(_event("deleted", {**_named(names, named), "completion_id": one.interaction}))
+    for deletion in deleted:
+        names = [watch.name for watch in watches if watch.project == deletion.project]
+        events.append(_event("deleted", {**_watch_names(names, with_names), "completion_id": deletion.interaction}))
     if missed:
         names = [watch.name for watch in watches]
-        events.append(_event("missed", {**_named(names, named), "count": missed}))
+        events.append(_event("missed", {**_watch_names(names, with_names), "count": missed}))
     return events
 
 
-def _named(names: list[str], named: bool) -> dict[str, Any]:
-    return {"watches": names} if named else {}
+def _watch_names(names: list[str], with_names: bool) -> dict[str, Any]:
+    return {"watches": names} if with_names else {}
 
 
 def _matching(
@@ -170,23 +174,23 @@ def _matching(
         for row in pages.matching(connection, ProjectNames(context, watch.project, now), watch.filter, ids):
             rows[row.id] = row
             names[row.id].append(watch.name)
-    in_order = sorted(rows.values(), key=lambda row: (row.created_at, row.id))
-    shown = present(context, connection, in_order, view="short", images="links")
-    return [(names[one.completion_id], one) for one in shown]
+    sorted_rows = sorted(rows.values(), key=lambda row: (row.created_at, row.id))
+    interactions = serialize_interactions(context, connection, sorted_rows, view="short", images="links")
+    return [(names[interaction.completion_id], interaction) for interaction in interactions]
 
 
 def _check_rights(context: Context, watches: Sequence[_Watch]) -> None:
     """Raise `Unauthorized` or `Forbidden` where the key, or its right to read a project, has ended."""
-    actor = allowed(context.catalog, renewed(context.catalog, context.actor, context.now()), "read")
+    actor = get_permitted_actor(context.catalog, refreshed_actor(context.catalog, context.actor, context.now()), "read")
     for project in {watch.project for watch in watches}:
-        Context(context.home, actor).project(context.catalog.projects[project].key)
+        Context(context.state, actor).project(context.catalog.projects[project].key)
 
 
-def _tree(text: str | None) -> Filter | None:
+def _filter_of_json(text: str | None) -> Filter | None:
     if text is None:
         return None
     try:
-        return _filters.decode(text)
+        return _filter_decoder.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Invalid(
             f"filter is no tree of conditions: {error}.",
@@ -196,6 +200,6 @@ def _tree(text: str | None) -> Filter | None:
         ) from None
 
 
-def _event(name: str, shown: Any, id: UUID | None = None) -> bytes:
+def _event(name: str, event_body: Any, id: UUID | None = None) -> bytes:
     head = f"id: {id}\n" if id else ""
-    return f"{head}event: {name}\ndata: ".encode() + _encoder.encode(shown) + b"\n\n"
+    return f"{head}event: {name}\ndata: ".encode() + _encoder.encode(event_body) + b"\n\n"

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 # Each model is a series of its own; beyond so many they are counted together.
-MOST_MODELS = 200
-OTHER = "other"
+MAX_LABELLED_MODELS = 200
+OTHER_MODELS = "other"
 # What a provider says beyond it is no number of tokens.
-MOST_TOKENS = 1 << 53
+MAX_CALL_TOKENS = 1 << 53
 
-_OVERHEAD = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
-_ANSWER = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-_REQUEST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_COMMIT = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
-_UNITS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)
+_OVERHEAD_BOUNDS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+_ANSWER_BOUNDS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+_REQUEST_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_COMMIT_BOUNDS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+_UNIT_COUNT_BOUNDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)
 
 
 class Number:
@@ -50,7 +50,7 @@ class Number:
         self.value -= 1
 
 
-class Times:
+class Histogram:
     """How often what was measured fell below each of some bounds.
 
     One thread writes it. prometheus_client's own locks for any, and looks at bound after bound: counting an answer took
@@ -70,32 +70,32 @@ class Times:
         self.total += value
 
 
-S = TypeVar("S", Number, Times)
+S = TypeVar("S", Number, Histogram)
 
 
 class Family(Generic[S]):
     """The series of one name, by the values of their labels."""
 
     def __init__(self, kind: Kind, name: str, text: str, make: Callable[[], S], labels: Sequence[str] = ()) -> None:
-        self._about = (kind, name, text)
+        self._description = (kind, name, text)
         self._labels = labels
         self._make = make
         self._series: dict[tuple[str, ...], S] = {}
 
-    def of(self, *labels: str) -> S:
+    def series(self, *labels: str) -> S:
         """Return a series; make it where it is new."""
-        found = self._series.get(labels)
-        if found is None:
-            found = self._series[labels] = self._make()
-        return found
+        labelled = self._series.get(labels)
+        if labelled is None:
+            labelled = self._series[labels] = self._make()
+        return labelled
 
-    def shown(self) -> Metric:
+    def to_metric(self) -> Metric:
         """Return them as they are now, for Prometheus."""
-        kind, name, text = self._about
-        metric: Any = _metric(kind)(name, text, labels=self._labels)
+        kind, name, text = self._description
+        metric: Any = _prometheus_metric_class(kind)(name, text, labels=self._labels)
         # A list: the loop's thread may add to them meanwhile.
         for labels, series in list(self._series.items()):
-            if isinstance(series, Times):
+            if isinstance(series, Histogram):
                 bounds = [*map(str, series.bounds), "+Inf"]
                 metric.add_metric(labels, [*zip(bounds, accumulate(series.numbers), strict=True)], series.total)
             else:
@@ -114,44 +114,48 @@ class Meters:
         self._retention = retention
         self._families: list[Family[Any]] = []
         self._calls = self._counter("calls", "Calls of language models.", "face", "model", "provider", "state")
-        self._overhead = self._times(
+        self._overhead = self._histogram(
             "call_overhead_seconds",
             "What Afterword added to a call, the wait for the disk among it.",
-            _OVERHEAD,
+            _OVERHEAD_BOUNDS_SECONDS,
             "face",
         )
-        self._provider = self._times("provider_seconds", "What the provider took.", _ANSWER, "model")
-        self._ttft = self._times(
+        self._provider = self._histogram("provider_seconds", "What the provider took.", _ANSWER_BOUNDS_SECONDS, "model")
+        self._ttft = self._histogram(
             "time_to_first_token_seconds",
             "From the acceptance of a streamed call to its first word.",
-            _ANSWER,
+            _ANSWER_BOUNDS_SECONDS,
             "model",
         )
         self._tokens = self._counter("tokens", "Tokens of calls.", "model", "kind")
         self._unlogged = self._counter(
             "calls_unlogged", "Calls that went through without being stored, because the store could not write."
-        ).of()
-        self.streams = self._family("gauge", "streams", "Calls under way, streamed or not.", Number, ()).of()
+        ).series()
+        self.streams = self._family("gauge", "streams", "Calls under way, streamed or not.", Number, ()).series()
         self._requests = self._counter("http_requests", "Answers.", "route", "status")
-        self._seconds = self._times("http_request_seconds", "From request to answer.", _REQUEST, "route")
-        commits = self._times("commit_seconds", "Time of a commit, with the writing of its rows.", _COMMIT).of()
-        units = self._times("commit_units", "Writes in a commit.", _UNITS).of()
+        self._seconds = self._histogram(
+            "http_request_seconds", "From request to answer.", _REQUEST_BOUNDS_SECONDS, "route"
+        )
+        commits = self._histogram(
+            "commit_seconds", "Time of a commit, with the writing of its rows.", _COMMIT_BOUNDS_SECONDS
+        ).series()
+        units = self._histogram("commit_units", "Writes in a commit.", _UNIT_COUNT_BOUNDS).series()
 
-        def committed(number: int, seconds: float) -> None:
+        def observe_commit(number: int, seconds: float) -> None:
             commits.observe(seconds)
             units.observe(number)
 
-        store.queue.watch = committed
+        store.queue.watch = observe_commit
         self._pending = math.nan, math.nan
         self._registry: Any = None
         self._models: set[str] = set()
-        self._of_call: dict[tuple[str, ...], tuple[Number, Times, Times, Times, Number, Number]] = {}
-        self._of_answer: dict[tuple[str, int], tuple[Number, Times]] = {}
+        self._series_of_call: dict[tuple[str, ...], tuple[Number, Histogram, Histogram, Histogram, Number, Number]] = {}
+        self._series_of_answer: dict[tuple[str, int], tuple[Number, Histogram]] = {}
 
-    def called(
+    def count_call(
         self,
         *,
-        face: str,
+        operation: str,
         model: str,
         provider: str,
         state: str,
@@ -162,41 +166,44 @@ class Meters:
     ) -> None:
         """Count a call; times are in seconds."""
         if model not in self._models:
-            if len(self._models) < MOST_MODELS:
+            if len(self._models) < MAX_LABELLED_MODELS:
                 self._models.add(model)
             else:
-                model = OTHER
-        key = (face, model, provider, state)
-        series = self._of_call.get(key)
+                model = OTHER_MODELS
+        key = (operation, model, provider, state)
+        series = self._series_of_call.get(key)
         if series is None:
-            series = self._of_call[key] = (
-                self._calls.of(*key),
-                self._overhead.of(face),
-                self._provider.of(model),
-                self._ttft.of(model),
-                self._tokens.of(model, "prompt"),
-                self._tokens.of(model, "completion"),
+            series = self._series_of_call[key] = (
+                self._calls.series(*key),
+                self._overhead.series(operation),
+                self._provider.series(model),
+                self._ttft.series(model),
+                self._tokens.series(model, "prompt"),
+                self._tokens.series(model, "completion"),
             )
-        calls, overheads, times, firsts, prompt, completion = series
+        calls, overheads, provider_times, first_token_times, prompt, completion = series
         calls.inc()
         overheads.observe(max(0.0, overhead))
-        times.observe(provider_time)
+        provider_times.observe(provider_time)
         if ttft is not None:
-            firsts.observe(ttft)
+            first_token_times.observe(ttft)
         for counter, name in ((prompt, "prompt_tokens"), (completion, "completion_tokens")):
             number = usage.get(name)
-            if isinstance(number, int) and 0 < number <= MOST_TOKENS:
+            if isinstance(number, int) and 0 < number <= MAX_CALL_TOKENS:
                 counter.inc(number)
 
-    def unlogged(self) -> None:
+    def count_unlogged_call(self) -> None:
         """Count a call that went through without being stored."""
         self._unlogged.inc()
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+    def count_answer(self, route: str, status: int, seconds: float) -> None:
         """Count an answer; `route` is its template."""
-        series = self._of_answer.get((route, status))
+        series = self._series_of_answer.get((route, status))
         if series is None:
-            series = self._of_answer[route, status] = self._requests.of(route, str(status)), self._seconds.of(route)
+            series = self._series_of_answer[route, status] = (
+                self._requests.series(route, str(status)),
+                self._seconds.series(route),
+            )
         requests, times = series
         requests.inc()
         times.observe(seconds)
@@ -204,14 +211,14 @@ class Meters:
     async def text(self) -> bytes:
         """Return all figures in Prometheus' text format."""
         try:
-            self._pending = await self._store.read(_pending)
+            self._pending = await self._store.read(_waiting_counts)
         except Exception:
             # Where the store cannot be read, the other figures are what tells of it.
             self._pending = math.nan, math.nan
         # With many models it is half a megabyte of text: other calls go on meanwhile.
-        return await asyncio.to_thread(self._page)
+        return await asyncio.to_thread(self._exposition)
 
-    def _page(self) -> bytes:
+    def _exposition(self) -> bytes:
         # Loaded when the figures are fetched first: it takes 20 ms, a twentieth of the server's start.
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
@@ -225,7 +232,7 @@ class Meters:
     def collect(self) -> Iterator[Metric]:
         """Yield what was counted, and how the store is; it counts what was stored, whichever way that came."""
         for family in self._families:
-            yield family.shown()
+            yield family.to_metric()
         queue, (search, marks) = self._store.queue, self._pending
         for name, text, value in (
             ("write_queue_units", "Writes that wait for their commit.", queue.waiting[0]),
@@ -234,8 +241,8 @@ class Meters:
             ("search_waiting", "Interactions that are not in the text index yet.", search),
             ("rollup_marks", "Marks on hours that have changed and are not added up anew yet.", marks),
         ):
-            yield _metric("gauge")(f"afterword_{name}", text, value)
-        inserted, counter = queue.inserted, _metric("counter")
+            yield _prometheus_metric_class("gauge")(f"afterword_{name}", text, value)
+        inserted, counter = queue.inserted, _prometheus_metric_class("counter")
         stored = "Interactions stored, those of calls among them."
         yield counter("afterword_interactions", stored, inserted["interactions"])
         feedback = counter("afterword_feedback", "Feedback stored.", labels=("kind",))
@@ -257,15 +264,15 @@ class Meters:
     def _counter(self, name: str, text: str, *labels: str) -> Family[Number]:
         return self._family("counter", name, text, Number, labels)
 
-    def _times(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Family[Times]:
-        return self._family("histogram", name, text, lambda: Times(bounds), labels)
+    def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Family[Histogram]:
+        return self._family("histogram", name, text, lambda: Histogram(bounds), labels)
 
 
-def _pending(connection: Connection) -> tuple[int, int]:
+def _waiting_counts(connection: Connection) -> tuple[int, int]:
     return Indexer.waiting(connection), Roller.waiting(connection)
 
 
-def _metric(kind: Kind) -> Any:
+def _prometheus_metric_class(kind: Kind) -> Any:
     """Return Prometheus' class for it."""
     from prometheus_client import core
 

@@ -17,8 +17,17 @@ from afterword.types import NewModel
 
 _encoder = msgspec.json.Encoder(order="sorted")
 # Headers that say how the request is carried.
-_NOT_OURS = {"connection", "content-length", "content-type", "expect", "host", "te", "trailer", "transfer-encoding"}
-_NOT_OURS |= {"accept-encoding", "content-encoding", "keep-alive", "upgrade"}
+_CONNECTION_HEADERS = {
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+}
+_CONNECTION_HEADERS |= {"accept-encoding", "content-encoding", "keep-alive", "upgrade"}
 
 
 def key_of(body: NewModel) -> str:
@@ -31,7 +40,7 @@ def key_of(body: NewModel) -> str:
             param="key",
             hint="Give a key such as gpt-mini: calls name the model by it.",
         )
-    check_text(key, param="key", most=200, least=1)
+    check_text(key, param="key", max_length=200, min_length=1)
     # Paths carry it: a part that is empty or made of dots would lead elsewhere.
     if key != key.strip() or not key.isprintable() or {"", ".", ".."} & set(key.split("/")):
         raise Invalid(
@@ -55,13 +64,13 @@ def endpoint_of(endpoint: str | None, provider: str) -> str | None:
                 hint="Give such as https://RESOURCE.openai.azure.com, or set AZURE_OPENAI_ENDPOINT for the server.",
             )
         return None
-    check_text(endpoint, param="endpoint", most=2000)
+    check_text(endpoint, param="endpoint", max_length=2000)
     try:
         parts = urlsplit(endpoint)
-        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
     except ValueError:
-        good = False
-    if not good or not endpoint.isprintable() or " " in endpoint:
+        is_valid = False
+    if not is_valid or not endpoint.isprintable() or " " in endpoint:
         raise Invalid(
             f"endpoint is {endpoint[:200]!r}, which is no URL of an API.",
             code="invalid_endpoint",
@@ -71,29 +80,29 @@ def endpoint_of(endpoint: str | None, provider: str) -> str | None:
     return endpoint.rstrip("/")
 
 
-def sealed(context: Context, api_key: str | None, headers: dict[str, str] | None) -> bytes | None:
+def sealed_secret(context: Context, api_key: str | None, headers: dict[str, str] | None) -> bytes | None:
     """Return API key and headers, encrypted; None where there are none. Raises `Invalid`."""
-    sent = [(f"headers.{name[:80]}", name, value) for name, value in (headers or {}).items()]
-    sent += [("api_key", "api_key", api_key)] if api_key else []
-    for where, name, value in sent:
+    header_values = [(f"headers.{name[:80]}", name, value) for name, value in (headers or {}).items()]
+    header_values += [("api_key", "api_key", api_key)] if api_key else []
+    for header_param, name, value in header_values:
         # Named without its value: that is a secret.
         if not re.fullmatch(r"[!-~]+([ \t]+[!-~]+)*", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise Invalid(
-                f"{where} cannot be sent as a header.",
+                f"{header_param} cannot be sent as a header.",
                 code="invalid_header",
-                param=where,
+                param=header_param,
                 hint="Headers are of ASCII characters, without line breaks.",
             )
-        if name.lower() in _NOT_OURS:
+        if name.lower() in _CONNECTION_HEADERS:
             raise Invalid(
-                f"{where} is a header that belongs to the connection.",
+                f"{header_param} is a header that belongs to the connection.",
                 code="invalid_header",
-                param=where,
+                param=header_param,
                 hint="Leave it out: it is set for each call.",
             )
     if not api_key and not headers:
         return None
-    return context.home.secrets.seal({"api_key": api_key, "headers": headers or {}})
+    return context.state.secrets.seal({"api_key": api_key, "headers": headers or {}})
 
 
 def params_of(params: dict[str, Any] | None) -> str | None:
@@ -116,21 +125,21 @@ def fallback_of(context: Context, name: str | None, key: str) -> int | None:
     return row.number
 
 
-def check_same(context: Context, known: ModelRow, wanted: ModelRow) -> None:
+def check_same(context: Context, registered_row: ModelRow, new_row: ModelRow) -> None:
     """Raise `Conflict` where a registered model is not what is wanted."""
-    held, new = (
-        context.home.secrets.open(row.secret, f"the model {row.key!r}") if row.secret else None
-        for row in (known, wanted)
+    registered_secret, new_secret = (
+        context.state.secrets.open(row.secret, f"the model {row.key!r}") if row.secret else None
+        for row in (registered_row, new_row)
     )
     for param in ("name", "provider", "external_model_id", "endpoint", "extra_params", "fallback"):
-        if getattr(known, param) != getattr(wanted, param):
+        if getattr(registered_row, param) != getattr(new_row, param):
             break
     else:
-        if held == new:
+        if registered_secret == new_secret:
             return
         param = "api_key"
     raise Conflict(
-        f"A model with the key {known.key!r} is registered already, with another {param}.",
+        f"A model with the key {registered_row.key!r} is registered already, with another {param}.",
         code="model_exists",
         param=param,
         hint="Choose another key, or change the model with PATCH /api/v1/models/{model}.",

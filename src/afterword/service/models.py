@@ -15,11 +15,11 @@ from msgspec import UNSET
 
 from afterword.errors import AfterwordError, Invalid, NotFound
 from afterword.ids import uuid7
-from afterword.service.access import may, sees_model
+from afterword.service.access import has_permission, sees_model
 from afterword.service.context import Context
-from afterword.service.model_definition import check_same, endpoint_of, fallback_of, key_of, params_of, sealed
-from afterword.service.moments import shown
-from afterword.service.routing import attached, logged_only, target_of
+from afterword.service.model_definition import check_same, endpoint_of, fallback_of, key_of, params_of, sealed_secret
+from afterword.service.moments import to_datetime
+from afterword.service.routing import find_callable_model, logged_only_error, target_of
 from afterword.service.values import check_text
 from afterword.store.catalog import (
     ModelRow,
@@ -52,15 +52,15 @@ async def model_number(context: Context, key: str) -> int:
 
     Raises `NotFound` for the id of a model that the key may not see: its interactions would show that model's key.
     """
-    found = context.catalog.find_model(key)
-    if found is not None and found.key != key and not sees_model(context.catalog, context.actor, found.number):
-        return unknown(key)
-    if found is None:
-        check_text(key, param="model", most=200, least=1)
+    model = context.catalog.find_model(key)
+    if model is not None and model.key != key and not sees_model(context.catalog, context.actor, model.number):
+        return raise_model_not_found(key)
+    if model is None:
+        check_text(key, param="model", max_length=200, min_length=1)
         row = ModelRow(number=0, id=uuid7(), key=key, created_at=context.now())
-        found = await context.store.write(lambda transaction: add_model(transaction, row))
-        context.catalog.keep(found)
-    return found.number
+        model = await context.store.write(lambda transaction: add_model(transaction, row))
+        context.catalog.keep(model)
+    return model.number
 
 
 # ------------------------------------------------------------------------------------------------ the registry
@@ -74,33 +74,33 @@ async def register(context: Context, *, body: NewModel) -> Model:
     """
     key = key_of(body)
     project = None if body.project is None else context.project(body.project, writing=True)
-    known = context.catalog.find_model(key)
-    wanted = ModelRow(
-        number=known.number if known else 0,
-        id=known.id if known else uuid7(),
+    existing = context.catalog.find_model(key)
+    new_row = ModelRow(
+        number=existing.number if existing else 0,
+        id=existing.id if existing else uuid7(),
         key=key,
-        created_at=known.created_at if known else context.now(),
-        name=check_text(body.name or key, param="name", most=1000, least=1),
+        created_at=existing.created_at if existing else context.now(),
+        name=check_text(body.name or key, param="name", max_length=1000, min_length=1),
         provider=body.provider,
         external_model_id=check_text(
             key if body.external_model_id is None else body.external_model_id,
             param="external_model_id",
-            most=1000,
-            least=1,
+            max_length=1000,
+            min_length=1,
         ),
         endpoint=endpoint_of(body.endpoint, body.provider),
-        secret=sealed(context, body.api_key, body.headers),
+        secret=sealed_secret(context, body.api_key, body.headers),
         extra_params=params_of(body.extra_params),
         fallback=fallback_of(context, body.fallback, key),
     )
-    row = known
+    row = existing
     if row is None or row.provider is None:
-        row = await context.store.write(lambda transaction: register_model(transaction, wanted))
+        row = await context.store.write(lambda transaction: register_model(transaction, new_row))
         context.catalog.keep(row)
-    check_same(context, row, wanted)
+    check_same(context, row, new_row)
     if project is not None:
         await _attach(context, project, row, body.make_default)
-    return _shown(context, row)
+    return _serialized_model(context, row)
 
 
 async def list_models(context: Context, *, query: Any) -> ModelList:
@@ -108,57 +108,63 @@ async def list_models(context: Context, *, query: Any) -> ModelList:
 
     A key that is for some projects sees the models of these. One that may call models and not read gets `data` alone.
     """
-    only = None if query.project is None else context.project(query.project).number
-    seen = [
-        one
-        for one in context.catalog.project_models.values()
-        if context.actor.sees(one.project) and (only is None or one.project == only)
+    project_number = None if query.project is None else context.project(query.project).number
+    project_models = [
+        project_model
+        for project_model in context.catalog.project_models.values()
+        if context.actor.sees(project_model.project)
+        and (project_number is None or project_model.project == project_number)
     ]
-    theirs = {one.model for one in seen}
-    rows = [row for row in visible(context) if only is None or row.number in theirs]
-    data = []
-    for one in sorted(seen, key=lambda one: (one.project, not one.is_default, one.created_at)):
-        model, project = context.catalog.models[one.model], context.catalog.projects[one.project]
-        if one.enabled and not project.archived:
-            data.append(
+    model_numbers = {project_model.model for project_model in project_models}
+    rows = [row for row in visible_models(context) if project_number is None or row.number in model_numbers]
+    listed_models = []
+    for project_model in sorted(project_models, key=lambda row: (row.project, not row.is_default, row.created_at)):
+        model, project = context.catalog.models[project_model.model], context.catalog.projects[project_model.project]
+        if project_model.enabled and not project.archived:
+            listed_models.append(
                 ListedModel(
                     id=f"{project.key}/{model.key}", created=model.created_at // 1000, owned_by=model.provider or ""
                 )
             )
     rows.sort(key=lambda row: (row.provider is None, row.key))
     return ModelList(
-        models=[_shown(context, row) for row in rows] if may(context.catalog, context.actor, "read") else [], data=data
+        models=[_serialized_model(context, row) for row in rows]
+        if has_permission(context.catalog, context.actor, "read")
+        else [],
+        data=listed_models,
     )
 
 
-async def get(context: Context, model: str) -> Model:
+async def get_model(context: Context, model: str) -> Model:
     """Show a model, by key, id or PROJECT/MODEL.
 
     By PROJECT/MODEL its `id` is that, as in the list of OpenAI's API. A key that may call models and not read sees of
     them what that API shows.
     """
-    row = get_row(context, model)
-    shown_model = _shown(context, row)
+    row = get_model_row(context, model)
+    serialized = _serialized_model(context, row)
     if model not in (row.key, str(row.id)):
         project = context.catalog.find_project(re.split("[/:]", model, maxsplit=1)[0])
         if project is not None:
-            shown_model.id = f"{project.key}/{row.key}"
-    if not may(context.catalog, context.actor, "read"):
-        shown_model.external_model_id = shown_model.endpoint = None
-        shown_model.headers, shown_model.extra_params = [], {}
-    return shown_model
+            serialized.id = f"{project.key}/{row.key}"
+    if not has_permission(context.catalog, context.actor, "read"):
+        serialized.external_model_id = serialized.endpoint = None
+        serialized.headers, serialized.extra_params = [], {}
+    return serialized
 
 
-async def change(context: Context, model: str, *, body: ModelChange) -> Model:
+async def update_model(context: Context, model: str, *, body: ModelChange) -> Model:
     """Change how a model is called; null takes a value away. Calls under way go on as they began."""
-    row = get_row(context, model)
+    row = get_model_row(context, model)
     if row.provider is None:
-        raise logged_only(row)
+        raise logged_only_error(row)
     values: dict[str, Any] = {}
     if body.name is not UNSET:
-        values["name"] = check_text(body.name, param="name", most=1000, least=1)
+        values["name"] = check_text(body.name, param="name", max_length=1000, min_length=1)
     if body.external_model_id is not UNSET:
-        values["external_model_id"] = check_text(body.external_model_id, param="external_model_id", most=1000, least=1)
+        values["external_model_id"] = check_text(
+            body.external_model_id, param="external_model_id", max_length=1000, min_length=1
+        )
     if body.endpoint is not UNSET:
         values["endpoint"] = endpoint_of(body.endpoint, row.provider)
     if body.extra_params is not UNSET:
@@ -166,29 +172,33 @@ async def change(context: Context, model: str, *, body: ModelChange) -> Model:
     if body.fallback is not UNSET:
         values["fallback"] = fallback_of(context, body.fallback, row.key)
     if body.api_key is not UNSET or body.headers is not UNSET:
-        both = body.api_key is not UNSET and body.headers is not UNSET
-        held = context.home.secrets.open(row.secret, f"the model {row.key!r}") if row.secret and not both else {}
-        api_key = held.get("api_key") if body.api_key is UNSET else body.api_key
-        headers = held.get("headers") if body.headers is UNSET else body.headers
-        values["secret"] = sealed(context, api_key, headers)
-    kept = await context.store.write(lambda transaction: change_model(transaction, row.number, values))
-    context.catalog.keep(kept or unknown(model))
-    return _shown(context, kept)
+        replaces_both = body.api_key is not UNSET and body.headers is not UNSET
+        stored_secret = (
+            context.state.secrets.open(row.secret, f"the model {row.key!r}") if row.secret and not replaces_both else {}
+        )
+        api_key = stored_secret.get("api_key") if body.api_key is UNSET else body.api_key
+        headers = stored_secret.get("headers") if body.headers is UNSET else body.headers
+        values["secret"] = sealed_secret(context, api_key, headers)
+    changed_row = await context.store.write(lambda transaction: change_model(transaction, row.number, values))
+    context.catalog.keep(changed_row or raise_model_not_found(model))
+    return _serialized_model(context, changed_row)
 
 
-async def delete(context: Context, model: str) -> Deleted:
+async def delete_model(context: Context, model: str) -> Deleted:
     """Delete a model: it can be called no more, by no project. Its interactions stay, and keep its key."""
-    row = get_row(context, model)
+    row = get_model_row(context, model)
     if row.provider is None:
-        raise logged_only(row)
-    plain = msgspec.structs.asdict(_logged_only(row))
-    gone = {name: value for name, value in plain.items() if name not in ("number", "id", "key", "created_at")}
-    kept = await context.store.write(lambda transaction: change_model(transaction, row.number, gone))
-    context.catalog.keep(kept or unknown(model))
-    for one in list(context.catalog.project_models.values()):
-        if one.model == row.number:
-            context.catalog.drop(one)
-    context.home.targets.pop(row.number, None)
+        raise logged_only_error(row)
+    logged_only_fields = msgspec.structs.asdict(_as_logged_only(row))
+    reset_values = {
+        name: value for name, value in logged_only_fields.items() if name not in ("number", "id", "key", "created_at")
+    }
+    changed_row = await context.store.write(lambda transaction: change_model(transaction, row.number, reset_values))
+    context.catalog.keep(changed_row or raise_model_not_found(model))
+    for project_model in list(context.catalog.project_models.values()):
+        if project_model.model == row.number:
+            context.catalog.drop(project_model)
+    context.state.targets.pop(row.number, None)
     return Deleted()
 
 
@@ -197,10 +207,10 @@ async def status(context: Context, model: str) -> ModelStatus:
 
     A model that is switched off in every project that may call it is offline.
     """
-    row = get_row(context, model)
+    row = get_model_row(context, model)
     with suppress(AfterwordError):
         if not _is_switched_off(context, row) and row.provider is not None:
-            await context.home.gateway.check(target_of(context, row))
+            await context.state.gateway.check(target_of(context, row))
     return last_status(context, row)
 
 
@@ -209,26 +219,26 @@ def last_status(context: Context, row: ModelRow) -> ModelStatus:
 
     What a look found less than 30 s ago counts; a model that nobody has looked at is taken to be online.
     """
-    now = shown(context.now())
+    now = to_datetime(context.now())
     if row.provider is None:
         return ModelStatus(status="unknown", checked_at=now, error="The model is logged-only.")
     if _is_switched_off(context, row):
         return ModelStatus(status="offline", checked_at=now, error="The model is switched off in all its projects.")
     try:
-        checked = context.home.gateway.last_check(target_of(context, row))
+        checked_at_seconds = context.state.gateway.find_last_check(target_of(context, row))
     except AfterwordError as error:
         return ModelStatus(status="offline", checked_at=now, error=error.message)
-    at = now if checked is None else datetime.fromtimestamp(checked, now.tzinfo)
-    return ModelStatus(status="online", checked_at=at, error=None)
+    checked_at = now if checked_at_seconds is None else datetime.fromtimestamp(checked_at_seconds, now.tzinfo)
+    return ModelStatus(status="online", checked_at=checked_at, error=None)
 
 
 def _is_switched_off(context: Context, row: ModelRow) -> bool:
-    attached = [
-        one
-        for one in context.catalog.project_models.values()
-        if one.model == row.number and context.actor.sees(one.project)
+    project_models = [
+        project_model
+        for project_model in context.catalog.project_models.values()
+        if project_model.model == row.number and context.actor.sees(project_model.project)
     ]
-    return bool(attached) and not any(one.enabled for one in attached)
+    return bool(project_models) and not any(project_model.enabled for project_model in project_models)
 
 
 # ------------------------------------------------------------------------------------------------ in a project
@@ -239,86 +249,86 @@ async def attach(context: Context, project: str, *, body: NewProjectModel) -> Pr
 
     A key of some projects takes models that one of these may call, or that no project may call yet.
     """
-    its_project = context.project(project, writing=True)
-    row = get_row(context, body.model, attaching=True)
+    project_row = context.project(project, writing=True)
+    row = get_model_row(context, body.model, attaching=True)
     if row.provider is None:
-        raise logged_only(row)
-    return await _attach(context, its_project, row, body.make_default)
+        raise logged_only_error(row)
+    return await _attach(context, project_row, row, body.make_default)
 
 
 async def _attach(context: Context, project: ProjectRow, model: ModelRow, make_default: bool) -> ProjectModel:
-    there = context.catalog.project_models.get((project.number, model.number))
+    project_model = context.catalog.project_models.get((project.number, model.number))
     is_first = not context.catalog.models_of(project.number)
-    if there is None:
-        there = ProjectModelRow(
+    if project_model is None:
+        project_model = ProjectModelRow(
             project=project.number,
             model=model.number,
             is_default=make_default or is_first,
             enabled=True,
             created_at=context.now(),
         )
-    elif make_default and not there.is_default:
-        there = msgspec.structs.replace(there, is_default=True)
+    elif make_default and not project_model.is_default:
+        project_model = msgspec.structs.replace(project_model, is_default=True)
     else:
-        return _attachment(context, there)
-    return await _put(context, there)
+        return _serialized_project_model(context, project_model)
+    return await _store_project_model(context, project_model)
 
 
-async def _put(context: Context, row: ProjectModelRow) -> ProjectModel:
-    for changed in await context.store.write(lambda transaction: attach_model(transaction, row)):
-        context.catalog.keep(changed)
-    return _attachment(context, row)
+async def _store_project_model(context: Context, row: ProjectModelRow) -> ProjectModel:
+    for changed_row in await context.store.write(lambda transaction: attach_model(transaction, row)):
+        context.catalog.keep(changed_row)
+    return _serialized_project_model(context, row)
 
 
-async def list_of_project(context: Context, project: str) -> ProjectModelList:
+async def list_project_models(context: Context, project: str) -> ProjectModelList:
     """List the models that a project may call, its default first."""
     rows = context.catalog.models_of(context.project(project).number)
-    return ProjectModelList(models=[_attachment(context, row) for row in rows])
+    return ProjectModelList(models=[_serialized_project_model(context, row) for row in rows])
 
 
-async def change_in_project(context: Context, project: str, model: str, *, body: ProjectModelChange) -> ProjectModel:
+async def update_project_model(context: Context, project: str, model: str, *, body: ProjectModelChange) -> ProjectModel:
     """Make a model the default of a project, or switch it off and on there."""
-    row = _of_project(context, project, model)
+    row = _get_project_model_row(context, project, model)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
-    changed = await context.store.write(lambda transaction: change_project_model(transaction, row, values))
-    for one in changed or unknown(model):
-        context.catalog.keep(one)
-    return _attachment(context, changed[0])
+    changed_rows = await context.store.write(lambda transaction: change_project_model(transaction, row, values))
+    for changed_row in changed_rows or raise_model_not_found(model):
+        context.catalog.keep(changed_row)
+    return _serialized_project_model(context, changed_rows[0])
 
 
 async def detach(context: Context, project: str, model: str) -> Deleted:
     """Take a model out of a project. What it said there stays."""
-    row = _of_project(context, project, model)
+    row = _get_project_model_row(context, project, model)
     if not await context.store.write(lambda transaction: detach_model(transaction, row)):
-        unknown(model)
+        raise_model_not_found(model)
     context.catalog.drop(row)
     return Deleted()
 
 
-def _of_project(context: Context, project: str, model: str) -> ProjectModelRow:
-    its_project = context.project(project, writing=True)
+def _get_project_model_row(context: Context, project: str, model: str) -> ProjectModelRow:
+    project_row = context.project(project, writing=True)
     row = context.catalog.find_model(model)
-    there = None if row is None else context.catalog.project_models.get((its_project.number, row.number))
-    if there is None:
+    project_model = None if row is None else context.catalog.project_models.get((project_row.number, row.number))
+    if project_model is None:
         raise NotFound(
-            f"EntityNotFound: model {model[:200]!r} is not attached to {its_project.key!r}.",
+            f"EntityNotFound: model {model[:200]!r} is not attached to {project_row.key!r}.",
             code="model_not_found",
             param="model",
-            hint=f"See GET /api/v1/projects/{its_project.key}/models.",
+            hint=f"See GET /api/v1/projects/{project_row.key}/models.",
         )
-    return there
+    return project_model
 
 
 # ------------------------------------------------------------------------------------------------ checks
 
 
-def visible(context: Context) -> list[ModelRow]:
+def visible_models(context: Context) -> list[ModelRow]:
     """Return the models that the key may see: all, or those that its projects may call."""
     rows = list(context.catalog.models.values())
     return [row for row in rows if sees_model(context.catalog, context.actor, row.number)]
 
 
-def get_row(context: Context, name: str, *, attaching: bool = False) -> ModelRow:
+def get_model_row(context: Context, name: str, *, attaching: bool = False) -> ModelRow:
     """Return a model by key, id or PROJECT/MODEL that the key may see. Raises `NotFound`.
 
     `attaching` also finds one that can be called and that no project has yet.
@@ -326,14 +336,14 @@ def get_row(context: Context, name: str, *, attaching: bool = False) -> ModelRow
     catalog = context.catalog
     row = catalog.find_model(name)
     for separator in "/:":
-        key, _, rest = name.partition(separator)
-        project = catalog.find_project(key) if row is None and rest else None
+        key, _, model_key = name.partition(separator)
+        project = catalog.find_project(key) if row is None and model_key else None
         if project is not None and context.actor.sees(project.number):
-            row = attached(context, project, rest)
+            row = find_callable_model(context, project, model_key)
     if row is None or sees_model(catalog, context.actor, row.number):
-        return unknown(name) if row is None else row
+        return raise_model_not_found(name) if row is None else row
     is_free = row.provider is not None and not any(model == row.number for _, model in list(catalog.project_models))
-    return row if attaching and is_free else unknown(name)
+    return row if attaching and is_free else raise_model_not_found(name)
 
 
 def find_as_seen(context: Context, key: str) -> ModelRow | None:
@@ -341,14 +351,14 @@ def find_as_seen(context: Context, key: str) -> ModelRow | None:
     row = context.catalog.find_model(key)
     if row is None or sees_model(context.catalog, context.actor, row.number):
         return row
-    return _logged_only(row)
+    return _as_logged_only(row)
 
 
-def _logged_only(row: ModelRow) -> ModelRow:
+def _as_logged_only(row: ModelRow) -> ModelRow:
     return ModelRow(number=row.number, id=row.id, key=row.key, created_at=row.created_at)
 
 
-def unknown(name: str) -> NoReturn:
+def raise_model_not_found(name: str) -> NoReturn:
     """Raise `NotFound`."""
     raise NotFound(
         f"EntityNotFound: model {name[:200]!r} does not exist, or this key may not see it.",
@@ -361,7 +371,7 @@ def unknown(name: str) -> NoReturn:
 # ------------------------------------------------------------------------------------------------ as shown
 
 
-def _shown(context: Context, row: ModelRow) -> Model:
+def _serialized_model(context: Context, row: ModelRow) -> Model:
     catalog = context.catalog
     headers, has_api_key = [], False
     if row.secret:
@@ -372,9 +382,9 @@ def _shown(context: Context, row: ModelRow) -> Model:
             # Sealed with another secret. That there is a key is all that can be said.
             has_api_key = True
     projects = [
-        catalog.projects[one.project].key
-        for one in catalog.project_models.values()
-        if one.model == row.number and context.actor.sees(one.project)
+        catalog.projects[project_model.project].key
+        for project_model in catalog.project_models.values()
+        if project_model.model == row.number and context.actor.sees(project_model.project)
     ]
     return Model(
         id=str(row.id),
@@ -388,17 +398,17 @@ def _shown(context: Context, row: ModelRow) -> Model:
         extra_params=msgspec.json.decode(row.extra_params) if row.extra_params else {},
         fallback=None if row.fallback is None else catalog.models[row.fallback].key,
         projects=sorted(projects),
-        created_at=shown(row.created_at),
+        created_at=to_datetime(row.created_at),
         created=row.created_at // 1000,
         owned_by=row.provider or "",
     )
 
 
-def _attachment(context: Context, row: ProjectModelRow) -> ProjectModel:
+def _serialized_project_model(context: Context, row: ProjectModelRow) -> ProjectModel:
     return ProjectModel(
         project=context.catalog.projects[row.project].key,
         model=context.catalog.models[row.model].key,
         is_default=bool(row.is_default),
         enabled=bool(row.enabled),
-        created_at=shown(row.created_at),
+        created_at=to_datetime(row.created_at),
     )

@@ -14,8 +14,8 @@ from afterword.ids import find_uuid, id_of_text, session_of, uuid7
 from afterword.service import repetition
 from afterword.service.access import check_amends
 from afterword.service.context import Context, parse_id
-from afterword.service.moments import parse_created_at, parse_moment
-from afterword.service.presenting import present_outcome
+from afterword.service.moments import parse_created_at, parse_timestamp
+from afterword.service.presenting import serialize_outcome
 from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import interactions as stored_interactions
 from afterword.store import outcomes as stored
@@ -51,17 +51,21 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
         if body.outcome_id and (existing := stored.find(transaction.connection, outcome_id)):
             _check_repetition(context, existing, body, request_hash, created_at)
             return OutcomeRecorded(outcome_id=outcome_id)
-        wanted = None if project is None else project.number
-        found = stored_interactions.projects_of_session(transaction.connection, session_id)
-        visible = [number for number in sorted(found) if context.actor.sees(number) and wanted in (None, number)]
-        if not visible:
+        project_number = None if project is None else project.number
+        project_numbers = stored_interactions.projects_of_session(transaction.connection, session_id)
+        visible_numbers = [
+            number
+            for number in sorted(project_numbers)
+            if context.actor.sees(number) and project_number in (None, number)
+        ]
+        if not visible_numbers:
             raise NotFound(
                 f"EntityNotFound: session {body.session_id[:80]} has no interaction that this key may see.",
                 code="session_not_found",
                 param="session_id",
                 hint="Use the session_id that logging an interaction answered.",
             )
-        [number, *_] = visible
+        [number, *_] = visible_numbers
         metric = context.metric(number, body.metric)
         row = (
             session_id,
@@ -90,12 +94,12 @@ async def list_outcomes(context: Context, *, query: Any) -> OutcomePage:
         session_id=session_of(project.key, query.session_id)[0],
         metric=None if query.metric is None else context.metric(project.number, query.metric).number,
         user=query.user,
-        start=None if query.from_ is None else parse_moment(query.from_, param="from", now=now),
-        end=None if query.to is None else parse_moment(query.to, param="to", now=now),
+        start=None if query.from_ is None else parse_timestamp(query.from_, param="from", now=now),
+        end=None if query.to is None else parse_timestamp(query.to, param="to", now=now),
     )
 
     def read(connection: Connection) -> OutcomePage:
-        rows, following = stored.page(
+        rows, next_cursor = stored.page(
             connection,
             filter,
             newest_first=query.order == "-created_at",
@@ -103,25 +107,25 @@ async def list_outcomes(context: Context, *, query: Any) -> OutcomePage:
             cursor=query.cursor,
         )
         return OutcomePage(
-            outcomes=[present_outcome(context, row) for row in rows],
-            next=following,
+            outcomes=[serialize_outcome(context, row) for row in rows],
+            next=next_cursor,
             count=stored.count(connection, filter) if query.count else None,
         )
 
     return await (context.store.read_long if query.count else context.store.read)(read)
 
 
-async def get(context: Context, outcome_id: str) -> Outcome:
+async def get_outcome(context: Context, outcome_id: str) -> Outcome:
     """Show an outcome."""
-    return present_outcome(context, await _row(context, outcome_id))
+    return serialize_outcome(context, await _outcome_row(context, outcome_id))
 
 
-async def change(context: Context, outcome_id: str, *, body: OutcomeChange) -> Outcome:
+async def update_outcome(context: Context, outcome_id: str, *, body: OutcomeChange) -> Outcome:
     """Change the value or details of an outcome; what is not named stays.
 
     Whoever gave it may; keys that may edit may change that of others, too.
     """
-    row = await _amended(context, outcome_id)
+    row = await _amendable_outcome(context, outcome_id)
     values: dict[str, Any] = {}
     if body.details is not UNSET:
         _check_texts(body.details, None)
@@ -129,32 +133,32 @@ async def change(context: Context, outcome_id: str, *, body: OutcomeChange) -> O
     if body.value is not UNSET:
         values["value"] = feedback_value(context.catalog.metrics[row.metric], body.value)
     if values and not await context.store.write(lambda transaction: stored.change(transaction, row.id, values)):
-        _no_outcome(outcome_id)
-    return present_outcome(context, await _row(context, outcome_id))
+        _raise_outcome_not_found(outcome_id)
+    return serialize_outcome(context, await _outcome_row(context, outcome_id))
 
 
-async def delete(context: Context, outcome_id: str) -> Deleted:
+async def delete_outcome(context: Context, outcome_id: str) -> Deleted:
     """Delete an outcome. The interactions of its session stay.
 
     Whoever gave it may; keys that may edit may delete that of others, too.
     """
-    row = await _amended(context, outcome_id)
+    row = await _amendable_outcome(context, outcome_id)
     if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
-        _no_outcome(outcome_id)
+        _raise_outcome_not_found(outcome_id)
     return Deleted()
 
 
-async def _amended(context: Context, outcome_id: str) -> Row[Any]:
+async def _amendable_outcome(context: Context, outcome_id: str) -> Row[Any]:
     """Return the row of an outcome that the actor may change. Raises `NotFound` and `Forbidden`."""
-    row = await _row(context, outcome_id)
-    check_amends(context, row.project, row.actor, what=f"outcome {row.id}", param="outcome_id")
+    row = await _outcome_row(context, outcome_id)
+    check_amends(context, row.project, row.actor, noun=f"outcome {row.id}", param="outcome_id")
     return row
 
 
-async def _row(context: Context, outcome_id: str) -> Row[Any]:
-    row = await context.store.read(stored.find, parse_id(outcome_id, what="outcome", param="outcome_id"))
+async def _outcome_row(context: Context, outcome_id: str) -> Row[Any]:
+    row = await context.store.read(stored.find, parse_id(outcome_id, noun="outcome", param="outcome_id"))
     if row is None or not context.actor.sees(row.project):
-        _no_outcome(outcome_id)
+        _raise_outcome_not_found(outcome_id)
     return row
 
 
@@ -166,15 +170,15 @@ def _check_repetition(
         value = float(body.value)
     except OverflowError:
         value = None
-    same = existing.request_hash == request_hash or _is_of(context, existing, body, created_at)
-    if same and (value, body.details) == (existing.value, existing.details):
+    is_same_outcome = existing.request_hash == request_hash or _matches_outcome(context, existing, body, created_at)
+    if is_same_outcome and (value, body.details) == (existing.value, existing.details):
         return
-    now = ""
+    stored_value_text = ""
     if context.actor.sees(existing.project):
         metric = context.catalog.metrics[existing.metric]
-        now = f" Stored now is the value {value_text(metric, existing.value)} under {metric.key!r}."
+        stored_value_text = f" Stored now is the value {value_text(metric, existing.value)} under {metric.key!r}."
     raise Conflict(
-        f"The outcome_id {existing.id} is taken with other content.{now}",
+        f"The outcome_id {existing.id} is taken with other content.{stored_value_text}",
         code="outcome_exists",
         param="outcome_id",
         hint=f"To change it, send value or details to PATCH /api/v1/outcomes/{existing.id}; "
@@ -182,7 +186,7 @@ def _check_repetition(
     )
 
 
-def _is_of(context: Context, existing: Row[Any], body: NewOutcome, created_at: int) -> bool:
+def _matches_outcome(context: Context, existing: Row[Any], body: NewOutcome, created_at: int) -> bool:
     """Tell whether a body names session, metric and user of an outcome, and no other project or time."""
     project = None if body.project is None else context.catalog.find_project(body.project)
     session_id, _ = session_of(context.catalog.projects[existing.project].key, body.session_id)
@@ -203,7 +207,7 @@ def _check_texts(details: str | None, user: str | None) -> None:
             check_text(text, param=param)
 
 
-def _no_outcome(outcome_id: str | UUID) -> NoReturn:
+def _raise_outcome_not_found(outcome_id: str | UUID) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: outcome {outcome_id} does not exist, or this key may not see it.",
         code="outcome_not_found",

@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 
 from afterword.errors import Unavailable
 from afterword.service.context import Context
-from afterword.service.presenting import present
+from afterword.service.presenting import serialize_interactions
 from afterword.store import interactions as stored_interactions
 from afterword.store import pairs as stored
 from afterword.store.pairs import IdPair, LeasedPairs, PairCursor
 from afterword.types import HeldPair, NextPairs, Pair, PairPage
 
-MAX_SEARCHES_PER_CALL = 20
+MAX_CALL_SEARCH_COUNT = 20
 """Upper bound on the searches of one call. Another search is needed where other sittings have what was found."""
 
 
@@ -32,10 +32,10 @@ async def take(context: Context, *, body: NextPairs) -> PairPage:
     names = context.names(project)
     position: PairCursor | None = stored.read_pair_cursor(body.cursor)
     keep = [IdPair(pair.left, pair.right) for pair in body.keep]
-    kept = await _lease(context, body, metric, keep, [])
-    keep = [pair for pair in keep if pair not in kept.lost]
+    kept_leases = await _lease(context, body, metric, keep, [])
+    keep = [pair for pair in keep if pair not in kept_leases.lost]
     pairs: list[IdPair] = []
-    held = 0
+    held_count = 0
 
     def find(connection: Connection, position: PairCursor, limit: int) -> tuple[list[IdPair], PairCursor | None]:
         judged_under = None if body.again else metric
@@ -44,21 +44,21 @@ async def take(context: Context, *, body: NextPairs) -> PairPage:
             connection, names, body.filter, metric=judged_under, seed=seed, position=position, limit=limit
         )
 
-    for _ in range(MAX_SEARCHES_PER_CALL):
+    for _ in range(MAX_CALL_SEARCH_COUNT):
         if position is None or len(pairs) == body.limit:
             break
         candidates, position = await context.store.read_long(find, position, body.limit - len(pairs))
         if not candidates:
             # The search has looked at as many prompts as one call may look at.
             break
-        leased = await _lease(context, body, metric, [*keep, *pairs], candidates)
-        pairs += leased.new
-        held += leased.held
+        new_leases = await _lease(context, body, metric, [*keep, *pairs], candidates)
+        pairs += new_leases.new
+        held_count += new_leases.held
     return PairPage(
         pairs=await _present_pairs(context, pairs),
         next=stored.write_pair_cursor(position),
-        held=held,
-        lost=[HeldPair(left=pair.left, right=pair.right) for pair in kept.lost],
+        held=held_count,
+        lost=[HeldPair(left=pair.left, right=pair.right) for pair in kept_leases.lost],
     )
 
 
@@ -92,10 +92,12 @@ async def _lease(context: Context, body: NextPairs, metric: int, keep: list[IdPa
 async def _present_pairs(context: Context, pairs: list[IdPair]) -> list[Pair]:
     def read(connection: Connection) -> list[Pair]:
         rows = stored_interactions.find_all(connection, [id for pair in pairs for id in pair])
-        interactions = present(context, connection, rows, view="full", images="links", with_outcomes=False)
+        interactions = serialize_interactions(
+            context, connection, rows, view="full", images="links", with_outcomes=False
+        )
         by_id = {interaction.completion_id: interaction for interaction in interactions}
         # A completion that was deleted meanwhile makes no pair.
-        complete = [pair for pair in pairs if pair.left in by_id and pair.right in by_id]
-        return [Pair(left=by_id[pair.left], right=by_id[pair.right]) for pair in complete]
+        complete_pairs = [pair for pair in pairs if pair.left in by_id and pair.right in by_id]
+        return [Pair(left=by_id[pair.left], right=by_id[pair.right]) for pair in complete_pairs]
 
     return await context.store.read(read) if pairs else []

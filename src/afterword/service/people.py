@@ -15,17 +15,17 @@ import msgspec
 from afterword.errors import Conflict, Invalid, NotFound
 from afterword.ids import uuid7
 from afterword.service.access import (
-    ADMINISTRATORS,
-    OF_USERS,
+    ADMINISTRATORS_TEAM,
+    TEAM_ROLE_PERMISSIONS,
     digest,
-    may,
+    has_permission,
     new_key,
-    roles_seen,
-    teams_seen,
-    users_seen,
+    visible_roles,
+    visible_teams,
+    visible_users,
 )
-from afterword.service.context import ADMINISTRATOR, Context
-from afterword.service.moments import shown
+from afterword.service.context import ADMINISTRATOR_NUMBER, Context
+from afterword.service.moments import to_datetime
 from afterword.service.values import check_key, check_text
 from afterword.store import people as stored
 from afterword.store.catalog import ApiKeyRow, add_api_key
@@ -50,7 +50,7 @@ from afterword.types import (
     UserList,
 )
 
-NOBODY = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+KEY_HOLDER_NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 """The namespace of the ids that holders of keys of no user are shown under."""
 
 
@@ -59,54 +59,58 @@ NOBODY = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 async def create_team(context: Context, *, body: NewTeam) -> Team:
     """Create a team."""
-    name = check_text(body.name, param="name", most=1000, least=1)
-    row = TeamRow(number=0, id=uuid7(), key=_key(body.key, name), name=name, created_at=context.now())
-    return _team(await _add(context, row))
+    name = check_text(body.name, param="name", max_length=1000, min_length=1)
+    row = TeamRow(number=0, id=uuid7(), key=_team_or_role_key(body.key, name), name=name, created_at=context.now())
+    return _serialized_team(await _add_row(context, row))
 
 
 async def list_teams(context: Context) -> TeamList:
     """List the teams: a key of some projects sees those that share these, a user also their own."""
-    seen = teams_seen(context.catalog, context.actor)
-    return TeamList(teams=[_team(row) for row in context.catalog.people.teams.values() if row.number in seen])
+    visible_numbers = visible_teams(context.catalog, context.actor)
+    return TeamList(
+        teams=[_serialized_team(row) for row in context.catalog.people.teams.values() if row.number in visible_numbers]
+    )
 
 
 async def create_role(context: Context, *, body: NewTeamRole) -> TeamRole:
     """Create a role: some of the permissions, under a name."""
-    name = check_text(body.name, param="name", most=1000, least=1)
-    words = frozenset(_permission(word) for word in body.permissions)
-    key = _key(body.key, name)
+    name = check_text(body.name, param="name", max_length=1000, min_length=1)
+    words = frozenset(_checked_permission(word) for word in body.permissions)
+    key = _team_or_role_key(body.key, name)
     row = RoleRow(number=0, id=uuid7(), key=key, name=name, permissions=words, created_at=context.now())
-    return _role(await _add(context, row))
+    return _serialized_role(await _add_row(context, row))
 
 
 async def list_roles(context: Context) -> TeamRoleList:
     """List the roles: a key of some projects sees the first ones, and those that its people stand in."""
-    seen = roles_seen(context.catalog, context.actor)
-    return TeamRoleList(roles=[_role(row) for row in context.catalog.people.roles.values() if row.number in seen])
+    visible_numbers = visible_roles(context.catalog, context.actor)
+    return TeamRoleList(
+        roles=[_serialized_role(row) for row in context.catalog.people.roles.values() if row.number in visible_numbers]
+    )
 
 
 async def list_permissions(context: Context) -> PermissionList:
     """List the words that roles are made of."""
-    return PermissionList(permissions=sorted(OF_USERS))
+    return PermissionList(permissions=sorted(TEAM_ROLE_PERMISSIONS))
 
 
-def _permission(word: str) -> str:
-    known = re.sub(r"^use_case:", "project:", word)
-    if known not in OF_USERS:
+def _checked_permission(word: str) -> str:
+    permission = re.sub(r"^use_case:", "project:", word)
+    if permission not in TEAM_ROLE_PERMISSIONS:
         raise Invalid(
             f"{word[:80]!r} is no permission.",
             code="unknown_permission",
             param="permissions",
-            hint=f"Known are {', '.join(sorted(OF_USERS))}.",
+            hint=f"Known are {', '.join(sorted(TEAM_ROLE_PERMISSIONS))}.",
         )
-    return known
+    return permission
 
 
-def _key(key: str | None, name: str) -> str:
+def _team_or_role_key(key: str | None, name: str) -> str:
     return check_key(key or re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or name)
 
 
-async def _add(context: Context, row: Any) -> Any:
+async def _add_row(context: Context, row: Any) -> Any:
     row = await context.store.write(lambda transaction: stored.add_person(transaction, row))
     context.catalog.people.keep(row)
     return row
@@ -117,7 +121,7 @@ async def _add(context: Context, row: Any) -> Any:
 
 async def create_user(context: Context, *, body: NewUser) -> User:
     """Create a user, in these teams; with `generate_api_key` his key is shown this once."""
-    name = check_text(body.name, param="name", most=1000, least=1)
+    name = check_text(body.name, param="name", max_length=1000, min_length=1)
     if body.email is None and body.kind == "human":
         raise Invalid(
             "email is missing.", code="missing_field", param="email", hint="Give an address; system users need none."
@@ -127,7 +131,7 @@ async def create_user(context: Context, *, body: NewUser) -> User:
         raise Invalid(
             f"email is {address[:80]!r}, which is no address.", code="invalid_email", param="email", hint="Give one."
         )
-    its = [_membership(context, one) for one in body.teams]
+    memberships = [_membership(context, membership) for membership in body.teams]
     now = context.now()
     user = UserRow(
         number=0,
@@ -143,16 +147,17 @@ async def create_user(context: Context, *, body: NewUser) -> User:
     def write(transaction: Any) -> tuple[UserRow, list[MemberRow], ApiKeyRow | None]:
         row = stored.add_person(transaction, user)
         members = [
-            stored.put_member(transaction, MemberRow(team.number, row.number, role.number)) for team, role in its
+            stored.put_member(transaction, MemberRow(team.number, row.number, role.number))
+            for team, role in memberships
         ]
         return row, members, add_api_key(transaction, _key_row(row, key, now, context.actor.number)) if key else None
 
     row, members, key_row = await context.store.write(write)
-    for one in (row, *members):
-        context.catalog.people.keep(one)
+    for person_row in (row, *members):
+        context.catalog.people.keep(person_row)
     if key_row is not None:
         context.catalog.keep(key_row)
-    return msgspec.structs.replace(_user(context, row), api_key=key)
+    return msgspec.structs.replace(_serialized_user(context, row), api_key=key)
 
 
 def _key_row(user: UserRow, key: str, now: int, created_by: int) -> ApiKeyRow:
@@ -174,55 +179,57 @@ def _key_row(user: UserRow, key: str, now: int, created_by: int) -> ApiKeyRow:
 
 async def list_users(context: Context) -> UserList:
     """List the users: a key of some projects sees the members of the teams that share these."""
-    seen = users_seen(context.catalog, context.actor)
-    rows = (row for row in context.catalog.people.users.values() if row.deleted_at is None and row.number in seen)
-    return UserList(users=[_user(context, row) for row in rows])
+    visible_numbers = visible_users(context.catalog, context.actor)
+    rows = (
+        row for row in context.catalog.people.users.values() if row.deleted_at is None and row.number in visible_numbers
+    )
+    return UserList(users=[_serialized_user(context, row) for row in rows])
 
 
 async def me(context: Context) -> User:
     """Show the user whose key this is; a key of no user's is shown as one of its own name."""
     actor = context.actor
     if actor.user is not None:
-        return _user(context, context.catalog.people.users[actor.user])
+        return _serialized_user(context, context.catalog.people.users[actor.user])
     row = context.catalog.api_keys.get(actor.number)
     return User(
-        id=uuid5(NOBODY, str(ADMINISTRATOR)) if row is None else row.id,
+        id=uuid5(KEY_HOLDER_NAMESPACE, str(ADMINISTRATOR_NUMBER)) if row is None else row.id,
         name=actor.name,
         email=f"{re.sub(r'[^a-z0-9_-]+', '-', actor.name.lower())}@system.afterword.local",
         kind="system",
-        teams=[Membership(team=ADMINISTRATORS, role="admin")] if actor.role == "admin" else [],
-        created_at=shown(0 if row is None else row.created_at),
+        teams=[Membership(team=ADMINISTRATORS_TEAM, role="admin")] if actor.role == "admin" else [],
+        created_at=to_datetime(0 if row is None else row.created_at),
     )
 
 
 async def delete_user(context: Context, user: str) -> Deleted:
     """Delete a user: his keys stop working at once. What he gave stays under his name."""
-    row = found_user(context, user)
+    row = get_user_row(context, user)
     number, now = row.number, context.now()
-    changed = await context.store.write(lambda transaction: stored.delete_user(transaction, number, now))
-    context.catalog.people.keep(changed or _missing("user", user))
+    changed_row = await context.store.write(lambda transaction: stored.delete_user(transaction, number, now))
+    context.catalog.people.keep(changed_row or _raise_not_found("user", user))
     return Deleted()
 
 
 async def put_member(context: Context, team: str, *, body: NewMember) -> User:
     """Put a user into a team, or give him another role there."""
-    user = found_user(context, body.user)
-    its_team, role = _membership(context, NewMembership(team=team, role=body.role))
-    member = MemberRow(its_team.number, user.number, role.number)
+    user = get_user_row(context, body.user)
+    team_row, role = _membership(context, NewMembership(team=team, role=body.role))
+    member = MemberRow(team_row.number, user.number, role.number)
     context.catalog.people.keep(await context.store.write(lambda transaction: stored.put_member(transaction, member)))
-    return _user(context, user)
+    return _serialized_user(context, user)
 
 
 async def remove_member(context: Context, team: str, user: str) -> Deleted:
     """Take a user out of a team. What he may through it ends at once."""
     people = context.catalog.people
-    row = found_user(context, user)
-    its_team = people.find_team(team) or _missing("team", team)
-    member = people.members.get((its_team.number, row.number))
-    dropped = member and await context.store.write(lambda transaction: stored.drop_member(transaction, member))
-    if not member or not dropped:
+    row = get_user_row(context, user)
+    team_row = people.find_team(team) or _raise_not_found("team", team)
+    member = people.members.get((team_row.number, row.number))
+    is_dropped = member and await context.store.write(lambda transaction: stored.drop_member(transaction, member))
+    if not member or not is_dropped:
         raise Conflict(
-            f"The user {row.email!r} is not in the team {its_team.key!r}.",
+            f"The user {row.email!r} is not in the team {team_row.key!r}.",
             code="no_member",
             param="user",
             hint="GET /api/v1/users shows who is in which teams.",
@@ -251,14 +258,16 @@ async def share(context: Context, project: str, *, body: NewShareList) -> ShareL
 
     A user may with `project:share` there. A key of some projects names teams that it sees: see `GET /teams`.
     """
-    its = context.project(project, writing=True)
+    project_row = context.project(project, writing=True)
     rows: dict[int, ShareRow] = {}
-    for one in body.shares:
-        team, role = _membership(context, NewMembership(team=one.team, role=one.role))
-        rows[team.number] = ShareRow(its.number, team.number, role.number, one.is_owner)
-    await context.store.write(lambda transaction: stored.put_shares(transaction, its.number, list(rows.values())))
+    for new_share in body.shares:
+        team, role = _membership(context, NewMembership(team=new_share.team, role=new_share.role))
+        rows[team.number] = ShareRow(project_row.number, team.number, role.number, new_share.is_owner)
+    await context.store.write(
+        lambda transaction: stored.put_shares(transaction, project_row.number, list(rows.values()))
+    )
     people = context.catalog.people
-    for row in people.shares_of(its.number):
+    for row in people.shares_of(project_row.number):
         people.drop(row)
     for row in rows.values():
         people.keep(row)
@@ -268,77 +277,79 @@ async def share(context: Context, project: str, *, body: NewShareList) -> ShareL
 def permissions_in(context: Context, project: int) -> list[str]:
     """Return the words that say what the actor may in a project."""
     return sorted(
-        word for word, permission in OF_USERS.items() if may(context.catalog, context.actor, permission, project)
+        word
+        for word, permission in TEAM_ROLE_PERMISSIONS.items()
+        if has_permission(context.catalog, context.actor, permission, project)
     )
 
 
 # ------------------------------------------------------------------------------------------------ as found and shown
 
 
-def _membership(context: Context, given: NewMembership) -> tuple[TeamRow, RoleRow]:
-    team, role = found_team(context, given.team), context.catalog.people.find_role(given.role)
-    if role is None or role.number not in roles_seen(context.catalog, context.actor):
-        return _missing("role", given.role)
+def _membership(context: Context, membership: NewMembership) -> tuple[TeamRow, RoleRow]:
+    team, role = get_team_row(context, membership.team), context.catalog.people.find_role(membership.role)
+    if role is None or role.number not in visible_roles(context.catalog, context.actor):
+        return _raise_not_found("role", membership.role)
     return team, role
 
 
-def found_user(context: Context, id_or_email: str) -> UserRow:
+def get_user_row(context: Context, id_or_email: str) -> UserRow:
     """Return a user by id or address. Raises `NotFound`."""
-    return context.catalog.people.find_user(id_or_email) or _missing("user", id_or_email)
+    return context.catalog.people.find_user(id_or_email) or _raise_not_found("user", id_or_email)
 
 
-def shown_user(context: Context, id_or_email: str) -> User:
+def get_user(context: Context, id_or_email: str) -> User:
     """Return a user as the wire shows him. Raises `NotFound`."""
-    return _user(context, found_user(context, id_or_email))
+    return _serialized_user(context, get_user_row(context, id_or_email))
 
 
 def keys_of(context: Context, user: User) -> list[ApiKeyRow]:
     """Return the keys of a user that work, for administrators of the server and the user: others see none."""
     row = context.catalog.people.find_user(str(user.id))
     if row is None or not (
-        row.number == context.actor.user or may(context.catalog, context.actor, "administer_server")
+        row.number == context.actor.user or has_permission(context.catalog, context.actor, "administer_server")
     ):
         return []
     return [key for key in context.catalog.api_keys.values() if key.user == row.number and key.revoked_at is None]
 
 
-def found_team(context: Context, id_or_key: str) -> TeamRow:
+def get_team_row(context: Context, id_or_key: str) -> TeamRow:
     """Return a team that the key may see, by id or key. Raises `NotFound`."""
     row = context.catalog.people.find_team(id_or_key)
-    if row is None or row.number not in teams_seen(context.catalog, context.actor):
-        return _missing("team", id_or_key)
+    if row is None or row.number not in visible_teams(context.catalog, context.actor):
+        return _raise_not_found("team", id_or_key)
     return row
 
 
-def _missing(what: str, name: str) -> Any:
+def _raise_not_found(noun: str, name: str) -> Any:
     raise NotFound(
-        f"EntityNotFound: {what} {name[:200]!r} does not exist, or this key may not see it.",
-        code=f"{what}_not_found",
-        param=what,
-        hint=f"List them with GET /api/v1/{what}s.",
+        f"EntityNotFound: {noun} {name[:200]!r} does not exist, or this key may not see it.",
+        code=f"{noun}_not_found",
+        param=noun,
+        hint=f"List them with GET /api/v1/{noun}s.",
     )
 
 
-def _team(row: TeamRow) -> Team:
-    return Team(id=row.id, key=row.key, name=row.name, created_at=shown(row.created_at))
+def _serialized_team(row: TeamRow) -> Team:
+    return Team(id=row.id, key=row.key, name=row.name, created_at=to_datetime(row.created_at))
 
 
-def _role(row: RoleRow) -> TeamRole:
+def _serialized_role(row: RoleRow) -> TeamRole:
     words = sorted(row.permissions)
-    return TeamRole(id=row.id, key=row.key, name=row.name, permissions=words, created_at=shown(row.created_at))
+    return TeamRole(id=row.id, key=row.key, name=row.name, permissions=words, created_at=to_datetime(row.created_at))
 
 
-def _user(context: Context, row: UserRow) -> User:
-    people, seen = context.catalog.people, teams_seen(context.catalog, context.actor)
+def _serialized_user(context: Context, row: UserRow) -> User:
+    people, visible_numbers = context.catalog.people, visible_teams(context.catalog, context.actor)
     return User(
         id=row.id,
         name=row.name,
         email=row.email,
         kind="system" if row.is_system else "human",
         teams=[
-            Membership(team=people.teams[one.team].key, role=people.roles[one.role].key)
-            for one in people.memberships(row.number)
-            if one.team in seen
+            Membership(team=people.teams[member.team].key, role=people.roles[member.role].key)
+            for member in people.memberships(row.number)
+            if member.team in visible_numbers
         ],
-        created_at=shown(row.created_at),
+        created_at=to_datetime(row.created_at),
     )

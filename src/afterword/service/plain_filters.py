@@ -24,7 +24,7 @@ from afterword.types import (
 )
 from afterword.types.quoting import comparison_readings, label_readings, unquoted
 
-_SIGNS = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
+_OPERATOR_OF_SIGN = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
 
 
 async def plain_filter(context: Context, query: Any) -> Filter | None:
@@ -40,7 +40,7 @@ async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filt
     conditions: list[tuple[str, Filter]] = []
     by_key: dict[str, list[str] | None] = {}
     for text in query.label:
-        key, value = await _label(context, project.number, text)
+        key, value = await _label_reading(context, project.number, text)
         if value is None:
             by_key[key] = None
         elif (values := by_key.setdefault(key, [])) is not None:
@@ -65,38 +65,40 @@ async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filt
         conditions.append(("to", Filter(timerange=TimeRange(to=query.to))))
     conditions += [("feedback", Filter(feedback=_feedback_condition(names, text))) for text in query.feedback]
     for text in query.has_feedback:
-        conditions.append(("has_feedback", Filter(feedback=FeedbackCondition(metric=_metric(names, text)))))
+        conditions.append(("has_feedback", Filter(feedback=FeedbackCondition(metric=_metric_key(names, text)))))
     for text in query.has_no_feedback:
-        without = Filter(not_=Filter(feedback=FeedbackCondition(metric=_metric(names, text))))
+        without = Filter(not_=Filter(feedback=FeedbackCondition(metric=_metric_key(names, text))))
         conditions.append(("has_no_feedback", without))
     for text in query.preference:
-        conditions.append(("preference", Filter(preference=PreferenceCondition(metric=_metric(names, text)))))
+        conditions.append(("preference", Filter(preference=PreferenceCondition(metric=_metric_key(names, text)))))
     if query.q is not None:
         conditions.append(("q", Filter(text=query.q)))
     return conditions
 
 
-def of_parameter(error: Invalid, names: list[str]) -> Invalid:
+def error_of_parameter(error: Invalid, names: list[str]) -> Invalid:
     """Say of the parameter what an error says of its condition in the tree."""
-    place = error.param or ""
-    found = re.match(r"filter\.and\[(\d+)\]", place)
-    if found is None:
+    path = error.param or ""
+    path_match = re.match(r"filter\.and\[(\d+)\]", path)
+    if path_match is None:
         return error
-    name = names[int(found[1])]
-    return Invalid(error.message.replace(place, name), code=error.code, param=name, hint=error.hint)
+    name = names[int(path_match[1])]
+    return Invalid(error.message.replace(path, name), code=error.code, param=name, hint=error.hint)
 
 
-async def _label(context: Context, project: int, text: str) -> tuple[str, str | None]:
+async def _label_reading(context: Context, project: int, text: str) -> tuple[str, str | None]:
     """Return key and value of a label: the first way to read it of which there is a label, else the first of all."""
     check_text(text, param="label")
     readings = label_readings(text)
-    first = readings[0] if readings else ("", None)
+    reading = readings[0] if readings else ("", None)
     without_key = text.startswith(":")
-    if (len(readings) > 1 or without_key) and not _is_known(context, project, *first):
-        found = await context.store.read(stored.find_labels, project, readings)
-        context.catalog.keep_labels(label_number(project, key, value) for key, value in found if value is not None)
-        first = next((one for one in readings if one in found), first)
-        if not found and without_key:
+    if (len(readings) > 1 or without_key) and not _is_known(context, project, *reading):
+        known_labels = await context.store.read(stored.find_labels, project, readings)
+        context.catalog.keep_labels(
+            label_number(project, key, value) for key, value in known_labels if value is not None
+        )
+        reading = next((candidate for candidate in readings if candidate in known_labels), reading)
+        if not known_labels and without_key:
             readings = []
     if not readings:
         raise Invalid(
@@ -105,48 +107,50 @@ async def _label(context: Context, project: int, text: str) -> tuple[str, str | 
             param="label",
             hint='Give KEY, or KEY:VALUE; in "quotes" where they have colons.',
         )
-    return first
+    return reading
 
 
 def _is_known(context: Context, project: int, key: str, value: str | None) -> bool:
     return value is not None and context.catalog.knows_label(label_number(project, key, value))
 
 
-def _metric(names: ProjectNames, text: str) -> str:
+def _metric_key(names: ProjectNames, text: str) -> str:
     """Return a metric's key, which may stand in quotes."""
-    inner = unquoted(text)
-    return text if inner is None or names.has_metric(text) else inner
+    unquoted_text = unquoted(text)
+    return text if unquoted_text is None or names.has_metric(text) else unquoted_text
 
 
 def _feedback_condition(names: ProjectNames, text: str) -> FeedbackCondition:
     """Return what a text says of feedback: the first way to read it of which there is a metric, else the first."""
     readings = comparison_readings(text)
-    numbers = [(key, sign, number) for key, sign, value in readings if (number := _number(value)) is not None]
-    for key, sign, number in numbers:
+    comparisons = [
+        (key, sign, number) for key, sign, value in readings if (number := _comparison_number(value)) is not None
+    ]
+    for key, sign, number in comparisons:
         if names.has_metric(key):
             return _comparison(key, sign, number)
-    alone = _metric(names, text)
-    if not readings or names.has_metric(alone):
-        return FeedbackCondition(metric=alone)
-    if not numbers:
+    metric_key = _metric_key(names, text)
+    if not readings or names.has_metric(metric_key):
+        return FeedbackCondition(metric=metric_key)
+    if not comparisons:
         raise Invalid(
             f"feedback is {text!r:.80}, but {readings[0][2]!r:.80} is neither a number nor true or false.",
             code="invalid_feedback_filter",
             param="feedback",
             hint='Give METRIC, or a comparison such as CSAT>=4, accepted=true, "a metric">0.5.',
         )
-    return _comparison(*numbers[0])
+    return _comparison(*comparisons[0])
 
 
 def _comparison(key: str, sign: str, number: float) -> FeedbackCondition:
-    return FeedbackCondition(metric=key, value=NumberCondition(**{_SIGNS[sign]: number}))
+    return FeedbackCondition(metric=key, value=NumberCondition(**{_OPERATOR_OF_SIGN[sign]: number}))
 
 
-def _number(text: str) -> float | None:
+def _comparison_number(text: str) -> float | None:
     """Return the number that is compared with; None for what is none."""
-    word = {"true": 1.0, "false": 0.0}.get(text.lower())
+    truth_value = {"true": 1.0, "false": 0.0}.get(text.lower())
     try:
-        number = float(text) if word is None else word
+        number = float(text) if truth_value is None else truth_value
     except ValueError:
         return None
     return number if math.isfinite(number) else None

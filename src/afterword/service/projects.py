@@ -11,23 +11,23 @@ from afterword.ids import uuid7
 from afterword.service import metrics, people
 from afterword.service.access import permissions_in
 from afterword.service.context import Context
-from afterword.service.moments import shown
+from afterword.service.moments import to_datetime
 from afterword.service.values import check_key, check_text
 from afterword.store.catalog import Catalog, ProjectRow, add_project, change_project
 from afterword.store.retention import Periods
 from afterword.types import LinkedMetric, NewProject, NewShare, NewShareList, Project, ProjectChange, ProjectList
 
 
-async def create(context: Context, *, body: NewProject) -> Project:
+async def create_project(context: Context, *, body: NewProject) -> Project:
     """Create a project. A key that is for some projects may not: it could not see the new one."""
     if body.team is not None:
-        people.found_team(context, body.team)
-    metric = None if body.default_metric is None else metrics.named(context, body.default_metric)
+        people.get_team_row(context, body.team)
+    metric = None if body.default_metric is None else metrics.get_metric_row(context, body.default_metric)
     row = ProjectRow(
         number=0,
         id=uuid7(),
         key=check_key(body.key),
-        name=check_text(body.key if body.name is None else body.name, param="name", most=1000, least=1),
+        name=check_text(body.key if body.name is None else body.name, param="name", max_length=1000, min_length=1),
         description=check_text(body.description, param="description"),
         created_at=context.now(),
         archived=False,
@@ -41,8 +41,8 @@ async def create(context: Context, *, body: NewProject) -> Project:
         await people.share(context, row.key, body=NewShareList(shares=[owner]))
     if metric is not None:
         await metrics.link(context, row.key, body=LinkedMetric(metric=str(metric.id)))
-        return await change(context, row.key, body=ProjectChange(default_metric=str(metric.id)))
-    return _shown(context, row)
+        return await update_project(context, row.key, body=ProjectChange(default_metric=str(metric.id)))
+    return _serialized_project(context, row)
 
 
 async def list_projects(context: Context, *, query: Any) -> ProjectList:
@@ -53,15 +53,15 @@ async def list_projects(context: Context, *, query: Any) -> ProjectList:
         if context.actor.sees(row.number) and (query.archived or not row.archived)
     ]
     permissions = permissions_in(context.catalog, context.actor, [row.number for row in rows])
-    return ProjectList(projects=[_shown(context, row, permissions[row.number]) for row in rows])
+    return ProjectList(projects=[_serialized_project(context, row, permissions[row.number]) for row in rows])
 
 
-async def get(context: Context, project: str) -> Project:
+async def get_project(context: Context, project: str) -> Project:
     """Show a project, by key or id."""
-    return _shown(context, context.project(project))
+    return _serialized_project(context, context.project(project))
 
 
-async def change(context: Context, project: str, *, body: ProjectChange) -> Project:
+async def update_project(context: Context, project: str, *, body: ProjectChange) -> Project:
     """Change name or description of a project, archive it or bring it back, say how long it keeps what it has.
 
     An archived project can be read, but takes nothing new. What is older than a new `retention_days` or
@@ -72,13 +72,13 @@ async def change(context: Context, project: str, *, body: ProjectChange) -> Proj
     if values.get("default_metric") is not None:
         values["default_metric"] = context.metric(row.number, values["default_metric"], param="default_metric").number
     for param in values.keys() & {"name", "description"}:
-        check_text(values[param], param=param, least=1 if param == "name" else 0)
-    changed = await context.store.write(lambda transaction: change_project(transaction, row.number, values))
-    context.catalog.keep(changed)
-    return _shown(context, changed)
+        check_text(values[param], param=param, min_length=1 if param == "name" else 0)
+    changed_row = await context.store.write(lambda transaction: change_project(transaction, row.number, values))
+    context.catalog.keep(changed_row)
+    return _serialized_project(context, changed_row)
 
 
-def _shown(context: Context, row: ProjectRow, permissions: list[str] | None = None) -> Project:
+def _serialized_project(context: Context, row: ProjectRow, permissions: list[str] | None = None) -> Project:
     if permissions is None:
         permissions = permissions_in(context.catalog, context.actor, [row.number])[row.number]
     return Project(
@@ -86,7 +86,7 @@ def _shown(context: Context, row: ProjectRow, permissions: list[str] | None = No
         key=row.key,
         name=row.name,
         description=row.description,
-        created_at=shown(row.created_at),
+        created_at=to_datetime(row.created_at),
         archived=bool(row.archived),
         default_metric=None if row.default_metric is None else context.catalog.metrics[row.default_metric].key,
         retention_days=row.retention_days,
@@ -95,11 +95,11 @@ def _shown(context: Context, row: ProjectRow, permissions: list[str] | None = No
     )
 
 
-def periods(catalog: Catalog, settings: Settings) -> dict[int, Periods]:
+def retention_periods(catalog: Catalog, settings: Settings) -> dict[int, Periods]:
     """Return how long each project keeps what it has: by its own word, else by the server's settings."""
 
-    def days(own: int | None, general: int) -> int | None:
-        return (general if own is None else own) or None
+    def days(project_days: int | None, server_days: int) -> int | None:
+        return (server_days if project_days is None else project_days) or None
 
     return {
         row.number: Periods(

@@ -14,15 +14,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-SPREAD = 2.0
-Z = 1.959964
-SCALE = 400 / math.log(10)
-CENTRE = 1000.0
-MOST_STEPS = 50
+PRIOR_STANDARD_DEVIATION = 2.0
+Z_SCORE_OF_95_PERCENT = 1.959964
+ELO_SCALE = 400 / math.log(10)
+MEAN_RATING = 1000.0
+MAX_STEP_COUNT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
+class PairCounts:
     """Of one pair, from the first one's side; `ties` are good and bad ones."""
 
     wins: int
@@ -39,80 +39,92 @@ class Rating:
     high: float
 
 
-def ratings(number: int, pairs: Mapping[tuple[int, int], Outcomes]) -> list[Rating]:
+def ratings(model_count: int, counts_by_pair: Mapping[tuple[int, int], PairCounts]) -> list[Rating]:
     """Return the ratings of so many models, from what came out between each two, `(first, second)`."""
     # The last parameter is the logarithm of v.
-    at = [0.0] * (number + 1)
+    parameters = [0.0] * (model_count + 1)
     inverse: list[list[float]] = []
-    for _ in range(MOST_STEPS):
-        gradient, information = _slope(at, pairs)
-        inverse = _inverted(information)
-        step = [sum(one * by for one, by in zip(row, gradient, strict=True)) for row in inverse]
+    for _ in range(MAX_STEP_COUNT):
+        gradient, information = _slope(parameters, counts_by_pair)
+        inverse = _inverse(information)
+        step = [sum(coefficient * slope for coefficient, slope in zip(row, gradient, strict=True)) for row in inverse]
         # Far from the top a whole step may go beyond it.
-        longest = max(map(abs, step))
-        at = [one + by * min(1.0, 2.0 / longest if longest else 1.0) for one, by in zip(at, step, strict=True)]
-        if longest < 1e-9:
+        longest_change = max(map(abs, step))
+        parameters = [
+            parameter + change * min(1.0, 2.0 / longest_change if longest_change else 1.0)
+            for parameter, change in zip(parameters, step, strict=True)
+        ]
+        if longest_change < 1e-9:
             break
-    mean = sum(at[:number]) / number
-    found = []
-    for index in range(number):
+    mean = sum(parameters[:model_count]) / model_count
+    model_ratings = []
+    for index in range(model_count):
         # The distance to the mean: its variance is that of a contrast.
-        contrast = [(1.0 if index == other else 0.0) - 1.0 / number for other in range(number)]
+        contrast = [(1.0 if index == other else 0.0) - 1.0 / model_count for other in range(model_count)]
         variance = sum(a * b * inverse[i][j] for i, a in enumerate(contrast) for j, b in enumerate(contrast) if a and b)
-        value, reach = CENTRE + SCALE * (at[index] - mean), Z * SCALE * math.sqrt(max(0.0, variance))
-        found.append(Rating(value, value - reach, value + reach))
-    return found
+        value, half_width = (
+            MEAN_RATING + ELO_SCALE * (parameters[index] - mean),
+            Z_SCORE_OF_95_PERCENT * ELO_SCALE * math.sqrt(max(0.0, variance)),
+        )
+        model_ratings.append(Rating(value, value - half_width, value + half_width))
+    return model_ratings
 
 
-def win_rate(outcomes: Outcomes) -> tuple[float, float, float]:
+def win_rate(counts: PairCounts) -> tuple[float, float, float]:
     """Return the share of wins, a tie being half of one, with Wilson's 95 % interval."""
-    count = outcomes.wins + outcomes.losses + outcomes.ties
-    share = (outcomes.wins + outcomes.ties / 2) / count
-    below = 1 + Z * Z / count
-    middle = (share + Z * Z / (2 * count)) / below
-    reach = Z / below * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
-    return share, max(0.0, middle - reach), min(1.0, middle + reach)
+    count = counts.wins + counts.losses + counts.ties
+    share = (counts.wins + counts.ties / 2) / count
+    denominator = 1 + Z_SCORE_OF_95_PERCENT * Z_SCORE_OF_95_PERCENT / count
+    middle = (share + Z_SCORE_OF_95_PERCENT * Z_SCORE_OF_95_PERCENT / (2 * count)) / denominator
+    half_width = (
+        Z_SCORE_OF_95_PERCENT
+        / denominator
+        * math.sqrt(share * (1 - share) / count + Z_SCORE_OF_95_PERCENT * Z_SCORE_OF_95_PERCENT / (4 * count * count))
+    )
+    return share, max(0.0, middle - half_width), min(1.0, middle + half_width)
 
 
-def _slope(at: Sequence[float], pairs: Mapping[tuple[int, int], Outcomes]) -> tuple[list[float], list[list[float]]]:
+def _slope(
+    parameters: Sequence[float], counts_by_pair: Mapping[tuple[int, int], PairCounts]
+) -> tuple[list[float], list[list[float]]]:
     """Return the gradient of the logarithm of the likelihood, and the information: the Hessian's negative."""
-    size = len(at)
+    size = len(parameters)
     last = size - 1
-    gradient = [-one / SPREAD**2 for one in at]
-    information = [[1 / SPREAD**2 if i == j else 0.0 for j in range(size)] for i in range(size)]
-    for (first, second), said in pairs.items():
+    gradient = [-parameter / PRIOR_STANDARD_DEVIATION**2 for parameter in parameters]
+    information = [[1 / PRIOR_STANDARD_DEVIATION**2 if i == j else 0.0 for j in range(size)] for i in range(size)]
+    for (first, second), counts in counts_by_pair.items():
         # Over the larger strength, so that nothing overflows.
-        half = (at[first] - at[second]) / 2
-        top = max(half, -half, at[last])
-        win, lose, tie = math.exp(half - top), math.exp(-half - top), math.exp(at[last] - top)
-        whole = win + lose + tie
-        win, lose, tie = win / whole, lose / whole, tie / whole
-        count = said.wins + said.losses + said.ties
-        mine, its = win + tie / 2, lose + tie / 2
-        gradient[first] += said.wins + said.ties / 2 - count * mine
-        gradient[second] += said.losses + said.ties / 2 - count * its
-        gradient[last] += said.ties - count * tie
-        information[first][first] += count * (win + tie / 4 - mine * mine)
-        information[second][second] += count * (lose + tie / 4 - its * its)
+        half = (parameters[first] - parameters[second]) / 2
+        top = max(half, -half, parameters[last])
+        win, lose, tie = math.exp(half - top), math.exp(-half - top), math.exp(parameters[last] - top)
+        total = win + lose + tie
+        win, lose, tie = win / total, lose / total, tie / total
+        count = counts.wins + counts.losses + counts.ties
+        first_share, second_share = win + tie / 2, lose + tie / 2
+        gradient[first] += counts.wins + counts.ties / 2 - count * first_share
+        gradient[second] += counts.losses + counts.ties / 2 - count * second_share
+        gradient[last] += counts.ties - count * tie
+        information[first][first] += count * (win + tie / 4 - first_share * first_share)
+        information[second][second] += count * (lose + tie / 4 - second_share * second_share)
         information[last][last] += count * tie * (1 - tie)
         for i, j, value in (
-            (first, second, tie / 4 - mine * its),
-            (first, last, tie / 2 - mine * tie),
-            (second, last, tie / 2 - its * tie),
+            (first, second, tie / 4 - first_share * second_share),
+            (first, last, tie / 2 - first_share * tie),
+            (second, last, tie / 2 - second_share * tie),
         ):
             information[i][j] += count * value
             information[j][i] += count * value
     return gradient, information
 
 
-def _inverted(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
+def _inverse(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
     """Return the inverse of a positive definite matrix, by Gauss and Jordan."""
     size = len(matrix)
     rows = [[*row, *(1.0 if i == j else 0.0 for j in range(size))] for i, row in enumerate(matrix)]
     for pivot in range(size):
         head = rows[pivot][pivot]
-        rows[pivot] = [one / head for one in rows[pivot]]
+        rows[pivot] = [element / head for element in rows[pivot]]
         for other in range(size):
-            if other != pivot and (by := rows[other][pivot]):
-                rows[other] = [a - by * b for a, b in zip(rows[other], rows[pivot], strict=True)]
+            if other != pivot and (factor := rows[other][pivot]):
+                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[pivot], strict=True)]
     return [row[size:] for row in rows]

@@ -11,7 +11,7 @@ from msgspec import NODEFAULT
 from afterword.store.schema import hash63
 from afterword.types import InlineFeedback, NewFeedback, NewInteraction, NewPreference, NewText
 
-_sorted = msgspec.json.Encoder(order="sorted")
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
 
 FIRST_FIELDS: dict[type[msgspec.Struct], frozenset[str]] = {
     InlineFeedback: frozenset({"metric", "value", "details", "reason", "user", "created_at"}),
@@ -34,31 +34,31 @@ add to them. Any other field is hashed only where it is set, so that a new optio
 
 def request_hash(body: msgspec.Struct, *parts: str) -> int:
     """Return the hash of a body, the same in every version. `parts` are hashed with it."""
-    return hash63(*parts, _sorted.encode(_content(body)))
+    return hash63(*parts, _sorted_encoder.encode(_hashed_content(body)))
 
 
-def _content(value: Any) -> Any:
+def _hashed_content(value: Any) -> Any:
     if isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
-        return [_content(item) for item in value]
+        return [_hashed_content(element) for element in value]
     if not isinstance(value, msgspec.Struct):
         return value
     content: dict[str, Any] = {}
-    for name, encode_name, first, default in _fields(type(value)):
-        item = getattr(value, name)
-        if first or item != default:
-            content[encode_name] = _content(item)
+    for name, encode_name, is_always_hashed, default in _fields(type(value)):
+        field_value = getattr(value, name)
+        if is_always_hashed or field_value != default:
+            content[encode_name] = _hashed_content(field_value)
     return content
 
 
 @lru_cache
 def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, bool, Any]]:
     """Return name, name on the wire, whether it is hashed even where it is unset, and the default of each field."""
-    first = next((FIRST_FIELDS[base] for base in kind.__mro__ if base in FIRST_FIELDS), frozenset[str]())
+    always_hashed = next((FIRST_FIELDS[base] for base in kind.__mro__ if base in FIRST_FIELDS), frozenset[str]())
     return [
         (
             field.name,
             field.encode_name,
-            field.name in first,
+            field.name in always_hashed,
             field.default_factory() if field.default_factory is not NODEFAULT else field.default,
         )
         for field in msgspec.structs.fields(kind)

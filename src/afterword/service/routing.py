@@ -13,7 +13,7 @@ from afterword.store.schema import hash63
 from afterword.types import Target
 
 
-class Route(msgspec.Struct, frozen=True):
+class ModelRoute(msgspec.Struct, frozen=True):
     """Where a call goes: the project, the model that was named or drawn, that model and its fallbacks in their order,
     and the A/B test that the call takes part in."""
 
@@ -23,48 +23,52 @@ class Route(msgspec.Struct, frozen=True):
     test: ABTestRow | None = None
 
 
-def route(context: Context, name: str | None) -> Route:
+def get_model_route(context: Context, name: str | None) -> ModelRoute:
     """Return where a call goes that names a model: as PROJECT/MODEL or PROJECT:MODEL, as PROJECT for its default, or as
     MODEL in the key's own project.
 
     Raises `NotFound`; `Invalid` where a project has no default model and for a logged-only one; `Conflict` for an
     archived project.
     """
-    where = _route(context, name)
-    return where if isinstance(where, Route) else _to(context, where, _default(context, where))
+    route_or_project = _route_or_project(context, name)
+    return (
+        route_or_project
+        if isinstance(route_or_project, ModelRoute)
+        else _new_route(context, route_or_project, _default_model(context, route_or_project))
+    )
 
 
-def call_route(context: Context, name: str | None, *, session_id: str, ab_campaign: str | None) -> Route:
+def get_call_route(context: Context, name: str | None, *, session_id: str, ab_campaign: str | None) -> ModelRoute:
     """Return the same, where a call that names no model may go to one of the project's active A/B test. All calls of a
     session go to the same model.
 
     `ab_campaign` names the test that the call surely takes part in. Raises also `Invalid` for a model that is none of
     that test's, and `Conflict` for a test that has ended.
     """
-    given = find_uuid(session_id)
-    session = session_id.encode() if given is None else given.bytes
+    session_uuid = find_uuid(session_id)
+    session = session_id.encode() if session_uuid is None else session_uuid.bytes
     if ab_campaign is None:
-        where = _route(context, name)
-        if isinstance(where, Route):
-            return where
-        test = context.catalog.tests.active.get(where.number)
-        if test is not None and _takes_part(test, session) and (row := _drawn(context, test, session)):
-            return _to(context, where, row, test)
-        return _to(context, where, _default(context, where))
-    test = running_test(context, ab_campaign)
+        route_or_project = _route_or_project(context, name)
+        if isinstance(route_or_project, ModelRoute):
+            return route_or_project
+        test = context.catalog.tests.active.get(route_or_project.number)
+        if test is not None and _takes_part(test, session) and (row := _assigned_model(context, test, session)):
+            return _new_route(context, route_or_project, row, test)
+        return _new_route(context, route_or_project, _default_model(context, route_or_project))
+    test = get_running_test(context, ab_campaign)
     project = context.project(context.catalog.projects[test.project].key, writing=True)
-    where = project if name is None else _route(context, name)
-    if isinstance(where, Route):
-        check_model_of(context, test, where.model, where.project)
-        return msgspec.structs.replace(where, test=test)
-    if where.number != project.number:
+    route_or_project = project if name is None else _route_or_project(context, name)
+    if isinstance(route_or_project, ModelRoute):
+        check_model_of(context, test, route_or_project.model, route_or_project.project)
+        return msgspec.structs.replace(route_or_project, test=test)
+    if route_or_project.number != project.number:
         raise NotFound(
-            f"The A/B test {test.key!r} is one of {project.key!r}, not of {where.key!r}.",
+            f"The A/B test {test.key!r} is one of {project.key!r}, not of {route_or_project.key!r}.",
             code="ab_test_not_found",
             param="ab_campaign",
             hint="Name the test's own project as the model, or leave the model out.",
         )
-    row = _drawn(context, test, session)
+    row = _assigned_model(context, test, session)
     if row is None:
         raise Conflict(
             f"None of the models of the A/B test {test.key!r} can be called now.",
@@ -72,66 +76,70 @@ def call_route(context: Context, name: str | None, *, session_id: str, ab_campai
             param="ab_campaign",
             hint=f"Attach them again: POST /api/v1/projects/{project.key}/models. Or cancel the test.",
         )
-    return _to(context, project, row, test)
+    return _new_route(context, project, row, test)
 
 
-def _to(context: Context, project: ProjectRow, row: ModelRow, test: ABTestRow | None = None) -> Route:
-    return Route(project, row, _targets(context, row), test)
+def _new_route(context: Context, project: ProjectRow, row: ModelRow, test: ABTestRow | None = None) -> ModelRoute:
+    return ModelRoute(project, row, _targets(context, row), test)
 
 
-def _route(context: Context, name: str | None) -> Route | ProjectRow:
+def _route_or_project(context: Context, name: str | None) -> ModelRoute | ProjectRow:
     """Return where a call goes that names a model, or the project of one that names none."""
     if name is None:
         return context.project(None, writing=True)
     catalog = context.catalog
-    project, rest = None, ""
+    project, model_key = None, ""
     # Some clients take what is before a slash for the name of a provider of theirs, so a colon will do.
     for separator in "/:":
-        key, found, after = name.partition(separator)
-        named = catalog.find_project(key)
-        if named is None or not context.actor.sees(named.number):
+        key, matched_separator, key_after_separator = name.partition(separator)
+        named_project = catalog.find_project(key)
+        if named_project is None or not context.actor.sees(named_project.number):
             continue
         context.project(key, writing=True)
-        if not found:
-            return named
-        row = attached(context, named, after)
+        if not matched_separator:
+            return named_project
+        row = find_callable_model(context, named_project, key_after_separator)
         if row is not None:
-            return _to(context, named, row)
-        project, rest = project or named, rest or after
+            return _new_route(context, named_project, row)
+        project, model_key = project or named_project, model_key or key_after_separator
     # A bare key, which may have slashes and colons of its own.
-    own = context.project(None, writing=True)
-    row = attached(context, own, name)
+    own_project = context.project(None, writing=True)
+    row = find_callable_model(context, own_project, name)
     if row is not None:
-        return _to(context, own, row)
-    asked = project or own
-    known = catalog.find_model(rest if asked is project else name)
-    if known is not None and known.provider is None and context.actor.projects is None:
-        raise logged_only(known)
-    there = [catalog.models[one.model].key for one in catalog.models_of(asked.number) if one.enabled]
-    names = ", ".join(f"{asked.key}/{key}" for key in there[:10])
+        return _new_route(context, own_project, row)
+    target_project = project or own_project
+    known_model = catalog.find_model(model_key if target_project is project else name)
+    if known_model is not None and known_model.provider is None and context.actor.projects is None:
+        raise logged_only_error(known_model)
+    callable_keys = [
+        catalog.models[project_model.model].key
+        for project_model in catalog.models_of(target_project.number)
+        if project_model.enabled
+    ]
+    names = ", ".join(f"{target_project.key}/{key}" for key in callable_keys[:10])
     raise NotFound(
         f"EntityNotFound: model {name[:200]!r} is not one that can be called here.",
         code="model_not_found",
         param="model",
-        hint=f"Models of {asked.key!r}: {names}."
+        hint=f"Models of {target_project.key!r}: {names}."
         if names
-        else f"Attach one to {asked.key!r} first: POST /api/v1/projects/{asked.key}/models.",
+        else f"Attach one to {target_project.key!r} first: POST /api/v1/projects/{target_project.key}/models.",
     )
 
 
-def attached(context: Context, project: ProjectRow, key: str) -> ModelRow | None:
+def find_callable_model(context: Context, project: ProjectRow, key: str) -> ModelRow | None:
     """Return the model of that key or id, if the project may call it."""
     row = context.catalog.find_model(key)
-    return row if row is not None and callable_in(context.catalog, project.number, row.number) else None
+    return row if row is not None and is_callable_in(context.catalog, project.number, row.number) else None
 
 
-def callable_in(catalog: Catalog, project: int, model: int) -> bool:
+def is_callable_in(catalog: Catalog, project: int, model: int) -> bool:
     """Tell whether a project may call a model, by their numbers."""
-    its = catalog.project_models.get((project, model))
-    return its is not None and bool(its.enabled) and catalog.models[model].provider is not None
+    project_model = catalog.project_models.get((project, model))
+    return project_model is not None and bool(project_model.enabled) and catalog.models[model].provider is not None
 
 
-def logged_only(row: ModelRow) -> Invalid:
+def logged_only_error(row: ModelRow) -> Invalid:
     """Return the error for a model that completions name, but that cannot be called."""
     return Invalid(
         f"The model {row.key!r} is logged-only: it cannot be called.",
@@ -144,7 +152,7 @@ def logged_only(row: ModelRow) -> Invalid:
 # ------------------------------------------------------------------------------------------------ A/B tests
 
 
-def named_test(context: Context, id_or_key: str, *, param: str = "test") -> ABTestRow:
+def get_test_row(context: Context, id_or_key: str, *, param: str = "test") -> ABTestRow:
     """Return the A/B test of that id or key. Raises `NotFound`."""
     row = context.catalog.tests.find(id_or_key)
     if row is None or not context.actor.sees(row.project):
@@ -157,9 +165,9 @@ def named_test(context: Context, id_or_key: str, *, param: str = "test") -> ABTe
     return row
 
 
-def running_test(context: Context, id_or_key: str) -> ABTestRow:
+def get_running_test(context: Context, id_or_key: str) -> ABTestRow:
     """Return the A/B test that a call names. Raises `NotFound`; `Conflict` for one that has ended."""
-    row = named_test(context, id_or_key, param="ab_campaign")
+    row = get_test_row(context, id_or_key, param="ab_campaign")
     if row.status != ACTIVE:
         raise Conflict(
             f"The A/B test {row.key!r} has ended: it is {row.status}.",
@@ -173,8 +181,8 @@ def running_test(context: Context, id_or_key: str) -> ABTestRow:
 def check_model_of(context: Context, test: ABTestRow, model: ModelRow | None, project: ProjectRow) -> None:
     """Check that what names an A/B test names a model of it, too. Raises `Invalid`."""
     if model is None or model.number not in test.models or project.number != test.project:
-        there = context.catalog.projects[test.project].key
-        names = ", ".join(f"{there}/{context.catalog.models[number].key}" for number in test.models)
+        project_key = context.catalog.projects[test.project].key
+        names = ", ".join(f"{project_key}/{context.catalog.models[number].key}" for number in test.models)
         raise Invalid(
             f"{f'{project.key}/{model.key}' if model else 'No model'} is not one of the A/B test {test.key!r}.",
             code="model_not_in_ab_test",
@@ -188,20 +196,20 @@ def _takes_part(test: ABTestRow, session: bytes) -> bool:
     return (hash63(test.id.bytes, session) >> 10) / 2**53 < test.traffic_split
 
 
-def _drawn(context: Context, test: ABTestRow, session: bytes) -> ModelRow | None:
+def _assigned_model(context: Context, test: ABTestRow, session: bytes) -> ModelRow | None:
     """Return the model of the test that a session goes to, passing over those that cannot be called now.
 
     It is the one with the largest hash, so that of the others' sessions none moves when a model is switched off.
     """
-    models = [number for number in test.models if callable_in(context.catalog, test.project, number)]
+    models = [number for number in test.models if is_callable_in(context.catalog, test.project, number)]
     rows = [context.catalog.models[number] for number in models]
     return max(rows, key=lambda row: hash63(test.id.bytes, session, row.id.bytes), default=None)
 
 
-def _default(context: Context, project: ProjectRow) -> ModelRow:
-    for one in context.catalog.models_of(project.number):
-        if one.is_default and one.enabled:
-            return context.catalog.models[one.model]
+def _default_model(context: Context, project: ProjectRow) -> ModelRow:
+    for project_model in context.catalog.models_of(project.number):
+        if project_model.is_default and project_model.enabled:
+            return context.catalog.models[project_model.model]
     raise Invalid(
         f"The project {project.key!r} has no default model.",
         code="no_default_model",
@@ -213,30 +221,30 @@ def _default(context: Context, project: ProjectRow) -> ModelRow:
 
 def _targets(context: Context, row: ModelRow) -> tuple[tuple[ModelRow, Target], ...]:
     """Return a model and its fallbacks, as their providers know them."""
-    found: list[tuple[ModelRow, Target]] = []
-    seen: set[int] = set()
-    here: ModelRow | None = row
-    while here is not None and here.provider is not None and here.number not in seen:
-        seen.add(here.number)
-        found.append((here, target_of(context, here)))
-        here = None if here.fallback is None else context.catalog.models.get(here.fallback)
-    return tuple(found)
+    targets: list[tuple[ModelRow, Target]] = []
+    model_numbers: set[int] = set()
+    model: ModelRow | None = row
+    while model is not None and model.provider is not None and model.number not in model_numbers:
+        model_numbers.add(model.number)
+        targets.append((model, target_of(context, model)))
+        model = None if model.fallback is None else context.catalog.models.get(model.fallback)
+    return tuple(targets)
 
 
 def target_of(context: Context, row: ModelRow) -> Target:
     """Return a model as its provider knows it; its secrets are opened once, and again when it was changed."""
-    held = context.home.targets.get(row.number)
-    if held is not None and held[0] is row:
-        return held[1]
-    opened = context.home.secrets.open(row.secret, f"the model {row.key!r}") if row.secret else {}
+    cached_target = context.state.targets.get(row.number)
+    if cached_target is not None and cached_target[0] is row:
+        return cached_target[1]
+    opened_secret = context.state.secrets.open(row.secret, f"the model {row.key!r}") if row.secret else {}
     target = Target(
         provider=row.provider or "",
         key=row.key,
         model=row.external_model_id or row.key,
         endpoint=row.endpoint,
-        api_key=opened.get("api_key"),
-        headers=opened.get("headers") or {},
+        api_key=opened_secret.get("api_key"),
+        headers=opened_secret.get("headers") or {},
         parameters=msgspec.json.decode(row.extra_params) if row.extra_params else {},
     )
-    context.home.targets[row.number] = (row, target)
+    context.state.targets[row.number] = (row, target)
     return target

@@ -29,13 +29,13 @@ class Secrets:
     def make(self) -> None:
         """Make the secret now, where none is set and none was made: several processes must not make one each."""
         if self._secret is None:
-            self._own()
+            self._read_or_make_secret()
 
     def seal(self, value: dict[str, Any]) -> bytes:
         """Encrypt an object."""
         return self._fernet.encrypt(msgspec.json.encode(value))
 
-    def open(self, sealed: bytes, what: str) -> dict[str, Any]:
+    def open(self, sealed: bytes, owner: str) -> dict[str, Any]:
         """Decrypt an object. Raises `Invalid` where it was sealed with another secret; `what` says whose it is."""
         from cryptography.fernet import InvalidToken
 
@@ -43,7 +43,7 @@ class Secrets:
             return msgspec.json.decode(self._fernet.decrypt(sealed))
         except InvalidToken:
             raise Invalid(
-                f"The API key of {what} was encrypted with another secret than this server's.",
+                f"The API key of {owner} was encrypted with another secret than this server's.",
                 code="secret_changed",
                 hint="Restore AFTERWORD_SECRET_KEY (or secret.key in the data directory), or set the api_key anew.",
             ) from None
@@ -53,10 +53,10 @@ class Secrets:
         # Loaded when the first key is kept: most starts need it not.
         from cryptography.fernet import Fernet
 
-        secret = self._secret or self._own()
+        secret = self._secret or self._read_or_make_secret()
         return Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()))
 
-    def _own(self) -> str:
+    def _read_or_make_secret(self) -> str:
         with contextlib.suppress(FileNotFoundError):
             if secret := self._file.read_text().strip():
                 return secret

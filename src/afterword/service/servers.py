@@ -10,8 +10,8 @@ import logging
 import time
 
 from afterword.service.broadcast import Deletion, Listener
-from afterword.service.context import Context, Home
-from afterword.service.datasets import clear_away
+from afterword.service.context import AppState, Context
+from afterword.service.datasets import delete_unfinished
 from afterword.store import servers as stored
 from afterword.store.catalog import Catalog
 from afterword.store.faults import FaultLog
@@ -19,32 +19,32 @@ from afterword.store.faults import FaultLog
 log = logging.getLogger("afterword.servers")
 
 # Seconds between two looks: what others change is known here so much later, and a read.
-PACE = 0.25
+LOOK_INTERVAL_SECONDS = 0.25
 # Seconds between two signs of life; a third of what a lease holds.
-BEAT = 2.0
+BEAT_INTERVAL_SECONDS = 2.0
 # Looks between two searches for calls that a server which is no more has left open.
-SWEEP = 40
+SWEEP_LOOK_COUNT = 40
 
 
-class Together:
+class ClusterMember:
     """What a server does because there are others."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._faults = FaultLog(log, home.store, "The other servers cannot be heard")
+    def __init__(self, state: AppState) -> None:
+        self._state = state
+        self._faults = FaultLog(log, state.store, "The other servers cannot be heard")
         self._relay: Listener | None = None
-        self._read: dict[int, int] | None = None
+        self._read_positions: dict[int, int] | None = None
         self._version = -1
-        self._told = 0
-        self._beaten = 0.0
+        self._news_number = 0
+        self._last_beat = 0.0
         self._listening = False
 
     async def join(self) -> None:
         """Say that this server is there, learn its number and what the others have changed, and do the chores if
         nobody else does."""
-        self._home.store.server = await self._home.store.write(stored.join)
+        self._state.store.server = await self._state.store.write(stored.join)
         await self._beat()
-        await self._look()
+        await self._catch_up()
 
     async def run(self) -> None:
         """Look and tell until cancelled. While the database is away, nothing is known and nothing done."""
@@ -52,73 +52,80 @@ class Together:
         while True:
             try:
                 await self._beat()
-                await self._look()
-                await self._tell()
+                await self._catch_up()
+                await self._publish_news()
                 looks += 1
-                if looks % SWEEP == 1 and self._home.store.in_charge:
-                    await self._clear_away()
+                if looks % SWEEP_LOOK_COUNT == 1 and self._state.store.in_charge:
+                    await self._delete_unfinished()
             except Exception as error:
                 self._faults.tell(error)
                 await asyncio.sleep(1)
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(LOOK_INTERVAL_SECONDS)
 
-    async def _clear_away(self) -> None:
+    async def _delete_unfinished(self) -> None:
         """End what servers that are no more have left half done."""
-        store = self._home.store
-        alive = await store.read(stored.alive)
-        await clear_away(store, Context.now(), alive)
+        store = self._state.store
+        running_servers = await store.read(stored.alive)
+        await delete_unfinished(store, Context.now(), running_servers)
 
     async def leave(self) -> None:
         """Let another server do the chores."""
-        store = self._home.store
+        store = self._state.store
         if store.server is not None:
-            await store.write(lambda transaction: stored.leave(transaction, self._own))
+            await store.write(lambda transaction: stored.leave(transaction, self._server_number))
 
     @property
-    def _own(self) -> int:
-        assert self._home.store.server is not None
-        return self._home.store.server
+    def _server_number(self) -> int:
+        assert self._state.store.server is not None
+        return self._state.store.server
 
     async def _beat(self) -> None:
-        now, listening = time.monotonic(), self._home.live.listeners > 0
-        if now - self._beaten < BEAT and listening == self._listening:
+        now, listening = time.monotonic(), self._state.broadcast.listener_count > 0
+        if now - self._last_beat < BEAT_INTERVAL_SECONDS and listening == self._listening:
             return
-        in_charge = await self._home.store.write(lambda one: stored.beat(one, self._own, listening=listening))
+        in_charge = await self._state.store.write(
+            lambda transaction: stored.beat(transaction, self._server_number, listening=listening)
+        )
         # From before it was asked for: the lease began later than that.
-        self._home.store.in_charge_until = now + stored.LEASE / 1000 if in_charge else 0.0
-        self._beaten, self._listening = now, listening
+        self._state.store.in_charge_until = now + stored.LEASE / 1000 if in_charge else 0.0
+        self._last_beat, self._listening = now, listening
 
-    async def _look(self) -> None:
-        live, catalog = self._home.live, self._home.catalog
-        if live.listeners == 0:
-            self._read = None
-        elif self._read is None:
-            self._read = {}
+    async def _catch_up(self) -> None:
+        broadcast, catalog = self._state.broadcast, self._state.catalog
+        if broadcast.listener_count == 0:
+            self._read_positions = None
+        elif self._read_positions is None:
+            self._read_positions = {}
         changes = catalog.changes
-        seen = await self._home.store.read(stored.look, self._own, self._read)
-        if self._read is not None:
-            for one in seen.news:
-                deleted = [Deletion(*pair) for pair in zip(one.deleted, one.projects, strict=False)]
-                live.told(one.changed, deleted, one.missed)
-            self._read = seen.read
-        if seen.others_listen != (self._relay is not None):
+        update = await self._state.store.read(stored.look, self._server_number, self._read_positions)
+        if self._read_positions is not None:
+            for news_row in update.news:
+                deleted = [Deletion(*pair) for pair in zip(news_row.deleted, news_row.projects, strict=False)]
+                broadcast.publish_remote(news_row.changed, deleted, news_row.missed)
+            self._read_positions = update.read
+        if update.others_listen != (self._relay is not None):
             if self._relay is None:
-                self._relay = live.join_as_relay()
+                self._relay = broadcast.join_as_relay()
             else:
-                live.leave(self._relay)
+                broadcast.leave(self._relay)
                 self._relay = None
-        if seen.version != self._version:
-            anew = await self._home.store.read(Catalog.load, self._home.store.fetch)
+        if update.version != self._version:
+            loaded_catalog = await self._state.store.read(Catalog.load, self._state.store.fetch)
             # What was changed here meanwhile may be missing in what was read: it is read once more then.
             if catalog.changes == changes:
-                catalog.adopt(anew)
-                self._version = seen.version
+                catalog.adopt(loaded_catalog)
+                self._version = update.version
 
-    async def _tell(self) -> None:
+    async def _publish_news(self) -> None:
         if self._relay is None or not self._relay.awake.is_set():
             return
         changed, deleted, missed = self._relay.take()
-        self._told += 1
-        interactions, projects = [one.interaction for one in deleted], [one.project for one in deleted]
+        self._news_number += 1
+        interactions, projects = (
+            [deletion.interaction for deletion in deleted],
+            [deletion.project for deletion in deleted],
+        )
         news = stored.News(changed, interactions, missed, projects)
-        await self._home.store.write(lambda one: stored.tell(one, self._own, self._told, news))
+        await self._state.store.write(
+            lambda transaction: stored.tell(transaction, self._server_number, self._news_number, news)
+        )

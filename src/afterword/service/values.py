@@ -10,7 +10,7 @@ from afterword.ids import session_of
 from afterword.store.catalog import MetricRow, ProjectRow
 from afterword.types import Value
 
-MOST_TEXT = 100_000
+MAX_TEXT_CHARACTERS = 100_000
 
 
 def feedback_value(metric: MetricRow, value: Value, *, param: str = "value") -> float:
@@ -50,18 +50,20 @@ def value_text(metric: MetricRow, value: float) -> str:
     return str(value == 1.0).lower() if metric.kind == "bool" else str(value)
 
 
-def check_text(text: str, *, param: str, most: int = MOST_TEXT, least: int = 0, what: str | None = None) -> str:
+def check_text(
+    text: str, *, param: str, max_length: int = MAX_TEXT_CHARACTERS, min_length: int = 0, noun: str | None = None
+) -> str:
     """Return a text that is stored as such: within its length, without NUL. Raises `Invalid`."""
-    what = what or param
-    if not least <= len(text) <= most:
+    noun = noun or param
+    if not min_length <= len(text) <= max_length:
         raise Invalid(
-            f"{what} has {len(text):,} characters; allowed are {least} to {most:,}.",
+            f"{noun} has {len(text):,} characters; allowed are {min_length} to {max_length:,}.",
             code="invalid_length",
             param=param,
         )
     if "\0" in text:
         raise Invalid(
-            f"{what} contains the character NUL (U+0000), which no database keeps in a text.",
+            f"{noun} contains the character NUL (U+0000), which no database keeps in a text.",
             code="invalid_character",
             param=param,
             hint="Remove it before sending.",
@@ -74,13 +76,13 @@ def checked_session(
 ) -> tuple[UUID | None, str | None]:
     """Return the id of a session that a caller names, and the name where that is no UUID. Raises `Invalid`."""
     if session_id is not None:
-        check_text(session_id, param=param, most=200, least=1)
+        check_text(session_id, param=param, max_length=200, min_length=1)
     return session_of(project.key, session_id)
 
 
 def check_key(key: str, *, param: str = "key") -> str:
     """Return a key: 1 to 200 characters that a path can carry. Raises `Invalid`."""
-    check_text(key, param=param, most=200, least=1)
+    check_text(key, param=param, max_length=200, min_length=1)
     if "/" in key or key != key.strip() or key in (".", "..") or not key.isprintable():
         raise Invalid(
             f"{param} is {key!r}; a key has no slash, no control characters and no spaces around it.",

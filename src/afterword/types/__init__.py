@@ -49,7 +49,7 @@ from afterword.types.base import (
     Tie,
     Value,
 )
-from afterword.types.calls import OWN, SHARED, CallRequest, Target
+from afterword.types.calls import OWN_FIELDS, SHARED_FIELDS, CallRequest, Target
 from afterword.types.chat import (
     ChatChoice,
     ChatChunk,
@@ -197,9 +197,9 @@ from afterword.types.views import NewSavedView, SavedView, SavedViewChange, Save
 
 __all__ = [
     "MAX_PAGE_ROWS",
-    "OWN",
+    "OWN_FIELDS",
     "PAGE_ROWS",
-    "SHARED",
+    "SHARED_FIELDS",
     "ABComparison",
     "ABInterval",
     "ABReport",

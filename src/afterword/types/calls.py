@@ -37,9 +37,9 @@ class CallRequest(msgspec.Struct, kw_only=True):
     ab_campaign: str | None = None
 
 
-OWN = frozenset({"labels", "session_id", "ab_campaign"})
+OWN_FIELDS = frozenset({"labels", "session_id", "ab_campaign"})
 """The fields that no provider gets to see."""
-SHARED = frozenset({"metadata", "user", "store"})
+SHARED_FIELDS = frozenset({"metadata", "user", "store"})
 """The fields that mean something to Afterword and to OpenAI."""
 
 

@@ -12,7 +12,7 @@ from afterword.types.base import Input, Output
 from afterword.types.filters import Filter
 from afterword.types.interactions import Interaction
 
-MAX_PAIRS = 20
+MAX_PAIR_COUNT = 20
 """The most pairs that are given at once, and that a sitting keeps."""
 
 
@@ -34,8 +34,8 @@ class NextPairs(Input):
     sitting: UUID
     project: str | None = None
     filter: Filter | None = None
-    limit: Annotated[int, Meta(ge=0, le=MAX_PAIRS)] = 1
-    keep: Annotated[list[HeldPair], Meta(max_length=MAX_PAIRS)] = msgspec.field(default_factory=list)
+    limit: Annotated[int, Meta(ge=0, le=MAX_PAIR_COUNT)] = 1
+    keep: Annotated[list[HeldPair], Meta(max_length=MAX_PAIR_COUNT)] = msgspec.field(default_factory=list)
     again: bool = False
     cursor: str | None = None
 

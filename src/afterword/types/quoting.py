@@ -14,7 +14,7 @@ from itertools import islice
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
 _ESCAPED = re.compile(r"\\(.)", re.S)
 # A text is read in no more ways than that, however many signs are in it.
-MOST_SPLITS = 50
+MAX_SPLIT_COUNT = 50
 
 _SEPARATOR = re.compile("[:=]")
 _SIGN = re.compile(">=|<=|!=|>|<|=")
@@ -27,18 +27,20 @@ def quoted(text: str) -> str:
 
 def unquoted(text: str) -> str | None:
     """Return what stands in quotes; None where the whole text is not in quotes."""
-    found = _QUOTED.fullmatch(text)
-    return found and _ESCAPED.sub(r"\1", found[1])
+    match = _QUOTED.fullmatch(text)
+    return match and _ESCAPED.sub(r"\1", match[1])
 
 
 def label_readings(text: str) -> list[tuple[str, str | None]]:
     """Return the keys and values that a label may mean, the likeliest first. The value None is any; no key is empty."""
-    found = [(key, value) for key, _, rest in _splits(text, _SEPARATOR) for value in (unquoted(rest), rest)]
-    readings = [(key, value) for key, value in found if value is not None]
+    splits = [
+        (key, value) for key, _, value_text in _splits(text, _SEPARATOR) for value in (unquoted(value_text), value_text)
+    ]
+    readings = [(key, value) for key, value in splits if value is not None]
     # In quotes, the whole text is a key.
-    alone = [(key, None) for key in (unquoted(text), text) if key is not None]
-    first = readings[:0] if unquoted(text) is None else alone[:1]
-    return [(key, value) for key, value in dict.fromkeys([*first, *readings, *alone]) if key]
+    bare_keys = [(key, None) for key in (unquoted(text), text) if key is not None]
+    quoted_keys = readings[:0] if unquoted(text) is None else bare_keys[:1]
+    return [(key, value) for key, value in dict.fromkeys([*quoted_keys, *readings, *bare_keys]) if key]
 
 
 def comparison_readings(text: str) -> list[tuple[str, str, str]]:
@@ -48,21 +50,21 @@ def comparison_readings(text: str) -> list[tuple[str, str, str]]:
 
 def split_label(text: str) -> tuple[str, str] | None:
     """Return key and value of `KEY=VALUE`, as one writes a label: without quotes, the key ends at the first `=`."""
-    found = _QUOTED.match(text)
-    if found and text[found.end() : found.end() + 1] == "=":
-        return _ESCAPED.sub(r"\1", found[1]), text[found.end() + 1 :]
+    match = _QUOTED.match(text)
+    if match and text[match.end() : match.end() + 1] == "=":
+        return _ESCAPED.sub(r"\1", match[1]), text[match.end() + 1 :]
     key, separator, value = text.partition("=")
     return (key, value) if separator else None
 
 
 def _splits(text: str, separator: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
     """Yield key, separator and rest for each place at which a text may be split; after a key in quotes first."""
-    found = _QUOTED.match(text)
-    if found:
-        rest = text[found.end() :].lstrip() if separator is _SIGN else text[found.end() :]
-        after = separator.match(rest)
-        if after:
-            yield _ESCAPED.sub(r"\1", found[1]), after[0], rest[after.end() :]
-    places = (after for start in range(1, len(text)) if (after := separator.match(text, start)))
-    for after in islice(places, MOST_SPLITS):
-        yield text[: after.start()], after[0], text[after.end() :]
+    match = _QUOTED.match(text)
+    if match:
+        remaining_text = text[match.end() :].lstrip() if separator is _SIGN else text[match.end() :]
+        separator_match = separator.match(remaining_text)
+        if separator_match:
+            yield _ESCAPED.sub(r"\1", match[1]), separator_match[0], remaining_text[separator_match.end() :]
+    places = (separator_match for start in range(1, len(text)) if (separator_match := separator.match(text, start)))
+    for separator_match in islice(places, MAX_SPLIT_COUNT):
+        yield text[: separator_match.start()], separator_match[0], text[separator_match.end() :]

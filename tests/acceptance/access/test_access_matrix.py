@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from afterword.api.graphql.resolving import MODULES
-from afterword.api.routes import FACES, ROUTES
-from afterword.service.access import ALLOWED
+from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES
+from afterword.service.access import PERMISSIONS_OF_ROLE
 
 pytestmark = [pytest.mark.any_store, pytest.mark.thorough]
 EVENTS = "text/event-stream"
@@ -92,12 +92,12 @@ def test_a_route_tells_nothing_of_another_project(callers: Any, ours: Any, their
 
         check_silent(make, client, who, request, ours, theirs, ends=route.name in ENDS)
         status, _ = answer_to(client, request(make.with_new(make.absent(theirs.names)), False))
-        is_allowed = route.needs in ("open", "key") or route.needs in ALLOWED.get(who, {route.needs})
+        is_allowed = route.needs in ("open", "key") or route.needs in PERMISSIONS_OF_ROLE.get(who, {route.needs})
         if route.needs == "administer_server" or not is_allowed:
             assert status == 403, who
 
 
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.name)
+@pytest.mark.parametrize("face", MODEL_CALL_ROUTES, ids=lambda face: face.name)
 @pytest.mark.parametrize("form", ["{project}/{model}", "{model}", "{project}", "{project}/{dataset}", None])
 def test_a_model_call_tells_nothing_of_another_project(
     callers: Any, ours: Any, theirs: Any, make: Any, face: Any, form: str | None
@@ -121,7 +121,7 @@ def test_a_graphql_field_tells_nothing_of_another_project(
     for who, client in callers.items():
         check_silent(make, client, who, request, ours, theirs, ends=field in ENDS)
         _, text = answer_to(client, request(make.with_new(make.absent(theirs.names)), False))
-        if permission == "administer_server" or permission not in ALLOWED.get(who, {permission}):
+        if permission == "administer_server" or permission not in PERMISSIONS_OF_ROLE.get(who, {permission}):
             [error] = json.loads(text)["errors"]
             assert error["extensions"]["code"] in ("role_not_allowed", "key_of_some_projects"), who
 
@@ -148,7 +148,7 @@ def test_a_key_that_has_ended_opens_nothing(strangers: Any, ours: Any, make: Any
             root, field, _ = one.values
             body = make.query_of(make.SCHEMA.type_map[root], field, names, whole=False)
             assert "invalid_api_key" in answer_to(client, make.post_of(body))[1], (who, field)
-        for face in FACES:
+        for face in MODEL_CALL_ROUTES:
             assert client.post(face.path, json=make.CALLS[face.name][2]).status_code == 401
 
 
@@ -161,7 +161,7 @@ def test_a_cookie_without_its_token_changes_nothing(callers: Any, ours: Any, mak
                 continue
             status, text = answer_to(browser, make.request_of(route, names, whole=False))
             assert (status, "csrf_token_missing" in text) == (403, True), route
-        for path in (make.GRAPHQL, *(face.path for face in FACES)):
+        for path in (make.GRAPHQL, *(face.path for face in MODEL_CALL_ROUTES)):
             assert "csrf_token_missing" in browser.post(path, json={"query": "{ me { name } }"}).text
     finally:
         browser.headers["X-CSRF-Token"] = token

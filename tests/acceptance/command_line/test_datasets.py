@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from afterword import Afterword, AsyncAfterword, Conflict, Invalid, NotFound
-from afterword.client.aio.datasets import WHOLE
+from afterword.client.aio.datasets import MAX_WHOLE_FILE_BYTES
 
 pytestmark = pytest.mark.thorough
 
@@ -33,7 +33,7 @@ def large(tmp_path: Path) -> Path:
     with made.open("w", encoding="utf-8") as opened:
         for _ in range(1200):
             opened.write(line + "\n")
-    assert made.stat().st_size > 2 * WHOLE
+    assert made.stat().st_size > 2 * MAX_WHOLE_FILE_BYTES
     return made
 
 
@@ -72,7 +72,7 @@ def test_a_large_file_goes_in_parts(server: Any, project: str, large: Path, tmp_
         made = client.datasets.upload(large, "large", name="Large", progress=lambda *sent: heard.append(sent))
         size = large.stat().st_size
         assert (made.key, made.name, made.lines, made.size) == ("large", "Large", 1200, size)
-        assert heard == [(WHOLE, size), (2 * WHOLE, size), (size, size)]
+        assert heard == [(MAX_WHOLE_FILE_BYTES, size), (2 * MAX_WHOLE_FILE_BYTES, size), (size, size)]
         target = tmp_path / "back.jsonl"
         assert client.datasets.download("large", target, format="original") == size
         assert target.read_bytes() == large.read_bytes()

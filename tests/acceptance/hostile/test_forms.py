@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from afterword.api.glossary import CALLS, EXAMPLES
-from afterword.api.routes import FACES, ROUTES
+from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES
 from afterword.json_text import MAX_DEPTH
 
 pytestmark = pytest.mark.thorough
@@ -104,7 +104,7 @@ def test_no_form_in_a_body_is_a_fault(http: httpx.Client, route: Any):
             check_no_fault(http.request(route.method, path, content=content), what)
 
 
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.name)
+@pytest.mark.parametrize("face", MODEL_CALL_ROUTES, ids=lambda face: face.name)
 def test_no_form_in_a_call_is_a_fault(server: Any, http: httpx.Client, project: str, face: Any):
     http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
     key = http.post("/api/v1/keys", json={"name": "forms", "projects": [project]}).json()["api_key"]

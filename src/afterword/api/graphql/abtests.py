@@ -6,7 +6,7 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.asked import Asked
+from afterword.api.graphql.asked import RequestContext
 from afterword.api.graphql.filters import project_of
 from afterword.errors import NotFound
 from afterword.service import abtests
@@ -17,25 +17,25 @@ from afterword.types import ABComparison, ABReport, ABTest, ABVariant, NewABTest
 KINDS = {"metric": "DIRECT", "preference": "COMPARISON"}
 
 
-class _Of:
+class _ABTestListQuery:
     """What the route of the list takes as its query."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.project: str | None = given.get("project", given.get("useCase"))
-        self.active: bool | None = given.get("active")
-        status = given.get("status")
+    def __init__(self, filter_input: dict[str, Any]) -> None:
+        self.project: str | None = filter_input.get("project", filter_input.get("useCase"))
+        self.active: bool | None = filter_input.get("active")
+        status = filter_input.get("status")
         self.status = status and status.lower()
 
 
 async def all_tests(context: Context, filter: dict[str, Any]) -> list[ABTest]:
     """Return the A/B tests that the key may see."""
-    return (await abtests.list_tests(context, query=_Of(filter))).ab_tests
+    return (await abtests.list_tests(context, query=_ABTestListQuery(filter))).ab_tests
 
 
 async def test(context: Context, id_or_key: str) -> ABTest | None:
     """Return an A/B test; null for one that is not there."""
     try:
-        return await abtests.get(context, id_or_key)
+        return await abtests.get_test(context, id_or_key)
     except NotFound:
         return None
 
@@ -43,7 +43,7 @@ async def test(context: Context, id_or_key: str) -> ABTest | None:
 async def create_test(context: Context, input: dict[str, Any]) -> ABTest:
     """Start an A/B test."""
     kind = "preference" if "COMPARISON" in (input["feedbackType"], input["scoreType"]) else "metric"
-    return await abtests.create(
+    return await abtests.create_test(
         context,
         body=NewABTest(
             key=input["key"],
@@ -67,30 +67,30 @@ async def cancel_test(context: Context, input: str) -> str:
 # ------------------------------------------------------------------------------------------------ members
 
 
-def _model(key: str, info: GraphQLResolveInfo) -> ModelRow | None:
-    return find_as_seen(info.context.reading, key)
+def _model_row(key: str, info: GraphQLResolveInfo) -> ModelRow | None:
+    return find_as_seen(info.context.read_context, key)
 
 
-def _metric(one: ABTest, info: GraphQLResolveInfo) -> MetricRow | None:
-    project = _project(one, info)
-    return project and info.context.home.catalog.find_metric(project.number, one.metric)
+def _test_metric(ab_test: ABTest, info: GraphQLResolveInfo) -> MetricRow | None:
+    project = _test_project(ab_test, info)
+    return project and info.context.state.catalog.find_metric(project.number, ab_test.metric)
 
 
-def _project(one: ABTest, info: GraphQLResolveInfo) -> ProjectRow | None:
-    return info.context.home.catalog.find_project(one.project)
+def _test_project(ab_test: ABTest, info: GraphQLResolveInfo) -> ProjectRow | None:
+    return info.context.state.catalog.find_project(ab_test.project)
 
 
-async def _report(one: ABTest, info: GraphQLResolveInfo) -> ABReport | None:
-    asked: Asked = info.context
-    return one.report or (await abtests.get(asked.reading, one.key)).report
+async def _test_report(ab_test: ABTest, info: GraphQLResolveInfo) -> ABReport | None:
+    request: RequestContext = info.context
+    return ab_test.report or (await abtests.get_test(request.read_context, ab_test.key)).report
 
 
-def _of_project(row: ProjectRow, info: GraphQLResolveInfo, filter: dict[str, Any]) -> Any:
-    return all_tests(info.context.reading, {**filter, "project": row.key})
+def _project_tests(row: ProjectRow, info: GraphQLResolveInfo, filter: dict[str, Any]) -> Any:
+    return all_tests(info.context.read_context, {**filter, "project": row.key})
 
 
-def _variant(one: ABVariant | ABComparison, info: GraphQLResolveInfo) -> ModelRow | None:
-    return _model(one.model, info)
+def _variant(variant: ABVariant | ABComparison, info: GraphQLResolveInfo) -> ModelRow | None:
+    return _model_row(variant.model, info)
 
 
 QUERY = {"abCampaigns": ("read", all_tests), "abCampaign": ("read", test)}
@@ -99,21 +99,21 @@ MUTATION = {"createAbCampaign": ("edit", create_test), "cancelAbCampaign": ("edi
 
 MEMBERS: dict[str, dict[str, Any]] = {
     "Abcampaign": {
-        "status": lambda one, info: one.status.upper(),
-        "feedbackType": lambda one, info: KINDS[one.feedback_type],
-        "scoreType": lambda one, info: KINDS[one.feedback_type],
-        "beginDate": lambda one, info: one.created_at,
-        "endDate": lambda one, info: one.ended_at,
-        "metric": _metric,
-        "project": _project,
-        "useCase": _project,
-        "models": lambda one, info: [_model(key, info) for key in one.models],
-        "scores": lambda one, info: one.feedbacks,
-        "hasEnoughScores": lambda one, info: one.has_enough_feedbacks,
-        "report": _report,
+        "status": lambda ab_test, info: ab_test.status.upper(),
+        "feedbackType": lambda ab_test, info: KINDS[ab_test.feedback_type],
+        "scoreType": lambda ab_test, info: KINDS[ab_test.feedback_type],
+        "beginDate": lambda ab_test, info: ab_test.created_at,
+        "endDate": lambda ab_test, info: ab_test.ended_at,
+        "metric": _test_metric,
+        "project": _test_project,
+        "useCase": _test_project,
+        "models": lambda ab_test, info: [_model_row(key, info) for key in ab_test.models],
+        "scores": lambda ab_test, info: ab_test.feedbacks,
+        "hasEnoughScores": lambda ab_test, info: ab_test.has_enough_feedbacks,
+        "report": _test_report,
     },
-    "AbVariantReport": {"variant": _variant, "scores": lambda one, info: one.feedbacks},
-    "AbVariantReportComparison": {"variant": _variant, "scores": lambda one, info: one.feedbacks},
-    "Project": {"abCampaigns": _of_project},
-    "UseCase": {"abCampaigns": _of_project},
+    "AbVariantReport": {"variant": _variant, "scores": lambda variant, info: variant.feedbacks},
+    "AbVariantReportComparison": {"variant": _variant, "scores": lambda comparison, info: comparison.feedbacks},
+    "Project": {"abCampaigns": _project_tests},
+    "UseCase": {"abCampaigns": _project_tests},
 }

@@ -8,21 +8,21 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from afterword.service import interactions
-from afterword.service.access import allowed, narrowed
-from afterword.service.context import Actor, Context, Home
+from afterword.service.access import get_permitted_actor, restricted_actor
+from afterword.service.context import Actor, AppState, Context
 from afterword.types import Interaction
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Gathered(Generic[K, V]):
+class DataLoader(Generic[K, V]):
     """Ask for many at once what is asked for one by one: all that is wanted within a turn of the event loop."""
 
     def __init__(self, load: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._load = load
         self._futures: dict[K, asyncio.Future[V | None]] = {}
-        self._wanted: list[K] = []
+        self._pending_keys: list[K] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, key: K) -> V | None:
@@ -30,48 +30,48 @@ class Gathered(Generic[K, V]):
         future = self._futures.get(key)
         if future is None:
             loop = asyncio.get_running_loop()
-            if not self._wanted:
-                loop.call_soon(self._begin)
+            if not self._pending_keys:
+                loop.call_soon(self._start_load)
             future = self._futures[key] = loop.create_future()
-            self._wanted.append(key)
+            self._pending_keys.append(key)
         return await future
 
-    def _begin(self) -> None:
-        wanted, self._wanted = self._wanted, []
-        task = asyncio.ensure_future(self._answer(wanted))
+    def _start_load(self) -> None:
+        pending_keys, self._pending_keys = self._pending_keys, []
+        task = asyncio.ensure_future(self._load_pending(pending_keys))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, wanted: list[K]) -> None:
+    async def _load_pending(self, pending_keys: list[K]) -> None:
         try:
-            found = await self._load(wanted)
+            values_by_key = await self._load(pending_keys)
         except Exception as error:
-            for key in wanted:
+            for key in pending_keys:
                 self._futures[key].set_exception(error)
         else:
-            for key in wanted:
-                self._futures[key].set_result(found.get(key))
+            for key in pending_keys:
+                self._futures[key].set_result(values_by_key.get(key))
 
 
-class Asked:
+class RequestContext:
     """One request: who asks, and what its resolvers share."""
 
-    def __init__(self, home: Home, actor: Actor, lift_model: Callable[[str], str]) -> None:
-        self.home = home
+    def __init__(self, state: AppState, actor: Actor, lift_model: Callable[[str], str]) -> None:
+        self.state = state
         self.actor = actor
         self.lift_model = lift_model
         """Turns an old word for a provider's model into the provider's own."""
-        self.reading = Context(home, narrowed(home.catalog, actor, "read"))
+        self.read_context = Context(state, restricted_actor(state.catalog, actor, "read"))
         """What members are read with: where the key may not read, they are not there."""
-        self.asking = Context(home, actor)
+        self.actor_context = Context(state, actor)
         """The actor as he is, for what he may where."""
-        self.completions: Gathered[UUID, Interaction] = Gathered(self._completions)
-        self.gathered: dict[Any, Gathered[Any, Any]] = {}
+        self.interaction_loader: DataLoader[UUID, Interaction] = DataLoader(self._load_interactions)
+        self.loaders: dict[Any, DataLoader[Any, Any]] = {}
         """What else is asked for many at once, by what it is asked for."""
 
     def context(self, permission: str) -> Context:
         """Return the context of a service function. Raises `Forbidden` where the key may not."""
-        return Context(self.home, allowed(self.home.catalog, self.actor, permission))
+        return Context(self.state, get_permitted_actor(self.state.catalog, self.actor, permission))
 
-    async def _completions(self, ids: list[UUID]) -> dict[UUID, Interaction]:
-        return await interactions.several(self.reading, ids)
+    async def _load_interactions(self, ids: list[UUID]) -> dict[UUID, Interaction]:
+        return await interactions.find_interactions(self.read_context, ids)

@@ -9,13 +9,13 @@ from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, Selection
 from starlette.datastructures import UploadFile
 
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
-from afterword.api.graphql.interactions import selected
+from afterword.api.graphql.interactions import selected_ids
 from afterword.errors import Invalid, NotFound
 from afterword.service import dataset_sources, datasets
 from afterword.service.context import Context, MetricRow, ProjectRow
 from afterword.types import Dataset, DatasetOfInteractions, DatasetOfUpload, Sample
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 KINDS = {
     "prompt": "PROMPT",
     "completion": "PROMPT_COMPLETION",
@@ -23,10 +23,10 @@ KINDS = {
     "preference": "PREFERENCE",
 }
 """What kinds of datasets are called; clients from 0.14.0 on know the third as PROMPT_COMPLETION_SCORE."""
-NEW_WORDS = {"downloadUrl", "scoreCount"}
+NEW_MEMBERS = {"downloadUrl", "scoreCount"}
 
 
-class _Of:
+class _DatasetQuery:
     """What the routes of datasets take as their query."""
 
     def __init__(self, project: str) -> None:
@@ -39,7 +39,7 @@ def _project_of(project: str | None, use_case: str | None) -> str:
 
 async def all_datasets(context: Context, project: str | None = None, use_case: str | None = None) -> list[Dataset]:
     """Return the datasets of a project."""
-    return (await datasets.list_datasets(context, query=_Of(_project_of(project, use_case)))).datasets
+    return (await datasets.list_datasets(context, query=_DatasetQuery(_project_of(project, use_case)))).datasets
 
 
 async def dataset(
@@ -47,7 +47,7 @@ async def dataset(
 ) -> Dataset | None:
     """Return a dataset; null for one that is not there."""
     try:
-        return await datasets.get(context, id_or_key, query=_Of(_project_of(project, use_case)))
+        return await datasets.get_dataset(context, id_or_key, query=_DatasetQuery(_project_of(project, use_case)))
     except NotFound as error:
         if error.code != "dataset_not_found":
             raise
@@ -56,13 +56,13 @@ async def dataset(
 
 async def upload_status(context: Context, input: dict[str, Any]) -> dict[str, Any]:
     """Tell how far a dataset is: made at once, it is ready where it is there."""
-    made = await datasets.get(context, str(input["datasetId"]), query=_Of(project_of(input)))
-    return _done(made)
+    ready_dataset = await datasets.get_dataset(context, str(input["datasetId"]), query=_DatasetQuery(project_of(input)))
+    return _done_status(ready_dataset)
 
 
-def _done(made: Dataset) -> dict[str, Any]:
+def _done_status(ready_dataset: Dataset) -> dict[str, Any]:
     parts = {"total_parts": 1, "processed_parts": 1}
-    return {"dataset_id": made.id, "status": "DONE", "progress": 1.0, "error": None, **parts}
+    return {"dataset_id": ready_dataset.id, "status": "DONE", "progress": 1.0, "error": None, **parts}
 
 
 async def create_dataset(context: Context, input: dict[str, Any], file: Any) -> Dataset:
@@ -76,11 +76,11 @@ async def create_dataset(context: Context, input: dict[str, Any], file: Any) -> 
         )
 
     async def chunks() -> AsyncIterator[bytes]:
-        while chunk := await file.read(CHUNK):
+        while chunk := await file.read(CHUNK_BYTES):
             yield chunk
 
     project = context.project(project_of(input), writing=True)
-    return await datasets.make(context, project, input.get("key"), input["name"], chunks())
+    return await datasets.store_dataset(context, project, input.get("key"), input["name"], chunks())
 
 
 async def create_of_upload(context: Context, input: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ async def create_of_upload(context: Context, input: dict[str, Any]) -> dict[str,
     body = DatasetOfUpload(
         session_id=input["uploadSessionId"], key=input.get("key"), name=input["name"], project=project_of(input)
     )
-    return _done(await datasets.create_of_upload(context, body=body))
+    return _done_status(await datasets.create_of_upload(context, body=body))
 
 
 async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
@@ -96,11 +96,14 @@ async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
     for name in ("feedbackFilters", "scoreFilters"):
         refuse_feedback_filter(f"input.{name}", input.get(name))
     query = input["completionQuery"]
-    chosen: dict[str, Any] = {}
+    selection_arguments: dict[str, Any] = {}
     if "fromFilters" in query:
-        chosen = {"filter": filter_of(query["fromFilters"]["filters"]), "exclude": query["fromFilters"]["exclude"]}
+        selection_arguments = {
+            "filter": filter_of(query["fromFilters"]["filters"]),
+            "exclude": query["fromFilters"]["exclude"],
+        }
     else:
-        chosen = {"completion_ids": await selected(context, project_of(input), query)}
+        selection_arguments = {"completion_ids": await selected_ids(context, project_of(input), query)}
     kinds = {word: kind for kind, word in KINDS.items()} | {"PROMPT_COMPLETION_SCORE": "feedback"}
     sample = input.get("sampleConfig", {"selectionType": "all"})
     body = DatasetOfInteractions(
@@ -110,7 +113,7 @@ async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
         project=project_of(input),
         metrics=input.get("metrics"),
         sample=Sample(type=sample["selectionType"], size=sample.get("sampleSize")),
-        **chosen,
+        **selection_arguments,
     )
     return await dataset_sources.create_of_interactions(context, body=body)
 
@@ -119,26 +122,26 @@ async def delete_dataset(
     context: Context, id_or_key: str, project: str | None = None, use_case: str | None = None
 ) -> bool:
     """Delete a dataset."""
-    await datasets.delete(context, id_or_key, query=_Of(_project_of(project, use_case)))
+    await datasets.delete_dataset(context, id_or_key, query=_DatasetQuery(_project_of(project, use_case)))
     return True
 
 
 # ------------------------------------------------------------------------------------------------ members
 
 
-def _kind(one: Dataset, info: GraphQLResolveInfo) -> str:
+def _kind(dataset: Dataset, info: GraphQLResolveInfo) -> str:
     """Return the kind in the words of the client, who shows by what else it asks for which those are."""
-    word = KINDS[one.kind]
-    return "PROMPT_COMPLETION_SCORE" if one.kind == "feedback" and _asks_for_new_words(info) else word
+    word = KINDS[dataset.kind]
+    return "PROMPT_COMPLETION_SCORE" if dataset.kind == "feedback" and _asks_for_new_members(info) else word
 
 
-def _asks_for_new_words(info: GraphQLResolveInfo) -> bool:
+def _asks_for_new_members(info: GraphQLResolveInfo) -> bool:
     def within(selections: SelectionSetNode | None) -> bool:
         for node in selections.selections if selections else ():
             if isinstance(node, FragmentSpreadNode):
                 if within(info.fragments[node.name.value].selection_set):
                     return True
-            elif (isinstance(node, FieldNode) and node.name.value in NEW_WORDS) or within(
+            elif (isinstance(node, FieldNode) and node.name.value in NEW_MEMBERS) or within(
                 getattr(node, "selection_set", None)
             ):
                 return True
@@ -147,21 +150,26 @@ def _asks_for_new_words(info: GraphQLResolveInfo) -> bool:
     return within(info.operation.selection_set)
 
 
-def _metrics(one: Dataset, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    catalog = info.context.home.catalog
-    project = catalog.find_project(one.project)
-    known: list[tuple[MetricRow | None, Any]] = [
-        (project and catalog.find_metric(project.number, its.metric), its) for its in one.metrics
+def _metrics_usage(dataset: Dataset, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
+    catalog = info.context.state.catalog
+    project = catalog.find_project(dataset.project)
+    metric_usages: list[tuple[MetricRow | None, Any]] = [
+        (project and catalog.find_metric(project.number, usage.metric), usage) for usage in dataset.metrics
     ]
     return [
-        {"metric": row, "feedback_count": its.values, "score_count": its.values, "comparison_count": its.preferences}
-        for row, its in known
+        {
+            "metric": row,
+            "feedback_count": usage.values,
+            "score_count": usage.values,
+            "comparison_count": usage.preferences,
+        }
+        for row, usage in metric_usages
         if row is not None
     ]
 
 
-def _project(one: Dataset, info: GraphQLResolveInfo) -> ProjectRow | None:
-    return info.context.home.catalog.find_project(one.project)
+def _dataset_project(dataset: Dataset, info: GraphQLResolveInfo) -> ProjectRow | None:
+    return info.context.state.catalog.find_project(dataset.project)
 
 
 QUERY = {
@@ -180,12 +188,12 @@ MUTATION = {
 MEMBERS: dict[str, dict[str, Any]] = {
     "Dataset": {
         "kind": _kind,
-        "records": lambda one, info: one.lines,
-        "metricsUsage": _metrics,
-        "source": lambda one, info: one.source.upper(),
-        "status": lambda one, info: "READY",
-        "deleted": lambda one, info: False,
-        "project": _project,
-        "useCase": _project,
+        "records": lambda dataset, info: dataset.lines,
+        "metricsUsage": _metrics_usage,
+        "source": lambda dataset, info: dataset.source.upper(),
+        "status": lambda dataset, info: "READY",
+        "deleted": lambda dataset, info: False,
+        "project": _dataset_project,
+        "useCase": _dataset_project,
     }
 }

@@ -18,18 +18,18 @@ from graphql import (
     validate,
 )
 
-from afterword.api.graphql.plans import Plan, plan
+from afterword.api.graphql.plans import FastPath, find_fast_path
 from afterword.api.reading import check_depth
 
 # Clients send the same few documents again and again. Beyond so many, all are forgotten: someone makes them up.
-MOST_KNOWN = 1_000
+DOCUMENT_CACHE_SIZE = 1_000
 # Longer ones are not kept: the largest of the public clients' has 4 kB.
-LONGEST_KNOWN = 20_000
-MOST_CHARACTERS = 100_000
-MOST_TOKENS = 10_000
-MOST_DEPTH = 20
-MOST_FIELDS = 2_000
-MOST_ROOT_FIELDS = 50
+MAX_CACHED_CHARACTERS = 20_000
+MAX_DOCUMENT_CHARACTERS = 100_000
+TOKEN_LIMIT = 10_000
+MAX_DOCUMENT_DEPTH = 20
+FIELD_LIMIT = 2_000
+ROOT_FIELD_LIMIT = 50
 
 
 class Documents:
@@ -40,47 +40,57 @@ class Documents:
         self,
         schema: GraphQLSchema,
         rewrite: Callable[[DocumentNode], DocumentNode],
-        unserved: Callable[[DocumentNode], str | None],
+        describe_unserved: Callable[[DocumentNode], str | None],
     ) -> None:
         self._schema = schema
         self._rewrite = rewrite
-        self._unserved = unserved
-        self._known: dict[str, tuple[DocumentNode, Plan | None]] = {}
+        self._describe_unserved = describe_unserved
+        self._cached_documents: dict[str, tuple[DocumentNode, FastPath | None]] = {}
 
-    def document(self, text: str) -> tuple[DocumentNode, Plan | None] | list[GraphQLError]:
+    def document(self, text: str) -> tuple[DocumentNode, FastPath | None] | list[GraphQLError]:
         """Return a document that can be executed, with the short way where there is one; or what is wrong with it.
 
         Raises `Invalid` for one that is nested too deeply.
         """
-        known = self._known.get(text)
-        if known is not None:
-            return known
-        if len(text) > MOST_CHARACTERS:
-            return [_too_large(f"{MOST_CHARACTERS:,} characters")]
+        cached_document = self._cached_documents.get(text)
+        if cached_document is not None:
+            return cached_document
+        if len(text) > MAX_DOCUMENT_CHARACTERS:
+            return [_too_large(f"{MAX_DOCUMENT_CHARACTERS:,} characters")]
         check_depth(text)
         try:
-            read = self._rewrite(parse(text, max_tokens=MOST_TOKENS))
+            document = self._rewrite(parse(text, max_tokens=TOKEN_LIMIT))
             # Without "Did you mean": graphql-core fails on words that have more letters in lower case, such as İ.
-            errors = validate(self._schema, read, max_errors=20, hide_suggestions=not text.isascii()) or _limits(read)
+            errors = validate(self._schema, document, max_errors=20, hide_suggestions=not text.isascii()) or _limits(
+                document
+            )
         except GraphQLError as error:
             return [error]
         except RecursionError:
             return [_too_large("what can be read at all")]
         if errors:
             # One clear word instead of all the types that the schema does not know either.
-            unserved = self._unserved(read)
-            return errors if unserved is None else [GraphQLError(unserved, extensions={"code": "not_served"})]
-        if len(text) <= LONGEST_KNOWN:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[text] = (read, plan(self._schema, read))
-            return self._known[text]
-        return read, None
+            unserved_message = self._describe_unserved(document)
+            return (
+                errors
+                if unserved_message is None
+                else [GraphQLError(unserved_message, extensions={"code": "not_served"})]
+            )
+        if len(text) <= MAX_CACHED_CHARACTERS:
+            if len(self._cached_documents) >= DOCUMENT_CACHE_SIZE:
+                self._cached_documents.clear()
+            self._cached_documents[text] = (document, find_fast_path(self._schema, document))
+            return self._cached_documents[text]
+        return document, None
 
 
 def _limits(document: DocumentNode) -> list[GraphQLError]:
     """Say how a valid document is too large. Fragments count wherever they are spread."""
-    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+    fragments = {
+        definition.name.value: definition
+        for definition in document.definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
 
     @cache
     def of_fragment(name: str) -> tuple[int, int]:
@@ -89,25 +99,25 @@ def _limits(document: DocumentNode) -> list[GraphQLError]:
     def measure(selections: SelectionSetNode | None) -> tuple[int, int]:
         """Return the depth below, and the number of fields."""
         depth, fields = 0, 0
-        for one in selections.selections if selections else ():
-            if isinstance(one, FragmentSpreadNode):
-                below, its = of_fragment(one.name.value)
+        for selection in selections.selections if selections else ():
+            if isinstance(selection, FragmentSpreadNode):
+                depth_below, field_count = of_fragment(selection.name.value)
             else:
-                below, its = measure(getattr(one, "selection_set", None))
-                if isinstance(one, FieldNode):
-                    below, its = below + 1, its + 1
-            depth, fields = max(depth, below), fields + its
+                depth_below, field_count = measure(getattr(selection, "selection_set", None))
+                if isinstance(selection, FieldNode):
+                    depth_below, field_count = depth_below + 1, field_count + 1
+            depth, fields = max(depth, depth_below), fields + field_count
         return depth, fields
 
-    for one in document.definitions:
-        if isinstance(one, OperationDefinitionNode):
-            depth, fields = measure(one.selection_set)
-            if depth > MOST_DEPTH:
-                return [_too_large(f"{MOST_DEPTH} levels")]
-            if fields > MOST_FIELDS:
-                return [_too_large(f"{MOST_FIELDS:,} fields")]
-            if len(one.selection_set.selections) > MOST_ROOT_FIELDS:
-                return [_too_large(f"{MOST_ROOT_FIELDS} fields at its root")]
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            depth, fields = measure(definition.selection_set)
+            if depth > MAX_DOCUMENT_DEPTH:
+                return [_too_large(f"{MAX_DOCUMENT_DEPTH} levels")]
+            if fields > FIELD_LIMIT:
+                return [_too_large(f"{FIELD_LIMIT:,} fields")]
+            if len(definition.selection_set.selections) > ROOT_FIELD_LIMIT:
+                return [_too_large(f"{ROOT_FIELD_LIMIT} fields at its root")]
     return []
 
 

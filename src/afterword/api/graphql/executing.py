@@ -9,13 +9,13 @@ from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, execute
 
-from afterword.api.graphql.asked import Asked
+from afterword.api.graphql.asked import RequestContext
 from afterword.api.graphql.documents import Documents
-from afterword.api.graphql.plans import Plan, Unexpected
+from afterword.api.graphql.plans import FastPath, UnexpectedVariables
 from afterword.api.graphql.resolving import schema
 from afterword.api.rest import fault
 from afterword.errors import AfterwordError
-from afterword.service.context import Actor, Home
+from afterword.service.context import Actor, AppState
 
 log = logging.getLogger("afterword")
 
@@ -23,44 +23,52 @@ log = logging.getLogger("afterword")
 class Executor:
     """The schema, and the documents that are known. `shown` turns an error of ours into GraphQL's form."""
 
-    def __init__(self, home: Home, lifts: Any, shown: Callable[[AfterwordError], dict[str, Any]]) -> None:
-        self._home = home
+    def __init__(self, state: AppState, lifts: Any, format_error: Callable[[AfterwordError], dict[str, Any]]) -> None:
+        self._state = state
         self._lifts = lifts
-        self._shown = shown
+        self._format_error = format_error
         self._schema = schema()
         self._documents = Documents(self._schema, lifts.document, lifts.unserved)
 
     async def execute(self, actor: Actor, query: Any, request_id: bytes) -> dict[str, Any]:
         """Execute a query; return its data and errors."""
-        found = self._documents.document(query.query)
-        if isinstance(found, list):
-            return {"errors": [error.formatted for error in found]}
-        document, short = found
-        asked = Asked(self._home, actor, self._lifts.provider_model)
-        if short is not None:
-            with contextlib.suppress(Unexpected):
-                return await self._run(short, short.read(query.variables, query.operationName), asked, request_id)
-        outcome = execute(
+        parse_result = self._documents.document(query.query)
+        if isinstance(parse_result, list):
+            return {"errors": [error.formatted for error in parse_result]}
+        document, fast_path = parse_result
+        request = RequestContext(self._state, actor, self._lifts.provider_model)
+        if fast_path is not None:
+            with contextlib.suppress(UnexpectedVariables):
+                return await self._run_fast_path(
+                    fast_path, fast_path.read_arguments(query.variables, query.operationName), request, request_id
+                )
+        execution = execute(
             self._schema,
             document,
-            context_value=asked,
+            context_value=request,
             variable_values=query.variables,
             operation_name=query.operationName,
             # graphql-core fails on words that have more letters in lower case, such as those with İ.
             hide_suggestions=True,
         )
-        result = outcome if isinstance(outcome, ExecutionResult) else await outcome
+        result = execution if isinstance(execution, ExecutionResult) else await execution
         if not result.errors:
             return {"data": result.data}
         return {"data": result.data, "errors": [self._error(error, request_id) for error in result.errors]}
 
-    async def _run(self, plan: Plan, arguments: dict[str, Any], asked: Asked, request_id: bytes) -> dict[str, Any]:
+    async def _run_fast_path(
+        self, fast_path: FastPath, arguments: dict[str, Any], request: RequestContext, request_id: bytes
+    ) -> dict[str, Any]:
         try:
-            result = await plan.answer(asked, arguments)
-            return {"data": {plan.key: None if result is None and plan.nullable else plan.show(result)}}
+            result = await fast_path.answer(request, arguments)
+            return {
+                "data": {
+                    fast_path.key: None if result is None and fast_path.nullable else fast_path.convert_result(result)
+                }
+            }
         except Exception as error:
-            data = {plan.key: None} if plan.nullable else None
-            return {"data": data, "errors": [self._error(plan.failed(error), request_id)]}
+            data = {fast_path.key: None} if fast_path.nullable else None
+            return {"data": data, "errors": [self._error(fast_path.field_error(error), request_id)]}
 
     def _error(self, error: GraphQLError, request_id: bytes) -> dict[str, Any]:
         cause = error.original_error
@@ -71,4 +79,4 @@ class Executor:
         if not isinstance(cause, AfterwordError):
             log.error("GraphQL failed (request %s)", request_id.decode("latin-1"), exc_info=cause)
             cause = fault(request_id)
-        return {**error.formatted, **self._shown(cause)}
+        return {**error.formatted, **self._format_error(cause)}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.asked import Asked, Gathered
+from afterword.api.graphql.asked import DataLoader, RequestContext
 from afterword.errors import Invalid, NotFound
 from afterword.service import feedback, interactions, metrics
 from afterword.service.context import Context, MetricRow, ProjectRow
@@ -19,7 +19,7 @@ async def add_direct_score(context: Context, completion_id: UUID, metric_id: str
     """Log a value on a completion."""
     value = _value(input.get("value"))
     user = input.get("userId")
-    made = await feedback.record(
+    recorded_feedback = await feedback.record(
         context,
         body=NewFeedback(
             completion_id=str(completion_id),
@@ -31,7 +31,7 @@ async def add_direct_score(context: Context, completion_id: UUID, metric_id: str
         ),
     )
     return {
-        "id": made.feedback_id,
+        "id": recorded_feedback.feedback_id,
         "value": float(value),
         "of": completion_id,
         "named": metric_id,
@@ -46,15 +46,15 @@ async def add_direct_score(context: Context, completion_id: UUID, metric_id: str
 async def update_direct_score(context: Context, score_id: UUID, input: dict[str, Any]) -> Any:
     """Change a value, its details or its reason."""
     changes = {**input, "value": _value(input["value"])} if "value" in input else input
-    changed = await feedback.change(context, str(score_id), body=FeedbackChange(**changes))
+    changed_feedback = await feedback.update_feedback(context, str(score_id), body=FeedbackChange(**changes))
     return {
-        "id": changed.feedback_id,
-        "value": changed.value,
-        "of": changed.completion_id,
-        "named": changed.metric,
-        "reason": changed.reason,
-        "details": changed.details,
-        "created_at": changed.created_at,
+        "id": changed_feedback.feedback_id,
+        "value": changed_feedback.value,
+        "of": changed_feedback.completion_id,
+        "named": changed_feedback.metric,
+        "reason": changed_feedback.reason,
+        "details": changed_feedback.details,
+        "created_at": changed_feedback.created_at,
         "source": "USER",
         "can_edit": True,
     }
@@ -62,13 +62,13 @@ async def update_direct_score(context: Context, score_id: UUID, input: dict[str,
 
 async def delete_direct_score(context: Context, score_id: UUID) -> bool:
     """Delete a value."""
-    await feedback.delete(context, str(score_id))
+    await feedback.delete_feedback(context, str(score_id))
     return True
 
 
 async def delete_comparison_score(context: Context, comparison_id: UUID) -> bool:
     """Delete a preference."""
-    await feedback.withdraw(context, str(comparison_id))
+    await feedback.delete_preference(context, str(comparison_id))
     return True
 
 
@@ -89,7 +89,7 @@ def _value(value: Any) -> float:
 async def all_metrics(context: Context, filter: dict[str, Any] | None = None) -> list[MetricRow]:
     """Return the metrics of all projects that the key may see."""
     categories = (filter or {}).get("categories")
-    return [] if categories is not None and "user" not in categories else metrics.visible(context)
+    return [] if categories is not None and "user" not in categories else metrics.visible_metrics(context)
 
 
 async def metric(
@@ -104,7 +104,7 @@ async def metric(
         return None
     if project_id_or_key is None:
         try:
-            return metrics.named(context, name)
+            return metrics.get_metric_row(context, name)
         except NotFound:
             return None
     return context.catalog.find_metric(context.project(project_id_or_key).number, name)
@@ -113,7 +113,7 @@ async def metric(
 async def create_metric(context: Context, input: dict[str, Any], project: str | None = None) -> MetricRow | None:
     """Register a metric: in a project, or shared, for projects to be linked to it."""
     key = input.get("key") or re.sub(r"[^A-Za-z0-9._-]+", "-", input["name"]).strip("-")
-    made = await metrics.register(
+    new_metric = await metrics.register(
         context,
         body=NewMetric(
             key=key,
@@ -126,27 +126,27 @@ async def create_metric(context: Context, input: dict[str, Any], project: str | 
             shared=project is None,
         ),
     )
-    return metrics.named(context, str(made.id))
+    return metrics.get_metric_row(context, str(new_metric.id))
 
 
 async def update_metric(context: Context, project: str, metric: str, input: dict[str, Any]) -> MetricRow | None:
     """Change a metric."""
     names = {"name": "name", "description": "description", "scoringType": "scoring_type"}
     body = MetricChange(**{names[name]: value for name, value in input.items()})
-    changed = await metrics.change(context, metric, query=_Of(project), body=body)
-    return metrics.named(context, str(changed.id))
+    changed_metric = await metrics.update_metric(context, metric, query=_MetricQuery(project), body=body)
+    return metrics.get_metric_row(context, str(changed_metric.id))
 
 
 async def delete_metric(context: Context, project: str, metric: str) -> bool:
     """Delete a metric."""
-    await metrics.delete(context, metric, query=_Of(project))
+    await metrics.delete_metric(context, metric, query=_MetricQuery(project))
     return True
 
 
 async def link_metric(context: Context, input: dict[str, Any]) -> MetricRow:
     """Let a project use a metric."""
-    made = await metrics.link(context, input["useCase"], body=LinkedMetric(metric=input["metric"]))
-    return metrics.named(context, str(made.id))
+    linked_metric = await metrics.link(context, input["useCase"], body=LinkedMetric(metric=input["metric"]))
+    return metrics.get_metric_row(context, str(linked_metric.id))
 
 
 async def unlink_metric(context: Context, input: dict[str, Any]) -> str:
@@ -155,7 +155,7 @@ async def unlink_metric(context: Context, input: dict[str, Any]) -> str:
     return "OK"
 
 
-class _Of:
+class _MetricQuery:
     """What the routes of metrics take as their query."""
 
     def __init__(self, project: str) -> None:
@@ -165,54 +165,58 @@ class _Of:
 # ------------------------------------------------------------------------------------------------ members
 
 
-async def _metric_of(given: dict[str, Any], info: GraphQLResolveInfo) -> MetricRow | None:
+async def _score_metric(score: dict[str, Any], info: GraphQLResolveInfo) -> MetricRow | None:
     """Return the metric of a value: known where it was read, looked up where it was just given.
 
     The lookup is made as the one who gave it, who may not be allowed to read.
     """
-    if "metric" in given:
-        return given["metric"]
-    asked: Asked = info.context
-    interaction = (await interactions.several(asked.context("write"), [given["of"]])).get(given["of"])
-    project = interaction and asked.home.catalog.find_project(interaction.project)
-    return asked.home.catalog.find_metric(project.number, given["named"]) if project else None
+    if "metric" in score:
+        return score["metric"]
+    request: RequestContext = info.context
+    interaction = (await interactions.find_interactions(request.context("write"), [score["of"]])).get(score["of"])
+    project = interaction and request.state.catalog.find_project(interaction.project)
+    return request.state.catalog.find_metric(project.number, score["named"]) if project else None
 
 
-def _used(place: int) -> Any:
+def _usage_resolver(index: int) -> Any:
     """Return the resolver that tells whether there is feedback (0) or are preferences (1) under a metric."""
 
     async def resolve(row: MetricRow, info: GraphQLResolveInfo) -> bool:
-        asked: Asked = info.context
-        if "used" not in asked.gathered:
+        request: RequestContext = info.context
+        if "used" not in request.loaders:
 
             async def load(numbers: list[int]) -> dict[int, tuple[bool, bool]]:
-                return await metrics.used(asked.reading, numbers)
+                return await metrics.metric_usage(request.read_context, numbers)
 
-            asked.gathered["used"] = Gathered(load)
-        found = await asked.gathered["used"].get(row.number)
-        return bool(found and found[place])
+            request.loaders["used"] = DataLoader(load)
+        usage = await request.loaders["used"].get(row.number)
+        return bool(usage and usage[index])
 
     return resolve
 
 
-def _counted(place: int) -> Any:
+def _count_resolver(index: int) -> Any:
     """Return the resolver that counts the feedback (0) or the preferences (1) under a metric."""
 
     async def resolve(row: MetricRow, info: GraphQLResolveInfo, timerange: dict[str, Any] | None = None) -> int:
-        given = timerange or {}
-        return (await metrics.counted(info.context.reading, row, given.get("from"), given.get("to")))[place]
+        time_bounds = timerange or {}
+        return (
+            await metrics.count_feedback(info.context.read_context, row, time_bounds.get("from"), time_bounds.get("to"))
+        )[index]
 
     return resolve
 
 
-def _projects(row: MetricRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[ProjectRow]:
-    archived = (filter or {}).get("isArchived")
-    found = metrics.projects_of(info.context.reading, row)
-    return [one for one in found if archived is None or one.archived == archived]
+def _metric_projects(
+    row: MetricRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None
+) -> list[ProjectRow]:
+    is_archived = (filter or {}).get("isArchived")
+    project_rows = metrics.projects_of(info.context.read_context, row)
+    return [project_row for project_row in project_rows if is_archived is None or project_row.archived == is_archived]
 
 
-def _project(row: MetricRow, info: GraphQLResolveInfo) -> ProjectRow | None:
-    return metrics.owner_of(info.context.reading, row)
+def _metric_owner(row: MetricRow, info: GraphQLResolveInfo) -> ProjectRow | None:
+    return metrics.owner_of(info.context.read_context, row)
 
 
 QUERY = {"metrics": ("read", all_metrics), "metric": ("read", metric)}
@@ -230,21 +234,26 @@ MUTATION = {
     "unlinkMetric": ("edit", unlink_metric),
 }
 
-_BOTH = {
+_SHARED_METRIC_MEMBERS = {
     "category": lambda row, info: "user",
-    "hasDirectFeedbacks": _used(0),
-    "hasComparisonFeedbacks": _used(1),
-    "hasDirectScores": _used(0),
-    "hasComparisonScores": _used(1),
+    "hasDirectFeedbacks": _usage_resolver(0),
+    "hasComparisonFeedbacks": _usage_resolver(1),
+    "hasDirectScores": _usage_resolver(0),
+    "hasComparisonScores": _usage_resolver(1),
 }
 
 MEMBERS: dict[str, dict[str, Any]] = {
-    "DirectScore": {"metric": _metric_of},
-    "Metric": {**_BOTH, "useCases": _projects, "projects": _projects, "project": _project},
+    "DirectScore": {"metric": _score_metric},
+    "Metric": {
+        **_SHARED_METRIC_MEMBERS,
+        "useCases": _metric_projects,
+        "projects": _metric_projects,
+        "project": _metric_owner,
+    },
     "MetricWithContext": {
-        **_BOTH,
-        "feedbackCount": _counted(0),
-        "scoreCount": _counted(0),
-        "comparisonCount": _counted(1),
+        **_SHARED_METRIC_MEMBERS,
+        "feedbackCount": _count_resolver(0),
+        "scoreCount": _count_resolver(0),
+        "comparisonCount": _count_resolver(1),
     },
 }

@@ -18,26 +18,26 @@ from afterword.types import (
     TimeRange,
 )
 
-_SIGNS = ("eq", "neq", "gt", "gte", "lt", "lte")
+_COMPARISONS = ("eq", "neq", "gt", "gte", "lt", "lte")
 
 
-def filter_of(given: dict[str, Any]) -> Filter:
+def filter_of(filter_input: dict[str, Any]) -> Filter:
     """Return the tree that a filter means. Raises `Invalid`."""
-    if "advancedFilter" in given:
-        return _node(given["advancedFilter"], "advancedFilter")
-    if given.get("tags"):
+    if "advancedFilter" in filter_input:
+        return _filter_node(filter_input["advancedFilter"], "advancedFilter")
+    if filter_input.get("tags"):
         raise Invalid(
             "tags are not kept: interactions have labels.",
             code="no_tags",
             param="filter.tags",
             hint="Filter by labels.",
         )
-    return Filter(and_=[_simple(name, value) for name, value in given.items() if name in _SIMPLE])
+    return Filter(and_=[_plain_filter(name, value) for name, value in filter_input.items() if name in _PLAIN_MEMBERS])
 
 
-def project_of(given: dict[str, Any]) -> str:
+def project_of(input_fields: dict[str, Any]) -> str:
     """Return the project that an input names, as `project` or `useCase`. Raises `Invalid`."""
-    project = given.get("project", given.get("useCase"))
+    project = input_fields.get("project", input_fields.get("useCase"))
     if project is None:
         raise Invalid(
             "EntityNotFound: project (use_case): none is named.",
@@ -48,9 +48,9 @@ def project_of(given: dict[str, Any]) -> str:
     return project
 
 
-def refuse_feedback_filter(name: str, given: Any) -> None:
+def refuse_feedback_filter(name: str, feedback_filter: Any) -> None:
     """Raise `Invalid` for a filter of what feedback counts: leaving it out would answer something else."""
-    if given and given.get("labels"):
+    if feedback_filter and feedback_filter.get("labels"):
         raise Invalid(
             f"{name} is not served: feedback has no labels of its own.",
             code="not_served",
@@ -62,48 +62,50 @@ def refuse_feedback_filter(name: str, given: Any) -> None:
 # ------------------------------------------------------------------------------------------------ plain members
 
 
-def _simple(name: str, value: Any) -> Filter:
-    conditions = _SIMPLE[name](value)
+def _plain_filter(name: str, value: Any) -> Filter:
+    conditions = _PLAIN_MEMBERS[name](value)
     return conditions[0] if len(conditions) == 1 else Filter(and_=conditions)
 
 
-def _one(**condition: Any) -> list[Filter]:
+def _single_filter(**condition: Any) -> list[Filter]:
     return [Filter(**condition)]
 
 
-_SIMPLE: dict[str, Any] = {
-    "models": lambda value: _one(model=Match(in_=value)),
-    "timerange": lambda value: _one(timerange=_times(value)),
-    "sessionId": lambda value: _one(session_id=Match(eq=str(value))),
-    "completionId": lambda value: _one(completion_id=Match(eq=str(value))),
-    "userId": lambda value: _one(user=Match(eq=str(value))),
-    "createdBy": lambda value: _one(user=Match(eq=value)),
-    "promptHash": lambda value: _one(prompt_hash=Match(eq=value)),
-    "source": lambda value: _one(source=Match(in_=value)),
-    "prompt": lambda value: _one(prompt=TextCondition(contains=value)),
-    "completion": lambda value: _one(completion=TextCondition(contains=value)),
-    "feedbacks": lambda value: [Filter(feedback=_feedback(one)) for one in value],
-    "scores": lambda value: [Filter(feedback=_feedback(one)) for one in value],
-    "comparisons": lambda value: [Filter(preference=PreferenceCondition(metric=one["metric"])) for one in value],
+_PLAIN_MEMBERS: dict[str, Any] = {
+    "models": lambda value: _single_filter(model=Match(in_=value)),
+    "timerange": lambda value: _single_filter(timerange=_time_range(value)),
+    "sessionId": lambda value: _single_filter(session_id=Match(eq=str(value))),
+    "completionId": lambda value: _single_filter(completion_id=Match(eq=str(value))),
+    "userId": lambda value: _single_filter(user=Match(eq=str(value))),
+    "createdBy": lambda value: _single_filter(user=Match(eq=value)),
+    "promptHash": lambda value: _single_filter(prompt_hash=Match(eq=value)),
+    "source": lambda value: _single_filter(source=Match(in_=value)),
+    "prompt": lambda value: _single_filter(prompt=TextCondition(contains=value)),
+    "completion": lambda value: _single_filter(completion=TextCondition(contains=value)),
+    "feedbacks": lambda value: [Filter(feedback=_feedback_condition(condition)) for condition in value],
+    "scores": lambda value: [Filter(feedback=_feedback_condition(condition)) for condition in value],
+    "comparisons": lambda value: [
+        Filter(preference=PreferenceCondition(metric=condition["metric"])) for condition in value
+    ],
     "labels": lambda value: [
-        Filter(label=LabelCondition(key=one["key"], value=Match(in_=one["value"]) if "value" in one else None))
-        for one in value
+        Filter(label=LabelCondition(key=label["key"], value=Match(in_=label["value"]) if "value" in label else None))
+        for label in value
     ],
 }
 
 
-def _times(given: dict[str, Any]) -> TimeRange:
-    return TimeRange(from_=given.get("from"), to=given.get("to"))
+def _time_range(bounds: dict[str, Any]) -> TimeRange:
+    return TimeRange(from_=bounds.get("from"), to=bounds.get("to"))
 
 
-def _feedback(given: dict[str, Any]) -> FeedbackCondition:
-    numbers = given.get("value", given)
-    signs = {sign: numbers[sign] for sign in _SIGNS if sign in numbers}
-    user = given.get("user")
+def _feedback_condition(condition: dict[str, Any]) -> FeedbackCondition:
+    numbers = condition.get("value", condition)
+    comparisons = {sign: numbers[sign] for sign in _COMPARISONS if sign in numbers}
+    user = condition.get("user")
     return FeedbackCondition(
-        metric=given["metric"],
-        value=NumberCondition(**signs) if signs else None,
-        reasons=given.get("reasons"),
+        metric=condition["metric"],
+        value=NumberCondition(**comparisons) if comparisons else None,
+        reasons=condition.get("reasons"),
         user=None if user is None else str(user),
     )
 
@@ -111,44 +113,44 @@ def _feedback(given: dict[str, Any]) -> FeedbackCondition:
 # ------------------------------------------------------------------------------------------------ trees
 
 
-def _lost(place: str) -> Invalid:
+def _lost_condition(path: str) -> Invalid:
     return Invalid(
-        f"{place} is an empty condition: the client has lost a filter. adaptive-sdk from 0.13.0 on drops "
+        f"{path} is an empty condition: the client has lost a filter. adaptive-sdk from 0.13.0 on drops "
         "`feedbacks`, `comparisons` and `user_id`, and would get everything.",
         code="lost_condition",
-        param=place,
+        param=path,
         hint="Filter by labels, models, time, source, session, completion or prompt_hash with this client; by "
         "feedback with POST /api/v1/interactions/search, or with Afterword's own client.",
     )
 
 
-def _node(given: dict[str, Any], place: str) -> Filter:
-    if not given:
-        raise _lost(place)
-    if len(given) > 1:
+def _filter_node(condition: dict[str, Any], path: str) -> Filter:
+    if not condition:
+        raise _lost_condition(path)
+    if len(condition) > 1:
         raise Invalid(
-            f"{place} has the conditions {', '.join(sorted(given))}; a condition is one of them.",
+            f"{path} has the conditions {', '.join(sorted(condition))}; a condition is one of them.",
             code="ambiguous_condition",
-            param=place,
+            param=path,
             hint="Put them into a list under `and`.",
         )
-    [(name, value)] = given.items()
+    [(name, value)] = condition.items()
     match name:
         case "and":
-            return Filter(and_=_all_of(value, f"{place}.and"))
+            return Filter(and_=_joined_filters(value, f"{path}.and"))
         case "or":
-            return Filter(or_=[_node(one, f"{place}.or[{index}]") for index, one in enumerate(value)])
+            return Filter(or_=[_filter_node(operand, f"{path}.or[{index}]") for index, operand in enumerate(value)])
         case "not":
-            return Filter(not_=_node(value, f"{place}.not"))
+            return Filter(not_=_filter_node(value, f"{path}.not"))
         case "timerange":
-            return Filter(timerange=_times(value))
+            return Filter(timerange=_time_range(value))
         case "label":
             if value.get("value") == {}:
-                raise _lost(f"{place}.label.value")
+                raise _lost_condition(f"{path}.label.value")
             match = _match(value["value"]) if "value" in value else None
             return Filter(label=LabelCondition(key=value["key"], value=match))
         case "feedbacks" | "scores":
-            return Filter(feedback=_feedback(value))
+            return Filter(feedback=_feedback_condition(value))
         case "source":
             return Filter(source=Match(eq=value))
         case "prompt" | "completion":
@@ -159,13 +161,17 @@ def _node(given: dict[str, Any], place: str) -> Filter:
     return msgspec.structs.replace(Filter(), **{column.get(name, name): match})
 
 
-def _all_of(given: list[dict[str, Any]], place: str) -> list[Filter]:
+def _joined_filters(conditions: list[dict[str, Any]], path: str) -> list[Filter]:
     """Return what must all hold. Several sources beside each other mean any of them: an interaction has but one, and
     clients put a list of sources like that."""
-    sources = [one["source"] for one in given if one.keys() == {"source"}]
-    rest = [_node(one, f"{place}[{index}]") for index, one in enumerate(given) if one.keys() != {"source"}]
-    return [*rest, Filter(source=Match(in_=sources))] if sources else rest
+    sources = [condition["source"] for condition in conditions if condition.keys() == {"source"}]
+    other_filters = [
+        _filter_node(condition, f"{path}[{index}]")
+        for index, condition in enumerate(conditions)
+        if condition.keys() != {"source"}
+    ]
+    return [*other_filters, Filter(source=Match(in_=sources))] if sources else other_filters
 
 
-def _match(given: dict[str, Any]) -> Match:
-    return Match(eq=given.get("eq"), in_=given.get("in"), neq=given.get("neq"))
+def _match(comparison: dict[str, Any]) -> Match:
+    return Match(eq=comparison.get("eq"), in_=comparison.get("in"), neq=comparison.get("neq"))

@@ -9,11 +9,11 @@ from uuid import UUID
 import msgspec
 from graphql import FieldNode, GraphQLResolveInfo
 
-from afterword.api.graphql.asked import Asked, Gathered
+from afterword.api.graphql.asked import DataLoader, RequestContext
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
 from afterword.errors import Invalid, NotFound
 from afterword.service import finding, interactions
-from afterword.service.access import may
+from afterword.service.access import has_permission
 from afterword.service.context import Context, MetricRow, ModelRow
 from afterword.service.models import find_as_seen
 from afterword.types import (
@@ -33,10 +33,10 @@ from afterword.types import (
 )
 
 # Deleted in one call; each is a write of its own.
-MOST_SELECTED = 10_000
+MAX_SELECTED_ROWS = 10_000
 
 
-class Connection(msgspec.Struct):
+class RelayConnection(msgspec.Struct):
     """A page as Relay's clients read it."""
 
     nodes: list[Any]
@@ -60,10 +60,10 @@ class GroupNode(msgspec.Struct):
 
 async def completions(
     context: Context, info: GraphQLResolveInfo, filter: dict[str, Any], page: dict[str, Any], order: list[Any]
-) -> Connection:
+) -> RelayConnection:
     """Return a page of interactions."""
-    limit, cursor = _paging(page)
-    found = await finding.search(
+    limit, cursor = _limit_and_cursor(page)
+    interaction_page = await finding.search(
         context,
         body=Search(
             project=project_of(filter),
@@ -71,20 +71,23 @@ async def completions(
             order=_order(order, "created_at"),
             limit=limit,
             cursor=cursor,
-            count=_wants(info, "totalCount"),
+            count=_is_selected(info, "totalCount"),
             view="full",
         ),
     )
-    assert isinstance(found, InteractionPage)
-    return _connection(found, _order(order, "created_at"))
+    assert isinstance(interaction_page, InteractionPage)
+    return _connection(interaction_page, _order(order, "created_at"))
 
 
-def _connection(found: InteractionPage, order: Order) -> Connection:
-    return Connection(
-        nodes=found.interactions,
-        page_info=_page_info(found.next, found.previous),
-        total_count=found.count,
-        edges=[{"node": one, "cursor": finding.cursor_after(one, order)} for one in found.interactions],
+def _connection(interaction_page: InteractionPage, order: Order) -> RelayConnection:
+    return RelayConnection(
+        nodes=interaction_page.interactions,
+        page_info=_page_info(interaction_page.next, interaction_page.previous),
+        total_count=interaction_page.count,
+        edges=[
+            {"node": interaction, "cursor": finding.cursor_after(interaction, order)}
+            for interaction in interaction_page.interactions
+        ],
     )
 
 
@@ -97,50 +100,52 @@ async def completions_grouped(
     order: list[Any],
     feedback_filter: Any = None,
     score_filter: Any = None,
-) -> Connection:
+) -> RelayConnection:
     """Return a page of groups."""
     refuse_feedback_filter("feedbackFilter", feedback_filter)
     refuse_feedback_filter("scoreFilter", score_filter)
-    limit, cursor = _paging(page)
+    limit, cursor = _limit_and_cursor(page)
     _order(order, "group")
     project, tree, kind = project_of(filter), filter_of(filter), group_by.lower()
-    body = Search(project=project, filter=tree, limit=limit, cursor=cursor, count=_wants(info, "totalCount"))
-    found = await finding.search(context, body=msgspec.structs.replace(body, group_by=kind))
-    assert not isinstance(found, InteractionPage)
-    nodes = [GroupNode(one, project, kind, tree) for one in found.groups]
-    return Connection(
+    body = Search(project=project, filter=tree, limit=limit, cursor=cursor, count=_is_selected(info, "totalCount"))
+    group_page = await finding.search(context, body=msgspec.structs.replace(body, group_by=kind))
+    assert not isinstance(group_page, InteractionPage)
+    nodes = [GroupNode(group, project, kind, tree) for group in group_page.groups]
+    return RelayConnection(
         nodes=nodes,
-        page_info=_page_info(found.next, None),
-        total_count=found.count,
-        edges=[{"node": one, "cursor": found.next or ""} for one in nodes],
+        page_info=_page_info(group_page.next, None),
+        total_count=group_page.count,
+        edges=[{"node": node, "cursor": group_page.next or ""} for node in nodes],
         group_by=group_by,
     )
 
 
-async def _of_group(node: GroupNode, info: GraphQLResolveInfo, page: dict[str, Any], order: list[Any]) -> Connection:
+async def _of_group(
+    node: GroupNode, info: GraphQLResolveInfo, page: dict[str, Any], order: list[Any]
+) -> RelayConnection:
     """Return a page of a group's interactions; those of all groups of the list are read together."""
-    asked: Asked = info.context
-    limit, cursor = _paging({name: value for name, value in page.items() if value is not None})
-    wanted = _order(order, "created_at")
-    place = ("groups", *(step for step in info.path.as_list() if isinstance(step, str)))
-    if place not in asked.gathered:
+    request: RequestContext = info.context
+    limit, cursor = _limit_and_cursor({name: value for name, value in page.items() if value is not None})
+    page_order = _order(order, "created_at")
+    loader_key = ("groups", *(step for step in info.path.as_list() if isinstance(step, str)))
+    if loader_key not in request.loaders:
 
         async def load(keys: list[Any]) -> dict[Any, InteractionPage]:
             return await finding.pages_of_groups(
-                asked.reading,
+                request.read_context,
                 project=node.project,
                 filter=node.filter,
                 group_by=node.group_by,
                 keys=keys,
-                order=wanted,
+                order=page_order,
                 limit=limit,
-                cursor=finding.of_pages(cursor),
+                cursor=finding.find_interaction_cursor(cursor),
             )
 
-        asked.gathered[place] = Gathered(load)
-    found = await asked.gathered[place].get(node.group.key)
-    assert found is not None
-    connection = _connection(found, wanted)
+        request.loaders[loader_key] = DataLoader(load)
+    interaction_page = await request.loaders[loader_key].get(node.group.key)
+    assert interaction_page is not None
+    connection = _connection(interaction_page, page_order)
     connection.total_count = node.group.count
     return connection
 
@@ -154,38 +159,38 @@ def _page_info(next: str | None, previous: str | None) -> dict[str, Any]:
     }
 
 
-def _paging(page: dict[str, Any]) -> tuple[int, str | None]:
+def _limit_and_cursor(page: dict[str, Any]) -> tuple[int, str | None]:
     if page.get("offset"):
-        raise _refused("page.offset", page["offset"], "Walk the pages: give `endCursor` of one as `after` of the next.")
+        raise _bad_page("page.offset", page["offset"], "Give `endCursor` of one page as `after` of the next.")
     if "last" in page and "before" not in page:
-        raise _refused("page.last", page["last"], "Give `before` too; or ask for the other order, and `first`.")
+        raise _bad_page("page.last", page["last"], "Give `before` too; or ask for the other order, and `first`.")
     limit = page.get("last" if "before" in page else "first", PAGE_ROWS)
     if not 1 <= limit <= MAX_PAGE_ROWS:
-        raise _refused("page.first", limit, f"A page holds 1 to {MAX_PAGE_ROWS}.")
+        raise _bad_page("page.first", limit, f"A page holds 1 to {MAX_PAGE_ROWS}.")
     return limit, page.get("before", page.get("after"))
 
 
-def _order(order: list[dict[str, str]], only: str) -> Any:
+def _order(order: list[dict[str, str]], allowed_field: str) -> Any:
     """Return the order of a list. Ids are made in the order of time, so that ordering by them is the same."""
     directions = set()
-    for one in order:
-        if one["field"] not in ({"group"} if only == "group" else {"created_at", "id"}):
-            raise _refused("order.field", one["field"], f"Order by {only}.")
-        directions.add(one["order"])
-    if only == "group" and directions - {"ASC"}:
-        raise _refused("order.order", "DESC", "Groups are in the order of their keys, ascending.")
+    for ordering in order:
+        if ordering["field"] not in ({"group"} if allowed_field == "group" else {"created_at", "id"}):
+            raise _bad_page("order.field", ordering["field"], f"Order by {allowed_field}.")
+        directions.add(ordering["order"])
+    if allowed_field == "group" and directions - {"ASC"}:
+        raise _bad_page("order.order", "DESC", "Groups are in the order of their keys, ascending.")
     return "created_at" if directions == {"ASC"} else "-created_at"
 
 
-def _refused(param: str, value: Any, hint: str) -> Invalid:
+def _bad_page(param: str, value: Any, hint: str) -> Invalid:
     return Invalid(f"{param} is {value!r:.80}.", code="invalid_page", param=param, hint=hint)
 
 
-def _wants(info: GraphQLResolveInfo, name: str) -> bool:
+def _is_selected(info: GraphQLResolveInfo, name: str) -> bool:
     """Tell whether a member is asked for; through fragments it counts as asked for."""
     for node in info.field_nodes:
-        for one in node.selection_set.selections if node.selection_set else ():
-            if not isinstance(one, FieldNode) or one.name.value == name:
+        for selection in node.selection_set.selections if node.selection_set else ():
+            if not isinstance(selection, FieldNode) or selection.name.value == name:
                 return True
     return False
 
@@ -194,51 +199,56 @@ def _wants(info: GraphQLResolveInfo, name: str) -> bool:
 
 
 async def completion(
-    context: Context, asked: Asked, id: UUID, project: str | None = None, use_case: str | None = None
+    context: Context, request: RequestContext, id: UUID, project: str | None = None, use_case: str | None = None
 ) -> Interaction | None:
     """Return an interaction; null where the project has none of that id."""
-    its = context.project(project_of({"project": project} if project else {"useCase": use_case} if use_case else {}))
-    found = await asked.completions.get(id)
-    return found if found is not None and found.project == its.key else None
+    named_project = {"project": project} if project else {"useCase": use_case} if use_case else {}
+    project_row = context.project(project_of(named_project))
+    interaction = await request.interaction_loader.get(id)
+    return interaction if interaction is not None and interaction.project == project_row.key else None
 
 
-async def update_completion(context: Context, asked: Asked, input: dict[str, Any]) -> Interaction:
+async def update_completion(context: Context, request: RequestContext, input: dict[str, Any]) -> Interaction:
     """Change the labels of an interaction. It takes a key that may read, too: the answer shows the interaction."""
-    asked.context("read")
-    there = await asked.completions.get(input["id"]) or interactions.missing(input["id"])
-    labels = dict(there.labels)
+    request.context("read")
+    interaction = await request.interaction_loader.get(input["id"]) or interactions.raise_completion_not_found(
+        input["id"]
+    )
+    labels = dict(interaction.labels)
     if "setLabels" in input:
         labels = {}
-    for one in input.get("removeLabels", []):
-        if labels.get(one["key"]) == one["value"]:
-            del labels[one["key"]]
-    for one in [*input.get("addLabels", []), *input.get("setLabels", [])]:
-        labels[one["key"]] = one["value"]
-    body = LabelChange(set=labels, remove=[key for key in there.labels if key not in labels])
-    await interactions.change_labels(context, str(there.completion_id), body=body)
-    return msgspec.structs.replace(there, labels=labels)
+    for label in input.get("removeLabels", []):
+        if labels.get(label["key"]) == label["value"]:
+            del labels[label["key"]]
+    for label in [*input.get("addLabels", []), *input.get("setLabels", [])]:
+        labels[label["key"]] = label["value"]
+    body = LabelChange(set=labels, remove=[key for key in interaction.labels if key not in labels])
+    await interactions.update_labels(context, str(interaction.completion_id), body=body)
+    return msgspec.structs.replace(interaction, labels=labels)
 
 
 async def delete_completion(context: Context, id: UUID) -> bool:
     """Delete an interaction."""
-    await interactions.delete(context, str(id))
+    await interactions.delete_interaction(context, str(id))
     return True
 
 
 async def delete_completion_selection(context: Context, project: str, selection: dict[str, Any]) -> int:
     """Delete interactions; return how many there were."""
-    ids = await selected(context, project, selection)
-    deleted = 0
+    ids = await selected_ids(context, project, selection)
+    deleted_count = 0
     for start in range(0, len(ids), 50):
-        some = [interactions.delete(context, str(one)) for one in ids[start : start + 50]]
-        for outcome in await asyncio.gather(*some, return_exceptions=True):
+        deletions = [
+            interactions.delete_interaction(context, str(completion_id)) for completion_id in ids[start : start + 50]
+        ]
+        for outcome in await asyncio.gather(*deletions, return_exceptions=True):
             if isinstance(outcome, BaseException) and not isinstance(outcome, NotFound):
                 raise outcome
-            deleted += not isinstance(outcome, BaseException)
-    return deleted
+            deleted_count += not isinstance(outcome, BaseException)
+    return deleted_count
 
 
-async def selected(context: Context, project: str, selection: dict[str, Any]) -> list[UUID]:
+async def selected_ids(context: Context, project: str, selection: dict[str, Any]) -> list[UUID]:
     """Return the ids of a selection: those that are named, or all that a filter or groups of it find but those left
     out."""
     if len(selection) != 1:
@@ -248,53 +258,64 @@ async def selected(context: Context, project: str, selection: dict[str, Any]) ->
             param="selection",
             hint="Give fromSelection, fromFilters or fromGroups.",
         )
-    [(kind, chosen)] = selection.items()
-    left_out: set[UUID] = set(chosen.get("exclude", ()))
+    [(kind, selection_fields)] = selection.items()
+    excluded_ids: set[UUID] = set(selection_fields.get("exclude", ()))
     if kind == "fromSelection":
-        tree = _among(chosen["include"])
+        tree = _id_filter(selection_fields["include"])
     elif kind == "fromFilters":
-        tree = filter_of(chosen["filters"])
+        tree = filter_of(selection_fields["filters"])
     else:
-        tree = Filter(and_=[filter_of(chosen["filters"]), Filter(or_=[_of(one, chosen) for one in chosen["groups"]])])
+        tree = Filter(
+            and_=[
+                filter_of(selection_fields["filters"]),
+                Filter(or_=[_group_filter(group, selection_fields) for group in selection_fields["groups"]]),
+            ]
+        )
     body = Search(project=project, filter=tree, limit=MAX_PAGE_ROWS)
-    found: list[UUID] = []
+    ids: list[UUID] = []
     while True:
         page = await finding.search(context, body=body)
         assert isinstance(page, InteractionPage)
-        found += [one.completion_id for one in page.interactions if one.completion_id not in left_out]
+        ids += [
+            interaction.completion_id
+            for interaction in page.interactions
+            if interaction.completion_id not in excluded_ids
+        ]
         if page.next is None:
-            return found
-        if len(found) > MOST_SELECTED:
-            raise _refused("selection", len(found), f"At most {MOST_SELECTED:,} at once: choose by a narrower filter.")
+            return ids
+        if len(ids) > MAX_SELECTED_ROWS:
+            raise _bad_page(
+                "selection", len(ids), f"At most {MAX_SELECTED_ROWS:,} at once: choose by a narrower filter."
+            )
         body = msgspec.structs.replace(body, cursor=page.next)
 
 
-def _of(group: dict[str, Any], chosen: dict[str, Any]) -> Filter:
+def _group_filter(group: dict[str, Any], selection_fields: dict[str, Any]) -> Filter:
     """Return what is chosen of a group."""
-    conditions = [finding.of_group(chosen["grouping"].lower(), group["groupId"])]
-    its = group["selection"]
-    if "selectOnly" in its:
-        conditions.append(_among(its["selectOnly"]))
-    if "exclude" in its:
-        conditions.append(Filter(not_=_among(its["exclude"])))
+    conditions = [finding.group_filter(selection_fields["grouping"].lower(), group["groupId"])]
+    group_selection = group["selection"]
+    if "selectOnly" in group_selection:
+        conditions.append(_id_filter(group_selection["selectOnly"]))
+    if "exclude" in group_selection:
+        conditions.append(Filter(not_=_id_filter(group_selection["exclude"])))
     return Filter(and_=conditions)
 
 
-def _among(ids: list[UUID]) -> Filter:
-    return Filter(completion_id=Match(in_=[str(one) for one in ids]))
+def _id_filter(ids: list[UUID]) -> Filter:
+    return Filter(completion_id=Match(in_=[str(completion_id) for completion_id in ids]))
 
 
 async def interaction_options(context: Context, filter: dict[str, Any]) -> dict[str, Any]:
     """Return what interactions of a project can be filtered by."""
     project = context.project(filter["projectId"])
-    rows = [context.catalog.models[one.model] for one in context.catalog.models_of(project.number)]
+    rows = [context.catalog.models[attachment.model] for attachment in context.catalog.models_of(project.number)]
     return {"users": [], "models": rows, "labels": {"project": project.key}}
 
 
 # ------------------------------------------------------------------------------------------------ members
 
 
-def _text(content: Any) -> str:
+def _message_text(content: Any) -> str:
     if isinstance(content, str):
         return content
     texts = []
@@ -306,111 +327,127 @@ def _text(content: Any) -> str:
     return "\n".join(texts)
 
 
-def _messages(one: Interaction, info: GraphQLResolveInfo) -> list[dict[str, str]]:
-    return [{"role": str(said.get("role")), "content": _text(said.get("content"))} for said in one.messages or ()]
+def _chat_messages(interaction: Interaction, info: GraphQLResolveInfo) -> list[dict[str, str]]:
+    return [
+        {"role": str(message.get("role")), "content": _message_text(message.get("content"))}
+        for message in interaction.messages or ()
+    ]
 
 
-def _prompt(one: Interaction, info: GraphQLResolveInfo, maxLength: int | None = None) -> str:
-    return "\n\n".join(said["content"] for said in _messages(one, info))[:maxLength]
+def _prompt(interaction: Interaction, info: GraphQLResolveInfo, maxLength: int | None = None) -> str:
+    return "\n\n".join(message["content"] for message in _chat_messages(interaction, info))[:maxLength]
 
 
-def _said(one: Interaction, info: GraphQLResolveInfo, maxLength: int | None = None) -> str:
-    return one.completion[:maxLength]
+def _completion_text(interaction: Interaction, info: GraphQLResolveInfo, maxLength: int | None = None) -> str:
+    return interaction.completion[:maxLength]
 
 
-def _model(one: Interaction, info: GraphQLResolveInfo) -> ModelRow | None:
-    return None if one.model is None else find_as_seen(info.context.reading, one.model)
+def _interaction_model(interaction: Interaction, info: GraphQLResolveInfo) -> ModelRow | None:
+    return None if interaction.model is None else find_as_seen(info.context.read_context, interaction.model)
 
 
-def _can_edit(one: Interaction, info: GraphQLResolveInfo) -> bool:
-    asked: Asked = info.context
-    project = asked.home.catalog.find_project(one.project)
-    return project is not None and may(asked.home.catalog, asked.actor, "edit", project.number)
+def _can_edit(interaction: Interaction, info: GraphQLResolveInfo) -> bool:
+    request: RequestContext = info.context
+    project = request.state.catalog.find_project(interaction.project)
+    return project is not None and has_permission(request.state.catalog, request.actor, "edit", project.number)
 
 
-def _metadata(one: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
-    usage = one.usage or {}
+def _metadata(interaction: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
+    usage = interaction.usage or {}
     tokens = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
-    whole = all(isinstance(number, int) for number in tokens.values())
-    system = msgspec.to_builtins(one.call) if one.call else {}
-    if one.facts:
-        system["facts"] = one.facts
+    is_complete = all(isinstance(number, int) for number in tokens.values())
+    system = msgspec.to_builtins(interaction.call) if interaction.call else {}
+    if interaction.facts:
+        system["facts"] = interaction.facts
     return {
-        "parameters": one.parameters,
-        "timings": one.timings,
-        "usage": tokens if whole else None,
+        "parameters": interaction.parameters,
+        "timings": interaction.timings,
+        "usage": tokens if is_complete else None,
         "system": system or None,
     }
 
 
-def _metric_of(one: Feedback | Preference, info: GraphQLResolveInfo, project: str) -> MetricRow | None:
-    catalog = info.context.home.catalog
+def _metric_of(feedback: Feedback | Preference, info: GraphQLResolveInfo, project: str) -> MetricRow | None:
+    catalog = info.context.state.catalog
     row = catalog.find_project(project)
-    return None if row is None else catalog.find_metric(row.number, one.metric)
+    return None if row is None else catalog.find_metric(row.number, feedback.metric)
 
 
-def _feedback(one: Interaction, info: GraphQLResolveInfo, filter: Any = None) -> list[dict[str, Any]]:
+def _direct_feedback(interaction: Interaction, info: GraphQLResolveInfo, filter: Any = None) -> list[dict[str, Any]]:
     return [
         {
-            "id": given.feedback_id,
-            "value": given.value,
-            "metric": _metric_of(given, info, one.project),
-            "reason": given.reason,
-            "details": given.details,
-            "created_at": given.created_at,
+            "id": feedback.feedback_id,
+            "value": feedback.value,
+            "metric": _metric_of(feedback, info, interaction.project),
+            "reason": feedback.reason,
+            "details": feedback.details,
+            "created_at": feedback.created_at,
             "source": "USER",
-            "can_edit": given.mine or _can_edit(one, info),
+            "can_edit": feedback.mine or _can_edit(interaction, info),
         }
-        for given in one.feedback
+        for feedback in interaction.feedback
     ]
 
 
-def _preferences(one: Interaction, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    project = info.context.home.catalog.find_project(one.project)
+def _preferences(interaction: Interaction, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
+    project = info.context.state.catalog.find_project(interaction.project)
     return [
         {
-            "id": given.comparison_id,
-            "created_at": given.created_at,
+            "id": preference.comparison_id,
+            "created_at": preference.created_at,
             "project": project,
             "usecase": project,
-            "metric": _metric_of(given, info, one.project),
-            "prefered_completion": given.preferred_completion,
-            "other_completion": given.other_completion,
-            "can_edit": given.mine or _can_edit(one, info),
+            "metric": _metric_of(preference, info, interaction.project),
+            "prefered_completion": preference.preferred_completion,
+            "other_completion": preference.other_completion,
+            "can_edit": preference.mine or _can_edit(interaction, info),
         }
-        for given in one.preferences
+        for preference in interaction.preferences
     ]
 
 
-def _side(name: str) -> Any:
-    async def resolve(given: dict[str, Any], info: GraphQLResolveInfo) -> Interaction | None:
-        return await info.context.completions.get(given[name])
+def _preference_side(name: str) -> Any:
+    async def resolve(preference: dict[str, Any], info: GraphQLResolveInfo) -> Interaction | None:
+        return await info.context.interaction_loader.get(preference[name])
 
     return resolve
 
 
-def _session(one: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
-    return {"id": one.session_id, "name": one.session, "project": one.project}
+def _session(interaction: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
+    return {"id": interaction.session_id, "name": interaction.session, "project": interaction.project}
 
 
-async def _turns(session: dict[str, Any], info: GraphQLResolveInfo) -> list[Interaction]:
+async def _session_turns(session: dict[str, Any], info: GraphQLResolveInfo) -> list[Interaction]:
     tree = Filter(session_id=Match(eq=str(session["id"])))
     body = Search(project=session["project"], filter=tree, order="created_at", limit=MAX_PAGE_ROWS, view="full")
-    found = await finding.search(info.context.reading, body=body)
-    assert isinstance(found, InteractionPage)
-    return found.interactions
+    interaction_page = await finding.search(info.context.read_context, body=body)
+    assert isinstance(interaction_page, InteractionPage)
+    return interaction_page.interactions
 
 
 def _statistics(node: GroupNode, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    catalog = info.context.home.catalog
+    catalog = info.context.state.catalog
     project = catalog.find_project(node.project)
 
-    def shown(one: MetricStatistics) -> dict[str, Any]:
-        count = {"feedbacks": one.count, "scores": one.count, "sum": one.mean * one.count}
-        return {**count, "average": one.mean, "min": one.min, "max": one.max, "stddev": one.stddev}
+    def statistics_fields(statistics: MetricStatistics) -> dict[str, Any]:
+        count = {"feedbacks": statistics.count, "scores": statistics.count, "sum": statistics.mean * statistics.count}
+        return {
+            **count,
+            "average": statistics.mean,
+            "min": statistics.min,
+            "max": statistics.max,
+            "stddev": statistics.stddev,
+        }
 
-    known = [(project and catalog.find_metric(project.number, one.metric), one) for one in node.group.metrics]
-    return [{"metric": metric, **shown(one)} for metric, one in known if metric is not None]
+    metric_statistics = [
+        (project and catalog.find_metric(project.number, statistics.metric), statistics)
+        for statistics in node.group.metrics
+    ]
+    return [
+        {"metric": metric, **statistics_fields(statistics)}
+        for metric, statistics in metric_statistics
+        if metric is not None
+    ]
 
 
 QUERY = {
@@ -428,27 +465,29 @@ MUTATION = {
 
 MEMBERS: dict[str, dict[str, Any]] = {
     "Completion": {
-        "id": lambda one, info: one.completion_id,
+        "id": lambda interaction, info: interaction.completion_id,
         "prompt": _prompt,
-        "chatMessages": _messages,
-        "completion": _said,
-        "model": _model,
-        "modelService": _model,
-        "createdBy": lambda one, info: None,
-        "directFeedbacks": _feedback,
-        "directScores": _feedback,
+        "chatMessages": _chat_messages,
+        "completion": _completion_text,
+        "model": _interaction_model,
+        "modelService": _interaction_model,
+        "createdBy": lambda interaction, info: None,
+        "directFeedbacks": _direct_feedback,
+        "directScores": _direct_feedback,
         "comparisonFeedbacks": _preferences,
         "comparisonScores": _preferences,
         "session": _session,
-        "labels": lambda one, info, **_: [{"key": key, "value": value} for key, value in one.labels.items()],
+        "labels": lambda interaction, info, **_: [
+            {"key": key, "value": value} for key, value in interaction.labels.items()
+        ],
         "canEdit": _can_edit,
         "metadata": _metadata,
     },
     "ComparisonScore": {
-        "preferedCompletion": _side("prefered_completion"),
-        "otherCompletion": _side("other_completion"),
+        "preferedCompletion": _preference_side("prefered_completion"),
+        "otherCompletion": _preference_side("other_completion"),
     },
-    "Session": {"turns": _turns},
+    "Session": {"turns": _session_turns},
     "CompletionGroupData": {
         "key": lambda node, info: node.group.key,
         "count": lambda node, info: node.group.count,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.asked import Asked
+from afterword.api.graphql.asked import RequestContext
 from afterword.api.graphql.filters import project_of
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.service import models
@@ -21,17 +21,17 @@ PROVIDERS = {"open_ai": "OPEN_AI", "azure": "OPEN_AI", "anthropic": "ANTHROPIC",
 
 CAPABILITIES = ["TextGeneration"]
 
-GIVEN = {
+PROVIDERS_BY_MEMBER = {
     "openAI": "open_ai", "legacyOpenAI": "open_ai", "nvidia": "open_ai",
     "google": "google", "anthropic": "anthropic", "azure": "azure",
 }  # fmt: skip
 
 
-class Service(msgspec.Struct):
+class ModelService(msgspec.Struct):
     """A model in a project, with what of a call of it was not done."""
 
     row: ModelRow
-    its: ProjectModelRow | None
+    attachment: ProjectModelRow | None
     warnings: list[str] = []
 
 
@@ -42,77 +42,77 @@ async def all_models(context: Context, filter: dict[str, Any]) -> list[ModelRow]
     """Return the models that the key may see: those that can be called, or with `viewAll` all."""
     return [
         row
-        for row in sorted(models.visible(context), key=lambda row: row.number)
+        for row in sorted(models.visible_models(context), key=lambda row: row.number)
         if (row.provider or filter.get("viewAll")) and _passes(filter, _online(context, row))
     ]
 
 
 def _passes(filter: dict[str, Any], online: str) -> bool:
     """Tell whether a model passes a filter. All are alike in most of it: none is stored, trained or published here."""
-    can, wanted = set(CAPABILITIES), filter.get("capabilities", {})
+    capabilities, capability_filter = set(CAPABILITIES), filter.get("capabilities", {})
     return (
         online in filter.get("online", (online,))
         and filter.get("available", online == "ONLINE") == (online == "ONLINE")
         and not any(filter.get(name) for name in ("inStorage", "trainable", "published", "size"))
         and "Generation" in filter.get("kind", ("Generation",))
-        and (not wanted.get("any") or bool(can & set(wanted["any"])))
-        and can >= set(wanted.get("all", ()))
+        and (not capability_filter.get("any") or bool(capabilities & set(capability_filter["any"])))
+        and capabilities >= set(capability_filter.get("all", ()))
     )
 
 
 async def model(context: Context, id_or_key: str) -> ModelRow | None:
     """Return a model that the key may see."""
     try:
-        return models.get_row(context, id_or_key)
+        return models.get_model_row(context, id_or_key)
     except NotFound:
         return None
 
 
-async def add_external_model(context: Context, asked: Asked, input: dict[str, Any]) -> ModelRow:
+async def add_external_model(context: Context, request: RequestContext, input: dict[str, Any]) -> ModelRow:
     """Register a model of a provider."""
-    data = input.get("providerData", {})
-    if len(data) != 1:
+    provider_data = input.get("providerData", {})
+    if len(provider_data) != 1:
         raise Invalid(
-            f"providerData has {len(data)} members; it takes exactly one of {', '.join(GIVEN)}.",
+            f"providerData has {len(provider_data)} members; it takes exactly one of {', '.join(PROVIDERS_BY_MEMBER)}.",
             code="invalid_provider_data",
             param="input.providerData",
             hint="Give the provider's own, with its apiKey and externalModelId.",
         )
-    [(name, its)] = data.items()
+    [(name, provider_fields)] = provider_data.items()
     key = re.sub(r"[^A-Za-z0-9._/-]+", "-", input["name"]).strip("-/")
-    made = await models.register(
+    registered_model = await models.register(
         context,
         body=NewModel(
             key=key,
             name=input["name"],
-            provider=GIVEN[name],  # pyright: ignore[reportArgumentType]
-            external_model_id=asked.lift_model(its["externalModelId"]),
-            api_key=its.get("apiKey"),
-            endpoint=its.get("endpoint"),
-            extra_params=its.get("extraParams"),
+            provider=PROVIDERS_BY_MEMBER[name],  # pyright: ignore[reportArgumentType]
+            external_model_id=request.lift_model(provider_fields["externalModelId"]),
+            api_key=provider_fields.get("apiKey"),
+            endpoint=provider_fields.get("endpoint"),
+            extra_params=provider_fields.get("extraParams"),
         ),
     )
-    return models.get_row(context, made.key)
+    return models.get_model_row(context, registered_model.key)
 
 
 async def terminate_model(context: Context, id_or_key: str, force: bool) -> str:
     """Switch a model off in the projects that may call it: of these, in those that the key is for."""
-    row = models.get_row(context, id_or_key)
-    its = [
-        one
-        for one in context.catalog.project_models.values()
-        if one.model == row.number and one.enabled and context.actor.sees(one.project)
+    row = models.get_model_row(context, id_or_key)
+    attachments = [
+        attachment
+        for attachment in context.catalog.project_models.values()
+        if attachment.model == row.number and attachment.enabled and context.actor.sees(attachment.project)
     ]
-    if len(its) > 1 and not force:
-        names = ", ".join(sorted(context.catalog.projects[one.project].key for one in its))
+    if len(attachments) > 1 and not force:
+        names = ", ".join(sorted(context.catalog.projects[attachment.project].key for attachment in attachments))
         raise Conflict(
             f"This model is called by several projects ({names}).",
             code="model_in_use",
             param="force",
             hint="Give force: true to switch it off in all of them.",
         )
-    for one in its:
-        await _change(context, one, ProjectModelChange(enabled=False))
+    for attachment in attachments:
+        await _change_attachment(context, attachment, ProjectModelChange(enabled=False))
     return "OK"
 
 
@@ -128,18 +128,18 @@ async def update_model_compute_config(context: Context, id_or_key: str, input: d
 # ------------------------------------------------------------------------------------------------ in projects
 
 
-async def attach_model(context: Context, input: dict[str, Any]) -> Service:
+async def attach_model(context: Context, input: dict[str, Any]) -> ModelService:
     """Attach a model, or with `attached: false` detach it."""
-    service = await _attached(context, project_of(input), input["model"], input)
-    if input["attached"] is False and service.its is not None:
-        await _detach(context, service.its)
-        return Service(service.row, None)
+    service = await _attached_service(context, project_of(input), input["model"], input)
+    if input["attached"] is False and service.attachment is not None:
+        await _detach(context, service.attachment)
+        return ModelService(service.row, None)
     return service
 
 
 async def add_model_to_use_case(context: Context, input: dict[str, Any]) -> bool:
     """Attach a model."""
-    await _attached(context, project_of(input), input["model"], {})
+    await _attached_service(context, project_of(input), input["model"], {})
     return True
 
 
@@ -148,7 +148,7 @@ async def add_models_to_project(context: Context, input: dict[str, Any]) -> dict
     failures = []
     for name in input["models"]:
         try:
-            await _attached(context, project_of(input), name, {})
+            await _attached_service(context, project_of(input), name, {})
         except AfterwordError as error:
             failures.append({"model": name, "reason": error.message})
     return {"success": not failures, "failures": failures}
@@ -157,104 +157,115 @@ async def add_models_to_project(context: Context, input: dict[str, Any]) -> dict
 async def remove_model(context: Context, input: dict[str, Any]) -> bool:
     """Detach a model."""
     service = _service(context, project_of(input), input["model"])
-    if service.its is not None:
-        await _detach(context, service.its)
+    if service.attachment is not None:
+        await _detach(context, service.attachment)
     return True
 
 
-async def update_model_service(context: Context, input: dict[str, Any]) -> Service:
+async def update_model_service(context: Context, input: dict[str, Any]) -> ModelService:
     """Make a model the default, switch it off or on, or take it out of the project."""
     if "name" in input:
         check_for_all_projects(context.actor, "the name of a model belongs to the server")
-    service = await _attached(context, project_of(input), input["modelService"], {})
-    assert service.its is not None
+    service = await _attached_service(context, project_of(input), input["modelService"], {})
+    assert service.attachment is not None
     if input.get("attached") is False:
-        await _detach(context, service.its)
-        return Service(service.row, None)
+        await _detach(context, service.attachment)
+        return ModelService(service.row, None)
     names = {"isDefault": "is_default", "desiredOnline": "enabled"}
     values = {names[name]: input[name] for name in names if name in input}
     if values:
-        await _change(context, service.its, ProjectModelChange(**values))
+        await _change_attachment(context, service.attachment, ProjectModelChange(**values))
     if "name" in input:
-        await models.change(context, str(service.row.id), body=ModelChange(name=input["name"]))
-    changed = _service(context, project_of(input), str(service.row.id))
-    return Service(changed.row, changed.its, _warnings(input))
+        await models.update_model(context, str(service.row.id), body=ModelChange(name=input["name"]))
+    changed_service = _service(context, project_of(input), str(service.row.id))
+    return ModelService(changed_service.row, changed_service.attachment, _warnings(input))
 
 
-async def deploy_model(context: Context, input: dict[str, Any]) -> Service:
+async def deploy_model(context: Context, input: dict[str, Any]) -> ModelService:
     """Switch a model on: its provider runs it already."""
-    service = await _attached(context, project_of(input), input["model"], input)
-    assert service.its is not None
-    if not service.its.enabled:
-        await _change(context, service.its, ProjectModelChange(enabled=True))
-    return Service(service.row, service.its, service.warnings)
+    service = await _attached_service(context, project_of(input), input["model"], input)
+    assert service.attachment is not None
+    if not service.attachment.enabled:
+        await _change_attachment(context, service.attachment, ProjectModelChange(enabled=True))
+    return ModelService(service.row, service.attachment, service.warnings)
 
 
 async def deploy_model_legacy(context: Context, id_or_key: str, wait: bool, placement: Any = None) -> str:
     """Switch a model on wherever it is attached."""
-    row = models.get_row(context, id_or_key)
-    for one in list(context.catalog.project_models.values()):
-        if one.model == row.number and not one.enabled and context.actor.sees(one.project):
-            await _change(context, one, ProjectModelChange(enabled=True))
+    row = models.get_model_row(context, id_or_key)
+    for attachment in list(context.catalog.project_models.values()):
+        if attachment.model == row.number and not attachment.enabled and context.actor.sees(attachment.project):
+            await _change_attachment(context, attachment, ProjectModelChange(enabled=True))
     return "OK"
 
 
-def _service(context: Context, project: str, id_or_key: str) -> Service:
-    row = models.get_row(context, id_or_key)
+def _service(context: Context, project: str, id_or_key: str) -> ModelService:
+    row = models.get_model_row(context, id_or_key)
     number = context.project(project).number
-    return Service(row, context.catalog.project_models.get((number, row.number)))
+    return ModelService(row, context.catalog.project_models.get((number, row.number)))
 
 
-async def _attached(context: Context, project: str, id_or_key: str, input: dict[str, Any]) -> Service:
+async def _attached_service(context: Context, project: str, id_or_key: str, input: dict[str, Any]) -> ModelService:
     await models.attach(context, project, body=NewProjectModel(model=id_or_key))
     service = _service(context, project, id_or_key)
-    return Service(service.row, service.its, _warnings(input))
+    return ModelService(service.row, service.attachment, _warnings(input))
 
 
 def _warnings(input: dict[str, Any]) -> list[str]:
-    asked = [name for name in ("placement", "speculativeDecoding") if name in input]
-    return [f"{name} was ignored: Afterword runs no models itself." for name in asked]
+    ignored_members = [name for name in ("placement", "speculativeDecoding") if name in input]
+    return [f"{name} was ignored: Afterword runs no models itself." for name in ignored_members]
 
 
-async def _change(context: Context, its: ProjectModelRow, body: ProjectModelChange) -> None:
+async def _change_attachment(context: Context, attachment: ProjectModelRow, body: ProjectModelChange) -> None:
     catalog = context.catalog
-    await models.change_in_project(context, catalog.projects[its.project].key, catalog.models[its.model].key, body=body)
+    await models.update_project_model(
+        context, catalog.projects[attachment.project].key, catalog.models[attachment.model].key, body=body
+    )
 
 
-async def _detach(context: Context, its: ProjectModelRow) -> None:
-    await models.detach(context, context.catalog.projects[its.project].key, context.catalog.models[its.model].key)
+async def _detach(context: Context, attachment: ProjectModelRow) -> None:
+    await models.detach(
+        context, context.catalog.projects[attachment.project].key, context.catalog.models[attachment.model].key
+    )
 
 
 # ------------------------------------------------------------------------------------------------ members
 
 
-def services_of(project: ProjectRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[Service]:
+def services_of(
+    project: ProjectRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None
+) -> list[ModelService]:
     """Return the models of a project."""
-    asked: Asked = info.context
-    catalog, wanted = asked.home.catalog, (filter or {}).get("model")
-    rows = catalog.models_of(project.number) if asked.reading.actor.sees(project.number) else []
-    found = [Service(catalog.models[one.model], one) for one in rows]
-    return [one for one in found if wanted in (None, one.row.key, str(one.row.id))]
+    request: RequestContext = info.context
+    catalog, id_or_key = request.state.catalog, (filter or {}).get("model")
+    rows = catalog.models_of(project.number) if request.read_context.actor.sees(project.number) else []
+    services = [ModelService(catalog.models[attachment.model], attachment) for attachment in rows]
+    return [service for service in services if id_or_key in (None, service.row.key, str(service.row.id))]
 
 
-def default_of(project: ProjectRow, info: GraphQLResolveInfo) -> Service | None:
+def default_of(project: ProjectRow, info: GraphQLResolveInfo) -> ModelService | None:
     """Return the default model of a project."""
-    return next((one for one in services_of(project, info) if one.its and one.its.is_default), None)
+    return next(
+        (service for service in services_of(project, info) if service.attachment and service.attachment.is_default),
+        None,
+    )
 
 
 def _online(context: Context, row: ModelRow) -> str:
     return "ONLINE" if models.last_status(context, row).status == "online" else "OFFLINE"
 
 
-def _projects(row: ModelRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[ProjectRow]:
-    asked: Asked = info.context
-    archived = (filter or {}).get("isArchived")
-    found = [
-        asked.home.catalog.projects[one.project]
-        for one in asked.home.catalog.project_models.values()
-        if one.model == row.number and asked.reading.actor.sees(one.project)
+def _model_projects(row: ModelRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[ProjectRow]:
+    request: RequestContext = info.context
+    is_archived = (filter or {}).get("isArchived")
+    project_rows = [
+        request.state.catalog.projects[attachment.project]
+        for attachment in request.state.catalog.project_models.values()
+        if attachment.model == row.number and request.read_context.actor.sees(attachment.project)
     ]
-    return [one for one in found if archived is None or bool(one.archived) == archived]
+    return [
+        project_row for project_row in project_rows if is_archived is None or bool(project_row.archived) == is_archived
+    ]
 
 
 def _provider_data(row: ModelRow, info: GraphQLResolveInfo) -> dict[str, Any] | None:
@@ -270,18 +281,20 @@ def _provider_data(row: ModelRow, info: GraphQLResolveInfo) -> dict[str, Any] | 
     )
 
 
-def _in_project(name: str, otherwise: Any) -> Any:
-    return lambda service, info: otherwise if getattr(service, "its", None) is None else getattr(service.its, name)
+def _attachment_member(name: str, default: Any) -> Any:
+    return lambda service, info: (
+        default if getattr(service, "attachment", None) is None else getattr(service.attachment, name)
+    )
 
 
-def _of_row(name: str) -> Any:
+def _model_member(name: str) -> Any:
     """Return what a service, or the row of a model that stands for one, has under a name."""
     return lambda service, info: getattr(getattr(service, "row", service), name)
 
 
 def _project_id(service: Any, info: GraphQLResolveInfo) -> Any:
-    its = getattr(service, "its", None)
-    return None if its is None else info.context.home.catalog.projects[its.project].id
+    attachment = getattr(service, "attachment", None)
+    return None if attachment is None else info.context.state.catalog.projects[attachment.project].id
 
 
 QUERY = {"models": ("read", all_models), "model": ("read", model)}
@@ -303,8 +316,8 @@ MUTATION = {
 MEMBERS: dict[str, dict[str, Any]] = {
     "Model": {
         "name": lambda row, info: row.name or row.key,
-        "online": lambda row, info: _online(info.context.reading, row),
-        "error": lambda row, info: models.last_status(info.context.reading, row).error if row.provider else None,
+        "online": lambda row, info: _online(info.context.read_context, row),
+        "error": lambda row, info: models.last_status(info.context.read_context, row).error if row.provider else None,
         "isExternal": lambda row, info: True,
         "providerName": lambda row, info: PROVIDERS.get(row.provider, "HARMONY"),
         "isAdapter": lambda row, info: False,
@@ -316,20 +329,20 @@ MEMBERS: dict[str, dict[str, Any]] = {
         "capabilities": lambda row, info: CAPABILITIES,
         "inStorage": lambda row, info: False,
         "isPublished": lambda row, info: False,
-        "useCases": _projects,
-        "projects": _projects,
+        "useCases": _model_projects,
+        "projects": _model_projects,
         "externalProviderData": _provider_data,
     },
     "ModelService": {
-        "id": _of_row("id"),
-        "key": _of_row("key"),
-        "name": lambda service, info: _of_row("name")(service, info) or _of_row("key")(service, info),
+        "id": _model_member("id"),
+        "key": _model_member("key"),
+        "name": lambda service, info: _model_member("name")(service, info) or _model_member("key")(service, info),
         "model": lambda service, info: getattr(service, "row", service),
-        "attached": lambda service, info: getattr(service, "its", None) is not None,
-        "isDefault": _in_project("is_default", False),
-        "desiredOnline": _in_project("enabled", True),
+        "attached": lambda service, info: getattr(service, "attachment", None) is not None,
+        "isDefault": _attachment_member("is_default", False),
+        "desiredOnline": _attachment_member("enabled", True),
         "createdAt": lambda service, info: (
-            (getattr(service, "its", None) or getattr(service, "row", service)).created_at
+            (getattr(service, "attachment", None) or getattr(service, "row", service)).created_at
         ),
         "projectId": _project_id,
         "useCaseId": _project_id,

@@ -66,7 +66,7 @@ async def create_user(context: Context, input: dict[str, Any]) -> User:
             name=input["name"],
             email=input.get("email"),
             kind=input["userType"],
-            teams=[NewMembership(**one) for one in input["teams"]],
+            teams=[NewMembership(**membership) for membership in input["teams"]],
             generate_api_key=input.get("generateApiKey", False),
         ),
     )
@@ -74,9 +74,9 @@ async def create_user(context: Context, input: dict[str, Any]) -> User:
 
 async def delete_user(context: Context, user: str) -> User:
     """Delete a user; return who he was."""
-    was = people.shown_user(context, user)
+    deleted_user = people.get_user(context, user)
     await people.delete_user(context, user)
-    return was
+    return deleted_user
 
 
 async def set_team_member(context: Context, input: dict[str, Any]) -> dict[str, Any]:
@@ -88,19 +88,22 @@ async def set_team_member(context: Context, input: dict[str, Any]) -> dict[str, 
 async def remove_team_member(context: Context, input: dict[str, Any]) -> User:
     """Take a user out of a team."""
     await people.remove_member(context, input["team"], input["user"])
-    return people.shown_user(context, input["user"])
+    return people.get_user(context, input["user"])
 
 
 async def create_api_key(context: Context, input: dict[str, Any]) -> dict[str, Any]:
     """Make a key for a user. Those that he has go on working."""
-    user = people.found_user(context, input["user"])
-    made = await access.create_key(context, body=NewApiKey(name=user.name[:200], user=str(user.id)))
-    return {"key": made.api_key, "created_at": made.created_at}
+    user = people.get_user_row(context, input["user"])
+    created_key = await access.create_key(context, body=NewApiKey(name=user.name[:200], user=str(user.id)))
+    return {"key": created_key.api_key, "created_at": created_key.created_at}
 
 
 async def share_project(context: Context, id_or_key: str, input: dict[str, Any]) -> ProjectRow:
     """Share a project with these teams and no other."""
-    shares = [NewShare(team=one["team"], role=one["role"], is_owner=one["isOwner"]) for one in input["shares"]]
+    shares = [
+        NewShare(team=team_share["team"], role=team_share["role"], is_owner=team_share["isOwner"])
+        for team_share in input["shares"]
+    ]
     await people.share(context, id_or_key, body=NewShareList(shares=shares))
     return context.project(id_or_key)
 
@@ -109,27 +112,31 @@ async def share_project(context: Context, id_or_key: str, input: dict[str, Any])
 
 
 def _membership(context: Context, team: str, role: str) -> dict[str, Any]:
-    its = context.catalog.people
-    return {"team": its.find_team(team), "role": its.find_role(role)}
+    people_catalog = context.catalog.people
+    return {"team": people_catalog.find_team(team), "role": people_catalog.find_role(role)}
 
 
 def _teams(user: User, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    return [_membership(info.context.reading, one.team, one.role) for one in user.teams]
+    return [_membership(info.context.read_context, membership.team, membership.role) for membership in user.teams]
 
 
 def _api_keys(user: User, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
     return [
-        {"key": f"{row.prefix}...", "created_at": row.created_at} for row in people.keys_of(info.context.reading, user)
+        {"key": f"{row.prefix}...", "created_at": row.created_at}
+        for row in people.keys_of(info.context.read_context, user)
     ]
 
 
 async def _shares(row: ProjectRow, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    found: list[Share] = (await people.list_shares(info.context.reading, row.key)).shares
-    return [{**_membership(info.context.reading, one.team, one.role), "is_owner": one.is_owner} for one in found]
+    shares: list[Share] = (await people.list_shares(info.context.read_context, row.key)).shares
+    return [
+        {**_membership(info.context.read_context, team_share.team, team_share.role), "is_owner": team_share.is_owner}
+        for team_share in shares
+    ]
 
 
 def _permissions(row: ProjectRow, info: GraphQLResolveInfo) -> list[str]:
-    return people.permissions_in(info.context.asking, row.number)
+    return people.permissions_in(info.context.actor_context, row.number)
 
 
 QUERY = {

@@ -27,103 +27,119 @@ from graphql import (
     type_from_ast,
 )
 
-Read: TypeAlias = Callable[[Any], Any]
+Conversion: TypeAlias = Callable[[Any], Any]
 
 
-class Unexpected(Exception):
+class UnexpectedVariables(Exception):
     """The variables are not as the plan has them."""
 
 
-class Plan(NamedTuple):
+class FastPath(NamedTuple):
     """How a document is answered: arguments from variables, members from the result."""
 
     answer: Callable[..., Any]
     field: FieldNode
     key: str
     operation: str | None
-    arguments: dict[str, tuple[str, Read]]
+    arguments: dict[str, tuple[str, Conversion]]
     """By argument: the variable, and what reads it."""
-    members: list[tuple[str, Callable[..., Any], Read]]
+    members: list[tuple[str, Callable[..., Any], Conversion]]
     """Key, what finds it in the result, and what shows it; `show` raises for null where there must be something."""
     nullable: bool
 
-    def read(self, variables: dict[str, Any] | None, operation: str | None) -> dict[str, Any]:
+    def read_arguments(self, variables: dict[str, Any] | None, operation: str | None) -> dict[str, Any]:
         """Return the arguments. Raises `Unexpected`."""
-        given = variables or {}
-        if operation not in (None, self.operation) or len(given) > len(self.arguments):
-            raise Unexpected
+        variable_values = variables or {}
+        if operation not in (None, self.operation) or len(variable_values) > len(self.arguments):
+            raise UnexpectedVariables
         try:
-            return {name: read(given.get(variable)) for name, (variable, read) in self.arguments.items()}
+            return {
+                name: convert(variable_values.get(variable)) for name, (variable, convert) in self.arguments.items()
+            }
         except (GraphQLError, TypeError, ValueError, IndexError) as error:
-            raise Unexpected from error
+            raise UnexpectedVariables from error
 
-    def show(self, result: Any) -> dict[str, Any]:
+    def convert_result(self, result: Any) -> dict[str, Any]:
         """Return the members of a result."""
-        return {key: show(find(result, None)) for key, find, show in self.members}
+        return {key: convert(find_member(result, None)) for key, find_member, convert in self.members}
 
-    def failed(self, error: Exception) -> GraphQLError:
+    def field_error(self, error: Exception) -> GraphQLError:
         """Return what went wrong as an error in the field's place."""
         return GraphQLError(str(error), [self.field], path=[self.key], original_error=error)
 
 
-def plan(schema: GraphQLSchema, document: DocumentNode) -> Plan | None:
+def find_fast_path(schema: GraphQLSchema, document: DocumentNode) -> FastPath | None:
     """Return the short way for a valid document; None where it is not so simple."""
     operation = document.definitions[0]
     if len(document.definitions) != 1 or not isinstance(operation, OperationDefinitionNode):
         return None
     if operation.operation is not OperationType.MUTATION or operation.directives:
         return None
-    [field, *more] = operation.selection_set.selections
+    [field, *other_selections] = operation.selection_set.selections
     mutation = schema.mutation_type
-    if more or mutation is None or not isinstance(field, FieldNode) or field.directives:
+    if other_selections or mutation is None or not isinstance(field, FieldNode) or field.directives:
         return None
-    described = mutation.fields[field.name.value]
-    nullable = not isinstance(described.type, GraphQLNonNull)
-    kind = described.type if nullable else described.type.of_type
-    answer = getattr(described.resolve, "answer", None)
+    field_definition = mutation.fields[field.name.value]
+    nullable = not isinstance(field_definition.type, GraphQLNonNull)
+    kind = field_definition.type if nullable else field_definition.type.of_type
+    answer = getattr(field_definition.resolve, "answer", None)
     members = _members(kind, field)
-    types = {one.variable.name.value: type_from_ast(schema, one.type) for one in operation.variable_definitions or ()}
-    if answer is None or members is None or any(one.default_value for one in operation.variable_definitions or ()):
+    types = {
+        variable_definition.variable.name.value: type_from_ast(schema, variable_definition.type)
+        for variable_definition in operation.variable_definitions or ()
+    }
+    if (
+        answer is None
+        or members is None
+        or any(variable_definition.default_value for variable_definition in operation.variable_definitions or ())
+    ):
         return None
     arguments = {}
-    for one in field.arguments or ():
-        if not isinstance(one.value, VariableNode):
+    for argument in field.arguments or ():
+        if not isinstance(argument.value, VariableNode):
             return None
-        read = _reader(types.pop(one.value.name.value, None))
-        if read is None:
+        conversion = _variable_reader(types.pop(argument.value.name.value, None))
+        if conversion is None:
             return None
-        arguments[one.name.value] = (one.value.name.value, read)
+        arguments[argument.name.value] = (argument.value.name.value, conversion)
     if types or any(
-        name not in arguments for name, one in described.args.items() if one.default_value is not Undefined
+        name not in arguments
+        for name, argument_definition in field_definition.args.items()
+        if argument_definition.default_value is not Undefined
     ):
         return None
     key = (field.alias or field.name).value
-    return Plan(answer, field, key, operation.name and operation.name.value, arguments, members, nullable)
+    return FastPath(answer, field, key, operation.name and operation.name.value, arguments, members, nullable)
 
 
-def _members(kind: Any, field: FieldNode) -> list[tuple[str, Callable[..., Any], Read]] | None:
+def _members(kind: Any, field: FieldNode) -> list[tuple[str, Callable[..., Any], Conversion]] | None:
     if not isinstance(kind, GraphQLObjectType) or field.selection_set is None:
         return None
-    found = []
-    for one in field.selection_set.selections:
-        if not isinstance(one, FieldNode) or one.directives or one.selection_set or one.name.value not in kind.fields:
+    members = []
+    for selection in field.selection_set.selections:
+        if (
+            not isinstance(selection, FieldNode)
+            or selection.directives
+            or selection.selection_set
+            or selection.name.value not in kind.fields
+        ):
             return None
-        member = kind.fields[one.name.value]
-        needed = isinstance(member.type, GraphQLNonNull)
-        leaf = member.type.of_type if needed else member.type
+        member = kind.fields[selection.name.value]
+        is_required = isinstance(member.type, GraphQLNonNull)
+        leaf = member.type.of_type if is_required else member.type
         # Members that are looked up elsewhere want to know more of the query.
         if not isinstance(leaf, GraphQLScalarType) or not getattr(member.resolve, "is_plain", False):
             return None
-        found.append(((one.alias or one.name).value, member.resolve, _shower(leaf, needed)))
-    return found
+        members.append(((selection.alias or selection.name).value, member.resolve, _serializer(leaf, is_required)))
+    return members
 
 
-def _shower(leaf: GraphQLScalarType, needed: bool) -> Read:
+def _serializer(leaf: GraphQLScalarType, is_required: bool) -> Conversion:
     serialize = leaf.serialize
 
     def show(value: Any) -> Any:
         if value is None:
-            if needed:
+            if is_required:
                 raise TypeError(f"There is no {leaf.name}.")
             return None
         return serialize(value)
@@ -131,40 +147,44 @@ def _shower(leaf: GraphQLScalarType, needed: bool) -> Read:
     return show
 
 
-def _reader(kind: Any) -> Read | None:
+def _variable_reader(kind: Any) -> Conversion | None:
     """Return what reads a variable of a type, as far as that is simple. It raises for all else."""
-    needed = isinstance(kind, GraphQLNonNull)
-    inner = kind.of_type if needed else kind
+    is_required = isinstance(kind, GraphQLNonNull)
+    inner = kind.of_type if is_required else kind
     if isinstance(inner, GraphQLScalarType | GraphQLEnumType):
-        read_one = inner.parse_value
+        read_value = inner.parse_value
     elif isinstance(inner, GraphQLInputObjectType):
-        read_one = _object_reader(inner)
+        read_value = _object_reader(inner)
     else:
         return None
-    if read_one is None:
+    if read_value is None:
         return None
 
     def read(value: Any) -> Any:
         if value is None:
-            if needed:
-                raise Unexpected
+            if is_required:
+                raise UnexpectedVariables
             return None
-        return read_one(value)
+        return read_value(value)
 
     return read
 
 
-def _object_reader(kind: GraphQLInputObjectType) -> Read | None:
-    fields: dict[str, Read] = {}
-    for name, one in kind.fields.items():
-        its = _reader(one.type)
-        if its is None or one.default_value is not Undefined:
+def _object_reader(kind: GraphQLInputObjectType) -> Conversion | None:
+    fields: dict[str, Conversion] = {}
+    for name, input_field in kind.fields.items():
+        read_field = _variable_reader(input_field.type)
+        if read_field is None or input_field.default_value is not Undefined:
             return None
-        fields[name] = its
+        fields[name] = read_field
 
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict) or not value.keys() <= fields.keys():
-            raise Unexpected
-        return {name: found for name, one in fields.items() if (found := one(value.get(name))) is not None}
+            raise UnexpectedVariables
+        return {
+            name: field_value
+            for name, read_field in fields.items()
+            if (field_value := read_field(value.get(name))) is not None
+        }
 
     return read

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.asked import Asked
+from afterword.api.graphql.asked import RequestContext
 from afterword.api.graphql.models import default_of, services_of
 from afterword.service import finding, projects
 from afterword.service.context import Context, MetricRow, ProjectRow
@@ -16,10 +16,10 @@ from afterword.types import NewProject, ProjectChange
 
 async def all_projects(context: Context, filter: dict[str, Any]) -> list[ProjectRow]:
     """Return the projects that the key may see."""
-    archived = filter.get("isArchived")
+    is_archived = filter.get("isArchived")
     rows = sorted(context.catalog.projects.values(), key=lambda row: row.key)
-    seen = [row for row in rows if context.actor.sees(row.number)]
-    return [row for row in seen if archived is None or bool(row.archived) == archived]
+    visible_rows = [row for row in rows if context.actor.sees(row.number)]
+    return [row for row in visible_rows if is_archived is None or bool(row.archived) == is_archived]
 
 
 async def project(context: Context, id_or_key: str) -> ProjectRow | None:
@@ -30,7 +30,7 @@ async def project(context: Context, id_or_key: str) -> ProjectRow | None:
 
 async def create_project(context: Context, input: dict[str, Any]) -> ProjectRow:
     """Create a project."""
-    made = await projects.create(
+    created_project = await projects.create_project(
         context,
         body=NewProject(
             key=input.get("key") or re.sub(r"[^A-Za-z0-9._-]+", "-", input["name"]).strip("-"),
@@ -40,7 +40,7 @@ async def create_project(context: Context, input: dict[str, Any]) -> ProjectRow:
             default_metric=input.get("settings", {}).get("defaultMetric"),
         ),
     )
-    return context.catalog.find_project(made.key)  # pyright: ignore[reportReturnType]
+    return context.catalog.find_project(created_project.key)  # pyright: ignore[reportReturnType]
 
 
 async def update_project(context: Context, id_or_key: str, input: dict[str, Any]) -> ProjectRow:
@@ -49,21 +49,23 @@ async def update_project(context: Context, id_or_key: str, input: dict[str, Any]
     values = {names[name]: value for name, value in input.items() if name in names}
     if "defaultMetric" in input.get("settings", {}):
         values["default_metric"] = input["settings"]["defaultMetric"]
-    changed = await projects.change(context, id_or_key, body=ProjectChange(**values))
-    return context.catalog.find_project(changed.key)  # pyright: ignore[reportReturnType]
+    changed_project = await projects.update_project(context, id_or_key, body=ProjectChange(**values))
+    return context.catalog.find_project(changed_project.key)  # pyright: ignore[reportReturnType]
 
 
 # ------------------------------------------------------------------------------------------------ members
 
 
-def _metrics(row: ProjectRow, info: GraphQLResolveInfo, filter: Any = None) -> list[MetricRow]:
-    asked: Asked = info.context
-    return asked.home.catalog.metrics_of(row.number) if asked.reading.actor.sees(row.number) else []
+def _project_metrics(row: ProjectRow, info: GraphQLResolveInfo, filter: Any = None) -> list[MetricRow]:
+    request: RequestContext = info.context
+    return request.state.catalog.metrics_of(row.number) if request.read_context.actor.sees(row.number) else []
 
 
-def _metric(row: ProjectRow, info: GraphQLResolveInfo, metric: str) -> MetricRow | None:
-    asked: Asked = info.context
-    return asked.home.catalog.find_metric(row.number, metric) if asked.reading.actor.sees(row.number) else None
+def _project_metric(row: ProjectRow, info: GraphQLResolveInfo, metric: str) -> MetricRow | None:
+    request: RequestContext = info.context
+    return (
+        request.state.catalog.find_metric(row.number, metric) if request.read_context.actor.sees(row.number) else None
+    )
 
 
 def _service(row: ProjectRow, info: GraphQLResolveInfo, idOrKey: str) -> Any:
@@ -71,15 +73,15 @@ def _service(row: ProjectRow, info: GraphQLResolveInfo, idOrKey: str) -> Any:
 
 
 def _settings(row: ProjectRow, info: GraphQLResolveInfo) -> dict[str, Any]:
-    metric = info.context.home.catalog.metrics.get(row.default_metric)
+    metric = info.context.state.catalog.metrics.get(row.default_metric)
     return {"default_metric": metric if metric is not None and metric.deleted_at is None else None}
 
 
-async def _labels(usage: dict[str, Any], info: GraphQLResolveInfo) -> Any:
-    return (await finding.list_labels(info.context.reading, query=_Of(usage["project"]))).labels
+async def _label_keys(usage: dict[str, Any], info: GraphQLResolveInfo) -> Any:
+    return (await finding.list_labels(info.context.read_context, query=_LabelQuery(usage["project"]))).labels
 
 
-class _Of:
+class _LabelQuery:
     """What the route of labels takes as its query."""
 
     def __init__(self, project: str) -> None:
@@ -101,7 +103,7 @@ MUTATION = {
 
 _PROJECT: dict[str, Any] = {
     "isArchived": lambda row, info: row.archived,
-    "metrics": _metrics,
+    "metrics": _project_metrics,
     "modelServices": services_of,
     "modelService": _service,
     "defaultModelService": default_of,
@@ -113,8 +115,8 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "UseCase": _PROJECT,
     "Project": {
         **_PROJECT,
-        "metric": _metric,
-        "models": lambda row, info, filter=None: [one.row for one in services_of(row, info)],
+        "metric": _project_metric,
+        "models": lambda row, info, filter=None: [service.row for service in services_of(row, info)],
     },
-    "LabelUsage": {"keys": _labels},
+    "LabelUsage": {"keys": _label_keys},
 }

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_schema
 
 from afterword.api.graphql import abtests, datasets, feedback, interactions, models, people, projects, scalars
-from afterword.api.graphql.asked import Asked
+from afterword.api.graphql.asked import RequestContext
 from afterword.errors import Invalid
 
 Root: TypeAlias = dict[str, tuple[str, Callable[..., Any]]]
@@ -26,25 +26,25 @@ MODULES = (interactions, feedback, projects, models, abtests, datasets, people)
 
 def schema() -> GraphQLSchema:
     """Build the schema with its resolvers."""
-    made = build_schema(files("afterword.api.graphql").joinpath("schema.graphql").read_text(encoding="utf-8"))
-    scalars.set_up(made)
-    for kind in made.type_map.values():
+    graphql_schema = build_schema(files("afterword.api.graphql").joinpath("schema.graphql").read_text(encoding="utf-8"))
+    scalars.set_up(graphql_schema)
+    for kind in graphql_schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             is_root = kind.name in ("Query", "Mutation")
             for name, field in kind.fields.items():
-                field.resolve = _unserved(name) if is_root else _member(_snake(name))
+                field.resolve = _refusing_resolver(name) if is_root else _member_resolver(_snake(name))
     for module in MODULES:
         for root, table in (("Query", module.QUERY), ("Mutation", module.MUTATION)):
             for name, (permission, answer) in table.items():
-                _type(made, root).fields[name].resolve = _root(permission, answer)
+                _object_type(graphql_schema, root).fields[name].resolve = _root_resolver(permission, answer)
         for kind_name, members in module.MEMBERS.items():
             for name, answer in members.items():
-                _type(made, kind_name).fields[name].resolve = answer
-    return made
+                _object_type(graphql_schema, kind_name).fields[name].resolve = answer
+    return graphql_schema
 
 
-def _type(made: GraphQLSchema, name: str) -> GraphQLObjectType:
-    kind = made.type_map[name]
+def _object_type(graphql_schema: GraphQLSchema, name: str) -> GraphQLObjectType:
+    kind = graphql_schema.type_map[name]
     assert isinstance(kind, GraphQLObjectType)
     return kind
 
@@ -54,7 +54,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
-def _member(name: str) -> Callable[..., Any]:
+def _member_resolver(name: str) -> Callable[..., Any]:
     """Return the member of that name, for fields that have no resolver of their own."""
 
     def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
@@ -64,7 +64,7 @@ def _member(name: str) -> Callable[..., Any]:
     return resolve
 
 
-def _unserved(name: str) -> Callable[..., Any]:
+def _refusing_resolver(name: str) -> Callable[..., Any]:
     """Refuse, for fields of the schema that nothing serves."""
 
     def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
@@ -73,8 +73,8 @@ def _unserved(name: str) -> Callable[..., Any]:
     return resolve
 
 
-def _root(permission: str, answer: Callable[..., Any]) -> Callable[..., Any]:
-    wants_asked = "asked" in inspect.signature(answer).parameters
+def _root_resolver(permission: str, answer: Callable[..., Any]) -> Callable[..., Any]:
+    wants_request = "request" in inspect.signature(answer).parameters
     wants_info = "info" in inspect.signature(answer).parameters
 
     async def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
@@ -82,11 +82,11 @@ def _root(permission: str, answer: Callable[..., Any]) -> Callable[..., Any]:
             return await from_arguments(info.context, arguments, info=info)
         return await from_arguments(info.context, arguments)
 
-    async def from_arguments(asked: Asked, arguments: dict[str, Any], **more: Any) -> Any:
-        given = {_snake(name): value for name, value in _given(arguments).items()}
-        if wants_asked:
-            given["asked"] = asked
-        return await answer(asked.context(permission), **given, **more)
+    async def from_arguments(request: RequestContext, arguments: dict[str, Any], **extra_arguments: Any) -> Any:
+        resolver_arguments = {_snake(name): value for name, value in _without_nulls(arguments).items()}
+        if wants_request:
+            resolver_arguments["request"] = request
+        return await answer(request.context(permission), **resolver_arguments, **extra_arguments)
 
     if not wants_info:
         # What plans.py answers with, without the rest of graphql-core.
@@ -94,10 +94,10 @@ def _root(permission: str, answer: Callable[..., Any]) -> Callable[..., Any]:
     return resolve
 
 
-def _given(value: Any) -> Any:
+def _without_nulls(value: Any) -> Any:
     """Leave out what is null: old clients send null for what is not given."""
     if isinstance(value, dict):
-        return {name: _given(one) for name, one in value.items() if one is not None}
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
     if isinstance(value, list):
-        return [_given(one) for one in value]
+        return [_without_nulls(element) for element in value]
     return value

@@ -10,19 +10,19 @@ from uuid import UUID
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType, GraphQLSchema
 
 # Enums whose words here are those of REST in small letters.
-SMALL = ("MetricKind", "MetricScoringType", "MetricCategory", "UserType", "SelectionTypeInput")
+LOWERCASE_ENUMS = ("MetricKind", "MetricScoringType", "MetricCategory", "UserType", "SelectionTypeInput")
 
 
 def set_up(schema: GraphQLSchema) -> None:
     """Give the scalars and enums of a schema their meaning."""
-    for name, (read, shown) in SCALARS.items():
+    for name, (parse, serialize) in SCALARS.items():
         scalar = schema.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)
-        if read is not None:
-            scalar.parse_value = scalar.coerce_input_value = read  # pyright: ignore[reportAttributeAccessIssue]
-        if shown is not None:
-            scalar.serialize = scalar.coerce_output_value = shown  # pyright: ignore[reportAttributeAccessIssue]
-    for name in SMALL:
+        if parse is not None:
+            scalar.parse_value = scalar.coerce_input_value = parse  # pyright: ignore[reportAttributeAccessIssue]
+        if serialize is not None:
+            scalar.serialize = scalar.coerce_output_value = serialize  # pyright: ignore[reportAttributeAccessIssue]
+    for name in LOWERCASE_ENUMS:
         enum = schema.type_map[name]
         assert isinstance(enum, GraphQLEnumType)
         for word, value in enum.values.items():
@@ -32,14 +32,14 @@ def set_up(schema: GraphQLSchema) -> None:
 def _suggest_for_any_letter() -> None:
     """Let graphql-core compare words of any letters: it counts them before it makes them small, and fails on `İ`,
     which is then two."""
-    suggesting: Any = import_module("graphql.pyutils.suggestion_list")
+    suggestion_module: Any = import_module("graphql.pyutils.suggestion_list")
 
-    class Distance(suggesting.LexicalDistance):
+    class Distance(suggestion_module.LexicalDistance):
         def __init__(self, word: str) -> None:
             super().__init__(word)
             self._rows = [[0] * (len(word.lower()) + 1) for _ in range(3)]
 
-    suggesting.LexicalDistance = Distance
+    suggestion_module.LexicalDistance = Distance
 
 
 _suggest_for_any_letter()
@@ -52,13 +52,13 @@ def _uuid(value: Any) -> UUID:
         raise GraphQLError(f"{value!r:.80} is not a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566.") from None
 
 
-def _text(value: Any) -> str:
+def _id_or_key(value: Any) -> str:
     if not isinstance(value, str):
         raise GraphQLError(f"{value!r:.80} is neither an id nor a key: both are texts.")
     return value
 
 
-def _moment(value: Any) -> Any:
+def _input_time(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise GraphQLError(f"{value!r:.80} is no time.")
     return value
@@ -75,10 +75,10 @@ def _rfc3339(value: Any) -> str:
 
 SCALARS: dict[str, tuple[Any, Any]] = {
     "UUID": (_uuid, str),
-    "IdOrKey": (_text, str),
+    "IdOrKey": (_id_or_key, str),
     "Timestamp": (None, _milliseconds),
     "DateTime": (None, _rfc3339),
-    "InputDatetime": (_moment, None),
+    "InputDatetime": (_input_time, None),
     "ModelSize": (None, str),
 }
 """How a scalar's values are read from variables, and how they are shown."""

@@ -21,12 +21,12 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
-from afterword.api.auth import Gate
+from afterword.api.auth import Authenticator
 from afterword.api.reading import read_json
 from afterword.api.rest import (
-    HUNG_UP,
+    HUNG_UP_STATUS,
     JSON,
-    STARTED,
+    SERVER_START_ID,
     HungUp,
     Receive,
     Scope,
@@ -38,15 +38,15 @@ from afterword.api.rest import (
     until_hung_up,
 )
 from afterword.errors import AfterwordError, BadRequest, Invalid
-from afterword.service.context import Home
+from afterword.service.context import AppState
 
 log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
-_numbers = itertools.count(1)
+_request_numbers = itertools.count(1)
 # The words by which old clients know what was not found. "use_case" tells the oldest, "project" those after them.
-_WORDS = re.compile(r"EntityNotFound: (project \(use_case\)|metric|model|user|integration)(?!\w)")
+_NOT_FOUND_WORD = re.compile(r"EntityNotFound: (project \(use_case\)|metric|model|user|integration)(?!\w)")
 PATH = "/api/graphql"
-MOST_FILES = 10
+UPLOAD_FILE_LIMIT = 10
 
 
 class Lifts(Protocol):
@@ -73,75 +73,75 @@ class Query(msgspec.Struct):
     variables: dict[str, Any] | None = None
 
 
-_queries = msgspec.json.Decoder(Query)
+_query_decoder = msgspec.json.Decoder(Query)
 
 
 class GraphQLEndpoint:
     """GraphQL as an ASGI application. The library and the schema are loaded with the first request."""
 
-    def __init__(self, home: Home, gate: Gate, lifts: Lifts) -> None:
-        self._home = home
-        self._gate = gate
+    def __init__(self, state: AppState, authenticator: Authenticator, lifts: Lifts) -> None:
+        self._state = state
+        self._authenticator = authenticator
         self._lifts = lifts
         self._execute: Callable[..., Any] | None = None
-        self._loading = asyncio.Lock()
+        self._load_lock = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-g%x" % (STARTED, next(_numbers))
+        request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-g%x" % (SERVER_START_ID, next(_request_numbers))
         try:
             body = _encoder.encode(await self._answer(scope, headers, receive, request_id))
         except HungUp:
-            self._home.meters.answered(f"POST {PATH}", HUNG_UP, time.perf_counter() - started)
+            self._state.meters.count_answer(f"POST {PATH}", HUNG_UP_STATUS, time.perf_counter() - started_at)
             return
         except AfterwordError as error:
-            body = _encoder.encode({"data": None, "errors": [_shown(error)]})
+            body = _encoder.encode({"data": None, "errors": [_error_fields(error)]})
         except Exception:
             log.exception("POST %s failed (request %s)", PATH, request_id.decode("latin-1"))
-            body = _encoder.encode({"data": None, "errors": [_shown(fault(request_id))]})
+            body = _encoder.encode({"data": None, "errors": [_error_fields(fault(request_id))]})
         await reply(send, 200, JSON, body, [(b"x-request-id", request_id)])
-        self._home.meters.answered(f"POST {PATH}", 200, time.perf_counter() - started)
+        self._state.meters.count_answer(f"POST {PATH}", 200, time.perf_counter() - started_at)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
     ) -> dict[str, Any]:
-        actor = self._gate.actor(scope["method"], headers)
+        actor = self._authenticator.actor(scope["method"], headers)
         if self._execute is None:
             await self._load()
         assert self._execute is not None
-        most = self._home.settings.max_body
+        max_bytes = self._state.settings.max_body
         if headers.get(b"content-type", b"").lstrip().lower().startswith(b"multipart/form-data"):
-            check_length(headers, most)
-            async with Request(scope, receive).form(max_files=MOST_FILES, max_fields=MOST_FILES) as form:
-                return await self._execute(actor, _with_files(form), request_id)
-        query = read_json(_queries, await read_body(headers, receive, most))
+            check_length(headers, max_bytes)
+            async with Request(scope, receive).form(max_files=UPLOAD_FILE_LIMIT, max_fields=UPLOAD_FILE_LIMIT) as form:
+                return await self._execute(actor, _query_with_files(form), request_id)
+        query = read_json(_query_decoder, await read_body(headers, receive, max_bytes))
         # A document that may change something is executed to its end.
         with contextlib.nullcontext() if "mutation" in query.query else until_hung_up(scope):
             return await self._execute(actor, query, request_id)
 
     async def _load(self) -> None:
         """Load the library and build the schema, beside the loop: it takes a good part of a second."""
-        async with self._loading:
+        async with self._load_lock:
             if self._execute is None:
                 from afterword.api.graphql.executing import Executor
 
-                executor = await asyncio.to_thread(Executor, self._home, self._lifts, _shown)
+                executor = await asyncio.to_thread(Executor, self._state, self._lifts, _error_fields)
                 self._execute = executor.execute
 
 
-def _with_files(form: Mapping[str, Any]) -> Query:
+def _query_with_files(form: Mapping[str, Any]) -> Query:
     """Return a query with its files in their places in the variables. Raises `Invalid`."""
     try:
-        query = read_json(_queries, str(form["operations"]).encode())
-        places: dict[str, list[str]] = msgspec.json.decode(str(form["map"]), type=dict[str, list[str]])
-        for part, paths in places.items():
+        query = read_json(_query_decoder, str(form["operations"]).encode())
+        paths_by_part: dict[str, list[str]] = msgspec.json.decode(str(form["map"]), type=dict[str, list[str]])
+        for part, paths in paths_by_part.items():
             file = form[part]
             if not isinstance(file, UploadFile):
                 raise KeyError(part)
             for path in paths:
-                first, *steps = path.split(".")
-                target: Any = {"variables": query.variables}[first]
+                root_name, *steps = path.split(".")
+                target: Any = {"variables": query.variables}[root_name]
                 for step in steps[:-1]:
                     target = target[int(step) if isinstance(target, list) else step]
                 target[int(steps[-1]) if isinstance(target, list) else steps[-1]] = file
@@ -156,11 +156,11 @@ def _with_files(form: Mapping[str, Any]) -> Query:
     return query
 
 
-def _shown(error: AfterwordError) -> dict[str, Any]:
+def _error_fields(error: AfterwordError) -> dict[str, Any]:
     """Return an error of ours as GraphQL shows errors."""
     detail = {name: value for name in ("code", "param", "hint") if (value := getattr(error, name)) is not None}
-    found = _WORDS.match(error.message)
-    if found is None:
+    word_match = _NOT_FOUND_WORD.match(error.message)
+    if word_match is None:
         hint = f" {error.hint}" if error.hint else ""
         return {"message": f"{error.message}{hint}", "extensions": detail}
-    return {"message": found[0], "extensions": {**detail, "detail": error.message}}
+    return {"message": word_match[0], "extensions": {**detail, "detail": error.message}}

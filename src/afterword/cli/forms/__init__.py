@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from afterword.cli.forms.logs import log_of_call, refuse_batch, refuse_known
-from afterword.cli.forms.training import answered, comparison, rated, refuse_spoken
+from afterword.cli.forms.training import answered, comparison, refuse_leftover_answers, with_rating_feedback
 
-__all__ = ["in_own_form", "refuse_spoken"]
+__all__ = ["own_form_lines", "refuse_leftover_answers"]
 
 
-def in_own_form(line: dict[str, Any]) -> list[dict[str, Any]]:
+def own_form_lines(line: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what a line of another form says, as lines of Afterword's own. Raises `LineError`."""
     refuse_batch(line)
     for form in (comparison, log_of_call, answered):
-        made = form(line)
-        if made is not None:
-            return made
+        lines = form(line)
+        if lines is not None:
+            return lines
     refuse_known(line)
-    return [rated(line)]
+    return [with_rating_feedback(line)]

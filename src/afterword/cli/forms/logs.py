@@ -16,7 +16,7 @@ from afterword.cli.forms.parts import (
     system_text,
     turns_of,
 )
-from afterword.cli.forms.training import rated
+from afterword.cli.forms.training import with_rating_feedback
 from afterword.cli.forms.turns import (
     Turn,
     anthropic_message,
@@ -29,7 +29,7 @@ from afterword.cli.forms.turns import (
 )
 from afterword.json_text import LineError
 
-PAIRS = (
+REQUEST_RESPONSE_NAMES = (
     ("request_body", "response_body"),
     ("requestBody", "responseBody"),
     ("request", "response"),
@@ -41,7 +41,7 @@ PAIRS = (
     ("prompt", "response"),
 )
 """Under which names logs have the request and the answer."""
-_FACTS = {
+_FACT_NAMES = {
     "created_at": (
         "created_at",
         "startTime",
@@ -63,7 +63,7 @@ _FACTS = {
 """Under which names logs have what an interaction has, too."""
 _TOKEN_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 """Members of a log that has no object for its usage, such as LiteLLM's."""
-_MARKS = frozenset(
+_LOG_MEMBERS = frozenset(
     [
         "startTime",
         "start_time",
@@ -86,36 +86,38 @@ _MARKS = frozenset(
     ]
 )
 """Members that tell a log from a training file."""
-_NO_CALLS = frozenset(["span", "event", "tool", "retriever", "embedding", "evaluator", "guardrail", "parser"])
+_NON_CALL_KINDS = frozenset(["span", "event", "tool", "retriever", "embedding", "evaluator", "guardrail", "parser"])
 """Kinds of observations that are no calls of a model."""
-_FAILED = ("failure", "error", "failed", "ERROR")
+_FAILURE_STATUSES = ("failure", "error", "failed", "ERROR")
 
 
 def log_of_call(line: Line) -> list[Line] | None:
     """Read a log of a call; None where the line is none."""
     if line.get("object") == "chat.completion" and "messages" in line:
-        return _of_pair(line, {"messages": line["messages"], "model": line.get("model")}, line, {"messages", "choices"})
+        return _lines_of_pair(
+            line, {"messages": line["messages"], "model": line.get("model")}, line, {"messages", "choices"}
+        )
     attributes = _attributes(line)
     if attributes:
-        return _of_span(line, attributes)
+        return _lines_of_span(line, attributes)
     if isinstance(line.get("fields"), dict):
-        return _of_argilla(line)
-    pair = next((one for one in PAIRS if one[0] in line and one[1] in line), None)
+        return _lines_of_argilla(line)
+    pair = next((names for names in REQUEST_RESPONSE_NAMES if names[0] in line and names[1] in line), None)
     if pair is None:
         return None
     request, answer = from_json_text(line[pair[0]]), from_json_text(line[pair[1]])
     if "instruction" in line:
         return None
     observed = next((line[name] for name in ("type", "run_type") if isinstance(line.get(name), str)), "")
-    if observed.lower() in _NO_CALLS and _MARKS & line.keys():
+    if observed.lower() in _NON_CALL_KINDS and _LOG_MEMBERS & line.keys():
         raise LineError(f"is a {observed.lower()} of a trace, and no call of a model")
     structured = isinstance(answer, dict) or (isinstance(request, dict) and "messages" in request)
-    if not structured and not _MARKS & line.keys():
+    if not structured and not _LOG_MEMBERS & line.keys():
         return None
-    beside = {name: line[name] for name in SYSTEM if name in line} if isinstance(request, str | list) else {}
-    if beside:
-        request = {**beside, "prompt": request}
-    return _of_pair(line, request, answer, {*pair, *beside})
+    system_members = {name: line[name] for name in SYSTEM if name in line} if isinstance(request, str | list) else {}
+    if system_members:
+        request = {**system_members, "prompt": request}
+    return _lines_of_pair(line, request, answer, {*pair, *system_members})
 
 
 def refuse_known(line: Line) -> None:
@@ -150,86 +152,112 @@ _OWN_LISTS = frozenset((*CONVERSATIONS, "tools", "functions", "feedback", "feedb
 
 def is_list_of_objects(value: Any) -> bool:
     """Tell whether this is a list of objects, and of at least one."""
-    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(element, dict) for element in value)
 
 
-def _of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> list[Line]:
-    asked = _request(request)
-    if asked is None:
+def _lines_of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> list[Line]:
+    prompt_and_parameters = _prompt_and_parameters(request)
+    if prompt_and_parameters is None:
         raise LineError("is the log of a call whose request has no messages and no prompt")
-    messages, parameters = asked
+    messages, parameters = prompt_and_parameters
     parts = Parts({name: value for name, value in line.items() if name not in names})
-    failed = next((line[one] for one in ("status", "level", "status_code") if line.get(one) in _FAILED), None)
+    failure_status = next(
+        (
+            line[status_name]
+            for status_name in ("status", "level", "status_code")
+            if line.get(status_name) in _FAILURE_STATUSES
+        ),
+        None,
+    )
     answers = list(_answers(answer))
-    told = _told_beside(answer)
-    if not answers or failed is not None:
-        error = line.get("error") or line.get("statusMessage") or line.get("error_str") or failed
+    response_members = _response_members(answer)
+    if not answers or failure_status is not None:
+        error = line.get("error") or line.get("statusMessage") or line.get("error_str") or failure_status
         raise LineError(f"is the log of a call without an answer{f': {error!s:.100}' if error else ''}")
-    made: Line = {}
-    for name, others in _FACTS.items():
+    facts: Line = {}
+    for name, alternative_names in _FACT_NAMES.items():
         fits = dict if name == "usage" else str if name == "model" else str | int | float
-        member = next((one for one in others if isinstance(parts.rest.get(one), fits)), None)
+        member = next(
+            (member_name for member_name in alternative_names if isinstance(parts.members.get(member_name), fits)), None
+        )
         value = None if member is None else parts.take(member)
         if value is None:
-            value = next((one[other] for one in (answer, parameters) if isinstance(one, dict)
-                          for other in others if isinstance(one.get(other), fits)), None)  # fmt: skip
+            value = next(
+                (
+                    source[alternative_name]
+                    for source in (answer, parameters)
+                    if isinstance(source, dict)
+                    for alternative_name in alternative_names
+                    if isinstance(source.get(alternative_name), fits)
+                ),
+                None,
+            )
         if value is not None:
-            made[name] = str(value) if name in ("user", "session_id") else value
-    counts = {name: count for name in _TOKEN_COUNTS if isinstance(count := parts.rest.get(name), int)}
-    if counts and "usage" not in made:
-        made["usage"] = counts
+            facts[name] = str(value) if name in ("user", "session_id") else value
+    counts = {name: count for name in _TOKEN_COUNTS if isinstance(count := parts.members.get(name), int)}
+    if counts and "usage" not in facts:
+        facts["usage"] = counts
         for name in counts:
             parts.take(name)
-    known = {member for others in _FACTS.values() for member in others}
-    parameters = {name: value for name, value in parameters.items() if name not in known}
-    feedback = [one for name in ("scores", "feedback", "feedback_stats") for one in _feedback(parts, name)]
-    own = parts.take("modelParameters", "model_parameters", "invocation_params")
-    parameters |= own if isinstance(own, dict) else {}
+    fact_names = {member for alternative_names in _FACT_NAMES.values() for member in alternative_names}
+    parameters = {name: value for name, value in parameters.items() if name not in fact_names}
+    feedback = [
+        feedback_row
+        for name in ("scores", "feedback", "feedback_stats")
+        for feedback_row in _feedback_rows(parts, name)
+    ]
+    model_parameters = parts.take("modelParameters", "model_parameters", "invocation_params")
+    parameters |= model_parameters if isinstance(model_parameters, dict) else {}
     tags = parts.take("tags", "request_tags")
-    if isinstance(tags, list) and tags and all(isinstance(one, str) for one in tags):
-        made["labels"] = {f"tag.{one}"[:128]: "true" for one in tags}
+    if isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags):
+        facts["labels"] = {f"tag.{tag}"[:128]: "true" for tag in tags}
     elif tags:
-        parts.rest["tags"] = tags
+        parts.members["tags"] = tags
     if feedback:
-        made["feedbacks"] = feedback
-    given = parts.take("parameters")
-    parameters |= given if isinstance(given, dict) else {}
-    if told:
-        parameters["unmapped"] = {"response": told}
+        facts["feedbacks"] = feedback
+    line_parameters = parts.take("parameters")
+    parameters |= line_parameters if isinstance(line_parameters, dict) else {}
+    if response_members:
+        parameters["unmapped"] = {"response": response_members}
     if parameters:
-        made["parameters"] = parameters
-    return [rated({**parts.rest, **made, "messages": messages, "completion": one}) for one in answers]
+        facts["parameters"] = parameters
+    return [
+        with_rating_feedback({**parts.members, **facts, "messages": messages, "completion": choice})
+        for choice in answers
+    ]
 
 
 _ANSWERS = ("choices", "candidates", "generations", "output", "message", "content", "body", "outputBodyJson", "text")
 
 
-def _told_beside(answer: Any) -> dict[str, Any]:
+def _response_members(answer: Any) -> dict[str, Any]:
     """Return what an answer of a model's API tells beside the answer itself."""
     if not isinstance(answer, dict) or "messages" in answer:
         return {}
-    told = {name: value for name, value in answer.items() if name not in (*_ANSWERS, "role", "type") and value != ""}
+    members = {name: value for name, value in answer.items() if name not in (*_ANSWERS, "role", "type") and value != ""}
     choices = answer.get("choices")
     if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], dict):
-        told |= {name: value for name, value in choices[0].items() if name not in ("index", "message", "text")}
-    return {name: value for name, value in told.items() if value is not None}
+        members |= {name: value for name, value in choices[0].items() if name not in ("index", "message", "text")}
+    return {name: value for name, value in members.items() if value is not None}
 
 
-def _feedback(parts: Parts, name: str) -> list[dict[str, Any]]:
-    value = parts.rest.get(name)
+def _feedback_rows(parts: Parts, name: str) -> list[dict[str, Any]]:
+    value = parts.members.get(name)
     if name == "feedback_stats":
         # LangSmith's, which are added up: of a single one the mean is the value.
-        some = value if isinstance(value, dict) else {}
-        if not some or not all(isinstance(one, dict) and one.get("n") == 1 for one in some.values()):
+        key_statistics = value if isinstance(value, dict) else {}
+        if not key_statistics or not all(
+            isinstance(statistic, dict) and statistic.get("n") == 1 for statistic in key_statistics.values()
+        ):
             return []
-        value = {key: one.get("avg") for key, one in some.items()}
-    made = ratings_of(value)
-    if made:
-        del parts.rest[name]
-    return made
+        value = {key: statistic.get("avg") for key, statistic in key_statistics.items()}
+    feedback_rows = ratings_of(value)
+    if feedback_rows:
+        del parts.members[name]
+    return feedback_rows
 
 
-def _request(value: Any) -> tuple[list[Turn], dict[str, Any]] | None:
+def _prompt_and_parameters(value: Any) -> tuple[list[Turn], dict[str, Any]] | None:
     """Return the messages of a request and its parameters; None where it has none."""
     value = from_json_text(value)
     if isinstance(value, str):
@@ -240,10 +268,10 @@ def _request(value: Any) -> tuple[list[Turn], dict[str, Any]] | None:
         return None
     for name in ("body", "kwargs", "inputBodyJson"):
         if isinstance(value.get(name), dict) and "messages" not in value:
-            return _request(value[name])
+            return _prompt_and_parameters(value[name])
     parts = Parts(value)
     messages = parts.prompt()
-    return (messages, parts.rest) if messages else None
+    return (messages, parts.members) if messages else None
 
 
 def _answers(value: Any) -> Iterator[Turn | str]:
@@ -253,13 +281,13 @@ def _answers(value: Any) -> Iterator[Turn | str]:
         if value:
             yield value
     elif is_conversation(value):
-        before, answer = split_answer(conversation(value, "output"))
-        if before or answer is None:
+        earlier_messages, answer = split_answer(conversation(value, "output"))
+        if earlier_messages or answer is None:
             raise LineError("has an answer of several messages, or by another than the assistant")
         yield answer
     elif isinstance(value, list):
-        for one in value:
-            yield from _answers(one)
+        for element in value:
+            yield from _answers(element)
     elif isinstance(value, dict):
         yield from _answers_in(value)
 
@@ -272,12 +300,12 @@ def _answers_in(value: dict[str, Any]) -> Iterator[Turn | str]:
         for candidate in value["candidates"]:
             yield from _answers(candidate.get("content") if isinstance(candidate, dict) else None)
     elif isinstance(value.get("generations"), list):
-        for one in value["generations"]:
-            yield from _answers(one)
+        for generation in value["generations"]:
+            yield from _answers(generation)
     elif value.get("type") == "message" and isinstance(value.get("content"), list):
         yield anthropic_message(value["content"])
     elif isinstance(value.get("output"), list) and value.get("object") == "response":
-        yield _of_responses(value["output"])
+        yield _message_of_responses(value["output"])
     elif isinstance(value.get("message"), dict) and "role" not in value:
         yield from _answers(value["message"])
     elif is_turn(value):
@@ -291,7 +319,7 @@ def _answers_in(value: dict[str, Any]) -> Iterator[Turn | str]:
                 return
 
 
-def _of_responses(items: list[Any]) -> Turn:
+def _message_of_responses(items: list[Any]) -> Turn:
     """Return the message that the items of OpenAI's responses are."""
     texts: list[str] = []
     calls: list[Any] = []
@@ -309,21 +337,21 @@ def _of_responses(items: list[Any]) -> Turn:
 
 def _attributes(line: Line) -> dict[str, Any]:
     """Return the attributes of a span by their dotted names; {} where the line is no span of a model's call."""
-    given = line.get("attributes")
-    flat = dict(_flat(given)) if isinstance(given, dict) else {}
+    attribute_tree = line.get("attributes")
+    flat = dict(_flat(attribute_tree)) if isinstance(attribute_tree, dict) else {}
     flat |= {name.removeprefix("attributes."): value for name, value in line.items() if name.startswith("attributes.")}
     return flat if any(name.startswith(("llm.", "gen_ai.")) for name in flat) else {}
 
 
-def _flat(value: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, inner in value.items():
         if isinstance(inner, dict):
-            yield from _flat(inner, f"{before}{name}.")
+            yield from _flat(inner, f"{prefix}{name}.")
         else:
-            yield before + name, inner
+            yield prefix + name, inner
 
 
-def _of_span(line: Line, attributes: dict[str, Any]) -> list[Line]:
+def _lines_of_span(line: Line, attributes: dict[str, Any]) -> list[Line]:
     sides: list[list[Turn]] = []
     for names in (
         ("llm.input_messages", "gen_ai.input.messages", "gen_ai.prompt"),
@@ -331,17 +359,19 @@ def _of_span(line: Line, attributes: dict[str, Any]) -> list[Line]:
     ):
         turns: list[Any] = []
         for name in names:
-            given = from_json_text(attributes.get(name))
-            turns = given if isinstance(given, list) else list(iterate_numbered(attributes, name))
+            attribute_value = from_json_text(attributes.get(name))
+            turns = attribute_value if isinstance(attribute_value, list) else list(iterate_numbered(attributes, name))
             if turns:
                 break
         sides.append(conversation([_typed_parts(turn) for turn in turns], "messages"))
     model = attributes.get("llm.model_name") or attributes.get("gen_ai.response.model")
-    rest = {name: value for name, value in line.items() if not name.startswith("attributes")}
-    rest["attributes"] = {name: value for name, value in attributes.items() if not name.endswith(
+    line_members = {name: value for name, value in line.items() if not name.startswith("attributes")}
+    line_members["attributes"] = {name: value for name, value in attributes.items() if not name.endswith(
         ("input_messages", "output_messages", "input.messages", "output.messages"))}  # fmt: skip
     model = model or attributes.get("gen_ai.request.model")
-    return _of_pair({**rest, **({"model": model} if model else {})}, {"messages": sides[0]}, sides[1], set())
+    return _lines_of_pair(
+        {**line_members, **({"model": model} if model else {})}, {"messages": sides[0]}, sides[1], set()
+    )
 
 
 def _typed_parts(turn: Any) -> Any:
@@ -355,7 +385,7 @@ def _typed_parts(turn: Any) -> Any:
         for part in parts]}  # fmt: skip
 
 
-def _of_argilla(line: Line) -> list[Line]:
+def _lines_of_argilla(line: Line) -> list[Line]:
     """Argilla's: what was shown stands in `fields`, what people said of it in `responses`."""
     fields = Parts(line["fields"])
     answer = fields.take("response", "completion", "output", "answer", "generation")
@@ -364,14 +394,18 @@ def _of_argilla(line: Line) -> list[Line]:
         raise LineError("is a record of Argilla whose fields hold no prompt with its answer")
     feedback: list[dict[str, Any]] = []
     responses = line.get("responses")
-    for question, given in responses.items() if isinstance(responses, dict) else ():
-        for one in given if isinstance(given, list) else ():
-            if isinstance(one, dict) and is_value(one.get("value")):
-                by = {"user": str(one["user_id"])} if one.get("user_id") is not None else {}
-                feedback.append({"metric": question, "value": one["value"], **by})
-    rest = {name: value for name, value in line.items() if name != "fields" and (name != "responses" or not feedback)}
-    if isinstance(rest.get("responses"), dict | list):
+    for question, question_answers in responses.items() if isinstance(responses, dict) else ():
+        for response in question_answers if isinstance(question_answers, list) else ():
+            if isinstance(response, dict) and is_value(response.get("value")):
+                rater = {"user": str(response["user_id"])} if response.get("user_id") is not None else {}
+                feedback.append({"metric": question, "value": response["value"], **rater})
+    line_members = {
+        name: value for name, value in line.items() if name != "fields" and (name != "responses" or not feedback)
+    }
+    if isinstance(line_members.get("responses"), dict | list):
         # Not values: kept, but under a name that is taken for no answer.
-        rest["argilla_responses"] = rest.pop("responses")
-    more = {**fields.rest, **rest}
-    return [{**more, "messages": prompt, "completion": answer, **({"feedbacks": feedback} if feedback else {})}]
+        line_members["argilla_responses"] = line_members.pop("responses")
+    extra_members = {**fields.members, **line_members}
+    return [
+        {**extra_members, "messages": prompt, "completion": answer, **({"feedbacks": feedback} if feedback else {})}
+    ]

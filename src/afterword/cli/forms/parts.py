@@ -22,7 +22,7 @@ SYSTEM = ("system", "system_prompt", "systemInstruction", "system_instruction", 
 CONVERSATIONS = ("messages", "conversations", "conversation", "contents", "dialog", "dialogue", "chat")
 QUESTIONS = ("prompt", "instruction", "question", "query", "input", "inputs", "text_input", "input_text")
 """Where a prompt may stand that is a text or a list of messages."""
-BESIDE = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
+CONTEXT_NAMES = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
 """What belongs to a question under the name on the left: it is added to its text."""
 ANSWERS = ("completion", "response", "output", "answer", "output_text", "model_output", "generated_text", "generation")
 RATINGS = frozenset(
@@ -59,57 +59,64 @@ class Parts:
     """A line that is being read: what was taken from it, and what is left."""
 
     def __init__(self, line: Line) -> None:
-        self.rest = dict(line)
+        self.members = dict(line)
 
     def take(self, *names: str) -> Any:
         """Return the value of the first of these names that the line has, and take it out; None where it has none."""
         for name in names:
-            if name in self.rest:
-                return self.rest.pop(name)
+            if name in self.members:
+                return self.members.pop(name)
         return None
 
     def find(self, names: tuple[str, ...]) -> str | None:
         """Return the first of these names that the line has."""
-        return next((name for name in names if name in self.rest), None)
+        return next((name for name in names if name in self.members), None)
 
     def prompt(self) -> list[Turn]:
         """Take the messages that were answered; [] where the line has none. Raises `LineError`."""
         messages: list[Turn] = []
-        name = next((one for one in CONVERSATIONS if isinstance(self.rest.get(one), list) and self.rest[one]), None)
+        name = next(
+            (member for member in CONVERSATIONS if isinstance(self.members.get(member), list) and self.members[member]),
+            None,
+        )
         if name is not None:
-            messages = turns_of(self.rest.pop(name), name)
-        elif is_conversation(self.rest.get("context")):
-            messages = turns_of(self.rest.pop("context"), "context")
+            messages = turns_of(self.members.pop(name), name)
+        elif is_conversation(self.members.get("context")):
+            messages = turns_of(self.members.pop("context"), "context")
         elif question := self.find(QUESTIONS):
-            messages = self._question(question)
+            messages = self._question_messages(question)
         system = self.take(*SYSTEM) if messages else None
         if (text := system_text(system)) and messages[0].get("role") != "system":
             messages = [{"role": "system", "content": text}, *messages]
         return messages
 
-    def _question(self, name: str) -> list[Turn]:
-        value = from_json_text(self.rest.pop(name)) if name in ("input", "inputs") else self.rest.pop(name)
+    def _question_messages(self, name: str) -> list[Turn]:
+        value = from_json_text(self.members.pop(name)) if name in ("input", "inputs") else self.members.pop(name)
         if isinstance(value, list):
             return turns_of(value, name)
         if isinstance(value, dict):
             return [*Parts(value).prompt()] or _refuse_prompt(name, value)
         if not isinstance(value, str):
             _refuse_prompt(name, value)
-        beside = [self.rest.get(one) for one in BESIDE.get(name, ())]
-        for one, text in zip(BESIDE.get(name, ()), beside, strict=True):
+        context_texts = [self.members.get(context_name) for context_name in CONTEXT_NAMES.get(name, ())]
+        for context_name, text in zip(CONTEXT_NAMES.get(name, ()), context_texts, strict=True):
             if isinstance(text, str):
-                del self.rest[one]
+                del self.members[context_name]
         if turns := transcript(value) if value.startswith("\n\n") else []:
             # It ends with the word for the next speaker, who says nothing yet.
             return turns[:-1] if len(turns) > 1 and not turns[-1]["content"] else turns
-        text = "\n\n".join([value, *(one for one in beside if isinstance(one, str) and one)])
-        return [*self._history(), {"role": "user", "content": text}]
+        text = "\n\n".join(
+            [value, *(context_text for context_text in context_texts if isinstance(context_text, str) and context_text)]
+        )
+        return [*self._history_messages(), {"role": "user", "content": text}]
 
-    def _history(self) -> list[Turn]:
-        history = self.rest.get("history")
-        if not isinstance(history, list) or not all(isinstance(one, list) and len(one) == 2 for one in history):
+    def _history_messages(self) -> list[Turn]:
+        history = self.members.get("history")
+        if not isinstance(history, list) or not all(
+            isinstance(exchange, list) and len(exchange) == 2 for exchange in history
+        ):
             return []
-        del self.rest["history"]
+        del self.members["history"]
         return [
             {"role": role, "content": text}
             for pair in history
@@ -118,28 +125,28 @@ class Parts:
 
     def ratings(self) -> list[dict[str, Any]]:
         """Take the values that the line has on its answer, as feedback."""
-        names = [name for name, value in self.rest.items() if name in RATINGS and is_value(value)]
-        made = [{"metric": name, "value": self.rest.pop(name)} for name in names]
+        names = [name for name, value in self.members.items() if name in RATINGS and is_value(value)]
+        feedback_rows = [{"metric": name, "value": self.members.pop(name)} for name in names]
         for name in RATING_GROUPS:
-            if name in self.rest and (some := ratings_of(self.rest[name])):
-                made += some
-                del self.rest[name]
-        return made
+            if name in self.members and (group_rows := ratings_of(self.members[name])):
+                feedback_rows += group_rows
+                del self.members[name]
+        return feedback_rows
 
 
 def turns_of(value: list[Any], name: str) -> list[Turn]:
     """Return the messages of a list of turns, also where they stand one level deeper. Raises `LineError`."""
     if len(value) == 1 and is_conversation(value[0]) and not is_turn(value[0]) and isinstance(value[0][0], dict):
         value = value[0]
-    if value and all(isinstance(one, dict) and {"input", "output"} <= one.keys() for one in value):
+    if value and all(isinstance(element, dict) and {"input", "output"} <= element.keys() for element in value):
         # XTuner's: each turn has both sides.
-        made: list[Turn] = []
+        messages: list[Turn] = []
         for turn in value:
             if turn.get("system"):
-                made.append({"role": "system", "content": turn["system"]})
-            made.append({"role": "user", "content": turn["input"]})
-            made.append({"role": "assistant", "content": turn["output"]})
-        return made
+                messages.append({"role": "system", "content": turn["system"]})
+            messages.append({"role": "user", "content": turn["input"]})
+            messages.append({"role": "assistant", "content": turn["output"]})
+        return messages
     return conversation(value, name)
 
 
@@ -163,21 +170,21 @@ def split_answer(messages: list[Turn]) -> tuple[list[Turn], Turn | None]:
 
 def ratings_of(value: Any) -> list[dict[str, Any]]:
     """Return feedback given as {key: value} or as a list of {name, value, comment}; [] where it is neither."""
-    made: list[dict[str, Any]] = []
+    feedback_rows: list[dict[str, Any]] = []
     if isinstance(value, dict):
-        made = [{"metric": str(key), "value": one} for key, one in value.items() if is_value(one)]
-        return made if len(made) == len(value) else []
-    for one in value if isinstance(value, list) else ():
-        if not isinstance(one, dict):
+        feedback_rows = [{"metric": str(key), "value": rating} for key, rating in value.items() if is_value(rating)]
+        return feedback_rows if len(feedback_rows) == len(value) else []
+    for rating in value if isinstance(value, list) else ():
+        if not isinstance(rating, dict):
             return []
-        key = one.get("name") or one.get("key") or one.get("metric")
-        number = next((one[name] for name in ("value", "score") if is_value(one.get(name))), None)
+        key = rating.get("name") or rating.get("key") or rating.get("metric")
+        number = next((rating[name] for name in ("value", "score") if is_value(rating.get(name))), None)
         if not isinstance(key, str) or number is None:
             return []
-        comment = one.get("comment") or one.get("details")
-        given = {"metric": key, "value": bool(number) if one.get("dataType") == "BOOLEAN" else number}
-        made.append({**given, "details": comment} if isinstance(comment, str) else given)
-    return made
+        comment = rating.get("comment") or rating.get("details")
+        feedback_row = {"metric": key, "value": bool(number) if rating.get("dataType") == "BOOLEAN" else number}
+        feedback_rows.append({**feedback_row, "details": comment} if isinstance(comment, str) else feedback_row)
+    return feedback_rows
 
 
 def is_value(value: Any) -> TypeGuard[float]:

@@ -24,13 +24,13 @@ Verdict: TypeAlias = Literal["first", "second", "good", "bad"]
 class Comparison:
     """A form with two answers: the names of both, and how the line tells which is better."""
 
-    first: str
-    second: str
+    first_name: str
+    second_name: str
     verdict: Callable[[Parts], Verdict | None] = lambda parts: "first"
 
     def is_in(self, line: Line) -> bool:
         """Tell whether the line has both answers."""
-        return self.first in line and self.second in line
+        return self.first_name in line and self.second_name in line
 
 
 def _by_sign(*names: str) -> Callable[[Parts], Verdict | None]:
@@ -43,31 +43,31 @@ def _by_sign(*names: str) -> Callable[[Parts], Verdict | None]:
     return verdict
 
 
-def _by_word(name: str, first: Any, second: Any) -> Callable[[Parts], Verdict | None]:
+def _by_word(name: str, first_word: Any, second_word: Any) -> Callable[[Parts], Verdict | None]:
     def verdict(parts: Parts) -> Verdict | None:
         word = parts.take(name)
         if isinstance(word, str) and word.startswith("tie"):
             return "bad" if "bad" in word else "good"
-        return "first" if word == first else "second" if word == second else None
+        return "first" if word == first_word else "second" if word == second_word else None
 
     return verdict
 
 
-def _by_scores(first: str, second: str) -> Callable[[Parts], Verdict | None]:
+def _by_scores(first_score_name: str, second_score_name: str) -> Callable[[Parts], Verdict | None]:
     def verdict(parts: Parts) -> Verdict | None:
-        one, two = parts.rest.get(first), parts.rest.get(second)
-        if one is None or two is None or not is_value(one) or not is_value(two):
+        first_score, second_score = parts.members.get(first_score_name), parts.members.get(second_score_name)
+        if first_score is None or second_score is None or not is_value(first_score) or not is_value(second_score):
             return None
-        return "good" if one == two else "first" if one > two else "second"
+        return "good" if first_score == second_score else "first" if first_score > second_score else "second"
 
     return verdict
 
 
-def _by_flags(first: str, second: str, tie: str) -> Callable[[Parts], Verdict | None]:
+def _by_flags(first_flag: str, second_flag: str, tie_flag: str) -> Callable[[Parts], Verdict | None]:
     def verdict(parts: Parts) -> Verdict | None:
-        flags = [parts.take(name) for name in (first, second, tie)]
-        told: list[Verdict] = ["first", "second", "good"]
-        return told[flags.index(1)] if flags.count(1) == 1 else None
+        flags = [parts.take(name) for name in (first_flag, second_flag, tie_flag)]
+        verdicts: list[Verdict] = ["first", "second", "good"]
+        return verdicts[flags.index(1)] if flags.count(1) == 1 else None
 
     return verdict
 
@@ -96,7 +96,7 @@ COMPARISONS = (
 )
 """The first that fits is taken."""
 
-_SPOKEN = frozenset(
+_ANSWER_NAMES = frozenset(
     [
         "chosen",
         "rejected",
@@ -121,14 +121,14 @@ _SPOKEN = frozenset(
         "dispreferred",
     ]
 )
-_SPOKEN_NUMBERED = re.compile(r"(response|output|answer|completion|conversation|reply)_?([0-9]|[abjk])", re.I)
+_NUMBERED_ANSWER_NAME = re.compile(r"(response|output|answer|completion|conversation|reply)_?([0-9]|[abjk])", re.I)
 
 
-def refuse_spoken(rest: Line) -> None:
+def refuse_leftover_answers(members: Line) -> None:
     """Raise `LineError` where what is left of a line is an answer, or tells which is better: it would be lost."""
-    for name, value in rest.items():
+    for name, value in members.items():
         is_list = name in ("conversations", "conversation", "contents") and isinstance(value, list)
-        if is_list or name in _SPOKEN or _SPOKEN_NUMBERED.fullmatch(name):
+        if is_list or name in _ANSWER_NAMES or _NUMBERED_ANSWER_NAME.fullmatch(name):
             raise LineError(f"has {name!r} beside its completion, and is of no form that is known with it. {ADVICE}")
 
 
@@ -137,97 +137,109 @@ ADVICE = "Rename or leave out what is not to be imported; 'afterword import --he
 
 def comparison(line: Line) -> list[Line] | None:
     """Read a line that says which of two answers is better; None where it does not have two."""
-    form = next((one for one in COMPARISONS if one.is_in(line)), None)
+    form = next((candidate for candidate in COMPARISONS if candidate.is_in(line)), None)
     if form is None:
-        return _with_a_rejected_answer(line)
+        return _rejected_answer_lines(line)
     parts = Parts(line)
     verdict = form.verdict(parts)
     if verdict is None:
-        raise LineError(f"does not say which of {form.first} and {form.second} is better")
-    values = [_turns(parts.take(name), name) for name in (form.first, form.second)]
-    tools = parts.rest.get("input")
+        raise LineError(f"does not say which of {form.first_name} and {form.second_name} is better")
+    values = [_turns(parts.take(name), name) for name in (form.first_name, form.second_name)]
+    tools = parts.members.get("input")
     if isinstance(tools, dict) and isinstance(tools.get("messages"), list):
-        parts.rest |= parts.rest.pop("input")
-    if "history" in parts.rest and "human_ref_A" in line:
-        parts.rest["prompt"] = parts.take("history")
-    prompt = _interleaved(parts, values) or _asked(parts, values)
-    return [_compared(parts, form, verdict, prompt, values)]
+        parts.members |= parts.members.pop("input")
+    if "history" in parts.members and "human_ref_A" in line:
+        parts.members["prompt"] = parts.take("history")
+    prompt = _interleaved_prompt(parts, values) or _shared_prompt(parts, values)
+    return [_preference_line(parts, form, verdict, prompt, values)]
 
 
-def _compared(parts: Parts, form: Comparison, verdict: Verdict, prompt: list[Turn], values: list[list[Turn]]) -> Line:
+def _preference_line(
+    parts: Parts, form: Comparison, verdict: Verdict, prompt: list[Turn], values: list[list[Turn]]
+) -> Line:
     if not prompt:
         shared = 0
         while shared < min(map(len, values)) - 1 and values[0][shared] == values[1][shared]:
             shared += 1
         prompt = values[0][:shared]
     sides: list[Line] = []
-    for name, messages in zip((form.first, form.second), values, strict=True):
-        own = messages[len(prompt) :] if messages[: len(prompt)] == prompt else messages
-        before, answer = split_answer(own)
+    for name, messages in zip((form.first_name, form.second_name), values, strict=True):
+        side_messages = messages[len(prompt) :] if messages[: len(prompt)] == prompt else messages
+        earlier_messages, answer = split_answer(side_messages)
         if answer is None:
             raise LineError(f"has {name} that does not end with an answer of the assistant")
-        if not prompt and not before:
-            raise LineError(f"has no prompt that {form.first} and {form.second} answer")
-        side: Line = {"completion": answer, "messages": [*prompt, *before]}
-        sides.append(side | _about_side(parts, name))
+        if not prompt and not earlier_messages:
+            raise LineError(f"has no prompt that {form.first_name} and {form.second_name} answer")
+        side: Line = {"completion": answer, "messages": [*prompt, *earlier_messages]}
+        sides.append(side | _side_members(parts, name))
     if sides[0]["messages"] == sides[1]["messages"] and sides[0]["completion"] == sides[1]["completion"]:
-        raise LineError(f"has {form.first} and {form.second} that are the same")
+        raise LineError(f"has {form.first_name} and {form.second_name} that are the same")
     if verdict == "second":
         sides.reverse()
-    made = {**parts.rest, "preferred_completion": sides[0], "other_completion": sides[1]}
-    made.setdefault("metric", PREFERENCE)
+    preference_line = {**parts.members, "preferred_completion": sides[0], "other_completion": sides[1]}
+    preference_line.setdefault("metric", PREFERENCE)
     if verdict in ("good", "bad"):
-        made["tied"] = verdict
-    made["messages"] = sides[0]["messages"]
-    return made
+        preference_line["tied"] = verdict
+    preference_line["messages"] = sides[0]["messages"]
+    return preference_line
 
 
-def _about_side(parts: Parts, name: str) -> Line:
+def _side_members(parts: Parts, name: str) -> Line:
     """Take what the line says of one side: its model, its score."""
     token = name.rpartition("_")[2]
     side: Line = {}
     member = parts.find((f"{name}_model", f"{name}-model", f"model_{token}", f"generator_{token}"))
-    if member is not None and isinstance(parts.rest[member], str):
+    if member is not None and isinstance(parts.members[member], str):
         side["model"] = parts.take(member)
     for word in ("score", "rating", "reward"):
         member = parts.find((f"{word}_{name}", f"{name}_{word}", f"{name}-{word}", f"{word}_{token}"))
-        if member is not None and is_value(parts.rest[member]):
+        if member is not None and is_value(parts.members[member]):
             side["feedbacks"] = {**side.get("feedbacks", {}), word: parts.take(member)}
     return side
 
 
-def _asked(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
+def _shared_prompt(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
     """Take the prompt; what of it stands in both answers, too, is not asked twice."""
-    messages = parts.take("messages") if all(len(one) > 1 for one in values) and "prompt" in parts.rest else None
+    messages = (
+        parts.take("messages")
+        if all(len(side_messages) > 1 for side_messages in values) and "prompt" in parts.members
+        else None
+    )
     prompt = parts.prompt()
-    if len(prompt) > 1 and any(one == prompt[-1:] for one in values):
+    if len(prompt) > 1 and any(side_messages == prompt[-1:] for side_messages in values):
         # Messages that end with one of the two answers.
         prompt = prompt[:-1]
-    starts = [one[: len(prompt)] for one in values]
+    starts = [side_messages[: len(prompt)] for side_messages in values]
     if messages is not None and starts != [prompt, prompt]:
-        parts.rest["messages"] = messages
-    spoken = [turn for turn in prompt if turn.get("role") != "system"]
-    if prompt and starts != [prompt, prompt] and all(one[: len(spoken)] == spoken for one in values):
-        for one in values:
-            one[: len(spoken)] = prompt
+        parts.members["messages"] = messages
+    turns_without_system = [turn for turn in prompt if turn.get("role") != "system"]
+    if (
+        prompt
+        and starts != [prompt, prompt]
+        and all(side_messages[: len(turns_without_system)] == turns_without_system for side_messages in values)
+    ):
+        for side_messages in values:
+            side_messages[: len(turns_without_system)] = prompt
     return prompt
 
 
-def _interleaved(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
+def _interleaved_prompt(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
     """Read prompts and answers that are lists of texts, one for each turn; [] where they are not."""
-    prompts = from_json_text(parts.rest.get("prompt"))
-    answers = [from_json_text(one[0].get("content")) if len(one) == 1 else None for one in values]
-    if not isinstance(prompts, list) or not all(isinstance(one, str) for one in prompts):
+    prompts = from_json_text(parts.members.get("prompt"))
+    answers = [
+        from_json_text(side_messages[0].get("content")) if len(side_messages) == 1 else None for side_messages in values
+    ]
+    if not isinstance(prompts, list) or not all(isinstance(text, str) for text in prompts):
         return []
     for index, texts in enumerate(answers):
         if not isinstance(texts, list) or len(texts) != len(prompts):
             return []
         values[index][:] = [
             turn
-            for asked, said in zip(prompts, texts, strict=True)
-            for turn in ({"role": "user", "content": asked}, {"role": "assistant", "content": said or ""})
+            for prompt_text, answer_text in zip(prompts, texts, strict=True)
+            for turn in ({"role": "user", "content": prompt_text}, {"role": "assistant", "content": answer_text or ""})
         ]
-    del parts.rest["prompt"]
+    del parts.members["prompt"]
     return values[0][:1]
 
 
@@ -242,30 +254,36 @@ def _turns(value: Any, name: str) -> list[Turn]:
     raise LineError(f"has {name} that is {kind(value)}, but must be a text or a list of messages")
 
 
-def _with_a_rejected_answer(line: Line) -> list[Line] | None:
+def _rejected_answer_lines(line: Line) -> list[Line] | None:
     """ms-swift's: messages that end with the better answer, and the worse one apart."""
-    name = next((one for one in ("rejected_response", "rejected_messages") if one in line), None)
+    name = next(
+        (member_name for member_name in ("rejected_response", "rejected_messages") if member_name in line), None
+    )
     messages = line.get("messages")
     if name is None or not isinstance(messages, list):
         return None
-    asked, answer = split_answer(conversation(messages, "messages"))
+    prompt, answer = split_answer(conversation(messages, "messages"))
     if answer is None:
         raise LineError("has messages that do not end with an answer of the assistant")
-    rest = {one: value for one, value in line.items() if one not in ("messages", name)}
+    members = {member_name: value for member_name, value in line.items() if member_name not in ("messages", name)}
     rejected = _turns(line[name], name)
-    return comparison({**rest, "prompt": asked, "chosen": [answer], "rejected": rejected})
+    return comparison({**members, "prompt": prompt, "chosen": [answer], "rejected": rejected})
 
 
 def answered(line: Line) -> list[Line] | None:
     """Read a line with a prompt and an answer under any of their names; None where it has no answer."""
     parts = Parts(line)
-    tools = from_json_text(parts.rest.get("tools"))
+    tools = from_json_text(parts.members.get("tools"))
     if isinstance(tools, list):
-        parts.rest["tools"] = tools
+        parts.members["tools"] = tools
     if isinstance(line.get("completions"), list):
-        return _several(parts)
+        return _lines_of_completions(parts)
     name = parts.find(ANSWERS)
-    if name == "completion" and isinstance(parts.rest["completion"], dict | str) and parts.rest.keys() & {"messages"}:
+    if (
+        name == "completion"
+        and isinstance(parts.members["completion"], dict | str)
+        and parts.members.keys() & {"messages"}
+    ):
         return None
     answer = None if name is None else parts.take(name)
     prompt = parts.prompt()
@@ -273,53 +291,59 @@ def answered(line: Line) -> list[Line] | None:
         prompt, answer = split_answer(prompt)
         if answer is None:
             return None
-    elif isinstance(answer, list) and all(isinstance(one, str) for one in answer) and not is_pair(answer):
+    elif isinstance(answer, list) and all(isinstance(element, str) for element in answer) and not is_pair(answer):
         raise LineError(f"has {name} that is a list of texts; which of them is meant, it does not say")
     elif isinstance(answer, list) and not is_pair(answer):
-        more, answer = split_answer(_turns(answer, str(name)))
+        context_messages, answer = split_answer(_turns(answer, str(name)))
         if answer is None:
             raise LineError(f"has {name} that does not end with an answer of the assistant")
-        prompt += more
+        prompt += context_messages
     elif is_turn(answer):
         [answer] = conversation([answer], str(name))
     if not prompt:
         raise LineError(f"has no messages (nor input, nor prompt) that its {name or 'last message'} answers")
     if not isinstance(answer, str | dict | list):
         raise LineError(f"has {name} that is {kind(answer)}, but must be a text or a message")
-    return [rated({**parts.rest, "messages": prompt, "completion": answer})]
+    return [with_rating_feedback({**parts.members, "messages": prompt, "completion": answer})]
 
 
-def _several(parts: Parts) -> list[Line]:
+def _lines_of_completions(parts: Parts) -> list[Line]:
     """UltraFeedback's: several answers to one instruction, each with its model and its scores."""
     completions = parts.take("completions")
     prompt = parts.prompt()
     parts.take("models")
-    if not prompt or not all(isinstance(one, dict) and isinstance(one.get("response"), str) for one in completions):
+    if not prompt or not all(
+        isinstance(completion, dict) and isinstance(completion.get("response"), str) for completion in completions
+    ):
         raise LineError(
             "has several completions without a model and a response each; which of them is meant, it does not say"
         )
-    made: list[Line] = []
-    for one in completions:
-        inner = Parts(one)
+    lines: list[Line] = []
+    for completion in completions:
+        inner = Parts(completion)
         answer = inner.take("response")
-        model = {"model": inner.take("model")} if isinstance(one.get("model"), str) else {}
-        made.append(rated({**parts.rest, **inner.rest, **model, "messages": prompt, "completion": answer}))
-    return made
+        model = {"model": inner.take("model")} if isinstance(completion.get("model"), str) else {}
+        lines.append(
+            with_rating_feedback({**parts.members, **inner.members, **model, "messages": prompt, "completion": answer})
+        )
+    return lines
 
 
-def rated(line: Line) -> Line:
+def with_rating_feedback(line: Line) -> Line:
     """Turn the ratings of a line into feedback on its completion."""
     parts = Parts(line)
     ratings = parts.ratings()
     for name in ("label", "kto_tag"):
-        value = parts.rest.get(name)
-        if isinstance(value, bool) or (name in parts.rest and value in (0, 1)):
+        value = parts.members.get(name)
+        if isinstance(value, bool) or (name in parts.members and value in (0, 1)):
             ratings.append({"metric": DESIRABLE, "value": bool(parts.take(name))})
     if not ratings:
         return line
-    given = parts.rest.get("feedbacks")
-    if isinstance(given, dict):
-        ratings = [{"metric": key, "value": value} for key, value in given.items() if value is not None] + ratings
-    elif isinstance(given, list):
-        ratings = [*given, *ratings]
-    return {**parts.rest, "feedbacks": ratings}
+    existing_feedback = parts.members.get("feedbacks")
+    if isinstance(existing_feedback, dict):
+        ratings = [
+            {"metric": key, "value": value} for key, value in existing_feedback.items() if value is not None
+        ] + ratings
+    elif isinstance(existing_feedback, list):
+        ratings = [*existing_feedback, *ratings]
+    return {**parts.members, "feedbacks": ratings}

@@ -25,11 +25,11 @@ _CALLS = ("function_call", "tool_call")
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 
 
-def conversation(turns: list[Any], place: str) -> list[Turn]:
+def conversation(turns: list[Any], path: str) -> list[Turn]:
     """Return turns as messages. Raises `LineError` naming the place of one that is none."""
     messages: list[Turn] = []
     for index, turn in enumerate(turns):
-        message = _message(turn, f"{place}[{index}]")
+        message = _message(turn, f"{path}[{index}]")
         calls = messages[-1].get("tool_calls") if messages else None
         if "from" in turn and message.get("role") == "tool" and calls:
             # An observation follows its call, and names none.
@@ -44,7 +44,10 @@ def transcript(text: str) -> list[Turn]:
         return []
     _, *parts = _TRANSCRIPT.split(text)  # what stands before the first speaker is empty
     roles = {"Human": "user", "Assistant": "assistant"}
-    return [{"role": roles[role], "content": said.strip()} for role, said in zip(parts[::2], parts[1::2], strict=True)]
+    return [
+        {"role": roles[role], "content": text_part.strip()}
+        for role, text_part in zip(parts[::2], parts[1::2], strict=True)
+    ]
 
 
 def is_turn(value: Any) -> bool:
@@ -60,7 +63,7 @@ def is_turn(value: Any) -> bool:
 
 def is_conversation(value: Any) -> bool:
     """Tell whether this is a list of turns."""
-    return isinstance(value, list) and bool(value) and all(is_turn(one) or is_pair(one) for one in value)
+    return isinstance(value, list) and bool(value) and all(is_turn(turn) or is_pair(turn) for turn in value)
 
 
 def text_of_parts(parts: list[Any]) -> str | None:
@@ -74,30 +77,30 @@ def is_pair(value: Any) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 2
-        and all(isinstance(one, str) for one in value)
+        and all(isinstance(text, str) for text in value)
         and role_of(value[0]) in _STANDARD
     )
 
 
-def _message(turn: Any, place: str) -> Turn:
+def _message(turn: Any, path: str) -> Turn:
     if is_pair(turn):
         return {"role": role_of(turn[0]), "content": turn[1]}
     if not isinstance(turn, dict):
-        raise LineError(f"has {place} that is {kind(turn)}, but must be a message with role and content")
+        raise LineError(f"has {path} that is {kind(turn)}, but must be a message with role and content")
     if isinstance(turn.get("message"), dict):
         turn = turn["message"]
     if "lc" in turn and isinstance(turn.get("kwargs"), dict):
         name = turn.get("id")
-        return _of_langchain(str(name[-1]) if isinstance(name, list) and name else "", turn["kwargs"])
+        return _message_of_langchain(str(name[-1]) if isinstance(name, list) and name else "", turn["kwargs"])
     if isinstance(turn.get("data"), dict) and isinstance(turn.get("type"), str) and "role" not in turn:
-        return _of_langchain(turn["type"], turn["data"])
+        return _message_of_langchain(turn["type"], turn["data"])
     if any(name.startswith("message.") for name in turn):
         turn = {name.removeprefix("message."): value for name, value in turn.items()}
     if "from" in turn and "value" in turn and "role" not in turn:
-        more = {name: value for name, value in turn.items() if name not in ("from", "value")}
-        return {**_of_sharegpt(turn["from"], turn["value"], place), **more}
+        other_members = {name: value for name, value in turn.items() if name not in ("from", "value")}
+        return {**_message_of_sharegpt(turn["from"], turn["value"], path), **other_members}
     if isinstance(turn.get("parts"), list) and "content" not in turn:
-        return _of_gemini(turn)
+        return _message_of_gemini(turn)
     role = turn.get("role")
     if isinstance(role, str) and role not in _STANDARD:
         turn = {**turn, "role": role_of(role)}
@@ -117,9 +120,9 @@ def role_of(role: str) -> str:
     return ROLES.get(role.lower(), role.lower() if role.lower() in _STANDARD else role)
 
 
-def _of_sharegpt(speaker: Any, value: Any, place: str) -> Turn:
+def _message_of_sharegpt(speaker: Any, value: Any, path: str) -> Turn:
     if not isinstance(speaker, str):
-        raise LineError(f"has {place}.from that is {kind(speaker)}, but must be a text")
+        raise LineError(f"has {path}.from that is {kind(speaker)}, but must be a text")
     if speaker in _CALLS:
         calls = tool_calls(value)
         if calls:
@@ -135,7 +138,7 @@ def tool_calls(value: Any) -> list[dict[str, Any]]:
     """Return calls given as JSON {name, arguments} or a list of such; [] where it is none."""
     value = from_json_text(value)
     calls = value if isinstance(value, list) else [value]
-    made: list[dict[str, Any]] = []
+    openai_calls: list[dict[str, Any]] = []
     for index, call in enumerate(calls):
         if not isinstance(call, dict) or not isinstance(call.get("name"), str):
             return []
@@ -143,17 +146,17 @@ def tool_calls(value: Any) -> list[dict[str, Any]]:
         if not isinstance(arguments, str):
             arguments = msgspec.json.encode(arguments).decode()
         function = {"name": call["name"], "arguments": arguments}
-        made.append({"id": call.get("id") or f"call_{index}", "type": "function", "function": function})
-    return made
+        openai_calls.append({"id": call.get("id") or f"call_{index}", "type": "function", "function": function})
+    return openai_calls
 
 
-def _of_langchain(name: str, fields: dict[str, Any]) -> Turn:
+def _message_of_langchain(name: str, fields: dict[str, Any]) -> Turn:
     message: Turn = {"role": role_of(name), "content": fields.get("content", "")}
     if fields.get("role") and name.lower().startswith("chat"):
         message["role"] = role_of(str(fields["role"]))
-    more = fields.get("additional_kwargs")
-    if isinstance(more, dict) and more.get("tool_calls"):
-        message["tool_calls"] = more["tool_calls"]
+    extra_fields = fields.get("additional_kwargs")
+    if isinstance(extra_fields, dict) and extra_fields.get("tool_calls"):
+        message["tool_calls"] = extra_fields["tool_calls"]
     elif fields.get("tool_calls"):
         message["tool_calls"] = tool_calls(fields["tool_calls"]) or fields["tool_calls"]
     if fields.get("tool_call_id"):
@@ -161,7 +164,7 @@ def _of_langchain(name: str, fields: dict[str, Any]) -> Turn:
     return message
 
 
-def _of_gemini(turn: Turn) -> Turn:
+def _message_of_gemini(turn: Turn) -> Turn:
     role = role_of(str(turn.get("role", "user")))
     if (text := text_of_parts(turn["parts"])) is not None:
         return {"role": role, "content": text}
@@ -214,14 +217,14 @@ def from_json_text(value: Any) -> Any:
 
 def iterate_numbered(members: dict[str, Any], prefix: str) -> Iterator[dict[str, Any]]:
     """Yield the objects that `prefix.0.NAME`, `prefix.1.NAME` spell out, in order."""
-    found: dict[int, dict[str, Any]] = {}
+    members_by_number: dict[int, dict[str, Any]] = {}
     for name, value in members.items():
         if name.startswith(prefix + "."):
-            number, _, rest = name.removeprefix(prefix + ".").partition(".")
-            if number.isdigit() and rest:
-                found.setdefault(int(number), {})[rest] = value
-    for number in sorted(found):
-        yield found[number]
+            number, _, member_name = name.removeprefix(prefix + ".").partition(".")
+            if number.isdigit() and member_name:
+                members_by_number.setdefault(int(number), {})[member_name] = value
+    for number in sorted(members_by_number):
+        yield members_by_number[number]
 
 
 def kind(value: Any) -> str:

@@ -18,7 +18,7 @@ from afterword.client.aio.feedback import AsyncFeedback
 from afterword.client.aio.interactions import AsyncInteractions
 from afterword.client.aio.models import AsyncModels
 from afterword.client.core import Core, Request, query
-from afterword.client.streaming import Events
+from afterword.client.streaming import EventDecoder
 from afterword.client.uploading import Batch, Upload, UploadReport
 from afterword.client.workers import async_each
 from afterword.errors import AfterwordError, NotFound
@@ -84,7 +84,7 @@ class AsyncAfterword:
 
     async def call(self, request: Request, kind: type[T]) -> T:
         """Make a call and read its answer. Raises `AfterwordError`."""
-        return core.read(await self.send(request), kind)
+        return core.decode_answer(await self.send(request), kind)
 
     async def find(self, request: Request, kind: type[T]) -> T | None:
         """Make a call and read its answer; None where there is no such thing."""
@@ -96,7 +96,7 @@ class AsyncAfterword:
     async def events(self, request: Request) -> AsyncGenerator[bytes, None]:
         """Make a call and yield the data of its events as they come. Raises `AfterwordError`."""
         response = await self.send(request, stream=True)
-        events = Events()
+        events = EventDecoder()
         try:
             async for part in response.aiter_bytes():
                 for data in events.take(part):
@@ -147,7 +147,7 @@ class AsyncAfterword:
             delay = self._core.delay(attempt, request, outcome)
             if delay is None:
                 if isinstance(outcome, httpx.Response):
-                    core.check(outcome)
+                    core.raise_for_error(outcome)
                     return outcome
                 raise self._core.unreachable(outcome) from outcome
             attempt += 1
@@ -169,9 +169,9 @@ class AsyncAfterword:
                 if attempt:
                     await asyncio.sleep(core.backoff(attempt))
                 try:
-                    batch = upload.settle(batch, (await self.send(request)).content)
+                    batch = upload.apply_results(batch, (await self.send(request)).content)
                 except AfterwordError as error:
-                    if upload.is_hopeless(error):
+                    if upload.is_fatal(error):
                         raise
                     upload.give_up(batch, error)
                     return
@@ -182,7 +182,7 @@ class AsyncAfterword:
         try:
             await async_each(upload.batches(), send, at_once=upload.at_once)
         finally:
-            report = upload.done()
+            report = upload.finish()
         return report
 
     async def aclose(self) -> None:

@@ -61,8 +61,8 @@ class AsyncABTests:
 
         >>> await client.ab_tests.list(active=True)
         """
-        asked = query(project=project, active=active, status=status)
-        request = Request(method="GET", path=path("ab-tests"), query=asked, repeatable=True)
+        parameters = query(project=project, active=active, status=status)
+        request = Request(method="GET", path=path("ab-tests"), query=parameters, repeatable=True)
         return (await self._client.call(request, ABTestList)).ab_tests
 
     async def get(self, test: str) -> ABTest | None:

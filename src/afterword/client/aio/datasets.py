@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from afterword.client.aio import AsyncAfterword
 
 # Above this a file is sent in parts: what breaks off is then sent again from there, and not from its start.
-WHOLE = 5 << 20
-MOST_PARTS = 10_000
+MAX_WHOLE_FILE_BYTES = 5 << 20
+MAX_PARTS = 10_000
 
 
 class AsyncDatasets:
@@ -52,7 +52,7 @@ class AsyncDatasets:
         file = Path(file_path)
         size = _size(file)
         project = self._client.project_or_default(project)
-        if size > WHOLE:
+        if size > MAX_WHOLE_FILE_BYTES:
             return await self._upload_in_parts(file, size, {"key": key, "name": name, "project": project}, progress)
         request = Request(
             method="POST",
@@ -61,33 +61,35 @@ class AsyncDatasets:
             body=_content(file),
             content_type="application/jsonl",
         )
-        made = await self._client.call(request, Dataset)
+        dataset = await self._client.call(request, Dataset)
         if progress is not None:
             progress(size, size)
-        return made
+        return dataset
 
     async def _upload_in_parts(
-        self, file: Path, size: int, what: dict[str, Any], progress: Callable[[int, int], Any] | None
+        self, file: Path, size: int, dataset_fields: dict[str, Any], progress: Callable[[int, int], Any] | None
     ) -> Dataset:
-        part_size = max(WHOLE, -(-size // MOST_PARTS))
+        part_size = max(MAX_WHOLE_FILE_BYTES, -(-size // MAX_PARTS))
         begin = encode({"total_parts_count": -(-size // part_size), "content_type": "application/jsonl"})
-        begun = await self._client.call(Request(method="POST", path=path("upload", "init"), body=begin), UploadBegun)
-        session_id = str(begun.session_id)
+        upload_session = await self._client.call(
+            Request(method="POST", path=path("upload", "init"), body=begin), UploadBegun
+        )
+        session_id = str(upload_session.session_id)
         try:
-            with file.open("rb") as opened:
+            with file.open("rb") as stream:
                 for number in range(1, -(-size // part_size) + 1):
                     request = Request(
                         method="POST",
                         path=path("upload", "part"),
                         query=query(session_id=session_id, part_number=number),
-                        body=opened.read(part_size),
+                        body=stream.read(part_size),
                         content_type="application/octet-stream",
                         repeatable=True,
                     )
                     await self._client.call(request, UploadStatus)
                     if progress is not None:
                         progress(min(number * part_size, size), size)
-            body = encode({"session_id": session_id, **what})
+            body = encode({"session_id": session_id, **dataset_fields})
             # The server reads the whole file before it answers.
             request = Request(method="POST", path=path("datasets", "from-upload"), body=body, timeout=None)
             return await self._client.call(request, Dataset)
@@ -150,7 +152,7 @@ class AsyncDatasets:
 
         >>> await client.datasets.list()
         """
-        request = Request(method="GET", path=path("datasets"), query=self._of(project), repeatable=True)
+        request = Request(method="GET", path=path("datasets"), query=self._project_parameters(project), repeatable=True)
         return (await self._client.call(request, DatasetList)).datasets
 
     async def get(self, dataset: str, *, project: str | None = None) -> Dataset | None:
@@ -158,7 +160,9 @@ class AsyncDatasets:
 
         >>> await client.datasets.get("support-2026-11")
         """
-        request = Request(method="GET", path=path("datasets", dataset), query=self._of(project), repeatable=True)
+        request = Request(
+            method="GET", path=path("datasets", dataset), query=self._project_parameters(project), repeatable=True
+        )
         return await self._client.find(request, Dataset)
 
     async def delete(self, dataset: str, *, project: str | None = None) -> None:
@@ -166,7 +170,7 @@ class AsyncDatasets:
 
         >>> await client.datasets.delete(dataset)
         """
-        request = Request(method="DELETE", path=path("datasets", dataset), query=self._of(project))
+        request = Request(method="DELETE", path=path("datasets", dataset), query=self._project_parameters(project))
         await self._client.call(request, Deleted)
 
     async def download(
@@ -187,22 +191,22 @@ class AsyncDatasets:
         request = Request(
             method="GET",
             path=path("datasets", dataset, "download"),
-            query=[*self._of(project), *query(format=format)],
+            query=[*self._project_parameters(project), *query(format=format)],
             repeatable=True,
         )
         target = Path(file_path)
         partial = target.with_name(target.name + ".part")
         size = 0
         try:
-            with partial.open("wb") as opened:
+            with partial.open("wb") as stream:
                 async for chunk in self._client.content(request):
-                    size += opened.write(chunk)
+                    size += stream.write(chunk)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
         return size
 
-    def _of(self, project: str | None) -> list[tuple[str, str]]:
+    def _project_parameters(self, project: str | None) -> list[tuple[str, str]]:
         return query(project=self._client.project_or_default(project))
 
 

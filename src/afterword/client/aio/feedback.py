@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from uuid import UUID
 
 from afterword.client.core import Request, encode, encode_changes, path, query
-from afterword.client.finding import Conditions, filter_query
+from afterword.client.finding import PlainFilters, filter_query
 from afterword.client.uploading import Source as UploadSource
-from afterword.client.uploading import Upload, UploadReport, given_id
+from afterword.client.uploading import Upload, UploadReport, id_or_new
 from afterword.types import (
     Deleted,
     FeedbackRecorded,
@@ -95,26 +95,27 @@ class AsyncFeedback:
 
         >>> await client.feedback.get_key("CSAT")
         """
-        return await self._client.find(self._metrics("GET", feedback_key, project), Metric)
+        return await self._client.find(self._key_request("GET", feedback_key, project), Metric)
 
     async def update_key(self, feedback_key: str, *, project: str | None = None, **changes: Any) -> Metric:
         """Change `name`, `scoring_type`, `description` or `unit` of a feedback key.
 
         >>> await client.feedback.update_key("CSAT", description="Customer satisfaction, 1 to 5")
         """
-        return await self._client.call(self._metrics("PATCH", feedback_key, project, encode_changes(changes)), Metric)
+        request = self._key_request("PATCH", feedback_key, project, encode_changes(changes))
+        return await self._client.call(request, Metric)
 
     async def delete_key(self, feedback_key: str, *, project: str | None = None) -> None:
         """Delete a feedback key: it takes no more, and what was given stays with the completions.
 
         >>> await client.feedback.delete_key("accepted")
         """
-        await self._client.call(self._metrics("DELETE", feedback_key, project), Deleted)
+        await self._client.call(self._key_request("DELETE", feedback_key, project), Deleted)
 
-    def _metrics(self, method: str, key: str | None, project: str | None, body: bytes | None = None) -> Request:
-        where = path("metrics") if key is None else path("metrics", key)
+    def _key_request(self, method: str, key: str | None, project: str | None, body: bytes | None = None) -> Request:
+        request_path = path("metrics") if key is None else path("metrics", key)
         pairs = query(project=self._client.project_or_default(project))
-        return Request(method=method, path=where, query=pairs, body=body, repeatable=method != "DELETE")
+        return Request(method=method, path=request_path, query=pairs, body=body, repeatable=method != "DELETE")
 
     async def log_metric(
         self,
@@ -142,7 +143,7 @@ class AsyncFeedback:
             "details": details,
             "reason": reason,
             "created_at": created_at,
-            "feedback_id": given_id(feedback_id),
+            "feedback_id": id_or_new(feedback_id),
         }
         request = Request(method="POST", path=path("feedback"), body=encode(body), repeatable=True)
         return await self._client.call(request, FeedbackRecorded)
@@ -181,7 +182,7 @@ class AsyncFeedback:
             "labels": labels,
             "details": details,
             "created_at": created_at,
-            "comparison_id": given_id(comparison_id),
+            "comparison_id": id_or_new(comparison_id),
         }
         request = Request(method="POST", path=path("preferences"), body=encode(body), repeatable=True)
         return await self._client.call(request, PreferenceRecorded)
@@ -210,7 +211,7 @@ class AsyncFeedback:
             "details": details,
             "project": self._client.project_or_default(project),
             "created_at": created_at,
-            "outcome_id": given_id(outcome_id),
+            "outcome_id": id_or_new(outcome_id),
         }
         request = Request(method="POST", path=path("outcomes"), body=encode(body), repeatable=True)
         return await self._client.call(request, OutcomeRecorded)
@@ -281,7 +282,7 @@ class AsyncFeedback:
         >>> await client.feedback.link("tone", project="default")
         """
         request = Request(
-            method="POST", path=self._linked(project), body=encode({"metric": feedback_key}), repeatable=True
+            method="POST", path=self._links_path(project), body=encode({"metric": feedback_key}), repeatable=True
         )
         return await self._client.call(request, Metric)
 
@@ -290,9 +291,9 @@ class AsyncFeedback:
 
         >>> await client.feedback.unlink("tone", project="default")
         """
-        await self._client.call(Request(method="DELETE", path=self._linked(project, feedback_key)), Deleted)
+        await self._client.call(Request(method="DELETE", path=self._links_path(project, feedback_key)), Deleted)
 
-    def _linked(self, project: str | None, *key: str) -> str:
+    def _links_path(self, project: str | None, *key: str) -> str:
         return path("projects", self._client.project_or_default(project) or "default", "metrics", *key)
 
     async def get(self, feedback_id: str | UUID) -> FeedbackGiven | None:
@@ -341,8 +342,8 @@ class AsyncFeedback:
         ... )
         >>> await client.feedback.update_preference(logged.comparison_id, tied="good")
         """
-        where = path("preferences", str(comparison_id))
-        request = Request(method="PATCH", path=where, body=encode_changes(changes), repeatable=True)
+        request_path = path("preferences", str(comparison_id))
+        request = Request(method="PATCH", path=request_path, body=encode_changes(changes), repeatable=True)
         return await self._client.call(request, Preference)
 
     async def delete_preference(self, comparison_id: str | UUID) -> None:
@@ -363,7 +364,7 @@ class AsyncFeedback:
         split_by: str | None = None,
         level: Level = "interaction",
         project: str | None = None,
-        **conditions: Unpack[Conditions],
+        **conditions: Unpack[PlainFilters],
     ) -> MetricSummary:
         """Sum up the values under a feedback key or a system metric: how many, mean, lowest, highest, distribution.
 
@@ -374,9 +375,10 @@ class AsyncFeedback:
         >>> summary = await client.feedback.statistics("CSAT", labels={"env": "prod"}, split_by="model")
         >>> summary.count, summary.mean, [(one.key, one.mean) for one in summary.splits]
         """
-        where = path("metrics", feedback_key, "statistics")
+        request_path = path("metrics", feedback_key, "statistics")
         return await self._client.call(
-            self._analysed(where, filter, conditions, project, split_by=split_by, level=level), MetricSummary
+            self._analysis_request(request_path, filter, conditions, project, split_by=split_by, level=level),
+            MetricSummary,
         )
 
     async def timeseries(
@@ -389,7 +391,7 @@ class AsyncFeedback:
         split_by: str | None = None,
         level: Level = "interaction",
         project: str | None = None,
-        **conditions: Unpack[Conditions],
+        **conditions: Unpack[PlainFilters],
     ) -> Trend:
         """Show how many values there are under a metric, and their mean, by "hour", "day" or "week" of a time zone.
 
@@ -398,9 +400,11 @@ class AsyncFeedback:
         >>> trend = await client.feedback.timeseries("CSAT", from_="now - 30 days", timezone="Europe/Paris")
         >>> [(point.start, point.count, point.mean) for series in trend.series for point in series.points]
         """
-        more = {"split_by": split_by, "interval": interval, "timezone": timezone, "level": level}
-        where = path("metrics", feedback_key, "timeseries")
-        return await self._client.call(self._analysed(where, filter, conditions, project, **more), Trend)
+        parameters = {"split_by": split_by, "interval": interval, "timezone": timezone, "level": level}
+        request_path = path("metrics", feedback_key, "timeseries")
+        return await self._client.call(
+            self._analysis_request(request_path, filter, conditions, project, **parameters), Trend
+        )
 
     async def ranking(
         self,
@@ -408,7 +412,7 @@ class AsyncFeedback:
         filter: Filter | Mapping[str, Any] | None = None,
         *,
         project: str | None = None,
-        **conditions: Unpack[Conditions],
+        **conditions: Unpack[PlainFilters],
     ) -> Ranking:
         """Rank models by the preferences under a feedback key: ratings and win rates with their 95 % intervals.
 
@@ -417,21 +421,31 @@ class AsyncFeedback:
         >>> ranking = await client.feedback.ranking("CSAT")
         >>> [(one.rank, one.model, one.rating, one.low, one.high) for one in ranking.models]
         """
-        where = path("preferences", "ranking")
-        return await self._client.call(self._analysed(where, filter, conditions, project, metric=feedback_key), Ranking)
+        request_path = path("preferences", "ranking")
+        return await self._client.call(
+            self._analysis_request(request_path, filter, conditions, project, metric=feedback_key), Ranking
+        )
 
-    def _analysed(
-        self, where: str, filter: Any, conditions: Mapping[str, Any], project: str | None, **more: str | None
+    def _analysis_request(
+        self,
+        request_path: str,
+        filter: Any,
+        conditions: Mapping[str, Any],
+        project: str | None,
+        **parameters: str | None,
     ) -> Request:
         project = self._client.project_or_default(project)
         if filter is None:
             return Request(
-                method="GET", path=where, query=filter_query(conditions, project=project, **more), repeatable=True
+                method="GET",
+                path=request_path,
+                query=filter_query(conditions, project=project, **parameters),
+                repeatable=True,
             )
         if conditions:
             raise TypeError(f"{min(conditions)!r} stands beside a tree of conditions: put it into the tree.")
-        body = encode({"filter": filter, "project": project, **more})
-        return Request(method="POST", path=where, body=body, repeatable=True)
+        body = encode({"filter": filter, "project": project, **parameters})
+        return Request(method="POST", path=request_path, body=body, repeatable=True)
 
     async def upload(
         self, records: UploadSource, *, batch_size: int = 500, max_concurrency: int = 4, progress: bool = True

@@ -10,7 +10,7 @@ from uuid import UUID
 from afterword.client.core import Request, encode, path, query
 from afterword.client.finding import Filters, Paging, check_known, filter_query
 from afterword.client.uploading import Source as UploadSource
-from afterword.client.uploading import Upload, UploadReport, given_id
+from afterword.client.uploading import Upload, UploadReport, id_or_new
 from afterword.types import (
     Deleted,
     Facets,
@@ -23,7 +23,7 @@ from afterword.types import (
     Moment,
     Recorded,
 )
-from afterword.types import Labels as WornLabels
+from afterword.types import Labels as InteractionLabels
 
 if TYPE_CHECKING:
     from afterword.client.aio import AsyncAfterword
@@ -79,7 +79,7 @@ class AsyncInteractions:
             "project": self._client.project_or_default(project),
             "labels": labels,
             "created_at": created_at,
-            "completion_id": given_id(completion_id),
+            "completion_id": id_or_new(completion_id),
             "usage": usage,
             "timings": timings,
             "parameters": parameters,
@@ -139,7 +139,7 @@ class AsyncInteractions:
         ...     {"not": {"label": {"key": "env", "value": {"eq": "test"}}}}, limit=10, count=True
         ... )
         """
-        return await self._client.call(self._search(filter, project, paging), InteractionPage)
+        return await self._client.call(self._search_request(filter, project, paging), InteractionPage)
 
     async def groups(
         self, group_by: str, filter: Filter | Mapping[str, Any] | None = None, **filters: Unpack[Filters]
@@ -155,7 +155,7 @@ class AsyncInteractions:
         if filter is None:
             return await self.list(group_by=group_by, **filters)
         project = filters.pop("project", None)
-        return await self._client.call(self._search(filter, project, filters, group_by), GroupPage)
+        return await self._client.call(self._search_request(filter, project, filters, group_by), GroupPage)
 
     async def facets(
         self,
@@ -173,17 +173,17 @@ class AsyncInteractions:
         >>> found = await client.interactions.facets({"timerange": {"from": "now - 7 days"}}, limit=5)
         >>> [(facet.kind, facet.key, facet.count) for facet in found.facets]
         """
-        where = self._client.project_or_default(project)
-        body = encode({"filter": filter, "project": where, "limit": limit, "only": only})
+        target_project = self._client.project_or_default(project)
+        body = encode({"filter": filter, "project": target_project, "limit": limit, "only": only})
         request = Request(method="POST", path=path("interactions", "facets"), body=body, repeatable=True)
         return await self._client.call(request, Facets)
 
-    def _search(
+    def _search_request(
         self, filter: Any, project: str | None, paging: Mapping[str, Any], group_by: str | None = None
     ) -> Request:
         check_known(paging, Paging.__optional_keys__)
-        where = self._client.project_or_default(project)
-        body = encode({"filter": filter, "project": where, "group_by": group_by, **paging})
+        target_project = self._client.project_or_default(project)
+        body = encode({"filter": filter, "project": target_project, "group_by": group_by, **paging})
         return Request(method="POST", path=path("interactions", "search"), body=body, repeatable=True)
 
     async def iterate(self, **filters: Unpack[Filters]) -> AsyncIterator[Interaction]:
@@ -214,7 +214,7 @@ class AsyncInteractions:
             body=encode({"set": set, "remove": remove}),
             repeatable=True,
         )
-        return (await self._client.call(request, WornLabels)).labels
+        return (await self._client.call(request, InteractionLabels)).labels
 
     async def delete(self, completion_id: str | UUID) -> None:
         """Delete an interaction with its feedback and labels. Raises `NotFound`.

@@ -113,7 +113,7 @@ class AsyncModels:
         >>> await client.models.attach("echo", project="default", make_default=True)
         """
         body = encode({"model": model, "make_default": make_default})
-        request = Request(method="POST", path=self._of_project(project), body=body, repeatable=True)
+        request = Request(method="POST", path=self._models_path(project), body=body, repeatable=True)
         return await self._client.call(request, ProjectModel)
 
     async def attached(self, *, project: str | None = None) -> list[ProjectModel]:
@@ -121,7 +121,7 @@ class AsyncModels:
 
         >>> await client.models.attached(project="default")
         """
-        request = Request(method="GET", path=self._of_project(project), repeatable=True)
+        request = Request(method="GET", path=self._models_path(project), repeatable=True)
         return (await self._client.call(request, ProjectModelList)).models
 
     async def set(self, model: str, *, project: str | None = None, **changes: bool) -> ProjectModel:
@@ -129,8 +129,8 @@ class AsyncModels:
 
         >>> await client.models.set("echo", project="default", enabled=True)
         """
-        place = f"{self._of_project(project)}/{path('models', model).rpartition('/')[2]}"
-        request = Request(method="PATCH", path=place, body=encode_changes(changes), repeatable=True)
+        request_path = f"{self._models_path(project)}/{path('models', model).rpartition('/')[2]}"
+        request = Request(method="PATCH", path=request_path, body=encode_changes(changes), repeatable=True)
         return await self._client.call(request, ProjectModel)
 
     async def detach(self, model: str, *, project: str | None = None) -> None:
@@ -138,8 +138,8 @@ class AsyncModels:
 
         >>> await client.models.detach("echo", project="default")
         """
-        place = f"{self._of_project(project)}/{path('models', model).rpartition('/')[2]}"
-        await self._client.call(Request(method="DELETE", path=place), Deleted)
+        request_path = f"{self._models_path(project)}/{path('models', model).rpartition('/')[2]}"
+        await self._client.call(Request(method="DELETE", path=request_path), Deleted)
 
-    def _of_project(self, project: str | None) -> str:
+    def _models_path(self, project: str | None) -> str:
         return path("projects", self._client.project_or_default(project) or "default", "models")

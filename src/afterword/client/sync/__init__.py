@@ -12,7 +12,7 @@ import httpx
 
 from afterword.client import core
 from afterword.client.core import Core, Request, query
-from afterword.client.streaming import Events
+from afterword.client.streaming import EventDecoder
 from afterword.client.sync.abtests import ABTests
 from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
@@ -85,7 +85,7 @@ class Afterword:
 
     def call(self, request: Request, kind: type[T]) -> T:
         """Make a call and read its answer. Raises `AfterwordError`."""
-        return core.read(self.send(request), kind)
+        return core.decode_answer(self.send(request), kind)
 
     def find(self, request: Request, kind: type[T]) -> T | None:
         """Make a call and read its answer; None where there is no such thing."""
@@ -97,7 +97,7 @@ class Afterword:
     def events(self, request: Request) -> Generator[bytes, None, None]:
         """Make a call and yield the data of its events as they come. Raises `AfterwordError`."""
         response = self.send(request, stream=True)
-        events = Events()
+        events = EventDecoder()
         try:
             for part in response.iter_bytes():
                 for data in events.take(part):
@@ -148,7 +148,7 @@ class Afterword:
             delay = self._core.delay(attempt, request, outcome)
             if delay is None:
                 if isinstance(outcome, httpx.Response):
-                    core.check(outcome)
+                    core.raise_for_error(outcome)
                     return outcome
                 raise self._core.unreachable(outcome) from outcome
             attempt += 1
@@ -170,9 +170,9 @@ class Afterword:
                 if attempt:
                     time.sleep(core.backoff(attempt))
                 try:
-                    batch = upload.settle(batch, (self.send(request)).content)
+                    batch = upload.apply_results(batch, (self.send(request)).content)
                 except AfterwordError as error:
-                    if upload.is_hopeless(error):
+                    if upload.is_fatal(error):
                         raise
                     upload.give_up(batch, error)
                     return
@@ -183,7 +183,7 @@ class Afterword:
         try:
             each(upload.batches(), send, at_once=upload.at_once)
         finally:
-            report = upload.done()
+            report = upload.finish()
         return report
 
     def close(self) -> None:

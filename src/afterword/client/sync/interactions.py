@@ -11,7 +11,7 @@ from uuid import UUID
 from afterword.client.core import Request, encode, path, query
 from afterword.client.finding import Filters, Paging, check_known, filter_query
 from afterword.client.uploading import Source as UploadSource
-from afterword.client.uploading import Upload, UploadReport, given_id
+from afterword.client.uploading import Upload, UploadReport, id_or_new
 from afterword.types import (
     Deleted,
     Facets,
@@ -24,7 +24,7 @@ from afterword.types import (
     Moment,
     Recorded,
 )
-from afterword.types import Labels as WornLabels
+from afterword.types import Labels as InteractionLabels
 
 if TYPE_CHECKING:
     from afterword.client.sync import Afterword
@@ -80,7 +80,7 @@ class Interactions:
             "project": self._client.project_or_default(project),
             "labels": labels,
             "created_at": created_at,
-            "completion_id": given_id(completion_id),
+            "completion_id": id_or_new(completion_id),
             "usage": usage,
             "timings": timings,
             "parameters": parameters,
@@ -140,7 +140,7 @@ class Interactions:
         ...     {"not": {"label": {"key": "env", "value": {"eq": "test"}}}}, limit=10, count=True
         ... )
         """
-        return self._client.call(self._search(filter, project, paging), InteractionPage)
+        return self._client.call(self._search_request(filter, project, paging), InteractionPage)
 
     def groups(
         self, group_by: str, filter: Filter | Mapping[str, Any] | None = None, **filters: Unpack[Filters]
@@ -156,7 +156,7 @@ class Interactions:
         if filter is None:
             return self.list(group_by=group_by, **filters)
         project = filters.pop("project", None)
-        return self._client.call(self._search(filter, project, filters, group_by), GroupPage)
+        return self._client.call(self._search_request(filter, project, filters, group_by), GroupPage)
 
     def facets(
         self,
@@ -174,17 +174,17 @@ class Interactions:
         >>> found = client.interactions.facets({"timerange": {"from": "now - 7 days"}}, limit=5)
         >>> [(facet.kind, facet.key, facet.count) for facet in found.facets]
         """
-        where = self._client.project_or_default(project)
-        body = encode({"filter": filter, "project": where, "limit": limit, "only": only})
+        target_project = self._client.project_or_default(project)
+        body = encode({"filter": filter, "project": target_project, "limit": limit, "only": only})
         request = Request(method="POST", path=path("interactions", "facets"), body=body, repeatable=True)
         return self._client.call(request, Facets)
 
-    def _search(
+    def _search_request(
         self, filter: Any, project: str | None, paging: Mapping[str, Any], group_by: str | None = None
     ) -> Request:
         check_known(paging, Paging.__optional_keys__)
-        where = self._client.project_or_default(project)
-        body = encode({"filter": filter, "project": where, "group_by": group_by, **paging})
+        target_project = self._client.project_or_default(project)
+        body = encode({"filter": filter, "project": target_project, "group_by": group_by, **paging})
         return Request(method="POST", path=path("interactions", "search"), body=body, repeatable=True)
 
     def iterate(self, **filters: Unpack[Filters]) -> Iterator[Interaction]:
@@ -215,7 +215,7 @@ class Interactions:
             body=encode({"set": set, "remove": remove}),
             repeatable=True,
         )
-        return (self._client.call(request, WornLabels)).labels
+        return (self._client.call(request, InteractionLabels)).labels
 
     def delete(self, completion_id: str | UUID) -> None:
         """Delete an interaction with its feedback and labels. Raises `NotFound`.

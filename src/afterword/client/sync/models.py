@@ -114,7 +114,7 @@ class Models:
         >>> client.models.attach("echo", project="default", make_default=True)
         """
         body = encode({"model": model, "make_default": make_default})
-        request = Request(method="POST", path=self._of_project(project), body=body, repeatable=True)
+        request = Request(method="POST", path=self._models_path(project), body=body, repeatable=True)
         return self._client.call(request, ProjectModel)
 
     def attached(self, *, project: str | None = None) -> list[ProjectModel]:
@@ -122,7 +122,7 @@ class Models:
 
         >>> client.models.attached(project="default")
         """
-        request = Request(method="GET", path=self._of_project(project), repeatable=True)
+        request = Request(method="GET", path=self._models_path(project), repeatable=True)
         return (self._client.call(request, ProjectModelList)).models
 
     def set(self, model: str, *, project: str | None = None, **changes: bool) -> ProjectModel:
@@ -130,8 +130,8 @@ class Models:
 
         >>> client.models.set("echo", project="default", enabled=True)
         """
-        place = f"{self._of_project(project)}/{path('models', model).rpartition('/')[2]}"
-        request = Request(method="PATCH", path=place, body=encode_changes(changes), repeatable=True)
+        request_path = f"{self._models_path(project)}/{path('models', model).rpartition('/')[2]}"
+        request = Request(method="PATCH", path=request_path, body=encode_changes(changes), repeatable=True)
         return self._client.call(request, ProjectModel)
 
     def detach(self, model: str, *, project: str | None = None) -> None:
@@ -139,8 +139,8 @@ class Models:
 
         >>> client.models.detach("echo", project="default")
         """
-        place = f"{self._of_project(project)}/{path('models', model).rpartition('/')[2]}"
-        self._client.call(Request(method="DELETE", path=place), Deleted)
+        request_path = f"{self._models_path(project)}/{path('models', model).rpartition('/')[2]}"
+        self._client.call(Request(method="DELETE", path=request_path), Deleted)
 
-    def _of_project(self, project: str | None) -> str:
+    def _models_path(self, project: str | None) -> str:
         return path("projects", self._client.project_or_default(project) or "default", "models")
