@@ -107,10 +107,11 @@ async def _summarise(
     values, key, kind, scoring_type = _metric_values(context, metric, project, filter, split_by, level)
 
     def read(connection: Connection) -> MetricSummary:
-        total_rows = stored.summed(connection, replace(values, split_by=None))
+        unsplit = replace(values, split_by=None)
+        total_rows = stored.summed(connection, unsplit)
         splits = stored.summed(connection, values) if split_by is not None and total_rows else []
         [sums] = total_rows or [None]
-        bins = [] if sums is None else stored.distribution(connection, values, sums.min, sums.max)
+        bins = [] if sums is None else stored.distribution(connection, unsplit, sums.min, sums.max)
         return MetricSummary(
             metric=key,
             kind=kind,
@@ -150,7 +151,7 @@ async def _trend(context: Context, metric: str | None, trend_request: NewTrend) 
         )
 
     def read(connection: Connection) -> Trend:
-        time_span = stored.span(connection, values)
+        time_span = stored.span(connection, replace(values, split_by=None))
         series: dict[str | None, dict[datetime, TrendPart]] = defaultdict(dict)
         if time_span is not None:
             _check_span(*time_span, trend_request.interval)

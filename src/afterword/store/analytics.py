@@ -5,7 +5,7 @@ Where there are rollups, sums.py answers the same without going over the rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -97,7 +97,7 @@ def summed(connection: Connection, values: Values, most: int | None = MOST_SPLIT
     values."""
     chosen = _Chosen(connection, values)
     value = chosen.value
-    above = chosen.above(connection)
+    above = chosen.above(connection, values)
     if above is None:
         return []
     query = chosen.grouped(
@@ -159,7 +159,7 @@ def over_time(connection: Connection, values: Values, quantum: int) -> TrendPart
     stretch = (chosen.time // literal(quantum)).label("stretch")
     columns: list[Any] = [stretch, func.count(chosen.value)]
     if values.metric is not None:
-        above = chosen.above(connection)
+        above = chosen.above(connection, values)
         if above is None:
             return {}
         columns += [func.sum(chosen.value), func.sum(above), func.sum(above * above)]
@@ -213,11 +213,11 @@ class _Chosen:
         wanted, sought = narrowed_beside(connection, values.names, values.filter, times=times, another=of_metric)
         which = [wanted]
         if values.split_by is not None:
-            split = grouped_by(connection, values.names, values.split_by)
+            # Interactions without the label count, too: under no key.
+            split = grouped_by(connection, values.names, values.split_by, wanted)
             self.key, self.source, self.words = split.key, split.source, split.words
-            if split.without is not None:
-                # Interactions without the label count, too: under no key.
-                self.source = _outer(split.source)
+            wanted = split.condition
+            which = [wanted]
         self.value: ColumnElement[Any]
         if values.level == "session":
             which = self._outcomes(values, wanted)
@@ -254,12 +254,14 @@ class _Chosen:
             self.key = sessions.c.key
         return [outcomes.c.project == values.names.project, outcomes.c.metric == values.metric]
 
-    def above(self, connection: Connection) -> ColumnElement[Any] | None:
+    def above(self, connection: Connection, values: Values) -> ColumnElement[Any] | None:
         """Return what each value is above one of them; None where there is none.
 
         Deviations are summed from it: the squares of large values lose the small differences between them.
         """
-        near = connection.execute(select(self.value).select_from(self.source).where(self.which).limit(1)).scalar()
+        unsplit = _Chosen(connection, replace(values, split_by=None))
+        one_value = select(unsplit.value).select_from(unsplit.source).where(unsplit.which).limit(1)
+        near = connection.execute(one_value).scalar()
         return None if near is None else squarable(self.value - literal(float(near)))
 
     @property
@@ -275,8 +277,3 @@ class _Chosen:
         number, word = self.words
         source = self.source.outerjoin(number.table, number == self.key)
         return select(word, *columns).select_from(source).where(self.which).group_by(word)
-
-
-def _outer(inner: Any) -> FromClause:
-    """Return a join that keeps the rows of its left side."""
-    return inner.left.outerjoin(inner.right, inner.onclause)

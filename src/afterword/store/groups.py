@@ -10,21 +10,22 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
     FromClause,
-    Null,
     Select,
     and_,
     case,
-    exists,
+    cast,
     func,
     literal,
     null,
     or_,
     select,
     true,
+    union_all,
 )
 
 from afterword.errors import Invalid
@@ -40,6 +41,11 @@ from afterword.types import Filter
 # these. A statement of PostgreSQL has at most 65,535 parameters.
 MOST_NUMBERS = 1_000
 MAX_SQUARED, MIN_SQUARED = 1e150, 1e-150
+# Each interaction is looked up under each value where the values are so few, or where these lookups are.
+FEW_NUMBERS = 16
+MOST_LOOKUPS = 200_000
+
+LABEL_WORDS = (labels.c.number, labels.c.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +99,22 @@ def find(
     count: bool,
 ) -> FoundGroups:
     """Return a page of groups. Raises `Invalid` for an unknown grouping or a cursor of another list."""
-    grouping = grouped_by(connection, names, group_by)
-    wanted = narrowed(connection, names, filter)
+    grouping = grouped_by(connection, names, group_by, narrowed(connection, names, filter))
     groups = (
         select(grouping.key.label("raw"), func.count().label("number"), least_id(interactions.c.id).label("example"))
         .select_from(grouping.source)
-        .where(wanted)
+        .where(grouping.condition)
         .group_by(grouping.key)
     )
     beyond = true() if cursor is None else _beyond(grouping.word, _read(cursor, group_by))
     rows = _page(connection, grouping, groups, beyond, limit + 1)
     total = connection.execute(select(func.count()).select_from(groups.subquery())).scalar_one() if count else None
-    without = None if grouping.without is None else and_(wanted, grouping.without)
-    if without is not None and (cursor is None or count):
-        all_of_them = connection.execute(select(func.count()).select_from(interactions).where(wanted)).scalar_one()
-        rest = all_of_them - (connection.execute(select(func.sum(groups.subquery().c.number))).scalar() or 0)
-        if rest and cursor is None:
-            example = connection.execute(select(least_id(interactions.c.id)).where(without)).scalar_one()
-            rows.insert(0, (None, None, rest, example))
-        if rest and total is not None:
-            total += 1
     more, rows = len(rows) > limit, rows[:limit]
-    said = _statistics(connection, names, grouping, wanted, [raw for _, raw, _, _ in rows], without)
+    statistics = _statistics(connection, names, grouping, [raw for _, raw, _, _ in rows])
     named = _names_of_sessions(connection, names, [key for key, _, _, _ in rows]) if group_by == "session" else {}
     return FoundGroups(
         [
-            FoundGroup(_shown(group_by, key), number, example, said[raw], named.get(key))
+            FoundGroup(_shown(group_by, key), number, example, statistics[raw], named.get(key))
             for key, raw, number, example in rows
         ],
         write_cursor(GroupCursor(group_by, _plain(rows[-1][0]))) if more else None,
@@ -145,16 +141,16 @@ def _page(
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What interactions are grouped by: a column of `source`.
+    """What interactions are grouped by: a column of `source`, null where an interaction has no key.
 
-    Where that is a number, `words` are the columns that say which word it stands for. Where `source` has only the
-    interactions with a key, `without` holds for the others.
+    `condition` chooses the interactions. Where the column is a number, `words` are the columns that say which word it
+    stands for.
     """
 
     key: ColumnElement[Any]
     source: FromClause
+    condition: ColumnElement[bool]
     words: tuple[Column[Any], Column[Any]] | None = None
-    without: ColumnElement[bool] | None = None
 
     @property
     def word(self) -> ColumnElement[Any]:
@@ -162,15 +158,15 @@ class Grouping:
         return self.key if self.words is None else self.words[1]
 
 
-def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
-    """Return how interactions are grouped by these words. Raises `Invalid`."""
+def grouped_by(connection: Connection, names: Names, group_by: str, wanted: ColumnElement[bool]) -> Grouping:
+    """Return how the `wanted` interactions are grouped by these words. Raises `Invalid`."""
     if group_by == "model":
-        return Grouping(interactions.c.model, interactions, (models.c.number, models.c.key))
+        return Grouping(interactions.c.model, interactions, wanted, (models.c.number, models.c.key))
     if group_by == "prompt":
-        return Grouping(interactions.c.prompt_hash, interactions)
+        return Grouping(interactions.c.prompt_hash, interactions, wanted)
     if group_by == "session":
         session = func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type)
-        return Grouping(session, interactions)
+        return Grouping(session, interactions, wanted)
     kind, _, label_key = group_by.partition(":")
     if kind != "label" or not label_key:
         raise Invalid(
@@ -179,27 +175,42 @@ def grouped_by(connection: Connection, names: Names, group_by: str) -> Grouping:
             param="group_by",
             hint="Group by model, prompt, session or label:KEY.",
         )
-    # An interaction has one value for each key, so that the join gives each once.
-    values = select(labels.c.number).where(labels.c.project == names.project, labels.c.key == label_key)
-    few = connection.execute(values.limit(MOST_NUMBERS + 1)).scalars().all()
-    if len(few) > MOST_NUMBERS:
-        numbers = values
-        named = (labels.c.project == names.project, labels.c.key == label_key)
-        all_worn = interaction_labels.join(labels, labels.c.number == interaction_labels.c.label)
-        worn = select(*interaction_labels.c).select_from(all_worn).where(*named).subquery()
-        of_it = worn.c.created_at == interactions.c.created_at
-    else:
-        numbers = list(few)
-        worn = interaction_labels.alias()
-        of_it = worn.c.label.in_(numbers)
-    source = interactions.join(worn, and_(of_it, worn.c.interaction_id == interactions.c.id))
-    key_of_it = (
-        interaction_labels.c.label.in_(numbers),
-        interaction_labels.c.created_at == interactions.c.created_at,
-        interaction_labels.c.interaction_id == interactions.c.id,
+    named = and_(labels.c.project == names.project, labels.c.key == label_key)
+    numbers = list(connection.execute(select(labels.c.number).where(named).limit(MOST_NUMBERS + 1)).scalars())
+    many = len(numbers) > MOST_NUMBERS
+    if many or (len(numbers) > FEW_NUMBERS and _has_more(connection, wanted, MOST_LOOKUPS // len(numbers))):
+        return _grouped_as_sets(wanted, named)
+    worn = interaction_labels.alias()
+    of_interaction = (worn.c.created_at == interactions.c.created_at, worn.c.interaction_id == interactions.c.id)
+    source = interactions.outerjoin(worn, and_(worn.c.label.in_(numbers), *of_interaction))
+    return Grouping(worn.c.label, source, wanted, LABEL_WORDS)
+
+
+def _has_more(connection: Connection, wanted: ColumnElement[bool], number: int) -> bool:
+    """Tell whether more interactions than `number` are wanted."""
+    beyond = select(interactions.c.id).where(wanted).offset(number).limit(1)
+    return connection.execute(beyond).first() is not None
+
+
+def _grouped_as_sets(wanted: ColumnElement[bool], named: ColumnElement[bool]) -> Grouping:
+    """Return the grouping by a label of many values: those of `labels` that `named` holds for.
+
+    A join would leave it to the planner to go through all values for each interaction, as it does where it expects few
+    of these. Both sets are grouped by the interaction's id in place of it, which takes each row once.
+    """
+    nothing = cast(null(), BigInteger)
+    chosen = select(interactions.c.id.label("id"), literal(1).label("wanted"), nothing.label("label")).where(wanted)
+    joined = interaction_labels.join(labels, labels.c.number == interaction_labels.c.label)
+    worn = select(interaction_labels.c.interaction_id, literal(0), labels.c.number).select_from(joined).where(named)
+    both = union_all(chosen, worn).subquery()
+    # An interaction has one value for each key.
+    keyed = (
+        select(both.c.id, func.max(both.c.label).label("label"))
+        .group_by(both.c.id)
+        .having(func.max(both.c.wanted) == 1)
+        .subquery()
     )
-    without = ~exists().where(*key_of_it).correlate(interactions)
-    return Grouping(worn.c.label, source, (labels.c.number, labels.c.value), without)
+    return Grouping(keyed.c.label, keyed.join(interactions, interactions.c.id == keyed.c.id), true(), LABEL_WORDS)
 
 
 def _names_of_sessions(connection: Connection, names: Names, ids: list[UUID]) -> dict[UUID, str]:
@@ -212,33 +223,23 @@ def _names_of_sessions(connection: Connection, names: Names, ids: list[UUID]) ->
 
 
 def _statistics(
-    connection: Connection,
-    names: Names,
-    grouping: Grouping,
-    wanted: ColumnElement[bool],
-    keys: list[Any],
-    without: ColumnElement[bool] | None,
+    connection: Connection, names: Names, grouping: Grouping, keys: list[Any]
 ) -> dict[Any, list[Statistics]]:
     """Return the statistics of the page's groups alone, by raw key; values under deleted metrics are left out."""
-    present = [one for one in keys if one is not None]
-    chosen: ColumnElement[bool] = grouping.key.in_(present)
-    if None in keys and without is None:
+    chosen: ColumnElement[bool] = grouping.key.in_([key for key in keys if key is not None])
+    if None in keys:
         chosen = or_(chosen, grouping.key.is_(None))
-    found = _measured(connection, names, grouping.key, grouping.source, and_(wanted, chosen))
-    if None in keys and without is not None:
-        found |= _measured(connection, names, null(), interactions, without)
+    which = and_(grouping.condition, chosen)
+    statistics = _measured(connection, names, grouping, which)
     if connection.execute(select(calls.c.interaction_id).limit(1)).first() is not None:
-        _add_called(connection, names, grouping.key, grouping.source, and_(wanted, chosen), found)
-        if None in keys and without is not None:
-            _add_called(connection, names, null(), interactions, without, found)
-    return found
+        _add_called(connection, names, grouping, which, statistics)
+    return statistics
 
 
 def _add_called(
     connection: Connection,
     names: Names,
-    key: ColumnElement[Any],
-    source: FromClause,
+    grouping: Grouping,
     which: ColumnElement[bool],
     found: dict[Any, list[Statistics]],
 ) -> None:
@@ -261,10 +262,10 @@ def _add_called(
             func.sum(above * above),
         ]
     query = (
-        select(key.label("key"), *parts)
-        .select_from(source.join(calls, calls.c.interaction_id == interactions.c.id))
+        select(grouping.key.label("key"), *parts)
+        .select_from(grouping.source.join(calls, calls.c.interaction_id == interactions.c.id))
         .where(which, calls.c.state + literal(0) == COMPLETE)
-        .group_by(*([] if isinstance(key, Null) else [key]))
+        .group_by(grouping.key)
     )
     for row in connection.execute(query):
         for place, metric in enumerate(keys):
@@ -292,7 +293,7 @@ def deviation(count: int, above: float, squares: float) -> float | None:
 
 
 def _measured(
-    connection: Connection, names: Names, key: ColumnElement[Any], source: FromClause, which: ColumnElement[bool]
+    connection: Connection, names: Names, grouping: Grouping, which: ColumnElement[bool]
 ) -> dict[Any, list[Statistics]]:
     found: dict[Any, list[Statistics]] = defaultdict(list)
     of_metric = select(func.min(feedback.c.value)).where(feedback.c.metric == metrics.c.number).scalar_subquery()
@@ -306,7 +307,7 @@ def _measured(
     above = squarable(value - case(least, value=feedback.c.metric, else_=0.0))
     query = (
         select(
-            key.label("key"),
+            grouping.key.label("key"),
             feedback.c.metric,
             func.count().label("number"),
             func.sum(value).label("total"),
@@ -315,10 +316,10 @@ def _measured(
             func.sum(above).label("above"),
             func.sum(above * above).label("squares"),
         )
-        .select_from(source.join(feedback, feedback.c.interaction_id == interactions.c.id))
+        .select_from(grouping.source.join(feedback, feedback.c.interaction_id == interactions.c.id))
         # An expression in place of the column: the feedback of each interaction is wanted, not that of each metric.
         .where(which, (feedback.c.metric + literal(0)).in_(list(least)))
-        .group_by(*([] if isinstance(key, Null) else [key]), feedback.c.metric)
+        .group_by(grouping.key, feedback.c.metric)
         .order_by(feedback.c.metric)
     )
     for row in connection.execute(query):
