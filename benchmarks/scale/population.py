@@ -95,7 +95,7 @@ class Population:
         return self.end - DAYS * DAY_MS + int(DAYS * DAY_MS * share)
 
     def interactions(self, first: int, number: int) -> Iterator[SampleInteraction]:
-        """Yield interactions from a number on. `first` is a multiple of BLOCK."""
+        """Yield interactions from a number on. `first` is a multiple of BLOCK_ROWS."""
         for start in range(first, min(first + number, self.size), BLOCK_ROWS):
             yield from self._block(start)
 

@@ -25,7 +25,7 @@ MIN_COMMENT_SECONDS = 1.0
 class EventStream:
     """The answer to one streamed call.
 
-    The head leaves with the first event; with the provider's first sign of life after LEAST_COMMENT_SECONDS; or after
+    The head leaves with the first event; with the provider's first sign of life after MIN_COMMENT_SECONDS; or after
     `head_seconds` of silence. Until then an error of the provider can be answered with a status of its own. From then
     on a comment leaves whenever nothing else did for `comment_seconds` (0: never).
     """

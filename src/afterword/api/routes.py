@@ -1,5 +1,6 @@
-"""REST as tables: `ROUTES`, which rest.py serves, and `FACES`, where chat.py answers as OpenAI's API does. openapi.py
-describes both, the docs and the tests read them."""
+"""REST as tables: `ROUTES`, which rest.py serves, and `MODEL_CALL_ROUTES`, where chat.py answers as OpenAI's API does.
+
+openapi.py describes both; the docs and the tests read them."""
 
 from __future__ import annotations
 

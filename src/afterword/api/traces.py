@@ -155,7 +155,7 @@ class Tracer(NoTracer):
         return Span(self._tracer, span, OPERATIONS[operation])
 
     def close(self) -> None:
-        """Send what is still here; give up after LAST_WORDS seconds."""
+        """Send what is still here; give up after TRACE_SHUTDOWN_SECONDS seconds."""
         shutdown_thread = threading.Thread(target=self._provider.shutdown, name="afterword-last-spans", daemon=True)
         shutdown_thread.start()
         shutdown_thread.join(TRACE_SHUTDOWN_SECONDS)

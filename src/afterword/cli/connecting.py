@@ -117,7 +117,7 @@ _PARAMETERS = [
 
 
 def with_connection(function: Callable[..., T]) -> Callable[..., T]:
-    """Give a command the connection's options; it is called with a `Connection` first."""
+    """Give a command the connection's options; it is called with a `ServerConnection` first."""
     signature = inspect.signature(function, eval_str=True)
     own_parameters = list(signature.parameters.values())[1:]
 

@@ -24,7 +24,7 @@ class Event(NamedTuple):
 
 
 class EventTooLarge(ValueError):
-    """An event has more than MOST_BYTES."""
+    """An event has more than MAX_EVENT_BYTES."""
 
 
 class EventReader:

@@ -97,7 +97,7 @@ class Gateway:
     async def check(self, target: Target) -> float:
         """Return when the target was last found to be there, in seconds since 1970. Raises `ProviderError`.
 
-        What was found holds for CHECK_HOLDS seconds.
+        What was found holds for CHECK_VALID_SECONDS.
         """
         checked_at = self.find_last_check(target)
         if checked_at is not None:
@@ -114,7 +114,7 @@ class Gateway:
         return checked_at
 
     def find_last_check(self, target: Target) -> float | None:
-        """Return when the target was found to be there, in the last CHECK_HOLDS seconds; None where nobody looked.
+        """Return when the target was found to be there, in the last CHECK_VALID_SECONDS; None where nobody looked.
 
         Raises the `ProviderError` that was found.
         """

@@ -48,7 +48,7 @@ class FastPath(NamedTuple):
     nullable: bool
 
     def read_arguments(self, variables: dict[str, Any] | None, operation: str | None) -> dict[str, Any]:
-        """Return the arguments. Raises `Unexpected`."""
+        """Return the arguments. Raises `UnexpectedVariables`."""
         variable_values = variables or {}
         if operation not in (None, self.operation) or len(variable_values) > len(self.arguments):
             raise UnexpectedVariables
