@@ -124,7 +124,7 @@ def test_who_watches_one_server_sees_what_is_logged_at_another(three: list[Any])
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     with two.client() as http:
-        # Until the other server has learnt that someone watches, he is not told.
+        # Until the other server has learnt that someone watches, they are not told.
         while not seen.wait(0.3):
             wanted.append(http.post("/api/v1/interactions", json=BODY).json()["completion_id"])
     thread.join()

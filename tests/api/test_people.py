@@ -23,7 +23,7 @@ def team(http: httpx.Client) -> str:
 
 @pytest.fixture
 def user(server: Any, http: httpx.Client) -> Iterator[User]:
-    """Create a user in teams ({team: role}); return his client. His address is in `headers["x-user"]`."""
+    """Create a user in teams ({team: role}); return their client. The address is in `headers["x-user"]`."""
     with ExitStack() as stack:
 
         def created(**teams: str) -> httpx.Client:
@@ -149,7 +149,7 @@ def test_the_first_teams_and_roles_are_there(http: httpx.Client):
     assert "project:read" in http.get("/api/v1/permissions").json()["permissions"]
 
 
-def test_a_user_is_shown_with_his_teams_and_his_key_once(http: Any, user: User, team: str):
+def test_a_user_is_shown_with_their_teams_and_their_key_once(http: Any, user: User, team: str):
     client = user(**{team: "annotator"})
     http.put(f"/api/v1/teams/{team}/members", json={"user": client.headers["x-user"], "role": "power_user"})
     [shown] = [one for one in http.get("/api/v1/users").json()["users"] if one["email"] == client.headers["x-user"]]

@@ -247,7 +247,7 @@ def images(driver: Driver) -> None:
 
 
 def people(driver: Driver, prefix: str, guest_key: str, completion: str) -> None:
-    """Make users; let a guest into the project by a role and out again, who tries what he may."""
+    """Make users; let a guest into the project by a role and out again, who tries what they may."""
     client, do = driver.client, driver.do
     project, team, email = f"{prefix}-p", f"{prefix}-g", f"{prefix}@example.com"
     guest = driver.kind(base_url=driver.url, api_key=guest_key)

@@ -223,7 +223,7 @@ def test_an_interaction_is_opened_with_its_image_rated_and_the_row_changes(
     with page.expect_response(lambda answer: "/feedback/" in answer.url and answer.ok):
         page.locator("body").press("5")
     expect(row).to_contain_text("CSAT 5")
-    # Who thinks again within a sitting has changed his mind, not said two things.
+    # Who thinks again within a sitting has changed their mind, not said two things.
     [said] = http.get(f"/api/v1/interactions/{logged}").json()["feedback"]
     assert (said["value"], said["details"]) == (5, "Right")
 

@@ -112,7 +112,7 @@ def test_two_people_at_once_judge_all_pairs_and_none_twice(
             counts[page] += 1
             judge(page, "1", counts[page])
         if page is bob:
-            # Ada has some open, which are not given to him.
+            # Ada has some open, which are not given to anybody else.
             expect(page.get_by_text("Other people have some pairs open")).to_be_visible()
     ada.wait_for_load_state("networkidle")
     said = verdicts(http, project)

@@ -105,7 +105,7 @@ def actor_of(catalog: Catalog, administrator_digest: bytes, key_digest: bytes, n
 
 
 def refreshed_actor(catalog: Catalog, actor: Actor, now: int) -> Actor:
-    """Return an actor as his key is now. Raises `Unauthorized` where it has ended meanwhile."""
+    """Return an actor as their key is now. Raises `Unauthorized` where it has ended meanwhile."""
     if actor.web_session is not None and actor.web_session.expires_at <= now:
         raise unauthorized("The session is over.", hint="Sign in anew.")
     return (
@@ -322,7 +322,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
             raise Invalid(
                 f"user is {body.user[:80]!r}, which is no user."
                 if user is None
-                else "A user's key is for the projects of his teams; projects cannot be named as well.",
+                else "A user's key is for the projects of their teams; projects cannot be named as well.",
                 code="invalid_user",
                 param="user",
                 hint="GET /api/v1/users lists them; leave projects and role out.",

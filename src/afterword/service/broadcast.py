@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-# What a listener has not fetched yet. Beyond it, he is told how much he missed.
+# What a listener has not fetched yet. Beyond it, the listener is told how much was missed.
 MAX_WAITING_IDS = 1_000
 
 

@@ -1,7 +1,7 @@
 """Users, teams and roles, and with whom a project is shared.
 
-A key of a user may, in each project that is shared with one of his teams, what both the role of the share and his role
-in that team allow; a member of the team `admin` may everywhere what his role there allows.
+A key of a user may, in each project that is shared with one of their teams, what both the role of the share and their
+role in that team allow; a member of the team `admin` may everywhere what their role there allows.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ async def _add_row(context: Context, row: Any) -> Any:
 
 
 async def create_user(context: Context, *, body: NewUser) -> User:
-    """Create a user, in these teams; with `generate_api_key` his key is shown this once."""
+    """Create a user, in these teams; with `generate_api_key` their key is shown this once."""
     name = check_text(body.name, param="name", max_length=1000, min_length=1)
     if body.email is None and body.kind == "human":
         raise Invalid(
@@ -203,7 +203,7 @@ async def me(context: Context) -> User:
 
 
 async def delete_user(context: Context, user: str) -> Deleted:
-    """Delete a user: his keys stop working at once. What he gave stays under his name."""
+    """Delete a user: their keys stop working at once. What they gave stays under their name."""
     row = get_user_row(context, user)
     number, now = row.number, context.now()
     changed_row = await context.store.write(lambda transaction: stored.delete_user(transaction, number, now))
@@ -212,16 +212,17 @@ async def delete_user(context: Context, user: str) -> Deleted:
 
 
 async def put_member(context: Context, team: str, *, body: NewMember) -> User:
-    """Put a user into a team, or give him another role there."""
+    """Put a user into a team, or give them another role there."""
     user = get_user_row(context, body.user)
     team_row, role = _membership(context, NewMembership(team=team, role=body.role))
     member = MemberRow(team_row.number, user.number, role.number)
-    context.catalog.people.keep(await context.store.write(lambda transaction: stored.put_member(transaction, member)))
+    member_row = await context.store.write(lambda transaction: stored.put_member(transaction, member))
+    context.catalog.people.keep(member_row)
     return _serialized_user(context, user)
 
 
 async def remove_member(context: Context, team: str, user: str) -> Deleted:
-    """Take a user out of a team. What he may through it ends at once."""
+    """Take a user out of a team. What they may through it ends at once."""
     people = context.catalog.people
     row = get_user_row(context, user)
     team_row = people.find_team(team) or _raise_not_found("team", team)
@@ -299,7 +300,7 @@ def get_user_row(context: Context, id_or_email: str) -> UserRow:
 
 
 def get_user(context: Context, id_or_email: str) -> User:
-    """Return a user as the wire shows him. Raises `NotFound`."""
+    """Return a user as the wire shows them. Raises `NotFound`."""
     return _serialized_user(context, get_user_row(context, id_or_email))
 
 

@@ -34,7 +34,8 @@ class ClusterMember:
         self._faults = FaultLog(log, state.store, "The other servers cannot be heard")
         self._relay: Listener | None = None
         self._read_positions: dict[int, int] | None = None
-        self._version = -1
+        # At which version of the small tables, and after which change here, they were last read.
+        self._adopted = (-1, -1)
         self._news_number = 0
         self._last_beat = 0.0
         self._listening = False
@@ -109,12 +110,13 @@ class ClusterMember:
             else:
                 broadcast.leave(self._relay)
                 self._relay = None
-        if update.version != self._version:
+        # What was kept here since may be older than what was read.
+        if (update.version, changes) != self._adopted:
             loaded_catalog = await self._state.store.read(Catalog.load, self._state.store.fetch)
             # What was changed here meanwhile may be missing in what was read: it is read once more then.
             if catalog.changes == changes:
                 catalog.adopt(loaded_catalog)
-                self._version = update.version
+                self._adopted = (update.version, catalog.changes)
 
     async def _publish_news(self) -> None:
         if self._relay is None or not self._relay.awake.is_set():

@@ -67,7 +67,7 @@ def actor_in_session(state: AppState, cookie: str, *, token: str | None, changin
     actor = actor_of(state.catalog, state.administrator_digest, bytes.fromhex(cookie_fields["key"]), now)
     expected_token = _token(cookie)
     # A plain comparison: who could measure its time from another site would still have to send the header, which the
-    # browser does not let him.
+    # browser does not let them.
     if changing and token != expected_token:
         raise Forbidden(
             "The session's token is missing." if token is None else "The session's token is another one.",

@@ -181,8 +181,14 @@ class Catalog:
         return self._changes + self.people.changes + self.tests.changes
 
     def adopt(self, other: Catalog) -> None:
-        """Hold what another catalog holds in place of all that is held here, but for the labels."""
+        """Hold what another catalog holds in place of all that is held here, but for the labels.
+
+        `people` and `tests` stay the same objects: a caller may hold one while its write is under way.
+        """
         other._labels, other._changes = self._labels, self.changes + 1
+        for held, loaded in ((self.people, other.people), (self.tests, other.tests)):
+            vars(held).update(vars(loaded))
+        other.people, other.tests = self.people, self.tests
         vars(self).update(vars(other))
 
     def keep(self, row: CatalogRow) -> None:

@@ -114,7 +114,7 @@ class People:
             self.shares.pop((row.project, row.team), None)
 
     def find_user(self, id_or_email: str) -> UserRow | None:
-        """Return the user of that id or address, unless he was deleted."""
+        """Return the user of that id or address, unless they were deleted."""
         here = (row for row in self.users.values() if row.deleted_at is None)
         return next((row for row in here if id_or_email in (str(row.id), row.email)), None)
 

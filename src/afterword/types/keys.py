@@ -35,7 +35,7 @@ class ApiKey(Output):
 class NewApiKey(Input):
     """A key to create. Roles: admin (everything), member (read, call models, log, rate, register), inference (call
     models, log and rate, read nothing), ingest (log and rate, read nothing), viewer (read). The key of a `user` may
-    what his teams may, whatever its role."""
+    what their teams may, whatever its role."""
 
     name: str
     role: Role = "member"

@@ -66,7 +66,7 @@ class PermissionList(Output):
 
 
 class Membership(Output):
-    """A team that a user is in, and his role there, by their keys."""
+    """A team that a user is in, and their role there, by their keys."""
 
     team: str
     role: str
@@ -102,7 +102,7 @@ class NewUser(Input):
 
 
 class NewMember(Input):
-    """A user, by id or address, and his role in the team."""
+    """A user, by id or address, and their role in the team."""
 
     user: str
     role: str

@@ -64,7 +64,7 @@ class RequestContext:
         self.read_context = Context(state, restricted_actor(state.catalog, actor, "read"))
         """What members are read with: where the key may not read, they are not there."""
         self.actor_context = Context(state, actor)
-        """The actor as he is, for what he may where."""
+        """The actor as they are, for what they may where."""
         self.interaction_loader: DataLoader[UUID, Interaction] = DataLoader(self._load_interactions)
         self.loaders: dict[Any, DataLoader[Any, Any]] = {}
         """What else is asked for many at once, by what it is asked for."""

@@ -73,7 +73,7 @@ async def create_user(context: Context, input: dict[str, Any]) -> User:
 
 
 async def delete_user(context: Context, user: str) -> User:
-    """Delete a user; return who he was."""
+    """Delete a user; return who they were."""
     deleted_user = people.get_user(context, user)
     await people.delete_user(context, user)
     return deleted_user
@@ -92,7 +92,7 @@ async def remove_team_member(context: Context, input: dict[str, Any]) -> User:
 
 
 async def create_api_key(context: Context, input: dict[str, Any]) -> dict[str, Any]:
-    """Make a key for a user. Those that he has go on working."""
+    """Make a key for a user. Those that they have go on working."""
     user = people.get_user_row(context, input["user"])
     created_key = await access.create_key(context, body=NewApiKey(name=user.name[:200], user=str(user.id)))
     return {"key": created_key.api_key, "created_at": created_key.created_at}

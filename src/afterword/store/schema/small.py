@@ -114,7 +114,7 @@ users = Table(
     # A service account: it has keys and no one behind it.
     Column("is_system", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # What he gave stays under his name.
+    # What they gave stays under their name.
     Column("deleted_at", BigInteger),
 )
 

@@ -144,8 +144,11 @@ export function useLiveList({ project, filter, at, options, on, isTop, onArrived
   return useLive(project, filter, on, {
     onChanges,
     onStands(again) {
-      if (again) void look();
-      else if (isFetching || !queries.getQueryData(listKey)) state.current.isToGlance = true;
+      if (again) {
+        // The line falls seldom: what was missed is not waited for.
+        state.current.nextLook = 0;
+        void look();
+      } else if (isFetching || !queries.getQueryData(listKey)) state.current.isToGlance = true;
       else void look({ limit: GLANCE });
     },
   });
