@@ -240,6 +240,28 @@ def test_every_target_of_make_that_is_named_exists():
     assert not wrong, "\n".join(wrong)
 
 
+def test_every_path_that_a_document_names_exists():
+    link = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
+    in_text = re.compile(r"`((?:src|tests|docs|scripts|benchmarks|examples|web)/[\w./-]*)`")
+    missing = []
+    for path in [*files(".md", under=("docs",)), *ROOT.glob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        missing += [f"{shown(path)}: {named}" for named in in_text.findall(text) if not (ROOT / named).exists()]
+        for target, anchor in link.findall(text):
+            file = (path.parent / target).resolve() if target else path
+            if not file.exists() or (anchor and anchor not in anchors(file)):
+                missing.append(f"{shown(path)}: {target}#{anchor}")
+    assert not missing, "\n".join(missing)
+
+
+def anchors(file: Path) -> set[str]:
+    """Return what the headings of a document are linked by."""
+    headings = re.findall(r"^#+ +(.+)$", file.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings} | set(
+        re.findall(r'<a (?:id|name)="([^"]+)"', file.read_text(encoding="utf-8"))
+    )
+
+
 def test_every_body_has_an_example_that_its_route_takes():
     for route in ROUTES:
         if route.body:

@@ -21,6 +21,7 @@ export function useLive(project: string, filter: Filter | null, on: boolean, hea
   const tree = filter ? JSON.stringify(filter) : null;
   const stood = useRef("");
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt opens another line.
   useEffect(() => {
     if (!on || !isVisible || tree === null) return;
     const watch = { project, filter: JSON.parse(tree) as Filter };

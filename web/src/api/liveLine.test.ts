@@ -22,7 +22,11 @@ class Streams {
       return answer;
     }
     let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-    const stream = new ReadableStream<Uint8Array>({ start: (given) => void (controller = given) });
+    const stream = new ReadableStream<Uint8Array>({
+      start: (given) => {
+        controller = given;
+      },
+    });
     const opened = {
       watches: JSON.parse(body).watches,
       send: (text: string) => controller?.enqueue(new TextEncoder().encode(text)),

@@ -28,6 +28,7 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
     };
   }, []);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another theme has other colours.
   useEffect(() => {
     const element = place.current;
     if (!element) return;

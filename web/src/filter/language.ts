@@ -109,7 +109,7 @@ function outside(text: string, mark: RegExp): number {
 }
 
 function unquoted(text: string): string {
-  return text.replace(/"((?:[^"\\]|\\[^])*)"/g, (_, inner: string) => inner.replace(/\\([^])/g, "$1"));
+  return text.replace(/"((?:[^"\\]|\\[\s\S])*)"/g, (_, inner: string) => inner.replace(/\\([\s\S])/g, "$1"));
 }
 
 /** Return a text as it stands in a query: in quotation marks where it needs them. */

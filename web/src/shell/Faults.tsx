@@ -23,6 +23,7 @@ export function Failed({ error, reset }: { error: unknown; reset: () => void }) 
     reset();
     void router.invalidate();
   }
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the screen comes back once for each return of the server.
   useEffect(() => {
     if (isServerAway && isConnected) again();
   }, [isServerAway, isConnected]);

@@ -120,6 +120,7 @@ type ChipProps = { tone?: Tone | undefined; title?: string; className?: string |
  */
 export function Dialog({ title, open, onClose, wide, isOnce = false, children }: DialogProps) {
   const isTypedIn = useRef(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a dialog that opens again is not typed in yet.
   useEffect(() => {
     isTypedIn.current = false;
   }, [open]);

@@ -129,6 +129,7 @@ function Talks({ project, talks, models, isBusy, mayRate, children }: TalksProps
   const place = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   const columns = talks.length;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other columns are observed anew.
   useLayoutEffect(() => {
     const element = place.current;
     if (!element) return;

@@ -80,7 +80,8 @@ export function useTalks(project: string) {
         turns: [...turns, { message: { role: "assistant", content: "" }, model, isBusy: true }],
       })),
     );
-    const { signal } = (stop.current = new AbortController());
+    stop.current = new AbortController();
+    const { signal } = stop.current;
     await Promise.all(
       begun.map(async ({ model, turns, sessionId }, index) => {
         const body = {

@@ -55,6 +55,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
   // One call at a time: each answer has the cursor of the next call.
   const busy = useRef(false);
   const missing = sittings.missingPairs(sitting);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each look asks once more.
   useEffect(() => {
     if (busy.current || !missing || error !== null) return;
     busy.current = true;
@@ -126,7 +127,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
   );
   // Send again what a reload has cut off. A verdict has an id of its own, so that it counts once.
   useEffect(() => {
-    latest.current.entries.forEach((entry, at) => entry.judged && !entry.judged.isSent && send(at, true));
+    for (const [at, { judged }] of latest.current.entries.entries()) if (judged && !judged.isSent) send(at, true);
   }, [send]);
 
   return {

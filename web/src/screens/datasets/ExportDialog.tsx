@@ -25,7 +25,8 @@ export function ExportDialog({ project, filter, open, onClose }: ExportDialogPro
   const stop = useRef<AbortController | null>(null);
 
   async function run() {
-    const signal = (stop.current = new AbortController()).signal;
+    stop.current = new AbortController();
+    const { signal } = stop.current;
     setFailure(null);
     setWritten(0);
     const keys = labels.map(({ key }) => key);

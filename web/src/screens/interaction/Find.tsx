@@ -60,6 +60,7 @@ export function FindBar({ place, sought, onSeek, onClose }: FindBarProps) {
     };
   }, [ranges, now]);
   const element = now?.startContainer.parentElement;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: two finds may stand in one element.
   useEffect(() => {
     element?.scrollIntoView({ block: "center" });
   }, [element, at]);

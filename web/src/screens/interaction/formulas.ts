@@ -1,7 +1,7 @@
 // Formulas in LaTeX within a text: where they are, and what stands between their delimiters.
 
 /** Between dollars, or in brackets behind backslashes. What lies between single dollars may be an amount of money. */
-const FORMULA = /\$\$[^]+?\$\$|\\\([^]+?\\\)|\\\[[^]+?\\\]|\$(?!\s)[^$\n]+?(?<![\s\\])\$(?![\w$])/g;
+const FORMULA = /\$\$[\s\S]+?\$\$|\\\([\s\S]+?\\\)|\\\[[\s\S]+?\\\]|\$(?!\s)[^$\n]+?(?<![\s\\])\$(?![\w$])/g;
 /** A display formula that does not end within so many lines is none. */
 const MOST_FORMULA_LINES = 60;
 const MOST_FORMULA_CHARACTERS = 10_000;

@@ -154,7 +154,7 @@ export function turns(messages: readonly Message[]): Turn[] {
     }
     const calls = callsOf(message);
     const turn: Turn = { message, results: calls.map(() => null) };
-    calls.forEach(({ id, name }, at) => open.set(id ?? `function ${name}`, { turn, at }));
+    for (const [at, { id, name }] of calls.entries()) open.set(id ?? `function ${name}`, { turn, at });
     found.push(turn);
   }
   return found;

@@ -41,7 +41,8 @@ export function BulkDialog({ act, project, number, leftOut, filter, rows, metric
 
   async function submit(event: FormEvent) {
     event.preventDefault();
-    const { signal } = (stop.current = new AbortController());
+    stop.current = new AbortController();
+    const { signal } = stop.current;
     setFailure(null);
     setProgress(0);
     try {

@@ -32,6 +32,7 @@ export function Head(props: HeadProps) {
   useEffect(() => {
     if (all.current) all.current.indeterminate = selected === "some";
   }, [selected]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another template has other widths.
   useEffect(() => {
     const element = row.current;
     if (!element || isNarrow) return;

@@ -93,6 +93,7 @@ export function Table(props: TableProps) {
     if (props.before && interactions.length && top <= 30 && isNear) props.onBefore();
   }, [props.before, props.onBefore, top, interactions.length, height]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height are measured anew.
   useEffect(() => virtual.measure(), [height, virtual]);
 
   // Whoever steps to a row sees it; when new ones push it down, nothing moves.

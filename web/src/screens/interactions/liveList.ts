@@ -123,6 +123,7 @@ export function useLiveList({ project, filter, at, options, on, isTop, onArrived
     }
   }
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a list that is turned on begins anew.
   useEffect(() => {
     const now = newState(list);
     state.current = now;
@@ -130,6 +131,7 @@ export function useLiveList({ project, filter, at, options, on, isTop, onArrived
   }, [list, on]);
 
   // The answer of a fetch or of a count may be of before what came meanwhile.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: of another list, or once a fetch has ended; what it reads is of then.
   useEffect(() => {
     const pages = queries.getQueryData<Pages>(listKey);
     if (isFetching || isCounting || !pages) return;
