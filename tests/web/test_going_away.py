@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,38 @@ def test_a_server_that_goes_takes_nothing_off_the_page_and_gets_what_was_given(
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
 
 
+def test_verdicts_on_pairs_outlive_a_server_that_is_away(
+    visitor: Visitor, server: Any, http: httpx.Client, proxy: Any, project: str, log: Any
+):
+    http.post("/api/v1/metrics", json={"key": "better", "kind": "bool", "project": project}).raise_for_status()
+    for prompt in range(3):
+        for model in ("one", "two"):
+            log(f"Question {prompt}", f"Answer {prompt} of {model}", model=model)
+    page = visitor(server.api_key).new_page()
+    page.goto(f"{proxy.url}/p/{project}/compare?metric=better")
+    page.get_by_role("button", name="Start").click()
+    verdict = page.get_by_role("group", name="Verdict")
+    expect(verdict).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+    proxy.go()
+    for judged in (1, 2):
+        page.keyboard.press("1")
+        expect(page.get_by_role("status").filter(has_text="judged")).to_contain_text(f"{judged} judged")
+        expect(verdict).to_be_visible()
+    connection = page.get_by_role("status", name="Connection")
+    expect(connection).to_contain_text("2 changes are kept")
+    with page.expect_response("**/api/v1/comparison"), page.expect_response("**/api/v1/comparison"):
+        proxy.come()
+    expect(connection).to_be_empty()
+    # What a reload sends again counts once.
+    page.reload()
+    expect(page.get_by_role("status").filter(has_text="judged")).to_contain_text("2 judged")
+    page.wait_for_load_state("networkidle")
+    listed = http.get("/api/v1/interactions", params={"project": project}).json()["interactions"]
+    assert len({one["comparison_id"] for row in listed for one in row["preferences"]}) == 2
+
+
 def test_a_proxy_that_answers_502_once_ends_nothing(visitor: Visitor, server: Any, proxy: Any, project: str, log: Any):
     log("The first")
     page = visitor(server.api_key).new_page()
@@ -159,14 +192,16 @@ def test_what_arrives_is_counted_on_the_page_and_not_by_the_server(
     expect(is_live(page)).to_be_visible()
     count = page.locator("header [role=status]").first
     expect(count).to_have_text("3")
+    begun = time.monotonic()
     for number in range(20):
         log(labels={"env": "prod" if number % 2 else "test"})
     expect(count).to_have_text("13")
     rated = log(labels={"env": "prod"})
     http.delete(f"/api/v1/interactions/{rated}").raise_for_status()
     expect(count).to_have_text("13")
-    assert [body for body in searches if body.get("count")] == searches[1:2]
-    assert len(searches) <= 3
+    # The server counts once, and once more every 20 seconds at most, where the number is not sure.
+    assert sum(body.get("count", False) for body in searches) <= 1 + (time.monotonic() - begun) // 20
+    assert sum(not body.get("count", False) for body in searches) <= 2
 
     # A tab that nobody sees asks for nothing, and has caught up when it is seen.
     page.evaluate(HIDE, "hidden")
