@@ -159,6 +159,9 @@ def test_datasets_are_listed_shown_and_deleted(upload: Upload, http: Any, projec
     assert upload(file_of({"messages": HI}), keys[0]).status_code == 201
     refused(upload(b"\n\n", "empty"), 422, "empty_dataset")
     refused(upload(file_of({"messages": HI}), "a/b"), 422, "invalid_key", "key")
+    error = refused(upload(file_of({"messages": HI}), "", name="###"), 422, "missing_field", "key")
+    assert "'###'" in error["message"]
+    assert "?key=" in error["hint"]
 
 
 def test_a_file_comes_in_parts(http: Any, project: str, download: Any, refused: Any):

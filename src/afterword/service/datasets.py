@@ -246,6 +246,13 @@ async def _register(context: Context, project: ProjectRow, contents: _Contents) 
 
 def _dataset_key(key: str | None, name: str | None) -> str:
     dataset_key = key or re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-")
+    if not dataset_key:
+        raise Invalid(
+            f"The dataset has no key{f', and none can be made of the name {name!r}' if name else ' and no name'}.",
+            code="missing_field",
+            param="key",
+            hint="Give one, such as ?key=preferred where the body is the file itself.",
+        )
     check_text(dataset_key, param="key", max_length=200, min_length=1)
     if (
         dataset_key != dataset_key.strip()
