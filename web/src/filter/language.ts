@@ -73,15 +73,7 @@ function tokens(query: string): Token[] {
       found.push({ kind: "-", text: char, quoted: false, at: start });
       at += 1;
     } else {
-      while (at < query.length && !/[\s()]/.test(query[at] as string)) {
-        if (query[at] !== '"') {
-          at += 1;
-          continue;
-        }
-        const end = closing(query, at);
-        if (end < 0) throw new QueryError("A quotation mark is not closed.", at);
-        at = end + 1;
-      }
+      at = endOfWord(query, start);
       const text = query.slice(start, at);
       const kind = text === "OR" ? "or" : text === "NOT" ? "not" : text === "AND" ? null : "word";
       const isQuoted = text.startsWith('"') && closing(text, 0) === text.length - 1;
@@ -89,6 +81,17 @@ function tokens(query: string): Token[] {
     }
   }
   return found;
+}
+
+/** Return where a word ends that begins here. Raises `QueryError` where a quotation mark is not closed. */
+function endOfWord(query: string, start: number): number {
+  let at = start;
+  while (at < query.length && !/[\s()]/.test(query[at] as string)) {
+    const end = query[at] === '"' ? closing(query, at) : at;
+    if (end < 0) throw new QueryError("A quotation mark is not closed.", at);
+    at = end + 1;
+  }
+  return at;
 }
 
 function closing(query: string, open: number): number {

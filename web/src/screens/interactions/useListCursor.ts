@@ -1,0 +1,71 @@
+import { useCallback, useRef, useState } from "react";
+import type { Interaction } from "~/api/client";
+import { announce } from "~/ui/announce";
+import { spokenName } from "~/ui/values";
+import { allOrNone, extended, NOTHING, toggled } from "./selection";
+import type { ListAddress } from "./useListAddress";
+
+type ListCursorOptions = {
+  address: ListAddress;
+  interactions: Interaction[];
+  /** Which was chosen when the list was left. */
+  initial: string | null;
+  onChosen: (interaction: Interaction) => void;
+};
+
+export type ListCursor = ReturnType<typeof useListCursor>;
+
+/** The row that one stands on, the one that is open, and those that are selected. */
+export function useListCursor({ address, interactions, initial, onChosen }: ListCursorOptions) {
+  const { open, change } = address;
+  const [chosen, setChosen] = useState<string | null>(open ?? initial);
+  const [selection, setSelection] = useState(NOTHING);
+  const listed = useRef(interactions);
+  listed.current = interactions;
+  const ids = useCallback(() => listed.current.map(({ completion_id }) => completion_id), []);
+
+  const choose = useCallback(
+    (interaction: Interaction) => {
+      setChosen(interaction.completion_id);
+      onChosen(interaction);
+    },
+    [onChosen],
+  );
+  const show = useCallback(
+    (interaction: Interaction | null) => {
+      if (interaction) choose(interaction);
+      void change({ open: interaction?.completion_id }, open !== null);
+    },
+    [change, choose, open],
+  );
+  const select = useCallback(
+    ({ completion_id }: Interaction, isExtending: boolean) => {
+      setSelection((before) => (isExtending ? extended(before, ids(), completion_id) : toggled(before, completion_id)));
+      setChosen(completion_id);
+    },
+    [ids],
+  );
+  const selectAll = useCallback(() => setSelection((before) => allOrNone(before, ids())), [ids]);
+  const step = useCallback(
+    (by: 1 | -1) => {
+      const at = listed.current.findIndex(({ completion_id }) => completion_id === (open ?? chosen));
+      const next = listed.current[at < 0 ? 0 : at + by];
+      if (!next) return;
+      if (open) return show(next);
+      choose(next);
+      announce(spokenName(next));
+    },
+    [open, chosen, show, choose],
+  );
+  return {
+    chosen,
+    /** The row that one stands on, where it is listed. */
+    current: () => listed.current.find(({ completion_id }) => completion_id === chosen),
+    show,
+    step,
+    selection,
+    setSelection,
+    select,
+    selectAll,
+  };
+}

@@ -1,0 +1,60 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useCallback, useMemo, useRef, useState } from "react";
+import { useHidden } from "~/ui/removals";
+import { chosenColumns, needsWhole } from "./columns";
+import { useLiveList } from "./liveList";
+import { countQuery, type ListOptions, listQuery, type Pages, rows } from "./pages";
+import type { ListAddress } from "./useListAddress";
+
+export type ListedInteractions = ReturnType<typeof useListedInteractions>;
+
+/** The interactions that the address asks for, page after page, and as they come where the list is live. */
+export function useListedInteractions(project: string, address: ListAddress, isLive: boolean) {
+  const { filter, at, order, group, columnKeys } = address;
+  const options: ListOptions = {
+    ...(order === "created_at" && { order }),
+    ...(needsWhole(columnKeys) && { view: "full" as const }),
+  };
+  const list = useInfiniteQuery(listQuery(project, filter, at, options));
+  const { data, isPlaceholderData, isFetchingNextPage, fetchNextPage, isFetchingPreviousPage, fetchPreviousPage } = list;
+  const hidden = useHidden();
+  const loaded = useMemo(() => rows(data as Pages | undefined), [data]);
+  const interactions = useMemo(() => loaded.filter(({ completion_id }) => !hidden.has(completion_id)), [loaded, hidden]);
+  const columns = useMemo(() => chosenColumns(columnKeys, interactions), [columnKeys, interactions]);
+  const { data: counted } = useQuery({ ...countQuery(project, filter), enabled: data !== undefined && !isPlaceholderData });
+
+  const isTop = useRef(true);
+  const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
+  const connected = useLiveList({
+    project,
+    filter,
+    at,
+    options,
+    on: isLive && !group && order === "-created_at",
+    isTop: () => isTop.current,
+    onArrived: (ids) => !isTop.current && setFresh((before) => new Set([...before, ...ids])),
+  });
+  const onTop = useCallback((isNow: boolean) => {
+    isTop.current = isNow;
+    if (isNow) setFresh((before) => (before.size ? new Set() : before));
+  }, []);
+  const onMore = useCallback(() => void (!isFetchingNextPage && fetchNextPage()), [isFetchingNextPage, fetchNextPage]);
+  const onBefore = useCallback(
+    () => void (!isFetchingPreviousPage && fetchPreviousPage()),
+    [isFetchingPreviousPage, fetchPreviousPage],
+  );
+  return {
+    list,
+    loaded,
+    interactions,
+    columns,
+    /** How many the filter finds, without those that are hidden; undefined until the server has counted. */
+    count: counted === undefined ? undefined : counted - (loaded.length - interactions.length),
+    connected,
+    /** How many have come above what is seen. */
+    freshCount: fresh.size,
+    onTop,
+    onMore,
+    onBefore,
+  };
+}
