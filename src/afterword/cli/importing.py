@@ -362,7 +362,6 @@ class ImportSender:
 def _other_project_error(completion_id: str) -> Conflict:
     return Conflict(
         f"The completion_id {completion_id} is taken by an interaction that is not in this project.",
-        code="completion_exists",
         param="completion_id",
         hint="Give --new-ids to copy what another project of the server has.",
     )
