@@ -60,9 +60,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'afterword' has no attribute {name!r}")
     if name == "__version__":
-        from importlib.metadata import version
+        from afterword.client.core import package_version
 
-        attribute: Any = version("afterword")
+        attribute: Any = package_version()
     else:
         from afterword import client
 

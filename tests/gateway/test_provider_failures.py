@@ -123,8 +123,25 @@ def test_a_stream_that_does_not_say_why_it_ends_is_no_answer(gateway, shape: str
         assert row["completion"]
 
 
-def test_a_whole_answer_without_a_choice_is_a_failure(gateway):
-    [error] = errors_of(ask(gateway, JSON, whole(usage={"prompt_tokens": 3})))
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "where a stream was asked for"])
+def test_a_whole_answer_without_choices_is_passed_on_and_kept(gateway, streamed: bool, n: int):
+    found = [{"prompt_index": 0, "content_filter_results": {"violence": {"filtered": True, "severity": "high"}}}]
+    usage = {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
+    says = {"type": JSON, "body": whole(usage=usage, prompt_filter_results=found)}
+    answer = gateway.ask(gateway.model("says"), stream=streamed, says=says, n=n)
+    assert errors_of(answer) == []
+    if not streamed:
+        assert (answer.status_code, answer.json()["choices"], answer.json()["usage"]) == (200, [], usage)
+    interaction = gateway.newest()
+    assert (interaction["call"]["state"], interaction["call"]["error"]) == ("complete", None)
+    assert (interaction["completion"], interaction["usage"]) == ("", usage)
+    if not streamed:
+        assert interaction["facts"]["answer"]["prompt_filter_results"] == found
+
+
+def test_a_whole_answer_without_the_member_choices_is_a_failure(gateway):
+    [error] = errors_of(ask(gateway, JSON, json.dumps({"id": "x", "object": "chat.completion", "usage": {}})))
     assert error["code"] == "provider_answer_unreadable"
     assert gateway.newest()["call"]["state"] == "failed"
 

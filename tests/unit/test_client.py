@@ -7,6 +7,7 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -36,6 +37,23 @@ def test_the_key_and_the_client_are_named_in_each_call(client: Afterword, player
     assert (method, path) == ("POST", "/api/v1/interactions")
     assert headers["Authorization"] == "Bearer key"
     assert headers["User-Agent"] == f"afterword/{afterword.__version__}"
+
+
+def test_the_client_works_where_the_package_has_no_metadata(
+    client: Afterword, player: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_metadata(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", no_metadata)
+    core.package_version.cache_clear()
+    player.answers = [created]
+    try:
+        create(client)
+    finally:
+        core.package_version.cache_clear()
+    [(_, _, headers, _)] = player.seen
+    assert headers["User-Agent"] == "afterword/unknown"
 
 
 def test_a_lost_answer_is_asked_for_again_under_the_same_id(client: Afterword, player: Any) -> None:

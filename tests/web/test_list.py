@@ -174,6 +174,11 @@ def test_a_cell_keeps_to_its_value_or_leaves_it_out(page: Page, shop: str):
     page.get_by_role("button", name="Without model:model-10").click()
     expect(query(page)).to_have_value("-model:model-10")
     expect(number(page)).to_have_text("275")
+    page.goto(f"/p/{shop}/interactions?columns=prompt,feedback:CSAT")
+    rows(page).first.locator("[data-column='feedback:CSAT'] [data-condition]").hover()
+    page.get_by_role("button", name="Only CSAT=5").click()
+    expect(query(page)).to_have_value("CSAT=5")
+    expect(number(page)).to_have_text("60")
 
 
 def test_of_three_hundred_label_keys_none_is_hidden(page: Page, shop: str):

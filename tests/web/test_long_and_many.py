@@ -21,6 +21,14 @@ SCROLL_UNTIL = """([wanted, by]) => {
   return [...document.querySelectorAll("[role=row][data-id]")].some((row) => row.textContent.includes(wanted));
 }"""
 
+IS_FIRST_IN_SIGHT = """(id) => {
+  const head = document.querySelector("[role=columnheader]").getBoundingClientRect().bottom;
+  const rows = [...document.querySelectorAll("[role=row][data-id]")];
+  const inSight = rows.filter((row) => row.getBoundingClientRect().top >= head - 1);
+  inSight.sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top);
+  return inSight[0]?.dataset.id === id;
+}"""
+
 
 @pytest.fixture(scope="module")
 def many(server: Any) -> str:
@@ -56,10 +64,24 @@ def test_a_list_begins_at_an_interaction_and_goes_on_in_both_directions(page: Pa
     page.get_by_role("menuitem", name=re.compile("Show in the list")).click()
     row = page.locator(f"[data-id='{middle['completion_id']}']")
     expect(row).to_be_in_viewport()
+    # It stands first, and not below the head of the table.
+    page.wait_for_function(IS_FIRST_IN_SIGHT, arg=middle["completion_id"])
     for wanted, by in ((f"Question {MIDDLE + 150}", -600), (f"Question {MIDDLE - 150}", 600)):
         page.wait_for_function(SCROLL_UNTIL, arg=[wanted, by], polling=100)
     page.get_by_role("button", name="To the newest").click()
     expect(rows(page).first).to_contain_text("Question 999")
+
+
+def test_a_list_begins_at_the_oldest_interaction_too(page: Page, many: str, http: httpx.Client):
+    query = {"project": many, "order": "created_at", "limit": 1}
+    [oldest] = http.get("/api/v1/interactions", params=query).json()["interactions"]
+    page.goto(f"/p/{many}/interactions/{oldest['completion_id']}")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name=re.compile("Show in the list")).click()
+    expect(page.locator(f"[data-id='{oldest['completion_id']}']")).to_be_in_viewport()
+    page.wait_for_function(SCROLL_UNTIL, arg=["Question 150", -600], polling=100)
+    for row in rows(page).all():
+        expect(page.locator(f"[data-id='{row.get_attribute('data-id')}']")).to_have_count(1)
 
 
 def test_what_arrives_does_not_move_what_one_reads(page: Page, many: str, http: httpx.Client):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +143,32 @@ def test_an_image_is_enlarged_by_key(page: Page, project: str, log: Any):
     expect(page.get_by_role("dialog")).to_contain_text("244 %")
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Enlarge: In this message")).to_be_focused()
+
+
+def test_arrows_move_an_enlarged_image_both_ways(page: Page, project: str, log: Any):
+    url = "data:image/png;base64," + base64.b64encode(white_png(1_200, 900)).decode()
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+    page.goto(f"/p/{project}/interactions/{log(image)}")
+    page.get_by_role("button", name="Enlarge: In this message").click()
+    place = page.get_by_role("dialog").get_by_role("region", name="The image")
+    page.keyboard.press("1")
+    for key in ("ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(place).to_have_js_property("scrollLeft", 80)
+    expect(place).to_have_js_property("scrollTop", 80)
+    page.keyboard.press("ArrowLeft")
+    expect(place).to_have_js_property("scrollLeft", 0)
+
+
+def white_png(width: int, height: int) -> bytes:
+    """Return a white image."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\xff" * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def test_the_focus_follows_the_eye_and_stepping_is_heard(page: Page, project: str, log: Any):

@@ -289,6 +289,9 @@ class ModelRequest:
                 index, completion, finish_reason, facts.choice_facts(index)
             )
             replacements += choice_replacements
+        if not choices:
+            # The members of the answer may tell why there is none, such as the results of a filter.
+            choices[0], replacements = storable_choice(0, "", None, facts.choice_facts(0))
         usage: Any = answer.get("usage")
         if not is_usage(usage):
             texts = [

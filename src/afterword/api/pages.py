@@ -45,7 +45,7 @@ class Pages:
         """Serve a built file. Raises `NotFound`."""
         path = f"assets/{request.path_params['file']}"
         if path not in _files(self._directory):
-            raise NotFound(f"There is no file {path[:200]!r}.", code="no_such_path")
+            raise _no_file_error(path)
         return self._file(request, path, CACHE_FOREVER)
 
     def page(self, request: Request) -> Response:
@@ -58,11 +58,19 @@ class Pages:
         return self._file(request, "index.html", "no-cache")
 
     def _file(self, request: Request, path: str, cache_control: str) -> Response:
-        kind, content, gzip_content = _file_content(self._directory / path)
+        try:
+            kind, content, gzip_content = _file_content(self._directory / path)
+        except FileNotFoundError:
+            # Another version was installed while the server runs.
+            raise _no_file_error(path) from None
         headers = {**HEADERS, "cache-control": cache_control, "vary": "accept-encoding"}
         if gzip_content is not None and "gzip" in request.headers.get("accept-encoding", ""):
             return Response(gzip_content, headers={**headers, "content-encoding": "gzip"}, media_type=kind)
         return Response(content, headers=headers, media_type=kind)
+
+
+def _no_file_error(path: str) -> NotFound:
+    return NotFound(f"There is no file {path[:200]!r}.", code="no_such_path")
 
 
 @cache

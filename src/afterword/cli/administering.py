@@ -8,7 +8,7 @@ import typer
 
 from afterword.cli.connecting import CommandError, ServerConnection, with_connection
 from afterword.cli.showing import note, show_json, show_table
-from afterword.types import Kind, Project, Role, ScoringType, Value
+from afterword.types import ApiKey, Kind, Project, Role, ScoringType, Value
 from afterword.types.quoting import split_label
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -408,8 +408,7 @@ def list_keys(connection: ServerConnection, as_json: Json = False) -> None:
                 str(api_key.id),
                 api_key.name,
                 api_key.prefix,
-                api_key.role,
-                _projects_text(api_key.projects),
+                *_rights(api_key),
                 api_key.created_by,
                 api_key.created_at,
                 api_key.last_used_at,
@@ -432,6 +431,14 @@ def revoke_key(
     with connection.open() as client:
         revoked_key = client.keys.revoke(key_id)
     typer.echo(f"Revoked the key {revoked_key.name}.")
+
+
+def _rights(api_key: ApiKey) -> tuple[str, str]:
+    """Return the role of a key, and for which projects it is: for the key of a user, what the user's teams may."""
+    if api_key.permissions is None:
+        return api_key.role, _projects_text(api_key.projects)
+    projects = [f"{project}: {', '.join(words)}" for project, words in api_key.permissions.items()]
+    return f"of {api_key.user}", "; ".join(projects) or "no project yet"
 
 
 def _projects_text(projects: list[str] | None) -> str:

@@ -30,6 +30,8 @@ MIN_LOT_LINES = 1_000
 MAX_LOT_BYTES = 16 << 20
 # While the last calls of one lot are answered, those of the next are on their way.
 CONCURRENT_LOT_COUNT = 2
+# Interactions that a page of a search holds at most.
+MAX_LOOKUP_IDS = 200
 # What names a completion that is not there yet is sent again at the end, for it may come later. So many bytes may wait.
 MAX_POSTPONED_BYTES = 64 << 20
 
@@ -269,15 +271,42 @@ class ImportSender:
             "outcomes": self.client.feedback.upload_outcomes,
         }[name]
         answer = upload(bodies, batch_size=self.batch_size, max_concurrency=self.concurrency, progress=False)
+        elsewhere = self._ids_of_other_projects(
+            bodies[failure.index]
+            for failure in answer.failed
+            if owners[failure.index].line.exported and failure.error.code == "completion_exists"
+        )
         for failure in answer.failed:
             if isinstance(failure.error, ConnectionFailed | Unavailable):
                 raise failure.error
             owner = owners[failure.index]
             already_exists = isinstance(failure.error, Conflict) and str(failure.error.code).endswith("_exists")
-            if owner.line.exported and already_exists:
+            completion_id = bodies[failure.index].get("completion_id")
+            if already_exists and completion_id in elsewhere:
+                owner.error = _other_project_error(completion_id)
+            elif owner.line.exported and already_exists:
                 owner.present = True
             elif owner.error is None:
                 owner.error = failure.error
+
+    def _ids_of_other_projects(self, bodies: Iterable[dict[str, Any]]) -> set[str]:
+        """Return those completion_ids of existing interactions that are not in the project which the bodies go to. Of a
+        key that may not read, none."""
+        ids_by_project: dict[str | None, set[str]] = {}
+        for body in bodies:
+            ids_by_project.setdefault(body.get("project"), set()).add(body["completion_id"])
+        elsewhere: set[str] = set()
+        for project, project_ids in ids_by_project.items():
+            ids = sorted(project_ids)
+            for start in range(0, len(ids), MAX_LOOKUP_IDS):
+                lookup_ids = ids[start : start + MAX_LOOKUP_IDS]
+                condition = {"completion_id": {"in": lookup_ids}}
+                try:
+                    page = self.client.interactions.search(condition, project=project, limit=MAX_LOOKUP_IDS)
+                except Forbidden:
+                    return elsewhere
+                elsewhere |= set(lookup_ids) - {str(row.completion_id) for row in page.interactions}
+        return elsewhere
 
     # -------------------------------------------------------------------------------------------- metrics
 
@@ -328,6 +357,14 @@ class ImportSender:
             except (Forbidden, NotFound):
                 self._keys_by_project[project] = set()
         return self._keys_by_project[project]
+
+
+def _other_project_error(completion_id: str) -> Conflict:
+    return Conflict(
+        f"The completion_id {completion_id} is taken by an interaction that is not in this project.",
+        param="completion_id",
+        hint="Give --new-ids to copy what another project of the server has.",
+    )
 
 
 def _feedback_bodies(lot: list[ImportedLine]) -> Iterator[tuple[str | None, dict[str, Any]]]:

@@ -130,10 +130,16 @@ def _never_sent(error: httpx.RequestError) -> bool:
 
 @cache
 def package_version() -> str:
-    """Return the version of this package. Looking it up takes longer than a call: once, and not at import."""
-    from importlib.metadata import version
+    """Return the version of this package; "unknown" where it was copied or bundled without its metadata.
 
-    return version("afterword")
+    Looking it up takes longer than a call: once, and not at import.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("afterword")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def timeouts(seconds: float | None) -> httpx.Timeout:

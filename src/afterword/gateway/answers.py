@@ -83,8 +83,6 @@ def check_answer(address: Address, operation: Operation, answer: Body, body: Bod
     choices = answer.get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise _not_an_answer_error(address, answer)
-    if not choices:
-        raise _not_an_answer_error(address, answer, "no choice at all")
     choice_limit = max_choices(body)
     _check_choice_count(address, choices, choice_limit)
     indexes = [_index(address, choice, position, choice_limit) for position, choice in enumerate(choices)]

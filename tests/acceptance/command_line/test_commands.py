@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -150,6 +152,23 @@ def test_metrics_are_registered_listed_updated_and_deleted(afterword: Any, one_l
     assert "Was it right?" in afterword("metrics", "list").stdout
     afterword("metrics", "delete", "ok")
     assert "No metrics yet" in afterword("metrics", "list").stderr
+
+
+def test_the_list_of_keys_shows_what_the_key_of_a_user_may(afterword: Any, http: httpx.Client, project: str):
+    team = http.post("/api/v1/teams", json={"name": f"team-{project}"}).raise_for_status().json()["key"]
+    address = f"{uuid4().hex[:8]}@example.com"
+    user = {"name": "Ada", "email": address, "generate_api_key": True, "teams": [{"team": team, "role": "power_user"}]}
+    http.post("/api/v1/users", json=user).raise_for_status()
+
+    def listed() -> str:
+        [line] = [line for line in afterword("keys", "list").stdout.splitlines() if f"of {address}" in line]
+        return line
+
+    assert "no project yet" in listed()
+    shares = {"shares": [{"team": team, "role": "annotator"}]}
+    http.put(f"/api/v1/projects/{project}/shares", json=shares).raise_for_status()
+    assert f"{project}: read, write" in listed()
+    assert "member" not in listed()
 
 
 def test_a_key_is_printed_alone_works_and_is_revoked(

@@ -82,6 +82,15 @@ def test_an_export_can_be_copied_into_another_project(afterword: Any, project: s
     assert preferred["preferences"][0]["preferred_completion"] == preferred["completion_id"]
 
 
+def test_an_export_is_not_taken_for_present_in_another_project(afterword: Any, project: str, one_line: Any):
+    afterword("log", "Hi", "Hello!")
+    told = afterword("export").stdout
+    refused = afterword("import", "-", "--project", f"{project}-copy", "--create-project", given=told, code=1)
+    assert "is not in this project. Give --new-ids" in refused.stderr
+    assert "Imported nothing" in refused.stdout
+    assert afterword("export", "--project", f"{project}-copy").stdout == ""
+
+
 def test_metrics_move_with_their_definitions(afterword: Any, project: str):
     afterword("metrics", "register", "ok", "--kind", "bool", "--scoring-type", "lower_is_better", "--unit", "%")
     told = afterword("metrics", "list", "--json").stdout

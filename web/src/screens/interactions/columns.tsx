@@ -192,7 +192,10 @@ function columnOf(key: string): Column | undefined {
       number: true,
       show: (one, { metrics }) => {
         const values = one.feedback.filter(({ metric }) => metric === of).map(({ value }) => value);
-        return values.length ? shownValue(meanOf(values), metrics.get(of)) : null;
+        const metric = metrics.get(of);
+        return values.length ? (
+          <span data-condition={feedbackCondition(of, values, metric)}>{shownValue(meanOf(values), metric)}</span>
+        ) : null;
       },
     };
   }
@@ -224,6 +227,11 @@ export function keyOf(kind: "label" | "feedback" | "json", of: string): string {
 }
 
 const labelCondition = (key: string, value: string) => `label.${quoted(key)}:${quoted(value)}`;
+/** One value can be asked for; of several that were given it is only sure that there are some. */
+const feedbackCondition = (key: string, values: number[], metric: Metric | undefined) =>
+  values.length === 1
+    ? `${quoted(key)}=${metric?.kind === "bool" ? values[0] === 1 : values[0]}`
+    : `has:${quoted(key)}`;
 const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** The kind of value in words: 4.5, or yes and no of a bool one. Where a "no" is good, a thumb down would say that it is bad. */
@@ -243,11 +251,10 @@ function valueChips(interaction: Interaction, metrics: Map<string, Metric>): Chi
     const metric = metrics.get(key);
     const isBool = metric?.kind === "bool";
     const tone = isBool ? (mean >= 0.5 === isHigherBetter(metric) ? ("good" as const) : ("bad" as const)) : undefined;
-    const condition = given.length === 1 ? `${quoted(key)}=${isBool ? mean === 1 : mean}` : `has:${quoted(key)}`;
     return {
       text: `${key} ${isBool ? "xx" : measured(mean)}${given.length > 1 ? " ×9" : ""}`,
       chip: (
-        <span key={key} data-condition={condition}>
+        <span key={key} data-condition={feedbackCondition(key, given, metric)}>
           <Chip tone={tone} title={`${key}: ${given.join(", ")}`}>
             {key} <b>{shownValue(mean, metric)}</b>
             {given.length > 1 && ` ×${given.length}`}

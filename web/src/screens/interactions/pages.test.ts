@@ -31,6 +31,8 @@ describe("a list that changes while one looks at it", () => {
     const more = { ...before, pages: before.pages.map((page) => ({ ...page, next: "more" })) };
     expect(ids(upserted(more, one("0", "0")))).toEqual(["d", "c", "a"]);
   });
+  it("has the row once that ends one page and begins the next", () =>
+    expect(ids(pages([one("d", "4"), one("c", "3")], [one("c", "3"), one("a", "1")]))).toEqual(["d", "c", "a"]));
   it("loses what was deleted", () => expect(ids(without(before, "c"))).toEqual(["d", "a"]));
 });
 

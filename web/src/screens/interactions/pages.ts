@@ -25,9 +25,25 @@ export const listQuery = (project: string, filter: Filter | null, at?: string, o
           api.POST("/api/v1/interactions/search", { body: { project, filter, limit, cursor, ...options }, signal }),
         )) as InteractionPage;
       if (!at || pageParam) return page(filter, pageParam ? PAGE : FIRST, pageParam);
-      // A page that no cursor led to has none that leads back: the first row's leads to what is before and after it.
-      const first = await page({ and: [filter ?? { and: [] }, { timerange: { to: at } }] }, 1, null);
-      return page(filter, FIRST, first.next);
+      // A page that no cursor led to has none that leads back: the one after the first row has.
+      const until = (to: string) => page({ and: [filter ?? { and: [] }, { timerange: { to } }] }, 1, null);
+      const first = await until(at);
+      if (first.next) {
+        const older = await page(filter, FIRST, first.next);
+        return { ...older, interactions: [...first.interactions, ...older.interactions] };
+      }
+      if (!first.interactions.length) return page(filter, FIRST, null);
+      // It is the oldest: the one before it leads to it.
+      const newer = (await answer(
+        api.POST("/api/v1/interactions/search", {
+          body: { project, filter: { and: [filter ?? { and: [] }, { timerange: { from: at } }] }, limit: 1, order: "created_at" },
+          signal,
+        }),
+      )) as InteractionPage;
+      const [above] = newer.interactions;
+      if (!above) return first;
+      const begin = await until(new Date(Date.parse(above.created_at) + 1).toISOString());
+      return page(filter, FIRST, begin.next);
     },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
@@ -113,9 +129,10 @@ export function recounted(
   return { ...count, count: Math.max(0, number), since, isUnsure };
 }
 
-/** Return all rows of the pages. */
+/** Return all rows of the pages, each once: the page before a list that begins at a time ends with that list's first. */
 export function rows(pages: Pages | undefined): Interaction[] {
-  return pages ? pages.pages.flatMap((page) => page.interactions) : [];
+  const all = pages ? pages.pages.flatMap((page) => page.interactions) : [];
+  return [...new Map(all.map((row) => [row.completion_id, row])).values()];
 }
 
 /** Return pages with an interaction as it is now: in its place where it was, at the top where it is the newest.
