@@ -110,19 +110,20 @@ NO_JSON = [
 @cache
 def texts() -> Strategy:
     """Texts that programs trip over, some of them long, some no text at all as Unicode has it."""
-    return st.one_of(one(TEXTS), one(RAW_TEXTS), st.text(max_size=8))
+    return st.one_of(one(TEXTS), one(TEXTS), st.text(max_size=8))
 
 
 @cache
 def keys() -> Strategy:
     """Names of members and of labels."""
-    return st.one_of(one([*KEYS, Raw(b'"\xff"'), Raw(b'"\\ud83d"')]), one("abc"))
+    return st.one_of(one([*KEYS, Raw(b'"\\ud83d"')]), one("abc"))
 
 
 # ------------------------------------------------------------------------------------------------ numbers and times
 
 WHOLE_NUMBERS = [0, 1, 2, -1, 7, 2**31, -(2**31) - 1, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400]
-FRACTIONS = [0.5, -0.0, 1e-320, 1e308, -1e308, 1.7976931348623157e308, float("nan"), float("inf"), float("-inf")]
+FRACTIONS = [0.5, -0.0, 1e-320, 1e308, -1e308, 1.7976931348623157e308]
+NO_NUMBERS = [float("nan"), float("inf"), float("-inf")]
 RAW_NUMBERS = [
     Raw(b"1e309"),
     Raw(b"-1e309"),
@@ -194,7 +195,7 @@ ZONES = [
 @cache
 def numbers() -> Strategy:
     """Numbers at and beyond the ends of all ranges."""
-    return st.one_of(one(WHOLE_NUMBERS), one(FRACTIONS), one(RAW_NUMBERS), st.integers(-9, 9))
+    return st.one_of(one(WHOLE_NUMBERS), one(FRACTIONS), st.integers(-9, 9))
 
 
 @cache
@@ -234,7 +235,8 @@ def drawn_object(required: dict[str, Strategy], optional: dict[str, Strategy], m
 @cache
 def anything() -> Strategy:
     """Any of all this, where something else is expected."""
-    leaf = st.one_of(st.none(), st.booleans(), numbers(), texts(), times())
+    unreadable = one([*RAW_TEXTS, *RAW_NUMBERS, *NO_NUMBERS])
+    leaf = st.one_of(st.none(), st.booleans(), numbers(), texts(), times(), unreadable)
     inner = st.one_of(leaf, st.lists(leaf, max_size=3), st.dictionaries(keys(), leaf, max_size=3))
     return st.one_of(st.none(), leaf, inner, nested(), one(NO_JSON), st.lists(inner, max_size=2))
 
@@ -246,7 +248,7 @@ def mapping() -> Strategy:
         one(["prompt_tokens", "completion_tokens", "total_tokens", "latency", "ttft", "tokens_per_second"]),
         keys(),
     )
-    return st.dictionaries(names, st.one_of(numbers(), numbers(), anything()), max_size=4)
+    return st.dictionaries(names, st.one_of(numbers(), numbers(), texts(), anything()), max_size=4)
 
 
 # ------------------------------------------------------------------------------------------------ words of the API
@@ -463,7 +465,8 @@ def disturbed(bodies: Strategy, most: int = 2) -> Strategy:
     @st.composite
     def draw_disturbed(draw: Any) -> Any:
         body = draw(bodies)
-        for _ in range(draw(st.integers(0, most))):
+        # Half of the bodies stay as they are: of what is refused at once, nothing is stored or read.
+        for _ in range(max(0, draw(st.integers(-most, most)))):
             place = draw(one(list(_places(body))))
             if draw(st.integers(0, 4)) == 0 and isinstance(_value_at(body, place), dict):
                 place = (*place, draw(keys()))
