@@ -114,11 +114,12 @@ def summed(connection: Connection, values: Values, most: int | None = MOST_SPLIT
     )
     if chosen.key is not None:
         query = query.order_by(func.count(value).desc(), *chosen.order).limit(most)
-    return [
-        Sums(row[0], row[1], mean(row[1], row[2]), float(row[3]), float(row[4]), deviation(row[1], row[5], row[6]))
-        for row in _rows(connection, query)
-        if row[1]
-    ]
+    found: list[Sums] = []
+    for key, count, scaled_total, lowest, highest, *of_deviation in _rows(connection, query):
+        if count:
+            ends = float(lowest), float(highest)
+            found.append(Sums(key, count, mean(count, scaled_total, *ends), *ends, deviation(count, *of_deviation)))
+    return found
 
 
 def _rows(connection: Connection, query: Any) -> Any:
@@ -144,7 +145,8 @@ def distribution(connection: Connection, values: Values, least: float, most: flo
     place = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MOST_VALUES - 1)
     binned = select(place.label("place"), func.count()).select_from(chosen.source).where(chosen.which).group_by("place")
     counts = {row[0]: row[1] for row in connection.execute(binned)}
-    return [(end - width, end, counts.get(index, 0)) for index, end in enumerate(ends)]
+    starts = [least, *ends[:-1]]
+    return [(start, end, counts.get(index, 0)) for index, (start, end) in enumerate(zip(starts, ends, strict=True))]
 
 
 def span(connection: Connection, values: Values) -> tuple[int, int] | None:

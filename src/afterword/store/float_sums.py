@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, case, cast, func, literal, null, or_
 
+MAX_FLOAT = sys.float_info.max
 # The square of a larger difference is not finite, that of a smaller one is lost.
 MAX_SQUARED, MIN_SQUARED = 1e150, 1e-150
 # Values are added up in this scale, a power of 2 so that no digit is lost: 2**64 of the largest have a finite sum.
@@ -29,9 +30,9 @@ def scaled_sum(value: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.sum(case((func.abs(value) < MIN_SCALED, 0.0), else_=value * literal(SCALE, Float)))
 
 
-def mean(count: int, scaled_total: float) -> float:
-    """Return the mean of so many values whose `scaled_sum` this is."""
-    return _finite(float(scaled_total) / count / SCALE)
+def mean(count: int, scaled_total: float, least: float = -MAX_FLOAT, most: float = MAX_FLOAT) -> float:
+    """Return the mean of so many values between two, whose `scaled_sum` this is."""
+    return min(max(float(scaled_total) / count / SCALE, least), most)
 
 
 def summable(value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -64,8 +65,4 @@ def deviation(count: int, above: float, squares: float) -> float | None:
     """Return the sample standard deviation, from the sums of what values are above some number, and of its squares."""
     if count < 2:
         return None
-    return math.sqrt(_finite(max(0.0, squares - above * (above / count))) / (count - 1))
-
-
-def _finite(number: float) -> float:
-    return min(max(number, -sys.float_info.max), sys.float_info.max)
+    return math.sqrt(min(max(0.0, squares - above * (above / count)), MAX_FLOAT) / (count - 1))

@@ -271,7 +271,9 @@ def _add_called(
             count, scaled_total, least, most, above, squares = row[1 + 6 * place : 7 + 6 * place]
             if count:
                 spread = deviation(count, above, squares)
-                found[row[0]].append(Statistics(metric, count, mean(count, scaled_total), least, most, spread))
+                found[row[0]].append(
+                    Statistics(metric, count, mean(count, scaled_total, least, most), least, most, spread)
+                )
 
 
 def _measured(
@@ -306,7 +308,7 @@ def _measured(
     )
     for row in connection.execute(query):
         spread = deviation(row.number, row.above, row.squares)
-        average = mean(row.number, row.scaled_total)
+        average = mean(row.number, row.scaled_total, row.min, row.max)
         found[row.key].append(Statistics(row.metric, row.number, average, row.min, row.max, spread))
     return found
 
