@@ -141,7 +141,8 @@ def distribution(connection: Connection, values: Values, least: float, most: flo
     chosen = _Chosen(connection, values)
     value = chosen.value
     width = most / MOST_VALUES - least / MOST_VALUES
-    ends = [least + width * place for place in range(1, MOST_VALUES)] + [most]
+    # By halves: so many widths may be beyond the range of floats.
+    ends = [2 * (least / 2 + width / 2 * place) for place in range(1, MOST_VALUES)] + [most]
     place = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MOST_VALUES - 1)
     binned = select(place.label("place"), func.count()).select_from(chosen.source).where(chosen.which).group_by("place")
     counts = {row[0]: row[1] for row in connection.execute(binned)}
