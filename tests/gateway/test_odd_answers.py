@@ -60,3 +60,28 @@ def test_an_odd_error_of_a_provider_is_kept_as_it_can_be(gateway, place: str, od
     assert sent.status_code == 400, sent.text
     assert sent.json()["error"]["message"]
     assert gateway.newest()["call"]["state"] == "failed"
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("odd", [True, 5, {"a": 1}, ["a"], NUL, HALF])
+def test_an_odd_reason_of_anthropic_is_kept_as_a_text(gateway, provider: Any, odd: Any, streamed: bool):
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    body = {"type": "message", "content": [{"type": "text", "text": "Ho"}], "stop_reason": odd, "usage": usage}
+    events = [
+        {"type": "message_start", "message": {"id": "x", "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Ho"}},
+        {"type": "message_delta", "delta": {"stop_reason": odd}, "usage": usage},
+        {"type": "message_stop"},
+    ]
+    parts = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+    kind = "text/event-stream" if streamed else "application/json"
+    parts = parts if streamed else [json.dumps(body).encode()]
+    provider.script = lambda _: provider.Reply(200, {"Content-Type": kind}, parts)
+    model = gateway.model(provider="anthropic", endpoint=f"http://127.0.0.1:{provider.port}")
+    sent = gateway.ask(model, stream=streamed)
+    assert sent.status_code == 200, sent.text
+    assert "internal_error" not in sent.text
+    row = gateway.newest()
+    assert (row["completion"], row["call"]["state"]) == ("Ho", "complete")
+    assert isinstance(row["call"]["finish_reason"], str)
