@@ -267,8 +267,9 @@ def call_often(fuzzed: Any, real: Real, route: Route, mode: schemathesis.Generat
 
 # ------------------------------------------------------------------------------------------------ hostile values
 
+HOSTILE_EXAMPLES = max(2, EXAMPLES // 4)
 DRAWN = settings(
-    max_examples=EXAMPLES,
+    max_examples=HOSTILE_EXAMPLES,
     deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
@@ -420,7 +421,7 @@ def test_no_hostile_variable_makes_graphql_fail(well: Hostile, kind: str, name: 
 @pytest.mark.parametrize("route", MODEL_CALL_ROUTES, ids=lambda route: route.name)
 def test_no_hostile_request_or_answer_makes_the_gateway_fail(well: Hostile, route: Any, provider: str):
     @seed(0)
-    @settings(DRAWN, max_examples=4 * EXAMPLES)
+    @settings(DRAWN, max_examples=4 * HOSTILE_EXAMPLES)
     @given(call=calls.model_calls(route.name, route.path), scripted=calls.provider_answers(provider, route.name))
     def run(call: Any, scripted: Any) -> None:
         well.call_model(provider, call, scripted)
