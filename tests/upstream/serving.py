@@ -62,8 +62,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 seen: list[dict[str, Any]] = []
 under_way: Counter[str] = Counter()
 calls: Counter[str] = Counter()
-# What is answered below /scripted/NAME, whatever is asked there.
-scripts: dict[str, Response] = {}
+scripts: dict[str, Response] = {}  # What is answered below /scripted/NAME.
 connections: dict[int, asyncio.Transport] = {}
 """The connections with callers, by the callers' ports."""
 
@@ -440,8 +439,8 @@ async def script(request: Request) -> Response:
     """Keep a body as the answer of a name, or give that answer."""
     name = request.path_params["name"]
     if request.method == "PUT":
-        kind, status = request.headers["content-type"], int(request.query_params["status"])
-        scripts[name] = Response(await request.body(), status, {"content-type": kind})
+        head = {"content-type": request.headers["content-type"]}
+        scripts[name] = Response(await request.body(), int(request.query_params["status"]), head)
     return scripts[name]
 
 
