@@ -156,6 +156,11 @@ def whole_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def storable_text(text: str) -> str:
+    """Return a text that every database keeps outside of JSON: without halves of characters and without NUL."""
+    return whole_text(text).replace("\0", "\ufffd")
+
+
 def _parse_float(text: str) -> float:
     number = float(text)
     return number if math.isfinite(number) else NotANumber(number)

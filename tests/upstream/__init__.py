@@ -21,10 +21,16 @@ class Upstream:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
         self.endpoint = f"{self.url}/v1"
+        self._http = httpx.Client()
 
     def seen(self, marker: str) -> list[dict[str, Any]]:
         """Return the requests (method, path, query, headers, body) whose body holds this text."""
         return [one for one in httpx.get(f"{self.url}/seen").json() if marker in str(one["body"])]
+
+    def script(self, name: str, content: bytes, *, status: int = 200, content_type: str = "application/json") -> None:
+        """Answer so to whatever is asked below /scripted/NAME."""
+        url, headers = f"{self.url}/scripted/{name}", {"content-type": content_type}
+        self._http.put(url, params={"status": status}, content=content, headers=headers)
 
     def forget(self) -> None:
         """Forget the requests so far."""

@@ -62,6 +62,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 seen: list[dict[str, Any]] = []
 under_way: Counter[str] = Counter()
 calls: Counter[str] = Counter()
+scripts: dict[str, Response] = {}  # What is answered below /scripted/NAME.
 connections: dict[int, asyncio.Transport] = {}
 """The connections with callers, by the callers' ports."""
 
@@ -434,6 +435,15 @@ async def forget(_: Request) -> Response:
     return JSONResponse(None)
 
 
+async def script(request: Request) -> Response:
+    """Keep a body as the answer of a name, or give that answer."""
+    name = request.path_params["name"]
+    if request.method == "PUT":
+        head = {"content-type": request.headers["content-type"]}
+        scripts[name] = Response(await request.body(), int(request.query_params["status"]), head)
+    return scripts[name]
+
+
 async def show_connections(_: Request) -> Response:
     return JSONResponse(len(connections))
 
@@ -453,6 +463,8 @@ app = Starlette(
         Route("/openai/{place:path}/embeddings", embed, methods=["POST"]),
         Route("/v1/models", models),
         Route("/v1/models/{model}", models),
+        Route("/scripted/{name}", script, methods=["PUT"]),
+        Route("/scripted/{name}/{place:path}", script, methods=["POST"]),
         Route("/seen", show_seen),
         Route("/seen", forget, methods=["DELETE"]),
         Route("/open", show_open),

@@ -19,6 +19,9 @@ from afterword.service.calls import CallRecorder, CallResult, Choice, estimated_
 from afterword.service.routing import ModelRoute
 from afterword.types import State
 
+MAX_REASON_CHARACTERS = 200
+"""As many as the reason of a call that was made elsewhere may have."""
+
 
 class DeltaForm(NamedTuple):
     """What a caller makes of deltas.
@@ -195,6 +198,8 @@ def storable_choice(
     """Return a choice as it can be stored, and what was replaced in it."""
     completion, message_replacements = json_text.repair(completion, f"choices[{index}].message")
     facts, facts_replacements = json_text.repair(facts, f"choices[{index}].facts")
+    if finish_reason is not None:
+        finish_reason = json_text.storable_text(finish_reason)[:MAX_REASON_CHARACTERS]
     return Choice(completion, finish_reason, facts), message_replacements + facts_replacements
 
 

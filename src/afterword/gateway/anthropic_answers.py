@@ -88,6 +88,8 @@ def _head(message: Body, operation: Operation, *, is_chunk: bool = False) -> Bod
 def _finish(message: Body) -> Body:
     """Return a choice's finish reason in OpenAI's words, and the provider's own where these say less."""
     reason = message.get("stop_reason")
+    if reason is not None and not isinstance(reason, str):
+        reason = str(reason)[:100]
     finish: Body = {"finish_reason": FINISH_REASONS.get(reason or "", reason)}
     if reason and reason not in PLAIN_REASONS:
         finish["stop_reason"] = reason

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from afterword.errors import Conflict
 from afterword.store.engine import Insert, Transaction
+from afterword.store.float_sums import summable
 from afterword.store.schema import ab_interactions, ab_test_models, ab_tests, feedback, preferences
 from afterword.types import FeedbackType
 
@@ -136,27 +137,32 @@ def end_test(transaction: Transaction, row: ABTestRow) -> ABTestRow | None:
 def values_of(connection: Connection, row: ABTestRow) -> list[Values]:
     """Return the values under a test's metric, for each of its models that has some."""
     its = (
-        select(ab_interactions.c.model, feedback.c.value)
+        select(ab_interactions.c.model, summable(feedback.c.value).label("value"))
         .join(feedback, feedback.c.interaction_id == ab_interactions.c.interaction_id)
         .where(ab_interactions.c.test == row.number, feedback.c.metric == row.metric)
         .subquery()
     )
     means = (
-        select(its.c.model, func.count().label("n"), func.avg(its.c.value).label("mean"))
+        select(
+            its.c.model,
+            func.count().label("n"),
+            func.count(its.c.value).label("summable"),
+            func.avg(its.c.value).label("mean"),
+        )
         .group_by(its.c.model)
         .subquery()
     )
     # By distances from the mean: the difference of sums of squares would lose what is small beside the mean.
     away = its.c.value - means.c.mean
     query = (
-        select(means.c.model, means.c.n, means.c.mean, func.sum(away * away))
+        select(means.c.model, means.c.n, means.c.summable, means.c.mean, func.sum(away * away))
         .join(its, its.c.model == means.c.model)
-        .group_by(means.c.model, means.c.n, means.c.mean)
+        .group_by(means.c.model, means.c.n, means.c.summable, means.c.mean)
     )
-    # Where sums go beyond all bounds there is no mean.
+    # Where some value is beyond what can be summed there is no mean.
     return [
-        Values(model, n, *(math.nan if one is None else one for one in means_and_squares))
-        for model, n, *means_and_squares in connection.execute(query)
+        Values(model, n, mean, squares) if summed == n else Values(model, n, math.nan, math.nan)
+        for model, n, summed, mean, squares in connection.execute(query)
     ]
 
 

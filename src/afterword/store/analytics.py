@@ -22,7 +22,8 @@ from sqlalchemy import (
 
 from afterword.store.calls import COMPLETE
 from afterword.store.filters import Names, between
-from afterword.store.groups import deviation, grouped_by, squarable
+from afterword.store.float_sums import deviation, mean, reference, scaled_sum, squarable, within_square
+from afterword.store.groups import grouped_by
 from afterword.store.pages import narrowed, narrowed_beside
 from afterword.store.schema import calls, feedback, interactions, outcomes, preferences
 from afterword.types import Filter, Level
@@ -66,21 +67,23 @@ class TrendPart:
     """The values of one split within some time. Of interactions, which have no value, there is only a count."""
 
     count: int
-    total: float = 0.0
+    scaled_total: float = 0.0
+    """The sum of the values, as `float_sums` scales it."""
     squares: float = 0.0
     """The sum of the squares of what the values are above or below their mean."""
 
     def __add__(self, other: TrendPart) -> TrendPart:
         """Return two parts as one, by the formula of Chan, Golub and LeVeque."""
         count = self.count + other.count
-        between_means = self.total / self.count - other.total / other.count
-        squares = self.squares + other.squares + between_means**2 * self.count * other.count / count
-        return TrendPart(count, self.total + other.total, squares)
+        squares = (
+            self.squares + other.squares + within_square(self.mean - other.mean) ** 2 * self.count * other.count / count
+        )
+        return TrendPart(count, self.scaled_total + other.scaled_total, squares)
 
     @property
     def mean(self) -> float:
         """The mean of the values."""
-        return self.total / self.count
+        return mean(self.count, self.scaled_total)
 
     @property
     def stddev(self) -> float | None:
@@ -103,7 +106,7 @@ def summed(connection: Connection, values: Values, most: int | None = MOST_SPLIT
     query = chosen.grouped(
         func.count(value),
         # The mean is of the sum: PostgreSQL's avg sums squares, too, which may be too large for it.
-        func.sum(value),
+        scaled_sum(value),
         func.min(value),
         func.max(value),
         func.sum(above),
@@ -111,11 +114,12 @@ def summed(connection: Connection, values: Values, most: int | None = MOST_SPLIT
     )
     if chosen.key is not None:
         query = query.order_by(func.count(value).desc(), *chosen.order).limit(most)
-    return [
-        Sums(row[0], row[1], float(row[2]) / row[1], float(row[3]), float(row[4]), deviation(row[1], row[5], row[6]))
-        for row in _rows(connection, query)
-        if row[1]
-    ]
+    found: list[Sums] = []
+    for key, count, scaled_total, lowest, highest, *of_deviation in _rows(connection, query):
+        if count:
+            ends = float(lowest), float(highest)
+            found.append(Sums(key, count, mean(count, scaled_total, *ends), *ends, deviation(count, *of_deviation)))
+    return found
 
 
 def _rows(connection: Connection, query: Any) -> Any:
@@ -136,12 +140,14 @@ def distribution(connection: Connection, values: Values, least: float, most: flo
         return [(one, one, count) for one, count in sorted(few)]
     chosen = _Chosen(connection, values)
     value = chosen.value
-    width = (most - least) / MOST_VALUES
-    ends = [least + width * place for place in range(1, MOST_VALUES)] + [most]
+    width = most / MOST_VALUES - least / MOST_VALUES
+    # By halves: so many widths may be beyond the range of floats.
+    ends = [2 * (least / 2 + width / 2 * place) for place in range(1, MOST_VALUES)] + [most]
     place = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MOST_VALUES - 1)
     binned = select(place.label("place"), func.count()).select_from(chosen.source).where(chosen.which).group_by("place")
     counts = {row[0]: row[1] for row in connection.execute(binned)}
-    return [(end - width, end, counts.get(index, 0)) for index, end in enumerate(ends)]
+    starts = [least, *ends[:-1]]
+    return [(start, end, counts.get(index, 0)) for index, (start, end) in enumerate(zip(starts, ends, strict=True))]
 
 
 def span(connection: Connection, values: Values) -> tuple[int, int] | None:
@@ -162,7 +168,7 @@ def over_time(connection: Connection, values: Values, quantum: int) -> TrendPart
         above = chosen.above(connection, values)
         if above is None:
             return {}
-        columns += [func.sum(chosen.value), func.sum(above), func.sum(above * above)]
+        columns += [scaled_sum(chosen.value), func.sum(above), func.sum(above * above)]
     return {
         (key, at * quantum): TrendPart(count, *_total_and_squares(count, *map(float, sums)))
         for key, at, count, *sums in _rows(connection, chosen.grouped(*columns).group_by("stretch"))
@@ -170,8 +176,10 @@ def over_time(connection: Connection, values: Values, quantum: int) -> TrendPart
     }
 
 
-def _total_and_squares(count: int, total: float = 0.0, above: float = 0.0, squares: float = 0.0) -> tuple[float, float]:
-    return total, max(0.0, squares - above * above / count)
+def _total_and_squares(
+    count: int, scaled_total: float = 0.0, above: float = 0.0, squares: float = 0.0
+) -> tuple[float, float]:
+    return scaled_total, max(0.0, squares - above * above / count)
 
 
 def compared(
@@ -262,7 +270,7 @@ class _Chosen:
         unsplit = _Chosen(connection, replace(values, split_by=None))
         one_value = select(unsplit.value).select_from(unsplit.source).where(unsplit.which).limit(1)
         near = connection.execute(one_value).scalar()
-        return None if near is None else squarable(self.value - literal(float(near)))
+        return None if near is None else squarable(self.value - literal(reference(near)))
 
     @property
     def order(self) -> tuple[Any, ...]:

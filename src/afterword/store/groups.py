@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +32,7 @@ from afterword.store.calls import COMPLETE, NUMBERS
 from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.engine.fragments import least_id
 from afterword.store.filters import Names
+from afterword.store.float_sums import deviation, mean, reference, scaled_sum, squarable
 from afterword.store.pages import narrowed
 from afterword.store.schema import calls, feedback, interaction_labels, interactions, labels, metrics, models
 from afterword.types import Filter
@@ -40,7 +40,6 @@ from afterword.types import Filter
 # The values of a label are named in the statement, which lets the database plan for them, unless they are more than
 # these. A statement of PostgreSQL has at most 65,535 parameters.
 MOST_NUMBERS = 1_000
-MAX_SQUARED, MIN_SQUARED = 1e150, 1e-150
 # Each interaction is looked up under each value where the values are so few, or where these lookups are.
 FEW_NUMBERS = 16
 MOST_LOOKUPS = 200_000
@@ -252,10 +251,10 @@ def _add_called(
         return
     parts: list[ColumnElement[Any]] = []
     for column, near in zip(columns, some, strict=True):
-        above = column - literal(float(near or 0))
+        above = squarable(column - literal(reference(near)))
         parts += [
             func.count(column),
-            func.avg(column),
+            scaled_sum(column),
             func.min(column),
             func.max(column),
             func.sum(above),
@@ -269,27 +268,12 @@ def _add_called(
     )
     for row in connection.execute(query):
         for place, metric in enumerate(keys):
-            count, mean, least, most, above, squares = row[1 + 6 * place : 7 + 6 * place]
+            count, scaled_total, least, most, above, squares = row[1 + 6 * place : 7 + 6 * place]
             if count:
                 spread = deviation(count, above, squares)
-                found[row[0]].append(Statistics(metric, count, mean, least, most, spread))
-
-
-def squarable(above: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a difference whose square is finite and not lost: PostgreSQL refuses to compute any other."""
-    return case(
-        (above > MAX_SQUARED, MAX_SQUARED),
-        (above < -MAX_SQUARED, -MAX_SQUARED),
-        (func.abs(above) < MIN_SQUARED, 0.0),
-        else_=above,
-    )
-
-
-def deviation(count: int, above: float, squares: float) -> float | None:
-    """Return the sample standard deviation, from the sums of what values are above some number, and of its squares."""
-    if count < 2:
-        return None
-    return math.sqrt(max(0.0, squares - above * above / count) / (count - 1))
+                found[row[0]].append(
+                    Statistics(metric, count, mean(count, scaled_total, least, most), least, most, spread)
+                )
 
 
 def _measured(
@@ -300,7 +284,7 @@ def _measured(
     live = select(metrics.c.number, of_metric).where(metrics.c.number.in_(names.metrics()))
     # Deviations are summed from the metric's least value, not from 0: the squares of large values lose the small
     # differences between them.
-    least = {number: value for number, value in connection.execute(live) if value is not None}
+    least = {number: reference(value) for number, value in connection.execute(live) if value is not None}
     if not least:
         return found
     value = feedback.c.value
@@ -310,7 +294,7 @@ def _measured(
             grouping.key.label("key"),
             feedback.c.metric,
             func.count().label("number"),
-            func.sum(value).label("total"),
+            scaled_sum(value).label("scaled_total"),
             func.min(value).label("min"),
             func.max(value).label("max"),
             func.sum(above).label("above"),
@@ -324,7 +308,8 @@ def _measured(
     )
     for row in connection.execute(query):
         spread = deviation(row.number, row.above, row.squares)
-        found[row.key].append(Statistics(row.metric, row.number, row.total / row.number, row.min, row.max, spread))
+        average = mean(row.number, row.scaled_total, row.min, row.max)
+        found[row.key].append(Statistics(row.metric, row.number, average, row.min, row.max, spread))
     return found
 
 

@@ -24,12 +24,13 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, delete, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, select
 
 from afterword.ids import uuid7
 from afterword.store.calls import COMPLETE, NUMBERS
 from afterword.store.engine import Delete, Insert, Rows, Store, Transaction
 from afterword.store.faults import FaultLog
+from afterword.store.float_sums import summable
 from afterword.store.schema import calls, feedback, interactions, rollup_marks, rollup_values, rollups
 
 log = logging.getLogger("afterword.rollups")
@@ -40,9 +41,6 @@ MEASURES = {name: -place for place, name in enumerate(NUMBERS, 1)}
 """The system metrics as measures. These numbers are on disk."""
 # Of a measure with more different values in an hour, how often each was given is not kept: it would be as many rows.
 MOST_VALUES = 20
-# The squares of larger values are not finite, those of smaller ones nothing, which PostgreSQL refuses. Hours with such
-# a value stay with the rows.
-LARGEST, SMALLEST = 1e100, 1e-100
 
 INSERT_MARK = Insert(rollup_marks, once=True)
 DELETE_MARK = Delete(rollup_marks, "id")
@@ -137,12 +135,6 @@ def added_up(connection: Connection, project: int, first: int, last: int) -> Sum
     return sums
 
 
-def _finite(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a value as a float, null where it is too large or too small to be summed."""
-    fits = or_(value == 0, func.abs(value).between(SMALLEST, LARGEST))
-    return case((fits, cast(value, Float)), else_=null())
-
-
 def _parts(value: ColumnElement[Any], mean: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     """Return count, total, squares, least and most of values whose mean stands beside each."""
     above = value - mean
@@ -152,7 +144,7 @@ def _parts(value: ColumnElement[Any], mean: ColumnElement[Any]) -> list[ColumnEl
 def _add_feedback(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: Sums) -> set[int]:
     """Add the values of metrics; return the metrics with few different ones in some hour."""
     few: set[int] = set()
-    value = _finite(feedback.c.value)
+    value = summable(feedback.c.value)
     alike = [hour.element, model.element, feedback.c.metric]
     each = (
         select(
@@ -201,7 +193,7 @@ def _add_values(
 
 def _add_calls(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: Sums) -> None:
     """Add the system metrics, of calls that are complete."""
-    values = [_finite(calls.c[name]).label(name) for name in NUMBERS]
+    values = [summable(calls.c[name]).label(name) for name in NUMBERS]
     means = [
         func.avg(value.element).over(partition_by=[hour.element, model.element]).label(f"mean_{value.name}")
         for value in values

@@ -6,6 +6,7 @@ what the rest of an hour is asked for, and hours with a mark, are summed from th
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, litera
 from afterword.store import analytics
 from afterword.store.analytics import MOST_SPLITS, Sums, TrendPart, TrendParts, Values
 from afterword.store.filters import leaves
-from afterword.store.groups import deviation
+from afterword.store.float_sums import SCALE, deviation, reference, within_square
 from afterword.store.rollups import HOUR, INTERACTIONS, MEASURES, MOST_VALUES
 from afterword.store.schema import models, rollup_marks, rollup_values, rollups
 
@@ -84,17 +85,19 @@ def _one(parts: list[Sums]) -> Sums:
     if len(parts) == 1:
         return parts[0]
     count = sum(one.count for one in parts)
-    near = parts[0].mean
+    near = reference(parts[0].mean)
     above = sum(one.count * (one.mean - near) for one in parts)
-    squares = sum((one.stddev or 0.0) ** 2 * (one.count - 1) + one.count * (one.mean - near) ** 2 for one in parts)
-    return Sums(
-        parts[0].key,
+    # Where that is beyond the range of floats, the mean is summed from the share of each part.
+    average = near + above / count if math.isfinite(above) else sum(one.mean * (one.count / count) for one in parts)
+    least, most = min(one.min for one in parts), max(one.max for one in parts)
+    distances = [(one.count, within_square(one.mean - near)) for one in parts]
+    squares = sum(within_square(one.stddev or 0.0) ** 2 * (one.count - 1) for one in parts)
+    spread = deviation(
         count,
-        near + above / count,
-        min(one.min for one in parts),
-        max(one.max for one in parts),
-        deviation(count, above, squares),
+        sum(number * distance for number, distance in distances),
+        squares + sum(number * distance**2 for number, distance in distances),
     )
+    return Sums(parts[0].key, count, min(max(average, least), most), least, most, spread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ class _Plan:
             func.sum(each.c.squares + each.c.count * above * above),
         ).group_by(each.c.split, each.c.stretch)
         return {
-            (key, at * quantum): TrendPart(int(count), total, squares)
+            (key, at * quantum): TrendPart(int(count), total * SCALE, squares)
             for key, at, count, total, squares in _rows(connection, query)
         }
 

@@ -46,11 +46,17 @@ class DataLoader(Generic[K, V]):
         try:
             values_by_key = await self._load(pending_keys)
         except Exception as error:
-            for key in pending_keys:
-                self._futures[key].set_exception(error)
+            for future in self._waiting(pending_keys):
+                future.set_exception(error)
         else:
             for key in pending_keys:
-                self._futures[key].set_result(values_by_key.get(key))
+                for future in self._waiting([key]):
+                    future.set_result(values_by_key.get(key))
+
+    def _waiting(self, keys: list[K]) -> list[asyncio.Future[V | None]]:
+        """Return the futures of keys that are still waited for: where a member of an answer fails, graphql-core cancels
+        what it waits for beside it."""
+        return [self._futures[key] for key in keys if not self._futures[key].done()]
 
 
 class RequestContext:
