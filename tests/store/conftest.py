@@ -148,7 +148,7 @@ class Shelf:
             feedbacks=[InlineFeedback(metric=m, value=v, reason=r, user=u) for m, v, r, u in given_values],
         )
         if chance() < 0.6:
-            names = self.random.sample(calls.NUMBERS, self.random.randint(1, 4))
+            names = self.random.sample(calls.SYSTEM_METRICS, self.random.randint(1, 4))
             new.timings = {name: choice(WORDS.measured) for name in names}
         source = choice(SOURCES)
         draft = await interactions.prepare_interaction(self.context, new, source)

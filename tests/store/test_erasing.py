@@ -192,12 +192,12 @@ def test_of_what_is_forgotten_the_row_remains_with_its_labels_its_feedback_and_t
     assert {name: before[name] - after.get(name, 0) for name in before if before[name] != after.get(name)} == {
         "payloads": 1, "images": 1, "interaction_images": 1,
     }  # fmt: skip
-    row = store.read_now(stored.find, one)
+    row = store.read_now(stored.find_interaction, one)
     assert (row.preview, row.prompt_text_hash, row.completion_text_hash, row.prompt_hash) == (None, 0, 0, 5)
-    call = store.read_now(calls.find, one)
+    call = store.read_now(calls.find_call, one)
     assert msgspec.json.decode(call.error) == {"status": 500, "code": "fell_over", "message": ""}
     assert call.latency == 9
-    assert store.read_now(stored.find, other).preview == "{}"
+    assert store.read_now(stored.find_interaction, other).preview == "{}"
 
 
 @pytest.mark.parametrize("taken_in", [False, True], ids=["its words still to leave", "its words gone"])

@@ -21,7 +21,7 @@ from afterword.ids import uuid7
 from afterword.store import groups, pages
 from afterword.store import interactions as stored
 from afterword.store.analytics import Values, summed
-from afterword.store.calls import NUMBERS
+from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.filters import SOURCES
 from afterword.types import Filter
 
@@ -65,7 +65,7 @@ def holds(tree: dict[str, Any], one: Any) -> bool:
             if "value" not in value:
                 return value["key"] in one.labels
             return matches(value["value"], one.labels.get(value["key"]))
-        case "feedback" if value["metric"] in NUMBERS:
+        case "feedback" if value["metric"] in SYSTEM_METRICS:
             number = one.measured.get(value["metric"])
             return number is not None and compares(number, value.get("value", {}))
         case "feedback":
@@ -141,7 +141,7 @@ def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
             metric, optional={"value": number, "reasons": st.lists(reasons, max_size=2), "user": users}
         ),
         "measured": st.fixed_dictionaries(
-            {"metric": st.sampled_from(NUMBERS)},
+            {"metric": st.sampled_from(SYSTEM_METRICS)},
             optional={
                 "value": st.dictionaries(
                     st.sampled_from(["eq", "gte", "lt"]), st.sampled_from([1, 5, 99.5]), min_size=1
@@ -284,7 +284,7 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
         keys = [said.metric if isinstance(said.metric, str) else metrics[said.metric].key for said in group.metrics]
         assert dict(zip(keys, group.metrics, strict=True)) == {
             metric: groups.Statistics(
-                metric=metric if metric in NUMBERS else shelf.names.metric(metric),
+                metric=metric if metric in SYSTEM_METRICS else shelf.names.metric(metric),
                 count=len(all_),
                 mean=pytest.approx(statistics.fmean(all_)),  # type: ignore[arg-type]
                 min=min(all_),

@@ -112,7 +112,7 @@ class Bench:
             model=model,
             created_at=at,
             feedbacks=[InlineFeedback(metric=METRICS[place % 2], value=one) for place, one in enumerate(values)],
-            timings=dict(zip(calls.NUMBERS, numbers, strict=False)) or None,
+            timings=dict(zip(calls.SYSTEM_METRICS, numbers, strict=False)) or None,
         )
         recorded = await interactions.record(self.context, body=body)
         self.logged.append(recorded.completion_id)

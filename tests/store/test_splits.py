@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from afterword.store import groups, sums
 from afterword.store import interactions as stored
 from afterword.store.analytics import Values
-from afterword.store.calls import NUMBERS
+from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.schema import label_number
 from afterword.types import Filter
 
@@ -26,20 +26,20 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
     tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")
     splits = [None, "model", *(f"label:{key}" for key in shelf.words.keys), "label:none"]
     split_by = drawn.draw(st.sampled_from(splits), "split_by")
-    metric = drawn.draw(st.sampled_from([None, *shelf.words.metrics, *NUMBERS]), "metric")
+    metric = drawn.draw(st.sampled_from([None, *shelf.words.metrics, *SYSTEM_METRICS]), "metric")
     expected: dict[str | None, list[float]] = defaultdict(list)
     for one in shelf.logged:
         if holds(tree, one):
             key = split_by and group_key(one, split_by)
             if metric is None:
                 expected[key].append(1)
-            elif metric in NUMBERS:
+            elif metric in SYSTEM_METRICS:
                 # What failed or was cut off is left out of sums.
                 complete = one.state == "complete" and metric in one.measured
                 expected[key] += [one.measured[metric]] if complete else []
             else:
                 expected[key] += [value for its, value, *_ in one.feedback if its == metric]
-    number = metric if metric is None or metric in NUMBERS else shelf.names.metric(metric)
+    number = metric if metric is None or metric in SYSTEM_METRICS else shelf.names.metric(metric)
     values = Values(shelf.names, msgspec.convert(tree, Filter), number, split_by)
     counts = {key: len(its) for key, its in expected.items() if its}
 

@@ -138,7 +138,7 @@ async def delete_feedback(context: Context, feedback_id: str) -> Deleted:
 async def _amendable_feedback(context: Context, feedback_id: str) -> Row[Any]:
     """Return the row of a feedback that the actor may change. Raises `NotFound` and `Forbidden`."""
     feedback_uuid = parse_id(feedback_id, noun="feedback", param="feedback_id")
-    row_and_project = await context.store.read(stored.find, feedback_uuid)
+    row_and_project = await context.store.read(stored.find_feedback, feedback_uuid)
     if row_and_project is None or not context.actor.sees(row_and_project[1]):
         _raise_feedback_not_found(feedback_id)
     row, project = row_and_project
@@ -348,7 +348,7 @@ async def explained_error(context: Context, error: NotFound, *completion_ids: st
     def find_id_kind(connection: Connection, searched_id: UUID) -> str | None:
         if any(map(context.actor.sees, stored_interactions.projects_of_session(connection, searched_id))):
             return "session_id"
-        row_and_project = stored.find(connection, searched_id)
+        row_and_project = stored.find_feedback(connection, searched_id)
         return "feedback_id" if row_and_project and context.actor.sees(row_and_project[1]) else None
 
     for text in completion_ids:
@@ -412,7 +412,7 @@ def _check_texts(details: str | None, user: str | None, reason: str | None) -> N
 
 async def _feedback_by_id(context: Context, feedback_id: UUID) -> Feedback:
     def read(connection: Connection) -> Feedback | None:
-        row_and_project = stored.find(connection, feedback_id)
+        row_and_project = stored.find_feedback(connection, feedback_id)
         return (
             serialize_feedback(context, row_and_project[0])
             if row_and_project and context.actor.sees(row_and_project[1])

@@ -156,7 +156,7 @@ def _prompt_previews(context: Context, connection: Connection, ids: list[UUID]) 
     """Return the beginnings of the prompts of interactions, by id."""
     if not ids:
         return {}
-    rows = stored.find_all(connection, ids)
+    rows = stored.find_interactions(connection, ids)
     interactions = serialize_interactions(context, connection, rows, view="short", images="links")
     return {interaction.completion_id: interaction.prompt[:SHORT_CHARACTERS] for interaction in interactions}
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from afterword.errors import Invalid
-from afterword.store.calls import COMPLETE, NUMBERS
+from afterword.store.calls import COMPLETE, SYSTEM_METRICS
 from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.engine.fragments import least_id
 from afterword.store.filters import Names
@@ -244,7 +244,7 @@ def _add_called(
     found: dict[Any, list[Statistics]],
 ) -> None:
     """Add the statistics of the system metrics, in one query: of calls that are complete."""
-    keys = [key for key in NUMBERS if names.measured(key)]
+    keys = [key for key in SYSTEM_METRICS if names.measured(key)]
     columns = [calls.c[key] for key in keys]
     # Deviations are summed from some value of each, as for feedback.
     some = connection.execute(select(*columns).where(calls.c.state == COMPLETE).limit(1)).first()

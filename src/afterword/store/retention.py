@@ -118,7 +118,7 @@ class Retention:
             except _Changed:
                 pause = 0.0
             except Exception as error:
-                self._faults.tell(error)
+                self._faults.log_error(error)
                 pause = PATIENCE
             if (self.interactions, self.payloads) != before:
                 log.info(

@@ -27,7 +27,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, delete, func, literal, null, or_, select
 
 from afterword.ids import uuid7
-from afterword.store.calls import COMPLETE, NUMBERS
+from afterword.store.calls import COMPLETE, SYSTEM_METRICS
 from afterword.store.engine import Delete, Insert, Rows, Store, Transaction
 from afterword.store.faults import FaultLog
 from afterword.store.schema import calls, feedback, interactions, rollup_marks, rollup_values, rollups
@@ -36,7 +36,7 @@ log = logging.getLogger("afterword.rollups")
 
 HOUR = 3_600_000
 INTERACTIONS = 0
-MEASURES = {name: -place for place, name in enumerate(NUMBERS, 1)}
+MEASURES = {name: -place for place, name in enumerate(SYSTEM_METRICS, 1)}
 """The system metrics as measures. These numbers are on disk."""
 # Of a measure with more different values in an hour, how often each was given is not kept: it would be as many rows.
 MOST_VALUES = 20
@@ -201,20 +201,20 @@ def _add_values(
 
 def _add_calls(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: Sums) -> None:
     """Add the system metrics, of calls that are complete."""
-    values = [_finite(calls.c[name]).label(name) for name in NUMBERS]
+    values = [_finite(calls.c[name]).label(name) for name in SYSTEM_METRICS]
     means = [
         func.avg(value.element).over(partition_by=[hour.element, model.element]).label(f"mean_{value.name}")
         for value in values
     ]
     each = (
-        select(hour, model, *values, *means, *(calls.c[name].label(f"raw_{name}") for name in NUMBERS))
+        select(hour, model, *values, *means, *(calls.c[name].label(f"raw_{name}") for name in SYSTEM_METRICS))
         .select_from(interactions.join(calls, calls.c.interaction_id == interactions.c.id))
         .where(which, calls.c.state + literal(0) == COMPLETE)
         .subquery()
     )
     parts = [
         part
-        for name in NUMBERS
+        for name in SYSTEM_METRICS
         for part in (func.count(each.c[f"raw_{name}"]), *_parts(each.c[name], each.c[f"mean_{name}"]))
     ]
     query: Any = select(each.c.hour, each.c.its_model, *parts).group_by(each.c.hour, each.c.its_model)
@@ -282,7 +282,7 @@ class Roller:
             try:
                 more = self._store.in_charge and self.catch_up()
             except Exception as error:
-                self._faults.tell(error)
+                self._faults.log_error(error)
             if not more:
                 self._stop.wait(PACE)
 

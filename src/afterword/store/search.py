@@ -18,7 +18,7 @@ from sqlalchemy import Connection, exists, func, select
 from afterword.store.calls import OPEN
 from afterword.store.engine import Delete, Index, Store, Transaction
 from afterword.store.faults import FaultLog
-from afterword.store.payloads import decompress, searchable, train, unpack
+from afterword.store.payloads import decompress, searchable_texts, train, unpack
 from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.search")
@@ -93,7 +93,7 @@ class Indexer:
                     if not self._take_in_politely(index):
                         break
             except Exception as error:
-                self._faults.tell(error)
+                self._faults.log_error(error)
                 if index is not None:
                     index.close()
                 index = None
@@ -110,7 +110,7 @@ class Indexer:
         try:
             repaired = self._store.database.repair_search(error)
         except Exception as other:
-            self._faults.tell(other)
+            self._faults.log_error(other)
             return False
         if repaired:
             log.warning("The text index was damaged. It is made anew; until then searches for words find less.")
@@ -138,7 +138,7 @@ class Indexer:
             if row.payload and len(self._samples) < SAMPLES:
                 self._samples.append(decompress(row.payload)[:LONGEST_SAMPLE])
             said = row.erased or row.payload
-            texts = None if said is None else searchable(unpack(said))
+            texts = None if said is None else searchable_texts(unpack(said))
             changes.append((row.interaction_id, texts, row.erased is not None))
         with self._store.operations.under_way(index.interrupt, is_long=True):
             index.apply(changes)
