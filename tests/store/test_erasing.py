@@ -123,9 +123,9 @@ def test_words_of_what_is_deleted_while_they_are_taken_in_are_taken_out(store: S
     assert indexer._take_in(between) == 1
     words = TextQuery.words("Ho")
     assert words
-    assert store.read_now(lambda connection: connection.execute(texts_of(connection).seek(words)).all())
+    assert store.read_now(lambda connection: connection.execute(texts_of(connection).lookup(words)).all())
     assert indexer._take_in(index) == 1
-    assert not store.read_now(lambda connection: connection.execute(texts_of(connection).seek(words)).all())
+    assert not store.read_now(lambda connection: connection.execute(texts_of(connection).lookup(words)).all())
     assert store.read_now(Indexer.waiting) == 0
     index.close()
 

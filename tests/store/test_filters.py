@@ -20,7 +20,7 @@ from sqlalchemy import event
 from afterword.ids import uuid7
 from afterword.store import groups, pages
 from afterword.store import interactions as stored
-from afterword.store.analytics import Values, summed
+from afterword.store.analytics import ValueSelection, summarize
 from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.filters import SOURCES
 from afterword.types import Filter
@@ -183,14 +183,20 @@ def trees(shelf: Any, depth: int = 3) -> st.SearchStrategy[dict[str, Any]]:
 
 # ------------------------------------------------------------------------------------------------ the comparison
 
-FEW = st.sampled_from([2_000, 3])
+SMALL_LIMIT = st.sampled_from([2_000, 3])
+ROW_LIMITS = (
+    *("SELECTIVE_ROWS", "MAX_LOOKUP_ROWS", "LABEL_PROBE_ROWS"),
+    *("FIRST_SCAN_ROWS", "SCAN_ROWS", "LONG_SCAN_ROWS"),
+)
 
 
 def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UUID]], list[list[UUID]], int | None]:
     """All pages to the end, then back to the start, and the count."""
 
-    def page(cursor: str | None, count: bool = False) -> pages.Found:
-        return shelf.store.read_now(pages.find, shelf.names, tree, order=order, limit=limit, cursor=cursor, count=count)
+    def page(cursor: str | None, count: bool = False) -> pages.InteractionPage:
+        return shelf.store.read_now(
+            pages.find_page, shelf.names, tree, order=order, limit=limit, cursor=cursor, count=count
+        )
 
     found = page(None, count=True)
     assert found.previous is None
@@ -217,9 +223,9 @@ def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: An
     )
     with pytest.MonkeyPatch.context() as patch:
         # So that the ways for rare and for frequent conditions are taken over these few rows, too.
-        for name in ("FEW", "MANY", "REACH", "HERE", "NEAR", "FAR"):
-            patch.setattr(pages, name, drawn.draw(FEW, name))
-        patch.setattr(pages, "CHUNK", drawn.draw(st.sampled_from([1, 3, 100]), "CHUNK"))
+        for name in ROW_LIMITS:
+            patch.setattr(pages, name, drawn.draw(SMALL_LIMIT, name))
+        patch.setattr(pages, "FIRST_CHUNK_ROWS", drawn.draw(st.sampled_from([1, 3, 100]), "FIRST_CHUNK_ROWS"))
         forth, back, count = walk(shelf, msgspec.convert(tree, Filter), order, limit)
     assert [one for page in forth for one in page] == [one.id for one in expected]
     assert all(len(page) == limit for page in forth[:-1])
@@ -245,15 +251,15 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
         if holds(tree, one):
             expected[group_key(one, group_by)].append(one)
 
-    found: list[groups.FoundGroup] = []
+    found: list[groups.GroupRow] = []
     cursor = None
     with pytest.MonkeyPatch.context() as patch:
         # So that a label of few values is taken as one of many, too.
-        for name in ("MOST_NUMBERS", "FEW_NUMBERS", "MOST_LOOKUPS"):
+        for name in ("MAX_STATEMENT_LABELS", "MAX_LOOKUP_LABELS", "MAX_LOOKUP_COUNT"):
             patch.setattr(groups, name, drawn.draw(st.sampled_from([0, getattr(groups, name)]), name))
         while cursor is not None or not found:
             page = shelf.store.read_now(
-                groups.find,
+                groups.find_groups,
                 shelf.names,
                 msgspec.convert(tree, Filter),
                 group_by=group_by,
@@ -304,11 +310,11 @@ def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypa
         shelf.store.queue.write_from_thread(
             lambda transaction, rows=chunk: transaction.put(stored.INSERT["interactions"], rows)
         )
-    monkeypatch.setattr(pages, "FEW", 0)
-    monkeypatch.setattr(pages, "CHUNK", len(rows))
+    monkeypatch.setattr(pages, "SELECTIVE_ROWS", 0)
+    monkeypatch.setattr(pages, "FIRST_CHUNK_ROWS", len(rows))
     names = replace(shelf.names, project=project)
     wanted = Filter(text="red")
-    found = shelf.store.read_now(pages.find, names, wanted, order="-created_at", limit=5, cursor=None, count=False)
+    found = shelf.store.read_now(pages.find_page, names, wanted, order="-created_at", limit=5, cursor=None, count=False)
     assert found.rows == []
 
 
@@ -325,7 +331,7 @@ def test_a_page_is_walked_in_the_order_of_its_index_and_what_follows_is_left_to_
     def read(connection: Any) -> str:
         event.listen(connection, "before_cursor_execute", explain)
         wanted = msgspec.convert({"and": labels}, Filter)
-        pages.find(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=False)
+        pages.find_page(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=False)
         return connection.exec_driver_sql("SHOW enable_sort").scalar()
 
     assert shelf.store.read_now(read) == "on"
@@ -354,8 +360,8 @@ def test_sums_and_pages_of_what_holds_for_few_read_no_table_whole(shelf: Any, tr
 
     def read(connection: Any) -> None:
         event.listen(connection, "before_cursor_execute", explain)
-        pages.find(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=True)
-        summed(connection, Values(shelf.names, wanted, shelf.names.metric("CSAT")))
+        pages.find_page(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=True)
+        summarize(connection, ValueSelection(shelf.names, wanted, shelf.names.metric("CSAT")))
 
     shelf.store.read_now(read)
     assert any("SEARCH feedback USING PRIMARY KEY" in plan for plan in plans)

@@ -24,7 +24,7 @@ from afterword.service import drafts, feedback, interactions, metrics, projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
 from afterword.store import analytics, calls, rollups, sums
-from afterword.store.analytics import TrendParts, Values
+from afterword.store.analytics import TrendParts, ValueSelection
 from afterword.store.engine import Store
 from afterword.store.migrations import alembic_config
 from afterword.store.rollups import HOUR, Overtaken, Roller, _replace, marks, stretches
@@ -216,7 +216,7 @@ class Bench:
     def compare(self, filter: Filter | None, metric: str | None, split_by: str | None) -> None:
         """Ask of rollups and of rows."""
         of_metric = self.names.metric(metric) if metric in METRICS else metric
-        values = Values(self.names, filter, of_metric, split_by)
+        values = ValueSelection(self.names, filter, of_metric, split_by)
 
         def asked(connection: Any) -> None:
             for quantum in (HOUR, 24 * HOUR):

@@ -19,7 +19,7 @@ from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.engine import Insert, Transaction
 from afterword.store.engine.fragments import clock
 from afterword.store.filters import Names
-from afterword.store.pages import narrowed
+from afterword.store.pages import where_clause
 from afterword.store.schema import interactions, leases, preferences
 from afterword.types import Filter
 
@@ -86,12 +86,12 @@ def candidates(
     `seed` decides the order of a prompt's pairs and which completion is on which side. Pairs that were judged under
     `metric` are left out; with None, no pair is left out.
     """
-    where_clause = narrowed(connection, names, filter)
+    where = where_clause(connection, names, filter)
     pairs: list[IdPair] = []
     round, prompt, has_more = position.round, position.prompt, position.has_more
     prompts_seen = slots_seen = 0
     while prompts_seen < MAX_PROMPT_COUNT and slots_seen < MAX_SLOT_COUNT:
-        prompts = _next_prompts(connection, where_clause, prompt)
+        prompts = _next_prompts(connection, where, prompt)
         for prompt, completions in prompts:
             prompts_seen += 1
             ids = [completion.id for completion in completions]
@@ -117,15 +117,15 @@ def candidates(
 
 
 def _next_prompts(
-    connection: Connection, where_clause: ColumnElement[bool], after: int | None
+    connection: Connection, where: ColumnElement[bool], after: int | None
 ) -> list[tuple[int, list[Completion]]]:
     """Return the next prompts with several completions, in the order of their hashes, each with its completions."""
     prompt_hash = interactions.c.prompt_hash
     beyond = true() if after is None else prompt_hash > after
-    groups = select(prompt_hash, func.count()).where(where_clause, beyond).group_by(prompt_hash)
+    groups = select(prompt_hash, func.count()).where(where, beyond).group_by(prompt_hash)
     groups = groups.having(func.count() > 1).order_by(prompt_hash).limit(QUERY_PROMPT_COUNT)
     counts = {row[0]: row[1] for row in connection.execute(groups)}
-    rows = select(prompt_hash, interactions.c.id, interactions.c.model).where(where_clause)
+    rows = select(prompt_hash, interactions.c.id, interactions.c.model).where(where)
     small = [prompt for prompt, count in counts.items() if count <= MAX_PROMPT_COMPLETION_COUNT]
     queries = [rows.where(prompt_hash.in_(small))] if small else []
     newest = rows.order_by(interactions.c.created_at.desc()).limit(MAX_PROMPT_COMPLETION_COUNT)

@@ -39,7 +39,7 @@ class Fts5(Texts):
             .correlate_except(documents, words)
         )
 
-    def seek(self, query: TextQuery) -> Select[Any]:
+    def lookup(self, query: TextQuery) -> Select[Any]:
         """Return the ids of the interactions that have the words."""
         return (
             select(documents.c.interaction_id)

@@ -62,7 +62,7 @@ class Texts(Protocol):
         """Return whether the interaction at hand has the words."""
         ...
 
-    def seek(self, query: TextQuery) -> Select[Any]:
+    def lookup(self, query: TextQuery) -> Select[Any]:
         """Return the ids of the interactions that have the words."""
         ...
 

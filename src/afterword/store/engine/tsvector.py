@@ -116,7 +116,7 @@ class Tsvector(Texts):
             )
         )
 
-    def seek(self, query: TextQuery) -> Select[Any]:
+    def lookup(self, query: TextQuery) -> Select[Any]:
         """Return the ids of the interactions that have the words."""
         first, *others = _terms(query)
         found = select(search_words.c.interaction_id).where(_holds(search_words, first))
@@ -129,7 +129,7 @@ class Tsvector(Texts):
 
     def numbers(self, query: TextQuery) -> Select[Any]:
         """Return what tells, by its number of rows, whether those with the words are few."""
-        return self.seek(query)
+        return self.lookup(query)
 
     def among(self, connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the interactions that have the words."""
