@@ -230,7 +230,7 @@ class Bench:
             assert sums.span(connection, values) == analytics.span(connection, values)
             if metric is None:
                 return
-            found, wanted = (of.summed(connection, values) for of in (sums, analytics))
+            found, wanted = (of.summarize(connection, values) for of in (sums, analytics))
             assert [(one.key, one.count, one.min, one.max) for one in found] == [
                 (one.key, one.count, one.min, one.max) for one in wanted
             ]
