@@ -23,7 +23,7 @@ from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
 from afterword.store import calls
 from afterword.store.filters import SOURCES
-from afterword.store.search import Indexer
+from afterword.store.search import SearchIndexWorker
 from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
 
 # All that the fields of these interactions may hold.
@@ -90,7 +90,7 @@ class Shelf:
         asyncio.run(self._fill("noise", 20))
         self.logged = asyncio.run(self._fill("shelf", 70))
         home.search_index_worker.start()
-        while self.store.read_now(Indexer.waiting):
+        while self.store.read_now(SearchIndexWorker.waiting):
             pass
         home.search_index_worker.close()
         self.names = self.context.names(self.context.project("shelf"))

@@ -193,7 +193,7 @@ ROW_LIMITS = (
 def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UUID]], list[list[UUID]], int | None]:
     """All pages to the end, then back to the start, and the count."""
 
-    def page(cursor: str | None, count: bool = False) -> pages.InteractionPage:
+    def page(cursor: str | None, count: bool = False) -> pages.RowPage:
         return shelf.store.read_now(
             pages.find_page, shelf.names, tree, order=order, limit=limit, cursor=cursor, count=count
         )

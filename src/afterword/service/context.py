@@ -22,8 +22,8 @@ from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
 from afterword.store.catalog import ProjectModelRow as ProjectModelRow
 from afterword.store.engine import Store
 from afterword.store.retention import Retention
-from afterword.store.rollups import Roller
-from afterword.store.search import Indexer
+from afterword.store.rollups import RollupWorker
+from afterword.store.search import SearchIndexWorker
 from afterword.types import Moment, Role, Target
 
 ADMINISTRATOR_NUMBER = 0
@@ -74,8 +74,8 @@ class AppState:
 
     store: Store
     catalog: Catalog
-    search_index_worker: Indexer
-    rollup_worker: Roller
+    search_index_worker: SearchIndexWorker
+    rollup_worker: RollupWorker
     retention: Retention
     settings: Settings
     gateway: ModelProbe

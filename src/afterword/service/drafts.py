@@ -152,7 +152,7 @@ def new_rows(
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),
         (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
-        *rollups.marks(project, prompt.created_at),
+        *rollups.dirty_hour(project, prompt.created_at),
     ]
     if searchable:
         rows.append((stored.INSERT["search_pending"], [(completion_id, None)]))
@@ -185,7 +185,7 @@ def finishing_rows(
         (calls.FINISH_PAYLOAD, [(completion_id, context.store.compression.compress(raw))]),
         (calls.FINISH_CALL, [call]),
         (calls.QUEUE_FOR_SEARCH, [(completion_id, None)]),
-        *rollups.marks(prompt.project.number, prompt.created_at),
+        *rollups.dirty_hour(prompt.project.number, prompt.created_at),
         *_image_rows(completion.images, prompt.project.number, completion_id),
     ]
     return RowBatch(rows, len(raw) + 500, [])

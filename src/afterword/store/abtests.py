@@ -98,7 +98,7 @@ class Tests:
 
 def add_test(transaction: Transaction, row: ABTestRow) -> ABTestRow:
     """Insert a test. Raises `Conflict` if its key exists, or if another test is under way in its project."""
-    transaction.alone()
+    transaction.lock_catalog()
     connection = transaction.connection
     if connection.execute(select(ab_tests.c.number).where(ab_tests.c.key == row.key)).first():
         raise Conflict(

@@ -309,7 +309,7 @@ def add(transaction: Transaction, table: Table, **values: Any) -> int:
 
 def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
     """Insert a project. Raises `Conflict` when its key is taken."""
-    transaction.alone()
+    transaction.lock_catalog()
     existing = transaction.connection.execute(select(projects.c.number).where(projects.c.key == row.key)).first()
     if existing:
         raise Conflict(
@@ -328,7 +328,7 @@ def change_project(transaction: Transaction, number: int, values: dict[str, Any]
 
 def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
     """Insert a metric, or return the project's existing one of the same key."""
-    transaction.alone()
+    transaction.lock_catalog()
     conditions = (metrics.c.project == row.project, metrics.c.key == row.key, metrics.c.deleted_at.is_(None))
     existing = transaction.connection.execute(select(metrics).where(*conditions)).first()
     return _metric(existing) if existing else _with_number(row, add(transaction, metrics, **_values(row)))
@@ -342,7 +342,7 @@ def change_metric(transaction: Transaction, number: int, values: dict[str, Any])
 
 def link_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
     """Link a metric to a project."""
-    transaction.alone()
+    transaction.lock_catalog()
     unlink_metric(transaction, row)
     transaction.connection.execute(metric_links.insert().values(project=row.project, metric=row.metric))
     return row
@@ -356,7 +356,7 @@ def unlink_metric(transaction: Transaction, row: MetricLinkRow) -> bool:
 
 def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
     """Insert a model, or return the existing one of the same key."""
-    transaction.alone()
+    transaction.lock_catalog()
     existing = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
     return _model(existing) if existing else _with_number(row, add(transaction, models, **_values(row)))
 
@@ -366,7 +366,7 @@ def register_model(transaction: Transaction, row: ModelRow) -> ModelRow:
 
     An existing callable model of the same key is returned unchanged.
     """
-    transaction.alone()
+    transaction.lock_catalog()
     existing = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
     if existing is None:
         return add_model(transaction, row)
@@ -393,7 +393,7 @@ def change_model(transaction: Transaction, number: int, values: dict[str, Any]) 
 
 def attach_model(transaction: Transaction, row: ProjectModelRow) -> list[ProjectModelRow]:
     """Write a project's row for a model; return all changed rows: a new default unsets the project's previous one."""
-    transaction.alone()
+    transaction.lock_catalog()
     connection, of_project = transaction.connection, project_models.c.project == row.project
     changed = [row]
     if row.is_default:
@@ -410,7 +410,7 @@ def change_project_model(
     transaction: Transaction, row: ProjectModelRow, values: dict[str, Any]
 ) -> list[ProjectModelRow]:
     """Change a project's row for a model; return all changed rows: none if the model was detached meanwhile."""
-    transaction.alone()
+    transaction.lock_catalog()
     condition = (project_models.c.project == row.project, project_models.c.model == row.model)
     existing = transaction.connection.execute(select(project_models).where(*condition)).first()
     if existing is None:
@@ -437,7 +437,7 @@ def revoke_api_key(transaction: Transaction, number: int, revoked_at: int) -> Ap
 def _change_row(transaction: Transaction, table: Table, number: int, values: dict[str, Any], *conditions: Any) -> Any:
     """Change only these columns of a row: another caller may have just changed others. Return the row as it is now;
     None if it does not exist, or if one of the `conditions` does not hold."""
-    transaction.alone()
+    transaction.lock_catalog()
     connection, condition = transaction.connection, table.c.number == number
     if connection.execute(select(table.c.number).where(condition, *conditions)).first() is None:
         return None

@@ -87,7 +87,7 @@ def copy(source: Database, target: Database, progress: Progress) -> None:
                     lambda done, of=table.name, all_=number: progress(of, done, all_),
                 )
         with target_connection.begin():
-            target.number_on(target_connection)
+            target.advance_sequences(target_connection)
             _queue_for_search(target_connection)
 
 
@@ -129,14 +129,14 @@ def _check_same_store(source: Connection, target: Connection) -> None:
 
 def _make_months(source: Connection, target: Database) -> None:
     """Create the target's partitions, if it has any, for each month with many interactions in the source."""
-    if target.months is None:
+    if target.partitions is None:
         return
     month, now = Month.of(FIRST_ID_MS), time.time_ns() // 1_000_000
     while month.start <= now:
         first, end = month.ids
         month_ids = select(interactions.c.id).where(interactions.c.id >= first, interactions.c.id < end)
         if source.execute(month_ids.order_by(interactions.c.id).offset(MIN_PARTITION_ROWS).limit(1)).first():
-            target.months.make(month.start, month.start)
+            target.partitions.make(month.start, month.start)
         month = Month.of(month.end)
 
 

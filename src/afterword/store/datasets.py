@@ -114,7 +114,7 @@ def upload_part(connection: Connection, number: int, part_number: int) -> bytes 
 
 def begin(transaction: Transaction, row: DatasetRow) -> DatasetRow:
     """Insert a pending dataset. Raises `Conflict` if the project has a dataset with its key."""
-    transaction.alone()
+    transaction.lock_catalog()
     same_key = select(datasets.c.number).where(
         datasets.c.project == row.project, datasets.c.key == row.key, datasets.c.deleted_at.is_(None)
     )

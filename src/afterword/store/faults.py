@@ -25,7 +25,11 @@ class FaultLog:
     def log_error(self, error: Exception) -> None:
         """Log an error: in one line if the store caused it, otherwise with its traceback."""
         database = self._store.database
-        if not isinstance(error, Unavailable) and not database.lost(error) and not database.fatal(error):
+        if (
+            not isinstance(error, Unavailable)
+            and not database.is_connection_lost(error)
+            and not database.is_fatal(error)
+        ):
             self._log.error("%s; it is tried again.", self._text, exc_info=error)
             return
         explained = error if isinstance(error, Unavailable) else database.explain(error)

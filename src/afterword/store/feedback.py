@@ -15,7 +15,7 @@ from afterword.store.schema import feedback, interactions, metrics, preferences
 INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
 
-FIND_COMPLETION = Find(interactions.c.id, interactions.c.project, interactions.c.created_at, kept=True)
+FIND_COMPLETION = Find(interactions.c.id, interactions.c.project, interactions.c.created_at, row_lock=True)
 FIND_FEEDBACK = Find(
     feedback.c.id,
     feedback.c.request_hash,
@@ -27,7 +27,7 @@ FIND_FEEDBACK = Find(
     feedback.c.user,
     feedback.c.created_at,
 )
-FIND_SIDE = Find(interactions.c.id, interactions.c.project, interactions.c.prompt_hash, kept=True)
+FIND_SIDE = Find(interactions.c.id, interactions.c.project, interactions.c.prompt_hash, row_lock=True)
 FIND_PREFERENCE = Find(preferences.c.id, preferences.c.request_hash)
 
 
@@ -76,7 +76,7 @@ def _mark_hour(transaction: Transaction, feedback_id: UUID) -> None:
     source = interactions.join(feedback, feedback.c.interaction_id == interactions.c.id)
     query = select(interactions.c.project, interactions.c.created_at).select_from(source)
     for project, created_at in transaction.connection.execute(query.where(feedback.c.id == feedback_id)):
-        transaction.put_all([rollups.marks(project, created_at)])
+        transaction.put_all([rollups.dirty_hour(project, created_at)])
 
 
 def find_preference(connection: Connection, comparison_id: UUID) -> tuple[Row[Any], int] | None:

@@ -73,7 +73,7 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupPage:
+class GroupRowPage:
     """A page of groups by key, those without one first."""
 
     groups: list[GroupRow]
@@ -97,7 +97,7 @@ def find_groups(
     limit: int,
     cursor: str | None,
     count: bool,
-) -> GroupPage:
+) -> GroupRowPage:
     """Return a page of groups. Raises `Invalid` for an unknown grouping or a cursor of another list."""
     grouping = grouping_of(connection, names, group_by, where_clause(connection, names, filter))
     groups = (
@@ -114,7 +114,7 @@ def find_groups(
     session_names = (
         _names_of_sessions(connection, names, [key for key, _, _, _ in rows]) if group_by == "session" else {}
     )
-    return GroupPage(
+    return GroupRowPage(
         [
             GroupRow(_wire_key(group_by, key), number, example, statistics[raw], session_names.get(key))
             for key, raw, number, example in rows

@@ -30,7 +30,7 @@ from afterword.store.schema import (
 
 INSERT = {table.name: Insert(table) for table in metadata.sorted_tables}
 INSERT_LABEL = Insert(labels, ignore_existing=True)
-INSERT_IMAGE = Insert(images, kept=True)
+INSERT_IMAGE = Insert(images, row_lock=True)
 INSERT_IMAGE_USE = Insert(interaction_images, ignore_existing=True)
 
 FIND = Prepared(

@@ -50,7 +50,7 @@ LABEL_ORDER = (interaction_labels.c.created_at, interaction_labels.c.interaction
 
 
 @dataclass(frozen=True, slots=True)
-class InteractionPage:
+class RowPage:
     """A page: rows of `interactions` in the requested order, cursors, and the count if it was requested."""
 
     rows: Sequence[Row[Any]]
@@ -77,7 +77,7 @@ def find_page(
     limit: int,
     cursor: str | None,
     count: bool,
-) -> InteractionPage:
+) -> RowPage:
     """Return a page. Raises `Invalid` for an invalid filter or cursor, `NotFound` for an unknown metric."""
     conditions = compile_filter(connection, filter, names)
     at = None if cursor is None else read_cursor(cursor, Cursor)
@@ -98,7 +98,7 @@ def find_page(
 
     before = has_more if back else at is not None
     after = at is not None if back else has_more
-    return InteractionPage(
+    return RowPage(
         page,
         cursor_at(page[-1], False) if page and after else None,
         cursor_at(page[0], True) if page and before else None,

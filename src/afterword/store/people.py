@@ -140,7 +140,7 @@ class People:
 
 def add_person(transaction: Transaction, row: Any) -> Any:
     """Insert a user, a team or a role. Raises `Conflict` if its key or e-mail address exists."""
-    transaction.alone()
+    transaction.lock_catalog()
     table = TABLES[type(row)]
     name = "email" if isinstance(row, UserRow) else "key"
     same = [table.c[name] == getattr(row, name)]
@@ -168,7 +168,7 @@ def delete_user(transaction: Transaction, number: int, deleted_at: int) -> UserR
 
 def put_member(transaction: Transaction, row: MemberRow) -> MemberRow:
     """Add a user to a team in a role, or change the role."""
-    transaction.alone()
+    transaction.lock_catalog()
     drop_member(transaction, row)
     transaction.connection.execute(team_members.insert().values(**_values(row)))
     return row
@@ -182,7 +182,7 @@ def drop_member(transaction: Transaction, row: MemberRow) -> bool:
 
 def put_shares(transaction: Transaction, project: int, rows: list[ShareRow]) -> None:
     """Share a project with these teams and no other."""
-    transaction.alone()
+    transaction.lock_catalog()
     transaction.connection.execute(project_shares.delete().where(project_shares.c.project == project))
     if rows:
         transaction.connection.execute(project_shares.insert(), [_values(row) for row in rows])

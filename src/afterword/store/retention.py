@@ -22,9 +22,9 @@ from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select
 from sqlalchemy.exc import OperationalError
 
 from afterword.store.engine import Store, Transaction
-from afterword.store.engine.months import SAID, Month, Months
+from afterword.store.engine.months import TEXT_TABLES, Month, Partitions
 from afterword.store.erasing import (
-    MOST_STAYING,
+    MAX_STAYING_ROWS,
     erase,
     erase_month,
     forget,
@@ -39,28 +39,28 @@ from afterword.store.schema import interactions, payloads, search_pending
 log = logging.getLogger("afterword.retention")
 
 # So many are deleted in a transaction.
-BATCH = 100
+BATCH_ROWS = 100
 # So many are looked at at once for whether they still have their text.
-LOOK = 1_000
+SCAN_ROWS = 1_000
 # Between two batches it rests so many times as long as the last one took, and longer while others write.
-REST = 1.0
-YIELDED = 9.0
+REST_FACTOR = 1.0
+YIELD_FACTOR = 9.0
 # What is deleted waits to be taken out of the text index. While so much of it waits there, none is added to it.
-MOST_PENDING = 5_000
+MAX_PENDING_ROWS = 5_000
 # Seconds between two looks for what has become too old.
-PACE = 600.0
+POLL_SECONDS = 600.0
 # Seconds after which it sees that other periods were set, or that it is in charge now.
-GLANCE = 0.5
+SETTINGS_POLL_SECONDS = 0.5
 # After a fault it tries again sooner.
-PATIENCE = 30.0
+RETRY_SECONDS = 30.0
 # Texts are looked for from where the last look ended. What came later with an older time is found when all are looked
 # at again: once a day. So often months are looked at, too.
-DAY = 86_400.0
+DAY_SECONDS = 86_400.0
 DAY_MS = 86_400_000
-START = (-1, UUID(int=0))
+START_POSITION = (-1, UUID(int=0))
 # Parts are dropped while nobody reads them, which is tried so often, after so many seconds.
 ATTEMPTS = 5
-PAUSE = 2.0
+PAUSE_SECONDS = 2.0
 
 
 class Periods(NamedTuple):
@@ -89,8 +89,8 @@ class Retention:
         self._erased = erased
         self._stop = threading.Event()
         self._faults = FaultLog(log, store, "What is too old could not be deleted")
-        self._looked: dict[int, tuple[int, UUID]] = {}
-        self._looked_at_all = -math.inf
+        self._scanned_to: dict[int, tuple[int, UUID]] = {}
+        self._full_scan_at = -math.inf
         self._dropped_by: Mapping[int, Periods] | None = None
         self.interactions = 0
         """How many interactions were deleted so far."""
@@ -110,7 +110,7 @@ class Retention:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            before, pause = (self.interactions, self.payloads), PACE
+            before, pause = (self.interactions, self.payloads), POLL_SECONDS
             periods, in_charge = dict(self._periods()), self._store.in_charge
             try:
                 if in_charge:
@@ -119,7 +119,7 @@ class Retention:
                 pause = 0.0
             except Exception as error:
                 self._faults.log_error(error)
-                pause = PATIENCE
+                pause = RETRY_SECONDS
             if (self.interactions, self.payloads) != before:
                 log.info(
                     "Deleted %s interactions that were too old, and the text of %s.",
@@ -127,7 +127,7 @@ class Retention:
                     self.payloads - before[1],
                 )
             until = time.monotonic() + pause
-            while time.monotonic() < until and not self._stop.wait(GLANCE):
+            while time.monotonic() < until and not self._stop.wait(SETTINGS_POLL_SECONDS):
                 if periods != self._periods() or in_charge != self._store.in_charge:
                     break
 
@@ -135,73 +135,82 @@ class Retention:
         """Delete what is too old by these periods. Raises `_Changed` as soon as they are others: who has said too
         little and takes it back loses no more."""
         now = time.time_ns() // 1_000_000
-        if time.monotonic() - self._looked_at_all >= DAY:
-            self._looked.clear()
-            self._tend()
-            self._looked_at_all, self._dropped_by = time.monotonic(), None
+        if time.monotonic() - self._full_scan_at >= DAY_SECONDS:
+            self._scanned_to.clear()
+            self._run_maintenance()
+            self._full_scan_at, self._dropped_by = time.monotonic(), None
         if periods != self._dropped_by:
             self._drop_months(periods, now)
             self._dropped_by = periods
-        for project, kept in periods.items():
-            if kept.interactions is not None:
-                self._delete_interactions(periods, project, now - kept.interactions * DAY_MS)
-            if kept.payloads is not None:
-                self._delete_payloads(periods, project, now - kept.payloads * DAY_MS)
+        for project, period in periods.items():
+            if period.interactions is not None:
+                self._delete_interactions(periods, project, now - period.interactions * DAY_MS)
+            if period.payloads is not None:
+                self._delete_payloads(periods, project, now - period.payloads * DAY_MS)
 
-    def _tend(self) -> None:
+    def _run_maintenance(self) -> None:
         try:
-            self._store.database.tend()
+            self._store.database.run_maintenance()
         except OperationalError as error:
             log.warning("The database could not be tended: %s. It is tried again in a day.", error.orig)
 
     def _delete_interactions(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
-        after = START
-        while found := self._store.read_now(_older, project, before, after, BATCH):
+        after = START_POSITION
+        while rows := self._store.read_now(_older, project, before, after, BATCH_ROWS):
             self._check(periods)
-            self.interactions += self._delete(erase, [one for _, one in found])
-            after = found[-1]
+            self.interactions += self._delete(erase, [id for _, id in rows])
+            after = rows[-1]
 
     def _delete_payloads(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
-        while found := self._store.read_now(_older, project, before, self._looked.get(project, START), LOOK):
-            said = self._store.read_now(_with_text, [one for _, one in found])
+        while rows := self._store.read_now(
+            _older, project, before, self._scanned_to.get(project, START_POSITION), SCAN_ROWS
+        ):
+            ids = self._store.read_now(_with_text, [id for _, id in rows])
             self._check(periods)
-            for start in range(0, len(said), BATCH):
+            for start in range(0, len(ids), BATCH_ROWS):
                 self._check(periods)
-                self.payloads += self._delete(forget, said[start : start + BATCH])
-            self._looked[project] = found[-1]
+                self.payloads += self._delete(forget, ids[start : start + BATCH_ROWS])
+            self._scanned_to[project] = rows[-1]
 
     def _drop_months(self, periods: Mapping[int, Periods], now: int) -> None:
         """Drop the months of which nothing is to stay. What is too old of another is deleted some at a time."""
-        months = self._store.database.months
+        months = self._store.database.partitions
         if months is None:
             return
-        whole = {one: now - kept.interactions * DAY_MS for one, kept in periods.items() if kept.interactions}
-        said = {one: now - kept.payloads * DAY_MS for one, kept in periods.items() if kept.payloads}
-        said = {one: max(whole.get(one, 0), said.get(one, 0)) for one in {**whole, **said}}
-        for month, tables in months.there().items():
+        interaction_limits = {
+            project: now - period.interactions * DAY_MS for project, period in periods.items() if period.interactions
+        }
+        payload_limits = {
+            project: now - period.payloads * DAY_MS for project, period in periods.items() if period.payloads
+        }
+        payload_limits = {
+            project: max(interaction_limits.get(project, 0), payload_limits.get(project, 0))
+            for project in {**interaction_limits, **payload_limits}
+        }
+        for month, tables in months.existing_months().items():
             self._check(periods)
-            if self._nothing_stays(month, whole):
-                self.interactions += self._drop(months, month, tables, erase_month, whole)
-            elif "payloads" in tables and self._nothing_stays(month, said):
-                self._scrub(periods, month, said)
-                self.payloads += self._drop(months, month, tables & SAID, forget_month, said)
+            if self._nothing_stays(month, interaction_limits):
+                self.interactions += self._drop(months, month, tables, erase_month, interaction_limits)
+            elif "payloads" in tables and self._nothing_stays(month, payload_limits):
+                self._scrub(periods, month, payload_limits)
+                self.payloads += self._drop(months, month, tables & TEXT_TABLES, forget_month, payload_limits)
 
     def _nothing_stays(self, month: Month, limits: Mapping[int, int]) -> bool:
         if not limits or month.end > max(limits.values()):
             return False
         staying = self._store.read_now(lambda connection: connection.execute(staying_of(month, _young(limits))).all())
-        return len(staying) <= MOST_STAYING
+        return len(staying) <= MAX_STAYING_ROWS
 
     def _scrub(self, periods: Mapping[int, Periods], month: Month, limits: Mapping[int, int]) -> None:
         after = UUID(int=month.ids[0].int - 1)
-        while found := self._store.read_now(_to_scrub, month, limits, after, LOOK):
+        while ids := self._store.read_now(_to_scrub, month, limits, after, SCAN_ROWS):
             self._check(periods)
-            self._delete(scrub, found)
-            after = found[-1]
+            self._delete(scrub, ids)
+            after = ids[-1]
 
     def _drop(
         self,
-        months: Months,
+        months: Partitions,
         month: Month,
         tables: set[str],
         how: Callable[[Any, Month, ColumnElement[bool]], int | None],
@@ -215,7 +224,7 @@ class Retention:
                 self._erased()
                 return number
             except OperationalError:
-                if self._stop.wait(PAUSE):
+                if self._stop.wait(PAUSE_SECONDS):
                     raise _Changed from None
         log.warning("The part of %s could not be dropped: it is read all the time. It is tried again.", month.name)
         return 0
@@ -227,12 +236,12 @@ class Retention:
         self._erased()
         took = time.monotonic() - started
         others = self._store.queue.committed - committed > 1
-        self._stop.wait(took * (YIELDED if others else REST))
+        self._stop.wait(took * (YIELD_FACTOR if others else REST_FACTOR))
         return number
 
     def _check(self, periods: Mapping[int, Periods]) -> None:
         """Wait while many texts are still to leave the index. Raises `_Changed` where the look is to end."""
-        while self._store.read_now(many_leave):
+        while self._store.read_now(is_removal_backlogged):
             if self._stop.wait(1.0):
                 break
         if self._stop.is_set() or not self._store.in_charge or periods != self._periods():
@@ -244,7 +253,7 @@ class _Changed(Exception):
 
 
 def _older(
-    connection: Connection, project: int, before: int, after: tuple[int, UUID], most: int
+    connection: Connection, project: int, before: int, after: tuple[int, UUID], limit: int
 ) -> list[tuple[int, UUID]]:
     """Return time and id of a project's oldest interactions from before a time, after the one named."""
     at, id = interactions.c.created_at, interactions.c.id
@@ -253,7 +262,7 @@ def _older(
         .where(interactions.c.project == project, at < before)
         .where(at >= after[0], or_(at > after[0], id > after[1]))
         .order_by(at, id)
-        .limit(most)
+        .limit(limit)
     )
     return [(row.created_at, row.id) for row in rows]
 
@@ -263,31 +272,31 @@ def _young(limits: Mapping[int, int]) -> ColumnElement[bool]:
     alike: dict[int, list[int]] = defaultdict(list)
     for project, before in limits.items():
         alike[before].append(project)
-    its = interactions.c
-    old = (and_(its.project.in_(projects), its.created_at < before) for before, projects in alike.items())
+    columns = interactions.c
+    old = (and_(columns.project.in_(projects), columns.created_at < before) for before, projects in alike.items())
     return not_(or_(false(), *old))
 
 
-def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], after: UUID, most: int) -> list[UUID]:
+def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], after: UUID, limit: int) -> list[UUID]:
     """Return the ids of some interactions of a month, after one, that repeat something of texts that are too old."""
     id = interactions.c.id
     query = select(id).where(id > after, id < month.ids[1], not_(_young(limits)), unscrubbed())
-    return list(connection.execute(query.order_by(id).limit(most)).scalars())
+    return list(connection.execute(query.order_by(id).limit(limit)).scalars())
 
 
 def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:
     """Return those of these interactions whose text is still there, in the same order."""
-    found = set(
+    with_text = set(
         connection.execute(select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))).scalars()
     )
-    return [one for one in ids if one in found]
+    return [id for id in ids if id in with_text]
 
 
-def many_leave(connection: Connection) -> bool:
+def is_removal_backlogged(connection: Connection) -> bool:
     """Tell whether many deleted texts are still to be taken out of the text index.
 
     They are older than what waits to be taken in, so that they stand before it.
     """
     c = search_pending.c
-    query = select(c.erased.is_not(None)).order_by(c.interaction_id).limit(1).offset(MOST_PENDING)
+    query = select(c.erased.is_not(None)).order_by(c.interaction_id).limit(1).offset(MAX_PENDING_ROWS)
     return bool(connection.execute(query).scalar())

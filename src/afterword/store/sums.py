@@ -18,7 +18,7 @@ from afterword.store import analytics
 from afterword.store.analytics import MAX_SPLIT_COUNT, TrendPart, TrendParts, ValueSelection, ValueSummary
 from afterword.store.filters import compile_filter
 from afterword.store.groups import deviation
-from afterword.store.rollups import HOUR, INTERACTIONS, MEASURES, MOST_VALUES
+from afterword.store.rollups import HOUR_MS, INTERACTIONS_MEASURE_ID, MAX_VALUE_ROWS, MEASURES
 from afterword.store.schema import models, rollup_marks, rollup_values, rollups
 
 # Upper bound on the ranges of dirty hours that are read from the rows; with more, the smallest gaps are read as well.
@@ -54,10 +54,10 @@ def distribution(
     if plan is None or counts is None:
         return analytics.distribution(connection, values, minimum, maximum)
     for piece in plan.pieces:
-        if len(counts) <= MOST_VALUES:
+        if len(counts) <= MAX_VALUE_ROWS:
             for value, count in analytics.count_values(connection, piece):
                 counts[value] = counts.get(value, 0) + count
-    if len(counts) > MOST_VALUES:
+    if len(counts) > MAX_VALUE_ROWS:
         return analytics.distribution(connection, values, minimum, maximum)
     return [(value, value, counts[value]) for value in sorted(counts)]
 
@@ -74,7 +74,7 @@ def span(connection: Connection, values: ValueSelection) -> tuple[int, int] | No
 
 def over_time(connection: Connection, values: ValueSelection, quantum: int) -> TrendParts:
     """Return the values of each interval; see `analytics.over_time`."""
-    plan = None if quantum % HOUR else _find_plan(connection, values)
+    plan = None if quantum % HOUR_MS else _find_plan(connection, values)
     if plan is None:
         return analytics.over_time(connection, values, quantum)
     parts = plan.over_time(connection, quantum)
@@ -137,7 +137,7 @@ class _RollupPlan:
     def over_time(self, connection: Connection, quantum: int) -> TrendParts:
         """Return the statistics of the rollups in each interval, by split."""
         c, key = rollups.c, self._key
-        interval = c.hour // literal(quantum // HOUR)
+        interval = c.hour // literal(quantum // HOUR_MS)
         if self.selection.metric is None:
             query = self._from(key.label("split"), interval.label("stretch"), func.sum(c.count))
             rows = _rows(connection, query.group_by("split", "stretch"))
@@ -165,7 +165,7 @@ class _RollupPlan:
         """Return the count of each value; None if the rollups do not hold all counts."""
         number = connection.execute(select(func.sum(rollups.c.count)).where(self.which(rollups))).scalar()
         value, count = rollup_values.c.value, func.sum(rollup_values.c.count)
-        query = select(value, count).where(self.which(rollup_values)).group_by(value).limit(MOST_VALUES + 1)
+        query = select(value, count).where(self.which(rollup_values)).group_by(value).limit(MAX_VALUE_ROWS + 1)
         counts = {row[0]: int(row[1]) for row in connection.execute(query)}
         return counts if sum(counts.values()) == (number or 0) else None
 
@@ -200,21 +200,21 @@ def _find_plan(connection: Connection, values: ValueSelection) -> _RollupPlan | 
         return None
     if any(condition.bounds is None and condition.model_check is None for condition in conditions):
         return None
-    start, end = FIRST_HOUR * HOUR, LAST_HOUR * HOUR
+    start, end = FIRST_HOUR * HOUR_MS, LAST_HOUR * HOUR_MS
     for first, last in (condition.bounds for condition in conditions if condition.bounds is not None):
         start, end = max(start, first or start), end if last is None else min(end, last)
     # The hours that lie in the time range as a whole.
-    first, last = -(-start // HOUR), end // HOUR - 1
+    first, last = -(-start // HOUR_MS), end // HOUR_MS - 1
     if first > last:
         return None
     dirty_ranges = _dirty_ranges(connection, values.names.project, first, last)
     pieces = [_hours_of(values, *hours) for hours in dirty_ranges]
-    if start < first * HOUR:
-        pieces.append(replace(values, between=(start, first * HOUR)))
-    if end > (last + 1) * HOUR:
-        pieces.append(replace(values, between=((last + 1) * HOUR, end)))
+    if start < first * HOUR_MS:
+        pieces.append(replace(values, between=(start, first * HOUR_MS)))
+    if end > (last + 1) * HOUR_MS:
+        pieces.append(replace(values, between=((last + 1) * HOUR_MS, end)))
     metric = values.metric
-    measure = INTERACTIONS if metric is None else MEASURES[metric] if isinstance(metric, str) else metric
+    measure = INTERACTIONS_MEASURE_ID if metric is None else MEASURES[metric] if isinstance(metric, str) else metric
 
     def which(table: Any) -> ColumnElement[bool]:
         c = table.c
@@ -235,7 +235,7 @@ def _rows(connection: Connection, query: Any) -> Any:
 
 
 def _hours_of(values: ValueSelection, first: int, last: int) -> ValueSelection:
-    return replace(values, between=(first * HOUR, (last + 1) * HOUR))
+    return replace(values, between=(first * HOUR_MS, (last + 1) * HOUR_MS))
 
 
 def _dirty_ranges(connection: Connection, project: int, first: int, last: int) -> list[tuple[int, int]]:

@@ -24,14 +24,14 @@ def find_view(connection: Connection, project: int, view_id: UUID) -> Row[Any] |
 
 def add(transaction: Transaction, values: dict[str, Any]) -> None:
     """Insert a view. Raises `Conflict` if the project has a view of that name."""
-    transaction.alone()
+    transaction.lock_catalog()
     _check_name(transaction.connection, values["project"], values["name"], values["id"])
     transaction.connection.execute(insert(views).values(values))
 
 
 def change(transaction: Transaction, project: int, view_id: UUID, values: dict[str, Any]) -> bool:
     """Change columns of a view; return whether it exists. Raises `Conflict` if another view has the new name."""
-    transaction.alone()
+    transaction.lock_catalog()
     if "name" in values:
         _check_name(transaction.connection, project, values["name"], view_id)
     return transaction.connection.execute(update(views).where(views.c.id == view_id).values(**values)).rowcount > 0
