@@ -1,6 +1,6 @@
-"""Taking interactions away: whole, or only what was said in them. Whatever deletes does it here.
+"""Deletion of interactions, or only of their texts. All deletion is done here.
 
-Some hundred at once, in a few statements whatever their number; or, on PostgreSQL, all that a month's parts hold.
+It deletes about a hundred interactions in a few statements or, on PostgreSQL, a month's partitions at once.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from afterword.store.schema import (
     search_pending,
 )
 
-# In one statement, which has room for 32,766 values.
+# Labels named in one statement, which takes up to 32,766 parameters.
 MAX_STATEMENT_LABELS = 10_000
-# What the hash of a text becomes when the text is gone: nobody shall find by it what it was.
+# Replaces the hash of a deleted text, so that the text cannot be found by it.
 NO_TEXT_HASH_CODE = 0
 # What stays of the error of a call when the text is gone.
 ERROR_WITHOUT_TEXT = ("status", "type", "code")
-# So many may stay of a month that is dropped; they move to another part.
+# Upper bound on the rows of a dropped month that stay; they move to another partition.
 MAX_STAYING_ROWS = 1_000
 
 _PUT_PENDING = Insert(search_pending, ignore_existing=True)

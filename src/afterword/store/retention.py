@@ -1,10 +1,9 @@
-"""Retention: what is older than a project keeps it is deleted in the background, some at a time.
+"""Retention: delete interactions and texts older than a project's retention period, in the background, in batches.
 
-It rests between the batches, so that no other write waits for long. Nothing is noted of how far it came: what is too
-old is found by its time, and what was deleted is not found again, so that a server that is stopped or killed in the
-middle goes on with the rest.
+The worker rests between batches, so that no other write waits for long. It stores no progress: expired rows are found
+by their time and deleted rows are not found again, so that a server that is stopped or killed continues with the rest.
 
-On PostgreSQL the tables have a part for each month. A part of which nothing is to stay is dropped as a whole.
+On PostgreSQL the tables have a partition for each month. A partition of which nothing is to stay is dropped as a whole.
 """
 
 from __future__ import annotations
@@ -38,43 +37,43 @@ from afterword.store.schema import interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.retention")
 
-# So many are deleted in a transaction.
+# Interactions deleted in one transaction.
 BATCH_ROWS = 100
-# So many are looked at at once for whether they still have their text.
+# Interactions checked at once for whether they still have their text.
 SCAN_ROWS = 1_000
-# Between two batches it rests so many times as long as the last one took, and longer while others write.
+# The rest between two batches, as a multiple of the last batch's duration; YIELD_FACTOR applies while others write.
 REST_FACTOR = 1.0
 YIELD_FACTOR = 9.0
-# What is deleted waits to be taken out of the text index. While so much of it waits there, none is added to it.
+# Deleted texts are queued for removal from the text index. Deletion pauses while more than this many are queued.
 MAX_PENDING_ROWS = 5_000
-# Seconds between two looks for what has become too old.
+# Seconds between two polls for expired rows.
 POLL_SECONDS = 600.0
-# Seconds after which it sees that other periods were set, or that it is in charge now.
+# Seconds between two checks for changed retention periods, and for whether this server is in charge.
 SETTINGS_POLL_SECONDS = 0.5
-# After a fault it tries again sooner.
+# Seconds before a retry after a failure.
 RETRY_SECONDS = 30.0
-# Texts are looked for from where the last look ended. What came later with an older time is found when all are looked
-# at again: once a day. So often months are looked at, too.
+# A scan for texts continues where the last one ended. Rows that were inserted later with an older time are found by a
+# full scan once a day, which also checks the months.
 DAY_SECONDS = 86_400.0
 DAY_MS = 86_400_000
 START_POSITION = (-1, UUID(int=0))
-# Parts are dropped while nobody reads them, which is tried so often, after so many seconds.
+# Attempts to drop a partition while nobody reads it, and the seconds between them.
 ATTEMPTS = 5
 PAUSE_SECONDS = 2.0
 
 
 class Periods(NamedTuple):
-    """How many days a project keeps interactions, and what was said in them. None: for ever."""
+    """The days for which a project keeps interactions, and their payloads. None: for ever."""
 
     interactions: int | None
     payloads: int | None
 
 
 class Retention:
-    """One thread that deletes what is too old.
+    """A thread that deletes expired interactions and payloads.
 
-    `periods` tells what each project keeps. Where several servers work over one database, the one in charge deletes;
-    whether it still is, is asked before each batch.
+    `periods` returns the retention periods by project. Where several servers share a database, the one in charge
+    deletes; it checks that it is still in charge before each batch. `erased` is called after each batch.
     """
 
     def __init__(
@@ -132,8 +131,8 @@ class Retention:
                     break
 
     def _look(self, periods: Mapping[int, Periods]) -> None:
-        """Delete what is too old by these periods. Raises `_Changed` as soon as they are others: who has said too
-        little and takes it back loses no more."""
+        """Delete what these periods have expired. Raises `_Changed` as soon as they change: a period that was set too
+        short by mistake deletes no more once it is corrected."""
         now = time.time_ns() // 1_000_000
         if time.monotonic() - self._full_scan_at >= DAY_SECONDS:
             self._scanned_to.clear()
@@ -173,7 +172,7 @@ class Retention:
             self._scanned_to[project] = rows[-1]
 
     def _drop_months(self, periods: Mapping[int, Periods], now: int) -> None:
-        """Drop the months of which nothing is to stay. What is too old of another is deleted some at a time."""
+        """Drop the months of which nothing is to stay. Expired rows of other months are deleted in batches."""
         months = self._store.database.partitions
         if months is None:
             return
@@ -216,7 +215,7 @@ class Retention:
         how: Callable[[Any, Month, ColumnElement[bool]], int | None],
         limits: Mapping[int, int],
     ) -> int:
-        """Drop parts; return how many interactions were in them. None is dropped while others read it for long."""
+        """Drop partitions; return the number of their interactions, 0 if others keep reading them."""
         for _ in range(ATTEMPTS):
             try:
                 with months.closed(month, tables) as closed:
@@ -230,7 +229,7 @@ class Retention:
         return 0
 
     def _delete(self, how: Callable[[Transaction, list[UUID]], int], ids: list[UUID]) -> int:
-        """Delete a batch, and rest. Return how many were there."""
+        """Delete a batch, then rest. Return the number of deleted interactions."""
         started, committed = time.monotonic(), self._store.queue.committed
         number: int = self._store.queue.write_from_thread(lambda transaction: how(transaction, ids))
         self._erased()
@@ -240,7 +239,7 @@ class Retention:
         return number
 
     def _check(self, periods: Mapping[int, Periods]) -> None:
-        """Wait while many texts are still to leave the index. Raises `_Changed` where the look is to end."""
+        """Wait while too many removals from the text index are queued. Raises `_Changed` if the scan is to end."""
         while self._store.read_now(is_removal_backlogged):
             if self._stop.wait(1.0):
                 break
@@ -249,13 +248,13 @@ class Retention:
 
 
 class _Changed(Exception):
-    """The server stops, is not in charge any more, or keeps what it has for another time."""
+    """The server stops, is no longer in charge, or its retention periods have changed."""
 
 
 def _older(
     connection: Connection, project: int, before: int, after: tuple[int, UUID], limit: int
 ) -> list[tuple[int, UUID]]:
-    """Return time and id of a project's oldest interactions from before a time, after the one named."""
+    """Return (time, id) of a project's oldest interactions before a time, after the position `after`."""
     at, id = interactions.c.created_at, interactions.c.id
     rows = connection.execute(
         select(at, id)
@@ -268,7 +267,7 @@ def _older(
 
 
 def _young(limits: Mapping[int, int]) -> ColumnElement[bool]:
-    """Return whether an interaction is not too old; those of projects without a limit never are."""
+    """Return the condition that an interaction has not expired; `limits` are times in milliseconds by project."""
     alike: dict[int, list[int]] = defaultdict(list)
     for project, before in limits.items():
         alike[before].append(project)
@@ -278,7 +277,7 @@ def _young(limits: Mapping[int, int]) -> ColumnElement[bool]:
 
 
 def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], after: UUID, limit: int) -> list[UUID]:
-    """Return the ids of some interactions of a month, after one, that repeat something of texts that are too old."""
+    """Return ids of a month's interactions, after the id `after`, that still hold parts of expired texts."""
     id = interactions.c.id
     query = select(id).where(id > after, id < month.ids[1], not_(_young(limits)), unscrubbed())
     return list(connection.execute(query.order_by(id).limit(limit)).scalars())
@@ -293,9 +292,9 @@ def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:
 
 
 def is_removal_backlogged(connection: Connection) -> bool:
-    """Tell whether many deleted texts are still to be taken out of the text index.
+    """Return whether more than `MAX_PENDING_ROWS` deleted texts are queued for removal from the text index.
 
-    They are older than what waits to be taken in, so that they stand before it.
+    They are older than the texts queued for insertion, so that they come first.
     """
     c = search_pending.c
     query = select(c.erased.is_not(None)).order_by(c.interaction_id).limit(1).offset(MAX_PENDING_ROWS)

@@ -1,16 +1,15 @@
-"""Rollups: what the facts of a project's hours add up to, kept up in the background and never wrong.
+"""Rollups: sums over a project's hours, updated in the background and never wrong.
 
-Whatever changes facts (an interaction is logged or deleted, a call ends, feedback is given, changed, deleted) puts a
-mark on the interaction's hour in the same transaction. Writers only ever add marks, and so never wait for each other.
-Who reads takes the hours without a mark from the rollups and the others from the rows, in one snapshot (sums.py).
+Every change of facts (an interaction is logged or deleted, a call ends, feedback is given, changed or deleted) marks
+the interaction's hour as dirty in the same transaction. Writers only add marks, so that they never wait for each other.
+Reads take clean hours from the rollups and dirty hours from the rows, in one snapshot (sums.py).
 
-The background adds up marked hours in a snapshot, and then, in one transaction, replaces their rollups and deletes the
-marks that the snapshot showed on them. So none is lost, with any number of writers on any database whose reads are
-snapshots:
+A background worker sums dirty hours in a snapshot. Then one transaction replaces their rollups and deletes the marks
+that the snapshot showed. No change is lost, with any number of writers, on any database whose reads are snapshots:
 
-- A fact that the snapshot did not show has a mark that it did not show either. That one stays.
-- All marks that overlap the hours must go, or nothing is done. Of two servers that add up the same hour, the one with
-  the older snapshot finds that its marks are gone; an older sum never replaces a newer one.
+- A fact that the snapshot did not show has a mark that it did not show either. That mark stays.
+- The transaction deletes all marks that overlap the hours, or does nothing. If two servers sum the same hour, the one
+  with the older snapshot finds its marks deleted; an older sum never replaces a newer one.
 """
 
 from __future__ import annotations
@@ -38,10 +37,9 @@ HOUR_MS = 3_600_000
 INTERACTIONS_MEASURE_ID = 0
 MEASURES = {name: -position for position, name in enumerate(SYSTEM_METRICS, 1)}
 """The system metrics as measures. These numbers are on disk."""
-# Of a measure with more different values in an hour, how often each was given is not kept: it would be as many rows.
+# Upper bound on the distinct values of a measure in an hour whose counts are stored: each takes a row.
 MAX_VALUE_ROWS = 20
-# The squares of larger values are not finite, those of smaller ones nothing, which PostgreSQL refuses. Hours with such
-# a value stay with the rows.
+# PostgreSQL rejects squares that overflow or underflow. Hours with a value outside these bounds are read from the rows.
 LARGEST, SMALLEST = 1e100, 1e-100
 
 INSERT_MARK = Insert(rollup_marks, once=True)
@@ -49,38 +47,40 @@ DELETE_MARK = Delete(rollup_marks, "id")
 INSERT = Insert(rollups)
 INSERT_VALUE = Insert(rollup_values)
 
-# Seconds between two looks for marks.
+# Seconds between two polls for dirty hours.
 POLL_SECONDS = 2.0
-# An hour is added up when it has had no new mark for so many seconds, and for so many times as long as it took last
-# time: while more comes in it is read from the rows anyway, and adding it up would be in vain.
+# Debounce: sum an hour once nothing in it has changed for QUIET_SECONDS, or for REST_FACTOR times the duration of its
+# last summing, whichever is longer. Summing an hour that keeps changing would be in vain.
 QUIET_SECONDS = 5.0
 REST_FACTOR = 20.0
-# So many marks on an hour become one. Readers go through all marks.
+# More marks than this on a range are merged into one, because readers read all marks. A poll reads at most
+# MAX_MARK_ROWS.
 MERGE_MARK_COUNT = 50
 MAX_MARK_ROWS = 20_000
-# What a store had before there were rollups is added up in steps of about so many interactions, the newest first.
+# Interactions from before the store had rollups are summed in steps of about this many, the newest first.
 STEP_ROWS = 20_000
-# A look adds up hours for so many seconds, and then writes them.
+# A poll sums hours for this many seconds, then writes them.
 BUDGET_SECONDS = 0.25
-# As the text index does (search.py): while others write a lot, most of the time is theirs.
+# After a poll with more commits by others than this, the worker rests for YIELD_FACTOR times its duration (see
+# search.py).
 BUSY_COMMIT_COUNT = 20
 YIELD_FACTOR = 4.0
 
 
 def dirty_hour(project: int, created_at: int) -> Rows:
-    """Return what is to be written with every change of facts on an interaction of this time."""
+    """Return the rows to write with every change of facts of an interaction created at this time."""
     hour = created_at // HOUR_MS
     return [(INSERT_MARK, [(uuid7(), project, hour, hour)])]
 
 
 def mark_hours_dirty(transaction: Transaction, project: int, start: int, end: int) -> None:
-    """Mark the hours from `start` to `end`, milliseconds: for what changes the facts of many interactions at once."""
+    """Mark the hours from `start` to `end` (milliseconds) as dirty, for a change of many interactions at once."""
     transaction.put(INSERT_MARK, [(uuid7(), project, start // HOUR_MS, end // HOUR_MS)])
 
 
 @dataclass(frozen=True, slots=True)
 class HourRange:
-    """Hours of a project that marks lie on, without a gap, and all of these marks."""
+    """A range of dirty hours of a project, from `first` to `last`, and the ids of all marks on it."""
 
     project: int
     first: int
@@ -89,12 +89,12 @@ class HourRange:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """Return what stays the same when it is marked again."""
+        """Return the identity of the range, which does not depend on its marks."""
         return self.project, self.first, self.last
 
 
 def merge_marks(rows: Iterable[Any]) -> list[HourRange]:
-    """Return marks, rows of (id, project, first, last), put together where they overlap."""
+    """Merge marks that overlap, rows of (id, project, first, last), to ranges."""
     merged: list[list[Any]] = []
     for id, project, first, last in sorted(rows, key=lambda row: (row[1], row[2])):
         if merged and merged[-1][0] == project and first <= merged[-1][2]:
@@ -110,7 +110,7 @@ def merge_marks(rows: Iterable[Any]) -> list[HourRange]:
 
 @dataclass(slots=True)
 class HourSums:
-    """The rows of `rollups` and `rollup_values` for some hours, and the hours that cannot be added up."""
+    """The rows of `rollups` and `rollup_values` for some hours, and the hours that cannot be summed."""
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     values: list[tuple[Any, ...]] = field(default_factory=list)
@@ -118,7 +118,7 @@ class HourSums:
 
 
 def sum_hours(connection: Connection, project: int, first: int, last: int) -> HourSums:
-    """Add up the facts of the hours from `first` to `last`."""
+    """Sum the facts of the hours from `first` to `last`."""
     sums = HourSums()
     time = interactions.c.created_at
     which = and_(interactions.c.project == project, time >= first * HOUR_MS, time < (last + 1) * HOUR_MS)
@@ -138,7 +138,7 @@ def sum_hours(connection: Connection, project: int, first: int, last: int) -> Ho
 
 
 def _finite(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a value as a float, null where it is too large or too small to be summed."""
+    """Return a value as a float, or null if it is too large or too small to be summed."""
     fits = or_(value == 0, func.abs(value).between(SMALLEST, LARGEST))
     return case((fits, cast(value, Float)), else_=null())
 
@@ -150,7 +150,7 @@ def _parts(value: ColumnElement[Any], mean: ColumnElement[Any]) -> list[ColumnEl
 
 
 def _add_feedback(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: HourSums) -> set[int]:
-    """Add the values of metrics; return the metrics with few different ones in some hour."""
+    """Add the values of metrics; return the metrics with at most `MAX_VALUE_ROWS` distinct values in some hour."""
     countable_metrics: set[int] = set()
     value = _finite(feedback.c.value)
     alike = [hour.element, model.element, feedback.c.metric]
@@ -179,7 +179,7 @@ def _add_feedback(connection: Connection, project: int, which: Any, hour: Any, m
 def _add_values(
     connection: Connection, project: int, which: Any, hour: Any, model: Any, countable_metrics: set[int], sums: HourSums
 ) -> None:
-    """Add how often each value was given, where there are few in an hour."""
+    """Add the count of each value, for hours with at most `MAX_VALUE_ROWS` distinct values."""
     if not countable_metrics:
         return
     query = (
@@ -232,12 +232,12 @@ def _add_calls(connection: Connection, project: int, which: Any, hour: Any, mode
 
 
 class Overtaken(Exception):
-    """Other marks lie on the hours than the snapshot showed: another server was quicker."""
+    """The marks on the hours have changed since the snapshot: another server was faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummedHours:
-    """Hours of a stretch that were added up, from `start` to its end."""
+    """The sums of the hours of a range, from `start` to its end."""
 
     hour_range: HourRange
     start: int
@@ -245,9 +245,9 @@ class SummedHours:
 
 
 class RollupWorker:
-    """One thread that adds up what is marked.
+    """A thread that sums dirty hours.
 
-    Where several servers share a store, the one in charge does it. Two that do it both are only slower.
+    Where several servers share a store, the one in charge does it. Two at once are correct, only slower.
     """
 
     def __init__(self, store: Store) -> None:
@@ -304,7 +304,7 @@ class RollupWorker:
         return has_more
 
     def _look(self, connection: Connection, quiet_seconds: float) -> tuple[list[SummedHours], list[HourRange], bool]:
-        """Return the hours that were added up, and the stretches with too many marks."""
+        """Return the summed hours, the ranges with too many marks, and whether there may be more to sum."""
         c = rollup_marks.c
         rows = connection.execute(select(c.id, c.project, c.first, c.last).order_by(c.id).limit(MAX_MARK_ROWS)).all()
         hour_ranges = merge_marks(rows)
@@ -333,7 +333,7 @@ class RollupWorker:
         return summed, crowded, bool(due) or any(hours.start > hours.hour_range.first for hours in summed)
 
     def _due(self, hour_ranges: Sequence[HourRange], quiet_seconds: float) -> list[HourRange]:
-        """Note which marks are new; return the stretches that had none for long enough, single hours first."""
+        """Note which marks are new; return the ranges without a new mark for long enough, single hours first."""
         now = time.monotonic()
         last_seen, due = {}, []
         for hour_range in hour_ranges:
@@ -353,8 +353,8 @@ class RollupWorker:
         return sorted(due, key=lambda hour_range: hour_range.last - hour_range.first)
 
     def _single_mark(self, hour_range: HourRange) -> Rows:
-        """Return what puts one mark in the place of many. Like all others it is a new one, so that another server that
-        is adding up this stretch finds the marks that it took gone."""
+        """Return the rows that replace many marks by a new one: another server that sums this range then finds the
+        marks of its snapshot deleted."""
         id = uuid7()
         since = self._last_seen.get(hour_range.key, (None, time.monotonic()))[1]
         self._last_seen[hour_range.key] = (hour_range.dirty_hour | {id}, since)
@@ -365,7 +365,7 @@ class RollupWorker:
 
 
 def _start_of_step(connection: Connection, hour_range: HourRange) -> int:
-    """Return the hour to start at so that some `STEP` interactions lie between it and the end of a stretch."""
+    """Return the hour from which about `STEP_ROWS` interactions lie before the end of a range."""
     time = interactions.c.created_at
     query = select(time).where(
         interactions.c.project == hour_range.project,

@@ -1,7 +1,7 @@
-"""The text index is filled in the background: what waits is in `search_pending`, committed with the interactions.
+"""Fill the text index in the background, from the queue `search_pending`, which is committed with the interactions.
 
-So no acknowledgement waits for it, and nothing is forgotten over a crash: what is pending stays so until it is in the
-index. Taking in the same twice does nothing.
+No acknowledgement waits for the index, and a crash loses nothing: a row stays queued until its text is in the index.
+Indexing a text twice has no effect.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ log = logging.getLogger("afterword.search")
 TAKEN_IN = Delete(search_pending, "interaction_id", search_pending.c.erased.is_(None))
 TAKEN_OUT = Delete(search_pending, "interaction_id", search_pending.c.erased.is_not(None))
 
-# So many are taken in at once. A crash repeats no more than these.
+# Interactions indexed at once. A crash repeats no more than these.
 BATCH_ROWS = 200
 # The texts that pass by train the dictionaries that payloads are compressed with: when the store holds so many
 # interactions, on so many of them.
 TRAIN_AT = (2_000, 100_000)
 SAMPLES = 2_000
 LONGEST_SAMPLE = 16 << 10
-# So many commits by others during a batch mean that they write a lot; it then rests so many times as long as it worked.
+# After a batch with more commits by others than this, the worker rests for YIELD_FACTOR times the batch's duration.
 BUSY_COMMIT_COUNT = 20
 YIELD_FACTOR = 4.0
 # After a batch that was not full it lets some gather: a batch costs two commits, however small. With interactions
 # logged one after the other, two fifths less is written so.
 GATHER_SECONDS = 0.05
-# When nothing wakes it, it looks all the same: after a fault, for instance, or for what other servers have written.
+# Seconds between two polls when nothing wakes the worker: after a failure, or for what other servers have written.
 POLL_SECONDS = 5.0
 SHARED_POLL_SECONDS = 0.5
 
 
 class SearchIndexWorker:
-    """One thread that takes what is pending into the text index."""
+    """A thread that adds queued texts to the text index."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

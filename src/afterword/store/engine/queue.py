@@ -1,10 +1,10 @@
 """The write queue: one transaction for all that waits, an answer only after the commit.
 
-A unit of work is rows to insert, update or delete (`Rows`), rows that depend on what is stored (`Informed`), or any
-function of a `Transaction`. A transaction of the first two kinds alone is sent to the database's `Writer`, with one
-statement for many rows of a table. If that fails, or with functions among them, it is run here: units stand
-each in a savepoint, so that a bad one spoils no other; rows of neighbouring units still go together, and only if that
-fails are they halved until the bad unit stands alone.
+A unit of work is rows to insert, update or delete (`Rows`), rows that depend on stored rows (`ConditionalWrite`), or
+any function of a `Transaction`. A transaction of the first two kinds alone is sent to the database's `Writer`, with one
+statement for many rows of a table. If that fails, or with functions among them, it is run here: units stand each in a
+savepoint, so that a bad one spoils no other; rows of neighbouring units still go together, and only if that fails are
+they halved until the bad unit stands alone.
 
 One thread writes to SQLite. PostgreSQL has a few: while one waits for its commit, the next takes what has come since.
 """

@@ -44,7 +44,7 @@ class Prepared:
 class Find:
     """A query for columns of the row with an id; many ids are looked up in one statement.
 
-    What is `kept` cannot be deleted by others before the transaction ends.
+    With `row_lock` others cannot delete the rows before the transaction ends.
     """
 
     MOST_IDS = 64
@@ -74,7 +74,7 @@ class Insert:
     savepoint around it: SQLite need not keep what each page held before.
 
     Of rows that are the same but for their first column, `once` puts one for all that is written together. Of rows that
-    exist, by their first column, what is `kept` cannot be deleted by others before the transaction ends.
+    exist already, by their first column, none can be deleted by others before the transaction ends, with `row_lock`.
     """
 
     MOST_ROWS = 64
@@ -210,8 +210,8 @@ class Transaction:
         return lookup.rows_by_key([self._cursor.execute(*statement).fetchall() for statement in lookup.statements])
 
     def lock_catalog(self) -> None:
-        """Let no other transaction change the small tables before this one has ended, and tell the other servers that
-        they have changed. SQLite has one writer at a time, and one server."""
+        """Lock the small tables against other transactions until this one ends, and tell the other servers that they
+        have changed. On SQLite this does nothing: it has one writer and one server."""
         if self.connection.dialect.name == "postgresql":
             self._cursor.execute(CATALOG_CHANGED)
 
@@ -311,8 +311,8 @@ class RowLookup:
 
 @dataclass(frozen=True, slots=True)
 class ConditionalWrite:
-    """A unit of work that looks up rows by their ids first: `write(*found)`, None where there is no such row, returns
-    what to write and the result, or raises what its caller gets.
+    """A unit of work that first looks up rows by their ids. `write(*rows)`, where a missing row is None, returns the
+    rows to write and the result, or raises the caller's error.
 
     Many such units are looked up in one statement, and written in one. `own` is the id that the unit gives to what it
     writes, where the caller chose it. Units of the same id see each other: those of one server run one after the other,
@@ -338,7 +338,7 @@ class ConditionalWrite:
 class Owned:
     """A unit of work that reads and writes as it likes, and gives what it writes an `own` id that the caller chose.
 
-    Units of the same id see each other, as those of `Informed` do.
+    Units of the same id see each other, as those of `ConditionalWrite` do.
     """
 
     write: Callable[[Transaction], Any]
