@@ -10,7 +10,7 @@ import pytest
 
 from afterword import types as t
 from afterword.api.routes import ROUTES, Route
-from afterword.store.calls import NUMBERS
+from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.schema import metadata
 
 # Which struct shows the rows of a table.
@@ -74,7 +74,7 @@ RENAMED = {
     "views.actor": "by",
 }
 # The numbers of a call stand in `usage` and `timings` of its interaction.
-MEASURED = set(NUMBERS)
+MEASURED = set(SYSTEM_METRICS)
 # Columns that are the store's own: numbers, hashes, marks of what is gone or under way, and secrets.
 OWN = {"number", "request_hash", "deleted_at", "server", "hash", "secret", "preview"}
 OWN_OF_A_TABLE = {

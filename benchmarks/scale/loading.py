@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from afterword.ids import uuid7
-from afterword.store.rollups import HOUR
+from afterword.store.rollups import HOUR_MS
 from benchmarks.load import send
 from benchmarks.scale.population import BLOCK_ROWS, METRICS, MODELS, Population
 from benchmarks.scale.rows import Batch, Names, Rows, dictionary_of
@@ -106,7 +106,7 @@ def prepare(server: Server, size: int) -> Plan:
 def mark(plan: Plan) -> tuple[bytes, int, int, int]:
     """Return the row that says that the project's hours are still to be added up, as after an upgrade."""
     first = Population(plan.size, end=plan.end).created_at(0)
-    return uuid7().bytes, plan.names.project, first // HOUR, plan.end // HOUR
+    return uuid7().bytes, plan.names.project, first // HOUR_MS, plan.end // HOUR_MS
 
 
 def batches(plan: Plan, form: Callable[[Batch], T]) -> Iterator[T]:

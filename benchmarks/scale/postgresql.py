@@ -53,8 +53,8 @@ class Separate:
         with running(self._directory, database_url=url) as server:
             plan = prepare(server, size)
         store = open_database(self._directory, url)
-        if store.months:
-            store.months.make(Population(size, end=plan.end).created_at(0), plan.end)
+        if store.partitions:
+            store.partitions.make(Population(size, end=plan.end).created_at(0), plan.end)
         store.close()
         clock = Clock()
         with psycopg.connect(url) as connection:

@@ -15,7 +15,7 @@ from sqlalchemy import Table
 from afterword.service.content import prompt_hash
 from afterword.store import calls as stored_calls
 from afterword.store.filters import SOURCES
-from afterword.store.payloads import Compression, Payload, asked, encode, searchable, train
+from afterword.store.payloads import Compression, Payload, encode, prompt_text, searchable_texts, train
 from afterword.store.schema import (
     calls,
     feedback,
@@ -105,7 +105,7 @@ class Rows:
             user=interaction.user,
             labels=_encoder.encode(interaction.labels).decode(),
             prompt_hash=prompt_hash(payload.messages),
-            prompt_text_hash=hash63(asked(payload.messages)),
+            prompt_text_hash=hash63(prompt_text(payload.messages)),
             completion_text_hash=hash63(interaction.completion),
             size=len(raw),
         )
@@ -120,7 +120,7 @@ class Rows:
                 created_at=interaction.created_at,
                 interaction_id=interaction.id,
             )
-        batch.texts.append((interaction.id, *searchable(payload)))
+        batch.texts.append((interaction.id, *searchable_texts(payload)))
 
     def _call(self, batch: Batch, interaction: SampleInteraction) -> None:
         failed = interaction.state == "failed"

@@ -62,8 +62,8 @@ from afterword.store.engine import Store, Transaction
 from afterword.store.engine import StoreError as StoreError
 from afterword.store.engine import backup as backup
 from afterword.store.retention import Retention
-from afterword.store.rollups import Roller
-from afterword.store.search import Indexer
+from afterword.store.rollups import RollupWorker
+from afterword.store.search import SearchIndexWorker
 
 log = logging.getLogger("afterword")
 # Seconds for calls that were cut off at the end to note how far they came.
@@ -86,13 +86,13 @@ def open_state(settings: Settings) -> AppState:
         idle=settings.provider_idle_timeout,
     )
     catalog = store.read_now(Catalog.load, store.fetch if store.database.SHARED else None)
-    indexer = Indexer(store)
+    indexer = SearchIndexWorker(store)
     retention = Retention(store, lambda: retention_periods(catalog, settings), erased=indexer.wake)
     return AppState(
         store=store,
         catalog=catalog,
         search_index_worker=indexer,
-        rollup_worker=Roller(store),
+        rollup_worker=RollupWorker(store),
         retention=retention,
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from afterword.store.filters import MOST_CHARACTERS, MOST_DEPTH, MOST_VALUES
+from afterword.store.filters import MAX_DEPTH, MAX_TEXT_CHARACTERS, MAX_VALUE_COUNT
 
 
 @pytest.fixture
@@ -122,9 +122,12 @@ def nested(depth: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("within", "beyond"),
     [
-        (nested(MOST_DEPTH), nested(MOST_DEPTH + 1)),
-        ({"user": {"in": ["x"] * MOST_VALUES}}, {"user": {"in": ["x"] * (MOST_VALUES + 1)}}),
-        ({"prompt": {"contains": "x" * MOST_CHARACTERS}}, {"prompt": {"contains": "x" * (MOST_CHARACTERS + 1)}}),
+        (nested(MAX_DEPTH), nested(MAX_DEPTH + 1)),
+        ({"user": {"in": ["x"] * MAX_VALUE_COUNT}}, {"user": {"in": ["x"] * (MAX_VALUE_COUNT + 1)}}),
+        (
+            {"prompt": {"contains": "x" * MAX_TEXT_CHARACTERS}},
+            {"prompt": {"contains": "x" * (MAX_TEXT_CHARACTERS + 1)}},
+        ),
     ],
     ids=["levels", "values", "characters"],
 )

@@ -23,7 +23,7 @@ from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
 from afterword.store import calls
 from afterword.store.filters import SOURCES
-from afterword.store.search import Indexer
+from afterword.store.search import SearchIndexWorker
 from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
 
 # All that the fields of these interactions may hold.
@@ -90,7 +90,7 @@ class Shelf:
         asyncio.run(self._fill("noise", 20))
         self.logged = asyncio.run(self._fill("shelf", 70))
         home.search_index_worker.start()
-        while self.store.read_now(Indexer.waiting):
+        while self.store.read_now(SearchIndexWorker.waiting):
             pass
         home.search_index_worker.close()
         self.names = self.context.names(self.context.project("shelf"))
@@ -148,7 +148,7 @@ class Shelf:
             feedbacks=[InlineFeedback(metric=m, value=v, reason=r, user=u) for m, v, r, u in given_values],
         )
         if chance() < 0.6:
-            names = self.random.sample(calls.NUMBERS, self.random.randint(1, 4))
+            names = self.random.sample(calls.SYSTEM_METRICS, self.random.randint(1, 4))
             new.timings = {name: choice(WORDS.measured) for name in names}
         source = choice(SOURCES)
         draft = await interactions.prepare_interaction(self.context, new, source)

@@ -79,10 +79,10 @@ def test_what_is_finished_is_complete_in_every_table(store: Store):
     ids = [opened(store) for _ in range(150)]
     assert not pending(store)
     finish(store, *ids[:149])
-    rows = [store.read_now(stored.find, one) for one in ids]
+    rows = [store.read_now(stored.find_interaction, one) for one in ids]
     assert {(row.model, row.completion_text_hash, row.size) for row in rows[:149]} == {(3, 70, 80)}
     assert rows[149].model is None
-    call = store.read_now(calls.find, ids[0])
+    call = store.read_now(calls.find_call, ids[0])
     assert (call.state, call.finish_reason, call.latency, call.ttft) == (calls.COMPLETE, "stop", 12, None)
     said = store.read_now(lambda connection: connection.execute(payloads.select()).all())
     assert sorted(row.payload for row in said) == [b"answered"] * 149 + [b"asked"]
@@ -93,21 +93,21 @@ def test_an_interaction_that_was_deleted_in_mid_stream_stays_deleted(store: Stor
     one, other = opened(store), opened(store)
     assert write(store, lambda transaction: erasing.erase(transaction, [one]))
     finish(store, one, other)
-    assert store.read_now(stored.find, one) is None
-    assert store.read_now(calls.find, one) is None
-    assert store.read_now(stored.find, other).model == 3
+    assert store.read_now(stored.find_interaction, one) is None
+    assert store.read_now(calls.find_call, one) is None
+    assert store.read_now(stored.find_interaction, other).model == 3
 
 
 def test_what_a_crash_left_open_is_closed_as_interrupted_and_can_be_found(store: Store):
     done, left = opened(store), [opened(store) for _ in range(3)]
     finish(store, done)
     assert interrupted(store) == 3
-    assert {store.read_now(calls.find, one).state for one in left} == {calls.INTERRUPTED}
-    assert store.read_now(calls.find, done).state == calls.COMPLETE
+    assert {store.read_now(calls.find_call, one).state for one in left} == {calls.INTERRUPTED}
+    assert store.read_now(calls.find_call, done).state == calls.COMPLETE
     assert pending(store) == {done, *left}
     assert interrupted(store) == 0
 
 
 def interrupted(store: Store) -> int:
-    ids = [one for one, _ in store.read_now(calls.left_open, None, ())]
+    ids = [one for one, _ in store.read_now(calls.orphaned_calls, None, ())]
     return write(store, lambda transaction: calls.interrupt(transaction, ids))

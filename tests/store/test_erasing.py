@@ -22,7 +22,7 @@ from afterword.store.engine import Store, Transaction
 from afterword.store.engine.text import TextQuery, texts_of
 from afterword.store.erasing import erase, forget
 from afterword.store.payloads import Payload, encode
-from afterword.store.retention import MOST_PENDING, Periods, Retention, many_leave
+from afterword.store.retention import MAX_PENDING_ROWS, Periods, Retention, is_removal_backlogged
 from afterword.store.schema import (
     ab_interactions,
     feedback,
@@ -37,7 +37,7 @@ from afterword.store.schema import (
     preferences,
     search_pending,
 )
-from afterword.store.search import Indexer
+from afterword.store.search import SearchIndexWorker
 
 NOW = 1_700_000_000_000
 
@@ -111,7 +111,7 @@ def test_of_what_is_deleted_only_the_text_that_leaves_the_index_remains(store: S
 
 def test_words_of_what_is_deleted_while_they_are_taken_in_are_taken_out(store: Store):
     one = written(store, pending=True)
-    indexer, index = Indexer(store), store.database.connect_search()
+    indexer, index = SearchIndexWorker(store), store.database.connect_search()
 
     def apply_and_delete(changes: Any) -> None:
         index.apply(changes)
@@ -123,10 +123,10 @@ def test_words_of_what_is_deleted_while_they_are_taken_in_are_taken_out(store: S
     assert indexer._take_in(between) == 1
     words = TextQuery.words("Ho")
     assert words
-    assert store.read_now(lambda connection: connection.execute(texts_of(connection).seek(words)).all())
+    assert store.read_now(lambda connection: connection.execute(texts_of(connection).lookup(words)).all())
     assert indexer._take_in(index) == 1
-    assert not store.read_now(lambda connection: connection.execute(texts_of(connection).seek(words)).all())
-    assert store.read_now(Indexer.waiting) == 0
+    assert not store.read_now(lambda connection: connection.execute(texts_of(connection).lookup(words)).all())
+    assert store.read_now(SearchIndexWorker.waiting) == 0
     index.close()
 
 
@@ -192,12 +192,12 @@ def test_of_what_is_forgotten_the_row_remains_with_its_labels_its_feedback_and_t
     assert {name: before[name] - after.get(name, 0) for name in before if before[name] != after.get(name)} == {
         "payloads": 1, "images": 1, "interaction_images": 1,
     }  # fmt: skip
-    row = store.read_now(stored.find, one)
+    row = store.read_now(stored.find_interaction, one)
     assert (row.preview, row.prompt_text_hash, row.completion_text_hash, row.prompt_hash) == (None, 0, 0, 5)
-    call = store.read_now(calls.find, one)
+    call = store.read_now(calls.find_call, one)
     assert msgspec.json.decode(call.error) == {"status": 500, "code": "fell_over", "message": ""}
     assert call.latency == 9
-    assert store.read_now(stored.find, other).preview == "{}"
+    assert store.read_now(stored.find_interaction, other).preview == "{}"
 
 
 @pytest.mark.parametrize("taken_in", [False, True], ids=["its words still to leave", "its words gone"])
@@ -217,7 +217,7 @@ def test_what_was_forgotten_is_deleted_whole(store: Store, taken_in: bool):
 
 def test_the_old_is_deleted_however_many_new_texts_wait_for_the_index(store: Store):
     written(store)
-    write(store, [(calls.QUEUE_FOR_SEARCH, [(uuid7(), None) for _ in range(MOST_PENDING + 1)])])
+    write(store, [(calls.QUEUE_FOR_SEARCH, [(uuid7(), None) for _ in range(MAX_PENDING_ROWS + 1)])])
     store.in_charge_until = math.inf
     retention = Retention(store, lambda: {1: Periods(interactions=30, payloads=None)})
     retention.start()
@@ -232,11 +232,11 @@ def test_the_old_is_deleted_however_many_new_texts_wait_for_the_index(store: Sto
 
 
 def test_it_waits_while_too_many_deleted_texts_are_still_to_leave_the_index(store: Store):
-    waiting = [(uuid7(), b"words") for _ in range(MOST_PENDING + 1)]
+    waiting = [(uuid7(), b"words") for _ in range(MAX_PENDING_ROWS + 1)]
     write(store, [(calls.QUEUE_FOR_SEARCH, waiting)])
-    assert store.read_now(many_leave)
+    assert store.read_now(is_removal_backlogged)
     write(store, [(stored_taken_out(), [(waiting[0][0],)])])
-    assert not store.read_now(many_leave)
+    assert not store.read_now(is_removal_backlogged)
 
 
 def stored_taken_out() -> Any:

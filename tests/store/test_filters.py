@@ -20,8 +20,8 @@ from sqlalchemy import event
 from afterword.ids import uuid7
 from afterword.store import groups, pages
 from afterword.store import interactions as stored
-from afterword.store.analytics import Values, summed
-from afterword.store.calls import NUMBERS
+from afterword.store.analytics import ValueSelection, summarize
+from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.filters import SOURCES
 from afterword.types import Filter
 
@@ -65,7 +65,7 @@ def holds(tree: dict[str, Any], one: Any) -> bool:
             if "value" not in value:
                 return value["key"] in one.labels
             return matches(value["value"], one.labels.get(value["key"]))
-        case "feedback" if value["metric"] in NUMBERS:
+        case "feedback" if value["metric"] in SYSTEM_METRICS:
             number = one.measured.get(value["metric"])
             return number is not None and compares(number, value.get("value", {}))
         case "feedback":
@@ -141,7 +141,7 @@ def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
             metric, optional={"value": number, "reasons": st.lists(reasons, max_size=2), "user": users}
         ),
         "measured": st.fixed_dictionaries(
-            {"metric": st.sampled_from(NUMBERS)},
+            {"metric": st.sampled_from(SYSTEM_METRICS)},
             optional={
                 "value": st.dictionaries(
                     st.sampled_from(["eq", "gte", "lt"]), st.sampled_from([1, 5, 99.5]), min_size=1
@@ -183,14 +183,20 @@ def trees(shelf: Any, depth: int = 3) -> st.SearchStrategy[dict[str, Any]]:
 
 # ------------------------------------------------------------------------------------------------ the comparison
 
-FEW = st.sampled_from([2_000, 3])
+SMALL_LIMIT = st.sampled_from([2_000, 3])
+ROW_LIMITS = (
+    *("SELECTIVE_ROWS", "MAX_LOOKUP_ROWS", "LABEL_PROBE_ROWS"),
+    *("FIRST_SCAN_ROWS", "SCAN_ROWS", "LONG_SCAN_ROWS"),
+)
 
 
 def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UUID]], list[list[UUID]], int | None]:
     """All pages to the end, then back to the start, and the count."""
 
-    def page(cursor: str | None, count: bool = False) -> pages.Found:
-        return shelf.store.read_now(pages.find, shelf.names, tree, order=order, limit=limit, cursor=cursor, count=count)
+    def page(cursor: str | None, count: bool = False) -> pages.RowPage:
+        return shelf.store.read_now(
+            pages.find_page, shelf.names, tree, order=order, limit=limit, cursor=cursor, count=count
+        )
 
     found = page(None, count=True)
     assert found.previous is None
@@ -217,9 +223,9 @@ def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: An
     )
     with pytest.MonkeyPatch.context() as patch:
         # So that the ways for rare and for frequent conditions are taken over these few rows, too.
-        for name in ("FEW", "MANY", "REACH", "HERE", "NEAR", "FAR"):
-            patch.setattr(pages, name, drawn.draw(FEW, name))
-        patch.setattr(pages, "CHUNK", drawn.draw(st.sampled_from([1, 3, 100]), "CHUNK"))
+        for name in ROW_LIMITS:
+            patch.setattr(pages, name, drawn.draw(SMALL_LIMIT, name))
+        patch.setattr(pages, "FIRST_CHUNK_ROWS", drawn.draw(st.sampled_from([1, 3, 100]), "FIRST_CHUNK_ROWS"))
         forth, back, count = walk(shelf, msgspec.convert(tree, Filter), order, limit)
     assert [one for page in forth for one in page] == [one.id for one in expected]
     assert all(len(page) == limit for page in forth[:-1])
@@ -245,15 +251,15 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
         if holds(tree, one):
             expected[group_key(one, group_by)].append(one)
 
-    found: list[groups.FoundGroup] = []
+    found: list[groups.GroupRow] = []
     cursor = None
     with pytest.MonkeyPatch.context() as patch:
         # So that a label of few values is taken as one of many, too.
-        for name in ("MOST_NUMBERS", "FEW_NUMBERS", "MOST_LOOKUPS"):
+        for name in ("MAX_STATEMENT_LABELS", "MAX_LOOKUP_LABELS", "MAX_LOOKUP_COUNT"):
             patch.setattr(groups, name, drawn.draw(st.sampled_from([0, getattr(groups, name)]), name))
         while cursor is not None or not found:
             page = shelf.store.read_now(
-                groups.find,
+                groups.find_groups,
                 shelf.names,
                 msgspec.convert(tree, Filter),
                 group_by=group_by,
@@ -284,7 +290,7 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
         keys = [said.metric if isinstance(said.metric, str) else metrics[said.metric].key for said in group.metrics]
         assert dict(zip(keys, group.metrics, strict=True)) == {
             metric: groups.Statistics(
-                metric=metric if metric in NUMBERS else shelf.names.metric(metric),
+                metric=metric if metric in SYSTEM_METRICS else shelf.names.metric(metric),
                 count=len(all_),
                 mean=pytest.approx(statistics.fmean(all_)),  # type: ignore[arg-type]
                 min=min(all_),
@@ -304,11 +310,11 @@ def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypa
         shelf.store.queue.write_from_thread(
             lambda transaction, rows=chunk: transaction.put(stored.INSERT["interactions"], rows)
         )
-    monkeypatch.setattr(pages, "FEW", 0)
-    monkeypatch.setattr(pages, "CHUNK", len(rows))
+    monkeypatch.setattr(pages, "SELECTIVE_ROWS", 0)
+    monkeypatch.setattr(pages, "FIRST_CHUNK_ROWS", len(rows))
     names = replace(shelf.names, project=project)
     wanted = Filter(text="red")
-    found = shelf.store.read_now(pages.find, names, wanted, order="-created_at", limit=5, cursor=None, count=False)
+    found = shelf.store.read_now(pages.find_page, names, wanted, order="-created_at", limit=5, cursor=None, count=False)
     assert found.rows == []
 
 
@@ -325,7 +331,7 @@ def test_a_page_is_walked_in_the_order_of_its_index_and_what_follows_is_left_to_
     def read(connection: Any) -> str:
         event.listen(connection, "before_cursor_execute", explain)
         wanted = msgspec.convert({"and": labels}, Filter)
-        pages.find(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=False)
+        pages.find_page(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=False)
         return connection.exec_driver_sql("SHOW enable_sort").scalar()
 
     assert shelf.store.read_now(read) == "on"
@@ -354,8 +360,8 @@ def test_sums_and_pages_of_what_holds_for_few_read_no_table_whole(shelf: Any, tr
 
     def read(connection: Any) -> None:
         event.listen(connection, "before_cursor_execute", explain)
-        pages.find(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=True)
-        summed(connection, Values(shelf.names, wanted, shelf.names.metric("CSAT")))
+        pages.find_page(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=True)
+        summarize(connection, ValueSelection(shelf.names, wanted, shelf.names.metric("CSAT")))
 
     shelf.store.read_now(read)
     assert any("SEARCH feedback USING PRIMARY KEY" in plan for plan in plans)

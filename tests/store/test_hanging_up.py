@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from afterword.store.engine import LONG_READERS, READERS, Store
+from afterword.store.engine import LONG_READER_THREADS, READER_THREADS, Store
 
 ENDLESS = text("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
 
@@ -23,7 +23,7 @@ def store(tmp_path: Path, database: Callable[[], str | None]) -> Iterator[Store]
     opened.close()
 
 
-@pytest.mark.parametrize(("lane", "threads"), [("read", READERS), ("read_long", LONG_READERS)])
+@pytest.mark.parametrize(("lane", "threads"), [("read", READER_THREADS), ("read_long", LONG_READER_THREADS)])
 def test_a_read_ends_with_the_call_that_waits_for_it(store: Store, lane: str, threads: int):
     begun: list[int] = []
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, text
 from afterword.ids import uuid7
 from afterword.store import interactions as stored
 from afterword.store.engine import Store
-from afterword.store.engine.months import PARTED, SAID, Month
+from afterword.store.engine.months import PARTITIONED, TEXT_TABLES, Month
 from afterword.store.payloads import Payload, encode
 from afterword.store.retention import Periods, Retention
 from afterword.store.schema import (
@@ -126,9 +126,9 @@ def test_a_month_is_named_and_ends_where_the_next_begins():
 
 def test_what_is_logged_lies_in_the_part_of_this_month_and_ids_of_no_time_elsewhere(store: Store):
     now = time.time_ns() // 1_000_000
-    assert store.database.months
+    assert store.database.partitions
     this, following = Month.of(now), Month.of(Month.of(now).end)
-    assert store.database.months.there() == {month: set(PARTED) for month in (this, following)}
+    assert store.database.partitions.existing_months() == {month: set(PARTITIONED) for month in (this, following)}
     log(store, uuid7(), created_at=now - 400 * DAY)
     for version_4 in ("f47ac10b-58cc-4372-a567-0e02b2c3d479", "00000000-0000-4000-8000-000000000000"):
         log(store, UUID(version_4), created_at=now)
@@ -138,13 +138,13 @@ def test_what_is_logged_lies_in_the_part_of_this_month_and_ids_of_no_time_elsewh
 
 
 def test_a_part_that_is_made_later_takes_the_rows_of_its_month(store: Store):
-    months = store.database.months
+    months = store.database.partitions
     assert months
     ids = {log(store, of(month), created_at=month.start) for month in (MARCH, MARCH, MAY)}
     months.make(MARCH.start, APRIL.start)
     months.make(MARCH.start, APRIL.start)
     assert parts(store, "interactions") == {MARCH.name: 2, "others": 1}
-    assert set(months.there()) > {MARCH, APRIL}
+    assert set(months.existing_months()) > {MARCH, APRIL}
     assert {row.id for row in store.read_now(lambda c: c.execute(select(interactions.c.id)).all())} == ids
     indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = :table"
     numbers = {
@@ -155,7 +155,7 @@ def test_a_part_that_is_made_later_takes_the_rows_of_its_month(store: Store):
 
 
 def test_parts_are_made_while_others_write(store: Store):
-    months = store.database.months
+    months = store.database.partitions
     assert months
     logged = [log(store, of(MARCH), created_at=MARCH.start) for _ in range(20)]
     stop = threading.Event()
@@ -179,7 +179,7 @@ def test_parts_are_made_while_others_write(store: Store):
 
 
 def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Store):
-    months = store.database.months
+    months = store.database.partitions
     assert months
     months.make(MARCH.start, MAY.start)
     now = time.time_ns() // 1_000_000
@@ -198,8 +198,8 @@ def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Sto
 
     with retention(store, {1: Periods(days_since(APRIL.end), None)}) as running:
         until(lambda: running.interactions == 30)
-    assert MARCH not in months.there()
-    assert MAY in months.there()
+    assert MARCH not in months.existing_months()
+    assert MAY in months.existing_months()
     assert parts(store, "interactions") == {"others": 1, MAY.name: 2}
     for table, number in (
         (interactions, 3), (payloads, 3), (feedback, 3), (interaction_labels, 3), (images, 1),
@@ -213,7 +213,7 @@ def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Sto
 
 
 def test_a_month_of_which_a_project_keeps_something_is_not_dropped(store: Store):
-    months = store.database.months
+    months = store.database.partitions
     assert months
     months.make(MARCH.start, MARCH.start)
     for project in (1, 2):
@@ -221,17 +221,17 @@ def test_a_month_of_which_a_project_keeps_something_is_not_dropped(store: Store)
             log(store, of(MARCH), created_at=MARCH.start, project=project)
     limit = days_since(APRIL.end)
     with pytest.MonkeyPatch.context() as few:
-        few.setattr("afterword.store.erasing.MOST_STAYING", 3)
-        few.setattr("afterword.store.retention.MOST_STAYING", 3)
+        few.setattr("afterword.store.erasing.MAX_STAYING_ROWS", 3)
+        few.setattr("afterword.store.retention.MAX_STAYING_ROWS", 3)
         with retention(store, {1: Periods(limit, None), 2: Periods(None, None)}) as running:
             until(lambda: running.interactions == 5)
-    assert MARCH in months.there()
+    assert MARCH in months.existing_months()
     assert parts(store, "interactions") == {MARCH.name: 5}
     assert store.read_now(lambda c: set(c.execute(select(interactions.c.project)).scalars())) == {2}
 
 
 def test_texts_of_a_month_are_dropped_while_the_rest_is_kept(store: Store):
-    months = store.database.months
+    months = store.database.partitions
     assert months
     months.make(MARCH.start, MARCH.start)
     now = time.time_ns() // 1_000_000
@@ -240,7 +240,7 @@ def test_texts_of_a_month_are_dropped_while_the_rest_is_kept(store: Store):
     stays = log(store, of(MARCH), created_at=now)
     with retention(store, {1: Periods(None, days_since(APRIL.end))}) as running:
         until(lambda: running.payloads == 10)
-    assert months.there()[MARCH] == set(PARTED) - SAID
+    assert months.existing_months()[MARCH] == set(PARTITIONED) - TEXT_TABLES
     assert parts(store, "interactions") == {MARCH.name: 11}
     assert parts(store, "payloads") == {"others": 1}
     assert count(store, images) == 0
@@ -249,15 +249,15 @@ def test_texts_of_a_month_are_dropped_while_the_rest_is_kept(store: Store):
     assert (left.id, left.prompt_text_hash) == (stays, 6)
     with retention(store, {1: Periods(days_since(APRIL.end), None)}) as running:
         until(lambda: running.interactions == 10)
-    assert MARCH not in months.there()
+    assert MARCH not in months.existing_months()
     assert parts(store, "payloads") == parts(store, "interactions") == {"others": 1}
 
 
 def test_a_month_that_is_read_is_dropped_afterwards(store: Store, monkeypatch: pytest.MonkeyPatch):
-    months = store.database.months
+    months = store.database.partitions
     assert months
-    monkeypatch.setattr("afterword.store.retention.PAUSE", 0.05)
-    monkeypatch.setattr("afterword.store.retention.PATIENCE", 0.2)
+    monkeypatch.setattr("afterword.store.retention.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("afterword.store.retention.RETRY_SECONDS", 0.2)
     months.make(MARCH.start, MARCH.start)
     for _ in range(3):
         log(store, of(MARCH), created_at=MARCH.start)
@@ -266,13 +266,13 @@ def test_a_month_that_is_read_is_dropped_afterwards(store: Store, monkeypatch: p
         with retention(store, {1: Periods(days_since(APRIL.end), None)}) as running:
             # It gives the way to the batches, which no reader is in the way of.
             until(lambda: running.interactions == 3)
-            assert MARCH in months.there()
+            assert MARCH in months.existing_months()
     with retention(store, {1: Periods(days_since(APRIL.end), None)}):
-        until(lambda: MARCH not in months.there())
+        until(lambda: MARCH not in months.existing_months())
     assert count(store, interactions) == 0
 
 
 def test_every_table_of_interactions_that_grows_has_parts():
     large = {"interactions", "payloads", "calls", "interaction_labels", "feedback", "preferences"}
-    assert set(PARTED) == {*large, "search_words"}
+    assert set(PARTITIONED) == {*large, "search_words"}
     assert large < set(metadata.tables)

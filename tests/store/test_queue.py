@@ -16,7 +16,7 @@ from afterword.errors import Unavailable
 from afterword.ids import uuid7
 from afterword.store import calls
 from afterword.store import interactions as stored
-from afterword.store.engine import Delete, Informed, Store, Transaction
+from afterword.store.engine import ConditionalWrite, Delete, Store, Transaction
 from afterword.store.feedback import FIND_COMPLETION, FIND_FEEDBACK, INSERT_FEEDBACK
 from afterword.store.schema import feedback, interactions, search_pending
 
@@ -33,7 +33,7 @@ def interaction(one: UUID, project: int = 1) -> Any:
     return [(stored.INSERT["interactions"], [row])]
 
 
-def rating(completion_id: UUID, feedback_id: UUID | None = None, request_hash: int | None = None) -> Informed:
+def rating(completion_id: UUID, feedback_id: UUID | None = None, request_hash: int | None = None) -> ConditionalWrite:
     """Rate a completion; tell its project, or the hash that the feedback of this id has already."""
 
     def write(found: Sequence[Any] | None, there: Sequence[Any] | None = None) -> Any:
@@ -47,7 +47,7 @@ def rating(completion_id: UUID, feedback_id: UUID | None = None, request_hash: i
     wanted = [(FIND_COMPLETION, completion_id)]
     if feedback_id:
         wanted.append((FIND_FEEDBACK, feedback_id))
-    return Informed(wanted, write, own=feedback_id)
+    return ConditionalWrite(wanted, write, own=feedback_id)
 
 
 def commit(store: Store, *units: Any) -> list[Any]:

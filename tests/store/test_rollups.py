@@ -24,10 +24,10 @@ from afterword.service import drafts, feedback, interactions, metrics, projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
 from afterword.store import analytics, calls, rollups, sums
-from afterword.store.analytics import TrendParts, Values
+from afterword.store.analytics import TrendParts, ValueSelection
 from afterword.store.engine import Store
 from afterword.store.migrations import alembic_config
-from afterword.store.rollups import HOUR, Overtaken, Roller, _replace, marks, stretches
+from afterword.store.rollups import HOUR_MS, Overtaken, RollupWorker, _replace, dirty_hour, merge_marks
 from afterword.store.schema import rollup_marks, rollup_values
 from afterword.store.schema import rollups as stored
 from afterword.types import (
@@ -42,9 +42,12 @@ from afterword.types import (
     TimeRange,
 )
 
-START = 472_222 * HOUR
+START = 472_222 * HOUR_MS
 # Around the ends of hours, and far apart.
-TIMES = [START + offset for offset in (0, 1, HOUR - 1, HOUR, HOUR + 5, 3 * HOUR - 1, 4 * HOUR, 30 * HOUR, 5000 * HOUR)]
+TIMES = [
+    START + offset
+    for offset in (0, 1, HOUR_MS - 1, HOUR_MS, HOUR_MS + 5, 3 * HOUR_MS - 1, 4 * HOUR_MS, 30 * HOUR_MS, 5000 * HOUR_MS)
+]
 MODELS = [None, "m1", "m2"]
 NUMBERS = [0, 1, 7, 1_000_000]
 METRICS = ["CSAT", "good"]
@@ -97,7 +100,7 @@ class Bench:
         self.given: list[UUID] = []
         self.opened: list[tuple[UUID, Any]] = []
         # Two servers that do the same, each by what it saw when.
-        self.rollers = [Roller(self.store), Roller(self.store)]
+        self.rollers = [RollupWorker(self.store), RollupWorker(self.store)]
         self.seen: list[Any] = []
 
     async def do(self, name: str, *given: Any) -> None:
@@ -112,7 +115,7 @@ class Bench:
             model=model,
             created_at=at,
             feedbacks=[InlineFeedback(metric=METRICS[place % 2], value=one) for place, one in enumerate(values)],
-            timings=dict(zip(calls.NUMBERS, numbers, strict=False)) or None,
+            timings=dict(zip(calls.SYSTEM_METRICS, numbers, strict=False)) or None,
         )
         recorded = await interactions.record(self.context, body=body)
         self.logged.append(recorded.completion_id)
@@ -183,7 +186,7 @@ class Bench:
     async def _mark_range(self, start: int, end: int) -> None:
         number = self.names.project
         await self.store.write(
-            lambda transaction: rollups.mark_range(transaction, number, min(start, end), max(start, end))
+            lambda transaction: rollups.mark_hours_dirty(transaction, number, min(start, end), max(start, end))
         )
 
     async def _roll(self) -> None:
@@ -198,10 +201,10 @@ class Bench:
 
     async def _gather(self) -> None:
         def wide(connection: Any) -> Any:
-            return stretches(connection.execute(select(*rollup_marks.c)).all())
+            return merge_marks(connection.execute(select(*rollup_marks.c)).all())
 
         for one in self.store.read_now(wide):
-            await self.store.write(self.rollers[1]._one_mark(one))
+            await self.store.write(self.rollers[1]._single_mark(one))
 
     @staticmethod
     def one_of(ids: list[UUID], place: int) -> UUID:
@@ -216,10 +219,10 @@ class Bench:
     def compare(self, filter: Filter | None, metric: str | None, split_by: str | None) -> None:
         """Ask of rollups and of rows."""
         of_metric = self.names.metric(metric) if metric in METRICS else metric
-        values = Values(self.names, filter, of_metric, split_by)
+        values = ValueSelection(self.names, filter, of_metric, split_by)
 
         def asked(connection: Any) -> None:
-            for quantum in (HOUR, 24 * HOUR):
+            for quantum in (HOUR_MS, 24 * HOUR_MS):
                 found, wanted = (of.over_time(connection, values, quantum) for of in (sums, analytics))
                 assert sums_of(found) == approximately(wanted)
                 # What lies far from the others is all that a deviation of so large values tells of.
@@ -230,7 +233,7 @@ class Bench:
             assert sums.span(connection, values) == analytics.span(connection, values)
             if metric is None:
                 return
-            found, wanted = (of.summed(connection, values) for of in (sums, analytics))
+            found, wanted = (of.summarize(connection, values) for of in (sums, analytics))
             assert [(one.key, one.count, one.min, one.max) for one in found] == [
                 (one.key, one.count, one.min, one.max) for one in wanted
             ]
@@ -266,8 +269,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory, database: Callable[[], str |
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollups, "STEP", 3)
-    monkeypatch.setattr(rollups, "MANY_MARKS", 3)
+    monkeypatch.setattr(rollups, "STEP_ROWS", 3)
+    monkeypatch.setattr(rollups, "MERGE_MARK_COUNT", 3)
 
 
 bound = st.one_of(st.none(), time, time.map(lambda at: at + 1_234_567))
@@ -342,21 +345,21 @@ def number_of(bench: Bench, table: Any) -> int:
 def counts(bench: Bench) -> list[int]:
     """Return how many interactions each hour has by the rollups alone."""
     query = select(stored.c.count).where(
-        stored.c.project == bench.names.project, stored.c.measure == rollups.INTERACTIONS
+        stored.c.project == bench.names.project, stored.c.measure == rollups.INTERACTIONS_MEASURE_ID
     )
     return list(bench.store.read_now(lambda connection: connection.execute(query.order_by(stored.c.hour)).scalars()))
 
 
 def test_a_commit_puts_one_mark_on_an_hour_whatever_it_writes_there(fresh: Bench):
     project = fresh.names.project
-    units = [marks(project, START + place) for place in range(100)] + [marks(project, START + HOUR)]
+    units = [dirty_hour(project, START + place) for place in range(100)] + [dirty_hour(project, START + HOUR_MS)]
     asyncio.run(fresh.store.write_many(units))
     assert number_of(fresh, rollup_marks) == 2
 
 
 def test_an_hour_is_added_up_once_it_is_quiet(fresh: Bench):
     log(fresh)
-    fresh.rollers[0].catch_up(quiet=3600)
+    fresh.rollers[0].catch_up(quiet_seconds=3600)
     assert counts(fresh) == []
     fresh.catch_up()
     assert counts(fresh) == [1]
@@ -367,7 +370,7 @@ def test_many_marks_on_an_hour_that_is_not_quiet_become_one(fresh: Bench):
     for _ in range(5):
         log(fresh)
     assert number_of(fresh, rollup_marks) == 5
-    fresh.rollers[0].catch_up(quiet=3600)
+    fresh.rollers[0].catch_up(quiet_seconds=3600)
     assert number_of(fresh, rollup_marks) == 1
 
 
@@ -399,14 +402,14 @@ def test_all_hours_of_a_store_are_added_up_in_steps_the_newest_first(fresh: Benc
 
     def as_after_an_upgrade(transaction: Any) -> None:
         transaction.connection.execute(delete(stored).where(stored.c.project == fresh.names.project))
-        rollups.mark_range(transaction, fresh.names.project, TIMES[0], TIMES[-1])
+        rollups.mark_hours_dirty(transaction, fresh.names.project, TIMES[0], TIMES[-1])
 
     asyncio.run(fresh.store.write(as_after_an_upgrade))
     assert fresh.rollers[0].catch_up(0)
     assert 0 < len(counts(fresh)) < 6
     fresh.compare(None, None, "model")
     # A new process goes on where this one stopped.
-    fresh.rollers[0] = Roller(fresh.store)
+    fresh.rollers[0] = RollupWorker(fresh.store)
     fresh.catch_up()
     assert sum(counts(fresh)) == len(TIMES)
     assert number_of(fresh, rollup_marks) == 0
@@ -414,7 +417,7 @@ def test_all_hours_of_a_store_are_added_up_in_steps_the_newest_first(fresh: Benc
 
 def test_hours_with_values_that_cannot_be_summed_stay_with_the_rows(fresh: Bench):
     log(fresh, START, "m1", 1e120)
-    log(fresh, START + HOUR, "m1", 1.0)
+    log(fresh, START + HOUR_MS, "m1", 1.0)
     fresh.catch_up()
     assert counts(fresh) == [1]
     assert not fresh.rollers[0].catch_up(0)
@@ -449,7 +452,7 @@ def test_values_that_are_many_are_not_kept_one_by_one(fresh: Bench):
     fresh.catch_up()
     assert number_of(fresh, rollup_values) == 0
     fresh.compare(None, "good", None)
-    log(fresh, START + HOUR, "m1", 1.0, 2.0)
+    log(fresh, START + HOUR_MS, "m1", 1.0, 2.0)
     fresh.catch_up()
     assert number_of(fresh, rollup_values) == 2
     fresh.compare(None, "good", None)
@@ -472,12 +475,12 @@ def test_a_store_of_before_is_marked_by_its_migration(tmp_path: Path):
     store = Store(tmp_path)
     try:
         found = store.read_now(lambda connection: connection.execute(select(*rollup_marks.c)).all())
-        assert [(one.project, one.first, one.last) for one in found] == [(2, TIMES[0] // HOUR, TIMES[-1] // HOUR)]
-        roller = Roller(store)
+        assert [(one.project, one.first, one.last) for one in found] == [(2, TIMES[0] // HOUR_MS, TIMES[-1] // HOUR_MS)]
+        roller = RollupWorker(store)
         while roller.catch_up(0):
             pass
         total = store.read_now(lambda connection: connection.execute(select(func.sum(stored.c.count))).scalar())
         assert total == len(TIMES)
-        assert store.read_now(Roller.waiting) == 0
+        assert store.read_now(RollupWorker.waiting) == 0
     finally:
         store.close()

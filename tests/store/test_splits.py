@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from afterword.store import groups, sums
 from afterword.store import interactions as stored
-from afterword.store.analytics import Values
-from afterword.store.calls import NUMBERS
+from afterword.store.analytics import ValueSelection
+from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.schema import label_number
 from afterword.types import Filter
 
@@ -26,21 +26,21 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
     tree = drawn.draw(st.one_of(st.just({"and": []}), trees(shelf)), "tree")
     splits = [None, "model", *(f"label:{key}" for key in shelf.words.keys), "label:none"]
     split_by = drawn.draw(st.sampled_from(splits), "split_by")
-    metric = drawn.draw(st.sampled_from([None, *shelf.words.metrics, *NUMBERS]), "metric")
+    metric = drawn.draw(st.sampled_from([None, *shelf.words.metrics, *SYSTEM_METRICS]), "metric")
     expected: dict[str | None, list[float]] = defaultdict(list)
     for one in shelf.logged:
         if holds(tree, one):
             key = split_by and group_key(one, split_by)
             if metric is None:
                 expected[key].append(1)
-            elif metric in NUMBERS:
+            elif metric in SYSTEM_METRICS:
                 # What failed or was cut off is left out of sums.
                 complete = one.state == "complete" and metric in one.measured
                 expected[key] += [one.measured[metric]] if complete else []
             else:
                 expected[key] += [value for its, value, *_ in one.feedback if its == metric]
-    number = metric if metric is None or metric in NUMBERS else shelf.names.metric(metric)
-    values = Values(shelf.names, msgspec.convert(tree, Filter), number, split_by)
+    number = metric if metric is None or metric in SYSTEM_METRICS else shelf.names.metric(metric)
+    values = ValueSelection(shelf.names, msgspec.convert(tree, Filter), number, split_by)
     counts = {key: len(its) for key, its in expected.items() if its}
 
     def over_time(connection: Any) -> dict[str | None, int]:
@@ -51,10 +51,10 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
 
     with pytest.MonkeyPatch.context() as patch:
         # So that a label of few values is taken as one of many, too.
-        for name in ("MOST_NUMBERS", "FEW_NUMBERS", "MOST_LOOKUPS"):
+        for name in ("MAX_STATEMENT_LABELS", "MAX_LOOKUP_LABELS", "MAX_LOOKUP_COUNT"):
             patch.setattr(groups, name, drawn.draw(st.sampled_from([0, getattr(groups, name)]), name))
         assert shelf.store.read_now(over_time) == counts
-        found = [] if metric is None else shelf.store.read_now(sums.summed, values)
+        found = [] if metric is None else shelf.store.read_now(sums.summarize, values)
     if metric is not None:
         order = sorted(counts, key=lambda key: (-counts[key], key is not None, key or ""))
         assert [(one.key, one.count) for one in found] == [(key, counts[key]) for key in order]
@@ -76,8 +76,8 @@ def test_a_label_may_have_more_values_than_a_statement_has_room_for(shelf: Any):
 
     shelf.store.queue.write_from_thread(put)
     paging = {"group_by": "label:id", "limit": 3, "cursor": None, "count": True}
-    found = shelf.store.read_now(lambda connection: groups.find(connection, shelf.names, None, **paging))
+    found = shelf.store.read_now(lambda connection: groups.find_groups(connection, shelf.names, None, **paging))
     assert ([one.key for one in found.groups], found.count) == (["0", "1", "10"], len(shelf.logged))
-    values = Values(shelf.names, None, None, "label:id")
+    values = ValueSelection(shelf.names, None, None, "label:id")
     over_time = shelf.store.read_now(lambda connection: sums.over_time(connection, values, 3_600_000))
     assert sum(part.count for part in over_time.values()) == len(shelf.logged)

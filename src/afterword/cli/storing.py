@@ -63,7 +63,7 @@ def copy(
             return progress
 
         try:
-            with copying.opened(from_) as source, copying.opened(to) as target:
+            with copying.open_store(from_) as source, copying.open_store(to) as target:
                 copying.copy(source, target, report("copying"))
                 table_checks = copying.check(source, target, report("checking"))
         except copying.StoreError as error:

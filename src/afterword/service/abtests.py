@@ -224,7 +224,7 @@ class ABTestWorker:
             try:
                 await self.judge_running_tests()
             except Exception as error:
-                self._faults.tell(error)
+                self._faults.log_error(error)
             await asyncio.sleep(max(JUDGE_INTERVAL_SECONDS, REST_FACTOR * (time.monotonic() - started)))
 
     async def judge_running_tests(self) -> None:

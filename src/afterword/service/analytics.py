@@ -19,7 +19,7 @@ from afterword.service.moments import to_datetime
 from afterword.service.plain_filters import plain_filter
 from afterword.service.ranking import PairCounts, ratings, win_rate
 from afterword.store import sums as stored
-from afterword.store.analytics import MOST_SPLITS, TrendPart, Values, compared
+from afterword.store.analytics import MAX_SPLIT_COUNT, TrendPart, ValueSelection, count_preferences
 from afterword.types import (
     Bin,
     Filter,
@@ -108,8 +108,8 @@ async def _summarise(
 
     def read(connection: Connection) -> MetricSummary:
         unsplit = replace(values, split_by=None)
-        total_rows = stored.summed(connection, unsplit)
-        splits = stored.summed(connection, values) if split_by is not None and total_rows else []
+        total_rows = stored.summarize(connection, unsplit)
+        splits = stored.summarize(connection, values) if split_by is not None and total_rows else []
         [sums] = total_rows or [None]
         bins = [] if sums is None else stored.distribution(connection, unsplit, sums.min, sums.max)
         return MetricSummary(
@@ -143,7 +143,7 @@ async def _trend(context: Context, metric: str | None, trend_request: NewTrend) 
     if metric is None:
         _refuse_sessions(trend_request.level, "without a metric interactions are counted")
         names = context.names(context.project(trend_request.project))
-        values = Values(names, trend_request.filter, None, _checked_split(trend_request.split_by))
+        values = ValueSelection(names, trend_request.filter, None, _checked_split(trend_request.split_by))
         key = None
     else:
         values, key, _, _ = _metric_values(
@@ -181,7 +181,7 @@ async def _trend(context: Context, metric: str | None, trend_request: NewTrend) 
                         for start, part in sorted(series[split].items(), key=itemgetter(0))
                     ],
                 )
-                for split in split_order[:MOST_SPLITS]
+                for split in split_order[:MAX_SPLIT_COUNT]
             ],
         )
 
@@ -194,7 +194,7 @@ async def _rank(context: Context, metric: str, project: str | None, filter: Filt
     names = context.names(project_row)
 
     def read(connection: Connection) -> Ranking:
-        sides = compared(connection, names, filter, row.number)
+        sides = count_preferences(connection, names, filter, row.number)
         return _ranking(context, row.key, sides)
 
     return await context.store.read_long(read)
@@ -263,7 +263,7 @@ def _pair_counts(counts: dict[str, int]) -> PairCounts:
 
 def _metric_values(
     context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None, level: Level
-) -> tuple[Values, str, Any, Any]:
+) -> tuple[ValueSelection, str, Any, Any]:
     """Return which values are meant, with the key, kind and scoring type of their metric."""
     project_row = context.project(project)
     names = context.names(project_row)
@@ -271,9 +271,9 @@ def _metric_values(
     if names.measured(metric):
         _refuse_sessions(level, f"{metric!r} is a system metric, which is measured for each interaction")
         scoring_type = "higher_is_better" if metric == "tokens_per_second" else "lower_is_better"
-        return Values(names, filter, metric, split), metric, "scalar", scoring_type
+        return ValueSelection(names, filter, metric, split), metric, "scalar", scoring_type
     row = context.metric(project_row.number, metric)
-    return Values(names, filter, row.number, split, level=level), row.key, row.kind, row.scoring_type
+    return ValueSelection(names, filter, row.number, split, level=level), row.key, row.kind, row.scoring_type
 
 
 async def _trend_request(context: Context, query: Any) -> NewTrend:

@@ -21,7 +21,7 @@ from afterword.store.abtests import INSERT_INTERACTION
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import Rows
 from afterword.store.faults import FaultLog
-from afterword.store.servers import alive as alive_servers
+from afterword.store.servers import alive_servers as alive_servers
 from afterword.types import SHARED_FIELDS, CallRequest, Message, State
 
 log = logging.getLogger("afterword.calls")
@@ -112,7 +112,7 @@ class CallRecorder:
                 user=own_fields.user,
                 as_sent=True,
             )
-            for messages in _prompt_messages(request)
+            for messages in _request_message_lists(request)
         ]
         requested_choices = request.n
         is_announced = (
@@ -341,7 +341,7 @@ def count_call(state: AppState, result: CallResult) -> None:
 _FINISH_REASON_OF_STATE = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
 
 
-def _prompt_messages(request: CallRequest) -> list[list[Message]]:
+def _request_message_lists(request: CallRequest) -> list[list[Message]]:
     """Return the messages of each prompt."""
     prompt = request.prompt
     if request.messages:
@@ -413,7 +413,7 @@ async def close_abandoned_calls(state: AppState, running_servers: Collection[int
     """Close the calls that nobody goes on with, as interrupted; return how many: those of servers that are no more, and
     those of this one whose end could not be written. `alive` are the servers that are there."""
     store = state.store
-    open_calls = await store.read(stored.left_open, store.server, running_servers)
+    open_calls = await store.read(stored.orphaned_calls, store.server, running_servers)
     # What was read as open and goes on is among these: a call is here before it is written.
     running_ids = {completion_id for call in list(state.calls) for completion_id in call.ids.values()}
     ids = [completion_id for completion_id, is_own in open_calls if not (is_own and completion_id in running_ids)]
@@ -435,4 +435,4 @@ async def close_abandoned_calls_forever(state: AppState) -> None:
             running_servers = await state.store.read(alive_servers) if state.store.database.SHARED else ()
             await close_abandoned_calls(state, running_servers)
         except Exception as error:
-            faults.tell(error)
+            faults.log_error(error)

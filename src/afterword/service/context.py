@@ -22,8 +22,8 @@ from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
 from afterword.store.catalog import ProjectModelRow as ProjectModelRow
 from afterword.store.engine import Store
 from afterword.store.retention import Retention
-from afterword.store.rollups import Roller
-from afterword.store.search import Indexer
+from afterword.store.rollups import RollupWorker
+from afterword.store.search import SearchIndexWorker
 from afterword.types import Moment, Role, Target
 
 ADMINISTRATOR_NUMBER = 0
@@ -74,8 +74,8 @@ class AppState:
 
     store: Store
     catalog: Catalog
-    search_index_worker: Indexer
-    rollup_worker: Roller
+    search_index_worker: SearchIndexWorker
+    rollup_worker: RollupWorker
     retention: Retention
     settings: Settings
     gateway: ModelProbe
@@ -148,7 +148,7 @@ class Context:
     def metric(self, project: int, id_or_key: str, *, param: str = "metric") -> MetricRow:
         """Return a metric of a project by key or id. Raises `NotFound`."""
         row = self.catalog.find_metric(project, id_or_key)
-        if row is None and id_or_key in calls.NUMBERS:
+        if row is None and id_or_key in calls.SYSTEM_METRICS:
             raise Invalid(
                 f"{id_or_key!r} is a system metric: the server measures it for each call.",
                 code="metric_is_measured",
@@ -195,11 +195,11 @@ class ProjectNames:
 
     def has_metric(self, key: str) -> bool:
         """Tell whether there is such a metric, of the project or of the system."""
-        return key in calls.NUMBERS or self.context.catalog.find_metric(self.project, key) is not None
+        return key in calls.SYSTEM_METRICS or self.context.catalog.find_metric(self.project, key) is not None
 
     def measured(self, key: str) -> bool:
         """Tell whether a key is that of a system metric, and not of one that the project has registered."""
-        return key in calls.NUMBERS and self.context.catalog.find_metric(self.project, key) is None
+        return key in calls.SYSTEM_METRICS and self.context.catalog.find_metric(self.project, key) is None
 
     def model(self, key: str) -> int | None:
         """Return the model's number; None for one never seen."""

@@ -46,7 +46,7 @@ def read_line(raw: bytes) -> DatasetLine:
         raise LineError(f"it {error}") from None
     if not isinstance(line, dict):
         raise LineError("it must be an object")
-    normalized_line: dict[str, Any] = {"messages": _prompt_messages(line)}
+    normalized_line: dict[str, Any] = {"messages": _line_messages(line)}
     normalized_line |= {name: line[name] for name in OPTIONAL_FIELDS if line.get(name) is not None}
     for name in ("completion", *SIDES):
         if name in normalized_line:
@@ -80,7 +80,7 @@ def read_line(raw: bytes) -> DatasetLine:
     return DatasetLine(kind, values, None, normalized_line)
 
 
-def _prompt_messages(line: dict[str, Any]) -> list[dict[str, Any]]:
+def _line_messages(line: dict[str, Any]) -> list[dict[str, Any]]:
     prompt = next((line[name] for name in ("messages", "input", "prompt") if line.get(name) is not None), None)
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]

@@ -445,9 +445,9 @@ async def get_dataset_row(context: Context, dataset: str, project: str | None) -
 
     def find(connection: Connection) -> DatasetRow | None:
         try:
-            row = stored.find_anywhere(connection, UUID(dataset))
+            row = stored.find_dataset_in_any_project(connection, UUID(dataset))
         except ValueError:
-            return stored.find(connection, context.project(project).number, dataset)
+            return stored.find_dataset(connection, context.project(project).number, dataset)
         return row if row is not None and context.actor.sees(row.project) else None
 
     return await context.store.read(find) or _raise_dataset_not_found(dataset)

@@ -17,7 +17,7 @@ from afterword.store import interactions as stored
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
 from afterword.store.filters import SOURCES
-from afterword.store.payloads import Payload, asked, encode, message_text
+from afterword.store.payloads import Payload, encode, message_text, prompt_text
 from afterword.store.schema import hash63, label_number
 from afterword.types import Message, Source
 
@@ -89,7 +89,7 @@ def new_prompt(
         images=images,
         labels=labels,
         user=user,
-        text=asked(stored_messages),
+        text=prompt_text(stored_messages),
         prompt_hash=content.prompt_hash(stored_messages),
     )
 
@@ -152,7 +152,7 @@ def new_rows(
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),
         (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
-        *rollups.marks(project, prompt.created_at),
+        *rollups.dirty_hour(project, prompt.created_at),
     ]
     if searchable:
         rows.append((stored.INSERT["search_pending"], [(completion_id, None)]))
@@ -185,7 +185,7 @@ def finishing_rows(
         (calls.FINISH_PAYLOAD, [(completion_id, context.store.compression.compress(raw))]),
         (calls.FINISH_CALL, [call]),
         (calls.QUEUE_FOR_SEARCH, [(completion_id, None)]),
-        *rollups.marks(prompt.project.number, prompt.created_at),
+        *rollups.dirty_hour(prompt.project.number, prompt.created_at),
         *_image_rows(completion.images, prompt.project.number, completion_id),
     ]
     return RowBatch(rows, len(raw) + 500, [])
@@ -226,7 +226,7 @@ def system_metric_values(usage: dict[str, Any] | None, timings: dict[str, Any] |
     values: dict[str, int | float] = {}
     for measurements in (usage, timings):
         for name, value in (measurements or {}).items():
-            if name not in calls.NUMBERS or isinstance(value, bool) or not isinstance(value, int | float):
+            if name not in calls.SYSTEM_METRICS or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
             # Neither NaN nor an integer of any length passes.
             if not 0 <= value <= MAX_STORED_NUMBER:

@@ -22,7 +22,7 @@ from afterword.service.values import check_text, feedback_value, value_text
 from afterword.store import feedback as stored
 from afterword.store import interactions as stored_interactions
 from afterword.store import rollups
-from afterword.store.engine import Informed, Rows
+from afterword.store.engine import ConditionalWrite, Rows
 from afterword.types import (
     Deleted,
     Feedback,
@@ -52,7 +52,7 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
     return answer
 
 
-def feedback_unit(context: Context, body: NewFeedback) -> Informed:
+def feedback_unit(context: Context, body: NewFeedback) -> ConditionalWrite:
     """Return the unit of work that logs a feedback. Raises what can be said before looking."""
     completion_id = completion_id_of(body.completion_id, param="completion_id")
     now = context.now()
@@ -90,13 +90,13 @@ def feedback_unit(context: Context, body: NewFeedback) -> Informed:
             created_at,
             request_hash,
         )
-        rows = [(stored.INSERT_FEEDBACK, [row]), *rollups.marks(completion_row[0], completion_row[1])]
+        rows = [(stored.INSERT_FEEDBACK, [row]), *rollups.dirty_hour(completion_row[0], completion_row[1])]
         return rows, FeedbackRecorded(feedback_id=feedback_id)
 
     lookups = [(stored.FIND_COMPLETION, completion_id)]
     if body.feedback_id:
         lookups.append((stored.FIND_FEEDBACK, feedback_id))
-    return Informed(lookups, write, own=body.feedback_id)
+    return ConditionalWrite(lookups, write, own=body.feedback_id)
 
 
 async def get_feedback(context: Context, feedback_id: str) -> Feedback:
@@ -138,7 +138,7 @@ async def delete_feedback(context: Context, feedback_id: str) -> Deleted:
 async def _amendable_feedback(context: Context, feedback_id: str) -> Row[Any]:
     """Return the row of a feedback that the actor may change. Raises `NotFound` and `Forbidden`."""
     feedback_uuid = parse_id(feedback_id, noun="feedback", param="feedback_id")
-    row_and_project = await context.store.read(stored.find, feedback_uuid)
+    row_and_project = await context.store.read(stored.find_feedback, feedback_uuid)
     if row_and_project is None or not context.actor.sees(row_and_project[1]):
         _raise_feedback_not_found(feedback_id)
     row, project = row_and_project
@@ -230,7 +230,7 @@ async def _amendable_preference(context: Context, comparison_id: str) -> Row[Any
     return row
 
 
-async def preference_unit(context: Context, body: NewPreference) -> tuple[Informed, int]:
+async def preference_unit(context: Context, body: NewPreference) -> tuple[ConditionalWrite, int]:
     """Return the unit of work that logs a preference, and its size."""
     sides_by_param = {"preferred_completion": body.preferred_completion, "other_completion": body.other_completion}
     comparison_id = body.comparison_id or uuid7()
@@ -299,7 +299,7 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Inform
     ]
     if body.comparison_id:
         lookups.append((stored.FIND_PREFERENCE, comparison_id))
-    return Informed(lookups, write, own=body.comparison_id), 500 + sum(
+    return ConditionalWrite(lookups, write, own=body.comparison_id), 500 + sum(
         prepared.size for prepared in prepared_texts.values()
     )
 
@@ -348,7 +348,7 @@ async def explained_error(context: Context, error: NotFound, *completion_ids: st
     def find_id_kind(connection: Connection, searched_id: UUID) -> str | None:
         if any(map(context.actor.sees, stored_interactions.projects_of_session(connection, searched_id))):
             return "session_id"
-        row_and_project = stored.find(connection, searched_id)
+        row_and_project = stored.find_feedback(connection, searched_id)
         return "feedback_id" if row_and_project and context.actor.sees(row_and_project[1]) else None
 
     for text in completion_ids:
@@ -412,7 +412,7 @@ def _check_texts(details: str | None, user: str | None, reason: str | None) -> N
 
 async def _feedback_by_id(context: Context, feedback_id: UUID) -> Feedback:
     def read(connection: Connection) -> Feedback | None:
-        row_and_project = stored.find(connection, feedback_id)
+        row_and_project = stored.find_feedback(connection, feedback_id)
         return (
             serialize_feedback(context, row_and_project[0])
             if row_and_project and context.actor.sees(row_and_project[1])

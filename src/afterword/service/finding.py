@@ -70,7 +70,7 @@ async def _find_page(context: Context, search_request: Search) -> InteractionPag
     paging = {"limit": search_request.limit, "cursor": search_request.cursor, "count": search_request.count}
 
     def page(connection: Connection) -> InteractionPage:
-        result = pages.find(connection, names, search_request.filter, order=search_request.order, **paging)
+        result = pages.find_page(connection, names, search_request.filter, order=search_request.order, **paging)
         return InteractionPage(
             interactions=serialize_interactions(
                 context, connection, result.rows, view=search_request.view, images=search_request.images
@@ -81,7 +81,9 @@ async def _find_page(context: Context, search_request: Search) -> InteractionPag
         )
 
     def group_page(connection: Connection) -> GroupPage:
-        result = groups.find(connection, names, search_request.filter, group_by=search_request.group_by or "", **paging)
+        result = groups.find_groups(
+            connection, names, search_request.filter, group_by=search_request.group_by or "", **paging
+        )
         examples = [group.example for group in result.groups] if search_request.group_by == "prompt" else []
         prompts = _prompt_previews(context, connection, examples)
         return GroupPage(
@@ -118,7 +120,8 @@ async def pages_of_groups(
     def read(connection: Connection) -> dict[str | None, InteractionPage]:
         paging = {"order": order, "limit": limit, "cursor": cursor, "count": False}
         page_of_group = {
-            key: pages.find(connection, names, Filter(and_=[filter, group_condition(key)]), **paging) for key in keys
+            key: pages.find_page(connection, names, Filter(and_=[filter, group_condition(key)]), **paging)
+            for key in keys
         }
         rows = [row for page in page_of_group.values() for row in page.rows]
         interactions = serialize_interactions(
@@ -156,7 +159,7 @@ def _prompt_previews(context: Context, connection: Connection, ids: list[UUID]) 
     """Return the beginnings of the prompts of interactions, by id."""
     if not ids:
         return {}
-    rows = stored.find_all(connection, ids)
+    rows = stored.find_interactions(connection, ids)
     interactions = serialize_interactions(context, connection, rows, view="short", images="links")
     return {interaction.completion_id: interaction.prompt[:SHORT_CHARACTERS] for interaction in interactions}
 

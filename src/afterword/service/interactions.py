@@ -98,7 +98,7 @@ async def check_repetition(context: Context, prepared: PreparedInteraction, erro
     """Return if `error` says that this very interaction is stored already; raise `Conflict` or `error` otherwise."""
     if not context.store.database.is_duplicate(error):
         raise error
-    existing = await context.store.read(stored.find, prepared.response.completion_id)
+    existing = await context.store.read(stored.find_interaction, prepared.response.completion_id)
     if existing is None:
         raise Unavailable(
             f"The interaction {prepared.response.completion_id} was deleted a moment ago; its words are still being "
@@ -201,7 +201,7 @@ def _call_row(completion_id: UUID, body: NewInteraction) -> tuple[Any, ...] | No
         calls.STATES.index(call.state),
         finish_reason=call.finish_reason,
         error=msgspec.json.encode(call.error).decode() if call.error else None,
-        origin={name: getattr(call, name) for name in calls.ORIGIN},
+        origin={name: getattr(call, name) for name in calls.ORIGIN_COLUMNS},
         numbers=numbers,
     )
 
@@ -253,7 +253,7 @@ async def get_interaction(context: Context, completion_id: str, *, query: Any) -
     completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
 
     def read(connection: Any) -> Interaction | None:
-        row = stored.find(connection, completion_uuid)
+        row = stored.find_interaction(connection, completion_uuid)
         if row is None or not context.actor.sees(row.project):
             return None
         [interaction] = serialize_interactions(context, connection, [row], view="full", images=query.images)
@@ -266,7 +266,7 @@ async def find_interactions(context: Context, ids: Sequence[UUID], images: Image
     """Return those of these interactions that are there and that the key may see, whole."""
 
     def read(connection: Any) -> dict[UUID, Interaction]:
-        rows = [row for row in stored.find_all(connection, ids) if context.actor.sees(row.project)]
+        rows = [row for row in stored.find_interactions(connection, ids) if context.actor.sees(row.project)]
         return {
             interaction.completion_id: interaction
             for interaction in serialize_interactions(
@@ -321,7 +321,7 @@ async def delete_interaction(context: Context, completion_id: str) -> Deleted:
 
 async def _project_of(context: Context, completion_id: UUID) -> int:
     """Return the number of an interaction's project. Raises `NotFound` where the key may not see it."""
-    row = await context.store.read(stored.find, completion_id)
+    row = await context.store.read(stored.find_interaction, completion_id)
     if row is None or not context.actor.sees(row.project):
         return raise_completion_not_found(completion_id)
     return row.project

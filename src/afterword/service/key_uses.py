@@ -56,7 +56,7 @@ class KeyUses:
                 try:
                     await self.write()
                 except Exception as error:
-                    faults.tell(error)
+                    faults.log_error(error)
         finally:
             with suppress(Unavailable):
                 await self.write()

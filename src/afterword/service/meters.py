@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from afterword.store.engine import Store
 from afterword.store.retention import Retention
-from afterword.store.rollups import Roller
-from afterword.store.search import Indexer
+from afterword.store.rollups import RollupWorker
+from afterword.store.search import SearchIndexWorker
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -269,7 +269,7 @@ class Meters:
 
 
 def _waiting_counts(connection: Connection) -> tuple[int, int]:
-    return Indexer.waiting(connection), Roller.waiting(connection)
+    return SearchIndexWorker.waiting(connection), RollupWorker.waiting(connection)
 
 
 def _prometheus_metric_class(kind: Kind) -> Any:

@@ -225,7 +225,7 @@ def owner_of(context: Context, row: MetricRow) -> ProjectRow | None:
 
 async def metric_usage(context: Context, numbers: list[int]) -> dict[int, tuple[bool, bool]]:
     """Tell of each metric whether the key may see feedback under it, and whether preferences."""
-    return await context.store.read(stored.used, numbers, context.actor.projects)
+    return await context.store.read(stored.metric_usage, numbers, context.actor.projects)
 
 
 async def count_feedback(
@@ -235,7 +235,7 @@ async def count_feedback(
     now = context.now()
     begin = 0 if from_ is None else parse_timestamp(from_, param="from", now=now)
     end = 1 << 62 if to is None else parse_timestamp(to, param="to", now=now)
-    return await context.store.read_long(stored.counted, metric.number, begin, end, context.actor.projects)
+    return await context.store.read_long(stored.count_values, metric.number, begin, end, context.actor.projects)
 
 
 def _serialized_system_metric(project: ProjectRow, key: str) -> Metric:

@@ -48,7 +48,7 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
         session_id = id_of_text(project.key, body.session_id)
 
     def write(transaction: Transaction) -> OutcomeRecorded:
-        if body.outcome_id and (existing := stored.find(transaction.connection, outcome_id)):
+        if body.outcome_id and (existing := stored.find_outcome(transaction.connection, outcome_id)):
             _check_repetition(context, existing, body, request_hash, created_at)
             return OutcomeRecorded(outcome_id=outcome_id)
         project_number = None if project is None else project.number
@@ -156,7 +156,7 @@ async def _amendable_outcome(context: Context, outcome_id: str) -> Row[Any]:
 
 
 async def _outcome_row(context: Context, outcome_id: str) -> Row[Any]:
-    row = await context.store.read(stored.find, parse_id(outcome_id, noun="outcome", param="outcome_id"))
+    row = await context.store.read(stored.find_outcome, parse_id(outcome_id, noun="outcome", param="outcome_id"))
     if row is None or not context.actor.sees(row.project):
         _raise_outcome_not_found(outcome_id)
     return row

@@ -53,7 +53,7 @@ async def take(context: Context, *, body: NextPairs) -> PairPage:
             break
         new_leases = await _lease(context, body, metric, [*keep, *pairs], candidates)
         pairs += new_leases.new
-        held_count += new_leases.held
+        held_count += new_leases.leased_elsewhere
     return PairPage(
         pairs=await _present_pairs(context, pairs),
         next=stored.write_pair_cursor(position),
@@ -75,7 +75,7 @@ async def _lease(context: Context, body: NextPairs, metric: int, keep: list[IdPa
                 metric,
                 keep=keep,
                 new=new,
-                again=body.again,
+                allow_judged=body.again,
                 milliseconds=settings.pair_lease * 1000,
                 max_leases=settings.max_leased_pairs,
             )
@@ -91,7 +91,7 @@ async def _lease(context: Context, body: NextPairs, metric: int, keep: list[IdPa
 
 async def _present_pairs(context: Context, pairs: list[IdPair]) -> list[Pair]:
     def read(connection: Connection) -> list[Pair]:
-        rows = stored_interactions.find_all(connection, [id for pair in pairs for id in pair])
+        rows = stored_interactions.find_interactions(connection, [id for pair in pairs for id in pair])
         interactions = serialize_interactions(
             context, connection, rows, view="full", images="links", with_outcomes=False
         )

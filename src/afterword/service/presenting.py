@@ -15,14 +15,14 @@ from afterword.service.access import is_own
 from afterword.service.context import Context
 from afterword.service.moments import to_datetime
 from afterword.store import interactions as stored
-from afterword.store.calls import COMPLETE, NUMBERS, ORIGIN, STATES
+from afterword.store.calls import COMPLETE, ORIGIN_COLUMNS, STATES, SYSTEM_METRICS
 from afterword.store.filters import SOURCES
-from afterword.store.payloads import asked
+from afterword.store.payloads import prompt_text
 from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, View
 
 SHORT_CHARACTERS = 300
-USAGE_METRICS = tuple(name for name in NUMBERS if name.endswith("_tokens"))
-TIMING_METRICS = tuple(name for name in NUMBERS if name not in USAGE_METRICS)
+USAGE_METRICS = tuple(name for name in SYSTEM_METRICS if name.endswith("_tokens"))
+TIMING_METRICS = tuple(name for name in SYSTEM_METRICS if name not in USAGE_METRICS)
 
 
 def serialize_interactions(
@@ -39,7 +39,7 @@ def serialize_interactions(
     Without `with_outcomes` those of the session and the A/B test are not read, for faces that do not show them.
     """
     is_full = view == "full"
-    all_facts = stored.facts(connection, rows, whole=is_full, with_outcomes=is_full and with_outcomes)
+    all_facts = stored.read_facts(connection, rows, with_payloads=is_full, with_outcomes=is_full and with_outcomes)
     contents: dict[bytes, bytes] = {}
     if is_full and images == "inline":
         image_hashes: set[bytes] = set()
@@ -54,14 +54,14 @@ def serialize_interactions(
 
 
 def _serialized_interaction(
-    context: Context, facts: stored.Facts, is_full: bool, contents: dict[bytes, bytes] | None
+    context: Context, facts: stored.InteractionFacts, is_full: bool, contents: dict[bytes, bytes] | None
 ) -> Interaction:
     row, payload = facts.row, facts.payload
     project = context.catalog.projects[row.project].key
     # What was said is gone where there is neither: see retention.
     expired = False
     if payload is not None:
-        prompt, completion = asked(payload.messages), payload.completion
+        prompt, completion = prompt_text(payload.messages), payload.completion
     elif row.preview is not None:
         preview = msgspec.json.decode(row.preview)
         prompt, completion = preview["prompt"], preview["completion"]
@@ -114,7 +114,9 @@ def _call_numbers(call: Row[Any] | None, names: Sequence[str]) -> dict[str, Any]
 
 def _has_call_facts(row: Row[Any]) -> bool:
     """Return whether a row tells how a call went, and not only its numbers."""
-    return row.state != COMPLETE or any(getattr(row, name) is not None for name in ("finish_reason", "error", *ORIGIN))
+    return row.state != COMPLETE or any(
+        getattr(row, name) is not None for name in ("finish_reason", "error", *ORIGIN_COLUMNS)
+    )
 
 
 def _serialized_call(row: Row[Any]) -> Call:
@@ -122,7 +124,7 @@ def _serialized_call(row: Row[Any]) -> Call:
         state=STATES[row.state],
         finish_reason=row.finish_reason,
         error=msgspec.json.decode(row.error) if row.error else None,
-        **{name: getattr(row, name) for name in ORIGIN},
+        **{name: getattr(row, name) for name in ORIGIN_COLUMNS},
     )
 
 

@@ -7,7 +7,7 @@ import contextlib
 
 from afterword.errors import Unavailable
 from afterword.store.engine import Store
-from afterword.store.search import Indexer
+from afterword.store.search import SearchIndexWorker
 
 
 class StoreHealth:
@@ -29,7 +29,7 @@ class StoreHealth:
     async def _read(self) -> None:
         committed = self._store.queue.committed
         with contextlib.suppress(Unavailable):
-            self._waiting_count, self._committed_count = await self._store.read(Indexer.waiting), committed
+            self._waiting_count, self._committed_count = await self._store.read(SearchIndexWorker.waiting), committed
 
     @property
     def waiting(self) -> int | None:

@@ -59,14 +59,14 @@ class ClusterMember:
                 if looks % SWEEP_LOOK_COUNT == 1 and self._state.store.in_charge:
                     await self._delete_unfinished()
             except Exception as error:
-                self._faults.tell(error)
+                self._faults.log_error(error)
                 await asyncio.sleep(1)
             await asyncio.sleep(LOOK_INTERVAL_SECONDS)
 
     async def _delete_unfinished(self) -> None:
         """End what servers that are no more have left half done."""
         store = self._state.store
-        running_servers = await store.read(stored.alive)
+        running_servers = await store.read(stored.alive_servers)
         await delete_unfinished(store, Context.now(), running_servers)
 
     async def leave(self) -> None:
@@ -85,10 +85,10 @@ class ClusterMember:
         if now - self._last_beat < BEAT_INTERVAL_SECONDS and listening == self._listening:
             return
         in_charge = await self._state.store.write(
-            lambda transaction: stored.beat(transaction, self._server_number, listening=listening)
+            lambda transaction: stored.send_heartbeat(transaction, self._server_number, listening=listening)
         )
         # From before it was asked for: the lease began later than that.
-        self._state.store.in_charge_until = now + stored.LEASE / 1000 if in_charge else 0.0
+        self._state.store.in_charge_until = now + stored.LEASE_MS / 1000 if in_charge else 0.0
         self._last_beat, self._listening = now, listening
 
     async def _catch_up(self) -> None:
@@ -98,7 +98,7 @@ class ClusterMember:
         elif self._read_positions is None:
             self._read_positions = {}
         changes = catalog.changes
-        update = await self._state.store.read(stored.look, self._server_number, self._read_positions)
+        update = await self._state.store.read(stored.read_cluster_state, self._server_number, self._read_positions)
         if self._read_positions is not None:
             for news_row in update.news:
                 deleted = [Deletion(*pair) for pair in zip(news_row.deleted, news_row.projects, strict=False)]
@@ -129,5 +129,5 @@ class ClusterMember:
         )
         news = stored.News(changed, interactions, missed, projects)
         await self._state.store.write(
-            lambda transaction: stored.tell(transaction, self._server_number, self._news_number, news)
+            lambda transaction: stored.publish(transaction, self._server_number, self._news_number, news)
         )

@@ -64,7 +64,9 @@ async def delete_view(context: Context, project: str, view_id: str) -> Deleted:
 
 async def _view_row(context: Context, project: ProjectRow, view_id: str) -> Row[Any]:
     view_uuid = parse_id(view_id, noun="view", param="view_id")
-    return await context.store.read(stored.find, project.number, view_uuid) or _raise_view_not_found(project, view_id)
+    return await context.store.read(stored.find_view, project.number, view_uuid) or _raise_view_not_found(
+        project, view_id
+    )
 
 
 def _raise_view_not_found(project: ProjectRow, view_id: str) -> Any:

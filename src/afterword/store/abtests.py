@@ -1,4 +1,4 @@
-"""A/B tests: held in memory beside the catalog; what was thought of their models, counted from the rows."""
+"""A/B tests, held in memory beside the catalog, and the feedback on their models, counted from the rows."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class ABTestRow(msgspec.Struct, frozen=True):
     winner: int | None = None
 
 
-class Values(NamedTuple):
-    """The values that a model of a test was given: how many, their mean, the sum of their squared distances from it."""
+class ModelValues(NamedTuple):
+    """The feedback values of a test's model: their count, their mean, the sum of their squared deviations from it."""
 
     model: int
     n: int
@@ -49,8 +49,8 @@ class Values(NamedTuple):
     squares: float
 
 
-class Compared(NamedTuple):
-    """How often one model was preferred to another, or tied with it so."""
+class ModelPreferences(NamedTuple):
+    """How often one model was preferred to another, or tied with it in the way of `tied`."""
 
     preferred: int
     other: int
@@ -59,13 +59,13 @@ class Compared(NamedTuple):
 
 
 class Tests:
-    """What is in the tables of A/B tests, by number, key and id."""
+    """The rows of the tables of A/B tests, by number, key and id."""
 
     def __init__(self) -> None:
         self.all: dict[int, ABTestRow] = {}
         self.active: dict[int, ABTestRow] = {}
         """The test under way of each project that has one."""
-        self._named: dict[str, ABTestRow] = {}
+        self._by_name: dict[str, ABTestRow] = {}
         self.changes = 0
         """How many rows were kept."""
 
@@ -81,25 +81,25 @@ class Tests:
         return tests
 
     def keep(self, row: ABTestRow) -> None:
-        """Hold a test as it now stands in the store."""
+        """Store a test in memory as it now stands in the database."""
         self.changes += 1
-        self.all[row.number] = self._named[row.key] = self._named[str(row.id)] = row
+        self.all[row.number] = self._by_name[row.key] = self._by_name[str(row.id)] = row
         if row.status == ACTIVE:
             self.active[row.project] = row
-        elif (held := self.active.get(row.project)) and held.number == row.number:
+        elif (active := self.active.get(row.project)) and active.number == row.number:
             del self.active[row.project]
 
     def find(self, id_or_key: str) -> ABTestRow | None:
         """Return the test of that key or id."""
-        return self._named.get(id_or_key)
+        return self._by_name.get(id_or_key)
 
 
 # ------------------------------------------------------------------------------------------------ units of work
 
 
 def add_test(transaction: Transaction, row: ABTestRow) -> ABTestRow:
-    """Insert a test. Raises `Conflict` when its key is taken, or another is under way in its project."""
-    transaction.alone()
+    """Insert a test. Raises `Conflict` if its key exists, or if another test is under way in its project."""
+    transaction.lock_catalog()
     connection = transaction.connection
     if connection.execute(select(ab_tests.c.number).where(ab_tests.c.key == row.key)).first():
         raise Conflict(
@@ -118,13 +118,13 @@ def add_test(transaction: Transaction, row: ABTestRow) -> ABTestRow:
         )
     values = {name: getattr(row, name) for name in row.__struct_fields__ if name not in ("number", "models")}
     number: int = connection.execute(ab_tests.insert().values(**values)).inserted_primary_key[0]  # pyright: ignore
-    for place, model in enumerate(row.models):
-        connection.execute(ab_test_models.insert().values(test=number, model=model, place=place))
+    for position, model in enumerate(row.models):
+        connection.execute(ab_test_models.insert().values(test=number, model=model, place=position))
     return msgspec.structs.replace(row, number=number)
 
 
 def end_test(transaction: Transaction, row: ABTestRow) -> ABTestRow | None:
-    """Write how a test ended; None where it had ended before."""
+    """Write the end of a test; return its row, or None if it had ended before."""
     under_way = (ab_tests.c.number == row.number, ab_tests.c.status == ACTIVE)
     ending = ab_tests.update().where(*under_way)
     ended = ending.values(status=row.status, ended_at=row.ended_at, winner=row.winner)
@@ -134,9 +134,9 @@ def end_test(transaction: Transaction, row: ABTestRow) -> ABTestRow | None:
 # ------------------------------------------------------------------------------------------------ counting
 
 
-def values_of(connection: Connection, row: ABTestRow) -> list[Values]:
-    """Return the values under a test's metric, for each of its models that has some."""
-    its = (
+def values_of(connection: Connection, row: ABTestRow) -> list[ModelValues]:
+    """Return the values under a test's metric, for each of its models that has values."""
+    values = (
         select(ab_interactions.c.model, summable(feedback.c.value).label("value"))
         .join(feedback, feedback.c.interaction_id == ab_interactions.c.interaction_id)
         .where(ab_interactions.c.test == row.number, feedback.c.metric == row.metric)
@@ -144,44 +144,44 @@ def values_of(connection: Connection, row: ABTestRow) -> list[Values]:
     )
     means = (
         select(
-            its.c.model,
+            values.c.model,
             func.count().label("n"),
-            func.count(its.c.value).label("summable"),
-            func.avg(its.c.value).label("mean"),
+            func.count(values.c.value).label("summable"),
+            func.avg(values.c.value).label("mean"),
         )
-        .group_by(its.c.model)
+        .group_by(values.c.model)
         .subquery()
     )
-    # By distances from the mean: the difference of sums of squares would lose what is small beside the mean.
-    away = its.c.value - means.c.mean
+    # Sum squared deviations from the mean: a difference of sums of squares loses deviations small beside the mean.
+    deviation = values.c.value - means.c.mean
     query = (
-        select(means.c.model, means.c.n, means.c.summable, means.c.mean, func.sum(away * away))
-        .join(its, its.c.model == means.c.model)
+        select(means.c.model, means.c.n, means.c.summable, means.c.mean, func.sum(deviation * deviation))
+        .join(values, values.c.model == means.c.model)
         .group_by(means.c.model, means.c.n, means.c.summable, means.c.mean)
     )
-    # Where some value is beyond what can be summed there is no mean.
+    # If a value is too large to be summed, there is no mean.
     return [
-        Values(model, n, mean, squares) if summed == n else Values(model, n, math.nan, math.nan)
+        ModelValues(model, n, mean, squares) if summed == n else ModelValues(model, n, math.nan, math.nan)
         for model, n, summed, mean, squares in connection.execute(query)
     ]
 
 
-def preferences_of(connection: Connection, row: ABTestRow) -> list[Compared]:
+def preferences_of(connection: Connection, row: ABTestRow) -> list[ModelPreferences]:
     """Return the preferences under a test's metric between interactions of different models of it."""
-    one, other = ab_interactions.alias("one"), ab_interactions.alias("other")
+    preferred, other = ab_interactions.alias("one"), ab_interactions.alias("other")
     query: Any = (
-        select(one.c.model, other.c.model, preferences.c.tied, func.count())
-        .select_from(one)
-        .join(preferences, preferences.c.interaction_id == one.c.interaction_id)
+        select(preferred.c.model, other.c.model, preferences.c.tied, func.count())
+        .select_from(preferred)
+        .join(preferences, preferences.c.interaction_id == preferred.c.interaction_id)
         .join(other, other.c.interaction_id == preferences.c.other_id)
         .where(
-            one.c.test == row.number,
+            preferred.c.test == row.number,
             other.c.test == row.number,
-            one.c.model != other.c.model,
+            preferred.c.model != other.c.model,
             preferences.c.metric == row.metric,
-            # Each preference once, as the one that was preferred has it.
+            # A preference has two rows: count that of the preferred side.
             preferences.c.side == 1,
         )
-        .group_by(one.c.model, other.c.model, preferences.c.tied)
+        .group_by(preferred.c.model, other.c.model, preferences.c.tied)
     )
-    return [Compared(*found) for found in connection.execute(query)]
+    return [ModelPreferences(*columns) for columns in connection.execute(query)]

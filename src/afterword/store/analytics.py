@@ -1,6 +1,6 @@
-"""Sums over the rows of many interactions: the values of a metric, how they lie, over time; what was preferred to what.
+"""Statistics over the rows of many interactions: the values of a metric, their distribution and trend; preferences.
 
-Where there are rollups, sums.py answers the same without going over the rows.
+Where the rollups are up to date, sums.py computes the same without reading the rows.
 """
 
 from __future__ import annotations
@@ -21,24 +21,23 @@ from sqlalchemy import (
 )
 
 from afterword.store.calls import COMPLETE
-from afterword.store.filters import Names, between
+from afterword.store.filters import Names, time_condition
 from afterword.store.float_sums import deviation, mean, reference, scaled_sum, squarable, within_square
-from afterword.store.groups import grouped_by
-from afterword.store.pages import narrowed, narrowed_beside
+from afterword.store.groups import grouping_of
+from afterword.store.pages import where_clause, where_clause_for_join
 from afterword.store.schema import calls, feedback, interactions, outcomes, preferences
 from afterword.types import Filter, Level
 
-# Up to so many values each have a bin of their own.
-MOST_VALUES = 20
-MOST_SPLITS = 50
+# Up to this many distinct values, each has a bin of its own in a distribution.
+MAX_SINGLE_VALUE_BINS = 20
+MAX_SPLIT_COUNT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
-    """Which values: those of a metric by number, of a system metric by key; None for the interactions themselves.
+class ValueSelection:
+    """Which values to read: those of a metric by number, of a system metric by key; None counts the interactions.
 
-    `between` are times within those of the filter, and stand in their place: from (inclusive) to (exclusive),
-    milliseconds.
+    `between` replaces the filter's time range by a part of it: start (inclusive) and end (exclusive) in milliseconds.
     """
 
     names: Names
@@ -47,12 +46,12 @@ class Values:
     split_by: str | None = None
     between: tuple[int, int] | None = None
     level: Level = "interaction"
-    """At the level of sessions the values are outcomes, of sessions that have an interaction which the filter finds."""
+    """At the level "session" the values are outcomes of sessions with an interaction that the filter matches."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """Values in short; `key` is that of the split. `stddev` is None for fewer than two."""
+class ValueSummary:
+    """Statistics of the values of one split, whose key is `key`. `stddev` is None for fewer than two values."""
 
     key: str | None
     count: int
@@ -64,16 +63,16 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class TrendPart:
-    """The values of one split within some time. Of interactions, which have no value, there is only a count."""
+    """The values of one split in one interval. Interactions have no value: for them there is only a count."""
 
     count: int
     scaled_total: float = 0.0
     """The sum of the values, as `float_sums` scales it."""
     squares: float = 0.0
-    """The sum of the squares of what the values are above or below their mean."""
+    """The sum of the squared deviations of the values from their mean."""
 
     def __add__(self, other: TrendPart) -> TrendPart:
-        """Return two parts as one, by the formula of Chan, Golub and LeVeque."""
+        """Return both parts combined, by the formula of Chan, Golub and LeVeque."""
         count = self.count + other.count
         squares = (
             self.squares + other.squares + within_square(self.mean - other.mean) ** 2 * self.count * other.count / count
@@ -92,86 +91,93 @@ class TrendPart:
 
 
 TrendParts: TypeAlias = dict[tuple[str | None, int], TrendPart]
-"""Parts of a trend by the key of their split and by when they begin, in milliseconds."""
+"""Parts of a trend by the key of their split and the start of their interval in milliseconds."""
 
 
-def summed(connection: Connection, values: Values, most: int | None = MOST_SPLITS) -> list[Sums]:
-    """Return the values of each split, or of all as one; none where there are no values. Of splits, those with the most
-    values."""
-    chosen = _Chosen(connection, values)
-    value = chosen.value
-    above = chosen.above(connection, values)
+def summarize(
+    connection: Connection, values: ValueSelection, limit: int | None = MAX_SPLIT_COUNT
+) -> list[ValueSummary]:
+    """Return the statistics of each split, or of all values as one; an empty list if there are no values.
+
+    Of the splits, return the `limit` with the most values.
+    """
+    rows = _ValueSource(connection, values)
+    value = rows.value
+    above = rows.above(connection, values)
     if above is None:
         return []
-    query = chosen.grouped(
+    query = rows.grouped(
         func.count(value),
-        # The mean is of the sum: PostgreSQL's avg sums squares, too, which may be too large for it.
+        # The mean is computed from the sum: PostgreSQL's avg also sums squares, which may overflow.
         scaled_sum(value),
         func.min(value),
         func.max(value),
         func.sum(above),
         func.sum(above * above),
     )
-    if chosen.key is not None:
-        query = query.order_by(func.count(value).desc(), *chosen.order).limit(most)
-    found: list[Sums] = []
-    for key, count, scaled_total, lowest, highest, *of_deviation in _rows(connection, query):
+    if rows.key is not None:
+        query = query.order_by(func.count(value).desc(), *rows.order).limit(limit)
+    summaries: list[ValueSummary] = []
+    for key, count, scaled_total, lowest, highest, *deviation_sums in _rows(connection, query):
         if count:
             ends = float(lowest), float(highest)
-            found.append(Sums(key, count, mean(count, scaled_total, *ends), *ends, deviation(count, *of_deviation)))
-    return found
+            average = mean(count, scaled_total, *ends)
+            summaries.append(ValueSummary(key, count, average, *ends, deviation(count, *deviation_sums)))
+    return summaries
 
 
 def _rows(connection: Connection, query: Any) -> Any:
     return connection.execute(query)
 
 
-def counted(connection: Connection, values: Values) -> list[tuple[float, int]]:
-    """Return the values and how often each is there, up to one more than have a bin of their own."""
-    chosen = _Chosen(connection, values)
-    query = select(chosen.value, func.count()).select_from(chosen.source).where(chosen.which).group_by(chosen.value)
-    return [(float(row[0]), row[1]) for row in connection.execute(query.limit(MOST_VALUES + 1))]
+def count_values(connection: Connection, values: ValueSelection) -> list[tuple[float, int]]:
+    """Return up to `MAX_SINGLE_VALUE_BINS` + 1 distinct values and their counts."""
+    rows = _ValueSource(connection, values)
+    query = select(rows.value, func.count()).select_from(rows.source).where(rows.which).group_by(rows.value)
+    return [(float(row[0]), row[1]) for row in connection.execute(query.limit(MAX_SINGLE_VALUE_BINS + 1))]
 
 
-def distribution(connection: Connection, values: Values, least: float, most: float) -> list[tuple[float, float, int]]:
-    """Return start, end and count of bins: a value each, or as many of the same width where there are too many."""
-    few = counted(connection, values)
-    if len(few) <= MOST_VALUES:
-        return [(one, one, count) for one, count in sorted(few)]
-    chosen = _Chosen(connection, values)
-    value = chosen.value
-    width = most / MOST_VALUES - least / MOST_VALUES
-    # By halves: so many widths may be beyond the range of floats.
-    ends = [2 * (least / 2 + width / 2 * place) for place in range(1, MOST_VALUES)] + [most]
-    place = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MOST_VALUES - 1)
-    binned = select(place.label("place"), func.count()).select_from(chosen.source).where(chosen.which).group_by("place")
+def distribution(
+    connection: Connection, values: ValueSelection, minimum: float, maximum: float
+) -> list[tuple[float, float, int]]:
+    """Return (start, end, count) of bins: one for each value, or bins of equal width if there are too many values."""
+    value_counts = count_values(connection, values)
+    if len(value_counts) <= MAX_SINGLE_VALUE_BINS:
+        return [(value, value, count) for value, count in sorted(value_counts)]
+    rows = _ValueSource(connection, values)
+    value = rows.value
+    width = maximum / MAX_SINGLE_VALUE_BINS - minimum / MAX_SINGLE_VALUE_BINS
+    # Computed by halves: the sum of so many widths may exceed the range of floats.
+    ends = [2 * (minimum / 2 + width / 2 * index) for index in range(1, MAX_SINGLE_VALUE_BINS)] + [maximum]
+    bin_index = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MAX_SINGLE_VALUE_BINS - 1)
+    binned = select(bin_index.label("place"), func.count()).select_from(rows.source).where(rows.which).group_by("place")
     counts = {row[0]: row[1] for row in connection.execute(binned)}
-    starts = [least, *ends[:-1]]
+    starts = [minimum, *ends[:-1]]
     return [(start, end, counts.get(index, 0)) for index, (start, end) in enumerate(zip(starts, ends, strict=True))]
 
 
-def span(connection: Connection, values: Values) -> tuple[int, int] | None:
-    """Return the times of the first and the last interaction with such a value, or outcome, in milliseconds."""
-    chosen = _Chosen(connection, values)
-    ends = select(func.min(chosen.time), func.max(chosen.time))
-    found = connection.execute(ends.select_from(chosen.source).where(chosen.which))
-    first, last = found.one()
+def span(connection: Connection, values: ValueSelection) -> tuple[int, int] | None:
+    """Return the times of the first and the last selected value in milliseconds; None if there is none."""
+    rows = _ValueSource(connection, values)
+    ends = select(func.min(rows.time), func.max(rows.time))
+    ends_row = connection.execute(ends.select_from(rows.source).where(rows.which))
+    first, last = ends_row.one()
     return None if first is None else (first, last)
 
 
-def over_time(connection: Connection, values: Values, quantum: int) -> TrendParts:
-    """Return the values in each stretch of `quantum` milliseconds that has any."""
-    chosen = _Chosen(connection, values)
-    stretch = (chosen.time // literal(quantum)).label("stretch")
-    columns: list[Any] = [stretch, func.count(chosen.value)]
+def over_time(connection: Connection, values: ValueSelection, quantum: int) -> TrendParts:
+    """Return the values of each interval of `quantum` milliseconds that has values."""
+    rows = _ValueSource(connection, values)
+    interval = (rows.time // literal(quantum)).label("stretch")
+    columns: list[Any] = [interval, func.count(rows.value)]
     if values.metric is not None:
-        above = chosen.above(connection, values)
+        above = rows.above(connection, values)
         if above is None:
             return {}
-        columns += [scaled_sum(chosen.value), func.sum(above), func.sum(above * above)]
+        columns += [scaled_sum(rows.value), func.sum(above), func.sum(above * above)]
     return {
         (key, at * quantum): TrendPart(count, *_total_and_squares(count, *map(float, sums)))
-        for key, at, count, *sums in _rows(connection, chosen.grouped(*columns).group_by("stretch"))
+        for key, at, count, *sums in _rows(connection, rows.grouped(*columns).group_by("stretch"))
         if count
     }
 
@@ -182,53 +188,56 @@ def _total_and_squares(
     return scaled_total, max(0.0, squares - above * above / count)
 
 
-def compared(
+def count_preferences(
     connection: Connection, names: Names, filter: Filter | None, metric: int
 ) -> list[tuple[int, int, str | None, int]]:
-    """Return the preferred and the other model, the kind of tie and how many, for preferences between two models."""
-    one, other = interactions.alias("one"), interactions.alias("other")
+    """Return (preferred model, other model, kind of tie, count) of the preferences between two models."""
+    preferred, other = interactions.alias("one"), interactions.alias("other")
     query = (
-        select(one.c.model, other.c.model, preferences.c.tied, func.count())
+        select(preferred.c.model, other.c.model, preferences.c.tied, func.count())
         .select_from(
-            preferences.join(one, one.c.id == preferences.c.interaction_id).join(
+            preferences.join(preferred, preferred.c.id == preferences.c.interaction_id).join(
                 other, other.c.id == preferences.c.other_id
             )
         )
         .where(
             preferences.c.metric == metric,
             preferences.c.side == 1,
-            one.c.project == names.project,
-            one.c.model != other.c.model,
+            preferred.c.project == names.project,
+            preferred.c.model != other.c.model,
         )
-        .group_by(one.c.model, other.c.model, preferences.c.tied)
+        .group_by(preferred.c.model, other.c.model, preferences.c.tied)
     )
     if filter is not None:
-        matching = select(interactions.c.id).where(narrowed(connection, names, filter))
+        matching = select(interactions.c.id).where(where_clause(connection, names, filter))
         query = query.where(preferences.c.interaction_id.in_(matching), preferences.c.other_id.in_(matching))
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
 
-class _Chosen:
-    """The rows that values stand in: `source` where `which` holds, `value` and `time` in each; `key` is the split's."""
+class _ValueSource:
+    """The rows that hold the values: `source` where `which` holds, with the columns `value`, `time` and, of the split,
+    `key`."""
 
-    def __init__(self, connection: Connection, values: Values) -> None:
+    def __init__(self, connection: Connection, values: ValueSelection) -> None:
         self.time: ColumnElement[int] = interactions.c.created_at
         self.key: ColumnElement[Any] | None = None
         self.words: Any = None
         self.source: FromClause = interactions
         of_metric = isinstance(values.metric, int) and values.level == "interaction"
-        times = None if values.between is None else between(values.names, *values.between)
-        wanted, sought = narrowed_beside(connection, values.names, values.filter, times=times, another=of_metric)
-        which = [wanted]
+        times = None if values.between is None else time_condition(values.names, *values.between)
+        where, is_lookup = where_clause_for_join(
+            connection, values.names, values.filter, times=times, is_joined=of_metric
+        )
+        which = [where]
         if values.split_by is not None:
-            # Interactions without the label count, too: under no key.
-            split = grouped_by(connection, values.names, values.split_by, wanted)
+            # Interactions without the label count under the key None.
+            split = grouping_of(connection, values.names, values.split_by, where)
             self.key, self.source, self.words = split.key, split.source, split.words
-            wanted = split.condition
-            which = [wanted]
+            where = split.condition
+            which = [where]
         self.value: ColumnElement[Any]
         if values.level == "session":
-            which = self._outcomes(values, wanted)
+            which = self._outcomes(values, where)
         elif values.metric is None:
             self.value = interactions.c.id
         elif isinstance(values.metric, str):
@@ -238,16 +247,16 @@ class _Chosen:
         else:
             self.source = self.source.join(feedback, feedback.c.interaction_id == interactions.c.id)
             self.value = feedback.c.value
-            # An expression in place of the column where interactions are sought: their feedback is wanted then, not
-            # that of the metric.
-            metric = feedback.c.metric + literal(0) if sought else feedback.c.metric
+            # After a lookup of interactions, an expression in place of the column: read the feedback of each
+            # interaction, not that of the metric.
+            metric = feedback.c.metric + literal(0) if is_lookup else feedback.c.metric
             which.append(metric == values.metric)
         self.which = and_(*which)
 
-    def _outcomes(self, values: Values, wanted: ColumnElement[bool]) -> list[ColumnElement[bool]]:
-        """Take outcomes in place of interactions; return which.
+    def _outcomes(self, values: ValueSelection, where: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+        """Select outcomes in place of interactions; return their conditions.
 
-        A session with interactions of several splits counts in each of them, once.
+        A session with interactions of several splits counts once in each of them.
         """
         columns: list[ColumnElement[Any]] = [
             func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type)
@@ -255,26 +264,26 @@ class _Chosen:
         if self.key is not None:
             columns.append(self.key)
         labelled = [column.label(name) for name, column in zip(("session", "key"), columns, strict=False)]
-        sessions = select(*labelled).select_from(self.source).where(wanted).distinct().subquery()
+        sessions = select(*labelled).select_from(self.source).where(where).distinct().subquery()
         self.source = outcomes.join(sessions, sessions.c.session == outcomes.c.session_id)
         self.value, self.time = outcomes.c.value, outcomes.c.created_at
         if self.key is not None:
             self.key = sessions.c.key
         return [outcomes.c.project == values.names.project, outcomes.c.metric == values.metric]
 
-    def above(self, connection: Connection, values: Values) -> ColumnElement[Any] | None:
-        """Return what each value is above one of them; None where there is none.
+    def above(self, connection: Connection, values: ValueSelection) -> ColumnElement[Any] | None:
+        """Return the difference of each value from a reference, which is one of the values; None if there are none.
 
-        Deviations are summed from it: the squares of large values lose the small differences between them.
+        Deviations are summed from the reference: squares of large values lose the small differences between them.
         """
-        unsplit = _Chosen(connection, replace(values, split_by=None))
+        unsplit = _ValueSource(connection, replace(values, split_by=None))
         one_value = select(unsplit.value).select_from(unsplit.source).where(unsplit.which).limit(1)
-        near = connection.execute(one_value).scalar()
-        return None if near is None else squarable(self.value - literal(reference(near)))
+        nearby_value = connection.execute(one_value).scalar()
+        return None if nearby_value is None else squarable(self.value - literal(reference(nearby_value)))
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Return what splits with as many values are ordered by."""
+        """Return the columns that order splits of equal counts."""
         word = self.words[1]
         return word.is_not(None), word
 

@@ -1,4 +1,4 @@
-"""Calls of language models: how each went, opened before the first word leaves and finished when the last has come."""
+"""Calls of language models: a row is opened before the first chunk is sent, and finished after the last."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from afterword.store.schema import calls, interactions, payloads, search_pending
 from afterword.types import State
 
 STATES: tuple[State, ...] = get_args(State)
-"""The words of `state`; the store holds their places."""
+"""The words of `state`; the store holds their indexes in this tuple."""
 OPEN, COMPLETE, FAILED, CANCELLED, INTERRUPTED = range(5)
 
-NUMBERS = (
+SYSTEM_METRICS = (
     "latency",
     "ttft",
     "provider_time",
@@ -25,17 +25,17 @@ NUMBERS = (
     "total_tokens",
     "tokens_per_second",
 )
-"""The system metrics: the columns that hold what was measured."""
+"""The system metrics: the columns that hold measurements."""
 
-ORIGIN = ("request_id", "provider_request_id", "response_id", "provider_model", "trace_id", "streamed")
-"""The columns that tell who answered, and under which ids others know the call. They outlive the text."""
+ORIGIN_COLUMNS = ("request_id", "provider_request_id", "response_id", "provider_model", "trace_id", "streamed")
+"""The columns that tell who answered, and the call's ids elsewhere. They outlive the text."""
 
 INSERT = Insert(calls)
-# What becomes known only at the end.
+# Columns whose values are known only at the end of a call.
 FINISH_INTERACTION = Update(interactions, "id", "model", "completion_text_hash", "size", "preview")
 FINISH_PAYLOAD = Update(payloads, "interaction_id", "payload")
 FINISH_CALL = Update(calls, "interaction_id", *(column.name for column in calls.columns if not column.primary_key))
-# It is there already where the interaction was deleted meanwhile: its words are to be taken out.
+# A row exists already if the interaction was deleted meanwhile: its words are to be removed from the index.
 QUEUE_FOR_SEARCH = Insert(search_pending, ignore_existing=True)
 
 
@@ -49,20 +49,22 @@ def call_row(
     numbers: Mapping[str, Any],
     server: int | None = None,
 ) -> tuple[Any, ...]:
-    """Return a row of `calls`, for INSERT and FINISH_CALL alike. `origin` and `numbers` are by the names of their
-    columns. `server` is the one that makes a call which is under way."""
+    """Return a row of `calls`, for both INSERT and FINISH_CALL.
+
+    The keys of `origin` and `numbers` are column names. `server` is the number of the server that makes an open call.
+    """
     values = {**(origin or {}), **numbers, "state": state, "finish_reason": finish_reason, "error": error}
     values |= {"interaction_id": completion_id, "server": server}
     return tuple(values.get(column.name) for column in calls.columns)
 
 
-def find(connection: Connection, completion_id: UUID) -> Any:
+def find_call(connection: Connection, completion_id: UUID) -> Any:
     """Return the row of a call."""
     return connection.execute(select(calls).where(calls.c.interaction_id == completion_id)).first()
 
 
-def left_open(connection: Connection, own: int | None, alive: Collection[int]) -> list[tuple[UUID, bool]]:
-    """Return the open calls that no other server which is there has, and of each whether it is one of this server's."""
+def orphaned_calls(connection: Connection, own: int | None, alive: Collection[int]) -> list[tuple[UUID, bool]]:
+    """Return the ids of open calls that no other alive server makes, each with whether this server made it."""
     open_ = (calls.c.state == OPEN, calls.c.state != COMPLETE)
     of_others = calls.c.server.in_(set(alive) - {own})
     query = select(calls.c.interaction_id, calls.c.server).where(*open_, or_(calls.c.server.is_(None), ~of_others))
@@ -70,13 +72,13 @@ def left_open(connection: Connection, own: int | None, alive: Collection[int]) -
 
 
 def interrupt(transaction: Transaction, ids: Collection[UUID]) -> int:
-    """Close those of these calls that are still open, as interrupted; return how many."""
+    """Mark those of these calls that are still open as interrupted; return their number."""
     number = 0
-    for one in ids:
+    for call_id in ids:
         number += transaction.connection.execute(
             update(calls)
-            .where(calls.c.interaction_id == one, calls.c.state == OPEN)
+            .where(calls.c.interaction_id == call_id, calls.c.state == OPEN)
             .values(state=INTERRUPTED, finish_reason=STATES[INTERRUPTED], server=None)
         ).rowcount
-    transaction.put(QUEUE_FOR_SEARCH, [(one, None) for one in ids])
+    transaction.put(QUEUE_FOR_SEARCH, [(call_id, None) for call_id in ids])
     return number

@@ -1,7 +1,7 @@
 """The catalog: projects, metrics, models and API keys, held in memory and written through to their tables.
 
-They are few and every call needs them, so that no call has to read them first. Lookups take a key or an id. Writes are
-units for the write queue; what a unit returns is given to `keep` after its commit.
+These rows are few and every call needs them, so they stay in memory. Lookups take a key or an id. Writes are units of
+work for the write queue; pass the result of a unit to `keep` after its commit.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from sqlalchemy import Connection, Table, select
 
 from afterword.errors import Conflict
 from afterword.store.abtests import Tests
-from afterword.store.calls import NUMBERS
+from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.engine import Transaction
 from afterword.store.people import People
 from afterword.store.schema import api_keys, metric_links, metrics, models, project_models, projects
 from afterword.types import Kind, ProviderName, Role, ScoringType
 
-# Beyond so many all are forgotten: labels may be made up for each call.
-MOST_LABELS = 5_000
-# So many names that none here bears are looked for, each once, until the small tables are read anew: a look holds all
-# else up, and callers may go on asking for what there is not.
-MOST_LOOKS = 100
+# Upper bound on the labels held in memory; all are dropped beyond it. Clients may make up new labels for each call.
+MAX_LABEL_COUNT = 5_000
+# Upper bound on lookups of unknown names between two catalog reloads. Each lookup blocks the event loop, and a client
+# may keep asking for names that do not exist.
+UNKNOWN_NAME_LOOKUP_LIMIT = 100
 
 
 class ProjectRow(msgspec.Struct, frozen=True):
@@ -116,8 +116,8 @@ Fetch: TypeAlias = Callable[[Callable[[Connection], Any]], Any]
 CatalogRow: TypeAlias = ProjectRow | MetricRow | MetricLinkRow | ModelRow | ProjectModelRow | ApiKeyRow
 
 
-class _Numbered(dict[int, Any]):
-    """Rows by their numbers. One that another server has made a moment ago is fetched."""
+class _FetchingDict(dict[int, Any]):
+    """Rows by number. A missing row, which another server may have just inserted, is fetched from the database."""
 
     def __init__(self, fetch: Callable[[int], Any]) -> None:
         super().__init__()
@@ -131,27 +131,27 @@ class _Numbered(dict[int, Any]):
 
 
 class Catalog:
-    """What is in the small tables, by number, key, id and hash.
+    """The rows of the small tables, by number, key, id and hash.
 
-    `fetch` looks up a row that is not held, where other servers write, too: one may have made it a moment ago.
+    `fetch` reads from the database a row that is not in memory. It is None where this server is the only one.
     """
 
     def __init__(self, fetch: Fetch | None = None) -> None:
-        def of(table: Table, row_of: Callable[[Any], Any]) -> Any:
+        def rows_by_number(table: Table, row_of: Callable[[Any], Any]) -> Any:
             if fetch is None:
                 return {}
-            look_up = fetch
-            return _Numbered(lambda number: _one(look_up, table, row_of, number))
+            fetch_row = fetch
+            return _FetchingDict(lambda number: _fetch_row(fetch_row, table, row_of, number))
 
-        self.projects: dict[int, ProjectRow] = of(projects, _project)
-        self.metrics: dict[int, MetricRow] = of(metrics, _metric)
-        self.models: dict[int, ModelRow] = of(models, _model)
+        self.projects: dict[int, ProjectRow] = rows_by_number(projects, _project)
+        self.metrics: dict[int, MetricRow] = rows_by_number(metrics, _metric)
+        self.models: dict[int, ModelRow] = rows_by_number(models, _model)
         self.project_models: dict[tuple[int, int], ProjectModelRow] = {}
         self.api_keys: dict[int, ApiKeyRow] = {}
         self.people = People()
         self.tests = Tests()
         self._fetch = fetch
-        self._looked_for: set[tuple[str, str]] = set()
+        self._fetched_names: set[tuple[str, str]] = set()
         self._changes = 0
         self._labels: set[int] = set()
         self._projects: dict[str, ProjectRow] = {}
@@ -177,22 +177,22 @@ class Catalog:
 
     @property
     def changes(self) -> int:
-        """Return a number that grows with each row that is kept or dropped."""
+        """Return a counter that grows with each row that is kept or dropped."""
         return self._changes + self.people.changes + self.tests.changes
 
     def adopt(self, other: Catalog) -> None:
-        """Hold what another catalog holds in place of all that is held here, but for the labels.
+        """Replace all rows, except the known labels, with those of another catalog.
 
-        `people` and `tests` stay the same objects: a caller may hold one while its write is under way.
+        `people` and `tests` stay the same objects: a caller may hold a reference while its write is under way.
         """
         other._labels, other._changes = self._labels, self.changes + 1
-        for held, loaded in ((self.people, other.people), (self.tests, other.tests)):
-            vars(held).update(vars(loaded))
+        for current, loaded in ((self.people, other.people), (self.tests, other.tests)):
+            vars(current).update(vars(loaded))
         other.people, other.tests = self.people, self.tests
         vars(self).update(vars(other))
 
     def keep(self, row: CatalogRow) -> None:
-        """Hold a row as it now stands in the store."""
+        """Store a row in memory as it now stands in the database."""
         self._changes += 1
         match row:
             case ProjectRow():
@@ -200,7 +200,7 @@ class Catalog:
             case MetricRow():
                 self.metrics[row.number] = row
                 for project in (row.project, *self._linked[row.number]):
-                    self._name(row, project, there=row.deleted_at is None)
+                    self._index_metric(row, project, is_live=row.deleted_at is None)
             case MetricLinkRow():
                 self._linked[row.metric].add(row.project)
                 self.keep(self.metrics[row.metric])
@@ -211,49 +211,49 @@ class Catalog:
             case ApiKeyRow():
                 self.api_keys[row.number] = self._api_keys[row.hash] = row
 
-    def _name(self, row: MetricRow, project: int, *, there: bool) -> None:
-        """Note under which names a project knows a metric, or no longer knows it."""
+    def _index_metric(self, row: MetricRow, project: int, *, is_live: bool) -> None:
+        """Add a metric's key and id to a project's names, or remove them if the metric is not `is_live`."""
         for name in (row.key, str(row.id)):
-            if there:
+            if is_live:
                 self._metrics[project, name] = row
-            elif (held := self._metrics.get((project, name))) and held.number == row.number:
+            elif (existing := self._metrics.get((project, name))) and existing.number == row.number:
                 del self._metrics[project, name]
 
     def drop(self, row: ProjectModelRow | MetricLinkRow) -> None:
-        """Forget a row that is no more."""
+        """Remove a row that was deleted."""
         self._changes += 1
         if isinstance(row, ProjectModelRow):
             self.project_models.pop((row.project, row.model), None)
         else:
             self._linked[row.metric].discard(row.project)
-            self._name(self.metrics[row.metric], row.project, there=False)
+            self._index_metric(self.metrics[row.metric], row.project, is_live=False)
 
     def knows_label(self, number: int) -> bool:
-        """Tell whether a label is surely in the dictionary: its row need not be written again."""
+        """Return whether a label is known to be in the table `labels`, so that its row need not be written again."""
         return number in self._labels
 
     def keep_labels(self, numbers: Iterable[int]) -> None:
-        """Note labels that were committed; forget all when they become too many."""
-        if len(self._labels) > MOST_LABELS:
+        """Remember labels that were committed; drop all when there are more than `MAX_LABEL_COUNT`."""
+        if len(self._labels) > MAX_LABEL_COUNT:
             self._labels.clear()
         self._labels.update(numbers)
 
     def find_project(self, id_or_key: str) -> ProjectRow | None:
         """Return the project of that key or id."""
         if id_or_key not in self._projects:
-            self._look_for(projects, _project, id_or_key)
+            self._fetch_by_name(projects, _project, id_or_key)
         return self._projects.get(id_or_key)
 
     def find_metric(self, project: int, id_or_key: str) -> MetricRow | None:
         """Return the metric of that key or id in a project, unless it was deleted."""
-        if (project, id_or_key) not in self._metrics and id_or_key not in NUMBERS:
-            self._look_for(metrics, _metric, id_or_key)
+        if (project, id_or_key) not in self._metrics and id_or_key not in SYSTEM_METRICS:
+            self._fetch_by_name(metrics, _metric, id_or_key)
         return self._metrics.get((project, id_or_key))
 
     def metrics_of(self, project: int) -> list[MetricRow]:
         """Return the metrics that a project owns or is linked to, by key."""
-        found = (row for row in self.metrics.values() if project in self.projects_of(row) and row.deleted_at is None)
-        return sorted(found, key=lambda row: row.key)
+        rows = (row for row in self.metrics.values() if project in self.projects_of(row) and row.deleted_at is None)
+        return sorted(rows, key=lambda row: row.key)
 
     def projects_of(self, row: MetricRow) -> set[int]:
         """Return the projects that own a metric or are linked to it."""
@@ -262,7 +262,7 @@ class Catalog:
     def find_model(self, id_or_key: str) -> ModelRow | None:
         """Return the model of that key or id."""
         if id_or_key not in self._models:
-            self._look_for(models, _model, id_or_key)
+            self._fetch_by_name(models, _model, id_or_key)
         return self._models.get(id_or_key)
 
     def models_of(self, project: int) -> list[ProjectModelRow]:
@@ -274,19 +274,23 @@ class Catalog:
         """Return the API key of that SHA-256."""
         return self._api_keys.get(digest)
 
-    def _look_for(self, table: Table, row_of: Callable[[Any], Any], id_or_key: str) -> None:
-        """Hold the rows of a key or id that others have made meanwhile."""
-        wanted = (table.name, id_or_key)
-        if self._fetch is None or wanted in self._looked_for or len(self._looked_for) == MOST_LOOKS:
+    def _fetch_by_name(self, table: Table, row_of: Callable[[Any], Any], id_or_key: str) -> None:
+        """Fetch and keep the rows with a key or id, which other servers may have inserted since the last reload."""
+        name_key = (table.name, id_or_key)
+        if (
+            self._fetch is None
+            or name_key in self._fetched_names
+            or len(self._fetched_names) == UNKNOWN_NAME_LOOKUP_LIMIT
+        ):
             return
         if "\0" in id_or_key:
             return
-        named = table.c.key == id_or_key
+        condition = table.c.key == id_or_key
         with suppress(ValueError):
-            named |= table.c.id == UUID(id_or_key)
-        found = self._fetch(lambda connection: connection.execute(select(table).where(named)).all())
-        self._looked_for.add(wanted)
-        for row in found:
+            condition |= table.c.id == UUID(id_or_key)
+        rows = self._fetch(lambda connection: connection.execute(select(table).where(condition)).all())
+        self._fetched_names.add(name_key)
+        for row in rows:
             self.keep(row_of(row))
             if table is metrics:
                 links = select(metric_links).where(metric_links.c.metric == row.number)
@@ -305,79 +309,81 @@ def add(transaction: Transaction, table: Table, **values: Any) -> int:
 
 def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
     """Insert a project. Raises `Conflict` when its key is taken."""
-    transaction.alone()
-    taken = transaction.connection.execute(select(projects.c.number).where(projects.c.key == row.key)).first()
-    if taken:
+    transaction.lock_catalog()
+    existing = transaction.connection.execute(select(projects.c.number).where(projects.c.key == row.key)).first()
+    if existing:
         raise Conflict(
             f"A project with the key {row.key!r} exists already.",
             code="project_exists",
             param="key",
             hint="Choose another key, or change that project with PATCH.",
         )
-    return _numbered(row, add(transaction, projects, **_values(row)))
+    return _with_number(row, add(transaction, projects, **_values(row)))
 
 
 def change_project(transaction: Transaction, number: int, values: dict[str, Any]) -> ProjectRow:
     """Change columns of a project; return it as it is now."""
-    return _project(_changed(transaction, projects, number, values))
+    return _project(_change_row(transaction, projects, number, values))
 
 
 def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
-    """Insert a metric, or return the one that its key already names in the project."""
-    transaction.alone()
-    wanted = (metrics.c.project == row.project, metrics.c.key == row.key, metrics.c.deleted_at.is_(None))
-    there = transaction.connection.execute(select(metrics).where(*wanted)).first()
-    return _metric(there) if there else _numbered(row, add(transaction, metrics, **_values(row)))
+    """Insert a metric, or return the project's existing one of the same key."""
+    transaction.lock_catalog()
+    conditions = (metrics.c.project == row.project, metrics.c.key == row.key, metrics.c.deleted_at.is_(None))
+    existing = transaction.connection.execute(select(metrics).where(*conditions)).first()
+    return _metric(existing) if existing else _with_number(row, add(transaction, metrics, **_values(row)))
 
 
 def change_metric(transaction: Transaction, number: int, values: dict[str, Any]) -> MetricRow | None:
     """Change columns of a metric; return it as it is now, None where it was deleted meanwhile."""
-    changed = _changed(transaction, metrics, number, values, metrics.c.deleted_at.is_(None))
+    changed = _change_row(transaction, metrics, number, values, metrics.c.deleted_at.is_(None))
     return None if changed is None else _metric(changed)
 
 
 def link_metric(transaction: Transaction, row: MetricLinkRow) -> MetricLinkRow:
     """Link a metric to a project."""
-    transaction.alone()
+    transaction.lock_catalog()
     unlink_metric(transaction, row)
     transaction.connection.execute(metric_links.insert().values(project=row.project, metric=row.metric))
     return row
 
 
 def unlink_metric(transaction: Transaction, row: MetricLinkRow) -> bool:
-    """Take a link away; tell whether it was there."""
-    its = (metric_links.c.project == row.project, metric_links.c.metric == row.metric)
-    return transaction.connection.execute(metric_links.delete().where(*its)).rowcount > 0
+    """Delete a link; return whether it existed."""
+    condition = (metric_links.c.project == row.project, metric_links.c.metric == row.metric)
+    return transaction.connection.execute(metric_links.delete().where(*condition)).rowcount > 0
 
 
 def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
-    """Insert a model, or return the one that its key already names."""
-    transaction.alone()
-    there = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
-    return _model(there) if there else _numbered(row, add(transaction, models, **_values(row)))
+    """Insert a model, or return the existing one of the same key."""
+    transaction.lock_catalog()
+    existing = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
+    return _model(existing) if existing else _with_number(row, add(transaction, models, **_values(row)))
 
 
 def register_model(transaction: Transaction, row: ModelRow) -> ModelRow:
-    """Insert a model that can be called, or make the logged-only one of its key such; return the one of that key which
-    can be called already."""
-    transaction.alone()
-    there = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
-    if there is None:
+    """Insert a callable model, or turn an existing model that was only logged into one.
+
+    An existing callable model of the same key is returned unchanged.
+    """
+    transaction.lock_catalog()
+    existing = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
+    if existing is None:
         return add_model(transaction, row)
-    known = _model(there)
-    if known.provider is not None:
-        return known
-    row = msgspec.structs.replace(row, number=known.number, id=known.id, created_at=known.created_at)
+    model = _model(existing)
+    if model.provider is not None:
+        return model
+    row = msgspec.structs.replace(row, number=model.number, id=model.id, created_at=model.created_at)
     transaction.connection.execute(models.update().where(models.c.number == row.number).values(**_values(row)))
     return row
 
 
 def change_model(transaction: Transaction, number: int, values: dict[str, Any]) -> ModelRow | None:
-    """Change columns of a model that can be called; return it as it is now, None where it was deleted meanwhile.
+    """Change columns of a callable model; return its row, or None if it was deleted meanwhile.
 
-    A model that can be called no more is taken out of all projects.
+    A model that loses its provider is detached from all projects.
     """
-    changed = _changed(transaction, models, number, values, models.c.provider.is_not(None))
+    changed = _change_row(transaction, models, number, values, models.c.provider.is_not(None))
     if changed is None:
         return None
     if changed.provider is None:
@@ -386,61 +392,61 @@ def change_model(transaction: Transaction, number: int, values: dict[str, Any]) 
 
 
 def attach_model(transaction: Transaction, row: ProjectModelRow) -> list[ProjectModelRow]:
-    """Write how a model stands in a project; return all its rows that changed: a project has one default at most."""
-    transaction.alone()
+    """Write a project's row for a model; return all changed rows: a new default unsets the project's previous one."""
+    transaction.lock_catalog()
     connection, of_project = transaction.connection, project_models.c.project == row.project
     changed = [row]
     if row.is_default:
         others = connection.execute(select(project_models).where(of_project, project_models.c.is_default.is_(True)))
         rows = [_project_model(other) for other in others if other.model != row.model]
         changed += [msgspec.structs.replace(other, is_default=False) for other in rows]
-    for one in changed:
-        connection.execute(project_models.delete().where(of_project, project_models.c.model == one.model))
-        connection.execute(project_models.insert().values(**msgspec.structs.asdict(one)))
+    for project_model in changed:
+        connection.execute(project_models.delete().where(of_project, project_models.c.model == project_model.model))
+        connection.execute(project_models.insert().values(**msgspec.structs.asdict(project_model)))
     return changed
 
 
 def change_project_model(
     transaction: Transaction, row: ProjectModelRow, values: dict[str, Any]
 ) -> list[ProjectModelRow]:
-    """Change how a model stands in a project; return all rows that changed: none where it was taken out meanwhile."""
-    transaction.alone()
-    its = (project_models.c.project == row.project, project_models.c.model == row.model)
-    there = transaction.connection.execute(select(project_models).where(*its)).first()
-    if there is None:
+    """Change a project's row for a model; return all changed rows: none if the model was detached meanwhile."""
+    transaction.lock_catalog()
+    condition = (project_models.c.project == row.project, project_models.c.model == row.model)
+    existing = transaction.connection.execute(select(project_models).where(*condition)).first()
+    if existing is None:
         return []
-    return attach_model(transaction, msgspec.structs.replace(_project_model(there), **values))
+    return attach_model(transaction, msgspec.structs.replace(_project_model(existing), **values))
 
 
 def detach_model(transaction: Transaction, row: ProjectModelRow) -> bool:
-    """Take a model out of a project; tell whether it was in it."""
-    its = (project_models.c.project == row.project, project_models.c.model == row.model)
-    return transaction.connection.execute(project_models.delete().where(*its)).rowcount > 0
+    """Detach a model from a project; return whether it was attached."""
+    condition = (project_models.c.project == row.project, project_models.c.model == row.model)
+    return transaction.connection.execute(project_models.delete().where(*condition)).rowcount > 0
 
 
 def add_api_key(transaction: Transaction, row: ApiKeyRow) -> ApiKeyRow:
     """Insert an API key."""
-    return _numbered(row, add(transaction, api_keys, **_values(row)))
+    return _with_number(row, add(transaction, api_keys, **_values(row)))
 
 
 def revoke_api_key(transaction: Transaction, number: int, revoked_at: int) -> ApiKeyRow:
     """Revoke an API key; return it as it is now."""
-    return _api_key(_changed(transaction, api_keys, number, {"revoked_at": revoked_at}))
+    return _api_key(_change_row(transaction, api_keys, number, {"revoked_at": revoked_at}))
 
 
-def _changed(transaction: Transaction, table: Table, number: int, values: dict[str, Any], *still: Any) -> Any:
-    """Change columns of a row, and no others: another caller may have changed these a moment ago. Return the row as it
-    is now; None where it is not there, or what is to be `still` so is not."""
-    transaction.alone()
-    connection, its = transaction.connection, table.c.number == number
-    if connection.execute(select(table.c.number).where(its, *still)).first() is None:
+def _change_row(transaction: Transaction, table: Table, number: int, values: dict[str, Any], *conditions: Any) -> Any:
+    """Change only these columns of a row: another caller may have just changed others. Return the row as it is now;
+    None if it does not exist, or if one of the `conditions` does not hold."""
+    transaction.lock_catalog()
+    connection, condition = transaction.connection, table.c.number == number
+    if connection.execute(select(table.c.number).where(condition, *conditions)).first() is None:
         return None
     if values:
-        connection.execute(table.update().where(its).values(**values))
-    return connection.execute(select(table).where(its)).first()
+        connection.execute(table.update().where(condition).values(**values))
+    return connection.execute(select(table).where(condition)).first()
 
 
-def _numbered(row: Any, number: int) -> Any:
+def _with_number(row: Any, number: int) -> Any:
     return msgspec.structs.replace(row, number=number)
 
 
@@ -451,9 +457,9 @@ def _values(row: ProjectRow | MetricRow | ModelRow | ApiKeyRow) -> dict[str, Any
     return values
 
 
-def _one(fetch: Fetch, table: Table, row_of: Callable[[Any], Any], number: int) -> Any:
-    found = fetch(lambda connection: connection.execute(select(table).where(table.c.number == number)).first())
-    return None if found is None else row_of(found)
+def _fetch_row(fetch: Fetch, table: Table, row_of: Callable[[Any], Any], number: int) -> Any:
+    row = fetch(lambda connection: connection.execute(select(table).where(table.c.number == number)).first())
+    return None if row is None else row_of(row)
 
 
 def _project(row: Any) -> ProjectRow:

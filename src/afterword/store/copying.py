@@ -1,7 +1,7 @@
-"""A store moved from one database to another, as a stream, in steps that can be taken up again.
+"""Copy a store from one database to another, as a stream that can be interrupted and resumed.
 
-Rows go in the order of their keys, some thousand a transaction, so that the last key that has arrived tells where to go
-on. The text index is not copied: the target makes its own.
+Rows are copied in the order of their keys, `BATCH_ROWS` in a transaction, so that the last key in the target tells
+where to resume. The text index is not copied: the target builds its own.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from afterword.store.engine import Database, StoreError, open_database
 from afterword.store.engine.months import Month
 from afterword.store.schema import calls, interactions, metadata, projects, search_pending
 
-# What a store has for itself: what servers tell each other, and what is still to be done.
-OWN = {"servers", "leases", "versions", "news", "search_pending"}
-ROWS = 1_000
-# Ids of our own begin with a time of 2020 or later, in milliseconds. So few of a month may be chance: callers' own.
-FIRST = 1_577_836_800_000
-FEW = 1_000
+# Tables that belong to one running store: messages between servers, and the queue of the text index.
+EXCLUDED_TABLES = {"servers", "leases", "versions", "news", "search_pending"}
+BATCH_ROWS = 1_000
+# Generated ids begin with a time of 2020 or later, in milliseconds. A month with fewer interactions than this gets no
+# partition: its ids may be chosen by callers, and fall into the month by chance.
+FIRST_ID_MS = 1_577_836_800_000
+MIN_PARTITION_ROWS = 1_000
 
 Progress = Callable[[str, int, int], None]
 """Called with a table's name, how many of its rows are done, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A table as it was found in both stores: its rows, and the hash of them all."""
+class TableCheck:
+    """The result of comparing a table in both stores: its number of rows, and the hash of all of them."""
 
     table: str
     rows: int
@@ -44,19 +45,19 @@ class Checked:
 
 
 @contextmanager
-def opened(place: str) -> Iterator[Database]:
+def open_store(location: str) -> Iterator[Database]:
     """Open the store in a directory, or the database of a URL, that no server works over. Raises `StoreError`."""
-    url = place if "://" in place else None
-    if url is None and not Path(place).is_dir() and Path(place).exists():
-        raise StoreError(f"{place} is no directory.")
-    database = open_database(Path(place), url, 2)
+    url = location if "://" in location else None
+    if url is None and not Path(location).is_dir() and Path(location).exists():
+        raise StoreError(f"{location} is no directory.")
+    database = open_database(Path(location), url, 2)
     try:
         if database.SHARED:
             with database.reader.connect() as connection:
-                if there := servers.alive(connection):
+                if alive := servers.alive_servers(connection):
                     raise StoreError(
-                        f"{len(there)} Afterword servers work over this database, or have ended without a word in the "
-                        f"last {servers.GONE // 1000} seconds. Stop them, and try again then."
+                        f"{len(alive)} Afterword servers work over this database, or have ended without a word in the "
+                        f"last {servers.GONE_AFTER_MS // 1000} seconds. Stop them, and try again then."
                     )
         yield database
     finally:
@@ -64,97 +65,104 @@ def opened(place: str) -> Iterator[Database]:
 
 
 def tables() -> list[Table]:
-    """Return the tables that are copied, the projects first: with them the target is known for a copy."""
-    copied = [table for table in metadata.sorted_tables if table.name not in OWN]
+    """Return the tables to copy, projects first: they identify the target as a copy of this source."""
+    copied = [table for table in metadata.sorted_tables if table.name not in EXCLUDED_TABLES]
     return sorted(copied, key=lambda table: table is not projects)
 
 
 def copy(source: Database, target: Database, progress: Progress) -> None:
-    """Copy what the target does not have yet. Raises `StoreError` where it holds another store."""
-    with source.reader.connect() as one, target.writer.connect() as other:
-        with one.begin(), other.begin():
-            _check_kin(one, other)
-        with one.begin():
-            _make_months(one, target)
+    """Copy the rows that the target does not have yet. Raises `StoreError` if the target holds another store."""
+    with source.reader.connect() as source_connection, target.writer.connect() as target_connection:
+        with source_connection.begin(), target_connection.begin():
+            _check_same_store(source_connection, target_connection)
+        with source_connection.begin():
+            _make_months(source_connection, target)
         for table in tables():
-            with one.begin():
-                number = _count(one, table)
-                _copy_table(one, other, table, lambda done, of=table.name, all_=number: progress(of, done, all_))
-        with other.begin():
-            target.number_on(other)
-            _queue_for_search(other)
-
-
-def check(source: Database, target: Database, progress: Progress) -> list[Checked]:
-    """Compare the rows of both stores, one by one. Raises `StoreError` naming the table that differs."""
-    found = []
-    with source.reader.connect() as one, target.writer.connect() as other:
-        for table in tables():
-            with one.begin(), other.begin():
-                number = _count(one, table)
-                report = lambda done, of=table.name, all_=number: progress(of, done, all_)  # noqa: E731
-                here, there = _digest(one, table, report), _digest(other, table, lambda _: None)
-            if here != there:
-                raise StoreError(
-                    f"The table {table.name} differs: {here[0]:,} rows in the one store, {there[0]:,} in the other"
-                    f"{'' if here[0] != there[0] else ', with other content'}. Was one of them in use meanwhile? "
-                    "Empty the target and copy again."
+            with source_connection.begin():
+                number = _count(source_connection, table)
+                _copy_table(
+                    source_connection,
+                    target_connection,
+                    table,
+                    lambda done, of=table.name, all_=number: progress(of, done, all_),
                 )
-            found.append(Checked(table.name, *here))
-    return found
+        with target_connection.begin():
+            target.advance_sequences(target_connection)
+            _queue_for_search(target_connection)
 
 
-def _check_kin(one: Connection, other: Connection) -> None:
-    """Raise `StoreError` where the target holds what the source does not; empty it where it is new."""
-    here = {row.number: row.id for row in one.execute(select(projects.c.number, projects.c.id))}
-    there = {row.number: row.id for row in other.execute(select(projects.c.number, projects.c.id))}
-    if not there:
-        # What a new store begins with, roles for instance, has other ids here.
+def check(source: Database, target: Database, progress: Progress) -> list[TableCheck]:
+    """Compare the rows of both stores, one by one. Raises `StoreError` naming the table that differs."""
+    checks = []
+    with source.reader.connect() as source_connection, target.writer.connect() as target_connection:
         for table in tables():
-            other.execute(table.delete())
-    if there.items() - here.items():
+            with source_connection.begin(), target_connection.begin():
+                number = _count(source_connection, table)
+                report = lambda done, of=table.name, all_=number: progress(of, done, all_)  # noqa: E731
+                source_digest = _digest(source_connection, table, report)
+                target_digest = _digest(target_connection, table, lambda _: None)
+            if source_digest != target_digest:
+                source_rows, target_rows = source_digest[0], target_digest[0]
+                raise StoreError(
+                    f"The table {table.name} differs: {source_rows:,} rows in the one store, {target_rows:,} in the "
+                    f"other{'' if source_rows != target_rows else ', with other content'}. Was one of them in use "
+                    "meanwhile? Empty the target and copy again."
+                )
+            checks.append(TableCheck(table.name, *source_digest))
+    return checks
+
+
+def _check_same_store(source: Connection, target: Connection) -> None:
+    """Raise `StoreError` if the target holds projects that the source does not have; empty a new target."""
+    source_projects = {row.number: row.id for row in source.execute(select(projects.c.number, projects.c.id))}
+    target_projects = {row.number: row.id for row in target.execute(select(projects.c.number, projects.c.id))}
+    if not target_projects:
+        # A new store begins with rows of its own, such as roles, whose ids differ from the source's.
+        for table in tables():
+            target.execute(table.delete())
+    if target_projects.items() - source_projects.items():
         raise StoreError(
             "The target holds another store: projects that the source does not have. "
             "Give an empty database or directory."
         )
 
 
-def _make_months(one: Connection, target: Database) -> None:
-    """Make the parts of all months of which the source has many interactions, where the target has parts."""
-    if target.months is None:
+def _make_months(source: Connection, target: Database) -> None:
+    """Create the target's partitions, if it has any, for each month with many interactions in the source."""
+    if target.partitions is None:
         return
-    month, now = Month.of(FIRST), time.time_ns() // 1_000_000
+    month, now = Month.of(FIRST_ID_MS), time.time_ns() // 1_000_000
     while month.start <= now:
         first, end = month.ids
-        its = select(interactions.c.id).where(interactions.c.id >= first, interactions.c.id < end)
-        if one.execute(its.order_by(interactions.c.id).offset(FEW).limit(1)).first():
-            target.months.make(month.start, month.start)
+        month_ids = select(interactions.c.id).where(interactions.c.id >= first, interactions.c.id < end)
+        if source.execute(month_ids.order_by(interactions.c.id).offset(MIN_PARTITION_ROWS).limit(1)).first():
+            target.partitions.make(month.start, month.start)
         month = Month.of(month.end)
 
 
-def _copy_table(one: Connection, other: Connection, table: Table, report: Callable[[int], None]) -> None:
-    with other.begin():
-        last, done = _last_key(other, table), _count(other, table)
+def _copy_table(source: Connection, target: Connection, table: Table, report: Callable[[int], None]) -> None:
+    with target.begin():
+        last, done = _last_key(target, table), _count(target, table)
     report(done)
-    for rows in _walk(one, table, last):
-        with other.begin():
-            other.execute(table.insert(), [dict(row._mapping) for row in rows])
+    for rows in _read_batches(source, table, last):
+        with target.begin():
+            target.execute(table.insert(), [dict(row._mapping) for row in rows])
         done += len(rows)
         report(done)
 
 
-def _walk(connection: Connection, table: Table, last: tuple[Any, ...] | None) -> Iterator[Sequence[Any]]:
-    """Yield a table's rows after a key, some at a time, by their keys."""
+def _read_batches(connection: Connection, table: Table, last: tuple[Any, ...] | None) -> Iterator[Sequence[Any]]:
+    """Yield the rows of a table after the key `last`, in batches, in the order of their keys."""
     keys = list(table.primary_key.columns)
     while True:
-        query = select(table).order_by(*keys).limit(ROWS)
+        query = select(table).order_by(*keys).limit(BATCH_ROWS)
         if last is not None:
             beyond = tuple_(*(literal(value, key.type) for key, value in zip(keys, last, strict=True)))
             query = query.where(tuple_(*keys) > beyond)
         rows = connection.execute(query).all()
         if rows:
             yield rows
-        if len(rows) < ROWS:
+        if len(rows) < BATCH_ROWS:
             return
         last = tuple(getattr(rows[-1], key.name) for key in keys)
 
@@ -171,7 +179,7 @@ def _count(connection: Connection, table: Table) -> int:
 
 def _digest(connection: Connection, table: Table, report: Callable[[int], None]) -> tuple[int, str]:
     digest, number = hashlib.blake2b(digest_size=16), 0
-    for rows in _walk(connection, table, None):
+    for rows in _read_batches(connection, table, None):
         for row in rows:
             digest.update(repr([_plain(value) for value in row]).encode())
         number += len(rows)
@@ -180,7 +188,7 @@ def _digest(connection: Connection, table: Table, report: Callable[[int], None])
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as it is in either database."""
+    """Return a value in the form that is the same for both databases."""
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, memoryview):
@@ -189,8 +197,8 @@ def _plain(value: Any) -> Any:
 
 
 def _queue_for_search(connection: Connection) -> None:
-    """Let the target take all texts into its index."""
+    """Queue all interactions for the target's text index, except those whose call is still open."""
     under_way = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
     queued = exists().where(search_pending.c.interaction_id == interactions.c.id)
-    fresh = select(interactions.c.id, literal(None, search_pending.c.erased.type)).where(~under_way, ~queued)
-    connection.execute(search_pending.insert().from_select(["interaction_id", "erased"], fresh))
+    unqueued = select(interactions.c.id, literal(None, search_pending.c.erased.type)).where(~under_way, ~queued)
+    connection.execute(search_pending.insert().from_select(["interaction_id", "erased"], unqueued))

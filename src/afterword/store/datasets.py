@@ -1,4 +1,4 @@
-"""Datasets and uploads: their lines and parts, in pieces that fit into memory."""
+"""Datasets and uploads, stored in parts that fit into memory."""
 
 from __future__ import annotations
 
@@ -37,46 +37,46 @@ class DatasetRow(msgspec.Struct, frozen=True):
     metrics: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
     deleted_at: int | None = None
     server: int | None = None
-    """Of one that is pending: the server that makes it, where several work over one database."""
+    """The server that builds a pending dataset, where several servers share the database."""
     left_out: dict[str, int] = msgspec.field(default_factory=dict)
     """How many interactions or pairs did not become lines, by the reason."""
     seed: int | None = None
-    """That of the random sample of which it is made."""
+    """The seed of the random sample that the dataset is made of."""
 
 
 # ------------------------------------------------------------------------------------------------ reads
 
 
-def find(connection: Connection, project: int, id_or_key: str) -> DatasetRow | None:
+def find_dataset(connection: Connection, project: int, id_or_key: str) -> DatasetRow | None:
     """Return the dataset of that id or key in a project, if it is complete."""
     try:
-        its = datasets.c.id == UUID(id_or_key)
+        condition = datasets.c.id == UUID(id_or_key)
     except ValueError:
-        its = datasets.c.key == id_or_key
-    return _first(connection, datasets.c.project == project, its)
+        condition = datasets.c.key == id_or_key
+    return _first(connection, datasets.c.project == project, condition)
 
 
-def find_anywhere(connection: Connection, dataset_id: UUID) -> DatasetRow | None:
+def find_dataset_in_any_project(connection: Connection, dataset_id: UUID) -> DatasetRow | None:
     """Return the dataset of that id, if it is complete."""
     return _first(connection, datasets.c.id == dataset_id)
 
 
 def of_project(connection: Connection, project: int) -> list[DatasetRow]:
     """Return the complete datasets of a project, the newest first."""
-    query = select(datasets).where(datasets.c.project == project, *_THERE).order_by(datasets.c.number.desc())
+    query = select(datasets).where(datasets.c.project == project, *_COMPLETE).order_by(datasets.c.number.desc())
     return [_row(row) for row in connection.execute(query)]
 
 
-_THERE = (datasets.c.status == READY, datasets.c.deleted_at.is_(None))
+_COMPLETE = (datasets.c.status == READY, datasets.c.deleted_at.is_(None))
 
 
 def _first(connection: Connection, *conditions: Any) -> DatasetRow | None:
-    row = connection.execute(select(datasets).where(*conditions, *_THERE)).first()
+    row = connection.execute(select(datasets).where(*conditions, *_COMPLETE)).first()
     return None if row is None else _row(row)
 
 
 def part(connection: Connection, dataset: int, after: int) -> tuple[int, bytes] | None:
-    """Return the part of a dataset's file that follows one, with its number; None at the end."""
+    """Return the number and the content of the part of a dataset's file that follows part `after`; None at the end."""
     row = connection.execute(
         select(dataset_parts.c.part, dataset_parts.c.content)
         .where(dataset_parts.c.dataset == dataset, dataset_parts.c.part > after)
@@ -97,15 +97,15 @@ def upload_count(connection: Connection) -> int:
 
 
 def parts_of_upload(connection: Connection, number: int) -> list[int]:
-    """Return the numbers of the parts that have come."""
+    """Return the numbers of the parts that were received."""
     query = select(upload_parts.c.part).where(upload_parts.c.upload == number).order_by(upload_parts.c.part)
     return list(connection.execute(query).scalars())
 
 
-def upload_part(connection: Connection, number: int, its_part: int) -> bytes | None:
+def upload_part(connection: Connection, number: int, part_number: int) -> bytes | None:
     """Return a part of an upload; None where it was deleted."""
     return connection.execute(
-        select(upload_parts.c.content).where(upload_parts.c.upload == number, upload_parts.c.part == its_part)
+        select(upload_parts.c.content).where(upload_parts.c.upload == number, upload_parts.c.part == part_number)
     ).scalar()
 
 
@@ -113,12 +113,12 @@ def upload_part(connection: Connection, number: int, its_part: int) -> bytes | N
 
 
 def begin(transaction: Transaction, row: DatasetRow) -> DatasetRow:
-    """Insert a dataset that is not complete yet. Raises `Conflict` where its key is taken."""
-    transaction.alone()
-    taken = select(datasets.c.number).where(
+    """Insert a pending dataset. Raises `Conflict` if the project has a dataset with its key."""
+    transaction.lock_catalog()
+    same_key = select(datasets.c.number).where(
         datasets.c.project == row.project, datasets.c.key == row.key, datasets.c.deleted_at.is_(None)
     )
-    if transaction.connection.execute(taken).first():
+    if transaction.connection.execute(same_key).first():
         raise Conflict(
             f"The project has a dataset with the key {row.key!r} already.",
             code="dataset_exists",
@@ -136,9 +136,9 @@ def add_part(transaction: Transaction, dataset: int, number: int, lines: int, co
 
 
 def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow | None:
-    """Write a dataset's row anew, as one that is complete; return it.
+    """Write a dataset's row as complete; return it.
 
-    None where it was deleted meanwhile: another server has taken this one for gone.
+    None if it was deleted meanwhile, because another server took this one for gone.
     """
     ready = msgspec.structs.replace(row, status=READY, server=None)
     completed = update(datasets).where(datasets.c.number == row.number).values(**_values(ready))
@@ -146,13 +146,13 @@ def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow | None:
 
 
 def erase(transaction: Transaction, number: int) -> bool:
-    """Delete a dataset with its file; tell whether it was there."""
+    """Delete a dataset with its file; return whether it existed."""
     transaction.connection.execute(delete(dataset_parts).where(dataset_parts.c.dataset == number))
     return transaction.connection.execute(delete(datasets).where(datasets.c.number == number)).rowcount > 0
 
 
 def erase_pending(transaction: Transaction, alive: Collection[int] = ()) -> None:
-    """Delete what a crash left incomplete. What servers that are there are making goes on."""
+    """Delete the pending datasets that a crash left behind, except those that an alive server is building."""
     left = or_(datasets.c.server.is_(None), datasets.c.server.not_in(alive))
     pending = select(datasets.c.number).where(datasets.c.status == PENDING, left)
     for number in list(transaction.connection.execute(pending).scalars()):
@@ -164,23 +164,23 @@ def begin_upload(transaction: Transaction, **values: Any) -> None:
     transaction.connection.execute(insert(uploads).values(**values))
 
 
-def put_upload_part(transaction: Transaction, number: int, its_part: int, content: bytes) -> bool:
-    """Write a part of an upload; once more replaces it. Tell whether the upload is there."""
-    # Two callers that send the same part, and one that aborts the upload, wait for each other.
+def put_upload_part(transaction: Transaction, number: int, part_number: int, content: bytes) -> bool:
+    """Write or replace a part of an upload; return whether the upload exists."""
+    # The row lock serializes two callers that send the same part, and one that aborts the upload.
     upload = select(uploads.c.number).where(uploads.c.number == number).with_for_update()
     if transaction.connection.execute(upload).first() is None:
         return False
-    its = (upload_parts.c.upload == number, upload_parts.c.part == its_part)
-    transaction.connection.execute(delete(upload_parts).where(*its))
-    transaction.connection.execute(insert(upload_parts).values(upload=number, part=its_part, content=content))
+    condition = (upload_parts.c.upload == number, upload_parts.c.part == part_number)
+    transaction.connection.execute(delete(upload_parts).where(*condition))
+    transaction.connection.execute(insert(upload_parts).values(upload=number, part=part_number, content=content))
     return True
 
 
 def erase_uploads(transaction: Transaction, *, number: int | None = None, before: int = 0) -> bool:
-    """Delete an upload with its parts, or all that began before a time; tell whether there were any."""
+    """Delete an upload with its parts, or all uploads that began before a time; return whether there were any."""
     which = uploads.c.created_at < before if number is None else uploads.c.number == number
-    there = select(uploads.c.number).where(which).order_by(uploads.c.number).with_for_update()
-    numbers: Sequence[int] = list(transaction.connection.execute(there).scalars())
+    chosen = select(uploads.c.number).where(which).order_by(uploads.c.number).with_for_update()
+    numbers: Sequence[int] = list(transaction.connection.execute(chosen).scalars())
     transaction.connection.execute(delete(upload_parts).where(upload_parts.c.upload.in_(numbers)))
     transaction.connection.execute(delete(uploads).where(uploads.c.number.in_(numbers)))
     return bool(numbers)

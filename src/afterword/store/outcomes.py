@@ -25,7 +25,10 @@ class OutcomeCursor(msgspec.Struct, frozen=True):
 
 
 class OutcomeFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which outcomes of a project; what is None does not matter. Times are milliseconds, the end is exclusive."""
+    """Which outcomes of a project to read; a field that is None does not filter.
+
+    Times are milliseconds, the end is exclusive.
+    """
 
     project: int
     session_id: UUID | None = None
@@ -52,7 +55,7 @@ class OutcomeFilter(msgspec.Struct, frozen=True, kw_only=True):
         return conditions
 
 
-def find(connection: Connection, outcome_id: UUID) -> Row[Any] | None:
+def find_outcome(connection: Connection, outcome_id: UUID) -> Row[Any] | None:
     """Return an outcome."""
     return connection.execute(select(outcomes).where(outcomes.c.id == outcome_id)).first()
 
@@ -88,19 +91,19 @@ def count(connection: Connection, filter: OutcomeFilter) -> int:
 
 def of_sessions(connection: Connection, session_ids: Iterable[UUID]) -> dict[tuple[int, UUID], list[Row[Any]]]:
     """Return the outcomes of sessions by project and session, the newest first."""
-    found: dict[tuple[int, UUID], list[Row[Any]]] = defaultdict(list)
+    by_session: dict[tuple[int, UUID], list[Row[Any]]] = defaultdict(list)
     query = select(outcomes).where(outcomes.c.session_id.in_(list(session_ids)))
     for row in connection.execute(query.order_by(outcomes.c.created_at.desc(), outcomes.c.id.desc())):
-        found[row.project, row.session_id].append(row)
-    return found
+        by_session[row.project, row.session_id].append(row)
+    return by_session
 
 
 def change(transaction: Transaction, outcome_id: UUID, values: dict[str, Any]) -> bool:
-    """Change columns of an outcome; tell whether it was there."""
+    """Change columns of an outcome; return whether it exists."""
     changed = update(outcomes).where(outcomes.c.id == outcome_id).values(**values)
     return transaction.connection.execute(changed).rowcount > 0
 
 
 def remove(transaction: Transaction, outcome_id: UUID) -> bool:
-    """Delete an outcome; tell whether it was there."""
+    """Delete an outcome; return whether it existed."""
     return transaction.connection.execute(delete(outcomes).where(outcomes.c.id == outcome_id)).rowcount > 0

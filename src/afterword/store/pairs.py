@@ -19,15 +19,15 @@ from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.engine import Insert, Transaction
 from afterword.store.engine.fragments import clock
 from afterword.store.filters import Names
-from afterword.store.pages import narrowed
+from afterword.store.pages import where_clause
 from afterword.store.schema import interactions, leases, preferences
 from afterword.types import Filter
 
-PROMPTS_PER_QUERY = 50
-MAX_PROMPTS_PER_CALL = 500
-MAX_COMPLETIONS_PER_PROMPT = 200
+QUERY_PROMPT_COUNT = 50
+MAX_PROMPT_COUNT = 500
+MAX_PROMPT_COMPLETION_COUNT = 200
 """Of a prompt with more completions the newest are paired: 200 make 19,900 pairs."""
-MAX_SLOTS_PER_CALL = 200_000
+MAX_SLOT_COUNT = 200_000
 """Upper bound on the pairs that one call looks at. Most of them are of one model or judged already."""
 
 _INSERT_LEASE = Insert(leases, ignore_existing=True)
@@ -86,15 +86,16 @@ def candidates(
     `seed` decides the order of a prompt's pairs and which completion is on which side. Pairs that were judged under
     `metric` are left out; with None, no pair is left out.
     """
-    where_clause = narrowed(connection, names, filter)
+    where = where_clause(connection, names, filter)
     pairs: list[IdPair] = []
     round, prompt, has_more = position.round, position.prompt, position.has_more
     prompts_seen = slots_seen = 0
-    while prompts_seen < MAX_PROMPTS_PER_CALL and slots_seen < MAX_SLOTS_PER_CALL:
-        prompts = _next_prompts(connection, where_clause, prompt)
+    while prompts_seen < MAX_PROMPT_COUNT and slots_seen < MAX_SLOT_COUNT:
+        prompts = _next_prompts(connection, where, prompt)
         for prompt, completions in prompts:
             prompts_seen += 1
-            judged = set() if metric is None else _judged_pairs(connection, metric, [one.id for one in completions])
+            ids = [completion.id for completion in completions]
+            judged = set() if metric is None else _judged_pairs(connection, metric, ids)
             chosen: IdPair | None = None
             for pair in _tournament(completions, seed, start=round):
                 slots_seen += 1
@@ -106,9 +107,9 @@ def candidates(
                 chosen = pair
             if chosen is not None:
                 pairs.append(_with_drawn_sides(chosen, seed))
-            if len(pairs) == limit or slots_seen >= MAX_SLOTS_PER_CALL:
+            if len(pairs) == limit or slots_seen >= MAX_SLOT_COUNT:
                 return pairs, PairCursor(round, prompt, has_more)
-        if len(prompts) < PROMPTS_PER_QUERY:
+        if len(prompts) < QUERY_PROMPT_COUNT:
             if not has_more:
                 return pairs, None
             round, prompt, has_more = round + 1, None, False
@@ -116,18 +117,18 @@ def candidates(
 
 
 def _next_prompts(
-    connection: Connection, where_clause: ColumnElement[bool], after: int | None
+    connection: Connection, where: ColumnElement[bool], after: int | None
 ) -> list[tuple[int, list[Completion]]]:
     """Return the next prompts with several completions, in the order of their hashes, each with its completions."""
     prompt_hash = interactions.c.prompt_hash
     beyond = true() if after is None else prompt_hash > after
-    groups = select(prompt_hash, func.count()).where(where_clause, beyond).group_by(prompt_hash)
-    groups = groups.having(func.count() > 1).order_by(prompt_hash).limit(PROMPTS_PER_QUERY)
+    groups = select(prompt_hash, func.count()).where(where, beyond).group_by(prompt_hash)
+    groups = groups.having(func.count() > 1).order_by(prompt_hash).limit(QUERY_PROMPT_COUNT)
     counts = {row[0]: row[1] for row in connection.execute(groups)}
-    rows = select(prompt_hash, interactions.c.id, interactions.c.model).where(where_clause)
-    small = [prompt for prompt, count in counts.items() if count <= MAX_COMPLETIONS_PER_PROMPT]
+    rows = select(prompt_hash, interactions.c.id, interactions.c.model).where(where)
+    small = [prompt for prompt, count in counts.items() if count <= MAX_PROMPT_COMPLETION_COUNT]
     queries = [rows.where(prompt_hash.in_(small))] if small else []
-    newest = rows.order_by(interactions.c.created_at.desc()).limit(MAX_COMPLETIONS_PER_PROMPT)
+    newest = rows.order_by(interactions.c.created_at.desc()).limit(MAX_PROMPT_COMPLETION_COUNT)
     queries += [newest.where(prompt_hash == prompt) for prompt in counts.keys() - set(small)]
     completions: dict[int, list[Completion]] = defaultdict(list)
     for query in queries:
@@ -144,8 +145,8 @@ def _tournament(completions: Sequence[Completion], seed: bytes, *, start: int) -
     """
     if len({completion.model for completion in completions}) < 2:
         return
-    drawn = sorted(completions, key=lambda completion: _drawn_lot(seed, completion.id))
-    order: list[Completion | None] = [*drawn]
+    shuffled = sorted(completions, key=lambda completion: _drawn_lot(seed, completion.id))
+    order: list[Completion | None] = [*shuffled]
     if len(order) % 2:
         order.append(None)
     turns, tables = len(order) - 1, len(order) // 2
@@ -179,16 +180,16 @@ _LEASES_OF_PAIRS = (leases.c.name >= "pair:", leases.c.name < "pair;")
 
 
 class LeasedPairs(NamedTuple):
-    """The result of `lease`: the new pairs that the sitting has now, the kept pairs that it has lost, and the number of
-    new pairs that another sitting has."""
+    """The result of `lease`: the new pairs that the sitting now holds, the kept pairs that it lost, and the number of
+    new pairs that another sitting holds."""
 
     new: list[IdPair]
     lost: list[IdPair]
-    held: int
+    leased_elsewhere: int
 
 
 class TooManyLeases(Exception):
-    """So many pairs are leased that no more are given out."""
+    """The number of leased pairs has reached its upper bound."""
 
 
 def lease(
@@ -198,20 +199,20 @@ def lease(
     *,
     keep: Sequence[IdPair],
     new: Sequence[IdPair],
-    again: bool,
+    allow_judged: bool,
     milliseconds: int,
     max_leases: int,
 ) -> LeasedPairs:
     """Renew the leases of a sitting on the pairs that it keeps, end its other leases, and lease new pairs to it.
 
     `holder` is the sitting's negative number. A pair that was judged under the metric is not leased, except with
-    `again`. Raises `TooManyLeases` where new pairs are wanted and `max_leases` exist already, over all sittings.
+    `allow_judged`. Raises `TooManyLeases` if new pairs are requested and `max_leases` exist already, over all sittings.
     """
     connection = transaction.connection
     connection.execute(delete(leases).where(*_LEASES_OF_PAIRS, leases.c.until < clock()))
-    kept = {_lease_name(metric, pair): pair for pair in keep}
+    kept_pairs = {_lease_name(metric, pair): pair for pair in keep}
     own = (*_LEASES_OF_PAIRS, leases.c.server == holder)
-    connection.execute(delete(leases).where(*own, leases.c.name.not_in(list(kept))))
+    connection.execute(delete(leases).where(*own, leases.c.name.not_in(list(kept_pairs))))
     connection.execute(update(leases).where(*own).values(until=clock() + milliseconds))
     renewed = set(connection.execute(select(leases.c.name).where(*own)).scalars())
     candidates = {_lease_name(metric, pair): pair for pair in new}
@@ -219,8 +220,8 @@ def lease(
         count = select(func.count()).select_from(leases).where(*_LEASES_OF_PAIRS)
         if connection.execute(count).scalar_one() >= max_leases:
             raise TooManyLeases
-    unleased = {name: pair for name, pair in (kept | candidates).items() if name not in renewed}
-    if not again and unleased:
+    unleased = {name: pair for name, pair in (kept_pairs | candidates).items() if name not in renewed}
+    if not allow_judged and unleased:
         judged = _judged_pairs(connection, metric, [id for pair in unleased.values() for id in pair])
         unleased = {name: pair for name, pair in unleased.items() if pair not in judged}
     leased: set[str] = set()
@@ -231,8 +232,8 @@ def lease(
         leased = set(connection.execute(query).scalars())
     return LeasedPairs(
         new=[pair for name, pair in candidates.items() if name in leased],
-        lost=[pair for name, pair in kept.items() if name not in renewed and name not in leased],
-        held=sum(name in unleased and name not in leased for name in candidates),
+        lost=[pair for name, pair in kept_pairs.items() if name not in renewed and name not in leased],
+        leased_elsewhere=sum(name in unleased and name not in leased for name in candidates),
     )
 
 

@@ -1,6 +1,6 @@
-"""Payloads: what was said, as JSON, compressed.
+"""Payloads: the messages and the completion of an interaction, as compressed JSON.
 
-Images stand in the messages as references (service/content.py takes them out), so that a payload is text.
+Messages hold references to images (service/content.py extracts the images), so that a payload is text.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import zstandard
 from afterword.errors import Unavailable
 from afterword.types import Message
 
-LEVEL = 3
+COMPRESSION_LEVEL = 3
 DICTIONARY_BYTES = 112 << 10
 
 
 class Payload(msgspec.Struct, omit_defaults=True):
-    """What was said: messages in, completion out, and what was logged about the call.
+    """The messages, the completion, and what was logged about the call.
 
-    `message` is the whole assistant message where more than a text was logged.
+    `message` is the whole assistant message where more than its text was logged.
     """
 
     messages: list[Message]
@@ -37,7 +37,7 @@ class Payload(msgspec.Struct, omit_defaults=True):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Payload)
 # A compressor serves one thread at a time.
-_own = threading.local()
+_per_thread = threading.local()
 _dictionaries: dict[int, zstandard.ZstdCompressionDict] = {}
 _learning: list[Callable[[], None]] = []
 
@@ -48,7 +48,7 @@ def encode(payload: Payload) -> bytes:
 
 
 def unpack(stored: bytes) -> Payload:
-    """Return the payload that was stored. Raises `Unavailable` where it is damaged."""
+    """Return a stored payload. Raises `Unavailable` if it is damaged."""
     try:
         return _decoder.decode(decompress(stored))
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
@@ -61,17 +61,17 @@ def unpack(stored: bytes) -> Payload:
 
 
 def decompress(stored: bytes) -> bytes:
-    """Return the JSON of a payload that was stored. Its frame says which dictionary it needs."""
-    number = zstandard.get_frame_parameters(stored).dict_id
-    decompressors: dict[int, zstandard.ZstdDecompressor] = _own.__dict__.setdefault("decompressors", {})
-    decompressor = decompressors.get(number)
+    """Return the JSON of a stored payload. Its zstandard frame names the dictionary it needs."""
+    dictionary_id = zstandard.get_frame_parameters(stored).dict_id
+    decompressors: dict[int, zstandard.ZstdDecompressor] = _per_thread.__dict__.setdefault("decompressors", {})
+    decompressor = decompressors.get(dictionary_id)
     if decompressor is None:
-        if number and number not in _dictionaries:
-            # Another server has trained it a moment ago.
+        if dictionary_id and dictionary_id not in _dictionaries:
+            # Another server may have just trained this dictionary.
             for learn in _learning:
                 learn()
-        dictionary = _dictionaries[number] if number else None
-        decompressor = decompressors[number] = zstandard.ZstdDecompressor(dict_data=dictionary)
+        dictionary = _dictionaries[dictionary_id] if dictionary_id else None
+        decompressor = decompressors[dictionary_id] = zstandard.ZstdDecompressor(dict_data=dictionary)
     return decompressor.decompress(stored)
 
 
@@ -83,28 +83,29 @@ class Compression:
     """
 
     def __init__(self, learn: Callable[[], None]) -> None:
-        """`learn` adds the dictionaries that are in the store by now."""
+        """`learn` calls `add` for each dictionary in the store."""
         _learning.append(learn)
         self.dictionaries = 0
         self._newest: zstandard.ZstdCompressionDict | None = None
 
     def add(self, dictionary: bytes) -> None:
-        """Use this dictionary from now on; older ones stay for what they compressed."""
-        made = zstandard.ZstdCompressionDict(dictionary)
-        if made.dict_id() in _dictionaries and self._newest is not None:
+        """Compress with this dictionary from now on; older ones are kept to decompress existing payloads."""
+        loaded = zstandard.ZstdCompressionDict(dictionary)
+        if loaded.dict_id() in _dictionaries and self._newest is not None:
             return
-        made.precompute_compress(level=LEVEL)
-        _dictionaries[made.dict_id()] = made
-        self._newest = made
+        loaded.precompute_compress(level=COMPRESSION_LEVEL)
+        _dictionaries[loaded.dict_id()] = loaded
+        self._newest = loaded
         self.dictionaries += 1
 
     def compress(self, raw: bytes) -> bytes:
         """Compress a payload's JSON."""
         newest = self._newest
-        held = getattr(_own, "compressor", None)
-        if held is None or held[0] is not newest:
-            held = _own.compressor = (newest, zstandard.ZstdCompressor(level=LEVEL, dict_data=newest))
-        return held[1].compress(raw)
+        cached = getattr(_per_thread, "compressor", None)
+        if cached is None or cached[0] is not newest:
+            compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, dict_data=newest)
+            cached = _per_thread.compressor = (newest, compressor)
+        return cached[1].compress(raw)
 
 
 def message_text(message: Message) -> str:
@@ -118,7 +119,7 @@ def message_text(message: Message) -> str:
     return ""
 
 
-def asked(messages: list[Message]) -> str:
+def prompt_text(messages: list[Message]) -> str:
     """Return the text of the last message of the user, or of the last message where no user speaks: the `prompt`."""
     for message in reversed(messages):
         if message.get("role") == "user":
@@ -126,10 +127,10 @@ def asked(messages: list[Message]) -> str:
     return message_text(messages[-1]) if messages else ""
 
 
-def searchable(payload: Payload) -> tuple[str, str]:
-    """Return the texts to index: of all messages, and of the completion.
+def searchable_texts(payload: Payload) -> tuple[str, str]:
+    """Return the texts to index: that of all messages, and that of the completion.
 
-    Words are taken out of the index by giving the same text again: a change here needs a new index version.
+    To remove words from the index, the same text is passed again: a change here needs a new index version.
     """
     return "\n\n".join(filter(None, map(message_text, payload.messages))), payload.completion
 
@@ -137,7 +138,7 @@ def searchable(payload: Payload) -> tuple[str, str]:
 def train(samples: list[bytes]) -> bytes:
     """Train a dictionary on the JSON of payloads.
 
-    With the length of segments and words given, the library need not try out many: 0.1 s in place of 0.6 s for 4 MB of
-    real texts, which it then compresses as well.
+    Fixed lengths of segments and words spare the library a search: 0.1 s in place of 0.6 s for 4 MB of real texts, at
+    the same compression ratio.
     """
     return zstandard.train_dictionary(DICTIONARY_BYTES, samples, k=1000, d=8).as_bytes()  # pyright: ignore[reportArgumentType]

@@ -70,7 +70,7 @@ TABLES: dict[type, Table] = {
 
 
 class People:
-    """What is in the tables of people, by number, key, id and e-mail address."""
+    """The rows of the tables of people, by number."""
 
     def __init__(self) -> None:
         self.users: dict[int, UserRow] = {}
@@ -91,7 +91,7 @@ class People:
         return people
 
     def keep(self, row: Numbered | MemberRow | ShareRow) -> None:
-        """Hold a row as it now stands in the store."""
+        """Store a row in memory as it now stands in the database."""
         self.changes += 1
         match row:
             case UserRow():
@@ -106,7 +106,7 @@ class People:
                 self.shares[row.project, row.team] = row
 
     def drop(self, row: MemberRow | ShareRow) -> None:
-        """Forget a row that is no more."""
+        """Remove a row that was deleted."""
         self.changes += 1
         if isinstance(row, MemberRow):
             self.members.pop((row.team, row.user), None)
@@ -115,8 +115,8 @@ class People:
 
     def find_user(self, id_or_email: str) -> UserRow | None:
         """Return the user of that id or address, unless they were deleted."""
-        here = (row for row in self.users.values() if row.deleted_at is None)
-        return next((row for row in here if id_or_email in (str(row.id), row.email)), None)
+        active_users = (row for row in self.users.values() if row.deleted_at is None)
+        return next((row for row in active_users if id_or_email in (str(row.id), row.email)), None)
 
     def find_team(self, id_or_key: str) -> TeamRow | None:
         """Return the team of that id or key."""
@@ -127,11 +127,11 @@ class People:
         return next((row for row in self.roles.values() if id_or_key in (str(row.id), row.key)), None)
 
     def memberships(self, user: int) -> list[MemberRow]:
-        """Return in which teams a user is."""
+        """Return the team memberships of a user."""
         return [row for row in self.members.values() if row.user == user]
 
     def shares_of(self, project: int) -> list[ShareRow]:
-        """Return with which teams a project is shared."""
+        """Return the shares of a project, by team."""
         return sorted((row for row in self.shares.values() if row.project == project), key=lambda row: row.team)
 
 
@@ -139,8 +139,8 @@ class People:
 
 
 def add_person(transaction: Transaction, row: Any) -> Any:
-    """Insert a user, a team or a role. Raises `Conflict` where the key or the address is taken."""
-    transaction.alone()
+    """Insert a user, a team or a role. Raises `Conflict` if its key or e-mail address exists."""
+    transaction.lock_catalog()
     table = TABLES[type(row)]
     name = "email" if isinstance(row, UserRow) else "key"
     same = [table.c[name] == getattr(row, name)]
@@ -158,31 +158,31 @@ def add_person(transaction: Transaction, row: Any) -> Any:
 
 
 def delete_user(transaction: Transaction, number: int, deleted_at: int) -> UserRow | None:
-    """Mark a user as deleted; return the row as it is now, None where that was done meanwhile."""
-    its = users.c.number == number
-    deleted = users.update().where(its, users.c.deleted_at.is_(None)).values(deleted_at=deleted_at)
+    """Mark a user as deleted; return the row, or None if it was deleted already."""
+    condition = users.c.number == number
+    deleted = users.update().where(condition, users.c.deleted_at.is_(None)).values(deleted_at=deleted_at)
     if not transaction.connection.execute(deleted).rowcount:
         return None
-    return UserRow(**transaction.connection.execute(select(users).where(its)).one()._mapping)
+    return UserRow(**transaction.connection.execute(select(users).where(condition)).one()._mapping)
 
 
 def put_member(transaction: Transaction, row: MemberRow) -> MemberRow:
-    """Put a user into a team, in a role."""
-    transaction.alone()
+    """Add a user to a team in a role, or change the role."""
+    transaction.lock_catalog()
     drop_member(transaction, row)
     transaction.connection.execute(team_members.insert().values(**_values(row)))
     return row
 
 
 def drop_member(transaction: Transaction, row: MemberRow) -> bool:
-    """Take a user out of a team; tell whether they were in it."""
-    its = (team_members.c.team == row.team, team_members.c.user == row.user)
-    return transaction.connection.execute(team_members.delete().where(*its)).rowcount > 0
+    """Remove a user from a team; return whether they were a member."""
+    condition = (team_members.c.team == row.team, team_members.c.user == row.user)
+    return transaction.connection.execute(team_members.delete().where(*condition)).rowcount > 0
 
 
 def put_shares(transaction: Transaction, project: int, rows: list[ShareRow]) -> None:
     """Share a project with these teams and no other."""
-    transaction.alone()
+    transaction.lock_catalog()
     transaction.connection.execute(project_shares.delete().where(project_shares.c.project == project))
     if rows:
         transaction.connection.execute(project_shares.insert(), [_values(row) for row in rows])

@@ -1,10 +1,9 @@
-"""Retention: what is older than a project keeps it is deleted in the background, some at a time.
+"""Retention: delete interactions and texts older than a project's retention period, in the background, in batches.
 
-It rests between the batches, so that no other write waits for long. Nothing is noted of how far it came: what is too
-old is found by its time, and what was deleted is not found again, so that a server that is stopped or killed in the
-middle goes on with the rest.
+The worker rests between batches, so that no other write waits for long. It stores no progress: expired rows are found
+by their time and deleted rows are not found again, so that a server that is stopped or killed continues with the rest.
 
-On PostgreSQL the tables have a part for each month. A part of which nothing is to stay is dropped as a whole.
+On PostgreSQL the tables have a partition for each month. A partition of which nothing is to stay is dropped as a whole.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select
 from sqlalchemy.exc import OperationalError
 
 from afterword.store.engine import Store, Transaction
-from afterword.store.engine.months import SAID, Month, Months
+from afterword.store.engine.months import TEXT_TABLES, Month, Partitions
 from afterword.store.erasing import (
-    MOST_STAYING,
+    MAX_STAYING_ROWS,
     erase,
     erase_month,
     forget,
@@ -38,43 +37,43 @@ from afterword.store.schema import interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.retention")
 
-# So many are deleted in a transaction.
-BATCH = 100
-# So many are looked at at once for whether they still have their text.
-LOOK = 1_000
-# Between two batches it rests so many times as long as the last one took, and longer while others write.
-REST = 1.0
-YIELDED = 9.0
-# What is deleted waits to be taken out of the text index. While so much of it waits there, none is added to it.
-MOST_PENDING = 5_000
-# Seconds between two looks for what has become too old.
-PACE = 600.0
-# Seconds after which it sees that other periods were set, or that it is in charge now.
-GLANCE = 0.5
-# After a fault it tries again sooner.
-PATIENCE = 30.0
-# Texts are looked for from where the last look ended. What came later with an older time is found when all are looked
-# at again: once a day. So often months are looked at, too.
-DAY = 86_400.0
+# Interactions deleted in one transaction.
+BATCH_ROWS = 100
+# Interactions checked at once for whether they still have their text.
+SCAN_ROWS = 1_000
+# The rest between two batches, as a multiple of the last batch's duration; YIELD_FACTOR applies while others write.
+REST_FACTOR = 1.0
+YIELD_FACTOR = 9.0
+# Deleted texts are queued for removal from the text index. Deletion pauses while more than this many are queued.
+MAX_PENDING_ROWS = 5_000
+# Seconds between two polls for expired rows.
+POLL_SECONDS = 600.0
+# Seconds between two checks for changed retention periods, and for whether this server is in charge.
+SETTINGS_POLL_SECONDS = 0.5
+# Seconds before a retry after a failure.
+RETRY_SECONDS = 30.0
+# A scan for texts continues where the last one ended. Rows that were inserted later with an older time are found by a
+# full scan once a day, which also checks the months.
+DAY_SECONDS = 86_400.0
 DAY_MS = 86_400_000
-START = (-1, UUID(int=0))
-# Parts are dropped while nobody reads them, which is tried so often, after so many seconds.
+START_POSITION = (-1, UUID(int=0))
+# Attempts to drop a partition while nobody reads it, and the seconds between them.
 ATTEMPTS = 5
-PAUSE = 2.0
+PAUSE_SECONDS = 2.0
 
 
 class Periods(NamedTuple):
-    """How many days a project keeps interactions, and what was said in them. None: for ever."""
+    """The days for which a project keeps interactions, and their payloads. None: for ever."""
 
     interactions: int | None
     payloads: int | None
 
 
 class Retention:
-    """One thread that deletes what is too old.
+    """A thread that deletes expired interactions and payloads.
 
-    `periods` tells what each project keeps. Where several servers work over one database, the one in charge deletes;
-    whether it still is, is asked before each batch.
+    `periods` returns the retention periods by project. Where several servers share a database, the one in charge
+    deletes; it checks that it is still in charge before each batch. `erased` is called after each batch.
     """
 
     def __init__(
@@ -89,8 +88,8 @@ class Retention:
         self._erased = erased
         self._stop = threading.Event()
         self._faults = FaultLog(log, store, "What is too old could not be deleted")
-        self._looked: dict[int, tuple[int, UUID]] = {}
-        self._looked_at_all = -math.inf
+        self._scanned_to: dict[int, tuple[int, UUID]] = {}
+        self._full_scan_at = -math.inf
         self._dropped_by: Mapping[int, Periods] | None = None
         self.interactions = 0
         """How many interactions were deleted so far."""
@@ -110,7 +109,7 @@ class Retention:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            before, pause = (self.interactions, self.payloads), PACE
+            before, pause = (self.interactions, self.payloads), POLL_SECONDS
             periods, in_charge = dict(self._periods()), self._store.in_charge
             try:
                 if in_charge:
@@ -118,8 +117,8 @@ class Retention:
             except _Changed:
                 pause = 0.0
             except Exception as error:
-                self._faults.tell(error)
-                pause = PATIENCE
+                self._faults.log_error(error)
+                pause = RETRY_SECONDS
             if (self.interactions, self.payloads) != before:
                 log.info(
                     "Deleted %s interactions that were too old, and the text of %s.",
@@ -127,87 +126,96 @@ class Retention:
                     self.payloads - before[1],
                 )
             until = time.monotonic() + pause
-            while time.monotonic() < until and not self._stop.wait(GLANCE):
+            while time.monotonic() < until and not self._stop.wait(SETTINGS_POLL_SECONDS):
                 if periods != self._periods() or in_charge != self._store.in_charge:
                     break
 
     def _look(self, periods: Mapping[int, Periods]) -> None:
-        """Delete what is too old by these periods. Raises `_Changed` as soon as they are others: who has said too
-        little and takes it back loses no more."""
+        """Delete what these periods have expired. Raises `_Changed` as soon as they change: a period that was set too
+        short by mistake deletes no more once it is corrected."""
         now = time.time_ns() // 1_000_000
-        if time.monotonic() - self._looked_at_all >= DAY:
-            self._looked.clear()
-            self._tend()
-            self._looked_at_all, self._dropped_by = time.monotonic(), None
+        if time.monotonic() - self._full_scan_at >= DAY_SECONDS:
+            self._scanned_to.clear()
+            self._run_maintenance()
+            self._full_scan_at, self._dropped_by = time.monotonic(), None
         if periods != self._dropped_by:
             self._drop_months(periods, now)
             self._dropped_by = periods
-        for project, kept in periods.items():
-            if kept.interactions is not None:
-                self._delete_interactions(periods, project, now - kept.interactions * DAY_MS)
-            if kept.payloads is not None:
-                self._delete_payloads(periods, project, now - kept.payloads * DAY_MS)
+        for project, period in periods.items():
+            if period.interactions is not None:
+                self._delete_interactions(periods, project, now - period.interactions * DAY_MS)
+            if period.payloads is not None:
+                self._delete_payloads(periods, project, now - period.payloads * DAY_MS)
 
-    def _tend(self) -> None:
+    def _run_maintenance(self) -> None:
         try:
-            self._store.database.tend()
+            self._store.database.run_maintenance()
         except OperationalError as error:
             log.warning("The database could not be tended: %s. It is tried again in a day.", error.orig)
 
     def _delete_interactions(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
-        after = START
-        while found := self._store.read_now(_older, project, before, after, BATCH):
+        after = START_POSITION
+        while rows := self._store.read_now(_older, project, before, after, BATCH_ROWS):
             self._check(periods)
-            self.interactions += self._delete(erase, [one for _, one in found])
-            after = found[-1]
+            self.interactions += self._delete(erase, [id for _, id in rows])
+            after = rows[-1]
 
     def _delete_payloads(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
-        while found := self._store.read_now(_older, project, before, self._looked.get(project, START), LOOK):
-            said = self._store.read_now(_with_text, [one for _, one in found])
+        while rows := self._store.read_now(
+            _older, project, before, self._scanned_to.get(project, START_POSITION), SCAN_ROWS
+        ):
+            ids = self._store.read_now(_with_text, [id for _, id in rows])
             self._check(periods)
-            for start in range(0, len(said), BATCH):
+            for start in range(0, len(ids), BATCH_ROWS):
                 self._check(periods)
-                self.payloads += self._delete(forget, said[start : start + BATCH])
-            self._looked[project] = found[-1]
+                self.payloads += self._delete(forget, ids[start : start + BATCH_ROWS])
+            self._scanned_to[project] = rows[-1]
 
     def _drop_months(self, periods: Mapping[int, Periods], now: int) -> None:
-        """Drop the months of which nothing is to stay. What is too old of another is deleted some at a time."""
-        months = self._store.database.months
+        """Drop the months of which nothing is to stay. Expired rows of other months are deleted in batches."""
+        months = self._store.database.partitions
         if months is None:
             return
-        whole = {one: now - kept.interactions * DAY_MS for one, kept in periods.items() if kept.interactions}
-        said = {one: now - kept.payloads * DAY_MS for one, kept in periods.items() if kept.payloads}
-        said = {one: max(whole.get(one, 0), said.get(one, 0)) for one in {**whole, **said}}
-        for month, tables in months.there().items():
+        interaction_limits = {
+            project: now - period.interactions * DAY_MS for project, period in periods.items() if period.interactions
+        }
+        payload_limits = {
+            project: now - period.payloads * DAY_MS for project, period in periods.items() if period.payloads
+        }
+        payload_limits = {
+            project: max(interaction_limits.get(project, 0), payload_limits.get(project, 0))
+            for project in {**interaction_limits, **payload_limits}
+        }
+        for month, tables in months.existing_months().items():
             self._check(periods)
-            if self._nothing_stays(month, whole):
-                self.interactions += self._drop(months, month, tables, erase_month, whole)
-            elif "payloads" in tables and self._nothing_stays(month, said):
-                self._scrub(periods, month, said)
-                self.payloads += self._drop(months, month, tables & SAID, forget_month, said)
+            if self._nothing_stays(month, interaction_limits):
+                self.interactions += self._drop(months, month, tables, erase_month, interaction_limits)
+            elif "payloads" in tables and self._nothing_stays(month, payload_limits):
+                self._scrub(periods, month, payload_limits)
+                self.payloads += self._drop(months, month, tables & TEXT_TABLES, forget_month, payload_limits)
 
     def _nothing_stays(self, month: Month, limits: Mapping[int, int]) -> bool:
         if not limits or month.end > max(limits.values()):
             return False
         staying = self._store.read_now(lambda connection: connection.execute(staying_of(month, _young(limits))).all())
-        return len(staying) <= MOST_STAYING
+        return len(staying) <= MAX_STAYING_ROWS
 
     def _scrub(self, periods: Mapping[int, Periods], month: Month, limits: Mapping[int, int]) -> None:
         after = UUID(int=month.ids[0].int - 1)
-        while found := self._store.read_now(_to_scrub, month, limits, after, LOOK):
+        while ids := self._store.read_now(_to_scrub, month, limits, after, SCAN_ROWS):
             self._check(periods)
-            self._delete(scrub, found)
-            after = found[-1]
+            self._delete(scrub, ids)
+            after = ids[-1]
 
     def _drop(
         self,
-        months: Months,
+        months: Partitions,
         month: Month,
         tables: set[str],
         how: Callable[[Any, Month, ColumnElement[bool]], int | None],
         limits: Mapping[int, int],
     ) -> int:
-        """Drop parts; return how many interactions were in them. None is dropped while others read it for long."""
+        """Drop partitions; return the number of their interactions, 0 if others keep reading them."""
         for _ in range(ATTEMPTS):
             try:
                 with months.closed(month, tables) as closed:
@@ -215,24 +223,24 @@ class Retention:
                 self._erased()
                 return number
             except OperationalError:
-                if self._stop.wait(PAUSE):
+                if self._stop.wait(PAUSE_SECONDS):
                     raise _Changed from None
         log.warning("The part of %s could not be dropped: it is read all the time. It is tried again.", month.name)
         return 0
 
     def _delete(self, how: Callable[[Transaction, list[UUID]], int], ids: list[UUID]) -> int:
-        """Delete a batch, and rest. Return how many were there."""
+        """Delete a batch, then rest. Return the number of deleted interactions."""
         started, committed = time.monotonic(), self._store.queue.committed
         number: int = self._store.queue.write_from_thread(lambda transaction: how(transaction, ids))
         self._erased()
         took = time.monotonic() - started
         others = self._store.queue.committed - committed > 1
-        self._stop.wait(took * (YIELDED if others else REST))
+        self._stop.wait(took * (YIELD_FACTOR if others else REST_FACTOR))
         return number
 
     def _check(self, periods: Mapping[int, Periods]) -> None:
-        """Wait while many texts are still to leave the index. Raises `_Changed` where the look is to end."""
-        while self._store.read_now(many_leave):
+        """Wait while too many removals from the text index are queued. Raises `_Changed` if the scan is to end."""
+        while self._store.read_now(is_removal_backlogged):
             if self._stop.wait(1.0):
                 break
         if self._stop.is_set() or not self._store.in_charge or periods != self._periods():
@@ -240,54 +248,54 @@ class Retention:
 
 
 class _Changed(Exception):
-    """The server stops, is not in charge any more, or keeps what it has for another time."""
+    """The server stops, is no longer in charge, or its retention periods have changed."""
 
 
 def _older(
-    connection: Connection, project: int, before: int, after: tuple[int, UUID], most: int
+    connection: Connection, project: int, before: int, after: tuple[int, UUID], limit: int
 ) -> list[tuple[int, UUID]]:
-    """Return time and id of a project's oldest interactions from before a time, after the one named."""
+    """Return (time, id) of a project's oldest interactions before a time, after the position `after`."""
     at, id = interactions.c.created_at, interactions.c.id
     rows = connection.execute(
         select(at, id)
         .where(interactions.c.project == project, at < before)
         .where(at >= after[0], or_(at > after[0], id > after[1]))
         .order_by(at, id)
-        .limit(most)
+        .limit(limit)
     )
     return [(row.created_at, row.id) for row in rows]
 
 
 def _young(limits: Mapping[int, int]) -> ColumnElement[bool]:
-    """Return whether an interaction is not too old; those of projects without a limit never are."""
+    """Return the condition that an interaction has not expired; `limits` are times in milliseconds by project."""
     alike: dict[int, list[int]] = defaultdict(list)
     for project, before in limits.items():
         alike[before].append(project)
-    its = interactions.c
-    old = (and_(its.project.in_(projects), its.created_at < before) for before, projects in alike.items())
+    columns = interactions.c
+    old = (and_(columns.project.in_(projects), columns.created_at < before) for before, projects in alike.items())
     return not_(or_(false(), *old))
 
 
-def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], after: UUID, most: int) -> list[UUID]:
-    """Return the ids of some interactions of a month, after one, that repeat something of texts that are too old."""
+def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], after: UUID, limit: int) -> list[UUID]:
+    """Return ids of a month's interactions, after the id `after`, that still hold parts of expired texts."""
     id = interactions.c.id
     query = select(id).where(id > after, id < month.ids[1], not_(_young(limits)), unscrubbed())
-    return list(connection.execute(query.order_by(id).limit(most)).scalars())
+    return list(connection.execute(query.order_by(id).limit(limit)).scalars())
 
 
 def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:
     """Return those of these interactions whose text is still there, in the same order."""
-    found = set(
+    with_text = set(
         connection.execute(select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))).scalars()
     )
-    return [one for one in ids if one in found]
+    return [id for id in ids if id in with_text]
 
 
-def many_leave(connection: Connection) -> bool:
-    """Tell whether many deleted texts are still to be taken out of the text index.
+def is_removal_backlogged(connection: Connection) -> bool:
+    """Return whether more than `MAX_PENDING_ROWS` deleted texts are queued for removal from the text index.
 
-    They are older than what waits to be taken in, so that they stand before it.
+    They are older than the texts queued for insertion, so that they come first.
     """
     c = search_pending.c
-    query = select(c.erased.is_not(None)).order_by(c.interaction_id).limit(1).offset(MOST_PENDING)
+    query = select(c.erased.is_not(None)).order_by(c.interaction_id).limit(1).offset(MAX_PENDING_ROWS)
     return bool(connection.execute(query).scalar())

@@ -1,16 +1,15 @@
-"""Rollups: what the facts of a project's hours add up to, kept up in the background and never wrong.
+"""Rollups: sums over a project's hours, updated in the background and never wrong.
 
-Whatever changes facts (an interaction is logged or deleted, a call ends, feedback is given, changed, deleted) puts a
-mark on the interaction's hour in the same transaction. Writers only ever add marks, and so never wait for each other.
-Who reads takes the hours without a mark from the rollups and the others from the rows, in one snapshot (sums.py).
+Every change of facts (an interaction is logged or deleted, a call ends, feedback is given, changed or deleted) marks
+the interaction's hour as dirty in the same transaction. Writers only add marks, so that they never wait for each other.
+Reads take clean hours from the rollups and dirty hours from the rows, in one snapshot (sums.py).
 
-The background adds up marked hours in a snapshot, and then, in one transaction, replaces their rollups and deletes the
-marks that the snapshot showed on them. So none is lost, with any number of writers on any database whose reads are
-snapshots:
+A background worker sums dirty hours in a snapshot. Then one transaction replaces their rollups and deletes the marks
+that the snapshot showed. No change is lost, with any number of writers, on any database whose reads are snapshots:
 
-- A fact that the snapshot did not show has a mark that it did not show either. That one stays.
-- All marks that overlap the hours must go, or nothing is done. Of two servers that add up the same hour, the one with
-  the older snapshot finds that its marks are gone; an older sum never replaces a newer one.
+- A fact that the snapshot did not show has a mark that it did not show either. That mark stays.
+- The transaction deletes all marks that overlap the hours, or does nothing. If two servers sum the same hour, the one
+  with the older snapshot finds its marks deleted; an older sum never replaces a newer one.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, select
 
 from afterword.ids import uuid7
-from afterword.store.calls import COMPLETE, NUMBERS
+from afterword.store.calls import COMPLETE, SYSTEM_METRICS
 from afterword.store.engine import Delete, Insert, Rows, Store, Transaction
 from afterword.store.faults import FaultLog
 from afterword.store.float_sums import summable
@@ -35,103 +34,105 @@ from afterword.store.schema import calls, feedback, interactions, rollup_marks, 
 
 log = logging.getLogger("afterword.rollups")
 
-HOUR = 3_600_000
-INTERACTIONS = 0
-MEASURES = {name: -place for place, name in enumerate(NUMBERS, 1)}
+HOUR_MS = 3_600_000
+INTERACTIONS_MEASURE_ID = 0
+MEASURES = {name: -position for position, name in enumerate(SYSTEM_METRICS, 1)}
 """The system metrics as measures. These numbers are on disk."""
-# Of a measure with more different values in an hour, how often each was given is not kept: it would be as many rows.
-MOST_VALUES = 20
+# Upper bound on the distinct values of a measure in an hour whose counts are stored: each takes a row.
+MAX_VALUE_ROWS = 20
 
 INSERT_MARK = Insert(rollup_marks, once=True)
 DELETE_MARK = Delete(rollup_marks, "id")
 INSERT = Insert(rollups)
 INSERT_VALUE = Insert(rollup_values)
 
-# Seconds between two looks for marks.
-PACE = 2.0
-# An hour is added up when it has had no new mark for so many seconds, and for so many times as long as it took last
-# time: while more comes in it is read from the rows anyway, and adding it up would be in vain.
-QUIET = 5.0
-REST = 20.0
-# So many marks on an hour become one. Readers go through all marks.
-MANY_MARKS = 50
-MOST_MARKS = 20_000
-# What a store had before there were rollups is added up in steps of about so many interactions, the newest first.
-STEP = 20_000
-# A look adds up hours for so many seconds, and then writes them.
-BUDGET = 0.25
-# As the text index does (search.py): while others write a lot, most of the time is theirs.
-BUSY = 20
-YIELDED = 4.0
+# Seconds between two polls for dirty hours.
+POLL_SECONDS = 2.0
+# Debounce: sum an hour once nothing in it has changed for QUIET_SECONDS, or for REST_FACTOR times the duration of its
+# last summing, whichever is longer. Summing an hour that keeps changing would be in vain.
+QUIET_SECONDS = 5.0
+REST_FACTOR = 20.0
+# More marks than this on a range are merged into one, because readers read all marks. A poll reads at most
+# MAX_MARK_ROWS.
+MERGE_MARK_COUNT = 50
+MAX_MARK_ROWS = 20_000
+# Interactions from before the store had rollups are summed in steps of about this many, the newest first.
+STEP_ROWS = 20_000
+# A poll sums hours for this many seconds, then writes them.
+BUDGET_SECONDS = 0.25
+# After a poll with more commits by others than this, the worker rests for YIELD_FACTOR times its duration (see
+# search.py).
+BUSY_COMMIT_COUNT = 20
+YIELD_FACTOR = 4.0
 
 
-def marks(project: int, created_at: int) -> Rows:
-    """Return what is to be written with every change of facts on an interaction of this time."""
-    hour = created_at // HOUR
+def dirty_hour(project: int, created_at: int) -> Rows:
+    """Return the rows to write with every change of facts of an interaction created at this time."""
+    hour = created_at // HOUR_MS
     return [(INSERT_MARK, [(uuid7(), project, hour, hour)])]
 
 
-def mark_range(transaction: Transaction, project: int, start: int, end: int) -> None:
-    """Mark the hours from `start` to `end`, milliseconds: for what changes the facts of many interactions at once."""
-    transaction.put(INSERT_MARK, [(uuid7(), project, start // HOUR, end // HOUR)])
+def mark_hours_dirty(transaction: Transaction, project: int, start: int, end: int) -> None:
+    """Mark the hours from `start` to `end` (milliseconds) as dirty, for a change of many interactions at once."""
+    transaction.put(INSERT_MARK, [(uuid7(), project, start // HOUR_MS, end // HOUR_MS)])
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Hours of a project that marks lie on, without a gap, and all of these marks."""
+class HourRange:
+    """A range of dirty hours of a project, from `first` to `last`, and the ids of all marks on it."""
 
     project: int
     first: int
     last: int
-    marks: frozenset[UUID]
+    dirty_hour: frozenset[UUID]
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """Return what stays the same when it is marked again."""
+        """Return the identity of the range, which does not depend on its marks."""
         return self.project, self.first, self.last
 
 
-def stretches(found: Iterable[Any]) -> list[Stretch]:
-    """Return marks, rows of (id, project, first, last), put together where they overlap."""
-    made: list[list[Any]] = []
-    for id, project, first, last in sorted(found, key=lambda one: (one[1], one[2])):
-        if made and made[-1][0] == project and first <= made[-1][2]:
-            made[-1][2] = max(made[-1][2], last)
-            made[-1][3].append(id)
+def merge_marks(rows: Iterable[Any]) -> list[HourRange]:
+    """Merge marks that overlap, rows of (id, project, first, last), to ranges."""
+    merged: list[list[Any]] = []
+    for id, project, first, last in sorted(rows, key=lambda row: (row[1], row[2])):
+        if merged and merged[-1][0] == project and first <= merged[-1][2]:
+            merged[-1][2] = max(merged[-1][2], last)
+            merged[-1][3].append(id)
         else:
-            made.append([project, first, last, [id]])
-    return [Stretch(project, first, last, frozenset(ids)) for project, first, last, ids in made]
+            merged.append([project, first, last, [id]])
+    return [HourRange(project, first, last, frozenset(ids)) for project, first, last, ids in merged]
 
 
 # ------------------------------------------------------------------------------------------------ adding up
 
 
 @dataclass(slots=True)
-class Sums:
-    """The rows of `rollups` and `rollup_values` for some hours, and the hours that cannot be added up."""
+class HourSums:
+    """The rows of `rollups` and `rollup_values` for some hours, and the hours that cannot be summed."""
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     values: list[tuple[Any, ...]] = field(default_factory=list)
-    hopeless: set[int] = field(default_factory=set)
+    unsummable: set[int] = field(default_factory=set)
 
 
-def added_up(connection: Connection, project: int, first: int, last: int) -> Sums:
-    """Add up the facts of the hours from `first` to `last`."""
-    sums = Sums()
+def sum_hours(connection: Connection, project: int, first: int, last: int) -> HourSums:
+    """Sum the facts of the hours from `first` to `last`."""
+    sums = HourSums()
     time = interactions.c.created_at
-    which = and_(interactions.c.project == project, time >= first * HOUR, time < (last + 1) * HOUR)
-    hour = (time // literal(HOUR)).label("hour")
+    which = and_(interactions.c.project == project, time >= first * HOUR_MS, time < (last + 1) * HOUR_MS)
+    hour = (time // literal(HOUR_MS)).label("hour")
     model = func.coalesce(interactions.c.model, 0).label("its_model")
     counted = select(hour, model, func.count()).where(which).group_by("hour", "its_model")
     for row in connection.execute(counted):
-        sums.rows.append((project, INTERACTIONS, row[0], row[1], row[2], 0.0, 0.0, 0.0, 0.0))
+        sums.rows.append((project, INTERACTIONS_MEASURE_ID, row[0], row[1], row[2], 0.0, 0.0, 0.0, 0.0))
     if not sums.rows:
         return sums
-    few = _add_feedback(connection, project, which, hour, model, sums)
-    _add_values(connection, project, which, hour, model, few, sums)
+    countable_metrics = _add_feedback(connection, project, which, hour, model, sums)
+    _add_values(connection, project, which, hour, model, countable_metrics, sums)
     _add_calls(connection, project, which, hour, model, sums)
-    sums.rows = [row for row in sums.rows if row[2] not in sums.hopeless]
-    sums.values = [row for row in sums.values if row[2] not in sums.hopeless]
+    sums.rows = [row for row in sums.rows if row[2] not in sums.unsummable]
+    sums.values = [row for row in sums.values if row[2] not in sums.unsummable]
     return sums
 
 
@@ -141,9 +142,9 @@ def _parts(value: ColumnElement[Any], mean: ColumnElement[Any]) -> list[ColumnEl
     return [func.count(value), func.sum(value), func.sum(above * above), func.min(value), func.max(value)]
 
 
-def _add_feedback(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: Sums) -> set[int]:
-    """Add the values of metrics; return the metrics with few different ones in some hour."""
-    few: set[int] = set()
+def _add_feedback(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: HourSums) -> set[int]:
+    """Add the values of metrics; return the metrics with at most `MAX_VALUE_ROWS` distinct values in some hour."""
+    countable_metrics: set[int] = set()
     value = summable(feedback.c.value)
     alike = [hour.element, model.element, feedback.c.metric]
     each = (
@@ -160,86 +161,86 @@ def _add_feedback(connection: Connection, project: int, which: Any, hour: Any, m
     rows: Any = connection.execute(query)
     for at, its_model, metric, number, distinct, *parts in rows:
         if parts[0] < number:
-            sums.hopeless.add(at)
+            sums.unsummable.add(at)
         else:
             sums.rows.append((project, metric, at, its_model, *parts))
-        if distinct <= MOST_VALUES:
-            few.add(metric)
-    return few
+        if distinct <= MAX_VALUE_ROWS:
+            countable_metrics.add(metric)
+    return countable_metrics
 
 
 def _add_values(
-    connection: Connection, project: int, which: Any, hour: Any, model: Any, few: set[int], sums: Sums
+    connection: Connection, project: int, which: Any, hour: Any, model: Any, countable_metrics: set[int], sums: HourSums
 ) -> None:
-    """Add how often each value was given, where there are few in an hour."""
-    if not few:
+    """Add the count of each value, for hours with at most `MAX_VALUE_ROWS` distinct values."""
+    if not countable_metrics:
         return
     query = (
         select(hour, model, feedback.c.metric, feedback.c.value, func.count())
         .select_from(interactions.join(feedback, feedback.c.interaction_id == interactions.c.id))
         # An expression in place of the column: the feedback of each interaction is wanted, not that of each metric.
-        .where(which, (feedback.c.metric + literal(0)).in_(sorted(few)))
+        .where(which, (feedback.c.metric + literal(0)).in_(sorted(countable_metrics)))
         .group_by("hour", "its_model", feedback.c.metric, feedback.c.value)
     )
     together: dict[tuple[int, int, int], list[tuple[float, int]]] = {}
     for at, its_model, metric, value, number in connection.execute(query):
-        its = together.setdefault((metric, at, its_model), [])
-        if len(its) <= MOST_VALUES:
-            its.append((value, number))
-    for key, its in together.items():
-        if len(its) <= MOST_VALUES:
-            sums.values += [(project, *key, *one) for one in its]
+        value_counts = together.setdefault((metric, at, its_model), [])
+        if len(value_counts) <= MAX_VALUE_ROWS:
+            value_counts.append((value, number))
+    for key, value_counts in together.items():
+        if len(value_counts) <= MAX_VALUE_ROWS:
+            sums.values += [(project, *key, *value_count) for value_count in value_counts]
 
 
-def _add_calls(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: Sums) -> None:
+def _add_calls(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: HourSums) -> None:
     """Add the system metrics, of calls that are complete."""
-    values = [summable(calls.c[name]).label(name) for name in NUMBERS]
+    values = [summable(calls.c[name]).label(name) for name in SYSTEM_METRICS]
     means = [
         func.avg(value.element).over(partition_by=[hour.element, model.element]).label(f"mean_{value.name}")
         for value in values
     ]
     each = (
-        select(hour, model, *values, *means, *(calls.c[name].label(f"raw_{name}") for name in NUMBERS))
+        select(hour, model, *values, *means, *(calls.c[name].label(f"raw_{name}") for name in SYSTEM_METRICS))
         .select_from(interactions.join(calls, calls.c.interaction_id == interactions.c.id))
         .where(which, calls.c.state + literal(0) == COMPLETE)
         .subquery()
     )
     parts = [
         part
-        for name in NUMBERS
+        for name in SYSTEM_METRICS
         for part in (func.count(each.c[f"raw_{name}"]), *_parts(each.c[name], each.c[f"mean_{name}"]))
     ]
     query: Any = select(each.c.hour, each.c.its_model, *parts).group_by(each.c.hour, each.c.its_model)
     rows: Any = connection.execute(query)
     for row in rows:
-        for place, measure in enumerate(MEASURES.values()):
-            number, *its = row[2 + 6 * place : 8 + 6 * place]
-            if its[0] < number:
-                sums.hopeless.add(row[0])
+        for position, measure in enumerate(MEASURES.values()):
+            number, *measured = row[2 + 6 * position : 8 + 6 * position]
+            if measured[0] < number:
+                sums.unsummable.add(row[0])
             elif number:
-                sums.rows.append((project, measure, row[0], row[1], *its))
+                sums.rows.append((project, measure, row[0], row[1], *measured))
 
 
 # ------------------------------------------------------------------------------------------------ the background
 
 
 class Overtaken(Exception):
-    """Other marks lie on the hours than the snapshot showed: another server was quicker."""
+    """The marks on the hours have changed since the snapshot: another server was faster."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rolled:
-    """Hours of a stretch that were added up, from `start` to its end."""
+class SummedHours:
+    """The sums of the hours of a range, from `start` to its end."""
 
-    stretch: Stretch
+    hour_range: HourRange
     start: int
-    sums: Sums
+    sums: HourSums
 
 
-class Roller:
-    """One thread that adds up what is marked.
+class RollupWorker:
+    """A thread that sums dirty hours.
 
-    Where several servers share a store, the one in charge does it. Two that do it both are only slower.
+    Where several servers share a store, the one in charge does it. Two at once are correct, only slower.
     """
 
     def __init__(self, store: Store) -> None:
@@ -248,9 +249,9 @@ class Roller:
         self._stop = threading.Event()
         # Of each stretch: the marks that are known and since when there was no other; how long it took, where that was
         # long; the marks with which it could not be added up.
-        self._known: dict[tuple[int, int, int], tuple[frozenset[UUID], float]] = {}
-        self._took: dict[tuple[int, int, int], float] = {}
-        self._hopeless: dict[tuple[int, int, int], frozenset[UUID]] = {}
+        self._last_seen: dict[tuple[int, int, int], tuple[frozenset[UUID], float]] = {}
+        self._durations: dict[tuple[int, int, int], float] = {}
+        self._unsummable: dict[tuple[int, int, int], frozenset[UUID]] = {}
         self._thread = threading.Thread(target=self._work, name="afterword-roller", daemon=True)
 
     def start(self) -> None:
@@ -270,110 +271,122 @@ class Roller:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            more = False
+            has_more = False
             try:
-                more = self._store.in_charge and self.catch_up()
+                has_more = self._store.in_charge and self.catch_up()
             except Exception as error:
-                self._faults.tell(error)
-            if not more:
-                self._stop.wait(PACE)
+                self._faults.log_error(error)
+            if not has_more:
+                self._stop.wait(POLL_SECONDS)
 
-    def catch_up(self, quiet: float = QUIET) -> bool:
+    def catch_up(self, quiet_seconds: float = QUIET_SECONDS) -> bool:
         """Add up some of the hours that had no new mark for so many seconds; tell whether there may be more of them."""
         started, committed = time.monotonic(), self._store.queue.committed
-        rolled, crowded, more = self._store.read_now(self._look, quiet)
+        summed, crowded, has_more = self._store.read_now(self._look, quiet_seconds)
         if crowded:
-            self._store.queue.write_from_thread([pair for one in crowded for pair in self._one_mark(one)])
-        if rolled:
+            self._store.queue.write_from_thread(
+                [pair for hour_range in crowded for pair in self._single_mark(hour_range)]
+            )
+        if summed:
             try:
-                self._store.queue.write_from_thread(partial(_replace, rolled))
+                self._store.queue.write_from_thread(partial(_replace, summed))
             except Overtaken:
                 log.info("Some hours were marked anew or added up by another server meanwhile; they come later.")
-        if self._store.queue.committed - committed > BUSY:
-            self._stop.wait((time.monotonic() - started) * YIELDED)
-        return more
+        if self._store.queue.committed - committed > BUSY_COMMIT_COUNT:
+            self._stop.wait((time.monotonic() - started) * YIELD_FACTOR)
+        return has_more
 
-    def _look(self, connection: Connection, quiet: float) -> tuple[list[Rolled], list[Stretch], bool]:
-        """Return the hours that were added up, and the stretches with too many marks."""
+    def _look(self, connection: Connection, quiet_seconds: float) -> tuple[list[SummedHours], list[HourRange], bool]:
+        """Return the summed hours, the ranges with too many marks, and whether there may be more to sum."""
         c = rollup_marks.c
-        found = connection.execute(select(c.id, c.project, c.first, c.last).order_by(c.id).limit(MOST_MARKS)).all()
-        there = stretches(found)
-        if len(found) == MOST_MARKS:
+        rows = connection.execute(select(c.id, c.project, c.first, c.last).order_by(c.id).limit(MAX_MARK_ROWS)).all()
+        hour_ranges = merge_marks(rows)
+        if len(rows) == MAX_MARK_ROWS:
             # There may be marks on these hours that were not read.
-            return [], [one for one in there if len(one.marks) > 1], True
-        due = self._due(there, quiet)
-        begin, rolled = time.monotonic(), []
-        while due and not self._stop.is_set() and (not rolled or time.monotonic() - begin < BUDGET):
-            one = due.pop(0)
+            return [], [hour_range for hour_range in hour_ranges if len(hour_range.dirty_hour) > 1], True
+        due = self._due(hour_ranges, quiet_seconds)
+        begin, summed = time.monotonic(), []
+        while due and not self._stop.is_set() and (not summed or time.monotonic() - begin < BUDGET_SECONDS):
+            hour_range = due.pop(0)
             started = time.monotonic()
-            start = one.first if one.first == one.last else _start_of_step(connection, one)
-            sums = added_up(connection, one.project, start, one.last)
-            if REST * (took := time.monotonic() - started) > QUIET:
-                self._took[one.key] = took
-            if one.first == one.last and sums.hopeless:
-                self._hopeless[one.key] = one.marks
+            start = hour_range.first if hour_range.first == hour_range.last else _start_of_step(connection, hour_range)
+            sums = sum_hours(connection, hour_range.project, start, hour_range.last)
+            if REST_FACTOR * (took := time.monotonic() - started) > QUIET_SECONDS:
+                self._durations[hour_range.key] = took
+            if hour_range.first == hour_range.last and sums.unsummable:
+                self._unsummable[hour_range.key] = hour_range.dirty_hour
                 continue
-            rolled.append(Rolled(one, start, sums))
-        done = {one.stretch.key for one in rolled}
-        crowded = [one for one in there if len(one.marks) > MANY_MARKS and one.key not in done]
-        return rolled, crowded, bool(due) or any(one.start > one.stretch.first for one in rolled)
+            summed.append(SummedHours(hour_range, start, sums))
+        done = {hours.hour_range.key for hours in summed}
+        crowded = [
+            hour_range
+            for hour_range in hour_ranges
+            if len(hour_range.dirty_hour) > MERGE_MARK_COUNT and hour_range.key not in done
+        ]
+        return summed, crowded, bool(due) or any(hours.start > hours.hour_range.first for hours in summed)
 
-    def _due(self, there: Sequence[Stretch], quiet: float) -> list[Stretch]:
-        """Note which marks are new; return the stretches that had none for long enough, single hours first."""
+    def _due(self, hour_ranges: Sequence[HourRange], quiet_seconds: float) -> list[HourRange]:
+        """Note which marks are new; return the ranges without a new mark for long enough, single hours first."""
         now = time.monotonic()
-        known, due = {}, []
-        for one in there:
-            before, since = self._known.get(one.key, (frozenset[UUID](), now))
-            since = since if one.marks <= before else now
-            known[one.key] = (one.marks, since)
+        last_seen, due = {}, []
+        for hour_range in hour_ranges:
+            before, since = self._last_seen.get(hour_range.key, (frozenset[UUID](), now))
+            since = since if hour_range.dirty_hour <= before else now
+            last_seen[hour_range.key] = (hour_range.dirty_hour, since)
             # What is longer than an hour is not what was just logged.
-            wanted = quiet + REST * self._took.get(one.key, 0.0) if quiet and one.first == one.last else 0.0
-            if now - since >= wanted and self._hopeless.get(one.key) != one.marks:
-                due.append(one)
-        self._known = known
-        self._hopeless = {key: its for key, its in self._hopeless.items() if key in known}
-        return sorted(due, key=lambda one: one.last - one.first)
+            rest_seconds = (
+                quiet_seconds + REST_FACTOR * self._durations.get(hour_range.key, 0.0)
+                if quiet_seconds and hour_range.first == hour_range.last
+                else 0.0
+            )
+            if now - since >= rest_seconds and self._unsummable.get(hour_range.key) != hour_range.dirty_hour:
+                due.append(hour_range)
+        self._last_seen = last_seen
+        self._unsummable = {key: marks for key, marks in self._unsummable.items() if key in last_seen}
+        return sorted(due, key=lambda hour_range: hour_range.last - hour_range.first)
 
-    def _one_mark(self, stretch: Stretch) -> Rows:
-        """Return what puts one mark in the place of many. Like all others it is a new one, so that another server that
-        is adding up this stretch finds the marks that it took gone."""
+    def _single_mark(self, hour_range: HourRange) -> Rows:
+        """Return the rows that replace many marks by a new one: another server that sums this range then finds the
+        marks of its snapshot deleted."""
         id = uuid7()
-        since = self._known.get(stretch.key, (None, time.monotonic()))[1]
-        self._known[stretch.key] = (stretch.marks | {id}, since)
+        since = self._last_seen.get(hour_range.key, (None, time.monotonic()))[1]
+        self._last_seen[hour_range.key] = (hour_range.dirty_hour | {id}, since)
         return [
-            (DELETE_MARK, [(one,) for one in stretch.marks]),
-            (INSERT_MARK, [(id, stretch.project, stretch.first, stretch.last)]),
+            (DELETE_MARK, [(mark_id,) for mark_id in hour_range.dirty_hour]),
+            (INSERT_MARK, [(id, hour_range.project, hour_range.first, hour_range.last)]),
         ]
 
 
-def _start_of_step(connection: Connection, stretch: Stretch) -> int:
-    """Return the hour to start at so that some `STEP` interactions lie between it and the end of a stretch."""
+def _start_of_step(connection: Connection, hour_range: HourRange) -> int:
+    """Return the hour from which about `STEP_ROWS` interactions lie before the end of a range."""
     time = interactions.c.created_at
     query = select(time).where(
-        interactions.c.project == stretch.project, time >= stretch.first * HOUR, time < (stretch.last + 1) * HOUR
+        interactions.c.project == hour_range.project,
+        time >= hour_range.first * HOUR_MS,
+        time < (hour_range.last + 1) * HOUR_MS,
     )
-    found = connection.execute(query.order_by(time.desc()).offset(STEP).limit(1)).scalar()
+    start_time = connection.execute(query.order_by(time.desc()).offset(STEP_ROWS).limit(1)).scalar()
     # The hour that is cut through is left for the next step, unless it is all there is.
-    return stretch.first if found is None else min(found // HOUR + 1, stretch.last)
+    return hour_range.first if start_time is None else min(start_time // HOUR_MS + 1, hour_range.last)
 
 
-def _replace(rolled: Sequence[Rolled], transaction: Transaction) -> None:
+def _replace(summed: Sequence[SummedHours], transaction: Transaction) -> None:
     """Replace the rollups of hours and delete their marks, which must all be there. Raises `Overtaken`."""
     connection = transaction.connection
-    for one in rolled:
-        stretch, ids = one.stretch, sorted(one.stretch.marks)
-        gone = 0
-        for place in range(0, len(ids), 500):
-            some = rollup_marks.c.id.in_(ids[place : place + 500])
-            gone += connection.execute(delete(rollup_marks).where(some)).rowcount
-        if gone < len(ids):
+    for hours in summed:
+        hour_range, ids = hours.hour_range, sorted(hours.hour_range.dirty_hour)
+        deleted_count = 0
+        for start in range(0, len(ids), 500):
+            batch = rollup_marks.c.id.in_(ids[start : start + 500])
+            deleted_count += connection.execute(delete(rollup_marks).where(batch)).rowcount
+        if deleted_count < len(ids):
             raise Overtaken
-        left = [(uuid7(), stretch.project, hour, hour) for hour in sorted(one.sums.hopeless)]
-        if one.start > stretch.first:
-            left.append((uuid7(), stretch.project, stretch.first, one.start - 1))
+        left = [(uuid7(), hour_range.project, hour, hour) for hour in sorted(hours.sums.unsummable)]
+        if hours.start > hour_range.first:
+            left.append((uuid7(), hour_range.project, hour_range.first, hours.start - 1))
         transaction.put(INSERT_MARK, left)
         for table in (rollups, rollup_values):
-            its = (table.c.project == stretch.project, table.c.hour.between(one.start, stretch.last))
-            connection.execute(delete(table).where(*its))
-        transaction.put(INSERT, one.sums.rows)
-        transaction.put(INSERT_VALUE, one.sums.values)
+            condition = (table.c.project == hour_range.project, table.c.hour.between(hours.start, hour_range.last))
+            connection.execute(delete(table).where(*condition))
+        transaction.put(INSERT, hours.sums.rows)
+        transaction.put(INSERT_VALUE, hours.sums.values)

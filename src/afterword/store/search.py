@@ -1,7 +1,7 @@
-"""The text index is filled in the background: what waits is in `search_pending`, committed with the interactions.
+"""Fill the text index in the background, from the queue `search_pending`, which is committed with the interactions.
 
-So no acknowledgement waits for it, and nothing is forgotten over a crash: what is pending stays so until it is in the
-index. Taking in the same twice does nothing.
+No acknowledgement waits for the index, and a crash loses nothing: a row stays queued until its text is in the index.
+Indexing a text twice has no effect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, exists, func, select
 from afterword.store.calls import OPEN
 from afterword.store.engine import Delete, Index, Store, Transaction
 from afterword.store.faults import FaultLog
-from afterword.store.payloads import decompress, searchable, train, unpack
+from afterword.store.payloads import decompress, searchable_texts, train, unpack
 from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.search")
@@ -28,26 +28,26 @@ log = logging.getLogger("afterword.search")
 TAKEN_IN = Delete(search_pending, "interaction_id", search_pending.c.erased.is_(None))
 TAKEN_OUT = Delete(search_pending, "interaction_id", search_pending.c.erased.is_not(None))
 
-# So many are taken in at once. A crash repeats no more than these.
-BATCH = 200
+# Interactions indexed at once. A crash repeats no more than these.
+BATCH_ROWS = 200
 # The texts that pass by train the dictionaries that payloads are compressed with: when the store holds so many
 # interactions, on so many of them.
 TRAIN_AT = (2_000, 100_000)
 SAMPLES = 2_000
 LONGEST_SAMPLE = 16 << 10
-# So many commits by others during a batch mean that they write a lot; it then rests so many times as long as it worked.
-BUSY = 20
-YIELDED = 4.0
+# After a batch with more commits by others than this, the worker rests for YIELD_FACTOR times the batch's duration.
+BUSY_COMMIT_COUNT = 20
+YIELD_FACTOR = 4.0
 # After a batch that was not full it lets some gather: a batch costs two commits, however small. With interactions
 # logged one after the other, two fifths less is written so.
-GATHER = 0.05
-# When nothing wakes it, it looks all the same: after a fault, for instance, or for what other servers have written.
-PATIENCE = 5.0
-PATIENCE_WITH_OTHERS = 0.5
+GATHER_SECONDS = 0.05
+# Seconds between two polls when nothing wakes the worker: after a failure, or for what other servers have written.
+POLL_SECONDS = 5.0
+SHARED_POLL_SECONDS = 0.5
 
 
-class Indexer:
-    """One thread that takes what is pending into the text index."""
+class SearchIndexWorker:
+    """A thread that adds queued texts to the text index."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -93,7 +93,7 @@ class Indexer:
                     if not self._take_in_politely(index):
                         break
             except Exception as error:
-                self._faults.tell(error)
+                self._faults.log_error(error)
                 if index is not None:
                     index.close()
                 index = None
@@ -101,7 +101,7 @@ class Indexer:
             if self._repair(None) and index is not None:
                 index.close()
                 index = None
-            self._wake.wait(PATIENCE_WITH_OTHERS if self._store.database.SHARED else PATIENCE)
+            self._wake.wait(SHARED_POLL_SECONDS if self._store.database.SHARED else POLL_SECONDS)
         if index is not None:
             index.close()
 
@@ -110,7 +110,7 @@ class Indexer:
         try:
             repaired = self._store.database.repair_search(error)
         except Exception as other:
-            self._faults.tell(other)
+            self._faults.log_error(other)
             return False
         if repaired:
             log.warning("The text index was damaged. It is made anew; until then searches for words find less.")
@@ -121,10 +121,10 @@ class Indexer:
         """Take in a batch. While others write a lot, leave most of the time to them: they wait for their answers."""
         started, committed = time.monotonic(), self._store.queue.committed
         number = self._take_in(index)
-        if self._store.queue.committed - committed > BUSY:
-            self._stop.wait((time.monotonic() - started) * YIELDED)
-        if 0 < number < BATCH:
-            self._stop.wait(GATHER)
+        if self._store.queue.committed - committed > BUSY_COMMIT_COUNT:
+            self._stop.wait((time.monotonic() - started) * YIELD_FACTOR)
+        if 0 < number < BATCH_ROWS:
+            self._stop.wait(GATHER_SECONDS)
         return number > 0
 
     def _take_in(self, index: Index) -> int:
@@ -137,12 +137,12 @@ class Indexer:
         for row in rows:
             if row.payload and len(self._samples) < SAMPLES:
                 self._samples.append(decompress(row.payload)[:LONGEST_SAMPLE])
-            said = row.erased or row.payload
-            texts = None if said is None else searchable(unpack(said))
+            compressed = row.erased or row.payload
+            texts = None if compressed is None else searchable_texts(unpack(compressed))
             changes.append((row.interaction_id, texts, row.erased is not None))
         with self._store.operations.under_way(index.interrupt, is_long=True):
             index.apply(changes)
-        if len(rows) < BATCH:
+        if len(rows) < BATCH_ROWS:
             index.note_caught_up()
         taken_in = [(row.interaction_id,) for row in rows if row.erased is None]
         taken_out = [(row.interaction_id,) for row in rows if row.erased is not None]
@@ -170,7 +170,7 @@ class Indexer:
         after = UUID(int=0)
         while index.is_new() and not self._stop.is_set():
 
-            def some(transaction: Transaction, after: UUID = after) -> UUID | None:
+            def queue_batch(transaction: Transaction, after: UUID = after) -> UUID | None:
                 connection = transaction.connection
                 # A call under way is queued when it ends: its text is not yet what it will be.
                 under_way = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
@@ -181,12 +181,12 @@ class Indexer:
                         select(search_pending.c.interaction_id).where(search_pending.c.interaction_id.in_(ids))
                     ).scalars()
                 )
-                fresh = [{"interaction_id": one} for one in ids if one not in waiting]
-                if fresh:
-                    connection.execute(search_pending.insert(), fresh)
+                unqueued = [{"interaction_id": id} for id in ids if id not in waiting]
+                if unqueued:
+                    connection.execute(search_pending.insert(), unqueued)
                 return ids[-1] if ids else None
 
-            last = self._store.queue.write_from_thread(some)
+            last = self._store.queue.write_from_thread(queue_batch)
             if last is None:
                 index.note_complete()
             else:
@@ -199,5 +199,5 @@ def _pending(connection: Connection) -> Sequence[Any]:
         .select_from(search_pending.outerjoin(payloads, payloads.c.interaction_id == search_pending.c.interaction_id))
         # Newest first: while all is queued again, what is logged now is found as soon as ever.
         .order_by(search_pending.c.interaction_id.desc())
-        .limit(BATCH)
+        .limit(BATCH_ROWS)
     ).all()

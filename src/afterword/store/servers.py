@@ -1,7 +1,7 @@
-"""Several servers over one database: who is there, who does the chores, and what each tells the others.
+"""Several servers over one database: which are alive, which one runs the background work, and their messages.
 
-There is no LISTEN/NOTIFY, which poolers of connections do not pass on, and no lock of a session: each server looks a
-few times a second. Times are the database's, so that no server's clock matters.
+Servers poll a few times a second. LISTEN/NOTIFY and session locks are not used, because connection poolers do not
+support them. Times are the database's, so that no server's clock matters.
 """
 
 from __future__ import annotations
@@ -18,29 +18,31 @@ from afterword.store.engine.fragments import clock
 from afterword.store.schema import leases, news, servers, versions
 
 CHORES = "chores"
-"""The lease on what one server does for all."""
-# Milliseconds for which a lease holds, and after which a server that is not heard of is taken for gone.
-LEASE = 6_000
-GONE = 30_000
-# News are kept so long: whoever has not looked meanwhile has lost the connection, and reads the page anew.
-KEPT = 60_000
+"""The name of the lease on the background work that one server does for all."""
+# Milliseconds for which a lease holds, and after which a server without a heartbeat counts as gone.
+LEASE_MS = 6_000
+GONE_AFTER_MS = 30_000
+# A server that has not polled for longer than this has lost its connection, and its watchers reload.
+NEWS_RETENTION_MS = 60_000
 
 
 class News(msgspec.Struct, array_like=True):
-    """Interactions that were written, deleted, and how many were too many to be told; and of each deleted one the
-    number of its project."""
+    """Ids of interactions that were written and deleted, and the number of those left out because they were too many.
+
+    `projects` holds the project's number for each deleted interaction.
+    """
 
     changed: list[UUID]
     deleted: list[UUID]
     missed: int
     projects: list[int] = []
-    """Empty from a server of an older version: what that one deletes is not told."""
+    """Empty from a server of an older version, whose deletions are not announced."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a server sees of the others: how often the small tables changed, whether someone listens, the news since it
-    last looked, and up to which number it has now read each server's."""
+class ClusterState:
+    """What a server learns from one poll: how often the small tables changed, whether another server listens, the
+    unread news, and for each server the number of the last news read."""
 
     version: int
     others_listen: bool
@@ -52,62 +54,62 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(News)
 
 
-def look(connection: Connection, own: int, read: Mapping[int, int] | None) -> Look:
-    """Look at what the others tell. `read` is None where nobody listens here; then there are no news."""
+def read_cluster_state(connection: Connection, own: int, read: Mapping[int, int] | None) -> ClusterState:
+    """Read the state of the other servers. `read` is None while nobody listens here; then no news are read."""
     version = connection.execute(select(versions.c.number).where(versions.c.name == "catalog")).scalar_one()
-    listening = select(servers.c.number).where(servers.c.number != own, servers.c.listening, _there())
+    listening = select(servers.c.number).where(servers.c.number != own, servers.c.listening, _is_alive())
     others = connection.execute(listening.limit(1)).first() is not None
     if read is None:
-        return Look(version, others, [], {})
+        return ClusterState(version, others, [], {})
     rows = connection.execute(
         select(news.c.server, news.c.number, news.c.content)
-        .where(news.c.server != own, news.c.created_at > clock() - KEPT)
+        .where(news.c.server != own, news.c.created_at > clock() - NEWS_RETENTION_MS)
         .order_by(news.c.server, news.c.number)
     ).all()
-    fresh = [row for row in rows if row.number > read.get(row.server, 0)]
+    unread = [row for row in rows if row.number > read.get(row.server, 0)]
     newest = {row.server: row.number for row in rows}
-    return Look(version, others, [_decoder.decode(row.content) for row in fresh], {**read, **newest})
+    return ClusterState(version, others, [_decoder.decode(row.content) for row in unread], {**read, **newest})
 
 
-def alive(connection: Connection) -> set[int]:
-    """Return the servers that are there."""
-    return set(connection.execute(select(servers.c.number).where(_there())).scalars())
+def alive_servers(connection: Connection) -> set[int]:
+    """Return the numbers of the servers with a recent heartbeat."""
+    return set(connection.execute(select(servers.c.number).where(_is_alive())).scalars())
 
 
-def _there() -> ColumnElement[bool]:
-    return servers.c.seen_at > clock() - GONE
+def _is_alive() -> ColumnElement[bool]:
+    return servers.c.seen_at > clock() - GONE_AFTER_MS
 
 
 # ------------------------------------------------------------------------------------------------ units of work
 
 
 def join(transaction: Transaction) -> int:
-    """Say that a server is there; return its number."""
+    """Register a server; return its number."""
     values = {"seen_at": clock(), "listening": False}
     joined = transaction.connection.execute(servers.insert().values(**values))
     return joined.inserted_primary_key[0]  # pyright: ignore[reportOptionalSubscript]
 
 
-def beat(transaction: Transaction, own: int, *, listening: bool) -> bool:
-    """Say that a server still is there; return whether it does the chores from now on, for as long as a lease holds."""
+def send_heartbeat(transaction: Transaction, own: int, *, listening: bool) -> bool:
+    """Renew a server's heartbeat; return whether it holds the lease on the background work, for `LEASE_MS` from now."""
     connection = transaction.connection
     connection.execute(update(servers).where(servers.c.number == own).values(seen_at=clock(), listening=listening))
     free = (leases.c.name == CHORES, (leases.c.server == own) | (leases.c.until < clock()))
-    if connection.execute(update(leases).where(*free).values(server=own, until=clock() + LEASE)).rowcount == 0:
+    if connection.execute(update(leases).where(*free).values(server=own, until=clock() + LEASE_MS)).rowcount == 0:
         return False
-    connection.execute(delete(news).where(news.c.created_at < clock() - KEPT))
-    connection.execute(delete(servers).where(servers.c.seen_at < clock() - 100 * GONE))
+    connection.execute(delete(news).where(news.c.created_at < clock() - NEWS_RETENTION_MS))
+    connection.execute(delete(servers).where(servers.c.seen_at < clock() - 100 * GONE_AFTER_MS))
     return True
 
 
-def tell(transaction: Transaction, own: int, number: int, told: News) -> None:
-    """Tell the others what was written here."""
-    values = {"server": own, "number": number, "created_at": clock(), "content": _encoder.encode(told)}
+def publish(transaction: Transaction, own: int, number: int, message: News) -> None:
+    """Announce to the other servers what was written here."""
+    values = {"server": own, "number": number, "created_at": clock(), "content": _encoder.encode(message)}
     transaction.connection.execute(news.insert().values(**values))
 
 
 def leave(transaction: Transaction, own: int) -> None:
-    """Say that a server goes: another does the chores at once."""
+    """Unregister a server and end its lease, so that another server takes over the background work at once."""
     connection = transaction.connection
     connection.execute(update(leases).where(leases.c.server == own).values(until=0))
     connection.execute(delete(servers).where(servers.c.number == own))

@@ -18,17 +18,17 @@ from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
 from .database import Database, Index, StoreError
-from .lanes import Lane, Lookups, Waiting
+from .lanes import Lane, Lookups, WaitingRead
 from .operations import STALLED_SECONDS, Abandoned, Operations, no_answer
 from .queue import Unit, WriteQueue
-from .statements import Delete, Find, Informed, Insert, Owned, Prepared, Rows, Transaction, Update
+from .statements import ConditionalWrite, Delete, Find, Insert, Owned, Prepared, Rows, Transaction, Update
 
 __all__ = [
+    "ConditionalWrite",
     "Database",
     "Delete",
     "Find",
     "Index",
-    "Informed",
     "Insert",
     "Owned",
     "Prepared",
@@ -44,9 +44,9 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-READERS = 4
+READER_THREADS = 4
 # Counts, groups and exports go over many rows. They have lanes of their own, so that a page never waits for them.
-LONG_READERS = 2
+LONG_READER_THREADS = 2
 
 
 class Store:
@@ -79,8 +79,8 @@ class Store:
         if self.database.SHARED:
             # Its connection is open before the loop's thread needs it.
             self.fetch(lambda connection: None)
-        self._short = Lane("afterword-reader", READERS, self.operations, is_long=False)
-        self._long = Lane("afterword-long-reader", LONG_READERS, self.operations, is_long=True)
+        self._short = Lane("afterword-reader", READER_THREADS, self.operations, is_long=False)
+        self._long = Lane("afterword-long-reader", LONG_READER_THREADS, self.operations, is_long=True)
 
     @property
     def in_charge(self) -> bool:
@@ -101,7 +101,7 @@ class Store:
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, ...)` in a reader's thread, in one snapshot of the store."""
         return await self._short.run(
-            lambda waiting: self._read(lambda one: function(one, *args, **kwargs), waiting, is_long=False)
+            lambda waiting: self._read(lambda connection: function(connection, *args, **kwargs), waiting, is_long=False)
         )
 
     async def read_long(
@@ -109,14 +109,14 @@ class Store:
     ) -> T:
         """The same for what goes over many rows: it waits for its like alone."""
         return await self._long.run(
-            lambda waiting: self._read(lambda one: function(one, *args, **kwargs), waiting, is_long=True)
+            lambda waiting: self._read(lambda connection: function(connection, *args, **kwargs), waiting, is_long=True)
         )
 
     def read_now(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same in the calling thread. Raises `Unavailable` when the database cannot be read."""
         return self._read(lambda connection: function(connection, *args, **kwargs), None, is_long=True)
 
-    def _read(self, function: Callable[[Connection], T], waiting: Waiting | None, *, is_long: bool) -> T:
+    def _read(self, function: Callable[[Connection], T], waiting: WaitingRead | None, *, is_long: bool) -> T:
         with self.operations.under_way(is_long=is_long) as operation:
             if waiting is not None:
                 waiting.begin(operation)
@@ -138,14 +138,14 @@ class Store:
                     if operation.stopped:
                         self._read_fault = no_answer(time.monotonic() - operation.since)
                         raise self._read_fault from None
-                    if not self.database.lost(error):
+                    if not self.database.is_connection_lost(error):
                         raise
                     # A connection that lay idle may be of before the database was restarted; a new one tells.
                     if attempt:
-                        raise self._lost(error) from None
+                        raise self._explain_lost(error) from None
         raise AssertionError("unreachable")
 
-    def _lost(self, error: Exception) -> Exception:
+    def _explain_lost(self, error: Exception) -> Exception:
         explained = self.database.explain(error)
         # Without the text index all else goes on.
         if isinstance(explained, Unavailable) and explained.code != "search_rebuilding":
@@ -184,7 +184,9 @@ class Store:
         self.database.close()
 
 
-def open_database(directory: Path, database_url: str | None = None, readers: int = READERS + LONG_READERS) -> Database:
+def open_database(
+    directory: Path, database_url: str | None = None, readers: int = READER_THREADS + LONG_READER_THREADS
+) -> Database:
     """Open the database that is named, or the embedded one. Each is loaded only where it is used.
 
     Raises `StoreError`.

@@ -31,10 +31,10 @@ from afterword.store.migrations import HEAD, REVISIONS
 STORE = "afterword.db"
 KEYS = ("admin.key", "secret.key")
 ABOUT = "backup.json"
-FORMAT = 1
+FORMAT_VERSION = 1
 # So many pages of 8 KB are copied in one go, and so many bytes read.
-PAGES = 1_024
-BYTES = 8 << 20
+COPY_PAGE_COUNT = 1_024
+BLOCK_BYTES = 8 << 20
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is under way, how far it is, and how far it has to go (0 where nobody knows)."""
@@ -72,22 +72,22 @@ def back_up(directory: Path, target: Path, *, keys: bool, progress: Progress) ->
         raise StoreError(f"{target} exists already, and a backup overwrites nothing. Give another name.")
     log = Path(f"{source}-wal")
     _need_room(target.absolute().parent, source.stat().st_size + (log.stat().st_size if log.exists() else 0))
-    with _made_whole(target) as made, _explained(source, target):
-        rows, schema = _copy(source, made / STORE, progress)
-        _check(made / STORE, rows, progress)
-        kept = [name for name in KEYS if keys and _copy_key(directory / name, made / name)]
-        digest, size = _digest(made / STORE, progress)
+    with _new_directory(target) as part, _explained(source, target):
+        rows, schema = _copy(source, part / STORE, progress)
+        _check(part / STORE, rows, progress)
+        copied_keys = [name for name in KEYS if keys and _copy_key(directory / name, part / name)]
+        digest, size = _digest(part / STORE, progress)
         about = Backup(
-            format=FORMAT,
+            format=FORMAT_VERSION,
             created_at=datetime.now(UTC).replace(microsecond=0),
             afterword=version("afterword"),
             schema=schema,
             size=size,
             sha256=digest,
-            keys=kept,
+            keys=copied_keys,
             rows=rows,
         )
-        _write(made / ABOUT, msgspec.json.format(msgspec.json.encode(about), indent=2) + b"\n")
+        _write(part / ABOUT, msgspec.json.format(msgspec.json.encode(about), indent=2) + b"\n")
     return about
 
 
@@ -99,7 +99,7 @@ def read_about(backup: Path) -> Backup:
         raise StoreError(f"{backup} is no backup: it has no {ABOUT}. Name what `afterword backup` made.") from None
     except msgspec.MsgspecError as error:
         raise StoreError(f"{backup / ABOUT} cannot be read: {error}.") from None
-    if about.format != FORMAT or about.schema not in REVISIONS:
+    if about.format != FORMAT_VERSION or about.schema not in REVISIONS:
         raise StoreError(
             f"{backup} was made by a newer Afterword ({about.afterword}, schema {about.schema}; this one knows "
             f"{HEAD}). Upgrade Afterword first."
@@ -156,10 +156,12 @@ def _copy(source: Path, target: Path, progress: Progress) -> tuple[dict[str, int
         [schema] = reading.execute("SELECT version_num FROM alembic_version").fetchone()
         tables = [name for (name,) in reading.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         writing.execute("PRAGMA synchronous=OFF")
-        reading.backup(writing, pages=PAGES, progress=lambda _, left, total: progress("copying", total - left, total))
+        reading.backup(
+            writing, pages=COPY_PAGE_COUNT, progress=lambda _, left, total: progress("copying", total - left, total)
+        )
         counted = {}
-        for place, name in enumerate(tables):
-            progress("counting", place, len(tables))
+        for position, name in enumerate(tables):
+            progress("counting", position, len(tables))
             [counted[name]] = reading.execute(f'SELECT count(*) FROM "{name}"').fetchone()
         reading.execute("ROLLBACK")
         writing.execute("PRAGMA journal_mode=DELETE")
@@ -170,9 +172,11 @@ def _check(file: Path, rows: dict[str, int], progress: Progress) -> None:
     """Read the whole copy. Raises `StoreError` where it is damaged, or not what was to be copied."""
     progress("checking", 0, 0)
     with contextlib.closing(_connect(file, "ro")) as copied:
-        found = copied.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if found != "ok":
-            raise StoreError(f"The copy is damaged ({found}), and so most likely is the store. Nothing was kept of it.")
+        check_result = copied.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if check_result != "ok":
+            raise StoreError(
+                f"The copy is damaged ({check_result}), and so most likely is the store. Nothing was kept of it."
+            )
         for name, number in rows.items():
             if copied.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] != number:
                 raise StoreError(f"The copy has not all rows of {name}. Nothing was kept of it; try once more.")
@@ -204,7 +208,7 @@ def _digest(file: Path, progress: Progress, *, copy: Path | None = None) -> tupl
     what = "reading it again" if copy is None else "copying"
     with file.open("rb") as source, contextlib.ExitStack() as stack:
         target = None if copy is None else stack.enter_context(open(_new(copy), "wb"))
-        while block := source.read(BYTES):
+        while block := source.read(BLOCK_BYTES):
             digest.update(block)
             if target is not None:
                 target.write(block)
@@ -242,26 +246,26 @@ def _new(file: Path) -> int:
 
 
 @contextlib.contextmanager
-def _made_whole(target: Path) -> Iterator[Path]:
+def _new_directory(target: Path) -> Iterator[Path]:
     """Give a directory to fill, and its name when it is filled and on disk; nothing is left of it otherwise."""
     target = target.absolute()
     try:
-        made = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
+        part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
     except OSError as error:
         raise StoreError(
             f"{target} cannot be made: {error.strerror}. Give a directory below one that is there."
         ) from None
     try:
-        yield made
-        os.chmod(made / STORE, 0o600)
-        _sync(made)
+        yield part
+        os.chmod(part / STORE, 0o600)
+        _sync(part)
         try:
-            made.rename(target)
+            part.rename(target)
         except OSError as error:
             raise StoreError(f"{target} cannot be given its name: {error.strerror}.") from None
         _sync(target.parent)
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         raise
 
 
@@ -287,8 +291,8 @@ def _explained(source: Path, target: Path) -> Iterator[None]:
 
 
 def _sync(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from afterword.store.engine.months import Months
+from afterword.store.engine.months import Partitions
 from afterword.store.engine.statements import Row, Statement
 
 
@@ -82,7 +82,7 @@ class Database(Protocol):
     """Whether several servers may work over it."""
     writer: Engine
     reader: Engine
-    months: Months | None
+    partitions: Partitions | None
     """The parts of the large tables; None where each is one whole."""
 
     def connect_writer(self) -> Connection:
@@ -106,11 +106,11 @@ class Database(Protocol):
         """Return the statements that end such a transaction."""
         ...
 
-    def number_on(self, connection: Connection) -> None:
+    def advance_sequences(self, connection: Connection) -> None:
         """Give numbers beyond those that rows came with from elsewhere."""
         ...
 
-    def tend(self) -> None:
+    def run_maintenance(self) -> None:
         """Do what it needs once a day."""
         ...
 
@@ -130,15 +130,15 @@ class Database(Protocol):
         """Tell whether the database answers others: a commit that waits, for a standby say, is better waited for."""
         ...
 
-    def fatal(self, error: BaseException) -> bool:
+    def is_fatal(self, error: BaseException) -> bool:
         """Tell whether an error ended the whole transaction, and not just the unit of work that met it."""
         ...
 
-    def passing(self, error: BaseException) -> bool:
+    def is_transient(self, error: BaseException) -> bool:
         """Tell whether nothing was committed, and the same again will likely do."""
         ...
 
-    def lost(self, error: BaseException) -> bool:
+    def is_connection_lost(self, error: BaseException) -> bool:
         """Tell whether an error says that the database cannot be reached or read, and not that a query is wrong."""
         ...
 

@@ -26,30 +26,30 @@ class Identity:
     def __init__(self, file: Path) -> None:
         self._file = os.fspath(file)
         self._log = f"{self._file}-wal"
-        self._opened = _number(self._file)
-        self._opened_log: tuple[int, int] | None = None
+        self._file_number = _number(self._file)
+        self._log_number: tuple[int, int] | None = None
 
     def forget_log(self) -> None:
         """Take the log as it will be from now on: the last to close the file deletes it."""
-        self._opened_log = None
+        self._log_number = None
 
     def check(self, *, committed: bool = False) -> None:
         """Raise `FileReplaced` where others are in their places. `committed`: there is a log by now."""
-        if _number(self._file) != self._opened:
+        if _number(self._file) != self._file_number:
             raise FileReplaced(self._file)
-        if committed or self._opened_log is not None:
+        if committed or self._log_number is not None:
             log = _number(self._log)
-            if log is None or (self._opened_log is not None and log != self._opened_log):
+            if log is None or (self._log_number is not None and log != self._log_number):
                 raise FileReplaced(self._log)
-            self._opened_log = log
+            self._log_number = log
 
 
 def _number(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def is_damage(error: BaseException) -> bool:
@@ -103,19 +103,19 @@ class Locks:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._held: list[int] = []
+        self._descriptors: list[int] = []
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            self._held = [file, os.open(directory, os.O_RDONLY)]
+            self._descriptors = [file, os.open(directory, os.O_RDONLY)]
         except OSError as error:
             self.release()
             raise StoreError(
                 f"The data directory {directory} cannot be used: {error.strerror}. "
                 "Give a directory that this user may write, with --data or AFTERWORD_DATA."
             ) from None
-        for one in self._held:
-            self._lock(one)
+        for descriptor in self._descriptors:
+            self._lock(descriptor)
         os.ftruncate(file, 0)
         os.write(file, str(os.getpid()).encode())
 
@@ -125,14 +125,14 @@ class Locks:
         SQLite loses its locks when the process closes any descriptor of the file: this one is closed last.
         """
         if sys.platform == "linux":
-            self._held.append(os.open(file, os.O_RDONLY))
-            self._lock(self._held[-1])
+            self._descriptors.append(os.open(file, os.O_RDONLY))
+            self._lock(self._descriptors[-1])
 
     def _lock(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(self._held[0], 20, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = os.pread(self._descriptors[0], 20, 0).decode("ascii", "replace").strip() or "unknown"
             self.release()
             raise StoreError(
                 f"Another Afterword server (process {holder}) has the data directory {self._directory} open. "
@@ -141,5 +141,5 @@ class Locks:
 
     def release(self) -> None:
         """Let others in."""
-        while self._held:
-            os.close(self._held.pop())
+        while self._descriptors:
+            os.close(self._descriptors.pop())

@@ -79,13 +79,13 @@ class among(GenericFunction[bool]):
 
 @compiles(among)
 def _in(element: Any, compiler: Any, **options: Any) -> str:
-    column, query = (compiler.process(one, **options) for one in element.clauses)
+    column, query = (compiler.process(clause, **options) for clause in element.clauses)
     return f"{column} IN {query}"
 
 
 @compiles(among, "postgresql")
 def _any(element: Any, compiler: Any, **options: Any) -> str:
-    column, query = (compiler.process(one, **options) for one in element.clauses)
+    column, query = (compiler.process(clause, **options) for clause in element.clauses)
     return f"{column} = ANY (ARRAY{query})"
 
 

@@ -24,7 +24,7 @@ documents = table("documents", column("number"), column("interaction_id", Id), s
 words = table("words", column("rowid"), schema="search")
 
 # Numbers nearer to each other than this are asked for together.
-WIDEST_GAP = 1_000
+MAX_GAP_ROWS = 1_000
 
 
 class Fts5(Texts):
@@ -39,7 +39,7 @@ class Fts5(Texts):
             .correlate_except(documents, words)
         )
 
-    def seek(self, query: TextQuery) -> Select[Any]:
+    def lookup(self, query: TextQuery) -> Select[Any]:
         """Return the ids of the interactions that have the words."""
         return (
             select(documents.c.interaction_id)
@@ -58,23 +58,25 @@ class Fts5(Texts):
         number after the other, it takes 0.3 ms for each (words of a thousandth of a million texts: 470 ms a page so,
         30 ms like this).
         """
-        found = connection.execute(
+        rows = connection.execute(
             select(documents.c.number, documents.c.interaction_id)
             .where(documents.c.interaction_id.in_(ids))
             .order_by(documents.c.number)
         )
-        by_number = {row.number: row.interaction_id for row in found}
+        by_number = {row.number: row.interaction_id for row in rows}
         runs: list[list[int]] = []
         for number in by_number:
-            if runs and number - runs[-1][1] < WIDEST_GAP:
+            if runs and number - runs[-1][1] < MAX_GAP_ROWS:
                 runs[-1][1] = number
             else:
                 runs.append([number, number])
-        having: set[UUID] = set()
+        matching_ids: set[UUID] = set()
         for first, last in runs:
             numbers = select(words.c.rowid).where(_matches(query), words.c.rowid.between(first, last))
-            having.update(by_number[one] for one in connection.execute(numbers).scalars() if one in by_number)
-        return having
+            matching_ids.update(
+                by_number[rowid] for rowid in connection.execute(numbers).scalars() if rowid in by_number
+            )
+        return matching_ids
 
 
 def _matches(query: TextQuery) -> ColumnElement[bool]:
@@ -88,7 +90,7 @@ def _expression(query: TextQuery) -> str:
     return f"{query.column} : ({together})" if query.column else together
 
 
-class TextIndex(Index):
+class Fts5Index(Index):
     """The index as it is written: one connection, one thread.
 
     One that was made by an older rule answers on while `next_words` is filled, which then takes its place. Until then
@@ -156,7 +158,10 @@ class TextIndex(Index):
 
         What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
         """
-        split = [(one, texts and (spaced(texts[0]), spaced(texts[1])), out) for one, texts, out in changes]
+        split = [
+            (interaction_id, texts and (spaced(texts[0]), spaced(texts[1])), out)
+            for interaction_id, texts, out in changes
+        ]
         with self._transaction() as run:
             if self._is_remade:
                 _apply(run, split, "", is_older=True)
@@ -196,15 +201,16 @@ def _apply(
 ) -> None:
     documents, words = f"{prefix}documents", f"{prefix}words"
     for interaction_id, texts, out in changes:
-        there = run(f"SELECT number FROM {documents} WHERE interaction_id = ?", (interaction_id,)).fetchone()
-        if texts is None or bool(there) != out:
+        document = run(f"SELECT number FROM {documents} WHERE interaction_id = ?", (interaction_id,)).fetchone()
+        if texts is None or bool(document) != out:
             continue
         if not out:
             number = run(f"INSERT INTO {documents} (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
             run(f"INSERT INTO {words} (rowid, prompt, completion) VALUES (?, ?, ?)", (number, *texts))
             continue
-        run(f"DELETE FROM {documents} WHERE number = ?", there)
+        run(f"DELETE FROM {documents} WHERE number = ?", document)
         if not is_older:
             run(
-                f"INSERT INTO {words} ({words}, rowid, prompt, completion) VALUES ('delete', ?, ?, ?)", (*there, *texts)
+                f"INSERT INTO {words} ({words}, rowid, prompt, completion) VALUES ('delete', ?, ?, ?)",
+                (*document, *texts),
             )

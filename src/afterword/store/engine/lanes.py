@@ -20,12 +20,12 @@ from .operations import Operation, Operations, no_answer
 
 T = TypeVar("T")
 
-MOST_WAITING = 500
+MAX_WAITING_COUNT = 500
 # For so many seconds the loop's thread waits for a lookup, and no other call goes on meanwhile.
 LOOP_SECONDS = 0.5
 
 
-class Waiting:
+class WaitingRead:
     """A read that a caller waits for."""
 
     __slots__ = ("_abandoned", "_operation", "expired", "future", "is_stuck", "loop", "running", "since")
@@ -61,7 +61,7 @@ class Lane:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._operations = operations
         self._is_long = is_long
-        self._waiting: set[Waiting] = set()
+        self._waiting: set[WaitingRead] = set()
         self._lock = threading.Lock()
         self._stuck = 0
         """How many threads are at reads whose callers were answered already."""
@@ -70,18 +70,18 @@ class Lane:
     @property
     def oldest(self) -> float:
         """Return for how many seconds the oldest read has been waited for."""
-        since = min((one.since for one in list(self._waiting)), default=None)
+        since = min((read.since for read in list(self._waiting)), default=None)
         return 0.0 if since is None else time.monotonic() - since
 
-    async def run(self, function: Callable[[Waiting], T]) -> T:
+    async def run(self, function: Callable[[WaitingRead], T]) -> T:
         """Run a function in one of the threads. Raises `Unavailable` where too many wait, or where it takes too
         long. Where the caller is cancelled, the read is ended."""
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING_COUNT:
             raise Unavailable("Too many reads are waiting.", code="overloaded", retry_after=1)
         if self._stuck >= self._number:
             raise no_answer(self._operations.timeout)
         loop = asyncio.get_running_loop()
-        waiting = Waiting(loop)
+        waiting = WaitingRead(loop)
         waiting.future = loop.run_in_executor(self._threads, self._work, waiting, function)
         self._waiting.add(waiting)
         try:
@@ -94,7 +94,7 @@ class Lane:
         finally:
             self._waiting.discard(waiting)
 
-    def _work(self, waiting: Waiting, function: Callable[[Waiting], T]) -> T:
+    def _work(self, waiting: WaitingRead, function: Callable[[WaitingRead], T]) -> T:
         waiting.running = True
         try:
             return function(waiting)
@@ -105,14 +105,14 @@ class Lane:
 
     def _expire(self, now: float) -> None:
         limit = self._operations.limit(is_long=self._is_long)
-        for one in list(self._waiting):
-            if one.future is None or one.expired or now - one.since <= limit:
+        for read in list(self._waiting):
+            if read.future is None or read.expired or now - read.since <= limit:
                 continue
             with self._lock:
-                one.expired, one.is_stuck = True, one.running
-                self._stuck += one.is_stuck
-            if not one.loop.is_closed():
-                one.loop.call_soon_threadsafe(one.future.cancel)
+                read.expired, read.is_stuck = True, read.running
+                self._stuck += read.is_stuck
+            if not read.loop.is_closed():
+                read.loop.call_soon_threadsafe(read.future.cancel)
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -152,8 +152,10 @@ class Lookups:
                         return function(connection)
                 except Exception as error:
                     self._let_go()
-                    if operation.stopped or not self._database.lost(error) or attempt:
-                        raise self._database.explain(error) if self._database.lost(error) else error from None
+                    if operation.stopped or not self._database.is_connection_lost(error) or attempt:
+                        raise (
+                            self._database.explain(error) if self._database.is_connection_lost(error) else error
+                        ) from None
         raise AssertionError("unreachable")
 
     def _let_go(self) -> None:

@@ -23,17 +23,17 @@ from afterword.store.engine.statements import Transaction
 from afterword.store.schema import metadata
 
 WORDS = "search_words"
-PARTED = (
+PARTITIONED = (
     *(table.name for table in metadata.sorted_tables if table.dialect_options["postgresql"]["partition_by"]),
     WORDS,
 )
 """The tables that have parts."""
 # The tables that hold what was said.
-SAID = {"payloads", WORDS}
+TEXT_TABLES = {"payloads", WORDS}
 # Whoever waits for a lock on a whole table has all others wait behind: so it is waited for briefly, and some times.
 PATIENCE = "200ms"
 ATTEMPTS = 10
-PAUSE = 0.2
+PAUSE_SECONDS = 0.2
 
 
 class Month(NamedTuple):
@@ -60,7 +60,7 @@ class Month(NamedTuple):
         return UUID(int=self.start << 80), UUID(int=self.end << 80)
 
 
-class Months:
+class Partitions:
     """Makes parts and drops them. Each does it in a transaction of its own, one at a time over all servers."""
 
     def __init__(self, engine: Engine) -> None:
@@ -71,16 +71,16 @@ class Months:
 
         Raises `OperationalError` where others are in the way for long.
         """
-        there, month = self.there(), Month.of(first)
+        existing, month = self.existing_months(), Month.of(first)
         while month.start <= last:
-            if missing := [table for table in PARTED if table not in there.get(month, ())]:
+            if missing := [table for table in PARTITIONED if table not in existing.get(month, ())]:
                 self._make(month, missing)
             month = Month.of(month.end)
 
     def _make(self, month: Month, tables: list[str]) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                with self._alone() as connection:
+                with self._locked() as connection:
                     others = ", ".join(f"{table}_others" for table in tables)
                     connection.exec_driver_sql(f"LOCK TABLE {others} IN ACCESS EXCLUSIVE MODE")
                     for table in tables:
@@ -89,11 +89,11 @@ class Months:
             except OperationalError:
                 if attempt == ATTEMPTS - 1:
                     raise
-                time.sleep(PAUSE)
+                time.sleep(PAUSE_SECONDS)
 
-    def there(self) -> dict[Month, set[str]]:
+    def existing_months(self) -> dict[Month, set[str]]:
         """Return the months that have parts, the oldest first, with the tables that have one."""
-        found: dict[Month, set[str]] = defaultdict(set)
+        tables_by_month: dict[Month, set[str]] = defaultdict(set)
         with self._engine.connect() as connection:
             rows = connection.exec_driver_sql(
                 "SELECT parent.relname, part.relname FROM pg_inherits "
@@ -102,39 +102,39 @@ class Months:
             ).all()
         for table, part in rows:
             name = part.removeprefix(f"{table}_")
-            if table in PARTED and name[:1].isdigit():
-                found[Month.of(_ms(datetime.strptime(f"{name}+0000", "%Y_%m%z")))].add(table)
-        return dict(sorted(found.items()))
+            if table in PARTITIONED and name[:1].isdigit():
+                tables_by_month[Month.of(_ms(datetime.strptime(f"{name}+0000", "%Y_%m%z")))].add(table)
+        return dict(sorted(tables_by_month.items()))
 
     @contextmanager
-    def closed(self, month: Month, tables: set[str]) -> Iterator[Closed]:
+    def closed(self, month: Month, tables: set[str]) -> Iterator[ClosedPartitions]:
         """Let nobody write into parts of a month until the transaction ends; they may still be read."""
-        with self._alone() as connection:
+        with self._locked() as connection:
             parts = ", ".join(_parts(month, tables))
             connection.exec_driver_sql(f"LOCK TABLE {parts} IN SHARE ROW EXCLUSIVE MODE")
             transaction = Transaction(connection)
-            yield Closed(transaction, month, tables)
+            yield ClosedPartitions(transaction, month, tables)
             transaction.close()
 
     def analyze(self) -> None:
         """Let the database see how values are spread over the parts together, unless it has within a day: by itself it
         looks at each part alone."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            seen = connection.exec_driver_sql(
+            analyzed = connection.exec_driver_sql(
                 "SELECT relname FROM pg_stat_user_tables WHERE last_analyze > now() - interval '20 hours'"
             )
-            for table in set(PARTED) - set(seen.scalars()):
+            for table in set(PARTITIONED) - set(analyzed.scalars()):
                 connection.exec_driver_sql(f"ANALYZE {table}")
 
     @contextmanager
-    def _alone(self) -> Iterator[Connection]:
+    def _locked(self) -> Iterator[Connection]:
         with self._engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("SELECT one FROM upgrades FOR UPDATE")
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             yield connection
 
 
-class Closed:
+class ClosedPartitions:
     """Parts that nobody writes into, and the transaction that sees to it."""
 
     def __init__(self, transaction: Transaction, month: Month, tables: set[str]) -> None:
@@ -149,7 +149,7 @@ class Closed:
 
 
 def _parts(month: Month, tables: set[str]) -> list[str]:
-    return [f"{table}_{month.name}" for table in PARTED if table in tables]
+    return [f"{table}_{month.name}" for table in PARTITIONED if table in tables]
 
 
 def _make(connection: Connection, table: str, month: Month) -> None:
@@ -159,8 +159,8 @@ def _make(connection: Connection, table: str, month: Month) -> None:
     first, end = month.ids
     run = connection.exec_driver_sql
     run(f"CREATE TABLE {part} (LIKE {table} INCLUDING ALL)")
-    its = f"{key} >= '{first}' AND {key} < '{end}'"
-    run(f"WITH its AS (DELETE FROM {others} WHERE {its} RETURNING *) INSERT INTO {part} SELECT * FROM its")
+    id_range = f"{key} >= '{first}' AND {key} < '{end}'"
+    run(f"WITH its AS (DELETE FROM {others} WHERE {id_range} RETURNING *) INSERT INTO {part} SELECT * FROM its")
     run(f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM ('{first}') TO ('{end}')")
 
 

@@ -110,7 +110,7 @@ class Operations:
 
     def oldest(self) -> float:
         """Return for how many seconds the oldest short operation has been under way."""
-        since = min((one.since for one in list(self._under_way) if not one.is_long), default=None)
+        since = min((operation.since for operation in list(self._under_way) if not operation.is_long), default=None)
         return 0.0 if since is None else time.monotonic() - since
 
     def limit(self, *, is_long: bool) -> float:
@@ -128,20 +128,20 @@ class Operations:
             now = time.monotonic()
             for expire in self._expiring:
                 expire(now)
-            for one in list(self._under_way):
-                is_late = not one.stopped and now - one.since > self.limit(is_long=one.is_long)
+            for operation in list(self._under_way):
+                is_late = not operation.stopped and now - operation.since > self.limit(is_long=operation.is_long)
                 # A word to end reaches nothing between two statements: whom nobody waits for is told again.
-                if one.stop is not None and (is_late or (one.abandoned and not one.is_ending)):
-                    one.stopped |= is_late
+                if operation.stop is not None and (is_late or (operation.abandoned and not operation.is_ending)):
+                    operation.stopped |= is_late
                     # A thread of its own: to cancel at a database that hangs takes seconds.
-                    threading.Thread(target=one.end, name="afterword-stop", daemon=True).start()
+                    threading.Thread(target=operation.end, name="afterword-stop", daemon=True).start()
 
 
 def no_answer(seconds: float, *, stored: bool | None = None) -> Unavailable:
     """Return the error for what waited in vain. `stored`: None of a read, False where nothing was stored for certain,
     True where it may have been."""
     words = {None: "", False: " Nothing was stored.", True: " This may have been stored."}[stored]
-    again = (
+    hint = (
         "Send it again with the same ids: what is stored under them already is not stored twice."
         if stored
         else "Send it again after the time that Retry-After gives; GET /ready tells when the database answers again."
@@ -149,6 +149,6 @@ def no_answer(seconds: float, *, stored: bool | None = None) -> Unavailable:
     return Unavailable(
         f"The database has not answered for {seconds:.0f} seconds.{words}",
         code="store_interrupted",
-        hint=again,
+        hint=hint,
         retry_after=2,
     )

@@ -24,11 +24,11 @@ from sqlalchemy.pool import NullPool, QueuePool
 from afterword.errors import Unavailable
 from afterword.store.engine.cancelling import interrupt, leave
 from afterword.store.engine.database import Database, StoreError, Writer
-from afterword.store.engine.months import Months
+from afterword.store.engine.months import Partitions
 from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
-from afterword.store.engine.tsvector import TextIndex
+from afterword.store.engine.tsvector import TsvectorIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
-from afterword.store.schema import HELD, metadata
+from afterword.store.schema import CACHED_TABLES, metadata
 
 # What the URL does not say. A server that is gone without a word is noticed within some 20 seconds.
 CONNECTING: dict[str, Any] = {
@@ -39,9 +39,9 @@ CONNECTING: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-OLDEST = 140_000
+MIN_SERVER_VERSION = 140_000
 # Parts for months are made so many milliseconds ahead.
-AHEAD = 32 * 86_400_000
+AHEAD_MS = 32 * 86_400_000
 
 # Errors of these classes are the database's, not of what was to be written: connections, resources, an operator's
 # doing, the system, and a server that has become a standby.
@@ -76,7 +76,7 @@ class Postgresql(Database):
         self.writer = self._engine(NullPool, {})
         event.listen(self.writer, "before_execute", _note_change)
         self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
-        self.months = self._months = Months(self.writer)
+        self.partitions = self._months = Partitions(self.writer)
         with contextlib.suppress(DBAPIError):
             # Where others are at work it may have to wait; it is tried again.
             self._make_months()
@@ -89,9 +89,9 @@ class Postgresql(Database):
         """Open a connection for transactions of rows alone."""
         return PostgresWriter(self._conninfo)
 
-    def connect_search(self) -> TextIndex:
+    def connect_search(self) -> TsvectorIndex:
         """Open the text index for writing."""
-        return TextIndex(psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None))
+        return TsvectorIndex(psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None))
 
     def close(self) -> None:
         """Close all connections."""
@@ -106,7 +106,7 @@ class Postgresql(Database):
         """Delete them before the commit."""
         return [(RELEASE, (sorted(set(ids)),))] if ids else []
 
-    def number_on(self, connection: Connection) -> None:
+    def advance_sequences(self, connection: Connection) -> None:
         """Give numbers beyond those that rows came with from elsewhere."""
         for table in metadata.sorted_tables:
             if table.autoincrement_column is not None and table.autoincrement_column.name == "number":
@@ -115,14 +115,14 @@ class Postgresql(Database):
                     f"(SELECT coalesce(max(number), 0) + 1 FROM {table.name}), false)"
                 )
 
-    def tend(self) -> None:
+    def run_maintenance(self) -> None:
         """Make parts for the months to come, and have the database see how values are spread."""
         self._make_months()
         self._months.analyze()
 
     def _make_months(self) -> None:
         now = time.time_ns() // 1_000_000
-        self._months.make(now, now + AHEAD)
+        self._months.make(now, now + AHEAD_MS)
 
     def check(self, *, committed: bool = False) -> None:
         """Its files are the database's own."""
@@ -143,7 +143,7 @@ class Postgresql(Database):
         except psycopg.Error:
             return False
 
-    def fatal(self, error: BaseException) -> bool:
+    def is_fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: the connection lost, the disk full, a server that was stopped."""
         cause = getattr(error, "orig", None) or error
         if not isinstance(cause, psycopg.Error):
@@ -153,14 +153,14 @@ class Postgresql(Database):
             return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         return state in CONTENTION or state.startswith(FAULTS)
 
-    def passing(self, error: BaseException) -> bool:
+    def is_transient(self, error: BaseException) -> bool:
         """Tell whether nothing was committed and the same again will likely do."""
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, Stale):
             return True
         return isinstance(cause, psycopg.Error) and (cause.sqlstate in CONTENTION or GONE_MEANWHILE in str(cause))
 
-    def lost(self, error: BaseException) -> bool:
+    def is_connection_lost(self, error: BaseException) -> bool:
         """Tell whether the database cannot be reached: it is down, full, going down, or has no room for us."""
         if isinstance(error, NoConnectionFree):
             return True
@@ -185,7 +185,7 @@ class Postgresql(Database):
                 hint="Tell whoever runs the database: it needs its disk checked, and a backup restored.",
                 retry_after=60,
             )
-        if committing and self.lost(error):
+        if committing and self.is_connection_lost(error):
             return Unavailable(
                 "The connection to the database was lost. This may have been stored.",
                 code="store_interrupted",
@@ -209,7 +209,7 @@ class Postgresql(Database):
                 # The several reads of a page see one snapshot.
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 connection.read_only = True
-                connection.adapters.register_dumper(str, _Sought)
+                connection.adapters.register_dumper(str, _SearchTextDumper)
             return connection
 
         return create_engine(
@@ -247,21 +247,23 @@ class Postgresql(Database):
     def _check(self, connection: Connection) -> str | None:
         """Return the schema's version; None for a database without one. Raises `StoreError`."""
         version = connection.connection.driver_connection.info.server_version  # pyright: ignore
-        if version < OLDEST:
+        if version < MIN_SERVER_VERSION:
             raise StoreError(f"The database is PostgreSQL {version // 10_000}; Afterword needs 14 or newer.")
-        there = connection.exec_driver_sql("SELECT to_regclass('alembic_version') IS NOT NULL").scalar()
-        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if there else None
-        if found is not None and found not in REVISIONS:
+        has_schema = connection.exec_driver_sql("SELECT to_regclass('alembic_version') IS NOT NULL").scalar()
+        schema_version = (
+            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if has_schema else None
+        )
+        if schema_version is not None and schema_version not in REVISIONS:
             raise StoreError(
-                f"The database was written by a newer Afterword (schema {found}; this one knows {HEAD}). "
+                f"The database was written by a newer Afterword (schema {schema_version}; this one knows {HEAD}). "
                 "It was left untouched. Upgrade Afterword, or give another database with --database-url."
             )
-        return found
+        return schema_version
 
 
 def _note_change(connection: Connection, statement: Any, *_: Any) -> None:
     """Tell the other servers of changes to the small tables, which they hold in memory."""
-    if isinstance(statement, UpdateBase) and getattr(statement.table, "name", None) in HELD:
+    if isinstance(statement, UpdateBase) and getattr(statement.table, "name", None) in CACHED_TABLES:
         connection.exec_driver_sql(CATALOG_CHANGED)
 
 
@@ -305,7 +307,7 @@ class PostgresWriter(Writer):
             self._connection.close()
 
 
-class _Sought(StrDumper):
+class _SearchTextDumper(StrDumper):
     """A text that is looked for. No text here holds a NUL, and the database refuses even to be asked for one."""
 
     def dump(self, obj: str) -> Any:
@@ -322,10 +324,10 @@ class _Number(Loader):
 
 def _conninfo(url: str) -> str:
     try:
-        given = conninfo_to_dict(url)
+        url_parameters = conninfo_to_dict(url)
     except psycopg.Error as error:
         raise StoreError(f"The database's URL cannot be read: {_first_line(error)}.") from None
-    return make_conninfo(url, **{name: value for name, value in CONNECTING.items() if name not in given})
+    return make_conninfo(url, **{name: value for name, value in CONNECTING.items() if name not in url_parameters})
 
 
 def _first_line(error: BaseException) -> str:

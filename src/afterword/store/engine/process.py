@@ -18,12 +18,12 @@ from typing import Any
 from uuid import UUID
 
 from .database import Writer
-from .scribe import HEAD
+from .scribe import HEADER_BYTES
 from .statements import Row, Statement
 
 SCRIPT = Path(__file__).with_name("scribe.py")
 # Seconds for it to end by itself.
-PATIENCE = 30.0
+EXIT_SECONDS = 30.0
 
 
 class WriterGone(sqlite3.OperationalError):
@@ -62,9 +62,9 @@ class WriterProcess(Writer):
         assert sent is not None
         assert received is not None
         with contextlib.suppress(OSError):
-            sent.write(len(raw).to_bytes(HEAD, "little") + raw)
+            sent.write(len(raw).to_bytes(HEADER_BYTES, "little") + raw)
             sent.flush()
-            head = received.read(HEAD)
+            head = received.read(HEADER_BYTES)
             answer = received.read(int.from_bytes(head, "little"))
             if head and len(answer) == int.from_bytes(head, "little"):
                 return marshal.loads(answer)
@@ -81,7 +81,7 @@ class WriterProcess(Writer):
             with contextlib.suppress(OSError):
                 pipe.close()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -1,10 +1,10 @@
 """The write queue: one transaction for all that waits, an answer only after the commit.
 
-A unit of work is rows to insert, update or delete (`Rows`), rows that depend on what is stored (`Informed`), or any
-function of a `Transaction`. A transaction of the first two kinds alone is sent to the database's `Writer`, with one
-statement for many rows of a table. If that fails, or with functions among them, it is run here: units stand
-each in a savepoint, so that a bad one spoils no other; rows of neighbouring units still go together, and only if that
-fails are they halved until the bad unit stands alone.
+A unit of work is rows to insert, update or delete (`Rows`), rows that depend on stored rows (`ConditionalWrite`), or
+any function of a `Transaction`. A transaction of the first two kinds alone is sent to the database's `Writer`, with one
+statement for many rows of a table. If that fails, or with functions among them, it is run here: units stand each in a
+savepoint, so that a bad one spoils no other; rows of neighbouring units still go together, and only if that fails are
+they halved until the bad unit stands alone.
 
 One thread writes to SQLite. PostgreSQL has a few: while one waits for its commit, the next takes what has come since.
 """
@@ -29,13 +29,25 @@ from afterword.errors import Unavailable
 
 from .database import Database, Writer
 from .operations import Operation, Operations, no_answer
-from .statements import Change, Found, Informed, Insert, Owned, Row, Rows, Seek, Transaction, joined, writing
+from .statements import (
+    Change,
+    ConditionalWrite,
+    FoundRows,
+    Insert,
+    Owned,
+    Row,
+    RowLookup,
+    Rows,
+    Transaction,
+    joined,
+    writing,
+)
 
-Unit: TypeAlias = Rows | Informed | Callable[[Transaction], Any]
+Unit: TypeAlias = Rows | ConditionalWrite | Callable[[Transaction], Any]
 # So much is committed at once: more would make the first of them wait without making the last any faster.
-MOST_UNITS_A_COMMIT = 2_000
+MAX_COMMIT_UNITS = 2_000
 # A transaction that was in another's way is tried again so often.
-MOST_ATTEMPTS = 6
+MAX_ATTEMPTS = 6
 # Seconds between two empty writes after one that got no answer.
 PROBE_SECONDS = 1.0
 
@@ -83,7 +95,7 @@ class WriteQueue:
         self.watch: Callable[[int, float], None] | None = None
         """Called after each commit, in a writer's thread, with the number of its units and its seconds."""
         self._counting = threading.Lock()
-        self._writers = [Committing(database, operations) for _ in range(database.WRITERS)]
+        self._writers = [GroupCommitter(database, operations) for _ in range(database.WRITERS)]
         self._threads = [
             threading.Thread(target=self._work, args=(writer,), name=f"afterword-writer-{number}", daemon=True)
             for number, writer in enumerate(self._writers)
@@ -179,7 +191,7 @@ class WriteQueue:
 
     # ------------------------------------------------------------------------------------ the writers' threads
 
-    def _work(self, committing: Committing) -> None:
+    def _work(self, committing: GroupCommitter) -> None:
         committing.open()
         while jobs := self._take(committing):
             started = time.perf_counter()
@@ -229,7 +241,7 @@ class WriteQueue:
             if self.watch is not None:
                 self.watch(units, seconds)
 
-    def _take(self, committing: Committing) -> list[Job]:
+    def _take(self, committing: GroupCommitter) -> list[Job]:
         with self._wake:
             while not self._waiting and not self._closing:
                 # Where no other write comes, an empty one tells that the writer answers again.
@@ -238,7 +250,7 @@ class WriteQueue:
                     self._waiting.append(Job([[]], 0, None, probe))
                     self._units += 1
             jobs, units = [], 0
-            while self._waiting and (not jobs or units + len(self._waiting[0].units) <= MOST_UNITS_A_COMMIT):
+            while self._waiting and (not jobs or units + len(self._waiting[0].units) <= MAX_COMMIT_UNITS):
                 job = self._waiting.popleft()
                 units += len(job.units)
                 self._bytes -= job.size
@@ -259,16 +271,16 @@ class WriteQueue:
                 _resolve([(job, results)])
             else:
                 loops.setdefault(job.loop, []).append((job, results))
-        for loop, its in loops.items():
+        for loop, loop_answers in loops.items():
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, its)
+                loop.call_soon_threadsafe(_resolve, loop_answers)
 
 
 class GivenUp(Exception):
     """The callers were told that nothing was stored."""
 
 
-class Committing:
+class GroupCommitter:
     """What one thread commits with: the database's writer, and a connection for units that are functions."""
 
     def __init__(self, database: Database, operations: Operations) -> None:
@@ -278,7 +290,7 @@ class Committing:
         self._writer: Writer | None = None
         self._connection: Connection | None = None
         self._operation: Operation | None = None
-        self.at_last = False
+        self.reached_commit = False
         """Whether it had come to the COMMIT, so that nobody knows what became of it if the connection was lost."""
         self.jobs: list[Job] = []
         """What it is at."""
@@ -298,7 +310,7 @@ class Committing:
     def begin(self, jobs: list[Job]) -> None:
         """Take jobs."""
         self.jobs = jobs
-        self._given_up = self.at_last = False
+        self._given_up = self.reached_commit = False
 
     def end(self) -> None:
         """Be done with them."""
@@ -307,14 +319,14 @@ class Committing:
     def give_up(self) -> bool:
         """See to it that nothing of a transaction is committed; tell whether that was still possible."""
         with self._deciding:
-            self._given_up = self._given_up or not self.at_last
+            self._given_up = self._given_up or not self.reached_commit
             return self._given_up
 
     def explain(self, error: BaseException) -> Exception:
         """Say why the transaction failed, as the callers shall read it."""
         if self._given_up:
             return no_answer(self._operations.timeout, stored=False)
-        return self._database.explain(error, committing=self.at_last)
+        return self._database.explain(error, committing=self.reached_commit)
 
     def _stop(self) -> None:
         """End what it waits for, called by another thread. A commit that waits at a database which answers others
@@ -339,17 +351,17 @@ class Committing:
                 self._operation = None
 
     def _commit_with_attempts(self, jobs: list[Job]) -> Counter[str]:
-        for attempt in range(MOST_ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             try:
                 self._database.check()
                 inserted = self._commit(jobs)
                 self._database.check(committed=True)
                 return inserted
             except Exception as error:
-                lost = self._database.lost(error) and not self.at_last and attempt == 0
+                lost = self._database.is_connection_lost(error) and not self.reached_commit and attempt == 0
                 if self._given_up:
                     raise
-                if not (lost or self._database.passing(error)) or attempt == MOST_ATTEMPTS - 1:
+                if not (lost or self._database.is_transient(error)) or attempt == MAX_ATTEMPTS - 1:
                     raise
                 self.let_go()
                 for job in jobs:
@@ -357,7 +369,7 @@ class Committing:
         raise AssertionError("unreachable")
 
     def _commit(self, jobs: list[Job]) -> Counter[str]:
-        self.at_last = False
+        self.reached_commit = False
         inserted = self._commit_plainly(jobs)
         if inserted is not None:
             return inserted
@@ -386,43 +398,43 @@ class Committing:
         """Commit rows, and rows that depend on what is stored, without savepoints: most often none is bad. Return how
         many rows were put into which table; None where it could not be done so."""
         units = [unit for job in jobs for unit in job.units]
-        asking = [unit for unit in units if isinstance(unit, Informed)]
+        conditional_writes = [unit for unit in units if isinstance(unit, ConditionalWrite)]
         plain = [unit for unit in units if not callable(unit)]
         own = _own_ids(jobs)
-        if len(asking) + len(plain) < len(units) or len(set(own)) < len(own):
+        if len(conditional_writes) + len(plain) < len(units) or len(set(own)) < len(own):
             return None
         if self._writer is None:
             self._writer = self._database.start_writer()
-        rows, more = joined(plain), {}
+        rows, conditional_rows = joined(plain), {}
         results: list[Any] = []
         statements = [(self._database.BEGIN, ()), *self._database.claim(own), *writing(self._dialect, rows)]
         try:
-            if asking:
-                seek = Seek(self._dialect, [one for unit in asking for one in unit.wanted])
-                found = seek.found(self._writer.run([*statements, *seek.statements]))
-                more, results = _informed(asking, found)
-                statements = writing(self._dialect, more)
+            if conditional_writes:
+                lookup = RowLookup(self._dialect, [key for unit in conditional_writes for key in unit.keys])
+                found_rows = lookup.rows_by_key(self._writer.run([*statements, *lookup.statements]))
+                conditional_rows, results = _prepare_writes(conditional_writes, found_rows)
+                statements = writing(self._dialect, conditional_rows)
             self._go_to_commit()
             self._writer.run([*statements, *self._database.release(own), ("COMMIT", ())])
         except Exception as error:
-            if self._given_up or self._database.fatal(error):
+            if self._given_up or self._database.is_fatal(error):
                 raise
-            self.at_last = False
+            self.reached_commit = False
             return None
         answers = iter(results)
         for job in jobs:
-            job.results = [next(answers) if isinstance(unit, Informed) else None for unit in job.units]
+            job.results = [next(answers) if isinstance(unit, ConditionalWrite) else None for unit in job.units]
         inserted: Counter[str] = Counter()
-        for statement, its in (*rows.items(), *more.items()):
+        for statement, written_rows in (*rows.items(), *conditional_rows.items()):
             if isinstance(statement, Insert):
-                inserted[statement.table.name] += len(its)
+                inserted[statement.table.name] += len(written_rows)
         return inserted
 
     def _go_to_commit(self) -> None:
         with self._deciding:
             if self._given_up:
                 raise GivenUp
-            self.at_last = True
+            self.reached_commit = True
 
     def _insert(self, transaction: Transaction, units: list[tuple[Job, Rows]]) -> None:
         """Write the rows of many units; halve them where that fails."""
@@ -442,7 +454,7 @@ class Committing:
         try:
             result = unit(transaction)
         except Exception as error:
-            if self._database.fatal(error):
+            if self._database.is_fatal(error):
                 raise
             transaction.take_back()
             return error
@@ -462,17 +474,17 @@ class Committing:
 
 def _own_ids(jobs: list[Job]) -> list[UUID]:
     """Return the ids that callers chose for what units write."""
-    owning = (unit for job in jobs for unit in job.units if isinstance(unit, Informed | Owned))
+    owning = (unit for job in jobs for unit in job.units if isinstance(unit, ConditionalWrite | Owned))
     return [unit.own for unit in owning if unit.own is not None]
 
 
-def _informed(units: list[Informed], found: Found) -> tuple[dict[Change, list[Row]], list[Any]]:
+def _prepare_writes(units: list[ConditionalWrite], found_rows: FoundRows) -> tuple[dict[Change, list[Row]], list[Any]]:
     """Tell units what was found; return the rows that they write, and their results, or what they raised."""
     written: list[Rows] = []
     results: list[Any] = []
     for unit in units:
         try:
-            rows, result = unit.informed(found)
+            rows, result = unit.prepare_write(found_rows)
         except Exception as error:
             results.append(error)
         else:

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 # Lengths go before what is sent, either way.
-HEAD = 8
+HEADER_BYTES = 8
 
 
 def main(uri: str) -> None:
@@ -22,12 +22,12 @@ def main(uri: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # cached_statements: one for each number of rows up to Insert.MOST_ROWS.
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, cached_statements=1024)
-    while head := sys.stdin.buffer.read(HEAD):
+    while head := sys.stdin.buffer.read(HEADER_BYTES):
         raw = sys.stdin.buffer.read(int.from_bytes(head, "little"))
         if len(raw) < int.from_bytes(head, "little"):
             break
         answer = marshal.dumps(run(connection, marshal.loads(raw)))
-        sys.stdout.buffer.write(len(answer).to_bytes(HEAD, "little") + answer)
+        sys.stdout.buffer.write(len(answer).to_bytes(HEADER_BYTES, "little") + answer)
         sys.stdout.buffer.flush()
     connection.close()
 
@@ -35,17 +35,17 @@ def main(uri: str) -> None:
 def run(connection: sqlite3.Connection, statements: list[tuple[str, tuple[Any, ...]]]) -> Any:
     """Run statements; return the rows of each that finds some. Roll back after an error; return its name and text."""
     cursor = connection.cursor()
-    found = []
+    results = []
     try:
         for text, values in statements:
             cursor.execute(text, values)
             if cursor.description:
-                found.append(cursor.fetchall())
+                results.append(cursor.fetchall())
     except Exception as error:
         if connection.in_transaction:
             connection.rollback()
         return type(error).__name__, str(error)
-    return found
+    return results
 
 
 if __name__ == "__main__":

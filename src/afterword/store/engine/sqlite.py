@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from afterword.errors import Unavailable
 from afterword.store.engine.database import Database, StoreError
 from afterword.store.engine.files import FileReplaced, Identity, Locks, being_rebuilt, damaged, is_damage, replaced
-from afterword.store.engine.fts5 import TextIndex
+from afterword.store.engine.fts5 import Fts5Index
 from afterword.store.engine.process import WriterGone, WriterProcess
 from afterword.store.engine.statements import Statement
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
@@ -86,7 +86,7 @@ class Sqlite(Database):
         self._search_damaged = False
         self.writer = self._engine("rw", NullPool, {})
         self.reader = self._engine("ro", QueuePool, {"pool_size": readers, "max_overflow": 0})
-        self.months = None
+        self.partitions = None
 
     def connect_writer(self) -> Connection:
         """Open the one connection of this process that writes."""
@@ -114,10 +114,10 @@ class Sqlite(Database):
         """Nothing was claimed."""
         return []
 
-    def number_on(self, connection: Connection) -> None:
+    def advance_sequences(self, connection: Connection) -> None:
         """It does so by itself."""
 
-    def tend(self) -> None:
+    def run_maintenance(self) -> None:
         """It needs nothing."""
 
     def check(self, *, committed: bool = False) -> None:
@@ -143,16 +143,16 @@ class Sqlite(Database):
         """No: a commit waits for nothing but the disk, and its process is best begun anew."""
         return False
 
-    def fatal(self, error: BaseException) -> bool:
+    def is_fatal(self, error: BaseException) -> bool:
         """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, sqlite3.OperationalError) or type(cause) is sqlite3.DatabaseError
 
-    def passing(self, error: BaseException) -> bool:
+    def is_transient(self, error: BaseException) -> bool:
         """Nothing passes by itself: there is one writer."""
         return False
 
-    def lost(self, error: BaseException) -> bool:
+    def is_connection_lost(self, error: BaseException) -> bool:
         """Tell whether the file cannot be read: a disk that fails, a writer that was killed."""
         if isinstance(error, NoConnectionFree):
             return True
@@ -261,16 +261,16 @@ class Sqlite(Database):
         for ending in ("", "-wal", "-shm"):
             Path(f"{self.search_file}{ending}").unlink(missing_ok=True)
 
-    def connect_search(self) -> TextIndex:
+    def connect_search(self) -> Fts5Index:
         """Open the text index for writing; make its tables where there are none."""
-        return TextIndex(self._open_search())
+        return Fts5Index(self._open_search())
 
     def _open_search(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.search_file, check_same_thread=False, isolation_level=None, timeout=10)
         try:
             _execute(connection, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
             _execute(connection, "PRAGMA wal_autocheckpoint=8000", LAZY_DELETE)
-            TextIndex.make(connection)
+            Fts5Index.make(connection)
         except BaseException:
             connection.close()
             raise

@@ -30,35 +30,38 @@ class Prepared:
 
     def text(self, dialect: Dialect) -> tuple[str, tuple[int, ...]]:
         """Return the driver's text and which parameter stands at each of its places."""
-        known = self._texts.get(dialect.name)
-        if known is None:
+        text_and_positions = self._texts.get(dialect.name)
+        if text_and_positions is None:
             compiled = self.statement.compile(dialect=dialect)
             names = compiled.positiontup  # pyright: ignore[reportAttributeAccessIssue]
-            known = self._texts[dialect.name] = (str(compiled), tuple(self.params.index(name) for name in names))
-        return known
+            text_and_positions = self._texts[dialect.name] = (
+                str(compiled),
+                tuple(self.params.index(name) for name in names),
+            )
+        return text_and_positions
 
 
 class Find:
     """A query for columns of the row with an id; many ids are looked up in one statement.
 
-    What is `kept` cannot be deleted by others before the transaction ends.
+    With `row_lock` others cannot delete the rows before the transaction ends.
     """
 
     MOST_IDS = 64
 
-    def __init__(self, key: Column[UUID], *columns: Column[Any], kept: bool = False) -> None:
+    def __init__(self, key: Column[UUID], *columns: Column[Any], row_lock: bool = False) -> None:
         self.query = select(key, *columns).where(key == bindparam("id"))
-        self.kept = kept
+        self.row_lock = row_lock
         self._texts: dict[tuple[str, int], str] = {}
 
     def text(self, dialect: Dialect, ids: int) -> str:
         """Return the driver's text for so many ids."""
-        known = self._texts.get((dialect.name, ids))
-        if known is None:
+        text = self._texts.get((dialect.name, ids))
+        if text is None:
             # SQLite has one writer: nobody else deletes meanwhile.
-            lock = " FOR KEY SHARE" if self.kept and dialect.name == "postgresql" else ""
-            known = self._texts[dialect.name, ids] = _one_of(self.query, dialect, ids) + lock
-        return known
+            lock = " FOR KEY SHARE" if self.row_lock and dialect.name == "postgresql" else ""
+            text = self._texts[dialect.name, ids] = _one_of(self.query, dialect, ids) + lock
+        return text
 
 
 class Insert:
@@ -71,34 +74,36 @@ class Insert:
     savepoint around it: SQLite need not keep what each page held before.
 
     Of rows that are the same but for their first column, `once` puts one for all that is written together. Of rows that
-    exist, by their first column, what is `kept` cannot be deleted by others before the transaction ends.
+    exist already, by their first column, none can be deleted by others before the transaction ends, with `row_lock`.
     """
 
     MOST_ROWS = 64
 
-    def __init__(self, table: Table, *, ignore_existing: bool = False, once: bool = False, kept: bool = False) -> None:
+    def __init__(
+        self, table: Table, *, ignore_existing: bool = False, once: bool = False, row_lock: bool = False
+    ) -> None:
         self.table = table
-        self.ignore_existing = ignore_existing or kept
+        self.ignore_existing = ignore_existing or row_lock
         self.once = once
-        self.kept = kept
+        self.row_lock = row_lock
         self.ending = " ON CONFLICT DO NOTHING" if self.ignore_existing else ""
         self._texts: dict[tuple[str, int], str] = {}
 
     def text(self, dialect: Dialect, rows: int) -> str:
         """Return the driver's text for so many rows."""
-        known = self._texts.get((dialect.name, rows))
-        if known is None:
+        text = self._texts.get((dialect.name, rows))
+        if text is None:
             head, _, values = str(self.table.insert().compile(dialect=dialect)).partition(" VALUES ")
             if dialect.name == "sqlite" and not self.ending:
                 head = head.replace("INSERT", "INSERT OR FAIL", 1)
             ending = self.ending
-            if self.kept and dialect.name == "postgresql":
+            if self.row_lock and dialect.name == "postgresql":
                 # What is ignored is not locked; what is written is.
                 key = self.table.columns[0].name
                 ending = f" ON CONFLICT ({key}) DO UPDATE SET {key} = excluded.{key}"
-            known = f"{head} VALUES {', '.join([values] * rows)}{ending}"
-            self._texts[dialect.name, rows] = known
-        return known
+            text = f"{head} VALUES {', '.join([values] * rows)}{ending}"
+            self._texts[dialect.name, rows] = text
+        return text
 
 
 class Update:
@@ -117,8 +122,8 @@ class Update:
 
     def text(self, dialect: Dialect, rows: int) -> str:
         """Return the driver's text for so many rows."""
-        known = self._texts.get((dialect.name, rows))
-        if known is None:
+        text = self._texts.get((dialect.name, rows))
+        if text is None:
             quote = dialect.identifier_preparer.quote
             inserted = self.table.insert().compile(dialect=dialect, column_keys=[self.by, *self.columns])
             values = str(inserted).partition(" VALUES ")[2]
@@ -126,15 +131,15 @@ class Update:
             # that hold nothing but nulls for texts.
             types = [self.table.c[name].type.compile(dialect=dialect) for name in self.columns]
             new = ", ".join(
-                f"{quote(name)} = CAST(given.column{place} AS {its})"
-                for place, (name, its) in enumerate(zip(self.columns, types, strict=True), 2)
+                f"{quote(name)} = CAST(given.column{position} AS {type_name})"
+                for position, (name, type_name) in enumerate(zip(self.columns, types, strict=True), 2)
             )
-            known = (
+            text = (
                 f"UPDATE {self.table.name} SET {new} FROM (VALUES {', '.join([values] * rows)}) AS given "
                 f"WHERE {self.table.name}.{quote(self.by)} = given.column1"
             )
-            self._texts[dialect.name, rows] = known
-        return known
+            self._texts[dialect.name, rows] = text
+        return text
 
 
 class Delete:
@@ -150,10 +155,10 @@ class Delete:
 
     def text(self, dialect: Dialect, rows: int) -> str:
         """Return the driver's text for so many rows."""
-        known = self._texts.get((dialect.name, rows))
-        if known is None:
-            known = self._texts[dialect.name, rows] = _one_of(self.query, dialect, rows)
-        return known
+        text = self._texts.get((dialect.name, rows))
+        if text is None:
+            text = self._texts[dialect.name, rows] = _one_of(self.query, dialect, rows)
+        return text
 
 
 def _one_of(query: ClauseElement, dialect: Dialect, number: int) -> str:
@@ -166,8 +171,8 @@ Change: TypeAlias = Insert | Update | Delete
 Rows: TypeAlias = list[tuple[Change, Sequence[Row]]]
 
 
-Wanted: TypeAlias = tuple[Find, UUID]
-Found: TypeAlias = dict[Wanted, Row]
+RowKey: TypeAlias = tuple[Find, UUID]
+FoundRows: TypeAlias = dict[RowKey, Row]
 Statement: TypeAlias = tuple[str, Sequence[Any]]
 """The driver's text and its values."""
 
@@ -199,27 +204,27 @@ class Transaction:
         for statement, rows in joined(units).items():
             self.put(statement, rows)
 
-    def find_all(self, wanted: Sequence[Wanted]) -> Found:
+    def find_all(self, keys: Sequence[RowKey]) -> FoundRows:
         """Look up many rows."""
-        seek = Seek(self.connection.dialect, wanted)
-        return seek.found([self._cursor.execute(*statement).fetchall() for statement in seek.statements])
+        lookup = RowLookup(self.connection.dialect, keys)
+        return lookup.rows_by_key([self._cursor.execute(*statement).fetchall() for statement in lookup.statements])
 
-    def alone(self) -> None:
-        """Let no other transaction change the small tables before this one has ended, and tell the other servers that
-        they have changed. SQLite has one writer at a time, and one server."""
+    def lock_catalog(self) -> None:
+        """Lock the small tables against other transactions until this one ends, and tell the other servers that they
+        have changed. On SQLite this does nothing: it has one writer and one server."""
         if self.connection.dialect.name == "postgresql":
             self._cursor.execute(CATALOG_CHANGED)
 
     def run(self, statement: Prepared, *values: Any) -> int:
         """Run a statement; return the number of rows it changed."""
-        text, places = statement.text(self.connection.dialect)
-        self._cursor.execute(text, tuple(values[place] for place in places))
+        text, positions = statement.text(self.connection.dialect)
+        self._cursor.execute(text, tuple(values[position] for position in positions))
         return self._cursor.rowcount
 
-    def one(self, statement: Prepared, *values: Any) -> Row | None:
+    def fetch_one(self, statement: Prepared, *values: Any) -> Row | None:
         """Return the first row that a query finds, in the driver's own types."""
-        text, places = statement.text(self.connection.dialect)
-        self._cursor.execute(text, tuple(values[place] for place in places))
+        text, positions = statement.text(self.connection.dialect)
+        self._cursor.execute(text, tuple(values[position] for position in positions))
         return self._cursor.fetchone()
 
     def savepoint(self) -> None:
@@ -249,87 +254,91 @@ class Transaction:
 
 def joined(units: Iterable[Rows]) -> dict[Change, list[Row]]:
     """Return the rows of many units, table by table. Deletions come first: what is deleted was there before."""
-    together: dict[Change, list[Row]] = defaultdict(list)
+    rows_by_statement: dict[Change, list[Row]] = defaultdict(list)
     for unit in units:
         for statement, rows in unit:
-            together[statement].extend(rows)
-    for statement, its in together.items():
+            rows_by_statement[statement].extend(rows)
+    for statement, all_rows in rows_by_statement.items():
         if isinstance(statement, Insert) and statement.once:
-            together[statement] = list({row[1:]: row for row in its}.values())
-    return dict(sorted(together.items(), key=lambda one: not isinstance(one[0], Delete)))
+            rows_by_statement[statement] = list({row[1:]: row for row in all_rows}.values())
+    return dict(sorted(rows_by_statement.items(), key=lambda item: not isinstance(item[0], Delete)))
 
 
 def writing(dialect: Dialect, rows: dict[Change, list[Row]]) -> list[Statement]:
     """Return the driver's statements that write these rows."""
-    return [one for statement, its in rows.items() for one in _of_rows(dialect, statement, its)]
+    return [
+        driver_statement
+        for statement, statement_rows in rows.items()
+        for driver_statement in _of_rows(dialect, statement, statement_rows)
+    ]
 
 
 def _of_rows(dialect: Dialect, statement: Change, rows: Sequence[Row]) -> Iterator[Statement]:
     if isinstance(statement, Insert):
-        if statement.kept:
+        if statement.row_lock:
             rows = list({row[0]: row for row in rows}.values())
         # In the same order everywhere: two transactions that put in the same rows never wait for each other in a ring.
         rows = sorted(rows, key=itemgetter(0))
     for start in range(0, len(rows), statement.MOST_ROWS):
-        some = rows[start : start + statement.MOST_ROWS]
-        yield statement.text(dialect, len(some)), tuple(chain.from_iterable(some))
+        batch = rows[start : start + statement.MOST_ROWS]
+        yield statement.text(dialect, len(batch)), tuple(chain.from_iterable(batch))
 
 
-class Seek:
+class RowLookup:
     """Many rows to be looked up: the driver's statements, and what they find."""
 
-    def __init__(self, dialect: Dialect, wanted: Iterable[Wanted]) -> None:
-        together: dict[Find, dict[UUID, None]] = defaultdict(dict)
-        for find, its_id in wanted:
-            together[find][its_id] = None
+    def __init__(self, dialect: Dialect, keys: Iterable[RowKey]) -> None:
+        rows_by_statement: dict[Find, dict[UUID, None]] = defaultdict(dict)
+        for find, row_id in keys:
+            rows_by_statement[find][row_id] = None
         self._finds: list[Find] = []
         self.statements: list[Statement] = []
-        for find, distinct in together.items():
+        for find, distinct in rows_by_statement.items():
             ids = tuple(distinct)
             for start in range(0, len(ids), find.MOST_IDS):
-                some = ids[start : start + find.MOST_IDS]
+                batch = ids[start : start + find.MOST_IDS]
                 self._finds.append(find)
-                self.statements.append((find.text(dialect, len(some)), some))
+                self.statements.append((find.text(dialect, len(batch)), batch))
 
-    def found(self, answers: Sequence[Sequence[Row]]) -> Found:
+    def rows_by_key(self, answers: Sequence[Sequence[Row]]) -> FoundRows:
         """Return the rows by their ids, from the answers to the statements."""
         return {
-            (find, its_id if isinstance(its_id, UUID) else UUID(bytes=its_id)): row
+            (find, row_id if isinstance(row_id, UUID) else UUID(bytes=row_id)): row
             for find, answer in zip(self._finds, answers, strict=True)
-            for its_id, *row in answer
+            for row_id, *row in answer
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Informed:
-    """A unit of work that looks up rows by their ids first: `write(*found)`, None where there is no such row, returns
-    what to write and the result, or raises what its caller gets.
+class ConditionalWrite:
+    """A unit of work that first looks up rows by their ids. `write(*rows)`, where a missing row is None, returns the
+    rows to write and the result, or raises the caller's error.
 
     Many such units are looked up in one statement, and written in one. `own` is the id that the unit gives to what it
     writes, where the caller chose it. Units of the same id see each other: those of one server run one after the other,
     and those of several servers wait for each other (`Database.claim`).
     """
 
-    wanted: Sequence[Wanted]
+    keys: Sequence[RowKey]
     write: Callable[..., tuple[Rows, Any]]
     own: UUID | None = None
 
     def __call__(self, transaction: Transaction) -> Any:
         """Do it alone."""
-        rows, result = self.informed(transaction.find_all(self.wanted))
+        rows, result = self.prepare_write(transaction.find_all(self.keys))
         transaction.put_all([rows])
         return result
 
-    def informed(self, found: Found) -> tuple[Rows, Any]:
+    def prepare_write(self, found_rows: FoundRows) -> tuple[Rows, Any]:
         """Return what to write, and the result."""
-        return self.write(*(found.get(one) for one in self.wanted))
+        return self.write(*(found_rows.get(key) for key in self.keys))
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
     """A unit of work that reads and writes as it likes, and gives what it writes an `own` id that the caller chose.
 
-    Units of the same id see each other, as those of `Informed` do.
+    Units of the same id see each other, as those of `ConditionalWrite` do.
     """
 
     write: Callable[[Transaction], Any]

@@ -25,8 +25,8 @@ class Term:
     @classmethod
     def find(cls, text: str, *, begins: bool = False) -> Term | None:
         """Return the term that finds a text; None where there is no word in it."""
-        found, begins = words_of_query(text, begins=begins)
-        return cls(tuple(found), begins) if found else None
+        words, begins = words_of_query(text, begins=begins)
+        return cls(tuple(words), begins) if words else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class TextQuery:
     def words(cls, text: str) -> TextQuery | None:
         """Read words, "phrases in quotes" and begin*; None where there is no word among them."""
         terms: list[Term] = []
-        for found in _TERM.finditer(text):
-            quoted, bare = found.groups()
+        for match in _TERM.finditer(text):
+            quoted, bare = match.groups()
             begins = quoted is None and bare.endswith("*")
             term = Term.find(bare if quoted is None else quoted, begins=begins)
             if term is not None:
@@ -62,7 +62,7 @@ class Texts(Protocol):
         """Return whether the interaction at hand has the words."""
         ...
 
-    def seek(self, query: TextQuery) -> Select[Any]:
+    def lookup(self, query: TextQuery) -> Select[Any]:
         """Return the ids of the interactions that have the words."""
         ...
 

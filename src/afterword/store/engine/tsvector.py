@@ -42,62 +42,62 @@ search_words = table("search_words", column("interaction_id", Id), column("part"
 WORDS_VERSION = "words"
 """The name in `versions` of the rule that all texts are split by."""
 
-LAST_PLACE = 16_000
-MOST_OF_A_WORD = 250
+MAX_POSITION_NUMBER = 16_000
+MAX_WORD_COUNT = 250
 # PostgreSQL takes a megabyte for a row, and 2,046 bytes for a word.
-MOST_CHARACTERS = 200_000
-LONGEST_WORD = 500
-ACROSS = 200
+MAX_PART_CHARACTERS = 200_000
+MAX_WORD_CHARACTERS = 500
+OVERLAP_WORDS = 200
 # Of one interaction; so many have the first 5 million words, of usual texts.
-MOST_PARTS = 1_000
+MAX_INTERACTION_PARTS = 1_000
 
 
 def vectors(prompt: str, completion: str) -> Iterator[str]:
     """Return the tsvectors of an interaction, as PostgreSQL reads them; at least one."""
     part = _Part()
-    for weight, its in (("A", _cut(words(prompt))), ("B", _cut(words(completion)))):
+    for weight, tokens in (("A", _cut(words(prompt))), ("B", _cut(words(completion)))):
         # What stands last in the prompt and what stands first in the completion are no phrase.
-        part.place += 2
+        part.position += 2
         start = 0
-        for index, word in enumerate(its):
+        for index, word in enumerate(tokens):
             if part.full(word):
                 yield part.text()
                 # However often a word stands there, a new part comes further than the one before it.
-                again = its[max(start, index - ACROSS, (start + index) // 2) : index]
+                overlap = tokens[max(start, index - OVERLAP_WORDS, (start + index) // 2) : index]
                 start = index
                 part = _Part()
-                for one in again:
-                    part.add(one, weight)
+                for repeated in overlap:
+                    part.add(repeated, weight)
             part.add(word, weight)
     yield part.text()
 
 
-def _cut(its: Iterable[str]) -> list[str]:
-    return [word[:LONGEST_WORD] for word in its]
+def _cut(tokens: Iterable[str]) -> list[str]:
+    return [word[:MAX_WORD_CHARACTERS] for word in tokens]
 
 
 class _Part:
     """A row's words and their places."""
 
     def __init__(self) -> None:
-        self.place = 0
+        self.position = 0
         self._characters = 0
         self._places: dict[str, list[str]] = {}
 
     def full(self, word: str) -> bool:
         return (
-            self.place >= LAST_PLACE
-            or self._characters > MOST_CHARACTERS
-            or len(self._places.get(word, ())) >= MOST_OF_A_WORD
+            self.position >= MAX_POSITION_NUMBER
+            or self._characters > MAX_PART_CHARACTERS
+            or len(self._places.get(word, ())) >= MAX_WORD_COUNT
         )
 
     def add(self, word: str, weight: str) -> None:
-        self.place += 1
+        self.position += 1
         places = self._places.get(word)
         if places is None:
             self._characters += len(word)
             places = self._places[word] = []
-        places.append(f"{self.place}{weight}")
+        places.append(f"{self.position}{weight}")
 
     def text(self) -> str:
         return " ".join(f"'{word}':{','.join(places)}" for word, places in self._places.items())
@@ -108,28 +108,32 @@ class Tsvector(Texts):
 
     def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return whether the interaction at hand has the words."""
-        its = search_words.c.interaction_id == interaction_id
+        same_interaction = search_words.c.interaction_id == interaction_id
         return and_(
             *(
-                exists(select(literal(1)).where(its, _holds(search_words, term)).correlate_except(search_words))
+                exists(
+                    select(literal(1))
+                    .where(same_interaction, _holds(search_words, term))
+                    .correlate_except(search_words)
+                )
                 for term in _terms(query)
             )
         )
 
-    def seek(self, query: TextQuery) -> Select[Any]:
+    def lookup(self, query: TextQuery) -> Select[Any]:
         """Return the ids of the interactions that have the words."""
         first, *others = _terms(query)
-        found = select(search_words.c.interaction_id).where(_holds(search_words, first))
+        query_ids = select(search_words.c.interaction_id).where(_holds(search_words, first))
         for term in others:
-            more = search_words.alias()
-            found = found.where(
-                search_words.c.interaction_id.in_(select(more.c.interaction_id).where(_holds(more, term)))
+            other_words = search_words.alias()
+            query_ids = query_ids.where(
+                search_words.c.interaction_id.in_(select(other_words.c.interaction_id).where(_holds(other_words, term)))
             )
-        return found.distinct()
+        return query_ids.distinct()
 
     def numbers(self, query: TextQuery) -> Select[Any]:
         """Return what tells, by its number of rows, whether those with the words are few."""
-        return self.seek(query)
+        return self.lookup(query)
 
     def among(self, connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the interactions that have the words."""
@@ -153,17 +157,17 @@ def _terms(query: TextQuery) -> list[str]:
 
 
 def _term(term: Term, weight: str) -> str:
-    *its, last = _cut(term.words)
+    *tokens, last = _cut(term.words)
     ending = ("*" if term.begins else "") + weight
-    marked = [*((word, weight) for word in its), (last, ending)]
+    marked = [*((word, weight) for word in tokens), (last, ending)]
     return " <-> ".join(f"'{word}':{mark}" if mark else f"'{word}'" for word, mark in marked)
 
 
-def _holds(its: FromClause, term: str) -> ColumnElement[bool]:
-    return its.c.words.bool_op("@@")(cast(literal(term, Text), TSQUERY))
+def _holds(source: FromClause, term: str) -> ColumnElement[bool]:
+    return source.c.words.bool_op("@@")(cast(literal(term, Text), TSQUERY))
 
 
-class TextIndex(Index):
+class TsvectorIndex(Index):
     """The index as it is written."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
@@ -171,8 +175,10 @@ class TextIndex(Index):
 
     def is_new(self) -> bool:
         """Tell whether interactions are still to be queued for it: those that were split into words by another rule."""
-        found = self._connection.execute("SELECT number FROM versions WHERE name = %s", (WORDS_VERSION,)).fetchone()
-        return found != (VERSION,)
+        version_row = self._connection.execute(
+            "SELECT number FROM versions WHERE name = %s", (WORDS_VERSION,)
+        ).fetchone()
+        return version_row != (VERSION,)
 
     def note_complete(self) -> None:
         """Note that all of them are queued."""
@@ -192,22 +198,22 @@ class TextIndex(Index):
 
     def apply(self, changes: Sequence[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
         """Take in (or where the last is True, take out) the texts of interactions, in one transaction."""
-        gone = [one for one, texts, out in changes if texts is not None and out]
+        removed_ids = [interaction_id for interaction_id, texts, out in changes if texts is not None and out]
         rows = [
-            (one, number, vector)
-            for one, texts, out in changes
+            (interaction_id, number, vector)
+            for interaction_id, texts, out in changes
             if texts is not None and not out
-            for number, vector in enumerate(islice(vectors(*texts), MOST_PARTS))
+            for number, vector in enumerate(islice(vectors(*texts), MAX_INTERACTION_PARTS))
         ]
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if gone:
-                cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (gone,))
+            if removed_ids:
+                cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (removed_ids,))
             if rows:
-                put = (
+                insert = (
                     "INSERT INTO search_words VALUES (%s, %s, %s::tsvector) "
                     "ON CONFLICT (interaction_id, part) DO UPDATE SET words = excluded.words"
                 )
-                cursor.executemany(put, rows)
+                cursor.executemany(insert, rows)
 
     def interrupt(self) -> None:
         """End the statement that is run."""

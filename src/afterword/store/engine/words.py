@@ -49,13 +49,13 @@ def words_of_query(text: str, *, begins: bool = False) -> tuple[list[str], bool]
 
     `begins` asks for words that begin with the last one. A run of paired characters may go on after the query's end.
     """
-    found = words(text)
-    if not found or not _RUN.fullmatch(found[-1]):
-        return found, begins
+    query_words = words(text)
+    if not query_words or not _RUN.fullmatch(query_words[-1]):
+        return query_words, begins
     # Each run ends with a single character.
-    if len(found) > 1 and len(found[-2]) == 2 and _RUN.fullmatch(found[-2]):
-        return found[:-1], False
-    return found, True
+    if len(query_words) > 1 and len(query_words[-2]) == 2 and _RUN.fullmatch(query_words[-2]):
+        return query_words[:-1], False
+    return query_words, True
 
 
 def spaced(text: str) -> str:
@@ -66,14 +66,14 @@ def spaced(text: str) -> str:
     return text if text.isascii() else _NOT_ASCII.sub(_fold_and_pair, text)
 
 
-def _fold_and_pair(found: re.Match[str]) -> str:
+def _fold_and_pair(match: re.Match[str]) -> str:
     # Syllables and voiced kana, which were decomposed, are put together again.
-    folded = unicodedata.normalize("NFC", found[0].translate(_FOLDED))
+    folded = unicodedata.normalize("NFC", match[0].translate(_FOLDED))
     return _RUN.sub(_pairs, folded)
 
 
-def _pairs(found: re.Match[str]) -> str:
-    run = found[0]
+def _pairs(match: re.Match[str]) -> str:
+    run = match[0]
     pairs = "".join(chain.from_iterable(zip(run, run[1:], repeat(" "), strict=False)))
     return f" {pairs}{run[-1]} "
 
@@ -94,8 +94,8 @@ def _folded(character: str) -> str:
     if category == "Mn":
         # By their combining class: 1 are strokes through a letter, 10 to 36 the points of Hebrew and Arabic, from 200
         # on accents. The others spell a word: vowels of Indian scripts, voiced kana, tones of Thai.
-        place = unicodedata.combining(character)
-        return "" if place == 1 or 10 <= place <= 36 or place >= 200 else character
+        combining_class = unicodedata.combining(character)
+        return "" if combining_class == 1 or 10 <= combining_class <= 36 or combining_class >= 200 else character
     if category[0] in "LNM" or category == "Co":
         return _UNDECOMPOSED.get(character, character)
     return character if character.isascii() else " "

@@ -48,7 +48,7 @@ from .small import (
 )
 from .studies import ab_interactions, ab_test_models, ab_tests, dataset_parts, datasets, upload_parts, uploads
 
-HELD = {
+CACHED_TABLES = {
     table.name
     for table in (
         *(ab_test_models, ab_tests, api_keys, metric_links, metrics, models, project_models, project_shares, projects),
@@ -58,8 +58,8 @@ HELD = {
 """The tables that each server holds in memory."""
 
 __all__ = [
+    "CACHED_TABLES",
     "CLUSTERED",
-    "HELD",
     "Id",
     "ab_interactions",
     "ab_test_models",
