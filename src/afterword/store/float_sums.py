@@ -20,34 +20,34 @@ SCALE = 2.0**-64
 # The squares of values beyond these may have no finite sum, those of smaller ones may be lost.
 LARGEST_SUMMABLE, SMALLEST_SUMMABLE = 1e100, 1e-100
 # Smaller values count as 0 in a sum: PostgreSQL refuses to scale the smallest.
-MIN_SCALED = 1e-250
+SCALED_VALUE_LIMIT = 1e-250
 # Any finite value is at a finite distance from a number up to this.
-MAX_REFERENCE = 1e290
+REFERENCE_LIMIT = 1e290
 
 
 def scaled_sum(value: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the sum of values times SCALE. `mean` reads it."""
-    return func.sum(case((func.abs(value) < MIN_SCALED, 0.0), else_=value * literal(SCALE, Float)))
+    return func.sum(case((func.abs(value) < SCALED_VALUE_LIMIT, 0.0), else_=value * literal(SCALE, Float)))
 
 
-def mean(count: int, scaled_total: float, least: float = -MAX_FLOAT, most: float = MAX_FLOAT) -> float:
-    """Return the mean of so many values between two, whose `scaled_sum` this is."""
-    return min(max(float(scaled_total) / count / SCALE, least), most)
+def mean(count: int, scaled_total: float, minimum: float = -MAX_FLOAT, maximum: float = MAX_FLOAT) -> float:
+    """Return the mean of `count` values between a minimum and a maximum, from their `scaled_sum`."""
+    return min(max(float(scaled_total) / count / SCALE, minimum), maximum)
 
 
 def summable(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a value as a float, null where it is too large or too small for sums of its squares."""
+    """Return a value as a float, or null if it is too large or too small for a sum of squares."""
     fits = or_(value == 0, func.abs(value).between(SMALLEST_SUMMABLE, LARGEST_SUMMABLE))
     return case((fits, cast(value, Float)), else_=null())
 
 
 def reference(value: float | None) -> float:
-    """Return a number near a value, which differences from any other value can be computed from."""
-    return float(value) if value is not None and abs(value) <= MAX_REFERENCE else 0.0
+    """Return a number near a value from which the difference of any other value is finite."""
+    return float(value) if value is not None and abs(value) <= REFERENCE_LIMIT else 0.0
 
 
 def squarable(above: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a difference whose square is finite and not lost."""
+    """Return a difference, clamped so that its square neither overflows nor underflows."""
     return case(
         (above > MAX_SQUARED, MAX_SQUARED),
         (above < -MAX_SQUARED, -MAX_SQUARED),
@@ -57,12 +57,12 @@ def squarable(above: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def within_square(number: float) -> float:
-    """Return a number, or the largest one whose square is finite: `**` raises for larger ones."""
+    """Return a number, clamped to the range in which its square is finite: `**` raises beyond it."""
     return min(max(number, -MAX_SQUARED), MAX_SQUARED)
 
 
 def deviation(count: int, above: float, squares: float) -> float | None:
-    """Return the sample standard deviation, from the sums of what values are above some number, and of its squares."""
+    """Return the sample standard deviation, from the sums of the differences from a reference and of their squares."""
     if count < 2:
         return None
     return math.sqrt(min(max(0.0, squares - above * (above / count)), MAX_FLOAT) / (count - 1))

@@ -90,12 +90,14 @@ def _combined(parts: list[ValueSummary]) -> ValueSummary:
     if len(parts) == 1:
         return parts[0]
     count = sum(part.count for part in parts)
-    near = reference(parts[0].mean)
-    above = sum(part.count * (part.mean - near) for part in parts)
+    nearby_mean = reference(parts[0].mean)
+    above = sum(part.count * (part.mean - nearby_mean) for part in parts)
     # If that exceeds the range of floats, the mean is summed from the share of each part.
-    average = near + above / count if math.isfinite(above) else sum(part.mean * (part.count / count) for part in parts)
+    average = (
+        nearby_mean + above / count if math.isfinite(above) else sum(part.mean * (part.count / count) for part in parts)
+    )
     minimum, maximum = min(part.min for part in parts), max(part.max for part in parts)
-    distances = [(part.count, within_square(part.mean - near)) for part in parts]
+    distances = [(part.count, within_square(part.mean - nearby_mean)) for part in parts]
     squares = sum(within_square(part.stddev or 0.0) ** 2 * (part.count - 1) for part in parts)
     spread = deviation(
         count,
