@@ -42,7 +42,7 @@ class Replacement(NamedTuple):
 
     at: str
     was: str
-    remainder: str
+    kept: str
 
 
 def decode(raw: bytes | bytearray | memoryview, *, lenient_encoding: bool = False) -> Any:
@@ -100,7 +100,7 @@ def read_line(raw: bytes) -> Any:
 
 def find_not_a_number(replacements: list[Replacement]) -> Replacement | None:
     """Return the first number that JSON lacks; None where only texts were repaired."""
-    return next((replacement for replacement in replacements if replacement.remainder == "null"), None)
+    return next((replacement for replacement in replacements if replacement.kept == "null"), None)
 
 
 def is_nested_too_deeply(raw: bytes | bytearray) -> bool:
