@@ -69,6 +69,7 @@ def test_who_comes_for_the_first_time_signs_in_with_the_key_once(visitor: Visito
 
 @pytest.mark.timeout(600)
 @pytest.mark.xdist_group("openai")
+@pytest.mark.thorough
 def test_a_new_project_shows_how_to_begin_and_then_its_first_interaction(page: Page, project: str, openai_python: Path):
     page.goto(f"/p/{project}/interactions")
     expect(page.get_by_role("heading", name="Log the first interaction")).to_be_visible()
@@ -86,6 +87,7 @@ def test_a_new_project_shows_how_to_begin_and_then_its_first_interaction(page: P
         expect(page.locator("[data-on=true]")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_key_that_may_only_read_one_project_sees_it_and_offers_nothing_else(
     visitor: Visitor, http: httpx.Client, project: str, log: Any
 ):
@@ -108,6 +110,7 @@ def test_a_key_that_may_only_read_one_project_sees_it_and_offers_nothing_else(
 # ------------------------------------------------------------------------------------------------ the list
 
 
+@pytest.mark.thorough
 def test_a_call_made_elsewhere_appears_live_at_the_top(page: Page, gateway: Any):
     gateway.ask(gateway.model(), "The first one").raise_for_status()
     page.goto(f"/p/{gateway.project}/interactions")
@@ -140,6 +143,7 @@ def test_known_rows_are_found_by_label_time_and_feedback_value_together(page: Pa
     expect(page.get_by_role("status").first).to_have_text(str(wanted["count"]))
 
 
+@pytest.mark.thorough
 def test_filters_can_be_chosen_by_mouse(page: Page, filled: str):
     page.goto(f"/p/{filled}/interactions")
     page.get_by_role("button", name="Add filter").click()
@@ -150,6 +154,7 @@ def test_filters_can_be_chosen_by_mouse(page: Page, filled: str):
     expect(page.get_by_role("status").first).to_have_text("40")
 
 
+@pytest.mark.thorough
 def test_what_is_wrong_with_a_filter_is_said_where_it_is_typed(page: Page, filled: str):
     page.goto(f"/p/{filled}/interactions")
     page.get_by_role("combobox", name="Filter").fill("CSAT>=good")
@@ -158,6 +163,7 @@ def test_what_is_wrong_with_a_filter_is_said_where_it_is_typed(page: Page, fille
     expect(page.get_by_role("alert").first).to_contain_text("not registered")
 
 
+@pytest.mark.thorough
 def test_a_link_shows_the_same_in_another_browser(visitor: Visitor, server: Any, filled: str):
     page = visitor(server.api_key).new_page()
     page.goto(f"/p/{filled}/interactions")
@@ -173,6 +179,7 @@ def test_a_link_shows_the_same_in_another_browser(visitor: Visitor, server: Any,
     expect(other.get_by_role("combobox", name="Filter")).to_have_value("label.env:test")
 
 
+@pytest.mark.thorough
 def test_the_list_is_walked_to_its_end_by_scrolling(page: Page, filled: str):
     page.goto(f"/p/{filled}/interactions")
     expect(rows(page).first).to_be_visible()
@@ -186,6 +193,7 @@ def test_the_list_is_walked_to_its_end_by_scrolling(page: Page, filled: str):
     expect(last).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_interactions_are_grouped_and_views_saved(page: Page, filled: str):
     page.goto(f"/p/{filled}/interactions?group=model")
     expect(page.get_by_role("columnheader", name="CSAT")).to_be_visible()
@@ -228,6 +236,7 @@ def test_an_interaction_is_opened_with_its_image_rated_and_the_row_changes(
     assert (said["value"], said["details"]) == (5, "Right")
 
 
+@pytest.mark.thorough
 def test_the_keyboard_is_enough(page: Page, project: str, log: Any):
     for name in ("first", "second", "third"):
         log(f"The {name}")
@@ -248,6 +257,7 @@ def test_the_keyboard_is_enough(page: Page, project: str, log: Any):
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_labels_are_added_and_an_interaction_deleted(page: Page, http: httpx.Client, project: str, log: Any):
     logged = log()
     page.goto(f"/p/{project}/interactions/{logged}")
@@ -316,6 +326,7 @@ def test_ten_pairs_are_judged_by_keyboard_and_the_ranking_knows(page: Page, fill
     expect(page.get_by_role("table").nth(1)).to_contain_text("%")
 
 
+@pytest.mark.thorough
 def test_a_verdict_given_by_mistake_is_given_again(page: Page, http: httpx.Client, project: str, log: Any):
     http.post("/api/v1/metrics", json={"key": "better", "kind": "bool", "project": project}).raise_for_status()
     ids = [log(f"Question {number}", f"{model}!", model=model) for number in (1, 2) for model in "ab"]
@@ -345,6 +356,7 @@ def test_a_verdict_given_by_mistake_is_given_again(page: Page, http: httpx.Clien
     assert said() == [("good", "Both right 4 me")]
 
 
+@pytest.mark.thorough
 def test_two_completions_are_compared_word_by_word(page: Page, project: str, log: Any, http: httpx.Client):
     http.post("/api/v1/metrics", json={"key": "better", "kind": "bool", "project": project}).raise_for_status()
     left = log("Why?", "Because it is blue.", model="a")
@@ -362,6 +374,7 @@ def test_two_completions_are_compared_word_by_word(page: Page, project: str, log
     assert said["preferred_completion"] == right
 
 
+@pytest.mark.thorough
 def test_the_trend_of_a_metric_leads_to_its_interactions(page: Page, filled: str):
     page.goto(f"/p/{filled}/metrics?metric=CSAT")
     expect(page.locator("dd").first).to_have_text("120")
@@ -376,6 +389,7 @@ def test_the_trend_of_a_metric_leads_to_its_interactions(page: Page, filled: str
 # ------------------------------------------------------------------------------------------------ the rest
 
 
+@pytest.mark.thorough
 def test_one_chats_with_a_model_and_rates_what_comes(page: Page, http: httpx.Client, project: str):
     http.post("/api/v1/metrics", json={"key": "good", "kind": "bool", "project": project}).raise_for_status()
     http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
@@ -389,6 +403,7 @@ def test_one_chats_with_a_model_and_rates_what_comes(page: Page, http: httpx.Cli
     assert [one["value"] for one in logged["feedback"]] == [1]
 
 
+@pytest.mark.thorough
 def test_one_writes_to_a_model_once_the_models_are_known(page: Page, http: httpx.Client, project: str):
     http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
     held: list[Route] = []
@@ -405,6 +420,7 @@ def test_one_writes_to_a_model_once_the_models_are_known(page: Page, http: httpx
     expect(page.get_by_role("region", name="completion")).to_contain_text("Hello")
 
 
+@pytest.mark.thorough
 def test_projects_keys_models_and_feedback_keys_are_made_on_the_page(page: Page, http: httpx.Client):
     name = f"made-{uuid4().hex[:8]}"
     page.goto("/projects")
@@ -433,6 +449,7 @@ def test_projects_keys_models_and_feedback_keys_are_made_on_the_page(page: Page,
         assert own.get("/api/v1/metrics", params={"project": name}).json()["metrics"][0]["key"] == "helpful"
 
 
+@pytest.mark.thorough
 def test_a_filter_is_exported_and_made_a_dataset(page: Page, filled: str, http: httpx.Client):
     page.goto(f"/p/{filled}/interactions?q=label.env%3Atest")
     page.get_by_role("button", name="Export these").click()
@@ -448,6 +465,7 @@ def test_a_filter_is_exported_and_made_a_dataset(page: Page, filled: str, http: 
     expect(page.get_by_role("row", name=re.compile(name))).to_contain_text("40")
 
 
+@pytest.mark.thorough
 def test_an_ab_test_is_started_watched_and_ended(page: Page, http: httpx.Client, project: str):
     http.post("/api/v1/metrics", json={"key": "good", "kind": "bool", "project": project}).raise_for_status()
     for letter in "ab":

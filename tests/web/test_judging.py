@@ -13,6 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
+pytestmark = pytest.mark.thorough
+
 Visitor = Callable[..., BrowserContext]
 
 

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+pytestmark = pytest.mark.thorough
+
 Visitor = Callable[..., BrowserContext]
 KEYS = 300
 ROWS = 300
