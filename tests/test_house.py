@@ -158,6 +158,18 @@ def test_no_file_is_longer_than_500_lines():
 ENDINGS = (".py", ".ts", ".tsx", ".js", ".css", ".html")
 
 
+def test_no_function_has_a_body_of_more_than_60_lines():
+    long = [
+        f"{shown(path)}:{node.lineno} {node.name}"
+        for path in files(".py", under=("src",))
+        if "migrations" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (node.end_lineno or 0) - node.body[0].lineno + 1 > 60
+    ]
+    assert not long, "\n".join(long)
+
+
 def test_no_file_is_a_drawer_for_everything():
     drawers = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "misc"}
     assert not [shown(path) for path in files(*ENDINGS) if drawers & {path.stem, *path.parent.relative_to(ROOT).parts}]

@@ -140,47 +140,9 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
         ServedPath("/", _page_endpoint(page.page), methods=["GET"]),
     ]
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        # In a thread, which may wait for longer than the loop's: the project may be another server's, and looked up.
-        if await asyncio.to_thread(state.catalog.find_project, "default") is None:
-            # Another server that was started at the same time may have added it; then it is read below.
-            with contextlib.suppress(Conflict):
-                for row in await state.store.write(_add_default_project):
-                    state.catalog.keep(row)
-        cluster_member = ClusterMember(state) if state.store.database.SHARED else None
-        if cluster_member is None:
-            await close_abandoned_calls(state)
-            await delete_unfinished(state.store, Context.now())
-        else:
-            await cluster_member.join()
-        state.search_index_worker.start()
-        state.rollup_worker.start()
-        state.retention.start()
-        background_tasks = [
-            asyncio.create_task(ABTestWorker(state).run()),
-            asyncio.create_task(close_abandoned_calls_forever(state)),
-        ]
-        noting = asyncio.create_task(state.key_uses.run())
-        if cluster_member is not None:
-            background_tasks.append(asyncio.create_task(cluster_member.run()))
-        yield
-        for task in background_tasks:
-            task.cancel()
-        # Calls that were cut off by now still note how far they came.
-        if call_tasks:
-            await asyncio.wait(call_tasks, timeout=CALL_SHUTDOWN_SECONDS)
-        await gateway.close()
-        noting.cancel()
-        await asyncio.wait({noting})
-        if cluster_member is not None:
-            with contextlib.suppress(Unavailable):
-                await cluster_member.leave()
-        await asyncio.gather(asyncio.to_thread(close_state, state), asyncio.to_thread(tracer.close))
-
     starlette = Starlette(
         routes=paths,
-        lifespan=lifespan,
+        lifespan=lambda _: _lifespan(state, gateway, tracer, call_tasks),
         exception_handlers={HTTPException: _http_error_response, Exception: _internal_error_response},
     )
     # Calls without a parameter in their path are found here: Starlette's way to them (two middlewares, a pattern for
@@ -203,6 +165,48 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
             await endpoint(scope, receive, send)
 
     return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(
+    state: AppState, gateway: Gateway, tracer: traces.NoTracer, call_tasks: set[asyncio.Task[Any]]
+) -> AsyncIterator[None]:
+    """Start what runs beside the calls; when the server stops, end it in order and close the store."""
+    # In a thread, which may wait for longer than the loop's: the project may be another server's, and looked up.
+    if await asyncio.to_thread(state.catalog.find_project, "default") is None:
+        # Another server that was started at the same time may have added it; then it is read below.
+        with contextlib.suppress(Conflict):
+            for row in await state.store.write(_add_default_project):
+                state.catalog.keep(row)
+    cluster_member = ClusterMember(state) if state.store.database.SHARED else None
+    if cluster_member is None:
+        await close_abandoned_calls(state)
+        await delete_unfinished(state.store, Context.now())
+    else:
+        await cluster_member.join()
+    state.search_index_worker.start()
+    state.rollup_worker.start()
+    state.retention.start()
+    background_tasks = [
+        asyncio.create_task(ABTestWorker(state).run()),
+        asyncio.create_task(close_abandoned_calls_forever(state)),
+    ]
+    noting = asyncio.create_task(state.key_uses.run())
+    if cluster_member is not None:
+        background_tasks.append(asyncio.create_task(cluster_member.run()))
+    yield
+    for task in background_tasks:
+        task.cancel()
+    # Calls that were cut off by now still note how far they came.
+    if call_tasks:
+        await asyncio.wait(call_tasks, timeout=CALL_SHUTDOWN_SECONDS)
+    await gateway.close()
+    noting.cancel()
+    await asyncio.wait({noting})
+    if cluster_member is not None:
+        with contextlib.suppress(Unavailable):
+            await cluster_member.leave()
+    await asyncio.gather(asyncio.to_thread(close_state, state), asyncio.to_thread(tracer.close))
 
 
 def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> Endpoint:

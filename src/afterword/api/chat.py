@@ -278,20 +278,10 @@ class ModelRequest:
         answer, model = provider_answer.body, model_route.targets[provider_answer.target][0]
         facts = FactsAccumulator(self.app_state.settings.max_facts)
         facts.take(answer)
-        choices: dict[int, Choice] = {}
-        replacements: list[json_text.Replacement] = []
         for position, choice in enumerate(answer.get("choices") or []):
-            index = choice.setdefault("index", position)
-            choice["completion_id"] = call.completion_id(index)
+            choice["completion_id"] = call.completion_id(choice.setdefault("index", position))
             choice["model"] = model.key
-            completion, finish_reason = _choice_message(choice), choice.get("finish_reason")
-            choices[index], choice_replacements = storable_choice(
-                index, completion, finish_reason, facts.choice_facts(index)
-            )
-            replacements += choice_replacements
-        if not choices:
-            # The members of the answer may tell why there is none, such as the results of a filter.
-            choices[0], replacements = storable_choice(0, "", None, facts.choice_facts(0))
+        choices, replacements = _storable_choices(answer, facts)
         usage: Any = answer.get("usage")
         if not is_usage(usage):
             texts = [
@@ -319,17 +309,22 @@ class ModelRequest:
         for choice in answer.get("choices") or []:
             choice["completion_id"] = call.completion_id(choice["index"])
         answer["session_id"] = call.session_id
-        answer.setdefault("id", f"chatcmpl-{uuid7().hex}")
-        answer.setdefault("created", int(time.time()))
-        if self.operation == "chat":
-            for choice in answer.get("choices") or []:
-                message = choice.setdefault("message", {})
-                message.setdefault("id", f"{answer['id']}-{choice['index']}")
-                message.setdefault("role", "assistant")
-                if self.delta_form.needs_whole_deltas and message.get("content") is None:
-                    message["content"] = ""
+        self._complete_answer(answer)
         self.own_seconds = time.perf_counter() - self.accepted_at - provider_answer.seconds
         await self._reply(answer)
+
+    def _complete_answer(self, answer: Body) -> None:
+        """Add what clients of OpenAI expect, and some providers leave out."""
+        answer.setdefault("id", f"chatcmpl-{uuid7().hex}")
+        answer.setdefault("created", int(time.time()))
+        if self.operation != "chat":
+            return
+        for choice in answer.get("choices") or []:
+            message = choice.setdefault("message", {})
+            message.setdefault("id", f"{answer['id']}-{choice['index']}")
+            message.setdefault("role", "assistant")
+            if self.delta_form.needs_whole_deltas and message.get("content") is None:
+                message["content"] = ""
 
     async def _finish(self, call: CallRecorder, outcome: CallResult, answer: Body) -> None:
         """Store how the call ended, and note it in its span."""
@@ -454,6 +449,22 @@ def _server_stopped_error() -> Unavailable:
 
 
 # ------------------------------------------------------------------------------------------------ forms
+
+
+def _storable_choices(answer: Body, facts: FactsAccumulator) -> tuple[dict[int, Choice], list[json_text.Replacement]]:
+    """Return the choices of a whole answer as they are stored, by index, and what had to be replaced in them."""
+    choices: dict[int, Choice] = {}
+    replacements: list[json_text.Replacement] = []
+    for choice in answer.get("choices") or []:
+        index = choice["index"]
+        choices[index], choice_replacements = storable_choice(
+            index, _choice_message(choice), choice.get("finish_reason"), facts.choice_facts(index)
+        )
+        replacements += choice_replacements
+    if not choices:
+        # The members of the answer may tell why there is none, such as the results of a filter.
+        choices[0], replacements = storable_choice(0, "", None, facts.choice_facts(0))
+    return choices, replacements
 
 
 def _choice_message(choice: Body) -> Any:

@@ -76,19 +76,8 @@ class _Elements:
         buffer, elements = self._buffer, []
         start = 0
         while True:
-            if self._in_string:
-                token_match = _STRING_END.search(buffer, self._position)
-                if token_match is None:
-                    self._position = len(buffer)
-                    break
-                if buffer[token_match.start()] == 0x5C:  # a backslash takes the next character with it
-                    if token_match.end() == len(buffer):
-                        self._position = token_match.start()
-                        break
-                    self._position = token_match.end() + 1
-                    continue
-                self._in_string, self._position = False, token_match.end()
-                continue
+            if self._in_string and not self._pass_string():
+                break
             token_match = _STRUCTURE.search(buffer, self._position)
             if token_match is None:
                 self._position = len(buffer)
@@ -121,6 +110,21 @@ class _Elements:
         del buffer[:start]
         self._position -= start
         return elements
+
+    def _pass_string(self) -> bool:
+        """Go behind the end of the string that has begun; tell whether that has come."""
+        buffer = self._buffer
+        while (token_match := _STRING_END.search(buffer, self._position)) is not None:
+            if buffer[token_match.start()] != 0x5C:
+                self._in_string, self._position = False, token_match.end()
+                return True
+            # A backslash takes the next character with it.
+            if token_match.end() == len(buffer):
+                self._position = token_match.start()
+                return False
+            self._position = token_match.end() + 1
+        self._position = len(buffer)
+        return False
 
     def end(self) -> list[bytes]:
         if not self._is_ended or self._buffer.strip():

@@ -70,31 +70,42 @@ def _simpler_value(value: Any, path: str) -> Any:
         return value.value
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, bool):
-        return bool(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, Decimal | Fraction):
-        if isinstance(value, Decimal) and not value.is_finite():
-            _refuse(path, str(value), "JSON has no such number")
-        return int(value) if value == int(value) else float(value)
-    if isinstance(value, datetime.datetime):
-        # Also pandas' Timestamp, which has nanoseconds.
-        return value.isoformat()
+    if isinstance(value, int | Decimal | Fraction):
+        return _simpler_number(value, path)
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
-        return str(value)
-    if kind.__name__ == "datetime64":
-        text = str(value)
-        return _refuse(path, text, "a value that is missing has no form in JSON") if text == "NaT" else text
+        # A pandas Timestamp, which has nanoseconds, is a datetime, too.
+        return value.isoformat() if isinstance(value, datetime.datetime) else str(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return _image_address(bytes(value), path)
+    if kind.__name__ == "datetime64" or hasattr(value, "dtype") or callable(getattr(value, "tolist", None)):
+        return _simpler_array(value, path)
+    if isinstance(value, float):
+        return float(value)
+    return _simpler_object(value, path)
+
+
+def _simpler_number(value: int | Decimal | Fraction, path: str) -> int | float:
+    if isinstance(value, bool | int):
+        return bool(value) if isinstance(value, bool) else int(value)
+    if isinstance(value, Decimal) and not value.is_finite():
+        _refuse(path, str(value), "JSON has no such number")
+    return int(value) if value == int(value) else float(value)
+
+
+def _simpler_array(value: Any, path: str) -> Any:
+    """Return what scalars and arrays of numpy, tensors and columns of pandas hold, as numbers of Python or lists."""
+    if type(value).__name__ == "datetime64":
+        text = str(value)
+        return _refuse(path, text, "a value that is missing has no form in JSON") if text == "NaT" else text
     if getattr(getattr(value, "dtype", None), "kind", None) == "M":
         return [to_json_value(element, path) for element in value]
     if callable(tolist := getattr(value, "tolist", None)):
-        # Scalars and arrays of numpy, tensors, columns of pandas: numbers of Python, or lists of them.
         return tolist()
-    if isinstance(value, float):
-        return float(value)
+    return float(value) if isinstance(value, float) else _simpler_object(value, path)
+
+
+def _simpler_object(value: Any, path: str) -> Any:
+    """Return the fields of a struct, dataclass or pydantic model as a dict, the elements of an iterator as a list."""
     if isinstance(value, msgspec.Struct):
         fields = {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
         return {name: member for name, member in fields.items() if member is not msgspec.UNSET}
@@ -107,7 +118,7 @@ def _simpler_value(value: Any, path: str) -> Any:
         return os.fspath(value)
     if isinstance(value, Iterator | KeysView | ValuesView | deque):
         return list(value)
-    return _refuse(path, f"{value!r:.60} ({kind.__name__})", "it has no form in JSON")
+    return _refuse(path, f"{value!r:.60} ({type(value).__name__})", "it has no form in JSON")
 
 
 def _image_address(content: bytes, path: str) -> str:

@@ -48,6 +48,15 @@ class EventReader:
 
     def take(self, raw: bytes) -> list[Event]:
         """Return the events that these bytes complete. Raises `EventTooLarge`."""
+        events: list[Event] = []
+        for line in self._whole_lines(raw):
+            self._take_line(line, events)
+        if self._size + self._partial_line_bytes > MAX_EVENT_BYTES:
+            raise EventTooLarge(f"An event has more than {MAX_EVENT_BYTES:,} bytes.")
+        return events
+
+    def _whole_lines(self, raw: bytes) -> list[bytes]:
+        """Return the lines that these bytes complete, without their ends; keep what begins another."""
         if not self._begun:
             raw = b"".join(self._partial_line) + raw
             self._partial_line, self._partial_line_bytes = [], 0
@@ -74,31 +83,29 @@ class EventReader:
                 self._partial_line_bytes += len(lines.pop())
         if lines and (remainder := lines.pop()):
             self._partial_line, self._partial_line_bytes = [remainder], len(remainder)
-        events: list[Event] = []
-        for line in lines:
-            if not line:
-                if self._data:
-                    self._finish(events)
-                self._name = b""
-                self._in_bare_json = False
-            elif self._in_bare_json:
-                self._add(line)
-            elif line.startswith(b"data:"):
-                data = line[6:] if line[5:6] == b" " else line[5:]
-                if self._data and data.startswith((b"{", b"[DONE]")) and self._is_whole_object():
-                    self._finish(events)
-                self._add(data)
-            elif line.startswith(b"event:"):
-                self._name = line[6:].strip()
-            elif line.startswith(b"error:"):
-                self._name = b"error"
-                self._add(line[6:].strip())
-            elif line.startswith((b"{", b"[{")) and not self._data:
-                self._in_bare_json = True
-                self._add(line)
-        if self._size + self._partial_line_bytes > MAX_EVENT_BYTES:
-            raise EventTooLarge(f"An event has more than {MAX_EVENT_BYTES:,} bytes.")
-        return events
+        return lines
+
+    def _take_line(self, line: bytes, events: list[Event]) -> None:
+        if not line:
+            if self._data:
+                self._finish(events)
+            self._name = b""
+            self._in_bare_json = False
+        elif self._in_bare_json:
+            self._add(line)
+        elif line.startswith(b"data:"):
+            data = line[6:] if line[5:6] == b" " else line[5:]
+            if self._data and data.startswith((b"{", b"[DONE]")) and self._is_whole_object():
+                self._finish(events)
+            self._add(data)
+        elif line.startswith(b"event:"):
+            self._name = line[6:].strip()
+        elif line.startswith(b"error:"):
+            self._name = b"error"
+            self._add(line[6:].strip())
+        elif line.startswith((b"{", b"[{")) and not self._data:
+            self._in_bare_json = True
+            self._add(line)
 
     def end(self) -> list[Event]:
         """Return the last event, where the stream ended without the line that completes it."""

@@ -246,25 +246,12 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Condit
             sides.append(prepared_texts[name].response.completion_id)
         else:
             sides.append(completion_id_of(side, param=name))
-    if sides[0] == sides[1]:
-        raise Invalid(
-            f"preferred_completion and other_completion are both {sides[0]}.",
-            code="same_completion",
-            param="other_completion",
-            hint="A preference is between two completions.",
-        )
+    _check_are_two(*sides)
 
     def write(*rows: Sequence[Any] | None) -> tuple[Rows, PreferenceRecorded]:
         *completion_rows, existing = rows if body.comparison_id else (*rows, None)
         if existing is not None:
-            if existing[0] != request_hash:
-                raise Conflict(
-                    f"The comparison_id {comparison_id} is taken by a preference with other content.",
-                    code="comparison_exists",
-                    param="comparison_id",
-                    hint="A repetition must be the same in every field. To change a preference, send what changes to "
-                    f"PATCH /api/v1/preferences/{comparison_id}.",
-                )
+            _check_repeats_preference(existing, request_hash, comparison_id)
             return [], PreferenceRecorded(comparison_id=comparison_id)
         stored_sides = iter(completion_rows)
         compared_rows: list[Sequence[Any]] = []
@@ -302,6 +289,27 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Condit
     return ConditionalWrite(lookups, write, own=body.comparison_id), 500 + sum(
         prepared.size for prepared in prepared_texts.values()
     )
+
+
+def _check_are_two(preferred: UUID, other: UUID) -> None:
+    if preferred == other:
+        raise Invalid(
+            f"preferred_completion and other_completion are both {preferred}.",
+            code="same_completion",
+            param="other_completion",
+            hint="A preference is between two completions.",
+        )
+
+
+def _check_repeats_preference(existing: Sequence[Any], request_hash: int | None, comparison_id: UUID) -> None:
+    if existing[0] != request_hash:
+        raise Conflict(
+            f"The comparison_id {comparison_id} is taken by a preference with other content.",
+            code="comparison_exists",
+            param="comparison_id",
+            hint="A repetition must be the same in every field. To change a preference, send what changes to "
+            f"PATCH /api/v1/preferences/{comparison_id}.",
+        )
 
 
 async def _prepared_text(context: Context, body: NewPreference, side: NewText, name: str) -> PreparedInteraction:

@@ -37,18 +37,7 @@ async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filt
     """Return the conditions that plain parameters mean, each with its parameter."""
     project = context.project(query.project)
     names = context.names(project)
-    conditions: list[tuple[str, Filter]] = []
-    by_key: dict[str, list[str] | None] = {}
-    for text in query.label:
-        key, value = await _label_reading(context, project.number, text)
-        if value is None:
-            by_key[key] = None
-        elif (values := by_key.setdefault(key, [])) is not None:
-            values.append(value)
-    conditions += [
-        ("label", Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values))))
-        for key, values in by_key.items()
-    ]
+    conditions = await _label_conditions(context, project.number, query.label)
     if query.model:
         conditions.append(("model", Filter(model=Match(in_=query.model))))
     if query.source:
@@ -74,6 +63,21 @@ async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filt
     if query.q is not None:
         conditions.append(("q", Filter(text=query.q)))
     return conditions
+
+
+async def _label_conditions(context: Context, project: int, texts: list[str]) -> list[tuple[str, Filter]]:
+    """Return one condition for each key: any of its values, or any value at all where the key stands alone."""
+    values_by_key: dict[str, list[str] | None] = {}
+    for text in texts:
+        key, value = await _label_reading(context, project, text)
+        if value is None:
+            values_by_key[key] = None
+        elif (values := values_by_key.setdefault(key, [])) is not None:
+            values.append(value)
+    return [
+        ("label", Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values))))
+        for key, values in values_by_key.items()
+    ]
 
 
 def error_of_parameter(error: Invalid, names: list[str]) -> Invalid:

@@ -161,44 +161,14 @@ def _lines_of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> li
         raise LineError("is the log of a call whose request has no messages and no prompt")
     messages, parameters = prompt_and_parameters
     parts = Parts({name: value for name, value in line.items() if name not in names})
-    failure_status = next(
-        (
-            line[status_name]
-            for status_name in ("status", "level", "status_code")
-            if line.get(status_name) in _FAILURE_STATUSES
-        ),
-        None,
-    )
+    statuses = (line.get(name) for name in ("status", "level", "status_code"))
+    failure_status = next((status for status in statuses if status in _FAILURE_STATUSES), None)
     answers = list(_answers(answer))
     response_members = _response_members(answer)
     if not answers or failure_status is not None:
         error = line.get("error") or line.get("statusMessage") or line.get("error_str") or failure_status
         raise LineError(f"is the log of a call without an answer{f': {error!s:.100}' if error else ''}")
-    facts: Line = {}
-    for name, alternative_names in _FACT_NAMES.items():
-        fits = dict if name == "usage" else str if name == "model" else str | int | float
-        member = next(
-            (member_name for member_name in alternative_names if isinstance(parts.members.get(member_name), fits)), None
-        )
-        value = None if member is None else parts.take(member)
-        if value is None:
-            value = next(
-                (
-                    source[alternative_name]
-                    for source in (answer, parameters)
-                    if isinstance(source, dict)
-                    for alternative_name in alternative_names
-                    if isinstance(source.get(alternative_name), fits)
-                ),
-                None,
-            )
-        if value is not None:
-            facts[name] = str(value) if name in ("user", "session_id") else value
-    counts = {name: count for name in _TOKEN_COUNTS if isinstance(count := parts.members.get(name), int)}
-    if counts and "usage" not in facts:
-        facts["usage"] = counts
-        for name in counts:
-            parts.take(name)
+    facts = _facts_of_pair(parts, answer, parameters)
     fact_names = {member for alternative_names in _FACT_NAMES.values() for member in alternative_names}
     parameters = {name: value for name, value in parameters.items() if name not in fact_names}
     feedback = [
@@ -225,6 +195,36 @@ def _lines_of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> li
         with_rating_feedback({**parts.members, **facts, "messages": messages, "completion": choice})
         for choice in answers
     ]
+
+
+def _facts_of_pair(parts: Parts, answer: Any, parameters: Line) -> Line:
+    """Return model, usage, user and the like: from the line, of which they are taken, else from answer or request."""
+    facts: Line = {}
+    for name, alternative_names in _FACT_NAMES.items():
+        fits = dict if name == "usage" else str if name == "model" else str | int | float
+        member = next(
+            (member_name for member_name in alternative_names if isinstance(parts.members.get(member_name), fits)), None
+        )
+        value = None if member is None else parts.take(member)
+        if value is None:
+            value = next(
+                (
+                    source[alternative_name]
+                    for source in (answer, parameters)
+                    if isinstance(source, dict)
+                    for alternative_name in alternative_names
+                    if isinstance(source.get(alternative_name), fits)
+                ),
+                None,
+            )
+        if value is not None:
+            facts[name] = str(value) if name in ("user", "session_id") else value
+    counts = {name: count for name in _TOKEN_COUNTS if isinstance(count := parts.members.get(name), int)}
+    if counts and "usage" not in facts:
+        facts["usage"] = counts
+        for name in counts:
+            parts.take(name)
+    return facts
 
 
 _ANSWERS = ("choices", "candidates", "generations", "output", "message", "content", "body", "outputBodyJson", "text")
