@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         databases.make_scratch()
     # Property tests draw few examples in `make test`, and more in `make test-all`.
-    hypothesis.settings.register_profile("chosen", max_examples=30 if ALL else 6, deadline=None, database=None)
+    hypothesis.settings.register_profile("chosen", max_examples=20 if ALL else 6, deadline=None, database=None)
     hypothesis.settings.load_profile("chosen")
     config.addinivalue_line("markers", "embedded: of what only the embedded store has: its files, its one server")
     config.addinivalue_line("markers", "shared: of several servers over one database, and so of PostgreSQL alone")
