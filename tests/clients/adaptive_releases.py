@@ -18,6 +18,13 @@ ALL = [
 ]
 RELEASES = ALL if "AFTERWORD_ALL_CLIENTS" in os.environ else SOME if "AFTERWORD_TEST_ALL" in os.environ else ENDS
 MODES = ("sync", "async")
+# The async client of a release is its sync one in other words: between the ends it is driven by `make test-clients`.
+CASES = [
+    (release, mode)
+    for release in RELEASES
+    for mode in MODES
+    if mode == "sync" or release in ENDS or "AFTERWORD_ALL_CLIENTS" in os.environ
+]
 
 # Members that are called feedbacks up to 0.13.0, and use cases up to 0.12.4, are found under their later names.
 NAMES = {

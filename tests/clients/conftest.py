@@ -33,8 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seen" in metafunc.fixturenames:
         cases = [
             pytest.param((release, mode), id=f"{release}-{mode}", marks=pytest.mark.xdist_group(f"{release}-{mode}"))
-            for release in releases.RELEASES
-            for mode in releases.MODES
+            for release, mode in releases.CASES
         ]
         metafunc.parametrize("seen", cases, indirect=True)
     if "release" in metafunc.fixturenames:
