@@ -83,8 +83,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Tests wait for servers, browsers and disks: twice as many workers as processors keep these busy."""
-    return 2 * (os.cpu_count() or 1)
+    """Tests wait for servers, browsers and disks: some more than there are processors keep these busy."""
+    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
