@@ -95,67 +95,78 @@ type FacetValuesProps = Omit<FacetPanelProps, "metrics"> & {
   metrics: ReadonlyMap<string, Metric>;
 };
 
-function FacetValues({ project, filter, q, facet, isOpen, metrics, onChange }: FacetValuesProps) {
+function FacetValues({ isOpen, ...props }: FacetValuesProps) {
+  const { facet, metrics } = props;
   const [open, setOpen] = useState(isOpen);
   const [all, setAll] = useState(facet.values.length === 0);
-  const name = facetName(facet, metrics);
-  const only = facet.key === null ? facet.kind : `${facet.kind}:${facet.key}`;
-  const whole = useQuery({ ...facetsQuery(project, filter, { limit: MOST_VALUES, only }), enabled: open && all && filter !== null });
-  const shown = (all && whole.data?.facets[0]) || facet;
-  const most = Math.max(...shown.values.map((one) => one.count), 1);
   return (
     <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)} className={css.facet}>
       <summary>
-        <span className={css.name}>{name}</span>
+        <span className={css.name}>{facetName(facet, metrics)}</span>
         <small>{inShort(facet.count)}</small>
       </summary>
-      {open && (
-        <ul aria-label={name}>
-          {shown.values.map(({ value, count: number }) => {
-            const condition = conditionOf(facet, value, metrics);
-            const role = roleOf(q, condition);
-            const word = valueName(facet, value, metrics);
-            return (
-              <li key={String(value)} data-role={role ?? undefined}>
-                <button
-                  type="button"
-                  className={css.value}
-                  aria-pressed={role === "only"}
-                  title={word}
-                  onClick={() => onChange(withRole(q, condition, "only"))}
-                >
-                  <span className={css.bar} style={{ width: `${(number / most) * 100}%` }} />
-                  <span className={css.name}>{word}</span>
-                  <small>{inShort(number)}</small>
-                </button>
-                <button
-                  type="button"
-                  className={css.without}
-                  aria-pressed={role === "without"}
-                  aria-label={`Without ${word}`}
-                  title={`Without ${word}`}
-                  onClick={() => onChange(withRole(q, condition, "without"))}
-                >
-                  <Minus size={12} aria-hidden />
-                </button>
-              </li>
-            );
-          })}
-          {shown.values_left_out > 0 && (
-            <li>
-              {all ? (
-                <span className={css.note}>
-                  {whole.isFetching ? "Counting…" : `${count(shown.values_left_out)} more: type them into the filter`}
-                </span>
-              ) : (
-                <button type="button" className={css.more} onClick={() => setAll(true)}>
-                  {count(shown.values_left_out)} more
-                </button>
-              )}
-            </li>
-          )}
-        </ul>
-      )}
+      {/* A query for each of a hundred closed facets would make every change of the cache a hundred times as much work. */}
+      {open && <ValueList {...props} all={all} onAll={() => setAll(true)} />}
     </details>
+  );
+}
+
+type ValueListProps = Omit<FacetValuesProps, "isOpen"> & {
+  /** Whether all values are wanted, and not only the most frequent ones. */
+  all: boolean;
+  onAll: () => void;
+};
+
+function ValueList({ project, filter, q, facet, metrics, onChange, all, onAll }: ValueListProps) {
+  const only = facet.key === null ? facet.kind : `${facet.kind}:${facet.key}`;
+  const whole = useQuery({ ...facetsQuery(project, filter, { limit: MOST_VALUES, only }), enabled: all && filter !== null });
+  const shown = (all && whole.data?.facets[0]) || facet;
+  const most = Math.max(...shown.values.map((one) => one.count), 1);
+  return (
+    <ul aria-label={facetName(facet, metrics)}>
+      {shown.values.map(({ value, count: number }) => {
+        const condition = conditionOf(facet, value, metrics);
+        const role = roleOf(q, condition);
+        const word = valueName(facet, value, metrics);
+        return (
+          <li key={String(value)} data-role={role ?? undefined}>
+            <button
+              type="button"
+              className={css.value}
+              aria-pressed={role === "only"}
+              title={word}
+              onClick={() => onChange(withRole(q, condition, "only"))}
+            >
+              <span className={css.bar} style={{ width: `${(number / most) * 100}%` }} />
+              <span className={css.name}>{word}</span>
+              <small>{inShort(number)}</small>
+            </button>
+            <button
+              type="button"
+              className={css.without}
+              aria-pressed={role === "without"}
+              aria-label={`Without ${word}`}
+              title={`Without ${word}`}
+              onClick={() => onChange(withRole(q, condition, "without"))}
+            >
+              <Minus size={12} aria-hidden />
+            </button>
+          </li>
+        );
+      })}
+      {shown.values_left_out > 0 && (
+        <li>
+          {all ? (
+            <span className={css.note}>
+              {whole.isFetching ? "Counting…" : `${count(shown.values_left_out)} more: type them into the filter`}
+            </span>
+          ) : (
+            <button type="button" className={css.more} onClick={onAll}>
+              {count(shown.values_left_out)} more
+            </button>
+          )}
+        </li>
+      )}
+    </ul>
   );
 }

@@ -1,7 +1,7 @@
 // A list that is kept up to date while one looks at it, with as little work for the server as can be: what arrives is put
 // in its place and counted here. The server counts again only where that is not sure, and seldom.
 
-import { useIsFetching, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import type { Filter, Interaction } from "~/api/client";
 import { useLive } from "~/api/live";
@@ -24,6 +24,9 @@ type LiveList = {
   /** The time at which the list begins; without it, it begins with the newest. */
   at: string | undefined;
   options: ListOptions;
+  /** Whether the list, or its number, is being fetched. */
+  isFetching: boolean;
+  isCounting: boolean;
   on: boolean;
   isTop: () => boolean;
   /** These stand in the list now, and did not before. */
@@ -31,12 +34,11 @@ type LiveList = {
 };
 
 /** Keep a list and its number up to date; tell whether the line to the server stands. */
-export function useLiveList({ project, filter, at, options, on, isTop, onArrived }: LiveList): boolean {
+export function useLiveList(live: LiveList): boolean {
+  const { project, filter, at, options, isFetching, isCounting, on, isTop, onArrived } = live;
   const queries = useQueryClient();
   const { queryKey: listKey } = listQuery(project, filter, at, options);
   const { queryKey: countKey } = countQuery(project, filter);
-  const isFetching = useIsFetching({ queryKey: listKey, exact: true }) > 0;
-  const isCounting = useIsFetching({ queryKey: countKey, exact: true }) > 0;
   const list = JSON.stringify(listKey);
   const state = useRef(newState(list));
 

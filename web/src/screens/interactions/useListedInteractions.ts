@@ -21,7 +21,10 @@ export function useListedInteractions(project: string, address: ListAddress, isL
   const loaded = useMemo(() => rows(data as Pages | undefined), [data]);
   const interactions = useMemo(() => loaded.filter(({ completion_id }) => !hidden.has(completion_id)), [loaded, hidden]);
   const columns = useMemo(() => chosenColumns(columnKeys, interactions), [columnKeys, interactions]);
-  const { data: counted } = useQuery({ ...countQuery(project, filter), enabled: data !== undefined && !isPlaceholderData });
+  const { data: counted, isFetching: isCounting } = useQuery({
+    ...countQuery(project, filter),
+    enabled: data !== undefined && !isPlaceholderData,
+  });
 
   const isTop = useRef(true);
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
@@ -30,6 +33,8 @@ export function useListedInteractions(project: string, address: ListAddress, isL
     filter,
     at,
     options,
+    isFetching: list.isFetching,
+    isCounting,
     on: isLive && !group && order === "-created_at",
     isTop: () => isTop.current,
     onArrived: (ids) => !isTop.current && setFresh((before) => new Set([...before, ...ids])),
