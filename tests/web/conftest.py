@@ -29,7 +29,7 @@ QUIET = (
     "--disable-sync",
 )
 # Slow machines are slow; a page that is right answers long before.
-expect.set_options(timeout=40_000)
+expect.set_options(timeout=20_000)
 
 
 def _module(name: str, file: Path) -> Any:
@@ -75,7 +75,7 @@ def visitor(browser: Browser, server: Any) -> Iterator[Callable[..., BrowserCont
 
     def come(key: str | None = None, **options: Any) -> BrowserContext:
         context = browser.new_context(base_url=server.url, **{"viewport": {"width": 1440, "height": 900}, **options})
-        context.set_default_timeout(40_000)
+        context.set_default_timeout(20_000)
         context.on("weberror", lambda error: complaints.append(str(error.error)))
         # A refused call is shown by the browser, too. What the page may not load or run is what matters here.
         context.on(
