@@ -258,7 +258,7 @@ def _run_server(state: AppState, key: str, lines: list[str] | None, listener: so
     # What is loaded by now stays. The collector need not look at it again and again, nor after every 700 objects: a
     # call leaves no cycles behind.
     gc.freeze()
-    gc.set_threshold(20_000, 20, 10)
+    gc.set_threshold(20_000, 20, 100)
     config = uvicorn.Config(
         make_app(state, key),
         host=settings.host,

@@ -51,10 +51,6 @@ WRITING = (
 # gives nothing back, so that they add up: of the writer's process, of what the server writes itself, of each reader.
 WRITER_CACHE, OWN_CACHE, READER_CACHE = (f"PRAGMA cache_size=-{size}" for size in (8_000, 4_000, 4_000))
 
-# Statements that a connection keeps prepared. Writing has one for each number of rows up to Insert.MOST_ROWS; reading,
-# one for each length of a list of ids, of which the usual ones are kept.
-WRITER_STATEMENTS, READER_STATEMENTS = 1_024, 128
-
 # Reading fails with these where the file or its disk does.
 UNREADABLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
 
@@ -225,7 +221,7 @@ class Sqlite(Database):
                 check_same_thread=False,
                 isolation_level=None,
                 timeout=10,
-                cached_statements=READER_STATEMENTS if mode == "ro" else WRITER_STATEMENTS,
+                cached_statements=1024,  # one for each number of rows up to Insert.MOST_ROWS
             )
             if mode == "ro":
                 # What is grouped or made distinct goes into files where it is much: kept in memory, sums over ten
