@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from afterword.service.evidence import (
+from afterword.statistics.anytime_valid import (
     SIGNIFICANCE_LEVEL,
     WARM_UP_SAMPLES,
     Duel,

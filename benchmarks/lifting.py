@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from afterword.api.decoding import read_lifted
 from afterword.api.graphql.documents import Documents
 from afterword.api.graphql.resolving import schema
-from afterword.api.reading import read_lifted
 from afterword.compat import LIFTS, document, unserved
 from afterword.types import NewInteraction
 from benchmarks import workload

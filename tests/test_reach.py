@@ -11,10 +11,10 @@ import pytest
 
 from afterword.api import routes
 from afterword.api.routes import ROUTES, Route
-from afterword.cli.exporting import export
-from afterword.client import finding
+from afterword.cli.exports import export
+from afterword.client import list_filters
 
-AIO = Path(finding.__file__).parent / "aio"
+AIO = Path(list_filters.__file__).parent / "aio"
 RENAMED = {"labels": "label"}
 WITHOUT_A_METHOD = {
     "live.watch": "server-sent events, for the page",
@@ -34,7 +34,7 @@ def names_of(query: type[msgspec.Struct]) -> set[str]:
     return {field.encode_name for field in msgspec.structs.fields(query)}
 
 
-CONDITIONS = {plain(name) for name in finding.Filters.__optional_keys__}
+CONDITIONS = {plain(name) for name in list_filters.Filters.__optional_keys__}
 
 
 def reachable() -> dict[tuple[str | None, ...], set[str]]:
@@ -69,7 +69,7 @@ def test_the_client_can_send_every_parameter_of_a_route(route: Route):
 
 
 def test_the_clients_filters_are_those_of_the_server():
-    assert {plain(name) for name in finding.PlainFilters.__optional_keys__} | {"project"} == names_of(
+    assert {plain(name) for name in list_filters.PlainFilters.__optional_keys__} | {"project"} == names_of(
         routes.FilterQuery
     )
     assert CONDITIONS | {"group_by"} == names_of(routes.ListQuery)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from afterword.service.status import VERSION
+from afterword.service.cluster.status import VERSION
 from benchmarks.load import Target, send, upload
 from benchmarks.peers.contender import Ask, Contender, Item
 from benchmarks.server import KEY

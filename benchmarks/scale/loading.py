@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from afterword.ids import uuid7
-from afterword.store.rollups import HOUR_MS
+from afterword.store.background.rollups import HOUR_MS
 from benchmarks.load import send
 from benchmarks.scale.population import BLOCK_ROWS, METRICS, MODELS, Population
 from benchmarks.scale.rows import Batch, Names, Rows, dictionary_of

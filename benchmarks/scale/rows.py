@@ -1,4 +1,5 @@
-"""From what was said to the rows of the store's tables, as the server makes them (service/drafts.py), without a server.
+"""From what was said to the rows of the store's tables, as the server makes them
+(service/interactions/preparation.py), without a server.
 
 A row is made by the names of its table's columns, so that a column that is new is left null.
 """
@@ -12,10 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Table
 
-from afterword.service.content import prompt_hash
+from afterword.service.interactions.content import prompt_hash
 from afterword.store import calls as stored_calls
-from afterword.store.filters import SOURCES
 from afterword.store.payloads import Compression, Payload, encode, prompt_text, searchable_texts, train
+from afterword.store.query.conditions import SOURCES
 from afterword.store.schema import (
     calls,
     feedback,

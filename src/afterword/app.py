@@ -25,29 +25,31 @@ from afterword import compat, workers
 from afterword.api import docs, pages, traces
 from afterword.api.auth import Authenticator
 from afterword.api.chat import CallEndpoint
-from afterword.api.graphql import serving
+from afterword.api.graphql import http_endpoint
 from afterword.api.prometheus import PrometheusEndpoint
+from afterword.api.protocol import Protocol
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
 from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, Route
-from afterword.api.wire import Protocol
 from afterword.config import Settings
 from afterword.errors import AfterwordError, Conflict, MethodNotAllowed, NotFound, Unavailable, error_for
 from afterword.gateway.http import Timeouts
 from afterword.gateway.relay import Gateway
 from afterword.ids import uuid7
-from afterword.service.abtests import ABTestWorker
 from afterword.service.access import digest, new_key
-from afterword.service.calls import close_abandoned_calls, close_abandoned_calls_forever
+from afterword.service.cluster.pulse import StoreHealth
+from afterword.service.cluster.servers import ClusterMember
+from afterword.service.cluster.status import VERSION
 from afterword.service.context import AppState, Context
-from afterword.service.datasets import delete_unfinished
-from afterword.service.key_uses import KeyUses
+from afterword.service.interactions.calls import close_abandoned_calls, close_abandoned_calls_forever
 from afterword.service.meters import Meters
+from afterword.service.models.secrets import Secrets
+from afterword.service.people.key_uses import KeyUses
 from afterword.service.projects import retention_periods
-from afterword.service.pulse import StoreHealth
-from afterword.service.secrets import Secrets
-from afterword.service.servers import ClusterMember
-from afterword.service.status import VERSION
-from afterword.store import copying as copying
+from afterword.service.studies.ab_tests import ABTestWorker
+from afterword.service.studies.datasets import delete_unfinished
+from afterword.store.background.retention import Retention
+from afterword.store.background.rollups import RollupWorker
+from afterword.store.background.search_index import SearchIndexWorker
 from afterword.store.catalog import (
     Catalog,
     CatalogRow,
@@ -61,9 +63,6 @@ from afterword.store.catalog import (
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine import StoreError as StoreError
 from afterword.store.engine import backup as backup
-from afterword.store.retention import Retention
-from afterword.store.rollups import RollupWorker
-from afterword.store.search import SearchIndexWorker
 
 log = logging.getLogger("afterword")
 # Seconds for calls that were cut off at the end to note how far they came.
@@ -126,13 +125,13 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
         for call_route in MODEL_CALL_ROUTES
     }
     page = pages.Pages()
-    graphql = serving.GraphQLEndpoint(state, authenticator, compat)
+    graphql = http_endpoint.GraphQLEndpoint(state, authenticator, compat)
     paths = [
         *(
             ServedPath(_pattern(route), _endpoint(route, state, authenticator), methods=[route.method])
             for route in ROUTES
         ),
-        ServedPath(serving.PATH, graphql, methods=["POST"]),
+        ServedPath(http_endpoint.PATH, graphql, methods=["POST"]),
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in call_endpoints.items()),
         ServedPath("/metrics", PrometheusEndpoint(state, authenticator), methods=["GET"]),
         *(ServedPath(path, _static_file_endpoint(content, kind)) for path, kind, content in docs.files(VERSION)),
@@ -153,7 +152,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
         if "{" not in route.path
     }
     direct_endpoints |= {
-        ("POST", path): endpoint for path, endpoint in (*call_endpoints.items(), (serving.PATH, graphql))
+        ("POST", path): endpoint for path, endpoint in (*call_endpoints.items(), (http_endpoint.PATH, graphql))
     }
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from afterword import Afterword
-from afterword.client.sync.abtests import ABTests
+from afterword.client.sync.ab_tests import ABTests
 from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.datasets import Datasets

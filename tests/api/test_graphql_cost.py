@@ -10,13 +10,15 @@ import pytest
 from sqlalchemy import event
 
 from afterword import compat
-from afterword.api.graphql.executing import Executor
-from afterword.api.graphql.serving import Query
+from afterword.api.graphql.execution import Executor
+from afterword.api.graphql.http_endpoint import Query
 from afterword.app import open_state
 from afterword.config import load
-from afterword.service import feedback, interactions, metrics, projects
+from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
+from afterword.service.feedback import feedback, metrics
+from afterword.service.interactions import recording
 from afterword.types import InlineFeedback, NewInteraction, NewMetric, NewPreference, NewProject
 
 NODE = """fragment Node on Completion {
@@ -55,7 +57,7 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Statements]
         await metrics.register(context, body=NewMetric(key="good", project="default"))
         before = None
         for number in range(60):
-            made = await interactions.record(
+            made = await recording.record(
                 context,
                 body=NewInteraction(
                     project="default", messages=[{"role": "user", "content": f"Q {number}"}], completion="A",

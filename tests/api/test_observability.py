@@ -17,8 +17,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from afterword.service.meters import MAX_LABELLED_MODELS, OTHER_MODELS, Meters
+from afterword.store.background.retention import Retention
 from afterword.store.engine import Store
-from afterword.store.retention import Retention
 
 
 class Figures(dict[tuple[str, frozenset[tuple[str, str]]], float]):

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from afterword.store.filters import MAX_DEPTH, MAX_TEXT_CHARACTERS, MAX_VALUE_COUNT
+from afterword.store.query.conditions import MAX_DEPTH, MAX_TEXT_CHARACTERS, MAX_VALUE_COUNT
 
 
 @pytest.fixture

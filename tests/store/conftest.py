@@ -18,12 +18,14 @@ from afterword.api.routes import ProjectQuery
 from afterword.app import open_state
 from afterword.config import load
 from afterword.ids import uuid7
-from afterword.service import content, feedback, interactions, metrics, projects
+from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
+from afterword.service.feedback import feedback, metrics
+from afterword.service.interactions import content, recording
 from afterword.store import calls
-from afterword.store.filters import SOURCES
-from afterword.store.search import SearchIndexWorker
+from afterword.store.background.search_index import SearchIndexWorker
+from afterword.store.query.conditions import SOURCES
 from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
 
 # All that the fields of these interactions may hold.
@@ -110,11 +112,11 @@ class Shelf:
             one.preferences.add(metric)
             two.preferences.add(metric)
         for gone in made[:: number // 4]:
-            await interactions.delete_interaction(context, str(gone.id))
+            await recording.delete_interaction(context, str(gone.id))
             made.remove(gone)
         for one in made[:: number // 10]:
             change = LabelChange(set={"env": "test"}, remove=["lang"])
-            one.labels = (await interactions.update_labels(context, str(one.id), body=change)).labels
+            one.labels = (await recording.update_labels(context, str(one.id), body=change)).labels
         await metrics.delete_metric(context, "deleted", query=ProjectQuery(project=project))
         return made
 
@@ -151,7 +153,7 @@ class Shelf:
             names = self.random.sample(calls.SYSTEM_METRICS, self.random.randint(1, 4))
             new.timings = {name: choice(WORDS.measured) for name in names}
         source = choice(SOURCES)
-        draft = await interactions.prepare_interaction(self.context, new, source)
+        draft = await recording.prepare_interaction(self.context, new, source)
         await self.store.write(draft.rows)
         assert new.completion_id
         state, reason = "complete", None

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from afterword.ids import uuid7
-from afterword.store import calls, erasing
+from afterword.store import calls, deletion
 from afterword.store import interactions as stored
 from afterword.store.engine import Store, Transaction
 from afterword.store.schema import payloads, search_pending
@@ -91,7 +91,7 @@ def test_what_is_finished_is_complete_in_every_table(store: Store):
 
 def test_an_interaction_that_was_deleted_in_mid_stream_stays_deleted(store: Store):
     one, other = opened(store), opened(store)
-    assert write(store, lambda transaction: erasing.erase(transaction, [one]))
+    assert write(store, lambda transaction: deletion.erase(transaction, [one]))
     finish(store, one, other)
     assert store.read_now(stored.find_interaction, one) is None
     assert store.read_now(calls.find_call, one) is None

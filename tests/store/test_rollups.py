@@ -20,14 +20,18 @@ from sqlalchemy import create_engine, delete, func, select
 from afterword.app import close_state, open_state
 from afterword.config import load
 from afterword.ids import uuid7
-from afterword.service import drafts, feedback, interactions, metrics, projects
+from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
-from afterword.store import analytics, calls, rollups, sums
-from afterword.store.analytics import TrendParts, ValueSelection
+from afterword.service.feedback import feedback, metrics
+from afterword.service.interactions import preparation, recording
+from afterword.store import calls
+from afterword.store.background import rollups
+from afterword.store.background.rollups import HOUR_MS, Overtaken, RollupWorker, _replace, dirty_hour, merge_marks
 from afterword.store.engine import Store
 from afterword.store.migrations import alembic_config
-from afterword.store.rollups import HOUR_MS, Overtaken, RollupWorker, _replace, dirty_hour, merge_marks
+from afterword.store.query import rollup_statistics, statistics
+from afterword.store.query.statistics import TrendParts, ValueSelection
 from afterword.store.schema import rollup_marks, rollup_values
 from afterword.store.schema import rollups as stored
 from afterword.types import (
@@ -117,12 +121,12 @@ class Bench:
             feedbacks=[InlineFeedback(metric=METRICS[place % 2], value=one) for place, one in enumerate(values)],
             timings=dict(zip(calls.SYSTEM_METRICS, numbers, strict=False)) or None,
         )
-        recorded = await interactions.record(self.context, body=body)
+        recorded = await recording.record(self.context, body=body)
         self.logged.append(recorded.completion_id)
         self.given += recorded.feedback_ids or []
 
     async def _open(self, at: int, model: str | None) -> None:
-        question = drafts.new_prompt(
+        question = preparation.new_prompt(
             self.context,
             project=self.context.project(self.project),
             source="LIVE",
@@ -133,10 +137,10 @@ class Bench:
         )
         one = uuid7()
         call = calls.call_row(one, calls.OPEN, numbers={})
-        written = drafts.new_rows(
+        written = preparation.new_rows(
             self.context,
             question,
-            drafts.PreparedCompletion(),
+            preparation.PreparedCompletion(),
             one,
             session=(None, None),
             model=None,
@@ -149,10 +153,10 @@ class Bench:
 
     async def _finish(self, place: int, model: str | None, number: int) -> None:
         one, question = self.opened.pop(place % len(self.opened) if self.opened else 0)
-        row = None if model is None else await interactions.model_number(self.context, model)
+        row = None if model is None else await recording.model_number(self.context, model)
         call = calls.call_row(one, calls.COMPLETE, numbers={"latency": number, "tokens_per_second": number / 3})
-        said = drafts.new_completion(self.context, "Hi")
-        written = drafts.finishing_rows(self.context, question, said, one, model=row, call=call)
+        said = preparation.new_completion(self.context, "Hi")
+        written = preparation.finishing_rows(self.context, question, said, one, model=row, call=call)
         await self.store.write(written.rows)
 
     async def _rate(self, place: int, value: float) -> None:
@@ -178,10 +182,10 @@ class Bench:
 
     async def _delete(self, place: int) -> None:
         one = self.one_of(self.logged, place)
-        for its in (await interactions.get_interaction(self.context, str(one), query=ANY)).feedback or []:
+        for its in (await recording.get_interaction(self.context, str(one), query=ANY)).feedback or []:
             self.given.remove(its.feedback_id)
         self.logged.remove(one)
-        await interactions.delete_interaction(self.context, str(one))
+        await recording.delete_interaction(self.context, str(one))
 
     async def _mark_range(self, start: int, end: int) -> None:
         number = self.names.project
@@ -223,17 +227,17 @@ class Bench:
 
         def asked(connection: Any) -> None:
             for quantum in (HOUR_MS, 24 * HOUR_MS):
-                found, wanted = (of.over_time(connection, values, quantum) for of in (sums, analytics))
+                found, wanted = (of.over_time(connection, values, quantum) for of in (rollup_statistics, statistics))
                 assert sums_of(found) == approximately(wanted)
                 # What lies far from the others is all that a deviation of so large values tells of.
                 scale = max([1.0, *(abs(part.mean) for part in wanted.values())])
                 for key, part in wanted.items():
                     expected = part.stddev and pytest.approx(part.stddev, rel=1e-6, abs=1e-6 * scale)
                     assert found[key].stddev == expected
-            assert sums.span(connection, values) == analytics.span(connection, values)
+            assert rollup_statistics.span(connection, values) == statistics.span(connection, values)
             if metric is None:
                 return
-            found, wanted = (of.summarize(connection, values) for of in (sums, analytics))
+            found, wanted = (of.summarize(connection, values) for of in (rollup_statistics, statistics))
             assert [(one.key, one.count, one.min, one.max) for one in found] == [
                 (one.key, one.count, one.min, one.max) for one in wanted
             ]
@@ -243,7 +247,9 @@ class Bench:
                 assert one.stddev == (other.stddev and pytest.approx(other.stddev, rel=1e-9, abs=1e-7 * scale))
             if wanted and split_by is None:
                 [one] = wanted
-                found, wanted = (of.distribution(connection, values, one.min, one.max) for of in (sums, analytics))
+                found, wanted = (
+                    of.distribution(connection, values, one.min, one.max) for of in (rollup_statistics, statistics)
+                )
                 assert found == wanted
 
         self.store.read_now(asked)
@@ -425,7 +431,7 @@ def test_hours_with_values_that_cannot_be_summed_stay_with_the_rows(fresh: Bench
 
 
 def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(fresh: Bench):
-    question = drafts.new_prompt(
+    question = preparation.new_prompt(
         fresh.context,
         project=fresh.context.project(fresh.project),
         source="LIVE",
@@ -436,8 +442,8 @@ def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(
     )
     one = uuid7()
     call = calls.call_row(one, calls.COMPLETE, numbers={"latency": 3, "tokens_per_second": 1e-120})
-    written = drafts.new_rows(
-        fresh.context, question, drafts.PreparedCompletion(), one, session=(None, None), model=None, call=call
+    written = preparation.new_rows(
+        fresh.context, question, preparation.PreparedCompletion(), one, session=(None, None), model=None, call=call
     )
     asyncio.run(fresh.store.write(written.rows))
     fresh.catch_up()

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword.store import groups, sums
 from afterword.store import interactions as stored
-from afterword.store.analytics import ValueSelection
 from afterword.store.calls import SYSTEM_METRICS
+from afterword.store.query import groups, rollup_statistics
+from afterword.store.query.statistics import ValueSelection
 from afterword.store.schema import label_number
 from afterword.types import Filter
 
-from .test_filters import group_key, holds, trees
+from .test_conditions import group_key, holds, trees
 
 
 @given(drawn=st.data())
@@ -45,7 +45,7 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
 
     def over_time(connection: Any) -> dict[str | None, int]:
         found: dict[str | None, int] = defaultdict(int)
-        for (key, _), part in sums.over_time(connection, values, 3_600_000).items():
+        for (key, _), part in rollup_statistics.over_time(connection, values, 3_600_000).items():
             found[key] += part.count
         return found
 
@@ -54,7 +54,7 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
         for name in ("MAX_STATEMENT_LABELS", "MAX_LOOKUP_LABELS", "MAX_LOOKUP_COUNT"):
             patch.setattr(groups, name, drawn.draw(st.sampled_from([0, getattr(groups, name)]), name))
         assert shelf.store.read_now(over_time) == counts
-        found = [] if metric is None else shelf.store.read_now(sums.summarize, values)
+        found = [] if metric is None else shelf.store.read_now(rollup_statistics.summarize, values)
     if metric is not None:
         order = sorted(counts, key=lambda key: (-counts[key], key is not None, key or ""))
         assert [(one.key, one.count) for one in found] == [(key, counts[key]) for key in order]
@@ -79,5 +79,5 @@ def test_a_label_may_have_more_values_than_a_statement_has_room_for(shelf: Any):
     found = shelf.store.read_now(lambda connection: groups.find_groups(connection, shelf.names, None, **paging))
     assert ([one.key for one in found.groups], found.count) == (["0", "1", "10"], len(shelf.logged))
     values = ValueSelection(shelf.names, None, None, "label:id")
-    over_time = shelf.store.read_now(lambda connection: sums.over_time(connection, values, 3_600_000))
+    over_time = shelf.store.read_now(lambda connection: rollup_statistics.over_time(connection, values, 3_600_000))
     assert sum(part.count for part in over_time.values()) == len(shelf.logged)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from afterword.gateway.accumulator import MessageAccumulator
-from afterword.gateway.anthropic_answers import StreamTranslation, chat_completion
-from afterword.gateway.anthropic_requests import messages_request, version_of
 from afterword.gateway.http import Address
+from afterword.gateway.providers.anthropic_answers import StreamTranslation, chat_completion
+from afterword.gateway.providers.anthropic_requests import messages_request, version_of
 from afterword.types import Target
 
 TARGET = Target(provider="anthropic", key="claude", model="claude-sonnet-4-6")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from afterword.config import Settings, load
 from afterword.errors import Invalid, TooLarge
-from afterword.service import content
+from afterword.service.interactions import content
 
 SETTINGS = load({}, {})
 BYTES = {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from afterword.cli.shapes import LineError, Options, Shaper
-from afterword.client.reading import RawLine, UnreadableFile, open_source
+from afterword.cli.import_lines import LineError, Options, Shaper
+from afterword.client.line_files import RawLine, UnreadableFile, open_source
 
 HI = [{"role": "user", "content": "Hi"}]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterword.cli.forms.training import COMPARISONS
-from afterword.cli.shapes import ImportLine, Options, Shaper
+from afterword.cli.import_lines import ImportLine, Options, Shaper
 from afterword.json_text import LineError
 
 ASKED = {"role": "user", "content": "Name a bird."}

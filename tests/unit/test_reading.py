@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from afterword import types as t
-from afterword.api.reading import read_call, read_json, read_query
+from afterword.api.decoding import read_call, read_json, read_query
 from afterword.api.routes import ListQuery
 from afterword.errors import BadRequest, Invalid
 from afterword.json_text import MAX_DEPTH

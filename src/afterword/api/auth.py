@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from afterword.service.access import actor_of, digest, unauthorized
 from afterword.service.context import ADMINISTRATOR_NUMBER, Actor, AppState, Context
-from afterword.service.sessions import actor_in_session
+from afterword.service.people.web_sessions import actor_in_session
 
 COOKIE = "afterword_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -19,9 +19,10 @@ import msgspec
 
 from afterword import json_text
 from afterword.api.auth import Authenticator
+from afterword.api.decoding import Lift, read_call
 from afterword.api.event_stream import EventStream
 from afterword.api.outgoing import outgoing_body
-from afterword.api.reading import Lift, read_call
+from afterword.api.protocol import Protocol
 from afterword.api.rest import (
     JSON,
     SERVER_START_ID,
@@ -36,7 +37,6 @@ from afterword.api.rest import (
 )
 from afterword.api.streams import DeltaForm, Relay, is_usage, storable_choice
 from afterword.api.traces import NoTracer
-from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, Unavailable
 from afterword.gateway.facts import FactsAccumulator, trace_id_of
 from afterword.gateway.provider import Body, Operation, ProviderError
@@ -44,7 +44,8 @@ from afterword.gateway.relay import Gateway
 from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.access import get_permitted_actor
-from afterword.service.calls import (
+from afterword.service.context import AppState, Context
+from afterword.service.interactions.calls import (
     CallRecorder,
     CallResult,
     Choice,
@@ -53,8 +54,7 @@ from afterword.service.calls import (
     new_id,
     readable_session,
 )
-from afterword.service.context import AppState, Context
-from afterword.service.routing import ModelRoute, get_call_route, get_model_route
+from afterword.service.models.routing import ModelRoute, get_call_route, get_model_route
 from afterword.types import CallRequest, State
 
 log = logging.getLogger("afterword")

@@ -18,19 +18,19 @@ from urllib.parse import quote
 import msgspec
 
 from afterword.api.auth import Authenticator, set_cookie
+from afterword.api.decoding import Lift, read_json, read_lifted, read_query
 from afterword.api.decompression import decompress, too_large
-from afterword.api.reading import Lift, read_json, read_lifted, read_query
+from afterword.api.ndjson import lines
+from afterword.api.protocol import Protocol
 from afterword.api.routes import Route
-from afterword.api.splitting import lines
-from afterword.api.wire import Protocol
 from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
 from afterword.service.access import get_permitted_actor
 from afterword.service.context import AppState, Context
-from afterword.service.datasets import Download
-from afterword.service.images import ServedImage
-from afterword.service.live import LiveEvents
-from afterword.service.sessions import AnswerWithCookie
+from afterword.service.interactions.images import ServedImage
+from afterword.service.interactions.live import LiveEvents
+from afterword.service.people.web_sessions import AnswerWithCookie
+from afterword.service.studies.datasets import Download
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

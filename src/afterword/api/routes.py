@@ -11,29 +11,13 @@ from typing import Any, Literal
 import msgspec
 
 from afterword import types as t
-from afterword.service import (
-    abtests,
-    access,
-    analytics,
-    batches,
-    dataset_sources,
-    datasets,
-    facets,
-    feedback,
-    finding,
-    images,
-    interactions,
-    live,
-    metrics,
-    models,
-    outcomes,
-    pairs,
-    people,
-    projects,
-    sessions,
-    status,
-    views,
-)
+from afterword.service import access, projects, views
+from afterword.service.cluster import status
+from afterword.service.feedback import feedback, metrics, outcomes, pairs
+from afterword.service.interactions import batches, facets, images, live, recording, search
+from afterword.service.models import models
+from afterword.service.people import people, web_sessions
+from afterword.service.studies import ab_tests, analytics, dataset_sources, datasets
 
 Permission = Literal[
     "open",
@@ -246,14 +230,14 @@ class LiveQuery(FilterQuery):
 
 ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- interactions
-    Route(name="interactions.record", method="POST", path="/api/v1/interactions", run=interactions.record,
+    Route(name="interactions.record", method="POST", path="/api/v1/interactions", run=recording.record,
           tag="interactions", needs="write", body=t.NewInteraction, answer=t.Recorded, status=201, errors=(404, 409)),
     Route(name="batches.record_interactions", method="POST", path="/api/v1/interactions/batch",
           run=batches.record_interactions, tag="interactions", needs="write", query=BatchQuery, streams=True,
           body=t.NewInteraction, line=t.LineResult),
-    Route(name="finding.list_interactions", method="GET", path="/api/v1/interactions", run=finding.list_interactions,
+    Route(name="finding.list_interactions", method="GET", path="/api/v1/interactions", run=search.list_interactions,
           tag="interactions", query=ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
-    Route(name="finding.search", method="POST", path="/api/v1/interactions/search", run=finding.search,
+    Route(name="finding.search", method="POST", path="/api/v1/interactions/search", run=search.search,
           tag="interactions", body=t.Search, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
     Route(name="facets.count_facets", method="POST", path="/api/v1/interactions/facets", run=facets.count_facets,
           tag="interactions", body=t.NewFacets, answer=t.Facets, errors=(404,)),
@@ -266,14 +250,14 @@ ROUTES: tuple[Route, ...] = (
     Route(name="live.watch_many", method="POST", path="/api/v1/interactions/live", run=live.watch_many,
           tag="interactions", body=t.Watches, events=t.WatchedInteraction, errors=(404,)),
     Route(name="interactions.get", method="GET", path="/api/v1/interactions/{completion_id}",
-          run=interactions.get_interaction, tag="interactions", query=InteractionQuery, answer=t.Interaction,
+          run=recording.get_interaction, tag="interactions", query=InteractionQuery, answer=t.Interaction,
           errors=(404,)),
     Route(name="interactions.change_labels", method="PATCH", path="/api/v1/interactions/{completion_id}/labels",
-          run=interactions.update_labels, tag="interactions", needs="write", body=t.LabelChange, answer=t.Labels,
+          run=recording.update_labels, tag="interactions", needs="write", body=t.LabelChange, answer=t.Labels,
           errors=(404,)),
     Route(name="interactions.delete", method="DELETE", path="/api/v1/interactions/{completion_id}",
-          run=interactions.delete_interaction, tag="interactions", needs="edit", answer=t.Deleted, errors=(404,)),
-    Route(name="finding.list_labels", method="GET", path="/api/v1/labels", run=finding.list_labels,
+          run=recording.delete_interaction, tag="interactions", needs="edit", answer=t.Deleted, errors=(404,)),
+    Route(name="finding.list_labels", method="GET", path="/api/v1/labels", run=search.list_labels,
           tag="interactions", query=ProjectQuery, answer=t.LabelList, errors=(404,)),
     # ---------------------------------------------------------------- feedback
     Route(name="feedback.record", method="POST", path="/api/v1/feedback", run=feedback.record, tag="feedback",
@@ -387,13 +371,13 @@ ROUTES: tuple[Route, ...] = (
     Route(name="models.detach", method="DELETE", path="/api/v1/projects/{project}/models/{model}", run=models.detach,
           tag="models", needs="administer", answer=t.Deleted, errors=(404, 409)),
     # ---------------------------------------------------------------- A/B tests
-    Route(name="abtests.create", method="POST", path="/api/v1/ab-tests", run=abtests.create_test, tag="ab-tests",
+    Route(name="abtests.create", method="POST", path="/api/v1/ab-tests", run=ab_tests.create_test, tag="ab-tests",
           needs="edit", body=t.NewABTest, answer=t.ABTest, status=201, errors=(404, 409)),
-    Route(name="abtests.list_tests", method="GET", path="/api/v1/ab-tests", run=abtests.list_tests, tag="ab-tests",
+    Route(name="abtests.list_tests", method="GET", path="/api/v1/ab-tests", run=ab_tests.list_tests, tag="ab-tests",
           query=ABTestsQuery, answer=t.ABTestList, errors=(404,)),
-    Route(name="abtests.get", method="GET", path="/api/v1/ab-tests/{test}", run=abtests.get_test, tag="ab-tests",
+    Route(name="abtests.get", method="GET", path="/api/v1/ab-tests/{test}", run=ab_tests.get_test, tag="ab-tests",
           answer=t.ABTest, errors=(404,)),
-    Route(name="abtests.cancel", method="POST", path="/api/v1/ab-tests/{test}/cancel", run=abtests.cancel,
+    Route(name="abtests.cancel", method="POST", path="/api/v1/ab-tests/{test}/cancel", run=ab_tests.cancel,
           tag="ab-tests", needs="edit", answer=t.ABTest, errors=(404, 409)),
     # ---------------------------------------------------------------- keys
     Route(name="access.create_key", method="POST", path="/api/v1/keys", run=access.create_key, tag="keys",
@@ -403,11 +387,11 @@ ROUTES: tuple[Route, ...] = (
     Route(name="access.revoke_key", method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys",
           needs="administer", answer=t.ApiKey, errors=(404,)),
     # ---------------------------------------------------------------- sessions
-    Route(name="sessions.sign_in", method="POST", path="/api/v1/session", run=sessions.sign_in, tag="keys",
+    Route(name="sessions.sign_in", method="POST", path="/api/v1/session", run=web_sessions.sign_in, tag="keys",
           needs="open", body=t.NewSession, answer=t.Session, status=201, errors=(400, 401, 422)),
-    Route(name="sessions.show", method="GET", path="/api/v1/session", run=sessions.show, tag="keys", needs="key",
+    Route(name="sessions.show", method="GET", path="/api/v1/session", run=web_sessions.show, tag="keys", needs="key",
           answer=t.Session),
-    Route(name="sessions.sign_out", method="DELETE", path="/api/v1/session", run=sessions.sign_out, tag="keys",
+    Route(name="sessions.sign_out", method="DELETE", path="/api/v1/session", run=web_sessions.sign_out, tag="keys",
           needs="open", answer=t.Deleted, errors=(400, 422)),
     # ---------------------------------------------------------------- datasets
     Route(name="datasets.create", method="POST", path="/api/v1/datasets", run=datasets.create_dataset,

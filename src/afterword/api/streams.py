@@ -15,8 +15,8 @@ from afterword.gateway.provider import Body, Operation
 from afterword.gateway.relay import Gateway, GatewayStream
 from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
-from afterword.service.calls import CallRecorder, CallResult, Choice, estimated_usage
-from afterword.service.routing import ModelRoute
+from afterword.service.interactions.calls import CallRecorder, CallResult, Choice, estimated_usage
+from afterword.service.models.routing import ModelRoute
 from afterword.types import State
 
 MAX_REASON_CHARACTERS = 200

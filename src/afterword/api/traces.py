@@ -19,10 +19,10 @@ import msgspec
 
 from afterword.errors import AfterwordError
 from afterword.gateway.provider import Operation
-from afterword.service.calls import CallResult
+from afterword.service.cluster.status import VERSION
+from afterword.service.interactions.calls import CallResult
 from afterword.service.meters import MAX_CALL_TOKENS
-from afterword.service.routing import ModelRoute
-from afterword.service.status import VERSION
+from afterword.service.models.routing import ModelRoute
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

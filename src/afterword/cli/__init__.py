@@ -11,19 +11,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from afterword.cli import (
+    ab_tests,
     administering,
     backups,
-    comparing,
-    exporting,
-    gathering,
-    importing,
-    modeling,
+    database,
+    datasets,
+    exports,
+    imports,
+    models,
     outcomes,
-    serving,
-    storing,
+    serve,
 )
-from afterword.cli.connecting import CommandError, with_root_options
-from afterword.cli.showing import unwrapped
+from afterword.cli.connection import CommandError, with_root_options
+from afterword.cli.output import unwrapped
 from afterword.errors import AfterwordError
 
 HELP = """A store of what language models said and what people thought of it.
@@ -60,15 +60,15 @@ def _root(
     pass
 
 
-app.command("serve", help=unwrapped(serving.HELP))(serving.serve_command())
-app.command("import", help=unwrapped(importing.HELP))(importing.import_files)
-app.command("export", help=unwrapped(exporting.HELP))(exporting.export)
-modeling.add_model_commands(app)
-comparing.add_ab_test_commands(app)
-gathering.add_dataset_commands(app)
+app.command("serve", help=unwrapped(serve.HELP))(serve.serve_command())
+app.command("import", help=unwrapped(imports.HELP))(imports.import_files)
+app.command("export", help=unwrapped(exports.HELP))(exports.export)
+models.add_model_commands(app)
+ab_tests.add_ab_test_commands(app)
+datasets.add_dataset_commands(app)
 outcomes.add_outcome_commands(app)
 administering.add_key_project_and_metric_commands(app)
-storing.add_database_commands(app)
+database.add_database_commands(app)
 backups.add_backup_commands(app)
 
 

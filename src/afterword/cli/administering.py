@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from afterword.cli.connecting import CommandError, ServerConnection, with_connection
-from afterword.cli.showing import note, show_json, show_table
+from afterword.cli.connection import CommandError, ServerConnection, with_connection
+from afterword.cli.output import note, show_json, show_table
 from afterword.types import ApiKey, Kind, Project, Role, ScoringType, Value
 from afterword.types.quoting import split_label
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from afterword.cli.administering import Json
-from afterword.cli.connecting import CommandError, ServerConnection
-from afterword.cli.showing import note, show_json, unwrapped
+from afterword.cli.connection import CommandError, ServerConnection
+from afterword.cli.output import note, show_json, unwrapped
 from afterword.config import SETTINGS
 
 _BACKUP = """Back up the embedded store, also while a server serves it.

@@ -10,9 +10,9 @@ import msgspec
 import typer
 
 from afterword.cli.administering import Json, feedback_value
-from afterword.cli.connecting import ServerConnection, with_connection
-from afterword.cli.exporting import open_output
-from afterword.cli.showing import note, show_json, show_table
+from afterword.cli.connection import ServerConnection, with_connection
+from afterword.cli.exports import open_output
+from afterword.cli.output import note, show_json, show_table
 
 if TYPE_CHECKING:
     from afterword.client import Afterword

@@ -18,7 +18,7 @@ import msgspec
 
 from afterword.client.core import BUSY_STATUSES
 from afterword.client.encoding import encode_value
-from afterword.client.reading import source_of
+from afterword.client.line_files import source_of
 from afterword.errors import (
     AfterwordError,
     ConnectionFailed,

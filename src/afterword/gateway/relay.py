@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
-from afterword.gateway.anthropic import Anthropic
-from afterword.gateway.echo import Echo
 from afterword.gateway.http import Http, Timeouts
-from afterword.gateway.openai import OpenAI
 from afterword.gateway.provider import Body, Operation, Provider, ProviderError, Target
+from afterword.gateway.providers.anthropic import Anthropic
+from afterword.gateway.providers.echo import Echo
+from afterword.gateway.providers.openai import OpenAI
 from afterword.gateway.response import ProviderResponse
 
 CHECK_VALID_SECONDS = 30.0

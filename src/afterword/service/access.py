@@ -19,8 +19,8 @@ import msgspec
 from afterword.errors import Forbidden, Invalid, NotFound, Unauthorized
 from afterword.ids import uuid7
 from afterword.service.context import ADMINISTRATOR_NUMBER, Actor, Context, parse_id
-from afterword.service.moments import parse_timestamp, to_datetime
-from afterword.service.values import check_text
+from afterword.service.timestamps import parse_timestamp, to_datetime
+from afterword.service.validation import check_text
 from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, revoke_api_key
 from afterword.types import ApiKey, ApiKeyList, CreatedApiKey, NewApiKey, Role
 

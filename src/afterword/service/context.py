@@ -11,19 +11,19 @@ from weakref import WeakSet
 from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
 from afterword.ids import find_uuid, id_of_text, is_unstored
-from afterword.service.broadcast import Broadcast
-from afterword.service.key_uses import KeyUses
+from afterword.service.cluster.broadcast import Broadcast
+from afterword.service.cluster.pulse import StoreHealth
 from afterword.service.meters import Meters
-from afterword.service.moments import parse_timestamp
-from afterword.service.pulse import StoreHealth
-from afterword.service.secrets import Secrets
+from afterword.service.models.secrets import Secrets
+from afterword.service.people.key_uses import KeyUses
+from afterword.service.timestamps import parse_timestamp
 from afterword.store import calls
+from afterword.store.background.retention import Retention
+from afterword.store.background.rollups import RollupWorker
+from afterword.store.background.search_index import SearchIndexWorker
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
 from afterword.store.catalog import ProjectModelRow as ProjectModelRow
 from afterword.store.engine import Store
-from afterword.store.retention import Retention
-from afterword.store.rollups import RollupWorker
-from afterword.store.search import SearchIndexWorker
 from afterword.types import Moment, Role, Target
 
 ADMINISTRATOR_NUMBER = 0

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
+from afterword.store.background.retention import Retention
+from afterword.store.background.rollups import RollupWorker
+from afterword.store.background.search_index import SearchIndexWorker
 from afterword.store.engine import Store
-from afterword.store.retention import Retention
-from afterword.store.rollups import RollupWorker
-from afterword.store.search import SearchIndexWorker
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

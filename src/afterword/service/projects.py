@@ -8,13 +8,14 @@ from msgspec import UNSET
 
 from afterword.config import Settings
 from afterword.ids import uuid7
-from afterword.service import metrics, people
 from afterword.service.access import permissions_in
 from afterword.service.context import Context
-from afterword.service.moments import to_datetime
-from afterword.service.values import check_key, check_text
+from afterword.service.feedback import metrics
+from afterword.service.people import people
+from afterword.service.timestamps import to_datetime
+from afterword.service.validation import check_key, check_text
+from afterword.store.background.retention import Periods
 from afterword.store.catalog import Catalog, ProjectRow, add_project, change_project
-from afterword.store.retention import Periods
 from afterword.types import LinkedMetric, NewProject, NewShare, NewShareList, Project, ProjectChange, ProjectList
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Row
 from afterword.errors import NotFound
 from afterword.ids import uuid7
 from afterword.service.context import Context, parse_id
-from afterword.service.moments import to_datetime
-from afterword.service.values import check_text
+from afterword.service.timestamps import to_datetime
+from afterword.service.validation import check_text
 from afterword.store import views as stored
 from afterword.store.catalog import ProjectRow
 from afterword.types import Deleted, NewSavedView, SavedView, SavedViewChange, SavedViewList

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Table, select
 
 from afterword.errors import Conflict
-from afterword.store.abtests import Tests
+from afterword.store.ab_tests import Tests
 from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.engine import Transaction
 from afterword.store.people import People

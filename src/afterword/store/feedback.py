@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, case, delete, exists, func, select, update
 
-from afterword.store import rollups
+from afterword.store.background import rollups
 from afterword.store.engine import Find, Insert, Transaction
 from afterword.store.schema import feedback, interactions, metrics, preferences
 

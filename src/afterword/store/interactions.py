@@ -1,4 +1,4 @@
-"""Interactions with their payloads, calls, feedback, labels and images: read by id. erasing.py deletes them."""
+"""Interactions with their payloads, calls, feedback, labels and images: read by id. deletion.py deletes them."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.engine import Insert, Transaction
+from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.schema import outcomes
 
 INSERT = Insert(outcomes)

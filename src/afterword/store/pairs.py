@@ -15,11 +15,11 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, func, select, true, update
 
-from afterword.store.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.engine import Insert, Transaction
 from afterword.store.engine.fragments import clock
-from afterword.store.filters import Names
-from afterword.store.pages import where_clause
+from afterword.store.query.conditions import Names
+from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
+from afterword.store.query.pages import where_clause
 from afterword.store.schema import interactions, leases, preferences
 from afterword.types import Filter
 

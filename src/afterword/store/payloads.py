@@ -1,6 +1,6 @@
 """Payloads: the messages and the completion of an interaction, as compressed JSON.
 
-Messages hold references to images (service/content.py extracts the images), so that a payload is text.
+Messages hold references to images (service/interactions/content.py extracts the images), so that a payload is text.
 """
 
 from __future__ import annotations

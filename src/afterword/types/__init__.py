@@ -4,7 +4,7 @@ Times are RFC 3339 text in UTC, to the millisecond. Ids are UUIDs. A field that 
 `UNSET` where "leave it as it is" and "make it empty" differ. Inputs refuse unknown fields by name; outputs may grow.
 """
 
-from afterword.types.abtests import (
+from afterword.types.ab_tests import (
     ABComparison,
     ABInterval,
     ABReport,

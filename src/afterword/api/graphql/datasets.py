@@ -11,8 +11,8 @@ from starlette.datastructures import UploadFile
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
 from afterword.api.graphql.interactions import selected_ids
 from afterword.errors import Invalid, NotFound
-from afterword.service import dataset_sources, datasets
 from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.service.studies import dataset_sources, datasets
 from afterword.types import Dataset, DatasetOfInteractions, DatasetOfUpload, Sample
 
 CHUNK_BYTES = 1 << 20

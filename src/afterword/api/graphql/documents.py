@@ -18,8 +18,8 @@ from graphql import (
     validate,
 )
 
-from afterword.api.graphql.plans import FastPath, find_fast_path
-from afterword.api.reading import check_depth
+from afterword.api.decoding import check_depth
+from afterword.api.graphql.fast_path import FastPath, find_fast_path
 
 # Clients send the same few documents again and again. Beyond so many, all are forgotten: someone makes them up.
 DOCUMENT_CACHE_SIZE = 1_000

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.asked import DataLoader, RequestContext
+from afterword.api.graphql.request_context import DataLoader, RequestContext
 from afterword.errors import Invalid, NotFound
-from afterword.service import feedback, interactions, metrics
 from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.service.feedback import feedback, metrics
+from afterword.service.interactions import recording
 from afterword.types import FeedbackChange, LinkedMetric, MetricChange, NewFeedback, NewMetric
 
 
@@ -173,7 +174,7 @@ async def _score_metric(score: dict[str, Any], info: GraphQLResolveInfo) -> Metr
     if "metric" in score:
         return score["metric"]
     request: RequestContext = info.context
-    interaction = (await interactions.find_interactions(request.context("write"), [score["of"]])).get(score["of"])
+    interaction = (await recording.find_interactions(request.context("write"), [score["of"]])).get(score["of"])
     project = interaction and request.state.catalog.find_project(interaction.project)
     return request.state.catalog.find_metric(project.number, score["named"]) if project else None
 

@@ -9,13 +9,13 @@ from uuid import UUID
 import msgspec
 from graphql import FieldNode, GraphQLResolveInfo
 
-from afterword.api.graphql.asked import DataLoader, RequestContext
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
+from afterword.api.graphql.request_context import DataLoader, RequestContext
 from afterword.errors import Invalid, NotFound
-from afterword.service import finding, interactions
 from afterword.service.access import has_permission
 from afterword.service.context import Context, MetricRow, ModelRow
-from afterword.service.models import find_as_seen
+from afterword.service.interactions import recording, search
+from afterword.service.models.models import find_as_seen
 from afterword.types import (
     MAX_PAGE_ROWS,
     PAGE_ROWS,
@@ -63,7 +63,7 @@ async def completions(
 ) -> RelayConnection:
     """Return a page of interactions."""
     limit, cursor = _limit_and_cursor(page)
-    interaction_page = await finding.search(
+    interaction_page = await search.search(
         context,
         body=Search(
             project=project_of(filter),
@@ -85,7 +85,7 @@ def _connection(interaction_page: InteractionPage, order: Order) -> RelayConnect
         page_info=_page_info(interaction_page.next, interaction_page.previous),
         total_count=interaction_page.count,
         edges=[
-            {"node": interaction, "cursor": finding.cursor_after(interaction, order)}
+            {"node": interaction, "cursor": search.cursor_after(interaction, order)}
             for interaction in interaction_page.interactions
         ],
     )
@@ -108,7 +108,7 @@ async def completions_grouped(
     _order(order, "group")
     project, tree, kind = project_of(filter), filter_of(filter), group_by.lower()
     body = Search(project=project, filter=tree, limit=limit, cursor=cursor, count=_is_selected(info, "totalCount"))
-    group_page = await finding.search(context, body=msgspec.structs.replace(body, group_by=kind))
+    group_page = await search.search(context, body=msgspec.structs.replace(body, group_by=kind))
     assert not isinstance(group_page, InteractionPage)
     nodes = [GroupNode(group, project, kind, tree) for group in group_page.groups]
     return RelayConnection(
@@ -131,7 +131,7 @@ async def _of_group(
     if loader_key not in request.loaders:
 
         async def load(keys: list[Any]) -> dict[Any, InteractionPage]:
-            return await finding.pages_of_groups(
+            return await search.pages_of_groups(
                 request.read_context,
                 project=node.project,
                 filter=node.filter,
@@ -139,7 +139,7 @@ async def _of_group(
                 keys=keys,
                 order=page_order,
                 limit=limit,
-                cursor=finding.find_interaction_cursor(cursor),
+                cursor=search.find_interaction_cursor(cursor),
             )
 
         request.loaders[loader_key] = DataLoader(load)
@@ -211,9 +211,7 @@ async def completion(
 async def update_completion(context: Context, request: RequestContext, input: dict[str, Any]) -> Interaction:
     """Change the labels of an interaction. It takes a key that may read, too: the answer shows the interaction."""
     request.context("read")
-    interaction = await request.interaction_loader.get(input["id"]) or interactions.raise_completion_not_found(
-        input["id"]
-    )
+    interaction = await request.interaction_loader.get(input["id"]) or recording.raise_completion_not_found(input["id"])
     labels = dict(interaction.labels)
     if "setLabels" in input:
         labels = {}
@@ -223,13 +221,13 @@ async def update_completion(context: Context, request: RequestContext, input: di
     for label in [*input.get("addLabels", []), *input.get("setLabels", [])]:
         labels[label["key"]] = label["value"]
     body = LabelChange(set=labels, remove=[key for key in interaction.labels if key not in labels])
-    await interactions.update_labels(context, str(interaction.completion_id), body=body)
+    await recording.update_labels(context, str(interaction.completion_id), body=body)
     return msgspec.structs.replace(interaction, labels=labels)
 
 
 async def delete_completion(context: Context, id: UUID) -> bool:
     """Delete an interaction."""
-    await interactions.delete_interaction(context, str(id))
+    await recording.delete_interaction(context, str(id))
     return True
 
 
@@ -239,7 +237,7 @@ async def delete_completion_selection(context: Context, project: str, selection:
     deleted_count = 0
     for start in range(0, len(ids), 50):
         deletions = [
-            interactions.delete_interaction(context, str(completion_id)) for completion_id in ids[start : start + 50]
+            recording.delete_interaction(context, str(completion_id)) for completion_id in ids[start : start + 50]
         ]
         for outcome in await asyncio.gather(*deletions, return_exceptions=True):
             if isinstance(outcome, BaseException) and not isinstance(outcome, NotFound):
@@ -274,7 +272,7 @@ async def selected_ids(context: Context, project: str, selection: dict[str, Any]
     body = Search(project=project, filter=tree, limit=MAX_PAGE_ROWS)
     ids: list[UUID] = []
     while True:
-        page = await finding.search(context, body=body)
+        page = await search.search(context, body=body)
         assert isinstance(page, InteractionPage)
         ids += [
             interaction.completion_id
@@ -292,7 +290,7 @@ async def selected_ids(context: Context, project: str, selection: dict[str, Any]
 
 def _group_filter(group: dict[str, Any], selection_fields: dict[str, Any]) -> Filter:
     """Return what is chosen of a group."""
-    conditions = [finding.group_filter(selection_fields["grouping"].lower(), group["groupId"])]
+    conditions = [search.group_filter(selection_fields["grouping"].lower(), group["groupId"])]
     group_selection = group["selection"]
     if "selectOnly" in group_selection:
         conditions.append(_id_filter(group_selection["selectOnly"]))
@@ -420,7 +418,7 @@ def _session(interaction: Interaction, info: GraphQLResolveInfo) -> dict[str, An
 async def _session_turns(session: dict[str, Any], info: GraphQLResolveInfo) -> list[Interaction]:
     tree = Filter(session_id=Match(eq=str(session["id"])))
     body = Search(project=session["project"], filter=tree, order="created_at", limit=MAX_PAGE_ROWS, view="full")
-    interaction_page = await finding.search(info.context.read_context, body=body)
+    interaction_page = await search.search(info.context.read_context, body=body)
     assert isinstance(interaction_page, InteractionPage)
     return interaction_page.interactions
 

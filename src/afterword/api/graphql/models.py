@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.asked import RequestContext
 from afterword.api.graphql.filters import project_of
+from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
-from afterword.service import models
 from afterword.service.access import check_for_all_projects
 from afterword.service.context import Context, ModelRow, ProjectModelRow, ProjectRow
+from afterword.service.models import models
 from afterword.types import ModelChange, NewModel, NewProjectModel, ProjectModelChange
 
 PROVIDERS = {"open_ai": "OPEN_AI", "azure": "OPEN_AI", "anthropic": "ANTHROPIC", "google": "GOOGLE"}

@@ -6,8 +6,9 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from afterword.service import access, people
+from afterword.service import access
 from afterword.service.context import Context, ProjectRow
+from afterword.service.people import people
 from afterword.types import (
     NewApiKey,
     NewMember,

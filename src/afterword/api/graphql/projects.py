@@ -7,10 +7,11 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.asked import RequestContext
 from afterword.api.graphql.models import default_of, services_of
-from afterword.service import finding, projects
+from afterword.api.graphql.request_context import RequestContext
+from afterword.service import projects
 from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.service.interactions import search
 from afterword.types import NewProject, ProjectChange
 
 
@@ -78,7 +79,7 @@ def _settings(row: ProjectRow, info: GraphQLResolveInfo) -> dict[str, Any]:
 
 
 async def _label_keys(usage: dict[str, Any], info: GraphQLResolveInfo) -> Any:
-    return (await finding.list_labels(info.context.read_context, query=_LabelQuery(usage["project"]))).labels
+    return (await search.list_labels(info.context.read_context, query=_LabelQuery(usage["project"]))).labels
 
 
 class _LabelQuery:

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_schema
 
-from afterword.api.graphql import abtests, datasets, feedback, interactions, models, people, projects, scalars
-from afterword.api.graphql.asked import RequestContext
+from afterword.api.graphql import ab_tests, datasets, feedback, interactions, models, people, projects, scalars
+from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import Invalid
 
 Root: TypeAlias = dict[str, tuple[str, Callable[..., Any]]]
@@ -21,7 +21,7 @@ called with a context and the arguments that were given; null counts as not give
 Members: TypeAlias = dict[str, dict[str, Callable[..., Any]]]
 """By type and field, what answers from the object that the field is asked of."""
 
-MODULES = (interactions, feedback, projects, models, abtests, datasets, people)
+MODULES = (interactions, feedback, projects, models, ab_tests, datasets, people)
 
 
 def schema() -> GraphQLSchema:
@@ -89,7 +89,7 @@ def _root_resolver(permission: str, answer: Callable[..., Any]) -> Callable[...,
         return await answer(request.context(permission), **resolver_arguments, **extra_arguments)
 
     if not wants_info:
-        # What plans.py answers with, without the rest of graphql-core.
+        # What fast_path.py answers with, without the rest of graphql-core.
         resolve.answer = from_arguments  # pyright: ignore[reportFunctionMemberAccess]
     return resolve
 

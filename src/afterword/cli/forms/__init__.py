@@ -1,7 +1,7 @@
 """The forms in which the field keeps chats, answers, ratings and preferences, and what they are in Afterword's own.
 
-A line is read by the first form that fits. What is of no form stays as it is, for the own forms (cli/shapes.py); what
-is recognised and does not hold a prompt with its answer is refused in words.
+A line is read by the first form that fits. What is of no form stays as it is, for the own forms (cli/import_lines.py);
+what is recognised and does not hold a prompt with its answer is refused in words.
 """
 
 from __future__ import annotations

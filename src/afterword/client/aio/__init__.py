@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 
 from afterword.client import core
-from afterword.client.aio.abtests import AsyncABTests
+from afterword.client.aio.ab_tests import AsyncABTests
 from afterword.client.aio.administration import AsyncKeys, AsyncLabels, AsyncProjects
 from afterword.client.aio.chat import AsyncChat, AsyncEmbeddings
 from afterword.client.aio.datasets import AsyncDatasets

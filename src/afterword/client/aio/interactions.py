@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from uuid import UUID
 
 from afterword.client.core import Request, encode, path, query
-from afterword.client.finding import Filters, Paging, check_known, filter_query
+from afterword.client.list_filters import Filters, Paging, check_known, filter_query
 from afterword.client.uploading import Source as UploadSource
 from afterword.client.uploading import Upload, UploadReport, id_or_new
 from afterword.types import (

@@ -13,7 +13,7 @@ import httpx
 from afterword.client import core
 from afterword.client.core import Core, Request, query
 from afterword.client.streaming import EventDecoder
-from afterword.client.sync.abtests import ABTests
+from afterword.client.sync.ab_tests import ABTests
 from afterword.client.sync.administration import Keys, Labels, Projects
 from afterword.client.sync.chat import Chat, Embeddings
 from afterword.client.sync.datasets import Datasets

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from uuid import UUID
 
 from afterword.client.core import Request, encode, encode_changes, path, query
-from afterword.client.finding import PlainFilters, filter_query
+from afterword.client.list_filters import PlainFilters, filter_query
 from afterword.client.uploading import Source as UploadSource
 from afterword.client.uploading import Upload, UploadReport, id_or_new
 from afterword.types import (

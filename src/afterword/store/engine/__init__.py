@@ -14,13 +14,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, select
 
 from afterword.errors import Unavailable
+from afterword.store.engine.reader_pool import Lane, Lookups, WaitingRead
+from afterword.store.engine.running_statements import STALLED_SECONDS, Abandoned, Operations, no_answer
+from afterword.store.engine.write_queue import Unit, WriteQueue
 from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
 from .database import Database, Index, StoreError
-from .lanes import Lane, Lookups, WaitingRead
-from .operations import STALLED_SECONDS, Abandoned, Operations, no_answer
-from .queue import Unit, WriteQueue
 from .statements import ConditionalWrite, Delete, Find, Insert, Owned, Prepared, Rows, Transaction, Update
 
 __all__ = [

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from afterword.store.engine.months import Partitions
+from afterword.store.engine.partitions import Partitions
 from afterword.store.engine.statements import Row, Statement
 
 

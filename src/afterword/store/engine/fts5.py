@@ -16,8 +16,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, column, exists, literal, literal_column, select, table
 
 from afterword.store.engine.database import Index
-from afterword.store.engine.text import TextQuery, Texts
-from afterword.store.engine.words import VERSION, spaced
+from afterword.store.engine.text_search import TextQuery, Texts
+from afterword.store.engine.word_splitting import VERSION, spaced
 from afterword.store.schema import Id
 
 documents = table("documents", column("number"), column("interaction_id", Id), schema="search")

@@ -22,9 +22,9 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
-from afterword.store.engine.cancelling import interrupt, leave
+from afterword.store.engine.cancellation import interrupt, leave
 from afterword.store.engine.database import Database, StoreError, Writer
-from afterword.store.engine.months import Partitions
+from afterword.store.engine.partitions import Partitions
 from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
 from afterword.store.engine.tsvector import TsvectorIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade

@@ -24,7 +24,7 @@ from afterword.errors import Unavailable
 from afterword.store.engine.database import Database, StoreError
 from afterword.store.engine.files import FileReplaced, Identity, Locks, being_rebuilt, damaged, is_damage, replaced
 from afterword.store.engine.fts5 import Fts5Index
-from afterword.store.engine.process import WriterGone, WriterProcess
+from afterword.store.engine.sqlite_writer import WriterGone, WriterProcess
 from afterword.store.engine.statements import Statement
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 

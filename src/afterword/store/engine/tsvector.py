@@ -31,10 +31,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from afterword.store.engine.cancelling import interrupt
+from afterword.store.engine.cancellation import interrupt
 from afterword.store.engine.database import Index
-from afterword.store.engine.text import Term, TextQuery, Texts
-from afterword.store.engine.words import VERSION, words
+from afterword.store.engine.text_search import Term, TextQuery, Texts
+from afterword.store.engine.word_splitting import VERSION, words
 from afterword.store.schema import Id
 
 search_words = table("search_words", column("interaction_id", Id), column("part"), column("words"))

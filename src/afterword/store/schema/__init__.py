@@ -12,8 +12,22 @@ The text index is not here: each dialect has its own (engine.py); `search_pendin
 
 from __future__ import annotations
 
-from .base import CLUSTERED, Id, metadata
-from .facts import (
+from afterword.store.schema.catalog import (
+    api_keys,
+    key_uses,
+    metric_links,
+    metrics,
+    models,
+    project_models,
+    project_shares,
+    projects,
+    roles,
+    team_members,
+    teams,
+    users,
+    views,
+)
+from afterword.store.schema.interactions import (
     calls,
     dictionaries,
     feedback,
@@ -29,23 +43,10 @@ from .facts import (
     preferences,
     search_pending,
 )
+
+from .base import CLUSTERED, Id, metadata
 from .rollups import rollup_marks, rollup_values, rollups
 from .servers import leases, news, servers, versions
-from .small import (
-    api_keys,
-    key_uses,
-    metric_links,
-    metrics,
-    models,
-    project_models,
-    project_shares,
-    projects,
-    roles,
-    team_members,
-    teams,
-    users,
-    views,
-)
 from .studies import ab_interactions, ab_test_models, ab_tests, dataset_parts, datasets, upload_parts, uploads
 
 CACHED_TABLES = {

@@ -1,4 +1,4 @@
-"""What the facts add up to, hour by hour, and which hours have changed since. See store/rollups.py."""
+"""What the facts add up to, hour by hour, and which hours have changed since. See store/background/rollups.py."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ POSTGRESQL = (
     "CREATE TABLE search_words (interaction_id UUID, part SMALLINT, words TSVECTOR NOT NULL, "
     "PRIMARY KEY (interaction_id, part)) PARTITION BY RANGE (interaction_id)",
     "CREATE INDEX ix_search_words_words ON search_words USING GIN (words)",
-    # What no part of a month takes (store/engine/months.py): ids of the callers' own, mostly.
+    # What no part of a month takes (store/engine/partitions.py): ids of the callers' own, mostly.
     *(
         f"CREATE TABLE {table}_before PARTITION OF {table} FOR VALUES FROM (MINVALUE) TO ('{FIRST}')"
         for table in PARTED

@@ -1,0 +1,216 @@
+"""Commands about datasets: upload, create, list, show, download, delete."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from afterword.cli.administering import Json
+from afterword.cli.connection import CommandError, ServerConnection, with_connection
+from afterword.cli.output import note, show_json, show_table
+from afterword.types import DatasetForm, DatasetKind, Sampling, Unfinished
+
+if TYPE_CHECKING:
+    from afterword.types import Dataset
+
+_datasets = typer.Typer(
+    help="Datasets: upload, create, list, show, download, delete.", no_args_is_help=True, rich_markup_mode=None
+)
+
+UNFINISHED: tuple[Unfinished, ...] = ("failed", "cancelled", "interrupted", "cut_off", "empty")
+_INCLUDE = f"Answers that become lines although they are no examples ({', '.join(UNFINISHED)}); may be repeated."
+
+Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its key or id.", show_default=False)]
+
+
+def add_dataset_commands(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(_datasets, name="datasets")
+
+
+@_datasets.command("upload")
+@with_connection
+def upload_dataset(
+    connection: ServerConnection,
+    file: Annotated[Path, typer.Argument(help="A file of JSON lines.", exists=True, dir_okay=False)],
+    key: Annotated[
+        str | None, typer.Option("--key", help="Its key; the default is the file's name.", show_default=False)
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Upload a file of JSON lines as a dataset."""
+    with connection.open() as client:
+        dataset = client.datasets.upload(file, key or file.stem, name=name, progress=_progress())
+    _print_dataset(dataset, as_json)
+
+
+def _progress() -> Any:
+    if not sys.stderr.isatty():
+        return None
+    return lambda sent, size: print(f"\r{sent / size:4.0%}", end="\n" if sent == size else "", file=sys.stderr)
+
+
+@_datasets.command("create")
+@with_connection
+def create_dataset(
+    connection: ServerConnection,
+    key: Annotated[str, typer.Argument(help="Its key.", show_default=False)],
+    kind: Annotated[DatasetKind, typer.Option("--kind", help="What of each interaction makes a line.")] = "completion",
+    filter: Annotated[
+        str | None, typer.Option("--filter", metavar="JSON", help="Which interactions, as a tree of conditions.")
+    ] = None,
+    completion_id: Annotated[
+        list[str] | None, typer.Option("--id", metavar="COMPLETION_ID", help="This interaction; may be repeated.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="COMPLETION_ID", help="But not this one.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="A feedback key that counts; the default is all.")
+    ] = None,
+    sample: Annotated[Sampling, typer.Option("--sample", help="Which of them.")] = "all",
+    size: Annotated[int | None, typer.Option("--size", min=1, help="How many lines at most.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Draw the same random sample again.", show_default=False)
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="REASON", help=_INCLUDE),
+    ] = None,
+    derive_pairs: Annotated[
+        bool,
+        typer.Option(
+            "--derive-pairs/--no-derive-pairs", help="Make pairs of thumbs up and down on the same prompt, too."
+        ),
+    ] = True,
+    name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a dataset of interactions.
+
+    Says what was left out, and why: what failed, was cut off or says nothing, ties, equal and contradictory pairs.
+
+    Example:
+
+      afterword datasets create rated-well --kind feedback --filter '{"feedback": {"metric": "CSAT"}}'
+    """
+    try:
+        tree = None if filter is None else msgspec.json.decode(filter)
+    except msgspec.DecodeError as error:
+        raise typer.BadParameter(f"{filter[:80]!r} is not JSON: {error}", param_hint="--filter") from None  # pyright: ignore
+    with connection.open() as client:
+        dataset = client.datasets.create_from_interactions(
+            key,
+            kind,
+            name=name,
+            filter=tree,
+            completion_ids=completion_id or None,
+            exclude=exclude or None,
+            metrics=metric or None,
+            sample=sample,
+            size=size,
+            seed=seed,
+            include=_validated_reasons(include or []),
+            derive_pairs=derive_pairs,
+        )
+    _print_dataset(dataset, as_json)
+
+
+@_datasets.command("list")
+@with_connection
+def list_datasets(connection: ServerConnection, as_json: Json = False) -> None:
+    """List the datasets of the project, the newest first."""
+    with connection.open() as client:
+        datasets = client.datasets.list()
+    if as_json:
+        show_json(datasets)
+        return
+    show_table(
+        ("key", "name", "kind", "source", "lines", "bytes", "created"),
+        (
+            (dataset.key, dataset.name, dataset.kind, dataset.source, dataset.lines, dataset.size, dataset.created_at)
+            for dataset in datasets
+        ),
+        empty="There are no datasets. Upload one with: afterword datasets upload FILE",
+    )
+
+
+@_datasets.command("show")
+@with_connection
+def show_dataset(connection: ServerConnection, dataset: Name, as_json: Json = False) -> None:
+    """Show a dataset."""
+    with connection.open() as client:
+        found_dataset = client.datasets.get(dataset)
+    if found_dataset is None:
+        raise CommandError(f"There is no dataset {dataset!r}. List them with: afterword datasets list")
+    if as_json:
+        show_json(found_dataset)
+        return
+    hidden = ("metrics", "left_out", "download_url")
+    rows: list[tuple[str, Any]] = [
+        (name, getattr(found_dataset, name)) for name in found_dataset.__struct_fields__ if name not in hidden
+    ]
+    rows += [
+        (metric_count.metric, f"{metric_count.values} values, {metric_count.preferences} preferences")
+        for metric_count in found_dataset.metrics
+    ]
+    rows += [(f"left out: {_reason_text(reason)}", count) for reason, count in found_dataset.left_out.items()]
+    show_table(("", found_dataset.key), rows, empty="")
+
+
+@_datasets.command("download")
+@with_connection
+def download_dataset(
+    connection: ServerConnection,
+    dataset: Name,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The default is KEY.jsonl.", show_default=False),
+    ] = None,
+    format: Annotated[
+        DatasetForm, typer.Option("--format", help="Lines in their normal shape, or the bytes that were uploaded.")
+    ] = "recipe",
+) -> None:
+    """Download a dataset into a file."""
+    with connection.open() as client:
+        target = output or Path(f"{dataset}.jsonl")
+        size = client.datasets.download(dataset, target, format=format)
+    note(f"Downloaded {size:,} bytes to {target}.")
+
+
+@_datasets.command("delete")
+@with_connection
+def delete_dataset(connection: ServerConnection, dataset: Name) -> None:
+    """Delete a dataset. The interactions that it was made of stay."""
+    with connection.open() as client:
+        client.datasets.delete(dataset)
+    typer.echo(f"Deleted {dataset}.")
+
+
+def _print_dataset(dataset: Dataset, as_json: bool) -> None:
+    if as_json:
+        show_json(dataset)
+    else:
+        typer.echo(
+            f"Made {dataset.key}: {dataset.lines:,} {'line' if dataset.lines == 1 else 'lines'} "
+            f"of the kind {dataset.kind}."
+        )
+        if dataset.left_out:
+            counts = ", ".join(f"{count:,} {_reason_text(reason)}" for reason, count in dataset.left_out.items())
+            note(f"Left out: {counts}.")
+
+
+def _validated_reasons(words: list[str]) -> list[Unfinished]:
+    for word in words:
+        if word not in UNFINISHED:
+            raise typer.BadParameter(f"{word!r} is none of {', '.join(UNFINISHED)}.", param_hint="--include")
+    return [word for word in UNFINISHED if word in words]
+
+
+def _reason_text(reason: str) -> str:
+    return reason.replace("_", " ")

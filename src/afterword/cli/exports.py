@@ -1,0 +1,202 @@
+"""`afterword export`: interactions as JSON lines, by the filters of the list."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from afterword.cli.connection import CommandError, ServerConnection, with_connection
+from afterword.cli.output import note
+from afterword.types import Images
+
+if TYPE_CHECKING:
+    from afterword.client import Afterword
+
+# A page is asked for in so many interactions, fewer where they are large: the server holds a page in memory.
+MAX_PAGE_ROWS = 500
+MAX_PAGE_BYTES = 8 << 20
+FIRST_PAGE_ROWS = 20
+
+HELP = """Export interactions with their labels, feedback and preferences, one JSON object a line, the oldest first.
+
+Images stand in the lines as the data URIs that were sent, so that `afterword import` makes the same of them elsewhere;
+with --images links as links to this server. All filters given must hold. Interactions whose text was deleted
+(payload_retention_days) are left out, and counted.
+
+Examples:
+
+  afterword export -o all.jsonl.gz
+  afterword export --label lang=en --feedback 'CSAT>=4' --from 2026-11-01 > good.jsonl
+  afterword export --q '"reset code"' --limit 20 --images links | jq .completion
+  afterword export | afterword --url https://other.example --api-key KEY import -
+"""
+
+
+@with_connection
+def export(
+    connection: ServerConnection,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write there, gzipped if it ends in .gz.", show_default=False
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY[=VALUE]", help="Has the label; several values of a key: any of them."),
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Of this model, or any of several.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", metavar="SOURCE", help="How it came in, such as LIVE or OFFLINE.")
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", metavar="STATE", help="How the call went: complete, failed, cancelled, interrupted."),
+    ] = None,
+    finish_reason: Annotated[
+        list[str] | None, typer.Option("--finish-reason", metavar="REASON", help="Why the answer ended: stop, length.")
+    ] = None,
+    session_id: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Of this end user.")] = None,
+    request_id: Annotated[
+        str | None,
+        typer.Option("--request-id", metavar="ID", help="Of this call, by Afterword's id or the provider's."),
+    ] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Of this trace.")] = None,
+    prompt_hash: Annotated[str | None, typer.Option("--prompt-hash", help="Of the prompt with this hash.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="From then on: 2026-11-23, or 'now - 1 month'.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until before then.")] = None,
+    feedback: Annotated[
+        list[str] | None,
+        typer.Option("--feedback", metavar="CONDITION", help="Has such feedback: 'CSAT>=4', 'accepted=true', CSAT."),
+    ] = None,
+    has_feedback: Annotated[
+        list[str] | None, typer.Option("--has-feedback", metavar="METRIC", help="Has feedback under the metric.")
+    ] = None,
+    has_no_feedback: Annotated[
+        list[str] | None, typer.Option("--has-no-feedback", metavar="METRIC", help="Has none under the metric.")
+    ] = None,
+    preference: Annotated[
+        list[str] | None,
+        typer.Option("--preference", metavar="METRIC", help="Takes part in a preference under the metric."),
+    ] = None,
+    q: Annotated[
+        str | None, typer.Option("--q", metavar="WORDS", help="Words to find in prompt or completion.")
+    ] = None,
+    images: Annotated[Images, typer.Option("--images", help="As data URIs, or as links.")] = "inline",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)] = None,
+    format: Annotated[str, typer.Option("--format", help="interactions: as the API shows them.")] = "interactions",
+) -> None:
+    """Export interactions."""
+    if format != "interactions":
+        raise typer.BadParameter(f"{format!r} is no format; there is 'interactions'.", param_hint="--format")
+    filters = {
+        "labels": label,
+        "model": model,
+        "source": source,
+        "state": state,
+        "finish_reason": finish_reason,
+        "session_id": session_id,
+        "user": user,
+        "request_id": request_id,
+        "trace_id": trace_id,
+        "prompt_hash": prompt_hash,
+        "from_": from_,
+        "to": to,
+        "feedback": feedback,
+        "has_feedback": has_feedback,
+        "has_no_feedback": has_no_feedback,
+        "preference": preference,
+        "q": q,
+    }
+    filters = {name: value for name, value in filters.items() if value is not None and value != []}
+    left_out = 0
+    with connection.open() as client, open_output(output) as out, _Counter() as counter:
+        for lines, expired in _page_lines(client, filters, images, limit):
+            out.write(b"".join(lines))
+            counter.add(len(lines))
+            left_out += expired
+    if output:
+        note(f"Exported {counter.count:,} {'interaction' if counter.count == 1 else 'interactions'} to {output}.")
+    if left_out:
+        note(f"Left out {left_out:,} whose text was deleted, as the project's payload_retention_days says.")
+
+
+def _page_lines(
+    client: Afterword, filters: dict[str, Any], images: Images, row_limit: int | None
+) -> Iterator[tuple[list[bytes], int]]:
+    """Yield the lines of one page after the other, and how many interactions of it have no text any more."""
+    encode = msgspec.json.Encoder().encode
+    cursor, size, remaining_rows = None, FIRST_PAGE_ROWS, row_limit
+    while remaining_rows is None or remaining_rows > 0:
+        page = client.interactions.list(
+            **filters,
+            order="created_at",
+            view="full",
+            images=images,
+            limit=size if remaining_rows is None else min(size, remaining_rows),
+            cursor=cursor,
+        )
+        lines = [encode(interaction) + b"\n" for interaction in page.interactions if not interaction.expired]
+        yield lines, len(page.interactions) - len(lines)
+        if lines:
+            size = max(1, min(MAX_PAGE_ROWS, 2 * size, MAX_PAGE_BYTES * len(lines) // sum(map(len, lines))))
+            remaining_rows = None if remaining_rows is None else remaining_rows - len(lines)
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+@contextlib.contextmanager
+def open_output(output: Path | None) -> Iterator[IO[bytes]]:
+    """Open the output. A file has its name once it is whole: what was broken off is not taken for an export."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    part = output.with_name(output.name + ".part")
+    try:
+        file: Any = gzip.open(part, "wb", 6) if output.suffix == ".gz" else part.open("wb")  # noqa: SIM115
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written: {error.strerror}.") from None
+    try:
+        with file as out:
+            yield out
+        part.replace(output)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+class _Counter:
+    """Counts on standard error, where that is a terminal."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._status: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status("exporting")
+
+    def __enter__(self) -> _Counter:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def add(self, count: int) -> None:
+        self.count += count
+        if self._status:
+            self._status.update(f"exporting, {self.count:,} so far")

@@ -1,0 +1,171 @@
+"""Models of Anthropic, behind its Messages API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote
+
+from afterword import json_text
+from afterword.gateway.answers import as_chunk
+from afterword.gateway.assembling import assemble
+from afterword.gateway.events import Event
+from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
+from afterword.gateway.http import Address, Http
+from afterword.gateway.provider import Body, Operation, ProviderError
+from afterword.gateway.providers.anthropic_answers import STATUSES, StreamTranslation, chat_completion
+from afterword.gateway.providers.anthropic_requests import messages_request
+from afterword.gateway.providers.openai import environment
+from afterword.gateway.response import ProviderResponse
+from afterword.types import Target
+
+VERSION = "2023-06-01"
+ENDPOINT = "https://api.anthropic.com"
+
+
+class Anthropic:
+    """The provider `anthropic`."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
+        """Return the whole answer; several choices are as many calls at once."""
+        address = _address(target, operation)
+        request = _request_bytes(target, body, response)
+        calls = [self._http.post(address, request, response) for _ in range(_choice_count(target, body))]
+        answers = [_answer_in_openai_form(address, message, operation) for message in await _gathered_results(calls)]
+        combined_answer = answers[0]
+        for index, further_answer in enumerate(answers[1:], 1):
+            combined_answer["choices"].append({**further_answer["choices"][0], "index": index})
+            for name in ("completion_tokens", "total_tokens"):
+                combined_answer["usage"][name] += further_answer["usage"][name]
+        return combined_answer
+
+    async def stream(
+        self, target: Target, operation: Operation, body: Body, response: ProviderResponse
+    ) -> AsyncGenerator[Body, None]:
+        """Yield the chunks as they come."""
+        if _choice_count(target, body) > 1:
+            raise ProviderError(
+                f"n is {body['n']}, but {target.key!r} streams one choice at a time.",
+                status=400,
+                code="unsupported_value",
+                param="n",
+                hint="Leave n out, or call without stream.",
+            )
+        address = _address(target, operation)
+        request = _request_bytes(target, body, response, stream=True)
+        translation = StreamTranslation(address, operation)
+        async with aclosing(self._http.events(address, request, _is_last, response)) as events:
+            async for event in events:
+                if isinstance(event, dict):
+                    yield as_chunk(_answer_in_openai_form(address, event, operation))
+                    return
+                for chunk in _chunks_of_event(translation, address, event.data):
+                    yield chunk
+        if not translation.is_finished:
+            raise hung_up(address)
+
+    async def check(self, target: Target) -> None:
+        """Ask for the model."""
+        status, _ = await self._http.probe(_address_of_path(target, f"/v1/models/{quote(target.model, safe='')}"))
+        if status in (401, 403):
+            raise ProviderError(
+                f"The provider of {target.key!r} refused the API key.", status=502, code="provider_refused_key"
+            )
+        if status == 404 or status >= 500:
+            raise ProviderError(
+                f"The provider of {target.key!r} answered {status}.", status=502, code="provider_failed"
+            )
+
+    async def close(self) -> None:
+        """The connections are the session's."""
+
+
+def _choice_count(target: Target, body: Body) -> int:
+    """Return how many choices are asked for. Raises `ProviderError` where that is no number."""
+    number = body.get("n") or 1
+    if isinstance(number, int) and number > 0:
+        return number
+    raise ProviderError(
+        f"n is {number!r}, but {target.key!r} is asked for a number of choices.",
+        status=400,
+        code="invalid_value",
+        param="n",
+        hint="Give a positive integer, or leave n out.",
+        sent=False,
+    )
+
+
+def _request_bytes(target: Target, body: Body, response: ProviderResponse, **extra_fields: Any) -> bytes:
+    """Return the request's bytes. Raises `ProviderError` for one that is no chat of OpenAI's."""
+    try:
+        request = messages_request(target, body)
+        response.left_out += request.left_out
+        return json_text.encode({**request.body, **extra_fields})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProviderError(
+            f"The call cannot be put into the form of Anthropic's API: {type(error).__name__}: {error}.",
+            status=400,
+            code="untranslatable",
+            hint="Check messages, tools and response_format against OpenAI's reference.",
+            sent=False,
+        ) from None
+
+
+def _answer_in_openai_form(address: Address, message: Body | list[Event], operation: Operation) -> Body:
+    """Return an answer in OpenAI's form. Raises `ProviderError` for one that tells of a failure, or is none."""
+    if isinstance(message, list):
+        translation = StreamTranslation(address, operation)
+        chunks = [chunk for event in message for chunk in _chunks_of_event(translation, address, event.data)]
+        if not translation.is_finished:
+            raise hung_up(address)
+        return assemble(operation, chunks)
+    if message.get("type") == "error":
+        error = message.get("error")
+        raise error_in_answer(address, error, STATUSES.get(error.get("type", "")) if isinstance(error, dict) else None)
+    try:
+        return chat_completion(message, operation)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise unreadable(address, "a message of another form", json_text.encode(message)) from None
+
+
+def _chunks_of_event(translation: StreamTranslation, address: Address, data: bytes) -> Iterable[Body]:
+    """Return the chunks that an event stands for. Raises `ProviderError`."""
+    try:
+        return list(translation.take(read_object(address, data)))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise unreadable(address, "an event of another form", data) from None
+
+
+async def _gathered_results(calls: list[Any]) -> list[Body | list[Event]]:
+    if len(calls) == 1:
+        return [await calls[0]]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _is_last(event: Event) -> bool:
+    return event.name == b"message_stop"
+
+
+def _address_of_path(target: Target, path: str) -> Address:
+    endpoint = target.endpoint or environment(["ANTHROPIC_BASE_URL"]) or ENDPOINT
+    key = target.api_key or environment(["ANTHROPIC_API_KEY"])
+    provider_headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
+    return Address.for_target(target, endpoint.rstrip("/").removesuffix("/v1") + path, key, provider_headers)
+
+
+def _address(target: Target, operation: Operation) -> Address:
+    if operation == "embeddings":
+        raise ProviderError(
+            f"The provider of {target.key!r} has no embeddings.", status=400, code="unsupported", param="model"
+        )
+    return _address_of_path(target, "/v1/messages")

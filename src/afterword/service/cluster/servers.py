@@ -1,0 +1,133 @@
+"""One of several servers over one database: it keeps up with what the others change, and tells them what it does.
+
+On the embedded store there is one server: nothing of this runs, and it does all the chores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from afterword.service.cluster.broadcast import Deletion, Listener
+from afterword.service.context import AppState, Context
+from afterword.service.studies.datasets import delete_unfinished
+from afterword.store import servers as stored
+from afterword.store.background.faults import FaultLog
+from afterword.store.catalog import Catalog
+
+log = logging.getLogger("afterword.servers")
+
+# Seconds between two looks: what others change is known here so much later, and a read.
+LOOK_INTERVAL_SECONDS = 0.25
+# Seconds between two signs of life; a third of what a lease holds.
+BEAT_INTERVAL_SECONDS = 2.0
+# Looks between two searches for calls that a server which is no more has left open.
+SWEEP_LOOK_COUNT = 40
+
+
+class ClusterMember:
+    """What a server does because there are others."""
+
+    def __init__(self, state: AppState) -> None:
+        self._state = state
+        self._faults = FaultLog(log, state.store, "The other servers cannot be heard")
+        self._relay: Listener | None = None
+        self._read_positions: dict[int, int] | None = None
+        # At which version of the small tables, and after which change here, they were last read.
+        self._adopted = (-1, -1)
+        self._news_number = 0
+        self._last_beat = 0.0
+        self._listening = False
+
+    async def join(self) -> None:
+        """Say that this server is there, learn its number and what the others have changed, and do the chores if
+        nobody else does."""
+        self._state.store.server = await self._state.store.write(stored.join)
+        await self._beat()
+        await self._catch_up()
+
+    async def run(self) -> None:
+        """Look and tell until cancelled. While the database is away, nothing is known and nothing done."""
+        looks = 0
+        while True:
+            try:
+                await self._beat()
+                await self._catch_up()
+                await self._publish_news()
+                looks += 1
+                if looks % SWEEP_LOOK_COUNT == 1 and self._state.store.in_charge:
+                    await self._delete_unfinished()
+            except Exception as error:
+                self._faults.log_error(error)
+                await asyncio.sleep(1)
+            await asyncio.sleep(LOOK_INTERVAL_SECONDS)
+
+    async def _delete_unfinished(self) -> None:
+        """End what servers that are no more have left half done."""
+        store = self._state.store
+        running_servers = await store.read(stored.alive_servers)
+        await delete_unfinished(store, Context.now(), running_servers)
+
+    async def leave(self) -> None:
+        """Let another server do the chores."""
+        store = self._state.store
+        if store.server is not None:
+            await store.write(lambda transaction: stored.leave(transaction, self._server_number))
+
+    @property
+    def _server_number(self) -> int:
+        assert self._state.store.server is not None
+        return self._state.store.server
+
+    async def _beat(self) -> None:
+        now, listening = time.monotonic(), self._state.broadcast.listener_count > 0
+        if now - self._last_beat < BEAT_INTERVAL_SECONDS and listening == self._listening:
+            return
+        in_charge = await self._state.store.write(
+            lambda transaction: stored.send_heartbeat(transaction, self._server_number, listening=listening)
+        )
+        # From before it was asked for: the lease began later than that.
+        self._state.store.in_charge_until = now + stored.LEASE_MS / 1000 if in_charge else 0.0
+        self._last_beat, self._listening = now, listening
+
+    async def _catch_up(self) -> None:
+        broadcast, catalog = self._state.broadcast, self._state.catalog
+        if broadcast.listener_count == 0:
+            self._read_positions = None
+        elif self._read_positions is None:
+            self._read_positions = {}
+        changes = catalog.changes
+        update = await self._state.store.read(stored.read_cluster_state, self._server_number, self._read_positions)
+        if self._read_positions is not None:
+            for news_row in update.news:
+                deleted = [Deletion(*pair) for pair in zip(news_row.deleted, news_row.projects, strict=False)]
+                broadcast.publish_remote(news_row.changed, deleted, news_row.missed)
+            self._read_positions = update.read
+        if update.others_listen != (self._relay is not None):
+            if self._relay is None:
+                self._relay = broadcast.join_as_relay()
+            else:
+                broadcast.leave(self._relay)
+                self._relay = None
+        # What was kept here since may be older than what was read.
+        if (update.version, changes) != self._adopted:
+            loaded_catalog = await self._state.store.read(Catalog.load, self._state.store.fetch)
+            # What was changed here meanwhile may be missing in what was read: it is read once more then.
+            if catalog.changes == changes:
+                catalog.adopt(loaded_catalog)
+                self._adopted = (update.version, catalog.changes)
+
+    async def _publish_news(self) -> None:
+        if self._relay is None or not self._relay.awake.is_set():
+            return
+        changed, deleted, missed = self._relay.take()
+        self._news_number += 1
+        interactions, projects = (
+            [deletion.interaction for deletion in deleted],
+            [deletion.project for deletion in deleted],
+        )
+        news = stored.News(changed, interactions, missed, projects)
+        await self._state.store.write(
+            lambda transaction: stored.publish(transaction, self._server_number, self._news_number, news)
+        )

@@ -1,0 +1,1 @@
+"""Feedback: metrics, values, preferences and outcomes."""

@@ -1,0 +1,269 @@
+"""Metrics: the feedback keys that values are logged under."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+from uuid import uuid5
+
+from msgspec import UNSET
+
+from afterword.errors import Conflict, NotFound
+from afterword.ids import uuid7
+from afterword.service.access import check_for_all_projects, sees_metric
+from afterword.service.context import Context
+from afterword.service.timestamps import parse_timestamp, to_datetime
+from afterword.service.validation import check_key, check_text
+from afterword.store import feedback as stored
+from afterword.store.catalog import (
+    MetricLinkRow,
+    MetricRow,
+    ProjectRow,
+    add_metric,
+    change_metric,
+    link_metric,
+    unlink_metric,
+)
+from afterword.types import Deleted, LinkedMetric, Metric, MetricChange, MetricList, Moment, NewMetric
+
+DEFINITION_FIELDS = ("name", "kind", "scoring_type", "description", "unit")
+
+
+SYSTEM_METRICS = {
+    "latency": ("Latency", "ms", "From the acceptance of a call to the last byte of its answer."),
+    "ttft": ("Time to first token", "ms", "From the acceptance of a streamed call to its first word."),
+    "provider_time": ("Provider time", "ms", "What the model's provider took of it."),
+    "prompt_tokens": ("Prompt tokens", "tokens", "Tokens that the call sent, as the provider counts them."),
+    "completion_tokens": ("Completion tokens", "tokens", "Tokens that the model answered."),
+    "total_tokens": ("Total tokens", "tokens", "Both together."),
+    "tokens_per_second": ("Tokens per second", "tokens/s", "Completion tokens over the time in which they came."),
+}
+"""The system metrics: name, unit, description."""
+
+
+async def register(context: Context, *, body: NewMetric) -> Metric:
+    """Register a feedback key.
+
+    Once more with the same definition it answers the same; with another it is refused with 409. A shared one belongs to
+    no project: projects are linked to it.
+    """
+    owner = 0 if body.shared else context.project(body.project, writing=True).number
+    if body.shared:
+        check_for_all_projects(context.actor, "it registers metrics in these, and no shared ones", param="shared")
+    for param in ("description", "unit"):
+        check_text(getattr(body, param), param=param)
+    new_row = MetricRow(
+        number=0,
+        id=uuid7(),
+        project=owner,
+        key=check_key(body.key),
+        name=check_text(body.key if body.name is None else body.name, param="name", max_length=1000, min_length=1),
+        kind=body.kind,
+        scoring_type=body.scoring_type,
+        description=body.description,
+        unit=body.unit,
+        created_at=context.now(),
+        deleted_at=None,
+    )
+    existing = context.catalog.find_metric(owner, body.key)
+    if existing is None and body.key in SYSTEM_METRICS:
+        raise Conflict(
+            f"{body.key!r} is the key of a system metric.",
+            code="metric_is_measured",
+            param="key",
+            hint="Choose another key: the server measures this one itself.",
+        )
+    if existing is None:
+        existing = await context.store.write(lambda transaction: add_metric(transaction, new_row))
+        context.catalog.keep(existing)
+    for param in DEFINITION_FIELDS:
+        if getattr(existing, param) != getattr(new_row, param):
+            raise Conflict(
+                f"The metric {body.key!r} is registered already, with {param} {getattr(existing, param)!r} "
+                f"and not {getattr(new_row, param)!r}.",
+                code="metric_exists",
+                param=param,
+                hint="Choose another key, or change the metric with PATCH /api/v1/metrics/{metric} (not its kind).",
+            )
+    return _serialized_metric(context, existing)
+
+
+async def list_metrics(context: Context, *, query: Any) -> MetricList:
+    """List the feedback keys of a project; with `category` the system metrics, or all."""
+    project = context.project(query.project)
+    metric_list = [_serialized_metric(context, row) for row in context.catalog.metrics_of(project.number)]
+    keys = {metric.key for metric in metric_list}
+    metric_list += [_serialized_system_metric(project, key) for key in SYSTEM_METRICS if key not in keys]
+    return MetricList(metrics=[metric for metric in metric_list if query.category in ("all", metric.category)])
+
+
+async def get_metric(context: Context, metric: str, *, query: Any) -> Metric:
+    """Show a metric, by key or id."""
+    project = context.project(query.project)
+    if context.names(project).measured(metric):
+        return _serialized_system_metric(project, metric)
+    return _serialized_metric(context, context.metric(project.number, metric))
+
+
+async def update_metric(context: Context, metric: str, *, query: Any, body: MetricChange) -> Metric:
+    """Change name, direction, description or unit of a feedback key; its kind stays."""
+    row = _changeable_metric(context, query.project, metric)
+    values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    for param in values.keys() - {"scoring_type"}:
+        check_text(values[param], param=param, min_length=1 if param == "name" else 0)
+    changed_row = await context.store.write(lambda transaction: change_metric(transaction, row.number, values))
+    context.catalog.keep(changed_row or _raise_metric_not_found(metric))
+    return _serialized_metric(context, changed_row)
+
+
+async def delete_metric(context: Context, metric: str, *, query: Any) -> Deleted:
+    """Delete a feedback key: no more feedback is taken under it, what was given stays with the completions."""
+    row = _changeable_metric(context, query.project, metric)
+    deletion_values = {"deleted_at": context.now()}
+    changed_row = await context.store.write(lambda transaction: change_metric(transaction, row.number, deletion_values))
+    context.catalog.keep(changed_row or _raise_metric_not_found(metric))
+    return Deleted()
+
+
+def _changeable_metric(context: Context, project: str | None, metric: str) -> MetricRow:
+    """Return a metric that the project may change: its own, or a shared one for a key of all projects."""
+    project_row = context.project(project, writing=True)
+    row = context.metric(project_row.number, metric)
+    if row.project != project_row.number and (row.project or context.actor.projects is not None):
+        raise Conflict(
+            f"The metric {row.key!r} is only linked to {project_row.key!r}.",
+            code="metric_is_linked",
+            param="metric",
+            hint="Change it in the project that it belongs to, or unlink it here.",
+        )
+    return row
+
+
+# ------------------------------------------------------------------------------------------------ across projects
+
+
+async def link(context: Context, project: str, *, body: LinkedMetric) -> Metric:
+    """Let a project use a metric that is shared, or another project's. Once more it answers the same."""
+    project_row = context.project(project, writing=True)
+    row = get_metric_row(context, body.metric)
+    existing = context.catalog.find_metric(project_row.number, row.key)
+    if existing is not None and existing.number != row.number:
+        raise Conflict(
+            f"The project {project_row.key!r} has another metric with the key {row.key!r}.",
+            code="metric_exists",
+            param="metric",
+            hint="Unlink or delete that one first, or use it in place of this one.",
+        )
+    if existing is None:
+        link_row = MetricLinkRow(project=project_row.number, metric=row.number)
+        context.catalog.keep(await context.store.write(lambda transaction: link_metric(transaction, link_row)))
+    return _serialized_metric(context, row)
+
+
+async def unlink(context: Context, project: str, metric: str) -> Deleted:
+    """Take a metric out of a project that is linked to it. The values that were given stay with the completions."""
+    project_row = context.project(project, writing=True)
+    row = context.metric(project_row.number, metric)
+    if row.project == project_row.number:
+        raise Conflict(
+            f"The metric {row.key!r} is the project's own, and not linked.",
+            code="metric_not_linked",
+            param="metric",
+            hint="Delete it with DELETE /api/v1/metrics/{metric}, if it shall be used no more.",
+        )
+    link_row = MetricLinkRow(project=project_row.number, metric=row.number)
+    if not await context.store.write(lambda transaction: unlink_metric(transaction, link_row)):
+        _raise_metric_not_found(metric)
+    context.catalog.drop(link_row)
+    return Deleted()
+
+
+def visible_metrics(context: Context) -> list[MetricRow]:
+    """Return the metrics of all projects that the key may see, and those that are shared."""
+    rows = sorted(context.catalog.metrics.values(), key=lambda row: row.number)
+    return [row for row in rows if row.deleted_at is None and sees_metric(context.catalog, context.actor, row)]
+
+
+def get_metric_row(context: Context, id_or_key: str) -> MetricRow:
+    """Return a metric that is named without its project: by its id; else the shared one, or the only one, of that key.
+
+    Raises `NotFound`; `Conflict` where there are several.
+    """
+    matching_rows = [row for row in visible_metrics(context) if id_or_key in (row.key, str(row.id))]
+    row = next((row for row in matching_rows if row.project == 0 or str(row.id) == id_or_key), None)
+    if row is None and len(matching_rows) > 1:
+        names = ", ".join(sorted({project.key for row in matching_rows for project in projects_of(context, row)}))
+        raise Conflict(
+            f"Several projects have a metric of this key ({names}).",
+            code="ambiguous_metric",
+            param="metric",
+            hint="Name it by its id, or name the project.",
+        )
+    if row is None and not matching_rows:
+        _raise_metric_not_found(id_or_key)
+    return row or matching_rows[0]
+
+
+def _raise_metric_not_found(id_or_key: str) -> NoReturn:
+    raise NotFound(
+        f"EntityNotFound: metric {id_or_key[:200]!r} is not registered, or this key may not see it.",
+        code="metric_not_found",
+        param="metric",
+        hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",
+    )
+
+
+def projects_of(context: Context, row: MetricRow) -> list[ProjectRow]:
+    """Return the projects that use a metric, those that the key may see."""
+    visible_numbers = filter(context.actor.sees, sorted(context.catalog.projects_of(row)))
+    return [context.catalog.projects[number] for number in visible_numbers]
+
+
+def owner_of(context: Context, row: MetricRow) -> ProjectRow | None:
+    """Return the project that a metric belongs to; None for a shared one, and where the key may not see it."""
+    return context.catalog.projects[row.project] if row.project and context.actor.sees(row.project) else None
+
+
+async def metric_usage(context: Context, numbers: list[int]) -> dict[int, tuple[bool, bool]]:
+    """Tell of each metric whether the key may see feedback under it, and whether preferences."""
+    return await context.store.read(stored.metric_usage, numbers, context.actor.projects)
+
+
+async def count_feedback(
+    context: Context, metric: MetricRow, from_: Moment | None, to: Moment | None
+) -> tuple[int, int]:
+    """Count the feedback and the preferences under a metric that the key may see, given within a time."""
+    now = context.now()
+    begin = 0 if from_ is None else parse_timestamp(from_, param="from", now=now)
+    end = 1 << 62 if to is None else parse_timestamp(to, param="to", now=now)
+    return await context.store.read_long(stored.count_values, metric.number, begin, end, context.actor.projects)
+
+
+def _serialized_system_metric(project: ProjectRow, key: str) -> Metric:
+    name, unit, description = SYSTEM_METRICS[key]
+    return Metric(
+        id=uuid5(project.id, key),
+        key=key,
+        name=name,
+        project=project.key,
+        kind="scalar",
+        scoring_type="higher_is_better" if key == "tokens_per_second" else "lower_is_better",
+        description=description,
+        unit=unit,
+        created_at=to_datetime(project.created_at),
+        category="system",
+    )
+
+
+def _serialized_metric(context: Context, row: MetricRow) -> Metric:
+    owner = owner_of(context, row)
+    return Metric(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        project=None if owner is None else owner.key,
+        kind=row.kind,
+        scoring_type=row.scoring_type,
+        description=row.description,
+        unit=row.unit,
+        created_at=to_datetime(row.created_at),
+    )

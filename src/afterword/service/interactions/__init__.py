@@ -1,0 +1,1 @@
+"""Interactions: logged, found, changed, shown."""

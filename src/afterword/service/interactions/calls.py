@@ -1,0 +1,438 @@
+"""Logging calls of language models: opened before the first word leaves, finished when the last has come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from afterword.config import Settings
+from afterword.errors import AfterwordError, Invalid, Unavailable
+from afterword.ids import session_of, unstored_id, uuid7
+from afterword.service.context import AppState, Context
+from afterword.service.interactions import preparation
+from afterword.service.models.routing import ModelRoute
+from afterword.store import calls as stored
+from afterword.store.ab_tests import INSERT_INTERACTION
+from afterword.store.background.faults import FaultLog
+from afterword.store.catalog import ModelRow
+from afterword.store.engine import Rows
+from afterword.store.servers import alive_servers as alive_servers
+from afterword.types import SHARED_FIELDS, CallRequest, Message, State
+
+log = logging.getLogger("afterword.calls")
+_encoder = msgspec.json.Encoder()
+
+# What stands in the payload's own fields, or is of no use once the call is over.
+NON_PARAMETER_FIELDS = frozenset({"model", "messages", "prompt", "stream", "stream_options", *SHARED_FIELDS})
+# Beyond it `n` says nothing about how many choices there will be, but that the provider will refuse it.
+MAX_ANNOUNCED_CHOICE_COUNT = 128
+MAX_USER_CHARACTERS = 1024
+MAX_SESSION_CHARACTERS = 200
+# Without a tokenizer of the model a token is taken for so many bytes of text.
+TOKEN_BYTES = 4
+# Seconds between two looks for calls that nobody goes on with.
+SWEEP_SECONDS = 10.0
+
+
+class Choice(msgspec.Struct):
+    """One completion of a call, as far as it came: a text, or a whole message."""
+
+    content: str | Message = ""
+    finish_reason: str | None = None
+    facts: dict[str, Any] | None = None
+
+
+class CallResult(msgspec.Struct, kw_only=True):
+    """How a call ended. Times are in seconds; `ttft` is to the first word, and null where it was not streamed;
+    `overhead` is what was added until the answer left, or its first part."""
+
+    operation: str
+    state: State
+    choices: dict[int, Choice] = msgspec.field(default_factory=dict)
+    model: ModelRow
+    usage: dict[str, Any] = msgspec.field(default_factory=dict)
+    latency: float
+    provider_time: float
+    overhead: float
+    ttft: float | None = None
+    error: AfterwordError | None = None
+    attempts: Sequence[Any] = ()
+    origin: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What the provider told of who answered, by the names of the store's columns."""
+    replacements: Sequence[dict[str, str]] = ()
+    """What of the answer could not be stored as it came: `{at, was, kept}` each."""
+
+
+class CallRecorder:
+    """A call under way: its ids, and what of it is stored. `ids` are by the index of the choice."""
+
+    def __init__(
+        self,
+        context: Context,
+        request: CallRequest,
+        route: ModelRoute,
+        body: dict[str, Any],
+        request_id: str,
+        first_id: UUID,
+        trace_id: str | None = None,
+        replacements: Sequence[dict[str, str]] = (),
+    ) -> None:
+        """Take what is Afterword's own from a request. Raises `Invalid` for a call of nothing.
+
+        What the log cannot take as labels, user or session stands among the parameters, as it was sent. `first_id` is
+        that of the first choice, and of the session where none was given; see `new_id`. `replaced` is what of the
+        request could not be kept as it came.
+        """
+        self.context = context
+        self.route = route
+        self._origin = {"request_id": request_id, "trace_id": trace_id, "streamed": bool(request.stream)}
+        self.stored = request.store is not False
+        self.ids = {0: first_id}
+        self._replacements = replacements
+        own_fields = _OwnFields.from_request(request, context.settings)
+        self._session = session_of(route.project.key, own_fields.session)
+        self._opened_indexes: set[int] = set()
+        sent_parameters = {name: value for name, value in body.items() if name not in NON_PARAMETER_FIELDS}
+        self._parameters = {**sent_parameters, **own_fields.unreadable} or None
+        now = context.now()
+        # One, but for the old completions, which take several prompts at once.
+        self._prompts = [
+            preparation.new_prompt(
+                context,
+                project=route.project,
+                source="LIVE",
+                created_at=now,
+                messages=messages,
+                labels=own_fields.labels,
+                user=own_fields.user,
+                as_sent=True,
+            )
+            for messages in _request_message_lists(request)
+        ]
+        requested_choices = request.n
+        is_announced = (
+            isinstance(requested_choices, int)
+            and not isinstance(requested_choices, bool)
+            and 1 <= requested_choices <= MAX_ANNOUNCED_CHOICE_COUNT
+        )
+        self._choice_count = requested_choices if is_announced else 1
+        self._assign_ids(self._choice_count * len(self._prompts))
+        context.state.calls.add(self)
+
+    @property
+    def session_id(self) -> UUID:
+        """The session of all its completions: the caller's, or one of its own."""
+        return self._session[0] or self.ids[0]
+
+    def completion_id(self, index: int) -> UUID:
+        """Return the id of a choice; one that was not announced gets one now."""
+        if index not in self.ids:
+            self.ids[index] = new_id(stored=self.stored)
+        return self.ids[index]
+
+    def _prompt_of(self, index: int) -> preparation.PreparedPrompt:
+        return self._prompts[min(index // self._choice_count, len(self._prompts) - 1)]
+
+    def _assign_ids(self, id_count: int) -> None:
+        for index in range(id_count):
+            if index not in self.ids:
+                self.ids[index] = new_id(stored=self.stored)
+
+    async def open(self, indexes: Sequence[int]) -> None:
+        """Store the choices of these indexes without what is still to be said; return once they are on disk."""
+        new_indexes = [index for index in indexes if index not in self._opened_indexes]
+        if not self.stored or not new_indexes:
+            return
+        parameters_only = preparation.PreparedCompletion(parameters=self._parameters)
+        server = self.context.store.server
+        row_batches = [
+            preparation.new_rows(
+                self.context,
+                self._prompt_of(index),
+                parameters_only,
+                self.ids[index],
+                session=self._session_of(index),
+                model=self.route.model.number,
+                call=stored.call_row(self.ids[index], stored.OPEN, origin=self._origin, numbers={}, server=server),
+                searchable=False,
+            )
+            for index in new_indexes
+        ]
+        if await self._write(row_batches, new_indexes):
+            self._opened_indexes.update(new_indexes)
+
+    async def finish(self, result: CallResult) -> None:
+        """Store what was said, and how the call went; return once it is on disk. Raises `Unavailable`."""
+        count_call(self.context.state, result)
+        try:
+            if self.stored:
+                await self._store(result)
+        finally:
+            self.context.state.calls.discard(self)
+
+    async def _store(self, result: CallResult) -> None:
+        timings = _timings(result)
+        attempts = [{"model": attempt.model, "error": _stored_error(attempt.error)} for attempt in result.attempts]
+        replacements = [*self._replacements, *result.replacements]
+        extra_parameters = {"attempts": attempts, "replaced": replacements}
+        parameters = {
+            **(self._parameters or {}),
+            **{name: rows for name, rows in extra_parameters.items() if rows},
+        } or None
+        row_batches: list[preparation.RowBatch] = []
+        new_indexes: list[int] = []
+        # What was opened is closed in any case, also where the provider never spoke of it.
+        for index in sorted({*result.choices, *self._opened_indexes} or {0}):
+            state, error = result.state, result.error
+            if state == "complete" and result.choices and index not in result.choices:
+                # Some providers take n and answer once. An empty completion would count as an answer.
+                state, error = "failed", _missing_choice_error(index, result.model)
+            choice = result.choices.get(index) or Choice()
+            completion_id = self.completion_id(index)
+            usage = result.usage
+            completion = preparation.new_completion_as_sent(
+                self.context,
+                choice.content,
+                usage=usage,
+                timings=timings,
+                parameters=parameters,
+                facts=choice.facts,
+            )
+            call = stored.call_row(
+                completion_id,
+                stored.STATES.index(state),
+                finish_reason=choice.finish_reason or _FINISH_REASON_OF_STATE.get(state),
+                error=_encoder.encode(_stored_error(error)).decode() if error else None,
+                origin=self._origin | result.origin,
+                # The tokens of a call are counted once, however many completions it made.
+                numbers=preparation.system_metric_values(usage if index == 0 else None, timings),
+            )
+            if index in self._opened_indexes:
+                row_batch = preparation.finishing_rows(
+                    self.context,
+                    self._prompt_of(index),
+                    completion,
+                    completion_id,
+                    model=result.model.number,
+                    call=call,
+                )
+            else:
+                new_indexes.append(index)
+                row_batch = preparation.new_rows(
+                    self.context,
+                    self._prompt_of(index),
+                    completion,
+                    completion_id,
+                    session=self._session_of(index),
+                    model=result.model.number,
+                    call=call,
+                )
+            row_batches.append(row_batch)
+        await self._write(row_batches, new_indexes)
+
+    def _session_of(self, index: int) -> tuple[UUID | None, str | None]:
+        # None: the session is named by the completion itself.
+        return self._session if self._session[0] or index == 0 else (self.ids[0], None)
+
+    async def _write(self, row_batches: Sequence[preparation.RowBatch], new_indexes: Sequence[int]) -> bool:
+        """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure
+        decides whether the call is refused or goes on without them. `fresh` are the choices that are stored first."""
+        rows: Rows = [pair for row_batch in row_batches for pair in row_batch.rows]
+        test = self.route.test
+        if test is not None and new_indexes:
+            # Counted for the model that was drawn, also where its fallback answered: that is how it was set up.
+            test_rows = [(self.ids[index], test.number, self.route.model.number) for index in new_indexes]
+            rows.append((INSERT_INTERACTION, test_rows))
+        try:
+            await self.context.store.write(rows, sum(row_batch.size for row_batch in row_batches))
+        except Unavailable as error:
+            if self.context.settings.on_store_failure == "refuse":
+                raise
+            self._continue_unlogged(error)
+            return False
+        for row_batch in row_batches:
+            self.context.catalog.keep_labels(row_batch.new_labels)
+        self.context.state.search_index_worker.wake()
+        self.context.state.broadcast.publish_changed(list(self.ids.values()))
+        return True
+
+    def _continue_unlogged(self, error: Unavailable) -> None:
+        log.error("A call of %s is not logged: %s", self.route.model.key, error.message)
+        self.context.state.meters.count_unlogged_call()
+        if not self._opened_indexes:
+            # No caller has seen the ids yet: theirs shall say that nothing is stored under them.
+            self.stored = False
+            self.ids = {index: new_id(stored=False) for index in self.ids}
+
+
+class _OwnFields(msgspec.Struct, frozen=True):
+    """What of a request is for the log. `unreadable` are the fields, or labels, that it cannot take as such."""
+
+    labels: dict[str, str]
+    user: str | None
+    session: str | None
+    unreadable: dict[str, Any]
+
+    @classmethod
+    def from_request(cls, request: CallRequest, settings: Settings) -> _OwnFields:
+        labels: dict[str, str] = {}
+        unreadable: dict[str, Any] = {}
+        # `labels` wins over `metadata`, also where there is room for one alone.
+        for name, labels_field in (("labels", request.labels), ("metadata", request.metadata)):
+            if labels_field is None:
+                continue
+            if not isinstance(labels_field, dict):
+                unreadable[name] = labels_field
+                continue
+            unreadable_labels = {}
+            for key, value in labels_field.items():
+                text = value if isinstance(value, str) else _encoder.encode(value).decode()
+                is_valid = isinstance(value, str | int | float) and preparation.is_label(key, text, settings)
+                if is_valid and key not in labels and len(labels) < settings.max_labels:
+                    labels[key] = text
+                elif key not in labels:
+                    unreadable_labels[key] = value
+            if unreadable_labels:
+                unreadable[name] = unreadable_labels
+        user = request.user
+        if isinstance(user, int) and not isinstance(user, bool):
+            user = str(user)
+        if user is not None and not (isinstance(user, str) and len(user) <= MAX_USER_CHARACTERS and "\0" not in user):
+            unreadable["user"], user = user, None
+        session = readable_session(request.session_id)
+        if request.session_id is not None and session is None:
+            unreadable["session_id"] = request.session_id
+        return cls(labels, user, session, unreadable)
+
+
+def readable_session(session_id: Any) -> str | None:
+    """Return what a call names its session; None for what the log cannot take as a name."""
+    if isinstance(session_id, int) and not isinstance(session_id, bool):
+        session_id = str(session_id)
+    if not isinstance(session_id, str) or "\0" in session_id:
+        return None
+    return session_id if 1 <= len(session_id) <= MAX_SESSION_CHARACTERS else None
+
+
+def new_id(*, stored: bool) -> UUID:
+    """Return the id of a completion; of one that is not stored, one that says so."""
+    return uuid7() if stored else unstored_id()
+
+
+def count_call(state: AppState, result: CallResult) -> None:
+    """Count a call for Prometheus."""
+    state.meters.count_call(
+        operation=result.operation,
+        model=result.model.key,
+        provider=result.model.provider or "",
+        state=result.state,
+        overhead=result.overhead,
+        provider_time=result.provider_time,
+        ttft=result.ttft,
+        usage=result.usage,
+    )
+
+
+_FINISH_REASON_OF_STATE = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
+
+
+def _request_message_lists(request: CallRequest) -> list[list[Message]]:
+    """Return the messages of each prompt."""
+    prompt = request.prompt
+    if request.messages:
+        return [request.messages]
+    if request.messages is not None or prompt is None:
+        raise Invalid(
+            "The call has no messages.",
+            code="no_messages",
+            param="messages",
+            hint="Give at least the message to answer: messages=[{'role': 'user', 'content': '...'}].",
+        )
+    if isinstance(prompt, str):
+        return [[{"role": "user", "content": prompt}]]
+    if not isinstance(prompt, list):
+        return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
+    if prompt and all(isinstance(token, int) for token in prompt):
+        return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
+    texts = [
+        prompt_part if isinstance(prompt_part, str) else _encoder.encode(prompt_part).decode() for prompt_part in prompt
+    ]
+    return [[{"role": "user", "content": text}] for text in texts] or [[]]
+
+
+def _timings(result: CallResult) -> dict[str, Any]:
+    """Return what was measured: milliseconds, and tokens a second over the time in which they came."""
+    timings: dict[str, Any] = {
+        "latency": round(result.latency * 1000),
+        "provider_time": round(result.provider_time * 1000),
+    }
+    if result.ttft is not None:
+        timings["ttft"] = round(result.ttft * 1000)
+    tokens, seconds = result.usage.get("completion_tokens"), result.latency - (result.ttft or 0)
+    if isinstance(tokens, int) and 0 < tokens <= preparation.MAX_STORED_NUMBER and seconds > 0:
+        timings["tokens_per_second"] = round(tokens / seconds, 1)
+    return timings
+
+
+def _stored_error(error: AfterwordError) -> dict[str, Any]:
+    error_fields = {"status": error.status, "type": error.type, "code": error.code, "message": error.message}
+    if error.param is not None:
+        error_fields["param"] = error.param
+    return {**error.details, **error_fields}
+
+
+def _missing_choice_error(index: int, model: ModelRow) -> AfterwordError:
+    return Unavailable(
+        f"{model.key!r} answered with fewer choices than n asked for: none has the index {index}.",
+        code="provider_left_out_choice",
+    )
+
+
+def estimated_usage(messages: Sequence[Any], texts: Sequence[str]) -> dict[str, Any]:
+    """Return about how many tokens a call took, for providers that do not tell; marked as estimated."""
+    prompt = _estimated_tokens(_encoder.encode(messages)) if messages else 0
+    completion = sum(_estimated_tokens(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "estimated": True,
+    }
+
+
+def _estimated_tokens(text: bytes) -> int:
+    return -(-len(text) // TOKEN_BYTES)
+
+
+async def close_abandoned_calls(state: AppState, running_servers: Collection[int] = ()) -> int:
+    """Close the calls that nobody goes on with, as interrupted; return how many: those of servers that are no more, and
+    those of this one whose end could not be written. `alive` are the servers that are there."""
+    store = state.store
+    open_calls = await store.read(stored.orphaned_calls, store.server, running_servers)
+    # What was read as open and goes on is among these: a call is here before it is written.
+    running_ids = {completion_id for call in list(state.calls) for completion_id in call.ids.values()}
+    ids = [completion_id for completion_id, is_own in open_calls if not (is_own and completion_id in running_ids)]
+    if not ids:
+        return 0
+    interrupted_count = await store.write(lambda transaction: stored.interrupt(transaction, ids))
+    if interrupted_count:
+        log.warning("%d calls were cut off; they are marked as interrupted.", interrupted_count)
+        state.search_index_worker.wake()
+    return interrupted_count
+
+
+async def close_abandoned_calls_forever(state: AppState) -> None:
+    """Close what was left open, time and again, until cancelled."""
+    faults = FaultLog(log, state.store, "Calls that were cut off could not be marked")
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            running_servers = await state.store.read(alive_servers) if state.store.database.SHARED else ()
+            await close_abandoned_calls(state, running_servers)
+        except Exception as error:
+            faults.log_error(error)

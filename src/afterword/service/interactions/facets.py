@@ -1,0 +1,62 @@
+"""What stands beside a list of interactions: the values that they have, with counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import Connection
+
+from afterword.service.context import Context
+from afterword.service.timestamps import to_datetime
+from afterword.store.query import facets as stored
+from afterword.types import Facet, Facets, FacetValue, NewFacets
+
+FACET_KINDS = ("model", "label", "feedback", "preference", "state", "finish_reason", "source", "user")
+"""The kinds of facets, in the order in which they are answered."""
+MAX_FACET_COUNT = 100
+
+
+async def count_facets(context: Context, *, body: NewFacets) -> Facets:
+    """Count which values the interactions that a filter finds have: models, labels, states, feedback, users.
+
+    The newest 10,000 are counted; `complete` says whether there are more. Each facet has its `limit` most frequent
+    values, and the answer the 100 facets that most interactions have; what is left out is counted. `only` asks for one
+    facet, such as `model` or `label:env`.
+    """
+    project = context.project(body.project)
+    names = context.names(project)
+
+    def read(connection: Connection) -> stored.FacetCounts:
+        return stored.count(connection, names, body.filter)
+
+    counts = await context.store.read_long(read)
+    facets = [_facet(context, kind, key, counts, body.limit) for kind, key in counts.totals]
+    if body.only is not None:
+        facets = [facet for facet in facets if body.only in (facet.kind, f"{facet.kind}:{facet.key}")]
+    facets.sort(key=lambda facet: (FACET_KINDS.index(facet.kind), -facet.count, facet.key or ""))
+    left_out = sorted(facets, key=lambda facet: -facet.count)[MAX_FACET_COUNT:]
+    return Facets(
+        interactions=counts.interactions,
+        complete=counts.is_complete,
+        since=None if counts.since is None else to_datetime(counts.since),
+        facets=[facet for facet in facets if facet not in left_out] if left_out else facets,
+        facets_left_out=len(left_out),
+    )
+
+
+def _facet(context: Context, kind: Any, key: Any, counts: stored.FacetCounts, limit: int) -> Facet:
+    values: Counter[Any] = counts.values.get((kind, key), Counter())
+    frequent_values = sorted(values.items(), key=lambda pair: (-pair[1], str(pair[0])))
+    facet_key = context.catalog.metrics[key].key if kind in ("feedback", "preference") else key
+    models = context.catalog.models
+    return Facet(
+        kind=kind,
+        key=facet_key,
+        count=counts.totals[kind, key],
+        values=[
+            FacetValue(value=models[value].key if kind == "model" else value, count=number)
+            for value, number in frequent_values[:limit]
+        ],
+        values_left_out=max(0, len(frequent_values) - limit),
+    )

@@ -1,0 +1,160 @@
+"""What plain parameters mean, such as `label=env:prod`: conditions of a filter tree."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from afterword.errors import Invalid
+from afterword.service.context import Context, ProjectNames
+from afterword.service.validation import check_text
+from afterword.store import interactions as stored
+from afterword.store.schema import label_number
+from afterword.types import (
+    FeedbackCondition,
+    Filter,
+    LabelCondition,
+    Match,
+    NumberCondition,
+    PreferenceCondition,
+    TimeRange,
+)
+from afterword.types.quoting import comparison_readings, label_readings, unquoted
+
+_OPERATOR_OF_SIGN = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
+
+
+async def plain_filter(context: Context, query: Any) -> Filter | None:
+    """Return what plain parameters mean, as one tree; None for no conditions."""
+    conditions = await plain_conditions(context, query)
+    return Filter(and_=[condition for _, condition in conditions]) if conditions else None
+
+
+async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filter]]:
+    """Return the conditions that plain parameters mean, each with its parameter."""
+    project = context.project(query.project)
+    names = context.names(project)
+    conditions = await _label_conditions(context, project.number, query.label)
+    if query.model:
+        conditions.append(("model", Filter(model=Match(in_=query.model))))
+    if query.source:
+        conditions.append(("source", Filter(source=Match(in_=list(query.source)))))
+    for name in ("state", "finish_reason"):
+        if words := getattr(query, name):
+            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(in_=list(words))})))
+    for name in ("session_id", "user", "request_id", "trace_id", "prompt_hash"):
+        if (value := getattr(query, name)) is not None:
+            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(eq=value)})))
+    if query.from_ is not None:
+        conditions.append(("from", Filter(timerange=TimeRange(from_=query.from_))))
+    if query.to is not None:
+        conditions.append(("to", Filter(timerange=TimeRange(to=query.to))))
+    conditions += [("feedback", Filter(feedback=_feedback_condition(names, text))) for text in query.feedback]
+    for text in query.has_feedback:
+        conditions.append(("has_feedback", Filter(feedback=FeedbackCondition(metric=_metric_key(names, text)))))
+    for text in query.has_no_feedback:
+        without = Filter(not_=Filter(feedback=FeedbackCondition(metric=_metric_key(names, text))))
+        conditions.append(("has_no_feedback", without))
+    for text in query.preference:
+        conditions.append(("preference", Filter(preference=PreferenceCondition(metric=_metric_key(names, text)))))
+    if query.q is not None:
+        conditions.append(("q", Filter(text=query.q)))
+    return conditions
+
+
+async def _label_conditions(context: Context, project: int, texts: list[str]) -> list[tuple[str, Filter]]:
+    """Return one condition for each key: any of its values, or any value at all where the key stands alone."""
+    values_by_key: dict[str, list[str] | None] = {}
+    for text in texts:
+        key, value = await _label_reading(context, project, text)
+        if value is None:
+            values_by_key[key] = None
+        elif (values := values_by_key.setdefault(key, [])) is not None:
+            values.append(value)
+    return [
+        ("label", Filter(label=LabelCondition(key=key, value=None if values is None else Match(in_=values))))
+        for key, values in values_by_key.items()
+    ]
+
+
+def error_of_parameter(error: Invalid, names: list[str]) -> Invalid:
+    """Say of the parameter what an error says of its condition in the tree."""
+    path = error.param or ""
+    path_match = re.match(r"filter\.and\[(\d+)\]", path)
+    if path_match is None:
+        return error
+    name = names[int(path_match[1])]
+    return Invalid(error.message.replace(path, name), code=error.code, param=name, hint=error.hint)
+
+
+async def _label_reading(context: Context, project: int, text: str) -> tuple[str, str | None]:
+    """Return key and value of a label: the first way to read it of which there is a label, else the first of all."""
+    check_text(text, param="label")
+    readings = label_readings(text)
+    reading = readings[0] if readings else ("", None)
+    without_key = text.startswith(":")
+    if (len(readings) > 1 or without_key) and not _is_known(context, project, *reading):
+        known_labels = await context.store.read(stored.find_labels, project, readings)
+        context.catalog.keep_labels(
+            label_number(project, key, value) for key, value in known_labels if value is not None
+        )
+        reading = next((candidate for candidate in readings if candidate in known_labels), reading)
+        if not known_labels and without_key:
+            readings = []
+    if not readings:
+        raise Invalid(
+            f"label is {text!r:.80}.",
+            code="invalid_label",
+            param="label",
+            hint='Give KEY, or KEY:VALUE; in "quotes" where they have colons.',
+        )
+    return reading
+
+
+def _is_known(context: Context, project: int, key: str, value: str | None) -> bool:
+    return value is not None and context.catalog.knows_label(label_number(project, key, value))
+
+
+def _metric_key(names: ProjectNames, text: str) -> str:
+    """Return a metric's key, which may stand in quotes."""
+    unquoted_text = unquoted(text)
+    return text if unquoted_text is None or names.has_metric(text) else unquoted_text
+
+
+def _feedback_condition(names: ProjectNames, text: str) -> FeedbackCondition:
+    """Return what a text says of feedback: the first way to read it of which there is a metric, else the first."""
+    readings = comparison_readings(text)
+    comparisons = [
+        (key, sign, number) for key, sign, value in readings if (number := _comparison_number(value)) is not None
+    ]
+    for key, sign, number in comparisons:
+        if names.has_metric(key):
+            return _comparison(key, sign, number)
+    metric_key = _metric_key(names, text)
+    if not readings or names.has_metric(metric_key):
+        return FeedbackCondition(metric=metric_key)
+    if not comparisons:
+        raise Invalid(
+            f"feedback is {text!r:.80}, but {readings[0][2]!r:.80} is neither a number nor true or false.",
+            code="invalid_feedback_filter",
+            param="feedback",
+            hint='Give METRIC, or a comparison such as CSAT>=4, accepted=true, "a metric">0.5.',
+        )
+    return _comparison(*comparisons[0])
+
+
+def _comparison(key: str, sign: str, number: float) -> FeedbackCondition:
+    return FeedbackCondition(metric=key, value=NumberCondition(**{_OPERATOR_OF_SIGN[sign]: number}))
+
+
+def _comparison_number(text: str) -> float | None:
+    """Return the number that is compared with; None for what is none."""
+    truth_value = {"true": 1.0, "false": 0.0}.get(text.lower())
+    try:
+        number = float(text) if truth_value is None else truth_value
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

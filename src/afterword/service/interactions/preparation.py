@@ -1,0 +1,267 @@
+"""From what was said to rows: what all ways of logging an interaction share."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from afterword.config import Settings
+from afterword.errors import Invalid
+from afterword.service.context import Context
+from afterword.service.interactions import content
+from afterword.service.validation import check_text
+from afterword.store import calls
+from afterword.store import interactions as stored
+from afterword.store.background import rollups
+from afterword.store.catalog import ProjectRow
+from afterword.store.engine import Rows
+from afterword.store.payloads import Payload, encode, message_text, prompt_text
+from afterword.store.query.conditions import SOURCES
+from afterword.store.schema import hash63, label_number
+from afterword.types import Message, Source
+
+# Above this a list shows the preview in the row in place of reading the payload.
+PREVIEW_ABOVE_BYTES = 32 << 10
+PREVIEW_CHARACTERS = 300
+MAX_STORED_NUMBER = 1 << 53
+
+_encoder = msgspec.json.Encoder()
+
+
+class PreparedPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """An interaction before its completion, checked: what several completions of one call share."""
+
+    project: ProjectRow
+    source: Source
+    created_at: int
+    messages: list[Message]
+    """As they are stored: with references in place of images."""
+    images: list[content.Image]
+    labels: dict[str, str]
+    user: str | None
+    text: str
+    prompt_hash: int
+
+
+class PreparedCompletion(msgspec.Struct, frozen=True, kw_only=True):
+    """A completion of it, and what was logged about the call."""
+
+    text: str = ""
+    message: Message | None = None
+    images: list[content.Image] = msgspec.field(default_factory=list)
+    usage: dict[str, Any] | None = None
+    timings: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
+
+
+class RowBatch(msgspec.Struct, frozen=True):
+    """Rows to be written, about how many bytes they take, and the labels that are new among them."""
+
+    rows: Rows
+    size: int
+    new_labels: list[int]
+
+
+def new_prompt(
+    context: Context,
+    *,
+    project: ProjectRow,
+    source: Source,
+    created_at: int,
+    messages: list[Message],
+    labels: dict[str, str],
+    user: str | None,
+    as_sent: bool = False,
+) -> PreparedPrompt:
+    """Check what was asked; labels and user are checked already. Raises `Invalid`, `TooLarge`.
+
+    With `as_sent` it is what a call sends to a provider: what cannot be recognised of its messages is kept as it is.
+    """
+    extract_images = content.extract_images_as_sent if as_sent else content.extract_images
+    stored_messages, images = extract_images(messages, context.settings)
+    return PreparedPrompt(
+        project=project,
+        source=source,
+        created_at=created_at,
+        messages=stored_messages,
+        images=images,
+        labels=labels,
+        user=user,
+        text=prompt_text(stored_messages),
+        prompt_hash=content.prompt_hash(stored_messages),
+    )
+
+
+def new_completion(context: Context, completion: str | Message, **call_facts: Any) -> PreparedCompletion:
+    """Check what was answered: a text, or a whole assistant message. Raises `Invalid`, `TooLarge`."""
+    if isinstance(completion, str):
+        return PreparedCompletion(text=completion, **call_facts)
+    message = {"role": "assistant", **completion}
+    [stored_message], images = content.extract_images([message], context.settings, param="completion")
+    return PreparedCompletion(text=message_text(stored_message), message=stored_message, images=images, **call_facts)
+
+
+def new_completion_as_sent(context: Context, completion: str | Message, **call_facts: Any) -> PreparedCompletion:
+    """Return what a model answered, as it is stored: nothing of it is refused, whatever its form."""
+    if isinstance(completion, str):
+        return PreparedCompletion(text=completion, **call_facts)
+    [stored_message], images = content.extract_images_as_sent([{**completion, "role": "assistant"}], context.settings)
+    return PreparedCompletion(text=message_text(stored_message), message=stored_message, images=images, **call_facts)
+
+
+def new_rows(
+    context: Context,
+    prompt: PreparedPrompt,
+    completion: PreparedCompletion,
+    completion_id: UUID,
+    *,
+    session: tuple[UUID | None, str | None],
+    model: int | None,
+    request_hash: int | None = None,
+    call: tuple[Any, ...] | None = None,
+    searchable: bool = True,
+) -> RowBatch:
+    """Return the rows of an interaction.
+
+    `session` is its id, and the caller's text for it where that is no UUID; an interaction without one opens a session
+    of its own, named by its completion_id. `searchable` is false for one whose text is still to come.
+    """
+    project = prompt.project.number
+    images = [*prompt.images, *completion.images]
+    raw, size, preview = _payload(prompt, completion)
+    labels = _encoder.encode(prompt.labels).decode() if prompt.labels else None
+    row = (
+        completion_id,
+        project,
+        prompt.created_at,
+        model,
+        SOURCES.index(prompt.source),
+        session[0],
+        prompt.user,
+        labels,
+        prompt.prompt_hash,
+        hash63(prompt.text),
+        hash63(completion.text),
+        size,
+        preview,
+        request_hash,
+        session[1],
+    )
+    rows: Rows = [
+        (stored.INSERT["interactions"], [row]),
+        (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
+        *rollups.dirty_hour(project, prompt.created_at),
+    ]
+    if searchable:
+        rows.append((stored.INSERT["search_pending"], [(completion_id, None)]))
+    if call is not None:
+        rows.append((calls.INSERT, [call]))
+    numbers = {label_number(project, key, value): (key, value) for key, value in prompt.labels.items()}
+    new_labels = [number for number in numbers if not context.catalog.knows_label(number)]
+    if new_labels:
+        rows.append((stored.INSERT_LABEL, [(number, project, *numbers[number]) for number in new_labels]))
+    if numbers:
+        label_rows = [(number, prompt.created_at, completion_id) for number in numbers]
+        rows.append((stored.INSERT["interaction_labels"], label_rows))
+    rows += _image_rows(images, project, completion_id)
+    return RowBatch(rows, len(raw) + sum(len(image.content) for image in images) + 500, new_labels)
+
+
+def finishing_rows(
+    context: Context,
+    prompt: PreparedPrompt,
+    completion: PreparedCompletion,
+    completion_id: UUID,
+    *,
+    model: int | None,
+    call: tuple[Any, ...],
+) -> RowBatch:
+    """Return what completes an interaction that was opened without its answer."""
+    raw, size, preview = _payload(prompt, completion)
+    rows: Rows = [
+        (calls.FINISH_INTERACTION, [(completion_id, model, hash63(completion.text), size, preview)]),
+        (calls.FINISH_PAYLOAD, [(completion_id, context.store.compression.compress(raw))]),
+        (calls.FINISH_CALL, [call]),
+        (calls.QUEUE_FOR_SEARCH, [(completion_id, None)]),
+        *rollups.dirty_hour(prompt.project.number, prompt.created_at),
+        *_image_rows(completion.images, prompt.project.number, completion_id),
+    ]
+    return RowBatch(rows, len(raw) + 500, [])
+
+
+def _payload(prompt: PreparedPrompt, completion: PreparedCompletion) -> tuple[bytes, int, str | None]:
+    """Return the payload as JSON, its true size, and its preview where it is long."""
+    raw = encode(
+        Payload(
+            messages=prompt.messages,
+            completion=completion.text,
+            message=completion.message,
+            usage=completion.usage,
+            timings=completion.timings,
+            parameters=completion.parameters,
+            facts=completion.facts,
+        )
+    )
+    preview = None
+    if len(raw) > PREVIEW_ABOVE_BYTES:
+        preview_texts = {"prompt": prompt.text[:PREVIEW_CHARACTERS], "completion": completion.text[:PREVIEW_CHARACTERS]}
+        preview = _encoder.encode(preview_texts).decode()
+    return raw, len(raw) + sum(len(image.content) for image in (*prompt.images, *completion.images)), preview
+
+
+def _image_rows(images: list[content.Image], project: int, completion_id: UUID) -> Rows:
+    if not images:
+        return []
+    image_uses = {image.hash: (image.hash, project, completion_id) for image in images}
+    return [
+        (stored.INSERT_IMAGE, [tuple(image) for image in images]),
+        (stored.INSERT_IMAGE_USE, list(image_uses.values())),
+    ]
+
+
+def system_metric_values(usage: dict[str, Any] | None, timings: dict[str, Any] | None) -> dict[str, int | float]:
+    """Return the system metrics among what was logged: whole numbers from 0, and finite tokens a second."""
+    values: dict[str, int | float] = {}
+    for measurements in (usage, timings):
+        for name, value in (measurements or {}).items():
+            if name not in calls.SYSTEM_METRICS or isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            # Neither NaN nor an integer of any length passes.
+            if not 0 <= value <= MAX_STORED_NUMBER:
+                continue
+            values[name] = float(value) if name == "tokens_per_second" else round(value)
+    return values
+
+
+def is_label(key: str, value: str, settings: Settings) -> bool:
+    """Tell whether a label is within the limits of the settings."""
+    is_within_limits = 1 <= len(key) <= settings.max_label_key and len(value.encode()) <= settings.max_label_value
+    return is_within_limits and "\0" not in key and "\0" not in value
+
+
+def checked_labels(context: Context, labels: dict[str, str], *, param: str = "labels") -> dict[str, str]:
+    """Check labels against the limits of the settings. Raises `Invalid`."""
+    settings = context.settings
+    if len(labels) > settings.max_labels:
+        raise Invalid(
+            f"{param} has {len(labels):,} labels; the limit is {settings.max_labels}.",
+            code="too_many_labels",
+            param=param,
+            hint="Keep what you filter by as labels, and the rest in parameters; or raise AFTERWORD_MAX_LABELS.",
+        )
+    for key, value in labels.items():
+        path = f"{param}.{key:.80}"
+        check_text(key, param=path, max_length=settings.max_label_key, min_length=1, noun="The label key")
+        check_text(value, param=path)
+        if len(value.encode()) > settings.max_label_value:
+            raise Invalid(
+                f"The value of the label {key!r} has {len(value.encode()):,} bytes; "
+                f"the limit is {settings.max_label_value:,}.",
+                code="label_too_long",
+                param=path,
+                hint="Labels are for filtering: keep them short, or raise AFTERWORD_MAX_LABEL_VALUE.",
+            )
+    return labels

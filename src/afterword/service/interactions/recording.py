@@ -1,0 +1,333 @@
+"""Logging interactions, and changing what may change about them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from afterword.errors import Conflict, Invalid, Unavailable
+from afterword.ids import uuid7
+from afterword.service import repetition
+from afterword.service.context import Context, completion_not_found, parse_id
+from afterword.service.interactions import preparation
+from afterword.service.interactions.serializing import serialize_interactions
+from afterword.service.models.models import model_number
+from afterword.service.models.routing import check_model_of, get_running_test
+from afterword.service.timestamps import parse_created_at
+from afterword.service.validation import check_text, checked_session, feedback_value
+from afterword.store import calls
+from afterword.store import interactions as stored
+from afterword.store.ab_tests import INSERT_INTERACTION
+from afterword.store.catalog import ProjectRow
+from afterword.store.deletion import erase
+from afterword.store.engine import Rows, Transaction
+from afterword.types import (
+    Deleted,
+    Images,
+    InlineFeedback,
+    Interaction,
+    LabelChange,
+    Labels,
+    NewInteraction,
+    Recorded,
+    Source,
+)
+
+# Above this a payload is compressed in a thread, so that other calls go on meanwhile.
+LARGE_PAYLOAD_BYTES = 256 << 10
+
+
+class PreparedInteraction(msgspec.Struct):
+    """An interaction that is ready to be written: its ids, its rows, and about how many bytes they take."""
+
+    response: Recorded
+    rows: Rows
+    size: int
+    request_hash: int | None
+    new_labels: list[int]
+    comparison_key: tuple[int, int]
+    """Its project and the hash of its prompt: what a preference compares."""
+
+    def note_commit(self, context: Context) -> None:
+        """Note that it is on disk."""
+        context.catalog.keep_labels(self.new_labels)
+        context.state.search_index_worker.wake()
+        context.state.broadcast.publish_changed([self.response.completion_id])
+
+
+async def record(context: Context, *, body: NewInteraction) -> Recorded:
+    """Log an interaction.
+
+    A completion made elsewhere, with the messages that it answers, labels, and feedback on it: all or nothing. The
+    answer is sent once it is on disk. A `completion_id` of the caller's own makes the call repeatable: the same again
+    is answered as the first time, other content under it is refused with 409.
+    """
+    prepared = await prepare_interaction(context, body)
+    try:
+        await context.store.write(prepared.rows, prepared.size)
+    except Exception as error:
+        await check_repetition(context, prepared, error)
+    prepared.note_commit(context)
+    return prepared.response
+
+
+async def prepare_interaction(
+    context: Context, body: NewInteraction, source: Source = "OFFLINE"
+) -> PreparedInteraction:
+    """Check an interaction and make its rows. Raises `NotFound`, `Invalid`, `TooLarge`."""
+    test = get_running_test(context, body.ab_campaign) if body.ab_campaign else None
+    project_key = context.catalog.projects[test.project].key if test and body.project is None else body.project
+    project = context.project(project_key, writing=True)
+    if test is not None:
+        check_model_of(context, test, context.catalog.find_model(body.model or ""), project)
+    model = None if body.model is None else await model_number(context, body.model)
+    if _rough_size(body) > LARGE_PAYLOAD_BYTES:
+        prepared = await asyncio.to_thread(_prepared_interaction, context, body, project, model, source)
+    else:
+        prepared = _prepared_interaction(context, body, project, model, source)
+    if test is not None:
+        prepared.rows.append((INSERT_INTERACTION, [(prepared.response.completion_id, test.number, model)]))
+    return prepared
+
+
+async def check_repetition(context: Context, prepared: PreparedInteraction, error: Exception) -> None:
+    """Return if `error` says that this very interaction is stored already; raise `Conflict` or `error` otherwise."""
+    if not context.store.database.is_duplicate(error):
+        raise error
+    existing = await context.store.read(stored.find_interaction, prepared.response.completion_id)
+    if existing is None:
+        raise Unavailable(
+            f"The interaction {prepared.response.completion_id} was deleted a moment ago; its words are still being "
+            "taken out of the text index.",
+            code="just_deleted",
+            hint="Send it again after the time that Retry-After gives.",
+            retry_after=1,
+        ) from None
+    if prepared.request_hash is None or existing.request_hash != prepared.request_hash:
+        raise Conflict(
+            f"The completion_id {prepared.response.completion_id} is taken by an interaction with other content.",
+            code="completion_exists",
+            param="completion_id",
+            hint="Give each interaction its own completion_id; a repetition must be the same in every field. "
+            f"Change labels with PATCH /api/v1/interactions/{prepared.response.completion_id}/labels.",
+        ) from None
+
+
+def _rough_size(body: NewInteraction) -> int:
+    size = len(body.completion) if isinstance(body.completion, str) else LARGE_PAYLOAD_BYTES
+    for message in body.messages:
+        content = message.get("content")
+        size += len(content) if isinstance(content, str) else LARGE_PAYLOAD_BYTES if content else 0
+    return size
+
+
+def _prepared_interaction(
+    context: Context, body: NewInteraction, project: ProjectRow, model: int | None, source: Source
+) -> PreparedInteraction:
+    now = context.now()
+    labels = preparation.checked_labels(context, body.labels or {})
+    if body.user is not None:
+        check_text(body.user, param="user", max_length=1024)
+    # What a provider was sent is kept as it was sent: an export of a call comes in whatever its form.
+    as_sent = body.call is not None
+    prompt = preparation.new_prompt(
+        context,
+        project=project,
+        source=body.source or source,
+        created_at=parse_created_at(body.created_at, param="created_at", now=now),
+        messages=body.messages,
+        labels=labels,
+        user=body.user,
+        as_sent=as_sent,
+    )
+    completion_of = preparation.new_completion_as_sent if as_sent else preparation.new_completion
+    completion = completion_of(
+        context,
+        body.completion,
+        usage=body.usage,
+        timings=body.timings,
+        parameters=body.parameters,
+        facts=body.facts or None,
+    )
+    session = checked_session(project, body.session_id)
+    if body.session_id is not None and session[1] is None:
+        # However a UUID is written, the request is the same.
+        body.session_id = str(session[0])
+    requested_id = body.completion_id
+    completion_id = requested_id or uuid7()
+    request_hash = None if requested_id is None else repetition.request_hash(body, str(project.number))
+    row_batch = preparation.new_rows(
+        context,
+        prompt,
+        completion,
+        completion_id,
+        session=session,
+        model=model,
+        request_hash=request_hash,
+        call=_call_row(completion_id, body),
+    )
+    feedback_ids = []
+    if body.feedbacks:
+        feedback_rows = [
+            _feedback_row(
+                context, project, completion_id, inline_feedback, index, now=now, derive=requested_id is not None
+            )
+            for index, inline_feedback in enumerate(body.feedbacks)
+        ]
+        feedback_ids = [row[1] for row in feedback_rows]
+        row_batch.rows.append((stored.INSERT["feedback"], feedback_rows))
+    response = Recorded(completion_id=completion_id, session_id=session[0] or completion_id, feedback_ids=feedback_ids)
+    comparison_key = project.number, prompt.prompt_hash
+    return PreparedInteraction(
+        response, row_batch.rows, row_batch.size, request_hash, row_batch.new_labels, comparison_key
+    )
+
+
+def _call_row(completion_id: UUID, body: NewInteraction) -> tuple[Any, ...] | None:
+    """Return the row of a call that was made elsewhere; None where nothing was told of it."""
+    numbers = preparation.system_metric_values(body.usage, body.timings)
+    call = body.call or None
+    if call is None:
+        return calls.call_row(completion_id, calls.COMPLETE, numbers=numbers) if numbers else None
+    for name, value in msgspec.structs.asdict(call).items():
+        if isinstance(value, str):
+            check_text(value, param=f"call.{name}")
+    return calls.call_row(
+        completion_id,
+        calls.STATES.index(call.state),
+        finish_reason=call.finish_reason,
+        error=msgspec.json.encode(call.error).decode() if call.error else None,
+        origin={name: getattr(call, name) for name in calls.ORIGIN_COLUMNS},
+        numbers=numbers,
+    )
+
+
+def _feedback_row(
+    context: Context,
+    project: ProjectRow,
+    completion_id: UUID,
+    inline_feedback: InlineFeedback,
+    index: int,
+    *,
+    now: int,
+    derive: bool,
+) -> tuple[Any, ...]:
+    path = f"feedbacks[{index}]"
+    metric = context.metric(project.number, inline_feedback.metric, param=f"{path}.metric")
+    for name in ("details", "reason", "user"):
+        if (text := getattr(inline_feedback, name)) is not None:
+            check_text(text, param=f"{path}.{name}")
+    return (
+        completion_id,
+        _inline_feedback_id(completion_id, index) if derive else uuid7(),
+        metric.number,
+        feedback_value(metric, inline_feedback.value, param=f"{path}.value"),
+        inline_feedback.details,
+        inline_feedback.reason,
+        inline_feedback.user,
+        context.actor.number,
+        parse_created_at(inline_feedback.created_at, param=f"{path}.created_at", now=now),
+        None,
+    )
+
+
+def _inline_feedback_id(completion_id: UUID, index: int) -> UUID:
+    """The id of a feedback given inline: it follows from the caller's completion_id, so that a repetition answers it
+    again without looking."""
+    digest = blake2b(completion_id.bytes + index.to_bytes(4, "big"), digest_size=16).digest()
+    return UUID(bytes=digest, version=5)
+
+
+# ------------------------------------------------------------------------------------------------ one interaction
+
+
+async def get_interaction(context: Context, completion_id: str, *, query: Any) -> Interaction:
+    """Show an interaction: messages, completion, labels, and all feedback and preferences on it.
+
+    Images stand in their places as links, or with `images=inline` as the data URIs that were sent.
+    """
+    completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
+
+    def read(connection: Any) -> Interaction | None:
+        row = stored.find_interaction(connection, completion_uuid)
+        if row is None or not context.actor.sees(row.project):
+            return None
+        [interaction] = serialize_interactions(context, connection, [row], view="full", images=query.images)
+        return interaction
+
+    return await context.store.read(read) or raise_completion_not_found(completion_uuid)
+
+
+async def find_interactions(context: Context, ids: Sequence[UUID], images: Images = "links") -> dict[UUID, Interaction]:
+    """Return those of these interactions that are there and that the key may see, whole."""
+
+    def read(connection: Any) -> dict[UUID, Interaction]:
+        rows = [row for row in stored.find_interactions(connection, ids) if context.actor.sees(row.project)]
+        return {
+            interaction.completion_id: interaction
+            for interaction in serialize_interactions(
+                context, connection, rows, view="full", images=images, with_outcomes=False
+            )
+        }
+
+    return await context.store.read(read)
+
+
+async def update_labels(context: Context, completion_id: str, *, body: LabelChange) -> Labels:
+    """Set and remove labels of an interaction, all or nothing.
+
+    `set` adds labels or gives them a new value, `remove` takes keys away; a key in both is set.
+    """
+    completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
+    preparation.checked_labels(context, body.set, param="set")
+    await _project_of(context, completion_uuid)
+
+    def change(transaction: Transaction) -> dict[str, str] | None:
+        try:
+            return stored.change_labels(
+                transaction, completion_uuid, body.set, body.remove, context.settings.max_labels
+            )
+        except ValueError as error:
+            raise Invalid(
+                f"The interaction would have {error} labels; the limit is {context.settings.max_labels}.",
+                code="too_many_labels",
+                param="set",
+                hint="Remove some in the same call.",
+            ) from None
+
+    labels = await context.store.write(change)
+    context.state.broadcast.publish_changed([completion_uuid])
+    return raise_completion_not_found(completion_uuid) if labels is None else Labels(labels=labels)
+
+
+async def delete_interaction(context: Context, completion_id: str) -> Deleted:
+    """Delete an interaction with its feedback, its labels and the images that no other shows.
+
+    A preference stays with the other completion, which then names one that is no more.
+    """
+    completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
+    project = await _project_of(context, completion_uuid)
+
+    if not await context.store.write(lambda transaction: erase(transaction, [completion_uuid])):
+        raise_completion_not_found(completion_uuid)
+    context.state.search_index_worker.wake()
+    context.state.broadcast.publish_deleted(project, completion_uuid)
+    return Deleted()
+
+
+async def _project_of(context: Context, completion_id: UUID) -> int:
+    """Return the number of an interaction's project. Raises `NotFound` where the key may not see it."""
+    row = await context.store.read(stored.find_interaction, completion_id)
+    if row is None or not context.actor.sees(row.project):
+        return raise_completion_not_found(completion_id)
+    return row.project
+
+
+def raise_completion_not_found(completion_id: UUID) -> Any:
+    """Raise `NotFound`."""
+    raise completion_not_found(completion_id, "completion_id")

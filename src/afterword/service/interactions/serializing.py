@@ -1,0 +1,192 @@
+"""Interactions as the wire shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from sqlalchemy import Connection, Row
+
+from afterword.service.access import is_own
+from afterword.service.context import Context
+from afterword.service.interactions import content
+from afterword.service.timestamps import to_datetime
+from afterword.store import interactions as stored
+from afterword.store.calls import COMPLETE, ORIGIN_COLUMNS, STATES, SYSTEM_METRICS
+from afterword.store.payloads import prompt_text
+from afterword.store.query.conditions import SOURCES
+from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, View
+
+SHORT_CHARACTERS = 300
+USAGE_METRICS = tuple(name for name in SYSTEM_METRICS if name.endswith("_tokens"))
+TIMING_METRICS = tuple(name for name in SYSTEM_METRICS if name not in USAGE_METRICS)
+
+
+def serialize_interactions(
+    context: Context,
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    *,
+    view: View,
+    images: Images,
+    with_outcomes: bool = True,
+) -> list[Interaction]:
+    """Turn rows of `interactions` into what the wire shows. Call it in a reader's thread.
+
+    Without `with_outcomes` those of the session and the A/B test are not read, for faces that do not show them.
+    """
+    is_full = view == "full"
+    all_facts = stored.read_facts(connection, rows, with_payloads=is_full, with_outcomes=is_full and with_outcomes)
+    contents: dict[bytes, bytes] = {}
+    if is_full and images == "inline":
+        image_hashes: set[bytes] = set()
+        for facts in all_facts:
+            if facts.payload:
+                image_hashes |= content.image_hashes([*facts.payload.messages, facts.payload.message or {}])
+        contents = stored.image_contents(connection, image_hashes)
+    return [
+        _serialized_interaction(context, facts, is_full, contents if images == "inline" else None)
+        for facts in all_facts
+    ]
+
+
+def _serialized_interaction(
+    context: Context, facts: stored.InteractionFacts, is_full: bool, contents: dict[bytes, bytes] | None
+) -> Interaction:
+    row, payload = facts.row, facts.payload
+    project = context.catalog.projects[row.project].key
+    # What was said is gone where there is neither: see retention.
+    expired = False
+    if payload is not None:
+        prompt, completion = prompt_text(payload.messages), payload.completion
+    elif row.preview is not None:
+        preview = msgspec.json.decode(row.preview)
+        prompt, completion = preview["prompt"], preview["completion"]
+    else:
+        expired, prompt, completion = True, "", ""
+    image_address = partial(_image_address, project, contents)
+    messages: list[Message] | None = [] if is_full else None
+    message: Message | None = None
+    urls: dict[str, None] = {}
+    if payload is not None:
+        content.restore_images([*payload.messages, payload.message or {}], partial(_noted_image_url, urls, project))
+    if is_full and payload is not None:
+        messages = content.restore_images(payload.messages, image_address)
+        message = content.restore_images([payload.message], image_address)[0] if payload.message else None
+    return Interaction(
+        completion_id=row.id,
+        project=project,
+        model=None if row.model is None else context.catalog.models[row.model].key,
+        source=SOURCES[row.source],
+        prompt=prompt if is_full else prompt[:SHORT_CHARACTERS],
+        messages=messages,
+        completion=completion if is_full else completion[:SHORT_CHARACTERS],
+        message=message,
+        labels=msgspec.json.decode(row.labels) if row.labels else {},
+        session_id=row.session_id or row.id,
+        user=row.user,
+        created_at=to_datetime(row.created_at),
+        prompt_hash=format(row.prompt_hash, "016x"),
+        size=row.size,
+        usage=payload.usage if payload else _call_numbers(facts.call, USAGE_METRICS) if expired else None,
+        timings=payload.timings if payload else _call_numbers(facts.call, TIMING_METRICS) if expired else None,
+        parameters=payload.parameters if payload and is_full else None,
+        call=_serialized_call(facts.call) if facts.call is not None and _has_call_facts(facts.call) else None,
+        facts=payload.facts if payload and is_full else None,
+        feedback=[serialize_feedback(context, feedback_row) for feedback_row in facts.feedback],
+        preferences=[serialize_preference(context, preference_row) for preference_row in facts.preferences],
+        image_urls=list(urls),
+        expired=expired,
+        ab_campaign=None if facts.ab_test is None else context.catalog.tests.all[facts.ab_test].key,
+        outcomes=[serialize_outcome(context, row) for row in facts.outcomes] if is_full else None,
+        session=row.session,
+    )
+
+
+def _call_numbers(call: Row[Any] | None, names: Sequence[str]) -> dict[str, Any] | None:
+    """Return what was measured of a call: it stays when what was said is gone."""
+    measured = {} if call is None else {name: value for name in names if (value := getattr(call, name)) is not None}
+    return measured or None
+
+
+def _has_call_facts(row: Row[Any]) -> bool:
+    """Return whether a row tells how a call went, and not only its numbers."""
+    return row.state != COMPLETE or any(
+        getattr(row, name) is not None for name in ("finish_reason", "error", *ORIGIN_COLUMNS)
+    )
+
+
+def _serialized_call(row: Row[Any]) -> Call:
+    return Call(
+        state=STATES[row.state],
+        finish_reason=row.finish_reason,
+        error=msgspec.json.decode(row.error) if row.error else None,
+        **{name: getattr(row, name) for name in ORIGIN_COLUMNS},
+    )
+
+
+def _noted_image_url(urls: dict[str, None], project: str, digest: str, extension: str, header: str) -> str:
+    url = _image_address(project, None, digest, extension, header)
+    urls[url] = None
+    return url
+
+
+def _image_address(project: str, contents: dict[bytes, bytes] | None, digest: str, extension: str, header: str) -> str:
+    if contents is None:
+        return f"/images/{quote(project, safe='')}/{digest}.{extension}"
+    return content.data_uri(header, contents[bytes.fromhex(digest)])
+
+
+def serialize_feedback(context: Context, row: Row[Any]) -> Feedback:
+    """Turn a row of `feedback` into what the wire shows."""
+    metric = context.catalog.metrics[row.metric]
+    return Feedback(
+        feedback_id=row.id,
+        completion_id=row.interaction_id,
+        metric=metric.key,
+        value=row.value,
+        details=row.details,
+        reason=row.reason,
+        user=row.user,
+        actor=context.actor_name(row.actor),
+        created_at=to_datetime(row.created_at),
+        kind=metric.kind,
+        mine=is_own(context.catalog, context.actor, row.actor),
+    )
+
+
+def serialize_outcome(context: Context, row: Row[Any]) -> Outcome:
+    """Turn a row of `outcomes` into what the wire shows."""
+    return Outcome(
+        outcome_id=row.id,
+        session_id=row.session_id,
+        project=context.catalog.projects[row.project].key,
+        metric=context.catalog.metrics[row.metric].key,
+        value=row.value,
+        details=row.details,
+        user=row.user,
+        actor=context.actor_name(row.actor),
+        created_at=to_datetime(row.created_at),
+        mine=is_own(context.catalog, context.actor, row.actor),
+    )
+
+
+def serialize_preference(context: Context, row: Row[Any]) -> Preference:
+    """Turn a row of `preferences` into what the wire shows; the same from both sides."""
+    preferred, other = (row.interaction_id, row.other_id) if row.side == 1 else (row.other_id, row.interaction_id)
+    return Preference(
+        comparison_id=row.id,
+        metric=context.catalog.metrics[row.metric].key,
+        preferred_completion=preferred,
+        other_completion=other,
+        tied=row.tied,
+        prompt_mismatch=bool(row.prompt_mismatch),
+        details=row.details,
+        user=row.user,
+        actor=context.actor_name(row.actor),
+        created_at=to_datetime(row.created_at),
+        mine=is_own(context.catalog, context.actor, row.actor),
+    )

@@ -1,0 +1,1 @@
+"""Models: registered, attached to projects, and found by the names in calls."""

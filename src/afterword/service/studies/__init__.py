@@ -1,0 +1,1 @@
+"""Studies: A/B tests, datasets and statistics over many interactions."""

@@ -1,0 +1,161 @@
+"""Pairs of completions, one preferred: from preferences, and from thumbs up and down on answers to the same prompt."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from uuid import UUID
+
+import msgspec
+
+from afterword.service.studies.dataset_rows import FeedbackReader, answer_digest, answer_of, unfit_reason
+from afterword.types import Interaction, Preference
+
+
+class PreferencePair(msgspec.Struct, frozen=True):
+    """One completion over another under a feedback key: by a preference, or by feedback on each of them."""
+
+    metric: str
+    preferred: UUID
+    other: UUID
+    comparison_id: UUID | None = None
+    feedback_ids: tuple[UUID, ...] = ()
+    position: int = 0
+    """The place of the newer of its interactions in the order in which they were found."""
+
+    @property
+    def identity(self) -> bytes:
+        """Return what names the pair in samples."""
+        return self.comparison_id.bytes if self.comparison_id else self.preferred.bytes + self.other.bytes
+
+
+class Thumb(msgspec.Struct, frozen=True):
+    """An answer with the feedback that rates it under a bool key."""
+
+    completion_id: UUID
+    feedback_ids: tuple[UUID, ...]
+    position: int
+
+
+class PairCollector:
+    """Collects pairs from interactions in their short view, and keeps those that teach something.
+
+    Left out and counted are ties, pairs of different prompts, pairs of which one side is missing or unfit, pairs that
+    say the same on both sides, and pairs that are contradicted by another one.
+    """
+
+    def __init__(
+        self, reader: FeedbackReader, include: Collection[str], left_out: Counter[str], with_thumbs: bool
+    ) -> None:
+        self._reader = reader
+        self._include = include
+        self._left_out = left_out
+        self._with_thumbs = with_thumbs
+        self._seen_comparison_ids: set[UUID] = set()
+        self._compared_pairs: list[PreferencePair] = []
+        self._thumbs: dict[tuple[str, str], dict[bool, list[Thumb]]] = defaultdict(lambda: {True: [], False: []})
+        self._position = 0
+        self._answers: dict[UUID, tuple[str, bytes]] = {}
+        """The prompt's hash and the digest of the answer, of the completions that are fit for a pair."""
+        self._unfit_reasons: dict[UUID, str] = {}
+
+    def add(self, interaction: Interaction) -> None:
+        """Take the preferences of an interaction, and its thumbs where pairs are derived from them."""
+        self._position += 1
+        for preference in interaction.preferences:
+            self._add_preference(preference)
+        if not self._with_thumbs or unfit_reason(interaction, self._include) is not None:
+            return
+        for key, is_up in self._reader.thumbs(interaction).items():
+            ids = tuple(feedback.feedback_id for feedback in interaction.feedback if feedback.metric == key)
+            thumb = Thumb(interaction.completion_id, ids, self._position)
+            self._thumbs[key, interaction.prompt_hash][is_up].append(thumb)
+
+    def _add_preference(self, preference: Preference) -> None:
+        # A preference is seen from both of its sides.
+        if preference.comparison_id in self._seen_comparison_ids or not self._reader.counts(preference.metric):
+            return
+        self._seen_comparison_ids.add(preference.comparison_id)
+        if preference.tied is not None:
+            self._left_out["tie"] += 1
+        elif preference.prompt_mismatch:
+            self._left_out["prompt_mismatch"] += 1
+        else:
+            self._compared_pairs.append(
+                PreferencePair(
+                    preference.metric,
+                    preference.preferred_completion,
+                    preference.other_completion,
+                    preference.comparison_id,
+                    position=self._position,
+                )
+            )
+
+    def completions_to_load(self) -> list[UUID]:
+        """Return the completions whose answers `show` has to be called with."""
+        thumbs = [
+            thumb for sides in self._thumbs.values() if all(sides.values()) for side in sides.values() for thumb in side
+        ]
+        ids = [side for pair in self._compared_pairs for side in (pair.preferred, pair.other)]
+        return list(dict.fromkeys([*ids, *(thumb.completion_id for thumb in thumbs)]))
+
+    def add_answer(self, interaction: Interaction) -> None:
+        """Take the answer of an interaction, in its full view."""
+        reason = unfit_reason(interaction, self._include)
+        answer = answer_of(interaction)
+        if reason is None and answer is not None:
+            self._answers[interaction.completion_id] = (interaction.prompt_hash, answer_digest(answer))
+        else:
+            self._unfit_reasons[interaction.completion_id] = reason or "empty"
+
+    def pairs(self, exclude: Collection[UUID]) -> list[PreferencePair]:
+        """Return the pairs that are rows, in the order in which their interactions were found."""
+        compared_pairs = [pair for pair in self._compared_pairs if not {pair.preferred, pair.other} & set(exclude)]
+        keyed_pairs = [(key, pair) for pair in compared_pairs if (key := self._answers_key(pair)) is not None]
+        recorded_keys = {key for key, _ in keyed_pairs}
+        keyed_pairs += [
+            (key, pair)
+            for pair in self._thumb_pairs()
+            if (key := self._answers_key(pair, count=False)) is not None and key not in recorded_keys
+        ]
+        keys = {key for key, _ in keyed_pairs}
+        rows: list[PreferencePair] = []
+        for (metric, prompt, preferred, other), pair in keyed_pairs:
+            if (metric, prompt, other, preferred) in keys:
+                self._left_out["contradictory"] += 1
+            else:
+                rows.append(pair)
+        return sorted(rows, key=lambda pair: pair.position)
+
+    def _answers_key(self, pair: PreferencePair, *, count: bool = True) -> tuple[str, str, bytes, bytes] | None:
+        """Return what the pair says, whichever completions say it; None where it is left out."""
+        preferred, other = self._answers.get(pair.preferred), self._answers.get(pair.other)
+        if preferred is not None and other is not None and preferred[1] != other[1]:
+            return (pair.metric, preferred[0], preferred[1], other[1])
+        if count and preferred is not None and other is not None:
+            self._left_out["equal"] += 1
+        elif count:
+            self._left_out[self._unfit_reasons.get(pair.other if preferred else pair.preferred, "missing")] += 1
+        return None
+
+    def _thumb_pairs(self) -> list[PreferencePair]:
+        """Return pairs of thumbs: each answer that was liked with one that was not, each in one pair at most."""
+        pairs: list[PreferencePair] = []
+        for (metric, _), sides in self._thumbs.items():
+            ups, downs = (self._by_answer(sides[is_up]) for is_up in (True, False))
+            for digest in ups.keys() & downs.keys():
+                # The same answer to the same prompt was liked and not liked.
+                self._left_out["contradictory"] += 1
+                del ups[digest], downs[digest]
+            for up, down in zip(ups.values(), downs.values(), strict=False):
+                ids = (*up.feedback_ids, *down.feedback_ids)
+                position = min(up.position, down.position)
+                pairs.append(PreferencePair(metric, up.completion_id, down.completion_id, None, ids, position))
+        return pairs
+
+    def _by_answer(self, thumbs: list[Thumb]) -> dict[bytes, Thumb]:
+        by_answer: dict[bytes, Thumb] = {}
+        for thumb in thumbs:
+            if (answer := self._answers.get(thumb.completion_id)) is not None:
+                by_answer.setdefault(answer[1], thumb)
+        return by_answer

@@ -1,0 +1,271 @@
+"""Datasets made of interactions: which of them, which sample, and the lines."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from afterword.errors import Invalid
+from afterword.service.context import Context
+from afterword.service.interactions import recording, search
+from afterword.service.studies import datasets
+from afterword.service.studies.dataset_pairs import PairCollector, PreferencePair
+from afterword.service.studies.dataset_rows import (
+    LIMIT_FINISH_REASONS,
+    FeedbackReader,
+    answer_of,
+    finish_reason_of,
+    prompt_row,
+    unfit_reason,
+)
+from afterword.store.catalog import ProjectRow
+from afterword.types import (
+    Dataset,
+    DatasetOfInteractions,
+    Filter,
+    Interaction,
+    InteractionPage,
+    Match,
+    Message,
+    Search,
+)
+
+PAGE_ROWS = 200
+# Ids are held in memory while a dataset is made.
+MAX_DATASET_INTERACTION_COUNT = 1_000_000
+MAX_SEED = 1 << 53
+_encoder = msgspec.json.Encoder()
+T = TypeVar("T")
+
+
+async def create_of_interactions(context: Context, *, body: DatasetOfInteractions) -> Dataset:
+    """Make a dataset of interactions.
+
+    Each line says in its `metadata` which completion, feedback or preference it comes from. What is no example is left
+    out, and counted by its reason under `left_out`.
+    """
+    project = context.project(body.project, writing=True)
+    if (body.filter is None) == (body.completion_ids is None):
+        raise Invalid(
+            "Give either a filter or completion_ids.",
+            code="invalid_selection",
+            param="filter",
+            hint='All interactions are the filter {"and": []}.',
+        )
+    if body.sample.type != "all" and body.sample.size is None:
+        raise Invalid("sample.size is missing.", code="missing_field", param="sample.size", hint="Say how many.")
+    seed = body.seed
+    if seed is None and body.sample.type == "random":
+        seed = secrets.randbelow(MAX_SEED)
+    builder = DatasetBuilder(context, project, body, seed)
+    lines = await builder.lines()
+    return await datasets.store_dataset(
+        context, project, body.key, body.name, lines, source="filtered", left_out=builder.left_out, seed=seed
+    )
+
+
+class DatasetBuilder:
+    """Chooses what becomes a line, counts what does not, and writes the lines."""
+
+    def __init__(self, context: Context, project: ProjectRow, body: DatasetOfInteractions, seed: int | None) -> None:
+        self.left_out: Counter[str] = Counter()
+        self._context = context
+        self._project = project
+        self._body = body
+        self._seed = seed or 0
+        metrics = None if body.metrics is None else {context.metric(project.number, key).key for key in body.metrics}
+        self._reader = FeedbackReader(context, project, metrics)
+        self._exclude = frozenset(body.exclude)
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Choose, and return the lines as they are written. Raises `Invalid` where nothing becomes a line."""
+        if self._body.kind == "preference":
+            pairs = self._sampled_rows(await self._pairs(), lambda pair: pair.identity)
+            self._check_not_empty(pairs)
+            return self._lines(pairs, lambda pair: (pair.preferred, pair.other), self._pair_line)
+        ids = self._sampled_rows(await self._completions(), lambda completion_id: completion_id.bytes)
+        self._check_not_empty(ids)
+        return self._lines(ids, lambda completion_id: (completion_id,), self._line)
+
+    async def _interaction_pages(self) -> AsyncIterator[list[Interaction]]:
+        """Yield the interactions that were asked for in pages, in their short view and the newest first."""
+        ids = self._body.completion_ids
+        tree = self._body.filter or Filter(completion_id=Match(in_=[str(completion_id) for completion_id in ids or []]))
+        query = Search(project=self._project.key, filter=tree, limit=500)
+        interaction_count = 0
+        while True:
+            page = await search.search(self._context, body=query)
+            assert isinstance(page, InteractionPage)
+            interaction_count += len(page.interactions)
+            if interaction_count > MAX_DATASET_INTERACTION_COUNT:
+                raise Invalid(
+                    f"The filter finds more than {MAX_DATASET_INTERACTION_COUNT:,} interactions.",
+                    code="too_many_interactions",
+                    param="filter",
+                    hint="Choose fewer, such as by a timerange.",
+                )
+            yield [interaction for interaction in page.interactions if interaction.completion_id not in self._exclude]
+            if page.next is None:
+                break
+            query = msgspec.structs.replace(query, cursor=page.next)
+        if ids is not None and interaction_count < len(set(ids)):
+            self.left_out["missing"] += len(set(ids)) - interaction_count
+
+    async def _completions(self) -> list[UUID]:
+        """Return the interactions that become lines, the newest first."""
+        fit_ids: list[UUID] = []
+        sample_size = self._body.sample.size if self._body.sample.type == "last" else None
+        async for page in self._interaction_pages():
+            silent_ids = await self._silent_ids(page)
+            for interaction in page:
+                if len(fit_ids) == sample_size:
+                    return fit_ids
+                if (reason := self._reason(interaction, silent_ids)) is None:
+                    fit_ids.append(interaction.completion_id)
+                else:
+                    self.left_out[reason] += 1
+        return fit_ids
+
+    async def _silent_ids(self, page: list[Interaction]) -> set[UUID]:
+        """Return those of a page that answer nothing: neither a text, nor a tool call, nor a refusal."""
+        textless_ids = [
+            interaction.completion_id
+            for interaction in page
+            if not interaction.completion.strip() and not interaction.expired
+        ]
+        if not textless_ids or self._body.kind == "prompt":
+            return set()
+        full_interactions = await recording.find_interactions(self._context, textless_ids)
+        return {
+            interaction.completion_id for interaction in full_interactions.values() if answer_of(interaction) is None
+        }
+
+    def _reason(self, interaction: Interaction, silent_ids: Collection[UUID]) -> str | None:
+        include = self._body.include
+        needs_answer = self._body.kind != "prompt"
+        if (reason := unfit_reason(interaction, include, needs_answer=needs_answer)) is not None:
+            return reason
+        if interaction.completion_id in silent_ids and "empty" not in include:
+            # A call that failed or was cancelled and was asked for may well have said nothing.
+            call = interaction.call
+            if call is None or call.state not in include:
+                return "empty"
+        if self._body.kind == "feedback":
+            values, _, has_conflict = self._reader.values(interaction)
+            if not values:
+                return "conflicting_feedback" if has_conflict else "no_feedback"
+        return None
+
+    async def _pairs(self) -> list[PreferencePair]:
+        """Return the pairs that become lines, the newest first."""
+        collector = PairCollector(self._reader, self._body.include, self.left_out, self._body.derive_pairs)
+        async for page in self._interaction_pages():
+            for interaction in page:
+                collector.add(interaction)
+        completion_ids = collector.completions_to_load()
+        for start in range(0, len(completion_ids), PAGE_ROWS):
+            full_interactions = await recording.find_interactions(
+                self._context, completion_ids[start : start + PAGE_ROWS]
+            )
+            for interaction in full_interactions.values():
+                collector.add_answer(interaction)
+        return collector.pairs(self._exclude)
+
+    def _sampled_rows(self, rows: list[T], identity: Callable[[T], bytes]) -> list[T]:
+        """Return the sample that was asked for, in the order of `rows`.
+
+        A random one has the rows whose hashes with the seed are the least: the same rows as long as they are there,
+        whatever comes beside them.
+        """
+        sample = self._body.sample
+        if sample.type == "all" or sample.size is None or sample.size >= len(rows):
+            return rows
+        if sample.type == "last":
+            return rows[: sample.size]
+        key = self._seed.to_bytes(8, "big")
+        hashes = [(blake2b(identity(row), key=key, digest_size=8).digest(), index) for index, row in enumerate(rows)]
+        return [rows[index] for index in sorted(index for _, index in heapq.nsmallest(sample.size, hashes))]
+
+    def _check_not_empty(self, rows: Sequence[Any]) -> None:
+        if rows:
+            return
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.most_common())
+        raise Invalid(
+            f"Nothing that was found makes a line{f'; left out were: {counts}' if counts else ''}.",
+            code="empty_dataset",
+            param="filter" if self._body.completion_ids is None else "completion_ids",
+            hint="Choose other interactions, or name in include what shall be a line all the same.",
+        )
+
+    async def _lines(
+        self,
+        rows: list[T],
+        sides: Callable[[T], Sequence[UUID]],
+        line_of: Callable[[T, Sequence[Interaction]], dict[str, Any] | None],
+    ) -> AsyncIterator[bytes]:
+        for start in range(0, len(rows), PAGE_ROWS):
+            page = rows[start : start + PAGE_ROWS]
+            ids = list(dict.fromkeys(side for row in page for side in sides(row)))
+            full_interactions = await recording.find_interactions(self._context, ids, images="inline")
+            lines: list[bytes] = []
+            for row in page:
+                side_interactions = [
+                    full_interactions[side]
+                    for side in sides(row)
+                    if side in full_interactions and not full_interactions[side].expired
+                ]
+                line_fields = line_of(row, side_interactions) if len(side_interactions) == len(sides(row)) else None
+                if line_fields is None:
+                    # It was deleted or changed since it was chosen.
+                    self.left_out["missing"] += 1
+                else:
+                    lines.append(_encoder.encode(line_fields) + b"\n")
+            if lines:
+                yield b"".join(lines)
+
+    def _line(self, completion_id: UUID, sides: Sequence[Interaction]) -> dict[str, Any] | None:
+        [interaction] = sides
+        line = prompt_row(interaction)
+        metadata: dict[str, Any] = {"completion_id": completion_id}
+        if self._body.kind != "prompt":
+            line["completion"] = answer_of(interaction) or ""
+            if (reason := finish_reason_of(interaction)) in LIMIT_FINISH_REASONS:
+                metadata["finish_reason"] = reason
+        if self._body.kind == "feedback":
+            line["feedbacks"], metadata["feedback_ids"], _ = self._reader.values(interaction)
+            if not line["feedbacks"]:
+                return None
+        if interaction.labels:
+            line["labels"] = interaction.labels
+        return {**line, "metadata": metadata}
+
+    def _pair_line(self, pair: PreferencePair, sides: Sequence[Interaction]) -> dict[str, Any] | None:
+        preferred, other = (answer_of(side) for side in sides)
+        if preferred is None or other is None:
+            return None
+        origin: dict[str, Any] = (
+            {"comparison_id": pair.comparison_id} if pair.comparison_id else {"feedback_ids": pair.feedback_ids}
+        )
+        return {
+            **prompt_row(sides[0]),
+            "preferred_completion": _side(preferred),
+            "other_completion": _side(other),
+            "feedback_key": pair.metric,
+            "metadata": {
+                **origin,
+                "preferred_completion_id": pair.preferred,
+                "other_completion_id": pair.other,
+            },
+        }
+
+
+def _side(answer: str | Message) -> str | list[Message]:
+    """Return a side of a pair: a text, or a list of messages where it is more than a text."""
+    return answer if isinstance(answer, str) else [answer]

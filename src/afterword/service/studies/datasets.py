@@ -1,0 +1,483 @@
+"""Datasets: uploaded whole or in parts, or made of interactions; listed, given out, deleted.
+
+A dataset becomes visible when its file is complete and every line was read. What a crash leaves half done is deleted at
+the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from afterword.errors import Invalid, NotFound, TooLarge, Unavailable
+from afterword.ids import uuid7
+from afterword.json_text import LineError
+from afterword.service.context import Context, parse_id
+from afterword.service.feedback import metrics
+from afterword.service.studies.dataset_lines import KINDS, DatasetLine, read_line
+from afterword.service.timestamps import to_datetime
+from afterword.service.validation import check_text
+from afterword.store import datasets as stored
+from afterword.store.catalog import ProjectRow
+from afterword.store.datasets import DatasetRow
+from afterword.store.engine import Store
+from afterword.types import (
+    Dataset,
+    DatasetForm,
+    DatasetKind,
+    DatasetList,
+    DatasetMetric,
+    DatasetOfUpload,
+    Deleted,
+    NewMetric,
+    NewUpload,
+    UploadBegun,
+    UploadId,
+    UploadStatus,
+)
+
+# So many bytes of lines are written together.
+PART_BYTES = 1 << 20
+# A line is held whole; images make it long.
+MAX_LINE_BYTES = 64 << 20
+MAX_UPLOAD_COUNT = 100
+# Uploads that nobody ended are deleted after a day.
+ABANDONED_UPLOAD_MS = 24 * 60 * 60 * 1000
+
+
+class Download(msgspec.Struct):
+    """A file that is sent as it is read."""
+
+    name: str
+    chunks: AsyncGenerator[bytes]
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+async def create_dataset(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) -> Dataset:
+    """Make a dataset of a file of JSON lines, which is the body.
+
+    Lines are prompts (`messages`), with a `completion`, with `feedbacks` by feedback key, or with
+    `preferred_completion`, `other_completion` and `feedback_key`. Feedback keys not seen before are registered. A line
+    that cannot be read refuses the whole file.
+    """
+    project = context.project(query.project, writing=True)
+    return await store_dataset(context, project, query.key, query.name, chunks)
+
+
+async def store_dataset(
+    context: Context,
+    project: ProjectRow,
+    key: str | None,
+    name: str | None,
+    chunks: AsyncIterator[bytes],
+    source: str = "uploaded",
+    *,
+    left_out: Mapping[str, int] | None = None,
+    seed: int | None = None,
+) -> Dataset:
+    """Make a dataset of the bytes of a file; nothing of it stays where a line cannot be read.
+
+    `left_out` is read when the last of the bytes has come.
+    """
+    row = DatasetRow(
+        server=context.store.server,
+        id=uuid7(),
+        project=project.number,
+        key=_dataset_key(key, name),
+        name=check_text(name or key or "", param="name", max_length=1000, min_length=1),
+        source=source,
+        created_at=context.now(),
+    )
+    row = await context.store.write(lambda transaction: stored.begin(transaction, row))
+    try:
+        contents = _Contents(context, row.number)
+        async for chunk in chunks:
+            await contents.add(chunk)
+        await contents.end()
+        metric_counts = await _register(context, project, contents)
+        finished_row = msgspec.structs.replace(
+            row,
+            kind=contents.kind(),
+            lines=contents.lines,
+            size=contents.size,
+            metrics=metric_counts,
+            left_out=dict(left_out or {}),
+            seed=seed,
+        )
+        stored_row = await context.store.write(lambda transaction: stored.complete(transaction, finished_row))
+        if stored_row is None:
+            raise Unavailable(
+                "The store was out of reach for so long that the dataset was given up; nothing of it was stored.",
+                code="store_interrupted",
+                hint="Send it again.",
+                retry_after=1,
+            )
+        return _serialized_dataset(context, stored_row)
+    except BaseException:
+        await asyncio.shield(context.store.write(lambda transaction: stored.erase(transaction, row.number)))
+        raise
+
+
+class _Contents:
+    """Takes a file apart into lines, reads each, and writes it in parts."""
+
+    def __init__(self, context: Context, dataset: int) -> None:
+        self._context = context
+        self._dataset = dataset
+        self._unread_bytes = bytearray()
+        self._part = bytearray()
+        self._part_count = 0
+        self._line_number = 0
+        self.lines = 0
+        self.size = 0
+        self.kinds: set[DatasetKind] = set()
+        self.values: dict[str, int] = defaultdict(int)
+        self.preferences: dict[str, int] = defaultdict(int)
+        self.is_bool: dict[str, bool] = {}
+        """Whether all values under a key are true or false; a key that is not known yet is registered so."""
+        self.is_number: dict[str, bool] = {}
+        """Whether a value under a key is neither true, false, 1 nor 0."""
+
+    async def add(self, chunk: bytes) -> None:
+        """Take more bytes."""
+        self.size += len(chunk)
+        if self.size > self._context.settings.max_dataset:
+            raise TooLarge(
+                f"The file has more than {self._context.settings.max_dataset:,} bytes.",
+                code="dataset_too_large",
+                hint="Split it, or raise AFTERWORD_MAX_DATASET.",
+            )
+        self._part += chunk
+        self._unread_bytes += chunk
+        *lines, remaining_bytes = self._unread_bytes.split(b"\n")
+        self._unread_bytes = remaining_bytes
+        for line in lines:
+            self._read_line(bytes(line))
+        if len(self._unread_bytes) > MAX_LINE_BYTES:
+            raise self._line_error(f"it has more than {MAX_LINE_BYTES >> 20} MiB", self._line_number + 1)
+        if len(self._part) >= PART_BYTES:
+            await self._write()
+            # Others have their turn between two parts.
+            await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        """Take the last line, which may end without a line break."""
+        self._read_line(bytes(self._unread_bytes))
+        if self._part:
+            await self._write()
+        if not self.lines:
+            raise Invalid("The file has no lines.", code="empty_dataset", hint="Send a JSON object a line.")
+
+    def kind(self) -> DatasetKind:
+        """Return what all lines have."""
+        if "preference" in self.kinds and len(self.kinds) > 1:
+            raise Invalid(
+                "Some lines are preferences and others are not.",
+                code="mixed_dataset",
+                hint="Make a dataset of the preferences, and another of the other lines.",
+            )
+        return min(self.kinds, key=KINDS.index)
+
+    def _read_line(self, raw: bytes) -> None:
+        self._line_number += 1
+        if not raw.strip():
+            return
+        try:
+            line = read_line(raw)
+        except LineError as error:
+            raise self._line_error(str(error), self._line_number) from None
+        self.lines += 1
+        self.kinds.add(line.kind)
+        self._count(line)
+
+    def _count(self, line: DatasetLine) -> None:
+        for key, value in line.values.items():
+            self.values[key] += 1
+            self.is_bool[key] = self.is_bool.get(key, True) and isinstance(value, bool)
+            self.is_number[key] = self.is_number.get(key, False) or value not in (0, 1)
+        if line.preference is not None:
+            self.preferences[line.preference] += 1
+            self.is_bool.setdefault(line.preference, False)
+
+    def _line_error(self, reason: str, number: int) -> Invalid:
+        return Invalid(
+            f"Line {number} cannot be read: {reason}.",
+            code="invalid_line",
+            param=f"line {number}",
+            hint="Mend the line and send the file again; nothing of it was kept.",
+        )
+
+    async def _write(self) -> None:
+        number, content, self._part = self._part_count, bytes(self._part), bytearray()
+        self._part_count += 1
+        await self._context.store.write(
+            lambda transaction: stored.add_part(transaction, self._dataset, number, self.lines, content), len(content)
+        )
+
+
+async def _register(context: Context, project: ProjectRow, contents: _Contents) -> dict[int, tuple[int, int]]:
+    """Register the feedback keys of a file that are not known yet; return how often each was used."""
+    metric_counts = {}
+    for key, is_bool in contents.is_bool.items():
+        row = context.catalog.find_metric(project.number, key)
+        if row is None:
+            body = NewMetric(key=key, kind="bool" if is_bool else "scalar", project=project.key)
+            await metrics.register(context, body=body)
+            row = context.metric(project.number, key)
+        elif row.kind == "bool" and contents.is_number.get(key):
+            raise Invalid(
+                f"The metric {key!r} is bool, and the file has other numbers under it than 0 and 1.",
+                code="invalid_value",
+                param=f"feedbacks.{key}",
+                hint="Give true, false, 1 or 0, or name another feedback key.",
+            )
+        metric_counts[row.number] = (contents.values[key], contents.preferences[key])
+    return metric_counts
+
+
+def _dataset_key(key: str | None, name: str | None) -> str:
+    dataset_key = key or re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-")
+    if not dataset_key:
+        raise Invalid(
+            f"The dataset has no key{f', and none can be made of the name {name!r}' if name else ' and no name'}.",
+            code="missing_field",
+            param="key",
+            hint="Give one, such as ?key=preferred where the body is the file itself.",
+        )
+    check_text(dataset_key, param="key", max_length=200, min_length=1)
+    if (
+        dataset_key != dataset_key.strip()
+        or not dataset_key.isprintable()
+        or "/" in dataset_key
+        or dataset_key in (".", "..")
+    ):
+        raise Invalid(
+            f"key is {dataset_key!r}; a key has no slashes, no control characters and no spaces at its ends.",
+            code="invalid_key",
+            param="key",
+            hint="Choose a key such as hh-preference-training.",
+        )
+    return dataset_key
+
+
+# ------------------------------------------------------------------------------------------------ in parts
+
+
+async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
+    """Begin a file that is sent in parts."""
+    content_type = check_text(body.content_type or "", param="content_type")
+    if await context.store.read(stored.upload_count) >= MAX_UPLOAD_COUNT:
+        raise Unavailable(
+            f"{MAX_UPLOAD_COUNT} uploads are under way already.",
+            code="too_many_uploads",
+            hint="End or abort one; abandoned ones are deleted after a day.",
+            retry_after=60,
+        )
+    upload_id = uuid7()
+    await context.store.write(
+        lambda transaction: stored.begin_upload(
+            transaction,
+            id=upload_id,
+            actor=context.actor.number,
+            content_type=content_type,
+            parts=body.total_parts_count,
+            created_at=context.now(),
+        )
+    )
+    return UploadBegun(session_id=upload_id)
+
+
+async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) -> UploadStatus:
+    """Send a part of a file: the bytes are the body. Parts count from 1; the same again replaces it."""
+    row = await _get_upload_row(context, query.session_id)
+    if not 1 <= query.part_number <= row.parts:
+        raise Invalid(
+            f"part_number is {query.part_number}; this upload has the parts 1 to {row.parts}.",
+            code="invalid_part",
+            param="part_number",
+            hint="Parts count from 1 to the total_parts_count that the upload began with.",
+        )
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > context.settings.max_upload_part:
+            raise TooLarge(
+                f"The part has more than {context.settings.max_upload_part:,} bytes.",
+                code="part_too_large",
+                hint="Send smaller parts, or raise AFTERWORD_MAX_UPLOAD_PART.",
+            )
+    is_there = await context.store.write(
+        lambda transaction: stored.put_upload_part(transaction, row.number, query.part_number, bytes(content)),
+        len(content),
+    )
+    if not is_there:
+        raise _upload_not_found(query.session_id)
+    return await upload_status(context, query=query)
+
+
+async def upload_status(context: Context, *, query: Any) -> UploadStatus:
+    """Tell which parts of a file have come."""
+    row = await _get_upload_row(context, query.session_id)
+    received_parts = await context.store.read(stored.parts_of_upload, row.number)
+    return UploadStatus(
+        completed_parts=received_parts,
+        total_parts_count=row.parts,
+        content_type=row.content_type,
+        created_at=to_datetime(row.created_at),
+    )
+
+
+async def abort_upload(context: Context, *, body: UploadId) -> Deleted:
+    """Throw away the parts of a file. A dataset that was made of it stays."""
+    row = await _get_upload_row(context, body.session_id)
+    if not await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number)):
+        raise _upload_not_found(body.session_id)
+    return Deleted()
+
+
+async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Dataset:
+    """Make a dataset of a file whose parts have all come."""
+    project = context.project(body.project, writing=True)
+    row = await _get_upload_row(context, body.session_id)
+    received_parts = await context.store.read(stored.parts_of_upload, row.number)
+    if len(received_parts) < row.parts:
+        missing = sorted(set(range(1, row.parts + 1)) - set(received_parts))
+        raise Invalid(
+            f"{len(missing)} of {row.parts} parts have not come, the first of them {missing[0]}.",
+            code="incomplete_upload",
+            param="session_id",
+            hint="Send them with POST /api/v1/upload/part.",
+        )
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for number in received_parts:
+            content = await context.store.read(stored.upload_part, row.number, number)
+            if content is None:
+                raise _upload_not_found(body.session_id)
+            for start in range(0, len(content), PART_BYTES):
+                yield content[start : start + PART_BYTES]
+
+    dataset = await store_dataset(context, project, body.key, body.name, chunks())
+    await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number))
+    return dataset
+
+
+async def _get_upload_row(context: Context, session_id: str) -> Any:
+    upload_id = parse_id(session_id, noun="upload", param="session_id")
+    row = await context.store.read(stored.upload, upload_id)
+    if row is None or row.actor != context.actor.number:
+        raise _upload_not_found(session_id)
+    return row
+
+
+def _upload_not_found(session_id: str) -> NotFound:
+    return NotFound(
+        f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
+        code="upload_not_found",
+        param="session_id",
+        hint="Begin one with POST /api/v1/upload/init. An upload ends with its dataset.",
+    )
+
+
+async def delete_unfinished(store: Store, now: int, running_servers: Collection[int] = ()) -> None:
+    """Delete what a crash left half done, but for what servers that are there are at, and uploads that nobody ended."""
+    await store.write(lambda transaction: stored.erase_pending(transaction, running_servers))
+    await store.write(lambda transaction: stored.erase_uploads(transaction, before=now - ABANDONED_UPLOAD_MS))
+
+
+# ------------------------------------------------------------------------------------------------ as they are
+
+
+async def list_datasets(context: Context, *, query: Any) -> DatasetList:
+    """List the datasets of a project, the newest first."""
+    project = context.project(query.project)
+    rows = await context.store.read(stored.of_project, project.number)
+    return DatasetList(datasets=[_serialized_dataset(context, row) for row in rows])
+
+
+async def get_dataset(context: Context, dataset: str, *, query: Any) -> Dataset:
+    """Show a dataset, by key or id."""
+    return _serialized_dataset(context, await get_dataset_row(context, dataset, query.project))
+
+
+async def delete_dataset(context: Context, dataset: str, *, query: Any) -> Deleted:
+    """Delete a dataset with its file."""
+    row = await get_dataset_row(context, dataset, query.project)
+    if not await context.store.write(lambda transaction: stored.erase(transaction, row.number)):
+        _raise_dataset_not_found(dataset)
+    return Deleted()
+
+
+async def download(context: Context, dataset: str, *, query: Any) -> Download:
+    """Give out the file of a dataset: `original`, as it came; or `recipe`, each line in the normal shape."""
+    row = await get_dataset_row(context, dataset, query.project)
+    return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query.format))
+
+
+async def _file_chunks(context: Context, number: int, form: DatasetForm) -> AsyncGenerator[bytes]:
+    last_part_number, remaining_bytes = -1, b""
+    while (part := await context.store.read(stored.part, number, last_part_number)) is not None:
+        last_part_number, content = part
+        if form == "original":
+            yield content
+            continue
+        *lines, remaining_bytes = (remaining_bytes + content).split(b"\n")
+        yield b"".join(map(_normalized_line, lines))
+    if remaining_bytes:
+        yield _normalized_line(remaining_bytes)
+
+
+def _normalized_line(raw: bytes) -> bytes:
+    return msgspec.json.encode(read_line(raw).normalized_line) + b"\n" if raw.strip() else b""
+
+
+async def get_dataset_row(context: Context, dataset: str, project: str | None) -> DatasetRow:
+    """Return a dataset by key or id; by its id in any project that the key may see. Raises `NotFound`."""
+
+    def find(connection: Connection) -> DatasetRow | None:
+        try:
+            row = stored.find_dataset_in_any_project(connection, UUID(dataset))
+        except ValueError:
+            return stored.find_dataset(connection, context.project(project).number, dataset)
+        return row if row is not None and context.actor.sees(row.project) else None
+
+    return await context.store.read(find) or _raise_dataset_not_found(dataset)
+
+
+def _raise_dataset_not_found(dataset: str) -> Any:
+    raise NotFound(
+        f"EntityNotFound: dataset {dataset[:200]!r} does not exist, or this key may not see it.",
+        code="dataset_not_found",
+        param="dataset",
+        hint="List them with GET /api/v1/datasets.",
+    )
+
+
+def _serialized_dataset(context: Context, row: DatasetRow) -> Dataset:
+    return Dataset(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        project=context.catalog.projects[row.project].key,
+        kind=row.kind,  # pyright: ignore[reportArgumentType]
+        source=row.source,  # pyright: ignore[reportArgumentType]
+        lines=row.lines,
+        size=row.size,
+        metrics=[
+            DatasetMetric(metric=context.catalog.metrics[number].key, values=values, preferences=preferences)
+            for number, (values, preferences) in row.metrics.items()
+        ],
+        created_at=to_datetime(row.created_at),
+        download_url=f"/api/v1/datasets/{row.id}/download",
+        left_out=row.left_out,  # pyright: ignore[reportArgumentType]
+        seed=row.seed,
+    )

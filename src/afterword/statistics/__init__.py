@@ -1,0 +1,1 @@
+"""Statistical methods: pure functions of numbers, which import nothing of Afterword."""

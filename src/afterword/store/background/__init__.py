@@ -1,0 +1,1 @@
+"""Background work: what keeps derived data up to date and removes what has expired."""

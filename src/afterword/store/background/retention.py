@@ -1,0 +1,301 @@
+"""Retention: delete interactions and texts older than a project's retention period, in the background, in batches.
+
+The worker rests between batches, so that no other write waits for long. It stores no progress: expired rows are found
+by their time and deleted rows are not found again, so that a server that is stopped or killed continues with the rest.
+
+On PostgreSQL the tables have a partition for each month. A partition of which nothing is to stay is dropped as a whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select
+from sqlalchemy.exc import OperationalError
+
+from afterword.store.background.faults import FaultLog
+from afterword.store.deletion import (
+    MAX_STAYING_ROWS,
+    erase,
+    erase_month,
+    forget,
+    forget_month,
+    scrub,
+    staying_of,
+    unscrubbed,
+)
+from afterword.store.engine import Store, Transaction
+from afterword.store.engine.partitions import TEXT_TABLES, Month, Partitions
+from afterword.store.schema import interactions, payloads, search_pending
+
+log = logging.getLogger("afterword.retention")
+
+# Interactions deleted in one transaction.
+BATCH_ROWS = 100
+# Interactions checked at once for whether they still have their text.
+SCAN_ROWS = 1_000
+# The rest between two batches, as a multiple of the last batch's duration; YIELD_FACTOR applies while others write.
+REST_FACTOR = 1.0
+YIELD_FACTOR = 9.0
+# Deleted texts are queued for removal from the text index. Deletion pauses while more than this many are queued.
+MAX_PENDING_ROWS = 5_000
+# Seconds between two polls for expired rows.
+POLL_SECONDS = 600.0
+# Seconds between two checks for changed retention periods, and for whether this server is in charge.
+SETTINGS_POLL_SECONDS = 0.5
+# Seconds before a retry after a failure.
+RETRY_SECONDS = 30.0
+# A scan for texts continues where the last one ended. Rows that were inserted later with an older time are found by a
+# full scan once a day, which also checks the months.
+DAY_SECONDS = 86_400.0
+DAY_MS = 86_400_000
+START_POSITION = (-1, UUID(int=0))
+# Attempts to drop a partition while nobody reads it, and the seconds between them.
+ATTEMPTS = 5
+PAUSE_SECONDS = 2.0
+
+
+class Periods(NamedTuple):
+    """The days for which a project keeps interactions, and their payloads. None: for ever."""
+
+    interactions: int | None
+    payloads: int | None
+
+
+class Retention:
+    """A thread that deletes expired interactions and payloads.
+
+    `periods` returns the retention periods by project. Where several servers share a database, the one in charge
+    deletes; it checks that it is still in charge before each batch. `erased` is called after each batch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        periods: Callable[[], Mapping[int, Periods]],
+        *,
+        erased: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._periods = periods
+        self._erased = erased
+        self._stop = threading.Event()
+        self._faults = FaultLog(log, store, "What is too old could not be deleted")
+        self._scanned_to: dict[int, tuple[int, UUID]] = {}
+        self._full_scan_at = -math.inf
+        self._dropped_by: Mapping[int, Periods] | None = None
+        self.interactions = 0
+        """How many interactions were deleted so far."""
+        self.payloads = 0
+        """Of how many interactions the text was deleted so far, and the rest kept."""
+        self._thread = threading.Thread(target=self._work, name="afterword-retention", daemon=True)
+
+    def start(self) -> None:
+        """Start deleting."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the batch at hand and stop; the rest is deleted after the next start."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(self._store.operations.patience)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            before, pause = (self.interactions, self.payloads), POLL_SECONDS
+            periods, in_charge = dict(self._periods()), self._store.in_charge
+            try:
+                if in_charge:
+                    self._look(periods)
+            except _Changed:
+                pause = 0.0
+            except Exception as error:
+                self._faults.log_error(error)
+                pause = RETRY_SECONDS
+            if (self.interactions, self.payloads) != before:
+                log.info(
+                    "Deleted %s interactions that were too old, and the text of %s.",
+                    self.interactions - before[0],
+                    self.payloads - before[1],
+                )
+            until = time.monotonic() + pause
+            while time.monotonic() < until and not self._stop.wait(SETTINGS_POLL_SECONDS):
+                if periods != self._periods() or in_charge != self._store.in_charge:
+                    break
+
+    def _look(self, periods: Mapping[int, Periods]) -> None:
+        """Delete what these periods have expired. Raises `_Changed` as soon as they change: a period that was set too
+        short by mistake deletes no more once it is corrected."""
+        now = time.time_ns() // 1_000_000
+        if time.monotonic() - self._full_scan_at >= DAY_SECONDS:
+            self._scanned_to.clear()
+            self._run_maintenance()
+            self._full_scan_at, self._dropped_by = time.monotonic(), None
+        if periods != self._dropped_by:
+            self._drop_months(periods, now)
+            self._dropped_by = periods
+        for project, period in periods.items():
+            if period.interactions is not None:
+                self._delete_interactions(periods, project, now - period.interactions * DAY_MS)
+            if period.payloads is not None:
+                self._delete_payloads(periods, project, now - period.payloads * DAY_MS)
+
+    def _run_maintenance(self) -> None:
+        try:
+            self._store.database.run_maintenance()
+        except OperationalError as error:
+            log.warning("The database could not be tended: %s. It is tried again in a day.", error.orig)
+
+    def _delete_interactions(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
+        after = START_POSITION
+        while rows := self._store.read_now(_older, project, before, after, BATCH_ROWS):
+            self._check(periods)
+            self.interactions += self._delete(erase, [id for _, id in rows])
+            after = rows[-1]
+
+    def _delete_payloads(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
+        while rows := self._store.read_now(
+            _older, project, before, self._scanned_to.get(project, START_POSITION), SCAN_ROWS
+        ):
+            ids = self._store.read_now(_with_text, [id for _, id in rows])
+            self._check(periods)
+            for start in range(0, len(ids), BATCH_ROWS):
+                self._check(periods)
+                self.payloads += self._delete(forget, ids[start : start + BATCH_ROWS])
+            self._scanned_to[project] = rows[-1]
+
+    def _drop_months(self, periods: Mapping[int, Periods], now: int) -> None:
+        """Drop the months of which nothing is to stay. Expired rows of other months are deleted in batches."""
+        months = self._store.database.partitions
+        if months is None:
+            return
+        interaction_limits = {
+            project: now - period.interactions * DAY_MS for project, period in periods.items() if period.interactions
+        }
+        payload_limits = {
+            project: now - period.payloads * DAY_MS for project, period in periods.items() if period.payloads
+        }
+        payload_limits = {
+            project: max(interaction_limits.get(project, 0), payload_limits.get(project, 0))
+            for project in {**interaction_limits, **payload_limits}
+        }
+        for month, tables in months.existing_months().items():
+            self._check(periods)
+            if self._nothing_stays(month, interaction_limits):
+                self.interactions += self._drop(months, month, tables, erase_month, interaction_limits)
+            elif "payloads" in tables and self._nothing_stays(month, payload_limits):
+                self._scrub(periods, month, payload_limits)
+                self.payloads += self._drop(months, month, tables & TEXT_TABLES, forget_month, payload_limits)
+
+    def _nothing_stays(self, month: Month, limits: Mapping[int, int]) -> bool:
+        if not limits or month.end > max(limits.values()):
+            return False
+        staying = self._store.read_now(lambda connection: connection.execute(staying_of(month, _young(limits))).all())
+        return len(staying) <= MAX_STAYING_ROWS
+
+    def _scrub(self, periods: Mapping[int, Periods], month: Month, limits: Mapping[int, int]) -> None:
+        after = UUID(int=month.ids[0].int - 1)
+        while ids := self._store.read_now(_to_scrub, month, limits, after, SCAN_ROWS):
+            self._check(periods)
+            self._delete(scrub, ids)
+            after = ids[-1]
+
+    def _drop(
+        self,
+        months: Partitions,
+        month: Month,
+        tables: set[str],
+        how: Callable[[Any, Month, ColumnElement[bool]], int | None],
+        limits: Mapping[int, int],
+    ) -> int:
+        """Drop partitions; return the number of their interactions, 0 if others keep reading them."""
+        for _ in range(ATTEMPTS):
+            try:
+                with months.closed(month, tables) as closed:
+                    number = how(closed, month, _young(limits)) or 0
+                self._erased()
+                return number
+            except OperationalError:
+                if self._stop.wait(PAUSE_SECONDS):
+                    raise _Changed from None
+        log.warning("The part of %s could not be dropped: it is read all the time. It is tried again.", month.name)
+        return 0
+
+    def _delete(self, how: Callable[[Transaction, list[UUID]], int], ids: list[UUID]) -> int:
+        """Delete a batch, then rest. Return the number of deleted interactions."""
+        started, committed = time.monotonic(), self._store.queue.committed
+        number: int = self._store.queue.write_from_thread(lambda transaction: how(transaction, ids))
+        self._erased()
+        took = time.monotonic() - started
+        others = self._store.queue.committed - committed > 1
+        self._stop.wait(took * (YIELD_FACTOR if others else REST_FACTOR))
+        return number
+
+    def _check(self, periods: Mapping[int, Periods]) -> None:
+        """Wait while too many removals from the text index are queued. Raises `_Changed` if the scan is to end."""
+        while self._store.read_now(is_removal_backlogged):
+            if self._stop.wait(1.0):
+                break
+        if self._stop.is_set() or not self._store.in_charge or periods != self._periods():
+            raise _Changed
+
+
+class _Changed(Exception):
+    """The server stops, is no longer in charge, or its retention periods have changed."""
+
+
+def _older(
+    connection: Connection, project: int, before: int, after: tuple[int, UUID], limit: int
+) -> list[tuple[int, UUID]]:
+    """Return (time, id) of a project's oldest interactions before a time, after the position `after`."""
+    at, id = interactions.c.created_at, interactions.c.id
+    rows = connection.execute(
+        select(at, id)
+        .where(interactions.c.project == project, at < before)
+        .where(at >= after[0], or_(at > after[0], id > after[1]))
+        .order_by(at, id)
+        .limit(limit)
+    )
+    return [(row.created_at, row.id) for row in rows]
+
+
+def _young(limits: Mapping[int, int]) -> ColumnElement[bool]:
+    """Return the condition that an interaction has not expired; `limits` are times in milliseconds by project."""
+    alike: dict[int, list[int]] = defaultdict(list)
+    for project, before in limits.items():
+        alike[before].append(project)
+    columns = interactions.c
+    old = (and_(columns.project.in_(projects), columns.created_at < before) for before, projects in alike.items())
+    return not_(or_(false(), *old))
+
+
+def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], after: UUID, limit: int) -> list[UUID]:
+    """Return ids of a month's interactions, after the id `after`, that still hold parts of expired texts."""
+    id = interactions.c.id
+    query = select(id).where(id > after, id < month.ids[1], not_(_young(limits)), unscrubbed())
+    return list(connection.execute(query.order_by(id).limit(limit)).scalars())
+
+
+def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:
+    """Return those of these interactions whose text is still there, in the same order."""
+    with_text = set(
+        connection.execute(select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))).scalars()
+    )
+    return [id for id in ids if id in with_text]
+
+
+def is_removal_backlogged(connection: Connection) -> bool:
+    """Return whether more than `MAX_PENDING_ROWS` deleted texts are queued for removal from the text index.
+
+    They are older than the texts queued for insertion, so that they come first.
+    """
+    c = search_pending.c
+    query = select(c.erased.is_not(None)).order_by(c.interaction_id).limit(1).offset(MAX_PENDING_ROWS)
+    return bool(connection.execute(query).scalar())

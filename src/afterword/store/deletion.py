@@ -1,0 +1,290 @@
+"""Deletion of interactions, or only of their texts. All deletion is done here.
+
+It deletes about a hundred interactions in a few statements or, on PostgreSQL, a month's partitions at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert, select, update
+
+from afterword.store.background import rollups
+from afterword.store.engine import Insert, Transaction
+from afterword.store.engine.partitions import PARTITIONED, ClosedPartitions, Month
+from afterword.store.schema import (
+    ab_interactions,
+    calls,
+    feedback,
+    images,
+    interaction_images,
+    interaction_labels,
+    interactions,
+    label_number,
+    metadata,
+    outcomes,
+    payloads,
+    preferences,
+    search_pending,
+)
+
+# Labels named in one statement, which takes up to 32,766 parameters.
+MAX_STATEMENT_LABELS = 10_000
+# Replaces the hash of a deleted text, so that the text cannot be found by it.
+NO_TEXT_HASH_CODE = 0
+# What stays of the error of a call when the text is gone.
+ERROR_WITHOUT_TEXT = ("status", "type", "code")
+# Upper bound on the rows of a dropped month that stay; they move to another partition.
+MAX_STAYING_ROWS = 1_000
+
+_PUT_PENDING = Insert(search_pending, ignore_existing=True)
+
+
+def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
+    """Delete interactions with their labels, feedback, preferences (their side), outcomes of sessions that end with
+    them, and images that no other shows; return how many were there.
+
+    The other side of a preference stays and names an interaction that is no more. The words are taken out of the
+    text index in the background.
+    """
+    connection = transaction.connection
+    columns = (interactions.c.id, interactions.c.project, interactions.c.created_at, interactions.c.session_id)
+    query = select(*columns, interactions.c.labels).where(interactions.c.id.in_(ids)).with_for_update()
+    rows = connection.execute(query.order_by(interactions.c.id)).all()
+    existing = [row.id for row in rows]
+    if not existing:
+        return 0
+    _take_text(transaction, existing)
+    _take_labels(transaction, rows)
+    for table in (feedback, preferences, calls, ab_interactions):
+        connection.execute(delete(table).where(table.c.interaction_id.in_(existing)))
+    connection.execute(delete(interactions).where(interactions.c.id.in_(existing)))
+    sessions = {row.session_id or row.id for row in rows}
+    turn = interactions.alias()
+    goes_on = (turn.c.session_id == outcomes.c.session_id) & (turn.c.project == outcomes.c.project)
+    is_opener = (turn.c.id == outcomes.c.session_id) & turn.c.session_id.is_(None)
+    connection.execute(
+        delete(outcomes).where(
+            outcomes.c.session_id.in_(sessions),
+            ~exists().where(goes_on),
+            ~exists().where(is_opener, turn.c.project == outcomes.c.project),
+        )
+    )
+    transaction.put_all([rollups.dirty_hour(row.project, row.created_at) for row in rows])
+    return len(existing)
+
+
+def forget(transaction: Transaction, ids: Sequence[UUID]) -> int:
+    """Delete what was said in interactions: messages, completion, images, all that was logged as text of the call.
+    Return of how many it was there.
+
+    The row stays, with its labels, its feedback and the numbers of its call.
+    """
+    connection = transaction.connection
+    query = select(interactions.c.id).where(interactions.c.id.in_(ids)).order_by(interactions.c.id).with_for_update()
+    existing = list(connection.execute(query).scalars())
+    texts = select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(existing))
+    with_text = list(connection.execute(texts).scalars())
+    if not with_text:
+        return 0
+    _take_text(transaction, with_text)
+    scrub(transaction, with_text)
+    return len(with_text)
+
+
+def scrub(transaction: Transaction, ids: Sequence[UUID]) -> int:
+    """Delete what interactions repeat of their texts outside their payloads; return how many were named."""
+    connection = transaction.connection
+    connection.execute(
+        update(interactions)
+        .where(interactions.c.id.in_(ids))
+        .values(preview=None, prompt_text_hash=NO_TEXT_HASH_CODE, completion_text_hash=NO_TEXT_HASH_CODE)
+    )
+    failed = select(calls.c.interaction_id, calls.c.error).where(
+        calls.c.interaction_id.in_(ids), calls.c.error.is_not(None)
+    )
+    for row in connection.execute(failed).all():
+        # Providers may repeat in it what was said.
+        details = msgspec.json.decode(row.error)
+        error = msgspec.json.encode(
+            {**{name: details[name] for name in ERROR_WITHOUT_TEXT if name in details}, "message": ""}
+        ).decode()
+        connection.execute(update(calls).where(calls.c.interaction_id == row.interaction_id).values(error=error))
+    return len(ids)
+
+
+def unscrubbed() -> ColumnElement[bool]:
+    """Return whether an interaction repeats something of its texts."""
+    columns = interactions.c
+    return (
+        columns.preview.is_not(None)
+        | (columns.prompt_text_hash != NO_TEXT_HASH_CODE)
+        | (columns.completion_text_hash != NO_TEXT_HASH_CODE)
+    )
+
+
+def erase_month(closed: ClosedPartitions, month: Month, stays: ColumnElement[bool]) -> int | None:
+    """Delete all interactions of a month with what hangs on them, as `erase` does, but for those that `stays` holds
+    for. Return how many there were; None, with nothing done, where too many stay."""
+    connection = closed.transaction.connection
+    staying = list(connection.execute(staying_of(month, stays)).scalars())
+    if len(staying) > MAX_STAYING_ROWS:
+        return None
+    is_dropped = _is_dropped(month, staying)
+    columns = interactions.c
+    sums = select(columns.project, func.count(), func.min(columns.created_at), func.max(columns.created_at)).where(
+        is_dropped(columns.id)
+    )
+    number = 0
+    for project, count, first, last in connection.execute(sums.group_by(columns.project)).all():
+        rollups.mark_hours_dirty(closed.transaction, project, first, last)
+        number += count
+    _take_outcomes_of(closed.transaction, is_dropped)
+    connection.execute(delete(ab_interactions).where(is_dropped(ab_interactions.c.interaction_id)))
+    _take_hidden_of(closed.transaction, is_dropped)
+    _drop(closed, is_dropped, staying)
+    return number
+
+
+def forget_month(closed: ClosedPartitions, month: Month, stays: ColumnElement[bool]) -> int | None:
+    """Delete what was said in a month's interactions, which are scrubbed already, but for those that `stays` holds for.
+    Return of how many it was there; None, with nothing done, where too many stay."""
+    connection = closed.transaction.connection
+    staying = list(connection.execute(staying_of(month, stays)).scalars())
+    if len(staying) > MAX_STAYING_ROWS:
+        return None
+    is_dropped = _is_dropped(month, staying)
+    number = connection.execute(
+        select(func.count()).select_from(payloads).where(is_dropped(payloads.c.interaction_id))
+    ).scalar_one()
+    _take_hidden_of(closed.transaction, is_dropped)
+    _drop(closed, is_dropped, staying)
+    return number
+
+
+def staying_of(month: Month, stays: ColumnElement[bool]) -> Any:
+    """Return the query for the ids that stay of a month; of one more than may, at most."""
+    first, end = month.ids
+    return (
+        select(interactions.c.id)
+        .where(interactions.c.id >= first, interactions.c.id < end, stays)
+        .limit(MAX_STAYING_ROWS + 1)
+    )
+
+
+IsDropped = Callable[[ColumnElement[UUID]], ColumnElement[bool]]
+"""Whether a column names an interaction that goes with its month."""
+
+
+def _is_dropped(month: Month, staying: Sequence[UUID]) -> IsDropped:
+    first, end = month.ids
+    return lambda column: and_(column >= first, column < end, column.not_in(staying))
+
+
+def _drop(closed: ClosedPartitions, is_dropped: IsDropped, staying: Sequence[UUID]) -> None:
+    """Drop the parts; put what stays into others."""
+    connection = closed.transaction.connection
+    parted = [table for table in metadata.sorted_tables if table.name in PARTITIONED]
+    stays: dict[Table, Sequence[Any]] = {}
+    for table in parted:
+        id_column = table.c.id if table is interactions else table.c.interaction_id
+        if table.name in closed.tables:
+            stays[table] = connection.execute(select(table).where(id_column.in_(staying))).mappings().all()
+        elif interactions.name in closed.tables:
+            # Its part was dropped before; what came since stands elsewhere.
+            connection.execute(delete(table).where(is_dropped(id_column)))
+    closed.drop()
+    for table, rows in stays.items():
+        if rows:
+            connection.execute(insert(table), [dict(row) for row in rows])
+    # Their words went with the others'.
+    closed.transaction.put(_PUT_PENDING, [(row["interaction_id"], None) for row in stays.get(payloads, ())])
+
+
+def _take_hidden_of(transaction: Transaction, is_dropped: IsDropped) -> None:
+    """Delete images that nobody else shows, and what waits for the text index."""
+    connection = transaction.connection
+    image_use, other = interaction_images.alias(), interaction_images.alias()
+    is_dropped_image = exists().where(image_use.c.hash == images.c.hash, is_dropped(image_use.c.interaction_id))
+    connection.execute(_locked(is_dropped_image))
+    connection.execute(
+        delete(images).where(
+            is_dropped_image,
+            ~exists().where(other.c.hash == images.c.hash, ~is_dropped(other.c.interaction_id)),
+        )
+    )
+    connection.execute(delete(interaction_images).where(is_dropped(interaction_images.c.interaction_id)))
+    connection.execute(delete(search_pending).where(is_dropped(search_pending.c.interaction_id)))
+
+
+def _locked(which: ColumnElement[bool]) -> Any:
+    return select(images.c.hash).where(which).order_by(images.c.hash).with_for_update()
+
+
+def _take_outcomes_of(transaction: Transaction, is_dropped: IsDropped) -> None:
+    """Delete the outcomes of sessions all of whose turns go."""
+    turn, left = interactions.alias(), interactions.alias()
+
+    def has(turn_alias: Any) -> ColumnElement[bool]:
+        joined = turn_alias.c.session_id == outcomes.c.session_id
+        is_opener = (turn_alias.c.id == outcomes.c.session_id) & turn_alias.c.session_id.is_(None)
+        return (turn_alias.c.project == outcomes.c.project) & (joined | is_opener)
+
+    transaction.connection.execute(
+        delete(outcomes).where(
+            exists().where(has(turn), is_dropped(turn.c.id)),
+            ~exists().where(has(left), ~is_dropped(left.c.id)),
+        )
+    )
+
+
+def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
+    """Delete payloads and images, and have the words taken out of the text index.
+
+    That wants the text once more, so that payloads wait in the list of what is pending. An interaction whose payload
+    went before may wait there still, and stays.
+    """
+    connection = transaction.connection
+    with_payload = select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))
+    connection.execute(delete(search_pending).where(search_pending.c.interaction_id.in_(with_payload)))
+    connection.execute(
+        insert(search_pending).from_select(
+            ["interaction_id", "erased"],
+            select(payloads.c.interaction_id, payloads.c.payload).where(payloads.c.interaction_id.in_(ids)),
+        )
+    )
+    connection.execute(delete(payloads).where(payloads.c.interaction_id.in_(ids)))
+    uses = interaction_images.c.interaction_id.in_(ids)
+    digests = set(connection.execute(select(interaction_images.c.hash).where(uses)).scalars())
+    if digests:
+        connection.execute(delete(interaction_images).where(uses))
+        # Whoever logs one of them at this moment is waited for.
+        connection.execute(_locked(images.c.hash.in_(digests)))
+        unused = ~exists().where(interaction_images.c.hash == images.c.hash)
+        connection.execute(delete(images).where(images.c.hash.in_(digests), unused))
+
+
+def _take_labels(transaction: Transaction, rows: Sequence[Any]) -> None:
+    """Delete what these interactions have in the index over labels: for each label a range of it. Interactions that are
+    deleted together mostly lie side by side."""
+    label_numbers = sorted(
+        {
+            label_number(row.project, key, value)
+            for row in rows
+            if row.labels
+            for key, value in msgspec.json.decode(row.labels).items()
+        }
+    )
+    times = [row.created_at for row in rows]
+    index = interaction_labels.c
+    for start in range(0, len(label_numbers), MAX_STATEMENT_LABELS):
+        transaction.connection.execute(
+            delete(interaction_labels).where(
+                index.label.in_(label_numbers[start : start + MAX_STATEMENT_LABELS]),
+                index.created_at.between(min(times), max(times)),
+                index.interaction_id.in_([row.id for row in rows]),
+            )
+        )

@@ -1,0 +1,1 @@
+"""Queries: from a filter to rows, counts, groups and statistics."""

@@ -1,0 +1,498 @@
+"""Compile a filter tree to conditions over `interactions`.
+
+Each node of the tree becomes a `Condition` with two equivalent forms: `check` is tested on a row, `lookup` is a query
+for the ids that it matches. A page scans rows by time and checks them, unless a condition matches so few that a lookup
+is faster (pages.py decides). Nested conditions are always checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+)
+
+from afterword.errors import Invalid
+from afterword.store.calls import COMPLETE, STATES
+from afterword.store.engine.text_search import TextQuery, Texts, texts_of
+from afterword.store.query.names import Names
+from afterword.store.schema import (
+    calls,
+    feedback,
+    hash63,
+    interaction_labels,
+    interactions,
+    label_number,
+    labels,
+    preferences,
+)
+from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, Source, TextCondition
+
+SOURCES: tuple[Source, ...] = get_args(Source)
+"""The words of `source`; the store holds their indexes in this tuple."""
+
+# SQLite's parser allows about 25 levels of alternating `and` and `or`.
+MAX_DEPTH = 20
+MAX_CONDITION_COUNT = 500
+# Of all lists of a filter together: each value is a parameter of the statement, and SQLite takes 32,766.
+MAX_VALUE_COUNT = 10_000
+# Of all search texts of a filter together: the index reads the interactions of each word.
+MAX_TEXT_CHARACTERS = 4_000
+# Up to this many alternatives are read as a page of their own each; more are checked together.
+MAX_BRANCH_COUNT = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """A condition that must hold."""
+
+    check: ColumnElement[bool]
+    """The condition on a row of `interactions`."""
+    lookup: Select[Any] | None = None
+    """The query for the ids that it matches."""
+    label: int | None = None
+    """The number of the label, if the condition is one label: its range of the index is in page order."""
+    time_check: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
+    bounds: tuple[int | None, int | None] | None = None
+    """Of a time range: the same condition on another column; start (inclusive) and end (exclusive), milliseconds."""
+    model_check: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
+    """Of a condition on the model: the same condition on another column, which holds 0 for no model."""
+    text: TextQuery | None = None
+    """The words of a text condition, which can be tested for many interactions at once."""
+    is_costly: bool = False
+    """Whether counting the matches is slow, because no index holds them side by side."""
+    branches: list[list[Condition]] | None = None
+    """A few alternatives that together mean the same, each a list of conditions that must all hold."""
+
+
+def compile_filter(connection: Connection, filter: Filter | None, names: Names) -> list[Condition]:
+    """Return the conditions that must all hold, with `and` flattened. Raises `Invalid` and `NotFound`."""
+    if filter is None:
+        return []
+    return _FilterCompiler(names, texts_of(connection)).compile_all(filter, "filter", 1)
+
+
+class _FilterCompiler:
+    """Compiles the nodes of one filter. `path` is the path to a node that errors name."""
+
+    def __init__(self, names: Names, texts: Texts) -> None:
+        self.names = names
+        self.texts = texts
+        self.nodes = 0
+        self.values = 0
+        self.characters = 0
+        self.compilers: dict[str, Callable[[Any, str], Condition]] = {
+            "timerange": self.timerange,
+            "model": self.model,
+            "label": self.label,
+            "feedback": self.feedback,
+            "preference": self.preference,
+            "source": self.source,
+            "state": self.state,
+            "finish_reason": self.finish_reason,
+            "prompt_hash": self.prompt_hash,
+            "session_id": self.session_id,
+            "user": self.user,
+            "request_id": self.request_id,
+            "trace_id": self.trace_id,
+            "completion_id": self.completion_id,
+            "prompt": self.prompt,
+            "completion": self.completion,
+            "text": self.text,
+        }
+
+    def compile_all(self, node: Filter, path: str, depth: int) -> list[Condition]:
+        if node.and_ is None:
+            return [self.compile_node(node, path, depth)]
+        self.condition_name(node, path, depth)
+        return [
+            condition
+            for index, child in enumerate(node.and_)
+            for condition in self.compile_all(child, f"{path}.and[{index}]", depth + 1)
+        ]
+
+    def condition_name(self, node: Filter, path: str, depth: int) -> str:
+        """Return the name of the one condition that a node carries."""
+        self.nodes += 1
+        if depth > MAX_DEPTH or self.nodes > MAX_CONDITION_COUNT:
+            raise _too_large(
+                f"more than {MAX_DEPTH} levels or {MAX_CONDITION_COUNT} conditions",
+                path[:200],
+                "Use 'in' with a list of values in place of many conditions.",
+            )
+        condition_names = [name for name in node.__struct_fields__ if getattr(node, name) is not None]
+        if not condition_names:
+            raise Invalid(
+                f"{path} is an empty condition: it says nothing about which interactions are wanted.",
+                code="empty_condition",
+                param=path,
+                hint='Name one condition, such as {"label": {"key": "env"}}; a client may have lost the one you meant. '
+                '{"and": []} is everything.',
+            )
+        if len(condition_names) > 1:
+            words = ", ".join(name.rstrip("_") for name in condition_names)
+            raise Invalid(
+                f"{path} carries {len(condition_names)} conditions ({words}), but a node carries one.",
+                code="several_conditions",
+                param=path,
+                hint='Put them into {"and": [...]}.',
+            )
+        return condition_names[0]
+
+    def compile_node(self, node: Filter, path: str, depth: int, *, negated: bool = False) -> Condition:
+        """Return the condition of a node, or its negation. A `not` is pushed down to the leaves."""
+        name = self.condition_name(node, path, depth)
+        value = getattr(node, name)
+        if name == "not_":
+            return self.compile_node(value, f"{path}.not", depth + 1, negated=not negated)
+        if name == "or_" and not negated:
+            branches = [self.compile_all(child, f"{path}.or[{index}]", depth + 1) for index, child in enumerate(value)]
+            return _any_branch(branches)
+        if name in ("and_", "or_"):
+            paths = [f"{path}.{name.rstrip('_')}[{index}]" for index in range(len(value))]
+            parts = [
+                self.compile_node(child, child_path, depth + 1, negated=negated).check
+                for child, child_path in zip(value, paths, strict=True)
+            ]
+            return Condition(and_(true(), *parts) if (name == "and_") != negated else or_(false(), *parts))
+        condition = self.compilers[name](value, f"{path}.{name}")
+        # A comparison with null is neither true nor false: treat it as false before the negation.
+        return Condition(not_(func.coalesce(condition.check, false()))) if negated else condition
+
+    # ------------------------------------------------------------------------------------ the conditions
+
+    def timerange(self, value: Any, path: str) -> Condition:
+        start = None if value.from_ is None else self.names.moment(value.from_, f"{path}.from")
+        end = None if value.to is None else self.names.moment(value.to, f"{path}.to")
+        return time_condition(self.names, start, end)
+
+    def model(self, value: Match, path: str) -> Condition:
+        def model_numbers(keys: list[str]) -> list[Any]:
+            return [number for key in keys if (number := self.names.model(key)) is not None]
+
+        condition = self.match(value, path, interactions.c.model, model_numbers)
+        return replace(condition, model_check=lambda column: self.match(value, path, column, model_numbers).check)
+
+    def source(self, value: Match, path: str) -> Condition:
+        def source_indexes(words: list[str]) -> list[Any]:
+            for word in words:
+                if word not in SOURCES:
+                    raise Invalid(
+                        f"{path} is {word!r:.80}.",
+                        code="unknown_source",
+                        param=path,
+                        hint=f"Sources are {', '.join(SOURCES)}.",
+                    )
+            return [SOURCES.index(word) for word in words]
+
+        return Condition(self.match(value, path, interactions.c.source, source_indexes).check)
+
+    def prompt_hash(self, value: Match, path: str) -> Condition:
+        def hashes(words: list[str]) -> list[Any]:
+            return [number for word in words if (number := _hex(word)) is not None]
+
+        return self.match(value, path, interactions.c.prompt_hash, hashes)
+
+    def user(self, value: Match, path: str) -> Condition:
+        return self.match(value, path, interactions.c.user, list)
+
+    def request_id(self, value: Match, path: str) -> Condition:
+        return self.call_id(value, path, calls.c.request_id, calls.c.provider_request_id, calls.c.response_id)
+
+    def trace_id(self, value: Match, path: str) -> Condition:
+        return self.call_id(value, path, calls.c.trace_id)
+
+    def call_id(self, value: Match, path: str, *columns: ColumnElement[Any]) -> Condition:
+        """Return the condition that a call has an id in one of these columns, each of which has an index."""
+        texts, negated = self.matched_texts(value, path)
+        conditions = [column.in_(texts) for column in columns]
+        check = _exists_for_interaction(calls.c.interaction_id == interactions.c.id, or_(*conditions))
+        lookups = [select(calls.c.interaction_id).where(condition) for condition in conditions]
+        return Condition(not_(check)) if negated else Condition(check, union_all(*lookups))  # pyright: ignore
+
+    def completion_id(self, value: Match, path: str) -> Condition:
+        return self.match(value, path, interactions.c.id, lambda words: [_uuid(word, path) for word in words])
+
+    def session_id(self, value: Match, path: str) -> Condition:
+        texts, negated = self.matched_texts(value, path)
+        ids = [self.names.session(word) for word in texts]
+        # An interaction whose session_id is null is in a session of its own, named by its completion_id.
+        member = interactions.c.session_id.in_(ids)
+        opener = and_(interactions.c.id.in_(ids), interactions.c.session_id.is_(None))
+        if negated:
+            return Condition(not_(or_(func.coalesce(member, false()), opener)))
+        return Condition(or_(member, opener), self._ids(member).union_all(self._ids(opener)))  # pyright: ignore
+
+    def label(self, value: LabelCondition, path: str) -> Condition:
+        project = self.names.project
+        if value.value is None:
+            with_key = select(labels.c.number).where(labels.c.project == project, labels.c.key == value.key)
+            return self._label_condition(interaction_labels.c.label.in_(with_key))
+        texts, negated = self.matched_texts(value.value, f"{path}.value")
+        numbers = [label_number(project, value.key, text) for text in texts]
+        condition = self._label_condition(
+            interaction_labels.c.label == numbers[0] if len(numbers) == 1 else interaction_labels.c.label.in_(numbers)
+        )
+        if negated:
+            return Condition(not_(condition.check))
+        if len(numbers) == 1:
+            return Condition(condition.check, condition.lookup, numbers[0])
+        if len(numbers) > MAX_BRANCH_COUNT:
+            return condition
+        branches = [(number, self._label_condition(interaction_labels.c.label == number)) for number in set(numbers)]
+        label_branches = [[Condition(branch.check, branch.lookup, number)] for number, branch in branches]
+        return replace(condition, branches=label_branches)
+
+    def _label_condition(self, which: ColumnElement[bool]) -> Condition:
+        check = _exists_for_interaction(
+            which,
+            interaction_labels.c.created_at == interactions.c.created_at,
+            interaction_labels.c.interaction_id == interactions.c.id,
+        )
+        return Condition(check, select(interaction_labels.c.interaction_id).where(which))
+
+    def state(self, value: Match, path: str) -> Condition:
+        texts, negated = self.matched_texts(value, path)
+        for word in texts:
+            if word not in STATES:
+                raise Invalid(
+                    f"{path} is {word!r:.80}, which is no state of a call.",
+                    code="invalid_state",
+                    param=path,
+                    hint=f"States are {', '.join(STATES)}.",
+                )
+        numbers = {STATES.index(word) for word in texts}
+        if negated:
+            numbers = set(range(len(STATES))) - numbers
+        same_interaction = calls.c.interaction_id == interactions.c.id
+        if COMPLETE in numbers:
+            # An interaction that was only logged has no call, and is complete.
+            return Condition(not_(_exists_for_interaction(same_interaction, calls.c.state.not_in(numbers))))
+        # The second condition is that of the index.
+        state_condition = and_(calls.c.state.in_(numbers), calls.c.state != COMPLETE)
+        return Condition(
+            _exists_for_interaction(same_interaction, state_condition),
+            select(calls.c.interaction_id).where(state_condition),
+        )
+
+    def finish_reason(self, value: Match, path: str) -> Condition:
+        texts, negated = self.matched_texts(value, path)
+        call_condition = _call_condition(calls.c.finish_reason.in_(texts))
+        return Condition(not_(call_condition.check)) if negated else call_condition
+
+    def feedback(self, value: FeedbackCondition, path: str) -> Condition:
+        if self.names.measured(value.metric):
+            return self.system_metric(value, path)
+        metric = self.names.metric(value.metric)
+        parts = self.comparisons(feedback.c.value, value, path)
+        if value.reasons is not None:
+            parts.append(feedback.c.reason.in_(self.limited_texts(value.reasons, f"{path}.reasons")))
+        if value.user is not None:
+            parts.append(feedback.c.user == value.user)
+        return _metric_condition(feedback, metric, *parts)
+
+    def system_metric(self, value: FeedbackCondition, path: str) -> Condition:
+        for name in ("reasons", "user"):
+            if getattr(value, name) is not None:
+                raise Invalid(
+                    f"{path}.{name} is given, but {value.metric!r} is a system metric: nobody gives its values.",
+                    code="invalid_condition",
+                    param=f"{path}.{name}",
+                    hint="Compare its value, or leave all but the metric out.",
+                )
+        column = calls.c[value.metric]
+        return _call_condition(column.is_not(None), *self.comparisons(column, value, path))
+
+    def comparisons(self, column: ColumnElement[Any], value: FeedbackCondition, path: str) -> list[ColumnElement[bool]]:
+        """Return the comparisons of a condition with numbers."""
+        if value.value is None:
+            return []
+        signed_numbers = [
+            (sign, number)
+            for sign in value.value.__struct_fields__
+            if (number := getattr(value.value, sign)) is not None
+        ]
+        if not signed_numbers:
+            raise Invalid(
+                f"{path}.value names no comparison.",
+                code="empty_condition",
+                param=f"{path}.value",
+                hint="Give at least one of eq, neq, gt, gte, lt, lte; or leave value out.",
+            )
+        return [_SIGNS[sign](column, float(number)) for sign, number in signed_numbers]
+
+    def preference(self, value: Any, path: str) -> Condition:
+        return _metric_condition(preferences, self.names.metric(value.metric))
+
+    def prompt(self, value: TextCondition, path: str) -> Condition:
+        return self._text_condition(value, path, "prompt", interactions.c.prompt_text_hash)
+
+    def completion(self, value: TextCondition, path: str) -> Condition:
+        return self._text_condition(value, path, "completion", interactions.c.completion_text_hash)
+
+    def _text_condition(
+        self, value: TextCondition, path: str, column: str, hash_column: ColumnElement[Any]
+    ) -> Condition:
+        if (value.eq is None) == (value.contains is None):
+            raise Invalid(f"{path} must have one of eq and contains.", code="invalid_condition", param=path)
+        if value.eq is not None:
+            return Condition(hash_column == hash63(value.eq))
+        phrase = lambda text: TextQuery.phrase(text, column)  # noqa: E731
+        return self._words_condition(phrase, f"{path}.contains", value.contains or "")
+
+    def text(self, value: str, path: str) -> Condition:
+        return self._words_condition(TextQuery.words, path, value)
+
+    def _words_condition(self, parse: Callable[[str], TextQuery | None], path: str, text: str) -> Condition:
+        self.characters += len(text)
+        if self.characters > MAX_TEXT_CHARACTERS:
+            raise _too_large(
+                f"more than {MAX_TEXT_CHARACTERS:,} characters to look for",
+                path,
+                "Look for some words of the text, or for exactly the text with eq.",
+            )
+        query = parse(text)
+        if query is None:
+            raise Invalid(
+                f"{path} is {text!r:.80}, which has no word to look for.",
+                code="no_words",
+                param=path,
+                hint="Words are letters and digits.",
+            )
+        return Condition(
+            self.texts.check(query, interactions.c.id), self.texts.lookup(query), text=query, is_costly=True
+        )
+
+    def match(
+        self, value: Match, path: str, column: ColumnElement[Any], to_column_values: Callable[[list[str]], list[Any]]
+    ) -> Condition:
+        texts, negated = self.matched_texts(value, path)
+        values = to_column_values(texts)
+        if negated:
+            return Condition(or_(column.is_(None), column.not_in(values)))
+        if len(values) == 1:
+            return Condition(column == values[0], self._ids(column == values[0]))
+        check = column.in_(values)
+        distinct_values = set(values) if len(values) <= MAX_BRANCH_COUNT else ()
+        checks = [column == distinct_value for distinct_value in distinct_values]
+        branches = [[Condition(check, self._ids(check))] for check in checks]
+        return Condition(check, self._ids(check), branches=branches or None)
+
+    def matched_texts(self, value: Match, path: str) -> tuple[list[str], bool]:
+        """Return the values that a match names, and whether they are excluded."""
+        operators = [name for name in ("eq", "in_", "neq") if getattr(value, name) is not None]
+        if len(operators) != 1:
+            raise Invalid(
+                f"{path} must have one of eq, in and neq; it has {len(operators)}.",
+                code="invalid_condition",
+                param=path,
+            )
+        if value.in_ is not None:
+            return self.limited_texts(value.in_, f"{path}.in"), False
+        return [value.eq if value.eq is not None else value.neq or ""], value.neq is not None
+
+    def limited_texts(self, values: list[str], path: str) -> list[str]:
+        """Return the values. Raises `Invalid` if the filter's lists together hold more than `MAX_VALUE_COUNT`."""
+        self.values += len(values)
+        if self.values > MAX_VALUE_COUNT:
+            excess = f"more than {MAX_VALUE_COUNT:,} values in its lists"
+            raise _too_large(excess, path, "Send several with fewer values.")
+        return values
+
+    def _ids(self, check: ColumnElement[bool]) -> Select[Any]:
+        return _ids(self.names, check)
+
+
+def time_condition(names: Names, start: int | None, end: int | None) -> Condition:
+    """Return the condition that an interaction is from `start` (inclusive) to `end` (exclusive), milliseconds."""
+
+    def in_range(time: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(true(), *([] if start is None else [time >= start]), *([] if end is None else [time < end]))
+
+    check = in_range(interactions.c.created_at)
+    return Condition(check, _ids(names, check), time_check=in_range, bounds=(start, end))
+
+
+def _ids(names: Names, check: ColumnElement[bool]) -> Select[Any]:
+    return select(interactions.c.id).where(interactions.c.project == names.project, check)
+
+
+def _any_branch(branches: list[list[Condition]]) -> Condition:
+    """Return the condition that all conditions of at least one branch hold."""
+    check = or_(false(), *(and_(true(), *(condition.check for condition in branch)) for branch in branches))
+    return Condition(check, branches=branches if len(branches) <= MAX_BRANCH_COUNT else None)
+
+
+def _exists_for_interaction(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    # Correlate with `interactions` only: the enclosing query of a label scan or of group statistics may have other
+    # tables of the same names.
+    return exists().where(*conditions).correlate(interactions)
+
+
+def _metric_condition(table: Table, metric: int, *parts: ColumnElement[bool]) -> Condition:
+    """Return the condition that an interaction has a row in `table` under this metric for which all parts hold."""
+    # An expression in place of the column keeps SQLite from the index by metric and value, which would read all
+    # feedback of the store for each interaction: only the few rows of the interaction are read.
+    of_the_metric = table.c.metric + literal(0) == metric
+    return Condition(
+        _exists_for_interaction(table.c.interaction_id == interactions.c.id, of_the_metric, *parts),
+        select(table.c.interaction_id).where(table.c.metric == metric, *parts),
+    )
+
+
+def _call_condition(*parts: ColumnElement[bool]) -> Condition:
+    """Return the condition that an interaction has a call for which all parts hold.
+
+    Its lookup reads all calls, whose rows are short: a million in about 0.1 s.
+    """
+    return Condition(
+        _exists_for_interaction(calls.c.interaction_id == interactions.c.id, *parts),
+        select(calls.c.interaction_id).where(*parts),
+        is_costly=True,
+    )
+
+
+_SIGNS: dict[str, Callable[[Any, float], ColumnElement[bool]]] = {
+    "eq": lambda column, number: column == number,
+    "neq": lambda column, number: column != number,
+    "gt": lambda column, number: column > number,
+    "gte": lambda column, number: column >= number,
+    "lt": lambda column, number: column < number,
+    "lte": lambda column, number: column <= number,
+}
+
+
+def _too_large(what: str, path: str, hint: str) -> Invalid:
+    return Invalid(f"The filter has {what}.", code="filter_too_large", param=path, hint=hint)
+
+
+def _uuid(text: str, path: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid(f"{path} is {text[:80]!r}, which is not a UUID.", code="invalid_id", param=path) from None
+
+
+def _hex(text: str) -> int | None:
+    try:
+        number = int(text, 16)
+    except ValueError:
+        return None
+    return number if len(text) == 16 and number < 1 << 63 else None

@@ -1,0 +1,110 @@
+"""Facets: which models, labels, states and feedback the interactions that a filter finds have, and how many of each.
+
+Only the newest `MAX_COUNTED_ROWS` of them are counted, so that counting takes no longer over a hundred million
+interactions than over ten thousand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Row, select
+
+from afterword.store.calls import COMPLETE, STATES
+from afterword.store.query import pages
+from afterword.store.query.conditions import SOURCES, Names
+from afterword.store.schema import calls, feedback, interactions, preferences
+from afterword.types import Filter
+
+MAX_COUNTED_ROWS = 10_000
+# Each id is a parameter of the statement, which SQLAlchemy writes out: several short lists are faster than a long one.
+MAX_STATEMENT_IDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class FacetCounts:
+    """The number of interactions with each value of each facet.
+
+    `interactions` is the number of interactions counted, `since` the creation time of the oldest of them, `is_complete`
+    whether they are all that the filter matches. The keys of `values` and `totals` are (kind, label key or metric
+    number). `totals` holds the number of interactions that have any value. Models and metrics are numbers.
+    """
+
+    interactions: int = 0
+    since: int | None = None
+    is_complete: bool = True
+    values: dict[tuple[str, Any], Counter[Any]] = field(default_factory=dict)
+    totals: Counter[tuple[str, Any]] = field(default_factory=Counter)
+
+    def add(self, kind: str, key: Any, value: Any, number: int = 1) -> None:
+        """Count a value of a facet."""
+        self.values.setdefault((kind, key), Counter())[value] += number
+
+
+def count(connection: Connection, names: Names, filter: Filter | None) -> FacetCounts:
+    """Count the values of all facets. Raises `Invalid` and `NotFound` for the filter, as `pages.find_page` does."""
+    ids = pages.newest(connection, names, filter, MAX_COUNTED_ROWS + 1)
+    if not ids:
+        return FacetCounts()
+    is_complete, ids = len(ids) <= MAX_COUNTED_ROWS, ids[:MAX_COUNTED_ROWS]
+    columns = (interactions.c.model, interactions.c.source, interactions.c.user, interactions.c.labels)
+    rows = list(_rows(connection, interactions.c.id, ids, *columns, interactions.c.created_at))
+    counts = FacetCounts(len(rows), min(row.created_at for row in rows), is_complete)
+    _count_columns(counts, rows)
+    _count_calls(counts, _rows(connection, calls.c.interaction_id, ids, calls.c.state, calls.c.finish_reason))
+    live_metrics = set(names.metrics())
+    for kind, table, value in (("feedback", feedback, feedback.c.value), ("preference", preferences, None)):
+        rating_columns = [table.c.interaction_id, table.c.metric, *([] if value is None else [value])]
+        rated = {
+            tuple(row)
+            for row in _rows(connection, table.c.interaction_id, ids, *rating_columns)
+            if row.metric in live_metrics
+        }
+        for metric, *values in (row[1:] for row in rated):
+            for rating in values:
+                counts.add(kind, metric, rating)
+        counts.totals.update((kind, metric) for _, metric in {row[:2] for row in rated})
+    return counts
+
+
+def _rows(connection: Connection, id: Any, ids: Sequence[UUID], *columns: Any) -> Iterator[Any]:
+    for start in range(0, len(ids), MAX_STATEMENT_IDS):
+        batch = ids[start : start + MAX_STATEMENT_IDS]
+        yield from connection.execute(select(*columns).where(id.in_(batch)))
+
+
+def _count_columns(counts: FacetCounts, rows: Sequence[Row[Any]]) -> None:
+    counts_by_column = {
+        "model": Counter(row.model for row in rows if row.model is not None),
+        "source": Counter(SOURCES[row.source] for row in rows),
+        "user": Counter(row.user for row in rows if row.user is not None),
+    }
+    for kind, values in counts_by_column.items():
+        if values:
+            counts.values[kind, None] = values
+            counts.totals[kind, None] = values.total()
+    # Many interactions carry the same labels: each distinct JSON text is decoded once.
+    for text, number in Counter(row.labels for row in rows if row.labels).items():
+        for key, value in msgspec.json.decode(text).items():
+            counts.add("label", key, value, number)
+            counts.totals["label", key] += number
+
+
+def _count_calls(counts: FacetCounts, rows: Iterator[Row[Any]]) -> None:
+    states: Counter[str] = Counter()
+    for row in rows:
+        if row.state != COMPLETE:
+            states[STATES[row.state]] += 1
+        if row.finish_reason is not None:
+            counts.add("finish_reason", None, row.finish_reason)
+            counts.totals["finish_reason", None] += 1
+    # An interaction that was only logged has no call, and is complete.
+    if complete := counts.interactions - states.total():
+        states[STATES[COMPLETE]] = complete
+    counts.values["state", None] = states
+    counts.totals["state", None] = counts.interactions
