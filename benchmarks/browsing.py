@@ -274,6 +274,8 @@ def _watching(server: Server, context: BrowserContext, submit: Submit) -> Iterat
         page.goto(f"{LIST}?{urlencode({'q': query})}")
         page.wait_for_selector("[role=row][data-id]")
         page.wait_for_selector("[data-on=true]")
+        # The list, its facets and its chart are there: from now on only arrivals are work.
+        page.wait_for_load_state("networkidle")
     waiting.wait_for_timeout(AFTER_ARRIVALS_MS / 10)
     yield Figure(f"... {len(lists)} filtered lists open", spent(), "s", WATCHED_FACTOR * alone)
 

@@ -50,14 +50,23 @@ export function conditionOf(facet: Facet, value: Value, metrics: Metrics): strin
 
 export type ConditionRole = "only" | "without" | null;
 
+/** Return how to tell whether a query keeps to what has a condition, or leaves it out. The query is parsed once. */
+export function rolesIn(query: string): (condition: string) => ConditionRole {
+  const conditions = partsOrNone(query);
+  return (condition) => {
+    if (conditions.has(condition)) return "only";
+    return conditions.has(`-${condition}`) ? "without" : null;
+  };
+}
+
 /** Tell whether a query keeps to what has a condition, or leaves it out. */
-export function roleOf(query: string, condition: string): ConditionRole {
+export const roleOf = (query: string, condition: string): ConditionRole => rolesIn(query)(condition);
+
+function partsOrNone(query: string): ReadonlySet<string> {
   try {
-    const have = query.trim() ? parts(query) : [];
-    if (have.includes(condition)) return "only";
-    return have.includes(`-${condition}`) ? "without" : null;
+    return new Set(query.trim() ? parts(query) : []);
   } catch {
-    return null;
+    return new Set();
   }
 }
 

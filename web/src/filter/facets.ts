@@ -24,6 +24,12 @@ export const facetsQuery = (project: string, filter: Filter | null, { limit = 10
 const EVERYTHING: Filter = { and: [] };
 const VALUES = 100;
 
+/** The keys of the models that the newest interactions of a project name. */
+export const usedModelsQuery = (project: string) => ({
+  ...facetsQuery(project, EVERYTHING, { limit: VALUES, only: "model" }),
+  select: ({ facets }: Facets) => facets.flatMap(({ values }) => values.map(({ value }) => `${value}`)),
+});
+
 export type Vocabulary = {
   labels: Schemas["LabelKey"][];
   metrics: Metric[];

@@ -1,17 +1,20 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Minus } from "lucide-react";
-import { useState } from "react";
+import { memo, useDeferredValue, useMemo, useState } from "react";
 import type { Filter, Metric } from "~/api/client";
 import { labelsQuery } from "~/api/queries";
-import { conditionOf, facetName, roleOf, valueName, withRole } from "~/filter/facetParts";
+import { type ConditionRole, conditionOf, facetName, rolesIn, valueName, withRole } from "~/filter/facetParts";
 import { type Facet, facetsQuery } from "~/filter/facets";
 import { ErrorNote, Input, Loading } from "~/ui";
 import { count, fullTime, inShort } from "~/ui/values";
 import css from "./facets.module.css";
+import { useSettled } from "./useSettled";
 
 type FacetPanelProps = {
   project: string;
   filter: Filter | null;
+  /** Whether the rows of this filter are in sight. */
+  isListShown: boolean;
   q: string;
   metrics: ReadonlyMap<string, Metric>;
   onChange: (query: string) => void;
@@ -24,12 +27,16 @@ const MANY = 10;
 const MOST_VALUES = 1_000;
 
 /** What the interactions of the present filter have, with counts: to keep to a value, or to leave it out. */
-export function FacetPanel({ project, filter, q, metrics, onChange }: FacetPanelProps) {
+export const FacetPanel = memo(function FacetPanel({ project, isListShown, metrics, onChange, ...props }: FacetPanelProps) {
   const [text, setText] = useState("");
+  const filter = useSettled(props.filter, isListShown);
+  const q = useDeferredValue(props.q);
+  const roleOf = useMemo(() => rolesIn(q), [q]);
   const { data, error, refetch, isPlaceholderData } = useQuery({
     ...facetsQuery(project, filter),
     placeholderData: keepPreviousData,
   });
+  const isStale = isPlaceholderData || filter !== props.filter;
   const typed = text.trim().toLowerCase();
   const { data: labels = [] } = useQuery({ ...labelsQuery(project), enabled: typed !== "" && (data?.facets_left_out ?? 0) > 0 });
   if (error && !data) return <ErrorNote error={error} onRetry={() => refetch()} />;
@@ -51,9 +58,9 @@ export function FacetPanel({ project, filter, q, metrics, onChange }: FacetPanel
     opened.set(facet.kind, before + 1);
     return typed !== "" || before < (OPEN[facet.kind] ?? 0);
   };
-  const more = { project, filter, q, metrics, onChange };
+  const more = { project, filter, q, roleOf, metrics, onChange };
   return (
-    <div className={css.facets} aria-busy={isPlaceholderData} data-stale={isPlaceholderData || undefined}>
+    <div className={css.facets} aria-busy={isStale} data-stale={isStale || undefined}>
       {(facets.length > MANY || data.facets_left_out > 0) && (
         <Input
           type="search"
@@ -87,9 +94,10 @@ export function FacetPanel({ project, filter, q, metrics, onChange }: FacetPanel
       {typed !== "" && fitting.length + others.length === 0 && <p className={css.note}>No facet fits.</p>}
     </div>
   );
-}
+});
 
-type FacetValuesProps = Omit<FacetPanelProps, "metrics"> & {
+type FacetValuesProps = Pick<FacetPanelProps, "project" | "filter" | "q" | "onChange"> & {
+  roleOf: (condition: string) => ConditionRole;
   facet: Facet;
   isOpen: boolean;
   metrics: ReadonlyMap<string, Metric>;
@@ -117,7 +125,7 @@ type ValueListProps = Omit<FacetValuesProps, "isOpen"> & {
   onAll: () => void;
 };
 
-function ValueList({ project, filter, q, facet, metrics, onChange, all, onAll }: ValueListProps) {
+function ValueList({ project, filter, q, roleOf, facet, metrics, onChange, all, onAll }: ValueListProps) {
   const only = facet.key === null ? facet.kind : `${facet.kind}:${facet.key}`;
   const whole = useQuery({ ...facetsQuery(project, filter, { limit: MOST_VALUES, only }), enabled: all && filter !== null });
   const shown = (all && whole.data?.facets[0]) || facet;
@@ -126,7 +134,7 @@ function ValueList({ project, filter, q, facet, metrics, onChange, all, onAll }:
     <ul aria-label={facetName(facet, metrics)}>
       {shown.values.map(({ value, count: number }) => {
         const condition = conditionOf(facet, value, metrics);
-        const role = roleOf(q, condition);
+        const role = roleOf(condition);
         const word = valueName(facet, value, metrics);
         return (
           <li key={String(value)} data-role={role ?? undefined}>

@@ -58,6 +58,7 @@ function Interactions({ project }: { project: string }) {
   const listed = useListedInteractions(project, address, isLive);
   const { interactions, count } = listed;
   const { data, isPlaceholderData } = listed.list;
+  const isListShown = data !== undefined && !isPlaceholderData;
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
 
   const fetchAhead = useCallback(
@@ -137,7 +138,7 @@ function Interactions({ project }: { project: string }) {
       <div className={css.body}>
         {inSight.facets && (
           <aside className={facetsCss.panel} aria-label="Facets">
-            {data && <FacetPanel project={project} filter={filter} q={q} metrics={shown.metrics} onChange={setQuery} />}
+            {data && <FacetPanel {...{ project, filter, q, isListShown }} metrics={shown.metrics} onChange={setQuery} />}
             <Button look="primary" className={facetsCss.back} onClick={() => toggle("facets")}>
               {count === undefined ? "Show the list" : `Show ${shownCount(count)} ${count === 1 ? "interaction" : "interactions"}`}
             </Button>
@@ -149,6 +150,7 @@ function Interactions({ project }: { project: string }) {
               project={project}
               filter={filter}
               q={q}
+              isListShown={isListShown}
               metrics={metrics}
               metric={address.chart}
               onMetric={(metric) => change({ chart: metric }, true)}

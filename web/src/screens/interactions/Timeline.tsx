@@ -7,6 +7,7 @@ import { momentOf, splitTime, type TimeRange } from "~/filter/timeRange";
 import { Select } from "~/ui";
 import { count, duration, measured, percent } from "~/ui/values";
 import css from "./timeline.module.css";
+import { useSettled } from "./useSettled";
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 /** Pixels that a pointer may tremble by in a click. */
@@ -15,6 +16,8 @@ const CLICK = 4;
 type TimelineProps = {
   project: string;
   filter: Filter;
+  /** Whether the rows of this filter are in sight. */
+  isListShown: boolean;
   q: string;
   metrics: readonly Metric[];
   metric: string | undefined;
@@ -23,7 +26,16 @@ type TimelineProps = {
 };
 
 /** How many interactions there are over time, how many failed, and the mean of a metric: to drag a range out of. */
-export function Timeline({ project, filter, q, metrics, metric: key, onMetric, onRange }: TimelineProps) {
+export function Timeline({ filter, q, isListShown, ...props }: TimelineProps) {
+  const wanted = useMemo(() => ({ filter, q }), [filter, q]);
+  const settled = useSettled(wanted, isListShown);
+  if (!settled) return <section className={css.timeline} aria-label="Over time" aria-busy="true" />;
+  return <SettledTimeline {...props} {...settled} />;
+}
+
+type SettledTimelineProps = Omit<TimelineProps, "isListShown">;
+
+function SettledTimeline({ project, filter, q, metrics, metric: key, onMetric, onRange }: SettledTimelineProps) {
   const { range } = splitTime(q);
   const { data: facets } = useQuery(facetsQuery(project, filter));
   const now = Date.now();

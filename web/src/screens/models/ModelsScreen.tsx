@@ -4,7 +4,7 @@ import { Plus } from "lucide-react";
 import { useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { modelsQuery, projectModelsQuery } from "~/api/queries";
-import { useVocabulary } from "~/filter/facets";
+import { usedModelsQuery } from "~/filter/facets";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { Button, Chip, Confirm, css as ui, cx, Empty, ErrorNote, Loading, Menu, MenuChoice, MenuSeparator, Page } from "~/ui";
@@ -17,7 +17,7 @@ type Model = Schemas["Model"];
 export function ModelsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/models" });
   const may = useMay();
-  const vocabulary = useVocabulary(project);
+  const { data: used = [] } = useQuery(usedModelsQuery(project));
   const { data: models, error } = useQuery(modelsQuery);
   const { data: attached = [] } = useQuery(projectModelsQuery(project));
   const [form, setForm] = useState<"new" | Model | null>(null);
@@ -53,7 +53,7 @@ export function ModelsScreen() {
   });
   const others = models?.filter(({ key, provider }) => provider && !attached.some((one) => one.model === key)) ?? [];
   // Of this project: an administrator sees those of the whole server.
-  const logged = models?.filter(({ key, provider }) => !provider && vocabulary.models.includes(key)) ?? [];
+  const logged = models?.filter(({ key, provider }) => !provider && used.includes(key)) ?? [];
   return (
     <Page
       title="Models"
