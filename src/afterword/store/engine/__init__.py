@@ -124,9 +124,10 @@ class Store:
                 try:
                     with self.database.reader.connect() as connection:
                         driver = connection.connection.dbapi_connection
+                        # The rollback is never interrupted: a connection that it fails on is thrown away.
                         with (
-                            operation.stoppable(lambda driver=driver: self.database.interrupt(driver)),
                             connection.begin(),
+                            operation.stoppable(lambda driver=driver: self.database.interrupt(driver)),
                         ):
                             result = function(connection)
                     self.database.check()
