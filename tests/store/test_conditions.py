@@ -20,8 +20,10 @@ from sqlalchemy import event
 from afterword.ids import uuid7
 from afterword.store import interactions as stored
 from afterword.store.calls import SYSTEM_METRICS
-from afterword.store.query import groups, pages
+from afterword.store.query import groups, pages, plan, scan
+from afterword.store.query import matches as query_matches
 from afterword.store.query.conditions import SOURCES
+from afterword.store.query.matches import Matches
 from afterword.store.query.statistics import ValueSelection, summarize
 from afterword.types import Filter
 
@@ -185,8 +187,13 @@ def trees(shelf: Any, depth: int = 3) -> st.SearchStrategy[dict[str, Any]]:
 
 SMALL_LIMIT = st.sampled_from([2_000, 3])
 ROW_LIMITS = (
-    *("SELECTIVE_ROWS", "MAX_LOOKUP_ROWS", "LABEL_PROBE_ROWS"),
-    *("FIRST_SCAN_ROWS", "SCAN_ROWS", "LONG_SCAN_ROWS"),
+    (plan, "SELECTIVE_ROWS"),
+    (query_matches, "SELECTIVE_ROWS"),
+    (plan, "MAX_LOOKUP_ROWS"),
+    (plan, "FIRST_SCAN_ROWS"),
+    (plan, "SCAN_ROWS"),
+    (plan, "LONG_SCAN_ROWS"),
+    (scan, "LABEL_PROBE_ROWS"),
 )
 
 
@@ -195,7 +202,9 @@ def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UU
 
     def page(cursor: str | None, count: bool = False) -> pages.RowPage:
         return shelf.store.read_now(
-            pages.find_page, shelf.names, tree, order=order, limit=limit, cursor=cursor, count=count
+            lambda connection: pages.find_page(
+                Matches(connection, shelf.names, tree), order=order, limit=limit, cursor=cursor, count=count
+            )
         )
 
     found = page(None, count=True)
@@ -223,9 +232,9 @@ def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: An
     )
     with pytest.MonkeyPatch.context() as patch:
         # So that the ways for rare and for frequent conditions are taken over these few rows, too.
-        for name in ROW_LIMITS:
-            patch.setattr(pages, name, drawn.draw(SMALL_LIMIT, name))
-        patch.setattr(pages, "FIRST_CHUNK_ROWS", drawn.draw(st.sampled_from([1, 3, 100]), "FIRST_CHUNK_ROWS"))
+        for module, name in ROW_LIMITS:
+            patch.setattr(module, name, drawn.draw(SMALL_LIMIT, name))
+        patch.setattr(scan, "FIRST_CHUNK_ROWS", drawn.draw(st.sampled_from([1, 3, 100]), "FIRST_CHUNK_ROWS"))
         forth, back, count = walk(shelf, msgspec.convert(tree, Filter), order, limit)
     assert [one for page in forth for one in page] == [one.id for one in expected]
     assert all(len(page) == limit for page in forth[:-1])
@@ -258,14 +267,11 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
         for name in ("MAX_STATEMENT_LABELS", "MAX_LOOKUP_LABELS", "MAX_LOOKUP_COUNT"):
             patch.setattr(groups, name, drawn.draw(st.sampled_from([0, getattr(groups, name)]), name))
         while cursor is not None or not found:
+            paging = {"group_by": group_by, "limit": limit, "cursor": cursor, "count": True}
             page = shelf.store.read_now(
-                groups.find_groups,
-                shelf.names,
-                msgspec.convert(tree, Filter),
-                group_by=group_by,
-                limit=limit,
-                cursor=cursor,
-                count=True,
+                lambda connection, paging=paging: groups.find_groups(
+                    Matches(connection, shelf.names, msgspec.convert(tree, Filter)), **paging
+                )
             )
             assert page.count == len(expected)
             found += page.groups
@@ -310,12 +316,14 @@ def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypa
         shelf.store.queue.write_from_thread(
             lambda transaction, rows=chunk: transaction.put(stored.INSERT["interactions"], rows)
         )
-    monkeypatch.setattr(pages, "SELECTIVE_ROWS", 0)
-    monkeypatch.setattr(pages, "FIRST_CHUNK_ROWS", len(rows))
+    monkeypatch.setattr(plan, "SELECTIVE_ROWS", 0)
+    monkeypatch.setattr(scan, "FIRST_CHUNK_ROWS", len(rows))
     names = replace(shelf.names, project=project)
-    wanted = Filter(text="red")
-    found = shelf.store.read_now(pages.find_page, names, wanted, order="-created_at", limit=5, cursor=None, count=False)
-    assert found.rows == []
+    paging = {"order": "-created_at", "limit": 5, "cursor": None}
+    page = shelf.store.read_now(
+        lambda connection: pages.find_page(Matches(connection, names, Filter(text="red")), **paging)
+    )
+    assert page.rows == []
 
 
 @pytest.mark.shared
@@ -331,7 +339,7 @@ def test_a_page_is_walked_in_the_order_of_its_index_and_what_follows_is_left_to_
     def read(connection: Any) -> str:
         event.listen(connection, "before_cursor_execute", explain)
         wanted = msgspec.convert({"and": labels}, Filter)
-        pages.find_page(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=False)
+        pages.find_page(Matches(connection, shelf.names, wanted), order="-created_at", limit=5, cursor=None)
         return connection.exec_driver_sql("SHOW enable_sort").scalar()
 
     assert shelf.store.read_now(read) == "on"
@@ -360,8 +368,9 @@ def test_sums_and_pages_of_what_holds_for_few_read_no_table_whole(shelf: Any, tr
 
     def read(connection: Any) -> None:
         event.listen(connection, "before_cursor_execute", explain)
-        pages.find_page(connection, shelf.names, wanted, order="-created_at", limit=5, cursor=None, count=True)
-        summarize(connection, ValueSelection(shelf.names, wanted, shelf.names.metric("CSAT")))
+        found = Matches(connection, shelf.names, wanted)
+        pages.find_page(found, order="-created_at", limit=5, cursor=None, count=True)
+        summarize(ValueSelection(found, shelf.names.metric("CSAT")))
 
     shelf.store.read_now(read)
     assert any("SEARCH feedback USING PRIMARY KEY" in plan for plan in plans)

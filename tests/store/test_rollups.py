@@ -31,6 +31,7 @@ from afterword.store.background.rollups import HOUR_MS, Overtaken, RollupWorker,
 from afterword.store.engine import Store
 from afterword.store.migrations import alembic_config
 from afterword.store.query import rollup_statistics, statistics
+from afterword.store.query.matches import Matches
 from afterword.store.query.statistics import TrendParts, ValueSelection
 from afterword.store.schema import rollup_marks, rollup_values
 from afterword.store.schema import rollups as stored
@@ -223,21 +224,21 @@ class Bench:
     def compare(self, filter: Filter | None, metric: str | None, split_by: str | None) -> None:
         """Ask of rollups and of rows."""
         of_metric = self.names.metric(metric) if metric in METRICS else metric
-        values = ValueSelection(self.names, filter, of_metric, split_by)
 
         def asked(connection: Any) -> None:
+            values = ValueSelection(Matches(connection, self.names, filter), of_metric, split_by)
             for quantum in (HOUR_MS, 24 * HOUR_MS):
-                found, wanted = (of.over_time(connection, values, quantum) for of in (rollup_statistics, statistics))
+                found, wanted = (of.over_time(values, quantum) for of in (rollup_statistics, statistics))
                 assert sums_of(found) == approximately(wanted)
                 # What lies far from the others is all that a deviation of so large values tells of.
                 scale = max([1.0, *(abs(part.mean) for part in wanted.values())])
                 for key, part in wanted.items():
                     expected = part.stddev and pytest.approx(part.stddev, rel=1e-6, abs=1e-6 * scale)
                     assert found[key].stddev == expected
-            assert rollup_statistics.span(connection, values) == statistics.span(connection, values)
+            assert rollup_statistics.span(values) == statistics.span(values)
             if metric is None:
                 return
-            found, wanted = (of.summarize(connection, values) for of in (rollup_statistics, statistics))
+            found, wanted = (of.summarize(values) for of in (rollup_statistics, statistics))
             assert [(one.key, one.count, one.min, one.max) for one in found] == [
                 (one.key, one.count, one.min, one.max) for one in wanted
             ]
@@ -247,9 +248,7 @@ class Bench:
                 assert one.stddev == (other.stddev and pytest.approx(other.stddev, rel=1e-9, abs=1e-7 * scale))
             if wanted and split_by is None:
                 [one] = wanted
-                found, wanted = (
-                    of.distribution(connection, values, one.min, one.max) for of in (rollup_statistics, statistics)
-                )
+                found, wanted = (of.distribution(values, one.min, one.max) for of in (rollup_statistics, statistics))
                 assert found == wanted
 
         self.store.read_now(asked)

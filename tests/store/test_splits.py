@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from afterword.store import interactions as stored
 from afterword.store.calls import SYSTEM_METRICS
 from afterword.store.query import groups, rollup_statistics
-from afterword.store.query.statistics import ValueSelection
+from afterword.store.query.matches import Matches
+from afterword.store.query.statistics import TrendParts, ValueSelection, ValueSummary
 from afterword.store.schema import label_number
 from afterword.types import Filter
 
@@ -40,21 +41,28 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
             else:
                 expected[key] += [value for its, value, *_ in one.feedback if its == metric]
     number = metric if metric is None or metric in SYSTEM_METRICS else shelf.names.metric(metric)
-    values = ValueSelection(shelf.names, msgspec.convert(tree, Filter), number, split_by)
+
+    def values(connection: Any) -> ValueSelection:
+        matches = Matches(connection, shelf.names, msgspec.convert(tree, Filter))
+        return ValueSelection(matches, number, split_by)
+
     counts = {key: len(its) for key, its in expected.items() if its}
 
     def over_time(connection: Any) -> dict[str | None, int]:
         found: dict[str | None, int] = defaultdict(int)
-        for (key, _), part in rollup_statistics.over_time(connection, values, 3_600_000).items():
+        for (key, _), part in rollup_statistics.over_time(values(connection), 3_600_000).items():
             found[key] += part.count
         return found
+
+    def summarize(connection: Any) -> list[ValueSummary]:
+        return rollup_statistics.summarize(values(connection))
 
     with pytest.MonkeyPatch.context() as patch:
         # So that a label of few values is taken as one of many, too.
         for name in ("MAX_STATEMENT_LABELS", "MAX_LOOKUP_LABELS", "MAX_LOOKUP_COUNT"):
             patch.setattr(groups, name, drawn.draw(st.sampled_from([0, getattr(groups, name)]), name))
         assert shelf.store.read_now(over_time) == counts
-        found = [] if metric is None else shelf.store.read_now(rollup_statistics.summarize, values)
+        found = [] if metric is None else shelf.store.read_now(summarize)
     if metric is not None:
         order = sorted(counts, key=lambda key: (-counts[key], key is not None, key or ""))
         assert [(one.key, one.count) for one in found] == [(key, counts[key]) for key in order]
@@ -76,8 +84,12 @@ def test_a_label_may_have_more_values_than_a_statement_has_room_for(shelf: Any):
 
     shelf.store.queue.write_from_thread(put)
     paging = {"group_by": "label:id", "limit": 3, "cursor": None, "count": True}
-    found = shelf.store.read_now(lambda connection: groups.find_groups(connection, shelf.names, None, **paging))
+
+    def read(connection: Any) -> tuple[groups.GroupRowPage, TrendParts]:
+        everything = Matches(connection, shelf.names, None)
+        values = ValueSelection(everything, None, "label:id")
+        return groups.find_groups(everything, **paging), rollup_statistics.over_time(values, 3_600_000)
+
+    found, over_time = shelf.store.read_now(read)
     assert ([one.key for one in found.groups], found.count) == (["0", "1", "10"], len(shelf.logged))
-    values = ValueSelection(shelf.names, None, None, "label:id")
-    over_time = shelf.store.read_now(lambda connection: rollup_statistics.over_time(connection, values, 3_600_000))
     assert sum(part.count for part in over_time.values()) == len(shelf.logged)

@@ -19,7 +19,7 @@ from afterword.store.engine import Insert, Transaction
 from afterword.store.engine.fragments import clock
 from afterword.store.query.conditions import Names
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
-from afterword.store.query.pages import where_clause
+from afterword.store.query.matches import Matches
 from afterword.store.schema import interactions, leases, preferences
 from afterword.types import Filter
 
@@ -86,7 +86,7 @@ def candidates(
     `seed` decides the order of a prompt's pairs and which completion is on which side. Pairs that were judged under
     `metric` are left out; with None, no pair is left out.
     """
-    where = where_clause(connection, names, filter)
+    where = Matches(connection, names, filter).where_clause()
     pairs: list[IdPair] = []
     round, prompt, has_more = position.round, position.prompt, position.has_more
     prompts_seen = slots_seen = 0

@@ -1,4 +1,4 @@
-# Generated from aio/abtests.py by scripts/unasync.py: change that one.
+# Generated from aio/ab_tests.py by scripts/unasync.py: change that one.
 """A/B tests: start, list, show and cancel them."""
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from afterword.service.context import Context
 from afterword.service.timestamps import to_datetime
 from afterword.store.query import facets as stored
+from afterword.store.query.matches import Matches
 from afterword.types import Facet, Facets, FacetValue, NewFacets
 
 FACET_KINDS = ("model", "label", "feedback", "preference", "state", "finish_reason", "source", "user")
@@ -28,7 +29,7 @@ async def count_facets(context: Context, *, body: NewFacets) -> Facets:
     names = context.names(project)
 
     def read(connection: Connection) -> stored.FacetCounts:
-        return stored.count(connection, names, body.filter)
+        return stored.count(Matches(connection, names, body.filter))
 
     counts = await context.store.read_long(read)
     facets = [_facet(context, kind, key, counts, body.limit) for kind, key in counts.totals]

@@ -17,6 +17,8 @@ from afterword.service.timestamps import to_datetime
 from afterword.store import interactions as stored
 from afterword.store.query import groups, pages
 from afterword.store.query.cursors import read_cursor, write_cursor
+from afterword.store.query.matches import Matches
+from afterword.store.query.scan import Cursor
 from afterword.types import (
     Filter,
     Group,
@@ -70,7 +72,8 @@ async def _find_page(context: Context, search_request: Search) -> InteractionPag
     paging = {"limit": search_request.limit, "cursor": search_request.cursor, "count": search_request.count}
 
     def page(connection: Connection) -> InteractionPage:
-        result = pages.find_page(connection, names, search_request.filter, order=search_request.order, **paging)
+        matches = Matches(connection, names, search_request.filter)
+        result = pages.find_page(matches, order=search_request.order, **paging)
         return InteractionPage(
             interactions=serialize_interactions(
                 context, connection, result.rows, view=search_request.view, images=search_request.images
@@ -81,9 +84,8 @@ async def _find_page(context: Context, search_request: Search) -> InteractionPag
         )
 
     def group_page(connection: Connection) -> GroupPage:
-        result = groups.find_groups(
-            connection, names, search_request.filter, group_by=search_request.group_by or "", **paging
-        )
+        matches = Matches(connection, names, search_request.filter)
+        result = groups.find_groups(matches, group_by=search_request.group_by or "", **paging)
         examples = [group.example for group in result.groups] if search_request.group_by == "prompt" else []
         prompts = _prompt_previews(context, connection, examples)
         return GroupPage(
@@ -118,9 +120,9 @@ async def pages_of_groups(
         return group_filter(group_by, key)
 
     def read(connection: Connection) -> dict[str | None, InteractionPage]:
-        paging = {"order": order, "limit": limit, "cursor": cursor, "count": False}
+        matches = Matches(connection, names, filter)
         page_of_group = {
-            key: pages.find_page(connection, names, Filter(and_=[filter, group_condition(key)]), **paging)
+            key: pages.find_page(matches.narrowed(group_condition(key)), order=order, limit=limit, cursor=cursor)
             for key in keys
         }
         rows = [row for page in page_of_group.values() for row in page.rows]
@@ -144,13 +146,13 @@ def group_filter(group_by: str, key: str) -> Filter:
 def cursor_after(interaction: Interaction, order: Order) -> str:
     """Return the cursor with which a list goes on after an interaction."""
     created_at = round(interaction.created_at.timestamp() * 1000)
-    return write_cursor(pages.Cursor(created_at, interaction.completion_id, False, order))
+    return write_cursor(Cursor(created_at, interaction.completion_id, False, order))
 
 
 def find_interaction_cursor(cursor: str | None) -> str | None:
     """Return a cursor if it is one of a list of interactions; None for those of other lists."""
     try:
-        return cursor and (read_cursor(cursor, pages.Cursor) and cursor)
+        return cursor and (read_cursor(cursor, Cursor) and cursor)
     except Invalid:
         return None
 

@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection
 
 from afterword.errors import Invalid
-from afterword.service.context import Context
+from afterword.service.context import Context, ProjectNames
 from afterword.service.interactions.plain_filters import plain_filter
 from afterword.service.timestamps import to_datetime
 from afterword.statistics.bradley_terry import PairCounts, ratings, win_rate
 from afterword.store.query import rollup_statistics as stored
+from afterword.store.query.matches import Matches
 from afterword.store.query.statistics import MAX_SPLIT_COUNT, TrendPart, ValueSelection, count_preferences
 from afterword.types import (
     Bin,
@@ -104,14 +105,15 @@ async def rank_filtered(context: Context, *, body: NewRanking) -> Ranking:
 async def _summarise(
     context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None, level: Level
 ) -> MetricSummary:
-    values, key, kind, scoring_type = _metric_values(context, metric, project, filter, split_by, level)
+    select_values, key, kind, scoring_type = _metric_values(context, metric, project, filter, split_by, level)
 
     def read(connection: Connection) -> MetricSummary:
+        values = select_values(connection)
         unsplit = replace(values, split_by=None)
-        total_rows = stored.summarize(connection, unsplit)
-        splits = stored.summarize(connection, values) if split_by is not None and total_rows else []
+        total_rows = stored.summarize(unsplit)
+        splits = stored.summarize(values) if split_by is not None and total_rows else []
         [sums] = total_rows or [None]
-        bins = [] if sums is None else stored.distribution(connection, unsplit, sums.min, sums.max)
+        bins = [] if sums is None else stored.distribution(unsplit, sums.min, sums.max)
         return MetricSummary(
             metric=key,
             kind=kind,
@@ -143,21 +145,22 @@ async def _trend(context: Context, metric: str | None, trend_request: NewTrend) 
     if metric is None:
         _refuse_sessions(trend_request.level, "without a metric interactions are counted")
         names = context.names(context.project(trend_request.project))
-        values = ValueSelection(names, trend_request.filter, None, _checked_split(trend_request.split_by))
+        select_values = _value_selector(names, trend_request.filter, None, _checked_split(trend_request.split_by))
         key = None
     else:
-        values, key, _, _ = _metric_values(
+        select_values, key, _, _ = _metric_values(
             context, metric, trend_request.project, trend_request.filter, trend_request.split_by, trend_request.level
         )
 
     def read(connection: Connection) -> Trend:
-        time_span = stored.span(connection, replace(values, split_by=None))
+        values = select_values(connection)
+        time_span = stored.span(replace(values, split_by=None))
         series: dict[str | None, dict[datetime, TrendPart]] = defaultdict(dict)
         if time_span is not None:
             _check_span(*time_span, trend_request.interval)
             start_of = _start_of(trend_request.interval, zone)
             quantum = MINUTE_MS if trend_request.interval == "minute" else _quantum(zone, *time_span)
-            for (split, bucket_start), part in stored.over_time(connection, values, quantum).items():
+            for (split, bucket_start), part in stored.over_time(values, quantum).items():
                 start = start_of(bucket_start)
                 before = series[split].get(start)
                 series[split][start] = part if before is None else before + part
@@ -263,17 +266,28 @@ def _pair_counts(counts: dict[str, int]) -> PairCounts:
 
 def _metric_values(
     context: Context, metric: str, project: str | None, filter: Filter | None, split_by: str | None, level: Level
-) -> tuple[ValueSelection, str, Any, Any]:
-    """Return which values are meant, with the key, kind and scoring type of their metric."""
+) -> tuple[Callable[[Connection], ValueSelection], str, Any, Any]:
+    """Return a function that selects the values, with the key, kind and scoring type of their metric."""
     project_row = context.project(project)
     names = context.names(project_row)
     split = _checked_split(split_by)
     if names.measured(metric):
         _refuse_sessions(level, f"{metric!r} is a system metric, which is measured for each interaction")
         scoring_type = "higher_is_better" if metric == "tokens_per_second" else "lower_is_better"
-        return ValueSelection(names, filter, metric, split), metric, "scalar", scoring_type
+        return _value_selector(names, filter, metric, split), metric, "scalar", scoring_type
     row = context.metric(project_row.number, metric)
-    return ValueSelection(names, filter, row.number, split, level=level), row.key, row.kind, row.scoring_type
+    return _value_selector(names, filter, row.number, split, level), row.key, row.kind, row.scoring_type
+
+
+def _value_selector(
+    names: ProjectNames,
+    filter: Filter | None,
+    metric: int | str | None,
+    split_by: str | None,
+    level: Level = "interaction",
+) -> Callable[[Connection], ValueSelection]:
+    """Return a function that compiles the filter over a connection, once for all that is read with it."""
+    return lambda connection: ValueSelection(Matches(connection, names, filter), metric, split_by, level=level)
 
 
 async def _trend_request(context: Context, query: Any) -> NewTrend:

@@ -2,7 +2,7 @@
 
 Every change of facts (an interaction is logged or deleted, a call ends, feedback is given, changed or deleted) marks
 the interaction's hour as dirty in the same transaction. Writers only add marks, so that they never wait for each other.
-Reads take clean hours from the rollups and dirty hours from the rows, in one snapshot (sums.py).
+Reads take clean hours from the rollups and dirty hours from the rows, in one snapshot (rollup_statistics.py).
 
 A background worker sums dirty hours in a snapshot. Then one transaction replaces their rollups and deletes the marks
 that the snapshot showed. No change is lost, with any number of writers, on any database whose reads are snapshots:

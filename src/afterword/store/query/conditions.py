@@ -2,7 +2,7 @@
 
 Each node of the tree becomes a `Condition` with two equivalent forms: `check` is tested on a row, `lookup` is a query
 for the ids that it matches. A page scans rows by time and checks them, unless a condition matches so few that a lookup
-is faster (pages.py decides). Nested conditions are always checks.
+is faster (plan.py decides). Nested conditions are always checks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Select,
     Table,
     and_,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 
 from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, STATES
-from afterword.store.engine.text_search import TextQuery, Texts, texts_of
+from afterword.store.engine.text_search import TextQuery, Texts
 from afterword.store.query.names import Names
 from afterword.store.schema import (
     calls,
@@ -61,7 +60,7 @@ MAX_BRANCH_COUNT = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """A condition that must hold."""
+    """A condition that must hold. `path` is its place in the filter, such as `filter.and[0].label`."""
 
     check: ColumnElement[bool]
     """The condition on a row of `interactions`."""
@@ -80,13 +79,12 @@ class Condition:
     """Whether counting the matches is slow, because no index holds them side by side."""
     branches: list[list[Condition]] | None = None
     """A few alternatives that together mean the same, each a list of conditions that must all hold."""
+    path: str = ""
 
 
-def compile_filter(connection: Connection, filter: Filter | None, names: Names) -> list[Condition]:
+def compile_filter(filter: Filter | None, names: Names, texts: Texts) -> list[Condition]:
     """Return the conditions that must all hold, with `and` flattened. Raises `Invalid` and `NotFound`."""
-    if filter is None:
-        return []
-    return _FilterCompiler(names, texts_of(connection)).compile_all(filter, "filter", 1)
+    return [] if filter is None else _FilterCompiler(names, texts).compile_all(filter, "filter", 1)
 
 
 class _FilterCompiler:
@@ -164,17 +162,19 @@ class _FilterCompiler:
             return self.compile_node(value, f"{path}.not", depth + 1, negated=not negated)
         if name == "or_" and not negated:
             branches = [self.compile_all(child, f"{path}.or[{index}]", depth + 1) for index, child in enumerate(value)]
-            return _any_branch(branches)
+            return _any_branch(branches, path)
         if name in ("and_", "or_"):
             paths = [f"{path}.{name.rstrip('_')}[{index}]" for index in range(len(value))]
             parts = [
                 self.compile_node(child, child_path, depth + 1, negated=negated).check
                 for child, child_path in zip(value, paths, strict=True)
             ]
-            return Condition(and_(true(), *parts) if (name == "and_") != negated else or_(false(), *parts))
-        condition = self.compilers[name](value, f"{path}.{name}")
+            is_and = (name == "and_") != negated
+            return Condition(and_(true(), *parts) if is_and else or_(false(), *parts), path=path)
+        path = f"{path}.{name}"
+        condition = self.compilers[name](value, path)
         # A comparison with null is neither true nor false: treat it as false before the negation.
-        return Condition(not_(func.coalesce(condition.check, false()))) if negated else condition
+        return replace(Condition(not_(func.coalesce(condition.check, false()))) if negated else condition, path=path)
 
     # ------------------------------------------------------------------------------------ the conditions
 
@@ -257,7 +257,7 @@ class _FilterCompiler:
         if len(numbers) > MAX_BRANCH_COUNT:
             return condition
         branches = [(number, self._label_condition(interaction_labels.c.label == number)) for number in set(numbers)]
-        label_branches = [[Condition(branch.check, branch.lookup, number)] for number, branch in branches]
+        label_branches = [[Condition(branch.check, branch.lookup, number, path=path)] for number, branch in branches]
         return replace(condition, branches=label_branches)
 
     def _label_condition(self, which: ColumnElement[bool]) -> Condition:
@@ -392,7 +392,7 @@ class _FilterCompiler:
         check = column.in_(values)
         distinct_values = set(values) if len(values) <= MAX_BRANCH_COUNT else ()
         checks = [column == distinct_value for distinct_value in distinct_values]
-        branches = [[Condition(check, self._ids(check))] for check in checks]
+        branches = [[Condition(check, self._ids(check), path=path)] for check in checks]
         return Condition(check, self._ids(check), branches=branches or None)
 
     def matched_texts(self, value: Match, path: str) -> tuple[list[str], bool]:
@@ -434,10 +434,10 @@ def _ids(names: Names, check: ColumnElement[bool]) -> Select[Any]:
     return select(interactions.c.id).where(interactions.c.project == names.project, check)
 
 
-def _any_branch(branches: list[list[Condition]]) -> Condition:
+def _any_branch(branches: list[list[Condition]], path: str) -> Condition:
     """Return the condition that all conditions of at least one branch hold."""
     check = or_(false(), *(and_(true(), *(condition.check for condition in branch)) for branch in branches))
-    return Condition(check, branches=branches if len(branches) <= MAX_BRANCH_COUNT else None)
+    return Condition(check, branches=branches if len(branches) <= MAX_BRANCH_COUNT else None, path=path)
 
 
 def _exists_for_interaction(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

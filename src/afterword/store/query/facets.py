@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Row, select
 
 from afterword.store.calls import COMPLETE, STATES
 from afterword.store.query import pages
-from afterword.store.query.conditions import SOURCES, Names
+from afterword.store.query.conditions import SOURCES
+from afterword.store.query.matches import Matches
 from afterword.store.schema import calls, feedback, interactions, preferences
-from afterword.types import Filter
 
 MAX_COUNTED_ROWS = 10_000
 # Each id is a parameter of the statement, which SQLAlchemy writes out: several short lists are faster than a long one.
@@ -46,9 +46,10 @@ class FacetCounts:
         self.values.setdefault((kind, key), Counter())[value] += number
 
 
-def count(connection: Connection, names: Names, filter: Filter | None) -> FacetCounts:
-    """Count the values of all facets. Raises `Invalid` and `NotFound` for the filter, as `pages.find_page` does."""
-    ids = pages.newest(connection, names, filter, MAX_COUNTED_ROWS + 1)
+def count(matches: Matches) -> FacetCounts:
+    """Count the values of all facets."""
+    connection = matches.connection
+    ids = pages.newest(matches, MAX_COUNTED_ROWS + 1)
     if not ids:
         return FacetCounts()
     is_complete, ids = len(ids) <= MAX_COUNTED_ROWS, ids[:MAX_COUNTED_ROWS]
@@ -57,7 +58,7 @@ def count(connection: Connection, names: Names, filter: Filter | None) -> FacetC
     counts = FacetCounts(len(rows), min(row.created_at for row in rows), is_complete)
     _count_columns(counts, rows)
     _count_calls(counts, _rows(connection, calls.c.interaction_id, ids, calls.c.state, calls.c.finish_reason))
-    live_metrics = set(names.metrics())
+    live_metrics = set(matches.names.metrics())
     for kind, table, value in (("feedback", feedback, feedback.c.value), ("preference", preferences, None)):
         rating_columns = [table.c.interaction_id, table.c.metric, *([] if value is None else [value])]
         rated = {

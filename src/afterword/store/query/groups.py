@@ -33,9 +33,8 @@ from afterword.store.engine.fragments import least_id
 from afterword.store.query.conditions import Names
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.query.float_sums import deviation, mean, reference, scaled_sum, squarable
-from afterword.store.query.pages import where_clause
+from afterword.store.query.matches import Matches, where_clause_of
 from afterword.store.schema import calls, feedback, interaction_labels, interactions, labels, metrics, models
-from afterword.types import Filter
 
 # Up to this many values of a label are named in the statement, which lets the database plan for them. A statement of
 # PostgreSQL has at most 65,535 parameters.
@@ -87,18 +86,20 @@ class GroupCursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     key: str | int | None
 
 
-def find_groups(
-    connection: Connection,
-    names: Names,
-    filter: Filter | None,
-    *,
-    group_by: str,
-    limit: int,
-    cursor: str | None,
-    count: bool,
-) -> GroupRowPage:
+def find_groups(matches: Matches, *, group_by: str, limit: int, cursor: str | None, count: bool) -> GroupRowPage:
     """Return a page of groups. Raises `Invalid` for an unknown grouping or a cursor of another list."""
-    grouping = grouping_of(connection, names, group_by, where_clause(connection, names, filter))
+    plan = matches.plan()
+    with matches.step("groups", plan) as step:
+        page = _group_page(matches, where_clause_of(plan, matches.names), group_by, limit, cursor, count)
+        step.found = len(page.groups)
+    return page
+
+
+def _group_page(
+    matches: Matches, where: ColumnElement[bool], group_by: str, limit: int, cursor: str | None, count: bool
+) -> GroupRowPage:
+    connection, names = matches.connection, matches.names
+    grouping = grouping_of(connection, names, group_by, where)
     groups = (
         select(grouping.key.label("raw"), func.count().label("number"), least_id(interactions.c.id).label("example"))
         .select_from(grouping.source)

@@ -1,4 +1,4 @@
-"""The statistics of analytics.py, from the rollups where these are up to date, otherwise from the rows.
+"""The statistics of statistics.py, from the rollups where these are up to date, otherwise from the rows.
 
 Rollups are by hour and model. They answer if the filter and the split are on nothing else. Dirty hours, and parts of an
 hour at the ends of a time range, are read from the rows. All reads are of one snapshot.
@@ -17,7 +17,6 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, litera
 
 from afterword.store.background.rollups import HOUR_MS, INTERACTIONS_MEASURE_ID, MAX_VALUE_ROWS, MEASURES
 from afterword.store.query import statistics
-from afterword.store.query.conditions import compile_filter
 from afterword.store.query.float_sums import SCALE, deviation, reference, within_square
 from afterword.store.query.statistics import MAX_SPLIT_COUNT, TrendPart, TrendParts, ValueSelection, ValueSummary
 from afterword.store.schema import models, rollup_marks, rollup_values, rollups
@@ -28,14 +27,14 @@ MAX_PIECE_COUNT = 20
 FIRST_HOUR, LAST_HOUR = 0, 1 << 30
 
 
-def summarize(connection: Connection, values: ValueSelection) -> list[ValueSummary]:
-    """Return the statistics of each split, or of all values as one; see `analytics.summarize`."""
-    plan = _find_plan(connection, values)
+def summarize(values: ValueSelection) -> list[ValueSummary]:
+    """Return the statistics of each split, or of all values as one; see `statistics.summarize`."""
+    plan = _find_plan(values)
     if plan is None:
-        return statistics.summarize(connection, values)
-    parts = plan.sums(connection)
+        return statistics.summarize(values)
+    parts = plan.sums()
     for piece in plan.pieces:
-        parts += statistics.summarize(connection, piece, None)
+        parts += statistics.summarize(piece, None)
     sums_by_split: dict[str | None, list[ValueSummary]] = defaultdict(list)
     for part in parts:
         sums_by_split[part.key].append(part)
@@ -46,41 +45,39 @@ def summarize(connection: Connection, values: ValueSelection) -> list[ValueSumma
     return summaries[:MAX_SPLIT_COUNT]
 
 
-def distribution(
-    connection: Connection, values: ValueSelection, minimum: float, maximum: float
-) -> list[tuple[float, float, int]]:
-    """Return (start, end, count) of bins; see `analytics.distribution`."""
-    plan = _find_plan(connection, values)
-    counts = None if plan is None else plan.values(connection)
+def distribution(values: ValueSelection, minimum: float, maximum: float) -> list[tuple[float, float, int]]:
+    """Return (start, end, count) of bins; see `statistics.distribution`."""
+    plan = _find_plan(values)
+    counts = None if plan is None else plan.values()
     if plan is None or counts is None:
-        return statistics.distribution(connection, values, minimum, maximum)
+        return statistics.distribution(values, minimum, maximum)
     for piece in plan.pieces:
         if len(counts) <= MAX_VALUE_ROWS:
-            for value, count in statistics.count_values(connection, piece):
+            for value, count in statistics.count_values(piece):
                 counts[value] = counts.get(value, 0) + count
     if len(counts) > MAX_VALUE_ROWS:
-        return statistics.distribution(connection, values, minimum, maximum)
+        return statistics.distribution(values, minimum, maximum)
     return [(value, value, counts[value]) for value in sorted(counts)]
 
 
-def span(connection: Connection, values: ValueSelection) -> tuple[int, int] | None:
-    """Return the times of the first and the last selected value; see `analytics.span`."""
-    plan = _find_plan(connection, values)
+def span(values: ValueSelection) -> tuple[int, int] | None:
+    """Return the times of the first and the last selected value; see `statistics.span`."""
+    plan = _find_plan(values)
     if plan is None:
-        return statistics.span(connection, values)
-    ends = [statistics.span(connection, piece) for piece in (*plan.pieces, *plan.outer_hours(connection))]
+        return statistics.span(values)
+    ends = [statistics.span(piece) for piece in (*plan.pieces, *plan.outer_hours())]
     spans = [end for end in ends if end is not None]
     return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
 
-def over_time(connection: Connection, values: ValueSelection, quantum: int) -> TrendParts:
-    """Return the values of each interval; see `analytics.over_time`."""
-    plan = None if quantum % HOUR_MS else _find_plan(connection, values)
+def over_time(values: ValueSelection, quantum: int) -> TrendParts:
+    """Return the values of each interval; see `statistics.over_time`."""
+    plan = None if quantum % HOUR_MS else _find_plan(values)
     if plan is None:
-        return statistics.over_time(connection, values, quantum)
-    parts = plan.over_time(connection, quantum)
+        return statistics.over_time(values, quantum)
+    parts = plan.over_time(quantum)
     for piece in plan.pieces:
-        for key, part in statistics.over_time(connection, piece, quantum).items():
+        for key, part in statistics.over_time(piece, quantum).items():
             parts[key] = parts[key] + part if key in parts else part
     return parts
 
@@ -115,7 +112,7 @@ class _RollupPlan:
     which: Any
     pieces: list[ValueSelection]
 
-    def sums(self, connection: Connection) -> list[ValueSummary]:
+    def sums(self) -> list[ValueSummary]:
         """Return the statistics of the rollups, by split."""
         c, key = rollups.c, self._key
         # Deviations are summed from the mean of each split.
@@ -134,16 +131,16 @@ class _RollupPlan:
         ).group_by(each.c.split)
         return [
             ValueSummary(key, int(count), mean, minimum, maximum, deviation(int(count), 0.0, squares))
-            for key, count, mean, squares, minimum, maximum in _rows(connection, query)
+            for key, count, mean, squares, minimum, maximum in self._rows(query)
         ]
 
-    def over_time(self, connection: Connection, quantum: int) -> TrendParts:
+    def over_time(self, quantum: int) -> TrendParts:
         """Return the statistics of the rollups in each interval, by split."""
         c, key = rollups.c, self._key
         interval = c.hour // literal(quantum // HOUR_MS)
         if self.selection.metric is None:
             query = self._from(key.label("split"), interval.label("stretch"), func.sum(c.count))
-            rows = _rows(connection, query.group_by("split", "stretch"))
+            rows = self._rows(query.group_by("split", "stretch"))
             return {(key, at * quantum): TrendPart(int(count)) for key, at, count in rows}
         # Deviations are summed from the mean of each interval.
         alike = [key, interval]
@@ -161,21 +158,21 @@ class _RollupPlan:
         ).group_by(each.c.split, each.c.stretch)
         return {
             (key, at * quantum): TrendPart(int(count), total * SCALE, squares)
-            for key, at, count, total, squares in _rows(connection, query)
+            for key, at, count, total, squares in self._rows(query)
         }
 
-    def values(self, connection: Connection) -> dict[float, int] | None:
+    def values(self) -> dict[float, int] | None:
         """Return the count of each value; None if the rollups do not hold all counts."""
-        number = connection.execute(select(func.sum(rollups.c.count)).where(self.which(rollups))).scalar()
+        number = self._rows(select(func.sum(rollups.c.count)).where(self.which(rollups))).scalar()
         value, count = rollup_values.c.value, func.sum(rollup_values.c.count)
         query = select(value, count).where(self.which(rollup_values)).group_by(value).limit(MAX_VALUE_ROWS + 1)
-        counts = {row[0]: int(row[1]) for row in connection.execute(query)}
+        counts = {row[0]: int(row[1]) for row in self._rows(query)}
         return counts if sum(counts.values()) == (number or 0) else None
 
-    def outer_hours(self, connection: Connection) -> list[ValueSelection]:
+    def outer_hours(self) -> list[ValueSelection]:
         """Select the values of the first and of the last hour of the rollups, whose exact times only the rows hold."""
         hour = rollups.c.hour
-        first, last = connection.execute(select(func.min(hour), func.max(hour)).where(self.which(rollups))).one()
+        first, last = self._rows(select(func.min(hour), func.max(hour)).where(self.which(rollups))).one()
         return (
             []
             if first is None
@@ -185,6 +182,9 @@ class _RollupPlan:
     @property
     def _key(self) -> ColumnElement[Any]:
         return cast(null(), Text) if self.selection.split_by is None else models.c.key
+
+    def _rows(self, query: Any) -> Any:
+        return self.selection.connection.execute(query)
 
     def _from(self, *columns: Any) -> Any:
         """Return a query for columns of the rollups."""
@@ -196,9 +196,9 @@ class _RollupPlan:
         return select(*columns).select_from(source).where(self.which(rollups))
 
 
-def _find_plan(connection: Connection, values: ValueSelection) -> _RollupPlan | None:
+def _find_plan(values: ValueSelection) -> _RollupPlan | None:
     """Return the plan to answer from the rollups; None if they cannot answer."""
-    conditions = compile_filter(connection, values.filter, values.names)
+    conditions, project = values.matches.conditions, values.matches.names.project
     if values.level == "session" or values.split_by not in (None, "model"):
         return None
     if any(condition.bounds is None and condition.model_check is None for condition in conditions):
@@ -210,7 +210,7 @@ def _find_plan(connection: Connection, values: ValueSelection) -> _RollupPlan | 
     first, last = -(-start // HOUR_MS), end // HOUR_MS - 1
     if first > last:
         return None
-    dirty_ranges = _dirty_ranges(connection, values.names.project, first, last)
+    dirty_ranges = _dirty_ranges(values.connection, project, first, last)
     pieces = [_hours_of(values, *hours) for hours in dirty_ranges]
     if start < first * HOUR_MS:
         pieces.append(replace(values, between=(start, first * HOUR_MS)))
@@ -222,7 +222,7 @@ def _find_plan(connection: Connection, values: ValueSelection) -> _RollupPlan | 
     def which(table: Any) -> ColumnElement[bool]:
         c = table.c
         return and_(
-            c.project == values.names.project,
+            c.project == project,
             c.measure == measure,
             c.hour >= first,
             c.hour <= last,
@@ -231,10 +231,6 @@ def _find_plan(connection: Connection, values: ValueSelection) -> _RollupPlan | 
         )
 
     return _RollupPlan(values, which, pieces)
-
-
-def _rows(connection: Connection, query: Any) -> Any:
-    return connection.execute(query)
 
 
 def _hours_of(values: ValueSelection, first: int, last: int) -> ValueSelection:

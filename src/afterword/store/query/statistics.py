@@ -1,6 +1,6 @@
 """Statistics over the rows of many interactions: the values of a metric, their distribution and trend; preferences.
 
-Where the rollups are up to date, sums.py computes the same without reading the rows.
+Where the rollups are up to date, rollup_statistics.py computes the same without reading the rows.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from sqlalchemy import (
 )
 
 from afterword.store.calls import COMPLETE
-from afterword.store.query.conditions import Names, time_condition
+from afterword.store.query.conditions import Names
 from afterword.store.query.float_sums import deviation, mean, reference, scaled_sum, squarable, within_square
 from afterword.store.query.groups import grouping_of
-from afterword.store.query.pages import where_clause, where_clause_for_join
+from afterword.store.query.matches import Matches
 from afterword.store.schema import calls, feedback, interactions, outcomes, preferences
 from afterword.types import Filter, Level
 
@@ -40,13 +40,17 @@ class ValueSelection:
     `between` replaces the filter's time range by a part of it: start (inclusive) and end (exclusive) in milliseconds.
     """
 
-    names: Names
-    filter: Filter | None
+    matches: Matches
     metric: int | str | None
     split_by: str | None = None
     between: tuple[int, int] | None = None
     level: Level = "interaction"
     """At the level "session" the values are outcomes of sessions with an interaction that the filter matches."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection to read from."""
+        return self.matches.connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +98,14 @@ TrendParts: TypeAlias = dict[tuple[str | None, int], TrendPart]
 """Parts of a trend by the key of their split and the start of their interval in milliseconds."""
 
 
-def summarize(
-    connection: Connection, values: ValueSelection, limit: int | None = MAX_SPLIT_COUNT
-) -> list[ValueSummary]:
+def summarize(values: ValueSelection, limit: int | None = MAX_SPLIT_COUNT) -> list[ValueSummary]:
     """Return the statistics of each split, or of all values as one; an empty list if there are no values.
 
     Of the splits, return the `limit` with the most values.
     """
-    rows = _ValueSource(connection, values)
+    rows = _ValueSource(values)
     value = rows.value
-    above = rows.above(connection, values)
+    above = rows.above(values)
     if above is None:
         return []
     query = rows.grouped(
@@ -118,7 +120,7 @@ def summarize(
     if rows.key is not None:
         query = query.order_by(func.count(value).desc(), *rows.order).limit(limit)
     summaries: list[ValueSummary] = []
-    for key, count, scaled_total, lowest, highest, *deviation_sums in _rows(connection, query):
+    for key, count, scaled_total, lowest, highest, *deviation_sums in _rows(values, query):
         if count:
             ends = float(lowest), float(highest)
             average = mean(count, scaled_total, *ends)
@@ -126,58 +128,56 @@ def summarize(
     return summaries
 
 
-def _rows(connection: Connection, query: Any) -> Any:
-    return connection.execute(query)
+def _rows(values: ValueSelection, query: Any) -> Any:
+    return values.connection.execute(query)
 
 
-def count_values(connection: Connection, values: ValueSelection) -> list[tuple[float, int]]:
+def count_values(values: ValueSelection) -> list[tuple[float, int]]:
     """Return up to `MAX_SINGLE_VALUE_BINS` + 1 distinct values and their counts."""
-    rows = _ValueSource(connection, values)
+    rows = _ValueSource(values)
     query = select(rows.value, func.count()).select_from(rows.source).where(rows.which).group_by(rows.value)
-    return [(float(row[0]), row[1]) for row in connection.execute(query.limit(MAX_SINGLE_VALUE_BINS + 1))]
+    return [(float(row[0]), row[1]) for row in _rows(values, query.limit(MAX_SINGLE_VALUE_BINS + 1))]
 
 
-def distribution(
-    connection: Connection, values: ValueSelection, minimum: float, maximum: float
-) -> list[tuple[float, float, int]]:
+def distribution(values: ValueSelection, minimum: float, maximum: float) -> list[tuple[float, float, int]]:
     """Return (start, end, count) of bins: one for each value, or bins of equal width if there are too many values."""
-    value_counts = count_values(connection, values)
+    value_counts = count_values(values)
     if len(value_counts) <= MAX_SINGLE_VALUE_BINS:
         return [(value, value, count) for value, count in sorted(value_counts)]
-    rows = _ValueSource(connection, values)
+    rows = _ValueSource(values)
     value = rows.value
     width = maximum / MAX_SINGLE_VALUE_BINS - minimum / MAX_SINGLE_VALUE_BINS
     # Computed by halves: the sum of so many widths may exceed the range of floats.
     ends = [2 * (minimum / 2 + width / 2 * index) for index in range(1, MAX_SINGLE_VALUE_BINS)] + [maximum]
     bin_index = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MAX_SINGLE_VALUE_BINS - 1)
     binned = select(bin_index.label("place"), func.count()).select_from(rows.source).where(rows.which).group_by("place")
-    counts = {row[0]: row[1] for row in connection.execute(binned)}
+    counts = {row[0]: row[1] for row in values.connection.execute(binned)}
     starts = [minimum, *ends[:-1]]
     return [(start, end, counts.get(index, 0)) for index, (start, end) in enumerate(zip(starts, ends, strict=True))]
 
 
-def span(connection: Connection, values: ValueSelection) -> tuple[int, int] | None:
+def span(values: ValueSelection) -> tuple[int, int] | None:
     """Return the times of the first and the last selected value in milliseconds; None if there is none."""
-    rows = _ValueSource(connection, values)
+    rows = _ValueSource(values)
     ends = select(func.min(rows.time), func.max(rows.time))
-    ends_row = connection.execute(ends.select_from(rows.source).where(rows.which))
+    ends_row = values.connection.execute(ends.select_from(rows.source).where(rows.which))
     first, last = ends_row.one()
     return None if first is None else (first, last)
 
 
-def over_time(connection: Connection, values: ValueSelection, quantum: int) -> TrendParts:
+def over_time(values: ValueSelection, quantum: int) -> TrendParts:
     """Return the values of each interval of `quantum` milliseconds that has values."""
-    rows = _ValueSource(connection, values)
+    rows = _ValueSource(values)
     interval = (rows.time // literal(quantum)).label("stretch")
     columns: list[Any] = [interval, func.count(rows.value)]
     if values.metric is not None:
-        above = rows.above(connection, values)
+        above = rows.above(values)
         if above is None:
             return {}
         columns += [scaled_sum(rows.value), func.sum(above), func.sum(above * above)]
     return {
         (key, at * quantum): TrendPart(count, *_total_and_squares(count, *map(float, sums)))
-        for key, at, count, *sums in _rows(connection, rows.grouped(*columns).group_by("stretch"))
+        for key, at, count, *sums in _rows(values, rows.grouped(*columns).group_by("stretch"))
         if count
     }
 
@@ -209,7 +209,7 @@ def count_preferences(
         .group_by(preferred.c.model, other.c.model, preferences.c.tied)
     )
     if filter is not None:
-        matching = select(interactions.c.id).where(where_clause(connection, names, filter))
+        matching = select(interactions.c.id).where(Matches(connection, names, filter).where_clause())
         query = query.where(preferences.c.interaction_id.in_(matching), preferences.c.other_id.in_(matching))
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
@@ -218,20 +218,18 @@ class _ValueSource:
     """The rows that hold the values: `source` where `which` holds, with the columns `value`, `time` and, of the split,
     `key`."""
 
-    def __init__(self, connection: Connection, values: ValueSelection) -> None:
+    def __init__(self, values: ValueSelection) -> None:
         self.time: ColumnElement[int] = interactions.c.created_at
         self.key: ColumnElement[Any] | None = None
         self.words: Any = None
         self.source: FromClause = interactions
         of_metric = isinstance(values.metric, int) and values.level == "interaction"
-        times = None if values.between is None else time_condition(values.names, *values.between)
-        where, is_lookup = where_clause_for_join(
-            connection, values.names, values.filter, times=times, is_joined=of_metric
-        )
+        matches = values.matches
+        where, is_lookup = matches.where_clause_for_join(between=values.between, is_joined=of_metric)
         which = [where]
         if values.split_by is not None:
             # Interactions without the label count under the key None.
-            split = grouping_of(connection, values.names, values.split_by, where)
+            split = grouping_of(matches.connection, matches.names, values.split_by, where)
             self.key, self.source, self.words = split.key, split.source, split.words
             where = split.condition
             which = [where]
@@ -269,16 +267,16 @@ class _ValueSource:
         self.value, self.time = outcomes.c.value, outcomes.c.created_at
         if self.key is not None:
             self.key = sessions.c.key
-        return [outcomes.c.project == values.names.project, outcomes.c.metric == values.metric]
+        return [outcomes.c.project == values.matches.names.project, outcomes.c.metric == values.metric]
 
-    def above(self, connection: Connection, values: ValueSelection) -> ColumnElement[Any] | None:
+    def above(self, values: ValueSelection) -> ColumnElement[Any] | None:
         """Return the difference of each value from a reference, which is one of the values; None if there are none.
 
         Deviations are summed from the reference: squares of large values lose the small differences between them.
         """
-        unsplit = _ValueSource(connection, replace(values, split_by=None))
+        unsplit = _ValueSource(replace(values, split_by=None))
         one_value = select(unsplit.value).select_from(unsplit.source).where(unsplit.which).limit(1)
-        nearby_value = connection.execute(one_value).scalar()
+        nearby_value = values.connection.execute(one_value).scalar()
         return None if nearby_value is None else squarable(self.value - literal(reference(nearby_value)))
 
     @property
