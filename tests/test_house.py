@@ -37,9 +37,11 @@ ARROWS: dict[str, set[str]] = {
     "api": WORDS | {"service", "gateway", "config"},
     "compat": WORDS,
     "client": WORDS,
-    "app": WORDS | {"api", "service", "store", "gateway", "compat", "config", "workers"},
-    "workers": set(),
-    "cli": WORDS | {"app", "client", "config"},
+    "lifespan": WORDS | {"api", "service", "store", "gateway", "config"},
+    "app": WORDS | {"api", "service", "gateway", "compat", "lifespan"},
+    "server": WORDS | {"api", "service", "store", "config", "lifespan", "app"},
+    # `serve` runs the server; `db`, `backup` and `restore` work on the store itself. All else speaks HTTP.
+    "cli": WORDS | {"server", "store", "client", "config"},
     "__main__": {"cli"},
     "__init__": {"client", "errors", "types"},
 }

@@ -12,8 +12,8 @@ from sqlalchemy import event
 from afterword import compat
 from afterword.api.graphql.execution import Executor
 from afterword.api.graphql.http_endpoint import Query
-from afterword.app import open_state
 from afterword.config import load
+from afterword.lifespan import open_state
 from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context

@@ -305,8 +305,9 @@ def test_the_page_is_there_when_the_store_cannot_be_read(tmp_path: Path):
 LOADED = """
 import sys
 from pathlib import Path
-from afterword.app import close_state, make_app, open_state
+from afterword.app import make_app
 from afterword.config import load
+from afterword.lifespan import close_state, open_state
 state = open_state(load({"data": sys.argv[1]}))
 make_app(state, "aw_key")
 close_state(state)

@@ -15,9 +15,9 @@ from uuid import UUID
 import pytest
 
 from afterword.api.routes import ProjectQuery
-from afterword.app import open_state
 from afterword.config import load
 from afterword.ids import uuid7
+from afterword.lifespan import open_state
 from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context

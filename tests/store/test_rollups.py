@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, delete, func, select
 
-from afterword.app import close_state, open_state
 from afterword.config import load
 from afterword.ids import uuid7
+from afterword.lifespan import close_state, open_state
 from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context

@@ -119,7 +119,7 @@ def _directory(context: typer.Context, data: str | None) -> Path:
 def _store() -> Iterator[Any]:
     """Give what knows the store; what it raises becomes one line."""
     try:
-        from afterword.app import StoreError, backup
+        from afterword.store.engine import StoreError, backup
     except ModuleNotFoundError as error:
         if (error.name or "afterword").partition(".")[0] == "afterword":
             raise

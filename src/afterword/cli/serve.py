@@ -34,7 +34,7 @@ def serve_command() -> Callable[..., None]:
         except SettingError as error:
             _stop(str(error), USAGE_EXIT_STATUS)
         try:
-            from afterword.app import StoreError, serve
+            from afterword.server import StoreError, serve
         except ModuleNotFoundError as error:
             if (error.name or "afterword").partition(".")[0] == "afterword":
                 raise
