@@ -12,15 +12,19 @@ import typer
 
 from afterword.cli import (
     ab_tests,
-    administering,
     backups,
     database,
     datasets,
     exports,
     imports,
+    interactions,
+    keys,
+    metrics,
     models,
     outcomes,
+    projects,
     serve,
+    status,
 )
 from afterword.cli.connection import CommandError, with_root_options
 from afterword.cli.output import unwrapped
@@ -67,7 +71,11 @@ models.add_model_commands(app)
 ab_tests.add_ab_test_commands(app)
 datasets.add_dataset_commands(app)
 outcomes.add_outcome_commands(app)
-administering.add_key_project_and_metric_commands(app)
+interactions.add_interaction_commands(app)
+projects.add_project_commands(app)
+metrics.add_metric_commands(app)
+keys.add_key_commands(app)
+status.add_status_command(app)
 database.add_database_commands(app)
 backups.add_backup_commands(app)
 

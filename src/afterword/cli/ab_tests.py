@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afterword.cli.administering import Json, Key
+from afterword.cli.arguments import Json, Key
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.output import note, show_json, show_table
 from afterword.types import ABTest, FeedbackType

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from afterword.cli.administering import Json
+from afterword.cli.arguments import Json
 from afterword.cli.connection import CommandError, ServerConnection
 from afterword.cli.output import note, show_json, unwrapped
 from afterword.config import SETTINGS

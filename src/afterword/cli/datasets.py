@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from afterword.cli.administering import Json
+from afterword.cli.arguments import Json
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.output import note, show_json, show_table
 from afterword.types import DatasetForm, DatasetKind, Sampling, Unfinished

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from afterword.cli.administering import parse_labels
+from afterword.cli.arguments import parse_labels
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.import_lines import ImportLine, LineError, Options, Shaper
 from afterword.cli.import_report import ImportProgress, Report

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from afterword.cli.administering import Json, feedback_value
+from afterword.cli.arguments import Json, feedback_value
 from afterword.cli.connection import ServerConnection, with_connection
 from afterword.cli.exports import open_output
 from afterword.cli.output import note, show_json, show_table
