@@ -44,7 +44,7 @@ def reachable() -> dict[tuple[str | None, ...], set[str]]:
         for function in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
-            arguments = [*function.args.args, *function.args.kwonlyargs]
+            arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
             names = {plain(one.arg) for one in arguments}
             if function.args.kwarg is not None and function.args.kwarg.arg in ("filters", "conditions"):
                 names |= CONDITIONS
@@ -72,7 +72,7 @@ def test_the_clients_filters_are_those_of_the_server():
     assert {plain(name) for name in list_filters.PlainFilters.__optional_keys__} | {"project"} == names_of(
         routes.FilterQuery
     )
-    assert CONDITIONS | {"group_by"} == names_of(routes.ListQuery)
+    assert CONDITIONS | {"group_by", "explain"} == names_of(routes.ListQuery)
 
 
 def test_an_export_takes_every_filter():

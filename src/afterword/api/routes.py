@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -185,6 +185,7 @@ class ListQuery(FilterQuery):
     view: t.View = "short"
     images: t.Images = "links"
     group_by: str | None = None
+    explain: Annotated[bool, t.EXPLAIN] = False
 
 
 class OutcomesQuery(t.Input, rename={"from_": "from"}):
@@ -238,7 +239,8 @@ ROUTES: tuple[Route, ...] = (
     Route(name="finding.list_interactions", method="GET", path="/api/v1/interactions", run=search.list_interactions,
           tag="interactions", query=ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
     Route(name="finding.search", method="POST", path="/api/v1/interactions/search", run=search.search,
-          tag="interactions", body=t.Search, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
+          tag="interactions", query=t.ExplainQuery, body=t.Search, answer=t.InteractionPage | t.GroupPage,
+          errors=(404,)),
     Route(name="facets.count_facets", method="POST", path="/api/v1/interactions/facets", run=facets.count_facets,
           tag="interactions", body=t.NewFacets, answer=t.Facets, errors=(404,)),
     Route(name="analytics.count_over_time", method="GET", path="/api/v1/interactions/timeseries",

@@ -180,6 +180,7 @@ from afterword.types.people import (
     UserKind,
     UserList,
 )
+from afterword.types.plans import EXPLAIN, ExplainQuery, PlanStep
 from afterword.types.projects import (
     Category,
     LinkedMetric,
@@ -196,6 +197,7 @@ from afterword.types.sessions import NewSession, Session
 from afterword.types.views import NewSavedView, SavedView, SavedViewChange, SavedViewList
 
 __all__ = [
+    "EXPLAIN",
     "MAX_PAGE_ROWS",
     "OWN_FIELDS",
     "PAGE_ROWS",
@@ -229,6 +231,7 @@ __all__ = [
     "Deleted",
     "Embedding",
     "EmbeddingList",
+    "ExplainQuery",
     "Facet",
     "FacetKind",
     "FacetValue",
@@ -313,6 +316,7 @@ __all__ = [
     "Pair",
     "PairPage",
     "PermissionList",
+    "PlanStep",
     "Point",
     "Preference",
     "PreferenceChange",

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from afterword.types.base import Input, Key, Message, Moment, Output, SessionId, Source, State
 from afterword.types.feedback import Feedback, InlineFeedback, Outcome, Preference
+from afterword.types.plans import EXPLAINED, PlanStep
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 """An id of another system: of a provider, a proxy, a tracer."""
@@ -139,6 +140,7 @@ class InteractionPage(Output):
     next: str | None
     previous: str | None
     count: int | None = None
+    explain: Annotated[list[PlanStep] | UnsetType, EXPLAINED] = UNSET
 
 
 class MetricStatistics(Output):
@@ -175,6 +177,7 @@ class GroupPage(Output):
     groups: list[Group]
     next: str | None
     count: int | None = None
+    explain: Annotated[list[PlanStep] | UnsetType, EXPLAINED] = UNSET
 
 
 class LabelChange(Input):

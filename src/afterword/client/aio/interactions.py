@@ -21,6 +21,7 @@ from afterword.types import (
     InteractionPage,
     Message,
     Moment,
+    PlanStep,
     Recorded,
 )
 from afterword.types import Labels as InteractionLabels
@@ -125,9 +126,7 @@ class AsyncInteractions:
         >>> page = await client.interactions.list(labels={"env": "prod"}, from_="now - 7 days", feedback=["CSAT>=4"])
         >>> [interaction.prompt for interaction in page.interactions]
         """
-        project = self._client.project_or_default(filters.pop("project", None))
-        pairs = filter_query(filters, project=project, group_by=group_by)
-        request = Request(method="GET", path=path("interactions"), query=pairs, repeatable=True)
+        request = self._list_request(group_by, False, **filters)
         return await self._client.call(request, InteractionPage if group_by is None else GroupPage)
 
     async def search(
@@ -157,6 +156,29 @@ class AsyncInteractions:
         project = filters.pop("project", None)
         return await self._client.call(self._search_request(filter, project, filters, group_by), GroupPage)
 
+    async def explain(
+        self,
+        filter: Filter | Mapping[str, Any] | None = None,
+        *,
+        group_by: str | None = None,
+        **filters: Unpack[Filters],
+    ) -> Sequence[PlanStep]:
+        """Return how a page is read: which plans are run, what they find and how long they take.
+
+        With this a slow filter can be reported. The filters are those of `list`, or a tree of conditions as for
+        `search`. It takes a key that administers the whole server.
+
+        >>> steps = await client.interactions.explain(labels={"env": "prod"}, q="refund", count=True)
+        >>> [(step.purpose, step.plan, step.condition, step.found, step.milliseconds) for step in steps]
+        """
+        if filter is None:
+            request = self._list_request(group_by, True, **filters)
+        else:
+            project = filters.pop("project", None)
+            request = self._search_request(filter, project, filters, group_by, explain=True)
+        page = await self._client.call(request, InteractionPage if group_by is None else GroupPage)
+        return page.explain or []
+
     async def facets(
         self,
         filter: Filter | Mapping[str, Any] | None = None,
@@ -178,13 +200,25 @@ class AsyncInteractions:
         request = Request(method="POST", path=path("interactions", "facets"), body=body, repeatable=True)
         return await self._client.call(request, Facets)
 
+    def _list_request(self, group_by: str | None, explain: bool, /, **filters: Unpack[Filters]) -> Request:
+        project = self._client.project_or_default(filters.pop("project", None))
+        pairs = filter_query(filters, project=project, group_by=group_by, explain=explain or None)
+        return Request(method="GET", path=path("interactions"), query=pairs, repeatable=True)
+
     def _search_request(
-        self, filter: Any, project: str | None, paging: Mapping[str, Any], group_by: str | None = None
+        self,
+        filter: Any,
+        project: str | None,
+        paging: Mapping[str, Any],
+        group_by: str | None = None,
+        *,
+        explain: bool = False,
     ) -> Request:
         check_known(paging, Paging.__optional_keys__)
         target_project = self._client.project_or_default(project)
         body = encode({"filter": filter, "project": target_project, "group_by": group_by, **paging})
-        return Request(method="POST", path=path("interactions", "search"), body=body, repeatable=True)
+        pairs = query(explain=explain or None)
+        return Request(method="POST", path=path("interactions", "search"), query=pairs, body=body, repeatable=True)
 
     async def iterate(self, **filters: Unpack[Filters]) -> AsyncIterator[Interaction]:
         """Go through all interactions that meet the filters of `list`, page by page of `limit`; `view` is "full".

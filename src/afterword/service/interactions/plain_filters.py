@@ -83,11 +83,19 @@ async def _label_conditions(context: Context, project: int, texts: list[str]) ->
 def error_of_parameter(error: Invalid, names: list[str]) -> Invalid:
     """Say of the parameter what an error says of its condition in the tree."""
     path = error.param or ""
-    path_match = re.match(r"filter\.and\[(\d+)\]", path)
-    if path_match is None:
+    name = parameter_of_path(path, names)
+    if name == path:
         return error
-    name = names[int(path_match[1])]
     return Invalid(error.message.replace(path, name), code=error.code, param=name, hint=error.hint)
+
+
+def parameter_of_path(path: str, names: list[str]) -> str:
+    """Return the parameter whose condition stands at a path in the tree, such as `filter.and[0].label`.
+
+    `names` are the parameters of the tree's conditions. Return any other path as it is.
+    """
+    path_match = re.match(r"filter\.and\[(\d+)\]", path)
+    return path if path_match is None else names[int(path_match[1])]
 
 
 async def _label_reading(context: Context, project: int, text: str) -> tuple[str, str | None]:

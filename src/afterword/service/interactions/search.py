@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+from msgspec import UNSET
 from sqlalchemy import Connection
 
-from afterword.errors import Invalid
+from afterword.errors import Forbidden, Invalid
+from afterword.service.access import has_permission
 from afterword.service.context import Context
-from afterword.service.interactions.plain_filters import error_of_parameter, plain_conditions
+from afterword.service.interactions.plain_filters import error_of_parameter, parameter_of_path, plain_conditions
 from afterword.service.interactions.serializing import SHORT_CHARACTERS, serialize_interactions
 from afterword.service.timestamps import to_datetime
 from afterword.store import interactions as stored
@@ -20,6 +23,7 @@ from afterword.store.query.cursors import read_cursor, write_cursor
 from afterword.store.query.matches import Matches
 from afterword.store.query.scan import Cursor
 from afterword.types import (
+    ExplainQuery,
     Filter,
     Group,
     GroupPage,
@@ -31,6 +35,7 @@ from afterword.types import (
     Match,
     MetricStatistics,
     Order,
+    PlanStep,
     Search,
 )
 
@@ -42,7 +47,7 @@ async def list_interactions(context: Context, *, query: Any) -> InteractionPage 
     `feedback` is METRIC or a comparison such as `CSAT>=4`, repeated. "Quotes" hold keys and values together. `q` finds
     words in prompt or completion. Pages are walked with `next` and `previous`, stable while more arrive. `count=true`
     adds the exact number. With `group_by` (model, prompt, session or label:KEY) the answer is groups with their counts
-    and each metric's statistics.
+    and each metric's statistics. `explain=true` adds how they were read, for administrators of the whole server.
     """
     conditions = await plain_conditions(context, query)
     search_request = Search(
@@ -50,23 +55,29 @@ async def list_interactions(context: Context, *, query: Any) -> InteractionPage 
         filter=Filter(and_=[condition for _, condition in conditions]) if conditions else None,
         **{name: getattr(query, name) for name in ("order", "limit", "cursor", "count", "view", "images", "group_by")},
     )
+    names = [name for name, _ in conditions]
     try:
-        return await _find_page(context, search_request)
+        page = await _find_page(context, search_request, explain=query.explain)
     except Invalid as error:
-        raise error_of_parameter(error, [name for name, _ in conditions]) from None
+        raise error_of_parameter(error, names) from None
+    if page.explain is not UNSET:
+        page.explain = [_with_parameters(step, names) for step in page.explain]
+    return page
 
 
-async def search(context: Context, *, body: Search) -> InteractionPage | GroupPage:
+async def search(context: Context, *, body: Search, query: ExplainQuery | None = None) -> InteractionPage | GroupPage:
     """Search interactions with a filter tree.
 
     `and`, `or` and `not` over conditions on time, model, label, feedback, preference, source, prompt_hash, session,
     user, completion_id and the texts of prompt and completion. Each node carries exactly one condition. Pages,
-    counts and groups are as for the list.
+    counts, groups and `explain` are as for the list.
     """
-    return await _find_page(context, body)
+    return await _find_page(context, body, explain=query is not None and query.explain)
 
 
-async def _find_page(context: Context, search_request: Search) -> InteractionPage | GroupPage:
+async def _find_page(context: Context, search_request: Search, *, explain: bool) -> InteractionPage | GroupPage:
+    if explain:
+        _check_explains(context)
     project = context.project(search_request.project)
     names = context.names(project)
     paging = {"limit": search_request.limit, "cursor": search_request.cursor, "count": search_request.count}
@@ -81,6 +92,7 @@ async def _find_page(context: Context, search_request: Search) -> InteractionPag
             next=result.next,
             previous=result.previous,
             count=result.count,
+            explain=_plan_steps(matches) if explain else UNSET,
         )
 
     def group_page(connection: Connection) -> GroupPage:
@@ -92,11 +104,39 @@ async def _find_page(context: Context, search_request: Search) -> InteractionPag
             groups=[_group(context, group, prompts.get(group.example)) for group in result.groups],
             next=result.next,
             count=result.count,
+            explain=_plan_steps(matches) if explain else UNSET,
         )
 
     if search_request.group_by is not None:
         return await context.store.read_long(group_page)
     return await (context.store.read_long if search_request.count else context.store.read)(page)
+
+
+def _check_explains(context: Context) -> None:
+    """Raise `Forbidden` unless the actor administers the whole server: plans count interactions of all projects."""
+    actor = context.actor
+    if not has_permission(context.catalog, actor, "administer_server"):
+        raise Forbidden(
+            f"explain is true, but {actor.name!r} does not administer the whole server: how a filter is read tells "
+            "how many interactions of all projects match.",
+            code="explain_not_allowed",
+            param="explain",
+            hint="Leave explain out, or use a key with the role admin that is for all projects.",
+        )
+
+
+def _plan_steps(matches: Matches) -> list[PlanStep]:
+    return [msgspec.convert(step.explain(), PlanStep) for step in matches.steps]
+
+
+def _with_parameters(step: PlanStep, names: list[str]) -> PlanStep:
+    """Return a step with the names of parameters in place of paths."""
+    return msgspec.structs.replace(
+        step,
+        condition=step.condition and parameter_of_path(step.condition, names),
+        checks=[parameter_of_path(path, names) for path in step.checks],
+        texts=[parameter_of_path(path, names) for path in step.texts],
+    )
 
 
 async def pages_of_groups(
