@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from afterword.api import routes
 from afterword.api.routes import ROUTES, Route
 from afterword.cli.exports import export
 from afterword.client import list_filters
+from afterword.types import queries
 
 AIO = Path(list_filters.__file__).parent / "aio"
 RENAMED = {"labels": "label"}
@@ -70,12 +70,12 @@ def test_the_client_can_send_every_parameter_of_a_route(route: Route):
 
 def test_the_clients_filters_are_those_of_the_server():
     assert {plain(name) for name in list_filters.PlainFilters.__optional_keys__} | {"project"} == names_of(
-        routes.FilterQuery
+        queries.FilterQuery
     )
-    assert CONDITIONS | {"group_by", "explain"} == names_of(routes.ListQuery)
+    assert CONDITIONS | {"group_by", "explain"} == names_of(queries.ListQuery)
 
 
 def test_an_export_takes_every_filter():
     options = {plain(name) for name in inspect.signature(inspect.unwrap(export)).parameters}
     # The project is given before the command, for all commands alike.
-    assert names_of(routes.FilterQuery) - {"project"} <= options
+    assert names_of(queries.FilterQuery) - {"project"} <= options

@@ -14,7 +14,6 @@ from uuid import UUID
 
 import pytest
 
-from afterword.api.routes import ProjectQuery
 from afterword.config import load
 from afterword.ids import uuid7
 from afterword.lifespan import open_state
@@ -27,6 +26,7 @@ from afterword.store import calls
 from afterword.store.background.search_index import SearchIndexWorker
 from afterword.store.query.conditions import SOURCES
 from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
+from afterword.types.queries import ProjectQuery
 
 # All that the fields of these interactions may hold.
 WORDS = SimpleNamespace(

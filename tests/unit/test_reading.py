@@ -14,9 +14,9 @@ from msgspec import Meta
 
 from afterword import types as t
 from afterword.api.decoding import read_call, read_json, read_query
-from afterword.api.routes import ListQuery
 from afterword.errors import BadRequest, Invalid
 from afterword.json_text import MAX_DEPTH
+from afterword.types.queries import ListQuery
 
 INTERACTION = msgspec.json.Decoder(t.NewInteraction)
 SEARCH = msgspec.json.Decoder(t.Search)

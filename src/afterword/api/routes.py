@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ from afterword.service.interactions import batches, facets, images, live, record
 from afterword.service.models import models
 from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_sources, datasets
+from afterword.types import queries as q
 
 Permission = Literal[
     "open",
@@ -71,188 +72,30 @@ class Route:
         return self.method == "GET" or self.needs == "read"
 
 
-class ProjectQuery(t.Input):
-    """Which project. The default is the key's own project, else `default`."""
-
-    project: str | None = None
-
-
-class MetricsQuery(t.Input):
-    """Which metrics to list."""
-
-    project: str | None = None
-    category: Literal["user", "system", "all"] = "user"
-
-
-class ProjectsQuery(t.Input):
-    """Which projects to list."""
-
-    archived: bool = False
-
-
-class NewDatasetQuery(t.Input):
-    """What the file in the body is to be called, and where it goes."""
-
-    key: str | None = None
-    name: str | None = None
-    project: str | None = None
-
-
-class DownloadQuery(t.Input):
-    """How a dataset's file is wanted."""
-
-    format: t.DatasetForm = "recipe"
-    project: str | None = None
-
-
-class UploadQuery(t.Input):
-    """Which upload."""
-
-    session_id: str
-
-
-class PartQuery(t.Input):
-    """Which part of which upload the body is."""
-
-    session_id: str
-    part_number: int
-
-
-class ModelsQuery(t.Input):
-    """Which models to list: those of a project, or all."""
-
-    project: str | None = None
-
-
-class ABTestsQuery(t.Input):
-    """Which A/B tests to list: those of a project, the active ones or the others, those of one status."""
-
-    project: str | None = None
-    active: bool | None = None
-    status: t.ABTestStatus | None = None
-
-
-class BatchQuery(t.Input):
-    """What holds for every line that does not say otherwise."""
-
-    project: str | None = None
-
-
-class InteractionQuery(t.Input):
-    """How the images of an interaction are shown: as links, or inline as the data URIs that were sent."""
-
-    images: t.Images = "links"
-
-
-class FilterQuery(t.Input, rename={"from_": "from"}):
-    """Plain filters, all of which must hold.
-
-    `label` is KEY or KEY:VALUE; several values of one key mean any of them. `feedback` is METRIC, or METRIC with a
-    comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
-    """
-
-    project: str | None = None
-    label: list[str] = msgspec.field(default_factory=list)
-    model: list[str] = msgspec.field(default_factory=list)
-    source: list[t.Source] = msgspec.field(default_factory=list)
-    state: list[t.State] = msgspec.field(default_factory=list)
-    finish_reason: list[str] = msgspec.field(default_factory=list)
-    session_id: str | None = None
-    user: str | None = None
-    request_id: str | None = None
-    trace_id: str | None = None
-    prompt_hash: str | None = None
-    from_: str | None = None
-    to: str | None = None
-    feedback: list[str] = msgspec.field(default_factory=list)
-    has_feedback: list[str] = msgspec.field(default_factory=list)
-    has_no_feedback: list[str] = msgspec.field(default_factory=list)
-    preference: list[str] = msgspec.field(default_factory=list)
-    q: str | None = None
-
-
-class ListQuery(FilterQuery):
-    """Plain filters, all of which must hold, and how to page.
-
-    `label` is KEY or KEY:VALUE; several values of one key mean any of them. `feedback` is METRIC, or METRIC with a
-    comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
-    """
-
-    order: t.Order = "-created_at"
-    limit: t.PageRows = t.PAGE_ROWS
-    cursor: str | None = None
-    count: bool = False
-    view: t.View = "short"
-    images: t.Images = "links"
-    group_by: str | None = None
-    explain: Annotated[bool, t.EXPLAIN] = False
-
-
-class OutcomesQuery(t.Input, rename={"from_": "from"}):
-    """Which outcomes, and how to page. Times are those at which they were given."""
-
-    project: str | None = None
-    session_id: t.SessionId | None = None
-    metric: str | None = None
-    user: str | None = None
-    from_: str | None = None
-    to: str | None = None
-    order: t.Order = "-created_at"
-    limit: t.PageRows = t.PAGE_ROWS
-    cursor: str | None = None
-    count: bool = False
-
-
-class SummaryQuery(FilterQuery):
-    """Whose values to sum up, and by what to split them."""
-
-    split_by: str | None = None
-    level: t.Level = "interaction"
-
-
-class TrendQuery(SummaryQuery):
-    """The same over time."""
-
-    interval: t.Interval = "day"
-    timezone: str = "UTC"
-
-
-class RankingQuery(FilterQuery, kw_only=True):
-    """Whose preferences to count."""
-
-    metric: str
-
-
-class LiveQuery(FilterQuery):
-    """What to watch: plain filters, all of which must hold, and a tree of conditions as JSON."""
-
-    filter: str | None = None
-
-
 ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- interactions
     Route(name="interactions.record", method="POST", path="/api/v1/interactions", run=recording.record,
           tag="interactions", needs="write", body=t.NewInteraction, answer=t.Recorded, status=201, errors=(404, 409)),
     Route(name="batches.record_interactions", method="POST", path="/api/v1/interactions/batch",
-          run=batches.record_interactions, tag="interactions", needs="write", query=BatchQuery, streams=True,
+          run=batches.record_interactions, tag="interactions", needs="write", query=q.BatchQuery, streams=True,
           body=t.NewInteraction, line=t.LineResult),
     Route(name="finding.list_interactions", method="GET", path="/api/v1/interactions", run=search.list_interactions,
-          tag="interactions", query=ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
+          tag="interactions", query=q.ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
     Route(name="finding.search", method="POST", path="/api/v1/interactions/search", run=search.search,
-          tag="interactions", query=t.ExplainQuery, body=t.Search, answer=t.InteractionPage | t.GroupPage,
+          tag="interactions", query=q.ExplainQuery, body=t.Search, answer=t.InteractionPage | t.GroupPage,
           errors=(404,)),
     Route(name="facets.count_facets", method="POST", path="/api/v1/interactions/facets", run=facets.count_facets,
           tag="interactions", body=t.NewFacets, answer=t.Facets, errors=(404,)),
     Route(name="analytics.count_over_time", method="GET", path="/api/v1/interactions/timeseries",
-          run=analytics.count_over_time, tag="interactions", query=TrendQuery, answer=t.Trend, errors=(404,)),
+          run=analytics.count_over_time, tag="interactions", query=q.TrendQuery, answer=t.Trend, errors=(404,)),
     Route(name="analytics.count_filtered_over_time", method="POST", path="/api/v1/interactions/timeseries",
           run=analytics.count_filtered_over_time, tag="interactions", body=t.NewTrend, answer=t.Trend, errors=(404,)),
     Route(name="live.watch", method="GET", path="/api/v1/interactions/live", run=live.watch, tag="interactions",
-          query=LiveQuery, events=t.Interaction, errors=(404,)),
+          query=q.LiveQuery, events=t.Interaction, errors=(404,)),
     Route(name="live.watch_many", method="POST", path="/api/v1/interactions/live", run=live.watch_many,
           tag="interactions", body=t.Watches, events=t.WatchedInteraction, errors=(404,)),
     Route(name="interactions.get", method="GET", path="/api/v1/interactions/{completion_id}",
-          run=recording.get_interaction, tag="interactions", query=InteractionQuery, answer=t.Interaction,
+          run=recording.get_interaction, tag="interactions", query=q.InteractionQuery, answer=t.Interaction,
           errors=(404,)),
     Route(name="interactions.change_labels", method="PATCH", path="/api/v1/interactions/{completion_id}/labels",
           run=recording.update_labels, tag="interactions", needs="write", body=t.LabelChange, answer=t.Labels,
@@ -260,12 +103,12 @@ ROUTES: tuple[Route, ...] = (
     Route(name="interactions.delete", method="DELETE", path="/api/v1/interactions/{completion_id}",
           run=recording.delete_interaction, tag="interactions", needs="edit", answer=t.Deleted, errors=(404,)),
     Route(name="finding.list_labels", method="GET", path="/api/v1/labels", run=search.list_labels,
-          tag="interactions", query=ProjectQuery, answer=t.LabelList, errors=(404,)),
+          tag="interactions", query=q.ProjectQuery, answer=t.LabelList, errors=(404,)),
     # ---------------------------------------------------------------- feedback
     Route(name="feedback.record", method="POST", path="/api/v1/feedback", run=feedback.record, tag="feedback",
           needs="write", body=t.NewFeedback, answer=t.FeedbackRecorded, status=201, errors=(404, 409)),
     Route(name="batches.record_feedback", method="POST", path="/api/v1/feedback/batch", run=batches.record_feedback,
-          tag="feedback", needs="write", query=BatchQuery, streams=True, body=t.NewFeedback, line=t.LineResult),
+          tag="feedback", needs="write", query=q.BatchQuery, streams=True, body=t.NewFeedback, line=t.LineResult),
     Route(name="feedback.get", method="GET", path="/api/v1/feedback/{feedback_id}", run=feedback.get_feedback,
           tag="feedback", answer=t.Feedback, errors=(404,)),
     Route(name="feedback.change", method="PATCH", path="/api/v1/feedback/{feedback_id}",
@@ -287,16 +130,16 @@ ROUTES: tuple[Route, ...] = (
     Route(name="pairs.take", method="POST", path="/api/v1/preferences/next", run=pairs.take, tag="feedback",
           needs="judge", body=t.NextPairs, answer=t.PairPage, errors=(404,)),
     Route(name="batches.record_preferences", method="POST", path="/api/v1/preferences/batch",
-          run=batches.record_preferences, tag="feedback", needs="write", query=BatchQuery, streams=True,
+          run=batches.record_preferences, tag="feedback", needs="write", query=q.BatchQuery, streams=True,
           body=t.NewPreference, line=t.LineResult),
     Route(name="outcomes.record", method="POST", path="/api/v1/outcome", run=outcomes.record, tag="feedback",
           needs="write", body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
     Route(name="outcomes.record", method="POST", path="/api/v1/outcomes", run=outcomes.record, tag="feedback",
           needs="write", body=t.NewOutcome, answer=t.OutcomeRecorded, status=201, errors=(404, 409)),
     Route(name="batches.record_outcomes", method="POST", path="/api/v1/outcomes/batch", run=batches.record_outcomes,
-          tag="feedback", needs="write", query=BatchQuery, streams=True, body=t.NewOutcome, line=t.LineResult),
+          tag="feedback", needs="write", query=q.BatchQuery, streams=True, body=t.NewOutcome, line=t.LineResult),
     Route(name="outcomes.list_outcomes", method="GET", path="/api/v1/outcomes", run=outcomes.list_outcomes,
-          tag="feedback", query=OutcomesQuery, answer=t.OutcomePage, errors=(404,)),
+          tag="feedback", query=q.OutcomesQuery, answer=t.OutcomePage, errors=(404,)),
     Route(name="outcomes.get", method="GET", path="/api/v1/outcomes/{outcome_id}", run=outcomes.get_outcome,
           tag="feedback", answer=t.Outcome, errors=(404,)),
     Route(name="outcomes.change", method="PATCH", path="/api/v1/outcomes/{outcome_id}", run=outcomes.update_outcome,
@@ -307,23 +150,23 @@ ROUTES: tuple[Route, ...] = (
     Route(name="metrics.register", method="POST", path="/api/v1/metrics", run=metrics.register, tag="metrics",
           needs="edit", body=t.NewMetric, answer=t.Metric, status=201, errors=(404, 409)),
     Route(name="metrics.list_metrics", method="GET", path="/api/v1/metrics", run=metrics.list_metrics, tag="metrics",
-          query=MetricsQuery, answer=t.MetricList, errors=(404,)),
+          query=q.MetricsQuery, answer=t.MetricList, errors=(404,)),
     Route(name="metrics.get", method="GET", path="/api/v1/metrics/{metric}", run=metrics.get_metric, tag="metrics",
-          query=ProjectQuery, answer=t.Metric, errors=(404,)),
+          query=q.ProjectQuery, answer=t.Metric, errors=(404,)),
     Route(name="metrics.change", method="PATCH", path="/api/v1/metrics/{metric}", run=metrics.update_metric,
-          tag="metrics", needs="edit", query=ProjectQuery, body=t.MetricChange, answer=t.Metric, errors=(404, 409)),
+          tag="metrics", needs="edit", query=q.ProjectQuery, body=t.MetricChange, answer=t.Metric, errors=(404, 409)),
     Route(name="metrics.delete", method="DELETE", path="/api/v1/metrics/{metric}", run=metrics.delete_metric,
-          tag="metrics", needs="edit", query=ProjectQuery, answer=t.Deleted, errors=(404, 409)),
+          tag="metrics", needs="edit", query=q.ProjectQuery, answer=t.Deleted, errors=(404, 409)),
     Route(name="analytics.summarise", method="GET", path="/api/v1/metrics/{metric}/statistics",
-          run=analytics.summarise, tag="metrics", query=SummaryQuery, answer=t.MetricSummary, errors=(404,)),
+          run=analytics.summarise, tag="metrics", query=q.SummaryQuery, answer=t.MetricSummary, errors=(404,)),
     Route(name="analytics.summarise_filtered", method="POST", path="/api/v1/metrics/{metric}/statistics",
           run=analytics.summarise_filtered, tag="metrics", body=t.NewSummary, answer=t.MetricSummary, errors=(404,)),
     Route(name="analytics.trend", method="GET", path="/api/v1/metrics/{metric}/timeseries", run=analytics.trend,
-          tag="metrics", query=TrendQuery, answer=t.Trend, errors=(404,)),
+          tag="metrics", query=q.TrendQuery, answer=t.Trend, errors=(404,)),
     Route(name="analytics.trend_filtered", method="POST", path="/api/v1/metrics/{metric}/timeseries",
           run=analytics.trend_filtered, tag="metrics", body=t.NewTrend, answer=t.Trend, errors=(404,)),
     Route(name="analytics.rank", method="GET", path="/api/v1/preferences/ranking", run=analytics.rank, tag="metrics",
-          query=RankingQuery, answer=t.Ranking, errors=(404,)),
+          query=q.RankingQuery, answer=t.Ranking, errors=(404,)),
     Route(name="analytics.rank_filtered", method="POST", path="/api/v1/preferences/ranking",
           run=analytics.rank_filtered, tag="metrics", body=t.NewRanking, answer=t.Ranking, errors=(404,)),
     Route(name="metrics.link", method="POST", path="/api/v1/projects/{project}/metrics", run=metrics.link,
@@ -335,7 +178,7 @@ ROUTES: tuple[Route, ...] = (
           tag="projects", needs="administer_server", body=t.NewProject, answer=t.Project, status=201,
           errors=(404, 409)),
     Route(name="projects.list_projects", method="GET", path="/api/v1/projects", run=projects.list_projects,
-          tag="projects", query=ProjectsQuery, answer=t.ProjectList),
+          tag="projects", query=q.ProjectsQuery, answer=t.ProjectList),
     Route(name="projects.get", method="GET", path="/api/v1/projects/{project}", run=projects.get_project,
           tag="projects", answer=t.Project, errors=(404,)),
     Route(name="projects.change", method="PATCH", path="/api/v1/projects/{project}", run=projects.update_project,
@@ -353,7 +196,7 @@ ROUTES: tuple[Route, ...] = (
     Route(name="models.register", method="POST", path="/api/v1/models", run=models.register, tag="models",
           needs="administer_server", body=t.NewModel, answer=t.Model, status=201, errors=(404, 409)),
     Route(name="models.list_models", method="GET", path="/api/v1/models", run=models.list_models, tag="models",
-          needs="list_models", query=ModelsQuery, answer=t.ModelList, errors=(404,), is_openais=True),
+          needs="list_models", query=q.ModelsQuery, answer=t.ModelList, errors=(404,), is_openais=True),
     Route(name="models.status", method="GET", path="/api/v1/models/{model}/status", run=models.status, tag="models",
           answer=t.ModelStatus, errors=(404,)),
     Route(name="models.get", method="GET", path="/api/v1/models/{model}", run=models.get_model, tag="models",
@@ -376,7 +219,7 @@ ROUTES: tuple[Route, ...] = (
     Route(name="abtests.create", method="POST", path="/api/v1/ab-tests", run=ab_tests.create_test, tag="ab-tests",
           needs="edit", body=t.NewABTest, answer=t.ABTest, status=201, errors=(404, 409)),
     Route(name="abtests.list_tests", method="GET", path="/api/v1/ab-tests", run=ab_tests.list_tests, tag="ab-tests",
-          query=ABTestsQuery, answer=t.ABTestList, errors=(404,)),
+          query=q.ABTestsQuery, answer=t.ABTestList, errors=(404,)),
     Route(name="abtests.get", method="GET", path="/api/v1/ab-tests/{test}", run=ab_tests.get_test, tag="ab-tests",
           answer=t.ABTest, errors=(404,)),
     Route(name="abtests.cancel", method="POST", path="/api/v1/ab-tests/{test}/cancel", run=ab_tests.cancel,
@@ -397,7 +240,7 @@ ROUTES: tuple[Route, ...] = (
           needs="open", answer=t.Deleted, errors=(400, 422)),
     # ---------------------------------------------------------------- datasets
     Route(name="datasets.create", method="POST", path="/api/v1/datasets", run=datasets.create_dataset,
-          tag="datasets", needs="edit", query=NewDatasetQuery, raw=True, answer=t.Dataset, status=201,
+          tag="datasets", needs="edit", query=q.NewDatasetQuery, raw=True, answer=t.Dataset, status=201,
           errors=(404, 409)),
     Route(name="dataset_sources.create_of_interactions", method="POST", path="/api/v1/datasets/from-interactions",
           run=dataset_sources.create_of_interactions, tag="datasets", needs="edit", body=t.DatasetOfInteractions,
@@ -406,19 +249,19 @@ ROUTES: tuple[Route, ...] = (
           run=datasets.create_of_upload, tag="datasets", needs="edit", body=t.DatasetOfUpload, answer=t.Dataset,
           status=201, errors=(404, 409)),
     Route(name="datasets.list_datasets", method="GET", path="/api/v1/datasets", run=datasets.list_datasets,
-          tag="datasets", query=ProjectQuery, answer=t.DatasetList, errors=(404,)),
+          tag="datasets", query=q.ProjectQuery, answer=t.DatasetList, errors=(404,)),
     Route(name="datasets.download", method="GET", path="/api/v1/datasets/{dataset}/download", run=datasets.download,
-          tag="datasets", query=DownloadQuery, errors=(404,)),
+          tag="datasets", query=q.DownloadQuery, errors=(404,)),
     Route(name="datasets.get", method="GET", path="/api/v1/datasets/{dataset}", run=datasets.get_dataset,
-          tag="datasets", query=ProjectQuery, answer=t.Dataset, errors=(404,)),
+          tag="datasets", query=q.ProjectQuery, answer=t.Dataset, errors=(404,)),
     Route(name="datasets.delete", method="DELETE", path="/api/v1/datasets/{dataset}", run=datasets.delete_dataset,
-          tag="datasets", needs="edit", query=ProjectQuery, answer=t.Deleted, errors=(404,)),
+          tag="datasets", needs="edit", query=q.ProjectQuery, answer=t.Deleted, errors=(404,)),
     Route(name="datasets.begin_upload", method="POST", path="/api/v1/upload/init", run=datasets.begin_upload,
           tag="datasets", needs="edit", body=t.NewUpload, answer=t.UploadBegun),
     Route(name="datasets.put_part", method="POST", path="/api/v1/upload/part", run=datasets.put_part, tag="datasets",
-          needs="edit", query=PartQuery, raw=True, answer=t.UploadStatus, errors=(404,)),
+          needs="edit", query=q.PartQuery, raw=True, answer=t.UploadStatus, errors=(404,)),
     Route(name="datasets.upload_status", method="GET", path="/api/v1/upload/status", run=datasets.upload_status,
-          tag="datasets", needs="edit", query=UploadQuery, answer=t.UploadStatus, errors=(404,)),
+          tag="datasets", needs="edit", query=q.UploadQuery, answer=t.UploadStatus, errors=(404,)),
     Route(name="datasets.abort_upload", method="DELETE", path="/api/v1/upload/abort", run=datasets.abort_upload,
           tag="datasets", needs="edit", body=t.UploadId, answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- people

@@ -12,7 +12,7 @@ import hashlib
 import secrets
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
 
 import msgspec
 
@@ -414,5 +414,5 @@ def _serialized_key(context: Context, row: ApiKeyRow, last_used_at: int | None =
     )
 
 
-def _optional_datetime(timestamp: int | None) -> Any:
+def _optional_datetime(timestamp: int | None) -> datetime | None:
     return None if timestamp is None else to_datetime(timestamp)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import UNSET
 
 from afterword.config import Settings
@@ -17,6 +15,7 @@ from afterword.service.validation import check_key, check_text
 from afterword.store.background.retention import Periods
 from afterword.store.catalog import Catalog, ProjectRow, add_project, change_project
 from afterword.types import LinkedMetric, NewProject, NewShare, NewShareList, Project, ProjectChange, ProjectList
+from afterword.types.queries import ProjectsQuery
 
 
 async def create_project(context: Context, *, body: NewProject) -> Project:
@@ -46,7 +45,7 @@ async def create_project(context: Context, *, body: NewProject) -> Project:
     return _serialized_project(context, row)
 
 
-async def list_projects(context: Context, *, query: Any) -> ProjectList:
+async def list_projects(context: Context, *, query: ProjectsQuery) -> ProjectList:
     """List the projects that the key may see; archived ones when asked for."""
     rows = [
         row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec import UNSET
 from sqlalchemy import Row
@@ -69,7 +69,7 @@ async def _view_row(context: Context, project: ProjectRow, view_id: str) -> Row[
     )
 
 
-def _raise_view_not_found(project: ProjectRow, view_id: str) -> Any:
+def _raise_view_not_found(project: ProjectRow, view_id: str) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: view {view_id:.80} does not exist in {project.key!r}.",
         code="view_not_found",

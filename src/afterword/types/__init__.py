@@ -180,7 +180,7 @@ from afterword.types.people import (
     UserKind,
     UserList,
 )
-from afterword.types.plans import EXPLAIN, ExplainQuery, PlanStep
+from afterword.types.plans import PlanStep
 from afterword.types.projects import (
     Category,
     LinkedMetric,
@@ -197,7 +197,6 @@ from afterword.types.sessions import NewSession, Session
 from afterword.types.views import NewSavedView, SavedView, SavedViewChange, SavedViewList
 
 __all__ = [
-    "EXPLAIN",
     "MAX_PAGE_ROWS",
     "OWN_FIELDS",
     "PAGE_ROWS",
@@ -231,7 +230,6 @@ __all__ = [
     "Deleted",
     "Embedding",
     "EmbeddingList",
-    "ExplainQuery",
     "Facet",
     "FacetKind",
     "FacetValue",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Input, Output
+from afterword.types.base import Output
 
 EXPLAIN = Meta(
     description="Answer in `explain` how the filter was read, to report a slow one. For keys that administer the whole "
@@ -15,12 +15,6 @@ EXPLAIN = Meta(
 )
 
 EXPLAINED = Meta(description="The plans that were run, in their order; only where `explain` was asked for.")
-
-
-class ExplainQuery(Input):
-    """Whether to tell how the filter was read."""
-
-    explain: Annotated[bool, EXPLAIN] = False
 
 
 class PlanStep(Output):

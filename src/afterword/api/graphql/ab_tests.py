@@ -13,23 +13,20 @@ from afterword.service.context import Context, MetricRow, ModelRow, ProjectRow
 from afterword.service.models.models import find_as_seen
 from afterword.service.studies import ab_tests
 from afterword.types import ABComparison, ABReport, ABTest, ABVariant, NewABTest
+from afterword.types.queries import ABTestsQuery
 
 KINDS = {"metric": "DIRECT", "preference": "COMPARISON"}
 
 
-class _ABTestListQuery:
-    """What the route of the list takes as its query."""
-
-    def __init__(self, filter_input: dict[str, Any]) -> None:
-        self.project: str | None = filter_input.get("project", filter_input.get("useCase"))
-        self.active: bool | None = filter_input.get("active")
-        status = filter_input.get("status")
-        self.status = status and status.lower()
-
-
 async def all_tests(context: Context, filter: dict[str, Any]) -> list[ABTest]:
     """Return the A/B tests that the key may see."""
-    return (await ab_tests.list_tests(context, query=_ABTestListQuery(filter))).ab_tests
+    status = filter.get("status")
+    query = ABTestsQuery(
+        project=filter.get("project", filter.get("useCase")),
+        active=filter.get("active"),
+        status=status and status.lower(),
+    )
+    return (await ab_tests.list_tests(context, query=query)).ab_tests
 
 
 async def test(context: Context, id_or_key: str) -> ABTest | None:

@@ -14,6 +14,7 @@ from afterword.errors import Invalid, NotFound
 from afterword.service.context import Context, MetricRow, ProjectRow
 from afterword.service.studies import dataset_sources, datasets
 from afterword.types import Dataset, DatasetOfInteractions, DatasetOfUpload, Sample
+from afterword.types.queries import ProjectQuery
 
 CHUNK_BYTES = 1 << 20
 KINDS = {
@@ -26,20 +27,14 @@ KINDS = {
 NEW_MEMBERS = {"downloadUrl", "scoreCount"}
 
 
-class _DatasetQuery:
-    """What the routes of datasets take as their query."""
-
-    def __init__(self, project: str) -> None:
-        self.project = project
-
-
-def _project_of(project: str | None, use_case: str | None) -> str:
-    return project_of({"project": project} if project else {"useCase": use_case} if use_case else {})
+def _project_query(project: str | None, use_case: str | None) -> ProjectQuery:
+    input_fields = {"project": project} if project else {"useCase": use_case} if use_case else {}
+    return ProjectQuery(project=project_of(input_fields))
 
 
 async def all_datasets(context: Context, project: str | None = None, use_case: str | None = None) -> list[Dataset]:
     """Return the datasets of a project."""
-    return (await datasets.list_datasets(context, query=_DatasetQuery(_project_of(project, use_case)))).datasets
+    return (await datasets.list_datasets(context, query=_project_query(project, use_case))).datasets
 
 
 async def dataset(
@@ -47,7 +42,7 @@ async def dataset(
 ) -> Dataset | None:
     """Return a dataset; null for one that is not there."""
     try:
-        return await datasets.get_dataset(context, id_or_key, query=_DatasetQuery(_project_of(project, use_case)))
+        return await datasets.get_dataset(context, id_or_key, query=_project_query(project, use_case))
     except NotFound as error:
         if error.code != "dataset_not_found":
             raise
@@ -56,7 +51,9 @@ async def dataset(
 
 async def upload_status(context: Context, input: dict[str, Any]) -> dict[str, Any]:
     """Tell how far a dataset is: made at once, it is ready where it is there."""
-    ready_dataset = await datasets.get_dataset(context, str(input["datasetId"]), query=_DatasetQuery(project_of(input)))
+    ready_dataset = await datasets.get_dataset(
+        context, str(input["datasetId"]), query=ProjectQuery(project=project_of(input))
+    )
     return _done_status(ready_dataset)
 
 
@@ -122,7 +119,7 @@ async def delete_dataset(
     context: Context, id_or_key: str, project: str | None = None, use_case: str | None = None
 ) -> bool:
     """Delete a dataset."""
-    await datasets.delete_dataset(context, id_or_key, query=_DatasetQuery(_project_of(project, use_case)))
+    await datasets.delete_dataset(context, id_or_key, query=_project_query(project, use_case))
     return True
 
 

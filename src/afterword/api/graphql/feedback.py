@@ -14,6 +14,7 @@ from afterword.service.context import Context, MetricRow, ProjectRow
 from afterword.service.feedback import feedback, metrics
 from afterword.service.interactions import recording
 from afterword.types import FeedbackChange, LinkedMetric, MetricChange, NewFeedback, NewMetric
+from afterword.types.queries import ProjectQuery
 
 
 async def add_direct_score(context: Context, completion_id: UUID, metric_id: str, input: dict[str, Any]) -> Any:
@@ -134,13 +135,13 @@ async def update_metric(context: Context, project: str, metric: str, input: dict
     """Change a metric."""
     names = {"name": "name", "description": "description", "scoringType": "scoring_type"}
     body = MetricChange(**{names[name]: value for name, value in input.items()})
-    changed_metric = await metrics.update_metric(context, metric, query=_MetricQuery(project), body=body)
+    changed_metric = await metrics.update_metric(context, metric, query=ProjectQuery(project=project), body=body)
     return metrics.get_metric_row(context, str(changed_metric.id))
 
 
 async def delete_metric(context: Context, project: str, metric: str) -> bool:
     """Delete a metric."""
-    await metrics.delete_metric(context, metric, query=_MetricQuery(project))
+    await metrics.delete_metric(context, metric, query=ProjectQuery(project=project))
     return True
 
 
@@ -154,13 +155,6 @@ async def unlink_metric(context: Context, input: dict[str, Any]) -> str:
     """Take a metric out of a project."""
     await metrics.unlink(context, input["useCase"], input["metric"])
     return "OK"
-
-
-class _MetricQuery:
-    """What the routes of metrics take as their query."""
-
-    def __init__(self, project: str) -> None:
-        self.project = project
 
 
 # ------------------------------------------------------------------------------------------------ members

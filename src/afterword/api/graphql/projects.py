@@ -13,6 +13,7 @@ from afterword.service import projects
 from afterword.service.context import Context, MetricRow, ProjectRow
 from afterword.service.interactions import search
 from afterword.types import NewProject, ProjectChange
+from afterword.types.queries import ProjectQuery
 
 
 async def all_projects(context: Context, filter: dict[str, Any]) -> list[ProjectRow]:
@@ -79,14 +80,7 @@ def _settings(row: ProjectRow, info: GraphQLResolveInfo) -> dict[str, Any]:
 
 
 async def _label_keys(usage: dict[str, Any], info: GraphQLResolveInfo) -> Any:
-    return (await search.list_labels(info.context.read_context, query=_LabelQuery(usage["project"]))).labels
-
-
-class _LabelQuery:
-    """What the route of labels takes as its query."""
-
-    def __init__(self, project: str) -> None:
-        self.project = project
+    return (await search.list_labels(info.context.read_context, query=ProjectQuery(project=usage["project"]))).labels
 
 
 QUERY = {

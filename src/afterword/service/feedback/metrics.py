@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 from uuid import uuid5
 
 from msgspec import UNSET
@@ -24,6 +24,7 @@ from afterword.store.catalog import (
     unlink_metric,
 )
 from afterword.types import Deleted, LinkedMetric, Metric, MetricChange, MetricList, Moment, NewMetric
+from afterword.types.queries import MetricsQuery, ProjectQuery
 
 DEFINITION_FIELDS = ("name", "kind", "scoring_type", "description", "unit")
 
@@ -87,7 +88,7 @@ async def register(context: Context, *, body: NewMetric) -> Metric:
     return _serialized_metric(context, existing)
 
 
-async def list_metrics(context: Context, *, query: Any) -> MetricList:
+async def list_metrics(context: Context, *, query: MetricsQuery) -> MetricList:
     """List the feedback keys of a project; with `category` the system metrics, or all."""
     project = context.project(query.project)
     metric_list = [_serialized_metric(context, row) for row in context.catalog.metrics_of(project.number)]
@@ -96,7 +97,7 @@ async def list_metrics(context: Context, *, query: Any) -> MetricList:
     return MetricList(metrics=[metric for metric in metric_list if query.category in ("all", metric.category)])
 
 
-async def get_metric(context: Context, metric: str, *, query: Any) -> Metric:
+async def get_metric(context: Context, metric: str, *, query: ProjectQuery) -> Metric:
     """Show a metric, by key or id."""
     project = context.project(query.project)
     if context.names(project).measured(metric):
@@ -104,7 +105,7 @@ async def get_metric(context: Context, metric: str, *, query: Any) -> Metric:
     return _serialized_metric(context, context.metric(project.number, metric))
 
 
-async def update_metric(context: Context, metric: str, *, query: Any, body: MetricChange) -> Metric:
+async def update_metric(context: Context, metric: str, *, query: ProjectQuery, body: MetricChange) -> Metric:
     """Change name, direction, description or unit of a feedback key; its kind stays."""
     row = _changeable_metric(context, query.project, metric)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
@@ -115,7 +116,7 @@ async def update_metric(context: Context, metric: str, *, query: Any, body: Metr
     return _serialized_metric(context, changed_row)
 
 
-async def delete_metric(context: Context, metric: str, *, query: Any) -> Deleted:
+async def delete_metric(context: Context, metric: str, *, query: ProjectQuery) -> Deleted:
     """Delete a feedback key: no more feedback is taken under it, what was given stays with the completions."""
     row = _changeable_metric(context, query.project, metric)
     deletion_values = {"deleted_at": context.now()}

@@ -21,6 +21,7 @@ from afterword.store import interactions as stored_interactions
 from afterword.store import outcomes as stored
 from afterword.store.engine import Owned, Transaction
 from afterword.types import Deleted, NewOutcome, Outcome, OutcomeChange, OutcomePage, OutcomeRecorded
+from afterword.types.queries import OutcomesQuery
 
 SIZE = 500
 """About how many bytes an outcome takes in the store."""
@@ -85,7 +86,7 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
     return Owned(write, own=body.outcome_id) if body.outcome_id else write
 
 
-async def list_outcomes(context: Context, *, query: Any) -> OutcomePage:
+async def list_outcomes(context: Context, *, query: OutcomesQuery) -> OutcomePage:
     """List the outcomes of a project, the newest first: all, or those of a session, a metric, a user, a time."""
     project = context.project(query.project)
     now = context.now()

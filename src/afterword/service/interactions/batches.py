@@ -16,6 +16,7 @@ from afterword.service.feedback.outcomes import outcome_unit
 from afterword.service.interactions.recording import PreparedInteraction, check_repetition, prepare_interaction
 from afterword.store.engine import Unit
 from afterword.types import LineResult, NewFeedback, NewInteraction, NewOutcome, NewPreference, Recorded
+from afterword.types.queries import BatchQuery
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -29,7 +30,7 @@ QUEUE_WAIT_SECONDS = 30.0
 
 
 async def record_interactions(
-    context: Context, *, query: Any, lines: Lines[NewInteraction]
+    context: Context, *, query: BatchQuery, lines: Lines[NewInteraction]
 ) -> AsyncIterator[LineResult]:
     """Log many interactions.
 
@@ -62,7 +63,9 @@ async def record_interactions(
                 yield _line(number, prepared)
 
 
-async def record_feedback(context: Context, *, query: Any, lines: Lines[NewFeedback]) -> AsyncIterator[LineResult]:
+async def record_feedback(
+    context: Context, *, query: BatchQuery, lines: Lines[NewFeedback]
+) -> AsyncIterator[LineResult]:
     """Log much feedback.
 
     One a line as NDJSON, or a JSON array; each as for a single one. Lines with a `feedback_id` can be sent again
@@ -76,7 +79,9 @@ async def record_feedback(context: Context, *, query: Any, lines: Lines[NewFeedb
         yield line
 
 
-async def record_preferences(context: Context, *, query: Any, lines: Lines[NewPreference]) -> AsyncIterator[LineResult]:
+async def record_preferences(
+    context: Context, *, query: BatchQuery, lines: Lines[NewPreference]
+) -> AsyncIterator[LineResult]:
     """Log many preferences.
 
     One a line as NDJSON, or a JSON array; each as for a single one. Lines with a `comparison_id` can be sent again
@@ -96,7 +101,9 @@ async def record_preferences(context: Context, *, query: Any, lines: Lines[NewPr
     context.state.search_index_worker.wake()
 
 
-async def record_outcomes(context: Context, *, query: Any, lines: Lines[NewOutcome]) -> AsyncIterator[LineResult]:
+async def record_outcomes(
+    context: Context, *, query: BatchQuery, lines: Lines[NewOutcome]
+) -> AsyncIterator[LineResult]:
     """Log many outcomes.
 
     One a line as NDJSON, or a JSON array; each as for a single one. Lines with an `outcome_id` can be sent again

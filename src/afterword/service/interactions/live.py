@@ -22,6 +22,7 @@ from afterword.service.interactions.plain_filters import plain_filter
 from afterword.service.interactions.serializing import serialize_interactions
 from afterword.store.query import pages
 from afterword.types import Filter, Interaction, WatchedInteraction, Watches
+from afterword.types.queries import LiveQuery
 
 # Seconds for which changes are gathered, so that a burst of them is one read.
 GATHER_SECONDS = 0.2
@@ -51,7 +52,7 @@ class _Watch:
     filter: Filter
 
 
-async def watch(context: Context, *, query: Any) -> LiveEvents:
+async def watch(context: Context, *, query: LiveQuery) -> LiveEvents:
     """Watch interactions as server-sent events.
 
     `interaction` carries an interaction in the short view, with its completion_id as the event's id: it was logged, its

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 import msgspec
 
@@ -22,18 +21,19 @@ from afterword.types import (
     PreferenceCondition,
     TimeRange,
 )
+from afterword.types.queries import FilterQuery
 from afterword.types.quoting import comparison_readings, label_readings, unquoted
 
 _OPERATOR_OF_SIGN = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
 
 
-async def plain_filter(context: Context, query: Any) -> Filter | None:
+async def plain_filter(context: Context, query: FilterQuery) -> Filter | None:
     """Return what plain parameters mean, as one tree; None for no conditions."""
     conditions = await plain_conditions(context, query)
     return Filter(and_=[condition for _, condition in conditions]) if conditions else None
 
 
-async def plain_conditions(context: Context, query: Any) -> list[tuple[str, Filter]]:
+async def plain_conditions(context: Context, query: FilterQuery) -> list[tuple[str, Filter]]:
     """Return the conditions that plain parameters mean, each with its parameter."""
     project = context.project(query.project)
     names = context.names(project)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import Connection
 
 from afterword.errors import Conflict, Invalid, Unavailable
 from afterword.ids import uuid7
@@ -37,6 +38,7 @@ from afterword.types import (
     Recorded,
     Source,
 )
+from afterword.types.queries import InteractionQuery
 
 # Above this a payload is compressed in a thread, so that other calls go on meanwhile.
 LARGE_PAYLOAD_BYTES = 256 << 10
@@ -246,14 +248,14 @@ def _inline_feedback_id(completion_id: UUID, index: int) -> UUID:
 # ------------------------------------------------------------------------------------------------ one interaction
 
 
-async def get_interaction(context: Context, completion_id: str, *, query: Any) -> Interaction:
+async def get_interaction(context: Context, completion_id: str, *, query: InteractionQuery) -> Interaction:
     """Show an interaction: messages, completion, labels, and all feedback and preferences on it.
 
     Images stand in their places as links, or with `images=inline` as the data URIs that were sent.
     """
     completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
 
-    def read(connection: Any) -> Interaction | None:
+    def read(connection: Connection) -> Interaction | None:
         row = stored.find_interaction(connection, completion_uuid)
         if row is None or not context.actor.sees(row.project):
             return None
@@ -266,7 +268,7 @@ async def get_interaction(context: Context, completion_id: str, *, query: Any) -
 async def find_interactions(context: Context, ids: Sequence[UUID], images: Images = "links") -> dict[UUID, Interaction]:
     """Return those of these interactions that are there and that the key may see, whole."""
 
-    def read(connection: Any) -> dict[UUID, Interaction]:
+    def read(connection: Connection) -> dict[UUID, Interaction]:
         rows = [row for row in stored.find_interactions(connection, ids) if context.actor.sees(row.project)]
         return {
             interaction.completion_id: interaction
@@ -328,6 +330,6 @@ async def _project_of(context: Context, completion_id: UUID) -> int:
     return row.project
 
 
-def raise_completion_not_found(completion_id: UUID) -> Any:
+def raise_completion_not_found(completion_id: UUID) -> NoReturn:
     """Raise `NotFound`."""
     raise completion_not_found(completion_id, "completion_id")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,7 +22,6 @@ from afterword.store.query.cursors import read_cursor, write_cursor
 from afterword.store.query.matches import Matches
 from afterword.store.query.scan import Cursor
 from afterword.types import (
-    ExplainQuery,
     Filter,
     Group,
     GroupPage,
@@ -38,9 +36,10 @@ from afterword.types import (
     PlanStep,
     Search,
 )
+from afterword.types.queries import ExplainQuery, ListQuery, ProjectQuery
 
 
-async def list_interactions(context: Context, *, query: Any) -> InteractionPage | GroupPage:
+async def list_interactions(context: Context, *, query: ListQuery) -> InteractionPage | GroupPage:
     """List interactions, newest first.
 
     All filters must hold. `label` is KEY or KEY:VALUE, repeated; several values of one key mean any of them.
@@ -206,7 +205,7 @@ def _prompt_previews(context: Context, connection: Connection, ids: list[UUID]) 
     return {interaction.completion_id: interaction.prompt[:SHORT_CHARACTERS] for interaction in interactions}
 
 
-def _group(context: Context, group: Any, prompt: str | None) -> Group:
+def _group(context: Context, group: groups.GroupRow, prompt: str | None) -> Group:
     return Group(
         key=group.key,
         count=group.count,
@@ -228,7 +227,7 @@ def _group(context: Context, group: Any, prompt: str | None) -> Group:
     )
 
 
-async def list_labels(context: Context, *, query: Any) -> LabelList:
+async def list_labels(context: Context, *, query: ProjectQuery) -> LabelList:
     """List the labels in use: each key with its values, on how many interactions, and when last."""
     project = context.project(query.project)
     values: dict[str, list[LabelValue]] = defaultdict(list)

@@ -52,6 +52,7 @@ from afterword.types import (
     ProjectModelChange,
     ProjectModelList,
 )
+from afterword.types.queries import ModelsQuery
 
 
 async def model_number(context: Context, key: str) -> int:
@@ -110,7 +111,7 @@ async def register(context: Context, *, body: NewModel) -> Model:
     return _serialized_model(context, row)
 
 
-async def list_models(context: Context, *, query: Any) -> ModelList:
+async def list_models(context: Context, *, query: ModelsQuery) -> ModelList:
     """List the models, and as `data` those that the key may call, the way OpenAI's clients read them.
 
     A key that is for some projects sees the models of these. One that may call models and not read gets `data` alone.

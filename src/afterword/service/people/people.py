@@ -7,7 +7,7 @@ role in that team allow; a member of the team `admin` may everywhere what their 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID, uuid5
 
 import msgspec
@@ -322,7 +322,7 @@ def get_team_row(context: Context, id_or_key: str) -> TeamRow:
     return row
 
 
-def _raise_not_found(noun: str, name: str) -> Any:
+def _raise_not_found(noun: str, name: str) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: {noun} {name[:200]!r} does not exist, or this key may not see it.",
         code=f"{noun}_not_found",

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from afterword.errors import Conflict, Invalid
 from afterword.ids import uuid7
@@ -35,6 +35,7 @@ from afterword.types import (
     ABVariant,
     NewABTest,
 )
+from afterword.types.queries import ABTestsQuery
 
 log = logging.getLogger("afterword.ab_tests")
 # Seconds between two looks of the background, and how many times as long as a look takes it rests at least.
@@ -86,7 +87,7 @@ async def create_test(context: Context, *, body: NewABTest) -> ABTest:
     return _serialized_test(context.state, await judge(context.state, row), with_report=True)
 
 
-async def list_tests(context: Context, *, query: Any) -> ABTestList:
+async def list_tests(context: Context, *, query: ABTestsQuery) -> ABTestList:
     """List the A/B tests that the key may see, the newest first: all, those of a project, the active ones, or those
     of one status."""
     project_number = None if query.project is None else context.project(query.project).number
@@ -158,7 +159,7 @@ async def judge(state: AppState, row: ABTestRow) -> JudgedTest:
     return msgspec.structs.replace(judged_test, row=state.catalog.tests.all[row.number])
 
 
-def _judged_test(connection: Any, state: AppState, row: ABTestRow) -> JudgedTest:
+def _judged_test(connection: Connection, state: AppState, row: ABTestRow) -> JudgedTest:
     index_of_model = {model: index for index, model in enumerate(row.models)}
     if row.feedback_type == "metric":
         metric = state.catalog.metrics[row.metric]

@@ -38,6 +38,7 @@ from afterword.types import (
     SplitSummary,
     Trend,
 )
+from afterword.types.queries import RankingQuery, SummaryQuery, TrendQuery
 
 MAX_TREND_POINT_COUNT = 2_000
 MAX_RANKED_MODELS = 100
@@ -47,7 +48,7 @@ HOUR_MS = 60 * MINUTE_MS
 QUARTER_HOUR_MS = 15 * MINUTE_MS
 
 
-async def summarise(context: Context, metric: str, *, query: Any) -> MetricSummary:
+async def summarise(context: Context, metric: str, *, query: SummaryQuery) -> MetricSummary:
     """Sum up the values under a metric: how many, mean, least, greatest, deviation, and how they lie.
 
     Filters are those of the list of interactions. With `split_by` (model or label:KEY) for each model or label value,
@@ -62,7 +63,7 @@ async def summarise_filtered(context: Context, metric: str, *, body: NewSummary)
     return await _summarise(context, metric, body.project, body.filter, body.split_by, body.level)
 
 
-async def trend(context: Context, metric: str, *, query: Any) -> Trend:
+async def trend(context: Context, metric: str, *, query: TrendQuery) -> Trend:
     """Show the values under a metric over time: count, mean and deviation by minute, hour, day or week of a time zone.
 
     An interaction's time counts, not that of the feedback on it; at the `level` of sessions, that of the outcome.
@@ -77,7 +78,7 @@ async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Tr
     return await _trend(context, metric, body)
 
 
-async def count_over_time(context: Context, *, query: Any) -> Trend:
+async def count_over_time(context: Context, *, query: TrendQuery) -> Trend:
     """Count interactions over time, by minute, hour, day or week of a time zone."""
     trend_request = await _trend_request(context, query)
     return await _trend(context, None, trend_request)
@@ -88,7 +89,7 @@ async def count_filtered_over_time(context: Context, *, body: NewTrend) -> Trend
     return await _trend(context, None, body)
 
 
-async def rank(context: Context, *, query: Any) -> Ranking:
+async def rank(context: Context, *, query: RankingQuery) -> Ranking:
     """Rank models by the preferences under a metric: wins, losses, ties, ratings with 95 % intervals.
 
     A preference counts where both its interactions match the filters. Ratings are those of Bradley and Terry, with ties
@@ -290,7 +291,7 @@ def _value_selector(
     return lambda connection: ValueSelection(Matches(connection, names, filter), metric, split_by, level=level)
 
 
-async def _trend_request(context: Context, query: Any) -> NewTrend:
+async def _trend_request(context: Context, query: TrendQuery) -> NewTrend:
     """Return what plain parameters ask for."""
     trend_options = {name: getattr(query, name) for name in ("project", "split_by", "interval", "timezone", "level")}
     return NewTrend(filter=await plain_filter(context, query), **trend_options)

@@ -10,11 +10,11 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from afterword.errors import Invalid, NotFound, TooLarge, Unavailable
 from afterword.ids import uuid7
@@ -42,6 +42,7 @@ from afterword.types import (
     UploadId,
     UploadStatus,
 )
+from afterword.types.queries import DownloadQuery, NewDatasetQuery, PartQuery, ProjectQuery, UploadQuery
 
 # So many bytes of lines are written together.
 PART_BYTES = 1 << 20
@@ -62,7 +63,7 @@ class Download(msgspec.Struct):
 # ------------------------------------------------------------------------------------------------ files
 
 
-async def create_dataset(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) -> Dataset:
+async def create_dataset(context: Context, *, query: NewDatasetQuery, chunks: AsyncIterator[bytes]) -> Dataset:
     """Make a dataset of a file of JSON lines, which is the body.
 
     Lines are prompts (`messages`), with a `completion`, with `feedbacks` by feedback key, or with
@@ -296,7 +297,7 @@ async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
     return UploadBegun(session_id=upload_id)
 
 
-async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]) -> UploadStatus:
+async def put_part(context: Context, *, query: PartQuery, chunks: AsyncIterator[bytes]) -> UploadStatus:
     """Send a part of a file: the bytes are the body. Parts count from 1; the same again replaces it."""
     row = await _get_upload_row(context, query.session_id)
     if not 1 <= query.part_number <= row.parts:
@@ -324,7 +325,7 @@ async def put_part(context: Context, *, query: Any, chunks: AsyncIterator[bytes]
     return await upload_status(context, query=query)
 
 
-async def upload_status(context: Context, *, query: Any) -> UploadStatus:
+async def upload_status(context: Context, *, query: UploadQuery) -> UploadStatus:
     """Tell which parts of a file have come."""
     row = await _get_upload_row(context, query.session_id)
     received_parts = await context.store.read(stored.parts_of_upload, row.number)
@@ -371,7 +372,7 @@ async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Datase
     return dataset
 
 
-async def _get_upload_row(context: Context, session_id: str) -> Any:
+async def _get_upload_row(context: Context, session_id: str) -> Row[Any]:
     upload_id = parse_id(session_id, noun="upload", param="session_id")
     row = await context.store.read(stored.upload, upload_id)
     if row is None or row.actor != context.actor.number:
@@ -397,19 +398,19 @@ async def delete_unfinished(store: Store, now: int, running_servers: Collection[
 # ------------------------------------------------------------------------------------------------ as they are
 
 
-async def list_datasets(context: Context, *, query: Any) -> DatasetList:
+async def list_datasets(context: Context, *, query: ProjectQuery) -> DatasetList:
     """List the datasets of a project, the newest first."""
     project = context.project(query.project)
     rows = await context.store.read(stored.of_project, project.number)
     return DatasetList(datasets=[_serialized_dataset(context, row) for row in rows])
 
 
-async def get_dataset(context: Context, dataset: str, *, query: Any) -> Dataset:
+async def get_dataset(context: Context, dataset: str, *, query: ProjectQuery) -> Dataset:
     """Show a dataset, by key or id."""
     return _serialized_dataset(context, await get_dataset_row(context, dataset, query.project))
 
 
-async def delete_dataset(context: Context, dataset: str, *, query: Any) -> Deleted:
+async def delete_dataset(context: Context, dataset: str, *, query: ProjectQuery) -> Deleted:
     """Delete a dataset with its file."""
     row = await get_dataset_row(context, dataset, query.project)
     if not await context.store.write(lambda transaction: stored.erase(transaction, row.number)):
@@ -417,7 +418,7 @@ async def delete_dataset(context: Context, dataset: str, *, query: Any) -> Delet
     return Deleted()
 
 
-async def download(context: Context, dataset: str, *, query: Any) -> Download:
+async def download(context: Context, dataset: str, *, query: DownloadQuery) -> Download:
     """Give out the file of a dataset: `original`, as it came; or `recipe`, each line in the normal shape."""
     row = await get_dataset_row(context, dataset, query.project)
     return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query.format))
@@ -453,7 +454,7 @@ async def get_dataset_row(context: Context, dataset: str, project: str | None) -
     return await context.store.read(find) or _raise_dataset_not_found(dataset)
 
 
-def _raise_dataset_not_found(dataset: str) -> Any:
+def _raise_dataset_not_found(dataset: str) -> NoReturn:
     raise NotFound(
         f"EntityNotFound: dataset {dataset[:200]!r} does not exist, or this key may not see it.",
         code="dataset_not_found",
