@@ -21,9 +21,10 @@ On the wire an error is `{"error": {"message", "type", "code", "param", "hint"}}
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 
 class AfterwordError(Exception):
@@ -154,7 +155,7 @@ class RequestTimedOut(ConnectionFailed):
 class ErrorDetail(msgspec.Struct, kw_only=True):
     """What went wrong, in words and in codes."""
 
-    message: str
+    message: Annotated[str, Meta(description="What was wrong, with the offending value.")]
     type: str
     code: str | None = None
     param: str | None = None

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -146,22 +147,22 @@ def read_call(
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
     """Decode a query string. Repeated parameters are lists; unknown ones are refused by name."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    parameters = _parameters(kind)
     values: dict[str, Any] = {}
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1000)
     except (UnicodeDecodeError, ValueError) as error:
         raise BadRequest(f"The query string cannot be read: {error}.", code="malformed_query") from None
     for name, value in pairs:
-        field = fields.get(name)
-        if field is None:
+        is_list = parameters.get(name)
+        if is_list is None:
             raise Invalid(
                 f"There is no parameter {name[:80]!r}.",
                 code="unknown_parameter",
                 param=name[:80],
-                hint=f"Known are {', '.join(fields)}." if fields else "This call takes no parameters.",
+                hint=f"Known are {', '.join(parameters)}." if parameters else "This call takes no parameters.",
             )
-        if getattr(field.type, "__origin__", None) is list:
+        if is_list:
             values.setdefault(name, []).append(value)
         elif name in values:
             raise Invalid(f"{name} is given more than once.", code="repeated_parameter", param=name)
@@ -171,6 +172,14 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise explain(error, values, kind) from None
+
+
+@cache
+def _parameters(kind: type[msgspec.Struct]) -> dict[str, bool]:
+    """Return whether each parameter of a query may be repeated, by its name."""
+    return {
+        field.encode_name: get_origin(next(_alternatives(field.type))) is list for field in msgspec.structs.fields(kind)
+    }
 
 
 def _malformed_json(raw: bytes | bytearray, error: Exception) -> BadRequest:

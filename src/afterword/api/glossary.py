@@ -1,6 +1,6 @@
 """The texts of the OpenAPI document and the reference: what the interface is, its parts, its calls, an example of each.
 
-`EXAMPLES` holds a body for each route that takes one. What single fields mean stands in words.py.
+`EXAMPLES` holds a body for each route that takes one. What a field means stands at the field, in `types/`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from afterword import types as t
+from afterword.types import base
 
 ABOUT = """\
 Afterword keeps what language models said and what people thought of it.
@@ -26,6 +27,23 @@ they are answered as RFC 3339 in UTC.
 
 **Lists** end where `next` is null; give it as `cursor` to go on.
 """
+
+PATH_PARAMETERS = {
+    "comparison_id": base.COMPARISON_ID.description,
+    "completion_id": base.COMPLETION_ID.description,
+    "dataset": "A dataset, by id, or by key in the project.",
+    "feedback_id": base.FEEDBACK_ID.description,
+    "file": "The hash and the extension, as the interaction links to it.",
+    "key_id": "The id of an API key, as `GET /api/v1/keys` lists it.",
+    "metric": base.METRIC.description,
+    "model": base.MODEL.description,
+    "outcome_id": base.OUTCOME_ID.description,
+    "project": "A project, by key or id.",
+    "team": "A team, by key or id.",
+    "test": "The test, by key or id.",
+    "user": "A user, by id or address.",
+    "view_id": "The id of a saved view.",
+}
 
 TAGS = {
     "interactions": "Messages in, completion out: log them, find them, label them, delete them.",

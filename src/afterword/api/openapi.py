@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-import sys
 from collections.abc import Iterable
-from functools import cache
-from itertools import pairwise
 from typing import Any, get_args
 from urllib.parse import quote
 
 import msgspec
-from msgspec.inspect import DateTimeType, UnionType, type_info
+from msgspec.inspect import DateTimeType, Metadata, Type, UnionType, type_info
 
 from afterword import errors, types
-from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, TAGS
+from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, PATH_PARAMETERS, TAGS
 from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, ModelCallRoute, Route
-from afterword.api.words import WORDS
 from afterword.service.access import PERMISSIONS_OF_ROLE
 
 NDJSON = "application/x-ndjson"
@@ -161,16 +156,11 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": _path_text(name),
+            "description": PATH_PARAMETERS[name],
             "schema": {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string"},
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-
-
-def _path_text(name: str) -> str:
-    # The default project is for those who leave it out, which a path cannot.
-    return WORDS[name].partition(". The default")[0].removesuffix(".") + "."
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
@@ -324,9 +314,10 @@ def _components(structs: Iterable[type]) -> dict[str, Any]:
         struct = _struct(name, structs)
         schema["description"] = paragraphs(schema.get("description"))
         schema.pop("title", None)
-        times = _time_fields(struct)
         for field, field_schema in schema.get("properties", {}).items():
-            schema["properties"][field] = _field(name, field, field_schema, struct, time=field in times)
+            schema["properties"][field] = _simplified_schema(field_schema)
+        for field in _time_fields(struct):
+            schema["properties"][field]["format"] = "date-time"
         if not schema.get("required", True):
             del schema["required"]
     if "LineResult" in schemas:
@@ -339,24 +330,6 @@ def _components(structs: Iterable[type]) -> dict[str, Any]:
 def _struct(name: str, structs: Iterable[type]) -> type:
     structs_by_name = {struct.__name__: struct for struct in structs}
     return structs_by_name.get(name) or getattr(types, name, None) or getattr(errors, name)
-
-
-def _field(struct_name: str, name: str, schema: dict[str, Any], struct: type, *, time: bool) -> dict[str, Any]:
-    schema = _simplified_schema(schema)
-    if time:
-        schema["format"] = "date-time"
-    field_texts = _field_texts(sys.modules[struct.__module__].__name__)
-    own_text, shared_text = _own_text(struct, struct_name, name), WORDS.get(name)
-    text = field_texts.get(f"{struct_name}.{name}") or (own_text if own_text is not None else shared_text)
-    # A field of a documented type, such as Moment, is described by it, after its own words.
-    text = " ".join(filter(None, (text, field_texts.get(f"{struct_name}.{name}:type"))))
-    return {"description": text} | schema if text else schema
-
-
-def _own_text(struct: type, struct_name: str, name: str) -> str | None:
-    """Return what is said of a field in its struct, or in one that the struct is made from."""
-    prefixes = (struct_name, *(base.__name__ for base in struct.__mro__))
-    return next((WORDS[f"{prefix}.{name}"] for prefix in prefixes if f"{prefix}.{name}" in WORDS), None)
 
 
 def _simplified_schema(schema: dict[str, Any]) -> dict[str, Any]:
@@ -382,41 +355,10 @@ def _time_fields(struct: type) -> set[str]:
     return {
         field.encode_name
         for field in type_info(struct).fields  # pyright: ignore[reportAttributeAccessIssue]
-        if any(
-            isinstance(kind, DateTimeType)
-            for kind in (field.type.types if isinstance(field.type, UnionType) else (field.type,))
-        )
+        if any(isinstance(kind, DateTimeType) for kind in _alternatives(field.type))
     }
 
 
-@cache
-def _field_texts(module: str) -> dict[str, str]:
-    """Read the texts that stand under a module's type names and under its structs' fields: Python keeps no such
-    docstrings. `Struct.field:type` is the text of the field's type."""
-    tree, shared = (ast.parse(inspect.getsource(sys.modules[name])) for name in (module, "afterword.types.base"))
-    annotated_texts = (*_annotated_texts(shared.body), *_annotated_texts(tree.body))
-    names = {line.target.id: text for line, text in annotated_texts if isinstance(line.target, ast.Name)}
-    field_texts = {}
-    for struct in tree.body:
-        if not isinstance(struct, ast.ClassDef):
-            continue
-        for line in struct.body:
-            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-                type_names = [node.id for node in ast.walk(line.annotation) if isinstance(node, ast.Name)]
-                text = next((names[name] for name in type_names if name in names and name != "Message"), None)
-                if text:
-                    field_texts[f"{struct.name}.{line.target.id.rstrip('_')}:type"] = text
-        for line, text in _annotated_texts(struct.body):
-            if isinstance(line.target, ast.Name):
-                field_texts[f"{struct.name}.{line.target.id.rstrip('_')}"] = text
-    return field_texts
-
-
-def _annotated_texts(body: list[ast.stmt]) -> Iterable[tuple[ast.AnnAssign, str]]:
-    for line, next_line in pairwise(body):
-        if (
-            isinstance(line, ast.AnnAssign)
-            and isinstance(next_line, ast.Expr)
-            and isinstance(next_line.value, ast.Constant)
-        ):
-            yield line, " ".join(str(next_line.value.value).split())
+def _alternatives(kind: Type) -> tuple[Type, ...]:
+    kind = kind.type if isinstance(kind, Metadata) else kind
+    return kind.types if isinstance(kind, UnionType) else (kind,)

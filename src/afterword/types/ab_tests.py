@@ -9,10 +9,18 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Input, Key, Output
+from afterword.types.base import DEFAULT_NAME, METRIC, METRIC_KEY, PROJECT, PROJECT_KEY, Input, Key, Output
 
 FeedbackType: TypeAlias = Literal["metric", "preference"]
 ABTestStatus: TypeAlias = Literal["warmup", "in_progress", "done", "cancelled"]
+
+
+FEEDBACK_TYPE = Meta(
+    description="What counts: `metric`, the values under the metric, or `preference`, those between two models."
+)
+TRAFFIC_SPLIT = Meta(description="The share of the calls that name no model which takes part, from 0 to 1.")
+AUTO_DEPLOY = Meta(description="Whether the winner becomes the project's default model.")
+TESTED_MODELS = Meta(description="The models, in the order in which they were named.")
 
 
 class NewABTest(Input):
@@ -22,33 +30,37 @@ class NewABTest(Input):
     default model.
     """
 
-    key: Key
-    metric: str
-    models: Annotated[list[str], Meta(min_length=2, max_length=20)]
-    name: str | None = None
-    project: str | None = None
-    feedback_type: FeedbackType = "metric"
-    traffic_split: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    auto_deploy: bool = False
+    key: Annotated[Key, Meta(description="Unique over all projects.")]
+    metric: Annotated[str, METRIC]
+    models: Annotated[
+        list[str],
+        Meta(min_length=2, max_length=20),
+        Meta(description="Two or more models that the project may call, by key or id."),
+    ]
+    name: Annotated[str | None, DEFAULT_NAME] = None
+    project: Annotated[str | None, PROJECT] = None
+    feedback_type: Annotated[FeedbackType, FEEDBACK_TYPE] = "metric"
+    traffic_split: Annotated[float, Meta(ge=0, le=1), TRAFFIC_SPLIT] = 1.0
+    auto_deploy: Annotated[bool, AUTO_DEPLOY] = False
 
 
 class ABInterval(Output):
     """Where the true mean lies, by 95 % and at all looks together."""
 
-    start: float
-    middle: float
-    end: float
+    start: Annotated[float, Meta(description="The lower end.")]
+    middle: Annotated[float, Meta(description="The mean.")]
+    end: Annotated[float, Meta(description="The upper end.")]
 
 
 class ABComparison(Output):
     """The preferences between a variant and one of the others."""
 
-    model: str
-    feedbacks: int
-    wins: int
-    losses: int
-    ties_good: int
-    ties_bad: int
+    model: Annotated[str, Meta(description="The other model.")]
+    feedbacks: Annotated[int, Meta(description="How many preferences there are between both.")]
+    wins: Annotated[int, Meta(description="How often this one was preferred.")]
+    losses: Annotated[int, Meta(description="How often the other was.")]
+    ties_good: Annotated[int, Meta(description="Ties of two good completions.")]
+    ties_bad: Annotated[int, Meta(description="Ties of two bad ones.")]
 
 
 class ABVariant(Output):
@@ -57,11 +69,17 @@ class ABVariant(Output):
     `mean` is the mean of the values or, of a preference test, the share of wins, a tie being half of one.
     """
 
-    model: str
-    feedbacks: int
-    mean: float | None
-    interval: ABInterval | None
-    comparisons: list[ABComparison] | None = None
+    model: Annotated[str, Meta(description="The model's key.")]
+    feedbacks: Annotated[int, Meta(description="How many values or preferences it was given.")]
+    mean: Annotated[
+        float | None, Meta(description="The mean of the values, or the share of wins; null where there are none.")
+    ]
+    interval: Annotated[
+        ABInterval | None, Meta(description="Where the true mean lies; null for fewer than 30 feedbacks.")
+    ]
+    comparisons: Annotated[
+        list[ABComparison] | None, Meta(description="How it did against each other model; null in metric tests.")
+    ] = None
 
 
 class ABReport(Output):
@@ -71,8 +89,11 @@ class ABReport(Output):
     looks. It is null during the warm-up.
     """
 
-    p_value: float | None
-    variants: list[ABVariant]
+    p_value: Annotated[
+        float | None,
+        Meta(description="Of the claim that the leading model is better than all others; null during the warm-up."),
+    ]
+    variants: Annotated[list[ABVariant], TESTED_MODELS]
 
 
 class ABTest(Output):
@@ -85,23 +106,25 @@ class ABTest(Output):
     id: UUID
     key: str
     name: str
-    project: str
-    metric: str
-    models: list[str]
-    feedback_type: FeedbackType
-    traffic_split: float
-    auto_deploy: bool
-    alpha: float
-    status: ABTestStatus
-    created_at: datetime
-    ended_at: datetime | None
-    winner: str | None
-    feedbacks: int
-    has_enough_feedbacks: bool
-    report: ABReport | None = None
+    project: Annotated[str, PROJECT_KEY]
+    metric: Annotated[str, METRIC_KEY]
+    models: Annotated[list[str], TESTED_MODELS]
+    feedback_type: Annotated[FeedbackType, FEEDBACK_TYPE]
+    traffic_split: Annotated[float, TRAFFIC_SPLIT]
+    auto_deploy: Annotated[bool, AUTO_DEPLOY]
+    alpha: Annotated[float, Meta(description="The chance of naming a model as better that is not.")]
+    status: Annotated[ABTestStatus, Meta(description="`warmup`, `in_progress`, `done` or `cancelled`.")]
+    created_at: Annotated[datetime, Meta(description="When it began.")]
+    ended_at: Annotated[datetime | None, Meta(description="When it ended; null while it is active.")]
+    winner: Annotated[str | None, Meta(description="The model that is better than all others; null where none is yet.")]
+    feedbacks: Annotated[int, Meta(description="How many values or preferences count so far.")]
+    has_enough_feedbacks: Annotated[bool, Meta(description="Whether each model has the 30 that it takes to judge it.")]
+    report: Annotated[ABReport | None, Meta(description="What the feedback says; null in lists.")] = None
 
 
 class ABTestList(Output):
     """The A/B tests that the key may see, the newest first."""
 
-    ab_tests: list[ABTest] = msgspec.field(default_factory=list)
+    ab_tests: Annotated[list[ABTest], Meta(description="The tests, the newest first.")] = msgspec.field(
+        default_factory=list
+    )

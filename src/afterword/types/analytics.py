@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-from afterword.types.base import Input, Kind, Output, ScoringType
+from afterword.types.base import (
+    BETTER_WAY,
+    CONDITION_TREE,
+    INTERVAL,
+    LEVEL,
+    MAX,
+    METRIC,
+    METRIC_KIND,
+    MODEL,
+    PROJECT,
+    SPLIT_BY,
+    TIMEZONE,
+    Input,
+    Kind,
+    Output,
+    ScoringType,
+)
 from afterword.types.filters import Filter
 
 Interval: TypeAlias = Literal["minute", "hour", "day", "week"]
 Level: TypeAlias = Literal["interaction", "session"]
 """What values are on: interactions (feedback), or sessions (outcomes)."""
+
+
+SPLIT_KEY = Meta(description="The model, or the value of the label; null where there is none.")
+END = Meta(description="Where it ends, exclusive; of the last bin, inclusive.")
+MEAN = Meta(description="The mean of the values; of bool ones, the share of true.")
+STDDEV = Meta(description="The sample standard deviation; null for fewer than two.")
+LOWER_END = Meta(description="The lower end of the 95 % interval.")
+UPPER_END = Meta(description="The upper end of the 95 % interval.")
 
 
 class NewSummary(Input):
@@ -21,44 +46,44 @@ class NewSummary(Input):
     At the level `session` these are the outcomes of sessions that have such an interaction.
     """
 
-    project: str | None = None
-    filter: Filter | None = None
-    split_by: str | None = None
-    level: Level = "interaction"
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, CONDITION_TREE] = None
+    split_by: Annotated[str | None, SPLIT_BY] = None
+    level: Annotated[Level, LEVEL] = "interaction"
 
 
 class NewTrend(NewSummary):
     """The same over time: by minute, hour, day or week (from Monday) of a time zone, as the interactions were made."""
 
-    interval: Interval = "day"
-    timezone: str = "UTC"
+    interval: Annotated[Interval, INTERVAL] = "day"
+    timezone: Annotated[str, TIMEZONE] = "UTC"
 
 
 class NewRanking(Input):
     """Whose preferences to count: those under a metric, between interactions that a filter finds both of."""
 
-    metric: str
-    project: str | None = None
-    filter: Filter | None = None
+    metric: Annotated[str, METRIC]
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, CONDITION_TREE] = None
 
 
 class Bin(Output):
     """How many values lie between two numbers. Where both are the same, how many are exactly that."""
 
-    start: float
-    end: float
-    count: int
+    start: Annotated[float, Meta(description="Where it begins, inclusive.")]
+    end: Annotated[float, END]
+    count: Annotated[int, Meta(description="How many.")]
 
 
 class SplitSummary(Output):
     """The values on the interactions of one model or label value; `key` is null where they have none."""
 
-    key: str | None
-    count: int
-    mean: float
-    min: float
-    max: float
-    stddev: float | None
+    key: Annotated[str | None, SPLIT_KEY]
+    count: Annotated[int, Meta(description="How many.")]
+    mean: Annotated[float, MEAN]
+    min: Annotated[float, Meta(description="The least value.")]
+    max: Annotated[float, MAX]
+    stddev: Annotated[float | None, STDDEV]
 
 
 class MetricSummary(Output):
@@ -68,16 +93,18 @@ class MetricSummary(Output):
     the 50 with the most values.
     """
 
-    metric: str
-    kind: Kind
-    scoring_type: ScoringType
-    count: int
-    mean: float | None
-    min: float | None
-    max: float | None
-    stddev: float | None
-    distribution: list[Bin]
-    splits: list[SplitSummary] = msgspec.field(default_factory=list)
+    metric: Annotated[str, METRIC]
+    kind: Annotated[Kind, METRIC_KIND]
+    scoring_type: Annotated[ScoringType, BETTER_WAY]
+    count: Annotated[int, Meta(description="How many.")]
+    mean: Annotated[float | None, MEAN]
+    min: Annotated[float | None, Meta(description="The least value.")]
+    max: Annotated[float | None, MAX]
+    stddev: Annotated[float | None, STDDEV]
+    distribution: Annotated[list[Bin], Meta(description="How many values lie where.")]
+    splits: Annotated[list[SplitSummary], Meta(description="The values by model or label value.")] = msgspec.field(
+        default_factory=list
+    )
 
 
 class Point(Output):
@@ -87,27 +114,29 @@ class Point(Output):
     is.
     """
 
-    start: datetime
-    end: datetime
-    count: int
-    mean: float | None = None
-    stddev: float | None = None
+    start: Annotated[datetime, Meta(description="Where it begins, inclusive.")]
+    end: Annotated[datetime, END]
+    count: Annotated[int, Meta(description="How many.")]
+    mean: Annotated[float | None, MEAN] = None
+    stddev: Annotated[float | None, STDDEV] = None
 
 
 class Series(Output):
     """Points in the order of time, without those where nothing is; `key` is that of the split."""
 
-    key: str | None
-    points: list[Point]
+    key: Annotated[str | None, SPLIT_KEY]
+    points: Annotated[list[Point], Meta(description="Counts and means, in the order of time.")]
 
 
 class Trend(Output):
     """Values, or interactions where `metric` is null, over time."""
 
-    metric: str | None
-    interval: Interval
-    timezone: str
-    series: list[Series]
+    metric: Annotated[str | None, METRIC]
+    interval: Annotated[Interval, INTERVAL]
+    timezone: Annotated[str, TIMEZONE]
+    series: Annotated[
+        list[Series], Meta(description="One for each model or label value; without a split a single one.")
+    ]
 
 
 class RankedModel(Output):
@@ -117,15 +146,15 @@ class RankedModel(Output):
     `high` are the ends of its 95 % interval.
     """
 
-    rank: int
-    model: str
-    rating: float
-    low: float
-    high: float
-    wins: int
-    losses: int
-    good_ties: int
-    bad_ties: int
+    rank: Annotated[int, Meta(description="Its place, from 1.")]
+    model: Annotated[str, MODEL]
+    rating: Annotated[float, Meta(description="On the scale of Elo; the mean of the models is 1,000.")]
+    low: Annotated[float, LOWER_END]
+    high: Annotated[float, UPPER_END]
+    wins: Annotated[int, Meta(description="How often it was preferred.")]
+    losses: Annotated[int, Meta(description="How often the other was.")]
+    good_ties: Annotated[int, Meta(description="How often both were good.")]
+    bad_ties: Annotated[int, Meta(description="How often both were bad.")]
 
 
 class RankedPair(Output):
@@ -134,15 +163,15 @@ class RankedPair(Output):
     `win_rate` counts a tie as half a win; `low` and `high` are the ends of its 95 % interval.
     """
 
-    model: str
-    other_model: str
-    wins: int
-    losses: int
-    good_ties: int
-    bad_ties: int
-    win_rate: float
-    low: float
-    high: float
+    model: Annotated[str, MODEL]
+    other_model: Annotated[str, Meta(description="The other model.")]
+    wins: Annotated[int, Meta(description="How often it was preferred.")]
+    losses: Annotated[int, Meta(description="How often the other was.")]
+    good_ties: Annotated[int, Meta(description="How often both were good.")]
+    bad_ties: Annotated[int, Meta(description="How often both were bad.")]
+    win_rate: Annotated[float, Meta(description="The share of wins, a tie being half of one.")]
+    low: Annotated[float, LOWER_END]
+    high: Annotated[float, UPPER_END]
 
 
 class Ranking(Output):
@@ -151,6 +180,6 @@ class Ranking(Output):
     Preferences between completions of the same model, or without a model, are not counted.
     """
 
-    metric: str
-    models: list[RankedModel]
-    pairs: list[RankedPair]
+    metric: Annotated[str, METRIC]
+    models: Annotated[list[RankedModel], Meta(description="The models.")]
+    pairs: Annotated[list[RankedPair], Meta(description="Each two models that were compared.")]

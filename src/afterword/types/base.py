@@ -8,12 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Value: TypeAlias = bool | int | float
-"""A feedback value: true, false, 0 or 1 under a bool key; any finite number under a scalar key."""
 Moment: TypeAlias = str | int | float
-"""A time on input: RFC 3339, a bare date, a number, or words such as `now - 1 month | Europe/Paris`.
-
-A number is the time since 1970 in seconds, milliseconds, microseconds or nanoseconds: its size tells which.
-"""
 Message: TypeAlias = dict[str, Any]
 """A message as sent: `role`, `content` (text or a list of parts), and whatever else came with it."""
 Kind: TypeAlias = Literal["scalar", "bool"]
@@ -31,6 +26,65 @@ MAX_PAGE_ROWS = 500
 PageRows: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE_ROWS)]
 Days: TypeAlias = Annotated[int, Meta(ge=0, le=36_500)]
 """How long something is kept: 0 is for ever."""
+
+MOMENT_FORMS = (
+    "A time on input: RFC 3339, a bare date, a number, or words such as `now - 1 month | Europe/Paris`. "
+    "A number is the time since 1970 in seconds, milliseconds, microseconds or nanoseconds: its size tells which."
+)
+# Descriptions that several structs share.
+BETTER_WAY = Meta(description="Which way is better.")
+CALL_ID = Meta(description="The id of a call: Afterword's `request_id`, the provider's, or that of its answer.")
+COMPARISON_ID = Meta(description="The id of a preference.")
+COMPLETION_ID = Meta(
+    description="The id of a completion: all later facts refer to it. Not the `id` of a chat response."
+)
+CONDITION_TREE = Meta(description="A tree of conditions, as for searching interactions; everything without one.")
+CREATED_AT = Meta(description="When it was created.")
+CURSOR = Meta(description="Where to go on: the `next` or `previous` of an earlier answer.")
+DEFAULT_NAME = Meta(description="The default is the key.")
+END_USER = Meta(description="The end user of your product: any string.")
+FEEDBACK_ID = Meta(description="The id of a feedback.")
+GROUP_BY = Meta(description="`model`, `prompt`, `session` or `label:KEY`: answers groups in place of interactions.")
+HAPPENED_AT = Meta(description=f"When it happened. The default is now. {MOMENT_FORMS}")
+IMAGES = Meta(description="`links`: images as `/images/...`. `inline`: as the data URIs that were sent.")
+INTERVAL = Meta(description="How long each point is.")
+KEY_OWNER = Meta(description="The address of the user whose key it is; null for a key of no user's.")
+LEVEL = Meta(
+    description="What the values are on: `interaction` (feedback), or `session` (outcomes of sessions that "
+    "have an interaction which the filters find)."
+)
+MAX = Meta(description="The greatest value.")
+METRIC = Meta(description="A feedback key, by key or id.")
+METRIC_KEY = Meta(description="The feedback key.")
+METRIC_KIND = Meta(description="`bool`: true or false. `scalar`: any finite number.")
+MODEL = Meta(description="A model, by key or id.")
+NEXT_CURSOR = Meta(description="The `cursor` of the page after this one; null where the list ends.")
+ORDER = Meta(description="`-created_at`: the newest first. `created_at`: the oldest first.")
+OUTCOME_ID = Meta(description="The id of an outcome.")
+PAGE_LIMIT = Meta(description="How many a page holds.")
+PROJECT = Meta(description="A project, by key or id. The default is the key's own single project, else `default`.")
+PROJECT_KEY = Meta(description="The key of its project.")
+ROLE = Meta(
+    description="`admin`: everything. `member`: read, call models, log, rate, register. `inference`: call "
+    "models, log and rate, read nothing. `ingest`: log and rate, read nothing. `viewer`: read."
+)
+SEARCH_WORDS = Meta(
+    description='Words to find in prompt or completion: all of them; "in quotes" next to each other; with * '
+    "their beginnings."
+)
+SESSION = Meta(description="The session: its id, or what the caller named it.")
+SESSION_ID = Meta(
+    description="The session that the interaction belongs to: a UUID, or any text of up to 200 characters, "
+    "for which a UUID then stands. Made when none is given."
+)
+SPLIT_BY = Meta(description="`model` or `label:KEY`: for each model, or each value of the label, too.")
+TIMEZONE = Meta(description="The zone whose hours, days and weeks count, such as `Europe/Paris`.")
+TRACE_ID = Meta(description="The trace that the caller's `traceparent` named.")
+UPLOAD_ID = Meta(description="The id of the upload.")
+USAGE = Meta(description="Token counts and the like: any JSON object, kept as sent.")
+VIEW = Meta(
+    description="`short`: prompt and completion are cut to 300 characters, messages left out. `full`: everything."
+)
 
 
 class Input(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

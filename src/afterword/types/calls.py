@@ -22,19 +22,49 @@ class CallRequest(msgspec.Struct, kw_only=True):
     nothing. What is of another form than expected is the provider's matter, and never a reason to refuse a call.
     """
 
-    model: str | None = None
-    messages: list[Message] | None = None
-    prompt: Any = None
-    input: Any = None
-    stream: bool | None = None
-    stream_options: Annotated[Any, Meta(extra_json_schema={"type": "object"})] = None
-    n: Annotated[Any, Meta(extra_json_schema={"type": "integer", "minimum": 1})] = None
-    labels: Annotated[Any, _LABELS] = None
-    metadata: Annotated[Any, _LABELS] = None
-    session_id: Annotated[Any, Meta(extra_json_schema={"type": "string"})] = None
-    user: Annotated[Any, Meta(extra_json_schema={"type": "string"})] = None
-    store: Annotated[Any, Meta(extra_json_schema={"type": "boolean"})] = None
-    ab_campaign: str | None = None
+    model: Annotated[
+        str | None,
+        Meta(
+            description="`PROJECT/MODEL`, or `MODEL` with a key of one project. `PROJECT` alone stands for its "
+            "default model, or those of its A/B test."
+        ),
+    ] = None
+    messages: Annotated[
+        list[Message] | None,
+        Meta(description="The conversation. Images are `image_url` parts, or Adaptive's `image` parts."),
+    ] = None
+    prompt: Annotated[Any, Meta(description="The text to go on with, or a list of texts.")] = None
+    input: Annotated[Any, Meta(description="The texts to turn into vectors.")] = None
+    stream: Annotated[bool | None, Meta(description="Answer as a stream of events.")] = None
+    stream_options: Annotated[
+        Any,
+        Meta(extra_json_schema={"type": "object"}),
+        Meta(description="`include_usage`: end with a chunk that holds the usage."),
+    ] = None
+    n: Annotated[
+        Any, Meta(extra_json_schema={"type": "integer", "minimum": 1}), Meta(description="How many completions.")
+    ] = None
+    labels: Annotated[Any, _LABELS, Meta(description="Labels for the interactions. Not sent to the provider.")] = None
+    metadata: Annotated[Any, _LABELS, Meta(description="The same as `labels`, by OpenAI's name.")] = None
+    session_id: Annotated[
+        Any,
+        Meta(extra_json_schema={"type": "string"}),
+        Meta(
+            description="The session that the call belongs to: a UUID, or any text of up to 200 characters. Made "
+            "when none is given. Not sent on."
+        ),
+    ] = None
+    user: Annotated[
+        Any,
+        Meta(extra_json_schema={"type": "string"}),
+        Meta(description="The end user of your product: any string. Not sent on."),
+    ] = None
+    store: Annotated[
+        Any, Meta(extra_json_schema={"type": "boolean"}), Meta(description="False: keep nothing of the call.")
+    ] = None
+    ab_campaign: Annotated[
+        str | None, Meta(description="The A/B test that the call surely takes part in, by key or id. Not sent on.")
+    ] = None
 
 
 OWN_FIELDS = frozenset({"labels", "session_id", "ab_campaign"})

@@ -2,107 +2,121 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
-from afterword.types.base import Output
+from afterword.types.base import COMPLETION_ID, MODEL, SESSION_ID, USAGE, Output
+
+MADE_AT = Meta(description="When it was made, in seconds since 1970.")
+CHOICE_INDEX = Meta(description="Its place among the choices.")
+FINISH_REASON = Meta(
+    description="Why the model ended, such as `stop`, `length` or `tool_calls`; null in all chunks but the last."
+)
 
 
 class Usage(Output):
     """Tokens of a call; `estimated` where the provider told none."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
-    estimated: bool = False
+    prompt_tokens: Annotated[int, Meta(description="Tokens of the prompt.")] = 0
+    completion_tokens: Annotated[int, Meta(description="Tokens of the completion.")] = 0
+    total_tokens: Annotated[int, Meta(description="Both together.")] = 0
+    estimated: Annotated[
+        bool, Meta(description="True where the provider told none and these were counted from the texts.")
+    ] = False
 
 
 class ChatMessage(Output):
     """What the model said. In a stream it is a part of it."""
 
-    role: str | None = None
-    content: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
+    role: Annotated[str | None, Meta(description="Who speaks.")] = None
+    content: Annotated[str | None, Meta(description="The text.")] = None
+    tool_calls: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="The calls of tools that the model asks for, as the provider gave them."),
+    ] = None
+    refusal: Annotated[str | None, Meta(description="Why the model refused, in its own words.")] = None
+    reasoning_content: Annotated[str | None, Meta(description="What the model thought, where the provider tells.")] = (
+        None
+    )
     id: str | None = None
 
 
 class ChatChoice(Output):
     """One completion. `completion_id` is what feedback is given on."""
 
-    index: int
-    completion_id: UUID
-    model: str
-    message: ChatMessage
-    finish_reason: str | None = None
+    index: Annotated[int, CHOICE_INDEX]
+    completion_id: Annotated[UUID, COMPLETION_ID]
+    model: Annotated[str, MODEL]
+    message: Annotated[ChatMessage, Meta(description="What the model said.")]
+    finish_reason: Annotated[str | None, FINISH_REASON] = None
 
 
 class ChatCompletion(Output):
     """A whole answer."""
 
     id: str
-    session_id: UUID
-    choices: list[ChatChoice]
-    usage: Usage = msgspec.field(default_factory=Usage)
-    created: float = 0
-    model: str | None = None
+    session_id: Annotated[UUID, SESSION_ID]
+    choices: Annotated[list[ChatChoice], Meta(description="The completions.")]
+    usage: Annotated[Usage, USAGE] = msgspec.field(default_factory=Usage)
+    created: Annotated[float, MADE_AT] = 0
+    model: Annotated[str | None, MODEL] = None
 
 
 class ChunkChoice(Output):
     """A part of one completion."""
 
-    index: int
-    completion_id: UUID
-    model: str
-    delta: ChatMessage
-    finish_reason: str | None = None
+    index: Annotated[int, CHOICE_INDEX]
+    completion_id: Annotated[UUID, COMPLETION_ID]
+    model: Annotated[str, MODEL]
+    delta: Annotated[ChatMessage, Meta(description="What the model said since the last chunk.")]
+    finish_reason: Annotated[str | None, FINISH_REASON] = None
 
 
 class ChatChunk(Output):
     """A part of a streamed answer. The last one may have no choices, and the usage."""
 
     id: str
-    session_id: UUID
-    choices: list[ChunkChoice]
-    usage: Usage | None = None
-    created: float = 0
-    model: str | None = None
+    session_id: Annotated[UUID, SESSION_ID]
+    choices: Annotated[list[ChunkChoice], Meta(description="The completions.")]
+    usage: Annotated[Usage | None, USAGE] = None
+    created: Annotated[float, MADE_AT] = 0
+    model: Annotated[str | None, MODEL] = None
 
 
 class TextChoice(Output):
     """One completion of a text, or a part of it. `completion_id` is what feedback is given on."""
 
-    index: int
-    completion_id: UUID
-    model: str
-    text: str
-    finish_reason: str | None = None
+    index: Annotated[int, CHOICE_INDEX]
+    completion_id: Annotated[UUID, COMPLETION_ID]
+    model: Annotated[str, MODEL]
+    text: Annotated[str, Meta(description="The text.")]
+    finish_reason: Annotated[str | None, FINISH_REASON] = None
 
 
 class TextCompletion(Output):
     """A whole answer, or a chunk of a streamed one."""
 
     id: str
-    session_id: UUID
-    choices: list[TextChoice]
-    usage: Usage | None = None
-    created: float = 0
-    model: str | None = None
+    session_id: Annotated[UUID, SESSION_ID]
+    choices: Annotated[list[TextChoice], Meta(description="The completions.")]
+    usage: Annotated[Usage | None, USAGE] = None
+    created: Annotated[float, MADE_AT] = 0
+    model: Annotated[str | None, MODEL] = None
 
 
 class Embedding(Output):
     """The vector of one text: numbers, or base64 where that was asked for."""
 
-    index: int
-    embedding: list[float] | str
+    index: Annotated[int, CHOICE_INDEX]
+    embedding: Annotated[list[float] | str, Meta(description="The vector, or its base64.")]
 
 
 class EmbeddingList(Output):
     """The vectors, in the order of the texts."""
 
-    data: list[Embedding]
-    model: str | None = None
-    usage: Usage | None = None
+    data: Annotated[list[Embedding], Meta(description="The vectors, in the order of the texts.")]
+    model: Annotated[str | None, MODEL] = None
+    usage: Annotated[Usage | None, USAGE] = None

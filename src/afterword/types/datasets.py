@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Input, Output
+from afterword.types.base import METRIC_KEY, PROJECT, PROJECT_KEY, UPLOAD_ID, Input, Output
 from afterword.types.filters import Filter
 
 DatasetKind: TypeAlias = Literal["prompt", "completion", "feedback", "preference"]
@@ -39,9 +39,9 @@ LeftOut: TypeAlias = Literal[
 class DatasetMetric(Output):
     """A feedback key that a dataset has values or preferences under, and how many."""
 
-    metric: str
-    values: int
-    preferences: int
+    metric: Annotated[str, METRIC_KEY]
+    values: Annotated[int, Meta(description="How many values.")]
+    preferences: Annotated[int, Meta(description="How many preferences.")]
 
 
 class Dataset(Output):
@@ -55,67 +55,83 @@ class Dataset(Output):
     id: UUID
     key: str
     name: str
-    project: str
-    kind: DatasetKind
-    source: Literal["uploaded", "filtered"]
-    lines: int
-    size: int
-    metrics: list[DatasetMetric]
-    created_at: datetime
-    download_url: str
-    left_out: dict[LeftOut, int] = msgspec.field(default_factory=dict)
-    seed: int | None = None
+    project: Annotated[str, PROJECT_KEY]
+    kind: Annotated[
+        DatasetKind,
+        Meta(description="What every line has: a `prompt`, a `completion`, `feedback` on it, or a `preference`."),
+    ]
+    source: Annotated[
+        Literal["uploaded", "filtered"], Meta(description="`uploaded`, or `filtered`: made of interactions.")
+    ]
+    lines: Annotated[int, Meta(description="How many lines the file has.")]
+    size: Annotated[int, Meta(description="The size of the file in bytes.")]
+    metrics: Annotated[
+        list[DatasetMetric], Meta(description="The feedback keys that lines have values or preferences under.")
+    ]
+    created_at: Annotated[datetime, Meta(description="When it was made.")]
+    download_url: Annotated[str, Meta(description="Where its file is, on this server.")]
+    left_out: Annotated[
+        dict[LeftOut, int],
+        Meta(
+            description="How many interactions or pairs did not become lines, by the reason: `open`, `failed`, "
+            "`cancelled`, `interrupted`, `cut_off`, `empty`, `expired` (its text was deleted), "
+            "`missing` (deleted), `no_feedback`, `conflicting_feedback` (people gave true and false), "
+            "`tie`, `prompt_mismatch`, `equal` (both sides say the same), `contradictory` (another pair "
+            "says the opposite)."
+        ),
+    ] = msgspec.field(default_factory=dict)
+    seed: Annotated[int | None, Meta(description="The seed of its random sample; null for none.")] = None
 
 
 class DatasetList(Output):
     """The datasets of a project, the newest first."""
 
-    datasets: list[Dataset]
+    datasets: Annotated[list[Dataset], Meta(description="The datasets.")]
 
 
 class NewUpload(Input):
     """A file that is going to be sent in parts."""
 
-    total_parts_count: Annotated[int, Meta(ge=1, le=10_000)]
-    content_type: str | None = None
-    metadata: Any = None
+    total_parts_count: Annotated[int, Meta(ge=1, le=10_000), Meta(description="How many parts there are.")]
+    content_type: Annotated[str | None, Meta(description="What the file is.")] = None
+    metadata: Annotated[Any, Meta(description="Kept for whoever sends it; not used.")] = None
 
 
 class UploadBegun(Output):
     """The id under which the parts are sent."""
 
-    session_id: UUID
+    session_id: Annotated[UUID, Meta(description="The id under which the parts are sent.")]
 
 
 class UploadStatus(Output):
     """The parts that have come."""
 
-    completed_parts: list[int]
-    total_parts_count: int
-    content_type: str
-    created_at: datetime
+    completed_parts: Annotated[list[int], Meta(description="The parts that have come.")]
+    total_parts_count: Annotated[int, Meta(description="How many parts there are.")]
+    content_type: Annotated[str, Meta(description="What the file is.")]
+    created_at: Annotated[datetime, Meta(description="When the upload began.")]
 
 
 class UploadId(Input):
     """Which upload."""
 
-    session_id: str
+    session_id: Annotated[str, UPLOAD_ID]
 
 
 class DatasetOfUpload(Input):
     """A dataset to be made of a file whose parts have all come. `name` defaults to the key, the key to the name."""
 
-    session_id: str
+    session_id: Annotated[str, UPLOAD_ID]
     key: str | None = None
     name: str | None = None
-    project: str | None = None
+    project: Annotated[str | None, PROJECT] = None
 
 
 class Sample(Input):
     """Which of the lines: all, so many at random, or the newest so many."""
 
-    type: Sampling = "all"
-    size: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    type: Annotated[Sampling, Meta(description="`all`, `random` or `last`.")] = "all"
+    size: Annotated[Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="How many.")] = None
 
 
 class DatasetOfInteractions(Input):
@@ -129,15 +145,30 @@ class DatasetOfInteractions(Input):
     sample repeatable.
     """
 
-    kind: DatasetKind
+    kind: Annotated[DatasetKind, Meta(description="What each line shall have, as for a dataset.")]
     key: str | None = None
     name: str | None = None
-    project: str | None = None
-    filter: Filter | None = None
-    completion_ids: list[UUID] | None = None
-    exclude: list[UUID] = msgspec.field(default_factory=list)
-    metrics: list[str] | None = None
-    sample: Sample = msgspec.field(default_factory=Sample)
-    seed: Annotated[int, Meta(ge=0, lt=1 << 53)] | None = None
-    include: list[Unfinished] = msgspec.field(default_factory=list)
-    derive_pairs: bool = True
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, Meta(description="Which interactions.")] = None
+    completion_ids: Annotated[list[UUID] | None, Meta(description="These interactions, in place of a filter.")] = None
+    exclude: Annotated[list[UUID], Meta(description="Interactions to leave out.")] = msgspec.field(default_factory=list)
+    metrics: Annotated[
+        list[str] | None, Meta(description="The feedback keys to take along; all, if none is named.")
+    ] = None
+    sample: Annotated[
+        Sample, Meta(description="Which of the lines: all, so many at random, or the newest so many.")
+    ] = msgspec.field(default_factory=Sample)
+    seed: Annotated[
+        Annotated[int, Meta(ge=0, lt=1 << 53)] | None,
+        Meta(description="Draws the same random sample again. The default is one of its own each time."),
+    ] = None
+    include: Annotated[
+        list[Unfinished],
+        Meta(
+            description="Answers that become lines although they are no examples: `failed`, `cancelled`, "
+            "`interrupted`, `cut_off` (by a limit of tokens or a filter), `empty`."
+        ),
+    ] = msgspec.field(default_factory=list)
+    derive_pairs: Annotated[
+        bool, Meta(description="Whether preferences are also made of thumbs up and down on the same prompt.")
+    ] = True

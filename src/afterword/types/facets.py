@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-from afterword.types.base import Input, Output
+from afterword.types.base import CONDITION_TREE, PROJECT, Input, Output
 from afterword.types.filters import Filter
 
 FacetKind: TypeAlias = Literal["model", "label", "feedback", "preference", "state", "finish_reason", "source", "user"]
@@ -20,17 +20,19 @@ class NewFacets(Input):
     `only` is one facet: a kind such as `model`, or a kind with its key, such as `label:env`.
     """
 
-    project: str | None = None
-    filter: Filter | None = None
-    limit: FacetLimit = 10
-    only: str | None = None
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, CONDITION_TREE] = None
+    limit: Annotated[FacetLimit, Meta(description="How many values a facet has at most.")] = 10
+    only: Annotated[
+        str | None, Meta(description="One facet: a kind such as `model`, or a kind with its key, such as `label:env`.")
+    ] = None
 
 
 class FacetValue(Output):
     """A value, and on how many interactions it is. Values of feedback are numbers; a bool one is 0 or 1."""
 
-    value: str | float
-    count: int
+    value: Annotated[str | float, Meta(description="The value.")]
+    count: Annotated[int, Meta(description="On how many interactions it is.")]
 
 
 class Facet(Output):
@@ -40,11 +42,11 @@ class Facet(Output):
     the most frequent ones.
     """
 
-    kind: FacetKind
-    key: str | None
-    count: int
-    values: list[FacetValue]
-    values_left_out: int
+    kind: Annotated[FacetKind, Meta(description="What the values are.")]
+    key: Annotated[str | None, Meta(description="The label key or the feedback key; null for the other kinds.")]
+    count: Annotated[int, Meta(description="How many interactions have any value.")]
+    values: Annotated[list[FacetValue], Meta(description="The most frequent values.")]
+    values_left_out: Annotated[int, Meta(description="How many further values there are.")]
 
 
 class Facets(Output):
@@ -54,8 +56,13 @@ class Facets(Output):
     oldest that was counted was made.
     """
 
-    interactions: int
-    complete: bool
-    since: datetime | None
-    facets: list[Facet]
-    facets_left_out: int
+    interactions: Annotated[int, Meta(description="How many interactions were counted.")]
+    complete: Annotated[
+        bool, Meta(description="Whether these are all that the filter finds; false where only the newest were counted.")
+    ]
+    since: Annotated[
+        datetime | None,
+        Meta(description="When the oldest of those that were counted was made; null where there are none."),
+    ]
+    facets: Annotated[list[Facet], Meta(description="The facets, by kind, then by how many interactions have them.")]
+    facets_left_out: Annotated[int, Meta(description="How many further facets there are.")]

@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from afterword.types.base import Input, Kind, Message, Moment, Output, SessionId, Tie, Value
+from afterword.types.base import (
+    COMPARISON_ID,
+    COMPLETION_ID,
+    END_USER,
+    FEEDBACK_ID,
+    HAPPENED_AT,
+    METRIC,
+    METRIC_KEY,
+    METRIC_KIND,
+    NEXT_CURSOR,
+    OUTCOME_ID,
+    PROJECT,
+    PROJECT_KEY,
+    Input,
+    Kind,
+    Message,
+    Moment,
+    Output,
+    SessionId,
+    Tie,
+    Value,
+)
+
+FEEDBACK_VALUE = Meta(
+    description="A feedback value: true, false, 0 or 1 under a bool key; any finite number under a scalar key."
+)
+REASON = Meta(description="Why, as a word to filter by.")
+STORED_VALUE = Meta(description="The value; a bool one is 0.0 or 1.0.")
+ACTOR = Meta(description="The name of the API key that gave it.")
+GIVEN_AT = Meta(description="When it was given.")
+OWN_FEEDBACK = Meta(
+    description="True where this key gave it, or another key of the same user: this one may change and delete it."
+)
+TIED = Meta(description="`good` or `bad` where both completions are equally good or bad; null where one is preferred.")
+OWN_ID = Meta(description="Your own id for it: the same again answers as the first time.")
+COMPARED_COMPLETION = Meta(description="A completion_id, or `{text, model}` together with `messages`.")
 
 
 class InlineFeedback(Input):
     """A value given together with the interaction that it rates."""
 
-    metric: str
-    value: Value
-    details: str | None = None
-    reason: str | None = None
-    user: str | None = None
-    created_at: Moment | None = None
+    metric: Annotated[str, METRIC]
+    value: Annotated[Value, FEEDBACK_VALUE]
+    details: Annotated[str | None, Meta(description="Why, in words.")] = None
+    reason: Annotated[str | None, REASON] = None
+    user: Annotated[str | None, END_USER] = None
+    created_at: Annotated[Moment | None, HAPPENED_AT] = None
 
 
 class NewFeedback(Input):
@@ -27,22 +63,22 @@ class NewFeedback(Input):
     `feedback_id` may be given by the caller: the same again is then answered as the first time.
     """
 
-    completion_id: str
-    metric: str
-    value: Value
-    details: str | None = None
-    reason: str | None = None
-    user: str | None = None
-    created_at: Moment | None = None
-    feedback_id: UUID | None = None
+    completion_id: Annotated[str, COMPLETION_ID]
+    metric: Annotated[str, METRIC]
+    value: Annotated[Value, FEEDBACK_VALUE]
+    details: Annotated[str | None, Meta(description="Why, in words.")] = None
+    reason: Annotated[str | None, REASON] = None
+    user: Annotated[str | None, END_USER] = None
+    created_at: Annotated[Moment | None, HAPPENED_AT] = None
+    feedback_id: Annotated[UUID | None, OWN_ID] = None
 
 
 class FeedbackChange(Input):
     """What to change of a feedback."""
 
-    value: Value | UnsetType = UNSET
-    details: str | UnsetType | None = UNSET
-    reason: str | UnsetType | None = UNSET
+    value: Annotated[Value | UnsetType, FEEDBACK_VALUE] = UNSET
+    details: Annotated[str | UnsetType | None, Meta(description="Why, in words.")] = UNSET
+    reason: Annotated[str | UnsetType | None, REASON] = UNSET
 
 
 class Feedback(Output):
@@ -51,30 +87,30 @@ class Feedback(Output):
     `kind` is that of the feedback key: whoever imports the feedback elsewhere can register the key alike.
     """
 
-    feedback_id: UUID
-    completion_id: UUID
-    metric: str
-    value: float
-    details: str | None
-    reason: str | None
-    user: str | None
-    actor: str
-    created_at: datetime
-    kind: Kind = "scalar"
-    mine: bool = False
+    feedback_id: Annotated[UUID, FEEDBACK_ID]
+    completion_id: Annotated[UUID, COMPLETION_ID]
+    metric: Annotated[str, METRIC_KEY]
+    value: Annotated[float, STORED_VALUE]
+    details: Annotated[str | None, Meta(description="Why, in words.")]
+    reason: Annotated[str | None, REASON]
+    user: Annotated[str | None, END_USER]
+    actor: Annotated[str, ACTOR]
+    created_at: Annotated[datetime, GIVEN_AT]
+    kind: Annotated[Kind, METRIC_KIND] = "scalar"
+    mine: Annotated[bool, OWN_FEEDBACK] = False
 
 
 class FeedbackRecorded(Output):
     """The id under which a feedback was stored."""
 
-    feedback_id: UUID
+    feedback_id: Annotated[UUID, FEEDBACK_ID]
 
 
 class NewText(Input):
     """A completion given as its text, with the model that wrote it."""
 
-    text: str
-    model: str | None = None
+    text: Annotated[str, Meta(description="The text of the completion.")]
+    model: Annotated[str | None, Meta(description="The model that wrote it.")] = None
 
 
 class NewPreference(Input):
@@ -84,31 +120,33 @@ class NewPreference(Input):
     `comparison_id` may be given by the caller: the same again is then answered as the first time.
     """
 
-    metric: str
-    preferred_completion: str | NewText
-    other_completion: str | NewText
-    tied: Tie | None = None
-    messages: list[Message] | None = None
-    project: str | None = None
-    labels: dict[str, str] | None = None
-    details: str | None = None
-    user: str | None = None
-    created_at: Moment | None = None
-    comparison_id: UUID | None = None
+    metric: Annotated[str, METRIC]
+    preferred_completion: Annotated[str | NewText, COMPARED_COMPLETION]
+    other_completion: Annotated[str | NewText, COMPARED_COMPLETION]
+    tied: Annotated[Tie | None, TIED] = None
+    messages: Annotated[
+        list[Message] | None, Meta(description="What both texts answer. Needed with texts, ignored with ids.")
+    ] = None
+    project: Annotated[str | None, PROJECT] = None
+    labels: Annotated[dict[str, str] | None, Meta(description="Labels for completions that are given as texts.")] = None
+    details: Annotated[str | None, Meta(description="Why, in words.")] = None
+    user: Annotated[str | None, END_USER] = None
+    created_at: Annotated[Moment | None, HAPPENED_AT] = None
+    comparison_id: Annotated[UUID | None, OWN_ID] = None
 
 
 class PreferenceRecorded(Output):
     """The id under which a preference was stored."""
 
-    comparison_id: UUID
+    comparison_id: Annotated[UUID, COMPARISON_ID]
 
 
 class PreferenceChange(Input):
     """What to change of a preference."""
 
-    preferred_completion: UUID | UnsetType = UNSET
-    tied: Tie | UnsetType | None = UNSET
-    details: str | UnsetType | None = UNSET
+    preferred_completion: Annotated[UUID | UnsetType, Meta(description="Which of the two is preferred.")] = UNSET
+    tied: Annotated[Tie | UnsetType | None, TIED] = UNSET
+    details: Annotated[str | UnsetType | None, Meta(description="Why, in words.")] = UNSET
 
 
 class Preference(Output):
@@ -117,17 +155,21 @@ class Preference(Output):
     `prompt_mismatch` says that the two did not answer the same messages.
     """
 
-    comparison_id: UUID
-    metric: str
-    preferred_completion: UUID
-    other_completion: UUID
-    tied: Tie | None
-    prompt_mismatch: bool
-    details: str | None
-    user: str | None
-    actor: str
-    created_at: datetime
-    mine: bool = False
+    comparison_id: Annotated[UUID, COMPARISON_ID]
+    metric: Annotated[str, METRIC_KEY]
+    preferred_completion: Annotated[
+        UUID, Meta(description="The completion that was preferred; in a tie, the one that was named first.")
+    ]
+    other_completion: Annotated[UUID, Meta(description="The other completion.")]
+    tied: Annotated[Tie | None, TIED]
+    prompt_mismatch: Annotated[
+        bool, Meta(description="True where the two completions did not answer the same messages.")
+    ]
+    details: Annotated[str | None, Meta(description="Why, in words.")]
+    user: Annotated[str | None, END_USER]
+    actor: Annotated[str, ACTOR]
+    created_at: Annotated[datetime, GIVEN_AT]
+    mine: Annotated[bool, OWN_FEEDBACK] = False
 
 
 class NewOutcome(Input):
@@ -136,42 +178,44 @@ class NewOutcome(Input):
     `outcome_id` may be given by the caller: the same again is then answered as the first time.
     """
 
-    session_id: SessionId
-    metric: str
-    value: Value
-    project: str | None = None
-    details: str | None = None
-    user: str | None = None
-    created_at: Moment | None = None
-    outcome_id: UUID | None = None
+    session_id: Annotated[
+        SessionId, Meta(description="The session that the value is about: its id, or what the caller named it.")
+    ]
+    metric: Annotated[str, METRIC]
+    value: Annotated[Value, FEEDBACK_VALUE]
+    project: Annotated[str | None, PROJECT] = None
+    details: Annotated[str | None, Meta(description="Why, in words.")] = None
+    user: Annotated[str | None, END_USER] = None
+    created_at: Annotated[Moment | None, HAPPENED_AT] = None
+    outcome_id: Annotated[UUID | None, Meta(description="An id of your own, which makes the call repeatable.")] = None
 
 
 class OutcomeRecorded(Output):
     """The id under which an outcome was stored."""
 
-    outcome_id: UUID
+    outcome_id: Annotated[UUID, OUTCOME_ID]
 
 
 class OutcomeChange(Input):
     """What to change of an outcome."""
 
-    value: Value | UnsetType = UNSET
-    details: str | UnsetType | None = UNSET
+    value: Annotated[Value | UnsetType, FEEDBACK_VALUE] = UNSET
+    details: Annotated[str | UnsetType | None, Meta(description="Why, in words.")] = UNSET
 
 
 class Outcome(Output):
     """A value on a whole session under one key, by someone, with details. Bool values are 0.0 and 1.0."""
 
-    outcome_id: UUID
-    session_id: UUID
-    project: str
-    metric: str
-    value: float
-    details: str | None
-    user: str | None
-    actor: str
-    created_at: datetime
-    mine: bool = False
+    outcome_id: Annotated[UUID, OUTCOME_ID]
+    session_id: Annotated[UUID, Meta(description="The session that the value is about.")]
+    project: Annotated[str, PROJECT_KEY]
+    metric: Annotated[str, METRIC_KEY]
+    value: Annotated[float, STORED_VALUE]
+    details: Annotated[str | None, Meta(description="Why, in words.")]
+    user: Annotated[str | None, END_USER]
+    actor: Annotated[str, ACTOR]
+    created_at: Annotated[datetime, GIVEN_AT]
+    mine: Annotated[bool, OWN_FEEDBACK] = False
 
 
 class OutcomePage(Output):
@@ -181,5 +225,5 @@ class OutcomePage(Output):
     """
 
     outcomes: list[Outcome]
-    next: str | None
-    count: int | None = None
+    next: Annotated[str | None, NEXT_CURSOR]
+    count: Annotated[int | None, Meta(description="How many.")] = None

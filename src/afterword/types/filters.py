@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-from afterword.types.base import PAGE_ROWS, Input, Moment, PageRows
+from afterword.types.base import (
+    CALL_ID,
+    CURSOR,
+    GROUP_BY,
+    IMAGES,
+    METRIC,
+    MOMENT_FORMS,
+    ORDER,
+    PAGE_LIMIT,
+    PAGE_ROWS,
+    PROJECT,
+    SEARCH_WORDS,
+    SESSION,
+    TRACE_ID,
+    VIEW,
+    Input,
+    Moment,
+    PageRows,
+)
+
+SEARCHED_INTERACTIONS = Meta(description="Which interactions; all where it is left out.")
 
 
 class TimeRange(Input, rename={"from_": "from"}):
     """From (inclusive) to (exclusive), over the interaction's created_at. Either may be left out."""
 
-    from_: Moment | None = None
-    to: Moment | None = None
+    from_: Annotated[Moment | None, Meta(description=f"The earliest time, inclusive. {MOMENT_FORMS}")] = None
+    to: Annotated[Moment | None, Meta(description=f"The latest time, exclusive. {MOMENT_FORMS}")] = None
 
 
 class Match(Input):
@@ -48,16 +69,16 @@ class FeedbackCondition(Input):
     A system metric (such as `latency`) is compared in the same way; it has neither reasons nor users.
     """
 
-    metric: str
-    value: NumberCondition | None = None
-    reasons: list[str] | None = None
-    user: str | None = None
+    metric: Annotated[str, METRIC]
+    value: Annotated[NumberCondition | None, Meta(description="A feedback whose value meets all of these.")] = None
+    reasons: Annotated[list[str] | None, Meta(description="At least one of these reasons.")] = None
+    user: Annotated[str | None, Meta(description="Given by this user.")] = None
 
 
 class PreferenceCondition(Input):
     """Takes part in a preference under this metric."""
 
-    metric: str
+    metric: Annotated[str, METRIC]
 
 
 class TextCondition(Input):
@@ -74,23 +95,24 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     or_: list[Filter] | None = None
     not_: Filter | None = None
     timerange: TimeRange | None = None
-    model: Match | None = None
+    model: Annotated[Match | None, Meta(description="The model's key.")] = None
     label: LabelCondition | None = None
     feedback: FeedbackCondition | None = None
     preference: PreferenceCondition | None = None
-    source: Match | None = None
-    state: Match | None = None
-    finish_reason: Match | None = None
-    prompt_hash: Match | None = None
-    session_id: Match | None = None
-    user: Match | None = None
-    request_id: Match | None = None
-    trace_id: Match | None = None
-    completion_id: Match | None = None
-    prompt: TextCondition | None = None
-    completion: TextCondition | None = None
-    text: str | None = None
-    """Words to find in prompt or completion: all of them; "in quotes" next to each other; with * their beginnings."""
+    source: Annotated[Match | None, Meta(description="How it came.")] = None
+    state: Annotated[
+        Match | None, Meta(description="How the call went: `open`, `complete`, `failed`, `cancelled` or `interrupted`.")
+    ] = None
+    finish_reason: Annotated[Match | None, Meta(description="Why the model ended.")] = None
+    prompt_hash: Annotated[Match | None, Meta(description="The prompt's hash.")] = None
+    session_id: Annotated[Match | None, SESSION] = None
+    user: Annotated[Match | None, Meta(description="The end user.")] = None
+    request_id: Annotated[Match | None, CALL_ID] = None
+    trace_id: Annotated[Match | None, TRACE_ID] = None
+    completion_id: Annotated[Match | None, Meta(description="The completion's id.")] = None
+    prompt: Annotated[TextCondition | None, Meta(description="The text of the prompt.")] = None
+    completion: Annotated[TextCondition | None, Meta(description="The text of the completion.")] = None
+    text: Annotated[str | None, SEARCH_WORDS] = None
 
 
 Order: TypeAlias = Literal["-created_at", "created_at"]
@@ -101,27 +123,26 @@ Images: TypeAlias = Literal["links", "inline"]
 class Watch(Input):
     """Interactions to watch, under a name that the events repeat."""
 
-    name: str
-    project: str | None = None
-    filter: Filter | None = None
+    name: Annotated[str, Meta(description="Any text. Events name the watches that they belong to.")]
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, SEARCHED_INTERACTIONS] = None
 
 
 class Watches(Input):
     """What to watch over one connection."""
 
-    watches: list[Watch]
+    watches: Annotated[list[Watch], Meta(description="What to watch: 1 to 50 of them.")]
 
 
 class Search(Input):
     """A filter tree with how to page through it. `project` defaults as for interactions."""
 
-    project: str | None = None
-    filter: Filter | None = None
-    order: Order = "-created_at"
-    limit: PageRows = PAGE_ROWS
-    cursor: str | None = None
-    count: bool = False
-    view: View = "short"
-    images: Images = "links"
-    group_by: str | None = None
-    """`model`, `prompt`, `session` or `label:KEY`: answers groups in place of interactions."""
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, SEARCHED_INTERACTIONS] = None
+    order: Annotated[Order, ORDER] = "-created_at"
+    limit: Annotated[PageRows, PAGE_LIMIT] = PAGE_ROWS
+    cursor: Annotated[str | None, CURSOR] = None
+    count: Annotated[bool, Meta(description="Count the whole set exactly.")] = False
+    view: Annotated[View, VIEW] = "short"
+    images: Annotated[Images, IMAGES] = "links"
+    group_by: Annotated[str | None, GROUP_BY] = None

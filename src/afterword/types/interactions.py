@@ -9,7 +9,29 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from afterword.types.base import Input, Key, Message, Moment, Output, SessionId, Source, State
+from afterword.types.base import (
+    COMPARISON_ID,
+    COMPLETION_ID,
+    END_USER,
+    FEEDBACK_ID,
+    HAPPENED_AT,
+    MAX,
+    METRIC_KEY,
+    NEXT_CURSOR,
+    OUTCOME_ID,
+    PROJECT,
+    PROJECT_KEY,
+    SESSION_ID,
+    USAGE,
+    Input,
+    Key,
+    Message,
+    Moment,
+    Output,
+    SessionId,
+    Source,
+    State,
+)
 from afterword.types.feedback import Feedback, InlineFeedback, Outcome, Preference
 from afterword.types.plans import EXPLAINED, PlanStep
 
@@ -17,18 +39,46 @@ Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 """An id of another system: of a provider, a proxy, a tracer."""
 
 
+TIMINGS = Meta(description="Durations: any JSON object, kept as sent.")
+PARAMETERS = Meta(description="Sampling parameters: any JSON object, kept as sent.")
+AB_CAMPAIGN = Meta(description="The A/B test that it belongs to, by key or id.")
+PROVIDER_FACTS = Meta(
+    description="What the provider told beside the text: `answer` holds members of its answer, such as "
+    "`citations`, `system_fingerprint` and `prompt_filter_results`; `choice` those of this "
+    "choice, such as `logprobs` and `content_filter_results`; `left_out` names members that "
+    "were too large, with their size in bytes."
+)
+REQUEST_ID = Meta(description="The `x-request-id` of Afterword's answer.")
+PROVIDER_REQUEST_ID = Meta(
+    description="The id of the request in the headers of the provider's answer, for the provider's support."
+)
+RESPONSE_ID = Meta(description="The `id` of the provider's answer, such as `chatcmpl-...`.")
+PROVIDER_MODEL = Meta(description="The model as the provider names it in its answer, mostly with a date.")
+CALL_TRACE_ID = Meta(description="The trace that the caller's `traceparent` names.")
+FEEDBACK_IDS = Meta(description="The ids of the feedback given inline, in their order.")
+LAST_USED = Meta(description="The time of the newest interaction that carries it.")
+
+
 class NewCall(Input):
     """How a call went that was made elsewhere, in the words in which an interaction shows its `call`."""
 
-    state: Literal["complete", "failed", "cancelled", "interrupted"] = "complete"
-    finish_reason: Annotated[str, Meta(max_length=200)] | None = None
-    error: dict[str, Any] | None = None
-    request_id: Identifier | None = None
-    provider_request_id: Identifier | None = None
-    response_id: Identifier | None = None
-    provider_model: Identifier | None = None
-    trace_id: Identifier | None = None
-    streamed: bool | None = None
+    state: Annotated[
+        Literal["complete", "failed", "cancelled", "interrupted"],
+        Meta(
+            description="`complete`, `failed`, `cancelled` (the caller hung up) or `interrupted` (the server stopped)."
+        ),
+    ] = "complete"
+    finish_reason: Annotated[
+        Annotated[str, Meta(max_length=200)] | None,
+        Meta(description="Why the model ended, such as `stop` or `length`."),
+    ] = None
+    error: Annotated[dict[str, Any] | None, Meta(description="Why it failed: any JSON object, kept as sent.")] = None
+    request_id: Annotated[Identifier | None, REQUEST_ID] = None
+    provider_request_id: Annotated[Identifier | None, PROVIDER_REQUEST_ID] = None
+    response_id: Annotated[Identifier | None, RESPONSE_ID] = None
+    provider_model: Annotated[Identifier | None, PROVIDER_MODEL] = None
+    trace_id: Annotated[Identifier | None, CALL_TRACE_ID] = None
+    streamed: Annotated[bool | None, Meta(description="Whether the answer was streamed.")] = None
 
 
 class NewInteraction(Input):
@@ -41,31 +91,56 @@ class NewInteraction(Input):
     (OFFLINE where it is left out): both are what an export says of an interaction.
     """
 
-    messages: list[Message]
-    completion: str | Message
-    project: str | None = None
-    model: Key | None = None
-    labels: dict[str, str] | None = None
-    feedbacks: list[InlineFeedback] | None = None
-    user: str | None = None
-    session_id: SessionId | None = None
-    created_at: Moment | None = None
-    usage: dict[str, Any] | None = None
-    timings: dict[str, Any] | None = None
-    parameters: dict[str, Any] | None = None
-    completion_id: UUID | None = None
-    ab_campaign: str | None = None
-    call: NewCall | None = None
-    facts: dict[str, Any] | None = None
-    source: Source | None = None
+    messages: Annotated[
+        list[Message],
+        Meta(
+            description="The messages that the completion answers. Each is kept as sent: `role`, `content` and "
+            "whatever else it carries. Images are `image_url` parts with a data URI, or with an "
+            "address, which is kept and not fetched."
+        ),
+    ]
+    completion: Annotated[
+        str | Message, Meta(description="What the model answered: the text, or a whole assistant message.")
+    ]
+    project: Annotated[str | None, PROJECT] = None
+    model: Annotated[Key | None, Meta(description="The model that wrote it. A key not seen before is registered.")] = (
+        None
+    )
+    labels: Annotated[
+        dict[str, str] | None,
+        Meta(description="Up to 64 labels, key to value: keys of 1 to 128 characters, values of up to 1,024."),
+    ] = None
+    feedbacks: Annotated[
+        list[InlineFeedback] | None,
+        Meta(description="Values given together with the interaction, stored all or nothing with it."),
+    ] = None
+    user: Annotated[str | None, END_USER] = None
+    session_id: Annotated[SessionId | None, SESSION_ID] = None
+    created_at: Annotated[Moment | None, HAPPENED_AT] = None
+    usage: Annotated[dict[str, Any] | None, USAGE] = None
+    timings: Annotated[dict[str, Any] | None, TIMINGS] = None
+    parameters: Annotated[dict[str, Any] | None, PARAMETERS] = None
+    completion_id: Annotated[
+        UUID | None,
+        Meta(
+            description="Your own id for it: the same again answers as the first time, other content under it is "
+            "refused with 409."
+        ),
+    ] = None
+    ab_campaign: Annotated[str | None, AB_CAMPAIGN] = None
+    call: Annotated[NewCall | None, Meta(description="How the call went that was made elsewhere.")] = None
+    facts: Annotated[dict[str, Any] | None, PROVIDER_FACTS] = None
+    source: Annotated[
+        Source | None, Meta(description="How it came to be, where it is copied: OFFLINE where it is left out.")
+    ] = None
 
 
 class Recorded(Output):
     """The ids under which an interaction was stored."""
 
-    completion_id: UUID
-    session_id: UUID
-    feedback_ids: list[UUID]
+    completion_id: Annotated[UUID, COMPLETION_ID]
+    session_id: Annotated[UUID, SESSION_ID]
+    feedback_ids: Annotated[list[UUID], FEEDBACK_IDS]
 
 
 class Call(Output):
@@ -77,15 +152,25 @@ class Call(Output):
     a tracer know the call.
     """
 
-    state: State
-    finish_reason: str | None
-    error: dict[str, Any] | None
-    request_id: str | None
-    provider_request_id: str | None = None
-    response_id: str | None = None
-    provider_model: str | None = None
-    trace_id: str | None = None
-    streamed: bool | None = None
+    state: Annotated[
+        State,
+        Meta(
+            description="`open` (under way), `complete`, `failed`, `cancelled` (the caller hung up) or "
+            "`interrupted` (the server stopped)."
+        ),
+    ]
+    finish_reason: Annotated[
+        str | None, Meta(description="The provider's word; or `error`, `cancelled`, `interrupted`.")
+    ]
+    error: Annotated[
+        dict[str, Any] | None, Meta(description="What the caller was told: `{status, type, code, message}`.")
+    ]
+    request_id: Annotated[str | None, REQUEST_ID]
+    provider_request_id: Annotated[str | None, PROVIDER_REQUEST_ID] = None
+    response_id: Annotated[str | None, RESPONSE_ID] = None
+    provider_model: Annotated[str | None, PROVIDER_MODEL] = None
+    trace_id: Annotated[str | None, CALL_TRACE_ID] = None
+    streamed: Annotated[bool | None, Meta(description="Whether the answer was streamed.")] = None
 
 
 class Interaction(Output):
@@ -102,32 +187,52 @@ class Interaction(Output):
     and `ab_campaign` is the A/B test that feedback on it counts for; both in the full view.
     """
 
-    completion_id: UUID
-    project: str
-    model: str | None
-    source: Source
-    prompt: str
-    messages: list[Message] | None
-    completion: str
-    message: Message | None
-    labels: dict[str, str]
-    session_id: UUID
-    user: str | None
-    created_at: datetime
-    prompt_hash: str
-    size: int
-    usage: dict[str, Any] | None
-    timings: dict[str, Any] | None
-    parameters: dict[str, Any] | None
-    call: Call | None
-    feedback: list[Feedback]
+    completion_id: Annotated[UUID, COMPLETION_ID]
+    project: Annotated[str, PROJECT_KEY]
+    model: Annotated[str | None, Meta(description="The key of the model that wrote it; null where none was named.")]
+    source: Annotated[
+        Source,
+        Meta(
+            description="How it came: LIVE (a call through the gateway), OFFLINE (logged), AUTOMATION, DATASET or "
+            "EVALUATION."
+        ),
+    ]
+    prompt: Annotated[str, Meta(description="The text of the messages that the completion answers.")]
+    messages: Annotated[list[Message] | None, Meta(description="The messages as sent; null in the short view.")]
+    completion: Annotated[str, Meta(description="The text of the completion.")]
+    message: Annotated[
+        Message | None, Meta(description="The whole assistant message, where more than a text was logged.")
+    ]
+    labels: Annotated[dict[str, str], Meta(description="The labels, key to value.")]
+    session_id: Annotated[UUID, Meta(description="The session that it belongs to.")]
+    user: Annotated[str | None, END_USER]
+    created_at: Annotated[datetime, Meta(description="When it happened.")]
+    prompt_hash: Annotated[str, Meta(description="The hash of roles, texts and images: the same for the same prompt.")]
+    size: Annotated[int, Meta(description="The size in bytes of what was logged, as JSON.")]
+    usage: Annotated[dict[str, Any] | None, USAGE]
+    timings: Annotated[dict[str, Any] | None, TIMINGS]
+    parameters: Annotated[dict[str, Any] | None, PARAMETERS]
+    call: Annotated[
+        Call | None,
+        Meta(
+            description="How the call went, where the gateway made it or it was logged with its call; null otherwise."
+        ),
+    ]
+    feedback: Annotated[list[Feedback], Meta(description="All feedback on this completion, the newest first.")]
     preferences: list[Preference]
-    image_urls: list[str] = msgspec.field(default_factory=list)
-    expired: bool = False
-    facts: dict[str, Any] | None = None
+    image_urls: Annotated[list[str], Meta(description="Where its images are served, in their order.")] = msgspec.field(
+        default_factory=list
+    )
+    expired: Annotated[
+        bool, Meta(description="What was said was deleted, by the project's payload_retention_days.")
+    ] = False
+    facts: Annotated[dict[str, Any] | None, PROVIDER_FACTS] = None
     outcomes: list[Outcome] | None = None
-    ab_campaign: str | None = None
-    session: str | None = None
+    ab_campaign: Annotated[str | None, AB_CAMPAIGN] = None
+    session: Annotated[
+        str | None,
+        Meta(description="What the caller named the session, where that is no UUID; session_id stands for it."),
+    ] = None
 
 
 class InteractionPage(Output):
@@ -137,9 +242,13 @@ class InteractionPage(Output):
     """
 
     interactions: list[Interaction]
-    next: str | None
-    previous: str | None
-    count: int | None = None
+    next: Annotated[str | None, NEXT_CURSOR]
+    previous: Annotated[
+        str | None, Meta(description="The `cursor` of the page before this one; null where the list begins.")
+    ]
+    count: Annotated[
+        int | None, Meta(description="The exact size of the whole set, where `count` was asked for; else null.")
+    ] = None
     explain: Annotated[list[PlanStep] | UnsetType, EXPLAINED] = UNSET
 
 
@@ -149,12 +258,12 @@ class MetricStatistics(Output):
     `stddev` is null for fewer than two values. Over a bool key the mean is the share of true.
     """
 
-    metric: str
-    count: int
-    mean: float
-    min: float
-    max: float
-    stddev: float | None
+    metric: Annotated[str, METRIC_KEY]
+    count: Annotated[int, Meta(description="How many values.")]
+    mean: Annotated[float, Meta(description="Over a bool key: the share of true.")]
+    min: Annotated[float, Meta(description="The least value.")]
+    max: Annotated[float, MAX]
+    stddev: Annotated[float | None, Meta(description="The sample standard deviation; null for fewer than two values.")]
 
 
 class Group(Output):
@@ -164,47 +273,60 @@ class Group(Output):
     session, where that is no UUID.
     """
 
-    key: str | None
-    count: int
+    key: Annotated[
+        str | None,
+        Meta(
+            description="The model's key, the prompt's hash, the session's id or the label's value; null where "
+            "there is none."
+        ),
+    ]
+    count: Annotated[int, Meta(description="How many interactions.")]
     metrics: list[MetricStatistics]
-    prompt: str | None = None
-    session: str | None = None
+    prompt: Annotated[str | None, Meta(description="The prompt, cut to 300 characters, when grouped by prompt.")] = None
+    session: Annotated[
+        str | None,
+        Meta(description="What the caller named the session, where that is no UUID, when grouped by session."),
+    ] = None
 
 
 class GroupPage(Output):
     """A page of groups. `count` is the number of all groups, only when asked for."""
 
     groups: list[Group]
-    next: str | None
-    count: int | None = None
+    next: Annotated[str | None, NEXT_CURSOR]
+    count: Annotated[
+        int | None, Meta(description="The number of all groups, where `count` was asked for; else null.")
+    ] = None
     explain: Annotated[list[PlanStep] | UnsetType, EXPLAINED] = UNSET
 
 
 class LabelChange(Input):
     """Labels to set (added, or given a new value) and keys to remove, all or nothing."""
 
-    set: dict[str, str] = msgspec.field(default_factory=dict)
-    remove: list[str] = msgspec.field(default_factory=list)
+    set: Annotated[dict[str, str], Meta(description="Labels to add or to give a new value.")] = msgspec.field(
+        default_factory=dict
+    )
+    remove: Annotated[list[str], Meta(description="Label keys to take away.")] = msgspec.field(default_factory=list)
 
 
 class Labels(Output):
     """The labels of an interaction."""
 
-    labels: dict[str, str]
+    labels: Annotated[dict[str, str], Meta(description="The labels, key to value.")]
 
 
 class LabelValue(Output):
     """A value of a label key: on how many interactions, and the time of the newest of them."""
 
-    value: str
-    count: int
-    last_used: datetime
+    value: Annotated[str, Meta(description="The value.")]
+    count: Annotated[int, Meta(description="On how many interactions.")]
+    last_used: Annotated[datetime, LAST_USED]
 
 
 class WatchedInteraction(Output):
     """An interaction that was logged or has changed, and the names of the watches that it matches."""
 
-    watches: list[str]
+    watches: Annotated[list[str], Meta(description="The names of the watches that the interaction matches.")]
     interaction: Interaction
 
 
@@ -212,32 +334,32 @@ class LabelKey(Output):
     """A label key with its values, the most frequent first."""
 
     key: str
-    count: int
-    last_used: datetime
-    values: list[LabelValue]
+    count: Annotated[int, Meta(description="On how many interactions.")]
+    last_used: Annotated[datetime, LAST_USED]
+    values: Annotated[list[LabelValue], Meta(description="How many values.")]
 
 
 class LabelList(Output):
     """The label keys of a project."""
 
-    labels: list[LabelKey]
+    labels: Annotated[list[LabelKey], Meta(description="The label keys, each with its values.")]
 
 
 class Deleted(Output):
     """What was deleted."""
 
-    deleted: bool = True
+    deleted: Annotated[bool, Meta(description="True.")] = True
 
 
 class LineResult(Output, omit_defaults=True):
     """The outcome of one line of a batch: the ids, or the error. `line` counts from 1."""
 
-    line: int
-    status: int
-    completion_id: UUID | None = None
-    session_id: UUID | None = None
-    feedback_ids: list[UUID] | None = None
-    feedback_id: UUID | None = None
-    comparison_id: UUID | None = None
-    outcome_id: UUID | None = None
+    line: Annotated[int, Meta(description="The line of the batch, from 1.")]
+    status: Annotated[int, Meta(description="The HTTP status that the line would have had on its own.")]
+    completion_id: Annotated[UUID | None, COMPLETION_ID] = None
+    session_id: Annotated[UUID | None, SESSION_ID] = None
+    feedback_ids: Annotated[list[UUID] | None, FEEDBACK_IDS] = None
+    feedback_id: Annotated[UUID | None, FEEDBACK_ID] = None
+    comparison_id: Annotated[UUID | None, COMPARISON_ID] = None
+    outcome_id: Annotated[UUID | None, OUTCOME_ID] = None
     error: dict[str, Any] | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from afterword.types.base import Input, Moment, Output, Role
+from msgspec import Meta
+
+from afterword.types.base import CREATED_AT, KEY_OWNER, MOMENT_FORMS, ROLE, Input, Moment, Output, Role
 
 
 class ApiKey(Output):
@@ -20,16 +22,23 @@ class ApiKey(Output):
 
     id: UUID
     name: str
-    prefix: str
-    role: Role
-    projects: list[str] | None
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    user: str | None = None
-    permissions: dict[str, list[str]] | None = None
-    created_by: str | None = None
-    last_used_at: datetime | None = None
+    prefix: Annotated[str, Meta(description="The first characters of the key, to tell it apart.")]
+    role: Annotated[Role, ROLE]
+    projects: Annotated[list[str] | None, Meta(description="The keys of the projects that it is for; null for all.")]
+    created_at: Annotated[datetime, CREATED_AT]
+    expires_at: Annotated[datetime | None, Meta(description="When the key stops working; null for never.")]
+    revoked_at: Annotated[datetime | None, Meta(description="When the key was revoked; null while it works.")]
+    user: Annotated[str | None, KEY_OWNER] = None
+    permissions: Annotated[
+        dict[str, list[str]] | None,
+        Meta(description="What the key of a user may, by the key of the project; null for a key of no user's."),
+    ] = None
+    created_by: Annotated[
+        str | None, Meta(description="The name of the key that made this one; null where that was not noted.")
+    ] = None
+    last_used_at: Annotated[
+        datetime | None, Meta(description="When the key was last used, by the minute; null for never.")
+    ] = None
 
 
 class NewApiKey(Input):
@@ -37,17 +46,23 @@ class NewApiKey(Input):
     models, log and rate, read nothing), ingest (log and rate, read nothing), viewer (read). The key of a `user` may
     what their teams may, whatever its role."""
 
-    name: str
-    role: Role = "member"
-    projects: list[str] | None = None
-    expires_at: Moment | None = None
-    user: str | None = None
+    name: Annotated[str, Meta(description="Whose key it is, or what for. Its feedback is shown under this name.")]
+    role: Annotated[Role, ROLE] = "member"
+    projects: Annotated[
+        list[str] | None, Meta(description="The projects that the key is for, by key or id; null for all.")
+    ] = None
+    expires_at: Annotated[
+        Moment | None, Meta(description=f"When the key stops working; null for never. {MOMENT_FORMS}")
+    ] = None
+    user: Annotated[
+        str | None, Meta(description="Whose key it is: it may what the user's teams may. By id or address.")
+    ] = None
 
 
 class CreatedApiKey(ApiKey, kw_only=True):
     """A key as created: the only time that `api_key` is shown."""
 
-    api_key: str
+    api_key: Annotated[str, Meta(description="The key itself. It is shown this once.")]
 
 
 class ApiKeyList(Output):
@@ -59,12 +74,12 @@ class ApiKeyList(Output):
 class SearchHealth(Output):
     """The text index: how many interactions wait to be indexed."""
 
-    waiting: int | None
+    waiting: Annotated[int | None, Meta(description="How many interactions wait to be indexed for text search.")]
 
 
 class Health(Output):
     """How the server is. `status` is `ok`, or `degraded` while it cannot write."""
 
-    status: Literal["ok", "degraded"]
-    version: str
+    status: Annotated[Literal["ok", "degraded"], Meta(description="`ok`, or `degraded` while the server cannot write.")]
+    version: Annotated[str, Meta(description="The server's version.")]
     search: SearchHealth

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from afterword.types.base import Input, Key, Output
+from afterword.types.base import DEFAULT_NAME, MODEL, Input, Key, Output
 
 ProviderName: TypeAlias = Literal["open_ai", "anthropic", "google", "azure", "echo"]
+
+
+PROVIDER = Meta(
+    description="Whose API it speaks: `open_ai` (any compatible endpoint, too), `anthropic`, `google`, "
+    "`azure`, or `echo`, which says again what it is told. Null: logged-only."
+)
+EXTERNAL_MODEL_ID = Meta(description="What the provider calls it.")
+ENDPOINT = Meta(description="The base URL of the API; null for the provider's own.")
+HEADERS = Meta(description="Headers that its provider is sent with each call.")
+EXTRA_PARAMS = Meta(description="Fields that are laid over every request; null takes one away.")
+FALLBACK = Meta(description="The model that is called where this one fails before its first word.")
+MAKE_DEFAULT = Meta(description="Make it what is called in the project where no model is named.")
+OBJECT = Meta(description="What OpenAI's API calls this.")
+REGISTERED_AT = Meta(description="When it was registered, in seconds since 1970.")
+IS_DEFAULT = Meta(description="Whether it is called where no model is named.")
 
 
 class Model(Output):
@@ -25,18 +40,20 @@ class Model(Output):
     id: str
     key: str
     name: str
-    provider: ProviderName | None
-    external_model_id: str | None
-    endpoint: str | None
-    has_api_key: bool
-    headers: list[str]
-    extra_params: dict[str, Any]
-    fallback: str | None
-    projects: list[str]
-    created_at: datetime
-    object: Literal["model"] = "model"
-    created: int = 0
-    owned_by: str = ""
+    provider: Annotated[ProviderName | None, PROVIDER]
+    external_model_id: Annotated[str | None, EXTERNAL_MODEL_ID]
+    endpoint: Annotated[str | None, ENDPOINT]
+    has_api_key: Annotated[bool, Meta(description="Whether an API key is kept for it.")]
+    headers: Annotated[
+        list[str], Meta(description="The names of the headers that its provider is sent; their values are never shown.")
+    ]
+    extra_params: Annotated[dict[str, Any], EXTRA_PARAMS]
+    fallback: Annotated[str | None, FALLBACK]
+    projects: Annotated[list[str], Meta(description="The projects that may call it.")]
+    created_at: Annotated[datetime, Meta(description="When it was registered.")]
+    object: Annotated[Literal["model"], OBJECT] = "model"
+    created: Annotated[int, REGISTERED_AT] = 0
+    owned_by: Annotated[str, Meta(description="The provider.")] = ""
 
 
 class NewModel(Input):
@@ -48,81 +65,90 @@ class NewModel(Input):
     it is attached at once.
     """
 
-    provider: ProviderName
-    key: Key | None = None
-    name: str | None = None
-    external_model_id: str | None = None
-    api_key: str | None = None
-    endpoint: str | None = None
-    headers: dict[str, str] | None = None
-    extra_params: dict[str, Any] | None = None
-    fallback: str | None = None
-    project: str | None = None
-    make_default: bool = False
+    provider: Annotated[ProviderName, PROVIDER]
+    key: Annotated[Key | None, Meta(description="The default is the name in small letters, with hyphens.")] = None
+    name: Annotated[str | None, DEFAULT_NAME] = None
+    external_model_id: Annotated[str | None, EXTERNAL_MODEL_ID] = None
+    api_key: Annotated[
+        str | None, Meta(description="The provider's API key. It is kept encrypted, and never shown.")
+    ] = None
+    endpoint: Annotated[str | None, ENDPOINT] = None
+    headers: Annotated[dict[str, str] | None, HEADERS] = None
+    extra_params: Annotated[dict[str, Any] | None, EXTRA_PARAMS] = None
+    fallback: Annotated[str | None, FALLBACK] = None
+    project: Annotated[str | None, Meta(description="A project to attach it to.")] = None
+    make_default: Annotated[bool, MAKE_DEFAULT] = False
 
 
 class ModelChange(Input):
     """What to change of a model; null takes a value away. Key and provider stay."""
 
     name: str | UnsetType = UNSET
-    external_model_id: str | UnsetType = UNSET
-    api_key: str | UnsetType | None = UNSET
-    endpoint: str | UnsetType | None = UNSET
-    headers: dict[str, str] | UnsetType | None = UNSET
-    extra_params: dict[str, Any] | UnsetType | None = UNSET
-    fallback: str | UnsetType | None = UNSET
+    external_model_id: Annotated[str | UnsetType, EXTERNAL_MODEL_ID] = UNSET
+    api_key: Annotated[
+        str | UnsetType | None, Meta(description="Another API key of the provider; null takes it away.")
+    ] = UNSET
+    endpoint: Annotated[str | UnsetType | None, ENDPOINT] = UNSET
+    headers: Annotated[dict[str, str] | UnsetType | None, HEADERS] = UNSET
+    extra_params: Annotated[dict[str, Any] | UnsetType | None, EXTRA_PARAMS] = UNSET
+    fallback: Annotated[str | UnsetType | None, FALLBACK] = UNSET
 
 
 class ListedModel(Output):
     """A model as OpenAI's API lists it. `id` is what calls name it by: PROJECT/MODEL."""
 
     id: str
-    created: int
-    owned_by: str
-    object: Literal["model"] = "model"
+    created: Annotated[int, REGISTERED_AT]
+    owned_by: Annotated[str, Meta(description="The provider.")]
+    object: Annotated[Literal["model"], OBJECT] = "model"
 
 
 class ModelList(Output):
     """All models that the key may see, and as `data` those that it may call, the way OpenAI's API lists them."""
 
-    models: list[Model]
-    data: list[ListedModel]
-    object: Literal["list"] = "list"
+    models: Annotated[list[Model], Meta(description="The models, those that can be called first.")]
+    data: Annotated[list[ListedModel], Meta(description="Those that the key may call, as OpenAI's API lists them.")]
+    object: Annotated[Literal["list"], OBJECT] = "list"
 
 
 class ModelStatus(Output):
     """Whether a model can be called: `online`, `offline` with the reason, or `unknown` for a logged-only one."""
 
-    status: Literal["online", "offline", "unknown"]
-    checked_at: datetime
-    error: str | None
+    status: Annotated[
+        Literal["online", "offline", "unknown"],
+        Meta(description="`online`, `offline`, or `unknown` for a logged-only model."),
+    ]
+    checked_at: Annotated[datetime, Meta(description="When the provider was looked at.")]
+    error: Annotated[str | None, Meta(description="Why it is offline.")]
 
 
 class ProjectModel(Output):
     """A model in a project: whether it may be called there, and whether it is what is called where none is named."""
 
-    project: str
-    model: str
-    is_default: bool
-    enabled: bool
-    created_at: datetime
+    project: Annotated[str, Meta(description="The project's key.")]
+    model: Annotated[str, Meta(description="The model's key.")]
+    is_default: Annotated[bool, IS_DEFAULT]
+    enabled: Annotated[bool, Meta(description="Whether the project may call it.")]
+    created_at: Annotated[datetime, Meta(description="When it was attached.")]
 
 
 class NewProjectModel(Input):
     """A model to attach to a project. The first one becomes the default in any case."""
 
-    model: str
-    make_default: bool = False
+    model: Annotated[str, MODEL]
+    make_default: Annotated[bool, MAKE_DEFAULT] = False
 
 
 class ProjectModelChange(Input):
     """What to change of a model in a project."""
 
-    is_default: bool | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
+    is_default: Annotated[bool | UnsetType, IS_DEFAULT] = UNSET
+    enabled: Annotated[bool | UnsetType, Meta(description="Whether the project may call it.")] = UNSET
 
 
 class ProjectModelList(Output):
     """The models of a project, the default first."""
 
-    models: list[ProjectModel] = msgspec.field(default_factory=list)
+    models: Annotated[list[ProjectModel], Meta(description="The models, the default first.")] = msgspec.field(
+        default_factory=list
+    )

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from afterword.types.base import Input, Output
+from afterword.types.base import CONDITION_TREE, CURSOR, METRIC, NEXT_CURSOR, PROJECT, Input, Output
 from afterword.types.filters import Filter
 from afterword.types.interactions import Interaction
 
@@ -19,8 +19,8 @@ MAX_PAIR_COUNT = 20
 class HeldPair(Input):
     """A pair that a sitting was given, by its completions."""
 
-    left: UUID
-    right: UUID
+    left: Annotated[UUID, Meta(description="The completion on one side.")]
+    right: Annotated[UUID, Meta(description="The completion on the other side.")]
 
 
 class NextPairs(Input):
@@ -30,21 +30,31 @@ class NextPairs(Input):
     it. It gives back all other pairs that it was given.
     """
 
-    metric: str
-    sitting: UUID
-    project: str | None = None
-    filter: Filter | None = None
-    limit: Annotated[int, Meta(ge=0, le=MAX_PAIR_COUNT)] = 1
-    keep: Annotated[list[HeldPair], Meta(max_length=MAX_PAIR_COUNT)] = msgspec.field(default_factory=list)
-    again: bool = False
-    cursor: str | None = None
+    metric: Annotated[str, METRIC]
+    sitting: Annotated[
+        UUID, Meta(description="An id of your own. A pair that one sitting has is given to no other sitting.")
+    ]
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, CONDITION_TREE] = None
+    limit: Annotated[
+        int,
+        Meta(ge=0, le=MAX_PAIR_COUNT),
+        Meta(description="How many new pairs are wanted. With 0 the sitting only renews its leases."),
+    ] = 1
+    keep: Annotated[
+        list[HeldPair],
+        Meta(max_length=MAX_PAIR_COUNT),
+        Meta(description="The pairs that the sitting still has to judge. It gives back all others."),
+    ] = msgspec.field(default_factory=list)
+    again: Annotated[bool, Meta(description="Whether pairs that were judged under the metric are given, too.")] = False
+    cursor: Annotated[str | None, CURSOR] = None
 
 
 class Pair(Output):
     """Two completions of the same prompt by different models; the sides are drawn by lot."""
 
-    left: Interaction
-    right: Interaction
+    left: Annotated[Interaction, Meta(description="The completion on the left.")]
+    right: Annotated[Interaction, Meta(description="The completion on the right.")]
 
 
 class PairPage(Output):
@@ -53,7 +63,9 @@ class PairPage(Output):
     A page may be empty and have a `next`, because one call looks at a limited number of prompts.
     """
 
-    pairs: list[Pair]
-    next: str | None
-    held: int
-    lost: list[HeldPair]
+    pairs: Annotated[list[Pair], Meta(description="The new pairs of the sitting.")]
+    next: Annotated[str | None, NEXT_CURSOR]
+    held: Annotated[int, Meta(description="How many pairs were left out because another sitting has them.")]
+    lost: Annotated[
+        list[HeldPair], Meta(description="Those of `keep` that another sitting has, or that were judged meanwhile.")
+    ]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
-from afterword.types.base import Input, Key, Output
+from afterword.types.base import CREATED_AT, Input, Key, Output
 
 UserKind: TypeAlias = Literal["human", "system"]
+
+
+USER_KIND = Meta(description="`human`, or `system`: a service account.")
+USER_TEAMS = Meta(description="The teams that they are in, with their role there.")
+PERMISSIONS = Meta(description="Words such as `project:read`; `GET /api/v1/permissions` lists them.")
+IS_OWNER = Meta(description="Whether the team owns the project.")
 
 
 class Team(Output):
@@ -19,7 +26,7 @@ class Team(Output):
     id: UUID
     key: str
     name: str
-    created_at: datetime
+    created_at: Annotated[datetime, CREATED_AT]
 
 
 class NewTeam(Input):
@@ -32,7 +39,7 @@ class NewTeam(Input):
 class TeamList(Output):
     """All teams."""
 
-    teams: list[Team]
+    teams: Annotated[list[Team], Meta(description="The teams.")]
 
 
 class TeamRole(Output):
@@ -41,35 +48,35 @@ class TeamRole(Output):
     id: UUID
     key: str
     name: str
-    permissions: list[str]
-    created_at: datetime
+    permissions: Annotated[list[str], PERMISSIONS]
+    created_at: Annotated[datetime, CREATED_AT]
 
 
 class NewTeamRole(Input):
     """A role to create. `key` defaults to the name."""
 
     name: str
-    permissions: list[str]
+    permissions: Annotated[list[str], PERMISSIONS]
     key: Key | None = None
 
 
 class TeamRoleList(Output):
     """All roles."""
 
-    roles: list[TeamRole]
+    roles: Annotated[list[TeamRole], Meta(description="The roles.")]
 
 
 class PermissionList(Output):
     """The words that roles are made of."""
 
-    permissions: list[str]
+    permissions: Annotated[list[str], PERMISSIONS]
 
 
 class Membership(Output):
     """A team that a user is in, and their role there, by their keys."""
 
-    team: str
-    role: str
+    team: Annotated[str, Meta(description="The key of the team.")]
+    role: Annotated[str, Meta(description="The key of the role.")]
 
 
 class User(Output):
@@ -77,66 +84,68 @@ class User(Output):
 
     id: UUID
     name: str
-    email: str
-    kind: UserKind
-    teams: list[Membership]
-    created_at: datetime
-    api_key: str | None = None
+    email: Annotated[str, Meta(description="The address, by which the user is known.")]
+    kind: Annotated[UserKind, USER_KIND]
+    teams: Annotated[list[Membership], USER_TEAMS]
+    created_at: Annotated[datetime, Meta(description="When the user was created.")]
+    api_key: Annotated[
+        str | None, Meta(description="The user's key, where it was just made; it is shown this once.")
+    ] = None
 
 
 class NewMembership(Input):
     """A team, by key or id, and the role in it."""
 
-    team: str
-    role: str
+    team: Annotated[str, Meta(description="A team, by key or id.")]
+    role: Annotated[str, Meta(description="The role in the team, by key or id.")]
 
 
 class NewUser(Input):
     """A user to create. A system user without an address is given one."""
 
     name: str
-    email: str | None = None
-    kind: UserKind = "human"
-    teams: list[NewMembership] = msgspec.field(default_factory=list)
-    generate_api_key: bool = False
+    email: Annotated[str | None, Meta(description="The address; system users without one are given one.")] = None
+    kind: Annotated[UserKind, USER_KIND] = "human"
+    teams: Annotated[list[NewMembership], USER_TEAMS] = msgspec.field(default_factory=list)
+    generate_api_key: Annotated[bool, Meta(description="Make a key for the user, which is shown this once.")] = False
 
 
 class NewMember(Input):
     """A user, by id or address, and their role in the team."""
 
-    user: str
-    role: str
+    user: Annotated[str, Meta(description="The user, by id or address.")]
+    role: Annotated[str, Meta(description="Their role in the team, by key or id.")]
 
 
 class UserList(Output):
     """All users that were not deleted."""
 
-    users: list[User]
+    users: Annotated[list[User], Meta(description="The users.")]
 
 
 class Share(Output):
     """A team that works in a project, and what its members may do there at most, by their keys."""
 
-    team: str
-    role: str
-    is_owner: bool
+    team: Annotated[str, Meta(description="The key of the team.")]
+    role: Annotated[str, Meta(description="The key of the role: what members of the team may there at most.")]
+    is_owner: Annotated[bool, IS_OWNER]
 
 
 class NewShare(Input):
     """A team, by key or id, the role of the share, and whether the team owns the project."""
 
-    team: str
-    role: str
-    is_owner: bool = False
+    team: Annotated[str, Meta(description="A team, by key or id.")]
+    role: Annotated[str, Meta(description="What members of the team may there at most: a role, by key or id.")]
+    is_owner: Annotated[bool, IS_OWNER] = False
 
 
 class NewShareList(Input):
     """With which teams a project is to be shared: these and no other."""
 
-    shares: list[NewShare]
+    shares: Annotated[list[NewShare], Meta(description="The teams.")]
 
 
 class ShareList(Output):
     """With which teams a project is shared."""
 
-    shares: list[Share]
+    shares: Annotated[list[Share], Meta(description="The teams.")]

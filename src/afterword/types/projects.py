@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from afterword.types.base import Days, Input, Key, Kind, Output, ScoringType
+from afterword.types.base import (
+    BETTER_WAY,
+    CREATED_AT,
+    DEFAULT_NAME,
+    METRIC,
+    METRIC_KIND,
+    PROJECT,
+    Days,
+    Input,
+    Key,
+    Kind,
+    Output,
+    ScoringType,
+)
 
 Category: TypeAlias = Literal["user", "system"]
+
+
+DESCRIPTION = Meta(description="What it is, in words.")
+UNIT = Meta(description="What the number counts, such as `ms` or `stars`.")
+DEFAULT_METRIC = Meta(description="The metric that the project is judged by first, by key or id.")
+RETENTION_DAYS = Meta(
+    description="Days after which interactions are deleted, with all that hangs on them; 0: never; null: as "
+    "the server's settings say."
+)
+PAYLOAD_RETENTION_DAYS = Meta(
+    description="Days after which what was said in interactions is deleted, while labels, feedback and "
+    "numbers stay; 0: never; null: as the server's settings say."
+)
+ARCHIVED = Meta(description="An archived project is kept and can be read, but takes nothing new.")
 
 
 class Project(Output):
@@ -23,36 +50,38 @@ class Project(Output):
     id: UUID
     key: str
     name: str
-    description: str
-    created_at: datetime
-    archived: bool
-    permissions: list[str]
-    default_metric: str | None = None
-    retention_days: int | None = None
-    payload_retention_days: int | None = None
+    description: Annotated[str, DESCRIPTION]
+    created_at: Annotated[datetime, CREATED_AT]
+    archived: Annotated[bool, ARCHIVED]
+    permissions: Annotated[
+        list[str], Meta(description="What the key that asks may in it: read, call, write, edit, share, administer.")
+    ]
+    default_metric: Annotated[str | None, DEFAULT_METRIC] = None
+    retention_days: Annotated[int | None, RETENTION_DAYS] = None
+    payload_retention_days: Annotated[int | None, PAYLOAD_RETENTION_DAYS] = None
 
 
 class NewProject(Input):
     """A project to create. `name` defaults to the key. With `team` it is shared with that team, as its owner."""
 
     key: Key
-    name: str | None = None
-    description: str = ""
-    team: str | None = None
-    default_metric: str | None = None
-    retention_days: Days | None = None
-    payload_retention_days: Days | None = None
+    name: Annotated[str | None, DEFAULT_NAME] = None
+    description: Annotated[str, DESCRIPTION] = ""
+    team: Annotated[str | None, Meta(description="A team to share it with, as its owner.")] = None
+    default_metric: Annotated[str | None, DEFAULT_METRIC] = None
+    retention_days: Annotated[Days | None, RETENTION_DAYS] = None
+    payload_retention_days: Annotated[Days | None, PAYLOAD_RETENTION_DAYS] = None
 
 
 class ProjectChange(Input):
     """What to change of a project; the key stays."""
 
     name: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    archived: bool | UnsetType = UNSET
-    default_metric: str | UnsetType | None = UNSET
-    retention_days: Days | UnsetType | None = UNSET
-    payload_retention_days: Days | UnsetType | None = UNSET
+    description: Annotated[str | UnsetType, DESCRIPTION] = UNSET
+    archived: Annotated[bool | UnsetType, ARCHIVED] = UNSET
+    default_metric: Annotated[str | UnsetType | None, DEFAULT_METRIC] = UNSET
+    retention_days: Annotated[Days | UnsetType | None, RETENTION_DAYS] = UNSET
+    payload_retention_days: Annotated[Days | UnsetType | None, PAYLOAD_RETENTION_DAYS] = UNSET
 
 
 class ProjectList(Output):
@@ -70,13 +99,16 @@ class Metric(Output):
     id: UUID
     key: str
     name: str
-    project: str | None
-    kind: Kind
-    scoring_type: ScoringType
-    description: str
-    unit: str
-    created_at: datetime
-    category: Category = "user"
+    project: Annotated[str | None, Meta(description="The key of its project; null for a shared one.")]
+    kind: Annotated[Kind, METRIC_KIND]
+    scoring_type: Annotated[ScoringType, BETTER_WAY]
+    description: Annotated[str, DESCRIPTION]
+    unit: Annotated[str, UNIT]
+    created_at: Annotated[datetime, Meta(description="When it was registered.")]
+    category: Annotated[
+        Category,
+        Meta(description="`user`: a feedback key. `system`: measured by the server, for each call of a model."),
+    ] = "user"
 
 
 class NewMetric(Input):
@@ -86,28 +118,28 @@ class NewMetric(Input):
     """
 
     key: Key
-    name: str | None = None
-    kind: Kind = "scalar"
-    scoring_type: ScoringType = "higher_is_better"
-    description: str = ""
-    unit: str = ""
-    project: str | None = None
-    shared: bool = False
+    name: Annotated[str | None, DEFAULT_NAME] = None
+    kind: Annotated[Kind, METRIC_KIND] = "scalar"
+    scoring_type: Annotated[ScoringType, BETTER_WAY] = "higher_is_better"
+    description: Annotated[str, DESCRIPTION] = ""
+    unit: Annotated[str, UNIT] = ""
+    project: Annotated[str | None, PROJECT] = None
+    shared: Annotated[bool, Meta(description="Belong to no project: it counts in those that are linked to it.")] = False
 
 
 class LinkedMetric(Input):
     """A metric that a project shall use."""
 
-    metric: str
+    metric: Annotated[str, METRIC]
 
 
 class MetricChange(Input):
     """What to change of a feedback key. Its key and kind stay."""
 
     name: str | UnsetType = UNSET
-    scoring_type: ScoringType | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    unit: str | UnsetType = UNSET
+    scoring_type: Annotated[ScoringType | UnsetType, BETTER_WAY] = UNSET
+    description: Annotated[str | UnsetType, DESCRIPTION] = UNSET
+    unit: Annotated[str | UnsetType, UNIT] = UNSET
 
 
 class MetricList(Output):

@@ -5,86 +5,124 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from afterword.types.ab_tests import ABTestStatus
 from afterword.types.analytics import Interval, Level
-from afterword.types.base import PAGE_ROWS, Input, PageRows, SessionId, Source, State
+from afterword.types.base import (
+    CALL_ID,
+    CURSOR,
+    DEFAULT_NAME,
+    GROUP_BY,
+    IMAGES,
+    INTERVAL,
+    LEVEL,
+    METRIC,
+    ORDER,
+    PAGE_LIMIT,
+    PAGE_ROWS,
+    PROJECT,
+    SEARCH_WORDS,
+    SESSION,
+    SPLIT_BY,
+    TIMEZONE,
+    TRACE_ID,
+    UPLOAD_ID,
+    VIEW,
+    Input,
+    PageRows,
+    SessionId,
+    Source,
+    State,
+)
 from afterword.types.datasets import DatasetForm
 from afterword.types.filters import Images, Order, View
 from afterword.types.plans import EXPLAIN
+
+FROM_TIME = Meta(
+    description="The earliest `created_at`, inclusive: RFC 3339, a date, epoch milliseconds, or such as `now - 1 week`."
+)
+TO_TIME = Meta(description="The latest `created_at`, exclusive; in the same forms as `from`.")
 
 
 class ProjectQuery(Input):
     """Which project. The default is the key's own project, else `default`."""
 
-    project: str | None = None
+    project: Annotated[str | None, PROJECT] = None
 
 
 class MetricsQuery(Input):
     """Which metrics to list."""
 
-    project: str | None = None
-    category: Literal["user", "system", "all"] = "user"
+    project: Annotated[str | None, PROJECT] = None
+    category: Annotated[
+        Literal["user", "system", "all"],
+        Meta(description="`user`: the feedback keys. `system`: what the server measures of calls. `all`: both."),
+    ] = "user"
 
 
 class ProjectsQuery(Input):
     """Which projects to list."""
 
-    archived: bool = False
+    archived: Annotated[bool, Meta(description="List archived projects, too.")] = False
 
 
 class NewDatasetQuery(Input):
     """What the file in the body is to be called, and where it goes."""
 
-    key: str | None = None
-    name: str | None = None
-    project: str | None = None
+    key: Annotated[str | None, Meta(description="What it is called by; the default is the name.")] = None
+    name: Annotated[str | None, DEFAULT_NAME] = None
+    project: Annotated[str | None, PROJECT] = None
 
 
 class DownloadQuery(Input):
     """How a dataset's file is wanted."""
 
-    format: DatasetForm = "recipe"
-    project: str | None = None
+    format: Annotated[
+        DatasetForm, Meta(description="`original`: as it came. `recipe`: each line in the normal shape.")
+    ] = "recipe"
+    project: Annotated[str | None, PROJECT] = None
 
 
 class UploadQuery(Input):
     """Which upload."""
 
-    session_id: str
+    session_id: Annotated[str, UPLOAD_ID]
 
 
 class PartQuery(Input):
     """Which part of which upload the body is."""
 
-    session_id: str
-    part_number: int
+    session_id: Annotated[str, UPLOAD_ID]
+    part_number: Annotated[int, Meta(description="Which part, from 1.")]
 
 
 class ModelsQuery(Input):
     """Which models to list: those of a project, or all."""
 
-    project: str | None = None
+    project: Annotated[str | None, Meta(description="Only the models of this project.")] = None
 
 
 class ABTestsQuery(Input):
     """Which A/B tests to list: those of a project, the active ones or the others, those of one status."""
 
-    project: str | None = None
-    active: bool | None = None
-    status: ABTestStatus | None = None
+    project: Annotated[str | None, Meta(description="Only the tests of this project.")] = None
+    active: Annotated[
+        bool | None, Meta(description="True: only those under way. False: only those that have ended.")
+    ] = None
+    status: Annotated[ABTestStatus | None, Meta(description="Only those that are so.")] = None
 
 
 class BatchQuery(Input):
     """What holds for every line that does not say otherwise."""
 
-    project: str | None = None
+    project: Annotated[str | None, Meta(description="The project of every line that names none.")] = None
 
 
 class InteractionQuery(Input):
     """How the images of an interaction are shown: as links, or inline as the data URIs that were sent."""
 
-    images: Images = "links"
+    images: Annotated[Images, IMAGES] = "links"
 
 
 class FilterQuery(Input, rename={"from_": "from"}):
@@ -94,24 +132,49 @@ class FilterQuery(Input, rename={"from_": "from"}):
     comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
     """
 
-    project: str | None = None
-    label: list[str] = msgspec.field(default_factory=list)
-    model: list[str] = msgspec.field(default_factory=list)
-    source: list[Source] = msgspec.field(default_factory=list)
-    state: list[State] = msgspec.field(default_factory=list)
-    finish_reason: list[str] = msgspec.field(default_factory=list)
-    session_id: str | None = None
-    user: str | None = None
-    request_id: str | None = None
-    trace_id: str | None = None
-    prompt_hash: str | None = None
-    from_: str | None = None
-    to: str | None = None
-    feedback: list[str] = msgspec.field(default_factory=list)
-    has_feedback: list[str] = msgspec.field(default_factory=list)
-    has_no_feedback: list[str] = msgspec.field(default_factory=list)
-    preference: list[str] = msgspec.field(default_factory=list)
-    q: str | None = None
+    project: Annotated[str | None, PROJECT] = None
+    label: Annotated[
+        list[str],
+        Meta(
+            description="`KEY`, or `KEY:VALUE`. Several values of one key mean any of them, several keys all of them."
+        ),
+    ] = msgspec.field(default_factory=list)
+    model: Annotated[list[str], Meta(description="A model's key. Several mean any of them.")] = msgspec.field(
+        default_factory=list
+    )
+    source: Annotated[
+        list[Source], Meta(description="LIVE, OFFLINE, AUTOMATION, DATASET or EVALUATION. Several mean any of them.")
+    ] = msgspec.field(default_factory=list)
+    state: Annotated[
+        list[State],
+        Meta(
+            description="`open`, `complete`, `failed`, `cancelled` or `interrupted`. Several mean any of them; what "
+            "was only logged is complete."
+        ),
+    ] = msgspec.field(default_factory=list)
+    finish_reason: Annotated[
+        list[str], Meta(description="Why the model ended, such as `stop` or `length`. Several mean any of them.")
+    ] = msgspec.field(default_factory=list)
+    session_id: Annotated[str | None, SESSION] = None
+    user: Annotated[str | None, Meta(description="The end user.")] = None
+    request_id: Annotated[str | None, CALL_ID] = None
+    trace_id: Annotated[str | None, TRACE_ID] = None
+    prompt_hash: Annotated[str | None, Meta(description="The hash of the prompt, as an interaction shows it.")] = None
+    from_: Annotated[str | None, FROM_TIME] = None
+    to: Annotated[str | None, TO_TIME] = None
+    feedback: Annotated[
+        list[str], Meta(description="`METRIC`, or a comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`.")
+    ] = msgspec.field(default_factory=list)
+    has_feedback: Annotated[list[str], Meta(description="A feedback key under which there is feedback.")] = (
+        msgspec.field(default_factory=list)
+    )
+    has_no_feedback: Annotated[list[str], Meta(description="A feedback key under which there is none.")] = (
+        msgspec.field(default_factory=list)
+    )
+    preference: Annotated[list[str], Meta(description="A feedback key under which there is a preference.")] = (
+        msgspec.field(default_factory=list)
+    )
+    q: Annotated[str | None, SEARCH_WORDS] = None
 
 
 class ListQuery(FilterQuery):
@@ -121,13 +184,13 @@ class ListQuery(FilterQuery):
     comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
     """
 
-    order: Order = "-created_at"
-    limit: PageRows = PAGE_ROWS
-    cursor: str | None = None
-    count: bool = False
-    view: View = "short"
-    images: Images = "links"
-    group_by: str | None = None
+    order: Annotated[Order, ORDER] = "-created_at"
+    limit: Annotated[PageRows, PAGE_LIMIT] = PAGE_ROWS
+    cursor: Annotated[str | None, CURSOR] = None
+    count: Annotated[bool, Meta(description="Count the whole set exactly.")] = False
+    view: Annotated[View, VIEW] = "short"
+    images: Annotated[Images, IMAGES] = "links"
+    group_by: Annotated[str | None, GROUP_BY] = None
     explain: Annotated[bool, EXPLAIN] = False
 
 
@@ -140,39 +203,41 @@ class ExplainQuery(Input):
 class OutcomesQuery(Input, rename={"from_": "from"}):
     """Which outcomes, and how to page. Times are those at which they were given."""
 
-    project: str | None = None
-    session_id: SessionId | None = None
-    metric: str | None = None
-    user: str | None = None
-    from_: str | None = None
-    to: str | None = None
-    order: Order = "-created_at"
-    limit: PageRows = PAGE_ROWS
-    cursor: str | None = None
-    count: bool = False
+    project: Annotated[str | None, PROJECT] = None
+    session_id: Annotated[SessionId | None, Meta(description="Those of this session.")] = None
+    metric: Annotated[str | None, Meta(description="Those under this feedback key.")] = None
+    user: Annotated[str | None, Meta(description="Those that this end user gave.")] = None
+    from_: Annotated[str | None, FROM_TIME] = None
+    to: Annotated[str | None, TO_TIME] = None
+    order: Annotated[Order, ORDER] = "-created_at"
+    limit: Annotated[PageRows, PAGE_LIMIT] = PAGE_ROWS
+    cursor: Annotated[str | None, CURSOR] = None
+    count: Annotated[bool, Meta(description="Whether to count them all.")] = False
 
 
 class SummaryQuery(FilterQuery):
     """Whose values to sum up, and by what to split them."""
 
-    split_by: str | None = None
-    level: Level = "interaction"
+    split_by: Annotated[str | None, SPLIT_BY] = None
+    level: Annotated[Level, LEVEL] = "interaction"
 
 
 class TrendQuery(SummaryQuery):
     """The same over time."""
 
-    interval: Interval = "day"
-    timezone: str = "UTC"
+    interval: Annotated[Interval, INTERVAL] = "day"
+    timezone: Annotated[str, TIMEZONE] = "UTC"
 
 
 class RankingQuery(FilterQuery, kw_only=True):
     """Whose preferences to count."""
 
-    metric: str
+    metric: Annotated[str, METRIC]
 
 
 class LiveQuery(FilterQuery):
     """What to watch: plain filters, all of which must hold, and a tree of conditions as JSON."""
 
-    filter: str | None = None
+    filter: Annotated[
+        str | None, Meta(description="A tree of conditions, as `POST /api/v1/interactions/search` takes it, as JSON.")
+    ] = None

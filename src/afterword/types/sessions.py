@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from afterword.types.base import Input, Output, Role
+from msgspec import Meta
+
+from afterword.types.base import KEY_OWNER, ROLE, Input, Output, Role
 
 
 class NewSession(Input):
     """Who signs in: whoever has this API key."""
 
-    api_key: str
+    api_key: Annotated[str, Meta(description="An API key that works.")]
 
 
 class Session(Output):
@@ -23,10 +26,18 @@ class Session(Output):
     is no session: `csrf_token` and `expires_at` are null.
     """
 
-    name: str
-    role: Role
-    project: str | None
-    user: str | None
-    permissions: list[str]
-    csrf_token: str | None
-    expires_at: datetime | None
+    name: Annotated[str, Meta(description="The name of the key.")]
+    role: Annotated[Role, ROLE]
+    project: Annotated[
+        str | None, Meta(description="The only project that the key is for; null where it is for several.")
+    ]
+    user: Annotated[str | None, KEY_OWNER]
+    permissions: Annotated[
+        list[str],
+        Meta(
+            description="What it may in at least one project: read, call, write, edit, share, administer; and "
+            "administer_server."
+        ),
+    ]
+    csrf_token: Annotated[str | None, Meta(description="What a changing call must carry in the header X-CSRF-Token.")]
+    expires_at: Annotated[datetime | None, Meta(description="When the session ends, if its key does not end before.")]

@@ -8,34 +8,37 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from afterword.types.base import Input, Key, Output
+from afterword.types.base import PROJECT, Input, Key, Output
 
 SearchText = Annotated[str, Meta(max_length=8_000)]
+
+
+VIEW_SEARCH = Meta(description="The query string of the page's address: filter, columns and grouping.")
 
 
 class SavedView(Output):
     """A filter with its columns and grouping, as the query string of the page's address."""
 
     id: UUID
-    project: str
+    project: Annotated[str, PROJECT]
     name: str
-    search: str
-    by: str
-    created_at: datetime
+    search: Annotated[str, VIEW_SEARCH]
+    by: Annotated[str, Meta(description="The name of the key that it was made with.")]
+    created_at: Annotated[datetime, Meta(description="When it was made.")]
 
 
 class NewSavedView(Input):
     """A view to keep under a name that is free in the project."""
 
     name: Key
-    search: SearchText
+    search: Annotated[SearchText, VIEW_SEARCH]
 
 
 class SavedViewChange(Input):
     """What to change of a view."""
 
     name: Key | UnsetType = UNSET
-    search: SearchText | UnsetType = UNSET
+    search: Annotated[SearchText | UnsetType, VIEW_SEARCH] = UNSET
 
 
 class SavedViewList(Output):
