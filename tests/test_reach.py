@@ -1,18 +1,29 @@
-"""What the server takes as a plain parameter can be given by the client and on the command line."""
+"""A parameter of the server can be given by the client, on the command line, in GraphQL and on the page."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
+from afterword.api.graphql.resolving import schema
 from afterword.api.routes import ROUTES, Route
 from afterword.cli.exports import export
 from afterword.client import list_filters
-from afterword.types import queries
+from afterword.types import (
+    OWN_FIELDS,
+    SHARED_FIELDS,
+    CallRequest,
+    Filter,
+    Interaction,
+    NewInteraction,
+    queries,
+)
+from afterword.types.fields import FIELDS, PARAMETERS, TEXT_FIELDS, FacetKind
 
 AIO = Path(list_filters.__file__).parent / "aio"
 RENAMED = {"labels": "label"}
@@ -24,6 +35,9 @@ WITHOUT_A_METHOD = {
     "batches.record_feedback": "what is rated says the project",
 }
 """Routes with parameters that no method of the client has, each with the reason."""
+
+
+GRAPHQL_STRUCTURE = {"useCase", "project", "tags", "advancedFilter", "and", "or", "not"}
 
 
 def plain(name: str) -> str:
@@ -68,14 +82,48 @@ def test_the_client_can_send_every_parameter_of_a_route(route: Route):
     assert not missing or route.name in WITHOUT_A_METHOD, f"{route.name}: {sorted(missing)}"
 
 
-def test_the_clients_filters_are_those_of_the_server():
-    assert {plain(name) for name in list_filters.PlainFilters.__optional_keys__} | {"project"} == names_of(
-        queries.FilterQuery
-    )
+# ------------------------------------------------------------------------------------------------ the table of fields
+
+
+def test_the_lists_parameters_are_those_of_the_table():
+    parameters = {field.encode_name: field for field in msgspec.structs.fields(queries.FilterQuery)}
+    assert set(parameters) == {parameter.name for parameter in PARAMETERS} | {"project"}
+    for parameter in PARAMETERS:
+        assert (parameters[parameter.name].default_factory is list) == parameter.is_list, parameter.name
+
+
+def test_a_filter_trees_conditions_are_those_of_the_table():
+    assert names_of(Filter) == {field.name for field in FIELDS} | {"and", "or", "not"}
+
+
+def test_the_clients_filters_are_those_of_the_table():
+    assert queries.PlainFilters.__optional_keys__ == {parameter.argument or parameter.name for parameter in PARAMETERS}
     assert CONDITIONS | {"group_by", "explain"} == names_of(queries.ListQuery)
 
 
 def test_an_export_takes_every_filter():
-    options = {plain(name) for name in inspect.signature(inspect.unwrap(export)).parameters}
-    # The project is given before the command, for all commands alike.
-    assert names_of(queries.FilterQuery) - {"project"} <= options
+    options = set(inspect.signature(inspect.unwrap(export)).parameters)
+    assert {parameter.argument or parameter.name for parameter in PARAMETERS} <= options
+
+
+@pytest.mark.parametrize("kind", ["ListCompletionsFilterInput", "CompletionFilterExpression"])
+def test_graphql_filters_by_every_field_of_the_table(kind: str):
+    members = set(schema().type_map[kind].fields) - GRAPHQL_STRUCTURE  # pyright: ignore[reportAttributeAccessIssue]
+    assert members <= {member for field in FIELDS for member in field.graphql}
+    assert [field.name for field in FIELDS if field.parameters and not members & set(field.graphql)] == []
+
+
+def test_the_pages_query_has_a_word_for_every_field():
+    # Words without a field before them are looked for in the texts.
+    assert [field.name for field in FIELDS if not field.words] == ["text"]
+
+
+def test_facets_are_those_of_the_table():
+    assert set(get_args(FacetKind)) == {field.name for field in FIELDS if field.is_facet}
+
+
+def test_a_text_that_is_logged_is_shown_and_sent_with_calls():
+    for field in TEXT_FIELDS:
+        for struct in (NewInteraction, Interaction, CallRequest):
+            assert field.name in struct.__struct_fields__
+        assert field.name in OWN_FIELDS | SHARED_FIELDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.output import note
 from afterword.types import Images
+from afterword.types.fields import PARAMETERS, Parameter
 
 if TYPE_CHECKING:
     from afterword.client import Afterword
@@ -39,86 +41,53 @@ Examples:
 """
 
 
-@with_connection
-def export(
-    connection: ServerConnection,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Write there, gzipped if it ends in .gz.", show_default=False
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="KEY[=VALUE]", help="Has the label; several values of a key: any of them."),
-    ] = None,
-    model: Annotated[list[str] | None, typer.Option("--model", help="Of this model, or any of several.")] = None,
-    source: Annotated[
-        list[str] | None, typer.Option("--source", metavar="SOURCE", help="How it came in, such as LIVE or OFFLINE.")
-    ] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option("--state", metavar="STATE", help="How the call went: complete, failed, cancelled, interrupted."),
-    ] = None,
-    finish_reason: Annotated[
-        list[str] | None, typer.Option("--finish-reason", metavar="REASON", help="Why the answer ended: stop, length.")
-    ] = None,
-    session_id: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="Of this end user.")] = None,
-    request_id: Annotated[
-        str | None,
-        typer.Option("--request-id", metavar="ID", help="Of this call, by Afterword's id or the provider's."),
-    ] = None,
-    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Of this trace.")] = None,
-    prompt_hash: Annotated[str | None, typer.Option("--prompt-hash", help="Of the prompt with this hash.")] = None,
-    from_: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="From then on: 2026-11-23, or 'now - 1 month'.")
-    ] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until before then.")] = None,
-    feedback: Annotated[
-        list[str] | None,
-        typer.Option("--feedback", metavar="CONDITION", help="Has such feedback: 'CSAT>=4', 'accepted=true', CSAT."),
-    ] = None,
-    has_feedback: Annotated[
-        list[str] | None, typer.Option("--has-feedback", metavar="METRIC", help="Has feedback under the metric.")
-    ] = None,
-    has_no_feedback: Annotated[
-        list[str] | None, typer.Option("--has-no-feedback", metavar="METRIC", help="Has none under the metric.")
-    ] = None,
-    preference: Annotated[
-        list[str] | None,
-        typer.Option("--preference", metavar="METRIC", help="Takes part in a preference under the metric."),
-    ] = None,
-    q: Annotated[
-        str | None, typer.Option("--q", metavar="WORDS", help="Words to find in prompt or completion.")
-    ] = None,
-    images: Annotated[Images, typer.Option("--images", help="As data URIs, or as links.")] = "inline",
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)] = None,
-    format: Annotated[str, typer.Option("--format", help="interactions: as the API shows them.")] = "interactions",
+def _export_command() -> Any:
+    """Make the command: an option for each plain parameter of a list, then those of the export."""
+
+    def export(
+        connection: ServerConnection,
+        *,
+        output: Path | None,
+        images: Images,
+        limit: int | None,
+        format: str,
+        **filters: Any,
+    ) -> None:
+        """Export interactions."""
+        if format != "interactions":
+            raise typer.BadParameter(f"{format!r} is no format; there is 'interactions'.", param_hint="--format")
+        set_filters = {name: value for name, value in filters.items() if value is not None and value != []}
+        _write_export(connection, output, set_filters, images, limit)
+
+    own_options = [
+        inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=ServerConnection),
+        _keyword("output", Path | None, _OUTPUT),
+        *(_keyword(parameter.argument or parameter.name, *_filter_option(parameter)) for parameter in PARAMETERS),
+        _keyword("images", Images, typer.Option("--images", help="As data URIs, or as links."), "inline"),
+        _keyword("limit", int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)),
+        _keyword("format", str, typer.Option("--format", help="interactions: as the API shows them."), "interactions"),
+    ]
+    export.__signature__ = inspect.Signature(own_options)  # pyright: ignore[reportFunctionMemberAccess]
+    return with_connection(export)
+
+
+_OUTPUT = typer.Option(
+    "--output", "-o", metavar="FILE", help="Write there, gzipped if it ends in .gz.", show_default=False
+)
+
+
+def _filter_option(parameter: Parameter) -> tuple[Any, Any]:
+    kind = list[str] | None if parameter.is_list else str | None
+    return kind, typer.Option(parameter.option, metavar=parameter.metavar, help=parameter.help)
+
+
+def _keyword(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def _write_export(
+    connection: ServerConnection, output: Path | None, filters: dict[str, Any], images: Images, limit: int | None
 ) -> None:
-    """Export interactions."""
-    if format != "interactions":
-        raise typer.BadParameter(f"{format!r} is no format; there is 'interactions'.", param_hint="--format")
-    filters = {
-        "labels": label,
-        "model": model,
-        "source": source,
-        "state": state,
-        "finish_reason": finish_reason,
-        "session_id": session_id,
-        "user": user,
-        "request_id": request_id,
-        "trace_id": trace_id,
-        "prompt_hash": prompt_hash,
-        "from_": from_,
-        "to": to,
-        "feedback": feedback,
-        "has_feedback": has_feedback,
-        "has_no_feedback": has_no_feedback,
-        "preference": preference,
-        "q": q,
-    }
-    filters = {name: value for name, value in filters.items() if value is not None and value != []}
     left_out = 0
     with connection.open() as client, open_output(output) as out, _Counter() as counter:
         for lines, expired in _page_lines(client, filters, images, limit):
@@ -200,3 +169,6 @@ class _Counter:
         self.count += count
         if self._status:
             self._status.update(f"exporting, {self.count:,} so far")
+
+
+export = _export_command()

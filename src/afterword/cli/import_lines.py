@@ -40,10 +40,12 @@ from afterword.config import SETTINGS
 from afterword.ids import id_of_text
 from afterword.json_text import LineError, read_line
 from afterword.types import Interaction, NewCall, NewInteraction
+from afterword.types.fields import TEXT_FIELDS
 
 _LIMITS: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I)
-_COPIED_FIELDS = ("user", "session_id", "created_at", "usage", "timings", "model", "project")
+_TEXTS = tuple(field.name for field in TEXT_FIELDS)
+_COPIED_FIELDS = (*_TEXTS, "session_id", "created_at", "usage", "timings", "model", "project")
 _MODEL_SETTINGS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "response_format")
 _CURRENT_NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "model_service": "model"}
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
-from uuid import UUID
 
 from afterword.client.core import query
 from afterword.errors import Invalid
-from afterword.types import Images, Moment, Order, Source, State, View
+from afterword.types import Images, Order, View
+from afterword.types.queries import PlainFilters
 from afterword.types.quoting import quoted
 
 
@@ -23,32 +23,6 @@ class Paging(TypedDict, total=False):
     count: bool
     view: View
     images: Images
-
-
-class PlainFilters(TypedDict, total=False):
-    """Plain filters, all of which must hold. What is None or [] is no filter.
-
-    `labels` maps a key to a value, to several (any of them), or to None (has the key); or it is texts such as
-    `env:prod`. `feedback` is a metric, or a comparison such as `CSAT>=4`; a key with such signs stands in "quotes".
-    """
-
-    labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None
-    model: str | Sequence[str] | None
-    source: Source | Sequence[Source] | None
-    state: State | Sequence[State] | None
-    finish_reason: str | Sequence[str] | None
-    session_id: str | UUID | None
-    user: str | UUID | None
-    request_id: str | None
-    trace_id: str | None
-    prompt_hash: str | None
-    from_: Moment | datetime | None
-    to: Moment | datetime | None
-    feedback: str | Sequence[str] | None
-    has_feedback: str | Sequence[str] | None
-    has_no_feedback: str | Sequence[str] | None
-    preference: str | Sequence[str] | None
-    q: str | None
 
 
 class Filters(Paging, PlainFilters, total=False):

@@ -44,7 +44,6 @@ CURSOR = Meta(description="Where to go on: the `next` or `previous` of an earlie
 DEFAULT_NAME = Meta(description="The default is the key.")
 END_USER = Meta(description="The end user of your product: any string.")
 FEEDBACK_ID = Meta(description="The id of a feedback.")
-GROUP_BY = Meta(description="`model`, `prompt`, `session` or `label:KEY`: answers groups in place of interactions.")
 HAPPENED_AT = Meta(description=f"When it happened. The default is now. {MOMENT_FORMS}")
 IMAGES = Meta(description="`links`: images as `/images/...`. `inline`: as the data URIs that were sent.")
 INTERVAL = Meta(description="How long each point is.")

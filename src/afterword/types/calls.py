@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from afterword.types.base import Message
+from afterword.types.fields import TEXT_FIELDS
 
 _LABELS = Meta(extra_json_schema={"type": "object", "additionalProperties": {"type": "string"}})
 
@@ -67,10 +68,10 @@ class CallRequest(msgspec.Struct, kw_only=True):
     ] = None
 
 
-OWN_FIELDS = frozenset({"labels", "session_id", "ab_campaign"})
-"""The fields that no provider gets to see."""
 SHARED_FIELDS = frozenset({"metadata", "user", "store"})
 """The fields that mean something to Afterword and to OpenAI."""
+OWN_FIELDS = frozenset({"labels", "session_id", "ab_campaign", *(field.name for field in TEXT_FIELDS)}) - SHARED_FIELDS
+"""The fields that no provider gets to see."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

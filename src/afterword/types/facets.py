@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
 from afterword.types.base import CONDITION_TREE, PROJECT, Input, Output
+from afterword.types.fields import FacetKind
 from afterword.types.filters import Filter
 
-FacetKind: TypeAlias = Literal["model", "label", "feedback", "preference", "state", "finish_reason", "source", "user"]
 FacetLimit: TypeAlias = Annotated[int, Meta(ge=1, le=1_000)]
 
 

@@ -8,9 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from afterword.types.base import (
-    CALL_ID,
     CURSOR,
-    GROUP_BY,
     IMAGES,
     METRIC,
     MOMENT_FORMS,
@@ -18,14 +16,12 @@ from afterword.types.base import (
     PAGE_LIMIT,
     PAGE_ROWS,
     PROJECT,
-    SEARCH_WORDS,
-    SESSION,
-    TRACE_ID,
     VIEW,
     Input,
     Moment,
     PageRows,
 )
+from afterword.types.fields import GROUP_BY, described
 
 SEARCHED_INTERACTIONS = Meta(description="Which interactions; all where it is left out.")
 
@@ -95,24 +91,22 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     or_: list[Filter] | None = None
     not_: Filter | None = None
     timerange: TimeRange | None = None
-    model: Annotated[Match | None, Meta(description="The model's key.")] = None
+    model: Annotated[Match | None, described("model")] = None
     label: LabelCondition | None = None
     feedback: FeedbackCondition | None = None
     preference: PreferenceCondition | None = None
-    source: Annotated[Match | None, Meta(description="How it came.")] = None
-    state: Annotated[
-        Match | None, Meta(description="How the call went: `open`, `complete`, `failed`, `cancelled` or `interrupted`.")
-    ] = None
-    finish_reason: Annotated[Match | None, Meta(description="Why the model ended.")] = None
-    prompt_hash: Annotated[Match | None, Meta(description="The prompt's hash.")] = None
-    session_id: Annotated[Match | None, SESSION] = None
-    user: Annotated[Match | None, Meta(description="The end user.")] = None
-    request_id: Annotated[Match | None, CALL_ID] = None
-    trace_id: Annotated[Match | None, TRACE_ID] = None
-    completion_id: Annotated[Match | None, Meta(description="The completion's id.")] = None
-    prompt: Annotated[TextCondition | None, Meta(description="The text of the prompt.")] = None
-    completion: Annotated[TextCondition | None, Meta(description="The text of the completion.")] = None
-    text: Annotated[str | None, SEARCH_WORDS] = None
+    source: Annotated[Match | None, described("source")] = None
+    state: Annotated[Match | None, described("state")] = None
+    finish_reason: Annotated[Match | None, described("finish_reason")] = None
+    prompt_hash: Annotated[Match | None, described("prompt_hash")] = None
+    session_id: Annotated[Match | None, described("session_id")] = None
+    user: Annotated[Match | None, described("user")] = None
+    request_id: Annotated[Match | None, described("request_id")] = None
+    trace_id: Annotated[Match | None, described("trace_id")] = None
+    completion_id: Annotated[Match | None, described("completion_id")] = None
+    prompt: Annotated[TextCondition | None, described("prompt")] = None
+    completion: Annotated[TextCondition | None, described("completion")] = None
+    text: Annotated[str | None, described("text")] = None
 
 
 Order: TypeAlias = Literal["-created_at", "created_at"]

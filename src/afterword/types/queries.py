@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Literal, TypedDict
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +16,6 @@ from afterword.types.base import (
     CALL_ID,
     CURSOR,
     DEFAULT_NAME,
-    GROUP_BY,
     IMAGES,
     INTERVAL,
     LEVEL,
@@ -30,12 +32,14 @@ from afterword.types.base import (
     UPLOAD_ID,
     VIEW,
     Input,
+    Moment,
     PageRows,
     SessionId,
     Source,
     State,
 )
 from afterword.types.datasets import DatasetForm
+from afterword.types.fields import GROUP_BY
 from afterword.types.filters import Images, Order, View
 from afterword.types.plans import EXPLAIN
 
@@ -90,10 +94,9 @@ class UploadQuery(Input):
     session_id: Annotated[str, UPLOAD_ID]
 
 
-class PartQuery(Input):
+class PartQuery(UploadQuery, kw_only=True):
     """Which part of which upload the body is."""
 
-    session_id: Annotated[str, UPLOAD_ID]
     part_number: Annotated[int, Meta(description="Which part, from 1.")]
 
 
@@ -175,6 +178,32 @@ class FilterQuery(Input, rename={"from_": "from"}):
         msgspec.field(default_factory=list)
     )
     q: Annotated[str | None, SEARCH_WORDS] = None
+
+
+class PlainFilters(TypedDict, total=False):
+    """The same as arguments of the client. What is None or [] is no filter.
+
+    `labels` maps a key to a value, to several (any of them), or to None (has the key); or it is texts such as
+    `env:prod`. `feedback` is a metric, or a comparison such as `CSAT>=4`; a key with such signs stands in "quotes".
+    """
+
+    labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None
+    model: str | Sequence[str] | None
+    source: Source | Sequence[Source] | None
+    state: State | Sequence[State] | None
+    finish_reason: str | Sequence[str] | None
+    session_id: str | UUID | None
+    user: str | UUID | None
+    request_id: str | None
+    trace_id: str | None
+    prompt_hash: str | None
+    from_: Moment | datetime | None
+    to: Moment | datetime | None
+    feedback: str | Sequence[str] | None
+    has_feedback: str | Sequence[str] | None
+    has_no_feedback: str | Sequence[str] | None
+    preference: str | Sequence[str] | None
+    q: str | None
 
 
 class ListQuery(FilterQuery):

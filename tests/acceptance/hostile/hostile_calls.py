@@ -95,6 +95,7 @@ def queries(kind: type[msgspec.Struct]) -> Strategy:
 
     def value_of(field: msgspec.structs.FieldInfo) -> Strategy:
         name, info = field.encode_name, mi.type_info(field.type)
+        info = info.type if isinstance(info, mi.Metadata) else info
         if name == "filter":
             return (
                 values.disturbed(values.of_type(filter_type(), "filter"))
@@ -102,7 +103,7 @@ def queries(kind: type[msgspec.Struct]) -> Strategy:
                 .map(values.Raw)
             )
         if isinstance(info, mi.ListType):
-            return values.of_type(field.type.__args__[0], name)
+            return values.of_info(info.item_type, name)
         return values.of_type(field.type, name)
 
     fields = msgspec.structs.fields(kind)

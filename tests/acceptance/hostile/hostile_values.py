@@ -394,21 +394,24 @@ PLURALS |= {"messages": "message", "include": "completion_id", "exclude": "compl
 @cache
 def of_type(kind: Any, name: str = "", depth: int = 4) -> Strategy:
     """Bodies of a msgspec type: each value of the right kind, and many at the end of what that kind allows."""
-    return _of_info(mi.type_info(kind), name, depth)
+    return of_info(mi.type_info(kind), name, depth)
 
 
-def _of_info(info: mi.Type, name: str, depth: int) -> Strategy:
+def of_info(info: mi.Type, name: str = "", depth: int = 4) -> Strategy:
+    """Bodies of a type as msgspec describes it."""
     match info:
+        case mi.Metadata():
+            return of_info(info.type, name, depth)
         case mi.StructType() if depth == 0:
             return st.none()
         case mi.StructType():
             required = {
-                field.encode_name: _of_info(field.type, field.encode_name, depth)
+                field.encode_name: of_info(field.type, field.encode_name, depth)
                 for field in info.fields
                 if field.required
             }
             optional = {
-                field.encode_name: st.deferred(lambda field=field: _of_info(field.type, field.encode_name, depth - 1))
+                field.encode_name: st.deferred(lambda field=field: of_info(field.type, field.encode_name, depth - 1))
                 for field in info.fields
                 if not field.required
             }
@@ -417,9 +420,9 @@ def _of_info(info: mi.Type, name: str, depth: int) -> Strategy:
         case mi.UnionType():
             choices = [each for each in info.types if not isinstance(each, mi.NoneType)]
             others = [st.none()] if len(choices) < len(info.types) else []
-            return st.one_of(*(_of_info(each, name, depth) for each in choices for _ in (0, 1, 2)), *others)
+            return st.one_of(*(of_info(each, name, depth) for each in choices for _ in (0, 1, 2)), *others)
         case mi.ListType():
-            return st.lists(_of_info(info.item_type, PLURALS.get(name, name), depth), max_size=3)
+            return st.lists(of_info(info.item_type, PLURALS.get(name, name), depth), max_size=3)
         case mi.DictType() if isinstance(info.value_type, mi.StrType):
             return st.dictionaries(keys(), texts(), max_size=3)
         case mi.DictType():

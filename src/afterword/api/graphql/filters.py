@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from afterword.types import (
     TextCondition,
     TimeRange,
 )
+from afterword.types.fields import FIELDS, Comparison, Field
 
 _COMPARISONS = ("eq", "neq", "gt", "gte", "lt", "lte")
 
@@ -32,7 +34,7 @@ def filter_of(filter_input: dict[str, Any]) -> Filter:
             param="filter.tags",
             hint="Filter by labels.",
         )
-    return Filter(and_=[_plain_filter(name, value) for name, value in filter_input.items() if name in _PLAIN_MEMBERS])
+    return Filter(and_=[_plain_filter(name, value) for name, value in filter_input.items() if name in _FIELDS])
 
 
 def project_of(input_fields: dict[str, Any]) -> str:
@@ -63,35 +65,32 @@ def refuse_feedback_filter(name: str, feedback_filter: Any) -> None:
 
 
 def _plain_filter(name: str, value: Any) -> Filter:
-    conditions = _PLAIN_MEMBERS[name](value)
-    return conditions[0] if len(conditions) == 1 else Filter(and_=conditions)
+    field = _FIELDS[name]
+    if field.compared_as in _CONVERTERS:
+        conditions = _CONVERTERS[field.compared_as](value)
+        return conditions[0] if len(conditions) == 1 else Filter(and_=conditions)
+    if field.compared_as == "phrase":
+        return _filter_on(field, TextCondition(contains=value))
+    return _filter_on(field, Match(in_=value) if isinstance(value, list) else Match(eq=str(value)))
 
 
-def _single_filter(**condition: Any) -> list[Filter]:
-    return [Filter(**condition)]
+def _filter_on(field: Field, condition: Match | TextCondition) -> Filter:
+    return msgspec.structs.replace(Filter(), **{field.name: condition})
 
 
-_PLAIN_MEMBERS: dict[str, Any] = {
-    "models": lambda value: _single_filter(model=Match(in_=value)),
-    "timerange": lambda value: _single_filter(timerange=_time_range(value)),
-    "sessionId": lambda value: _single_filter(session_id=Match(eq=str(value))),
-    "completionId": lambda value: _single_filter(completion_id=Match(eq=str(value))),
-    "userId": lambda value: _single_filter(user=Match(eq=str(value))),
-    "createdBy": lambda value: _single_filter(user=Match(eq=value)),
-    "promptHash": lambda value: _single_filter(prompt_hash=Match(eq=value)),
-    "source": lambda value: _single_filter(source=Match(in_=value)),
-    "prompt": lambda value: _single_filter(prompt=TextCondition(contains=value)),
-    "completion": lambda value: _single_filter(completion=TextCondition(contains=value)),
-    "feedbacks": lambda value: [Filter(feedback=_feedback_condition(condition)) for condition in value],
-    "scores": lambda value: [Filter(feedback=_feedback_condition(condition)) for condition in value],
-    "comparisons": lambda value: [
-        Filter(preference=PreferenceCondition(metric=condition["metric"])) for condition in value
-    ],
-    "labels": lambda value: [
+_CONVERTERS: dict[Comparison, Callable[[Any], list[Filter]]] = {
+    "timerange": lambda value: [Filter(timerange=_time_range(value))],
+    "label": lambda value: [
         Filter(label=LabelCondition(key=label["key"], value=Match(in_=label["value"]) if "value" in label else None))
         for label in value
     ],
+    "feedback": lambda value: [Filter(feedback=_feedback_condition(condition)) for condition in value],
+    "preference": lambda value: [
+        Filter(preference=PreferenceCondition(metric=condition["metric"])) for condition in value
+    ],
+    "words": lambda value: [Filter(text=value)],
 }
+_FIELDS = {member: field for field in FIELDS for member in field.graphql}
 
 
 def _time_range(bounds: dict[str, Any]) -> TimeRange:
@@ -151,14 +150,13 @@ def _filter_node(condition: dict[str, Any], path: str) -> Filter:
             return Filter(label=LabelCondition(key=value["key"], value=match))
         case "feedbacks" | "scores":
             return Filter(feedback=_feedback_condition(value))
-        case "source":
-            return Filter(source=Match(eq=value))
+        case "comparisons":
+            return Filter(preference=PreferenceCondition(metric=value["metric"]))
+        case "text":
+            return Filter(text=value)
         case "prompt" | "completion":
-            return msgspec.structs.replace(Filter(), **{name: TextCondition(**value)})
-    column = {"userId": "user", "createdBy": "user", "promptHash": "prompt_hash"}
-    column |= {"sessionId": "session_id", "completionId": "completion_id"}
-    match = _match(value) if isinstance(value, dict) else Match(eq=str(value))
-    return msgspec.structs.replace(Filter(), **{column.get(name, name): match})
+            return _filter_on(_FIELDS[name], TextCondition(**value))
+    return _filter_on(_FIELDS[name], _match(value) if isinstance(value, dict) else Match(eq=str(value)))
 
 
 def _joined_filters(conditions: list[dict[str, Any]], path: str) -> list[Filter]:

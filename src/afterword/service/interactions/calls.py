@@ -23,6 +23,7 @@ from afterword.store.catalog import ModelRow
 from afterword.store.engine import Rows
 from afterword.store.servers import alive_servers as alive_servers
 from afterword.types import SHARED_FIELDS, CallRequest, Message, State
+from afterword.types.fields import TEXT_FIELDS
 
 log = logging.getLogger("afterword.calls")
 _encoder = msgspec.json.Encoder()
@@ -31,7 +32,6 @@ _encoder = msgspec.json.Encoder()
 NON_PARAMETER_FIELDS = frozenset({"model", "messages", "prompt", "stream", "stream_options", *SHARED_FIELDS})
 # Beyond it `n` says nothing about how many choices there will be, but that the provider will refuse it.
 MAX_ANNOUNCED_CHOICE_COUNT = 128
-MAX_USER_CHARACTERS = 1024
 MAX_SESSION_CHARACTERS = 200
 # Without a tokenizer of the model a token is taken for so many bytes of text.
 TOKEN_BYTES = 4
@@ -109,7 +109,7 @@ class CallRecorder:
                 created_at=now,
                 messages=messages,
                 labels=own_fields.labels,
-                user=own_fields.user,
+                texts=own_fields.texts,
                 as_sent=True,
             )
             for messages in _request_message_lists(request)
@@ -274,7 +274,7 @@ class _OwnFields(msgspec.Struct, frozen=True):
     """What of a request is for the log. `unreadable` are the fields, or labels, that it cannot take as such."""
 
     labels: dict[str, str]
-    user: str | None
+    texts: dict[str, str | None]
     session: str | None
     unreadable: dict[str, Any]
 
@@ -299,24 +299,30 @@ class _OwnFields(msgspec.Struct, frozen=True):
                     unreadable_labels[key] = value
             if unreadable_labels:
                 unreadable[name] = unreadable_labels
-        user = request.user
-        if isinstance(user, int) and not isinstance(user, bool):
-            user = str(user)
-        if user is not None and not (isinstance(user, str) and len(user) <= MAX_USER_CHARACTERS and "\0" not in user):
-            unreadable["user"], user = user, None
+        texts: dict[str, str | None] = {}
+        for field in TEXT_FIELDS:
+            value = getattr(request, field.name)
+            texts[field.column] = _readable_text(value, field.max_characters)
+            if value is not None and texts[field.column] is None:
+                unreadable[field.name] = value
         session = readable_session(request.session_id)
         if request.session_id is not None and session is None:
             unreadable["session_id"] = request.session_id
-        return cls(labels, user, session, unreadable)
+        return cls(labels, texts, session, unreadable)
 
 
 def readable_session(session_id: Any) -> str | None:
     """Return what a call names its session; None for what the log cannot take as a name."""
-    if isinstance(session_id, int) and not isinstance(session_id, bool):
-        session_id = str(session_id)
-    if not isinstance(session_id, str) or "\0" in session_id:
+    return _readable_text(session_id, MAX_SESSION_CHARACTERS) or None
+
+
+def _readable_text(value: Any, max_characters: int) -> str | None:
+    """Return a short text, which may be sent as a number; None for what is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or len(value) > max_characters or "\0" in value:
         return None
-    return session_id if 1 <= len(session_id) <= MAX_SESSION_CHARACTERS else None
+    return value
 
 
 def new_id(*, stored: bool) -> UUID:

@@ -21,9 +21,12 @@ from afterword.types import (
     PreferenceCondition,
     TimeRange,
 )
+from afterword.types.fields import FIELDS
 from afterword.types.queries import FilterQuery
 from afterword.types.quoting import comparison_readings, label_readings, unquoted
 
+# Whether each parameter that names values of one field may be given several times.
+_MATCHED = {parameter.name: parameter.is_list for field in FIELDS if field.is_match for parameter in field.parameters}
 _OPERATOR_OF_SIGN = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
 
 
@@ -38,16 +41,11 @@ async def plain_conditions(context: Context, query: FilterQuery) -> list[tuple[s
     project = context.project(query.project)
     names = context.names(project)
     conditions = await _label_conditions(context, project.number, query.label)
-    if query.model:
-        conditions.append(("model", Filter(model=Match(in_=query.model))))
-    if query.source:
-        conditions.append(("source", Filter(source=Match(in_=list(query.source)))))
-    for name in ("state", "finish_reason"):
-        if words := getattr(query, name):
-            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(in_=list(words))})))
-    for name in ("session_id", "user", "request_id", "trace_id", "prompt_hash"):
-        if (value := getattr(query, name)) is not None:
-            conditions.append((name, msgspec.structs.replace(Filter(), **{name: Match(eq=value)})))
+    for name, is_list in _MATCHED.items():
+        value = getattr(query, name)
+        if value if is_list else value is not None:
+            match = Match(in_=list(value)) if is_list else Match(eq=value)
+            conditions.append((name, msgspec.structs.replace(Filter(), **{name: match})))
     if query.from_ is not None:
         conditions.append(("from", Filter(timerange=TimeRange(from_=query.from_))))
     if query.to is not None:

@@ -19,7 +19,7 @@ from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
 from afterword.store.payloads import Payload, encode, message_text, prompt_text
 from afterword.store.query.conditions import SOURCES
-from afterword.store.schema import hash63, label_number
+from afterword.store.schema import LATER_TEXTS, hash63, label_number
 from afterword.types import Message, Source
 
 # Above this a list shows the preview in the row in place of reading the payload.
@@ -40,7 +40,8 @@ class PreparedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     """As they are stored: with references in place of images."""
     images: list[content.Image]
     labels: dict[str, str]
-    user: str | None
+    texts: dict[str, str | None]
+    """The plain texts that the caller logs with it, by the names of their columns."""
     text: str
     prompt_hash: int
 
@@ -73,10 +74,10 @@ def new_prompt(
     created_at: int,
     messages: list[Message],
     labels: dict[str, str],
-    user: str | None,
+    texts: dict[str, str | None],
     as_sent: bool = False,
 ) -> PreparedPrompt:
-    """Check what was asked; labels and user are checked already. Raises `Invalid`, `TooLarge`.
+    """Check what was asked; labels and texts are checked already. Raises `Invalid`, `TooLarge`.
 
     With `as_sent` it is what a call sends to a provider: what cannot be recognised of its messages is kept as it is.
     """
@@ -89,7 +90,7 @@ def new_prompt(
         messages=stored_messages,
         images=images,
         labels=labels,
-        user=user,
+        texts=texts,
         text=prompt_text(stored_messages),
         prompt_hash=content.prompt_hash(stored_messages),
     )
@@ -140,7 +141,7 @@ def new_rows(
         model,
         SOURCES.index(prompt.source),
         session[0],
-        prompt.user,
+        prompt.texts["user"],
         labels,
         prompt.prompt_hash,
         hash63(prompt.text),
@@ -149,6 +150,7 @@ def new_rows(
         preview,
         request_hash,
         session[1],
+        *(prompt.texts[name] for name in LATER_TEXTS),
     )
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),

@@ -38,6 +38,7 @@ from afterword.types import (
     Recorded,
     Source,
 )
+from afterword.types.fields import TEXT_FIELDS
 from afterword.types.queries import InteractionQuery
 
 # Above this a payload is compressed in a thread, so that other calls go on meanwhile.
@@ -133,8 +134,10 @@ def _prepared_interaction(
 ) -> PreparedInteraction:
     now = context.now()
     labels = preparation.checked_labels(context, body.labels or {})
-    if body.user is not None:
-        check_text(body.user, param="user", max_length=1024)
+    texts: dict[str, str | None] = {field.column: getattr(body, field.name) for field in TEXT_FIELDS}
+    for field in TEXT_FIELDS:
+        if (text := texts[field.column]) is not None:
+            check_text(text, param=field.name, max_length=field.max_characters)
     # What a provider was sent is kept as it was sent: an export of a call comes in whatever its form.
     as_sent = body.call is not None
     prompt = preparation.new_prompt(
@@ -144,7 +147,7 @@ def _prepared_interaction(
         created_at=parse_created_at(body.created_at, param="created_at", now=now),
         messages=body.messages,
         labels=labels,
-        user=body.user,
+        texts=texts,
         as_sent=as_sent,
     )
     completion_of = preparation.new_completion_as_sent if as_sent else preparation.new_completion

@@ -19,6 +19,7 @@ from afterword.store.calls import COMPLETE, ORIGIN_COLUMNS, STATES, SYSTEM_METRI
 from afterword.store.payloads import prompt_text
 from afterword.store.query.conditions import SOURCES
 from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, View
+from afterword.types.fields import TEXT_FIELDS
 
 SHORT_CHARACTERS = 300
 USAGE_METRICS = tuple(name for name in SYSTEM_METRICS if name.endswith("_tokens"))
@@ -87,7 +88,6 @@ def _serialized_interaction(
         message=message,
         labels=msgspec.json.decode(row.labels) if row.labels else {},
         session_id=row.session_id or row.id,
-        user=row.user,
         created_at=to_datetime(row.created_at),
         prompt_hash=format(row.prompt_hash, "016x"),
         size=row.size,
@@ -103,6 +103,7 @@ def _serialized_interaction(
         ab_campaign=None if facts.ab_test is None else context.catalog.tests.all[facts.ab_test].key,
         outcomes=[serialize_outcome(context, row) for row in facts.outcomes] if is_full else None,
         session=row.session,
+        **{field.name: getattr(row, field.column) for field in TEXT_FIELDS},
     )
 
 

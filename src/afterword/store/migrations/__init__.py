@@ -1,6 +1,6 @@
 """The store's versions: Alembic revisions, one tree for all dialects.
 
-`REVISIONS` names them in order, so that a store that is up to date opens without loading Alembic.
+`REVISIONS` are the files of `versions` in order, so that a store that is up to date opens without loading Alembic.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+_FOLDER = Path(__file__).parent
+REVISIONS = tuple(sorted(path.stem.partition("_")[0] for path in (_FOLDER / "versions").glob("0*.py")))
 HEAD = REVISIONS[-1]
 
 
@@ -27,5 +28,5 @@ def alembic_config():
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(_FOLDER))
     return config

@@ -40,9 +40,11 @@ from afterword.store.schema import (
     interactions,
     label_number,
     labels,
+    metadata,
     preferences,
 )
 from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, Source, TextCondition
+from afterword.types.fields import FIELDS, Comparison, Field
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 """The words of `source`; the store holds their indexes in this tuple."""
@@ -96,7 +98,7 @@ class _FilterCompiler:
         self.nodes = 0
         self.values = 0
         self.characters = 0
-        self.compilers: dict[str, Callable[[Any, str], Condition]] = {
+        self.compilers: dict[Comparison, Callable[[Any, str], Condition]] = {
             "timerange": self.timerange,
             "model": self.model,
             "label": self.label,
@@ -104,16 +106,10 @@ class _FilterCompiler:
             "preference": self.preference,
             "source": self.source,
             "state": self.state,
-            "finish_reason": self.finish_reason,
             "prompt_hash": self.prompt_hash,
-            "session_id": self.session_id,
-            "user": self.user,
-            "request_id": self.request_id,
-            "trace_id": self.trace_id,
+            "session": self.session,
             "completion_id": self.completion_id,
-            "prompt": self.prompt,
-            "completion": self.completion,
-            "text": self.text,
+            "words": self.words,
         }
 
     def compile_all(self, node: Filter, path: str, depth: int) -> list[Condition]:
@@ -172,11 +168,26 @@ class _FilterCompiler:
             is_and = (name == "and_") != negated
             return Condition(and_(true(), *parts) if is_and else or_(false(), *parts), path=path)
         path = f"{path}.{name}"
-        condition = self.compilers[name](value, path)
+        condition = self.compile_condition(_FIELDS[name], value, path)
         # A comparison with null is neither true nor false: treat it as false before the negation.
         return replace(Condition(not_(func.coalesce(condition.check, false()))) if negated else condition, path=path)
 
     # ------------------------------------------------------------------------------------ the conditions
+
+    def compile_condition(self, field: Field, value: Any, path: str) -> Condition:
+        """Return the condition of one field, as its row of the table says."""
+        columns = _COLUMNS[field.name]
+        match field.compared_as:
+            case "text":
+                return self.match(value, path, columns[0], list)
+            case "call_text":
+                return self.call_text(value, path, columns[0])
+            case "call_id":
+                return self.call_id(value, path, *columns)
+            case "phrase":
+                return self.phrase(value, path, field.name, columns[0])
+            case comparison:
+                return self.compilers[comparison](value, path)
 
     def timerange(self, value: Any, path: str) -> Condition:
         start = None if value.from_ is None else self.names.moment(value.from_, f"{path}.from")
@@ -210,15 +221,6 @@ class _FilterCompiler:
 
         return self.match(value, path, interactions.c.prompt_hash, hashes)
 
-    def user(self, value: Match, path: str) -> Condition:
-        return self.match(value, path, interactions.c.user, list)
-
-    def request_id(self, value: Match, path: str) -> Condition:
-        return self.call_id(value, path, calls.c.request_id, calls.c.provider_request_id, calls.c.response_id)
-
-    def trace_id(self, value: Match, path: str) -> Condition:
-        return self.call_id(value, path, calls.c.trace_id)
-
     def call_id(self, value: Match, path: str, *columns: ColumnElement[Any]) -> Condition:
         """Return the condition that a call has an id in one of these columns, each of which has an index."""
         texts, negated = self.matched_texts(value, path)
@@ -230,7 +232,7 @@ class _FilterCompiler:
     def completion_id(self, value: Match, path: str) -> Condition:
         return self.match(value, path, interactions.c.id, lambda words: [_uuid(word, path) for word in words])
 
-    def session_id(self, value: Match, path: str) -> Condition:
+    def session(self, value: Match, path: str) -> Condition:
         texts, negated = self.matched_texts(value, path)
         ids = [self.names.session(word) for word in texts]
         # An interaction whose session_id is null is in a session of its own, named by its completion_id.
@@ -292,9 +294,9 @@ class _FilterCompiler:
             select(calls.c.interaction_id).where(state_condition),
         )
 
-    def finish_reason(self, value: Match, path: str) -> Condition:
+    def call_text(self, value: Match, path: str, column: ColumnElement[Any]) -> Condition:
         texts, negated = self.matched_texts(value, path)
-        call_condition = _call_condition(calls.c.finish_reason.in_(texts))
+        call_condition = _call_condition(column.in_(texts))
         return Condition(not_(call_condition.check)) if negated else call_condition
 
     def feedback(self, value: FeedbackCondition, path: str) -> Condition:
@@ -341,23 +343,15 @@ class _FilterCompiler:
     def preference(self, value: Any, path: str) -> Condition:
         return _metric_condition(preferences, self.names.metric(value.metric))
 
-    def prompt(self, value: TextCondition, path: str) -> Condition:
-        return self._text_condition(value, path, "prompt", interactions.c.prompt_text_hash)
-
-    def completion(self, value: TextCondition, path: str) -> Condition:
-        return self._text_condition(value, path, "completion", interactions.c.completion_text_hash)
-
-    def _text_condition(
-        self, value: TextCondition, path: str, column: str, hash_column: ColumnElement[Any]
-    ) -> Condition:
+    def phrase(self, value: TextCondition, path: str, name: str, hash_column: ColumnElement[Any]) -> Condition:
         if (value.eq is None) == (value.contains is None):
             raise Invalid(f"{path} must have one of eq and contains.", code="invalid_condition", param=path)
         if value.eq is not None:
             return Condition(hash_column == hash63(value.eq))
-        phrase = lambda text: TextQuery.phrase(text, column)  # noqa: E731
+        phrase = lambda text: TextQuery.phrase(text, name)  # noqa: E731
         return self._words_condition(phrase, f"{path}.contains", value.contains or "")
 
-    def text(self, value: str, path: str) -> Condition:
+    def words(self, value: str, path: str) -> Condition:
         return self._words_condition(TextQuery.words, path, value)
 
     def _words_condition(self, parse: Callable[[str], TextQuery | None], path: str, text: str) -> Condition:
@@ -476,6 +470,13 @@ _SIGNS: dict[str, Callable[[Any, float], ColumnElement[bool]]] = {
     "gte": lambda column, number: column >= number,
     "lt": lambda column, number: column < number,
     "lte": lambda column, number: column <= number,
+}
+
+
+_FIELDS = {field.name: field for field in FIELDS}
+_COLUMNS = {
+    field.name: [metadata.tables[table].c[column] for table, column in (path.split(".") for path in field.columns)]
+    for field in FIELDS
 }
 
 

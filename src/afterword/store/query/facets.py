@@ -20,10 +20,12 @@ from afterword.store.query import pages
 from afterword.store.query.conditions import SOURCES
 from afterword.store.query.matches import Matches
 from afterword.store.schema import calls, feedback, interactions, preferences
+from afterword.types.fields import TEXT_FIELDS
 
 MAX_COUNTED_ROWS = 10_000
 # Each id is a parameter of the statement, which SQLAlchemy writes out: several short lists are faster than a long one.
 MAX_STATEMENT_IDS = 2_000
+_TEXT_FACETS = tuple(field for field in TEXT_FIELDS if field.is_facet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ def count(matches: Matches) -> FacetCounts:
     if not ids:
         return FacetCounts()
     is_complete, ids = len(ids) <= MAX_COUNTED_ROWS, ids[:MAX_COUNTED_ROWS]
-    columns = (interactions.c.model, interactions.c.source, interactions.c.user, interactions.c.labels)
+    texts = [interactions.c[text_field.column] for text_field in _TEXT_FACETS]
+    columns = (interactions.c.model, interactions.c.source, interactions.c.labels, *texts)
     rows = list(_rows(connection, interactions.c.id, ids, *columns, interactions.c.created_at))
     counts = FacetCounts(len(rows), min(row.created_at for row in rows), is_complete)
     _count_columns(counts, rows)
@@ -80,11 +83,13 @@ def _rows(connection: Connection, id: Any, ids: Sequence[UUID], *columns: Any) -
 
 
 def _count_columns(counts: FacetCounts, rows: Sequence[Row[Any]]) -> None:
-    counts_by_column = {
+    counts_by_column: dict[str, Counter[Any]] = {
         "model": Counter(row.model for row in rows if row.model is not None),
         "source": Counter(SOURCES[row.source] for row in rows),
-        "user": Counter(row.user for row in rows if row.user is not None),
     }
+    for text_field in _TEXT_FACETS:
+        texts = (getattr(row, text_field.column) for row in rows)
+        counts_by_column[text_field.name] = Counter(text for text in texts if text is not None)
     for kind, values in counts_by_column.items():
         if values:
             counts.values[kind, None] = values

@@ -35,6 +35,7 @@ from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cur
 from afterword.store.query.float_sums import deviation, mean, reference, scaled_sum, squarable
 from afterword.store.query.matches import Matches, where_clause_of
 from afterword.store.schema import calls, feedback, interaction_labels, interactions, labels, metrics, models
+from afterword.types.fields import GROUPINGS, TEXT_FIELDS
 
 # Up to this many values of a label are named in the statement, which lets the database plan for them. A statement of
 # PostgreSQL has at most 65,535 parameters.
@@ -44,6 +45,7 @@ MAX_LOOKUP_LABELS = 16
 MAX_LOOKUP_COUNT = 200_000
 
 LABEL_WORDS = (labels.c.number, labels.c.value)
+_TEXT_GROUPINGS = {field.group_by: interactions.c[field.column] for field in TEXT_FIELDS if field.group_by}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ def _page(
     """Return (key, raw key, number of interactions, example) of groups, in order."""
     if grouping.words is None:
         # The group key is also the page order: the database finds the first groups without computing the others.
-        page = groups.where(beyond).order_by(grouping.key).limit(limit)
+        order = grouping.key.nulls_first() if grouping.is_optional else grouping.key
+        page = groups.where(beyond).order_by(order).limit(limit)
         return [(row.raw, row.raw, row.number, row.example) for row in connection.execute(page)]
     number, word = grouping.words
     all_groups = groups.subquery()
@@ -153,6 +156,8 @@ class Grouping:
     source: FromClause
     condition: ColumnElement[bool]
     words: tuple[Column[Any], Column[Any]] | None = None
+    is_optional: bool = False
+    """Whether an interaction may have no key."""
 
     @property
     def word(self) -> ColumnElement[Any]:
@@ -169,13 +174,15 @@ def grouping_of(connection: Connection, names: Names, group_by: str, where: Colu
     if group_by == "session":
         session = func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type)
         return Grouping(session, interactions, where)
+    if group_by in _TEXT_GROUPINGS:
+        return Grouping(_TEXT_GROUPINGS[group_by], interactions, where, is_optional=True)
     kind, _, label_key = group_by.partition(":")
     if kind != "label" or not label_key:
         raise Invalid(
             f"group_by is {group_by!r:.80}.",
             code="invalid_group_by",
             param="group_by",
-            hint="Group by model, prompt, session or label:KEY.",
+            hint=f"Group by {', '.join(GROUPINGS)} or label:KEY.",
         )
     label_condition = and_(labels.c.project == names.project, labels.c.key == label_key)
     numbers = list(

@@ -28,6 +28,7 @@ from afterword.store.schema.catalog import (
     views,
 )
 from afterword.store.schema.interactions import (
+    LATER_TEXTS,
     calls,
     dictionaries,
     feedback,
@@ -61,6 +62,7 @@ CACHED_TABLES = {
 __all__ = [
     "CACHED_TABLES",
     "CLUSTERED",
+    "LATER_TEXTS",
     "Id",
     "ab_interactions",
     "ab_test_models",

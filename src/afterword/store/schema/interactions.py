@@ -20,6 +20,10 @@ from sqlalchemy import (
 )
 
 from afterword.store.schema.base import CLUSTERED, Id, by_id, metadata
+from afterword.types.fields import TEXT_FIELDS
+
+# The plain texts that callers log with an interaction, but the user: their columns came later, at the end.
+LATER_TEXTS = tuple(field.column for field in TEXT_FIELDS if field.name != "user")
 
 interactions = Table(
     "interactions",
@@ -47,6 +51,7 @@ interactions = Table(
     Column("request_hash", BigInteger),
     # What the caller named the session, where that is no UUID: session_id is then made of it (ids.id_of_text).
     Column("session", Text),
+    *(Column(name, Text) for name in LATER_TEXTS),
     # The list of a project, newest first, is one range.
     Index(None, "project", "created_at", "id"),
     # The same for one model. Narrow: 36 bytes a row.
@@ -55,12 +60,13 @@ interactions = Table(
     Index(None, "project", "prompt_hash"),
     **by_id("id"),
 )
-# The turns of a session and the interactions of a user. Partial: most interactions have neither.
+# The turns of a session, and the interactions of a user or another text. Partial: most interactions have none.
 Index("ix_interactions_session_id", interactions.c.session_id, sqlite_where=interactions.c.session_id.is_not(None),
       postgresql_where=interactions.c.session_id.is_not(None))  # fmt: skip
-Index("ix_interactions_user", interactions.c.project, interactions.c.user, interactions.c.created_at,
-      sqlite_where=interactions.c.user.is_not(None),
-      postgresql_where=interactions.c.user.is_not(None))  # fmt: skip
+for _field in TEXT_FIELDS:
+    _column = interactions.c[_field.column]
+    Index(f"ix_interactions_{_field.column}", interactions.c.project, _column, interactions.c.created_at,
+          sqlite_where=_column.is_not(None), postgresql_where=_column.is_not(None))  # fmt: skip
 
 # Messages, completion, usage, timings and parameters: JSON, compressed. Lists without text never read it whole.
 payloads = Table(

@@ -1,0 +1,360 @@
+"""The fields of an interaction by which one filters, lists and groups: a row each, read wherever one has to know them.
+
+The filter compiler, plain parameters, facets and groups read this table, and so do the command line's options,
+GraphQL's filters, an import and the page (scripts/web.py). The structs `Filter` and `FilterQuery` and the client's
+`PlainFilters` are written out for the type checker; tests/test_reach.py holds them to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from msgspec import Meta
+
+from afterword.types.base import CALL_ID, SEARCH_WORDS, SESSION, TRACE_ID
+
+Comparison: TypeAlias = Literal[
+    "text",
+    "call_text",
+    "call_id",
+    "model",
+    "source",
+    "state",
+    "prompt_hash",
+    "session",
+    "completion_id",
+    "timerange",
+    "label",
+    "feedback",
+    "preference",
+    "phrase",
+    "words",
+]
+"""How a condition is compiled: the method of the filter compiler."""
+FacetKind: TypeAlias = Literal["model", "label", "feedback", "preference", "state", "finish_reason", "source", "user"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A plain parameter of a list, such as `user=anna`, with the option of the command line."""
+
+    name: str
+    option: str
+    help: str
+    metavar: str | None = None
+    is_list: bool = False
+    """Whether it may be given several times."""
+    argument: str = ""
+    """What the client calls it, where that is not its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryWord:
+    """What the page's typed query calls a field: the word before the colon."""
+
+    name: str
+    example: str
+    means: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of an interaction."""
+
+    name: str
+    """What a condition of a filter tree calls it."""
+    compared_as: Comparison
+    title: str
+    """What people read above its values."""
+    description: Meta | None = None
+    """What it means in a filter tree, unless its condition says so itself."""
+    columns: tuple[str, ...] = ()
+    """The columns of the store, as TABLE.COLUMN."""
+    parameters: tuple[Parameter, ...] = ()
+    words: tuple[QueryWord, ...] = ()
+    graphql: tuple[str, ...] = ()
+    """The members of GraphQL's filters that mean it."""
+    max_characters: int = 0
+    """Of a plain text that the caller logs: its longest value."""
+    is_facet: bool = False
+    group_by: str = ""
+    """What `group_by` calls it, where interactions are grouped by it."""
+
+    @property
+    def is_match(self) -> bool:
+        """Whether its condition is a `Match`: this value, one of several, not this one."""
+        return self.compared_as not in ("timerange", "label", "feedback", "preference", "phrase", "words")
+
+    @property
+    def column(self) -> str:
+        """Its column, without the table."""
+        return self.columns[0].partition(".")[2]
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        name="label",
+        compared_as="label",
+        title="Labels",
+        parameters=(
+            Parameter(
+                name="label", argument="labels", is_list=True, option="--label", metavar="KEY[=VALUE]",
+                help="Has the label; several values of a key: any of them.",
+            ),
+        ),
+        words=(
+            QueryWord(
+                name="label.", example="label.env:prod", means="has this label, or this label with any value"
+            ),
+        ),
+        graphql=("labels", "label"),
+        is_facet=True,
+    ),
+    Field(
+        name="model",
+        compared_as="model",
+        title="Model",
+        description=Meta(description="The model's key."),
+        columns=("interactions.model",),
+        parameters=(
+            Parameter(name="model", is_list=True, option="--model", help="Of this model, or any of several."),
+        ),
+        words=(QueryWord(name="model:", example="model:gpt-5,claude", means="completed by one of these models"),),
+        graphql=("models", "model"),
+        is_facet=True,
+        group_by="model",
+    ),
+    Field(
+        name="source",
+        compared_as="source",
+        title="Source",
+        description=Meta(description="How it came."),
+        columns=("interactions.source",),
+        parameters=(
+            Parameter(
+                name="source", is_list=True, option="--source", metavar="SOURCE",
+                help="How it came in, such as LIVE or OFFLINE.",
+            ),
+        ),
+        words=(QueryWord(name="source:", example="source:LIVE", means="called through Afterword, or logged"),),
+        graphql=("source",),
+        is_facet=True,
+    ),
+    Field(
+        name="state",
+        compared_as="state",
+        title="State",
+        description=Meta(
+            description="How the call went: `open`, `complete`, `failed`, `cancelled` or `interrupted`."
+        ),
+        columns=("calls.state",),
+        parameters=(
+            Parameter(
+                name="state", is_list=True, option="--state", metavar="STATE",
+                help="How the call went: complete, failed, cancelled, interrupted.",
+            ),
+        ),
+        words=(QueryWord(name="state:", example="state:failed", means="how the call went"),),
+        graphql=("state",),
+        is_facet=True,
+    ),
+    Field(
+        name="finish_reason",
+        compared_as="call_text",
+        title="Finish reason",
+        description=Meta(description="Why the model ended."),
+        columns=("calls.finish_reason",),
+        parameters=(
+            Parameter(
+                name="finish_reason", is_list=True, option="--finish-reason", metavar="REASON",
+                help="Why the answer ended: stop, length.",
+            ),
+        ),
+        words=(QueryWord(name="finish:", example="finish:length", means="why the model stopped"),),
+        graphql=("finishReason",),
+        is_facet=True,
+    ),
+    Field(
+        name="session_id",
+        compared_as="session",
+        title="Session",
+        description=SESSION,
+        columns=("interactions.session_id",),
+        parameters=(Parameter(name="session_id", option="--session", help="Of this session."),),
+        words=(QueryWord(name="session:", example="session:chat-42", means="of this session, by its name or id"),),
+        graphql=("sessionId",),
+        group_by="session",
+    ),
+    Field(
+        name="user",
+        compared_as="text",
+        title="User",
+        description=Meta(description="The end user."),
+        columns=("interactions.user",),
+        parameters=(Parameter(name="user", option="--user", help="Of this end user."),),
+        words=(QueryWord(name="user:", example="user:anna", means="of this end user"),),
+        graphql=("createdBy", "userId"),
+        max_characters=1024,
+        is_facet=True,
+    ),
+    Field(
+        name="request_id",
+        compared_as="call_id",
+        title="Request id",
+        description=CALL_ID,
+        columns=("calls.request_id", "calls.provider_request_id", "calls.response_id"),
+        parameters=(
+            Parameter(
+                name="request_id", option="--request-id", metavar="ID",
+                help="Of this call, by Afterword's id or the provider's.",
+            ),
+        ),
+        words=(
+            QueryWord(
+                name="request:", example="request:req_01…", means="this call, by Afterword's or the provider's id"
+            ),
+        ),
+        graphql=("requestId",),
+    ),
+    Field(
+        name="trace_id",
+        compared_as="call_id",
+        title="Trace",
+        description=TRACE_ID,
+        columns=("calls.trace_id",),
+        parameters=(Parameter(name="trace_id", option="--trace-id", metavar="ID", help="Of this trace."),),
+        words=(QueryWord(name="trace:", example="trace:4bf92f35…", means="of this trace"),),
+        graphql=("traceId",),
+    ),
+    Field(
+        name="prompt_hash",
+        compared_as="prompt_hash",
+        title="Prompt hash",
+        description=Meta(description="The prompt's hash."),
+        columns=("interactions.prompt_hash",),
+        parameters=(
+            Parameter(name="prompt_hash", option="--prompt-hash", help="Of the prompt with this hash."),
+        ),
+        words=(
+            QueryWord(name="prompt_hash:", example="prompt_hash:ab12…", means="answers exactly this prompt"),
+        ),
+        graphql=("promptHash",),
+        group_by="prompt",
+    ),
+    Field(
+        name="timerange",
+        compared_as="timerange",
+        title="Time",
+        columns=("interactions.created_at",),
+        parameters=(
+            Parameter(
+                name="from", argument="from_", option="--from", metavar="TIME",
+                help="From then on: 2026-11-23, or 'now - 1 month'.",
+            ),
+            Parameter(name="to", option="--to", metavar="TIME", help="Until before then."),
+        ),
+        words=(
+            QueryWord(
+                name="from:", example="from:7d", means="made since; 30m, 24h, 7d, 4w, or a day of your time zone"
+            ),
+            QueryWord(name="to:", example="to:2026-11-01", means="made before this day begins"),
+        ),
+        graphql=("timerange",),
+    ),
+    Field(
+        name="feedback",
+        compared_as="feedback",
+        title="Feedback",
+        parameters=(
+            Parameter(
+                name="feedback", is_list=True, option="--feedback", metavar="CONDITION",
+                help="Has such feedback: 'CSAT>=4', 'accepted=true', CSAT.",
+            ),
+            Parameter(
+                name="has_feedback", is_list=True, option="--has-feedback", metavar="METRIC",
+                help="Has feedback under the metric.",
+            ),
+            Parameter(
+                name="has_no_feedback", is_list=True, option="--has-no-feedback", metavar="METRIC",
+                help="Has none under the metric.",
+            ),
+        ),
+        words=(QueryWord(name="has:", example="has:CSAT", means="has feedback under this key"),),
+        graphql=("feedbacks", "scores"),
+        is_facet=True,
+    ),
+    Field(
+        name="preference",
+        compared_as="preference",
+        title="Preferences",
+        parameters=(
+            Parameter(
+                name="preference", is_list=True, option="--preference", metavar="METRIC",
+                help="Takes part in a preference under the metric.",
+            ),
+        ),
+        words=(
+            QueryWord(
+                name="preference:", example="preference:better", means="takes part in a preference under this key"
+            ),
+        ),
+        graphql=("comparisons",),
+        is_facet=True,
+    ),
+    Field(
+        name="text",
+        compared_as="words",
+        title="Text",
+        description=SEARCH_WORDS,
+        parameters=(
+            Parameter(name="q", option="--q", metavar="WORDS", help="Words to find in prompt or completion."),
+        ),
+        graphql=("text",),
+    ),
+    Field(
+        name="prompt",
+        compared_as="phrase",
+        title="Prompt",
+        description=Meta(description="The text of the prompt."),
+        columns=("interactions.prompt_text_hash",),
+        words=(
+            QueryWord(name="prompt:", example='prompt:"credit card"', means="the prompt contains these words"),
+        ),
+        graphql=("prompt",),
+    ),
+    Field(
+        name="completion",
+        compared_as="phrase",
+        title="Completion",
+        description=Meta(description="The text of the completion."),
+        columns=("interactions.completion_text_hash",),
+        words=(
+            QueryWord(name="completion:", example="completion:sorry", means="the completion contains these words"),
+        ),
+        graphql=("completion",),
+    ),
+    Field(
+        name="completion_id",
+        compared_as="completion_id",
+        title="Completion id",
+        description=Meta(description="The completion's id."),
+        columns=("interactions.id",),
+        words=(QueryWord(name="id:", example="id:0192…", means="this completion"),),
+        graphql=("completionId",),
+    ),
+)  # fmt: skip
+GROUPINGS: tuple[str, ...] = tuple(sorted(field.group_by for field in FIELDS if field.group_by))
+"""What `group_by` takes, beside `label:KEY`."""
+GROUP_BY = Meta(
+    description=", ".join(f"`{word}`" for word in GROUPINGS)
+    + " or `label:KEY`: answers groups in place of interactions."
+)
+TEXT_FIELDS: tuple[Field, ...] = tuple(field for field in FIELDS if field.compared_as == "text")
+"""The plain texts that a caller logs with an interaction, or gives with a call."""
+PARAMETERS: tuple[Parameter, ...] = tuple(parameter for field in FIELDS for parameter in field.parameters)
+
+
+def described(name: str) -> Meta:
+    """Return what a field means in a filter tree."""
+    return next(field.description for field in FIELDS if field.name == name and field.description)
