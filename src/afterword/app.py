@@ -23,7 +23,6 @@ from afterword.api.prometheus import PrometheusEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
 from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, Route
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
-from afterword.gateway.relay import Gateway
 from afterword.lifespan import lifespan
 from afterword.service.access import digest
 from afterword.service.cluster.status import VERSION
@@ -35,12 +34,10 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
     state = replace(state, administrator_digest=digest(administrator_key))
     authenticator = Authenticator(state)
     call_tasks: set[asyncio.Task[Any]] = set()
-    gateway = state.gateway
-    assert isinstance(gateway, Gateway)
     tracer = traces.create_tracer()
     call_endpoints = {
         call_route.path: CallEndpoint(
-            call_route.name, state, gateway, authenticator, tracer, call_tasks, compat.LIFTS.get(call_route.name)
+            call_route.name, state, authenticator, tracer, call_tasks, compat.LIFTS.get(call_route.name)
         )
         for call_route in MODEL_CALL_ROUTES
     }
@@ -61,7 +58,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
 
     starlette = Starlette(
         routes=paths,
-        lifespan=lambda _: lifespan(state, gateway, tracer, call_tasks),
+        lifespan=lambda _: lifespan(state, tracer, call_tasks),
         exception_handlers={HTTPException: _http_error_response, Exception: _internal_error_response},
     )
     # Paths without a parameter bypass Starlette, whose routing (two middlewares, one pattern match per route) takes as

@@ -85,9 +85,7 @@ def close_state(state: AppState) -> None:
 
 
 @contextlib.asynccontextmanager
-async def lifespan(
-    state: AppState, gateway: Gateway, tracer: NoTracer, call_tasks: set[asyncio.Task[Any]]
-) -> AsyncIterator[None]:
+async def lifespan(state: AppState, tracer: NoTracer, call_tasks: set[asyncio.Task[Any]]) -> AsyncIterator[None]:
     """Run the background work while the application serves; then stop it in order and close the store."""
     # In a thread, since a project of another server is looked up in the database, and the event loop must not wait.
     if await asyncio.to_thread(state.catalog.find_project, "default") is None:
@@ -117,7 +115,7 @@ async def lifespan(
     # Interrupted calls still store what they have received.
     if call_tasks:
         await asyncio.wait(call_tasks, timeout=CALL_SHUTDOWN_SECONDS)
-    await gateway.close()
+    await state.gateway.close()
     key_uses_task.cancel()
     await asyncio.wait({key_uses_task})
     if cluster_member is not None:

@@ -40,7 +40,6 @@ from afterword.api.traces import NoTracer
 from afterword.errors import AfterwordError, Unavailable
 from afterword.gateway.facts import FactsAccumulator, trace_id_of
 from afterword.gateway.provider import Body, Operation, ProviderError
-from afterword.gateway.relay import Gateway
 from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
 from afterword.service.access import get_permitted_actor
@@ -74,7 +73,6 @@ class CallEndpoint:
         self,
         operation: Operation,
         app_state: AppState,
-        gateway: Gateway,
         authenticator: Authenticator,
         tracer: NoTracer,
         call_tasks: set[asyncio.Task[Any]],
@@ -82,7 +80,6 @@ class CallEndpoint:
     ) -> None:
         self.operation: Operation = operation
         self.app_state = app_state
-        self.gateway = gateway
         self.authenticator = authenticator
         self.tracer = tracer
         self.call_tasks = call_tasks
@@ -234,7 +231,7 @@ class ModelRequest:
         started_at = time.perf_counter()
         try:
             targets = [target for _, target in model_route.targets]
-            provider_answer = await self.endpoint.gateway.answer(targets, "embeddings", body, self.response)
+            provider_answer = await self.endpoint.app_state.gateway.answer(targets, "embeddings", body, self.response)
         except ProviderError as error:
             outcome = self._outcome(model_route, "failed", started_at, error=error)
             self.span.finish(outcome, {})
@@ -261,7 +258,7 @@ class ModelRequest:
         await self._reply(provider_answer.body)
 
     async def _answer_whole(self, call: CallRecorder, model_route: ModelRoute, body: Body) -> None:
-        gateway, started_at = self.endpoint.gateway, time.perf_counter()
+        gateway, started_at = self.endpoint.app_state.gateway, time.perf_counter()
         try:
             provider_answer = await gateway.answer(
                 [target for _, target in model_route.targets], self.operation, body, self.response
@@ -398,7 +395,7 @@ class ModelRequest:
         )
         stream.start(opening_future)
         try:
-            await relay.open(self.endpoint.gateway, opening_future, body, self.response)
+            await relay.open(self.endpoint.app_state.gateway, opening_future, body, self.response)
             async with aclosing(relay.chunks(prompt_messages)) as chunks:
                 async for chunk in chunks:
                     await stream.event(json_text.encode_for_caller(chunk))

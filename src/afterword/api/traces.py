@@ -19,6 +19,7 @@ import msgspec
 
 from afterword.errors import AfterwordError
 from afterword.gateway.provider import Operation
+from afterword.gateway.providers import SPECS
 from afterword.service.cluster.status import VERSION
 from afterword.service.interactions.calls import CallResult
 from afterword.service.meters import MAX_CALL_TOKENS
@@ -34,7 +35,6 @@ log = logging.getLogger("afterword.traces")
 TRACE_SHUTDOWN_SECONDS = 5.0
 # The words of OpenTelemetry's conventions for generative AI.
 OPERATIONS: dict[Operation, str] = {"chat": "chat", "completions": "text_completion", "embeddings": "embeddings"}
-PROVIDERS = {"open_ai": "openai", "azure": "azure.ai.openai", "google": "gcp.gemini"}
 MAX_ATTRIBUTE_CHARACTERS = 200
 
 _CODE = re.compile(r"[\w.:-]{1,80}", re.ASCII)
@@ -186,7 +186,7 @@ class Span(NoSpan):
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         row, target = model_route.targets[0]
-        provider = PROVIDERS.get(target.provider, target.provider)
+        provider = SPECS[target.provider].otel_name
         self._span.update_name(f"{self._operation} {row.key}")
         self._span.set_attributes(
             {
@@ -238,7 +238,7 @@ class Span(NoSpan):
             attributes["afterword.completion_ids"] = [str(completion_id) for completion_id in completions]
         if outcome.model.provider:
             # Another than was named where a fallback answered.
-            attributes["gen_ai.provider.name"] = PROVIDERS.get(outcome.model.provider, outcome.model.provider)
+            attributes["gen_ai.provider.name"] = SPECS[outcome.model.provider].otel_name
         self._span.set_attributes(attributes)
         if self._provider_span is None:
             return

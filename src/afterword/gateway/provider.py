@@ -1,26 +1,33 @@
-"""The port to language models. Whatever a provider speaks, here it speaks OpenAI's form."""
+"""The port to language models: what a provider can do, in OpenAI's form, and what is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from afterword.errors import AfterwordError
 from afterword.gateway.response import ProviderResponse
-from afterword.types import Target
+from afterword.types import ProviderName, Target
+
+if TYPE_CHECKING:
+    from afterword.gateway.http import Http
 
 Operation: TypeAlias = Literal["chat", "completions", "embeddings"]
-"""What is asked for: POST /chat/completions, /completions or /embeddings."""
+"""The path that was called: POST /chat/completions, /completions or /embeddings."""
 Body: TypeAlias = dict[str, Any]
-"""A request or an answer, as OpenAI's API has it."""
+"""A request or an answer in the form of OpenAI's API."""
+ModelField: TypeAlias = Literal["external_model_id", "endpoint", "api_key"]
+"""A field that a model is registered with, and that only some providers read."""
 
 
 class ProviderError(AfterwordError):
-    """The provider refused the call, failed, or could not be reached; `status` is what the caller is told.
+    """The provider refused the call, failed, or could not be reached. `status` is the HTTP status for the caller.
 
-    `sent` is false where the request surely did not reach it: it can be repeated. `retryable` says that the provider
-    took nothing on (it was busy), or that another model may well do better. `type` is the provider's own, and
-    `details` are the further members of its error object, which applications branch on.
+    `sent` is false if the request certainly did not reach the provider, so that it can be sent again. `retryable` means
+    that the provider did not begin to work on it, or that another model may succeed. `type` is the provider's own, and
+    `details` are further members of its error object, which applications branch on.
     """
 
     type = "provider_error"
@@ -41,23 +48,22 @@ class ProviderError(AfterwordError):
         self.sent = sent
         self.retryable = retryable
         self.raw = b""
-        """The beginning of the provider's answer, where it answered with a status of its own."""
+        """The beginning of the provider's answer, if it answered with an error status."""
         self.type = type or self.type
         self.details = details or {}
 
     def body(self) -> Any:
-        """Return the object that the wire carries, with the provider's further members in their own places."""
+        """Return the error object of the wire, with the provider's further members beside ours."""
         error = {"message": self.message, "type": self.type, "code": self.code, "param": self.param, "hint": self.hint}
         return {"error": {**self.details, **error}}
 
 
 class Provider(Protocol):
-    """What speaks with language models of one kind.
+    """Calls language models through one provider's API.
 
-    `body` is the caller's request in OpenAI's form, without Afterword's own fields and with images as
-    `{"url": ...}`; `model` in it is to be replaced by the target's. All methods raise `ProviderError`. Cancelling a
-    call, or closing the generator, hangs up on the provider. `response` is filled with what the answer tells beside
-    its body.
+    `body` is the caller's request in OpenAI's form, without Afterword's own fields and with images as `{"url": ...}`.
+    Its `model` has to be replaced by the target's. All methods raise `ProviderError`. Cancelling a call, or closing the
+    generator, closes the connection to the provider. `response` receives the headers of the provider's answer.
     """
 
     async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
@@ -67,16 +73,65 @@ class Provider(Protocol):
     def stream(
         self, target: Target, operation: Operation, body: Body, response: ProviderResponse
     ) -> AsyncGenerator[Body, None]:
-        """Yield the answer's chunks as they come, in OpenAI's form, the usage in a chunk of its own at the end.
+        """Yield the answer's chunks as they arrive, in OpenAI's form; the last one carries the usage.
 
-        Returning means that the answer is complete; one that was cut off raises.
+        Raises `ProviderError` if the answer is cut off: a generator that returns has yielded all of it.
         """
         ...
 
     async def check(self, target: Target) -> None:
-        """Return if the provider can be reached, takes the key and knows the model; as cheap as it can be."""
+        """Return if the provider can be reached, accepts the key and knows the model, by the cheapest request."""
         ...
 
     async def close(self) -> None:
         """Close the connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """All that is known of a provider. Each has one, in its module of `gateway/providers/`."""
+
+    name: ProviderName
+    """Its name on the wire and in the store."""
+    title: str
+    """Its name for people."""
+    adapter: Callable[[Http, ProviderSpec], Provider]
+    """Makes what speaks its API."""
+    otel_name: str
+    """`gen_ai.provider.name` of OpenTelemetry's conventions."""
+    endpoint: str | None = None
+    """The base URL of its API; None where there is no URL for all customers."""
+    example_endpoint: str = "http://localhost:8000/v1"
+    """What a base URL looks like, for the page and for errors."""
+    endpoint_variables: tuple[str, ...] = ()
+    """Environment variables that name another base URL. The first one that is set counts."""
+    api_key_variables: tuple[str, ...] = ()
+    """Environment variables with the API key of models that were registered without one."""
+    fields: tuple[ModelField, ...] = ("external_model_id", "endpoint", "api_key")
+    """The fields that a model of this provider can be registered with."""
+    required_fields: tuple[ModelField, ...] = ()
+    """Those of `fields` that a model needs, where the environment does not have them."""
+    refused_fields: frozenset[str] = frozenset()
+    """Optional fields of a request that its API is known to refuse: they are left out."""
+    graphql_name: str = "HARMONY"
+    """Its member of GraphQL's `ProviderName`. Older clients fail on others than OPEN_AI, ANTHROPIC, GOOGLE, HARMONY."""
+    graphql_inputs: tuple[str, ...] = ()
+    """The members of GraphQL's `ModelProviderDataInput` that register a model of this provider."""
+
+    def find_endpoint(self, target: Target) -> str | None:
+        """Return the base URL for a model: its own, the environment's, else the provider's."""
+        return target.endpoint or self.endpoint_of_environment() or self.endpoint
+
+    def endpoint_of_environment(self) -> str | None:
+        """Return the base URL that the server's environment names now."""
+        return _environment_value(self.endpoint_variables)
+
+    def find_api_key(self, target: Target) -> str | None:
+        """Return the API key for a model: its own, else the environment's."""
+        return target.api_key or _environment_value(self.api_key_variables)
+
+
+def _environment_value(names: Iterable[str]) -> str | None:
+    """Return the first of these environment variables that is set. It is read at each call, so that it can change."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)

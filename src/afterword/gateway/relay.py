@@ -8,11 +8,10 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from afterword.gateway.http import Http, Timeouts
-from afterword.gateway.provider import Body, Operation, Provider, ProviderError, Target
-from afterword.gateway.providers.anthropic import Anthropic
-from afterword.gateway.providers.echo import Echo
-from afterword.gateway.providers.openai import OpenAI
+from afterword.gateway.provider import Body, Operation, Provider, ProviderError
+from afterword.gateway.providers import SPECS
 from afterword.gateway.response import ProviderResponse
+from afterword.types import Target
 
 CHECK_VALID_SECONDS = 30.0
 
@@ -37,17 +36,9 @@ class Gateway:
     """The way to all providers. One for each server process; `close` it at the end."""
 
     def __init__(self, timeouts: Timeouts, max_calls: int) -> None:
-        http = Http(timeouts, max_calls)
-        compatible = OpenAI(http)
-        self._http = http
+        self._http = Http(timeouts, max_calls)
         self._check_results: dict[str, tuple[Target, float, ProviderError | None]] = {}
-        self._providers: dict[str, Provider] = {
-            "echo": Echo(),
-            "open_ai": compatible,
-            "azure": compatible,
-            "google": compatible,
-            "anthropic": Anthropic(http),
-        }
+        self._providers: dict[str, Provider] = {name: spec.adapter(self._http, spec) for name, spec in SPECS.items()}
 
     async def answer(
         self, targets: Sequence[Target], operation: Operation, body: Body, response: ProviderResponse

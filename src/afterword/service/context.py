@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 from weakref import WeakSet
 
 from afterword.config import Settings
 from afterword.errors import Conflict, Invalid, NotFound
+from afterword.gateway.relay import Gateway
 from afterword.ids import find_uuid, id_of_text, is_unstored
 from afterword.service.cluster.broadcast import Broadcast
 from afterword.service.cluster.pulse import StoreHealth
@@ -56,18 +57,6 @@ class Actor:
         return self.projects is None or project in self.projects
 
 
-class ModelProbe(Protocol):
-    """What tells whether a model can be called: the gateway."""
-
-    async def check(self, target: Target) -> float:
-        """Return when it was found that it can, in seconds since 1970. Raises `AfterwordError`."""
-        ...
-
-    def find_last_check(self, target: Target) -> float | None:
-        """Return the same without a look of its own; None where there was none lately. Raises `AfterwordError`."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class AppState:
     """What all calls share: one for each server process."""
@@ -78,7 +67,7 @@ class AppState:
     rollup_worker: RollupWorker
     retention: Retention
     settings: Settings
-    gateway: ModelProbe
+    gateway: Gateway
     secrets: Secrets
     store_health: StoreHealth
     key_uses: KeyUses

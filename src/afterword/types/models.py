@@ -12,10 +12,9 @@ from afterword.types.base import DEFAULT_NAME, MODEL, Input, Key, Output
 
 ProviderName: TypeAlias = Literal["open_ai", "anthropic", "google", "azure", "echo"]
 
-
 PROVIDER = Meta(
-    description="Whose API it speaks: `open_ai` (any compatible endpoint, too), `anthropic`, `google`, "
-    "`azure`, or `echo`, which says again what it is told. Null: logged-only."
+    description="The provider whose API it speaks; `open_ai` also for a compatible endpoint of anyone else. Null: "
+    "logged-only."
 )
 EXTERNAL_MODEL_ID = Meta(description="What the provider calls it.")
 ENDPOINT = Meta(description="The base URL of the API; null for the provider's own.")

@@ -11,20 +11,15 @@ from graphql import GraphQLResolveInfo
 from afterword.api.graphql.filters import project_of
 from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
+from afterword.gateway.providers import SPECS
 from afterword.service.access import check_for_all_projects
 from afterword.service.context import Context, ModelRow, ProjectModelRow, ProjectRow
 from afterword.service.models import models
 from afterword.types import ModelChange, NewModel, NewProjectModel, ProjectModelChange
 
-PROVIDERS = {"open_ai": "OPEN_AI", "azure": "OPEN_AI", "anthropic": "ANTHROPIC", "google": "GOOGLE"}
-"""What providers are called in answers; all others are HARMONY."""
-
 CAPABILITIES = ["TextGeneration"]
 
-PROVIDERS_BY_MEMBER = {
-    "openAI": "open_ai", "legacyOpenAI": "open_ai", "nvidia": "open_ai",
-    "google": "google", "anthropic": "anthropic", "azure": "azure",
-}  # fmt: skip
+SPECS_BY_INPUT = {name: spec for spec in SPECS.values() for name in spec.graphql_inputs}
 
 
 class ModelService(msgspec.Struct):
@@ -73,7 +68,7 @@ async def add_external_model(context: Context, request: RequestContext, input: d
     provider_data = input.get("providerData", {})
     if len(provider_data) != 1:
         raise Invalid(
-            f"providerData has {len(provider_data)} members; it takes exactly one of {', '.join(PROVIDERS_BY_MEMBER)}.",
+            f"providerData has {len(provider_data)} members; it takes exactly one of {', '.join(SPECS_BY_INPUT)}.",
             code="invalid_provider_data",
             param="input.providerData",
             hint="Give the provider's own, with its apiKey and externalModelId.",
@@ -85,7 +80,7 @@ async def add_external_model(context: Context, request: RequestContext, input: d
         body=NewModel(
             key=key,
             name=input["name"],
-            provider=PROVIDERS_BY_MEMBER[name],  # pyright: ignore[reportArgumentType]
+            provider=SPECS_BY_INPUT[name].name,
             external_model_id=request.lift_model(provider_fields["externalModelId"]),
             api_key=provider_fields.get("apiKey"),
             endpoint=provider_fields.get("endpoint"),
@@ -319,7 +314,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
         "online": lambda row, info: _online(info.context.read_context, row),
         "error": lambda row, info: models.last_status(info.context.read_context, row).error if row.provider else None,
         "isExternal": lambda row, info: True,
-        "providerName": lambda row, info: PROVIDERS.get(row.provider, "HARMONY"),
+        "providerName": lambda row, info: SPECS[row.provider].graphql_name if row.provider else "HARMONY",
         "isAdapter": lambda row, info: False,
         "isTraining": lambda row, info: False,
         "kind": lambda row, info: "Generation",

@@ -43,9 +43,9 @@ class AsyncModels:
     ) -> Model:
         """Register a model, and attach it to a project where one is named.
 
-        `provider` is open_ai (any compatible endpoint, too), anthropic, google, azure or echo. `external_model_id` is
-        what it calls the model, by default the key. Once more with the same definition it changes nothing; with another
-        it raises `Conflict`.
+        `provider` is whose API the model speaks; open_ai also for a compatible endpoint of anyone else.
+        `external_model_id` is the provider's name for the model, by default the key. Registering the same definition
+        again changes nothing. Raises `Conflict` if the key has another definition.
 
         >>> await client.models.register("parrot", "echo", project="default")
         """

@@ -1,1 +1,11 @@
-"""Providers of language models: a module for each."""
+"""Providers of language models. To add one, write its module, name it here and in `ProviderName` of types/models.py."""
+
+from __future__ import annotations
+
+from afterword.gateway.provider import ProviderSpec
+from afterword.gateway.providers import anthropic, azure, echo, google, openai
+
+SPECS: dict[str, ProviderSpec] = {
+    spec.name: spec for spec in (openai.SPEC, anthropic.SPEC, google.SPEC, azure.SPEC, echo.SPEC)
+}
+"""What is known of each provider, by its name."""

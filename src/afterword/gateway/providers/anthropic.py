@@ -14,21 +14,19 @@ from afterword.gateway.assembling import assemble
 from afterword.gateway.events import Event
 from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
 from afterword.gateway.http import Address, Http
-from afterword.gateway.provider import Body, Operation, ProviderError
+from afterword.gateway.provider import Body, Operation, ProviderError, ProviderSpec
 from afterword.gateway.providers.anthropic_answers import STATUSES, StreamTranslation, chat_completion
 from afterword.gateway.providers.anthropic_requests import messages_request
-from afterword.gateway.providers.openai import environment
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 VERSION = "2023-06-01"
-ENDPOINT = "https://api.anthropic.com"
 
 
 class Anthropic:
-    """The provider `anthropic`."""
+    """The adapter of the provider `anthropic`."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, spec: ProviderSpec) -> None:
         self._http = http
 
     async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
@@ -157,10 +155,9 @@ def _is_last(event: Event) -> bool:
 
 
 def _address_of_path(target: Target, path: str) -> Address:
-    endpoint = target.endpoint or environment(["ANTHROPIC_BASE_URL"]) or ENDPOINT
-    key = target.api_key or environment(["ANTHROPIC_API_KEY"])
-    provider_headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
-    return Address.for_target(target, endpoint.rstrip("/").removesuffix("/v1") + path, key, provider_headers)
+    base, api_key = (SPEC.find_endpoint(target) or "").rstrip("/").removesuffix("/v1"), SPEC.find_api_key(target)
+    headers = {"anthropic-version": VERSION, **({"x-api-key": api_key} if api_key else {})}
+    return Address.for_target(target, base + path, api_key, headers)
 
 
 def _address(target: Target, operation: Operation) -> Address:
@@ -169,3 +166,16 @@ def _address(target: Target, operation: Operation) -> Address:
             f"The provider of {target.key!r} has no embeddings.", status=400, code="unsupported", param="model"
         )
     return _address_of_path(target, "/v1/messages")
+
+
+SPEC = ProviderSpec(
+    name="anthropic",
+    title="Anthropic",
+    adapter=Anthropic,
+    otel_name="anthropic",
+    endpoint="https://api.anthropic.com",
+    endpoint_variables=("ANTHROPIC_BASE_URL",),
+    api_key_variables=("ANTHROPIC_API_KEY",),
+    graphql_name="ANTHROPIC",
+    graphql_inputs=("anthropic",),
+)

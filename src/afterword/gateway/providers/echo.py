@@ -1,4 +1,4 @@
-"""A model that says again what it was told: the same for ever, for demos, tests and benchmarks."""
+"""A provider within the server, whose models repeat the prompt: deterministic, for demos, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from afterword.gateway.provider import Body, Operation, ProviderError, Target
+from afterword.gateway.provider import Body, Operation, ProviderError, ProviderSpec
 from afterword.gateway.response import ProviderResponse
+from afterword.types import Target
 
 DEFAULT_DIMENSION_COUNT = 64
 MAX_DIMENSION_COUNT = 4096
@@ -21,7 +22,7 @@ _WORDS = re.compile(r"\s*\S+\s*?")
 
 
 class Echo:
-    """The provider `echo`: it answers with the text of the last message of the user, a word a chunk, a word a token."""
+    """The adapter of the provider `echo`: it answers with the user's last message, one token and one chunk per word."""
 
     async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer."""
@@ -152,3 +153,12 @@ def _vector(text: str, number: int) -> list[float]:
     numbers = [integer / 0xFFFFFFFF - 0.5 for integer in struct.unpack(f"<{number}I", raw)]
     length = sum(component * component for component in numbers) ** 0.5 or 1.0
     return [component / length for component in numbers]
+
+
+SPEC = ProviderSpec(
+    name="echo",
+    title="echo: says again what it is told",
+    adapter=lambda http, spec: Echo(),
+    otel_name="echo",
+    fields=(),
+)

@@ -1,13 +1,10 @@
-"""Providers that speak OpenAI's API: OpenAI itself, Azure, Google's compatible endpoint, vLLM, Ollama, llama.cpp and
-all the others."""
+"""OpenAI, and all that speak its API: vLLM, Ollama, llama.cpp, Groq, OpenRouter and others."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from afterword import json_text
 from afterword.gateway.answers import ChunkReader, as_chunk, check_answer
@@ -15,40 +12,27 @@ from afterword.gateway.assembling import assemble
 from afterword.gateway.events import Event
 from afterword.gateway.failures import hung_up, unfinished
 from afterword.gateway.http import Address, Http
-from afterword.gateway.provider import Body, Operation, ProviderError
+from afterword.gateway.provider import Body, Operation, ProviderError, ProviderSpec
 from afterword.gateway.refused_fields import OPTIONAL_FIELDS, RefusedFields
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
 PATHS: dict[Operation, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
-ENDPOINTS = {
-    "open_ai": (("OPENAI_BASE_URL",), "https://api.openai.com/v1"),
-    "google": (
-        ("GOOGLE_BASE_URL", "GEMINI_BASE_URL"),
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-    ),
-    "azure": (("AZURE_OPENAI_ENDPOINT",), ""),
-}
-KEY_VARIABLES = {
-    "open_ai": ("OPENAI_API_KEY",),
-    "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    "azure": ("AZURE_OPENAI_API_KEY",),
-}
-AZURE_VERSION = "2024-10-21"
-# Google's endpoint answers 400 to fields that it does not know.
-UNKNOWN_FIELDS = {"google": frozenset({"store", "metadata", "user"})}
 
 
 class OpenAI:
-    """The providers `open_ai`, `azure` and `google`."""
+    """The adapter of providers that speak OpenAI's API."""
 
-    def __init__(self, http: Http) -> None:
+    probe_path = "/models"
+
+    def __init__(self, http: Http, spec: ProviderSpec) -> None:
+        self.spec = spec
         self._http = http
         self._refused_fields = RefusedFields()
 
     async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
         """Return the whole answer."""
-        address = _address(target, PATHS[operation])
+        address = self.address(target, PATHS[operation])
         request = self._request(target, body, response)
         refused: set[str] = set()
         while True:
@@ -66,7 +50,7 @@ class OpenAI:
     def _request(self, target: Target, body: Body, response: ProviderResponse) -> Body:
         """Return the request as this target gets it, without the fields that it is known to refuse."""
         request = request_for_target(target, body)
-        left_out = {name for name in UNKNOWN_FIELDS.get(target.provider, ()) if name in request}
+        left_out = {name for name in self.spec.refused_fields if name in request}
         left_out |= {name for name in self._refused_fields.fields_to_leave_out(target) if name in request}
         for name in left_out:
             del request[name]
@@ -125,7 +109,7 @@ class OpenAI:
         self, target: Target, operation: Operation, body: Body, response: ProviderResponse
     ) -> AsyncGenerator[Body, None]:
         """Yield the chunks as they come."""
-        address = _address(target, PATHS[operation])
+        address = self.address(target, PATHS[operation])
         first_event, following_events = await self._first_event_and_others(target, address, body, response)
         reader, is_done = ChunkReader(address, body), False
         async with aclosing(following_events) as events:
@@ -143,7 +127,7 @@ class OpenAI:
 
     async def check(self, target: Target) -> None:
         """Ask for the models, as cheaply as the API allows."""
-        address = _address(target, "" if target.provider == "azure" else "/models")
+        address = self.address(target, self.probe_path)
         status, text = await self._http.probe(address)
         if status in (401, 403):
             raise ProviderError(
@@ -159,6 +143,13 @@ class OpenAI:
     async def close(self) -> None:
         """The connections are the session's."""
 
+    def address(self, target: Target, path: str) -> Address:
+        """Return where requests for a path of the API go, with the headers that authorize them."""
+        api_key = self.spec.find_api_key(target)
+        base, mark, query = (self.spec.find_endpoint(target) or "").partition("?")
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        return Address.for_target(target, f"{base.rstrip('/')}{path}{mark}{query}", api_key, headers)
+
 
 def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
     """Return a request as this model gets it: under its own name, with its parameters; null takes a field away."""
@@ -167,11 +158,6 @@ def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
         if value is None:
             del request[name]
     return request
-
-
-def environment(names: Iterable[str]) -> str | None:
-    """Return the first of the environment's variables that is set. The environment counts at each call."""
-    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
 
 
 async def _events_from_first(
@@ -195,35 +181,14 @@ def _is_last(event: Event) -> bool:
     return event.data.startswith(b"[DONE]")
 
 
-def _address(target: Target, path: str) -> Address:
-    names, default = ENDPOINTS[target.provider]
-    endpoint = target.endpoint or environment(names) or default
-    key = target.api_key or environment(KEY_VARIABLES[target.provider])
-    if target.provider == "azure":
-        return Address.for_target(target, _azure_url(target, endpoint, path), key, {"api-key": key} if key else {})
-    key_headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return Address.for_target(target, _url_below(endpoint, path), key, key_headers)
-
-
-def _url_below(endpoint: str, path: str) -> str:
-    """Return the URL of a path below an endpoint, which may have a query of its own."""
-    base, mark, query = endpoint.partition("?")
-    return f"{base.rstrip('/')}{path}{mark}{query}"
-
-
-def _azure_url(target: Target, endpoint: str, path: str) -> str:
-    """Azure names the model's deployment in the path and the API's version in the query."""
-    try:
-        parts = urlsplit(endpoint)
-    except ValueError:
-        # That it is none is told where it is called.
-        return endpoint
-    base = parts.path.rstrip("/")
-    query = parts.query
-    if "/openai/v1" not in base:
-        if "/openai/deployments/" not in base:
-            base = f"{base.removesuffix('/openai')}/openai/deployments/{quote(target.model, safe='')}"
-        if "api-version=" not in query:
-            version = f"api-version={os.environ.get('OPENAI_API_VERSION') or AZURE_VERSION}"
-            query = f"{query}&{version}" if query else version
-    return urlunsplit((parts.scheme, parts.netloc, base + path, query, ""))
+SPEC = ProviderSpec(
+    name="open_ai",
+    title="OpenAI, or what speaks its API",
+    adapter=OpenAI,
+    otel_name="openai",
+    endpoint="https://api.openai.com/v1",
+    endpoint_variables=("OPENAI_BASE_URL",),
+    api_key_variables=("OPENAI_API_KEY",),
+    graphql_name="OPEN_AI",
+    graphql_inputs=("openAI", "legacyOpenAI", "nvidia"),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from afterword.errors import Conflict, Invalid
+from afterword.gateway.providers import SPECS
 from afterword.service.context import Context
 from afterword.service.validation import check_text
 from afterword.store.catalog import ModelRow
@@ -55,13 +55,14 @@ def key_of(body: NewModel) -> str:
 def endpoint_of(endpoint: str | None, provider: str) -> str | None:
     """Return the base URL without a slash at its end; None for the provider's own. Raises `Invalid`."""
     if not endpoint:
-        # Where it is set, the gateway takes it from there at each call.
-        if provider == "azure" and not os.environ.get("AZURE_OPENAI_ENDPOINT", "").strip():
+        spec = SPECS[provider]
+        # The gateway reads the environment at each call.
+        if "endpoint" in spec.required_fields and spec.endpoint_of_environment() is None:
             raise Invalid(
-                "endpoint is missing: Azure has one for each resource.",
+                f"endpoint is missing: {spec.title} has one for each customer.",
                 code="missing_field",
                 param="endpoint",
-                hint="Give such as https://RESOURCE.openai.azure.com, or set AZURE_OPENAI_ENDPOINT for the server.",
+                hint=f"Give such as {spec.example_endpoint}, or set {spec.endpoint_variables[0]} for the server.",
             )
         return None
     check_text(endpoint, param="endpoint", max_length=2000)

@@ -1,19 +1,12 @@
 import { type FormEvent, useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
+import { PROVIDERS } from "~/api/generated/providers";
 import { useAct } from "~/api/useAct";
 import { Button, css as ui, Dialog, Field, Input, Select, Textarea } from "~/ui";
 import { fieldError } from "~/ui/errorText";
 
 type Model = Schemas["Model"];
 type Provider = NonNullable<Model["provider"]>;
-
-const PROVIDERS: Record<Provider, string> = {
-  open_ai: "OpenAI, or what speaks its API",
-  anthropic: "Anthropic",
-  google: "Google",
-  azure: "Azure OpenAI",
-  echo: "echo: says again what it is told",
-};
 
 /** Register a model of a provider, or change one. */
 export function ModelForm({ project, model, onClose }: { project: string; model: Model | null; onClose: () => void }) {
@@ -44,6 +37,7 @@ export function ModelForm({ project, model, onClose }: { project: string; model:
       onDone: onClose,
     },
   );
+  const { fields, required_fields: required, example_endpoint: example } = PROVIDERS[provider];
   const wrong = (field: string) => fieldError(save.error, field);
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -60,9 +54,9 @@ export function ModelForm({ project, model, onClose }: { project: string; model:
         {!model && (
           <Field label="Provider">
             <Select value={provider} onChange={(event) => setProvider(event.target.value as Provider)}>
-              {Object.entries(PROVIDERS).map(([key, shown]) => (
+              {Object.entries(PROVIDERS).map(([key, { title }]) => (
                 <option key={key} value={key}>
-                  {shown}
+                  {title}
                 </option>
               ))}
             </Select>
@@ -71,14 +65,14 @@ export function ModelForm({ project, model, onClose }: { project: string; model:
         <Field label="Name" hint="Calls name it in small letters." wrong={wrong("name") ?? wrong("key")}>
           <Input value={name} onChange={(event) => setName(event.target.value)} required autoFocus />
         </Field>
-        {provider !== "echo" && (
+        {fields.includes("endpoint") && (
           <>
             <Field label="Model id at the provider" wrong={wrong("external_model_id")}>
               <Input value={external} placeholder={name} onChange={(event) => setExternal(event.target.value)} />
             </Field>
             <Field
-              label={provider === "azure" ? "Endpoint" : "Endpoint (optional)"}
-              hint="The base URL, such as http://localhost:8000/v1. Empty: the provider's own."
+              label={required.includes("endpoint") ? "Endpoint" : "Endpoint (optional)"}
+              hint={`The base URL, such as ${example}. Empty: the provider's own.`}
               wrong={wrong("endpoint")}
             >
               <Input type="url" value={endpoint} onChange={(event) => setEndpoint(event.target.value)} />
