@@ -50,7 +50,7 @@ def test_an_explained_list_holds_the_page_and_its_plan(http: httpx.Client, proje
     page = listed(user="ada", label="env:prod")
     assert plans(page) == [("plan", "probe", "user"), ("page", "lookup", "user")]
     lookup = page["explain"][-1]
-    assert (lookup["row_count"], lookup["checks"], lookup["found"]) == (1, ["label"], 1)
+    assert (lookup["row_count"], lookup["checks"], lookup["found_count"]) == (1, ["label"], 1)
     assert all(step["milliseconds"] > 0 for step in page["explain"])
     plain = http.get(LIST, params={"project": project, "user": "ada", "label": "env:prod"}).json()
     assert page == {**plain, "explain": page["explain"]}
@@ -84,10 +84,10 @@ def test_a_count_and_groups_are_explained_as_well(log: Any, listed: Any, searche
     counted = listed(label="env:prod", count=True)
     assert plans(counted)[0] == ("page", "label_scan", "label")
     assert plans(counted)[-1] == ("count", "label_scan", "label")
-    assert counted["explain"][-1]["found"] == 1
+    assert counted["explain"][-1]["found_count"] == 1
     grouped = searched({"label": {"key": "env", "value": {"eq": "prod"}}}, group_by="model")
     assert plans(grouped)[-1] == ("groups", "lookup", "filter.label")
-    assert grouped["explain"][-1]["found"] == len(grouped["groups"]) == 1
+    assert grouped["explain"][-1]["found_count"] == len(grouped["groups"]) == 1
 
 
 def test_alternatives_are_merged_and_each_is_explained(log: Any, searched: Any):

@@ -53,7 +53,7 @@ class PlanStep(Output):
     ] = None
     branch: Annotated[int | None, Meta(description="Which alternative of a `merge` it read, from 0.")] = None
     branch_count: Annotated[int | None, Meta(description="How many alternatives a `merge` has.")] = None
-    found: Annotated[
+    found_count: Annotated[
         int | None, Meta(description="How many interactions or groups it found: for a page one more than its `limit`.")
     ] = None
     milliseconds: Annotated[float, Meta(description="How long it took.")] = 0.0

@@ -169,7 +169,7 @@ class AsyncInteractions:
         `search`. It takes a key that administers the whole server.
 
         >>> steps = await client.interactions.explain(labels={"env": "prod"}, q="refund", count=True)
-        >>> [(step.purpose, step.plan, step.condition, step.found, step.milliseconds) for step in steps]
+        >>> [(step.purpose, step.plan, step.condition, step.found_count, step.milliseconds) for step in steps]
         """
         if filter is None:
             request = self._list_request(group_by, True, **filters)

@@ -93,7 +93,7 @@ def find_groups(matches: Matches, *, group_by: str, limit: int, cursor: str | No
     plan = matches.plan()
     with matches.step("groups", plan) as step:
         page = _group_page(matches, where_clause_of(plan, matches.names), group_by, limit, cursor, count)
-        step.found = len(page.groups)
+        step.found_count = len(page.groups)
     return page
 
 

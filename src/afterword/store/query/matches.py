@@ -35,13 +35,13 @@ Purpose: TypeAlias = Literal["page", "count", "groups", "plan"]
 class Step:
     """A plan that was run: for a page, a count or groups, or to decide on the plan of these.
 
-    `branch` is the index of the branch of a merge that it read, `found` how many interactions or groups it found.
+    `branch` is the index of the branch of a merge that it read, `found_count` how many interactions or groups it found.
     """
 
     purpose: Purpose
     plan: Plan
     branch: int | None = None
-    found: int | None = None
+    found_count: int | None = None
     milliseconds: float = 0.0
 
     def explain(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Step:
             "purpose": self.purpose,
             **self.plan.explain(),
             "branch": self.branch,
-            "found": self.found,
+            "found_count": self.found_count,
             "milliseconds": round(self.milliseconds, 3),
         }
 
@@ -89,7 +89,7 @@ class Matches:
             sample = lookup.limit(max_rows).subquery()
             with self.step("plan", Probe(condition, max_rows)) as step:
                 row_count = self.connection.execute(select(func.count()).select_from(sample)).scalar_one()
-                step.found = row_count
+                step.found_count = row_count
             self._counts[condition] = (max_rows, row_count)
         return min(row_count, max_rows)
 
@@ -101,8 +101,8 @@ class Matches:
                 query = _label_count(plan)
             else:
                 query = select(func.count()).select_from(interactions).where(where_clause_of(plan, self.names))
-            step.found = self.connection.execute(query).scalar_one()
-        return step.found
+            step.found_count = self.connection.execute(query).scalar_one()
+        return step.found_count
 
     def plan(self) -> MatchPlan:
         """Return the plan to read all matches."""

@@ -1,4 +1,4 @@
-"""The names that a filter of one project may use, and what the store knows them by."""
+"""The names that a filter of one project may use, and the numbers and ids that the store has for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from afterword.types import Moment
 
 
 class Names(Protocol):
-    """What turns the words of one project into numbers."""
+    """Translates the names of one project into the numbers and ids of the store."""
 
     @property
     def project(self) -> int:
@@ -21,7 +21,7 @@ class Names(Protocol):
         ...
 
     def metrics(self) -> list[int]:
-        """Return the numbers of the metrics that values of the project may be given under."""
+        """Return the numbers of the metrics that belong or are linked to the project."""
         ...
 
     def measured(self, key: str) -> bool:
@@ -29,11 +29,11 @@ class Names(Protocol):
         ...
 
     def model(self, key: str) -> int | None:
-        """Return a model's number; None for one never seen."""
+        """Return a model's number; None for an unknown model."""
         ...
 
     def session(self, text: str) -> UUID:
-        """Return a session's id, which the text is or stands for."""
+        """Return the id of a session, from the id as text or from the name that callers gave it."""
         ...
 
     def moment(self, value: Moment, param: str) -> int:

@@ -39,8 +39,8 @@ MAX_LOOKUP_ROWS = 400_000
 RowCounter: TypeAlias = Callable[[Condition, int], int]
 """Returns how many interactions a condition matches, but at most the given number."""
 LabelReach: TypeAlias = Callable[[Condition], int | None]
-"""Returns how far some interactions of a label reach from where the page begins, in milliseconds; None if the label has
-no more than these."""
+"""Returns how far a fixed number of a label's interactions reaches along the scan: a time in milliseconds that grows in
+the direction of the scan. Returns None if the label has no more interactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,13 +248,13 @@ def _label_to_scan(conditions: Sequence[Condition], label_reach: LabelReach) -> 
     labels = [condition for condition in conditions if condition.label is not None]
     if len(labels) < 2:
         return labels[0] if labels else None
-    reaches: list[int] = []
+    extents: list[int] = []
     for label in labels:
-        reach = label_reach(label)
-        if reach is None:
+        extent = label_reach(label)
+        if extent is None:
             return label
-        reaches.append(reach)
-    return labels[reaches.index(max(reaches))]
+        extents.append(extent)
+    return labels[extents.index(max(extents))]
 
 
 def _scan(

@@ -85,7 +85,7 @@ class PageReader:
         for plan in plans:
             with self._matches.step("page", plan, branch) as step:
                 ids, is_whole = (self._merged(plan), True) if isinstance(plan, Merge) else self._run(plan)
-                step.found = len(ids)
+                step.found_count = len(ids)
             if is_whole:
                 break
         return ids
