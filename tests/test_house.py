@@ -138,6 +138,19 @@ def test_only_the_store_knows_that_sql_exists():
 SQL = {"sqlalchemy", "alembic", "sqlite3"}
 
 
+def test_faces_know_no_catalog_and_no_rows():
+    row_name = re.compile(r"[a-z]Row$|^Catalog$")
+    wrong = [
+        f"{shown(path)}:{node.lineno}"
+        for path in MODULES
+        if part_of(path) == "api"
+        for node in ast.walk(tree(path))
+        if (isinstance(node, ast.Attribute) and node.attr == "catalog")
+        or (isinstance(node, ast.ImportFrom) and any(row_name.search(name.name) for name in node.names))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_only_sqlite_says_stands_in_the_engine():
     words = re.compile(r"\bsqlite3\b|\bfts5\b|\bPRAGMA\b|\bsqlite_master\b|\bbm25\b|\browid\b|\bATTACH\b")
     wrong = [

@@ -39,7 +39,7 @@ class Authenticator:
         scheme, _, key = authorization.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise unauthorized("The Authorization header is not 'Bearer KEY'.")
-        return actor_of(self._state.catalog, self._state.administrator_digest, digest(key.strip()), now)
+        return actor_of(self._state, digest(key.strip()), now)
 
 
 def _session_cookie(header: str) -> str | None:

@@ -42,8 +42,8 @@ from afterword.gateway.facts import FactsAccumulator, trace_id_of
 from afterword.gateway.provider import Body, Operation, ProviderError
 from afterword.gateway.response import ProviderResponse
 from afterword.ids import uuid7
-from afterword.service.access import get_permitted_actor
-from afterword.service.context import AppState, Context
+from afterword.service.access import get_permitted_context
+from afterword.service.context import AppState
 from afterword.service.interactions.calls import (
     CallRecorder,
     CallResult,
@@ -144,12 +144,8 @@ class ModelRequest:
 
     async def run(self, receive: Receive) -> None:
         """Read the call, make it, answer it. Raises `AfterwordError` where nothing was answered yet."""
-        context = Context(
-            self.app_state,
-            get_permitted_actor(
-                self.app_state.catalog, self.endpoint.authenticator.actor("POST", self.headers), "call"
-            ),
-        )
+        actor = self.endpoint.authenticator.actor("POST", self.headers)
+        context = get_permitted_context(self.app_state, actor, "call")
         raw = await read_body(self.headers, receive, self.app_state.settings.max_body)
         request: CallRequest
         # `kept` is the body as it can be stored: the same one, but for half surrogate pairs and the like.

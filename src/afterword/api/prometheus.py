@@ -7,7 +7,7 @@ import ipaddress
 from afterword.api.auth import Authenticator
 from afterword.api.rest import Receive, Scope, Send, error_answer, reply
 from afterword.errors import AfterwordError
-from afterword.service.access import check_for_all_projects, get_permitted_actor
+from afterword.service.access import check_for_all_projects, get_permitted_context
 from afterword.service.context import AppState
 from afterword.service.meters import CONTENT_TYPE
 
@@ -36,8 +36,8 @@ class PrometheusEndpoint:
         )
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
-        actor = get_permitted_actor(self._state.catalog, self._authenticator.actor("GET", headers), "read")
-        check_for_all_projects(actor, "the figures are of all")
+        context = get_permitted_context(self._state, self._authenticator.actor("GET", headers), "read")
+        check_for_all_projects(context.actor, "the figures are of all")
 
 
 def _is_local(scope: Scope) -> bool:

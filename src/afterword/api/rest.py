@@ -25,7 +25,7 @@ from afterword.api.protocol import Protocol
 from afterword.api.routes import Route
 from afterword.errors import AfterwordError, BadRequest, ServerError, TooLarge
 from afterword.ids import uuid7
-from afterword.service.access import get_permitted_actor
+from afterword.service.access import get_permitted_context
 from afterword.service.context import AppState, Context
 from afterword.service.interactions.images import ServedImage
 from afterword.service.interactions.live import LiveEvents
@@ -103,8 +103,9 @@ class Endpoint:
         if route.needs != "open":
             actor = self.authenticator.actor(scope["method"], headers)
             if route.needs != "key":
-                actor = get_permitted_actor(self.state.catalog, actor, route.needs)
-            context = Context(self.state, actor)
+                context = get_permitted_context(self.state, actor, route.needs)
+            else:
+                context = Context(self.state, actor)
         if route.query is not None:
             arguments["query"] = read_query(route.query, scope["query_string"])
         elif scope["query_string"]:

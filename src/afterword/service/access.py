@@ -18,7 +18,7 @@ import msgspec
 
 from afterword.errors import Forbidden, Invalid, NotFound, Unauthorized
 from afterword.ids import uuid7
-from afterword.service.context import ADMINISTRATOR_NUMBER, Actor, Context, parse_id
+from afterword.service.context import ADMINISTRATOR_NUMBER, Actor, AppState, Context, parse_id
 from afterword.service.timestamps import parse_timestamp, to_datetime
 from afterword.service.validation import check_text
 from afterword.store.catalog import ApiKeyRow, Catalog, MetricRow, add_api_key, revoke_api_key
@@ -94,14 +94,14 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def actor_of(catalog: Catalog, administrator_digest: bytes, key_digest: bytes, now: int) -> Actor:
-    """Return who holds the key of a digest; `administrator` is that of the administrator's. Raises `Unauthorized`."""
-    if key_digest == administrator_digest:
+def actor_of(state: AppState, key_digest: bytes, now: int) -> Actor:
+    """Return who holds the API key of that SHA-256. Raises `Unauthorized`."""
+    if key_digest == state.administrator_digest:
         return ADMINISTRATOR_ACTOR
-    row = catalog.find_api_key(key_digest)
+    row = state.catalog.find_api_key(key_digest)
     if row is None:
         raise unauthorized("This API key is not known here.")
-    return _actor_of_row(catalog, row, now)
+    return _actor_of_row(state.catalog, row, now)
 
 
 def refreshed_actor(catalog: Catalog, actor: Actor, now: int) -> Actor:
@@ -126,6 +126,16 @@ def _actor_of_row(catalog: Catalog, row: ApiKeyRow, now: int) -> Actor:
 def unauthorized(message: str, hint: str = _SEND_KEY_HINT) -> Unauthorized:
     """Return the error for a call without a good key."""
     return Unauthorized(message, code="invalid_api_key", hint=hint)
+
+
+def get_permitted_context(state: AppState, actor: Actor, permission: str) -> Context:
+    """Return the context of a call that needs a permission. Raises `Forbidden` as `get_permitted_actor` does."""
+    return Context(state, get_permitted_actor(state.catalog, actor, permission))
+
+
+def restricted_context(state: AppState, actor: Actor, permission: str) -> Context:
+    """Return the context of an actor restricted as by `restricted_actor`."""
+    return Context(state, restricted_actor(state.catalog, actor, permission))
 
 
 def get_permitted_actor(catalog: Catalog, actor: Actor, permission: str) -> Actor:
@@ -187,6 +197,12 @@ def has_permission(catalog: Catalog, actor: Actor, permission: str, project: int
     if permission == "administer_server":
         return projects is None
     return projects is None or (bool(projects) if project is None else project in projects)
+
+
+def has_permission_in(context: Context, permission: str, project: str) -> bool:
+    """Tell whether the actor has a permission in the project of that key or id."""
+    row = context.find_project(project)
+    return row is not None and has_permission(context.catalog, context.actor, permission, row.number)
 
 
 def permissions_in(catalog: Catalog, actor: Actor, projects: Collection[int]) -> dict[int, list[str]]:
@@ -351,7 +367,7 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
     )
     row = await context.store.write(lambda transaction: add_api_key(transaction, row))
     context.catalog.keep(row)
-    return CreatedApiKey(api_key=key, **msgspec.structs.asdict(_serialized_key(context, row)))
+    return CreatedApiKey(api_key=key, **msgspec.structs.asdict(serialized_key(context, row)))
 
 
 async def list_keys(context: Context) -> ApiKeyList:
@@ -361,7 +377,7 @@ async def list_keys(context: Context) -> ApiKeyList:
     """
     rows = sorted(_administered_keys(context), key=lambda row: row.number, reverse=True)
     uses = await context.state.key_uses.read()
-    return ApiKeyList(keys=[_serialized_key(context, row, uses.get(row.number)) for row in rows])
+    return ApiKeyList(keys=[serialized_key(context, row, uses.get(row.number)) for row in rows])
 
 
 async def revoke_key(context: Context, key_id: str) -> ApiKey:
@@ -380,7 +396,7 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
         row = await context.store.write(lambda transaction: revoke_api_key(transaction, number, now))
         context.catalog.keep(row)
     uses = await context.state.key_uses.read()
-    return _serialized_key(context, row, uses.get(row.number))
+    return serialized_key(context, row, uses.get(row.number))
 
 
 def _administered_keys(context: Context) -> list[ApiKeyRow]:
@@ -390,7 +406,8 @@ def _administered_keys(context: Context) -> list[ApiKeyRow]:
     return [row for row in rows if own_projects is None or (row.projects is not None and row.projects <= own_projects)]
 
 
-def _serialized_key(context: Context, row: ApiKeyRow, last_used_at: int | None = None) -> ApiKey:
+def serialized_key(context: Context, row: ApiKeyRow, last_used_at: int | None = None) -> ApiKey:
+    """Return an API key as the wire shows it. `last_used_at` is in milliseconds since 1970."""
     names = None if row.projects is None else sorted(context.catalog.projects[n].key for n in row.projects)
     permissions = None
     if row.user is not None:

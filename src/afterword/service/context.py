@@ -23,7 +23,6 @@ from afterword.store.background.retention import Retention
 from afterword.store.background.rollups import RollupWorker
 from afterword.store.background.search_index import SearchIndexWorker
 from afterword.store.catalog import Catalog, MetricRow, ModelRow, ProjectRow
-from afterword.store.catalog import ProjectModelRow as ProjectModelRow
 from afterword.store.engine import Store
 from afterword.types import Moment, Role, Target
 
@@ -117,8 +116,8 @@ class Context:
             id_or_key = "default"
         else:
             row = None
-        row = row or self.catalog.find_project(id_or_key)
-        if row is None or not self.actor.sees(row.number):
+        row = row or self.find_project(id_or_key)
+        if row is None:
             raise NotFound(
                 f"EntityNotFound: project (use_case) {id_or_key[:200]!r} does not exist, or this key may not see it.",
                 code="project_not_found",
@@ -133,6 +132,11 @@ class Context:
                 hint=f'Bring it back with PATCH /api/v1/projects/{row.key} {{"archived": false}}.',
             )
         return row
+
+    def find_project(self, id_or_key: str) -> ProjectRow | None:
+        """Return the project of that key or id, if the actor may see it."""
+        row = self.catalog.find_project(id_or_key)
+        return row if row is not None and self.actor.sees(row.number) else None
 
     def metric(self, project: int, id_or_key: str, *, param: str = "metric") -> MetricRow:
         """Return a metric of a project by key or id. Raises `NotFound`."""

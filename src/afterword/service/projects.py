@@ -14,7 +14,16 @@ from afterword.service.timestamps import to_datetime
 from afterword.service.validation import check_key, check_text
 from afterword.store.background.retention import Periods
 from afterword.store.catalog import Catalog, ProjectRow, add_project, change_project
-from afterword.types import LinkedMetric, NewProject, NewShare, NewShareList, Project, ProjectChange, ProjectList
+from afterword.types import (
+    LinkedMetric,
+    Metric,
+    NewProject,
+    NewShare,
+    NewShareList,
+    Project,
+    ProjectChange,
+    ProjectList,
+)
 from afterword.types.queries import ProjectsQuery
 
 
@@ -54,6 +63,19 @@ async def list_projects(context: Context, *, query: ProjectsQuery) -> ProjectLis
     ]
     permissions = permissions_in(context.catalog, context.actor, [row.number for row in rows])
     return ProjectList(projects=[_serialized_project(context, row, permissions[row.number]) for row in rows])
+
+
+def find_project(context: Context, id_or_key: str) -> Project | None:
+    """Return a project; None if there is none, or if the key may not see it."""
+    row = context.find_project(id_or_key)
+    return row and _serialized_project(context, row)
+
+
+def find_default_metric(context: Context, project: str) -> Metric | None:
+    """Return the default metric of a project, unless it was deleted."""
+    row = context.find_project(project)
+    metric = context.catalog.metrics.get(row.default_metric) if row and row.default_metric is not None else None
+    return None if metric is None or metric.deleted_at is not None else metrics.serialized_metric(context, metric)
 
 
 async def get_project(context: Context, project: str) -> Project:

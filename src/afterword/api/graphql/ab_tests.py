@@ -9,10 +9,9 @@ from graphql import GraphQLResolveInfo
 from afterword.api.graphql.filters import project_of
 from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import NotFound
-from afterword.service.context import Context, MetricRow, ModelRow, ProjectRow
-from afterword.service.models.models import find_as_seen
+from afterword.service.context import Context
 from afterword.service.studies import ab_tests
-from afterword.types import ABComparison, ABReport, ABTest, ABVariant, NewABTest
+from afterword.types import ABComparison, ABReport, ABTest, ABVariant, Metric, Model, NewABTest, Project
 from afterword.types.queries import ABTestsQuery
 
 KINDS = {"metric": "DIRECT", "preference": "COMPARISON"}
@@ -64,17 +63,12 @@ async def cancel_test(context: Context, input: str) -> str:
 # ------------------------------------------------------------------------------------------------ members
 
 
-def _model_row(key: str, info: GraphQLResolveInfo) -> ModelRow | None:
-    return find_as_seen(info.context.read_context, key)
+def _test_metric(ab_test: ABTest, info: GraphQLResolveInfo) -> Metric | None:
+    return info.context.find_metric(ab_test.project, ab_test.metric)
 
 
-def _test_metric(ab_test: ABTest, info: GraphQLResolveInfo) -> MetricRow | None:
-    project = _test_project(ab_test, info)
-    return project and info.context.state.catalog.find_metric(project.number, ab_test.metric)
-
-
-def _test_project(ab_test: ABTest, info: GraphQLResolveInfo) -> ProjectRow | None:
-    return info.context.state.catalog.find_project(ab_test.project)
+def _test_project(ab_test: ABTest, info: GraphQLResolveInfo) -> Project | None:
+    return info.context.find_project(ab_test.project)
 
 
 async def _test_report(ab_test: ABTest, info: GraphQLResolveInfo) -> ABReport | None:
@@ -82,12 +76,12 @@ async def _test_report(ab_test: ABTest, info: GraphQLResolveInfo) -> ABReport | 
     return ab_test.report or (await ab_tests.get_test(request.read_context, ab_test.key)).report
 
 
-def _project_tests(row: ProjectRow, info: GraphQLResolveInfo, filter: dict[str, Any]) -> Any:
-    return all_tests(info.context.read_context, {**filter, "project": row.key})
+def _project_tests(project: Project, info: GraphQLResolveInfo, filter: dict[str, Any]) -> Any:
+    return all_tests(info.context.read_context, {**filter, "project": project.key})
 
 
-def _variant(variant: ABVariant | ABComparison, info: GraphQLResolveInfo) -> ModelRow | None:
-    return _model_row(variant.model, info)
+def _variant(variant: ABVariant | ABComparison, info: GraphQLResolveInfo) -> Model | None:
+    return info.context.find_model(variant.model)
 
 
 QUERY = {"abCampaigns": ("read", all_tests), "abCampaign": ("read", test)}
@@ -104,7 +98,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
         "metric": _test_metric,
         "project": _test_project,
         "useCase": _test_project,
-        "models": lambda ab_test, info: [_model_row(key, info) for key in ab_test.models],
+        "models": lambda ab_test, info: [info.context.find_model(key) for key in ab_test.models],
         "scores": lambda ab_test, info: ab_test.feedbacks,
         "hasEnoughScores": lambda ab_test, info: ab_test.has_enough_feedbacks,
         "report": _test_report,

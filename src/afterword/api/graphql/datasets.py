@@ -10,11 +10,12 @@ from starlette.datastructures import UploadFile
 
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
 from afterword.api.graphql.interactions import selected_ids
+from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import Invalid, NotFound
-from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.service.context import Context
 from afterword.service.studies import dataset_sources, datasets
-from afterword.types import Dataset, DatasetOfInteractions, DatasetOfUpload, Sample
-from afterword.types.queries import ProjectQuery
+from afterword.types import Dataset, DatasetOfInteractions, DatasetOfUpload, Project, Sample
+from afterword.types.queries import NewDatasetQuery, ProjectQuery
 
 CHUNK_BYTES = 1 << 20
 KINDS = {
@@ -76,8 +77,8 @@ async def create_dataset(context: Context, input: dict[str, Any], file: Any) -> 
         while chunk := await file.read(CHUNK_BYTES):
             yield chunk
 
-    project = context.project(project_of(input), writing=True)
-    return await datasets.store_dataset(context, project, input.get("key"), input["name"], chunks())
+    query = NewDatasetQuery(project=project_of(input), key=input.get("key"), name=input["name"])
+    return await datasets.create_dataset(context, query=query, chunks=chunks())
 
 
 async def create_of_upload(context: Context, input: dict[str, Any]) -> dict[str, Any]:
@@ -148,25 +149,21 @@ def _asks_for_new_members(info: GraphQLResolveInfo) -> bool:
 
 
 def _metrics_usage(dataset: Dataset, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    catalog = info.context.state.catalog
-    project = catalog.find_project(dataset.project)
-    metric_usages: list[tuple[MetricRow | None, Any]] = [
-        (project and catalog.find_metric(project.number, usage.metric), usage) for usage in dataset.metrics
-    ]
+    request: RequestContext = info.context
     return [
         {
-            "metric": row,
+            "metric": metric,
             "feedback_count": usage.values,
             "score_count": usage.values,
             "comparison_count": usage.preferences,
         }
-        for row, usage in metric_usages
-        if row is not None
+        for usage in dataset.metrics
+        if (metric := request.find_metric(dataset.project, usage.metric)) is not None
     ]
 
 
-def _dataset_project(dataset: Dataset, info: GraphQLResolveInfo) -> ProjectRow | None:
-    return info.context.state.catalog.find_project(dataset.project)
+def _dataset_project(dataset: Dataset, info: GraphQLResolveInfo) -> Project | None:
+    return info.context.find_project(dataset.project)
 
 
 QUERY = {

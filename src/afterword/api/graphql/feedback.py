@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from afterword.api.graphql.request_context import DataLoader, RequestContext
+from afterword.api.graphql.request_context import RequestContext, projects_of_keys
 from afterword.errors import Invalid, NotFound
-from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.service import projects
+from afterword.service.context import Context
 from afterword.service.feedback import feedback, metrics
 from afterword.service.interactions import recording
-from afterword.types import FeedbackChange, LinkedMetric, MetricChange, NewFeedback, NewMetric
+from afterword.types import FeedbackChange, LinkedMetric, Metric, MetricChange, NewFeedback, NewMetric, Project
 from afterword.types.queries import ProjectQuery
 
 
@@ -88,7 +90,7 @@ def _value(value: Any) -> float:
 # ------------------------------------------------------------------------------------------------ metrics
 
 
-async def all_metrics(context: Context, filter: dict[str, Any] | None = None) -> list[MetricRow]:
+async def all_metrics(context: Context, filter: dict[str, Any] | None = None) -> list[Metric]:
     """Return the metrics of all projects that the key may see."""
     categories = (filter or {}).get("categories")
     return [] if categories is not None and "user" not in categories else metrics.visible_metrics(context)
@@ -99,23 +101,24 @@ async def metric(
     id_or_key: str | None = None,
     project_id_or_key: str | None = None,
     metric_id_or_key: str | None = None,
-) -> MetricRow | None:
+) -> Metric | None:
     """Return a metric: of a project, or the only one of that key."""
     name = metric_id_or_key or id_or_key
     if name is None:
         return None
     if project_id_or_key is None:
         try:
-            return metrics.get_metric_row(context, name)
+            return metrics.get_metric_of_any_project(context, name)
         except NotFound:
             return None
-    return context.catalog.find_metric(context.project(project_id_or_key).number, name)
+    project = await projects.get_project(context, project_id_or_key)
+    return metrics.find_metric(context, project.key, name)
 
 
-async def create_metric(context: Context, input: dict[str, Any], project: str | None = None) -> MetricRow | None:
+async def create_metric(context: Context, input: dict[str, Any], project: str | None = None) -> Metric:
     """Register a metric: in a project, or shared, for projects to be linked to it."""
     key = input.get("key") or re.sub(r"[^A-Za-z0-9._-]+", "-", input["name"]).strip("-")
-    new_metric = await metrics.register(
+    return await metrics.register(
         context,
         body=NewMetric(
             key=key,
@@ -128,15 +131,13 @@ async def create_metric(context: Context, input: dict[str, Any], project: str | 
             shared=project is None,
         ),
     )
-    return metrics.get_metric_row(context, str(new_metric.id))
 
 
-async def update_metric(context: Context, project: str, metric: str, input: dict[str, Any]) -> MetricRow | None:
+async def update_metric(context: Context, project: str, metric: str, input: dict[str, Any]) -> Metric:
     """Change a metric."""
     names = {"name": "name", "description": "description", "scoringType": "scoring_type"}
     body = MetricChange(**{names[name]: value for name, value in input.items()})
-    changed_metric = await metrics.update_metric(context, metric, query=ProjectQuery(project=project), body=body)
-    return metrics.get_metric_row(context, str(changed_metric.id))
+    return await metrics.update_metric(context, metric, query=ProjectQuery(project=project), body=body)
 
 
 async def delete_metric(context: Context, project: str, metric: str) -> bool:
@@ -145,10 +146,9 @@ async def delete_metric(context: Context, project: str, metric: str) -> bool:
     return True
 
 
-async def link_metric(context: Context, input: dict[str, Any]) -> MetricRow:
+async def link_metric(context: Context, input: dict[str, Any]) -> Metric:
     """Let a project use a metric."""
-    linked_metric = await metrics.link(context, input["useCase"], body=LinkedMetric(metric=input["metric"]))
-    return metrics.get_metric_row(context, str(linked_metric.id))
+    return await metrics.link(context, input["useCase"], body=LinkedMetric(metric=input["metric"]))
 
 
 async def unlink_metric(context: Context, input: dict[str, Any]) -> str:
@@ -160,31 +160,26 @@ async def unlink_metric(context: Context, input: dict[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------------ members
 
 
-async def _score_metric(score: dict[str, Any], info: GraphQLResolveInfo) -> MetricRow | None:
-    """Return the metric of a value: known where it was read, looked up where it was just given.
+async def _score_metric(score: dict[str, Any], info: GraphQLResolveInfo) -> Metric | None:
+    """Return the metric of a value.
 
-    The lookup is made as the one who gave it, who may not be allowed to read.
+    For a value that this request has just given, its interaction is read with the permission to write: the key may not
+    have the permission to read.
     """
     if "metric" in score:
         return score["metric"]
     request: RequestContext = info.context
     interaction = (await recording.find_interactions(request.context("write"), [score["of"]])).get(score["of"])
-    project = interaction and request.state.catalog.find_project(interaction.project)
-    return request.state.catalog.find_metric(project.number, score["named"]) if project else None
+    return request.find_metric(interaction.project, score["named"]) if interaction else None
 
 
 def _usage_resolver(index: int) -> Any:
     """Return the resolver that tells whether there is feedback (0) or are preferences (1) under a metric."""
 
-    async def resolve(row: MetricRow, info: GraphQLResolveInfo) -> bool:
+    async def resolve(metric: Metric, info: GraphQLResolveInfo) -> bool:
         request: RequestContext = info.context
-        if "used" not in request.loaders:
-
-            async def load(numbers: list[int]) -> dict[int, tuple[bool, bool]]:
-                return await metrics.metric_usage(request.read_context, numbers)
-
-            request.loaders["used"] = DataLoader(load)
-        usage = await request.loaders["used"].get(row.number)
+        loader = request.loader("metric usage", partial(metrics.metric_usage, request.read_context))
+        usage = await loader.get(metric.id)
         return bool(usage and usage[index])
 
     return resolve
@@ -193,25 +188,23 @@ def _usage_resolver(index: int) -> Any:
 def _count_resolver(index: int) -> Any:
     """Return the resolver that counts the feedback (0) or the preferences (1) under a metric."""
 
-    async def resolve(row: MetricRow, info: GraphQLResolveInfo, timerange: dict[str, Any] | None = None) -> int:
-        time_bounds = timerange or {}
-        return (
-            await metrics.count_feedback(info.context.read_context, row, time_bounds.get("from"), time_bounds.get("to"))
-        )[index]
+    async def resolve(metric: Metric, info: GraphQLResolveInfo, timerange: dict[str, Any] | None = None) -> int:
+        bounds, context = timerange or {}, info.context.read_context
+        return (await metrics.count_feedback(context, metric.id, bounds.get("from"), bounds.get("to")))[index]
 
     return resolve
 
 
-def _metric_projects(
-    row: MetricRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None
-) -> list[ProjectRow]:
-    is_archived = (filter or {}).get("isArchived")
-    project_rows = metrics.projects_of(info.context.read_context, row)
-    return [project_row for project_row in project_rows if is_archived is None or project_row.archived == is_archived]
+async def _metric_projects(
+    metric: Metric, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None
+) -> list[Project]:
+    request: RequestContext = info.context
+    loader = request.loader("projects of metrics", partial(metrics.projects_of_metrics, request.read_context))
+    return projects_of_keys(request, await loader.get(metric.id) or [], filter)
 
 
-def _metric_owner(row: MetricRow, info: GraphQLResolveInfo) -> ProjectRow | None:
-    return metrics.owner_of(info.context.read_context, row)
+def _metric_owner(metric: Metric, info: GraphQLResolveInfo) -> Project | None:
+    return None if metric.project is None else projects.find_project(info.context.read_context, metric.project)
 
 
 QUERY = {"metrics": ("read", all_metrics), "metric": ("read", metric)}
@@ -230,7 +223,6 @@ MUTATION = {
 }
 
 _SHARED_METRIC_MEMBERS = {
-    "category": lambda row, info: "user",
     "hasDirectFeedbacks": _usage_resolver(0),
     "hasComparisonFeedbacks": _usage_resolver(1),
     "hasDirectScores": _usage_resolver(0),

@@ -10,16 +10,16 @@ import msgspec
 from graphql import FieldNode, GraphQLResolveInfo
 
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
-from afterword.api.graphql.request_context import DataLoader, RequestContext
+from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import Invalid, NotFound
-from afterword.service.access import has_permission
-from afterword.service.context import Context, MetricRow, ModelRow
+from afterword.service import projects
+from afterword.service.access import has_permission_in
+from afterword.service.context import Context
 from afterword.service.interactions import recording, search
-from afterword.service.models.models import find_as_seen
+from afterword.service.models import models
 from afterword.types import (
     MAX_PAGE_ROWS,
     PAGE_ROWS,
-    Feedback,
     Filter,
     Group,
     Interaction,
@@ -27,8 +27,8 @@ from afterword.types import (
     LabelChange,
     Match,
     MetricStatistics,
+    Model,
     Order,
-    Preference,
     Search,
 )
 
@@ -127,23 +127,21 @@ async def _of_group(
     request: RequestContext = info.context
     limit, cursor = _limit_and_cursor({name: value for name, value in page.items() if value is not None})
     page_order = _order(order, "created_at")
-    loader_key = ("groups", *(step for step in info.path.as_list() if isinstance(step, str)))
-    if loader_key not in request.loaders:
 
-        async def load(keys: list[Any]) -> dict[Any, InteractionPage]:
-            return await search.pages_of_groups(
-                request.read_context,
-                project=node.project,
-                filter=node.filter,
-                group_by=node.group_by,
-                keys=keys,
-                order=page_order,
-                limit=limit,
-                cursor=search.find_interaction_cursor(cursor),
-            )
+    async def load(keys: list[Any]) -> dict[Any, InteractionPage]:
+        return await search.pages_of_groups(
+            request.read_context,
+            project=node.project,
+            filter=node.filter,
+            group_by=node.group_by,
+            keys=keys,
+            order=page_order,
+            limit=limit,
+            cursor=search.find_interaction_cursor(cursor),
+        )
 
-        request.loaders[loader_key] = DataLoader(load)
-    interaction_page = await request.loaders[loader_key].get(node.group.key)
+    loader = request.loader(("groups", *(step for step in info.path.as_list() if isinstance(step, str))), load)
+    interaction_page = await loader.get(node.group.key)
     assert interaction_page is not None
     connection = _connection(interaction_page, page_order)
     connection.total_count = node.group.count
@@ -203,9 +201,9 @@ async def completion(
 ) -> Interaction | None:
     """Return an interaction; null where the project has none of that id."""
     named_project = {"project": project} if project else {"useCase": use_case} if use_case else {}
-    project_row = context.project(project_of(named_project))
+    named_project_key = (await projects.get_project(context, project_of(named_project))).key
     interaction = await request.interaction_loader.get(id)
-    return interaction if interaction is not None and interaction.project == project_row.key else None
+    return interaction if interaction is not None and interaction.project == named_project_key else None
 
 
 async def update_completion(context: Context, request: RequestContext, input: dict[str, Any]) -> Interaction:
@@ -305,9 +303,9 @@ def _id_filter(ids: list[UUID]) -> Filter:
 
 async def interaction_options(context: Context, filter: dict[str, Any]) -> dict[str, Any]:
     """Return what interactions of a project can be filtered by."""
-    project = context.project(filter["projectId"])
-    rows = [context.catalog.models[attachment.model] for attachment in context.catalog.models_of(project.number)]
-    return {"users": [], "models": rows, "labels": {"project": project.key}}
+    project = await projects.get_project(context, filter["projectId"])
+    project_models = [model for model, _ in models.models_of_project(context, project.key)]
+    return {"users": [], "models": project_models, "labels": {"project": project.key}}
 
 
 # ------------------------------------------------------------------------------------------------ members
@@ -340,14 +338,12 @@ def _completion_text(interaction: Interaction, info: GraphQLResolveInfo, maxLeng
     return interaction.completion[:maxLength]
 
 
-def _interaction_model(interaction: Interaction, info: GraphQLResolveInfo) -> ModelRow | None:
-    return None if interaction.model is None else find_as_seen(info.context.read_context, interaction.model)
+def _interaction_model(interaction: Interaction, info: GraphQLResolveInfo) -> Model | None:
+    return None if interaction.model is None else info.context.find_model(interaction.model)
 
 
 def _can_edit(interaction: Interaction, info: GraphQLResolveInfo) -> bool:
-    request: RequestContext = info.context
-    project = request.state.catalog.find_project(interaction.project)
-    return project is not None and has_permission(request.state.catalog, request.actor, "edit", project.number)
+    return has_permission_in(info.context.actor_context, "edit", interaction.project)
 
 
 def _metadata(interaction: Interaction, info: GraphQLResolveInfo) -> dict[str, Any]:
@@ -365,18 +361,12 @@ def _metadata(interaction: Interaction, info: GraphQLResolveInfo) -> dict[str, A
     }
 
 
-def _metric_of(feedback: Feedback | Preference, info: GraphQLResolveInfo, project: str) -> MetricRow | None:
-    catalog = info.context.state.catalog
-    row = catalog.find_project(project)
-    return None if row is None else catalog.find_metric(row.number, feedback.metric)
-
-
 def _direct_feedback(interaction: Interaction, info: GraphQLResolveInfo, filter: Any = None) -> list[dict[str, Any]]:
     return [
         {
             "id": feedback.feedback_id,
             "value": feedback.value,
-            "metric": _metric_of(feedback, info, interaction.project),
+            "metric": info.context.find_metric(interaction.project, feedback.metric),
             "reason": feedback.reason,
             "details": feedback.details,
             "created_at": feedback.created_at,
@@ -388,14 +378,14 @@ def _direct_feedback(interaction: Interaction, info: GraphQLResolveInfo, filter:
 
 
 def _preferences(interaction: Interaction, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    project = info.context.state.catalog.find_project(interaction.project)
+    project = info.context.find_project(interaction.project)
     return [
         {
             "id": preference.comparison_id,
             "created_at": preference.created_at,
             "project": project,
             "usecase": project,
-            "metric": _metric_of(preference, info, interaction.project),
+            "metric": info.context.find_metric(interaction.project, preference.metric),
             "prefered_completion": preference.preferred_completion,
             "other_completion": preference.other_completion,
             "can_edit": preference.mine or _can_edit(interaction, info),
@@ -424,8 +414,7 @@ async def _session_turns(session: dict[str, Any], info: GraphQLResolveInfo) -> l
 
 
 def _statistics(node: GroupNode, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    catalog = info.context.state.catalog
-    project = catalog.find_project(node.project)
+    request: RequestContext = info.context
 
     def statistics_fields(statistics: MetricStatistics) -> dict[str, Any]:
         count = {"feedbacks": statistics.count, "scores": statistics.count, "sum": statistics.mean * statistics.count}
@@ -437,14 +426,10 @@ def _statistics(node: GroupNode, info: GraphQLResolveInfo) -> list[dict[str, Any
             "stddev": statistics.stddev,
         }
 
-    metric_statistics = [
-        (project and catalog.find_metric(project.number, statistics.metric), statistics)
-        for statistics in node.group.metrics
-    ]
     return [
         {"metric": metric, **statistics_fields(statistics)}
-        for metric, statistics in metric_statistics
-        if metric is not None
+        for statistics in node.group.metrics
+        if (metric := request.find_metric(node.project, statistics.metric)) is not None
     ]
 
 

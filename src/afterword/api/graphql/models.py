@@ -9,13 +9,14 @@ import msgspec
 from graphql import GraphQLResolveInfo
 
 from afterword.api.graphql.filters import project_of
-from afterword.api.graphql.request_context import RequestContext
+from afterword.api.graphql.request_context import RequestContext, projects_of_keys
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
 from afterword.gateway.providers import SPECS
+from afterword.service import projects
 from afterword.service.access import check_for_all_projects
-from afterword.service.context import Context, ModelRow, ProjectModelRow, ProjectRow
+from afterword.service.context import Context
 from afterword.service.models import models
-from afterword.types import ModelChange, NewModel, NewProjectModel, ProjectModelChange
+from afterword.types import Model, ModelChange, NewModel, NewProjectModel, Project, ProjectModel, ProjectModelChange
 
 CAPABILITIES = ["TextGeneration"]
 
@@ -23,22 +24,22 @@ SPECS_BY_INPUT = {name: spec for spec in SPECS.values() for name in spec.graphql
 
 
 class ModelService(msgspec.Struct):
-    """A model in a project, with what of a call of it was not done."""
+    """A model in a project; `warnings` name the parts of the input that were ignored."""
 
-    row: ModelRow
-    attachment: ProjectModelRow | None
+    model: Model
+    attachment: ProjectModel | None
     warnings: list[str] = []
 
 
 # ------------------------------------------------------------------------------------------------ the registry
 
 
-async def all_models(context: Context, filter: dict[str, Any]) -> list[ModelRow]:
+async def all_models(context: Context, filter: dict[str, Any]) -> list[Model]:
     """Return the models that the key may see: those that can be called, or with `viewAll` all."""
     return [
-        row
-        for row in sorted(models.visible_models(context), key=lambda row: row.number)
-        if (row.provider or filter.get("viewAll")) and _passes(filter, _online(context, row))
+        model
+        for model in models.visible_models(context)
+        if (model.provider or filter.get("viewAll")) and _passes(filter, _online(context, model))
     ]
 
 
@@ -55,15 +56,15 @@ def _passes(filter: dict[str, Any], online: str) -> bool:
     )
 
 
-async def model(context: Context, id_or_key: str) -> ModelRow | None:
+async def model(context: Context, id_or_key: str) -> Model | None:
     """Return a model that the key may see."""
     try:
-        return models.get_model_row(context, id_or_key)
+        return models.get_visible_model(context, id_or_key)
     except NotFound:
         return None
 
 
-async def add_external_model(context: Context, request: RequestContext, input: dict[str, Any]) -> ModelRow:
+async def add_external_model(context: Context, request: RequestContext, input: dict[str, Any]) -> Model:
     """Register a model of a provider."""
     provider_data = input.get("providerData", {})
     if len(provider_data) != 1:
@@ -75,7 +76,7 @@ async def add_external_model(context: Context, request: RequestContext, input: d
         )
     [(name, provider_fields)] = provider_data.items()
     key = re.sub(r"[^A-Za-z0-9._/-]+", "-", input["name"]).strip("-/")
-    registered_model = await models.register(
+    return await models.register(
         context,
         body=NewModel(
             key=key,
@@ -87,19 +88,13 @@ async def add_external_model(context: Context, request: RequestContext, input: d
             extra_params=provider_fields.get("extraParams"),
         ),
     )
-    return models.get_model_row(context, registered_model.key)
 
 
 async def terminate_model(context: Context, id_or_key: str, force: bool) -> str:
     """Switch a model off in the projects that may call it: of these, in those that the key is for."""
-    row = models.get_model_row(context, id_or_key)
-    attachments = [
-        attachment
-        for attachment in context.catalog.project_models.values()
-        if attachment.model == row.number and attachment.enabled and context.actor.sees(attachment.project)
-    ]
+    attachments = [attachment for attachment in _attachments(context, id_or_key) if attachment.enabled]
     if len(attachments) > 1 and not force:
-        names = ", ".join(sorted(context.catalog.projects[attachment.project].key for attachment in attachments))
+        names = ", ".join(sorted(attachment.project for attachment in attachments))
         raise Conflict(
             f"This model is called by several projects ({names}).",
             code="model_in_use",
@@ -111,7 +106,7 @@ async def terminate_model(context: Context, id_or_key: str, force: bool) -> str:
     return "OK"
 
 
-async def update_model_compute_config(context: Context, id_or_key: str, input: dict[str, Any]) -> ModelRow:
+async def update_model_compute_config(context: Context, id_or_key: str, input: dict[str, Any]) -> Model:
     """Refuse: there is nothing to configure."""
     raise Invalid(
         "Afterword runs no models itself: providers do, so that there is no compute to configure.",
@@ -128,7 +123,7 @@ async def attach_model(context: Context, input: dict[str, Any]) -> ModelService:
     service = await _attached_service(context, project_of(input), input["model"], input)
     if input["attached"] is False and service.attachment is not None:
         await _detach(context, service.attachment)
-        return ModelService(service.row, None)
+        return ModelService(service.model, None)
     return service
 
 
@@ -151,7 +146,7 @@ async def add_models_to_project(context: Context, input: dict[str, Any]) -> dict
 
 async def remove_model(context: Context, input: dict[str, Any]) -> bool:
     """Detach a model."""
-    service = _service(context, project_of(input), input["model"])
+    service = await _service(context, project_of(input), input["model"])
     if service.attachment is not None:
         await _detach(context, service.attachment)
     return True
@@ -165,15 +160,15 @@ async def update_model_service(context: Context, input: dict[str, Any]) -> Model
     assert service.attachment is not None
     if input.get("attached") is False:
         await _detach(context, service.attachment)
-        return ModelService(service.row, None)
+        return ModelService(service.model, None)
     names = {"isDefault": "is_default", "desiredOnline": "enabled"}
     values = {names[name]: input[name] for name in names if name in input}
     if values:
         await _change_attachment(context, service.attachment, ProjectModelChange(**values))
     if "name" in input:
-        await models.update_model(context, str(service.row.id), body=ModelChange(name=input["name"]))
-    changed_service = _service(context, project_of(input), str(service.row.id))
-    return ModelService(changed_service.row, changed_service.attachment, _warnings(input))
+        await models.update_model(context, service.model.id, body=ModelChange(name=input["name"]))
+    changed_service = await _service(context, project_of(input), service.model.id)
+    return ModelService(changed_service.model, changed_service.attachment, _warnings(input))
 
 
 async def deploy_model(context: Context, input: dict[str, Any]) -> ModelService:
@@ -181,29 +176,34 @@ async def deploy_model(context: Context, input: dict[str, Any]) -> ModelService:
     service = await _attached_service(context, project_of(input), input["model"], input)
     assert service.attachment is not None
     if not service.attachment.enabled:
-        await _change_attachment(context, service.attachment, ProjectModelChange(enabled=True))
-    return ModelService(service.row, service.attachment, service.warnings)
+        attachment = await _change_attachment(context, service.attachment, ProjectModelChange(enabled=True))
+        return ModelService(service.model, attachment, service.warnings)
+    return service
 
 
 async def deploy_model_legacy(context: Context, id_or_key: str, wait: bool, placement: Any = None) -> str:
     """Switch a model on wherever it is attached."""
-    row = models.get_model_row(context, id_or_key)
-    for attachment in list(context.catalog.project_models.values()):
-        if attachment.model == row.number and not attachment.enabled and context.actor.sees(attachment.project):
+    for attachment in _attachments(context, id_or_key):
+        if not attachment.enabled:
             await _change_attachment(context, attachment, ProjectModelChange(enabled=True))
     return "OK"
 
 
-def _service(context: Context, project: str, id_or_key: str) -> ModelService:
-    row = models.get_model_row(context, id_or_key)
-    number = context.project(project).number
-    return ModelService(row, context.catalog.project_models.get((number, row.number)))
+def _attachments(context: Context, id_or_key: str) -> list[ProjectModel]:
+    return models.attachments_of(context, models.get_visible_model(context, id_or_key).key)
+
+
+async def _service(context: Context, project: str, id_or_key: str) -> ModelService:
+    model = models.get_visible_model(context, id_or_key)
+    key = (await projects.get_project(context, project)).key
+    attachments = models.attachments_of(context, model.key)
+    return ModelService(model, next((attachment for attachment in attachments if attachment.project == key), None))
 
 
 async def _attached_service(context: Context, project: str, id_or_key: str, input: dict[str, Any]) -> ModelService:
     await models.attach(context, project, body=NewProjectModel(model=id_or_key))
-    service = _service(context, project, id_or_key)
-    return ModelService(service.row, service.attachment, _warnings(input))
+    service = await _service(context, project, id_or_key)
+    return ModelService(service.model, service.attachment, _warnings(input))
 
 
 def _warnings(input: dict[str, Any]) -> list[str]:
@@ -211,34 +211,28 @@ def _warnings(input: dict[str, Any]) -> list[str]:
     return [f"{name} was ignored: Afterword runs no models itself." for name in ignored_members]
 
 
-async def _change_attachment(context: Context, attachment: ProjectModelRow, body: ProjectModelChange) -> None:
-    catalog = context.catalog
-    await models.update_project_model(
-        context, catalog.projects[attachment.project].key, catalog.models[attachment.model].key, body=body
-    )
+async def _change_attachment(context: Context, attachment: ProjectModel, body: ProjectModelChange) -> ProjectModel:
+    return await models.update_project_model(context, attachment.project, attachment.model, body=body)
 
 
-async def _detach(context: Context, attachment: ProjectModelRow) -> None:
-    await models.detach(
-        context, context.catalog.projects[attachment.project].key, context.catalog.models[attachment.model].key
-    )
+async def _detach(context: Context, attachment: ProjectModel) -> None:
+    await models.detach(context, attachment.project, attachment.model)
 
 
 # ------------------------------------------------------------------------------------------------ members
 
 
-def services_of(
-    project: ProjectRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None
-) -> list[ModelService]:
+def services_of(project: Project, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[ModelService]:
     """Return the models of a project."""
-    request: RequestContext = info.context
-    catalog, id_or_key = request.state.catalog, (filter or {}).get("model")
-    rows = catalog.models_of(project.number) if request.read_context.actor.sees(project.number) else []
-    services = [ModelService(catalog.models[attachment.model], attachment) for attachment in rows]
-    return [service for service in services if id_or_key in (None, service.row.key, str(service.row.id))]
+    id_or_key = (filter or {}).get("model")
+    return [
+        ModelService(model, attachment)
+        for model, attachment in models.models_of_project(info.context.read_context, project.key)
+        if id_or_key in (None, model.key, model.id)
+    ]
 
 
-def default_of(project: ProjectRow, info: GraphQLResolveInfo) -> ModelService | None:
+def default_of(project: Project, info: GraphQLResolveInfo) -> ModelService | None:
     """Return the default model of a project."""
     return next(
         (service for service in services_of(project, info) if service.attachment and service.attachment.is_default),
@@ -246,32 +240,28 @@ def default_of(project: ProjectRow, info: GraphQLResolveInfo) -> ModelService | 
     )
 
 
-def _online(context: Context, row: ModelRow) -> str:
-    return "ONLINE" if models.last_status(context, row).status == "online" else "OFFLINE"
+def _online(context: Context, model: Model) -> str:
+    return "ONLINE" if models.last_status(context, model).status == "online" else "OFFLINE"
 
 
-def _model_projects(row: ModelRow, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[ProjectRow]:
-    request: RequestContext = info.context
-    is_archived = (filter or {}).get("isArchived")
-    project_rows = [
-        request.state.catalog.projects[attachment.project]
-        for attachment in request.state.catalog.project_models.values()
-        if attachment.model == row.number and request.read_context.actor.sees(attachment.project)
-    ]
-    return [
-        project_row for project_row in project_rows if is_archived is None or bool(project_row.archived) == is_archived
-    ]
+def _error(model: Model, info: GraphQLResolveInfo) -> str | None:
+    return models.last_status(info.context.read_context, model).error if model.provider else None
 
 
-def _provider_data(row: ModelRow, info: GraphQLResolveInfo) -> dict[str, Any] | None:
+def _model_projects(model: Model, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None) -> list[Project]:
+    attachments = models.attachments_of(info.context.read_context, model.key)
+    return projects_of_keys(info.context, [attachment.project for attachment in attachments], filter)
+
+
+def _provider_data(model: Model, info: GraphQLResolveInfo) -> dict[str, Any] | None:
     return (
         None
-        if row.provider is None
+        if model.provider is None
         else {
-            "provider": row.provider,
-            "external_model_id": row.external_model_id,
-            "endpoint_url": row.endpoint,
-            "extra_params": msgspec.json.decode(row.extra_params) if row.extra_params else None,
+            "provider": model.provider,
+            "external_model_id": model.external_model_id,
+            "endpoint_url": model.endpoint,
+            "extra_params": model.extra_params or None,
         }
     )
 
@@ -283,13 +273,14 @@ def _attachment_member(name: str, default: Any) -> Any:
 
 
 def _model_member(name: str) -> Any:
-    """Return what a service, or the row of a model that stands for one, has under a name."""
-    return lambda service, info: getattr(getattr(service, "row", service), name)
+    """Return the resolver of a model's member, for a service or for a model that stands for one."""
+    return lambda service, info: getattr(getattr(service, "model", service), name)
 
 
 def _project_id(service: Any, info: GraphQLResolveInfo) -> Any:
     attachment = getattr(service, "attachment", None)
-    return None if attachment is None else info.context.state.catalog.projects[attachment.project].id
+    project = attachment and info.context.find_project(attachment.project)
+    return project and project.id
 
 
 QUERY = {"models": ("read", all_models), "model": ("read", model)}
@@ -310,20 +301,19 @@ MUTATION = {
 
 MEMBERS: dict[str, dict[str, Any]] = {
     "Model": {
-        "name": lambda row, info: row.name or row.key,
-        "online": lambda row, info: _online(info.context.read_context, row),
-        "error": lambda row, info: models.last_status(info.context.read_context, row).error if row.provider else None,
-        "isExternal": lambda row, info: True,
-        "providerName": lambda row, info: SPECS[row.provider].graphql_name if row.provider else "HARMONY",
-        "isAdapter": lambda row, info: False,
-        "isTraining": lambda row, info: False,
-        "kind": lambda row, info: "Generation",
-        "size": lambda row, info: None,
-        "computeConfig": lambda row, info: None,
-        "backbone": lambda row, info: None,
-        "capabilities": lambda row, info: CAPABILITIES,
-        "inStorage": lambda row, info: False,
-        "isPublished": lambda row, info: False,
+        "online": lambda model, info: _online(info.context.read_context, model),
+        "error": _error,
+        "isExternal": lambda model, info: True,
+        "providerName": lambda model, info: SPECS[model.provider].graphql_name if model.provider else "HARMONY",
+        "isAdapter": lambda model, info: False,
+        "isTraining": lambda model, info: False,
+        "kind": lambda model, info: "Generation",
+        "size": lambda model, info: None,
+        "computeConfig": lambda model, info: None,
+        "backbone": lambda model, info: None,
+        "capabilities": lambda model, info: CAPABILITIES,
+        "inStorage": lambda model, info: False,
+        "isPublished": lambda model, info: False,
         "useCases": _model_projects,
         "projects": _model_projects,
         "externalProviderData": _provider_data,
@@ -331,13 +321,13 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "ModelService": {
         "id": _model_member("id"),
         "key": _model_member("key"),
-        "name": lambda service, info: _model_member("name")(service, info) or _model_member("key")(service, info),
-        "model": lambda service, info: getattr(service, "row", service),
+        "name": _model_member("name"),
+        "model": lambda service, info: getattr(service, "model", service),
         "attached": lambda service, info: getattr(service, "attachment", None) is not None,
         "isDefault": _attachment_member("is_default", False),
         "desiredOnline": _attachment_member("enabled", True),
         "createdAt": lambda service, info: (
-            (getattr(service, "attachment", None) or getattr(service, "row", service)).created_at
+            (getattr(service, "attachment", None) or getattr(service, "model", service)).created_at
         ),
         "projectId": _project_id,
         "useCaseId": _project_id,

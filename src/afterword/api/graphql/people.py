@@ -6,8 +6,8 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from afterword.service import access
-from afterword.service.context import Context, ProjectRow
+from afterword.service import access, projects
+from afterword.service.context import Context
 from afterword.service.people import people
 from afterword.types import (
     NewApiKey,
@@ -18,6 +18,7 @@ from afterword.types import (
     NewTeam,
     NewTeamRole,
     NewUser,
+    Project,
     Share,
     TeamRole,
     User,
@@ -94,27 +95,27 @@ async def remove_team_member(context: Context, input: dict[str, Any]) -> User:
 
 async def create_api_key(context: Context, input: dict[str, Any]) -> dict[str, Any]:
     """Make a key for a user. Those that they have go on working."""
-    user = people.get_user_row(context, input["user"])
+    user = people.get_user(context, input["user"])
     created_key = await access.create_key(context, body=NewApiKey(name=user.name[:200], user=str(user.id)))
     return {"key": created_key.api_key, "created_at": created_key.created_at}
 
 
-async def share_project(context: Context, id_or_key: str, input: dict[str, Any]) -> ProjectRow:
+async def share_project(context: Context, id_or_key: str, input: dict[str, Any]) -> Project:
     """Share a project with these teams and no other."""
     shares = [
         NewShare(team=team_share["team"], role=team_share["role"], is_owner=team_share["isOwner"])
         for team_share in input["shares"]
     ]
     await people.share(context, id_or_key, body=NewShareList(shares=shares))
-    return context.project(id_or_key)
+    return await projects.get_project(context, id_or_key)
 
 
 # ------------------------------------------------------------------------------------------------ members
 
 
 def _membership(context: Context, team: str, role: str) -> dict[str, Any]:
-    people_catalog = context.catalog.people
-    return {"team": people_catalog.find_team(team), "role": people_catalog.find_role(role)}
+    team_struct, role_struct = people.team_and_role(context, team, role)
+    return {"team": team_struct, "role": role_struct}
 
 
 def _teams(user: User, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
@@ -123,21 +124,21 @@ def _teams(user: User, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
 
 def _api_keys(user: User, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
     return [
-        {"key": f"{row.prefix}...", "created_at": row.created_at}
-        for row in people.keys_of(info.context.read_context, user)
+        {"key": f"{api_key.prefix}...", "created_at": api_key.created_at}
+        for api_key in people.keys_of(info.context.read_context, user)
     ]
 
 
-async def _shares(row: ProjectRow, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    shares: list[Share] = (await people.list_shares(info.context.read_context, row.key)).shares
+async def _shares(project: Project, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
+    shares: list[Share] = (await people.list_shares(info.context.read_context, project.key)).shares
     return [
         {**_membership(info.context.read_context, team_share.team, team_share.role), "is_owner": team_share.is_owner}
         for team_share in shares
     ]
 
 
-def _permissions(row: ProjectRow, info: GraphQLResolveInfo) -> list[str]:
-    return people.permissions_in(info.context.actor_context, row.number)
+def _permissions(project: Project, info: GraphQLResolveInfo) -> list[str]:
+    return people.permissions_in(info.context.actor_context, project.key)
 
 
 QUERY = {
@@ -165,7 +166,6 @@ _PROJECT: dict[str, Any] = {"shares": _shares, "permissions": _permissions}
 MEMBERS: dict[str, dict[str, Any]] = {
     "Project": _PROJECT,
     "UseCase": _PROJECT,
-    "Role": {"permissions": lambda row, info: sorted(row.permissions)},
     "User": {
         "teams": _teams,
         "apiKeys": _api_keys,

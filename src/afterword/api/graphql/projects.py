@@ -8,31 +8,29 @@ from typing import Any
 from graphql import GraphQLResolveInfo
 
 from afterword.api.graphql.models import default_of, services_of
-from afterword.api.graphql.request_context import RequestContext
 from afterword.service import projects
-from afterword.service.context import Context, MetricRow, ProjectRow
+from afterword.service.context import Context
+from afterword.service.feedback import metrics
 from afterword.service.interactions import search
-from afterword.types import NewProject, ProjectChange
-from afterword.types.queries import ProjectQuery
+from afterword.types import Metric, NewProject, Project, ProjectChange
+from afterword.types.queries import ProjectQuery, ProjectsQuery
 
 
-async def all_projects(context: Context, filter: dict[str, Any]) -> list[ProjectRow]:
+async def all_projects(context: Context, filter: dict[str, Any]) -> list[Project]:
     """Return the projects that the key may see."""
+    project_list = await projects.list_projects(context, query=ProjectsQuery(archived=True))
     is_archived = filter.get("isArchived")
-    rows = sorted(context.catalog.projects.values(), key=lambda row: row.key)
-    visible_rows = [row for row in rows if context.actor.sees(row.number)]
-    return [row for row in visible_rows if is_archived is None or bool(row.archived) == is_archived]
+    return [project for project in project_list.projects if is_archived in (None, project.archived)]
 
 
-async def project(context: Context, id_or_key: str) -> ProjectRow | None:
-    """Return a project; null for one that is not there."""
-    row = context.catalog.find_project(id_or_key)
-    return row if row is not None and context.actor.sees(row.number) else None
+async def project(context: Context, id_or_key: str) -> Project | None:
+    """Return a project; null if it does not exist or may not be seen."""
+    return projects.find_project(context, id_or_key)
 
 
-async def create_project(context: Context, input: dict[str, Any]) -> ProjectRow:
+async def create_project(context: Context, input: dict[str, Any]) -> Project:
     """Create a project."""
-    created_project = await projects.create_project(
+    return await projects.create_project(
         context,
         body=NewProject(
             key=input.get("key") or re.sub(r"[^A-Za-z0-9._-]+", "-", input["name"]).strip("-"),
@@ -42,41 +40,34 @@ async def create_project(context: Context, input: dict[str, Any]) -> ProjectRow:
             default_metric=input.get("settings", {}).get("defaultMetric"),
         ),
     )
-    return context.catalog.find_project(created_project.key)  # pyright: ignore[reportReturnType]
 
 
-async def update_project(context: Context, id_or_key: str, input: dict[str, Any]) -> ProjectRow:
+async def update_project(context: Context, id_or_key: str, input: dict[str, Any]) -> Project:
     """Change a project."""
     names = {"name": "name", "description": "description", "isArchived": "archived"}
     values = {names[name]: value for name, value in input.items() if name in names}
     if "defaultMetric" in input.get("settings", {}):
         values["default_metric"] = input["settings"]["defaultMetric"]
-    changed_project = await projects.update_project(context, id_or_key, body=ProjectChange(**values))
-    return context.catalog.find_project(changed_project.key)  # pyright: ignore[reportReturnType]
+    return await projects.update_project(context, id_or_key, body=ProjectChange(**values))
 
 
 # ------------------------------------------------------------------------------------------------ members
 
 
-def _project_metrics(row: ProjectRow, info: GraphQLResolveInfo, filter: Any = None) -> list[MetricRow]:
-    request: RequestContext = info.context
-    return request.state.catalog.metrics_of(row.number) if request.read_context.actor.sees(row.number) else []
+def _project_metrics(project: Project, info: GraphQLResolveInfo, filter: Any = None) -> list[Metric]:
+    return metrics.metrics_of_project(info.context.read_context, project.key)
 
 
-def _project_metric(row: ProjectRow, info: GraphQLResolveInfo, metric: str) -> MetricRow | None:
-    request: RequestContext = info.context
-    return (
-        request.state.catalog.find_metric(row.number, metric) if request.read_context.actor.sees(row.number) else None
-    )
+def _project_metric(project: Project, info: GraphQLResolveInfo, metric: str) -> Metric | None:
+    return metrics.find_metric(info.context.read_context, project.key, metric)
 
 
-def _service(row: ProjectRow, info: GraphQLResolveInfo, idOrKey: str) -> Any:
-    return next(iter(services_of(row, info, {"model": idOrKey})), None)
+def _service(project: Project, info: GraphQLResolveInfo, idOrKey: str) -> Any:
+    return next(iter(services_of(project, info, {"model": idOrKey})), None)
 
 
-def _settings(row: ProjectRow, info: GraphQLResolveInfo) -> dict[str, Any]:
-    metric = info.context.state.catalog.metrics.get(row.default_metric)
-    return {"default_metric": metric if metric is not None and metric.deleted_at is None else None}
+def _settings(project: Project, info: GraphQLResolveInfo) -> dict[str, Any]:
+    return {"default_metric": projects.find_default_metric(info.context.actor_context, project.key)}
 
 
 async def _label_keys(usage: dict[str, Any], info: GraphQLResolveInfo) -> Any:
@@ -97,13 +88,13 @@ MUTATION = {
 }
 
 _PROJECT: dict[str, Any] = {
-    "isArchived": lambda row, info: row.archived,
+    "isArchived": lambda project, info: project.archived,
     "metrics": _project_metrics,
     "modelServices": services_of,
     "modelService": _service,
     "defaultModelService": default_of,
     "settings": _settings,
-    "labelUsage": lambda row, info: {"project": row.key},
+    "labelUsage": lambda project, info: {"project": project.key},
 }
 
 MEMBERS: dict[str, dict[str, Any]] = {
@@ -111,7 +102,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "Project": {
         **_PROJECT,
         "metric": _project_metric,
-        "models": lambda row, info, filter=None: [service.row for service in services_of(row, info)],
+        "models": lambda project, info, filter=None: [service.model for service in services_of(project, info)],
     },
     "LabelUsage": {"keys": _label_keys},
 }

@@ -1,23 +1,26 @@
-"""What resolvers are given: who asks, and what was asked for already."""
+"""What the resolvers of one request share: who asks, and the loaders that read for many objects at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from afterword.service.access import get_permitted_actor, restricted_actor
+from afterword.service import projects
+from afterword.service.access import get_permitted_context, restricted_context
 from afterword.service.context import Actor, AppState, Context
+from afterword.service.feedback import metrics
 from afterword.service.interactions import recording
-from afterword.types import Interaction
+from afterword.service.models import models
+from afterword.types import Interaction, Metric, Model, Project
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class DataLoader(Generic[K, V]):
-    """Ask for many at once what is asked for one by one: all that is wanted within a turn of the event loop."""
+    """Load together all keys that are asked for within one turn of the event loop, each of them once."""
 
     def __init__(self, load: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._load = load
@@ -26,7 +29,7 @@ class DataLoader(Generic[K, V]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, key: K) -> V | None:
-        """Return what belongs to a key; None where nothing does."""
+        """Return the value of a key; None if it has none."""
         future = self._futures.get(key)
         if future is None:
             loop = asyncio.get_running_loop()
@@ -54,30 +57,58 @@ class DataLoader(Generic[K, V]):
                     future.set_result(values_by_key.get(key))
 
     def _waiting(self, keys: list[K]) -> list[asyncio.Future[V | None]]:
-        """Return the futures of keys that are still waited for: where a member of an answer fails, graphql-core cancels
-        what it waits for beside it."""
+        """Return the futures of these keys that are still pending: graphql-core cancels the resolvers beside one that
+        failed."""
         return [self._futures[key] for key in keys if not self._futures[key].done()]
 
 
 class RequestContext:
-    """One request: who asks, and what its resolvers share."""
+    """One GraphQL request. Objects that an answer names by key are looked up once."""
 
     def __init__(self, state: AppState, actor: Actor, lift_model: Callable[[str], str]) -> None:
         self.state = state
         self.actor = actor
         self.lift_model = lift_model
-        """Turns an old word for a provider's model into the provider's own."""
-        self.read_context = Context(state, restricted_actor(state.catalog, actor, "read"))
-        """What members are read with: where the key may not read, they are not there."""
+        """Turns an old name of a provider's model into the provider's own."""
+        self.read_context = restricted_context(state, actor, "read")
+        """For members that need the right to read: what the key may not read is not there."""
         self.actor_context = Context(state, actor)
-        """The actor as they are, for what they may where."""
+        """For what the object shown so far names itself, and for the actor's permissions."""
         self.interaction_loader: DataLoader[UUID, Interaction] = DataLoader(self._load_interactions)
-        self.loaders: dict[Any, DataLoader[Any, Any]] = {}
-        """What else is asked for many at once, by what it is asked for."""
+        self._loaders: dict[Any, DataLoader[Any, Any]] = {}
+        self._projects: dict[str, Project | None] = {}
+        self._models: dict[str, Model | None] = {}
 
     def context(self, permission: str) -> Context:
         """Return the context of a service function. Raises `Forbidden` where the key may not."""
-        return Context(self.state, get_permitted_actor(self.state.catalog, self.actor, permission))
+        return get_permitted_context(self.state, self.actor, permission)
+
+    def loader(self, name: Any, load: Callable[[list[Any]], Awaitable[Mapping[Any, Any]]]) -> DataLoader[Any, Any]:
+        """Return the loader of that name, made of `load` when it is asked for first."""
+        return self._loaders.setdefault(name, DataLoader(load))
+
+    def find_project(self, key: str) -> Project | None:
+        """Return the project that an object of the answer names."""
+        if key not in self._projects:
+            self._projects[key] = projects.find_project(self.actor_context, key)
+        return self._projects[key]
+
+    def find_metric(self, project: str, key: str) -> Metric | None:
+        """Return the metric that an object of the answer names."""
+        return metrics.find_metric(self.actor_context, project, key)
+
+    def find_model(self, key: str) -> Model | None:
+        """Return the model that an object of the answer names: its key and id alone if it may not be seen."""
+        if key not in self._models:
+            self._models[key] = models.find_as_seen(self.read_context, key)
+        return self._models[key]
 
     async def _load_interactions(self, ids: list[UUID]) -> dict[UUID, Interaction]:
         return await recording.find_interactions(self.read_context, ids)
+
+
+def projects_of_keys(request: RequestContext, keys: Iterable[str], filter: Mapping[str, Any] | None) -> list[Project]:
+    """Return the projects of these keys that pass a filter of the schema."""
+    is_archived = (filter or {}).get("isArchived")
+    found_projects = (request.find_project(key) for key in keys)
+    return [project for project in found_projects if project and is_archived in (None, project.archived)]

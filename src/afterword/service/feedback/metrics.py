@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NoReturn
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from msgspec import UNSET
 
@@ -85,13 +86,13 @@ async def register(context: Context, *, body: NewMetric) -> Metric:
                 param=param,
                 hint="Choose another key, or change the metric with PATCH /api/v1/metrics/{metric} (not its kind).",
             )
-    return _serialized_metric(context, existing)
+    return serialized_metric(context, existing)
 
 
 async def list_metrics(context: Context, *, query: MetricsQuery) -> MetricList:
     """List the feedback keys of a project; with `category` the system metrics, or all."""
     project = context.project(query.project)
-    metric_list = [_serialized_metric(context, row) for row in context.catalog.metrics_of(project.number)]
+    metric_list = [serialized_metric(context, row) for row in context.catalog.metrics_of(project.number)]
     keys = {metric.key for metric in metric_list}
     metric_list += [_serialized_system_metric(project, key) for key in SYSTEM_METRICS if key not in keys]
     return MetricList(metrics=[metric for metric in metric_list if query.category in ("all", metric.category)])
@@ -102,7 +103,7 @@ async def get_metric(context: Context, metric: str, *, query: ProjectQuery) -> M
     project = context.project(query.project)
     if context.names(project).measured(metric):
         return _serialized_system_metric(project, metric)
-    return _serialized_metric(context, context.metric(project.number, metric))
+    return serialized_metric(context, context.metric(project.number, metric))
 
 
 async def update_metric(context: Context, metric: str, *, query: ProjectQuery, body: MetricChange) -> Metric:
@@ -113,7 +114,7 @@ async def update_metric(context: Context, metric: str, *, query: ProjectQuery, b
         check_text(values[param], param=param, min_length=1 if param == "name" else 0)
     changed_row = await context.store.write(lambda transaction: change_metric(transaction, row.number, values))
     context.catalog.keep(changed_row or _raise_metric_not_found(metric))
-    return _serialized_metric(context, changed_row)
+    return serialized_metric(context, changed_row)
 
 
 async def delete_metric(context: Context, metric: str, *, query: ProjectQuery) -> Deleted:
@@ -157,7 +158,7 @@ async def link(context: Context, project: str, *, body: LinkedMetric) -> Metric:
     if existing is None:
         link_row = MetricLinkRow(project=project_row.number, metric=row.number)
         context.catalog.keep(await context.store.write(lambda transaction: link_metric(transaction, link_row)))
-    return _serialized_metric(context, row)
+    return serialized_metric(context, row)
 
 
 async def unlink(context: Context, project: str, metric: str) -> Deleted:
@@ -178,10 +179,33 @@ async def unlink(context: Context, project: str, metric: str) -> Deleted:
     return Deleted()
 
 
-def visible_metrics(context: Context) -> list[MetricRow]:
-    """Return the metrics of all projects that the key may see, and those that are shared."""
+def visible_metrics(context: Context) -> list[Metric]:
+    """Return the metrics of all projects that the key may see, and the shared ones, in the order of registration."""
+    return [serialized_metric(context, row) for row in _visible_rows(context)]
+
+
+def _visible_rows(context: Context) -> list[MetricRow]:
     rows = sorted(context.catalog.metrics.values(), key=lambda row: row.number)
     return [row for row in rows if row.deleted_at is None and sees_metric(context.catalog, context.actor, row)]
+
+
+def metrics_of_project(context: Context, project: str) -> list[Metric]:
+    """Return the metrics that a project owns or is linked to, by key; none if the key may not see the project."""
+    row = context.find_project(project)
+    rows = context.catalog.metrics_of(row.number) if row else []
+    return [serialized_metric(context, metric) for metric in rows]
+
+
+def find_metric(context: Context, project: str, id_or_key: str) -> Metric | None:
+    """Return a metric of a project; None if there is none, or if the key may not see the project."""
+    project_row = context.find_project(project)
+    row = project_row and context.catalog.find_metric(project_row.number, id_or_key)
+    return row and serialized_metric(context, row)
+
+
+def get_metric_of_any_project(context: Context, id_or_key: str) -> Metric:
+    """Return a metric that is named without its project. Raises `NotFound` and `Conflict` as `get_metric_row` does."""
+    return serialized_metric(context, get_metric_row(context, id_or_key))
 
 
 def get_metric_row(context: Context, id_or_key: str) -> MetricRow:
@@ -189,10 +213,10 @@ def get_metric_row(context: Context, id_or_key: str) -> MetricRow:
 
     Raises `NotFound`; `Conflict` where there are several.
     """
-    matching_rows = [row for row in visible_metrics(context) if id_or_key in (row.key, str(row.id))]
+    matching_rows = [row for row in _visible_rows(context) if id_or_key in (row.key, str(row.id))]
     row = next((row for row in matching_rows if row.project == 0 or str(row.id) == id_or_key), None)
     if row is None and len(matching_rows) > 1:
-        names = ", ".join(sorted({project.key for row in matching_rows for project in projects_of(context, row)}))
+        names = ", ".join(sorted({project for row in matching_rows for project in _projects_of(context, row)}))
         raise Conflict(
             f"Several projects have a metric of this key ({names}).",
             code="ambiguous_metric",
@@ -213,30 +237,36 @@ def _raise_metric_not_found(id_or_key: str) -> NoReturn:
     )
 
 
-def projects_of(context: Context, row: MetricRow) -> list[ProjectRow]:
-    """Return the projects that use a metric, those that the key may see."""
+def _projects_of(context: Context, row: MetricRow) -> list[str]:
     visible_numbers = filter(context.actor.sees, sorted(context.catalog.projects_of(row)))
-    return [context.catalog.projects[number] for number in visible_numbers]
+    return [context.catalog.projects[number].key for number in visible_numbers]
 
 
-def owner_of(context: Context, row: MetricRow) -> ProjectRow | None:
-    """Return the project that a metric belongs to; None for a shared one, and where the key may not see it."""
-    return context.catalog.projects[row.project] if row.project and context.actor.sees(row.project) else None
+def _rows_by_id(context: Context, ids: Collection[UUID]) -> dict[UUID, MetricRow]:
+    return {row.id: row for row in list(context.catalog.metrics.values()) if row.id in ids}
 
 
-async def metric_usage(context: Context, numbers: list[int]) -> dict[int, tuple[bool, bool]]:
-    """Tell of each metric whether the key may see feedback under it, and whether preferences."""
-    return await context.store.read(stored.metric_usage, numbers, context.actor.projects)
+async def projects_of_metrics(context: Context, ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """Return for each of these metrics the projects that use it and that the key may see."""
+    rows = _rows_by_id(context, set(ids))
+    return {metric_id: _projects_of(context, row) for metric_id, row in rows.items()}
 
 
-async def count_feedback(
-    context: Context, metric: MetricRow, from_: Moment | None, to: Moment | None
-) -> tuple[int, int]:
-    """Count the feedback and the preferences under a metric that the key may see, given within a time."""
+async def metric_usage(context: Context, ids: Collection[UUID]) -> dict[UUID, tuple[bool, bool]]:
+    """Return for each of these metrics whether the key may see feedback under it, and whether preferences."""
+    rows = _rows_by_id(context, set(ids))
+    numbers = [row.number for row in rows.values()]
+    usage = await context.store.read(stored.metric_usage, numbers, context.actor.projects)
+    return {metric_id: usage[row.number] for metric_id, row in rows.items()}
+
+
+async def count_feedback(context: Context, metric: UUID, from_: Moment | None, to: Moment | None) -> tuple[int, int]:
+    """Count the feedback and the preferences under a metric that the key may see, given between these times."""
     now = context.now()
     begin = 0 if from_ is None else parse_timestamp(from_, param="from", now=now)
     end = 1 << 62 if to is None else parse_timestamp(to, param="to", now=now)
-    return await context.store.read_long(stored.count_values, metric.number, begin, end, context.actor.projects)
+    row = _rows_by_id(context, {metric})[metric]
+    return await context.store.read_long(stored.count_values, row.number, begin, end, context.actor.projects)
 
 
 def _serialized_system_metric(project: ProjectRow, key: str) -> Metric:
@@ -255,13 +285,14 @@ def _serialized_system_metric(project: ProjectRow, key: str) -> Metric:
     )
 
 
-def _serialized_metric(context: Context, row: MetricRow) -> Metric:
-    owner = owner_of(context, row)
+def serialized_metric(context: Context, row: MetricRow) -> Metric:
+    """Return a metric as the wire shows it; its project is null if the key may not see that."""
+    is_owner_visible = row.project and context.actor.sees(row.project)
     return Metric(
         id=row.id,
         key=row.key,
         name=row.name,
-        project=None if owner is None else owner.key,
+        project=context.catalog.projects[row.project].key if is_owner_visible else None,
         kind=row.kind,
         scoring_type=row.scoring_type,
         description=row.description,

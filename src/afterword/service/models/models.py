@@ -124,7 +124,7 @@ async def list_models(context: Context, *, query: ModelsQuery) -> ModelList:
         and (project_number is None or project_model.project == project_number)
     ]
     model_numbers = {project_model.model for project_model in project_models}
-    rows = [row for row in visible_models(context) if project_number is None or row.number in model_numbers]
+    rows = [row for row in _visible_rows(context) if project_number is None or row.number in model_numbers]
     listed_models = []
     for project_model in sorted(project_models, key=lambda row: (row.project, not row.is_default, row.created_at)):
         model, project = context.catalog.models[project_model.model], context.catalog.projects[project_model.project]
@@ -219,16 +219,20 @@ async def status(context: Context, model: str) -> ModelStatus:
     with suppress(AfterwordError):
         if not _is_switched_off(context, row) and row.provider is not None:
             await context.state.gateway.check(target_of(context, row))
-    return last_status(context, row)
+    return _last_status(context, row)
 
 
-def last_status(context: Context, row: ModelRow) -> ModelStatus:
+def last_status(context: Context, model: Model) -> ModelStatus:
     """Tell whether a model can be called, as far as that is known without asking its provider now.
 
-    What a look found less than 30 s ago counts; a model that nobody has looked at is taken to be online.
+    A check of the last 30 s counts; a model that was not checked is taken to be online.
     """
+    return _last_status(context, context.catalog.find_model(model.key) if model.provider else None)
+
+
+def _last_status(context: Context, row: ModelRow | None) -> ModelStatus:
     now = to_datetime(context.now())
-    if row.provider is None:
+    if row is None or row.provider is None:
         return ModelStatus(status="unknown", checked_at=now, error="The model is logged-only.")
     if _is_switched_off(context, row):
         return ModelStatus(status="offline", checked_at=now, error="The model is switched off in all its projects.")
@@ -330,10 +334,38 @@ def _get_project_model_row(context: Context, project: str, model: str) -> Projec
 # ------------------------------------------------------------------------------------------------ checks
 
 
-def visible_models(context: Context) -> list[ModelRow]:
-    """Return the models that the key may see: all, or those that its projects may call."""
+def visible_models(context: Context) -> list[Model]:
+    """Return the models that the key may see (all, or those that its projects may call), oldest first."""
+    return [_serialized_model(context, row) for row in sorted(_visible_rows(context), key=lambda row: row.number)]
+
+
+def _visible_rows(context: Context) -> list[ModelRow]:
     rows = list(context.catalog.models.values())
     return [row for row in rows if sees_model(context.catalog, context.actor, row.number)]
+
+
+def get_visible_model(context: Context, name: str) -> Model:
+    """Return a model by key, id or PROJECT/MODEL under its own id. Raises `NotFound` as `get_model_row` does."""
+    return _serialized_model(context, get_model_row(context, name))
+
+
+def attachments_of(context: Context, model: str) -> list[ProjectModel]:
+    """Return the attachments of a model to projects that the key may see."""
+    row = context.catalog.find_model(model)
+    return [
+        _serialized_project_model(context, project_model)
+        for project_model in list(context.catalog.project_models.values())
+        if row is not None and project_model.model == row.number and context.actor.sees(project_model.project)
+    ]
+
+
+def models_of_project(context: Context, project: str) -> list[tuple[Model, ProjectModel]]:
+    """Return the models attached to a project, its default first; none if the key may not see the project."""
+    project_row, catalog = context.find_project(project), context.catalog
+    return [
+        (_serialized_model(context, catalog.models[row.model]), _serialized_project_model(context, row))
+        for row in (catalog.models_of(project_row.number) if project_row else ())
+    ]
 
 
 def get_model_row(context: Context, name: str, *, attaching: bool = False) -> ModelRow:
@@ -354,12 +386,13 @@ def get_model_row(context: Context, name: str, *, attaching: bool = False) -> Mo
     return row if attaching and is_free else raise_model_not_found(name)
 
 
-def find_as_seen(context: Context, key: str) -> ModelRow | None:
+def find_as_seen(context: Context, key: str) -> Model | None:
     """Return a model that an interaction names; of one that the key may not see, no more than its key and id."""
     row = context.catalog.find_model(key)
-    if row is None or sees_model(context.catalog, context.actor, row.number):
-        return row
-    return _as_logged_only(row)
+    if row is None:
+        return None
+    is_visible = sees_model(context.catalog, context.actor, row.number)
+    return _serialized_model(context, row if is_visible else _as_logged_only(row))
 
 
 def _as_logged_only(row: ModelRow) -> ModelRow:

@@ -19,7 +19,9 @@ from afterword.service.access import (
     TEAM_ROLE_PERMISSIONS,
     digest,
     has_permission,
+    has_permission_in,
     new_key,
+    serialized_key,
     visible_roles,
     visible_teams,
     visible_users,
@@ -31,6 +33,7 @@ from afterword.store import people as stored
 from afterword.store.catalog import ApiKeyRow, add_api_key
 from afterword.store.people import MemberRow, RoleRow, ShareRow, TeamRow, UserRow
 from afterword.types import (
+    ApiKey,
     Deleted,
     Membership,
     NewMember,
@@ -275,12 +278,10 @@ async def share(context: Context, project: str, *, body: NewShareList) -> ShareL
     return await list_shares(context, project)
 
 
-def permissions_in(context: Context, project: int) -> list[str]:
-    """Return the words that say what the actor may in a project."""
+def permissions_in(context: Context, project: str) -> list[str]:
+    """Return the actor's permissions in a project, in the words that roles are made of."""
     return sorted(
-        word
-        for word, permission in TEAM_ROLE_PERMISSIONS.items()
-        if has_permission(context.catalog, context.actor, permission, project)
+        word for word, permission in TEAM_ROLE_PERMISSIONS.items() if has_permission_in(context, permission, project)
     )
 
 
@@ -304,14 +305,25 @@ def get_user(context: Context, id_or_email: str) -> User:
     return _serialized_user(context, get_user_row(context, id_or_email))
 
 
-def keys_of(context: Context, user: User) -> list[ApiKeyRow]:
-    """Return the keys of a user that work, for administrators of the server and the user: others see none."""
+def team_and_role(context: Context, team: str, role: str) -> tuple[Team, TeamRole]:
+    """Return the team and the role of a membership or share, by key or id. Raises `NotFound`."""
+    people = context.catalog.people
+    team_row, role_row = people.find_team(team), people.find_role(role)
+    return (
+        _serialized_team(team_row or _raise_not_found("team", team)),
+        _serialized_role(role_row or _raise_not_found("role", role)),
+    )
+
+
+def keys_of(context: Context, user: User) -> list[ApiKey]:
+    """Return the valid keys of a user, for administrators of the server and the user themselves: others see none."""
     row = context.catalog.people.find_user(str(user.id))
     if row is None or not (
         row.number == context.actor.user or has_permission(context.catalog, context.actor, "administer_server")
     ):
         return []
-    return [key for key in context.catalog.api_keys.values() if key.user == row.number and key.revoked_at is None]
+    keys = context.catalog.api_keys.values()
+    return [serialized_key(context, key) for key in keys if key.user == row.number and key.revoked_at is None]
 
 
 def get_team_row(context: Context, id_or_key: str) -> TeamRow:

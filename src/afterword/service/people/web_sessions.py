@@ -35,7 +35,7 @@ async def sign_in(state: AppState, *, body: NewSession) -> AnswerWithCookie:
     """
     now = Context.now()
     key_digest = digest(body.api_key.strip())
-    actor = actor_of(state.catalog, state.administrator_digest, key_digest, now)
+    actor = actor_of(state, key_digest, now)
     seconds = state.settings.session_lifetime * 3600
     expires_at = now + seconds * 1000
     sealed_cookie = state.secrets.seal({"key": key_digest.hex(), "until": expires_at}).decode()
@@ -64,7 +64,7 @@ def actor_in_session(state: AppState, cookie: str, *, token: str | None, changin
     now = Context.now()
     if cookie_fields["until"] <= now:
         raise unauthorized("The session is over.", hint="Sign in anew.")
-    actor = actor_of(state.catalog, state.administrator_digest, bytes.fromhex(cookie_fields["key"]), now)
+    actor = actor_of(state, bytes.fromhex(cookie_fields["key"]), now)
     expected_token = _token(cookie)
     # A plain comparison: who could measure its time from another site would still have to send the header, which the
     # browser does not let them.
