@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
 pytestmark = pytest.mark.thorough
 
@@ -222,6 +222,26 @@ def test_of_three_hundred_label_keys_none_is_hidden(page: Page, shop: str):
     assert "series=" in page.url
 
 
+def test_closed_facets_of_three_hundred_label_keys_ask_for_nothing(page: Page, shop: str):
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/interactions/facets") and request.post_data_json.get("only"):
+            asked.append(request.post_data_json["only"])
+
+    page.on("request", note)
+    page.goto(f"/p/{shop}/interactions")
+    facets = page.get_by_role("complementary", name="Facets")
+    expect(facets.get_by_role("list", name="env")).to_be_visible()
+    page.get_by_role("searchbox", name="Search facets").fill("key-2")
+    closed = facets.locator("details:not([open])")
+    expect(closed).to_have_count(10)
+    assert asked == []
+    with page.expect_response("**/interactions/facets"):
+        closed.last.locator("summary").click()
+    assert len(asked) == 1
+
+
 # ------------------------------------------------------------------------------------------------ selecting
 
 
@@ -294,6 +314,44 @@ def test_what_is_selected_is_rated_exported_and_deleted(page: Page, http: httpx.
     page.goto("/keys")
     while logged() != 2:
         pass
+
+
+def test_rows_are_selected_by_thumb_on_a_telephone(visitor: Visitor, server: Any, http: httpx.Client, project: str):
+    for number_ in range(30):
+        body = {"messages": [{"role": "user", "content": f"Hi {number_}"}], "completion": "Ho", "project": project}
+        http.post("/api/v1/interactions", json=body).raise_for_status()
+    page = visitor(server.api_key, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True).new_page()
+    page.goto(f"/p/{project}/interactions")
+    bar = page.get_by_role("region", name="Selection")
+    page.get_by_role("button", name="Select", exact=True).tap()
+    expect(bar).to_contain_text("0 selected")
+    for place in (0, 2, 3, 2):
+        rows(page).nth(place).tap()
+    expect(bar).to_contain_text("2 selected")
+    expect(rows(page).nth(3).get_by_role("checkbox")).to_be_checked()
+    expect(page.get_by_role("region", name="Conversation")).to_have_count(0)
+    # All acts are in sight, in reach of the thumb, and large enough for it; the last row is not covered.
+    for act in bar.get_by_role("button").all():
+        expect(act).to_be_in_viewport(ratio=1)
+        box = act.bounding_box() or {}
+        assert min(box["width"], box["height"]) >= 40
+        assert box["y"] > 600
+    grid = page.get_by_role("grid")
+    grid.evaluate("element => element.scrollTo(0, element.scrollHeight)")
+    last = rows(page).filter(has_text="Hi 0")
+    expect(last).to_be_visible()
+    assert (last.bounding_box() or {})["y"] + 60 <= (bar.bounding_box() or {})["y"]
+    bar.get_by_role("button", name="Select all 30 that match").tap()
+    expect(bar).to_contain_text("30 selected")
+    bar.get_by_role("button", name="Label…").tap()
+    page.get_by_label("Key").fill("seen")
+    page.get_by_label("Value").fill("yes")
+    page.get_by_role("button", name="Label 30 interactions").tap()
+    expect(page.get_by_text("30 interactions are labelled seen: yes")).to_be_visible()
+    bar.get_by_role("button", name="Clear selection").tap()
+    expect(bar).to_have_count(0)
+    rows(page).last.tap()
+    expect(page.get_by_role("region", name="Conversation")).to_be_visible()
 
 
 # ------------------------------------------------------------------------------------------------ columns and rows

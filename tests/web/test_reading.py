@@ -190,6 +190,26 @@ def test_the_focus_follows_the_eye_and_stepping_is_heard(page: Page, project: st
     expect(page.get_by_role("grid")).to_be_focused()
 
 
+RING = "element => getComputedStyle(element).outlineStyle"
+
+
+def test_the_focus_has_a_ring_for_keys_and_none_for_a_finger(visitor: Visitor, server: Any, project: str, log: Any):
+    log("Hello")
+    logged = log("Hello")
+    page = visitor(server.api_key, viewport={"width": 390, "height": 800}, has_touch=True).new_page()
+    panel = page.get_by_role("region", name="Conversation")
+    page.goto(f"/p/{project}/interactions?open={logged}")
+    expect(panel).to_be_focused()
+    assert panel.evaluate(RING) == "none"
+    page.get_by_role("button", name="Close").tap()
+    page.locator("[role=row][data-id]").first.tap()
+    expect(panel).to_be_focused()
+    assert panel.evaluate(RING) == "none"
+    page.keyboard.press("j")
+    expect(panel).to_be_focused()
+    assert panel.evaluate(RING) == "solid"
+
+
 def test_a_logged_conversation_goes_on_in_chat(page: Page, http: httpx.Client, project: str, log: Any):
     http.post(f"/api/v1/projects/{project}/models", json={"model": "echo"}).raise_for_status()
     system = {"role": "system", "content": "Be brief."}

@@ -10,12 +10,15 @@ import { sessionQuery } from "~/api/session";
 import { makeRouter } from "~/router";
 import { showUnhandled } from "~/shell/Faults";
 import { showTheme } from "~/shell/theme";
+import { watchLastInput } from "~/ui/lastInput";
 import "~/ui/tokens.css";
 import { Toasts } from "~/ui/toasts";
 
 showTheme();
 
 showUnhandled();
+
+watchLastInput();
 
 const queries: QueryClient = new QueryClient({
   queryCache: new QueryCache({

@@ -36,6 +36,8 @@ export type Vocabulary = {
   models: string[];
   users: string[];
   finishReasons: string[];
+  /** Whether it is known which are used most. */
+  areRanked: boolean;
 };
 
 /** Return the words of a project that a filter can be made of, each kind with the most used first. */
@@ -43,7 +45,7 @@ export function useVocabulary(project: string, enabled = true): Vocabulary {
   const { data: labels } = useQuery({ ...labelsQuery(project), enabled });
   const { data: metrics } = useQuery(metricsQuery(project, "all"));
   const { data: attached } = useQuery({ ...projectModelsQuery(project), enabled });
-  const { data: facets } = useQuery({ ...facetsQuery(project, EVERYTHING, { limit: VALUES }), enabled });
+  const { data: facets, isPending } = useQuery({ ...facetsQuery(project, EVERYTHING, { limit: VALUES }), enabled });
   return useMemo(() => {
     const used = (kind: Facet["kind"]) =>
       (facets?.facets ?? []).filter((one) => one.kind === kind).flatMap(({ values }) => values.map(({ value }) => `${value}`));
@@ -56,6 +58,7 @@ export function useVocabulary(project: string, enabled = true): Vocabulary {
       models: [...new Set([...used("model"), ...(attached ?? []).map(({ model }) => model)])],
       users: used("user"),
       finishReasons: used("finish_reason"),
+      areRanked: !isPending,
     };
-  }, [labels, metrics, attached, facets]);
+  }, [labels, metrics, attached, facets, isPending]);
 }

@@ -100,7 +100,15 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
           onStep={onStep}
         />
         {/* Another interaction begins at its top, with its long texts folded. */}
-        <div className={css.body} key={completionId} ref={body} tabIndex={0} role="region" aria-label="Conversation and facts">
+        <div
+          className={css.body}
+          key={completionId}
+          ref={body}
+          tabIndex={0}
+          role="region"
+          aria-label="Conversation and facts"
+          data-takes-focus
+        >
           <Talk interaction={interaction} isShort={isShort}>
             <Labels project={project} interaction={interaction} mayWrite={may("write")} />
           </Talk>

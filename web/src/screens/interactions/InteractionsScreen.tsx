@@ -21,7 +21,7 @@ import { ListRows } from "./ListRows";
 import { ListTools } from "./ListTools";
 import { SelectionBar } from "./SelectionBar";
 import { SidePanel } from "./SidePanel";
-import { NOTHING, type Selection } from "./selection";
+import type { Selection } from "./selection";
 import { Timeline } from "./Timeline";
 import { useListAddress } from "./useListAddress";
 import { type ListCursor, useListCursor } from "./useListCursor";
@@ -74,13 +74,13 @@ function Interactions({ project }: { project: string }) {
     [place.onChosen, fetchAhead],
   );
   const cursor = useListCursor({ address, interactions, initial: place.chosen, onChosen });
-  const { selection, setSelection } = cursor;
+  const { selection, setSelection, clearSelection } = cursor;
   const setQuery = useCallback(
     (next: string) => {
-      setSelection(NOTHING);
+      clearSelection();
       void change({ q: next || undefined, at: undefined });
     },
-    [change, setSelection],
+    [change, clearSelection],
   );
   const shown = useMemo(
     () => ({
@@ -118,9 +118,11 @@ function Interactions({ project }: { project: string }) {
           onInSight={toggle}
           onExport={() => setDialog("export")}
           onKeys={() => setDialog("keys")}
+          isSelecting={cursor.isSelecting}
+          onSelecting={() => (cursor.isSelecting ? clearSelection() : cursor.setSelecting(true))}
         />
         <FilterBar ref={filterBar} project={project} value={q} onChange={setQuery} />
-        {isAnySelected(selection) && filter && (
+        {(cursor.isSelecting || isAnySelected(selection)) && filter && (
           <SelectionBar
             project={project}
             selection={selection}
@@ -130,7 +132,7 @@ function Interactions({ project }: { project: string }) {
             q={q}
             metrics={metrics}
             onAll={() => setSelection({ ...selection, isAll: true })}
-            onClear={() => setSelection(NOTHING)}
+            onClear={clearSelection}
             onExport={() => setDialog("export selection")}
           />
         )}
@@ -219,7 +221,7 @@ function useListKeys({ cursor, isOpen, filterBar, onFacets, onHelp }: ListKeysOp
       // It closes the dialog, and nothing else with it.
       if (document.querySelector("[role=dialog]")) return;
       if (isOpen) cursor.show(null);
-      else cursor.setSelection(NOTHING);
+      else cursor.clearSelection();
     },
     x: onCurrent((interaction) => cursor.select(interaction, false)),
     X: onCurrent((interaction) => cursor.select(interaction, true)),

@@ -79,7 +79,8 @@ export function ListRows({ address, listed, cursor, place, shown, onQuery, onHov
         onBefore={listed.onBefore}
         onMore={listed.onMore}
         onHover={onHover}
-        onOpen={cursor.show}
+        onOpen={cursor.onTap}
+        isSelecting={cursor.isSelecting}
         href={address.href}
         onSelect={cursor.select}
         onSelectAll={cursor.selectAll}

@@ -23,6 +23,8 @@ type ListToolsProps = {
   onInSight: (part: Part) => void;
   onExport: () => void;
   onKeys: () => void;
+  isSelecting: boolean;
+  onSelecting: () => void;
 };
 
 /** The line above the list: how many there are, and how they are shown. */
@@ -48,6 +50,11 @@ export function ListTools(props: ListToolsProps) {
           <span className={css.dot} data-on={live && connected} />
           <span className={css.wideOnly}>{liveness}</span>
           {live ? <Pause size={12} aria-hidden /> : <Play size={12} aria-hidden />}
+        </Button>
+      )}
+      {!props.group && (
+        <Button small className={css.narrowOnly} aria-pressed={props.isSelecting} onClick={props.onSelecting}>
+          Select
         </Button>
       )}
       <IconButton small label="Facets" aria-pressed={inSight.facets} onClick={() => onInSight("facets")}>

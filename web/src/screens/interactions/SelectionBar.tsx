@@ -7,6 +7,7 @@ import { useMay } from "~/shell/useMay";
 import { Button, notify } from "~/ui";
 import { removeAllLater } from "~/ui/removals";
 import { offerUndo } from "~/ui/toasts";
+import { useNarrow } from "~/ui/useNarrow";
 import { count } from "~/ui/values";
 import { BulkDialog, type BulkAct } from "./BulkDialog";
 import { type Done, MOST, remove, type Row } from "./bulk";
@@ -31,33 +32,20 @@ type SelectionBarProps = {
 export function SelectionBar(props: SelectionBarProps) {
   const { project, selection, total, loaded, filter, q, metrics, onAll, onClear, onExport } = props;
   const navigate = useNavigate();
-  const queries = useQueryClient();
   const may = useMay();
+  const isNarrow = useNarrow();
   const [act, setAct] = useState<BulkAct | null>(null);
   const number = selection.isAll ? (total ?? loaded.length) : selection.ids.size;
+  const isNone = number === 0;
   const ids = [...selection.ids];
   const [left, right] = ids;
   const areAllLoaded = loaded.length > 0 && loaded.every(({ completion_id }) => selection.ids.has(completion_id));
   const chosen = loaded.filter(({ completion_id }) => selection.ids.has(completion_id));
 
-  function renew() {
-    for (const key of ["interactions", "interactions-count", "interaction", "facets", "labels", "statistics", "groups"]) {
-      void queries.invalidateQueries({ queryKey: [key] });
-    }
-  }
-  function onDone(what: string, { done, failed, error, undo }: Done) {
+  const { renew, tell } = useOutcome();
+  function onDone(what: string, done: Done) {
     setAct(null);
-    renew();
-    if (failed) notify(new Error(`${count(failed)} of ${count(done + failed)} failed: ${(error as Error).message}`));
-    if (!done) return;
-    const told = `${count(done)} ${done === 1 ? "interaction is" : "interactions are"} ${what}`;
-    if (!undo) return notify(told);
-    offerUndo(told, async () => {
-      const back = await undo();
-      renew();
-      if (back.failed) notify(new Error(`${count(back.failed)} could not be taken back: ${(back.error as Error).message}`));
-      else notify("It is taken back");
-    });
+    tell(what, done);
   }
   function onDelete(rows: Row[]) {
     setAct(null);
@@ -71,8 +59,8 @@ export function SelectionBar(props: SelectionBarProps) {
   return (
     <section className={css.selection} aria-label="Selection">
       <strong role="status">{count(number)} selected</strong>
-      {!selection.isAll && areAllLoaded && total !== undefined && total > ids.length && (
-        <Button small onClick={onAll}>
+      {!selection.isAll && (areAllLoaded || isNarrow) && total !== undefined && total > ids.length && (
+        <Button small className={css.all} onClick={onAll}>
           Select all {count(total)} that match
         </Button>
       )}
@@ -88,10 +76,14 @@ export function SelectionBar(props: SelectionBarProps) {
       )}
       {may("write") && (
         <>
-          <Button small onClick={() => setAct("label")}>
+          <Button small disabled={isNone} onClick={() => setAct("label")}>
             <Tag size={14} aria-hidden /> Label…
           </Button>
-          <Button small onClick={() => setAct("rate")} disabled={!metrics.some(({ category }) => category === "user")}>
+          <Button
+            small
+            onClick={() => setAct("rate")}
+            disabled={isNone || !metrics.some(({ category }) => category === "user")}
+          >
             <Star size={14} aria-hidden /> Rate…
           </Button>
         </>
@@ -99,6 +91,7 @@ export function SelectionBar(props: SelectionBarProps) {
       {may("edit") && (
         <Button
           small
+          disabled={isNone}
           onClick={() =>
             navigate({
               to: "/p/$project/datasets",
@@ -110,16 +103,16 @@ export function SelectionBar(props: SelectionBarProps) {
           <Database size={14} aria-hidden /> Dataset…
         </Button>
       )}
-      <Button small onClick={onExport}>
+      <Button small disabled={isNone} onClick={onExport}>
         <Download size={14} aria-hidden /> Export…
       </Button>
       {may("edit") && (
-        <Button small look="danger" onClick={() => setAct("delete")}>
+        <Button small look="danger" disabled={isNone} onClick={() => setAct("delete")}>
           <Trash2 size={14} aria-hidden /> Delete…
         </Button>
       )}
-      <Button small look="plain" onClick={onClear}>
-        <X size={14} aria-hidden /> Clear selection
+      <Button small look="plain" className={css.clear} onClick={onClear}>
+        <X size={14} aria-hidden /> <span>Clear selection</span>
       </Button>
       {act && (
         <BulkDialog
@@ -137,4 +130,28 @@ export function SelectionBar(props: SelectionBarProps) {
       )}
     </section>
   );
+}
+
+const CHANGED_QUERIES = ["interactions", "interactions-count", "interaction", "facets", "labels", "statistics", "groups"];
+
+/** Return how to fetch again what an act on many interactions has changed, and how to tell what came of it. */
+function useOutcome() {
+  const queries = useQueryClient();
+  function renew() {
+    for (const key of CHANGED_QUERIES) void queries.invalidateQueries({ queryKey: [key] });
+  }
+  function tell(what: string, { done, failed, error, undo }: Done) {
+    renew();
+    if (failed) notify(new Error(`${count(failed)} of ${count(done + failed)} failed: ${(error as Error).message}`));
+    if (!done) return;
+    const told = `${count(done)} ${done === 1 ? "interaction is" : "interactions are"} ${what}`;
+    if (!undo) return notify(told);
+    offerUndo(told, async () => {
+      const back = await undo();
+      renew();
+      if (back.failed) notify(new Error(`${count(back.failed)} could not be taken back: ${(back.error as Error).message}`));
+      else notify("It is taken back");
+    });
+  }
+  return { renew, tell };
 }

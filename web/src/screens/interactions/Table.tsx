@@ -24,6 +24,8 @@ type TableProps = {
   count: number | undefined;
   chosen: string | null;
   selection: Selection;
+  /** Whether a tap selects a row. */
+  isSelecting: boolean;
   order: Order;
   /** Widths that were drawn, in pixels, by the key of the column. */
   widths: Readonly<Record<string, number>>;
@@ -145,6 +147,8 @@ export function Table(props: TableProps) {
       aria-rowcount={props.count === undefined ? -1 : props.count + 1}
       aria-colcount={columns.length + 1}
       tabIndex={0}
+      data-takes-focus
+      data-selecting={props.isSelecting || undefined}
       onScroll={(event) => {
         onTop(event.currentTarget.scrollTop < height);
         // Rows of another list that stand in for those to come have no place of their own.

@@ -20,6 +20,7 @@ export function useListCursor({ address, interactions, initial, onChosen }: List
   const { open, change } = address;
   const [chosen, setChosen] = useState<string | null>(open ?? initial);
   const [selection, setSelection] = useState(NOTHING);
+  const [isSelecting, setSelecting] = useState(false);
   const listed = useRef(interactions);
   listed.current = interactions;
   const ids = useCallback(() => listed.current.map(({ completion_id }) => completion_id), []);
@@ -45,6 +46,14 @@ export function useListCursor({ address, interactions, initial, onChosen }: List
     },
     [ids],
   );
+  const onTap = useCallback(
+    (interaction: Interaction) => (isSelecting ? select(interaction, false) : show(interaction)),
+    [isSelecting, select, show],
+  );
+  const clearSelection = useCallback(() => {
+    setSelection(NOTHING);
+    setSelecting(false);
+  }, []);
   const selectAll = useCallback(() => setSelection((before) => allOrNone(before, ids())), [ids]);
   const step = useCallback(
     (by: 1 | -1) => {
@@ -63,8 +72,14 @@ export function useListCursor({ address, interactions, initial, onChosen }: List
     current: () => listed.current.find(({ completion_id }) => completion_id === chosen),
     show,
     step,
+    /** Open the row, or select it while rows are being selected. */
+    onTap,
     selection,
     setSelection,
+    clearSelection,
+    /** Whether rows are selected by tapping them. A telephone has no other way: its rows have no room for a checkbox. */
+    isSelecting,
+    setSelecting,
     select,
     selectAll,
   };

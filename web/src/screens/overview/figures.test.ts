@@ -23,6 +23,11 @@ it("puts a time beside the one before, the busiest model first", () => {
   expect(total).toMatchObject({ count: 40, countBefore: 7, failed: 3, means: [{ now: 250, before: 50 }] });
 });
 
+it("tells a mean that is being fetched from one that nothing has", () => {
+  const { models, total } = together(counts, [null, { now: new Map(), before: new Map() }]);
+  for (const { means } of [...models, total]) expect(means).toEqual([null, { now: null, before: null }]);
+});
+
 it.each([
   [150, 100, 0.5],
   [50, 100, -0.5],

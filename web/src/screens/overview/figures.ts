@@ -13,8 +13,8 @@ export type ModelFigures = {
   countBefore: number;
   failed: number;
   failedBefore: number;
-  /** In the order of the metrics. */
-  means: Mean[];
+  /** In the order of the metrics; null while a mean is being fetched. */
+  means: (Mean | null)[];
 };
 
 /** How much more or less it is than before, as a share of what it was. */
@@ -32,8 +32,9 @@ export function meansOf(summary: Schemas["MetricSummary"] | undefined): Means {
   return new Map(summary?.splits?.map(({ key, mean, count }) => [key, { mean, count }]));
 }
 
-/** Return the figures of each model, that with the most interactions first, and of all together. */
-export function together(counts: Counts, metrics: { now: Means; before: Means }[]): { models: ModelFigures[]; total: ModelFigures } {
+/** Return the figures of each model, that with the most interactions first, and of all together. `metrics` has null where
+ * the means of a metric are still being fetched. */
+export function together(counts: Counts, metrics: ({ now: Means; before: Means } | null)[]): { models: ModelFigures[]; total: ModelFigures } {
   const models = [...new Set([...counts.now.keys(), ...counts.before.keys()])]
     .map((model) => ({
       model,
@@ -41,7 +42,9 @@ export function together(counts: Counts, metrics: { now: Means; before: Means }[
       countBefore: counts.before.get(model) ?? 0,
       failed: counts.failed.get(model) ?? 0,
       failedBefore: counts.failedBefore.get(model) ?? 0,
-      means: metrics.map(({ now, before }) => ({ now: now.get(model)?.mean ?? null, before: before.get(model)?.mean ?? null })),
+      means: metrics.map(
+        (means) => means && { now: means.now.get(model)?.mean ?? null, before: means.before.get(model)?.mean ?? null },
+      ),
     }))
     .sort((a, b) => b.count - a.count || b.countBefore - a.countBefore);
   const sum = (of: (figures: ModelFigures) => number) => models.reduce((total, figures) => total + of(figures), 0);
@@ -53,7 +56,7 @@ export function together(counts: Counts, metrics: { now: Means; before: Means }[
       countBefore: sum((one) => one.countBefore),
       failed: sum((one) => one.failed),
       failedBefore: sum((one) => one.failedBefore),
-      means: metrics.map(({ now, before }) => ({ now: overall(now), before: overall(before) })),
+      means: metrics.map((means) => means && { now: overall(means.now), before: overall(means.before) }),
     },
   };
 }

@@ -1,0 +1,87 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { answer, api, type Filter, type Metric } from "~/api/client";
+import { metricsQuery } from "~/api/queries";
+import { useVocabulary } from "~/filter/facets";
+import { spanSeconds } from "~/filter/timeRange";
+import { countsOf, meansOf, type ModelFigures, together } from "./figures";
+
+/** Feedback keys that have a column: those that were used most. */
+export const MAX_FEEDBACK_KEYS = 4;
+const SYSTEM_METRICS = ["latency", "total_tokens"];
+
+type Overview = {
+  /** The columns; undefined until it is known which feedback keys are used most. */
+  metrics: Metric[] | undefined;
+  /** Feedback keys that have no column. */
+  leftOut: number;
+  /** Undefined until the interactions have been counted. */
+  figures: { models: ModelFigures[]; total: ModelFigures } | undefined;
+  error: unknown;
+  retry: () => void;
+};
+
+/** Fetch how a project did in the last `span`, by model, and in the same time before. */
+export function useOverview(project: string, span: string): Overview {
+  const { data: all } = useQuery(metricsQuery(project, "all"));
+  const vocabulary = useVocabulary(project);
+  const feedbackKeys = vocabulary.metrics.filter(({ category }) => category === "user");
+  const system = (all ?? []).filter(({ category, key }) => category === "system" && SYSTEM_METRICS.includes(key));
+  const areKnown = all !== undefined && vocabulary.areRanked;
+  const metrics = areKnown ? [...system, ...feedbackKeys.slice(0, MAX_FEEDBACK_KEYS)] : [];
+
+  const seconds = spanSeconds(span) ?? 0;
+  const now: Filter = { timerange: { from: `now - ${seconds} seconds` } };
+  const before: Filter = { timerange: { from: `now - ${2 * seconds} seconds`, to: `now - ${seconds} seconds` } };
+  const failed = (time: Filter): Filter => ({ and: [time, { state: { eq: "failed" } }] });
+  const counts = useQueries({
+    queries: [now, before, failed(now), failed(before)].map((filter) => countsQuery(project, filter)),
+  });
+  const means = useQueries({
+    queries: metrics.flatMap(({ key }) => [now, before].map((filter) => meansQuery(project, key, filter))),
+  });
+
+  const [current, previous, failures, failuresBefore] = counts.map(({ data }) => data && countsOf(data));
+  const figures =
+    current && previous && failures && failuresBefore
+      ? together(
+          { now: current, before: previous, failed: failures, failedBefore: failuresBefore },
+          metrics.map((_, index) => {
+            const [inSpan, inSpanBefore] = [means[2 * index], means[2 * index + 1]];
+            if (inSpan?.isPending || inSpanBefore?.isPending) return null;
+            return { now: meansOf(inSpan?.data), before: meansOf(inSpanBefore?.data) };
+          }),
+        )
+      : undefined;
+  const refused = [...counts, ...means].filter((query) => query.error);
+  return {
+    metrics: areKnown ? metrics : undefined,
+    leftOut: Math.max(0, feedbackKeys.length - MAX_FEEDBACK_KEYS),
+    figures,
+    error: refused[0]?.error ?? null,
+    retry: () => {
+      for (const query of refused) void query.refetch();
+    },
+  };
+}
+
+const countsQuery = (project: string, filter: Filter) => ({
+  queryKey: ["statistics", "overview", project, "volume", filter],
+  staleTime: 60_000,
+  queryFn: ({ signal }: { signal: AbortSignal }) =>
+    answer(
+      api.POST("/api/v1/interactions/timeseries", { body: { project, filter, split_by: "model", interval: "week" }, signal }),
+    ),
+});
+
+const meansQuery = (project: string, metric: string, filter: Filter) => ({
+  queryKey: ["statistics", "overview", project, metric, filter],
+  staleTime: 60_000,
+  queryFn: ({ signal }: { signal: AbortSignal }) =>
+    answer(
+      api.POST("/api/v1/metrics/{metric}/statistics", {
+        params: { path: { metric } },
+        body: { project, filter, split_by: "model" },
+        signal,
+      }),
+    ),
+});
