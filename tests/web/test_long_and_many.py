@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 pytestmark = pytest.mark.thorough
 
@@ -104,6 +104,34 @@ def test_what_arrives_does_not_move_what_one_reads(page: Page, many: str, http: 
     expect(rows(page).first).to_contain_text("A new one")
     http.delete(f"/api/v1/interactions/{its_id}").raise_for_status()
     expect(rows(page).first).not_to_contain_text("A new one")
+
+
+def test_what_is_deleted_while_a_page_is_fetched_stays_deleted(page: Page, many: str, http: httpx.Client):
+    body = {"messages": [{"role": "user", "content": "A short-lived one"}], "completion": "Yes", "project": many}
+    logged = http.post("/api/v1/interactions", json=body).json()["completion_id"]
+    other = page.context.new_page()
+    for tab in (other, page):
+        tab.goto(f"/p/{many}/interactions")
+        expect(tab.locator("[data-on=true]")).to_be_visible()
+        expect(rows(tab).first).to_contain_text("A short-lived one")
+    routes: list[Route] = []
+    page.route(
+        "**/interactions/search",
+        lambda route: routes.append(route) if route.request.post_data_json.get("cursor") else route.continue_(),
+    )
+    grid = page.get_by_role("grid")
+    with page.expect_request(lambda request: "cursor" in (request.post_data or "") and "/search" in request.url):
+        grid.evaluate("element => element.scrollTo(0, 60 * 36)")
+    http.delete(f"/api/v1/interactions/{logged}").raise_for_status()
+    # Both tabs hear of it from one stream, at once.
+    expect(rows(other).first).to_contain_text("Question 999")
+    with page.expect_response("**/interactions/search"):
+        for route in routes:
+            route.continue_()
+    page.unroute("**/interactions/search")
+    page.wait_for_function(SCROLL_UNTIL, arg=["Question 890", 600], polling=100)
+    grid.evaluate("element => element.scrollTo(0, 0)")
+    expect(rows(page).first).to_contain_text("Question 999")
 
 
 @pytest.mark.timeout(180)

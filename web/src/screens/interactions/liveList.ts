@@ -2,11 +2,12 @@
 // in its place and counted here. The server counts again only where that is not sure, and seldom.
 
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
-import type { Filter, Interaction } from "~/api/client";
+import { useEffect, useRef, useState } from "react";
+import type { Filter } from "~/api/client";
 import { useLive } from "~/api/live";
 import type { Changes } from "~/api/liveLine";
-import { caughtUp, countQuery, type ListOptions, listQuery, newest, type Pages, recounted, rows, upserted, without } from "./pages";
+import { ChangeQueue } from "~/rules/changeQueue";
+import { caughtUp, countQuery, type InteractionPage, type ListOptions, listQuery, newest, type Pages, recounted, rows, upserted, without } from "./pages";
 
 /** The least time between two counts of the server, and between two looks at what was missed; and how many times as long
  * as the last one took. In milliseconds. */
@@ -40,7 +41,10 @@ export function useLiveList(live: LiveList): boolean {
   const { queryKey: listKey } = listQuery(project, filter, at, options);
   const { queryKey: countKey } = countQuery(project, filter);
   const list = JSON.stringify(listKey);
-  const state = useRef(newState(list));
+  /** Whether an answer is under way that would undo what is changed meanwhile: of the list, or of a look at the newest. */
+  const isBeingRead = (now: State) => now.isReading || queries.isFetching({ queryKey: listKey, exact: true }) > 0;
+  const [initial] = useState(() => newState(isBeingRead));
+  const state = useRef(initial);
 
   function change(next: Pages, changes: Pick<Changes, "interactions" | "deleted">): void {
     const pages = queries.getQueryData<Pages>(listKey);
@@ -71,12 +75,12 @@ export function useLiveList(live: LiveList): boolean {
   }
 
   function onChanges({ interactions, deleted, missed }: Changes): void {
-    const pages = queries.getQueryData<Pages>(listKey);
-    if (queries.isFetching({ queryKey: listKey, exact: true })) state.current.held.push(...interactions);
-    if (pages) {
+    state.current.changes.push(() => {
+      const pages = queries.getQueryData<Pages>(listKey);
+      if (!pages) return;
       change(deleted.reduce(without, interactions.reduce(upserted, pages)), { interactions, deleted });
       if (isTop() && (pages.pages[0]?.interactions.length ?? 0) > MOST_ARRIVED) void look({ isAnew: true });
-    }
+    });
     for (const { completion_id } of interactions) {
       void queries.invalidateQueries({ queryKey: ["interaction", completion_id] });
     }
@@ -93,29 +97,19 @@ export function useLiveList(live: LiveList): boolean {
     now.isLooking = true;
     await pause(now.nextLook - performance.now());
     const begun = performance.now();
+    now.isReading = true;
     try {
       let first = await newest(project, filter, options, limit);
-      let pages = queries.getQueryData<Pages>(listKey);
-      if (limit && pages && caughtUp(pages, first).pages[0] === first) {
-        // So few do not reach to what is listed.
-        first = await newest(project, filter, options);
-        pages = queries.getQueryData<Pages>(listKey);
-      }
-      // Another list is looked at by now.
-      if (state.current !== now || !pages) return;
-      const next = isAnew ? { pages: [first], pageParams: [null] } : caughtUp(pages, first);
-      if (next.pages[0] === first) {
-        change(next, { interactions: [], deleted: [] });
-        if (!isAnew) queries.setQueryData(countKey, (count) => count && { ...count, isUnsure: true });
-        countAgain();
-      } else {
-        const left = new Set(rows(next).map((row) => row.completion_id));
-        const deleted = rows(pages).flatMap((row) => (left.has(row.completion_id) ? [] : row.completion_id));
-        change(next, { interactions: first.interactions, deleted });
-      }
+      const pages = queries.getQueryData<Pages>(listKey);
+      // So few do not reach to what is listed.
+      if (limit && pages && caughtUp(pages, first).pages[0] === first) first = await newest(project, filter, options);
+      // Unless another list is looked at by now. What arrived meanwhile is newer than this answer.
+      if (state.current === now) now.changes.pushFirst(() => catchUp(first, isAnew));
     } catch {
       // The line falls with the server. Once it stands again, this is looked at again.
     } finally {
+      now.isReading = false;
+      now.changes.flush();
       now.isLooking = false;
       now.nextLook = begun + Math.max(LOOK_PACE, REST_FACTOR * (performance.now() - begun));
       if (now.isToLook && state.current === now) {
@@ -125,21 +119,38 @@ export function useLiveList(live: LiveList): boolean {
     }
   }
 
+  /** Put the newest in their places; with `isAnew`, have the list begin again with them. */
+  function catchUp(first: InteractionPage, isAnew: boolean): void {
+    const pages = queries.getQueryData<Pages>(listKey);
+    if (!pages) return;
+    const next = isAnew ? { pages: [first], pageParams: [null] } : caughtUp(pages, first);
+    if (next.pages[0] === first) {
+      change(next, { interactions: [], deleted: [] });
+      if (!isAnew) queries.setQueryData(countKey, (count) => count && { ...count, isUnsure: true });
+      countAgain();
+    } else {
+      const left = new Set(rows(next).map((row) => row.completion_id));
+      const deleted = rows(pages).flatMap((row) => (left.has(row.completion_id) ? [] : row.completion_id));
+      change(next, { interactions: first.interactions, deleted });
+    }
+  }
+
   // biome-ignore lint/correctness/useExhaustiveDependencies: a list that is turned on begins anew.
   useEffect(() => {
-    const now = newState(list);
+    const now = newState(isBeingRead);
     state.current = now;
     return () => clearTimeout(now.recount);
   }, [list, on]);
 
-  // The answer of a fetch or of a count may be of before what came meanwhile.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: of another list, or once a fetch has ended.
+  useEffect(() => state.current.changes.flush(), [list, isFetching]);
+
+  // The number that the server has counted may be of before what came meanwhile.
   // biome-ignore lint/correctness/useExhaustiveDependencies: of another list, or once a fetch has ended; what it reads is of then.
   useEffect(() => {
     const pages = queries.getQueryData<Pages>(listKey);
     if (isFetching || isCounting || !pages) return;
-    const interactions = state.current.held;
-    state.current.held = [];
-    change(interactions.reduce(upserted, pages), { interactions, deleted: [] });
+    change(pages, { interactions: [], deleted: [] });
     if (!state.current.isToGlance) return;
     state.current.isToGlance = false;
     void look({ limit: GLANCE });
@@ -159,10 +170,11 @@ export function useLiveList(live: LiveList): boolean {
 }
 
 type State = {
-  list: string;
   /** What has come while the list was being fetched. */
-  held: Interaction[];
+  changes: ChangeQueue;
   isLooking: boolean;
+  /** Whether the answer of a look is under way. */
+  isReading: boolean;
   /** Whether there is to be another look, after the one that is under way, or after the fetch. */
   isToLook: boolean;
   isToGlance: boolean;
@@ -170,15 +182,18 @@ type State = {
   recount: ReturnType<typeof setTimeout> | undefined;
 };
 
-const newState = (list: string): State => ({
-  list,
-  held: [],
-  isLooking: false,
-  isToLook: false,
-  isToGlance: false,
-  nextLook: 0,
-  recount: undefined,
-});
+function newState(isBeingRead: (state: State) => boolean): State {
+  const state: State = {
+    changes: new ChangeQueue(() => isBeingRead(state)),
+    isLooking: false,
+    isReading: false,
+    isToLook: false,
+    isToGlance: false,
+    nextLook: 0,
+    recount: undefined,
+  };
+  return state;
+}
 
 const pause = (milliseconds: number) =>
   milliseconds > 0 ? new Promise<void>((resolve) => setTimeout(resolve, milliseconds)) : undefined;
