@@ -5,8 +5,8 @@ import { Chooser } from "~/ui/Chooser";
 import { inShort } from "~/ui/values";
 import { useVocabulary } from "./facets";
 import css from "./filter.module.css";
-import { parts, quoted, withPart } from "./language";
-import { SOURCES, STATES } from "./suggestions";
+import { parts, quoted, withPart } from "~/rules/language";
+import { SOURCES, STATES } from "~/rules/suggestions";
 
 type AddFilterProps = { project: string; value: string; onChange: (query: string) => void };
 type KindProps = { project: string; add: (part: string) => void };

@@ -5,8 +5,8 @@ import { count } from "~/ui/values";
 import { AddFilter } from "./AddFilter";
 import { useVocabulary } from "./facets";
 import css from "./filter.module.css";
-import { parts, QueryError, toFilter, withoutPart } from "./language";
-import { suggest, wordAt } from "./suggestions";
+import { parts, QueryError, toFilter, withoutPart } from "~/rules/language";
+import { suggest, wordAt } from "~/rules/suggestions";
 import { TimeRangeChoice } from "./TimeRangeChoice";
 
 type FilterBarProps = {

@@ -2,7 +2,7 @@ import { Clock } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { Button, css as ui, Field, Input, Popover } from "~/ui";
 import css from "./filter.module.css";
-import { momentOf, PRESETS, rangeName, splitTime, type TimeRange, withTime } from "./timeRange";
+import { momentOf, PRESETS, rangeName, splitTime, type TimeRange, withTime } from "~/rules/timeRange";
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, type ReactNode, useId, useState } from "react";
 import { metricsQuery, projectsQuery } from "~/api/queries";
-import { quoted } from "~/filter/language";
+import { quoted } from "~/rules/language";
 import { css as ui, cx, Dialog, Input, Kbd } from "~/ui";
 import { fitting } from "./commands";
 import { PROJECT_PLACES, SERVER_PLACES } from "./places";

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "react";
 import { answer, api, type Interaction, type Message } from "~/api/client";
-import { completionMessage } from "~/screens/interaction/parts";
+import { completionMessage } from "~/rules/parts";
 import { chat } from "./stream";
 
 export type Turn = {

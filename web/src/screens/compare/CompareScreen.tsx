@@ -15,7 +15,8 @@ import { MetricChoice } from "./MetricChoice";
 import { Queue } from "./Queue";
 import { Sides } from "./Sides";
 import { Verdict } from "./Verdict";
-import { type Choice, choiceOf, sendVerdict } from "./verdicts";
+import { type Choice, choiceOf } from "~/rules/verdicts";
+import { sendVerdict } from "./sendVerdict";
 
 /** Two completions beside each other; or, with none named, pairs of a filter one after the other. */
 export function CompareScreen() {

@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useRef, useState } from "react";
-import { toFilter } from "~/filter/language";
+import { toFilter } from "~/rules/language";
 import { preloadMarkdown } from "~/screens/interaction/Markdown";
 import { Button, Empty, ErrorNote, css as ui, Input, Kbd, Loading, Page } from "~/ui";
 import { findDraft, keepDraft, useDraft } from "~/ui/useDraft";
@@ -9,9 +9,9 @@ import { count } from "~/ui/values";
 import css from "./compare.module.css";
 import { PairSides } from "./PairSides";
 import { Summary } from "./Summary";
-import { useSitting } from "./useSitting";
+import { useJudgingSession } from "./useJudgingSession";
 import { CHOICES, JUDGES, Verdict } from "./Verdict";
-import type { Choice } from "./verdicts";
+import type { Choice } from "~/rules/verdicts";
 
 preloadMarkdown();
 
@@ -22,9 +22,9 @@ export function Judging({ project }: { project: string }) {
   const metric = search.metric ?? "";
   const id = search.seed ?? "";
   const filter = useMemo(() => toFilter(search.q ?? ""), [search.q]);
-  const judging = useSitting({ id, project, filter, metric, again: search.again === "1", search });
-  const { sitting } = judging;
-  const { entries, at } = sitting;
+  const judging = useJudgingSession({ id, project, filter, metric, again: search.again === "1", search });
+  const { session } = judging;
+  const { entries, at } = session;
   const [differences, setDifferences] = useState(false);
   const entry = entries[at];
   const about = `verdict.${id}.${at}`;
@@ -66,7 +66,7 @@ export function Judging({ project }: { project: string }) {
     w: () => comment.current?.focus(),
   });
 
-  if (sitting.isEnded) {
+  if (session.isEnded) {
     return <Summary project={project} metric={metric} entries={entries} />;
   }
   return (
@@ -82,7 +82,7 @@ export function Judging({ project }: { project: string }) {
           <Button aria-pressed={differences} onClick={() => setDifferences(!differences)} disabled={!entry}>
             Differences <Kbd>d</Kbd>
           </Button>
-          {(entry ?? !sitting.isExhausted) && <Button onClick={judging.end}>End the sitting</Button>}
+          {(entry ?? !session.isExhausted) && <Button onClick={judging.end}>End the sitting</Button>}
         </>
       }
     >
@@ -139,9 +139,9 @@ export function Judging({ project }: { project: string }) {
             </div>
           </div>
         </div>
-      ) : sitting.isExhausted ? (
+      ) : session.isExhausted ? (
         <Empty title={judged ? "That was the last pair" : "There is no pair to judge"}>
-          {sitting.wereHeld ? (
+          {session.wereHeld ? (
             <p>Other people have some pairs open now. What they leave, you can judge.</p>
           ) : (
             judged === 0 && (

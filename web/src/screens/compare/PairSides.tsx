@@ -2,7 +2,7 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { answer, api, type Interaction } from "~/api/client";
 import { Button, Empty, ErrorNote, Loading } from "~/ui";
 import { Sides } from "./Sides";
-import type { PairIds } from "./sitting";
+import type { PairIds } from "~/rules/judgingQueue";
 
 /** One side of a pair: it came with the pair, and is asked for by itself after a reload alone. */
 export const pairSideQuery = (completion_id: string) =>

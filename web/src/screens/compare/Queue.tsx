@@ -7,7 +7,7 @@ import { count } from "~/ui/values";
 import css from "./compare.module.css";
 import { Judging } from "./Judging";
 import { MetricChoice } from "./MetricChoice";
-import { keptSittings } from "./sitting";
+import { storedSessions } from "./storedSessions";
 
 /** Pairs of a filter, one after the other, blind to the model: for whoever judges a hundred in a sitting. */
 export function Queue() {
@@ -18,7 +18,7 @@ export function Queue() {
   const change = (next: Record<string, string | undefined>) =>
     navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   if (search.seed && search.metric) return <Judging key={search.seed} project={project} />;
-  const unfinished = keptSittings()
+  const unfinished = storedSessions()
     .filter((kept) => kept.project === project && !kept.sitting.isEnded && kept.sitting.entries.some(({ judged }) => judged))
     .slice(0, 3);
   const mayJudge = may("write") && may("read");

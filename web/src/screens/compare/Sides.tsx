@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Change } from "diff";
 import type { Interaction } from "~/api/client";
-import { rawText, turns } from "~/screens/interaction/parts";
+import { rawText, turns } from "~/rules/parts";
 import { Conversation, MessageView, Text } from "~/screens/interaction/Conversation";
 import { Chip } from "~/ui";
 import { measured } from "~/ui/values";

@@ -5,7 +5,7 @@ import { Button, Chip, css as ui, Empty, ErrorNote, Loading, Page } from "~/ui";
 import { newId } from "~/ui/browser";
 import { count } from "~/ui/values";
 import css from "./compare.module.css";
-import type { Entry } from "./sitting";
+import type { Entry } from "~/rules/judgingQueue";
 import { CHOICES } from "./Verdict";
 
 const A_CALL = 200;

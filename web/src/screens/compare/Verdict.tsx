@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import { Button, Kbd } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
 import css from "./compare.module.css";
-import type { Choice } from "./verdicts";
+import type { Choice } from "~/rules/verdicts";
 
 export const CHOICES: [Choice, string, string, ReactNode][] = [
   ["left", "Left is better", "1", <ArrowLeft key="left" size={15} aria-hidden />],

@@ -1,7 +1,8 @@
 import { useState } from "react";
 import { useAct } from "~/api/useAct";
+import type { Choice } from "~/rules/verdicts";
 import { newId } from "~/ui/browser";
-import { type Choice, sendVerdict } from "./verdicts";
+import { sendVerdict } from "./sendVerdict";
 
 /** Give one verdict on two completions: another choice changes it, and is no second vote. */
 export function useOwnVerdict(metric: string, left: string, right: string) {

@@ -3,7 +3,7 @@ import { useRef, useState } from "react";
 import { changingHeaders, errorOf, type Filter, type Schemas } from "~/api/client";
 import { parseJson } from "~/api/json";
 import { labelsQuery, metricsQuery } from "~/api/queries";
-import { countQuery } from "~/screens/interactions/pages";
+import { countQuery } from "~/screens/interactions/listQueries";
 import { Button, css as ui, Dialog, ErrorNote, Field, notify, Select } from "~/ui";
 import { count as shownCount } from "~/ui/values";
 import { csvHead, csvRow, type Format, jsonLine, ownLines } from "./lines";

@@ -10,7 +10,7 @@ import css from "./conversation.module.css";
 import { hiddenCount } from "./invisible";
 import { JsonTree } from "./JsonTree";
 import { type Look, useMarkdown } from "./look";
-import { callsOf, type Part, partsOf, rawText, roleOf, type Turn, turns } from "./parts";
+import { callsOf, type Part, partsOf, rawText, roleOf, type Turn, turns } from "~/rules/parts";
 import { Text } from "./Text";
 import { sizeOf } from "./texts";
 import { ToolCallView } from "./ToolCallView";

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Interaction } from "~/api/client";
 import { jsonText } from "~/api/json";
-import { quoted } from "~/filter/language";
+import { quoted } from "~/rules/language";
 import { CopyButton } from "~/ui";
 import { bytes, count, duration, fullTime } from "~/ui/values";
 import { Fold } from "./Fold";

@@ -2,7 +2,7 @@ import { ImageOff, Minus, Plus } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { Button, Dialog, IconButton, Kbd } from "~/ui";
 import css from "./conversation.module.css";
-import { isOwnImage } from "./parts";
+import { isOwnImage } from "~/rules/parts";
 
 /** How much larger each step is, and how far it goes. */
 const STEP = 1.25;

@@ -5,7 +5,7 @@ import { ApiError } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
 import { useMay } from "~/shell/useMay";
 import { Button, css as ui, cx, ErrorNote, Loading } from "~/ui";
-import { fromLists } from "./changes";
+import { fromLists } from "./useChanges";
 import { Facts } from "./Facts";
 import css from "./interaction.module.css";
 import { Labels } from "./Labels";

@@ -5,7 +5,7 @@ import { CopyButton, IconButton, Input } from "~/ui";
 import { count, counted } from "~/ui/values";
 import css from "./json.module.css";
 import { type JsonRow, parentOf, rowsOf, search } from "./jsonTree";
-import { pretty } from "./parts";
+import { pretty } from "~/rules/parts";
 import { useGrowing } from "./useGrowing";
 
 /** Longer texts are cut until someone wants them whole. */

@@ -4,11 +4,11 @@ import { Pencil, Plus, X } from "lucide-react";
 import { type FormEvent, useId, useRef } from "react";
 import type { Interaction } from "~/api/client";
 import { labelsQuery } from "~/api/queries";
-import { quoted } from "~/filter/language";
+import { quoted } from "~/rules/language";
 import { Button, Field, Input, Popover } from "~/ui";
 import { useDraft } from "~/ui/useDraft";
 import { useKeys } from "~/ui/useKeys";
-import { useLabelChange } from "./changes";
+import { useLabelChange } from "./useChanges";
 import css from "./interaction.module.css";
 import sections from "./sections.module.css";
 

@@ -8,7 +8,7 @@ import { Button, cx, css as ui, Input, Kbd, notify, Textarea } from "~/ui";
 import { isHidden, useHidden } from "~/ui/removals";
 import { findDraft, useDraft } from "~/ui/useDraft";
 import { useKeys } from "~/ui/useKeys";
-import { fromLists, useFeedbackChange } from "./changes";
+import { fromLists, useFeedbackChange } from "./useChanges";
 import css from "./interaction.module.css";
 import { keyedValue, quickValues } from "./words";
 

@@ -9,7 +9,7 @@ import { asWritten } from "./asWritten";
 import { Formula } from "./Formula";
 import { Image } from "./Image";
 import css from "./conversation.module.css";
-import { isOwnImage, otherHost, safeTarget } from "./parts";
+import { isOwnImage, otherHost, safeTarget } from "~/rules/parts";
 
 /** Colouring more than this takes longer than a frame. */
 const MOST_COLOURED = 12_000;

@@ -9,7 +9,7 @@ import { Button, Chip, cx, Empty, IconButton, Input, css as ui, Popover, Select,
 import { Time } from "~/ui/values";
 import { useHidden } from "~/ui/removals";
 import { useDraft } from "~/ui/useDraft";
-import { removePreference, useFeedbackChange } from "./changes";
+import { removePreference, useFeedbackChange } from "./useChanges";
 import { Fold } from "./Fold";
 import css from "./sections.module.css";
 import { preferredOver } from "./words";

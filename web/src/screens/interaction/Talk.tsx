@@ -8,7 +8,7 @@ import { FindBar, SoughtProvider } from "./Find";
 import css from "./interaction.module.css";
 import { JsonTree } from "./JsonTree";
 import { useView, type View } from "./look";
-import { completionMessage, pretty, wholeText } from "./parts";
+import { completionMessage, pretty, wholeText } from "~/rules/parts";
 import { Tools } from "./Tools";
 import { useNewestTurn } from "./useNewestTurn";
 import { errorOf } from "./words";

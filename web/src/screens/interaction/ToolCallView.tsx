@@ -5,7 +5,7 @@ import css from "./conversation.module.css";
 import { Fold } from "./Fold";
 import { contains, useSought } from "./Find";
 import { JsonTree } from "./JsonTree";
-import { parsed, partsOf, pretty, summary, type ToolCall } from "./parts";
+import { parsed, partsOf, pretty, summary, type ToolCall } from "~/rules/parts";
 import { Text } from "./Text";
 
 /** The call of a tool: its name and arguments in a line; opened, with what it answered. */

@@ -5,7 +5,7 @@ import css from "./conversation.module.css";
 import { contains, useSought } from "./Find";
 import { Fold } from "./Fold";
 import { JsonTree } from "./JsonTree";
-import { pretty, toolsOf } from "./parts";
+import { pretty, toolsOf } from "~/rules/parts";
 
 /** The tools that a model could call: their names in a line; opened, what each is for and what it takes. */
 export function Tools({ parameters }: Pick<Interaction, "parameters">) {

@@ -4,15 +4,15 @@ import { ArrowLeft, Columns2, EllipsisVertical, ExternalLink, ChevronDown, Chevr
 import { type ReactNode, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
 import { inlineInteractionQuery } from "~/api/queries";
-import { quoted } from "~/filter/language";
+import { quoted } from "~/rules/language";
 import { Button, Chip, Confirm, CopyButton, Hint, IconButton, Menu, MenuChoice, MenuSeparator, notify, css as ui } from "~/ui";
 import { copyText, NOT_COPIED } from "~/ui/browser";
 import { useKeys } from "~/ui/useKeys";
 import { Time } from "~/ui/values";
 import { asCurl, asPython, callOf } from "./asCode";
-import { useDeletion } from "./changes";
+import { useDeletion } from "./useChanges";
 import css from "./interaction.module.css";
-import { pretty } from "./parts";
+import { pretty } from "~/rules/parts";
 import { outcomeOf } from "./words";
 
 

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { answer, api, type Filter, type Metric, type Schemas } from "~/api/client";
-import { quoted, withPart } from "~/filter/language";
+import { quoted, withPart } from "~/rules/language";
 import { Button, css as ui, cx, Empty, ErrorNote, Loading } from "~/ui";
 import { count, duration, measured, percent } from "~/ui/values";
 import css from "./groups.module.css";

@@ -1,7 +1,7 @@
 import { ArrowUp } from "lucide-react";
 import { type ComponentProps, useCallback, useState } from "react";
 import type { Interaction } from "~/api/client";
-import { withRole } from "~/filter/facetParts";
+import { withRole } from "~/rules/facetConditions";
 import { Button, Empty, ErrorNote, Outdated } from "~/ui";
 import type { Shown } from "./columns";
 import css from "./interactions.module.css";

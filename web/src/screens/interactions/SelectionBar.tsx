@@ -12,7 +12,7 @@ import { count } from "~/ui/values";
 import { BulkDialog, type BulkAct } from "./BulkDialog";
 import { type Done, MOST, remove, type Row } from "./bulk";
 import css from "./interactions.module.css";
-import type { Selection } from "./selection";
+import type { Selection } from "~/rules/selection";
 
 type SelectionBarProps = {
   project: string;

@@ -8,7 +8,7 @@ import type { Column, Shown } from "./columns";
 import { Head, type Order } from "./Head";
 import css from "./interactions.module.css";
 import { Row } from "./Row";
-import type { Selection } from "./selection";
+import type { Selection } from "~/rules/selection";
 
 const ROW = 36;
 /** On a telephone a row has two lines. */

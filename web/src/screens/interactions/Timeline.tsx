@@ -3,7 +3,7 @@ import { type PointerEvent, useMemo, useRef, useState } from "react";
 import { answer, api, type Filter, type Metric } from "~/api/client";
 import { barsOf, type Bar, draggedRange, intervalFor } from "~/charts/timeline";
 import { facetsQuery } from "~/filter/facets";
-import { momentOf, splitTime, type TimeRange } from "~/filter/timeRange";
+import { momentOf, splitTime, type TimeRange } from "~/rules/timeRange";
 import { Select } from "~/ui";
 import { count, duration, measured, percent } from "~/ui/values";
 import css from "./timeline.module.css";

@@ -1,8 +1,8 @@
 // What is done to many interactions at once, each by the call that is there for one.
 
 import { answer, api, type Filter, type Interaction } from "~/api/client";
+import type { InteractionPage } from "~/rules/pages";
 import { newId } from "~/ui/browser";
-import type { InteractionPage } from "./pages";
 
 export type Row = Pick<Interaction, "completion_id" | "labels">;
 export type Done = {

@@ -3,7 +3,7 @@
 import { ThumbsDown, ThumbsUp } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Interaction, Metric } from "~/api/client";
-import { quoted } from "~/filter/language";
+import { quoted } from "~/rules/language";
 import { Chip } from "~/ui";
 import { duration, fullTime, inShort, measured, shownTime } from "~/ui/values";
 import { Chips, type ChipItem } from "./Chips";

@@ -7,7 +7,8 @@ import type { Filter } from "~/api/client";
 import { useLive } from "~/api/live";
 import type { Changes } from "~/api/liveLine";
 import { ChangeQueue } from "~/rules/changeQueue";
-import { caughtUp, countQuery, type InteractionPage, type ListOptions, listQuery, newest, type Pages, recounted, rows, upserted, without } from "./pages";
+import { caughtUp, type InteractionPage, type ListChanges, type Pages, recounted, rows, upserted, without } from "~/rules/pages";
+import { countQuery, type ListOptions, listQuery, newest } from "./listQueries";
 
 /** The least time between two counts of the server, and between two looks at what was missed; and how many times as long
  * as the last one took. In milliseconds. */
@@ -46,7 +47,7 @@ export function useLiveList(live: LiveList): boolean {
   const [initial] = useState(() => newState(isBeingRead));
   const state = useRef(initial);
 
-  function change(next: Pages, changes: Pick<Changes, "interactions" | "deleted">): void {
+  function change(next: Pages, changes: ListChanges): void {
     const pages = queries.getQueryData<Pages>(listKey);
     const before = rows(pages);
     const after = rows(next);

@@ -1,7 +1,7 @@
 import { useLocation, useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useMemo, useRef } from "react";
 import type { Interaction } from "~/api/client";
-import { readFilter } from "~/filter/language";
+import { readFilter } from "~/rules/language";
 import type { Order } from "./Head";
 import { keptColumns } from "./kept";
 

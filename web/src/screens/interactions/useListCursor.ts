@@ -2,7 +2,7 @@ import { useCallback, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
 import { announce } from "~/ui/announce";
 import { spokenName } from "~/ui/values";
-import { allOrNone, extended, NOTHING, toggled } from "./selection";
+import { allOrNone, extended, NOTHING, toggled } from "~/rules/selection";
 import type { ListAddress } from "./useListAddress";
 
 type ListCursorOptions = {

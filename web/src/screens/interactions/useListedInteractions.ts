@@ -1,9 +1,10 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useRef, useState } from "react";
+import { type Pages, rows } from "~/rules/pages";
 import { useHidden } from "~/ui/removals";
 import { chosenColumns, needsWhole } from "./columns";
 import { useLiveList } from "./liveList";
-import { countQuery, type ListOptions, listQuery, type Pages, rows } from "./pages";
+import { countQuery, type ListOptions, listQuery } from "./listQueries";
 import type { ListAddress } from "./useListAddress";
 
 export type ListedInteractions = ReturnType<typeof useListedInteractions>;

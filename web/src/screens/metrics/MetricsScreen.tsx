@@ -10,7 +10,7 @@ import { Distribution } from "~/charts/Distribution";
 import { drawnKeys, type Series, seriesOf } from "~/charts/series";
 import { TrendChart } from "~/charts/TrendChart";
 import { FilterBar } from "~/filter/FilterBar";
-import { quoted, readFilter, withPart } from "~/filter/language";
+import { quoted, readFilter, withPart } from "~/rules/language";
 import { Button, Chip, Confirm, css as ui, Empty, ErrorNote, IconButton, Loading, notify, Page, Select } from "~/ui";
 import { count, duration, measured, percent } from "~/ui/values";
 import { MetricForm } from "./MetricForm";

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { Metric } from "~/api/client";
-import { quoted } from "~/filter/language";
+import { quoted } from "~/rules/language";
 import { css as ui, cx } from "~/ui";
 import { count } from "~/ui/values";
 import { ChangeNote, Figure, MeanChange } from "./Figure";

@@ -1,5 +1,5 @@
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { PRESETS, spanSeconds } from "~/filter/timeRange";
+import { PRESETS, spanSeconds } from "~/rules/timeRange";
 import { Button, css as ui, Empty, ErrorNote, Loading, Outdated, Page } from "~/ui";
 import { ModelTable } from "./ModelTable";
 import css from "./overview.module.css";

@@ -2,7 +2,7 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { answer, api, type Filter, type Metric } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { useVocabulary } from "~/filter/facets";
-import { spanSeconds } from "~/filter/timeRange";
+import { spanSeconds } from "~/rules/timeRange";
 import { countsOf, meansOf, type ModelFigures, together } from "./figures";
 
 /** Feedback keys that have a column: those that were used most. */

@@ -6,7 +6,7 @@ import { answer, api, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { Interval } from "~/charts/Interval";
 import { FilterBar } from "~/filter/FilterBar";
-import { quoted, readFilter } from "~/filter/language";
+import { quoted, readFilter } from "~/rules/language";
 import { keepPreferenceMetric, preferenceMetric } from "~/screens/compare/preferenceMetric";
 import { css as ui, cx, Empty, ErrorNote, Loading, Page, Select } from "~/ui";
 import { count, percent } from "~/ui/values";

@@ -6,8 +6,10 @@ import { sendUntilAnswered } from "~/api/sending";
 import { notify } from "~/ui";
 import { newId } from "~/ui/browser";
 import { pairSideQuery } from "./PairSides";
-import * as sittings from "./sitting";
-import { type Choice, sendVerdict } from "./verdicts";
+import * as queue from "~/rules/judgingQueue";
+import type { Choice } from "~/rules/verdicts";
+import { sendVerdict } from "./sendVerdict";
+import { findSession, storeSession } from "./storedSessions";
 
 /** Milliseconds between two calls that renew the leases of the pairs. */
 const RENEWAL_INTERVAL = 60_000;
@@ -20,28 +22,28 @@ type Wanted = {
   filter: Filter;
   metric: string;
   again: boolean;
-  /** The address under which the sitting goes on. */
+  /** The address under which the session goes on. */
   search: Record<string, string | undefined>;
 };
 
-/** Run a sitting: fetch pairs ahead, keep their leases, and send the verdicts on each pair in their order. */
-export function useSitting({ id, project, filter, metric, again, search }: Wanted) {
+/** Run a judging session: fetch pairs ahead, keep their leases, and send the verdicts on each pair in their order. */
+export function useJudgingSession({ id, project, filter, metric, again, search }: Wanted) {
   const queries = useQueryClient();
-  const [sitting, setSitting] = useState(() => sittings.findSitting(id));
+  const [session, setSession] = useState(() => findSession(id));
   const [error, setError] = useState<unknown>(null);
   const [looks, setLooks] = useState(0);
-  const latest = useRef(sitting);
+  const latest = useRef(session);
 
   const update = useCallback(
-    (change: (before: sittings.Sitting) => sittings.Sitting) => {
+    (change: (before: queue.JudgingSession) => queue.JudgingSession) => {
       latest.current = change(latest.current);
-      sittings.keepSitting(id, search, project, latest.current);
-      setSitting(latest.current);
+      storeSession(id, search, project, latest.current);
+      setSession(latest.current);
     },
     [id, search, project],
   );
   const ask = useCallback(
-    async (limit: number, keep = sittings.keptPairs(latest.current)): Promise<Schemas["PairPage"]> => {
+    async (limit: number, keep = queue.keptPairs(latest.current)): Promise<Schemas["PairPage"]> => {
       const { cursor } = latest.current;
       return answer(
         api.POST("/api/v1/preferences/next", {
@@ -54,7 +56,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
 
   // One call at a time: each answer has the cursor of the next call.
   const busy = useRef(false);
-  const missing = sittings.missingPairs(sitting);
+  const missing = queue.missingPairs(session);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each look asks once more.
   useEffect(() => {
     if (busy.current || !missing || error !== null) return;
@@ -67,7 +69,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
           ids.push({ left: left.completion_id, right: right.completion_id });
         }
         busy.current = false;
-        update((before) => sittings.withPage(before, { ...page, pairs: ids }));
+        update((before) => queue.withPage(before, { ...page, pairs: ids }));
       })
       .catch(async (cause) => {
         if (cause instanceof ApiError && UNREACHABLE.includes(cause.status)) await whenConnected();
@@ -85,7 +87,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
       if (!page?.lost.length) return;
       const { cursor, isExhausted } = latest.current;
       const at = latest.current.at;
-      update((before) => ({ ...sittings.withPage(before, { ...page, pairs: [], next: cursor }), cursor, isExhausted }));
+      update((before) => ({ ...queue.withPage(before, { ...page, pairs: [], next: cursor }), cursor, isExhausted }));
       if (latest.current.at !== at) notify("Someone else has judged this pair meanwhile: here is another");
     }
     // After a reload or a pause, someone else may have the pairs.
@@ -112,13 +114,13 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
           update((before) => {
             const now = before.entries[at]?.judged;
             // A verdict that was changed meanwhile is confirmed by the next call in the queue.
-            return now === judged ? sittings.withEntry(before, at, { judged: { ...judged, isSent: true } }) : before;
+            return now === judged ? queue.withEntry(before, at, { judged: { ...judged, isSent: true } }) : before;
           });
         } catch (cause) {
           notify(cause as Error);
           // A verdict that the server refuses, for example because a completion was deleted, is not sent again.
           const isRefused = cause instanceof ApiError && cause.status >= 400 && cause.status < 500 && cause.status !== 429;
-          if (isRefused) update((before) => sittings.withoutVerdict(before, at));
+          if (isRefused) update((before) => queue.withoutVerdict(before, at));
         }
       };
       sending.current.set(at, (sending.current.get(at) ?? Promise.resolve()).then(deliver));
@@ -131,7 +133,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
   }, [send]);
 
   return {
-    sitting,
+    session,
     error,
     /** The number of calls for pairs. Where few are left, finding one takes several calls. */
     looks,
@@ -142,17 +144,17 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
       if (!entries[at]) return;
       if (!old || old.choice !== choice || old.details !== details) {
         const judged = { choice, details, comparison_id: old?.comparison_id ?? newId(), isSent: false };
-        update((before) => sittings.withEntry(before, at, { judged, isSkipped: false }));
+        update((before) => queue.withEntry(before, at, { judged, isSkipped: false }));
         send(at, !old?.isSent);
       }
     },
     /** Go to the pair at a position; null goes to the next pair without a verdict. */
-    go: (at: number | null) => update((before) => ({ ...before, at: at ?? sittings.nextOpen(before.entries, before.at) })),
+    go: (at: number | null) => update((before) => ({ ...before, at: at ?? queue.nextOpen(before.entries, before.at) })),
     skip() {
       update((before) => {
         const entry = before.entries[before.at];
-        const skipped = entry && !entry.judged ? sittings.withEntry(before, before.at, { isSkipped: true }) : before;
-        return { ...skipped, at: sittings.nextOpen(skipped.entries, skipped.at) };
+        const skipped = entry && !entry.judged ? queue.withEntry(before, before.at, { isSkipped: true }) : before;
+        return { ...skipped, at: queue.nextOpen(skipped.entries, skipped.at) };
       });
     },
     retry: () => setError(null),
@@ -160,7 +162,7 @@ export function useSitting({ id, project, filter, metric, again, search }: Wante
     lookAgain() {
       update((before) => ({ ...before, cursor: null, isExhausted: false, wereHeld: false }));
     },
-    /** End the sitting: give back the pairs without a verdict, and show the models. */
+    /** End the session: give back the pairs without a verdict, and show the models. */
     end() {
       update((before) => ({ ...before, isEnded: true }));
       void ask(0, []).catch(() => undefined);

@@ -5,14 +5,24 @@ import { answer, api, type Feedback, type Interaction } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
 import { sendUntilAnswered } from "~/api/sending";
 import { sessionQuery } from "~/api/session";
+import {
+  type FeedbackChange,
+  findRow,
+  lostLabels,
+  withChangedFeedback,
+  withFeedback,
+  withLabels,
+  withOpinions,
+  withoutFeedback,
+} from "~/rules/optimistic";
+import type { Pages } from "~/rules/pages";
 import { notify } from "~/ui";
 import { newId } from "~/ui/browser";
 import { isHidden, removeLater, settleRemovals } from "~/ui/removals";
 import { offerUndo } from "~/ui/toasts";
 
-type Change = { send: () => Promise<unknown>; foresee: (before: Interaction) => Interaction };
+type Change = { send: () => Promise<unknown>; applyOptimistically: (before: Interaction) => Interaction };
 type Sending = { send: Change["send"]; before: Interaction | undefined };
-type FeedbackChange = { value?: number; details?: string | null; reason?: string | null };
 
 function useChange(project: string, completionId: string) {
   const queries = useQueryClient();
@@ -35,11 +45,11 @@ function useChange(project: string, completionId: string) {
       for (const key of ["statistics", "labels"]) void queries.invalidateQueries({ queryKey: [key, project] });
     },
   });
-  return ({ send, foresee }: Change) => {
+  return ({ send, applyOptimistically }: Change) => {
     // At once, and not with the next turn: whoever presses two keys quickly changes the first value with the second.
     void queries.cancelQueries({ queryKey });
     const before = queries.getQueryData(queryKey);
-    if (before) queries.setQueryData(queryKey, foresee(before));
+    if (before) queries.setQueryData(queryKey, applyOptimistically(before));
     mutate({ send, before });
   };
 }
@@ -56,17 +66,13 @@ export function useLabelChange(project: string, interaction: Interaction) {
             body: { set, remove },
           }),
         ),
-      foresee: (before) => {
-        const kept = Object.entries(before.labels).filter(([key]) => !remove.includes(key));
-        return { ...before, labels: { ...Object.fromEntries(kept), ...set } };
-      },
+      applyOptimistically: (before) => withLabels(before, set, remove),
     });
   return (set: Record<string, string>, remove: string[] = []) => {
-    const lost = Object.entries(interaction.labels).filter(([key, value]) => remove.includes(key) || (set[key] ?? value) !== value);
+    const lost = lostLabels(interaction, set, remove);
     send(set, remove);
-    if (!lost.length) return;
-    const keys = lost.map(([key]) => key).join(", ");
-    offerUndo(`${keys}: ${remove.length ? "removed" : "changed"}`, () => send(Object.fromEntries(lost), []));
+    const keys = Object.keys(lost);
+    if (keys.length) offerUndo(`${keys.join(", ")}: ${remove.length ? "removed" : "changed"}`, () => send(lost, []));
   };
 }
 
@@ -95,17 +101,14 @@ export function useFeedbackChange(project: string, completionId: string) {
       change({
         send: () =>
           answer(api.POST("/api/v1/feedback", { body: { completion_id: completionId, metric, value, details, feedback_id } })),
-        foresee: (before) => ({ ...before, feedback: [feedback, ...before.feedback] }),
+        applyOptimistically: (before) => withFeedback(before, feedback),
       });
       return feedback_id;
     },
     change(feedback_id: string, body: FeedbackChange): void {
       change({
         send: () => answer(api.PATCH("/api/v1/feedback/{feedback_id}", { params: { path: { feedback_id } }, body })),
-        foresee: (before) => ({
-          ...before,
-          feedback: before.feedback.map((one) => (one.feedback_id === feedback_id ? { ...one, ...body } : one)),
-        }),
+        applyOptimistically: (before) => withChangedFeedback(before, feedback_id, body),
       });
     },
     /** Delete a value; until that is done, it can be undone. */
@@ -114,7 +117,7 @@ export function useFeedbackChange(project: string, completionId: string) {
       const call = (keepalive: boolean) => answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path }, keepalive }));
       const show = () => {
         const shown = queries.getQueryData(interactionQuery(completionId).queryKey);
-        if (shown) showInLists(queries, { ...shown, feedback: shown.feedback.filter((one) => !isHidden(one.feedback_id)) });
+        if (shown) showInLists(queries, withoutFeedback(shown, isHidden));
       };
       removeLater(feedback_id, {
         title: "The feedback is deleted",
@@ -123,13 +126,7 @@ export function useFeedbackChange(project: string, completionId: string) {
             ? call(true)
             : new Promise((resolve, reject) => {
                 const send = () => call(false).then(resolve, reject);
-                change({
-                  send,
-                  foresee: (before) => ({
-                    ...before,
-                    feedback: before.feedback.filter((one) => one.feedback_id !== feedback_id),
-                  }),
-                });
+                change({ send, applyOptimistically: (before) => withoutFeedback(before, (id) => id === feedback_id) });
               }),
         onBack: show,
       });
@@ -168,29 +165,20 @@ export function useDeletion(completionId: string, onDeleted: () => void) {
   }).mutate;
 }
 
-type Pages = { pages?: { interactions: Interaction[] }[] };
+type CachedList = { pages?: Pages["pages"] };
 
 /** Return an interaction as a list has it: its texts may be cut, its messages are missing. */
 export function fromLists(queries: QueryClient, completionId: string): Interaction | undefined {
-  for (const [, list] of queries.getQueriesData<Pages>({ queryKey: ["interactions"] })) {
-    for (const page of list?.pages ?? []) {
-      const found = page.interactions.find((one) => one.completion_id === completionId);
-      if (found) return found;
-    }
+  for (const [, list] of queries.getQueriesData<CachedList>({ queryKey: ["interactions"] })) {
+    const row = list?.pages && findRow({ pages: list.pages }, completionId);
+    if (row) return row;
   }
   return undefined;
 }
 
 /** Show what changed where the interaction stands in a list, without asking for the whole list again. */
-function showInLists(queries: QueryClient, { completion_id, labels, feedback, preferences }: Interaction): void {
-  queries.setQueriesData<Pages>({ queryKey: ["interactions"] }, (list) => {
-    if (!list?.pages?.some((page) => page.interactions.some((one) => one.completion_id === completion_id))) return list;
-    const pages = list.pages.map((page) => ({
-      ...page,
-      interactions: page.interactions.map((one) =>
-        one.completion_id === completion_id ? { ...one, labels, feedback, preferences } : one,
-      ),
-    }));
-    return { ...list, pages };
-  });
+function showInLists(queries: QueryClient, interaction: Interaction): void {
+  queries.setQueriesData<CachedList>({ queryKey: ["interactions"] }, (list) =>
+    list?.pages ? withOpinions({ ...list, pages: list.pages }, interaction) : list,
+  );
 }

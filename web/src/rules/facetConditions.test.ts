@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Metric } from "~/api/client";
+import type { Metric, Schemas } from "~/api/client";
 import odd from "../../../tests/odd_names.json";
-import { conditionOf, roleOf, withRole } from "./facetParts";
-import type { Facet } from "./facets";
+import { conditionOf, roleOf, withRole } from "./facetConditions";
 import { toFilter } from "./language";
+
+type Facet = Schemas["Facet"];
 
 const metrics = new Map([
   ["good", { key: "good", name: "Good", kind: "bool" } as Metric],

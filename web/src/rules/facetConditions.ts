@@ -1,7 +1,6 @@
 // From the value of a facet to the condition of a query that finds it.
 
-import type { Metric } from "~/api/client";
-import type { Facet } from "./facets";
+import type { Metric, Schemas } from "~/api/client";
 import { parts, quoted, withoutPart, withPart } from "./language";
 
 const FIELDS = { model: "model", state: "state", finish_reason: "finish", source: "source", user: "user" } as const;
@@ -13,6 +12,7 @@ const NAMES = {
   user: "User",
 } as const;
 
+type Facet = Schemas["Facet"];
 type Value = Facet["values"][number]["value"];
 type Metrics = ReadonlyMap<string, Metric>;
 
