@@ -116,7 +116,7 @@ type ChipProps = { tone?: Tone | undefined; title?: string; className?: string |
 
 /**
  * A dialog over the page. It closes by escape, its cross, or a click outside, which closes none that was typed in. One
- * that shows what cannot be shown again (`isOnce`) closes by its own buttons alone.
+ * that shows what cannot be shown again (`isOnce`) closes by its own buttons alone, and whoever leaves the page is asked.
  */
 export function Dialog({ title, open, onClose, wide, isOnce = false, children }: DialogProps) {
   const isTypedIn = useRef(false);
@@ -124,6 +124,12 @@ export function Dialog({ title, open, onClose, wide, isOnce = false, children }:
   useEffect(() => {
     isTypedIn.current = false;
   }, [open]);
+  useEffect(() => {
+    if (!open || !isOnce) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, [open, isOnce]);
   function onOpenChange(next: boolean, { reason }: { reason: string }) {
     const isOutside = reason === "outside-press" || reason === "focus-out";
     if (next || (isOutside && (isOnce || isTypedIn.current)) || (isOnce && reason === "escape-key")) return;

@@ -1,19 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
-import { useAct } from "~/api/useAct";
 import { FilterBar } from "~/filter/FilterBar";
 import { readFilter } from "~/rules/language";
 import { countQuery } from "~/screens/interactions/listQueries";
-import { Button, css as ui, cx, Dialog, Field, Input, Select } from "~/ui";
-import { fieldError } from "~/ui/errorText";
+import { css as ui, Input, Select } from "~/ui";
+import { FormCheck, FormDialog, FormField, FormGroup, useFormValues } from "~/ui/form";
 import { counted } from "~/ui/values";
 import css from "./datasets.module.css";
 import { KeyChoice } from "./KeyChoice";
 import { leftOutInWords } from "./leftOut";
 
-type Kind = Schemas["Dataset"]["kind"];
+type Dataset = Schemas["Dataset"];
+type Kind = Dataset["kind"];
 type Sampling = "all" | "random" | "last";
 
 const KINDS: Record<Kind, [name: string, holds: string]> = {
@@ -30,117 +29,107 @@ type DatasetFormProps = { project: string; q: string; ids: string[]; onClose: ()
 /** Make a dataset of the interactions that a filter finds, or of those that were marked. */
 export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
   const { data: metrics = [] } = useQuery(metricsQuery(project));
-  const [query, setQuery] = useState(q);
-  const filter = readFilter(query);
+  const { values, set, text, flag } = useFormValues({
+    query: q,
+    name: "",
+    kind: "completion" as Kind,
+    metrics: [] as string[],
+    sampling: "all" as Sampling,
+    size: "1000",
+    seed: "",
+    derivesPairs: true,
+    withUnfinished: false,
+  });
+  const { kind, metrics: chosen, sampling, size, seed } = values;
+  const filter = readFilter(values.query);
   const { data: found } = useQuery({ ...countQuery(project, filter), enabled: filter !== null && !ids.length });
-  const [name, setName] = useState("");
-  const [kind, setKind] = useState<Kind>("completion");
-  const [chosen, setChosen] = useState<string[]>([]);
-  const [sampling, setSampling] = useState<Sampling>("all");
-  const [size, setSize] = useState("1000");
-  const [seed, setSeed] = useState("");
-  const [derives, setDerives] = useState(true);
-  const [withUnfinished, setWithUnfinished] = useState(false);
-  const create = useAct(
-    () =>
-      answer(
-        api.POST("/api/v1/datasets/from-interactions", {
-          body: {
-            name,
-            kind,
-            project,
-            ...(ids.length ? { completion_ids: ids } : { filter }),
-            metrics: chosen.length && (kind === "feedback" || kind === "preference") ? chosen : null,
-            sample: { type: sampling, size: sampling === "all" ? null : Number(size) },
-            seed: sampling === "random" && seed !== "" ? Number(seed) : null,
-            derive_pairs: derives,
-            include: withUnfinished ? UNFINISHED : [],
-          },
-        }),
-      ),
-    {
-      done: (dataset) =>
-        [`${dataset.name}: ${counted(dataset.lines, "line")}`, ...leftOutInWords(dataset.left_out).map((one) => `left out: ${one}`)].join(", "),
-      outdated: [["datasets", project]],
-      onDone: onClose,
-    },
-  );
-  const wrong = (field: string) => fieldError(create.error, field);
-  function submit(event: FormEvent) {
-    event.preventDefault();
-    create.mutate(undefined);
-  }
+  const hasKeys = kind === "feedback" || kind === "preference";
+  const send = () =>
+    answer(
+      api.POST("/api/v1/datasets/from-interactions", {
+        body: {
+          name: values.name,
+          kind,
+          project,
+          ...(ids.length ? { completion_ids: ids } : { filter }),
+          metrics: chosen.length && hasKeys ? chosen : null,
+          sample: { type: sampling, size: sampling === "all" ? null : Number(size) },
+          seed: sampling === "random" && seed !== "" ? Number(seed) : null,
+          derive_pairs: values.derivesPairs,
+          include: values.withUnfinished ? UNFINISHED : [],
+        },
+      }),
+    );
   return (
-    <Dialog title="New dataset of interactions" open onClose={onClose} wide>
-      <form onSubmit={submit} className={css.form}>
-        <Field label="Name" wrong={wrong("name") ?? wrong("key")}>
-          <Input value={name} onChange={(event) => setName(event.target.value)} required autoFocus />
-        </Field>
-        {ids.length ? (
-          <p>{counted(ids.length, "marked interaction")}</p>
-        ) : (
-          <div>
-            <FilterBar project={project} value={query} onChange={setQuery} />
-            <p className={ui.hint}>{found === undefined ? " " : counted(found, "interaction")}</p>
-          </div>
-        )}
-        <fieldset className={css.kinds}>
-          <legend>Each line holds</legend>
+    <FormDialog
+      title="New dataset of interactions"
+      submitLabel="Make it"
+      busyLabel="Making it…"
+      wide
+      isReady={ids.length > 0 || filter !== null}
+      send={send}
+      done={madeInWords}
+      outdated={[["datasets", project]]}
+      onDone={onClose}
+      onClose={onClose}
+    >
+      <FormField name="name" otherName="key" label="Name">
+        <Input {...text("name")} required autoFocus />
+      </FormField>
+      {ids.length ? (
+        <p>{counted(ids.length, "marked interaction")}</p>
+      ) : (
+        <div>
+          <FilterBar project={project} value={values.query} onChange={(query) => set({ query })} />
+          <p className={ui.hint}>{found === undefined ? " " : counted(found, "interaction")}</p>
+        </div>
+      )}
+      <FormGroup name="kind" legend="Each line holds">
+        <div className={css.kinds}>
           {Object.entries(KINDS).map(([key, [shown, holds]]) => (
             <label key={key}>
-              <input type="radio" name="kind" value={key} checked={kind === key} onChange={() => setKind(key as Kind)} />
+              <input type="radio" name="kind" value={key} checked={kind === key} onChange={() => set({ kind: key as Kind })} />
               <span>
                 {shown} <small>{holds}</small>
               </span>
             </label>
           ))}
-          {wrong("kind") && <p className={ui.wrong}>{wrong("kind")}</p>}
-        </fieldset>
-        {(kind === "feedback" || kind === "preference") && (
-          <KeyChoice
-            metrics={metrics}
-            chosen={chosen}
-            onChoose={(key) => setChosen(chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key])}
-          />
-        )}
-        <div className={css.sample}>
-          <Field label="How many">
-            <Select value={sampling} onChange={(event) => setSampling(event.target.value as Sampling)}>
-              <option value="all">all</option>
-              <option value="random">so many at random</option>
-              <option value="last">the newest so many</option>
-            </Select>
-          </Field>
-          {sampling !== "all" && (
-            <Field label="Lines">
-              <Input type="number" min={1} value={size} onChange={(event) => setSize(event.target.value)} />
-            </Field>
-          )}
-          {sampling === "random" && (
-            <Field label="Seed" wrong={wrong("seed")}>
-              <Input type="number" min={0} value={seed} onChange={(event) => setSeed(event.target.value)} placeholder="any" />
-            </Field>
-          )}
         </div>
-        {kind === "preference" && (
-          <label className={css.check}>
-            <input type="checkbox" checked={derives} onChange={() => setDerives(!derives)} />
-            <span>Also pairs of answers to the same prompt, one rated up and one down</span>
-          </label>
+      </FormGroup>
+      {hasKeys && (
+        <KeyChoice
+          metrics={metrics}
+          chosen={chosen}
+          onChoose={(key) => set({ metrics: chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key] })}
+        />
+      )}
+      <div className={css.sample}>
+        <FormField name="sample" label="How many">
+          <Select {...text("sampling")}>
+            <option value="all">all</option>
+            <option value="random">so many at random</option>
+            <option value="last">the newest so many</option>
+          </Select>
+        </FormField>
+        {sampling !== "all" && (
+          <FormField name="sample.size" label="Lines">
+            <Input type="number" min={1} {...text("size")} />
+          </FormField>
         )}
-        {kind !== "prompt" && (
-          <label className={css.check}>
-            <input type="checkbox" checked={withUnfinished} onChange={() => setWithUnfinished(!withUnfinished)} />
-            <span>Also answers that failed or were cut off</span>
-          </label>
+        {sampling === "random" && (
+          <FormField name="seed" label="Seed">
+            <Input type="number" min={0} {...text("seed")} placeholder="any" />
+          </FormField>
         )}
-        <div className={cx(ui.actions, css.actions)}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" disabled={create.isPending || (!ids.length && !filter)}>
-            {create.isPending ? "Making it…" : "Make it"}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+      </div>
+      {kind === "preference" && (
+        <FormCheck {...flag("derivesPairs")}>Also pairs of answers to the same prompt, one rated up and one down</FormCheck>
+      )}
+      {kind !== "prompt" && <FormCheck {...flag("withUnfinished")}>Also answers that failed or were cut off</FormCheck>}
+    </FormDialog>
   );
+}
+
+function madeInWords({ name, lines, left_out }: Dataset): string {
+  return [`${name}: ${counted(lines, "line")}`, ...leftOutInWords(left_out).map((reason) => `left out: ${reason}`)].join(", ");
 }

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { Metric } from "~/api/client";
 import { css as ui, Input } from "~/ui";
+import formCss from "~/ui/form.module.css";
 import css from "./datasets.module.css";
 
 /** Above it, one looks for a key by its name. */
@@ -33,7 +34,7 @@ export function KeyChoice({ metrics, chosen, onChoose }: KeyChoiceProps) {
       </div>
       <div className={css.list}>
         {shown.map(({ key, name }) => (
-          <label key={key} className={css.check} title={key}>
+          <label key={key} className={formCss.check} title={key}>
             <input type="checkbox" checked={chosen.includes(key)} onChange={() => onChoose(key)} />
             <span>{name}</span>
           </label>

@@ -1,23 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
-import { projectsQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, Confirm, CopyButton, css as ui, cx, Dialog, Empty, ErrorNote, Field, Input, Loading, Page, Select } from "~/ui";
-import { fieldError } from "~/ui/errorText";
+import { Button, Chip, Confirm, CopyButton, css as ui, cx, Dialog, Empty, ErrorNote, Input, Loading, Page } from "~/ui";
 import { Time } from "~/ui/values";
+import { KeyForm, ROLES } from "./KeyForm";
 
 type ApiKey = Schemas["ApiKey"];
-type Role = ApiKey["role"];
-
-const ROLES: Record<Role, string> = {
-  member: "reads, calls models, logs, rates, registers",
-  viewer: "reads",
-  inference: "calls models, logs and rates; reads nothing",
-  ingest: "logs and rates; reads nothing",
-  admin: "everything",
-};
 
 /** The API keys: to create, to revoke. */
 export function KeysScreen() {
@@ -67,43 +57,7 @@ export function KeysScreen() {
             </thead>
             <tbody>
               {keys.map((key) => (
-                <tr key={key.id}>
-                  <td>
-                    {key.name} {key.user && <Chip>{key.user}</Chip>}
-                  </td>
-                  <td>
-                    <code>{key.prefix}…</code>
-                  </td>
-                  {key.permissions ? (
-                    <UserRights permissions={key.permissions} />
-                  ) : (
-                    <>
-                      <td data-name="role" title={ROLES[key.role]}>{key.role}</td>
-                      <td data-name="projects">{key.projects?.join(", ") ?? "all"}</td>
-                    </>
-                  )}
-                  <td data-name="last used">{key.last_used_at ? <Time iso={key.last_used_at} /> : "never"}</td>
-                  <td data-name="created">
-                    <Time iso={key.created_at} />
-                    {key.created_by && <div className={ui.hint}>by {key.created_by}</div>}
-                  </td>
-                  <td data-name="ends">
-                    {key.revoked_at ? (
-                      <Chip tone="bad">revoked</Chip>
-                    ) : key.expires_at ? (
-                      <Time iso={key.expires_at} />
-                    ) : (
-                      "never"
-                    )}
-                  </td>
-                  <td>
-                    {!key.revoked_at && (
-                      <Button small look="danger" onClick={() => setRevoking(key)}>
-                        Revoke
-                      </Button>
-                    )}
-                  </td>
-                </tr>
+                <KeyRow key={key.id} apiKey={key} onRevoke={() => setRevoking(key)} />
               ))}
             </tbody>
           </table>
@@ -118,18 +72,7 @@ export function KeysScreen() {
           }}
         />
       )}
-      <Dialog title="The key is created" open={made !== null} onClose={() => setMade(null)} isOnce>
-        <p>Copy it now: it is shown this once, and kept as a hash only.</p>
-        <div style={{ display: "flex", gap: 8 }}>
-          <Input readOnly value={made ?? ""} aria-label="API key" onFocus={(event) => event.target.select()} />
-          <CopyButton text={made ?? ""} small={false} />
-        </div>
-        <div className={ui.actions}>
-          <Button look="primary" onClick={() => setMade(null)}>
-            I have kept it
-          </Button>
-        </div>
-      </Dialog>
+      {made !== null && <NewKeyDialog apiKey={made} onClose={() => setMade(null)} />}
       <Confirm
         title={`Revoke ${revoking?.name}?`}
         what="It stops at once and for good; whoever is signed in with it is signed out."
@@ -139,6 +82,68 @@ export function KeysScreen() {
         onConfirm={() => revoking && revoke.mutate(revoking.id)}
       />
     </Page>
+  );
+}
+
+type KeyRowProps = { apiKey: ApiKey; onRevoke: () => void };
+
+function KeyRow({ apiKey: key, onRevoke }: KeyRowProps) {
+  return (
+    <tr>
+      <td>
+        {key.name} {key.user && <Chip>{key.user}</Chip>}
+      </td>
+      <td>
+        <code>{key.prefix}…</code>
+      </td>
+      {key.permissions ? (
+        <UserRights permissions={key.permissions} />
+      ) : (
+        <>
+          <td data-name="role" title={ROLES[key.role]}>{key.role}</td>
+          <td data-name="projects">{key.projects?.join(", ") ?? "all"}</td>
+        </>
+      )}
+      <td data-name="last used">{key.last_used_at ? <Time iso={key.last_used_at} /> : "never"}</td>
+      <td data-name="created">
+        <Time iso={key.created_at} />
+        {key.created_by && <div className={ui.hint}>by {key.created_by}</div>}
+      </td>
+      <td data-name="ends">
+        {key.revoked_at ? (
+          <Chip tone="bad">revoked</Chip>
+        ) : key.expires_at ? (
+          <Time iso={key.expires_at} />
+        ) : (
+          "never"
+        )}
+      </td>
+      <td>
+        {!key.revoked_at && (
+          <Button small look="danger" onClick={onRevoke}>
+            Revoke
+          </Button>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+/** Show a key that was created: the server tells it this once. */
+function NewKeyDialog({ apiKey, onClose }: { apiKey: string; onClose: () => void }) {
+  return (
+    <Dialog title="The key is created" open onClose={onClose} isOnce>
+      <p>Copy it now: it is shown this once, and kept as a hash only.</p>
+      <div style={{ display: "flex", gap: 8 }}>
+        <Input readOnly value={apiKey} aria-label="API key" onFocus={(event) => event.target.select()} />
+        <CopyButton text={apiKey} small={false} />
+      </div>
+      <div className={ui.actions}>
+        <Button look="primary" onClick={onClose}>
+          I have kept it
+        </Button>
+      </div>
+    </Dialog>
   );
 }
 
@@ -157,78 +162,5 @@ function UserRights({ permissions }: { permissions: Record<string, string[]> }) 
         ))}
       </td>
     </>
-  );
-}
-
-function KeyForm({ onClose, onMade }: { onClose: () => void; onMade: (key: string) => void }) {
-  const { data: projects = [] } = useQuery(projectsQuery);
-  const [name, setName] = useState("");
-  const [role, setRole] = useState<Role>("member");
-  const [chosen, setChosen] = useState<string[]>([]);
-  const [days, setDays] = useState("");
-  const create = useAct(
-    () =>
-      answer(
-        api.POST("/api/v1/keys", {
-          body: {
-            name,
-            role,
-            projects: chosen.length ? chosen : null,
-            expires_at: days ? `now + ${days} days` : null,
-          },
-        }),
-      ),
-    { outdated: [["keys"]], onDone: (key) => onMade(key.api_key) },
-  );
-  const wrong = (field: string) => fieldError(create.error, field);
-  function submit(event: FormEvent) {
-    event.preventDefault();
-    create.mutate(undefined);
-  }
-  return (
-    <Dialog title="New key" open onClose={onClose}>
-      <form onSubmit={submit} style={{ display: "grid", gap: 12 }}>
-        <Field label="Name" hint="Whose it is, or what for. Its feedback is shown under this name." wrong={wrong("name")}>
-          <Input value={name} onChange={(event) => setName(event.target.value)} required autoFocus />
-        </Field>
-        <Field label="Role" hint={ROLES[role]}>
-          <Select value={role} onChange={(event) => setRole(event.target.value as Role)}>
-            {Object.keys(ROLES).map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </Select>
-        </Field>
-        <fieldset style={{ border: 0, padding: 0, margin: 0 }}>
-          <legend style={{ fontWeight: 500 }}>Projects</legend>
-          <p className={ui.hint}>None chosen: all of them.</p>
-          {projects.map(({ key, name: shown }) => (
-            <label key={key} style={{ display: "inline-flex", gap: 6, marginRight: 14 }}>
-              <input
-                type="checkbox"
-                checked={chosen.includes(key)}
-                onChange={() =>
-                  setChosen(chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key])
-                }
-              />
-              {shown}
-            </label>
-          ))}
-        </fieldset>
-        <Field label="Ends" wrong={wrong("expires_at")}>
-          <Select value={days} onChange={(event) => setDays(event.target.value)}>
-            <option value="">never</option>
-            <option value="30">in 30 days</option>
-            <option value="90">in 90 days</option>
-            <option value="365">in a year</option>
-          </Select>
-        </Field>
-        <div className={ui.actions}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" disabled={create.isPending}>
-            Create
-          </Button>
-        </div>
-      </form>
-    </Dialog>
   );
 }

@@ -1,14 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
-import { Button, Chip, css as ui, cx, Dialog, ErrorNote, Field, Input, Loading, notify, Page, Textarea } from "~/ui";
-import { fieldError } from "~/ui/errorText";
+import { Button, Chip, css as ui, cx, ErrorNote, Loading, notify, Page } from "~/ui";
 import { offerUndo } from "~/ui/toasts";
 import { Time } from "~/ui/values";
+import { ProjectForm } from "./ProjectForm";
 
 type Project = Schemas["Project"];
 
@@ -100,51 +100,5 @@ export function ProjectsScreen() {
       )}
       {form && <ProjectForm project={form === "new" ? null : form} onClose={() => setForm(null)} />}
     </Page>
-  );
-}
-
-function ProjectForm({ project, onClose }: { project: Project | null; onClose: () => void }) {
-  const [key, setKey] = useState("");
-  const [name, setName] = useState(project?.name ?? "");
-  const [description, setDescription] = useState(project?.description ?? "");
-  const save = useAct(
-    () =>
-      project
-        ? answer(
-            api.PATCH("/api/v1/projects/{project}", {
-              params: { path: { project: project.key } },
-              body: { name, description },
-            }),
-          )
-        : answer(api.POST("/api/v1/projects", { body: { key, name: name || null, description } })),
-    { done: (saved) => `${saved.name} is saved`, outdated: [["projects"]], onDone: onClose },
-  );
-  const wrong = (field: string) => fieldError(save.error, field);
-  function submit(event: FormEvent) {
-    event.preventDefault();
-    save.mutate(undefined);
-  }
-  return (
-    <Dialog title={project ? `Change ${project.key}` : "New project"} open onClose={onClose}>
-      <form onSubmit={submit} style={{ display: "grid", gap: 12 }}>
-        {!project && (
-          <Field label="Key" hint="Calls name the project by it; it stays." wrong={wrong("key")}>
-            <Input value={key} onChange={(event) => setKey(event.target.value)} required autoFocus spellCheck={false} />
-          </Field>
-        )}
-        <Field label="Name" wrong={wrong("name")}>
-          <Input value={name} placeholder={key} onChange={(event) => setName(event.target.value)} />
-        </Field>
-        <Field label="Description" wrong={wrong("description")}>
-          <Textarea value={description} onChange={(event) => setDescription(event.target.value)} />
-        </Field>
-        <div className={ui.actions}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" disabled={save.isPending}>
-            Save
-          </Button>
-        </div>
-      </form>
-    </Dialog>
   );
 }

@@ -1,0 +1,196 @@
+// The form that everything is created and changed with: a dialog of fields, with what the server refused beside them.
+
+import type { QueryKey } from "@tanstack/react-query";
+import {
+  type ChangeEvent,
+  createContext,
+  type FormEvent,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
+import { useAct } from "~/api/useAct";
+import { Button, css as ui, cx, Dialog, ErrorNote, Field } from ".";
+import { fieldError } from "./errorText";
+import css from "./form.module.css";
+
+type FormDialogProps<T> = {
+  title: string;
+  /** What its button says, and what it says while the server is asked. */
+  submitLabel: string;
+  busyLabel?: string;
+  wide?: boolean;
+  /** Whether enough was given to send it. What a field requires or refuses by itself need not be told here. */
+  isReady?: boolean;
+  /** Send what was given. What it throws is shown beside the field that it names, or else above the button. */
+  send: () => Promise<T>;
+  /** What to tell when it is done. */
+  done?: (answer: T) => string;
+  outdated: QueryKey[];
+  onDone: (answer: T) => void;
+  onClose: () => void;
+  children: ReactNode;
+};
+
+/** A dialog with a form. It is sent once, however often it is submitted, and cannot be closed until the server has answered:
+ * what the answer shows once, such as an API key, is not lost. */
+export function FormDialog<T>(props: FormDialogProps<T>) {
+  const { title, submitLabel, busyLabel = submitLabel, wide, isReady = true, onClose, children } = props;
+  const fields = useRef(new Set<string>());
+  const act = useAct(props.send, {
+    done: props.done,
+    outdated: props.outdated,
+    onDone: props.onDone,
+    onFailed: () => undefined,
+  });
+  const { error, isPending } = act;
+  const isBesideField = [...fields.current].some((name) => fieldError(error, name));
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    if (isReady) act.mutate(undefined);
+  }
+  return (
+    <Dialog title={title} open onClose={() => !isPending && onClose()} wide={wide}>
+      <form onSubmit={submit} className={css.form} aria-busy={isPending}>
+        <FormContext value={{ error, fields: fields.current }}>{children}</FormContext>
+        {error && !isBesideField && <ErrorNote error={error} />}
+        <div className={cx(ui.actions, css.actions)}>
+          <Button onClick={onClose} disabled={isPending}>
+            Cancel
+          </Button>
+          <Button look="primary" type="submit" disabled={isPending || !isReady}>
+            {isPending ? busyLabel : submitLabel}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+type FormState = { error: unknown; fields: Set<string> };
+
+const FormContext = createContext<FormState>({ error: null, fields: new Set() });
+
+/** Return what the server refused about a parameter of the call, and have the form know that it is told here. */
+function useFieldError(name: string, otherName = name): string | undefined {
+  const { error, fields } = useContext(FormContext);
+  useLayoutEffect(() => {
+    const names = [name, otherName];
+    for (const one of names) fields.add(one);
+    return () => {
+      for (const one of names) fields.delete(one);
+    };
+  }, [fields, name, otherName]);
+  return fieldError(error, name) ?? fieldError(error, otherName);
+}
+
+type FormFieldProps = {
+  /** The parameter of the call that it gives. */
+  name: string;
+  /** One that the server makes of it. */
+  otherName?: string;
+  label: ReactNode;
+  hint?: ReactNode;
+  /** What is wrong with it as it stands. */
+  wrong?: string | undefined;
+  children: ReactNode;
+};
+
+/** A control with its name, a hint, and what the server refused about it, to which the focus goes. */
+export function FormField({ name, otherName, label, hint, wrong, children }: FormFieldProps) {
+  const refused = useFieldError(name, otherName);
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (refused) place.current?.querySelector<HTMLElement>("input, select, textarea")?.focus();
+  }, [refused]);
+  return (
+    <div ref={place} data-wrong={Boolean(wrong ?? refused) || undefined}>
+      <Field label={label} hint={hint} wrong={wrong ?? refused}>
+        {children}
+      </Field>
+    </div>
+  );
+}
+
+type FormChoicesProps = {
+  name: string;
+  legend: string;
+  hint?: ReactNode;
+  options: readonly { key: string; name: string }[];
+  chosen: readonly string[];
+  onChoose: (chosen: string[]) => void;
+};
+
+/** Any number of some options, to be checked. */
+export function FormChoices({ name, legend, hint, options, chosen, onChoose }: FormChoicesProps) {
+  return (
+    <FormGroup name={name} legend={legend} hint={hint}>
+      <div className={css.choices}>
+        {options.map(({ key, name: shown }) => (
+          <label key={key} className={css.check}>
+            <input
+              type="checkbox"
+              checked={chosen.includes(key)}
+              onChange={() => onChoose(chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key])}
+            />
+            {shown}
+          </label>
+        ))}
+      </div>
+    </FormGroup>
+  );
+}
+
+type FormGroupProps = { name: string; legend: string; hint?: ReactNode; children: ReactNode };
+
+/** Several controls that give one parameter. */
+export function FormGroup({ name, legend, hint, children }: FormGroupProps) {
+  const refused = useFieldError(name);
+  return (
+    <fieldset>
+      <legend>{legend}</legend>
+      {hint && <p className={ui.hint}>{hint}</p>}
+      {children}
+      {refused && (
+        <p role="alert" className={ui.wrong}>
+          {refused}
+        </p>
+      )}
+    </fieldset>
+  );
+}
+
+/** One yes or no. */
+export function FormCheck({ children, ...checked }: { checked: boolean; onChange: () => void; children: ReactNode }) {
+  return (
+    <label className={css.check}>
+      <input type="checkbox" {...checked} />
+      <span>{children}</span>
+    </label>
+  );
+}
+
+type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+type Texts<V> = { [K in keyof V]: V[K] extends string ? K : never }[keyof V];
+type Flags<V> = { [K in keyof V]: V[K] extends boolean ? K : never }[keyof V];
+
+/** Hold the values of a form. `text` and `flag` return what a control, or a checkbox, needs to show and change one. */
+export function useFormValues<V extends object>(initial: V) {
+  const [values, setValues] = useState(initial);
+  const set = (change: Partial<V>) => setValues((before) => ({ ...before, ...change }));
+  return {
+    values,
+    set,
+    text: (name: Texts<V>) => ({
+      value: values[name] as string,
+      onChange: (event: ChangeEvent<Control>) => set({ [name]: event.target.value } as Partial<V>),
+    }),
+    flag: (name: Flags<V>) => ({
+      checked: values[name] as boolean,
+      onChange: () => set({ [name]: !values[name] } as Partial<V>),
+    }),
+  };
+}
