@@ -8,7 +8,7 @@ import { bytes, count, duration, fullTime } from "~/ui/values";
 import { Fold } from "./Fold";
 import { JsonTree } from "./JsonTree";
 import css from "./sections.module.css";
-import { Title } from "./Said";
+import { Title } from "./FeedbackSection";
 import { Text } from "./Text";
 
 const SOURCES: Record<Interaction["source"], string> = {

@@ -7,15 +7,15 @@ import { useMay } from "~/shell/useMay";
 import { Button, css as ui, cx, ErrorNote, Loading } from "~/ui";
 import { fromLists } from "./useChanges";
 import { Facts } from "./Facts";
+import { FeedbackSection, Missing } from "./FeedbackSection";
+import { Header } from "./Header";
 import css from "./interaction.module.css";
 import { Labels } from "./Labels";
 import { preloadMarkdown } from "./Markdown";
 import { Outcomes } from "./Outcomes";
 import { RatingForm } from "./RatingForm";
 import { Related } from "./Related";
-import { Missing, Said } from "./Said";
 import { Talk } from "./Talk";
-import { Top } from "./Top";
 import { useArrival } from "./useArrival";
 
 preloadMarkdown();
@@ -91,7 +91,7 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
   return (
     <article className={cx(css.panel, isPage && css.alone)} aria-label="Interaction" data-rates>
       <div className={css.parts}>
-        <Top
+        <Header
           project={project}
           interaction={interaction}
           mayEdit={may("edit")}
@@ -113,7 +113,7 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
             <Labels project={project} interaction={interaction} mayWrite={may("write")} />
           </Talk>
           <div className={css.side}>
-            <Said project={project} interaction={interaction} mayEdit={may("edit")} />
+            <FeedbackSection project={project} interaction={interaction} mayEdit={may("edit")} />
             <Outcomes project={project} interaction={interaction} mayEdit={may("edit")} />
             <Facts project={project} interaction={interaction} />
             <Related project={project} interaction={interaction} />

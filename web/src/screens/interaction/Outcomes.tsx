@@ -7,7 +7,7 @@ import { IconButton } from "~/ui";
 import { removeLater, useHidden } from "~/ui/removals";
 import { Time } from "~/ui/values";
 import { Fold } from "./Fold";
-import { Title } from "./Said";
+import { Title } from "./FeedbackSection";
 import css from "./sections.module.css";
 
 type OutcomesProps = { project: string; interaction: Interaction; mayEdit: boolean };

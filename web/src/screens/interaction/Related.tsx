@@ -8,7 +8,7 @@ import { Chip, css as ui, cx, ErrorNote, Loading } from "~/ui";
 import { Time } from "~/ui/values";
 import { Fold } from "./Fold";
 import css from "./sections.module.css";
-import { Title } from "./Said";
+import { Title } from "./FeedbackSection";
 import { meansOf } from "./words";
 
 const MOST = 200;

@@ -54,7 +54,7 @@ export function Talk({ interaction, isShort, children }: TalkProps) {
       )}
       <SoughtProvider value={isSearching ? sought.trim() : ""}>
         <div ref={place}>
-          <Said interaction={interaction} view={view} isShort={isShort} />
+          <Messages interaction={interaction} view={view} isShort={isShort} />
         </div>
       </SoughtProvider>
     </div>
@@ -88,7 +88,7 @@ function Views({ view, onView, onSearch, interaction }: ViewsProps) {
   );
 }
 
-function Said({ interaction, view, isShort }: { interaction: Interaction; view: View; isShort: boolean }) {
+function Messages({ interaction, view, isShort }: { interaction: Interaction; view: View; isShort: boolean }) {
   const { message, completion, prompt, call } = interaction;
   const failure = errorOf(call);
   const answered = useMemo(() => completionMessage({ message, completion }), [message, completion]);

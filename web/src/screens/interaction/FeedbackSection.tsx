@@ -14,10 +14,10 @@ import { Fold } from "./Fold";
 import css from "./sections.module.css";
 import { preferredOver } from "./words";
 
-type SaidProps = { project: string; interaction: Interaction; mayEdit: boolean };
+type FeedbackSectionProps = { project: string; interaction: Interaction; mayEdit: boolean };
 
 /** What people thought of a completion: each value with why, by whom and when; and what it was preferred to. */
-export function Said({ project, interaction, mayEdit }: SaidProps) {
+export function FeedbackSection({ project, interaction, mayEdit }: FeedbackSectionProps) {
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
   const change = useFeedbackChange(project, interaction.completion_id);
   const hidden = useHidden();
@@ -179,7 +179,7 @@ function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
 }
 
 /** What it was compared with: all others are looked up at once. */
-function Preferences({ project, interaction, mayEdit }: SaidProps) {
+function Preferences({ project, interaction, mayEdit }: FeedbackSectionProps) {
   const queries = useQueryClient();
   const id = interaction.completion_id;
   const ids = [...new Set(interaction.preferences.map((one) => preferredOver(one, id).other))].sort().slice(0, 200);

@@ -16,7 +16,7 @@ import { pretty } from "~/rules/parts";
 import { outcomeOf } from "./words";
 
 
-type TopProps = {
+type HeaderProps = {
   project: string;
   interaction: Interaction;
   mayEdit: boolean;
@@ -26,7 +26,7 @@ type TopProps = {
 };
 
 /** What it is in a line, and where one can go from it. */
-export function Top({ project, interaction, mayEdit, isPage, onClose, onStep }: TopProps) {
+export function Header({ project, interaction, mayEdit, isPage, onClose, onStep }: HeaderProps) {
   const [isAsking, setAsking] = useState(false);
   const id = interaction.completion_id;
   const remove = useDeletion(id, onClose);
