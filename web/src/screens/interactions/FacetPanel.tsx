@@ -103,7 +103,8 @@ type FacetValuesProps = Pick<FacetPanelProps, "project" | "filter" | "q" | "onCh
   metrics: ReadonlyMap<string, Metric>;
 };
 
-function FacetValues({ isOpen, ...props }: FacetValuesProps) {
+/** One facet, closed or with its values. */
+export function FacetValues({ isOpen, ...props }: FacetValuesProps) {
   const { facet, metrics } = props;
   const [open, setOpen] = useState(isOpen);
   const [all, setAll] = useState(facet.values.length === 0);
