@@ -1,4 +1,4 @@
-"""The forms that things are created and changed with: what is refused is told beside its field, and nothing is sent twice."""
+"""The forms that things are created and changed with: refusals stand beside their field, and nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def test_what_belongs_to_no_field_is_told_above_the_button(page: Page):
 def test_a_key_that_is_slow_to_come_is_not_lost_by_closing_the_form(page: Page, http: httpx.Client):
     name = f"slow-{uuid4().hex[:8]}"
     routes: list[Route] = []
-    page.route("**/api/v1/keys", lambda route: routes.append(route) if route.request.method == "POST" else route.continue_())
+    page.route(
+        "**/api/v1/keys",
+        lambda route: routes.append(route) if route.request.method == "POST" else route.continue_(),
+    )
     page.goto("/keys")
     page.get_by_role("button", name="New key").click()
     dialog = page.get_by_role("dialog")
