@@ -11,7 +11,7 @@ import { useNarrow } from "~/ui/useNarrow";
 import { count } from "~/ui/values";
 import { BulkDialog, type BulkAct } from "./BulkDialog";
 import { type Done, MOST, remove, type Row } from "./bulk";
-import css from "./interactions.module.css";
+import css from "./selection.module.css";
 import type { Selection } from "~/rules/selection";
 
 type SelectionBarProps = {
@@ -57,7 +57,7 @@ export function SelectionBar(props: SelectionBarProps) {
     );
   }
   return (
-    <section className={css.selection} aria-label="Selection">
+    <section className={css.selection} aria-label="Selection" data-selection>
       <strong role="status">{count(number)} selected</strong>
       {!selection.isAll && (areAllLoaded || isNarrow) && total !== undefined && total > ids.length && (
         <Button small className={css.all} onClick={onAll}>
