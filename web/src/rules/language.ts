@@ -7,6 +7,7 @@
 // Words that name no field are looked for in prompt and completion.
 
 import type { Filter } from "~/api/client";
+import { QUERY_FIELDS } from "~/api/generated/fields";
 
 /** A query that cannot be read; `at` is where in its text. */
 export class QueryError extends Error {
@@ -18,39 +19,10 @@ export class QueryError extends Error {
   }
 }
 
-/** The fields with a value after a colon, and how their value becomes a condition. */
-const MATCHED = {
-  model: "model",
-  source: "source",
-  state: "state",
-  finish: "finish_reason",
-  session: "session_id",
-  user: "user",
-  request: "request_id",
-  trace: "trace_id",
-  prompt_hash: "prompt_hash",
-  id: "completion_id",
-} as const;
-
-export const FIELDS: { name: string; example: string; means: string }[] = [
-  { name: "label.", example: "label.env:prod", means: "has this label, or this label with any value" },
-  { name: "model:", example: "model:gpt-5,claude", means: "completed by one of these models" },
-  { name: "has:", example: "has:CSAT", means: "has feedback under this key" },
-  { name: "preference:", example: "preference:better", means: "takes part in a preference under this key" },
-  { name: "from:", example: "from:7d", means: "made since; 30m, 24h, 7d, 4w, or a day of your time zone" },
-  { name: "to:", example: "to:2026-11-01", means: "made before this day begins" },
-  { name: "source:", example: "source:LIVE", means: "called through Afterword, or logged" },
-  { name: "state:", example: "state:failed", means: "how the call went" },
-  { name: "finish:", example: "finish:length", means: "why the model stopped" },
-  { name: "session:", example: "session:chat-42", means: "of this session, by its name or id" },
-  { name: "user:", example: "user:anna", means: "of this end user" },
-  { name: "request:", example: "request:req_01…", means: "this call, by Afterword's or the provider's id" },
-  { name: "trace:", example: "trace:4bf92f35…", means: "of this trace" },
-  { name: "prompt:", example: 'prompt:"credit card"', means: "the prompt contains these words" },
-  { name: "completion:", example: "completion:sorry", means: "the completion contains these words" },
-  { name: "prompt_hash:", example: "prompt_hash:ab12…", means: "answers exactly this prompt" },
-  { name: "id:", example: "id:0192…", means: "this completion" },
-];
+/** The words before a colon whose values are matched, each with the field that they stand for. */
+const MATCHED: ReadonlyMap<string, string> = new Map(
+  QUERY_FIELDS.filter(({ isMatch }) => isMatch).map(({ name, field }) => [name.slice(0, -1), field]),
+);
 
 type Token = { kind: "word" | "(" | ")" | "-" | "or" | "not"; text: string; quoted: boolean; at: number };
 
@@ -167,7 +139,8 @@ function condition({ text, quoted: isQuoted, at }: Token): Filter | string {
   const first = found[0];
   if (first === undefined) throw new QueryError(`Nothing stands after ${name}:`, at + colon);
   if (name.startsWith("label.")) return { label: { key: unquoted(name.slice(6)), value: match(found) } };
-  if (name in MATCHED) return { [MATCHED[name as keyof typeof MATCHED]]: match(found) };
+  const matched = MATCHED.get(name);
+  if (matched) return { [matched]: match(found) };
   switch (name) {
     case "has":
       return any(found.map((metric) => ({ feedback: { metric } })));

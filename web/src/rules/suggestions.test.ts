@@ -8,8 +8,7 @@ const words: Words = {
     { key: "accepted", name: "accepted", kind: "bool" },
   ],
   models: ["gpt-5", "org/model"],
-  users: ["ann"],
-  finishReasons: ["stop"],
+  values: { user: ["ann"], finish: ["stop"] },
 };
 const texts = (word: string) => suggest(word, words).shown.map(({ text }) => text);
 

@@ -1,6 +1,7 @@
 // What can be typed next in a query: fields, label keys and values, metrics, models.
 
-import { FIELDS, quoted } from "./language";
+import { QUERY_FIELDS } from "~/api/generated/fields";
+import { quoted } from "./language";
 
 export type Suggestion = {
   /** What stands in place of the word under the cursor. */
@@ -14,8 +15,8 @@ export type Words = {
   labels: { key: string; count: number; values: { value: string; count: number }[] }[];
   metrics: { key: string; name: string; kind: string }[];
   models: string[];
-  users: string[];
-  finishReasons: string[];
+  /** The values of other fields, by their word in a query. */
+  values: Readonly<Record<string, string[]>>;
 };
 
 /** What can be typed next, and how much more of it there is than is shown. */
@@ -41,10 +42,10 @@ export function wordAt(query: string, cursor: number): { word: string; start: nu
 }
 
 /** Return what the word may become: in the order of the words given, of which the most used come first. */
-export function suggest(word: string, { labels, metrics, models, users, finishReasons }: Words): Suggestions {
+export function suggest(word: string, { labels, metrics, models, values: otherValues }: Words): Suggestions {
   const colon = word.indexOf(":");
   if (colon < 0) {
-    const fields = FIELDS.map(({ name, means }) => ({ text: name, whole: false, means }));
+    const fields = QUERY_FIELDS.map(({ name, means }) => ({ text: name, whole: false, means }));
     const keys = labels.map(({ key, count }) => ({
       text: `label.${quoted(key)}:`,
       whole: false,
@@ -85,12 +86,8 @@ export function suggest(word: string, { labels, metrics, models, users, finishRe
     case "from:":
     case "to:":
       return whole(TIMES, (value) => `${value} ago`);
-    case "user:":
-      return whole(users);
-    case "finish:":
-      return whole(finishReasons);
     default:
-      return { shown: [], leftOut: 0 };
+      return whole(otherValues[head.slice(0, -1)] ?? []);
   }
 }
 

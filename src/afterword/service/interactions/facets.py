@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Connection
 
@@ -11,9 +11,9 @@ from afterword.service.context import Context
 from afterword.service.timestamps import to_datetime
 from afterword.store.query import facets as stored
 from afterword.store.query.matches import Matches
-from afterword.types import Facet, Facets, FacetValue, NewFacets
+from afterword.types import Facet, FacetKind, Facets, FacetValue, NewFacets
 
-FACET_KINDS = ("model", "label", "feedback", "preference", "state", "finish_reason", "source", "user")
+FACET_KINDS: tuple[FacetKind, ...] = get_args(FacetKind)
 """The kinds of facets, in the order in which they are answered."""
 MAX_FACET_COUNT = 100
 

@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Interaction } from "~/api/client";
+import { TEXT_FIELDS } from "~/api/generated/fields";
 import { jsonText } from "~/api/json";
 import { quoted } from "~/rules/language";
 import { CopyButton } from "~/ui";
@@ -30,13 +31,16 @@ export function Facts({ project, interaction }: { project: string; interaction: 
       {text}
     </Link>
   );
-  const { call, user, session, session_id, model, prompt_hash, usage, timings, parameters } = interaction;
+  const { call, session, session_id, model, prompt_hash, usage, timings, parameters } = interaction;
   const told = (interaction.facts ?? {}) as Record<string, unknown>;
   const facts: Fact[] = [
     ["model", model && filtered(`model:${quoted(model)}`, model)],
     ["provider’s model", call?.provider_model],
     ["time", fullTime(interaction.created_at)],
-    ["user", user && filtered(`user:${quoted(user)}`, user)],
+    ...TEXT_FIELDS.map(({ name, title, word }): Fact => {
+      const text = interaction[name];
+      return [title.toLowerCase(), text && filtered(`${word}:${quoted(text)}`, text)];
+    }),
     ["session", filtered(`session:${quoted(session ?? session_id)}`, session ?? session_id)],
     ["source", SOURCES[interaction.source]],
     ["finish reason", call?.finish_reason],

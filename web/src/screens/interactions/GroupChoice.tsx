@@ -1,14 +1,9 @@
 import { Group as GroupIcon } from "lucide-react";
+import { GROUPINGS } from "~/api/generated/fields";
 import { LabelKeyChoice } from "~/filter/LabelKeyChoice";
 import { Button, Popover } from "~/ui";
 
 type GroupChoiceProps = { project: string; value: string | undefined; onChange: (group: string | undefined) => void };
-
-const PLAIN: [string, string][] = [
-  ["model", "Model"],
-  ["prompt", "Prompt"],
-  ["session", "Session"],
-];
 
 /** What to group by. */
 export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
@@ -27,7 +22,7 @@ export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
         <LabelKeyChoice
           project={project}
           value={value}
-          plain={[[undefined, "Not grouped"], ...PLAIN]}
+          plain={[[undefined, "Not grouped"], ...GROUPINGS.map(({ name, title }): [string, string] => [name, title])]}
           onChange={(next) => {
             onChange(next);
             close();

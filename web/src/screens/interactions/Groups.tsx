@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { answer, api, type Filter, type Metric, type Schemas } from "~/api/client";
+import { GROUPINGS } from "~/api/generated/fields";
 import { quoted, withPart } from "~/rules/language";
 import { Button, css as ui, cx, Empty, ErrorNote, Loading } from "~/ui";
 import { count, duration, measured, percent } from "~/ui/values";
@@ -167,6 +168,6 @@ function narrowed(q: string, group: string, key: string | null): string {
     const label = `label.${quoted(group.slice(6))}`;
     return withPart(q, key === null ? `-${label}` : `${label}:${quoted(key)}`);
   }
-  const field = { model: "model", prompt: "prompt_hash", session: "session" }[group];
-  return key === null ? q : withPart(q, `${field}:${quoted(key)}`);
+  const word = GROUPINGS.find(({ name }) => name === group)?.word ?? group;
+  return key === null ? q : withPart(q, `${word}:${quoted(key)}`);
 }

@@ -3,6 +3,7 @@
 import { ThumbsDown, ThumbsUp } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Interaction, Metric } from "~/api/client";
+import { TEXT_FIELDS } from "~/api/generated/fields";
 import { quoted } from "~/rules/language";
 import { Chip } from "~/ui";
 import { duration, fullTime, inShort, measured, shownTime } from "~/ui/values";
@@ -136,7 +137,12 @@ export const COLUMNS: readonly Column[] = [
       return typeof latency === "number" ? duration(latency) : null;
     },
   },
-  { key: "user", name: "User", width: "minmax(70px, 120px)", show: (one) => filterable(one.user, "user") },
+  ...TEXT_FIELDS.map(({ name, title, word }) => ({
+    key: word,
+    name: title,
+    width: "minmax(70px, 120px)",
+    show: (one: Interaction) => filterable(one[name], word),
+  })),
   {
     key: "session",
     name: "Session",
