@@ -60,6 +60,11 @@ class CallRequest(msgspec.Struct, kw_only=True):
         Meta(extra_json_schema={"type": "string"}),
         Meta(description="The end user of your product: any string. Not sent on."),
     ] = None
+    environment: Annotated[
+        Any,
+        Meta(extra_json_schema={"type": "string"}),
+        Meta(description="Where your product ran, such as `production`: up to 200 characters. Not sent on."),
+    ] = None
     store: Annotated[
         Any, Meta(extra_json_schema={"type": "boolean"}), Meta(description="False: keep nothing of the call.")
     ] = None

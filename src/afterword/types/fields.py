@@ -32,7 +32,9 @@ Comparison: TypeAlias = Literal[
     "words",
 ]
 """How a condition is compiled: the method of the filter compiler."""
-FacetKind: TypeAlias = Literal["model", "label", "feedback", "preference", "state", "finish_reason", "source", "user"]
+FacetKind: TypeAlias = Literal[
+    "model", "label", "feedback", "preference", "state", "finish_reason", "source", "user", "environment"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,26 @@ FIELDS: tuple[Field, ...] = (
         graphql=("createdBy", "userId"),
         max_characters=1024,
         is_facet=True,
+    ),
+    Field(
+        name="environment",
+        compared_as="text",
+        title="Environment",
+        description=Meta(description="Where your product ran, such as `production`."),
+        columns=("interactions.environment",),
+        parameters=(
+            Parameter(
+                name="environment", is_list=True, option="--environment", metavar="NAME",
+                help="Of this environment, such as production, or any of several.",
+            ),
+        ),
+        words=(
+            QueryWord(name="environment:", example="environment:production", means="where the product ran"),
+        ),
+        graphql=("environment",),
+        max_characters=200,
+        is_facet=True,
+        group_by="environment",
     ),
     Field(
         name="request_id",

@@ -101,6 +101,7 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     prompt_hash: Annotated[Match | None, described("prompt_hash")] = None
     session_id: Annotated[Match | None, described("session_id")] = None
     user: Annotated[Match | None, described("user")] = None
+    environment: Annotated[Match | None, described("environment")] = None
     request_id: Annotated[Match | None, described("request_id")] = None
     trace_id: Annotated[Match | None, described("trace_id")] = None
     completion_id: Annotated[Match | None, described("completion_id")] = None

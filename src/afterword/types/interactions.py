@@ -39,6 +39,7 @@ Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 """An id of another system: of a provider, a proxy, a tracer."""
 
 
+ENVIRONMENT = Meta(description="Where your product ran, such as `production`: up to 200 characters.")
 TIMINGS = Meta(description="Durations: any JSON object, kept as sent.")
 PARAMETERS = Meta(description="Sampling parameters: any JSON object, kept as sent.")
 AB_CAMPAIGN = Meta(description="The A/B test that it belongs to, by key or id.")
@@ -115,6 +116,7 @@ class NewInteraction(Input):
         Meta(description="Values given together with the interaction, stored all or nothing with it."),
     ] = None
     user: Annotated[str | None, END_USER] = None
+    environment: Annotated[str | None, ENVIRONMENT] = None
     session_id: Annotated[SessionId | None, SESSION_ID] = None
     created_at: Annotated[Moment | None, HAPPENED_AT] = None
     usage: Annotated[dict[str, Any] | None, USAGE] = None
@@ -233,6 +235,7 @@ class Interaction(Output):
         str | None,
         Meta(description="What the caller named the session, where that is no UUID; session_id stands for it."),
     ] = None
+    environment: Annotated[str | None, ENVIRONMENT] = None
 
 
 class InteractionPage(Output):

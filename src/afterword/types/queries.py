@@ -160,6 +160,9 @@ class FilterQuery(Input, rename={"from_": "from"}):
     ] = msgspec.field(default_factory=list)
     session_id: Annotated[str | None, SESSION] = None
     user: Annotated[str | None, Meta(description="The end user.")] = None
+    environment: Annotated[
+        list[str], Meta(description="Where your product ran, such as `production`. Several mean any of them.")
+    ] = msgspec.field(default_factory=list)
     request_id: Annotated[str | None, CALL_ID] = None
     trace_id: Annotated[str | None, TRACE_ID] = None
     prompt_hash: Annotated[str | None, Meta(description="The hash of the prompt, as an interaction shows it.")] = None
@@ -194,6 +197,7 @@ class PlainFilters(TypedDict, total=False):
     finish_reason: str | Sequence[str] | None
     session_id: str | UUID | None
     user: str | UUID | None
+    environment: str | Sequence[str] | None
     request_id: str | None
     trace_id: str | None
     prompt_hash: str | None

@@ -55,6 +55,7 @@ class AsyncInteractions:
         ab_campaign: str | None = None,
         call: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
+        environment: str | None = None,
     ) -> Recorded:
         """Log a completion with the messages that it answers; the answer means that it is on disk.
 
@@ -87,6 +88,7 @@ class AsyncInteractions:
             "ab_campaign": ab_campaign,
             "call": call,
             "facts": facts,
+            "environment": environment,
         }
         request = Request(method="POST", path=path("interactions"), body=encode(body), repeatable=True)
         return await self._client.call(request, Recorded)
@@ -113,12 +115,12 @@ class AsyncInteractions:
     async def list(self, *, group_by: str | None = None, **filters: Unpack[Filters]) -> InteractionPage | GroupPage:
         """List a page of interactions, newest first, that meet all filters; with `group_by` their groups.
 
-        `labels` maps a key to a value, to several (any of them), or to None (has the key). `model`, `source`, `state`
-        and `finish_reason` are one or several (any of them); `session_id`, `user`, `trace_id` and `prompt_hash` exactly
-        this one; `request_id` is Afterword's, the provider's, or the id of the provider's answer. `from_` (inclusive)
-        and `to` (exclusive) are times. `feedback` is one or several metrics or comparisons with their values, such as
-        `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `q` finds words in prompt and
-        completion.
+        `labels` maps a key to a value, to several (any of them), or to None (has the key). `model`, `source`, `state`,
+        `finish_reason` and `environment` are one or several (any of them); `session_id`, `user`, `trace_id` and
+        `prompt_hash` exactly this one; `request_id` is Afterword's, the provider's, or the id of the provider's answer.
+        `from_` (inclusive) and `to` (exclusive) are times. `feedback` is one or several metrics or comparisons with
+        their values, such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `q` finds words
+        in prompt and completion.
 
         `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` "links" or
         "inline". `next` and `previous` of a page are the `cursor` to go on with; `count=True` counts the whole set.
