@@ -17,6 +17,7 @@ from typing import Any
 
 from afterword import errors
 from afterword.api import openapi
+from afterword.compat.errors import not_found_message
 from afterword.config import SETTINGS, Setting
 from afterword.gateway.providers import SPECS
 
@@ -356,7 +357,9 @@ def _codes() -> Iterator[tuple[str, str, str]]:
                 continue
             code = next((_literal_text(word.value) for word in node.keywords if word.arg == "code"), "")
             if code.strip("…"):
-                yield node.func.id, code, re.sub("…+", "…", _literal_text(node.args[0]) if node.args else "")
+                message = _literal_text(node.args[0]) if node.args else ""
+                noun = next((_literal_text(word.value) for word in node.keywords if word.arg == "noun"), None)
+                yield node.func.id, code, re.sub("…+", "…", not_found_message(noun, message) if noun else message)
 
 
 def _literal_text(node: ast.expr) -> str:

@@ -26,6 +26,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from afterword.compat.errors import not_found_message
+
 
 class AfterwordError(Exception):
     """Say what was wrong (`message`), where (`param`), and what to do next (`hint`)."""
@@ -89,6 +91,11 @@ class NotFound(AfterwordError):
 
     status = 404
     type = "not_found_error"
+
+    def __init__(self, message: str, *, noun: str | None = None, **error_fields: Any) -> None:
+        """With a `noun`, the kind of thing that was not found, `message` is the rest of a sentence about it."""
+        super().__init__(message if noun is None else not_found_message(noun, message), **error_fields)
+        self.noun = noun
 
 
 class MethodNotAllowed(AfterwordError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from afterword.compat.bodies import LIFTS
 from afterword.compat.documents import document, unserved
+from afterword.compat.errors import lone_not_found_message
 from afterword.compat.models import provider_model
 
-__all__ = ["LIFTS", "document", "provider_model", "unserved"]
+__all__ = ["LIFTS", "document", "lone_not_found_message", "provider_model", "unserved"]

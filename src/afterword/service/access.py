@@ -386,7 +386,8 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
     row = next((row for row in _administered_keys(context) if row.id == key_uuid), None)
     if row is None:
         raise NotFound(
-            f"EntityNotFound: key {key_id} does not exist.",
+            f"{key_id} does not exist.",
+            noun="key",
             code="key_not_found",
             param="key_id",
             hint="List the keys with GET /api/v1/keys.",

@@ -119,7 +119,8 @@ class Context:
         row = row or self.find_project(id_or_key)
         if row is None:
             raise NotFound(
-                f"EntityNotFound: project (use_case) {id_or_key[:200]!r} does not exist, or this key may not see it.",
+                f"{id_or_key[:200]!r} does not exist, or this key may not see it.",
+                noun="project",
                 code="project_not_found",
                 param="project",
                 hint="List the projects with GET /api/v1/projects; create one with POST /api/v1/projects.",
@@ -150,8 +151,8 @@ class Context:
             )
         if row is None:
             raise NotFound(
-                f"EntityNotFound: metric {id_or_key[:200]!r} is not registered in "
-                f"{self.catalog.projects[project].key!r}.",
+                f"{id_or_key[:200]!r} is not registered in {self.catalog.projects[project].key!r}.",
+                noun="metric",
                 code="metric_not_found",
                 param=param,
                 hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",
@@ -214,7 +215,8 @@ def parse_id(value: str, *, noun: str, param: str) -> UUID:
         return UUID(value)
     except ValueError:
         raise NotFound(
-            f"EntityNotFound: {noun} {value[:80]!r} is not an id.",
+            f"{value[:80]!r} is not an id.",
+            noun=noun,
             code=f"{noun}_not_found",
             param=param,
             hint="An id is a UUID, such as 0192d3a4-5b6c-7d8e-9f00-112233445566.",
@@ -225,14 +227,16 @@ def completion_not_found(completion_id: UUID, param: str, where: str = "") -> No
     """Return the error for a completion that is not there, or not for this key."""
     if is_unstored(completion_id):
         return NotFound(
-            f"EntityNotFound: completion {completion_id} was not stored: its call asked for that with store: false, or "
+            f"{completion_id} was not stored: its call asked for that with store: false, or "
             "the store could not be written to.",
+            noun="completion",
             code="completion_not_stored",
             param=param,
             hint="Leave store out of the calls whose completions are to be rated.",
         )
     return NotFound(
-        f"EntityNotFound: completion {completion_id} does not exist{where}, or this key may not see it.",
+        f"{completion_id} does not exist{where}, or this key may not see it.",
+        noun="completion",
         code="completion_not_found",
         param=param,
         hint="Use the completion_id of the choice (choices[0].completion_id), not the id of the response.",

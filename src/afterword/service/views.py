@@ -71,7 +71,8 @@ async def _view_row(context: Context, project: ProjectRow, view_id: str) -> Row[
 
 def _raise_view_not_found(project: ProjectRow, view_id: str) -> NoReturn:
     raise NotFound(
-        f"EntityNotFound: view {view_id:.80} does not exist in {project.key!r}.",
+        f"{view_id:.80} does not exist in {project.key!r}.",
+        noun="view",
         code="view_not_found",
         param="view_id",
         hint=f"List them with GET /api/v1/projects/{project.key}/views.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from afterword.errors import Invalid
+from afterword.errors import Invalid, NotFound
 from afterword.types import (
     FeedbackCondition,
     Filter,
@@ -38,11 +38,12 @@ def filter_of(filter_input: dict[str, Any]) -> Filter:
 
 
 def project_of(input_fields: dict[str, Any]) -> str:
-    """Return the project that an input names, as `project` or `useCase`. Raises `Invalid`."""
+    """Return the project that an input names, as `project` or `useCase`. Raises `NotFound`."""
     project = input_fields.get("project", input_fields.get("useCase"))
     if project is None:
-        raise Invalid(
-            "EntityNotFound: project (use_case): none is named.",
+        raise NotFound(
+            "is not named.",
+            noun="project",
             code="missing_field",
             param="project",
             hint="Name the project by key or id.",

@@ -1,8 +1,6 @@
-"""The endpoint of GraphQL: a request read, executed and answered; always with HTTP 200 and what went wrong in `errors`.
+"""The endpoint of GraphQL: a request read, executed and answered, always with HTTP 200 and its errors in `errors`.
 
-Old clients show the text of an error only then, and only of the first. They know a thing that was not found by the word
-after `EntityNotFound:`, and take the first such word anywhere in the text, so that it must stand alone: what else is to
-be said is in the error's `extensions`.
+Old clients show the text of an error only with that status, and only of the first error.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -37,14 +34,12 @@ from afterword.api.rest import (
     reply,
     until_hung_up,
 )
-from afterword.errors import AfterwordError, BadRequest, Invalid
+from afterword.errors import AfterwordError, BadRequest, Invalid, NotFound
 from afterword.service.context import AppState
 
 log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
 _request_numbers = itertools.count(1)
-# The words by which old clients know what was not found. "use_case" tells the oldest, "project" those after them.
-_NOT_FOUND_WORD = re.compile(r"EntityNotFound: (project \(use_case\)|metric|model|user|integration)(?!\w)")
 PATH = "/api/graphql"
 UPLOAD_FILE_LIMIT = 10
 
@@ -62,6 +57,10 @@ class Lifts(Protocol):
 
     def provider_model(self, word: str) -> str:
         """Return what the provider itself calls a model."""
+        ...
+
+    def lone_not_found_message(self, noun: str) -> str | None:
+        """Return the message by which old clients recognize what was not found."""
         ...
 
 
@@ -96,10 +95,10 @@ class GraphQLEndpoint:
             self._state.meters.count_answer(f"POST {PATH}", HUNG_UP_STATUS, time.perf_counter() - started_at)
             return
         except AfterwordError as error:
-            body = _encoder.encode({"data": None, "errors": [_error_fields(error)]})
+            body = _encoder.encode({"data": None, "errors": [self._error_fields(error)]})
         except Exception:
             log.exception("POST %s failed (request %s)", PATH, request_id.decode("latin-1"))
-            body = _encoder.encode({"data": None, "errors": [_error_fields(fault(request_id))]})
+            body = _encoder.encode({"data": None, "errors": [self._error_fields(fault(request_id))]})
         await reply(send, 200, JSON, body, [(b"x-request-id", request_id)])
         self._state.meters.count_answer(f"POST {PATH}", 200, time.perf_counter() - started_at)
 
@@ -126,8 +125,17 @@ class GraphQLEndpoint:
             if self._execute is None:
                 from afterword.api.graphql.execution import Executor
 
-                executor = await asyncio.to_thread(Executor, self._state, self._lifts, _error_fields)
+                executor = await asyncio.to_thread(Executor, self._state, self._lifts, self._error_fields)
                 self._execute = executor.execute
+
+    def _error_fields(self, error: AfterwordError) -> dict[str, Any]:
+        """Return an error of ours as an entry of `errors`."""
+        details = {name: value for name in ("code", "param", "hint") if (value := getattr(error, name)) is not None}
+        noun = error.noun if isinstance(error, NotFound) else None
+        lone_message = noun and self._lifts.lone_not_found_message(noun)
+        if lone_message:
+            return {"message": lone_message, "extensions": {**details, "detail": error.message}}
+        return {"message": str(error), "extensions": details}
 
 
 def _query_with_files(form: Mapping[str, Any]) -> Query:
@@ -154,13 +162,3 @@ def _query_with_files(form: Mapping[str, Any]) -> Query:
     except MultiPartException as error:
         raise BadRequest(f"The form cannot be read: {error.message}", code="invalid_upload") from None
     return query
-
-
-def _error_fields(error: AfterwordError) -> dict[str, Any]:
-    """Return an error of ours as GraphQL shows errors."""
-    detail = {name: value for name in ("code", "param", "hint") if (value := getattr(error, name)) is not None}
-    word_match = _NOT_FOUND_WORD.match(error.message)
-    if word_match is None:
-        hint = f" {error.hint}" if error.hint else ""
-        return {"message": f"{error.message}{hint}", "extensions": detail}
-    return {"message": word_match[0], "extensions": {**detail, "detail": error.message}}

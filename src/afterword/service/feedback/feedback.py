@@ -432,7 +432,8 @@ async def _feedback_by_id(context: Context, feedback_id: UUID) -> Feedback:
 
 def _raise_feedback_not_found(feedback_id: str | UUID) -> NoReturn:
     raise NotFound(
-        f"EntityNotFound: feedback {feedback_id} does not exist, or this key may not see it.",
+        f"{feedback_id} does not exist, or this key may not see it.",
+        noun="feedback",
         code="feedback_not_found",
         param="feedback_id",
         hint="Use the feedback_id that logging the feedback answered.",
@@ -441,7 +442,8 @@ def _raise_feedback_not_found(feedback_id: str | UUID) -> NoReturn:
 
 def _raise_preference_not_found(comparison_id: str) -> NoReturn:
     raise NotFound(
-        f"EntityNotFound: preference {comparison_id} does not exist, or this key may not see it.",
+        f"{comparison_id} does not exist, or this key may not see it.",
+        noun="preference",
         code="preference_not_found",
         param="comparison_id",
         hint="Use the comparison_id that logging the preference answered.",

@@ -230,7 +230,8 @@ def get_metric_row(context: Context, id_or_key: str) -> MetricRow:
 
 def _raise_metric_not_found(id_or_key: str) -> NoReturn:
     raise NotFound(
-        f"EntityNotFound: metric {id_or_key[:200]!r} is not registered, or this key may not see it.",
+        f"{id_or_key[:200]!r} is not registered, or this key may not see it.",
+        noun="metric",
         code="metric_not_found",
         param="metric",
         hint="Register the feedback key first: POST /api/v1/metrics, or feedback.register_key(...).",

@@ -61,7 +61,8 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
         ]
         if not visible_numbers:
             raise NotFound(
-                f"EntityNotFound: session {body.session_id[:80]} has no interaction that this key may see.",
+                f"{body.session_id[:80]} has no interaction that this key may see.",
+                noun="session",
                 code="session_not_found",
                 param="session_id",
                 hint="Use the session_id that logging an interaction answered.",
@@ -210,7 +211,8 @@ def _check_texts(details: str | None, user: str | None) -> None:
 
 def _raise_outcome_not_found(outcome_id: str | UUID) -> NoReturn:
     raise NotFound(
-        f"EntityNotFound: outcome {outcome_id} does not exist, or this key may not see it.",
+        f"{outcome_id} does not exist, or this key may not see it.",
+        noun="outcome",
         code="outcome_not_found",
         param="outcome_id",
         hint="List them with GET /api/v1/outcomes.",

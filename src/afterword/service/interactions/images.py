@@ -32,7 +32,8 @@ async def get_image(context: Context, project: str, file: str) -> ServedImage:
             image_row = None
     if image_row is None or image_row.extension != extension:
         raise NotFound(
-            f"EntityNotFound: image {file[:80]!r} is shown by no interaction of {project_row.key!r}.",
+            f"{file[:80]!r} is shown by no interaction of {project_row.key!r}.",
+            noun="image",
             code="image_not_found",
             param="file",
         )

@@ -323,7 +323,8 @@ def _get_project_model_row(context: Context, project: str, model: str) -> Projec
     project_model = None if row is None else context.catalog.project_models.get((project_row.number, row.number))
     if project_model is None:
         raise NotFound(
-            f"EntityNotFound: model {model[:200]!r} is not attached to {project_row.key!r}.",
+            f"{model[:200]!r} is not attached to {project_row.key!r}.",
+            noun="model",
             code="model_not_found",
             param="model",
             hint=f"See GET /api/v1/projects/{project_row.key}/models.",
@@ -402,7 +403,8 @@ def _as_logged_only(row: ModelRow) -> ModelRow:
 def raise_model_not_found(name: str) -> NoReturn:
     """Raise `NotFound`."""
     raise NotFound(
-        f"EntityNotFound: model {name[:200]!r} does not exist, or this key may not see it.",
+        f"{name[:200]!r} does not exist, or this key may not see it.",
+        noun="model",
         code="model_not_found",
         param="model",
         hint="List the models with GET /api/v1/models; register one with POST /api/v1/models.",

@@ -118,7 +118,8 @@ def _route_or_project(context: Context, name: str | None) -> ModelRoute | Projec
     ]
     names = ", ".join(f"{target_project.key}/{key}" for key in callable_keys[:10])
     raise NotFound(
-        f"EntityNotFound: model {name[:200]!r} is not one that can be called here.",
+        f"{name[:200]!r} is not one that can be called here.",
+        noun="model",
         code="model_not_found",
         param="model",
         hint=f"Models of {target_project.key!r}: {names}."
@@ -157,7 +158,8 @@ def get_test_row(context: Context, id_or_key: str, *, param: str = "test") -> AB
     row = context.catalog.tests.find(id_or_key)
     if row is None or not context.actor.sees(row.project):
         raise NotFound(
-            f"EntityNotFound: A/B test {id_or_key[:200]!r} does not exist, or this key may not see it.",
+            f"{id_or_key[:200]!r} does not exist, or this key may not see it.",
+            noun="A/B test",
             code="ab_test_not_found",
             param=param,
             hint="List the tests with GET /api/v1/ab-tests.",

@@ -336,7 +336,8 @@ def get_team_row(context: Context, id_or_key: str) -> TeamRow:
 
 def _raise_not_found(noun: str, name: str) -> NoReturn:
     raise NotFound(
-        f"EntityNotFound: {noun} {name[:200]!r} does not exist, or this key may not see it.",
+        f"{name[:200]!r} does not exist, or this key may not see it.",
+        noun=noun,
         code=f"{noun}_not_found",
         param=noun,
         hint=f"List them with GET /api/v1/{noun}s.",

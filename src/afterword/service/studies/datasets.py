@@ -382,7 +382,8 @@ async def _get_upload_row(context: Context, session_id: str) -> Row[Any]:
 
 def _upload_not_found(session_id: str) -> NotFound:
     return NotFound(
-        f"EntityNotFound: upload {session_id[:80]} does not exist, or is another key's.",
+        f"{session_id[:80]} does not exist, or is another key's.",
+        noun="upload",
         code="upload_not_found",
         param="session_id",
         hint="Begin one with POST /api/v1/upload/init. An upload ends with its dataset.",
@@ -456,7 +457,8 @@ async def get_dataset_row(context: Context, dataset: str, project: str | None) -
 
 def _raise_dataset_not_found(dataset: str) -> NoReturn:
     raise NotFound(
-        f"EntityNotFound: dataset {dataset[:200]!r} does not exist, or this key may not see it.",
+        f"{dataset[:200]!r} does not exist, or this key may not see it.",
+        noun="dataset",
         code="dataset_not_found",
         param="dataset",
         hint="List them with GET /api/v1/datasets.",
