@@ -1,7 +1,6 @@
-"""What is taken from providers that speak OpenAI's API: what is an answer, what tells of a failure, how much it may be.
+"""Checking the answers of providers that speak OpenAI's API: their form, their size, and errors within them.
 
-Where more than the message is to be kept of an answer (log probabilities, citations, the provider's id), this is the
-place past which each chunk and each whole answer goes, checked: `check_answer` and `ChunkReader.read`.
+Every whole answer passes through `check_answer`, every chunk of a stream through `ChunkReader.read`.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from afterword.gateway.http import Address
 from afterword.gateway.provider import Body, Operation, ProviderError
 
 MAX_CHOICE_COUNT = 128
-"""Choices of an answer, where fewer were asked for. It is OpenAI's own bound on n."""
-# What providers give as the reason of an end that is a failure: OpenRouter, Mistral, vLLM, SGLang, DeepSeek, Zhipu.
+"""Bound on the choices of an answer. It is OpenAI's bound on n."""
+# Finish reasons that mean a failure, at OpenRouter, Mistral, vLLM, SGLang, DeepSeek and Zhipu.
 FAILED_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource", "network_error"})
 
 
 class ChunkReader:
-    """Read the events of one stream, and know which of its choices came to an end."""
+    """Reads the chunks of one stream, and tracks which of its choices have finished."""
 
     def __init__(self, address: Address, body: Body) -> None:
         self._address = address
@@ -31,16 +30,16 @@ class ChunkReader:
 
     @property
     def is_finished(self) -> bool:
-        """Whether there was a choice, and each said why it ended."""
+        """Whether there was a choice, and each has a finish reason."""
         return bool(self._begun) and self._begun <= self._ended
 
     @property
     def unfinished(self) -> list[int]:
-        """The choices that did not."""
+        """The choices without a finish reason."""
         return sorted(self._begun - self._ended)
 
     def read(self, event: Event) -> Body:
-        """Return the chunk that an event holds. Raises `ProviderError` for one that tells of a failure, or is none."""
+        """Return the chunk in an event. Raises `ProviderError` if it is an error or not a chunk."""
         address = self._address
         try:
             chunk = read_object(address, event.data)
@@ -72,8 +71,8 @@ class ChunkReader:
 
 
 def check_answer(address: Address, operation: Operation, answer: Body, body: Body) -> Body:
-    """Return a whole answer if it is one. Raises `ProviderError`."""
-    # Some providers tell of an error with status 200.
+    """Return a whole answer after checking it. Raises `ProviderError`."""
+    # Some providers report an error with status 200.
     if _is_error(answer):
         raise error_in_answer(address, answer)
     if operation == "embeddings":
@@ -94,7 +93,7 @@ def check_answer(address: Address, operation: Operation, answer: Body, body: Bod
             raise _not_an_answer_error(address, answer)
         _check_end(address, choice)
         if operation == "chat" and choice.get("message") is None:
-            # A filter or a bound of tokens struck before the first word.
+            # A content filter or the token limit ended the answer before its first word.
             if choice.get("finish_reason") is None:
                 raise _not_an_answer_error(address, answer, "a choice that has no message and no finish_reason")
             choice["message"] = {"role": "assistant", "content": None}
@@ -110,7 +109,7 @@ def as_chunk(answer: Body) -> Body:
 
 
 def max_choices(body: Body) -> int:
-    """Return how many choices are taken of an answer to a request."""
+    """Return how many choices an answer to this request may have."""
     number, prompts = body.get("n"), body.get("prompt")
     choices_per_prompt = number if isinstance(number, int) and number > 0 else 1
     return max(MAX_CHOICE_COUNT, choices_per_prompt * (len(prompts) if isinstance(prompts, list) else 1))
@@ -121,7 +120,7 @@ def _not_an_answer_error(address: Address, answer: Body, description: str = "wha
 
 
 def _is_error(answer: Body) -> bool:
-    """Tell whether an answer, or a part of one, tells of a failure, in whichever of the forms that are in use."""
+    """Tell whether an answer, or a part of one, is an error, in any of the forms that providers use."""
     if answer.get("error"):
         return True
     if answer.get("choices") or "data" in answer:
@@ -133,7 +132,7 @@ def _is_error(answer: Body) -> bool:
 
 
 def _check_end(address: Address, choice: Body) -> None:
-    """Make the reason of an end a text. Raises `ProviderError` where it is a failure."""
+    """Make the finish reason a string. Raises `ProviderError` if it means a failure."""
     reason = choice.get("finish_reason")
     if reason is not None and not isinstance(reason, str):
         reason = choice["finish_reason"] = str(reason)[:100]
@@ -149,7 +148,7 @@ def _check_choice_count(address: Address, choices: list[Any], choice_limit: int)
 
 
 def _index(address: Address, choice: Body, default: int, choice_limit: int) -> int:
-    """Return a choice's index, within bounds."""
+    """Return a choice's index. Raises `ProviderError` if it is out of bounds."""
     index = choice.get("index")
     if index is None:
         return default
@@ -164,7 +163,7 @@ def _index(address: Address, choice: Body, default: int, choice_limit: int) -> i
 
 
 def _is_choice(choice: Body, name: str) -> bool:
-    """Tell whether a choice has the form that all who read it rely on. Its content is the provider's matter."""
+    """Tell whether a choice has the form that our code relies on. Its content is not checked."""
     return isinstance(choice.get(name) or {}, dict) and isinstance(choice.get("text") or "", str)
 
 

@@ -1,4 +1,4 @@
-"""A whole answer put together from a stream, for providers and relays that stream although nobody asked them to."""
+"""Assembling a whole answer from a stream, for providers and relays that stream although they were not asked to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from afterword.gateway.provider import Body, Operation
 
 
 def assemble(operation: Operation, chunks: Iterable[Body]) -> Body:
-    """Return the whole answer that the chunks of a stream bring. Raises `ProviderError` beyond the bounds."""
+    """Return the whole answer that the chunks add up to. Raises `ProviderError` if it exceeds the bounds."""
     messages: dict[int, MessageAccumulator] = defaultdict(MessageAccumulator)
     facts = FactsAccumulator(MAX_EVENT_BYTES)
     answer: Body = {}

@@ -1,4 +1,4 @@
-"""Reading server-sent events from bytes that are cut anywhere."""
+"""Parsing server-sent events from chunks that may end anywhere."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ class EventTooLarge(ValueError):
 
 
 class EventReader:
-    """Take in bytes as they come, give out the events that are complete.
+    """Parses the bytes of a stream into events.
 
-    Lines may end in LF, CRLF or CR; comments and events without data are passed over. Several data lines are one event,
-    joined by LF, unless each is an object of its own: some servers leave out the empty lines. Errors that servers tell
-    of against the rules are events, too: a field `error:` (llama.cpp), and JSON without any field, up to the next empty
-    line.
+    Lines end in LF, CRLF or CR. Comments and events without data are skipped. Several data lines are one event, joined
+    by LF, unless each is a JSON object of its own: some servers leave out the empty lines. Two forms of errors outside
+    the standard are events, too: a field `error:` (llama.cpp), and JSON without any field, up to the next empty line.
     """
 
     def __init__(self) -> None:
@@ -56,7 +55,7 @@ class EventReader:
         return events
 
     def _whole_lines(self, raw: bytes) -> list[bytes]:
-        """Return the lines that these bytes complete, without their ends; keep what begins another."""
+        """Return the lines that these bytes complete, without line ends; keep the beginning of the next."""
         if not self._begun:
             raw = b"".join(self._partial_line) + raw
             self._partial_line, self._partial_line_bytes = [], 0
@@ -66,7 +65,7 @@ class EventReader:
             self._begun = True
             raw = raw.removeprefix(BYTE_ORDER_MARK)
         if self._after_return and raw:
-            # A CR ended a line, and an event at once: the LF of a CRLF may come much later, with the next one.
+            # A CR ends a line at once: the LF of a CRLF may arrive much later, with the next event.
             raw = raw.removeprefix(b"\n")
             self._after_return = False
         if b"\r" in raw:
@@ -74,7 +73,7 @@ class EventReader:
             raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = raw.split(b"\n")
         if self._partial_line:
-            # Joined when the line is whole, and not before: joining at each part takes a minute for a line of 64 MiB.
+            # Joined once the line is complete: joining at each part takes a minute for a line of 64 MiB.
             self._partial_line.append(lines[0])
             if len(lines) > 1:
                 lines[0] = b"".join(self._partial_line)
@@ -108,13 +107,13 @@ class EventReader:
             self._add(line)
 
     def end(self) -> list[Event]:
-        """Return the last event, where the stream ended without the line that completes it."""
+        """Return the last event if the stream ended without the empty line after it."""
         # Bytes that might have become a mark are a line like any other now.
         self._begun = True
         return self.take(b"\n\n")
 
     def _is_whole_object(self) -> bool:
-        """Tell whether the data so far is an object that nothing of JSON but its end could follow."""
+        """Tell whether the data so far is a complete JSON object."""
         return self._data[0].startswith(b"{") and self._data[-1].endswith(b"}")
 
     def _add(self, data: bytes) -> None:
@@ -130,10 +129,10 @@ class EventReader:
 
 
 def is_event_stream(head: bytes, kind: str) -> bool | None:
-    """Tell from its first bytes whether an answer is a stream of events; None where they are too few.
+    """Tell from its first bytes whether an answer is a stream of events; None if more bytes are needed.
 
-    Relays send events under any content type, and whole answers as events: `kind`, the content type, decides only what
-    the bytes leave open.
+    Relays send events under any content type, and whole answers as `text/event-stream`. So the bytes decide, and the
+    content type (`kind`) only if they do not.
     """
     if BYTE_ORDER_MARK.startswith(head):
         return None

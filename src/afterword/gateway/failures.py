@@ -1,4 +1,4 @@
-"""What goes wrong at a provider, and what the caller and the log are told of it."""
+"""Failures of providers, as the errors that the caller and the log get."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ if TYPE_CHECKING:
     from afterword.gateway.http import Address
 
 MAX_ANSWER_BYTES = 64 << 20
-"""The largest answer."""
 MAX_MESSAGE_CHARACTERS = 2000
-"""What is told of a provider's own words."""
+"""A provider's message is cut to this length."""
 MAX_DETAILS_BYTES = 16 << 10
-"""What is kept of the further members of a provider's error, as JSON."""
+"""Bound on the further members of a provider's error, as JSON."""
 MAX_READ_CHARACTERS = 1 << 20
 MAX_RAW_BYTES = 64 << 10
-"""The beginning of a refusal that is searched for the names of refused fields."""
-# What stands beside an error that is a text, and says nothing about it.
+"""How much of a refusal is searched for the names of refused fields."""
+# Members of an answer that are not part of the error that stands beside them.
 ANSWER_MEMBERS = frozenset({"error", "id", "object", "created", "model", "choices", "usage"})
 
 _encoder = msgspec.json.Encoder()
 
 
 class ErrorWords(NamedTuple):
-    """What a provider says of a failure, in OpenAI's members and in its own."""
+    """A provider's description of a failure: OpenAI's members, and its own in `details`."""
 
     message: str
     code: str | None = None
@@ -54,7 +53,7 @@ def hung_up(address: Address, reason: str = "") -> ProviderError:
 
 
 def unfinished(address: Address, choices: list[int]) -> ProviderError:
-    """Return the error for a stream that ends without a word on why: it may have been cut off."""
+    """Return the error for a stream that ends without a finish reason: it may have been cut off."""
     subject = f"choices {', '.join(map(str, choices[:10]))} have" if choices else "it has"
     return ProviderError(
         f"The provider of {address.name!r} ended its stream, but {subject} no finish_reason: "
@@ -75,7 +74,7 @@ def too_large(address: Address) -> ProviderError:
 
 
 def out_of_bounds(address: Address, description: str) -> ProviderError:
-    """Return the error for an answer that has more of something than is taken."""
+    """Return the error for an answer that exceeds one of the bounds."""
     return ProviderError(
         f"The provider of {address.name!r} answered with {description}.",
         status=502,
@@ -85,7 +84,7 @@ def out_of_bounds(address: Address, description: str) -> ProviderError:
 
 
 def unreadable(address: Address, description: str, raw: bytes) -> ProviderError:
-    """Return the error for an answer that is not what the API promises."""
+    """Return the error for an answer that does not follow the API."""
     return ProviderError(
         f"The provider of {address.name!r} answered with {description}: {_start_of_text(address, raw, 200)!r}.",
         status=502,
@@ -112,7 +111,7 @@ def read_object(address: Address, raw: bytes, kind: str = "") -> Any:
 
 
 def refusal(address: Address, status: int, raw: bytes, headers: Mapping[str, str]) -> ProviderError:
-    """Return the error for an answer with a status that is not 2xx: what the caller is told of it."""
+    """Return the error for an answer whose status is not 2xx."""
     try:
         if json_text.is_nested_too_deeply(raw):
             raise ValueError
@@ -183,7 +182,7 @@ def _code_of(status: int) -> str:
 
 
 def _status_in(error: Any) -> int | None:
-    """Return the HTTP status that an error names."""
+    """Return the HTTP status that an error object contains."""
     if not isinstance(error, dict):
         return None
     for name in ("code", "status", "status_code", "http_status"):
@@ -196,7 +195,7 @@ def _status_in(error: Any) -> int | None:
 
 
 def _error_words(address: Address, body: Any) -> ErrorWords:
-    """Return what a provider says of a failure, without what it must not tell: the key and the headers it was sent."""
+    """Return a provider's description of a failure, without the API key and the headers that it was sent."""
     body, _ = json_text.repair(body)
     if isinstance(body, list) and body and isinstance(body[0], dict):
         # Google's endpoint puts the error into a list.
@@ -207,7 +206,7 @@ def _error_words(address: Address, body: Any) -> ErrorWords:
         error = body["error"]
         outer_members = body if not isinstance(error, dict) else {}
     if not isinstance(error, dict):
-        # Of a text the type and the code stand beside it.
+        # Beside an error that is a string stand its type and code.
         error = {
             **{name: value for name, value in outer_members.items() if name not in ANSWER_MEMBERS},
             "message": error,
@@ -219,7 +218,7 @@ def _error_words(address: Address, body: Any) -> ErrorWords:
     if not isinstance(type_, str):
         type_ = None
     if isinstance(code, int) and not isinstance(code, bool):
-        # A status is no code where there is a better word; Google's stands in `status`.
+        # A code that only repeats the HTTP status gives way to a word; Google's is in `status`.
         words = (error.get("status"), type_) if 400 <= code < 600 else ()
         code = next((word for word in words if isinstance(word, str) and word), str(code))
     return ErrorWords(
@@ -232,7 +231,7 @@ def _error_words(address: Address, body: Any) -> ErrorWords:
 
 
 def _details(address: Address, error: dict[str, Any]) -> dict[str, Any]:
-    """Return the further members of a provider's error, as many as MAX_DETAILS_BYTES hold."""
+    """Return the further members of a provider's error, up to MAX_DETAILS_BYTES."""
     details, bytes_left = {}, MAX_DETAILS_BYTES
     for name, value in error.items():
         if name in ("message", "type", "code", "param", "hint") or value is None:
@@ -249,12 +248,12 @@ def _excerpt(address: Address, text: Any, characters: int = 200) -> str | None:
 
 
 def _start_of_text(address: Address, raw: bytes, characters: int) -> str:
-    # Hidden first, then cut: half a key is no word that would be recognised.
+    # Hidden before it is cut: half a key would not be recognized.
     return address.hide(raw[:MAX_READ_CHARACTERS].decode("utf-8", "replace"))[:characters]
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a provider asks to wait: `Retry-After` as a number or a date, or `retry-after-ms`."""
+    """Return the seconds to wait by `Retry-After` (a number or a date) or `retry-after-ms`."""
     milliseconds, text = headers.get("retry-after-ms"), headers.get("Retry-After")
     try:
         seconds = float(text) if text else float(milliseconds or "") / 1000

@@ -1,4 +1,4 @@
-"""HTTP to providers: one session, bounds on time and number, and what goes wrong told in one tongue."""
+"""HTTP to providers: one session, limits on time and concurrency, and one error class for all failures."""
 
 from __future__ import annotations
 
@@ -23,24 +23,23 @@ if TYPE_CHECKING:
     import aiohttp
 
 MAX_ERROR_BYTES = 1 << 20
-"""The largest answer that tells of an error; what goes beyond is not read."""
+"""The rest of a longer error answer is not read."""
 RETRIES = 2
-"""Times that a request is sent again which surely was not received."""
+"""Retries of a request that certainly did not reach the provider."""
 FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 2.0
-"""A provider that is busy for longer is not waited for: the caller decides."""
+"""If a busy provider asks for a longer wait, its error goes to the caller, who decides."""
 PROBE_TIMEOUT_SECONDS = 5.0
-"""Seconds for a look at whether a provider is there."""
-# Many servers hang up after 5 s without a request; one sent into that very moment would be lost.
+# Many servers close a connection after 5 s without a request. One sent at that moment would be lost.
 KEEP_ALIVE_SECONDS = 4.0
-# A stream whose last event is there ends within the next packets. Hanging up before costs the next call a connection:
-# two to three round trips where there is TLS.
+# How long to wait for a stream's end after its last event, usually in the next packet. Closing the connection earlier
+# costs the next call two to three round trips with TLS.
 LINGER_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to take a connection, to begin an answer, between two parts of one."""
+    """Limits in seconds: to accept a connection, to begin an answer, between two parts of one."""
 
     connect: float
     first_byte: float
@@ -48,7 +47,7 @@ class Timeouts:
 
 
 class Address(NamedTuple):
-    """Where a request goes: to which model (its key here, for messages), URL, with which headers."""
+    """Where a request goes: URL and headers, with the model's key (`name`) and the secrets for error messages."""
 
     name: str
     url: str
@@ -57,7 +56,7 @@ class Address(NamedTuple):
 
     @classmethod
     def for_target(cls, target: Target, url: str, api_key: str | None, default_headers: Mapping[str, str]) -> Address:
-        """Return a model's address. The headers it was registered with win over our `own`, in whatever case."""
+        """Return the address for a model. Headers it was registered with replace those of `default_headers`."""
         registered_names = {name.lower() for name in target.headers}
         headers = {
             name: value for name, value in default_headers.items() if name.lower() not in registered_names
@@ -65,12 +64,12 @@ class Address(NamedTuple):
         return cls(target.key, url, headers, find_secrets(api_key, target.headers, url))
 
     def hide(self, text: str) -> str:
-        """Return what a provider said without the secrets that it was sent."""
+        """Return a provider's text with the secrets of this address replaced."""
         return hide(text, self.secrets)
 
 
 class Http:
-    """The session with all providers. It is opened at the first call, in the loop that makes it."""
+    """The HTTP session with all providers. It is opened by the first call, in that call's event loop."""
 
     def __init__(self, timeouts: Timeouts, max_calls: int) -> None:
         self._timeouts = timeouts
@@ -80,17 +79,19 @@ class Http:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, address: Address, body: bytes, response: ProviderResponse) -> Body | list[Event]:
-        """Return the whole answer, a JSON object; of a provider that streams unasked, the events. Raises
-        `ProviderError`."""
+        """Return the whole answer: a JSON object, or the events of a provider that streams without being asked to.
+
+        Raises `ProviderError`.
+        """
         host = self._count_call(address)
         try:
-            # For a whole answer its first byte is as good as its last.
+            # The limit to the first byte holds for the whole answer, which is of no use in parts.
             async with asyncio.timeout(self._timeouts.first_byte):
                 answer = await self._response_after_retries(address, address.headers, body, response)
                 try:
                     kind, raw = answer.content_type, await self._whole_body(address, answer)
                 finally:
-                    # It has given its connection back by now; of one that was cut off the connection is closed.
+                    # Closes the connection of an answer that was cut off; others have returned theirs to the pool.
                     answer.close()
         except Exception as error:
             raise self._provider_error(address, error) from None
@@ -104,14 +105,16 @@ class Http:
     async def events(
         self, address: Address, body: bytes, is_last: Callable[[Event], bool], response: ProviderResponse
     ) -> AsyncGenerator[Event | Body, None]:
-        """Yield the events of a stream as they come, up to the last one; of a provider that cannot stream, the whole
-        answer as one object. Raises `ProviderError`."""
+        """Yield the events of a stream up to the last one; a whole answer as one object if the provider cannot stream.
+
+        Raises `ProviderError`.
+        """
         host = self._count_call(address)
         answer = None
         try:
             first_byte_deadline = asyncio.get_running_loop().time() + self._timeouts.first_byte
             async with asyncio.timeout_at(first_byte_deadline):
-                # A proxy that compresses a stream may hold its parts back.
+                # A proxy that compresses a stream may buffer its parts.
                 headers = {"Accept-Encoding": "identity", **address.headers}
                 answer = await self._response_after_retries(address, headers, body, response)
                 kind, part = answer.content_type, await answer.content.readany()
@@ -151,7 +154,7 @@ class Http:
             self._release_call(host)
 
     async def probe(self, address: Address) -> tuple[int, str]:
-        """Return status and text of a cheap look at a provider. Raises `ProviderError` where it cannot be reached."""
+        """Return status and text of a cheap GET request. Raises `ProviderError` if the provider cannot be reached."""
         import aiohttp
 
         try:
@@ -171,22 +174,22 @@ class Http:
 
     def _client_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Loaded at the first call: it takes a fifth of the server's start.
+            # Imported at the first call: the import takes a fifth of the server's start time.
             import aiohttp
 
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # How long an answer may take to begin is measured here, not by the session.
+                # The time to the first byte is limited in `post` and `events`, not by the session.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
                 headers={"User-Agent": "afterword", "Content-Type": "application/json"},
-                # It would read ~/.netrc too, and put what it finds there in the place of the model's API key.
+                # With True it would also read ~/.netrc, and replace the model's API key by what it finds there.
                 trust_env=False,
             )
         return self._session
 
     def _request_arguments(self, address: Address, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Return the arguments that send a request with these headers on its way, through a proxy where one is set."""
+        """Return the arguments for aiohttp that send these headers, through a proxy if one is set."""
         proxy = self._proxies.find(address.url)
         if proxy is None:
             return {"headers": headers}
@@ -196,7 +199,7 @@ class Http:
         return {"headers": {**headers, **credentials}, "proxy": proxy.url}
 
     def _count_call(self, address: Address) -> str:
-        """Count a call at a provider; return the provider. Raises `ProviderError` where too many are under way."""
+        """Count a call to the provider's host and return the host. Raises `ProviderError` if too many are under way."""
         try:
             host = urlsplit(address.url).netloc
         except ValueError:
@@ -229,7 +232,7 @@ class Http:
             except ProviderError as error:
                 delay = FIRST_DELAY_SECONDS * 2**attempt * random.uniform(0.5, 1)
                 if error.sent:
-                    # It was busy, and says that it soon will not be.
+                    # A busy provider is retried once, after the wait that it asks for.
                     if attempt or error.retry_after is None or error.status not in (429, 503):
                         raise
                     delay = error.retry_after
@@ -262,9 +265,9 @@ class Http:
         raise refusal(address, answer.status, raw, answer.headers)
 
     async def _whole_body(self, address: Address, answer: aiohttp.ClientResponse, head: bytes = b"") -> bytes:
-        """Return the whole of an answer, within its bounds. `head` was read of it already."""
+        """Return the body of an answer of which `head` was read. Raises `ProviderError` above MAX_ANSWER_BYTES."""
         length = answer.content_length
-        # Of a compressed one the length says little.
+        # Content-Length is the compressed size if there is an encoding.
         if length is not None and length <= MAX_ANSWER_BYTES and "Content-Encoding" not in answer.headers:
             return head + await answer.read()
         parts, size = [head], len(head)
@@ -277,7 +280,7 @@ class Http:
         raise too_large(address)
 
     def _provider_error(self, address: Address, error: Exception) -> Exception:
-        """Turn what the HTTP library raises into `ProviderError`; anything else is returned as it is."""
+        """Return the `ProviderError` for an exception of the HTTP library; any other exception unchanged."""
         import aiohttp
 
         name = address.name
@@ -309,7 +312,7 @@ class Http:
             case aiohttp.ClientHttpProxyError():
                 return _proxy_error(address, "", f"answered {error.status} {error.message}".strip())
             case aiohttp.ClientConnectorError():
-                # Of a certificate that is refused there is no error of the system's.
+                # A rejected TLS certificate carries no OSError.
                 reason = getattr(error, "certificate_error", None) or error.os_error
                 return ProviderError(
                     f"The provider of {name!r} cannot be reached at {error.host}:{error.port}: {reason}.",
@@ -337,12 +340,12 @@ class Http:
 
 
 def _unread_bytes(answer: aiohttp.ClientResponse) -> bytes:
-    """Return what came before the connection broke and was not read yet: the library raises before it gives it out."""
+    """Return the bytes that arrived before the connection broke: aiohttp raises without handing them out."""
     return answer.content._read_nowait(-1)
 
 
 async def _drain(answer: aiohttp.ClientResponse) -> None:
-    """Read what is left after the last event: an answer that is read to its end gives its connection back."""
+    """Read the answer to its end, so that its connection returns to the pool."""
     with suppress(Exception):
         async with asyncio.timeout(LINGER_SECONDS):
             while await answer.content.readany():
@@ -350,7 +353,7 @@ async def _drain(answer: aiohttp.ClientResponse) -> None:
 
 
 async def _first_bytes(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Return the first bytes of an answer whose status tells enough: that it breaks off is no error."""
+    """Return up to `max_bytes` of an answer. It may break off: its status is already enough."""
     import aiohttp
 
     parts, size = [], 0

@@ -18,7 +18,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class ProxyInvalid(ValueError):
-    """A proxy of the environment cannot be used. The text says why, without its credentials."""
+    """A proxy in the environment cannot be used. The message says why, without credentials."""
 
 
 class Proxy(NamedTuple):
@@ -29,7 +29,7 @@ class Proxy(NamedTuple):
 
 
 class Exemption(NamedTuple):
-    """An entry of NO_PROXY: a host with its subdomains, or a network; on one port or on all."""
+    """An entry of NO_PROXY: a host with its subdomains, or a network, on one port or all."""
 
     host: str
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
@@ -37,7 +37,7 @@ class Exemption(NamedTuple):
 
 
 class Proxies:
-    """Which proxy a URL is reached through."""
+    """Chooses the proxy for a URL, by the environment as it was at the start."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         environment = os.environ if environment is None else environment
@@ -52,8 +52,10 @@ class Proxies:
         self._exemptions = [_exemption(entry) for entry in entries]
 
     def find(self, url: str) -> Proxy | None:
-        """Return the proxy for a URL; None where it is reached directly. Raises `ProxyInvalid`, and `ValueError` for
-        what is no URL."""
+        """Return the proxy for a URL; None for a direct connection.
+
+        Raises `ProxyInvalid`, and `ValueError` for a malformed URL.
+        """
         parts = urlsplit(url)
         proxy_text = self._by_scheme.get(parts.scheme)
         if (

@@ -1,4 +1,4 @@
-"""Fields of a request that a provider refuses, and that a call can do without: left out, and remembered for a while."""
+"""Optional fields that a provider refuses: the call is repeated without them, and they are left out for an hour."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from afterword.gateway.provider import Body, ProviderError
 from afterword.types import Target
 
 OPTIONAL_FIELDS = ("stream_options", "store", "metadata", "user")
-"""`stream_options` is what Afterword adds. The others have a meaning here, too, which they keep."""
+"""Fields that a call can do without. Afterword adds `stream_options`; the others it has read before they are sent."""
 REMEMBERED_SECONDS = 3600.0
-# Statuses that say nothing about the fields of a request.
+# Statuses that are not about the fields of a request.
 _UNRELATED_STATUSES = frozenset({401, 403, 404, 408, 409, 413, 429})
 _COMPLAINT = re.compile(
     rb"extra|unrecogni[sz]ed|unknown|unexpected|unsupported|not (currently )?(supported|permitted|allowed)"
@@ -24,7 +24,7 @@ _COMPLAINT = re.compile(
 
 
 def _name_pattern(name: str) -> re.Pattern[bytes]:
-    """Return what finds a field's name where it is no word of the prose: in quotes, in a path, beside `field`."""
+    """Return a pattern that finds a field's name, but not the same word in prose: quoted, in a path, beside `field`."""
     word = name.encode()
     return re.compile(
         rb"[\"'`.\[/]%b[\"'`.\]\\]"
@@ -38,14 +38,16 @@ _NAME_PATTERNS = {name: _name_pattern(name) for name in OPTIONAL_FIELDS}
 
 
 class RefusedFields:
-    """What each target was seen to refuse, and whether it takes `stream_options`. A target that was changed since, or
-    a refusal of an hour ago, counts no more."""
+    """Remembers which fields each target refused, and whether it accepts `stream_options`.
+
+    A refusal is forgotten after REMEMBERED_SECONDS, and when the target's definition changes.
+    """
 
     def __init__(self) -> None:
         self._refusals_by_target: dict[str, tuple[Target, dict[str, float], bool]] = {}
 
     def fields_to_leave_out(self, target: Target) -> set[str]:
-        """Return the fields that are to be left out for a target."""
+        """Return the fields that the target has refused lately."""
         refused = self._refusals_of(target)[0]
         now = time.monotonic()
         return {name for name, refused_at in refused.items() if now - refused_at < REMEMBERED_SECONDS}
@@ -53,10 +55,10 @@ class RefusedFields:
     def find_refused_names(
         self, error: ProviderError, target: Target, request: Body, *, has_added_options: bool
     ) -> set[str]:
-        """Return the optional fields of a request that a provider's error complains of.
+        """Return the optional fields of a request that a provider's error complains about.
 
-        Some providers answer 400 or 422 to `stream_options` without a word of why. They are given the benefit of the
-        doubt, unless they were seen to take them.
+        Some providers answer 400 or 422 to `stream_options` without naming it. It is taken for the reason if we have
+        added it, the error gives no other, and the target has not accepted it before.
         """
         if not error.raw or error.status in _UNRELATED_STATUSES:
             return set()
@@ -75,13 +77,13 @@ class RefusedFields:
         return refused_names
 
     def remember(self, target: Target, refused: Collection[str]) -> None:
-        """Remember that a target took a request without these fields."""
+        """Remember that a target accepted a request without these fields."""
         refused_times, takes_options = self._refusals_of(target)
         now = time.monotonic()
         self._refusals_by_target[target.key] = (target, {**refused_times, **dict.fromkeys(refused, now)}, takes_options)
 
     def remember_options_accepted(self, target: Target) -> None:
-        """Remember that a target took `stream_options`."""
+        """Remember that a target accepts `stream_options`."""
         refused_times, takes_options = self._refusals_of(target)
         if not takes_options:
             self._refusals_by_target[target.key] = (target, refused_times, True)

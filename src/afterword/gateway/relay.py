@@ -1,4 +1,4 @@
-"""From a model to its provider, or to the next of them, and back."""
+"""The gateway: calls a model's provider, and the fallback models where that fails."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CHECK_VALID_SECONDS = 30.0
 
 
 class Attempt(NamedTuple):
-    """A model that was called and failed, before another was."""
+    """A model that failed before another one was called."""
 
     model: str
     error: ProviderError
 
 
 class GatewayAnswer(NamedTuple):
-    """A whole answer: by which of the targets, after which failed ones, how many seconds the provider took."""
+    """A whole answer: the index of the target that gave it, the failed attempts before, and the provider's seconds."""
 
     body: Body
     target: int
@@ -33,7 +33,7 @@ class GatewayAnswer(NamedTuple):
 
 
 class Gateway:
-    """The way to all providers. One for each server process; `close` it at the end."""
+    """All providers behind one object. Each server process has one, and closes it at the end."""
 
     def __init__(self, timeouts: Timeouts, max_calls: int) -> None:
         self._http = Http(timeouts, max_calls)
@@ -86,9 +86,9 @@ class Gateway:
         raise AssertionError("there is at least one target")
 
     async def check(self, target: Target) -> float:
-        """Return when the target was last found to be there, in seconds since 1970. Raises `ProviderError`.
+        """Return when the target was last reachable, in seconds since 1970. Raises `ProviderError`.
 
-        What was found holds for CHECK_VALID_SECONDS.
+        A result is reused for CHECK_VALID_SECONDS.
         """
         checked_at = self.find_last_check(target)
         if checked_at is not None:
@@ -105,9 +105,9 @@ class Gateway:
         return checked_at
 
     def find_last_check(self, target: Target) -> float | None:
-        """Return when the target was found to be there, in the last CHECK_VALID_SECONDS; None where nobody looked.
+        """Return when a check of the last CHECK_VALID_SECONDS reached the target; None if there was none.
 
-        Raises the `ProviderError` that was found.
+        Raises that check's `ProviderError`.
         """
         check_result = self._check_results.get(target.key)
         if check_result is None or check_result[0] != target or time.time() - check_result[1] > CHECK_VALID_SECONDS:
@@ -122,14 +122,14 @@ class Gateway:
 
 
 def _note_failure(error: ProviderError, position: int, targets: Sequence[Target], attempts: list[Attempt]) -> None:
-    """Note that a target failed; raise its error where no other may be tried."""
+    """Record that a target failed; raise its error if no other target may be tried."""
     if not error.retryable or position + 1 == len(targets):
         raise error
     attempts.append(Attempt(targets[position].key, error))
 
 
 class GatewayStream:
-    """A stream that has begun: iterate over its chunks, the first among them. Close it in any case."""
+    """A stream that has begun. Iterate over its chunks, and close it in any case."""
 
     def __init__(
         self,
@@ -153,5 +153,5 @@ class GatewayStream:
                 yield chunk
 
     async def close(self) -> None:
-        """Hang up on the provider."""
+        """Close the connection to the provider."""
         await self._following_chunks.aclose()

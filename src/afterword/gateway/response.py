@@ -1,10 +1,10 @@
-"""What the HTTP layer tells of a provider's answer beside its body."""
+"""The headers of a provider's answer, and which of them go on to the caller."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-# Headers of a provider that its callers act on: they pace themselves by the limits, and retry as they are told to.
+# Headers that callers act on: they pace themselves by the limits, and retry when they are told to.
 FORWARDED_HEADERS = frozenset({"retry-after-ms", "x-should-retry", "openai-processing-ms", "openai-version"})
 FORWARDED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit")
 # How providers name a request, the usual one first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google, NVIDIA,
@@ -32,9 +32,9 @@ def _ignore() -> None:
 class ProviderResponse:
     """The answer of the provider that was called last for one call.
 
-    `headers` are empty until it began to answer. `left_out` names fields of the caller's request that were not sent,
-    because this provider does not take them. `heard` is called when the provider sent a sign of life without content:
-    a comment, a ping, a part of an event.
+    `headers` are empty until the answer begins. `left_out` names the fields of the caller's request that were not sent,
+    because this provider does not accept them. `on_sign_of_life` is called when bytes without content arrive: a
+    comment, a ping, a part of an event.
     """
 
     def __init__(self, on_sign_of_life: Callable[[], None] = _ignore) -> None:
@@ -43,13 +43,13 @@ class ProviderResponse:
         self.on_sign_of_life = on_sign_of_life
 
     def reset(self) -> None:
-        """Forget the attempt before: another model is called."""
+        """Clear what an earlier attempt, with another model, has left."""
         self.headers = {}
         self.left_out = []
 
     @property
     def request_id(self) -> str | None:
-        """How the provider names the request, for its support."""
+        """The provider's id of the request, which its support asks for."""
         identifier = next(
             (text for name in REQUEST_ID_HEADERS if _header_value(text := self.headers.get(name, ""))), None
         )
@@ -73,7 +73,7 @@ class ProviderResponse:
 
 
 def _header_value(text: str) -> bytes:
-    """Return a header's value as it is sent; empty for one that cannot be."""
+    """Return a header's value in bytes; empty if it cannot be sent."""
     if len(text) > MAX_HEADER_CHARACTERS or not text.isprintable():
         return b""
     return text.encode("latin-1", "replace")

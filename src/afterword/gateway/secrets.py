@@ -1,4 +1,4 @@
-"""Hiding the API key and the headers of a model in what its provider says."""
+"""Hiding a model's API key and headers in the text of its provider's errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 MIN_SECRET_CHARACTERS = 8
-"""Shorter words of a header are no secrets: hiding them would garble what a provider says."""
+"""Shorter words of a header are not secret: hiding them would garble error texts."""
 HIDDEN_TEXT = "[hidden]"
 
 
 def find_secrets(api_key: str | None, headers: Mapping[str, str], url: str) -> tuple[str, ...]:
-    """Return what a provider is sent that it must not tell others: the key, and words of headers, URL and query."""
+    """Return the secrets that a provider is sent, longest first: the API key, and words of headers, URL and query."""
     words = {word for value in (api_key or "", *headers.values()) for word in value.split()}
     if "?" in url or "@" in url:
         words.update(_secrets_of_url(url))
@@ -22,12 +22,12 @@ def find_secrets(api_key: str | None, headers: Mapping[str, str], url: str) -> t
 
 
 def hide(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a text without secrets, also where JSON or a URL escapes their characters."""
+    """Return a text with its secrets replaced, also where JSON or a URL escapes their characters."""
     return _pattern(secrets).sub(HIDDEN_TEXT, text) if secrets else text
 
 
 def hide_in(value: Any, secrets: tuple[str, ...]) -> Any:
-    """Return JSON without secrets in its keys and texts."""
+    """Return a JSON value with the secrets in its keys and strings replaced."""
     if isinstance(value, str):
         return hide(value, secrets)
     if isinstance(value, dict):
@@ -42,7 +42,7 @@ def _secrets_of_url(url: str) -> list[str]:
         parts = urlsplit(url)
         return [parts.password or "", *(value for name, value in parse_qsl(parts.query) if name != "api-version")]
     except ValueError:
-        # That it is none is told where it is called.
+        # Not a URL: the call itself reports it.
         return []
 
 
@@ -52,7 +52,7 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _escaped_character_pattern(character: str) -> str:
-    """Return a pattern for a character as it is, as \\u00xx (also of JSON within JSON), as \\x, and as %xx."""
+    """Return a pattern for a character: plain, as \\u00xx (also of JSON within JSON), as \\x, and as %xx."""
     code = ord(character)
     # A letter after a backslash is another character: \\n is a line's end.
     character_pattern = character if character.isalnum() else rf"\\*{re.escape(character)}"
