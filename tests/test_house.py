@@ -163,6 +163,23 @@ def test_what_only_sqlite_says_stands_in_the_engine():
     assert not wrong, "\n".join(wrong)
 
 
+def test_only_the_dialect_module_compares_dialects():
+    # Migrations are never changed once released.
+    in_dialect = re.compile(r"\bdialect\.name\s*(==|!=|in\b|not in\b)|match .*\bdialect\.name")
+    above_engine = re.compile(
+        r"\bdialect\.name\b|\+ literal\(0\)|\bsqlalchemy\.exc\b|[\"'](sqlite|postgresql)[\"']|_driver_sql\b"
+    )
+    engine = SOURCE / "store" / "engine"
+    wrong = [
+        f"{shown(path)}:{number} {line.strip()}"
+        for path in MODULES
+        if path != engine / "dialect.py" and "migrations" not in path.parts
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (in_dialect if path.is_relative_to(engine) else above_engine).search(line)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 # ------------------------------------------------------------------------------------------------ files
 
 

@@ -17,7 +17,7 @@ from afterword.ids import uuid7
 from afterword.service.cluster.pulse import StoreHealth
 from afterword.service.cluster.servers import ClusterMember
 from afterword.service.context import AppState, Context
-from afterword.service.interactions.calls import close_abandoned_calls, close_abandoned_calls_forever
+from afterword.service.interactions.calls import AbandonedCallWorker, close_abandoned_calls
 from afterword.service.meters import Meters
 from afterword.service.models.secrets import Secrets
 from afterword.service.people.key_uses import KeyUses
@@ -27,6 +27,7 @@ from afterword.service.studies.datasets import delete_unfinished
 from afterword.store.background.retention import Retention
 from afterword.store.background.rollups import RollupWorker
 from afterword.store.background.search_index import SearchIndexWorker
+from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import (
     Catalog,
     CatalogRow,
@@ -49,8 +50,8 @@ def open_state(settings: Settings) -> AppState:
     store = Store(
         directory,
         settings.database_url,
-        most_waiting=settings.max_waiting_writes,
-        most_waiting_bytes=settings.max_waiting_bytes,
+        max_waiting_units=settings.max_waiting_writes,
+        max_waiting_bytes=settings.max_waiting_bytes,
         timeout=settings.store_timeout,
     )
     timeouts = Timeouts(
@@ -99,25 +100,21 @@ async def lifespan(state: AppState, tracer: NoTracer, call_tasks: set[asyncio.Ta
         await delete_unfinished(state.store, Context.now())
     else:
         await cluster_member.join()
-    state.search_index_worker.start()
-    state.rollup_worker.start()
-    state.retention.start()
-    background_tasks = [
-        asyncio.create_task(ABTestWorker(state).run()),
-        asyncio.create_task(close_abandoned_calls_forever(state)),
-    ]
-    key_uses_task = asyncio.create_task(state.key_uses.run())
+    loop_workers: list[LoopWorker] = [ABTestWorker(state), AbandonedCallWorker(state)]
     if cluster_member is not None:
-        background_tasks.append(asyncio.create_task(cluster_member.run()))
+        loop_workers.append(cluster_member)
+    workers = [*loop_workers, state.key_uses, state.search_index_worker, state.rollup_worker, state.retention]
+    for worker in workers:
+        worker.start()
+    state.meters.watch_workers(workers)
     yield
-    for task in background_tasks:
-        task.cancel()
+    for worker in loop_workers:
+        await worker.close()
     # Interrupted calls still store what they have received.
     if call_tasks:
         await asyncio.wait(call_tasks, timeout=CALL_SHUTDOWN_SECONDS)
     await state.gateway.close()
-    key_uses_task.cancel()
-    await asyncio.wait({key_uses_task})
+    await state.key_uses.close()
     if cluster_member is not None:
         with contextlib.suppress(Unavailable):
             await cluster_member.leave()

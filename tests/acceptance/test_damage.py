@@ -87,7 +87,7 @@ def test_a_damaged_text_index_is_made_anew_while_the_server_runs(new_server: Any
         def found(word: str) -> int:
             answer = http.get("/api/v1/interactions", params={"q": word, "limit": 500})
             if answer.status_code == 503:
-                assert "made anew" in words(answer, "search_rebuilding")
+                assert "being rebuilt" in words(answer, "search_rebuilding")
                 assert http.get("/api/v1/interactions").status_code == 200
                 return -1
             return len(answer.json()["interactions"])

@@ -75,7 +75,7 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
         http.post("/api/v1/metrics", json={"key": "later"}).raise_for_status()
         fill(http, 3)
         after = shown(http)
-    assert "servers work over this database" in copied(url, str(tmp_path / "third")).stderr
+    assert "servers use this database" in copied(url, str(tmp_path / "third")).stderr
     second.stop()
 
     back = copied(url, str(tmp_path / "third"))

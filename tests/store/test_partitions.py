@@ -19,6 +19,7 @@ from afterword.store import interactions as stored
 from afterword.store.background.retention import Periods, Retention
 from afterword.store.engine import Store
 from afterword.store.engine.partitions import PARTITIONED, TEXT_TABLES, Month
+from afterword.store.engine.postgresql import PARTITION_LEAD_MS
 from afterword.store.payloads import Payload, encode
 from afterword.store.schema import (
     feedback,
@@ -128,7 +129,9 @@ def test_what_is_logged_lies_in_the_part_of_this_month_and_ids_of_no_time_elsewh
     now = time.time_ns() // 1_000_000
     assert store.database.partitions
     this, following = Month.of(now), Month.of(Month.of(now).end)
-    assert store.database.partitions.existing_months() == {month: set(PARTITIONED) for month in (this, following)}
+    # The lead is longer than a month: at the end of November it reaches January.
+    made = (this, following, Month.of(now + PARTITION_LEAD_MS))
+    assert store.database.partitions.existing_months() == {month: set(PARTITIONED) for month in made}
     log(store, uuid7(), created_at=now - 400 * DAY)
     for version_4 in ("f47ac10b-58cc-4372-a567-0e02b2c3d479", "00000000-0000-4000-8000-000000000000"):
         log(store, UUID(version_4), created_at=now)
@@ -257,7 +260,7 @@ def test_a_month_that_is_read_is_dropped_afterwards(store: Store, monkeypatch: p
     months = store.database.partitions
     assert months
     monkeypatch.setattr("afterword.store.background.retention.PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("afterword.store.background.retention.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(Retention, "retry_seconds", 0.2)
     months.make(MARCH.start, MARCH.start)
     for _ in range(3):
         log(store, of(MARCH), created_at=MARCH.start)

@@ -198,7 +198,7 @@ class Bench:
         await asyncio.to_thread(self.rollers[0].catch_up, 0)
 
     async def _look(self) -> None:
-        self.seen.append(self.store.read_now(self.rollers[1]._look, 0)[0])
+        self.seen.append(self.store.read_now(self.rollers[1]._sum_due_hours, 0)[0])
 
     async def _write(self) -> None:
         with contextlib.suppress(Overtaken):
@@ -381,7 +381,7 @@ def test_many_marks_on_an_hour_that_is_not_quiet_become_one(fresh: Bench):
 
 def test_the_older_of_two_sums_of_an_hour_never_comes_last(fresh: Bench):
     log(fresh)
-    older = fresh.store.read_now(fresh.rollers[1]._look, 0)[0]
+    older = fresh.store.read_now(fresh.rollers[1]._sum_due_hours, 0)[0]
     log(fresh)
     fresh.catch_up()
     assert counts(fresh) == [2]
@@ -392,7 +392,7 @@ def test_the_older_of_two_sums_of_an_hour_never_comes_last(fresh: Bench):
 
 def test_a_mark_that_was_not_seen_stays(fresh: Bench):
     log(fresh)
-    seen = fresh.store.read_now(fresh.rollers[1]._look, 0)[0]
+    seen = fresh.store.read_now(fresh.rollers[1]._sum_due_hours, 0)[0]
     log(fresh)
     asyncio.run(fresh.store.write(partial(_replace, seen)))
     assert counts(fresh) == [1]

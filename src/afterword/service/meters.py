@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 from afterword.store.background.retention import Retention
 from afterword.store.background.rollups import RollupWorker
 from afterword.store.background.search_index import SearchIndexWorker
+from afterword.store.background.worker import Worker
 from afterword.store.engine import Store
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Meters:
     def __init__(self, store: Store, retention: Retention) -> None:
         self._store = store
         self._retention = retention
+        self._workers: Sequence[Worker] = ()
         self._families: list[Family[Any]] = []
         self._calls = self._counter("calls", "Calls of language models.", "face", "model", "provider", "state")
         self._overhead = self._histogram(
@@ -151,6 +153,10 @@ class Meters:
         self._models: set[str] = set()
         self._series_of_call: dict[tuple[str, ...], tuple[Number, Histogram, Histogram, Histogram, Number, Number]] = {}
         self._series_of_answer: dict[tuple[str, int], tuple[Number, Histogram]] = {}
+
+    def watch_workers(self, workers: Sequence[Worker]) -> None:
+        """Show the figures of background workers."""
+        self._workers = workers
 
     def count_call(
         self,
@@ -255,6 +261,13 @@ class Meters:
         deleted.add_metric(("interaction",), self._retention.interactions)
         deleted.add_metric(("payload",), self._retention.payloads)
         yield deleted
+        label = ("worker",)
+        seconds = counter("afterword_background_seconds", "Time of the steps of background work.", labels=label)
+        failures = counter("afterword_background_failures", "Steps of background work that failed.", labels=label)
+        for worker in self._workers:
+            seconds.add_metric((worker.name,), worker.step_seconds)
+            failures.add_metric((worker.name,), worker.failed_steps)
+        yield from (seconds, failures)
 
     def _family(self, kind: Kind, name: str, text: str, make: Callable[[], S], labels: Sequence[str]) -> Family[S]:
         family = Family(kind, f"afterword_{name}", text, make, labels)

@@ -46,7 +46,7 @@ class ProjectRow(msgspec.Struct, frozen=True):
 
 
 class MetricRow(msgspec.Struct, frozen=True):
-    """A row of `metrics`. `project` is 0 for a shared one, which counts where it is linked."""
+    """A row of `metrics`. `project` is 0 for a shared metric, which belongs to the projects that link it."""
 
     number: int
     id: UUID
@@ -95,7 +95,7 @@ class ProjectModelRow(msgspec.Struct, frozen=True):
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True):
-    """A row of `api_keys`; `projects` are numbers, null for all."""
+    """A row of `api_keys`. `projects` holds numbers; None: all projects."""
 
     number: int
     id: UUID
@@ -112,7 +112,7 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
 
 
 Fetch: TypeAlias = Callable[[Callable[[Connection], Any]], Any]
-"""Run a function of a connection, and return what it returns."""
+"""Runs a function of a connection; returns its result."""
 CatalogRow: TypeAlias = ProjectRow | MetricRow | MetricLinkRow | ModelRow | ProjectModelRow | ApiKeyRow
 
 
@@ -133,7 +133,7 @@ class _FetchingDict(dict[int, Any]):
 class Catalog:
     """The rows of the small tables, by number, key, id and hash.
 
-    `fetch` reads from the database a row that is not in memory. It is None where this server is the only one.
+    `fetch` reads a row that is not in memory from the database. It is None if this server is the only one.
     """
 
     def __init__(self, fetch: Fetch | None = None) -> None:
@@ -239,13 +239,13 @@ class Catalog:
         self._labels.update(numbers)
 
     def find_project(self, id_or_key: str) -> ProjectRow | None:
-        """Return the project of that key or id."""
+        """Return the project with a key or id, or None."""
         if id_or_key not in self._projects:
             self._fetch_by_name(projects, _project, id_or_key)
         return self._projects.get(id_or_key)
 
     def find_metric(self, project: int, id_or_key: str) -> MetricRow | None:
-        """Return the metric of that key or id in a project, unless it was deleted."""
+        """Return the metric of a project with a key or id, or None; None also if it was deleted."""
         if (project, id_or_key) not in self._metrics and id_or_key not in SYSTEM_METRICS:
             self._fetch_by_name(metrics, _metric, id_or_key)
         return self._metrics.get((project, id_or_key))
@@ -260,18 +260,18 @@ class Catalog:
         return self._linked[row.number] | ({row.project} if row.project else set())
 
     def find_model(self, id_or_key: str) -> ModelRow | None:
-        """Return the model of that key or id."""
+        """Return the model with a key or id, or None."""
         if id_or_key not in self._models:
             self._fetch_by_name(models, _model, id_or_key)
         return self._models.get(id_or_key)
 
     def models_of(self, project: int) -> list[ProjectModelRow]:
-        """Return the models attached to a project, the default first, then in the order in which they came."""
+        """Return the models attached to a project: the default first, then in the order of their attachment."""
         rows = [row for row in self.project_models.values() if row.project == project]
         return sorted(rows, key=lambda row: (not row.is_default, row.created_at, row.model))
 
     def find_api_key(self, digest: bytes) -> ApiKeyRow | None:
-        """Return the API key of that SHA-256."""
+        """Return the API key with this SHA-256, or None."""
         return self._api_keys.get(digest)
 
     def _fetch_by_name(self, table: Table, row_of: Callable[[Any], Any], id_or_key: str) -> None:
@@ -308,7 +308,7 @@ def add(transaction: Transaction, table: Table, **values: Any) -> int:
 
 
 def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
-    """Insert a project. Raises `Conflict` when its key is taken."""
+    """Insert a project. Raises `Conflict` if its key is taken."""
     transaction.lock_catalog()
     existing = transaction.connection.execute(select(projects.c.number).where(projects.c.key == row.key)).first()
     if existing:
@@ -322,12 +322,12 @@ def add_project(transaction: Transaction, row: ProjectRow) -> ProjectRow:
 
 
 def change_project(transaction: Transaction, number: int, values: dict[str, Any]) -> ProjectRow:
-    """Change columns of a project; return it as it is now."""
+    """Change columns of a project; return the changed row."""
     return _project(_change_row(transaction, projects, number, values))
 
 
 def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
-    """Insert a metric, or return the project's existing one of the same key."""
+    """Insert a metric, or return the existing metric of the project with the same key."""
     transaction.lock_catalog()
     conditions = (metrics.c.project == row.project, metrics.c.key == row.key, metrics.c.deleted_at.is_(None))
     existing = transaction.connection.execute(select(metrics).where(*conditions)).first()
@@ -335,7 +335,7 @@ def add_metric(transaction: Transaction, row: MetricRow) -> MetricRow:
 
 
 def change_metric(transaction: Transaction, number: int, values: dict[str, Any]) -> MetricRow | None:
-    """Change columns of a metric; return it as it is now, None where it was deleted meanwhile."""
+    """Change columns of a metric; return the changed row, or None if the metric was deleted meanwhile."""
     changed = _change_row(transaction, metrics, number, values, metrics.c.deleted_at.is_(None))
     return None if changed is None else _metric(changed)
 
@@ -355,7 +355,7 @@ def unlink_metric(transaction: Transaction, row: MetricLinkRow) -> bool:
 
 
 def add_model(transaction: Transaction, row: ModelRow) -> ModelRow:
-    """Insert a model, or return the existing one of the same key."""
+    """Insert a model, or return the existing model with the same key."""
     transaction.lock_catalog()
     existing = transaction.connection.execute(select(models).where(models.c.key == row.key)).first()
     return _model(existing) if existing else _with_number(row, add(transaction, models, **_values(row)))

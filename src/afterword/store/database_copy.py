@@ -32,7 +32,7 @@ FIRST_ID_MS = 1_577_836_800_000
 MIN_PARTITION_ROWS = 1_000
 
 Progress = Callable[[str, int, int], None]
-"""Called with a table's name, how many of its rows are done, and how many there are."""
+"""Called with a table's name, the number of rows copied so far, and the number of all its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,18 @@ class TableCheck:
 
 @contextmanager
 def open_store(location: str) -> Iterator[Database]:
-    """Open the store in a directory, or the database of a URL, that no server works over. Raises `StoreError`."""
+    """Open the store in a directory, or the database of a URL. Raises `StoreError`, also if a server uses it."""
     url = location if "://" in location else None
     if url is None and not Path(location).is_dir() and Path(location).exists():
-        raise StoreError(f"{location} is no directory.")
+        raise StoreError(f"{location} is not a directory.")
     database = open_database(Path(location), url, 2)
     try:
         if database.SHARED:
             with database.reader.connect() as connection:
                 if alive := servers.alive_servers(connection):
                     raise StoreError(
-                        f"{len(alive)} Afterword servers work over this database, or have ended without a word in the "
-                        f"last {servers.GONE_AFTER_MS // 1000} seconds. Stop them, and try again then."
+                        f"{len(alive)} Afterword servers use this database, or were killed in the last "
+                        f"{servers.GONE_AFTER_MS // 1000} seconds. Stop them, then try again."
                     )
         yield database
     finally:
@@ -198,7 +198,7 @@ def _plain(value: Any) -> Any:
 
 def _queue_for_search(connection: Connection) -> None:
     """Queue all interactions for the target's text index, except those whose call is still open."""
-    under_way = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
+    is_running = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
     queued = exists().where(search_pending.c.interaction_id == interactions.c.id)
-    unqueued = select(interactions.c.id, literal(None, search_pending.c.erased.type)).where(~under_way, ~queued)
+    unqueued = select(interactions.c.id, literal(None, search_pending.c.erased.type)).where(~is_running, ~queued)
     connection.execute(search_pending.insert().from_select(["interaction_id", "erased"], unqueued))

@@ -35,8 +35,8 @@ from afterword.store.schema import (
 MAX_STATEMENT_LABELS = 10_000
 # Replaces the hash of a deleted text, so that the text cannot be found by it.
 NO_TEXT_HASH_CODE = 0
-# What stays of the error of a call when the text is gone.
-ERROR_WITHOUT_TEXT = ("status", "type", "code")
+# The members of a call's error that hold no text of the call.
+TEXTLESS_ERROR_MEMBERS = ("status", "type", "code")
 # Upper bound on the rows of a dropped month that stay; they move to another partition.
 MAX_STAYING_ROWS = 1_000
 
@@ -44,11 +44,11 @@ _PUT_PENDING = Insert(search_pending, ignore_existing=True)
 
 
 def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
-    """Delete interactions with their labels, feedback, preferences (their side), outcomes of sessions that end with
-    them, and images that no other shows; return how many were there.
+    """Delete interactions with their labels, feedback and preferences; return the number of interactions that existed.
 
-    The other side of a preference stays and names an interaction that is no more. The words are taken out of the
-    text index in the background.
+    Also deletes the outcomes of sessions of which no turn is left, and images that no other interaction shows. The
+    other side of a preference stays, with the id of the deleted interaction. The background removes the words from the
+    text index.
     """
     connection = transaction.connection
     columns = (interactions.c.id, interactions.c.project, interactions.c.created_at, interactions.c.session_id)
@@ -78,8 +78,8 @@ def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
 
 
 def forget(transaction: Transaction, ids: Sequence[UUID]) -> int:
-    """Delete what was said in interactions: messages, completion, images, all that was logged as text of the call.
-    Return of how many it was there.
+    """Delete the texts of interactions: messages, completion, images, and the texts of the call. Return the number of
+    interactions that had a text.
 
     The row stays, with its labels, its feedback and the numbers of its call.
     """
@@ -96,7 +96,7 @@ def forget(transaction: Transaction, ids: Sequence[UUID]) -> int:
 
 
 def scrub(transaction: Transaction, ids: Sequence[UUID]) -> int:
-    """Delete what interactions repeat of their texts outside their payloads; return how many were named."""
+    """Delete the parts of texts that interactions hold outside their payloads; return the number of ids."""
     connection = transaction.connection
     connection.execute(
         update(interactions)
@@ -107,17 +107,17 @@ def scrub(transaction: Transaction, ids: Sequence[UUID]) -> int:
         calls.c.interaction_id.in_(ids), calls.c.error.is_not(None)
     )
     for row in connection.execute(failed).all():
-        # Providers may repeat in it what was said.
+        # A provider may repeat the prompt in its error.
         details = msgspec.json.decode(row.error)
         error = msgspec.json.encode(
-            {**{name: details[name] for name in ERROR_WITHOUT_TEXT if name in details}, "message": ""}
+            {**{name: details[name] for name in TEXTLESS_ERROR_MEMBERS if name in details}, "message": ""}
         ).decode()
         connection.execute(update(calls).where(calls.c.interaction_id == row.interaction_id).values(error=error))
     return len(ids)
 
 
 def unscrubbed() -> ColumnElement[bool]:
-    """Return whether an interaction repeats something of its texts."""
+    """Return the condition that an interaction holds parts of its texts outside its payload."""
     columns = interactions.c
     return (
         columns.preview.is_not(None)
@@ -127,8 +127,8 @@ def unscrubbed() -> ColumnElement[bool]:
 
 
 def erase_month(closed: ClosedPartitions, month: Month, stays: ColumnElement[bool]) -> int | None:
-    """Delete all interactions of a month with what hangs on them, as `erase` does, but for those that `stays` holds
-    for. Return how many there were; None, with nothing done, where too many stay."""
+    """Delete all interactions of a month, as `erase` does, except those for which `stays` holds. Return their number;
+    None, with nothing deleted, if more than `MAX_STAYING_ROWS` stay."""
     connection = closed.transaction.connection
     staying = list(connection.execute(staying_of(month, stays)).scalars())
     if len(staying) > MAX_STAYING_ROWS:
@@ -150,8 +150,8 @@ def erase_month(closed: ClosedPartitions, month: Month, stays: ColumnElement[boo
 
 
 def forget_month(closed: ClosedPartitions, month: Month, stays: ColumnElement[bool]) -> int | None:
-    """Delete what was said in a month's interactions, which are scrubbed already, but for those that `stays` holds for.
-    Return of how many it was there; None, with nothing done, where too many stay."""
+    """Delete the payloads of a month's interactions, which are scrubbed already, except those for which `stays` holds.
+    Return their number; None, with nothing deleted, if more than `MAX_STAYING_ROWS` stay."""
     connection = closed.transaction.connection
     staying = list(connection.execute(staying_of(month, stays)).scalars())
     if len(staying) > MAX_STAYING_ROWS:
@@ -166,7 +166,7 @@ def forget_month(closed: ClosedPartitions, month: Month, stays: ColumnElement[bo
 
 
 def staying_of(month: Month, stays: ColumnElement[bool]) -> Any:
-    """Return the query for the ids that stay of a month; of one more than may, at most."""
+    """Return the query for the ids of a month that stay. It returns at most `MAX_STAYING_ROWS` + 1."""
     first, end = month.ids
     return (
         select(interactions.c.id)
@@ -176,7 +176,7 @@ def staying_of(month: Month, stays: ColumnElement[bool]) -> Any:
 
 
 IsDropped = Callable[[ColumnElement[UUID]], ColumnElement[bool]]
-"""Whether a column names an interaction that goes with its month."""
+"""Returns the condition that a column holds the id of an interaction that is dropped with its month."""
 
 
 def _is_dropped(month: Month, staying: Sequence[UUID]) -> IsDropped:
@@ -185,27 +185,27 @@ def _is_dropped(month: Month, staying: Sequence[UUID]) -> IsDropped:
 
 
 def _drop(closed: ClosedPartitions, is_dropped: IsDropped, staying: Sequence[UUID]) -> None:
-    """Drop the parts; put what stays into others."""
+    """Drop the partitions of a month; move the rows that stay to other partitions."""
     connection = closed.transaction.connection
-    parted = [table for table in metadata.sorted_tables if table.name in PARTITIONED]
+    partitioned = [table for table in metadata.sorted_tables if table.name in PARTITIONED]
     stays: dict[Table, Sequence[Any]] = {}
-    for table in parted:
+    for table in partitioned:
         id_column = table.c.id if table is interactions else table.c.interaction_id
         if table.name in closed.tables:
             stays[table] = connection.execute(select(table).where(id_column.in_(staying))).mappings().all()
         elif interactions.name in closed.tables:
-            # Its part was dropped before; what came since stands elsewhere.
+            # The partition of this table was dropped before. Rows that were inserted since are in another one.
             connection.execute(delete(table).where(is_dropped(id_column)))
     closed.drop()
     for table, rows in stays.items():
         if rows:
             connection.execute(insert(table), [dict(row) for row in rows])
-    # Their words went with the others'.
+    # The partition held their words, too: they are indexed again.
     closed.transaction.put(_PUT_PENDING, [(row["interaction_id"], None) for row in stays.get(payloads, ())])
 
 
 def _take_hidden_of(transaction: Transaction, is_dropped: IsDropped) -> None:
-    """Delete images that nobody else shows, and what waits for the text index."""
+    """Delete images that no other interaction shows, and rows that are queued for the text index."""
     connection = transaction.connection
     image_use, other = interaction_images.alias(), interaction_images.alias()
     is_dropped_image = exists().where(image_use.c.hash == images.c.hash, is_dropped(image_use.c.interaction_id))
@@ -225,7 +225,7 @@ def _locked(which: ColumnElement[bool]) -> Any:
 
 
 def _take_outcomes_of(transaction: Transaction, is_dropped: IsDropped) -> None:
-    """Delete the outcomes of sessions all of whose turns go."""
+    """Delete the outcomes of sessions of which no turn is left."""
     turn, left = interactions.alias(), interactions.alias()
 
     def has(turn_alias: Any) -> ColumnElement[bool]:
@@ -242,10 +242,10 @@ def _take_outcomes_of(transaction: Transaction, is_dropped: IsDropped) -> None:
 
 
 def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
-    """Delete payloads and images, and have the words taken out of the text index.
+    """Delete payloads and images, and queue the words for removal from the text index.
 
-    That wants the text once more, so that payloads wait in the list of what is pending. An interaction whose payload
-    went before may wait there still, and stays.
+    The removal needs the text, so that the payload moves to the queue. An interaction whose payload was deleted before
+    may still be queued, and stays queued.
     """
     connection = transaction.connection
     with_payload = select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))
@@ -261,15 +261,15 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
     digests = set(connection.execute(select(interaction_images.c.hash).where(uses)).scalars())
     if digests:
         connection.execute(delete(interaction_images).where(uses))
-        # Whoever logs one of them at this moment is waited for.
+        # Wait for transactions that log one of these images at this moment.
         connection.execute(_locked(images.c.hash.in_(digests)))
         unused = ~exists().where(interaction_images.c.hash == images.c.hash)
         connection.execute(delete(images).where(images.c.hash.in_(digests), unused))
 
 
 def _take_labels(transaction: Transaction, rows: Sequence[Any]) -> None:
-    """Delete what these interactions have in the index over labels: for each label a range of it. Interactions that are
-    deleted together mostly lie side by side."""
+    """Delete the rows of interactions from the label index: a range for each label. Interactions that are deleted
+    together are mostly of the same time."""
     label_numbers = sorted(
         {
             label_number(row.project, key, value)

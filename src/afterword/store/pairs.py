@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, func, select, true, update
 
 from afterword.store.engine import Insert, Transaction
-from afterword.store.engine.fragments import clock
+from afterword.store.engine.dialect import clock
 from afterword.store.query.conditions import Names
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.query.matches import Matches

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from afterword.store.engine import Transaction
-from afterword.store.engine.fragments import clock
+from afterword.store.engine.dialect import clock
 from afterword.store.schema import leases, news, servers, versions
 
 CHORES = "chores"

@@ -1,37 +1,43 @@
-"""One of several servers over one database: it keeps up with what the others change, and tells them what it does.
+"""One of several servers over one database: it polls what the others change, and tells them what it changes.
 
-On the embedded store there is one server: nothing of this runs, and it does all the chores.
+The embedded store has one server. There nothing of this runs, and that server does all background work.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import math
 import time
 
 from afterword.service.cluster.broadcast import Deletion, Listener
 from afterword.service.context import AppState, Context
 from afterword.service.studies.datasets import delete_unfinished
 from afterword.store import servers as stored
-from afterword.store.background.faults import FaultLog
+from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import Catalog
 
 log = logging.getLogger("afterword.servers")
 
-# Seconds between two looks: what others change is known here so much later, and a read.
-LOOK_INTERVAL_SECONDS = 0.25
-# Seconds between two signs of life; a third of what a lease holds.
+# Seconds between two heartbeats: a third of the duration of a lease.
 BEAT_INTERVAL_SECONDS = 2.0
-# Looks between two searches for calls that a server which is no more has left open.
-SWEEP_LOOK_COUNT = 40
+# Seconds between two searches for datasets that a dead server was building.
+SWEEP_INTERVAL_SECONDS = 10.0
 
 
-class ClusterMember:
-    """What a server does because there are others."""
+class ClusterMember(LoopWorker):
+    """A worker that keeps a server in touch with the others. While the database is away, it knows and does nothing."""
+
+    name = "cluster"
+    log = log
+    failure_text = "The other servers cannot be heard"
+    # The delay until changes by others are known here.
+    poll_seconds = 0.25
+    retry_seconds = 1.25
 
     def __init__(self, state: AppState) -> None:
+        super().__init__(state.store)
         self._state = state
-        self._faults = FaultLog(log, state.store, "The other servers cannot be heard")
+        self._last_sweep = -math.inf
         self._relay: Listener | None = None
         self._read_positions: dict[int, int] | None = None
         # At which version of the small tables, and after which change here, they were last read.
@@ -41,36 +47,30 @@ class ClusterMember:
         self._listening = False
 
     async def join(self) -> None:
-        """Say that this server is there, learn its number and what the others have changed, and do the chores if
-        nobody else does."""
+        """Register this server, get its number, read what the others have changed, and take over the background work
+        if no other server does it."""
         self._state.store.server = await self._state.store.write(stored.join)
         await self._beat()
         await self._catch_up()
 
-    async def run(self) -> None:
-        """Look and tell until cancelled. While the database is away, nothing is known and nothing done."""
-        looks = 0
-        while True:
-            try:
-                await self._beat()
-                await self._catch_up()
-                await self._publish_news()
-                looks += 1
-                if looks % SWEEP_LOOK_COUNT == 1 and self._state.store.in_charge:
-                    await self._delete_unfinished()
-            except Exception as error:
-                self._faults.log_error(error)
-                await asyncio.sleep(1)
-            await asyncio.sleep(LOOK_INTERVAL_SECONDS)
+    async def step(self) -> bool:
+        """Send a heartbeat if it is due, read what others have changed, and tell them what was written here."""
+        await self._beat()
+        await self._catch_up()
+        await self._publish_news()
+        if time.monotonic() - self._last_sweep >= SWEEP_INTERVAL_SECONDS and self._state.store.in_charge:
+            await self._delete_unfinished()
+            self._last_sweep = time.monotonic()
+        return False
 
     async def _delete_unfinished(self) -> None:
-        """End what servers that are no more have left half done."""
+        """Delete the datasets that dead servers left half built."""
         store = self._state.store
         running_servers = await store.read(stored.alive_servers)
         await delete_unfinished(store, Context.now(), running_servers)
 
     async def leave(self) -> None:
-        """Let another server do the chores."""
+        """Unregister this server, so that another one takes over the background work."""
         store = self._state.store
         if store.server is not None:
             await store.write(lambda transaction: stored.leave(transaction, self._server_number))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from afterword.service.interactions import preparation
 from afterword.service.models.routing import ModelRoute
 from afterword.store import calls as stored
 from afterword.store.ab_tests import INSERT_INTERACTION
-from afterword.store.background.faults import FaultLog
+from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import Rows
 from afterword.store.servers import alive_servers as alive_servers
@@ -35,8 +34,6 @@ MAX_ANNOUNCED_CHOICE_COUNT = 128
 MAX_SESSION_CHARACTERS = 200
 # Without a tokenizer of the model a token is taken for so many bytes of text.
 TOKEN_BYTES = 4
-# Seconds between two looks for calls that nobody goes on with.
-SWEEP_SECONDS = 10.0
 
 
 class Choice(msgspec.Struct):
@@ -432,13 +429,21 @@ async def close_abandoned_calls(state: AppState, running_servers: Collection[int
     return interrupted_count
 
 
-async def close_abandoned_calls_forever(state: AppState) -> None:
-    """Close what was left open, time and again, until cancelled."""
-    faults = FaultLog(log, state.store, "Calls that were cut off could not be marked")
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        try:
-            running_servers = await state.store.read(alive_servers) if state.store.database.SHARED else ()
-            await close_abandoned_calls(state, running_servers)
-        except Exception as error:
-            faults.log_error(error)
+class AbandonedCallWorker(LoopWorker):
+    """A worker that closes calls which were cut off."""
+
+    name = "abandoned-calls"
+    log = log
+    failure_text = "Calls that were cut off could not be marked"
+    poll_seconds = 10.0
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__(state.store)
+        self._state = state
+
+    async def step(self) -> bool:
+        """Close the abandoned calls of this server, and those of servers that are gone."""
+        store = self._state.store
+        running_servers = await store.read(alive_servers) if store.database.SHARED else ()
+        await close_abandoned_calls(self._state, running_servers)
+        return False

@@ -1,27 +1,28 @@
-"""When API keys were last used: noted in memory by each call, and written in the background."""
+"""When API keys were last used: each call notes it in memory, and a background worker writes it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import suppress
 
-from afterword.errors import Unavailable
-from afterword.store.background.faults import FaultLog
+from afterword.store.background.worker import LoopWorker
 from afterword.store.engine import Store
 from afterword.store.key_uses import read_key_uses, write_key_uses
 
 log = logging.getLogger("afterword")
 # A key's last use is known by the minute, and so is written once a minute at most.
 PRECISION_MILLISECONDS = 60_000
-WRITE_SECONDS = 10.0
 
 
-class KeyUses:
-    """The last use of each API key. What a server that crashes has noted in its last seconds is lost."""
+class KeyUses(LoopWorker):
+    """The last use of each API key. A server that crashes loses what it has noted in its last seconds."""
+
+    name = "key-uses"
+    log = log
+    failure_text = "The last uses of API keys could not be written"
+    poll_seconds = 10.0
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store)
         self._latest: dict[int, int] = {}
         self._unwritten: dict[int, int] = {}
 
@@ -36,27 +37,18 @@ class KeyUses:
         times = await self._store.read(read_key_uses)
         return times | {number: max(time, times.get(number, 0)) for number, time in self._latest.items()}
 
-    async def write(self) -> None:
-        """Write what was noted since the last time. Raises `Unavailable`."""
+    async def step(self) -> bool:
+        """Write what was noted since the last step."""
         times, self._unwritten = self._unwritten, {}
         if not times:
-            return
+            return False
         try:
             await self._store.write(lambda transaction: write_key_uses(transaction, times))
         except BaseException:
             self._unwritten = times | self._unwritten
             raise
+        return False
 
-    async def run(self) -> None:
-        """Write every few seconds until cancelled, and once more then."""
-        faults = FaultLog(log, self._store, "The last uses of API keys could not be written")
-        try:
-            while True:
-                await asyncio.sleep(WRITE_SECONDS)
-                try:
-                    await self.write()
-                except Exception as error:
-                    faults.log_error(error)
-        finally:
-            with suppress(Unavailable):
-                await self.write()
+    async def finish(self) -> None:
+        """Write what was noted since the last step."""
+        await self.step()

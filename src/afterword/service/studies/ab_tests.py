@@ -5,9 +5,7 @@ A test is judged from the stored rows: whenever someone looks at it, and in the 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 
 import msgspec
 from sqlalchemy import Connection
@@ -22,7 +20,7 @@ from afterword.statistics import anytime_valid
 from afterword.statistics.anytime_valid import Duel, SampleStatistics, Verdict
 from afterword.store import ab_tests as stored
 from afterword.store.ab_tests import ABTestRow
-from afterword.store.background.faults import FaultLog
+from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import ModelRow, ProjectModelRow, ProjectRow, attach_model
 from afterword.store.engine import Transaction
 from afterword.types import (
@@ -38,9 +36,6 @@ from afterword.types import (
 from afterword.types.queries import ABTestsQuery
 
 log = logging.getLogger("afterword.ab_tests")
-# Seconds between two looks of the background, and how many times as long as a look takes it rests at least.
-JUDGE_INTERVAL_SECONDS = 1.0
-REST_FACTOR = 10.0
 
 
 class JudgedTest(msgspec.Struct, frozen=True):
@@ -210,26 +205,22 @@ async def _end_test(state: AppState, row: ABTestRow, winner: int) -> None:
     log.info("The A/B test %s has ended: %s is better.", row.key, state.catalog.models[winner].key)
 
 
-class ABTestWorker:
-    """Judges the tests under way while feedback comes in, so that they end without anyone looking."""
+class ABTestWorker(LoopWorker):
+    """A worker that judges the running tests while feedback comes in, so that they end without a request."""
+
+    name = "ab-tests"
+    log = log
+    failure_text = "The A/B tests could not be judged"
+    poll_seconds = 1.0
+    rest_factor = 10.0
 
     def __init__(self, state: AppState) -> None:
+        super().__init__(state.store)
         self._state = state
-        self._faults = FaultLog(log, state.store, "The A/B tests could not be judged")
         self._judged_feedback_count = -1
 
-    async def run(self) -> None:
-        """Look about once a second, and as seldom as it takes to spend little time on it; until cancelled."""
-        while True:
-            started = time.monotonic()
-            try:
-                await self.judge_running_tests()
-            except Exception as error:
-                self._faults.log_error(error)
-            await asyncio.sleep(max(JUDGE_INTERVAL_SECONDS, REST_FACTOR * (time.monotonic() - started)))
-
-    async def judge_running_tests(self) -> None:
-        """Judge the tests under way, if feedback has come since the last time; the first time in any case."""
+    async def step(self) -> bool:
+        """Judge the running tests if feedback was given since the last step, and in the first step."""
         inserted = self._state.store.queue.inserted
         # No feedback is asked what it is for: these are counted for the figures anyway.
         feedback_count = inserted["feedback"] + inserted["preferences"]
@@ -240,6 +231,7 @@ class ABTestWorker:
             for row in list(self._state.catalog.tests.active.values()):
                 await judge(self._state, row)
             self._judged_feedback_count = feedback_count
+        return False
 
 
 # ------------------------------------------------------------------------------------------------ showing

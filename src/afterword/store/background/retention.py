@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select
-from sqlalchemy.exc import OperationalError
 
-from afterword.store.background.faults import FaultLog
+from afterword.store.background.worker import ThreadWorker
 from afterword.store.deletion import (
     MAX_STAYING_ROWS,
     erase,
@@ -32,7 +30,7 @@ from afterword.store.deletion import (
     unscrubbed,
 )
 from afterword.store.engine import Store, Transaction
-from afterword.store.engine.partitions import TEXT_TABLES, Month, Partitions
+from afterword.store.engine.partitions import TEXT_TABLES, Month, Partitions, PartitionsBusy
 from afterword.store.schema import interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.retention")
@@ -41,17 +39,11 @@ log = logging.getLogger("afterword.retention")
 BATCH_ROWS = 100
 # Interactions checked at once for whether they still have their text.
 SCAN_ROWS = 1_000
-# The rest between two batches, as a multiple of the last batch's duration; YIELD_FACTOR applies while others write.
-REST_FACTOR = 1.0
-YIELD_FACTOR = 9.0
 # Deleted texts are queued for removal from the text index. Deletion pauses while more than this many are queued.
 MAX_PENDING_ROWS = 5_000
-# Seconds between two polls for expired rows.
-POLL_SECONDS = 600.0
-# Seconds between two checks for changed retention periods, and for whether this server is in charge.
-SETTINGS_POLL_SECONDS = 0.5
-# Seconds before a retry after a failure.
-RETRY_SECONDS = 30.0
+BACKLOG_PAUSE_SECONDS = 1.0
+# Seconds between two scans for expired rows.
+SCAN_INTERVAL_SECONDS = 600.0
 # A scan for texts continues where the last one ended. Rows that were inserted later with an older time are found by a
 # full scan once a day, which also checks the months.
 DAY_SECONDS = 86_400.0
@@ -69,12 +61,23 @@ class Periods(NamedTuple):
     payloads: int | None
 
 
-class Retention:
-    """A thread that deletes expired interactions and payloads.
+class Retention(ThreadWorker):
+    """A worker that deletes expired interactions and payloads.
 
     `periods` returns the retention periods by project. Where several servers share a database, the one in charge
-    deletes; it checks that it is still in charge before each batch. `erased` is called after each batch.
+    deletes. `erased` is called after each batch.
     """
+
+    name = "retention"
+    log = log
+    failure_text = "What is too old could not be deleted"
+    # The delay until a changed retention period takes effect.
+    poll_seconds = 0.5
+    retry_seconds = 30.0
+    rest_factor = 1.0
+    yield_factor = 9.0
+    # A batch is one commit.
+    busy_commit_count = 1
 
     def __init__(
         self,
@@ -83,95 +86,103 @@ class Retention:
         *,
         erased: Callable[[], None] = lambda: None,
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._periods = periods
         self._erased = erased
-        self._stop = threading.Event()
-        self._faults = FaultLog(log, store, "What is too old could not be deleted")
+        self._scan: Iterator[None] | None = None
+        self._scan_periods: Mapping[int, Periods] | None = None
+        self._next_scan_at = -math.inf
+        self._numbers_logged = 0, 0
         self._scanned_to: dict[int, tuple[int, UUID]] = {}
         self._full_scan_at = -math.inf
         self._dropped_by: Mapping[int, Periods] | None = None
         self.interactions = 0
-        """How many interactions were deleted so far."""
+        """The number of interactions deleted so far."""
         self.payloads = 0
-        """Of how many interactions the text was deleted so far, and the rest kept."""
-        self._thread = threading.Thread(target=self._work, name="afterword-retention", daemon=True)
+        """The number of interactions whose text alone was deleted so far."""
 
-    def start(self) -> None:
-        """Start deleting."""
-        self._thread.start()
+    def step(self) -> bool:
+        """Delete one batch. A scan ends as soon as the periods change: a period that was set too short by mistake
+        deletes nothing more once it is corrected."""
+        periods = dict(self._periods())
+        if not self._store.in_charge:
+            self._end_scan(next_scan_at=-math.inf)
+            return False
+        if periods != self._scan_periods:
+            self._end_scan(next_scan_at=-math.inf)
+        if self._scan is None:
+            if time.monotonic() < self._next_scan_at:
+                return False
+            self._scan, self._scan_periods = self._delete_expired(periods), periods
+        if self._store.read_now(is_removal_backlogged):
+            self.pause(BACKLOG_PAUSE_SECONDS)
+            return True
+        try:
+            next(self._scan)
+        except StopIteration:
+            self._end_scan(next_scan_at=time.monotonic() + SCAN_INTERVAL_SECONDS)
+            return False
+        except Exception:
+            self._end_scan(next_scan_at=-math.inf)
+            raise
+        return True
 
-    def close(self) -> None:
-        """Finish the batch at hand and stop; the rest is deleted after the next start."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(self._store.operations.patience)
+    def finish(self) -> None:
+        """Log what was deleted so far."""
+        self._end_scan(next_scan_at=-math.inf)
 
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            before, pause = (self.interactions, self.payloads), POLL_SECONDS
-            periods, in_charge = dict(self._periods()), self._store.in_charge
-            try:
-                if in_charge:
-                    self._look(periods)
-            except _Changed:
-                pause = 0.0
-            except Exception as error:
-                self._faults.log_error(error)
-                pause = RETRY_SECONDS
-            if (self.interactions, self.payloads) != before:
-                log.info(
-                    "Deleted %s interactions that were too old, and the text of %s.",
-                    self.interactions - before[0],
-                    self.payloads - before[1],
-                )
-            until = time.monotonic() + pause
-            while time.monotonic() < until and not self._stop.wait(SETTINGS_POLL_SECONDS):
-                if periods != self._periods() or in_charge != self._store.in_charge:
-                    break
+    def _end_scan(self, *, next_scan_at: float) -> None:
+        self._scan, self._next_scan_at = None, next_scan_at
+        numbers, logged = (self.interactions, self.payloads), self._numbers_logged
+        if numbers != logged:
+            self._numbers_logged = numbers
+            log.info(
+                "Deleted %s interactions that were too old, and the text of %s.",
+                numbers[0] - logged[0],
+                numbers[1] - logged[1],
+            )
 
-    def _look(self, periods: Mapping[int, Periods]) -> None:
-        """Delete what these periods have expired. Raises `_Changed` as soon as they change: a period that was set too
-        short by mistake deletes no more once it is corrected."""
+    def _delete_expired(self, periods: Mapping[int, Periods]) -> Iterator[None]:
+        """Delete what has expired; yield before each batch."""
         now = time.time_ns() // 1_000_000
         if time.monotonic() - self._full_scan_at >= DAY_SECONDS:
             self._scanned_to.clear()
             self._run_maintenance()
             self._full_scan_at, self._dropped_by = time.monotonic(), None
         if periods != self._dropped_by:
-            self._drop_months(periods, now)
+            yield from self._drop_months(periods, now)
             self._dropped_by = periods
         for project, period in periods.items():
             if period.interactions is not None:
-                self._delete_interactions(periods, project, now - period.interactions * DAY_MS)
+                yield from self._delete_interactions(project, now - period.interactions * DAY_MS)
             if period.payloads is not None:
-                self._delete_payloads(periods, project, now - period.payloads * DAY_MS)
+                yield from self._delete_payloads(project, now - period.payloads * DAY_MS)
 
     def _run_maintenance(self) -> None:
         try:
             self._store.database.run_maintenance()
-        except OperationalError as error:
-            log.warning("The database could not be tended: %s. It is tried again in a day.", error.orig)
+        except PartitionsBusy as error:
+            log.warning("The database's maintenance failed: %s. It is tried again in a day.", error)
 
-    def _delete_interactions(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
+    def _delete_interactions(self, project: int, before: int) -> Iterator[None]:
         after = START_POSITION
         while rows := self._store.read_now(_older, project, before, after, BATCH_ROWS):
-            self._check(periods)
+            yield
             self.interactions += self._delete(erase, [id for _, id in rows])
             after = rows[-1]
 
-    def _delete_payloads(self, periods: Mapping[int, Periods], project: int, before: int) -> None:
+    def _delete_payloads(self, project: int, before: int) -> Iterator[None]:
         while rows := self._store.read_now(
             _older, project, before, self._scanned_to.get(project, START_POSITION), SCAN_ROWS
         ):
+            yield
             ids = self._store.read_now(_with_text, [id for _, id in rows])
-            self._check(periods)
             for start in range(0, len(ids), BATCH_ROWS):
-                self._check(periods)
+                yield
                 self.payloads += self._delete(forget, ids[start : start + BATCH_ROWS])
             self._scanned_to[project] = rows[-1]
 
-    def _drop_months(self, periods: Mapping[int, Periods], now: int) -> None:
+    def _drop_months(self, periods: Mapping[int, Periods], now: int) -> Iterator[None]:
         """Drop the months of which nothing is to stay. Expired rows of other months are deleted in batches."""
         months = self._store.database.partitions
         if months is None:
@@ -187,11 +198,11 @@ class Retention:
             for project in {**interaction_limits, **payload_limits}
         }
         for month, tables in months.existing_months().items():
-            self._check(periods)
+            yield
             if self._nothing_stays(month, interaction_limits):
                 self.interactions += self._drop(months, month, tables, erase_month, interaction_limits)
             elif "payloads" in tables and self._nothing_stays(month, payload_limits):
-                self._scrub(periods, month, payload_limits)
+                yield from self._scrub(month, payload_limits)
                 self.payloads += self._drop(months, month, tables & TEXT_TABLES, forget_month, payload_limits)
 
     def _nothing_stays(self, month: Month, limits: Mapping[int, int]) -> bool:
@@ -200,10 +211,10 @@ class Retention:
         staying = self._store.read_now(lambda connection: connection.execute(staying_of(month, _young(limits))).all())
         return len(staying) <= MAX_STAYING_ROWS
 
-    def _scrub(self, periods: Mapping[int, Periods], month: Month, limits: Mapping[int, int]) -> None:
+    def _scrub(self, month: Month, limits: Mapping[int, int]) -> Iterator[None]:
         after = UUID(int=month.ids[0].int - 1)
         while ids := self._store.read_now(_to_scrub, month, limits, after, SCAN_ROWS):
-            self._check(periods)
+            yield
             self._delete(scrub, ids)
             after = ids[-1]
 
@@ -215,40 +226,24 @@ class Retention:
         how: Callable[[Any, Month, ColumnElement[bool]], int | None],
         limits: Mapping[int, int],
     ) -> int:
-        """Drop partitions; return the number of their interactions, 0 if others keep reading them."""
+        """Drop partitions; return the number of their interactions, 0 if others keep reading them or on a stop."""
         for _ in range(ATTEMPTS):
             try:
                 with months.closed(month, tables) as closed:
                     number = how(closed, month, _young(limits)) or 0
                 self._erased()
                 return number
-            except OperationalError:
-                if self._stop.wait(PAUSE_SECONDS):
-                    raise _Changed from None
-        log.warning("The part of %s could not be dropped: it is read all the time. It is tried again.", month.name)
+            except PartitionsBusy:
+                if self.pause(PAUSE_SECONDS):
+                    return 0
+        log.warning("The partition %s could not be dropped: it is read all the time. It is tried again.", month.name)
         return 0
 
     def _delete(self, how: Callable[[Transaction, list[UUID]], int], ids: list[UUID]) -> int:
-        """Delete a batch, then rest. Return the number of deleted interactions."""
-        started, committed = time.monotonic(), self._store.queue.committed
+        """Delete a batch; return the number of deleted interactions."""
         number: int = self._store.queue.write_from_thread(lambda transaction: how(transaction, ids))
         self._erased()
-        took = time.monotonic() - started
-        others = self._store.queue.committed - committed > 1
-        self._stop.wait(took * (YIELD_FACTOR if others else REST_FACTOR))
         return number
-
-    def _check(self, periods: Mapping[int, Periods]) -> None:
-        """Wait while too many removals from the text index are queued. Raises `_Changed` if the scan is to end."""
-        while self._store.read_now(is_removal_backlogged):
-            if self._stop.wait(1.0):
-                break
-        if self._stop.is_set() or not self._store.in_charge or periods != self._periods():
-            raise _Changed
-
-
-class _Changed(Exception):
-    """The server stops, is no longer in charge, or its retention periods have changed."""
 
 
 def _older(

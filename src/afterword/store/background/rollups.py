@@ -15,7 +15,6 @@ that the snapshot showed. No change is lost, with any number of writers, on any 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,9 +25,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, select
 
 from afterword.ids import uuid7
-from afterword.store.background.faults import FaultLog
+from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import COMPLETE, SYSTEM_METRICS
 from afterword.store.engine import Delete, Insert, Rows, Store, Transaction
+from afterword.store.engine.dialect import without_index
 from afterword.store.query.float_sums import summable
 from afterword.store.schema import calls, feedback, interactions, rollup_marks, rollup_values, rollups
 
@@ -46,8 +46,6 @@ DELETE_MARK = Delete(rollup_marks, "id")
 INSERT = Insert(rollups)
 INSERT_VALUE = Insert(rollup_values)
 
-# Seconds between two polls for dirty hours.
-POLL_SECONDS = 2.0
 # Debounce: sum an hour once nothing in it has changed for QUIET_SECONDS, or for REST_FACTOR times the duration of its
 # last summing, whichever is longer. Summing an hour that keeps changing would be in vain.
 QUIET_SECONDS = 5.0
@@ -60,10 +58,6 @@ MAX_MARK_ROWS = 20_000
 STEP_ROWS = 20_000
 # A poll sums hours for this many seconds, then writes them.
 BUDGET_SECONDS = 0.25
-# After a poll with more commits by others than this, the worker rests for YIELD_FACTOR times its duration (see
-# search.py).
-BUSY_COMMIT_COUNT = 20
-YIELD_FACTOR = 4.0
 
 
 def dirty_hour(project: int, created_at: int) -> Rows:
@@ -84,7 +78,7 @@ class HourRange:
     project: int
     first: int
     last: int
-    dirty_hour: frozenset[UUID]
+    mark_ids: frozenset[UUID]
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -104,7 +98,7 @@ def merge_marks(rows: Iterable[Any]) -> list[HourRange]:
     return [HourRange(project, first, last, frozenset(ids)) for project, first, last, ids in merged]
 
 
-# ------------------------------------------------------------------------------------------------ adding up
+# ------------------------------------------------------------------------------------------------ summing
 
 
 @dataclass(slots=True)
@@ -122,8 +116,8 @@ def sum_hours(connection: Connection, project: int, first: int, last: int) -> Ho
     time = interactions.c.created_at
     which = and_(interactions.c.project == project, time >= first * HOUR_MS, time < (last + 1) * HOUR_MS)
     hour = (time // literal(HOUR_MS)).label("hour")
-    model = func.coalesce(interactions.c.model, 0).label("its_model")
-    counted = select(hour, model, func.count()).where(which).group_by("hour", "its_model")
+    model = func.coalesce(interactions.c.model, 0).label("model_number")
+    counted = select(hour, model, func.count()).where(which).group_by("hour", "model_number")
     for row in connection.execute(counted):
         sums.rows.append((project, INTERACTIONS_MEASURE_ID, row[0], row[1], row[2], 0.0, 0.0, 0.0, 0.0))
     if not sums.rows:
@@ -137,33 +131,33 @@ def sum_hours(connection: Connection, project: int, first: int, last: int) -> Ho
 
 
 def _parts(value: ColumnElement[Any], mean: ColumnElement[Any]) -> list[ColumnElement[Any]]:
-    """Return count, total, squares, least and most of values whose mean stands beside each."""
-    above = value - mean
-    return [func.count(value), func.sum(value), func.sum(above * above), func.min(value), func.max(value)]
+    """Return count, total, squares, least and most of values, given the mean of each value's group."""
+    difference = value - mean
+    return [func.count(value), func.sum(value), func.sum(difference * difference), func.min(value), func.max(value)]
 
 
 def _add_feedback(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: HourSums) -> set[int]:
     """Add the values of metrics; return the metrics with at most `MAX_VALUE_ROWS` distinct values in some hour."""
     countable_metrics: set[int] = set()
     value = summable(feedback.c.value)
-    alike = [hour.element, model.element, feedback.c.metric]
+    group = [hour.element, model.element, feedback.c.metric]
     each = (
         select(
-            hour, model, feedback.c.metric, value.label("value"), func.avg(value).over(partition_by=alike).label("mean")
+            hour, model, feedback.c.metric, value.label("value"), func.avg(value).over(partition_by=group).label("mean")
         )
         .select_from(interactions.join(feedback, feedback.c.interaction_id == interactions.c.id))
         .where(which)
         .subquery()
     )
-    key = (each.c.hour, each.c.its_model, each.c.metric)
+    key = (each.c.hour, each.c.model_number, each.c.metric)
     different = func.count(each.c.value.distinct())
     query: Any = select(*key, func.count(), different, *_parts(each.c.value, each.c.mean)).group_by(*key)
     rows: Any = connection.execute(query)
-    for at, its_model, metric, number, distinct, *parts in rows:
+    for row_hour, model_number, metric, number, distinct, *parts in rows:
         if parts[0] < number:
-            sums.unsummable.add(at)
+            sums.unsummable.add(row_hour)
         else:
-            sums.rows.append((project, metric, at, its_model, *parts))
+            sums.rows.append((project, metric, row_hour, model_number, *parts))
         if distinct <= MAX_VALUE_ROWS:
             countable_metrics.add(metric)
     return countable_metrics
@@ -178,22 +172,22 @@ def _add_values(
     query = (
         select(hour, model, feedback.c.metric, feedback.c.value, func.count())
         .select_from(interactions.join(feedback, feedback.c.interaction_id == interactions.c.id))
-        # An expression in place of the column: the feedback of each interaction is wanted, not that of each metric.
-        .where(which, (feedback.c.metric + literal(0)).in_(sorted(countable_metrics)))
-        .group_by("hour", "its_model", feedback.c.metric, feedback.c.value)
+        # Not by the index of metrics: read the feedback of each interaction, not all feedback of each metric.
+        .where(which, without_index(feedback.c.metric).in_(sorted(countable_metrics)))
+        .group_by("hour", "model_number", feedback.c.metric, feedback.c.value)
     )
-    together: dict[tuple[int, int, int], list[tuple[float, int]]] = {}
-    for at, its_model, metric, value, number in connection.execute(query):
-        value_counts = together.setdefault((metric, at, its_model), [])
+    value_counts_by_key: dict[tuple[int, int, int], list[tuple[float, int]]] = {}
+    for row_hour, model_number, metric, value, number in connection.execute(query):
+        value_counts = value_counts_by_key.setdefault((metric, row_hour, model_number), [])
         if len(value_counts) <= MAX_VALUE_ROWS:
             value_counts.append((value, number))
-    for key, value_counts in together.items():
+    for key, value_counts in value_counts_by_key.items():
         if len(value_counts) <= MAX_VALUE_ROWS:
             sums.values += [(project, *key, *value_count) for value_count in value_counts]
 
 
 def _add_calls(connection: Connection, project: int, which: Any, hour: Any, model: Any, sums: HourSums) -> None:
-    """Add the system metrics, of calls that are complete."""
+    """Add the system metrics of complete calls."""
     values = [summable(calls.c[name]).label(name) for name in SYSTEM_METRICS]
     means = [
         func.avg(value.element).over(partition_by=[hour.element, model.element]).label(f"mean_{value.name}")
@@ -202,7 +196,7 @@ def _add_calls(connection: Connection, project: int, which: Any, hour: Any, mode
     each = (
         select(hour, model, *values, *means, *(calls.c[name].label(f"raw_{name}") for name in SYSTEM_METRICS))
         .select_from(interactions.join(calls, calls.c.interaction_id == interactions.c.id))
-        .where(which, calls.c.state + literal(0) == COMPLETE)
+        .where(which, without_index(calls.c.state) == COMPLETE)
         .subquery()
     )
     parts = [
@@ -210,7 +204,7 @@ def _add_calls(connection: Connection, project: int, which: Any, hour: Any, mode
         for name in SYSTEM_METRICS
         for part in (func.count(each.c[f"raw_{name}"]), *_parts(each.c[name], each.c[f"mean_{name}"]))
     ]
-    query: Any = select(each.c.hour, each.c.its_model, *parts).group_by(each.c.hour, each.c.its_model)
+    query: Any = select(each.c.hour, each.c.model_number, *parts).group_by(each.c.hour, each.c.model_number)
     rows: Any = connection.execute(query)
     for row in rows:
         for position, measure in enumerate(MEASURES.values()):
@@ -221,7 +215,7 @@ def _add_calls(connection: Connection, project: int, which: Any, hour: Any, mode
                 sums.rows.append((project, measure, row[0], row[1], *measured))
 
 
-# ------------------------------------------------------------------------------------------------ the background
+# ------------------------------------------------------------------------------------------------ the worker
 
 
 class Overtaken(Exception):
@@ -237,52 +231,38 @@ class SummedHours:
     sums: HourSums
 
 
-class RollupWorker:
-    """A thread that sums dirty hours.
+class RollupWorker(ThreadWorker):
+    """A worker that sums dirty hours.
 
     Where several servers share a store, the one in charge does it. Two at once are correct, only slower.
     """
 
+    name = "rollups"
+    log = log
+    failure_text = "The rollups could not be brought up to date"
+    poll_seconds = 2.0
+    yield_factor = 4.0
+
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._faults = FaultLog(log, store, "The rollups could not be brought up to date")
-        self._stop = threading.Event()
-        # Of each stretch: the marks that are known and since when there was no other; how long it took, where that was
-        # long; the marks with which it could not be added up.
+        super().__init__(store)
+        # For each range of hours: its known marks and the time when the last one was added; the duration of its last
+        # summing, if that was long; the marks with which it could not be summed.
         self._last_seen: dict[tuple[int, int, int], tuple[frozenset[UUID], float]] = {}
         self._durations: dict[tuple[int, int, int], float] = {}
         self._unsummable: dict[tuple[int, int, int], frozenset[UUID]] = {}
-        self._thread = threading.Thread(target=self._work, name="afterword-roller", daemon=True)
-
-    def start(self) -> None:
-        """Start adding up."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Finish the hours at hand and stop; the rest stays marked."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(self._store.operations.patience)
 
     @staticmethod
     def waiting(connection: Connection) -> int:
-        """Return how many marks there are on hours."""
+        """Return the number of marks on hours."""
         return connection.execute(select(func.count()).select_from(rollup_marks)).scalar_one()
 
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            has_more = False
-            try:
-                has_more = self._store.in_charge and self.catch_up()
-            except Exception as error:
-                self._faults.log_error(error)
-            if not has_more:
-                self._stop.wait(POLL_SECONDS)
+    def step(self) -> bool:
+        """Sum some of the hours that are due, at the server in charge."""
+        return self._store.in_charge and self.catch_up()
 
     def catch_up(self, quiet_seconds: float = QUIET_SECONDS) -> bool:
-        """Add up some of the hours that had no new mark for so many seconds; tell whether there may be more of them."""
-        started, committed = time.monotonic(), self._store.queue.committed
-        summed, crowded, has_more = self._store.read_now(self._look, quiet_seconds)
+        """Sum some of the hours without a new mark for `quiet_seconds`; return whether there may be more of them."""
+        summed, crowded, has_more = self._store.read_now(self._sum_due_hours, quiet_seconds)
         if crowded:
             self._store.queue.write_from_thread(
                 [pair for hour_range in crowded for pair in self._single_mark(hour_range)]
@@ -291,22 +271,22 @@ class RollupWorker:
             try:
                 self._store.queue.write_from_thread(partial(_replace, summed))
             except Overtaken:
-                log.info("Some hours were marked anew or added up by another server meanwhile; they come later.")
-        if self._store.queue.committed - committed > BUSY_COMMIT_COUNT:
-            self._stop.wait((time.monotonic() - started) * YIELD_FACTOR)
+                log.info("Some hours changed meanwhile or were summed by another server; they are summed later.")
         return has_more
 
-    def _look(self, connection: Connection, quiet_seconds: float) -> tuple[list[SummedHours], list[HourRange], bool]:
+    def _sum_due_hours(
+        self, connection: Connection, quiet_seconds: float
+    ) -> tuple[list[SummedHours], list[HourRange], bool]:
         """Return the summed hours, the ranges with too many marks, and whether there may be more to sum."""
         c = rollup_marks.c
         rows = connection.execute(select(c.id, c.project, c.first, c.last).order_by(c.id).limit(MAX_MARK_ROWS)).all()
         hour_ranges = merge_marks(rows)
         if len(rows) == MAX_MARK_ROWS:
             # There may be marks on these hours that were not read.
-            return [], [hour_range for hour_range in hour_ranges if len(hour_range.dirty_hour) > 1], True
+            return [], [hour_range for hour_range in hour_ranges if len(hour_range.mark_ids) > 1], True
         due = self._due(hour_ranges, quiet_seconds)
         begin, summed = time.monotonic(), []
-        while due and not self._stop.is_set() and (not summed or time.monotonic() - begin < BUDGET_SECONDS):
+        while due and not self.is_stopping and (not summed or time.monotonic() - begin < BUDGET_SECONDS):
             hour_range = due.pop(0)
             started = time.monotonic()
             start = hour_range.first if hour_range.first == hour_range.last else _start_of_step(connection, hour_range)
@@ -314,14 +294,14 @@ class RollupWorker:
             if REST_FACTOR * (took := time.monotonic() - started) > QUIET_SECONDS:
                 self._durations[hour_range.key] = took
             if hour_range.first == hour_range.last and sums.unsummable:
-                self._unsummable[hour_range.key] = hour_range.dirty_hour
+                self._unsummable[hour_range.key] = hour_range.mark_ids
                 continue
             summed.append(SummedHours(hour_range, start, sums))
         done = {hours.hour_range.key for hours in summed}
         crowded = [
             hour_range
             for hour_range in hour_ranges
-            if len(hour_range.dirty_hour) > MERGE_MARK_COUNT and hour_range.key not in done
+            if len(hour_range.mark_ids) > MERGE_MARK_COUNT and hour_range.key not in done
         ]
         return summed, crowded, bool(due) or any(hours.start > hours.hour_range.first for hours in summed)
 
@@ -331,15 +311,15 @@ class RollupWorker:
         last_seen, due = {}, []
         for hour_range in hour_ranges:
             before, since = self._last_seen.get(hour_range.key, (frozenset[UUID](), now))
-            since = since if hour_range.dirty_hour <= before else now
-            last_seen[hour_range.key] = (hour_range.dirty_hour, since)
-            # What is longer than an hour is not what was just logged.
+            since = since if hour_range.mark_ids <= before else now
+            last_seen[hour_range.key] = (hour_range.mark_ids, since)
+            # A range of several hours is not what is being logged now, so that it need not be debounced.
             rest_seconds = (
                 quiet_seconds + REST_FACTOR * self._durations.get(hour_range.key, 0.0)
                 if quiet_seconds and hour_range.first == hour_range.last
                 else 0.0
             )
-            if now - since >= rest_seconds and self._unsummable.get(hour_range.key) != hour_range.dirty_hour:
+            if now - since >= rest_seconds and self._unsummable.get(hour_range.key) != hour_range.mark_ids:
                 due.append(hour_range)
         self._last_seen = last_seen
         self._unsummable = {key: marks for key, marks in self._unsummable.items() if key in last_seen}
@@ -350,9 +330,9 @@ class RollupWorker:
         marks of its snapshot deleted."""
         id = uuid7()
         since = self._last_seen.get(hour_range.key, (None, time.monotonic()))[1]
-        self._last_seen[hour_range.key] = (hour_range.dirty_hour | {id}, since)
+        self._last_seen[hour_range.key] = (hour_range.mark_ids | {id}, since)
         return [
-            (DELETE_MARK, [(mark_id,) for mark_id in hour_range.dirty_hour]),
+            (DELETE_MARK, [(mark_id,) for mark_id in hour_range.mark_ids]),
             (INSERT_MARK, [(id, hour_range.project, hour_range.first, hour_range.last)]),
         ]
 
@@ -366,25 +346,25 @@ def _start_of_step(connection: Connection, hour_range: HourRange) -> int:
         time < (hour_range.last + 1) * HOUR_MS,
     )
     start_time = connection.execute(query.order_by(time.desc()).offset(STEP_ROWS).limit(1)).scalar()
-    # The hour that is cut through is left for the next step, unless it is all there is.
+    # The hour in which the step would begin is left for the next step, unless it is the last one.
     return hour_range.first if start_time is None else min(start_time // HOUR_MS + 1, hour_range.last)
 
 
 def _replace(summed: Sequence[SummedHours], transaction: Transaction) -> None:
-    """Replace the rollups of hours and delete their marks, which must all be there. Raises `Overtaken`."""
+    """Replace the rollups of hours and delete their marks. Raises `Overtaken` if one of the marks does not exist."""
     connection = transaction.connection
     for hours in summed:
-        hour_range, ids = hours.hour_range, sorted(hours.hour_range.dirty_hour)
+        hour_range, ids = hours.hour_range, sorted(hours.hour_range.mark_ids)
         deleted_count = 0
         for start in range(0, len(ids), 500):
             batch = rollup_marks.c.id.in_(ids[start : start + 500])
             deleted_count += connection.execute(delete(rollup_marks).where(batch)).rowcount
         if deleted_count < len(ids):
             raise Overtaken
-        left = [(uuid7(), hour_range.project, hour, hour) for hour in sorted(hours.sums.unsummable)]
+        remaining_marks = [(uuid7(), hour_range.project, hour, hour) for hour in sorted(hours.sums.unsummable)]
         if hours.start > hour_range.first:
-            left.append((uuid7(), hour_range.project, hour_range.first, hours.start - 1))
-        transaction.put(INSERT_MARK, left)
+            remaining_marks.append((uuid7(), hour_range.project, hour_range.first, hours.start - 1))
+        transaction.put(INSERT_MARK, remaining_marks)
         for table in (rollups, rollup_values):
             condition = (table.c.project == hour_range.project, table.c.hour.between(hours.start, hour_range.last))
             connection.execute(delete(table).where(*condition))

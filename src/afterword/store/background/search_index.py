@@ -7,7 +7,6 @@ Indexing a text twice has no effect.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, exists, func, select
 
-from afterword.store.background.faults import FaultLog
+from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import OPEN
 from afterword.store.engine import Delete, Index, Store, Transaction
 from afterword.store.payloads import decompress, searchable_texts, train, unpack
@@ -30,113 +29,93 @@ TAKEN_OUT = Delete(search_pending, "interaction_id", search_pending.c.erased.is_
 
 # Interactions indexed at once. A crash repeats no more than these.
 BATCH_ROWS = 200
-# The texts that pass by train the dictionaries that payloads are compressed with: when the store holds so many
-# interactions, on so many of them.
-TRAIN_AT = (2_000, 100_000)
-SAMPLES = 2_000
-LONGEST_SAMPLE = 16 << 10
-# After a batch with more commits by others than this, the worker rests for YIELD_FACTOR times the batch's duration.
-BUSY_COMMIT_COUNT = 20
-YIELD_FACTOR = 4.0
-# After a batch that was not full it lets some gather: a batch costs two commits, however small. With interactions
-# logged one after the other, two fifths less is written so.
+# Interactions queued at once for a new index.
+QUEUE_ROWS = 5_000
+# The worker trains the dictionaries that payloads are compressed with, on texts that it indexes: the first one when the
+# store holds as many interactions as the first number says, and so on.
+TRAIN_AT_ROWS = (2_000, 100_000)
+SAMPLE_COUNT = 2_000
+MAX_SAMPLE_BYTES = 16 << 10
+# A pause after a batch that was not full, for more texts to gather: a batch costs two commits, however small. When
+# interactions are logged one after the other, this saves two fifths of what is written.
 GATHER_SECONDS = 0.05
-# Seconds between two polls when nothing wakes the worker: after a failure, or for what other servers have written.
-POLL_SECONDS = 5.0
+# Seconds between two polls where other servers write: nothing wakes the worker for their texts.
 SHARED_POLL_SECONDS = 0.5
 
 
-class SearchIndexWorker:
-    """A thread that adds queued texts to the text index."""
+class SearchIndexWorker(ThreadWorker):
+    """A worker that adds queued texts to the text index, and removes deleted ones from it."""
+
+    name = "search-index"
+    log = log
+    failure_text = "The text index could not be brought up to date"
+    poll_seconds = 5.0
+    yield_factor = 4.0
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._wake = threading.Event()
-        self._stop = threading.Event()
+        super().__init__(store)
+        if store.database.SHARED:
+            self.poll_seconds = SHARED_POLL_SECONDS
         self._samples: list[bytes] = []
-        self._faults = FaultLog(log, store, "The text index could not be brought up to date")
-        self._thread = threading.Thread(target=self._work, name="afterword-indexer", daemon=True)
-
-    def start(self) -> None:
-        """Start taking in."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Tell that there is something pending."""
-        self._wake.set()
-
-    def close(self) -> None:
-        """Finish the batch at hand and stop; the rest stays pending."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(self._store.operations.patience)
+        self._index: Index | None = None
+        self._are_all_queued = False
+        self._queued_to = UUID(int=0)
 
     @staticmethod
     def waiting(connection: Connection) -> int:
-        """Return how many interactions are pending."""
+        """Return the number of interactions whose texts are queued."""
         return connection.execute(select(func.count()).select_from(search_pending)).scalar_one()
 
-    def _work(self) -> None:
-        index: Index | None = None
-        all_queued = False
-        while not self._stop.is_set():
-            self._wake.clear()
-            try:
-                if index is None:
-                    index = self._store.database.connect_search()
-                    all_queued = False
-                while not self._stop.is_set() and self._store.in_charge:
-                    if not all_queued:
-                        self._queue_all(index)
-                        all_queued = True
-                    if not self._take_in_politely(index):
-                        break
-            except Exception as error:
-                self._faults.log_error(error)
-                if index is not None:
-                    index.close()
-                index = None
-                self._repair(error)
-            if self._repair(None) and index is not None:
-                index.close()
-                index = None
-            self._wake.wait(SHARED_POLL_SECONDS if self._store.database.SHARED else POLL_SECONDS)
-        if index is not None:
-            index.close()
-
-    def _repair(self, error: Exception | None) -> bool:
-        """Make the index anew where it is damaged: it is derived. Tell whether it was."""
-        try:
-            repaired = self._store.database.repair_search(error)
-        except Exception as other:
-            self._faults.log_error(other)
+    def step(self) -> bool:
+        """Take in a batch of queued texts, at the server in charge. Interactions from before the index are queued
+        first."""
+        # A search may have found the index damaged.
+        self._repair(None)
+        if not self._store.in_charge:
             return False
-        if repaired:
-            log.warning("The text index was damaged. It is made anew; until then searches for words find less.")
-            self._wake.set()
-        return repaired
-
-    def _take_in_politely(self, index: Index) -> bool:
-        """Take in a batch. While others write a lot, leave most of the time to them: they wait for their answers."""
-        started, committed = time.monotonic(), self._store.queue.committed
-        number = self._take_in(index)
-        if self._store.queue.committed - committed > BUSY_COMMIT_COUNT:
-            self._stop.wait((time.monotonic() - started) * YIELD_FACTOR)
+        try:
+            if self._index is None:
+                self._index = self._store.database.connect_search()
+                self._are_all_queued, self._queued_to = False, UUID(int=0)
+            if not self._are_all_queued and self._index.is_new():
+                self._queue_batch(self._index)
+                return True
+            self._are_all_queued = True
+            number = self._take_in(self._index)
+        except Exception as error:
+            self.finish()
+            if self._repair(error):
+                return True
+            raise
         if 0 < number < BATCH_ROWS:
-            self._stop.wait(GATHER_SECONDS)
+            self.pause(GATHER_SECONDS)
         return number > 0
 
+    def finish(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+        self._index = None
+
+    def _repair(self, error: Exception | None) -> bool:
+        """Make a new index, which is derived, if `error` or a search before says that the old one is damaged; return
+        whether it was."""
+        is_repaired = self._store.database.repair_search(error)
+        if is_repaired:
+            self.finish()
+            log.warning("The text index was damaged. It is rebuilt; until then searches for words find less.")
+        return is_repaired
+
     def _take_in(self, index: Index) -> int:
-        """Take in a batch; return of how many."""
+        """Take in a batch; return its number of interactions."""
         rows = self._store.read_now(_pending)
         if not rows:
             index.note_caught_up()
             return 0
         changes = []
         for row in rows:
-            if row.payload and len(self._samples) < SAMPLES:
-                self._samples.append(decompress(row.payload)[:LONGEST_SAMPLE])
+            if row.payload and len(self._samples) < SAMPLE_COUNT:
+                self._samples.append(decompress(row.payload)[:MAX_SAMPLE_BYTES])
             compressed = row.erased or row.payload
             texts = None if compressed is None else searchable_texts(unpack(compressed))
             changes.append((row.interaction_id, texts, row.erased is not None))
@@ -147,14 +126,14 @@ class SearchIndexWorker:
         taken_in = [(row.interaction_id,) for row in rows if row.erased is None]
         taken_out = [(row.interaction_id,) for row in rows if row.erased is not None]
         self._store.queue.write_from_thread([(TAKEN_IN, taken_in), (TAKEN_OUT, taken_out)])
-        if len(self._samples) == SAMPLES:
+        if len(self._samples) == SAMPLE_COUNT:
             self._train(index.size())
         return len(rows)
 
     def _train(self, size: int) -> None:
         """Train a dictionary where the store has grown enough since the last one."""
         trained = self._store.compression.dictionaries
-        if trained < len(TRAIN_AT) and size >= TRAIN_AT[trained]:
+        if trained < len(TRAIN_AT_ROWS) and size >= TRAIN_AT_ROWS[trained]:
             content = train(self._samples)
             now = time.time_ns() // 1_000_000
 
@@ -165,39 +144,35 @@ class SearchIndexWorker:
             self._store.compression.add(content)
         self._samples.clear()
 
-    def _queue_all(self, index: Index) -> None:
-        """Queue all interactions for an index that is made again, some at a time, so that no other write waits."""
-        after = UUID(int=0)
-        while index.is_new() and not self._stop.is_set():
+    def _queue_batch(self, index: Index) -> None:
+        """Queue some of the interactions from before the index was made: no other write waits for all of them."""
+        after = self._queued_to
 
-            def queue_batch(transaction: Transaction, after: UUID = after) -> UUID | None:
-                connection = transaction.connection
-                # A call under way is queued when it ends: its text is not yet what it will be.
-                under_way = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
-                query = select(interactions.c.id).where(interactions.c.id > after, ~under_way)
-                ids = list(connection.execute(query.order_by(interactions.c.id).limit(5_000)).scalars())
-                waiting = set(
-                    connection.execute(
-                        select(search_pending.c.interaction_id).where(search_pending.c.interaction_id.in_(ids))
-                    ).scalars()
-                )
-                unqueued = [{"interaction_id": id} for id in ids if id not in waiting]
-                if unqueued:
-                    connection.execute(search_pending.insert(), unqueued)
-                return ids[-1] if ids else None
+        def queue(transaction: Transaction) -> UUID | None:
+            connection = transaction.connection
+            # A running call is queued when it ends: its text is not complete yet.
+            is_running = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
+            query = select(interactions.c.id).where(interactions.c.id > after, ~is_running)
+            ids = list(connection.execute(query.order_by(interactions.c.id).limit(QUEUE_ROWS)).scalars())
+            is_queued = search_pending.c.interaction_id.in_(ids)
+            queued = set(connection.execute(select(search_pending.c.interaction_id).where(is_queued)).scalars())
+            unqueued = [{"interaction_id": id} for id in ids if id not in queued]
+            if unqueued:
+                connection.execute(search_pending.insert(), unqueued)
+            return ids[-1] if ids else None
 
-            last = self._store.queue.write_from_thread(queue_batch)
-            if last is None:
-                index.note_complete()
-            else:
-                after = last
+        last = self._store.queue.write_from_thread(queue)
+        if last is None:
+            index.note_complete()
+        else:
+            self._queued_to = last
 
 
 def _pending(connection: Connection) -> Sequence[Any]:
     return connection.execute(
         select(search_pending.c.interaction_id, search_pending.c.erased, payloads.c.payload)
         .select_from(search_pending.outerjoin(payloads, payloads.c.interaction_id == search_pending.c.interaction_id))
-        # Newest first: while all is queued again, what is logged now is found as soon as ever.
+        # Newest first: while older interactions are queued for a new index, new ones are still found at once.
         .order_by(search_pending.c.interaction_id.desc())
         .limit(BATCH_ROWS)
     ).all()

@@ -1,7 +1,7 @@
-"""The seam: how a statement is run, on SQLite or PostgreSQL. One write queue, readers apart.
+"""The seam to the database: how statements run, on SQLite or PostgreSQL.
 
 read(function, ...)        runs function(connection, ...) in a reader's thread, in one snapshot
-write(unit)                commits, then returns
+write(unit)                commits a unit of work in the write queue, then returns
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, select
 
 from afterword.errors import Unavailable
+from afterword.store.engine.group_committer import Unit
 from afterword.store.engine.reader_pool import Lane, Lookups, WaitingRead
 from afterword.store.engine.running_statements import STALLED_SECONDS, Abandoned, Operations, no_answer
-from afterword.store.engine.write_queue import Unit, WriteQueue
+from afterword.store.engine.write_queue import WriteQueue
 from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
@@ -45,14 +46,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READER_THREADS = 4
-# Counts, groups and exports go over many rows. They have lanes of their own, so that a page never waits for them.
+# Counts, groups and exports read many rows. They have threads of their own, so that a page never waits for them.
 LONG_READER_THREADS = 2
 
 
 class Store:
-    """The open store. Raises `StoreError` with what to do when it cannot be opened.
+    """The open store. Raises `StoreError` if it cannot be opened; the message says what to do.
 
-    `timeout` is for how many seconds a read or a write is waited for.
+    A read or a write raises `Unavailable` after `timeout` seconds. The write queue refuses units of work beyond
+    `max_waiting_units`, or beyond `max_waiting_bytes` in memory.
     """
 
     def __init__(
@@ -60,38 +62,40 @@ class Store:
         directory: Path,
         database_url: str | None = None,
         *,
-        most_waiting: int = 10_000,
-        most_waiting_bytes: int = 256 << 20,
+        max_waiting_units: int = 10_000,
+        max_waiting_bytes: int = 256 << 20,
         timeout: float = 30.0,
     ) -> None:
         self.database = open_database(directory, database_url)
         self.operations = Operations(timeout)
-        self.queue = WriteQueue(self.database, self.operations, most_units=most_waiting, most_bytes=most_waiting_bytes)
+        self.queue = WriteQueue(
+            self.database, self.operations, max_units=max_waiting_units, max_bytes=max_waiting_bytes
+        )
         self.server: int | None = None
-        """The number of this server, where several work over one database."""
+        """The number of this server, if servers share the database."""
         self.in_charge_until = 0.0
-        """Up to when this server does the chores, where there are several; by time.monotonic()."""
+        """The end of this server's lease on the background work, by time.monotonic()."""
         self._read_fault: Unavailable | None = None
         self._lookups = Lookups(self.database, self.operations)
         self.compression = Compression(self._learn)
         for content in self.read_now(_dictionaries):
             self.compression.add(content)
         if self.database.SHARED:
-            # Its connection is open before the loop's thread needs it.
+            # Open the connection now: the event loop would wait for it.
             self.fetch(lambda connection: None)
         self._short = Lane("afterword-reader", READER_THREADS, self.operations, is_long=False)
         self._long = Lane("afterword-long-reader", LONG_READER_THREADS, self.operations, is_long=True)
 
     @property
     def in_charge(self) -> bool:
-        """Tell whether this server does what one server does for all: it fills the text index, say."""
+        """Return whether this server does the work that one server does for all, such as filling the text index."""
         return not self.database.SHARED or time.monotonic() < self.in_charge_until
 
     @property
     def fault(self) -> Exception | None:
-        """Return why the last commit or the last read failed, or that one has waited for long; None where all is well.
+        """Return the error of the last commit or read, or an error if one has waited for too long; None if neither.
 
-        It asks the database nothing.
+        Does not query the database.
         """
         waited = max(self.queue.oldest, self._short.oldest, self.operations.oldest())
         if waited >= STALLED_SECONDS:
@@ -107,13 +111,13 @@ class Store:
     async def read_long(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The same for what goes over many rows: it waits for its like alone."""
+        """Run a function that reads many rows, as `read` does. It waits only for other such functions."""
         return await self._long.run(
             lambda waiting: self._read(lambda connection: function(connection, *args, **kwargs), waiting, is_long=True)
         )
 
     def read_now(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same in the calling thread. Raises `Unavailable` when the database cannot be read."""
+        """Run a function as `read` does, in the calling thread. Raises `Unavailable` if the database cannot be read."""
         return self._read(lambda connection: function(connection, *args, **kwargs), None, is_long=True)
 
     def _read(self, function: Callable[[Connection], T], waiting: WaitingRead | None, *, is_long: bool) -> T:
@@ -141,14 +145,14 @@ class Store:
                         raise self._read_fault from None
                     if not self.database.is_connection_lost(error):
                         raise
-                    # A connection that lay idle may be of before the database was restarted; a new one tells.
+                    # An idle connection may be older than a restart of the database: try once more with a new one.
                     if attempt:
                         raise self._explain_lost(error) from None
         raise AssertionError("unreachable")
 
     def _explain_lost(self, error: Exception) -> Exception:
         explained = self.database.explain(error)
-        # Without the text index all else goes on.
+        # Everything else works without the text index.
         if isinstance(explained, Unavailable) and explained.code != "search_rebuilding":
             self._read_fault = explained
             if explained.code == "store_damaged" and not self.database.SHARED:
@@ -156,8 +160,11 @@ class Store:
         return explained
 
     def fetch(self, function: Callable[[Connection], T]) -> T:
-        """Run `function(connection)` over a connection of its own: also from within a read, whose thread has one of
-        the readers' already, and in the loop's thread, which waits for no longer than `LOOP_SECONDS`."""
+        """Run `function(connection)` on the connection for lookups.
+
+        It may be called within a read, which has one of the readers' connections, and in the event loop, which waits
+        for `LOOP_SECONDS` at most.
+        """
         return self._lookups.run(function)
 
     async def write(self, unit: Unit, size: int = 0) -> Any:
@@ -165,7 +172,7 @@ class Store:
         return await self.queue.write(unit, size)
 
     async def write_many(self, units: Sequence[Unit], size: int = 0) -> list[Any]:
-        """Commit units of work in one go; see `WriteQueue.write_many`."""
+        """Commit units of work together; see `WriteQueue.write_many`."""
         return await self.queue.write_many(units, size)
 
     def _learn(self) -> None:
@@ -173,12 +180,12 @@ class Store:
             self.compression.add(content)
 
     def close(self) -> None:
-        """Commit what waits, then close."""
+        """Commit the waiting units of work, then close."""
         self.operations.closing.set()
         self._short.close()
         self._long.close()
         self._lookups.close()
-        # The writer closes last: it alone can fold the log into the file.
+        # The writer closes last: only it can move the contents of the log into the database file.
         self.database.reader.dispose()
         self.queue.close()
         self.operations.close()
@@ -188,9 +195,9 @@ class Store:
 def open_database(
     directory: Path, database_url: str | None = None, readers: int = READER_THREADS + LONG_READER_THREADS
 ) -> Database:
-    """Open the database that is named, or the embedded one. Each is loaded only where it is used.
+    """Open the database of a URL, or the embedded one in a directory. Raises `StoreError`.
 
-    Raises `StoreError`.
+    Only the module of the database that is used is imported.
     """
     if database_url is None:
         from .sqlite import Sqlite

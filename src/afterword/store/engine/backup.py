@@ -1,10 +1,10 @@
-"""Backups of the embedded store: made while a server serves it, checked, put back.
+"""Backups of the embedded store: creating them while a server runs, checking and restoring them.
 
-A backup is a directory of its own:
+A backup is a directory:
 
-    afterword.db           everything, as it was when the backup began; without the text index, which is derived
-    admin.key, secret.key  the keys that lie in the data directory, unless they were to be left out
-    backup.json            when it was made and of which version, the rows of each table, the SHA-256 of afterword.db
+    afterword.db           the store as it was when the backup began, without the text index, which is derived
+    admin.key, secret.key  the keys of the data directory, unless the caller left them out
+    backup.json            time, versions, the number of rows of each table, the SHA-256 of afterword.db
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ STORE = "afterword.db"
 KEYS = ("admin.key", "secret.key")
 ABOUT = "backup.json"
 FORMAT_VERSION = 1
-# So many pages of 8 KB are copied in one go, and so many bytes read.
+# Pages of 8 KB copied in one step, and bytes read in one step.
 COPY_PAGE_COUNT = 1_024
 BLOCK_BYTES = 8 << 20
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is under way, how far it is, and how far it has to go (0 where nobody knows)."""
+"""Called with the name of the step, the amount done, and the total (0 if unknown)."""
 
 
 class Backup(msgspec.Struct, kw_only=True):
-    """What backup.json says of a backup. `rows` is the number of rows of each table that has some."""
+    """The content of backup.json. `rows` has the number of rows of each table that is not empty."""
 
     format: int
     created_at: datetime
@@ -54,10 +54,10 @@ class Backup(msgspec.Struct, kw_only=True):
 
 
 def back_up(directory: Path, target: Path, *, keys: bool, progress: Progress) -> Backup:
-    """Copy the store of a data directory to a new directory, whether a server serves it or not; return what is in it.
+    """Copy the store of a data directory to a new directory, whether a server uses it or not; return its description.
 
-    All that was acknowledged before it began is in it. The directory has its name once it is whole, checked and on
-    disk. Raises `StoreError`.
+    The backup holds everything that was acknowledged before it began. The directory gets its name when it is complete,
+    checked and on disk. Raises `StoreError`.
     """
     source = directory / STORE
     schema = version_of(source)
@@ -92,11 +92,13 @@ def back_up(directory: Path, target: Path, *, keys: bool, progress: Progress) ->
 
 
 def read_about(backup: Path) -> Backup:
-    """Return what a backup says of itself. Raises `StoreError` for one that this version cannot restore."""
+    """Return the description of a backup. Raises `StoreError` for a backup that this version cannot restore."""
     try:
         about = msgspec.json.decode((backup / ABOUT).read_bytes(), type=Backup)
     except (FileNotFoundError, NotADirectoryError):
-        raise StoreError(f"{backup} is no backup: it has no {ABOUT}. Name what `afterword backup` made.") from None
+        raise StoreError(
+            f"{backup} is not a backup: it has no {ABOUT}. Name a directory that `afterword backup` made."
+        ) from None
     except msgspec.MsgspecError as error:
         raise StoreError(f"{backup / ABOUT} cannot be read: {error}.") from None
     if about.format != FORMAT_VERSION or about.schema not in REVISIONS:
@@ -108,9 +110,9 @@ def read_about(backup: Path) -> Backup:
 
 
 def restore(backup: Path, directory: Path, *, replace: bool, progress: Progress) -> Backup:
-    """Put a backup into a data directory that no server serves; with `replace` also in place of the store there.
+    """Restore a backup to a data directory that no server uses; with `replace`, also over an existing store.
 
-    Nothing there is changed before the backup was copied whole and found to be what was made. Raises `StoreError`.
+    Nothing is changed before the backup is copied completely and its SHA-256 is checked. Raises `StoreError`.
     """
     about = read_about(backup)
     target = directory / STORE
@@ -143,15 +145,15 @@ def restore(backup: Path, directory: Path, *, replace: bool, progress: Progress)
     return about
 
 
-# ------------------------------------------------------------------------------------------------ the parts
+# ------------------------------------------------------------------------------------------------ steps
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> tuple[dict[str, int], str]:
-    """Copy a database as it is now; return the rows of its tables, and its schema's version."""
+    """Copy a database as it is now; return the number of rows by table, and the version of its schema."""
     with contextlib.closing(_connect(source, "rw")) as reading, contextlib.closing(_connect(target, "rwc")) as writing:
         reading.execute("PRAGMA query_only=1")
-        # Kept until all is copied: what is committed meanwhile changes nothing here. A copy that let go of it between
-        # two steps would begin anew with each commit.
+        # One snapshot for the whole copy: commits that follow do not change it. Without it, SQLite would start the copy
+        # again after each commit.
         reading.execute("BEGIN")
         [schema] = reading.execute("SELECT version_num FROM alembic_version").fetchone()
         tables = [name for (name,) in reading.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -169,27 +171,27 @@ def _copy(source: Path, target: Path, progress: Progress) -> tuple[dict[str, int
 
 
 def _check(file: Path, rows: dict[str, int], progress: Progress) -> None:
-    """Read the whole copy. Raises `StoreError` where it is damaged, or not what was to be copied."""
+    """Read the whole copy. Raises `StoreError` if it is damaged or has another number of rows."""
     progress("checking", 0, 0)
     with contextlib.closing(_connect(file, "ro")) as copied:
         check_result = copied.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if check_result != "ok":
             raise StoreError(
-                f"The copy is damaged ({check_result}), and so most likely is the store. Nothing was kept of it."
+                f"The copy is damaged ({check_result}), and so most likely is the store. The copy was deleted."
             )
         for name, number in rows.items():
             if copied.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] != number:
-                raise StoreError(f"The copy has not all rows of {name}. Nothing was kept of it; try once more.")
+                raise StoreError(f"The copy has not all rows of {name}. It was deleted; try again.")
     with file.open("rb") as written:
         os.fsync(written.fileno())
 
 
 def _put_in_place(part: Path, target: Path) -> None:
-    """Give a store its name. Until then the one that is there is whole, and from then on the new one is."""
+    """Rename a restored store to its final name. The old store is complete until then, the new one from then on."""
     for ending in ("", "-wal", "-shm"):
         target.with_name(f"search.db{ending}").unlink(missing_ok=True)
     if target.exists():
-        # What its log holds goes into the file, so that the log can go.
+        # Move the contents of its log into the file, so that the log can be deleted.
         with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(target, "rw")) as old:
             old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for ending in ("-wal", "-shm"):
@@ -203,9 +205,9 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
 
 
 def _digest(file: Path, progress: Progress, *, copy: Path | None = None) -> tuple[str, int]:
-    """Return the SHA-256 and the size of a file; write what is read to `copy`, and onto the disk."""
+    """Return the SHA-256 and the size of a file. With `copy`, also write a copy of it to disk."""
     digest, total, done = hashlib.sha256(), file.stat().st_size, 0
-    what = "reading it again" if copy is None else "copying"
+    step = "reading it again" if copy is None else "copying"
     with file.open("rb") as source, contextlib.ExitStack() as stack:
         target = None if copy is None else stack.enter_context(open(_new(copy), "wb"))
         while block := source.read(BLOCK_BYTES):
@@ -213,7 +215,7 @@ def _digest(file: Path, progress: Progress, *, copy: Path | None = None) -> tupl
             if target is not None:
                 target.write(block)
             done += len(block)
-            progress(what, done, total)
+            progress(step, done, total)
         if target is not None:
             target.flush()
             os.fsync(target.fileno())
@@ -221,7 +223,7 @@ def _digest(file: Path, progress: Progress, *, copy: Path | None = None) -> tupl
 
 
 def _copy_key(source: Path, target: Path) -> bool:
-    """Copy a key where there is one; tell whether there was."""
+    """Copy a key if it exists; return whether it does."""
     try:
         content = source.read_bytes()
     except FileNotFoundError:
@@ -240,20 +242,20 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _new(file: Path) -> int:
-    """Open a file for writing that no other user may read."""
+    """Create a file that only this user may read; return its descriptor for writing."""
     file.unlink(missing_ok=True)
     return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
 
 @contextlib.contextmanager
 def _new_directory(target: Path) -> Iterator[Path]:
-    """Give a directory to fill, and its name when it is filled and on disk; nothing is left of it otherwise."""
+    """Yield a directory to fill. It gets its name when it is filled and on disk; after an error it is deleted."""
     target = target.absolute()
     try:
         part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
     except OSError as error:
         raise StoreError(
-            f"{target} cannot be made: {error.strerror}. Give a directory below one that is there."
+            f"{target} cannot be created: {error.strerror}. Give a directory below an existing one."
         ) from None
     try:
         yield part
@@ -271,7 +273,7 @@ def _new_directory(target: Path) -> Iterator[Path]:
 
 def _need_room(directory: Path, size: int) -> None:
     if not directory.is_dir():
-        raise StoreError(f"The directory {directory} does not exist. Make it, or give another one.")
+        raise StoreError(f"The directory {directory} does not exist. Create it, or give another one.")
     free = shutil.disk_usage(directory).free
     if free < size:
         raise StoreError(f"The disk of {directory} has {free:,} bytes free, and {size:,} are needed.")
@@ -282,11 +284,11 @@ def _explained(source: Path, target: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"Copying {source} to {target} failed: {error}. Nothing was kept of it.") from None
+        raise StoreError(f"Copying {source} to {target} failed: {error}. The copy was deleted.") from None
     except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
+        file_name = f"{error.filename}: " if error.filename else ""
         raise StoreError(
-            f"Copying {source} to {target} failed: {what}{error.strerror}. Nothing was kept of it."
+            f"Copying {source} to {target} failed: {file_name}{error.strerror}. The copy was deleted."
         ) from None
 
 

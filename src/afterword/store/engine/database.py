@@ -1,4 +1,4 @@
-"""What the store asks of a database: the port that sqlite.py and postgresql.py fill."""
+"""What the store needs from a database: the protocols that sqlite.py and postgresql.py implement."""
 
 from __future__ import annotations
 
@@ -17,80 +17,79 @@ class StoreError(Exception):
 
 
 class Writer(Protocol):
-    """What transactions of rows are sent to, many statements at once."""
+    """Runs transactions that consist of rows, many statements at once."""
 
     def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """Run statements; return the rows of each that finds some.
+        """Run statements; return the rows of each query among them.
 
-        Where one fails, what they did is rolled back, with all of a transaction that was begun before. Raises the
-        driver's error.
+        If one fails, the whole transaction is rolled back, also what was run before in it. Raises the driver's error.
         """
         ...
 
     def interrupt(self, *, committing: bool) -> None:
-        """End what it is at, called by another thread: `run` then raises. `committing`: it has sent a COMMIT."""
+        """Interrupt `run`, which then raises. Called by another thread. `committing`: a COMMIT was sent."""
         ...
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connection."""
         ...
 
 
 class Index(Protocol):
-    """The text index as it is written: by one thread of one server."""
+    """The text index, for writing: by one thread of one server."""
 
     def is_new(self) -> bool:
-        """Tell whether interactions from before it was made are still to be queued."""
+        """Return whether interactions that are older than the index are still to be queued for it."""
         ...
 
     def note_complete(self) -> None:
-        """Note that all of them are queued."""
+        """Note that all older interactions are queued."""
         ...
 
     def note_caught_up(self) -> None:
-        """Note that all that was queued is taken in."""
+        """Note that the queue is empty."""
         ...
 
     def size(self) -> int:
-        """Return about how many interactions were taken in so far."""
+        """Return about how many interactions the index holds."""
         ...
 
     def apply(self, changes: Sequence[tuple[Any, tuple[str, str] | None, bool]]) -> None:
-        """Take in (or where the last is True, take out) the texts of interactions, in one transaction.
+        """Add the texts of interactions, or remove them where the last member is True, in one transaction.
 
-        What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
+        Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile.
         """
         ...
 
     def interrupt(self) -> None:
-        """End what it is at, called by another thread: that raises."""
+        """Interrupt the running statement, which then raises. Called by another thread."""
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the index."""
         ...
 
 
 class Database(Protocol):
-    """An open database: how it is written and read, and what its errors mean."""
+    """An open database: its connections, and the meaning of its errors."""
 
     BEGIN: str
-    """How the writers begin."""
+    """The statement that begins a transaction of a writer."""
     WRITERS: int
-    """How many transactions may be written at once."""
+    """The number of transactions that may write at once."""
     SHARED: bool
-    """Whether several servers may work over it."""
+    """Whether several servers may use it at once."""
     writer: Engine
     reader: Engine
     partitions: Partitions | None
-    """The parts of the large tables; None where each is one whole."""
+    """The partitions of the large tables; None if they are not partitioned."""
 
     def connect_writer(self) -> Connection:
         """Open a connection for units of work that are functions."""
         ...
 
     def start_writer(self) -> Writer:
-        """Open what transactions of rows alone are sent to."""
+        """Open the writer for transactions that consist of rows."""
         ...
 
     def connect_search(self) -> Index:
@@ -98,58 +97,61 @@ class Database(Protocol):
         ...
 
     def claim(self, ids: Sequence[UUID]) -> list[Statement]:
-        """Return the statements that begin a transaction which may give these ids: another one, of any server, that
-        may give one of them waits there until this one has ended, and then sees what it wrote."""
+        """Return the statements that lock ids which a transaction may insert.
+
+        A transaction of any server that claims one of them waits for the end of this one, and then sees its rows.
+        """
         ...
 
     def release(self, ids: Sequence[UUID]) -> list[Statement]:
-        """Return the statements that end such a transaction."""
+        """Return the statements that release claimed ids before the commit."""
         ...
 
     def advance_sequences(self, connection: Connection) -> None:
-        """Give numbers beyond those that rows came with from elsewhere."""
+        """Move the sequences beyond the numbers of rows that were copied from another database."""
         ...
 
     def run_maintenance(self) -> None:
-        """Do what it needs once a day."""
+        """Do the daily maintenance. Raises `PartitionsBusy`."""
         ...
 
     def check(self, *, committed: bool = False) -> None:
-        """Raise an error where the files are not those that were opened. `committed`: something was, just now."""
+        """Raise an error if the files were replaced since they were opened. `committed`: called after a commit."""
         ...
 
     def repair_search(self, error: BaseException | None) -> bool:
-        """Make the text index anew where an error, or a search before, says that it is damaged; tell whether it was."""
+        """Make a new text index if `error` or an earlier search says that it is damaged; return whether it was."""
         ...
 
     def interrupt(self, connection: Any) -> None:
-        """End what a connection of the driver's is at, called by another thread: that raises."""
+        """Interrupt a driver's connection: its statement then raises. Called by another thread."""
         ...
 
     def is_alive(self) -> bool:
-        """Tell whether the database answers others: a commit that waits, for a standby say, is better waited for."""
+        """Return whether the database answers a new connection. A commit may then be waiting for a standby, and it is
+        better to wait for it."""
         ...
 
     def is_fatal(self, error: BaseException) -> bool:
-        """Tell whether an error ended the whole transaction, and not just the unit of work that met it."""
+        """Return whether an error ended the whole transaction, and not just the unit of work that raised it."""
         ...
 
     def is_transient(self, error: BaseException) -> bool:
-        """Tell whether nothing was committed, and the same again will likely do."""
+        """Return whether nothing was committed and another attempt will likely succeed."""
         ...
 
     def is_connection_lost(self, error: BaseException) -> bool:
-        """Tell whether an error says that the database cannot be reached or read, and not that a query is wrong."""
+        """Return whether an error means that the database cannot be reached or read, not that a query is wrong."""
         ...
 
     def is_duplicate(self, error: BaseException) -> bool:
-        """Tell whether a row with this key is there already."""
+        """Return whether an error means that a row with the same key exists."""
         ...
 
     def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
-        """Say why the database failed, as the caller shall read it. `committing`: it had come to the COMMIT."""
+        """Return the error that tells the caller why the database failed. `committing`: a COMMIT was sent."""
         ...
 
     def close(self) -> None:
-        """Close all connections, and let other servers in."""
+        """Close all connections and release all locks."""
         ...

@@ -1,4 +1,4 @@
-"""The files of the embedded store: who has them open, whether they are still the same, and what damage means."""
+"""The files of the embedded store: their locks, and the errors for files that were replaced or damaged."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pathlib import Path
 from afterword.errors import Unavailable
 from afterword.store.engine.database import StoreError
 
-# A page that cannot be right, and a file that is no database. The writer's process tells of errors by their text alone.
+# Errors of a damaged page, and of a file that is not a database. The writer's process reports only the text of an
+# error.
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 DAMAGED_TEXTS = ("database disk image is malformed", "file is not a database")
 
 
 class FileReplaced(sqlite3.OperationalError):
-    """The file of the database, or its log, is not the one that was opened: it was deleted or replaced."""
+    """The database file or its log was deleted or replaced after it was opened."""
 
 
 class Identity:
-    """Which files were opened. To look takes some microseconds."""
+    """Tells whether files are still the ones that were opened. A check takes some microseconds."""
 
     def __init__(self, file: Path) -> None:
         self._file = os.fspath(file)
@@ -30,11 +31,11 @@ class Identity:
         self._log_number: tuple[int, int] | None = None
 
     def forget_log(self) -> None:
-        """Take the log as it will be from now on: the last to close the file deletes it."""
+        """Accept the log that exists at the next check: the last process that closes the database deletes its log."""
         self._log_number = None
 
     def check(self, *, committed: bool = False) -> None:
-        """Raise `FileReplaced` where others are in their places. `committed`: there is a log by now."""
+        """Raise `FileReplaced` if one was deleted or replaced. `committed`: after a commit, the log must exist."""
         if _number(self._file) != self._file_number:
             raise FileReplaced(self._file)
         if committed or self._log_number is not None:
@@ -53,7 +54,7 @@ def _number(path: str) -> tuple[int, int] | None:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Tell whether an error of the driver's says that the file is damaged."""
+    """Return whether an error of the driver means that the file is damaged."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in DAMAGED
@@ -73,7 +74,7 @@ def damaged(file: Path, why: BaseException) -> Unavailable:
 
 
 def replaced(why: BaseException) -> Unavailable:
-    """Return the error for a file that is not there any more."""
+    """Return the error for a file that was deleted or replaced."""
     return Unavailable(
         f"The file {why} was deleted or replaced while the server runs. Nothing is stored in the one that is gone.",
         code="store_replaced",
@@ -86,7 +87,7 @@ def replaced(why: BaseException) -> Unavailable:
 def being_rebuilt() -> Unavailable:
     """Return the error for a search while the text index is damaged."""
     return Unavailable(
-        "The text index is damaged, and is being made anew.",
+        "The text index is damaged and is being rebuilt.",
         code="search_rebuilding",
         hint="Send it again after the time that Retry-After gives. Until GET /health says that nothing waits, searches "
         "for words find less. Nothing else is concerned.",
@@ -95,10 +96,10 @@ def being_rebuilt() -> Unavailable:
 
 
 class Locks:
-    """What keeps other servers out of a data directory while it is held: the lock's file, which says who holds it, the
-    directory, which a deleted file does not unlock, and the database's file, which may be in two directories by links.
+    """The locks that keep other servers out of a data directory. Raises `StoreError`.
 
-    Raises `StoreError`.
+    Three files are locked: the lock file, which holds the process id; the directory, which stays locked if someone
+    deletes the lock file; and the database file, which may be in two directories by links.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -120,9 +121,9 @@ class Locks:
         os.write(file, str(os.getpid()).encode())
 
     def lock_database(self, file: Path) -> None:
-        """Lock the database's file, too. On Linux, where these locks and SQLite's own do not see each other.
+        """Lock the database file. Only on Linux, where this lock is independent of SQLite's own locks.
 
-        SQLite loses its locks when the process closes any descriptor of the file: this one is closed last.
+        SQLite loses its locks when the process closes any descriptor of the file, so that this one is closed last.
         """
         if sys.platform == "linux":
             self._descriptors.append(os.open(file, os.O_RDONLY))
@@ -140,6 +141,6 @@ class Locks:
             ) from None
 
     def release(self) -> None:
-        """Let others in."""
+        """Release all locks."""
         while self._descriptors:
             os.close(self._descriptors.pop())

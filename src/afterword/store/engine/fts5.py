@@ -1,8 +1,8 @@
 """Text search by SQLite's FTS5.
 
-The index has a row for each interaction with its words in two columns, `prompt` and `completion`; `documents` says
-which interaction a row is. Texts and queries are split into words by our own rule (words.py); what a query looks for
-stands in quotes, so that none of it is an operator.
+The index has a row for each interaction, with its words in two columns: `prompt` and `completion`. The table
+`documents` maps rows to interactions. Texts and queries are split into words by Afterword's own rule
+(word_splitting.py). The words of a query are quoted, so that FTS5 reads none of them as an operator.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from afterword.store.schema import Id
 documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
 words = table("words", column("rowid"), schema="search")
 
-# Numbers nearer to each other than this are asked for together.
+# Rows whose numbers differ by less than this are searched as one range.
 MAX_GAP_ROWS = 1_000
 
 
 class Fts5(Texts):
-    """Asks FTS5."""
+    """Queries the index."""
 
     def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Return whether the interaction at hand has the words."""
+        """Return the condition that an interaction has the words."""
         return exists(
             select(literal(1))
             .select_from(documents.join(words, words.c.rowid == documents.c.number))
@@ -40,7 +40,7 @@ class Fts5(Texts):
         )
 
     def lookup(self, query: TextQuery) -> Select[Any]:
-        """Return the ids of the interactions that have the words."""
+        """Return the query for the ids of the interactions with the words."""
         return (
             select(documents.c.interaction_id)
             .select_from(words.join(documents, documents.c.number == words.c.rowid))
@@ -48,15 +48,15 @@ class Fts5(Texts):
         )
 
     def numbers(self, query: TextQuery) -> Select[Any]:
-        """Return the numbers in the index of what has the words: to tell whether those are few."""
+        """Return the query for the numbers of rows with the words, which is the fastest way to count a few of them."""
         return select(words.c.rowid).where(_matches(query))
 
     def among(self, connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
-        """Return those of the interactions that have the words.
+        """Return the ids of the interactions with the words, among `ids`.
 
-        Their numbers in the index mostly lie side by side, and a range of numbers is one question to it; asked for one
-        number after the other, it takes 0.3 ms for each (words of a thousandth of a million texts: 470 ms a page so,
-        30 ms like this).
+        The rows of a page mostly have neighbouring numbers, and FTS5 searches a range of numbers at once. It takes
+        0.3 ms for each single number. For words in a thousand of a million texts, a page took 470 ms row by row, and
+        takes 30 ms by ranges.
         """
         rows = connection.execute(
             select(documents.c.number, documents.c.interaction_id)
@@ -84,27 +84,27 @@ def _matches(query: TextQuery) -> ColumnElement[bool]:
 
 
 def _expression(query: TextQuery) -> str:
-    """Return the query in FTS5's language."""
+    """Return a query in FTS5's syntax."""
     phrases = ['"{}"{}'.format(" ".join(term.words), "*" if term.begins else "") for term in query.terms]
     together = " AND ".join(phrases)
     return f"{query.column} : ({together})" if query.column else together
 
 
 class Fts5Index(Index):
-    """The index as it is written: one connection, one thread.
+    """The index, for writing: one connection, used by one thread.
 
-    One that was made by an older rule answers on while `next_words` is filled, which then takes its place. Until then
-    both take in what is new. The older one gives up documents, but not their words, whose places only the rule knows by
-    which they were taken in; they go with the whole of it.
+    An index that was made by an older rule still answers queries while the new one, `next_words`, is filled. Then the
+    new one replaces it. Until then texts are added to both. A deleted text leaves `documents` of the older index, but
+    not its words: removing them requires the older rule. They go when the index is replaced.
     """
 
-    # Only the words are kept, not the texts (content=''): those are in the payloads. To take a text out, it is given
-    # once more, so how a text is made of messages (payloads.searchable) must not change without a new VERSION in
-    # words.py. The tokenizer splits at ASCII characters that are neither letters nor digits, as `spaced` expects.
+    # The index stores words and no texts (content=''), since the payloads hold the texts. FTS5 needs the same text to
+    # remove it, so that a change of `payloads.searchable_texts` requires a new VERSION in word_splitting.py. The
+    # tokenizer splits at ASCII characters that are neither letters nor digits, as `spaced` expects.
     TABLES = (
         "CREATE TABLE {}documents (number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
         "CREATE VIRTUAL TABLE {}words USING fts5(prompt, completion, content='', tokenize='ascii')",
-        # Holds a row while the interactions from before the index was made are still to be queued.
+        # Holds a row while interactions that are older than the index are still to be queued for it.
         "CREATE TABLE IF NOT EXISTS is_new (yes INTEGER)",
         "INSERT INTO is_new VALUES (1)",
         f"PRAGMA user_version={VERSION}",
@@ -116,8 +116,8 @@ class Fts5Index(Index):
 
     @classmethod
     def make(cls, connection: sqlite3.Connection) -> None:
-        """Make the tables where the file is empty, and those of the next index where it was made by an older rule.
-        Raises `sqlite3.DatabaseError` for a file of a newer version."""
+        """Create the tables in an empty file, and the tables of the new index in a file of an older rule. Raises
+        `sqlite3.DatabaseError` for a file of a newer version."""
         [version] = connection.execute("PRAGMA user_version").fetchone()
         if version == VERSION:
             return
@@ -132,19 +132,19 @@ class Fts5Index(Index):
         connection.execute("COMMIT")
 
     def size(self) -> int:
-        """Return about how many interactions were taken in so far."""
+        """Return about how many interactions the index holds."""
         return self._connection.execute("SELECT max(number) FROM documents").fetchone()[0] or 0
 
     def is_new(self) -> bool:
-        """Tell whether interactions from before it was made are still to be queued."""
+        """Return whether interactions that are older than the index are still to be queued for it."""
         return self._connection.execute("SELECT 1 FROM is_new").fetchone() is not None
 
     def note_complete(self) -> None:
-        """Note that all of them are queued."""
+        """Note that all older interactions are queued."""
         self._connection.execute("DELETE FROM is_new")
 
     def note_caught_up(self) -> None:
-        """Put the index that was made again in the place of the older one: all that was queued is in it."""
+        """Replace the index of an older rule by the new one, which is complete now."""
         if not self._is_remade or self.is_new():
             return
         with self._transaction() as run:
@@ -154,9 +154,9 @@ class Fts5Index(Index):
         self._is_remade = False
 
     def apply(self, changes: Sequence[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
-        """Take in (or where the last is True, take out) the texts of interactions, in one transaction.
+        """Add the texts of interactions, or remove them where the last member is True, in one transaction.
 
-        What is in already and what is out already stay so. No texts: the interaction was deleted meanwhile.
+        Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile.
         """
         split = [
             (interaction_id, texts and (spaced(texts[0]), spaced(texts[1])), out)
@@ -180,7 +180,7 @@ class Fts5Index(Index):
             raise
 
     def interrupt(self) -> None:
-        """End the statement that is run."""
+        """Interrupt the running statement."""
         self._connection.interrupt()
 
     def close(self) -> None:

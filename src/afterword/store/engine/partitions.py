@@ -1,9 +1,11 @@
-"""Parts of the large tables on PostgreSQL: one for each month in which ids were given.
+"""Partitions of the large tables on PostgreSQL, by the month of an interaction's id.
 
-Ids of our own begin with the time, so that all that is logged in a month lies in parts of its own, which are dropped at
-once; to delete it row by row takes hours, and leaves holes. Ids that callers choose may be any. Those of a time that no
-month was made for stand in the part `others`, those of before 2020 and of after 2100, nearly all of random ids, in
-`before` and `after`: so `others` stays small, which is read whole whenever a month is made.
+Ids made by Afterword begin with the time, so that each month has its own partitions, which are dropped at once. To
+delete a month row by row takes hours and leaves holes in the tables.
+
+Callers may choose any ids. Ids of a month without a partition are in the partition `others`. Ids from before 2020 and
+after 2100, which most random ids are, are in `before` and `after`. So `others` stays small: it is read whole whenever a
+partition is created.
 """
 
 from __future__ import annotations
@@ -27,55 +29,59 @@ PARTITIONED = (
     *(table.name for table in metadata.sorted_tables if table.dialect_options["postgresql"]["partition_by"]),
     WORDS,
 )
-"""The tables that have parts."""
-# The tables that hold what was said.
+"""The names of the partitioned tables."""
+# The tables that hold texts.
 TEXT_TABLES = {"payloads", WORDS}
-# Whoever waits for a lock on a whole table has all others wait behind: so it is waited for briefly, and some times.
-PATIENCE = "200ms"
+# A transaction that waits for a lock on a whole table makes all others wait behind it. So it waits briefly, several
+# times.
+LOCK_TIMEOUT = "200ms"
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.2
 
 
+class PartitionsBusy(Exception):
+    """Others used the partitions for too long, or the connection was lost. The text is the database's message."""
+
+
 class Month(NamedTuple):
-    """A month, UTC: its first millisecond, and the first of the next."""
+    """A month in UTC: its first millisecond, and the first one of the next month."""
 
     start: int
     end: int
 
     @classmethod
     def of(cls, ms: int) -> Month:
-        """Return the month of a time in milliseconds."""
+        """Return the month of a time in milliseconds since 1970."""
         first = datetime.fromtimestamp(ms / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
         return cls(_ms(first), _ms(following))
 
     @property
     def name(self) -> str:
-        """Return how its parts are named: 2026_11."""
+        """Return the ending of the names of its partitions: 2026_11."""
         return datetime.fromtimestamp(self.start / 1000, UTC).strftime("%Y_%m")
 
     @property
     def ids(self) -> tuple[UUID, UUID]:
-        """Return the least id that was given in it, and the least of after it."""
+        """Return the least id of the month, and the least id of the next month."""
         return UUID(int=self.start << 80), UUID(int=self.end << 80)
 
 
 class Partitions:
-    """Makes parts and drops them. Each does it in a transaction of its own, one at a time over all servers."""
+    """Creates and drops partitions. Each method runs its own transactions, one at a time over all servers."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def make(self, first: int, last: int) -> None:
-        """Make the parts of the months from one time to another, milliseconds, that are not there yet.
-
-        Raises `OperationalError` where others are in the way for long.
-        """
-        existing, month = self.existing_months(), Month.of(first)
-        while month.start <= last:
-            if missing := [table for table in PARTITIONED if table not in existing.get(month, ())]:
-                self._make(month, missing)
-            month = Month.of(month.end)
+        """Create the missing partitions of the months from `first` to `last`, milliseconds since 1970. Raises
+        `PartitionsBusy`."""
+        with _busy_errors():
+            existing, month = self.existing_months(), Month.of(first)
+            while month.start <= last:
+                if missing := [table for table in PARTITIONED if table not in existing.get(month, ())]:
+                    self._make(month, missing)
+                month = Month.of(month.end)
 
     def _make(self, month: Month, tables: list[str]) -> None:
         for attempt in range(ATTEMPTS):
@@ -92,7 +98,7 @@ class Partitions:
                 time.sleep(PAUSE_SECONDS)
 
     def existing_months(self) -> dict[Month, set[str]]:
-        """Return the months that have parts, the oldest first, with the tables that have one."""
+        """Return the months with partitions, the oldest first, and the names of their partitioned tables."""
         tables_by_month: dict[Month, set[str]] = defaultdict(set)
         with self._engine.connect() as connection:
             rows = connection.exec_driver_sql(
@@ -108,8 +114,11 @@ class Partitions:
 
     @contextmanager
     def closed(self, month: Month, tables: set[str]) -> Iterator[ClosedPartitions]:
-        """Let nobody write into parts of a month until the transaction ends; they may still be read."""
-        with self._locked() as connection:
+        """Lock partitions of a month against writes until the end of the `with` block, which is a transaction.
+
+        They can still be read. Raises `PartitionsBusy`, also for an error of the database within the block.
+        """
+        with _busy_errors(), self._locked() as connection:
             parts = ", ".join(_parts(month, tables))
             connection.exec_driver_sql(f"LOCK TABLE {parts} IN SHARE ROW EXCLUSIVE MODE")
             transaction = Transaction(connection)
@@ -117,9 +126,9 @@ class Partitions:
             transaction.close()
 
     def analyze(self) -> None:
-        """Let the database see how values are spread over the parts together, unless it has within a day: by itself it
-        looks at each part alone."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        """Analyze the partitioned tables as a whole, unless that was done within a day: PostgreSQL's autovacuum
+        analyzes only each partition. Raises `PartitionsBusy`."""
+        with _busy_errors(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             analyzed = connection.exec_driver_sql(
                 "SELECT relname FROM pg_stat_user_tables WHERE last_analyze > now() - interval '20 hours'"
             )
@@ -130,12 +139,12 @@ class Partitions:
     def _locked(self) -> Iterator[Connection]:
         with self._engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("SELECT one FROM upgrades FOR UPDATE")
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             yield connection
 
 
 class ClosedPartitions:
-    """Parts that nobody writes into, and the transaction that sees to it."""
+    """Partitions that are locked against writes, and the transaction that holds the lock."""
 
     def __init__(self, transaction: Transaction, month: Month, tables: set[str]) -> None:
         self.transaction = transaction
@@ -143,9 +152,17 @@ class ClosedPartitions:
         self._month = month
 
     def drop(self) -> None:
-        """Drop them. Raises `OperationalError` where someone reads them for long."""
+        """Drop them. `Partitions.closed` raises `PartitionsBusy` if someone reads them for too long."""
         parts = ", ".join(_parts(self._month, self.tables))
         self.transaction.connection.exec_driver_sql(f"DROP TABLE {parts}")
+
+
+@contextmanager
+def _busy_errors() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise PartitionsBusy(str(error.orig)) from error
 
 
 def _parts(month: Month, tables: set[str]) -> list[str]:
@@ -153,16 +170,16 @@ def _parts(month: Month, tables: set[str]) -> list[str]:
 
 
 def _make(connection: Connection, table: str, month: Month) -> None:
-    """Make a part, with the rows that stand elsewhere for want of it."""
+    """Create a partition, and move the rows of its month from `others`."""
     part, others = f"{table}_{month.name}", f"{table}_others"
     key = "id" if table == "interactions" else "interaction_id"
     first, end = month.ids
     run = connection.exec_driver_sql
     run(f"CREATE TABLE {part} (LIKE {table} INCLUDING ALL)")
     id_range = f"{key} >= '{first}' AND {key} < '{end}'"
-    run(f"WITH its AS (DELETE FROM {others} WHERE {id_range} RETURNING *) INSERT INTO {part} SELECT * FROM its")
+    run(f"WITH moved AS (DELETE FROM {others} WHERE {id_range} RETURNING *) INSERT INTO {part} SELECT * FROM moved")
     run(f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM ('{first}') TO ('{end}')")
 
 
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1000
+def _ms(time: datetime) -> int:
+    return int(time.timestamp()) * 1000

@@ -1,7 +1,7 @@
-"""PostgreSQL 14 and newer: how a database is opened and what only PostgreSQL says.
+"""PostgreSQL 14 and newer: how a database is opened, and the meaning of its errors.
 
-Several servers may work over one database. Nothing here needs an extension, a session's lock or LISTEN/NOTIFY, and no
-statement is prepared on the server, so that managed databases and poolers of connections in transaction mode will do.
+Several servers may use one database. This module needs no extension, no session lock and no LISTEN/NOTIFY, and prepares
+no statement on the server, so that it works with managed databases and with connection poolers in transaction mode.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import NullPool, QueuePool
 
 from afterword.errors import Unavailable
-from afterword.store.engine.cancellation import interrupt, leave
+from afterword.store.engine.cancellation import interrupt, shut_down
 from afterword.store.engine.database import Database, StoreError, Writer
-from afterword.store.engine.partitions import Partitions
-from afterword.store.engine.statements import CATALOG_CHANGED, Row, Statement
+from afterword.store.engine.dialect import LOCK_CATALOG
+from afterword.store.engine.partitions import Partitions, PartitionsBusy
+from afterword.store.engine.statements import Row, Statement
 from afterword.store.engine.tsvector import TsvectorIndex
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 from afterword.store.schema import CACHED_TABLES, metadata
 
-# What the URL does not say. A server that is gone without a word is noticed within some 20 seconds.
-CONNECTING: dict[str, Any] = {
+# The defaults of parameters that the URL does not set. With them, the loss of the database's machine is noticed within
+# 20 seconds.
+CONNECTION_DEFAULTS: dict[str, Any] = {
     "application_name": "afterword",
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -40,31 +42,31 @@ CONNECTING: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 MIN_SERVER_VERSION = 140_000
-# Parts for months are made so many milliseconds ahead.
-AHEAD_MS = 32 * 86_400_000
+# Partitions of a month are created this long before it begins.
+PARTITION_LEAD_MS = 32 * 86_400_000
 
-# Errors of these classes are the database's, not of what was to be written: connections, resources, an operator's
-# doing, the system, and a server that has become a standby.
-FAULTS = ("08", "53", "57", "58", "XX", "25")
-# Two transactions were in each other's way, or a part of a table was made or dropped meanwhile: the same again will
-# do. No table has a check but for what its parts hold.
+# SQLSTATE classes of errors that are not caused by the statement: connection, resources, operator intervention, system,
+# internal, and a server that has become a standby.
+FAULT_CLASSES = ("08", "53", "57", "58", "XX", "25")
+# Two transactions conflicted, or a partition was created or dropped meanwhile: another attempt will succeed. 23514 is a
+# failed check, and no table has one except for the bounds of its partitions.
 CONTENTION = ("40001", "40P01", "23514")
-# A page or an index that cannot be right.
+# A damaged page or index.
 DAMAGED = ("XX001", "XX002")
 GONE_MEANWHILE = "could not open relation with OID"
 
-# A row of `id_claims` is inserted and deleted in one transaction, so that the table is empty to all others: they wait
-# at its key. Large tables can have no key over an id that callers choose, for they are parted by the interaction's.
+# A row of `id_claims` is inserted and deleted in the same transaction: others never see it, but wait for its key. The
+# large tables cannot have a unique key over ids that callers choose, because they are partitioned by another id.
 CLAIM = "INSERT INTO id_claims SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING"
 RELEASE = "DELETE FROM id_claims WHERE id = ANY(%s::uuid[])"
 
 
-class Stale(psycopg.OperationalError):
-    """The other side had closed the connection before anything was sent."""
+class StaleConnection(psycopg.OperationalError):
+    """The connection was closed by the other side before anything was sent."""
 
 
 class Postgresql(Database):
-    """The store in a database of PostgreSQL."""
+    """The store in a PostgreSQL database."""
 
     BEGIN = "BEGIN"
     WRITERS = 2
@@ -76,17 +78,17 @@ class Postgresql(Database):
         self.writer = self._engine(NullPool, {})
         event.listen(self.writer, "before_execute", _note_change)
         self.reader = self._engine(QueuePool, {"pool_size": readers, "max_overflow": 0}, reading=True)
-        self.partitions = self._months = Partitions(self.writer)
-        with contextlib.suppress(DBAPIError):
-            # Where others are at work it may have to wait; it is tried again.
-            self._make_months()
+        self.partitions = self._partitions = Partitions(self.writer)
+        with contextlib.suppress(DBAPIError, PartitionsBusy):
+            # Others may hold locks. The maintenance tries again.
+            self._make_partitions()
 
     def connect_writer(self) -> Connection:
         """Open a connection for units of work that are functions."""
         return self.writer.connect()
 
     def start_writer(self) -> PostgresWriter:
-        """Open a connection for transactions of rows alone."""
+        """Open a connection for transactions that consist of rows."""
         return PostgresWriter(self._conninfo)
 
     def connect_search(self) -> TsvectorIndex:
@@ -99,15 +101,15 @@ class Postgresql(Database):
         self.writer.dispose()
 
     def claim(self, ids: Sequence[UUID]) -> list[Statement]:
-        """Insert the ids in one order, so that two transactions never wait for each other in a ring."""
+        """Insert the ids, sorted: two transactions never wait for each other."""
         return [(CLAIM, (sorted(set(ids)),))] if ids else []
 
     def release(self, ids: Sequence[UUID]) -> list[Statement]:
-        """Delete them before the commit."""
+        """Delete the ids before the commit."""
         return [(RELEASE, (sorted(set(ids)),))] if ids else []
 
     def advance_sequences(self, connection: Connection) -> None:
-        """Give numbers beyond those that rows came with from elsewhere."""
+        """Move the sequences beyond the numbers of rows that were copied from another database."""
         for table in metadata.sorted_tables:
             if table.autoincrement_column is not None and table.autoincrement_column.name == "number":
                 connection.exec_driver_sql(
@@ -116,27 +118,27 @@ class Postgresql(Database):
                 )
 
     def run_maintenance(self) -> None:
-        """Make parts for the months to come, and have the database see how values are spread."""
-        self._make_months()
-        self._months.analyze()
+        """Create the partitions of this and the next month, and analyze the tables."""
+        self._make_partitions()
+        self._partitions.analyze()
 
-    def _make_months(self) -> None:
+    def _make_partitions(self) -> None:
         now = time.time_ns() // 1_000_000
-        self._months.make(now, now + AHEAD_MS)
+        self._partitions.make(now, now + PARTITION_LEAD_MS)
 
     def check(self, *, committed: bool = False) -> None:
-        """Its files are the database's own."""
+        """Do nothing: the database looks after its files."""
 
     def repair_search(self, error: BaseException | None) -> bool:
-        """It is a table like others."""
+        """Return False: the index is an ordinary table."""
         return False
 
     def interrupt(self, connection: Any) -> None:
-        """Have the database cancel the statement, and leave the connection."""
+        """Have the database cancel the statement, and shut the connection down."""
         interrupt(connection)
 
     def is_alive(self) -> bool:
-        """Tell whether a new connection is answered."""
+        """Return whether a new connection gets an answer."""
         try:
             with psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None) as connection:
                 return connection.execute("SELECT 1").fetchone() is not None
@@ -144,24 +146,24 @@ class Postgresql(Database):
             return False
 
     def is_fatal(self, error: BaseException) -> bool:
-        """Tell whether the whole transaction is gone: the connection lost, the disk full, a server that was stopped."""
+        """Return whether the whole transaction is lost: connection lost, disk full, database stopped."""
         cause = getattr(error, "orig", None) or error
         if not isinstance(cause, psycopg.Error):
             return False
         state = cause.sqlstate
         if state is None:
             return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
-        return state in CONTENTION or state.startswith(FAULTS)
+        return state in CONTENTION or state.startswith(FAULT_CLASSES)
 
     def is_transient(self, error: BaseException) -> bool:
-        """Tell whether nothing was committed and the same again will likely do."""
+        """Return whether nothing was committed and another attempt will likely succeed."""
         cause = getattr(error, "orig", None) or error
-        if isinstance(cause, Stale):
+        if isinstance(cause, StaleConnection):
             return True
         return isinstance(cause, psycopg.Error) and (cause.sqlstate in CONTENTION or GONE_MEANWHILE in str(cause))
 
     def is_connection_lost(self, error: BaseException) -> bool:
-        """Tell whether the database cannot be reached: it is down, full, going down, or has no room for us."""
+        """Return whether the database cannot be reached: it is down, shutting down, full, or has no free connection."""
         if isinstance(error, NoConnectionFree):
             return True
         cause = getattr(error, "orig", None) or error
@@ -172,17 +174,17 @@ class Postgresql(Database):
         return cause.sqlstate.startswith(("08", "53", "57P", "58")) or cause.sqlstate in DAMAGED
 
     def is_duplicate(self, error: BaseException) -> bool:
-        """Tell whether a row with this key is there already."""
+        """Return whether an error means that a row with the same key exists."""
         return isinstance(getattr(error, "orig", None) or error, psycopg.errors.UniqueViolation)
 
     def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
-        """Say why the database does not do what it should, as the caller shall read it."""
+        """Return the error that tells the caller why the database failed."""
         cause = getattr(error, "orig", None) or error
         if getattr(cause, "sqlstate", None) in DAMAGED:
             return Unavailable(
                 f"The database is damaged: {_first_line(cause)}. Nothing was stored.",
                 code="store_damaged",
-                hint="Tell whoever runs the database: it needs its disk checked, and a backup restored.",
+                hint="Tell the administrator of the database: its disk must be checked and a backup restored.",
                 retry_after=60,
             )
         if committing and self.is_connection_lost(error):
@@ -193,7 +195,7 @@ class Postgresql(Database):
                 retry_after=1,
             )
         return Unavailable(
-            f"The database does not answer as it should: {_first_line(cause)}. Nothing was stored.",
+            f"The database failed: {_first_line(cause)}. Nothing was stored.",
             code="store_unavailable",
             hint="Send it again after the time that Retry-After gives; GET /ready tells when the database is back.",
             retry_after=2,
@@ -204,9 +206,9 @@ class Postgresql(Database):
     def _engine(self, pool: Any, options: dict[str, Any], *, reading: bool = False) -> Engine:
         def connect() -> psycopg.Connection[Any]:
             connection = psycopg.connect(self._conninfo, prepare_threshold=None)
-            connection.adapters.register_loader("numeric", _Number)
+            connection.adapters.register_loader("numeric", _NumericLoader)
             if reading:
-                # The several reads of a page see one snapshot.
+                # All reads of a page see the same snapshot.
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 connection.read_only = True
                 connection.adapters.register_dumper(str, _SearchTextDumper)
@@ -227,8 +229,8 @@ class Postgresql(Database):
             with engine.connect() as connection:
                 with connection.begin():
                     self._check(connection)
-                # Servers that are started together upgrade one after the other: who comes later finds nothing to do.
-                # A lock within the transaction, which poolers of connections let pass.
+                # Servers that start at the same time upgrade one after the other; later ones find nothing to do. The
+                # lock is a row lock, which works with connection poolers.
                 with contextlib.suppress(DBAPIError), connection.begin():
                     connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS upgrades (one INTEGER PRIMARY KEY)")
                     connection.exec_driver_sql("INSERT INTO upgrades VALUES (1) ON CONFLICT DO NOTHING")
@@ -262,28 +264,28 @@ class Postgresql(Database):
 
 
 def _note_change(connection: Connection, statement: Any, *_: Any) -> None:
-    """Tell the other servers of changes to the small tables, which they hold in memory."""
+    """Tell the other servers that a table changed which they hold in memory."""
     if isinstance(statement, UpdateBase) and getattr(statement.table, "name", None) in CACHED_TABLES:
-        connection.exec_driver_sql(CATALOG_CHANGED)
+        connection.exec_driver_sql(LOCK_CATALOG)
 
 
 class PostgresWriter(Writer):
-    """A connection that transactions of rows are sent over, each in one go: many statements, one answer to wait for."""
+    """A connection that sends all statements of a transaction together, and waits only once."""
 
     def __init__(self, conninfo: str) -> None:
         self._connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
     def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """Run statements; return the rows of each that finds some.
+        """Run statements; return the rows of each query among them.
 
-        Where one fails, what they did is rolled back, with all of a transaction that was begun before. Raises the
-        driver's error, or `Stale`.
+        If one fails, the whole transaction is rolled back, also what was run before in it. Raises the driver's error,
+        or `StaleConnection`.
         """
         connection = self._connection
         try:
             connection.pgconn.consume_input()
         except psycopg.OperationalError as error:
-            raise Stale(_first_line(error)) from None
+            raise StaleConnection(_first_line(error)) from None
         try:
             with connection.pipeline():
                 cursors = [connection.execute(cast("Any", text), values) for text, values in statements]
@@ -294,10 +296,10 @@ class PostgresWriter(Writer):
             raise
 
     def interrupt(self, *, committing: bool) -> None:
-        """Leave the connection. A COMMIT is not cancelled: where it waits for a standby, PostgreSQL would report it as
-        made."""
+        """Shut the connection down. A COMMIT is not cancelled: if it waits for a standby, PostgreSQL would report it as
+        successful."""
         if committing:
-            leave(self._connection)
+            shut_down(self._connection)
         else:
             interrupt(self._connection)
 
@@ -308,14 +310,15 @@ class PostgresWriter(Writer):
 
 
 class _SearchTextDumper(StrDumper):
-    """A text that is looked for. No text here holds a NUL, and the database refuses even to be asked for one."""
+    """Replaces NUL in a text that is searched for. No stored text has one, and the database refuses it as a
+    parameter."""
 
     def dump(self, obj: str) -> Any:
         return super().dump(obj.replace("\0", "\ufffd"))
 
 
-class _Number(Loader):
-    """Sums and means of whole numbers are numeric here: read as Python's own numbers, as from SQLite."""
+class _NumericLoader(Loader):
+    """Loads `numeric`, the type of sums and means of integers, as int or float, as SQLite returns them."""
 
     def load(self, data: Any) -> int | float:
         text = bytes(data)
@@ -327,7 +330,9 @@ def _conninfo(url: str) -> str:
         url_parameters = conninfo_to_dict(url)
     except psycopg.Error as error:
         raise StoreError(f"The database's URL cannot be read: {_first_line(error)}.") from None
-    return make_conninfo(url, **{name: value for name, value in CONNECTING.items() if name not in url_parameters})
+    return make_conninfo(
+        url, **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in url_parameters}
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Threads that read, with a bounded queue before them."""
+"""Reader threads with bounded queues, and the connection for lookups."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from afterword.store.engine.running_statements import Operation, Operations, no_
 T = TypeVar("T")
 
 MAX_WAITING_COUNT = 500
-# For so many seconds the loop's thread waits for a lookup, and no other call goes on meanwhile.
+# Upper bound on the time for which the event loop waits for a lookup: no other call makes progress meanwhile.
 LOOP_SECONDS = 0.5
 
 
 class WaitingRead:
-    """A read that a caller waits for."""
+    """A read that a caller is waiting for."""
 
     __slots__ = ("_abandoned", "_operation", "expired", "future", "is_stuck", "loop", "running", "since")
 
@@ -40,20 +40,20 @@ class WaitingRead:
         self._abandoned = False
 
     def begin(self, operation: Operation) -> None:
-        """Take note of the operation that reads, which ends once nobody waits for it."""
+        """Keep the operation of the read, so that `abandon` can end it."""
         self._operation = operation
         if self._abandoned:
             operation.abandoned = True
 
     def abandon(self) -> None:
-        """End the read, as its caller has hung up."""
+        """End the read, because its caller has hung up."""
         self._abandoned = True
         if self._operation is not None:
             self._operation.abandon()
 
 
 class Lane:
-    """A few threads. Callers who wait for too long are answered, whatever becomes of the thread."""
+    """Some reader threads with one queue. A caller who waits for too long gets an error, even if the thread hangs."""
 
     def __init__(self, name: str, threads: int, operations: Operations, *, is_long: bool) -> None:
         self._number = threads
@@ -63,18 +63,20 @@ class Lane:
         self._waiting: set[WaitingRead] = set()
         self._lock = threading.Lock()
         self._stuck = 0
-        """How many threads are at reads whose callers were answered already."""
+        """The number of threads that still run a read whose caller got an error."""
         operations.call_to_expire(self._expire)
 
     @property
     def oldest(self) -> float:
-        """Return for how many seconds the oldest read has been waited for."""
+        """Return the seconds for which the oldest read has been waiting."""
         since = min((read.since for read in list(self._waiting)), default=None)
         return 0.0 if since is None else time.monotonic() - since
 
     async def run(self, function: Callable[[WaitingRead], T]) -> T:
-        """Run a function in one of the threads. Raises `Unavailable` where too many wait, or where it takes too
-        long. Where the caller is cancelled, the read is ended."""
+        """Run a function in one of the threads. Raises `Unavailable` if too many reads wait, or if it takes too long.
+
+        If the caller is cancelled, the read is ended.
+        """
         if len(self._waiting) >= MAX_WAITING_COUNT:
             raise Unavailable("Too many reads are waiting.", code="overloaded", retry_after=1)
         if self._stuck >= self._number:
@@ -114,30 +116,30 @@ class Lane:
                 read.loop.call_soon_threadsafe(read.future.cancel)
 
     def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the running reads; cancel the waiting ones."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
 class Lookups:
-    """One thread with a connection of its own, for rows that are looked up by whoever cannot wait for a reader."""
+    """A thread with a connection, for lookups by callers that cannot wait for a reader thread."""
 
     def __init__(self, database: Database, operations: Operations) -> None:
         self._database = database
         self._operations = operations
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="afterword-lookup")
         self._connection: Connection | None = None
-        self._late: concurrent.futures.Future[Any] | None = None
+        self._late_lookup: concurrent.futures.Future[Any] | None = None
 
     def run(self, function: Callable[[Connection], T]) -> T:
-        """Run a function with the connection, and wait for it. Raises `Unavailable` where that takes too long."""
-        seconds = LOOP_SECONDS if _in_a_loop() else self._operations.timeout
-        if self._late is not None and not self._late.done():
+        """Run a function on the connection, and wait for it. Raises `Unavailable` if that takes too long."""
+        seconds = LOOP_SECONDS if _is_in_event_loop() else self._operations.timeout
+        if self._late_lookup is not None and not self._late_lookup.done():
             raise no_answer(seconds)
         future = self._thread.submit(self._look_up, function)
         try:
             return future.result(seconds)
         except concurrent.futures.TimeoutError:
-            self._late = future
+            self._late_lookup = future
             raise no_answer(seconds) from None
 
     def _look_up(self, function: Callable[[Connection], T]) -> T:
@@ -150,14 +152,14 @@ class Lookups:
                     with connection.begin():
                         return function(connection)
                 except Exception as error:
-                    self._let_go()
+                    self._disconnect()
                     if operation.stopped or not self._database.is_connection_lost(error) or attempt:
                         raise (
                             self._database.explain(error) if self._database.is_connection_lost(error) else error
                         ) from None
         raise AssertionError("unreachable")
 
-    def _let_go(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(Exception):
@@ -165,12 +167,12 @@ class Lookups:
                 connection.close()
 
     def close(self) -> None:
-        """Wait for what is under way, and close the connection."""
+        """Wait for the running lookup, and close the connection."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-        self._let_go()
+        self._disconnect()
 
 
-def _in_a_loop() -> bool:
+def _is_in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,8 +1,8 @@
-"""SQLite: the files of a data directory, how they are opened, and what only SQLite says.
+"""SQLite: the files of a data directory, how they are opened, and the meaning of SQLite's errors.
 
-DIR/afterword.db   all facts: WAL, synchronous=FULL, so that a commit is on disk before it is answered
-DIR/search.db      the text index: derived, rebuilt when missing; apart, so that it never delays a commit
-DIR/lock           held while a server runs, like the directory and the file: one process writes (files.py)
+DIR/afterword.db   all facts: WAL, synchronous=FULL, so that a commit is on disk before it is acknowledged
+DIR/search.db      the text index: derived, rebuilt if missing; a file of its own, so that it never delays a commit
+DIR/lock           locked while a server runs, like the directory and afterword.db: one process writes (files.py)
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from afterword.store.engine.sqlite_writer import WriterGone, WriterProcess
 from afterword.store.engine.statements import Statement
 from afterword.store.migrations import HEAD, REVISIONS, upgrade
 
-# Some systems build SQLite so that it writes zeros over each page it gives up. The text index gives up pages all the
-# time, as it merges its parts: a fifth more is written so. What costs no further write is still overwritten.
+# Some systems build SQLite with secure_delete, which overwrites each freed page with zeros. The text index frees pages
+# all the time, as it merges its parts, and a fifth more is written so. FAST overwrites only what costs no further
+# write.
 LAZY_DELETE = "PRAGMA secure_delete=FAST"
 
-# How the store is opened for writing.
+# The settings of a connection that writes.
 WRITING = (
     # 8 KB pages hold compressed rows better than 4 KB ones.
     "PRAGMA page_size=8192",
@@ -41,17 +42,17 @@ WRITING = (
     # A checkpoint every 128 MB: the same index pages change again and again, and each checkpoint writes them all (every
     # 32 MB, commits took up to twice as long).
     "PRAGMA wal_autocheckpoint=16000",
-    # What a statement or a savepoint may have to take back is kept in memory: else each commit makes a file for it,
-    # writes there nearly as much as into the log, and deletes it.
+    # Keep the data for undoing a statement or a savepoint in memory. Otherwise each commit creates a file for it,
+    # writes nearly as much to it as to the log, and deletes it.
     "PRAGMA temp_store=MEMORY",
     LAZY_DELETE,
 )
 
-# KB of pages that a connection keeps. What it does not find there is in the system's own cache. Each fills in time and
-# gives nothing back, so that they add up: of the writer's process, of what the server writes itself, of each reader.
+# The page caches of connections in KB: of the writer's process, of the server's own writer, of each reader. They are
+# small because a connection never shrinks its cache, and the file is also in the system's cache.
 WRITER_CACHE, OWN_CACHE, READER_CACHE = (f"PRAGMA cache_size=-{size}" for size in (8_000, 4_000, 4_000))
 
-# Reading fails with these where the file or its disk does.
+# The errors of reading a file that cannot be read, or whose disk fails.
 UNREADABLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
 
 sqlite3.register_adapter(UUID, lambda value: value.bytes)
@@ -68,7 +69,7 @@ class Sqlite(Database):
         self.directory = directory
         self.file = directory / "afterword.db"
         self.search_file = directory / "search.db"
-        # Large sums are put together in files that have no name; here there is room, and it may be written.
+        # SQLite sorts large results in temporary files. The data directory is writable and has space.
         os.environ.setdefault("SQLITE_TMPDIR", str(directory.absolute()))
         self._locks = Locks(directory)
         try:
@@ -89,67 +90,68 @@ class Sqlite(Database):
         return self.writer.connect()
 
     def start_writer(self) -> WriterProcess:
-        """Start the writer's process. It and the connection never write at the same time."""
+        """Start the writer's process. It and the connection of `connect_writer` never write at the same time."""
         self._identity.forget_log()
         return WriterProcess(f"{self.file.absolute().as_uri()}?mode=rw", (*WRITING, WRITER_CACHE))
 
     def close(self) -> None:
-        """Close all connections and let another process in."""
+        """Close all connections and release the locks."""
         self.reader.dispose()
         self.writer.dispose()
-        # The last to close a file folds its log into it; of the text index that was a reader, which cannot.
+        # The last connection to close a file moves its log into it. For the text index that was a read-only connection,
+        # which cannot, so that it is opened for writing once more.
         with contextlib.suppress(sqlite3.Error):
             self._open_search().close()
         self._locks.release()
 
     def claim(self, ids: Sequence[UUID]) -> list[Statement]:
-        """Nothing: there is one writer."""
+        """Return no statements: there is one writer."""
         return []
 
     def release(self, ids: Sequence[UUID]) -> list[Statement]:
-        """Nothing was claimed."""
+        """Return no statements: nothing was claimed."""
         return []
 
     def advance_sequences(self, connection: Connection) -> None:
-        """It does so by itself."""
+        """Do nothing: SQLite derives the next number from the rows."""
 
     def run_maintenance(self) -> None:
-        """It needs nothing."""
+        """Do nothing: SQLite needs no maintenance."""
 
     def check(self, *, committed: bool = False) -> None:
-        """Raise an error where the files are not those that were opened."""
+        """Raise an error if the files were replaced since they were opened."""
         self._identity.check(committed=committed)
 
     def repair_search(self, error: BaseException | None) -> bool:
-        """Make the text index anew where an error, or a search before, says that it is damaged."""
+        """Make a new text index if `error` or an earlier search says that it is damaged; return whether it was."""
         if not self._search_damaged and not (error is not None and is_damage(getattr(error, "orig", None) or error)):
             return False
         self._remove_search()
         self._open_search().close()
         self._search_damaged = False
-        # Readers have the one that was removed.
+        # Readers have the removed file open.
         self.reader.dispose()
         return True
 
     def interrupt(self, connection: Any) -> None:
-        """End the statement that is run."""
+        """Interrupt the running statement."""
         connection.interrupt()
 
     def is_alive(self) -> bool:
-        """No: a commit waits for nothing but the disk, and its process is best begun anew."""
+        """Return False: a commit waits only for the disk, and it is best to restart the writer's process."""
         return False
 
     def is_fatal(self, error: BaseException) -> bool:
-        """Tell whether the whole transaction is gone: disk full, I/O error, read-only, a damaged file."""
+        """Return whether the whole transaction is lost: disk full, I/O error, read-only file, damaged file."""
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, sqlite3.OperationalError) or type(cause) is sqlite3.DatabaseError
 
     def is_transient(self, error: BaseException) -> bool:
-        """Nothing passes by itself: there is one writer."""
+        """Return False: there is one writer, so that no transactions conflict."""
         return False
 
     def is_connection_lost(self, error: BaseException) -> bool:
-        """Tell whether the file cannot be read: a disk that fails, a writer that was killed."""
+        """Return whether the file cannot be read: the disk fails, or the writer was killed."""
         if isinstance(error, NoConnectionFree):
             return True
         cause = getattr(error, "orig", None) or error
@@ -158,7 +160,7 @@ class Sqlite(Database):
         return isinstance(cause, sqlite3.OperationalError) and getattr(cause, "sqlite_errorcode", None) in UNREADABLE
 
     def _is_of_search(self, error: BaseException) -> bool:
-        """Tell whether an error comes from the text index: it is named in the statement, or could not be attached."""
+        """Return whether an error comes from the text index: the statement names it, or it could not be attached."""
         cause = getattr(error, "orig", None) or error
         statement = getattr(error, "statement", None) or ""
         if "search." not in statement or not isinstance(cause, sqlite3.DatabaseError):
@@ -166,11 +168,11 @@ class Sqlite(Database):
         return is_damage(cause) or (self._search_damaged and "no such table: search." in str(cause))
 
     def is_duplicate(self, error: BaseException) -> bool:
-        """Tell whether a row with this key is there already."""
+        """Return whether an error means that a row with the same key exists."""
         return isinstance(getattr(error, "orig", None) or error, sqlite3.IntegrityError)
 
     def explain(self, error: BaseException, *, committing: bool = False) -> Exception:
-        """Say why nothing can be written, as the caller shall read it."""
+        """Return the error that tells the caller why the store failed."""
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, FileReplaced):
             return replaced(cause)
@@ -221,24 +223,24 @@ class Sqlite(Database):
                 check_same_thread=False,
                 isolation_level=None,
                 timeout=10,
-                cached_statements=1024,  # one for each number of rows up to Insert.MOST_ROWS
+                cached_statements=1024,  # one for each number of rows up to Insert.MAX_STATEMENT_ROWS
             )
             if mode == "ro":
-                # What is grouped or made distinct goes into files where it is much: kept in memory, sums over ten
-                # million interactions took 2.4 GB.
+                # Large intermediate results of GROUP BY and DISTINCT go to files: in memory, sums over ten million
+                # interactions took 2.4 GB.
                 _execute(connection, "PRAGMA query_only=1", READER_CACHE, "PRAGMA temp_store=FILE")
                 try:
                     _execute(connection, f"ATTACH '{self.search_file.absolute().as_uri()}?mode=ro' AS search")
                 except sqlite3.Error:
-                    # All but searches goes on without it.
+                    # Everything but searches works without the text index.
                     self._search_damaged = True
             else:
                 _execute(connection, *WRITING, OWN_CACHE)
             return connection
 
         engine = create_engine("sqlite://", creator=connect, poolclass=pool, **options)
-        # The driver would begin a transaction only before a write; ours begin where SQLAlchemy says so, which gives
-        # the several reads of a page one snapshot.
+        # The driver would begin a transaction only before a write. Begin it where SQLAlchemy does, so that all reads of
+        # a page see the same snapshot.
         begin = "BEGIN" if mode == "ro" else self.BEGIN
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
@@ -246,7 +248,7 @@ class Sqlite(Database):
     # ------------------------------------------------------------------------------------ the text index
 
     def _prepare_search(self) -> None:
-        """Make the text index where it is missing, damaged or of another version: it is derived."""
+        """Create the text index if it is missing, damaged or of another version. It is derived from the payloads."""
         try:
             self._open_search().close()
         except sqlite3.DatabaseError:
@@ -258,7 +260,7 @@ class Sqlite(Database):
             Path(f"{self.search_file}{ending}").unlink(missing_ok=True)
 
     def connect_search(self) -> Fts5Index:
-        """Open the text index for writing; make its tables where there are none."""
+        """Open the text index for writing; create its tables if they do not exist."""
         return Fts5Index(self._open_search())
 
     def _open_search(self) -> sqlite3.Connection:
@@ -279,11 +281,11 @@ def _execute(connection: sqlite3.Connection, *statements: str) -> None:
 
 
 def version_of(file: Path) -> str | None:
-    """Read the version of a store's schema without writing a byte; None for an empty or missing store. Raises
+    """Return the version of a store's schema, or None for an empty or missing store. Writes nothing. Raises
     `StoreError`."""
     if not file.exists() or file.stat().st_size == 0:
         return None
-    # A store that was closed in order has no WAL file; `immutable` then keeps SQLite from making one.
+    # A store that was closed in order has no WAL file. `immutable` keeps SQLite from creating one.
     mode = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True)

@@ -1,8 +1,8 @@
-"""The writer's process: it runs the statements of a transaction, sent to it together.
+"""The writer's process, as the server sees it: it gets all statements of a transaction together and runs them.
 
-In a thread of the server, SQLite's driver lets the other threads run at each statement, and then waits for its turn to
-go on: at 30 calls in flight half of the time that a commit took was such waiting. A process of its own waits once. With
-it a third more interactions/s were logged.
+In a thread of the server, SQLite's driver releases the interpreter's lock at each statement, and then waits to get it
+back. With 30 calls in flight, this was half of the time of a commit. Sent to another process, a transaction waits only
+once, and the server logs a third more interactions per second.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from afterword.store.engine.sqlite_writer_main import HEADER_BYTES
 from afterword.store.engine.statements import Row, Statement
 
 SCRIPT = Path(__file__).with_name("sqlite_writer_main.py")
-# Seconds for it to end by itself.
+# Seconds for the process to end after its input is closed.
 EXIT_SECONDS = 30.0
 
 
 class WriterGone(sqlite3.OperationalError):
-    """The writer's process ended by itself; whether its last transaction was committed is not known."""
+    """The writer's process has ended. It is unknown whether its last transaction was committed."""
 
 
 class WriterProcess(Writer):
-    """A connection to the database at `uri`, held by another process. It serves one thread."""
+    """A connection to the database at `uri` in another process, for one thread."""
 
     def __init__(self, uri: str, setup: Sequence[str]) -> None:
-        # Isolated, and without site-packages: it needs neither. It does not inherit the lock of the data directory.
+        # Isolated and without site-packages, which it does not need. It does not inherit the locks of the data
+        # directory.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(SCRIPT), uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -45,10 +46,10 @@ class WriterProcess(Writer):
             raise
 
     def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """Run statements; return the rows of each that finds some.
+        """Run statements; return the rows of each query among them.
 
-        Where one fails, what they did is rolled back, with all of a transaction that was begun before. Raises the
-        driver's error, or `WriterGone`.
+        If one fails, the whole transaction is rolled back, also what was run before in it. Raises the driver's error,
+        or `WriterGone`.
         """
         answer = self._ask(marshal.dumps([(text, _plain(values)) for text, values in statements]))
         if isinstance(answer, tuple):
@@ -71,11 +72,11 @@ class WriterProcess(Writer):
         raise WriterGone("the writer's process ended")
 
     def interrupt(self, *, committing: bool) -> None:
-        """Kill it: it may be stopped, or wait for a disk that hangs. Its transaction is gone or committed."""
+        """Kill the process: it may be stopped, or wait for a disk that hangs. Its transaction is committed or lost."""
         self._process.kill()
 
     def close(self) -> None:
-        """End it, and wait until it has let go of its files."""
+        """End the process, and wait until it has closed its files."""
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             with contextlib.suppress(OSError):

@@ -1,6 +1,7 @@
-"""What the writer's process runs (process.py starts it): statements that come in, in order, and what they find, back.
+"""The program of the writer's process: reads statements from its input, runs them, and writes their rows to its output.
 
-It is run by its path and imports nothing of Afterword's, so that it starts in some 20 ms and takes little memory.
+sqlite_writer.py starts it by its path. It imports nothing of Afterword, so that it starts in 20 ms and needs little
+memory.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import sqlite3
 import sys
 from typing import Any
 
-# Lengths go before what is sent, either way.
+# Each message begins with its length, in both directions.
 HEADER_BYTES = 8
 
 
 def main(uri: str) -> None:
-    """Serve until the other end is gone, be it in order or by kill -9."""
-    # A signal to the whole group (Ctrl-C, systemd) is the server's to obey: it has writes to finish.
+    """Run until the input ends, which it also does if the server is killed."""
+    # A signal to the process group (Ctrl-C, systemd) is for the server, which still has writes to finish.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # cached_statements: one for each number of rows up to Insert.MOST_ROWS.
+    # cached_statements: one for each number of rows up to Insert.MAX_STATEMENT_ROWS.
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, cached_statements=1024)
     while head := sys.stdin.buffer.read(HEADER_BYTES):
         raw = sys.stdin.buffer.read(int.from_bytes(head, "little"))
@@ -33,7 +34,7 @@ def main(uri: str) -> None:
 
 
 def run(connection: sqlite3.Connection, statements: list[tuple[str, tuple[Any, ...]]]) -> Any:
-    """Run statements; return the rows of each that finds some. Roll back after an error; return its name and text."""
+    """Run statements; return the rows of each query among them. After an error, roll back; return its name and text."""
     cursor = connection.cursor()
     results = []
     try:

@@ -1,4 +1,4 @@
-"""Text search: what a query means, and what each database's own index is asked for."""
+"""Text search: the meaning of a query, and the protocol for querying each database's text index."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select
 
+from afterword.store.engine.dialect import dialect_of
 from afterword.store.engine.word_splitting import words_of_query
 
 _TERM = re.compile(r'"((?:[^"\\]|\\.)*)"?|([^\s"]+)', re.S)
@@ -17,28 +18,28 @@ _TERM = re.compile(r'"((?:[^"\\]|\\.)*)"?|([^\s"]+)', re.S)
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Words of the index that stand next to each other. With `begins` the last is the beginning of one."""
+    """Words of the index that are next to each other. With `begins`, the last one is the beginning of a word."""
 
     words: tuple[str, ...]
     begins: bool
 
     @classmethod
     def find(cls, text: str, *, begins: bool = False) -> Term | None:
-        """Return the term that finds a text; None where there is no word in it."""
+        """Return the term for a text, or None if it has no words."""
         words, begins = words_of_query(text, begins=begins)
         return cls(tuple(words), begins) if words else None
 
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """Terms that must all be found. `column` None looks in both."""
+    """Terms that must all occur. `column` is "prompt", "completion" or None for both."""
 
     terms: tuple[Term, ...]
     column: str | None = None
 
     @classmethod
     def words(cls, text: str) -> TextQuery | None:
-        """Read words, "phrases in quotes" and begin*; None where there is no word among them."""
+        """Parse words, "quoted phrases" and prefixes*; return None if there is no word."""
         terms: list[Term] = []
         for match in _TERM.finditer(text):
             quoted, bare = match.groups()
@@ -50,37 +51,31 @@ class TextQuery:
 
     @classmethod
     def phrase(cls, text: str, column: str) -> TextQuery | None:
-        """Read words that stand next to each other; None where there is no word."""
+        """Return the query for words that are next to each other, or None if there is no word."""
         term = Term.find(text)
         return None if term is None else cls((term,), column)
 
 
 class Texts(Protocol):
-    """A database's index of words, as it is asked."""
+    """Queries a database's text index."""
 
     def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Return whether the interaction at hand has the words."""
+        """Return the condition that an interaction has the words."""
         ...
 
     def lookup(self, query: TextQuery) -> Select[Any]:
-        """Return the ids of the interactions that have the words."""
+        """Return the query for the ids of the interactions with the words."""
         ...
 
     def numbers(self, query: TextQuery) -> Select[Any]:
-        """Return what tells, by its number of rows, whether those with the words are few."""
+        """Return a query with as many rows as there are interactions with the words."""
         ...
 
     def among(self, connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
-        """Return those of the interactions that have the words."""
+        """Return the ids of the interactions with the words, among `ids`."""
         ...
 
 
 def texts_of(connection: Connection) -> Texts:
-    """Return how the database behind a connection is asked."""
-    if connection.dialect.name == "sqlite":
-        from afterword.store.engine.fts5 import Fts5
-
-        return Fts5()
-    from afterword.store.engine.tsvector import Tsvector
-
-    return Tsvector()
+    """Return the text search of a connection's database."""
+    return dialect_of(connection.dialect).text_search()

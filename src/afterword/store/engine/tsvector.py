@@ -1,10 +1,10 @@
 """Text search by PostgreSQL's tsvector and GIN.
 
-A text is split into words by our own rule (words.py), so that a query means what it means on SQLite. `search_words`
-holds them with their places; the words of the prompt have the weight A, those of the completion B.
+Texts are split into words by Afterword's own rule (word_splitting.py), so that a query means the same as on SQLite.
+`search_words` holds the words with their positions. Words of the prompt have the weight A, those of the completion B.
 
-PostgreSQL keeps no place beyond 16,383 and no more than 255 of one word, so that long texts have several rows. Each
-begins with the last words of the one before, for phrases that stand across.
+PostgreSQL stores no position beyond 16,383 and at most 255 positions of a word, so that long texts have several rows.
+Each row begins with the last words of the row before, for phrases that cross the boundary.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ from afterword.store.schema import Id
 search_words = table("search_words", column("interaction_id", Id), column("part"), column("words"))
 
 WORDS_VERSION = "words"
-"""The name in `versions` of the rule that all texts are split by."""
+"""The name in `versions` under which the version of the splitting rule is stored."""
 
 MAX_POSITION_NUMBER = 16_000
 MAX_WORD_COUNT = 250
-# PostgreSQL takes a megabyte for a row, and 2,046 bytes for a word.
+# PostgreSQL allows a megabyte for a tsvector, and 2,046 bytes for a word.
 MAX_PART_CHARACTERS = 200_000
 MAX_WORD_CHARACTERS = 500
 OVERLAP_WORDS = 200
-# Of one interaction; so many have the first 5 million words, of usual texts.
+# The rows of one interaction. They hold the first 5 million words of a usual text.
 MAX_INTERACTION_PARTS = 1_000
 
 
 def vectors(prompt: str, completion: str) -> Iterator[str]:
-    """Return the tsvectors of an interaction, as PostgreSQL reads them; at least one."""
+    """Yield the tsvectors of an interaction in PostgreSQL's syntax; at least one."""
     part = _Part()
     for weight, tokens in (("A", _cut(words(prompt))), ("B", _cut(words(completion)))):
-        # What stands last in the prompt and what stands first in the completion are no phrase.
+        # The last word of the prompt and the first word of the completion form no phrase.
         part.position += 2
         start = 0
         for index, word in enumerate(tokens):
             if part.full(word):
                 yield part.text()
-                # However often a word stands there, a new part comes further than the one before it.
+                # At most half of the part is repeated, so that each part makes progress, however often a word occurs.
                 overlap = tokens[max(start, index - OVERLAP_WORDS, (start + index) // 2) : index]
                 start = index
                 part = _Part()
@@ -77,37 +77,37 @@ def _cut(tokens: Iterable[str]) -> list[str]:
 
 
 class _Part:
-    """A row's words and their places."""
+    """The words of a row and their positions."""
 
     def __init__(self) -> None:
         self.position = 0
         self._characters = 0
-        self._places: dict[str, list[str]] = {}
+        self._positions: dict[str, list[str]] = {}
 
     def full(self, word: str) -> bool:
         return (
             self.position >= MAX_POSITION_NUMBER
             or self._characters > MAX_PART_CHARACTERS
-            or len(self._places.get(word, ())) >= MAX_WORD_COUNT
+            or len(self._positions.get(word, ())) >= MAX_WORD_COUNT
         )
 
     def add(self, word: str, weight: str) -> None:
         self.position += 1
-        places = self._places.get(word)
-        if places is None:
+        positions = self._positions.get(word)
+        if positions is None:
             self._characters += len(word)
-            places = self._places[word] = []
-        places.append(f"{self.position}{weight}")
+            positions = self._positions[word] = []
+        positions.append(f"{self.position}{weight}")
 
     def text(self) -> str:
-        return " ".join(f"'{word}':{','.join(places)}" for word, places in self._places.items())
+        return " ".join(f"'{word}':{','.join(positions)}" for word, positions in self._positions.items())
 
 
 class Tsvector(Texts):
-    """Asks PostgreSQL. Of a long text each term may stand in another row, so that each is asked for by itself."""
+    """Queries the index. The terms of a query may be in different rows of a long text, so that each has a condition."""
 
     def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Return whether the interaction at hand has the words."""
+        """Return the condition that an interaction has the words."""
         same_interaction = search_words.c.interaction_id == interaction_id
         return and_(
             *(
@@ -121,7 +121,7 @@ class Tsvector(Texts):
         )
 
     def lookup(self, query: TextQuery) -> Select[Any]:
-        """Return the ids of the interactions that have the words."""
+        """Return the query for the ids of the interactions with the words."""
         first, *others = _terms(query)
         query_ids = select(search_words.c.interaction_id).where(_holds(search_words, first))
         for term in others:
@@ -132,11 +132,11 @@ class Tsvector(Texts):
         return query_ids.distinct()
 
     def numbers(self, query: TextQuery) -> Select[Any]:
-        """Return what tells, by its number of rows, whether those with the words are few."""
+        """Return a query with as many rows as there are interactions with the words."""
         return self.lookup(query)
 
     def among(self, connection: Connection, query: TextQuery, ids: Sequence[UUID]) -> set[UUID]:
-        """Return those of the interactions that have the words."""
+        """Return the ids of the interactions with the words, among `ids`."""
         having = set(ids)
         for term in _terms(query):
             of_these = search_words.c.interaction_id.in_(having)
@@ -152,7 +152,7 @@ _WEIGHTS = {None: "", "prompt": "A", "completion": "B"}
 
 
 def _terms(query: TextQuery) -> list[str]:
-    """Return each term in the language of tsquery."""
+    """Return the terms of a query in the syntax of tsquery."""
     return [_term(term, _WEIGHTS[query.column]) for term in query.terms]
 
 
@@ -168,36 +168,36 @@ def _holds(source: FromClause, term: str) -> ColumnElement[bool]:
 
 
 class TsvectorIndex(Index):
-    """The index as it is written."""
+    """The index, for writing."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
     def is_new(self) -> bool:
-        """Tell whether interactions are still to be queued for it: those that were split into words by another rule."""
+        """Return whether the stored words were split by another version of the rule, and are to be indexed again."""
         version_row = self._connection.execute(
             "SELECT number FROM versions WHERE name = %s", (WORDS_VERSION,)
         ).fetchone()
         return version_row != (VERSION,)
 
     def note_complete(self) -> None:
-        """Note that all of them are queued."""
+        """Note that all interactions are queued."""
         self._connection.execute(
             "INSERT INTO versions VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET number = excluded.number",
             (WORDS_VERSION, VERSION),
         )
 
     def note_caught_up(self) -> None:
-        """Nothing has to be put in its place: rows take the place of those of another rule one by one."""
+        """Do nothing: new rows replace those of an older rule one by one."""
 
     def size(self) -> int:
-        """Return how many interactions were taken in so far, up to some hundred thousand."""
+        """Return the number of indexed interactions, counted up to 200,000."""
         counted = "SELECT count(*) FROM (SELECT 1 FROM search_words WHERE part = 0 LIMIT 200000) AS counted"
         [size] = self._connection.execute(counted).fetchone() or (0,)
         return size
 
     def apply(self, changes: Sequence[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
-        """Take in (or where the last is True, take out) the texts of interactions, in one transaction."""
+        """Add the texts of interactions, or remove them where the last member is True, in one transaction."""
         removed_ids = [interaction_id for interaction_id, texts, out in changes if texts is not None and out]
         rows = [
             (interaction_id, number, vector)
@@ -216,7 +216,7 @@ class TsvectorIndex(Index):
                 cursor.executemany(insert, rows)
 
     def interrupt(self) -> None:
-        """End the statement that is run."""
+        """Interrupt the running statement."""
         interrupt(self._connection)
 
     def close(self) -> None:

@@ -1,13 +1,13 @@
-"""How texts are split into words: one rule for what the index holds and for what a query looks for, on both databases.
+"""The rule that splits texts and queries into words, the same for both databases.
 
 A word is a run of letters, digits and marks. Case and accents are folded by Unicode's rules: compatibility forms are
-decomposed, the case is folded (ß is ss, a final sigma is a sigma), accents and points are removed. Chinese, Japanese,
-Korean, Thai, Lao, Khmer and Burmese do not put spaces where words end. A run of their characters becomes overlapping
-pairs, and its last character alone, so that each character begins one word of the index:
+decomposed, the case is folded (ß becomes ss, a final sigma a sigma), accents and points are removed. Chinese, Japanese,
+Korean, Thai, Lao, Khmer and Burmese do not separate all words by spaces. A run of their characters becomes overlapping
+pairs and its last character alone, so that each character begins one word of the index:
 
     天气好  ->  天气 气好 好
 
-A query finds a part of such a run as the phrase of its pairs, and a single character as the beginning of a pair.
+A query for a part of such a run is a phrase of pairs. A query for a single character is a prefix of a pair.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import unicodedata
 from itertools import chain, repeat
 
 VERSION = 2
-"""Raise it with each change of the rule: indexes are then made again in the background."""
+"""Must grow with each change of the rule: the background then rebuilds the text index."""
 
 # Scripts that are written without spaces between words, and Korean, whose endings are written as part of the word.
 _PAIRED = (
@@ -29,13 +29,13 @@ _PAIRED = (
     "\u3100-\u312f\u31a0-\u31bf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese
 )
 _RUN = re.compile(f"[{_PAIRED}]+")
-# Whole sentences where a language's letters are no ASCII: a call for each word would take three times as long.
+# Matches whole sentences of a language without ASCII letters: a call for each word would take three times as long.
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+(?:[ -/]+[^\x00-\x7f]+)*")
 _WORD = re.compile(r"[a-z0-9\x80-\U0010ffff]+")
 
-# Letters that Unicode's collation tells from these by an accent alone, though they do not decompose.
+# Letters that do not decompose, though Unicode's collation distinguishes them from these by an accent only.
 _UNDECOMPOSED = {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe"}
-# Letters that lengthen a line of writing, or fill a place in it, and mean nothing.
+# Characters without a meaning, which only lengthen or fill a line.
 _FILLERS = set("\u0640\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u034f") | {chr(0xFE00 + n) for n in range(16)}
 
 
@@ -45,9 +45,9 @@ def words(text: str) -> list[str]:
 
 
 def words_of_query(text: str, *, begins: bool = False) -> tuple[list[str], bool]:
-    """Return the words by which the index finds a text, and whether the last is only the beginning of one.
+    """Return the words to look up for a text, and whether the last one is a prefix.
 
-    `begins` asks for words that begin with the last one. A run of paired characters may go on after the query's end.
+    `begins` requests that the last word is a prefix. A run of paired characters may continue after the query's end.
     """
     query_words = words(text)
     if not query_words or not _RUN.fullmatch(query_words[-1]):
@@ -59,15 +59,15 @@ def words_of_query(text: str, *, begins: bool = False) -> tuple[list[str], bool]
 
 
 def spaced(text: str) -> str:
-    """Return a text whose words, but for the case of ASCII letters, are what other ASCII characters stand between.
+    """Return a text in which words are separated by ASCII characters that are neither letters nor digits.
 
-    ASCII is returned as it is, at no cost.
+    All is folded except for the case of ASCII letters. An ASCII text is returned unchanged, at no cost.
     """
     return text if text.isascii() else _NOT_ASCII.sub(_fold_and_pair, text)
 
 
 def _fold_and_pair(match: re.Match[str]) -> str:
-    # Syllables and voiced kana, which were decomposed, are put together again.
+    # Compose Korean syllables and voiced kana again.
     folded = unicodedata.normalize("NFC", match[0].translate(_FOLDED))
     return _RUN.sub(_pairs, folded)
 
@@ -79,7 +79,7 @@ def _pairs(match: re.Match[str]) -> str:
 
 
 class _Folding(dict[int, str]):
-    """What each character becomes, worked out when it is first met."""
+    """Maps characters to their folded form, which is computed at the first use."""
 
     def __missing__(self, code: int) -> str:
         decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", chr(code)).casefold())
@@ -92,8 +92,8 @@ def _folded(character: str) -> str:
     if category in ("Cf", "Me") or character in _FILLERS or 0xE0100 <= ord(character) <= 0xE01EF:
         return ""
     if category == "Mn":
-        # By their combining class: 1 are strokes through a letter, 10 to 36 the points of Hebrew and Arabic, from 200
-        # on accents. The others spell a word: vowels of Indian scripts, voiced kana, tones of Thai.
+        # Combining classes: 1 are strokes through a letter, 10 to 36 the points of Hebrew and Arabic, 200 and above
+        # accents. All others belong to the spelling: vowels of Indian scripts, voiced kana, tones of Thai.
         combining_class = unicodedata.combining(character)
         return "" if combining_class == 1 or 10 <= combining_class <= 36 or combining_class >= 200 else character
     if category[0] in "LNM" or category == "Co":

@@ -20,7 +20,6 @@ from sqlalchemy import (
     exists,
     false,
     func,
-    literal,
     not_,
     or_,
     select,
@@ -30,6 +29,7 @@ from sqlalchemy import (
 
 from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, STATES
+from afterword.store.engine.dialect import without_index
 from afterword.store.engine.text_search import TextQuery, Texts
 from afterword.store.query.names import Names
 from afterword.store.schema import (
@@ -444,7 +444,7 @@ def _metric_condition(table: Table, metric: int, *parts: ColumnElement[bool]) ->
     """Return the condition that an interaction has a row in `table` under this metric for which all parts hold."""
     # An expression in place of the column keeps SQLite from the index by metric and value, which would read all
     # feedback of the store for each interaction: only the few rows of the interaction are read.
-    of_the_metric = table.c.metric + literal(0) == metric
+    of_the_metric = without_index(table.c.metric) == metric
     return Condition(
         _exists_for_interaction(table.c.interaction_id == interactions.c.id, of_the_metric, *parts),
         select(table.c.interaction_id).where(table.c.metric == metric, *parts),

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, SYSTEM_METRICS
-from afterword.store.engine.fragments import least_id
+from afterword.store.engine.dialect import least_id, without_index
 from afterword.store.query.conditions import Names
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.query.float_sums import deviation, mean, reference, scaled_sum, squarable
@@ -281,7 +281,7 @@ def _add_system_metrics(
     query = (
         select(grouping.key.label("key"), *parts)
         .select_from(grouping.source.join(calls, calls.c.interaction_id == interactions.c.id))
-        .where(which, calls.c.state + literal(0) == COMPLETE)
+        .where(which, without_index(calls.c.state) == COMPLETE)
         .group_by(grouping.key)
     )
     for row in connection.execute(query):
@@ -319,7 +319,7 @@ def _feedback_statistics(
         )
         .select_from(grouping.source.join(feedback, feedback.c.interaction_id == interactions.c.id))
         # An expression in place of the column: read the feedback of each interaction, not that of each metric.
-        .where(which, (feedback.c.metric + literal(0)).in_(list(minimums)))
+        .where(which, without_index(feedback.c.metric).in_(list(minimums)))
         .group_by(grouping.key, feedback.c.metric)
         .order_by(feedback.c.metric)
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
-from afterword.store.engine.fragments import among
+from afterword.store.engine.dialect import among, without_index
 from afterword.store.engine.text_search import texts_of
 from afterword.store.query.conditions import Condition, Names, compile_filter, time_condition
 from afterword.store.query.plan import (
@@ -152,7 +152,7 @@ def where_clause_of(plan: MatchPlan, names: Names) -> ColumnElement[bool]:
         case TimeScan():
             clauses = [interactions.c.project == names.project]
         case JoinedRows():
-            clauses = [interactions.c.project + literal(0) == names.project]
+            clauses = [without_index(interactions.c.project) == names.project]
     return and_(*clauses, *(condition.check for condition in plan.checks))
 
 
@@ -164,7 +164,7 @@ def lookup_clauses(plan: Lookup, names: Names) -> list[ColumnElement[bool]]:
     id, lookup = interactions.c.id, plan.condition.lookup
     assert lookup is not None
     id_clause = among(id, lookup) if plan.row_count < SELECTIVE_ROWS else id.in_(lookup)
-    return [id_clause, interactions.c.project + literal(0) == names.project]
+    return [id_clause, without_index(interactions.c.project) == names.project]
 
 
 def times_within(time: ColumnElement[Any], conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, literal, select
+from sqlalchemy import Connection, Row, select
 
+from afterword.store.engine.dialect import without_index
 from afterword.store.engine.text_search import texts_of
 from afterword.store.query.conditions import Names, compile_filter
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
@@ -68,5 +69,7 @@ def matching(connection: Connection, names: Names, filter: Filter | None, ids: S
     Raises `Invalid` for an invalid filter, `NotFound` for an unknown metric.
     """
     checks = [condition.check for condition in compile_filter(filter, names, texts_of(connection))]
-    query = select(interactions).where(interactions.c.id.in_(ids), interactions.c.project + literal(0) == names.project)
+    query = select(interactions).where(
+        interactions.c.id.in_(ids), without_index(interactions.c.project) == names.project
+    )
     return connection.execute(query.where(*checks)).fetchall()

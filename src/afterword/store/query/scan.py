@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
-from afterword.store.engine.fragments import in_order
+from afterword.store.engine.dialect import in_index_order, without_index
 from afterword.store.engine.text_search import texts_of
 from afterword.store.query.conditions import Condition
 from afterword.store.query.matches import Matches, lookup_clauses, times_within
@@ -106,7 +106,7 @@ class PageReader:
             query = query.where(time >= end_time if self._newest_first else time <= end_time)
         query = self._in_order(query, time, id)
         # A scan returns rows in page order; the result of a lookup is sorted.
-        with nullcontext() if isinstance(rows, Lookup) else in_order(self._connection):
+        with nullcontext() if isinstance(rows, Lookup) else in_index_order(self._connection):
             if texts:
                 ids = self._ids_with_words(query, texts)
             else:
@@ -124,7 +124,7 @@ class PageReader:
             case Lookup():
                 query = select(id).where(*lookup_clauses(plan, self._matches.names), *checks)
                 # An expression in place of the column makes the database sort the few rows, not scan the time index.
-                return query, time + literal(0), id
+                return query, without_index(time), id
             case LabelScan():
                 time, id = LABEL_ORDER
                 query = select(id).where(interaction_labels.c.label == plan.label.label)
@@ -143,12 +143,12 @@ class PageReader:
             time, id = interactions.c.created_at, interactions.c.id
             scanned_range = interactions.c.project == self._matches.names.project
         query = select(time).where(scanned_range, *times_within(time, plan.checks))
-        with in_order(self._connection):
+        with in_index_order(self._connection):
             return self._connection.execute(self._in_order(query, time, id).offset(row_count).limit(1)).scalar()
 
     def _ordered(self, ids: Collection[UUID]) -> list[UUID]:
         """Return the ids of the page that these ids make, in its order."""
-        time, id = interactions.c.created_at + literal(0), interactions.c.id
+        time, id = without_index(interactions.c.created_at), interactions.c.id
         query = self._in_order(select(id).where(id.in_(list(ids))), time, id, is_beyond=True)
         return list(self._connection.execute(query.limit(self._limit)).scalars())
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from afterword.store.calls import COMPLETE
+from afterword.store.engine.dialect import without_index
 from afterword.store.query.conditions import Names
 from afterword.store.query.float_sums import deviation, mean, reference, scaled_sum, squarable, within_square
 from afterword.store.query.groups import grouping_of
@@ -241,13 +242,13 @@ class _ValueSource:
         elif isinstance(values.metric, str):
             self.source = self.source.join(calls, calls.c.interaction_id == interactions.c.id)
             self.value = calls.c[values.metric]
-            which += [calls.c.state + literal(0) == COMPLETE, self.value.is_not(None)]
+            which += [without_index(calls.c.state) == COMPLETE, self.value.is_not(None)]
         else:
             self.source = self.source.join(feedback, feedback.c.interaction_id == interactions.c.id)
             self.value = feedback.c.value
             # After a lookup of interactions, an expression in place of the column: read the feedback of each
             # interaction, not that of the metric.
-            metric = feedback.c.metric + literal(0) if is_lookup else feedback.c.metric
+            metric = without_index(feedback.c.metric) if is_lookup else feedback.c.metric
             which.append(metric == values.metric)
         self.which = and_(*which)
 

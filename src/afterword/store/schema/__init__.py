@@ -1,13 +1,14 @@
-"""The tables and their indexes, and why each is there.
+"""The tables and their indexes, with the reason for each.
 
-Small tables (projects, metrics, models, api_keys) have a `number` that the big ones refer to; they are held in memory
-by the catalog. Big tables lead with the interaction's id, so that they can be distributed by it. Times are integers:
-milliseconds since 1970 in UTC. Ids are made by us (UUIDv7, or the caller's own).
+Small tables (projects, metrics, models, api_keys) have a `number` that large tables refer to. The catalog holds them in
+memory. The primary key of a large table begins with the interaction's id. Times are integers: milliseconds since 1970,
+UTC. Ids are UUIDs, made by Afterword (version 7) or chosen by the caller.
 
-A label is known by a 63-bit hash of project, key and value (`label_number`), so that neither a write nor a filter has
-to look its number up; the dictionary `labels` says what the number stands for.
+The number of a label is a 63-bit hash of project, key and value (`label_number`), so that neither a write nor a filter
+has to look it up. The table `labels` holds the label for each number.
 
-The text index is not here: each dialect has its own (engine.py); `search_pending` is what it still has to take in.
+The text index is not here, because each database has its own, in store/engine/. `search_pending` is the queue of texts
+that are not in it yet.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ from afterword.store.schema.interactions import (
     search_pending,
 )
 
+from .ab_tests import ab_interactions, ab_test_models, ab_tests
 from .base import CLUSTERED, Id, metadata
+from .datasets import dataset_parts, datasets, upload_parts, uploads
 from .rollups import rollup_marks, rollup_values, rollups
 from .servers import leases, news, servers, versions
-from .studies import ab_interactions, ab_test_models, ab_tests, dataset_parts, datasets, upload_parts, uploads
 
 CACHED_TABLES = {
     table.name

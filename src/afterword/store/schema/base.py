@@ -1,4 +1,4 @@
-"""What all tables share: how ids are stored, how indexes are named, what is clustered."""
+"""What all tables share: the type of ids, the names of indexes, clustering and partitioning."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Id(TypeDecorator[UUID]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(LargeBinary(16) if dialect.name == "sqlite" else Uuid())
+        return dialect.type_descriptor(Uuid() if dialect.supports_native_uuid else LargeBinary(16))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
-        return value.bytes if value is not None and dialect.name == "sqlite" else value
+        return value if value is None or dialect.supports_native_uuid else value.bytes
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
         return UUID(bytes=value) if isinstance(value, bytes) else value
@@ -38,13 +38,14 @@ metadata = MetaData(
     }
 )
 
-# A table clustered on its primary key holds no second copy of it. SQLite alone has to be told so.
+# A table that is clustered on its primary key stores the key only once. Only SQLite needs an option for that.
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
 def by_id(column: str) -> dict[str, Any]:
-    """Return what makes a table clustered by its key and, on PostgreSQL, parted by ranges of an interaction's id.
+    """Return the options of a table that is clustered on its key and, on PostgreSQL, partitioned by `column`, which
+    holds an interaction's id.
 
-    Ids of our own begin with the time, so that a range of them is a month, which can be dropped as a whole.
+    Ids made by Afterword begin with the time. A range of them is a month, which can be dropped as a whole.
     """
     return {**CLUSTERED, "postgresql_partition_by": f"RANGE ({column})"}

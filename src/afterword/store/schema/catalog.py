@@ -1,4 +1,4 @@
-"""The small tables, which the catalog holds in memory: projects, metrics, models, keys, and who may what."""
+"""The small tables, which the catalog holds in memory: projects, metrics, models, API keys, people and their roles."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ projects = Table(
     Column("description", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("archived", Boolean, nullable=False),
-    # The metric that the project is judged by first.
+    # The metric that is shown first.
     Column("default_metric", Integer),
-    # How long interactions, and what was said in them, are kept. 0: for ever. Null: as the server's settings say.
+    # The days for which interactions and their payloads are kept. 0: for ever. Null: the server's setting.
     Column("retention_days", Integer),
     Column("payload_retention_days", Integer),
 )
@@ -28,7 +28,7 @@ metrics = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", Id, nullable=False, unique=True),
-    # 0: of no project; those that use it are linked to it.
+    # 0: the metric belongs to no project; `metric_links` has the projects that use it.
     Column("project", Integer, nullable=False),
     Column("key", String(200), nullable=False),
     Column("name", Text, nullable=False),
@@ -37,7 +37,7 @@ metrics = Table(
     Column("description", Text, nullable=False),
     Column("unit", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # A deleted metric keeps its row: feedback refers to it. Its key can be registered anew.
+    # A deleted metric keeps its row, because feedback refers to it. Its key can be registered again.
     Column("deleted_at", BigInteger),
     Index(None, "project", "key"),
 )
@@ -50,15 +50,15 @@ models = Table(
     Column("key", String(200), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("name", Text),
-    # Null: logged-only, for completions made elsewhere; also what was deleted, for interactions refer to it.
+    # Null: the model cannot be called. It is only logged, or was deleted and keeps its row for its interactions.
     Column("provider", String(20)),
     Column("external_model_id", Text),
     Column("endpoint", Text),
     # JSON {api_key, headers}, encrypted with the server's secret.
     Column("secret", LargeBinary),
-    # JSON: what every call of it is sent with.
+    # JSON: parameters that are added to each call.
     Column("extra_params", Text),
-    # The number of the model that is called when this one fails.
+    # The number of the model that is called if this one fails.
     Column("fallback", Integer),
 )
 
@@ -89,13 +89,15 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
-    # Whose key it is: it may what the user's teams may. Null: a key of no user's, with projects of its own.
+    # The user whose key it is: the key has the permissions of the user's teams. Null: a key without a user, with its
+    # own projects.
     Column("user", Integer),
-    # The number of the key that made it; 0: the administrator's. Null: made before this was noted.
+    # The number of the key that created it; 0 for the administrator's. Null: created before this column existed.
     Column("created_by", Integer),
 )
 
-# When API keys were last used. Not a part of `api_keys`, whose every change makes all servers read the small tables.
+# When API keys were last used. This is not a column of `api_keys`: each change there makes all servers reload the
+# catalog.
 key_uses = Table(
     "key_uses",
     metadata,
@@ -103,7 +105,7 @@ key_uses = Table(
     Column("last_used_at", BigInteger, nullable=False),
 )
 
-# Who works with Afterword, besides those who hold a key of no user's.
+# The people and service accounts that work with Afterword.
 users = Table(
     "users",
     metadata,
@@ -111,10 +113,10 @@ users = Table(
     Column("id", Id, nullable=False, unique=True),
     Column("email", String(320), nullable=False),
     Column("name", Text, nullable=False),
-    # A service account: it has keys and no one behind it.
+    # Whether it is a service account: a user with keys, but without a person.
     Column("is_system", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # What they gave stays under their name.
+    # A deleted user keeps the row: their feedback keeps their name.
     Column("deleted_at", BigInteger),
 )
 
@@ -135,7 +137,7 @@ roles = Table(
     Column("id", Id, nullable=False, unique=True),
     Column("key", String(200), nullable=False, unique=True),
     Column("name", Text, nullable=False),
-    # JSON list of words such as project:read.
+    # JSON list of permissions, such as project:read.
     Column("permissions", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
@@ -149,7 +151,7 @@ team_members = Table(
     **CLUSTERED,
 )
 
-# Which teams work in a project, and what their members may do there at most.
+# The teams that work in a project, each with the role that bounds what its members may do there.
 project_shares = Table(
     "project_shares",
     metadata,
@@ -160,7 +162,7 @@ project_shares = Table(
     **CLUSTERED,
 )
 
-# Metrics that a project uses without owning them.
+# The metrics that a project uses but does not own.
 metric_links = Table(
     "metric_links",
     metadata,
@@ -169,7 +171,7 @@ metric_links = Table(
     **CLUSTERED,
 )
 
-# Filters that people have given a name to: the address of a page, as its query string.
+# Filters that people have saved under a name. `search` is the query string of the page's address.
 views = Table(
     "views",
     metadata,
@@ -178,7 +180,7 @@ views = Table(
     Column("project", Integer, nullable=False),
     Column("name", String(200), nullable=False),
     Column("search", Text, nullable=False),
-    # The number of the API key that made it; 0 is the administrator's.
+    # The number of the API key that created it; 0 for the administrator's.
     Column("actor", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index(None, "project", "name", unique=True),

@@ -1,4 +1,4 @@
-"""The large tables: interactions, and what was thought of them."""
+"""The large tables: interactions with their payloads and calls, and the feedback on them."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ interactions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("model", Integer),
     Column("source", SmallInteger, nullable=False),
-    # Null: the interaction opened a session of its own, whose id is its completion_id.
+    # Null: the interaction opened a session, whose id is its own.
     Column("session_id", Id),
     Column("user", Text),
-    # The labels themselves as JSON; interaction_labels is the index over them.
+    # The labels as JSON. `interaction_labels` is the index of them.
     Column("labels", Text),
-    # Hash of roles, texts and image digests: what "the same prompt" means.
+    # A hash of roles, texts and image digests. Prompts with the same hash count as the same.
     Column("prompt_hash", BigInteger, nullable=False),
-    # Hashes of the plain texts of prompt and completion, for filters that want exactly this text.
+    # Hashes of the plain texts of prompt and completion, for filters by the exact text.
     Column("prompt_text_hash", BigInteger, nullable=False),
     Column("completion_text_hash", BigInteger, nullable=False),
-    # True size in bytes of what was logged, as JSON and with its images.
+    # The size in bytes of what was logged: its JSON and its images.
     Column("size", BigInteger, nullable=False),
-    # JSON {prompt, completion} in short, where the payload is too large to be read for a list.
+    # JSON {prompt, completion}, shortened. Null if the payload is small enough to be read for a list.
     Column("preview", Text),
-    # Of the whole request, where the caller chose the completion_id: tells a repetition from a conflict.
+    # A hash of the whole request if the caller chose the completion_id. It tells a repetition from a conflict.
     Column("request_hash", BigInteger),
-    # What the caller named the session, where that is no UUID: session_id is then made of it (ids.id_of_text).
+    # The caller's name for the session, if that is not a UUID. session_id is then derived from it (ids.id_of_text).
     Column("session", Text),
     *(Column(name, Text) for name in LATER_TEXTS),
-    # The list of a project, newest first, is one range.
+    # The list of a project, newest first, is one range of this index.
     Index(None, "project", "created_at", "id"),
-    # The same for one model. Narrow: 36 bytes a row.
+    # The same for one model; 36 bytes a row.
     Index(None, "project", "model", "created_at", "id"),
     # Other completions of the same prompt; groups by prompt.
     Index(None, "project", "prompt_hash"),
     **by_id("id"),
 )
-# The turns of a session, and the interactions of a user or another text. Partial: most interactions have none.
+# For the turns of a session, and the interactions with a user or another text. Partial, because most have none.
 Index("ix_interactions_session_id", interactions.c.session_id, sqlite_where=interactions.c.session_id.is_not(None),
       postgresql_where=interactions.c.session_id.is_not(None))  # fmt: skip
 for _field in TEXT_FIELDS:
@@ -68,7 +68,7 @@ for _field in TEXT_FIELDS:
     Index(f"ix_interactions_{_field.column}", interactions.c.project, _column, interactions.c.created_at,
           sqlite_where=_column.is_not(None), postgresql_where=_column.is_not(None))  # fmt: skip
 
-# Messages, completion, usage, timings and parameters: JSON, compressed. Lists without text never read it whole.
+# Messages, completion, usage, timings and parameters as compressed JSON. Lists without texts do not read it.
 payloads = Table(
     "payloads",
     metadata,
@@ -77,13 +77,13 @@ payloads = Table(
     **by_id("interaction_id"),
 )
 
-# How the call went that made an interaction: of those that came through the gateway, and of those that were logged with
-# usage or timings. Times are milliseconds.
+# Calls of models: those through the gateway, and interactions that were logged with usage or timings. Times are in
+# milliseconds.
 calls = Table(
     "calls",
     metadata,
     Column("interaction_id", Id, primary_key=True),
-    # The place of its word in calls.STATES.
+    # The index of the state in calls.STATES.
     Column("state", SmallInteger, nullable=False),
     Column("finish_reason", Text),
     # JSON {status, type, code, message}.
@@ -96,28 +96,28 @@ calls = Table(
     Column("completion_tokens", BigInteger),
     Column("total_tokens", BigInteger),
     Column("tokens_per_second", Float),
-    # Of a call under way: the number of the server that makes it, where several work over one database.
+    # For a running call: the number of the server that makes it. Null on the embedded store.
     Column("server", Integer),
-    # The header in which the provider names the request, for its support.
+    # The request id from the header of the provider's answer, which its support asks for.
     Column("provider_request_id", Text),
     # The `id` of the provider's answer.
     Column("response_id", Text),
-    # The model as the provider names it in its answer, mostly with a date.
+    # The model's name in the provider's answer, which mostly includes a date.
     Column("provider_model", Text),
-    # The trace of the caller's `traceparent`.
+    # The trace id of the caller's `traceparent` header.
     Column("trace_id", Text),
     Column("streamed", Boolean),
     **by_id("interaction_id"),
 )
-# What a crash left open is found at the next start, what failed by a filter. Partial: most calls are complete.
+# For the calls that a crash left open, and for filters by failed calls. Partial, because most calls are complete.
 Index("ix_calls_state", calls.c.state, calls.c.interaction_id, sqlite_where=calls.c.state != 1,
       postgresql_where=calls.c.state != 1)  # fmt: skip
-# A lookup by the id that somebody else knows a call by is one seek. Partial: a call that was only logged has none.
+# For lookups by an id that another system gave a call. Partial, because a call that was only logged has none.
 for _column in (calls.c.request_id, calls.c.provider_request_id, calls.c.response_id, calls.c.trace_id):
     Index(f"ix_calls_{_column.name}", _column, sqlite_where=_column.is_not(None),
           postgresql_where=_column.is_not(None))  # fmt: skip
 
-# What payloads were compressed with; they are lost without it.
+# The dictionaries that payloads were compressed with, and cannot be read without.
 dictionaries = Table(
     "dictionaries",
     metadata,
@@ -136,7 +136,7 @@ labels = Table(
     Index(None, "project", "key", "value"),
 )
 
-# Each label's interactions, newest first, are one range of the table itself.
+# The interactions with a label, newest first, are one range of this table.
 interaction_labels = Table(
     "interaction_labels",
     metadata,
@@ -156,28 +156,28 @@ feedback = Table(
     Column("details", Text),
     Column("reason", Text),
     Column("user", Text),
-    # The number of the API key that gave it; 0 is the administrator's.
+    # The number of the API key that gave it; 0 for the administrator's.
     Column("actor", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # As in interactions.
+    # As in `interactions`.
     Column("request_hash", BigInteger),
-    # Get, change and delete by id.
+    # To get, change and delete feedback by id.
     Index(None, "id"),
-    # Interactions by value; ranges of values, counts and means of a metric.
+    # For filters by value, and for counts and means of a metric.
     Index(None, "metric", "value", "interaction_id"),
     **by_id("interaction_id"),
 )
 
-# One row for each side, so that each completion has its own. `side` tells which this row is.
+# A preference has two rows, one for each completion.
 preferences = Table(
     "preferences",
     metadata,
     Column("interaction_id", Id, primary_key=True),
     Column("id", Id, primary_key=True),
     Column("other_id", Id, nullable=False),
-    # 1: this completion was preferred, 2: the other was. In a tie 1 is the one named first.
+    # 1: this completion was preferred; 2: the other one was. In a tie, 1 is the completion that was named first.
     Column("side", SmallInteger, nullable=False),
-    # Null, "good" or "bad".
+    # Null: no tie. Otherwise "good" or "bad".
     Column("tied", String(4)),
     Column("metric", Integer, nullable=False),
     Column("prompt_mismatch", Boolean, nullable=False),
@@ -203,16 +203,16 @@ outcomes = Table(
     Column("user", Text),
     Column("actor", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # As in interactions.
+    # As in `interactions`.
     Column("request_hash", BigInteger),
-    # Get, change and delete by id; of two that are logged under one id at once, one is refused.
+    # To get, change and delete outcomes by id. Unique: of two outcomes that are logged under one id, one is refused.
     Index(None, "id", unique=True),
-    # The list of a project, newest first; sums of a metric.
+    # For the list of a project, newest first, and for the statistics of a metric.
     Index(None, "project", "created_at", "id"),
     **CLUSTERED,
 )
 
-# Each image once, whoever shows it.
+# Each image is stored once, however many interactions show it.
 images = Table(
     "images",
     metadata,
@@ -221,31 +221,31 @@ images = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
-# Who shows it: decides who may see it, and when nobody does any more.
+# The interactions that show an image. They decide who may see it, and it is deleted with the last of them.
 interaction_images = Table(
     "interaction_images",
     metadata,
     Column("hash", LargeBinary(32), primary_key=True),
     Column("project", Integer, primary_key=True, autoincrement=False),
     Column("interaction_id", Id, primary_key=True),
-    # What an interaction shows, when it is deleted.
+    # For the images of an interaction that is deleted.
     Index(None, "interaction_id"),
     **CLUSTERED,
 )
 
-# What the text index has yet to take in. Written with the interaction, so that nothing is forgotten over a crash.
+# The queue of the text index. Its rows are committed with the interactions, so that a crash loses none.
 search_pending = Table(
     "search_pending",
     metadata,
     Column("interaction_id", Id, primary_key=True),
-    # The payload of an interaction that was deleted: its words must be taken out of the index.
+    # The payload of a deleted interaction, whose words are to be removed from the index.
     Column("erased", LargeBinary),
     **CLUSTERED,
 )
 
 
 def hash63(*parts: str | bytes) -> int:
-    """Hash `parts` into 63 bits, stable for ever: these numbers are on disk."""
+    """Hash `parts` into 63 bits. The hashes are on disk, so that this function must never change."""
     framed = bytearray()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -254,8 +254,8 @@ def hash63(*parts: str | bytes) -> int:
     return int.from_bytes(blake2b(framed, digest_size=8).digest(), "little") >> 1
 
 
-# Labels that are made up for each call, a trace's id say, fill it: 400 bytes each.
+# The cache is bounded, because labels with a new value for each call, such as a trace id, fill it: 400 bytes each.
 @lru_cache(maxsize=2_000)
 def label_number(project: int, key: str, value: str) -> int:
-    """Return the number of a label: the same for ever, without asking the store."""
+    """Return the number of a label, which never changes."""
     return hash63(str(project), key, value)

@@ -1,4 +1,4 @@
-"""What the facts add up to, hour by hour, and which hours have changed since. See store/background/rollups.py."""
+"""Sums of facts by the hour, and marks on hours that have changed. See store/background/rollups.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table
 
 from .base import CLUSTERED, Id, metadata
 
-# The values of one measure on a project's interactions of one hour and one model.
+# The sums of one measure over a project's interactions of one hour and one model.
 rollups = Table(
     "rollups",
     metadata,
@@ -19,16 +19,16 @@ rollups = Table(
     Column("model", Integer, primary_key=True, autoincrement=False),
     Column("count", BigInteger, nullable=False),
     Column("total", Float, nullable=False),
-    # The sum of the squares of what the values are above or below their mean.
+    # The sum of the squared differences from the mean.
     Column("squares", Float, nullable=False),
     Column("least", Float, nullable=False),
     Column("most", Float, nullable=False),
-    # An hour is replaced whole.
+    # All rows of an hour are replaced together.
     Index(None, "project", "hour"),
     **CLUSTERED,
 )
 
-# How often each value was given, where the row of `rollups` stands for few different ones.
+# The count of each value, for rows of `rollups` with few distinct values.
 rollup_values = Table(
     "rollup_values",
     metadata,
@@ -42,8 +42,8 @@ rollup_values = Table(
     **CLUSTERED,
 )
 
-# Hours, from `first` to `last`, whose facts changed. Led by the id, which grows: they go to the end of the table,
-# whatever hours they are of.
+# Ranges of hours whose facts have changed, from `first` to `last`. The key is an id that grows with time, so that all
+# marks are appended to the end of the table.
 rollup_marks = Table(
     "rollup_marks",
     metadata,

@@ -1,5 +1,7 @@
-"""What servers over one database tell each other. The embedded store has one server and leaves these empty, apart from
-the leases of pairs that are being judged."""
+"""The messages and leases of servers that share a database.
+
+The embedded store has one server and leaves these tables empty, except for the leases of pairs that are being judged.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ servers = Table(
     "servers",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    # When it last said that it is there, by the database's clock.
+    # The time of its last heartbeat, by the database's clock.
     Column("seen_at", BigInteger, nullable=False),
-    # Whether someone watches interactions there, and so wants to hear what others write.
+    # Whether someone watches interactions there, so that the other servers publish what they write.
     Column("listening", Boolean, nullable=False),
 )
 
-# What one server at a time does: fill the text index, end A/B tests, delete what is too old. And pairs of completions
-# that a sitting was given to judge: `server` is then a negative number that stands for the sitting (see pairs.py).
+# Leases on what one server does for all, such as the background work. Also leases on pairs of completions that someone
+# is judging: `server` is then a negative number that stands for the judging session (store/pairs.py).
 leases = Table(
     "leases",
     metadata,
@@ -28,7 +30,7 @@ leases = Table(
     **CLUSTERED,
 )
 
-# How often the small tables were changed: each server reads them anew when it has.
+# Counts the changes of the small tables. A server that sees another count reloads its catalog.
 versions = Table(
     "versions",
     metadata,
@@ -37,14 +39,15 @@ versions = Table(
     **CLUSTERED,
 )
 
-# The interactions that a server has written lately, for those who watch at others. Written only while someone does.
+# The ids of interactions that a server has written lately, for people who watch at other servers. Written only while
+# someone watches.
 news = Table(
     "news",
     metadata,
     Column("server", Integer, primary_key=True, autoincrement=False),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("created_at", BigInteger, nullable=False),
-    # JSON [[changed ids], [deleted ids], how many were too many, [projects of the deleted ones]].
+    # JSON [[changed ids], [deleted ids], number of ids left out, [projects of the deleted ones]].
     Column("content", LargeBinary, nullable=False),
     **CLUSTERED,
 )
