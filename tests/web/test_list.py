@@ -387,6 +387,20 @@ def test_columns_of_labels_and_paths_are_added_drawn_and_sorted(page: Page, shop
     expect(page.get_by_role("columnheader", name="parameters.temperature")).to_be_visible()
 
 
+def test_an_environment_is_a_column_a_filter_a_group_and_a_fact(page: Page, http: httpx.Client, project: str):
+    for name in ("production", "staging"):
+        body = {"messages": [{"role": "user", "content": f"In {name}"}], "completion": "Yes", "environment": name}
+        http.post("/api/v1/interactions", json={"project": project, **body}).raise_for_status()
+    page.goto(f"/p/{project}/interactions?q=environment:staging&columns=prompt,environment")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page).first.locator("[data-column=environment]")).to_have_text("staging")
+    page.goto(f"/p/{project}/interactions?group=environment")
+    page.get_by_role("link", name="production").click()
+    expect(page).to_have_url(re.compile("q=environment%3Aproduction|q=environment:production"))
+    rows(page).first.click()
+    expect(page.get_by_title("Show all of these").filter(has_text="production")).to_be_visible()
+
+
 def test_rows_are_links_and_windows_have_names(page: Page, shop: str):
     page.goto(f"/p/{shop}/interactions?q=label.env:test")
     expect(page).to_have_title("label.env:test · Interactions · Shop · Afterword")
