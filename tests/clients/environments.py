@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+# It requires all that the older releases require, in the same versions: these are installed beside it, without resolving
+# and unpacking the same dependencies for each.
+NEWEST = "adaptive-sdk==0.14.2"
 
 
 def python_with(name: str) -> Path:
@@ -34,7 +37,12 @@ def python_with(name: str) -> Path:
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
-            install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+            if "==" in name and name != NEWEST:
+                what = ["--no-deps", *what]
+                [packages] = place.glob("lib/python*/site-packages")
+                [dependencies] = python_with(NEWEST).parents[1].glob("lib/python*/site-packages")
+                (packages / "dependencies.pth").write_text(f"{dependencies}\n")
+            install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
             subprocess.run([*install, "--disable-pip-version-check", *what], check=True)
             (place / "ready").touch()
     return python
