@@ -134,7 +134,7 @@ class Bench:
             created_at=at,
             messages=[{"role": "user", "content": "Hello"}],
             labels={},
-            user=None,
+            texts={"user": None, "environment": None},
         )
         one = uuid7()
         call = calls.call_row(one, calls.OPEN, numbers={})
@@ -437,7 +437,7 @@ def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(
         created_at=START,
         messages=[{"role": "user", "content": "Hello"}],
         labels={},
-        user=None,
+        texts={"user": None, "environment": None},
     )
     one = uuid7()
     call = calls.call_row(one, calls.COMPLETE, numbers={"latency": 3, "tokens_per_second": 1e-120})
