@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# It requires all that the older releases require, in the same versions: these are installed beside it, without resolving
-# and unpacking the same dependencies for each.
+# It requires all that the older releases require, in the same versions: these are installed beside it, without
+# resolving and unpacking the same dependencies for each.
 NEWEST = "adaptive-sdk==0.14.2"
 
 
