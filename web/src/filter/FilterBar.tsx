@@ -6,7 +6,7 @@ import { AddFilter } from "./AddFilter";
 import { useVocabulary } from "./facets";
 import css from "./filter.module.css";
 import { parts, QueryError, toFilter, withoutPart } from "~/rules/language";
-import { suggest, wordAt } from "~/rules/suggestions";
+import { type Suggestion, suggest, wordAt } from "~/rules/suggestions";
 import { TimeRangeChoice } from "./TimeRangeChoice";
 
 type FilterBarProps = {
@@ -119,27 +119,7 @@ export function FilterBar({ project, value, onChange, ref }: FilterBarProps) {
             </IconButton>
           )}
           {isOpen && suggestions.length > 0 && (
-            <ul id={listId} role="listbox" aria-label="What can stand here" className={css.list}>
-              {suggestions.map((one, index) => (
-                <li
-                  key={one.text}
-                  id={`${listId}-${index}`}
-                  role="option"
-                  aria-selected={index === active}
-                  // The field keeps the focus.
-                  onMouseDown={(event) => event.preventDefault()}
-                  onClick={() => take(index)}
-                >
-                  <code>{one.text}</code>
-                  <small>{one.means}</small>
-                </li>
-              ))}
-              {leftOut > 0 && (
-                <li role="presentation" className={css.more}>
-                  {count(leftOut)} more: type on to find them
-                </li>
-              )}
-            </ul>
+            <SuggestionList id={listId} {...{ suggestions, leftOut, active }} onTake={take} />
           )}
         </div>
         <TimeRangeChoice value={value} onChange={onChange} />
@@ -150,19 +130,59 @@ export function FilterBar({ project, value, onChange, ref }: FilterBarProps) {
           {wrong}
         </p>
       )}
-      {chips.length > 1 && (
-        <ul className={css.chips} aria-label="Conditions">
-          {chips.map((chip) => (
-            <li key={chip}>
-              <code>{chip}</code>
-              <button type="button" aria-label={`Remove ${chip}`} onClick={() => onChange(withoutPart(value, chip))}>
-                <X size={12} aria-hidden />
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
+      {chips.length > 1 && <Conditions chips={chips} onRemove={(chip) => onChange(withoutPart(value, chip))} />}
     </div>
+  );
+}
+
+type SuggestionListProps = {
+  id: string;
+  suggestions: readonly Suggestion[];
+  leftOut: number;
+  active: number;
+  onTake: (index: number) => void;
+};
+
+/** What can be typed next. */
+function SuggestionList({ id, suggestions, leftOut, active, onTake }: SuggestionListProps) {
+  return (
+    <ul id={id} role="listbox" aria-label="What can stand here" className={css.list}>
+      {suggestions.map((one, index) => (
+        <li
+          key={one.text}
+          id={`${id}-${index}`}
+          role="option"
+          aria-selected={index === active}
+          // The field keeps the focus.
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => onTake(index)}
+        >
+          <code>{one.text}</code>
+          <small>{one.means}</small>
+        </li>
+      ))}
+      {leftOut > 0 && (
+        <li role="presentation" className={css.more}>
+          {count(leftOut)} more: type on to find them
+        </li>
+      )}
+    </ul>
+  );
+}
+
+/** The conditions of a query, each with a way to take it away. */
+function Conditions({ chips, onRemove }: { chips: readonly string[]; onRemove: (chip: string) => void }) {
+  return (
+    <ul className={css.chips} aria-label="Conditions">
+      {chips.map((chip) => (
+        <li key={chip}>
+          <code>{chip}</code>
+          <button type="button" aria-label={`Remove ${chip}`} onClick={() => onRemove(chip)}>
+            <X size={12} aria-hidden />
+          </button>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -1,5 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useMemo, useRef, useState } from "react";
+import { type Ref, useMemo, useRef, useState } from "react";
+import type { Judged } from "~/rules/judgingQueue";
 import { toFilter } from "~/rules/language";
 import { preloadMarkdown } from "~/screens/interaction/Markdown";
 import { Button, Empty, ErrorNote, css as ui, Input, Kbd, Loading, Page } from "~/ui";
@@ -107,71 +108,124 @@ export function Judging({ project }: { project: string }) {
                 </Button>
               </span>
             </Verdict>
-            <div className={css.comment}>
-              <Input
-                ref={comment}
-                aria-label="Comment"
-                placeholder={entry.judged ? "Comment (optional)" : "Comment (optional): goes along with the verdict"}
-                value={draft ?? entry.judged?.details ?? ""}
-                onChange={(event) => setDraft(event.target.value)}
-                onBlur={(event) => {
-                  // A click on a verdict sends both at once.
-                  if (!event.relatedTarget?.hasAttribute("aria-pressed")) attach();
-                }}
-                onKeyDown={(event) => {
-                  if (event.nativeEvent.isComposing || !["Enter", "Escape"].includes(event.key)) return;
-                  event.preventDefault();
-                  event.stopPropagation();
-                  document.getElementById("content")?.focus({ preventScroll: true });
-                }}
-              />
-              <span className={css.last}>
-                {last ? (
-                  <>
-                    Last: {CHOICES.find(([choice]) => choice === last.choice)?.[1].toLowerCase()}. <Kbd>b</Kbd> to change it
-                  </>
-                ) : (
-                  <>
-                    <Kbd>w</Kbd> to comment
-                  </>
-                )}
-              </span>
-            </div>
+            <CommentLine
+              ref={comment}
+              isJudged={entry.judged !== undefined}
+              last={last}
+              value={draft ?? entry.judged?.details ?? ""}
+              onChange={setDraft}
+              onLeave={attach}
+            />
           </div>
         </div>
       ) : session.isExhausted ? (
-        <Empty title={judged ? "That was the last pair" : "There is no pair to judge"}>
-          {session.wereHeld ? (
-            <p>Other people have some pairs open now. What they leave, you can judge.</p>
-          ) : (
-            judged === 0 && (
-              <p>A pair needs one prompt that two models have answered, and that nobody has judged under {metric}.</p>
-            )
-          )}
-          <div className={ui.actions}>
-            {at > 0 && (
-              <Button onClick={back}>
-                Back <Kbd>b</Kbd>
-              </Button>
-            )}
-            <Button onClick={judging.lookAgain}>Look again</Button>
-            {judged > 0 ? (
-              <Button look="primary" onClick={judging.end}>
-                End the sitting
-              </Button>
-            ) : (
-              <Button onClick={() => navigate({ search: (now) => ({ ...now, seed: undefined }) })}>Choose others</Button>
-            )}
-          </div>
-        </Empty>
+        <NoPair
+          metric={metric}
+          judged={judged}
+          wereHeld={session.wereHeld}
+          onBack={at > 0 ? back : null}
+          onLookAgain={judging.lookAgain}
+          onEnd={judging.end}
+          onChooseOthers={() => navigate({ search: (now) => ({ ...now, seed: undefined }) })}
+        />
       ) : (
-        judging.error === null && (
-          <>
-            <Loading lines={8} />
-            {judging.looks > 2 && <p className={ui.hint}>Looking for pairs that nobody has judged…</p>}
-          </>
-        )
+        judging.error === null && <PairsLoading areSearched={judging.looks > 2} />
       )}
     </Page>
+  );
+}
+
+function PairsLoading({ areSearched }: { areSearched: boolean }) {
+  return (
+    <>
+      <Loading lines={8} />
+      {areSearched && <p className={ui.hint}>Looking for pairs that nobody has judged…</p>}
+    </>
+  );
+}
+
+type CommentLineProps = {
+  ref: Ref<HTMLInputElement>;
+  isJudged: boolean;
+  /** The verdict on the pair before. */
+  last: Judged | undefined;
+  value: string;
+  onChange: (comment: string) => void;
+  onLeave: () => void;
+};
+
+/** The comment on a pair, and what was said of the one before. */
+function CommentLine({ ref, isJudged, last, value, onChange, onLeave }: CommentLineProps) {
+  return (
+    <div className={css.comment}>
+      <Input
+        ref={ref}
+        aria-label="Comment"
+        placeholder={isJudged ? "Comment (optional)" : "Comment (optional): goes along with the verdict"}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+        onBlur={(event) => {
+          // A click on a verdict sends both at once.
+          if (!event.relatedTarget?.hasAttribute("aria-pressed")) onLeave();
+        }}
+        onKeyDown={(event) => {
+          if (event.nativeEvent.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+          event.preventDefault();
+          event.stopPropagation();
+          document.getElementById("content")?.focus({ preventScroll: true });
+        }}
+      />
+      <span className={css.last}>
+        {last ? (
+          <>
+            Last: {CHOICES.find(([choice]) => choice === last.choice)?.[1].toLowerCase()}. <Kbd>b</Kbd> to change it
+          </>
+        ) : (
+          <>
+            <Kbd>w</Kbd> to comment
+          </>
+        )}
+      </span>
+    </div>
+  );
+}
+
+type NoPairProps = {
+  metric: string;
+  judged: number;
+  wereHeld: boolean;
+  onBack: (() => void) | null;
+  onLookAgain: () => void;
+  onEnd: () => void;
+  onChooseOthers: () => void;
+};
+
+/** There is no pair any more, or there was none: why, and where to go from here. */
+function NoPair({ metric, judged, wereHeld, onBack, onLookAgain, onEnd, onChooseOthers }: NoPairProps) {
+  return (
+    <Empty title={judged ? "That was the last pair" : "There is no pair to judge"}>
+      {wereHeld ? (
+        <p>Other people have some pairs open now. What they leave, you can judge.</p>
+      ) : (
+        judged === 0 && (
+          <p>A pair needs one prompt that two models have answered, and that nobody has judged under {metric}.</p>
+        )
+      )}
+      <div className={ui.actions}>
+        {onBack && (
+          <Button onClick={onBack}>
+            Back <Kbd>b</Kbd>
+          </Button>
+        )}
+        <Button onClick={onLookAgain}>Look again</Button>
+        {judged > 0 ? (
+          <Button look="primary" onClick={onEnd}>
+            End the sitting
+          </Button>
+        ) : (
+          <Button onClick={onChooseOthers}>Choose others</Button>
+        )}
+      </div>
+    </Empty>
   );
 }

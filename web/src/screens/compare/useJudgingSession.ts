@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { type RefObject, useCallback, useEffect, useRef, useState } from "react";
 import { useQueryClient } from "@tanstack/react-query";
 import { ApiError, answer, api, type Filter, type Schemas } from "~/api/client";
 import { whenConnected } from "~/api/connection";
@@ -102,35 +102,7 @@ export function useJudgingSession({ id, project, filter, metric, again, search }
     };
   }, [ask, update]);
 
-  const sending = useRef(new Map<number, Promise<void>>());
-  const send = useCallback(
-    (at: number, isNew: boolean) => {
-      const deliver = async () => {
-        const entry = latest.current.entries[at];
-        const judged = entry?.judged;
-        if (!entry || !judged) return;
-        try {
-          await sendUntilAnswered(() => sendVerdict(metric, entry, judged, isNew));
-          update((before) => {
-            const now = before.entries[at]?.judged;
-            // A verdict that was changed meanwhile is confirmed by the next call in the queue.
-            return now === judged ? queue.withEntry(before, at, { judged: { ...judged, isSent: true } }) : before;
-          });
-        } catch (cause) {
-          notify(cause as Error);
-          // A verdict that the server refuses, for example because a completion was deleted, is not sent again.
-          const isRefused = cause instanceof ApiError && cause.status >= 400 && cause.status < 500 && cause.status !== 429;
-          if (isRefused) update((before) => queue.withoutVerdict(before, at));
-        }
-      };
-      sending.current.set(at, (sending.current.get(at) ?? Promise.resolve()).then(deliver));
-    },
-    [metric, update],
-  );
-  // Send again what a reload has cut off. A verdict has an id of its own, so that it counts once.
-  useEffect(() => {
-    for (const [at, { judged }] of latest.current.entries.entries()) if (judged && !judged.isSent) send(at, true);
-  }, [send]);
+  const send = useSending(metric, latest, update);
 
   return {
     session,
@@ -168,4 +140,40 @@ export function useJudgingSession({ id, project, filter, metric, again, search }
       void ask(0, []).catch(() => undefined);
     },
   };
+}
+
+type Update = (change: (before: queue.JudgingSession) => queue.JudgingSession) => void;
+
+/** Return how to send the verdict at a position: those on one pair in their order, each until the server answers. */
+function useSending(metric: string, latest: RefObject<queue.JudgingSession>, update: Update) {
+  const sending = useRef(new Map<number, Promise<void>>());
+  const send = useCallback(
+    (at: number, isNew: boolean) => {
+      const deliver = async () => {
+        const entry = latest.current.entries[at];
+        const judged = entry?.judged;
+        if (!entry || !judged) return;
+        try {
+          await sendUntilAnswered(() => sendVerdict(metric, entry, judged, isNew));
+          update((before) => {
+            const now = before.entries[at]?.judged;
+            // A verdict that was changed meanwhile is confirmed by the next call in the queue.
+            return now === judged ? queue.withEntry(before, at, { judged: { ...judged, isSent: true } }) : before;
+          });
+        } catch (cause) {
+          notify(cause as Error);
+          // A verdict that the server refuses, for example because a completion was deleted, is not sent again.
+          const isRefused = cause instanceof ApiError && cause.status >= 400 && cause.status < 500 && cause.status !== 429;
+          if (isRefused) update((before) => queue.withoutVerdict(before, at));
+        }
+      };
+      sending.current.set(at, (sending.current.get(at) ?? Promise.resolve()).then(deliver));
+    },
+    [metric, latest, update],
+  );
+  // Send again what a reload has cut off. A verdict has an id of its own, so that it counts once.
+  useEffect(() => {
+    for (const [at, { judged }] of latest.current.entries.entries()) if (judged && !judged.isSent) send(at, true);
+  }, [send, latest]);
+  return send;
 }

@@ -90,53 +90,7 @@ export function DatasetsScreen() {
         </Empty>
       )}
       {datasets && datasets.length > 0 && (
-        <div className={ui.scroll}>
-          <table className={cx(ui.table, ui.cards, css.datasets)}>
-            <thead>
-              <tr>
-                <th>Name</th>
-                <th className={ui.number}>Lines</th>
-                <th>Feedback keys</th>
-                <th>Created</th>
-                <th aria-label="Actions" />
-              </tr>
-            </thead>
-            <tbody>
-              {datasets.map((dataset) => (
-                <tr key={dataset.id}>
-                  <td>
-                    <b>{dataset.name}</b>
-                    <div className={ui.hint}>
-                      {dataset.kind}s, {SOURCES[dataset.source] ?? dataset.source}, {bytes(dataset.size)}
-                    </div>
-                  </td>
-                  <td className={ui.number} data-name="lines">
-                    {count(dataset.lines)}
-                    <LeftOut dataset={dataset} />
-                  </td>
-                  <td>
-                    <Keys metrics={dataset.metrics.map(({ metric }) => metric)} />
-                  </td>
-                  <td>
-                    <Time iso={dataset.created_at} />
-                  </td>
-                  <td>
-                    <div className={ui.actions}>
-                      <a className={`${ui.button} ${ui.small}`} href={dataset.download_url} download>
-                        <DownloadIcon size={13} aria-hidden /> Download
-                      </a>
-                      {mayEdit && (
-                        <Button small look="danger" onClick={() => setDeleting(dataset)}>
-                          Delete
-                        </Button>
-                      )}
-                    </div>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <DatasetTable datasets={datasets} onDelete={mayEdit ? setDeleting : undefined} />
       )}
       {making && (
         <DatasetForm
@@ -155,6 +109,60 @@ export function DatasetsScreen() {
         onConfirm={() => deleting && remove.mutate(deleting.id)}
       />
     </Page>
+  );
+}
+
+type DatasetTableProps = { datasets: readonly Dataset[]; onDelete: ((dataset: Dataset) => void) | undefined };
+
+function DatasetTable({ datasets, onDelete }: DatasetTableProps) {
+  return (
+    <div className={ui.scroll}>
+      <table className={cx(ui.table, ui.cards, css.datasets)}>
+        <thead>
+          <tr>
+            <th>Name</th>
+            <th className={ui.number}>Lines</th>
+            <th>Feedback keys</th>
+            <th>Created</th>
+            <th aria-label="Actions" />
+          </tr>
+        </thead>
+        <tbody>
+          {datasets.map((dataset) => (
+            <tr key={dataset.id}>
+              <td>
+                <b>{dataset.name}</b>
+                <div className={ui.hint}>
+                  {dataset.kind}s, {SOURCES[dataset.source] ?? dataset.source}, {bytes(dataset.size)}
+                </div>
+              </td>
+              <td className={ui.number} data-name="lines">
+                {count(dataset.lines)}
+                <LeftOut dataset={dataset} />
+              </td>
+              <td>
+                <Keys metrics={dataset.metrics.map(({ metric }) => metric)} />
+              </td>
+              <td>
+                <Time iso={dataset.created_at} />
+              </td>
+              <td>
+                <div className={ui.actions}>
+                  <a className={`${ui.button} ${ui.small}`} href={dataset.download_url} download>
+                    <DownloadIcon size={13} aria-hidden /> Download
+                  </a>
+                  {onDelete && (
+                    <Button small look="danger" onClick={() => onDelete(dataset)}>
+                      Delete
+                    </Button>
+                  )}
+                </div>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

@@ -15,7 +15,6 @@ import css from "./interaction.module.css";
 import { pretty } from "~/rules/parts";
 import { outcomeOf } from "./words";
 
-
 type HeaderProps = {
   project: string;
   interaction: Interaction;
@@ -30,23 +29,11 @@ export function Header({ project, interaction, mayEdit, isPage, onClose, onStep 
   const [isAsking, setAsking] = useState(false);
   const id = interaction.completion_id;
   const remove = useDeletion(id, onClose);
-  const navigate = useNavigate();
-  const queries = useQueryClient();
   const compare = useRef<HTMLAnchorElement>(null);
   useKeys({ c: () => compare.current?.click() });
   const outcome = outcomeOf(interaction.call);
-  const address = `${location.origin}/p/${encodeURIComponent(project)}/interactions/${id}`;
   const Heading = isPage ? "h1" : "h2";
   const { model } = interaction;
-  // Whoever makes the call again cannot read this server's images.
-  const call = async () => callOf(await queries.fetchQuery(inlineInteractionQuery(id)), project, location.origin);
-  async function copy(what: string, text: () => string | Promise<string>) {
-    try {
-      notify((await copyText(await text())) ? `The ${what} is copied` : NOT_COPIED);
-    } catch (error) {
-      notify(error as Error);
-    }
-  }
   return (
     <header className={css.top}>
       {isPage && (
@@ -97,42 +84,7 @@ export function Header({ project, interaction, mayEdit, isPage, onClose, onStep 
             </Link>
           </Go>
         )}
-        <Menu
-          align="end"
-          trigger={
-            <Button look="plain" small className={ui.icon} aria-label="More">
-              <EllipsisVertical size={15} aria-hidden />
-            </Button>
-          }
-        >
-          <MenuChoice
-            onClick={() => {
-              // The list begins with it, and goes on in both directions.
-              const at = new Date(Date.parse(interaction.created_at) + 1).toISOString();
-              void navigate({ to: "/p/$project/interactions", params: { project }, search: { at, open: id } });
-            }}
-          >
-            Show in the list, among its time
-          </MenuChoice>
-          {!interaction.expired && (
-            <MenuChoice onClick={() => navigate({ to: "/p/$project/chat", params: { project }, search: { from: id } })}>
-              Open in Chat
-            </MenuChoice>
-          )}
-          <MenuSeparator />
-          <MenuChoice onClick={() => copy("link", () => address)}>Copy the link</MenuChoice>
-          <MenuChoice onClick={() => copy("JSON", () => pretty(interaction))}>Copy as JSON</MenuChoice>
-          <MenuChoice onClick={() => copy("command", async () => asCurl(await call()))}>Copy as curl</MenuChoice>
-          <MenuChoice onClick={() => copy("code", async () => asPython(await call()))}>Copy as Python</MenuChoice>
-          {mayEdit && (
-            <>
-              <MenuSeparator />
-              <MenuChoice danger onClick={() => setAsking(true)}>
-                Delete…
-              </MenuChoice>
-            </>
-          )}
-        </Menu>
+        <MoreMenu project={project} interaction={interaction} onDelete={mayEdit ? () => setAsking(true) : null} />
         {!isPage && (
           <IconButton small label="Close (Esc)" onClick={onClose}>
             <X size={15} aria-hidden />
@@ -148,6 +100,63 @@ export function Header({ project, interaction, mayEdit, isPage, onClose, onStep 
         onConfirm={() => remove()}
       />
     </header>
+  );
+}
+
+type MoreMenuProps = { project: string; interaction: Interaction; onDelete: (() => void) | null };
+
+/** Where else it can be looked at, and what can be made of it. */
+function MoreMenu({ project, interaction, onDelete }: MoreMenuProps) {
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const id = interaction.completion_id;
+  const address = `${location.origin}/p/${encodeURIComponent(project)}/interactions/${id}`;
+  // Whoever makes the call again cannot read this server's images.
+  const call = async () => callOf(await queries.fetchQuery(inlineInteractionQuery(id)), project, location.origin);
+  async function copy(what: string, text: () => string | Promise<string>) {
+    try {
+      notify((await copyText(await text())) ? `The ${what} is copied` : NOT_COPIED);
+    } catch (error) {
+      notify(error as Error);
+    }
+  }
+  return (
+    <Menu
+      align="end"
+      trigger={
+        <Button look="plain" small className={ui.icon} aria-label="More">
+          <EllipsisVertical size={15} aria-hidden />
+        </Button>
+      }
+    >
+      <MenuChoice
+        onClick={() => {
+          // The list begins with it, and goes on in both directions.
+          const at = new Date(Date.parse(interaction.created_at) + 1).toISOString();
+          void navigate({ to: "/p/$project/interactions", params: { project }, search: { at, open: id } });
+        }}
+      >
+        Show in the list, among its time
+      </MenuChoice>
+      {!interaction.expired && (
+        <MenuChoice onClick={() => navigate({ to: "/p/$project/chat", params: { project }, search: { from: id } })}>
+          Open in Chat
+        </MenuChoice>
+      )}
+      <MenuSeparator />
+      <MenuChoice onClick={() => copy("link", () => address)}>Copy the link</MenuChoice>
+      <MenuChoice onClick={() => copy("JSON", () => pretty(interaction))}>Copy as JSON</MenuChoice>
+      <MenuChoice onClick={() => copy("command", async () => asCurl(await call()))}>Copy as curl</MenuChoice>
+      <MenuChoice onClick={() => copy("code", async () => asPython(await call()))}>Copy as Python</MenuChoice>
+      {onDelete && (
+        <>
+          <MenuSeparator />
+          <MenuChoice danger onClick={onDelete}>
+            Delete…
+          </MenuChoice>
+        </>
+      )}
+    </Menu>
   );
 }
 

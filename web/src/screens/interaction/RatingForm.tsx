@@ -126,27 +126,31 @@ export function RatingForm({ project, completionId, hasKeys = false }: RatingFor
           {given ? `Enter attaches it to ${focused.name}.` : "It is kept here until you choose a value."}
         </p>
       )}
-      {hasKeys && (
-        <p className={cx(ui.hint, css.keys)}>
-          {focused.kind === "bool" ? (
-            <>
-              <Kbd>1</Kbd> yes <Kbd>0</Kbd> no
-            </>
-          ) : (
-            <>
-              <Kbd>1</Kbd>–<Kbd>9</Kbd> rate
-            </>
-          )}
-          {metrics.length > 1 && (
-            <>
-              {" "}
-              <Kbd>m</Kbd> next key
-            </>
-          )}{" "}
-          <Kbd>l</Kbd> label <Kbd>c</Kbd> compare <Kbd>j</Kbd> <Kbd>k</Kbd> step
-        </p>
-      )}
+      {hasKeys && <KeysHint metric={focused} isOnly={metrics.length === 1} />}
     </section>
+  );
+}
+
+function KeysHint({ metric, isOnly }: { metric: Metric; isOnly: boolean }) {
+  return (
+    <p className={cx(ui.hint, css.keys)}>
+      {metric.kind === "bool" ? (
+        <>
+          <Kbd>1</Kbd> yes <Kbd>0</Kbd> no
+        </>
+      ) : (
+        <>
+          <Kbd>1</Kbd>–<Kbd>9</Kbd> rate
+        </>
+      )}
+      {!isOnly && (
+        <>
+          {" "}
+          <Kbd>m</Kbd> next key
+        </>
+      )}{" "}
+      <Kbd>l</Kbd> label <Kbd>c</Kbd> compare <Kbd>j</Kbd> <Kbd>k</Kbd> step
+    </p>
   );
 }
 

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
-import { lazy, type RefObject, Suspense, useCallback, useMemo, useRef, useState } from "react";
-import type { Filter, Interaction } from "~/api/client";
+import { lazy, type ReactNode, type RefObject, Suspense, useCallback, useMemo, useRef, useState } from "react";
+import type { Filter, Interaction, Metric } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
 import { withRole } from "~/rules/facetConditions";
 import { FilterBar } from "~/filter/FilterBar";
@@ -11,6 +11,7 @@ import { loadPart } from "~/shell/loadPart";
 import { Button, Loading } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
 import { count as shownCount } from "~/ui/values";
+import type { Shown } from "./columns";
 import { FacetPanel } from "./FacetPanel";
 import facetsCss from "./facets.module.css";
 import { Groups } from "./Groups";
@@ -82,13 +83,7 @@ function Interactions({ project }: { project: string }) {
     },
     [change, clearSelection],
   );
-  const shown = useMemo(
-    () => ({
-      metrics: new Map(metrics.map((metric) => [metric.key, metric])),
-      onLabel: (key: string, value: string) => setQuery(withRole(q, `label.${quoted(key)}:${quoted(value)}`, "only")),
-    }),
-    [metrics, q, setQuery],
-  );
+  const shown = useShown(metrics, q, setQuery);
   useListKeys({ cursor, isOpen: open !== null, filterBar, onFacets: () => toggle("facets"), onHelp: () => setDialog("keys") });
 
   if (q === "" && data !== undefined && listed.loaded.length === 0 && !isPlaceholderData) {
@@ -139,12 +134,9 @@ function Interactions({ project }: { project: string }) {
       </header>
       <div className={css.body}>
         {inSight.facets && (
-          <aside className={facetsCss.panel} aria-label="Facets">
+          <FacetAside count={count} onBack={() => toggle("facets")}>
             {data && <FacetPanel {...{ project, filter, q, isListShown }} metrics={shown.metrics} onChange={setQuery} />}
-            <Button look="primary" className={facetsCss.back} onClick={() => toggle("facets")}>
-              {count === undefined ? "Show the list" : `Show ${shownCount(count)} ${count === 1 ? "interaction" : "interactions"}`}
-            </Button>
-          </aside>
+          </FacetAside>
         )}
         <div className={css.list}>
           {inSight.chart && data && filter && (
@@ -165,26 +157,74 @@ function Interactions({ project }: { project: string }) {
             <ListRows {...{ address, listed, cursor, place, shown }} onQuery={setQuery} onHover={fetchAhead} />
           )}
         </div>
-        {open && (
-          <SidePanel>
-            <Suspense fallback={<Loading />}>
-              <InteractionPanel project={project} completionId={open} onClose={() => cursor.show(null)} onStep={cursor.step} />
-            </Suspense>
-          </SidePanel>
-        )}
+        {open && <OpenPanel project={project} completionId={open} cursor={cursor} />}
       </div>
-      <KeysHelp open={dialog === "keys"} onClose={() => setDialog(null)} />
+      <ListDialogs dialog={dialog} onClose={() => setDialog(null)} {...{ project, filter, selection }} />
+    </main>
+  );
+}
+
+type FacetAsideProps = { count: number | undefined; onBack: () => void; children: ReactNode };
+
+/** The facets beside the list; on a telephone over it, with the way back. */
+function FacetAside({ count, onBack, children }: FacetAsideProps) {
+  return (
+    <aside className={facetsCss.panel} aria-label="Facets">
+      {children}
+      <Button look="primary" className={facetsCss.back} onClick={onBack}>
+        {count === undefined ? "Show the list" : `Show ${shownCount(count)} ${count === 1 ? "interaction" : "interactions"}`}
+      </Button>
+    </aside>
+  );
+}
+
+type OpenPanelProps = { project: string; completionId: string; cursor: ListCursor };
+
+/** The interaction that is open, beside the list. */
+function OpenPanel({ project, completionId, cursor }: OpenPanelProps) {
+  return (
+    <SidePanel>
+      <Suspense fallback={<Loading />}>
+        <InteractionPanel project={project} completionId={completionId} onClose={() => cursor.show(null)} onStep={cursor.step} />
+      </Suspense>
+    </SidePanel>
+  );
+}
+
+type ListDialogsProps = {
+  dialog: ListDialog;
+  project: string;
+  filter: Filter | null;
+  selection: Selection;
+  onClose: () => void;
+};
+
+function ListDialogs({ dialog, project, filter, selection, onClose }: ListDialogsProps) {
+  return (
+    <>
+      <KeysHelp open={dialog === "keys"} onClose={onClose} />
       {(dialog === "export" || dialog === "export selection") && filter && (
         <Suspense>
           <ExportDialog
             project={project}
             filter={dialog === "export" ? filter : filterOf(selection, filter)}
             open
-            onClose={() => setDialog(null)}
+            onClose={onClose}
           />
         </Suspense>
       )}
-    </main>
+    </>
+  );
+}
+
+/** Return what the cells of the list need to know, and what they do. */
+function useShown(metrics: readonly Metric[], q: string, setQuery: (next: string) => void): Shown {
+  return useMemo(
+    () => ({
+      metrics: new Map(metrics.map((metric) => [metric.key, metric])),
+      onLabel: (key: string, value: string) => setQuery(withRole(q, `label.${quoted(key)}:${quoted(value)}`, "only")),
+    }),
+    [metrics, q, setQuery],
   );
 }
 

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type CSSProperties, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type CSSProperties, type ReactNode, type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Interaction } from "~/api/client";
 import { Skeleton } from "~/ui";
 import { useNarrow } from "~/ui/useNarrow";
@@ -72,23 +72,12 @@ export function Table(props: TableProps) {
   });
   const seen = virtual.getVirtualItems();
   const last = seen.at(-1)?.index ?? 0;
-  const first = interactions[0]?.completion_id;
-  const before = useRef<{ first?: string; wasBefore: boolean; query: string | null }>({ wasBefore: false, query: null });
 
   useEffect(() => {
     if (more && last >= interactions.length - 30) onMore();
   }, [more, last, interactions.length, onMore]);
 
-  // What comes in above must not move what one reads.
-  useLayoutEffect(() => {
-    const element = scroller.current;
-    const { first: old, wasBefore, query } = before.current;
-    before.current = { first, wasBefore: props.before, query: props.query };
-    if (!element || !old || old === first || query !== props.query || (element.scrollTop < height / 2 && !wasBefore)) return;
-    const added = interactions.findIndex((one) => one.completion_id === old);
-    if (added > 0) element.scrollTop += added * height;
-  }, [first, interactions, props.before, props.query, height]);
-
+  useSteadyPlace(scroller, height, props);
   const top = seen[0]?.index ?? 0;
   useEffect(() => {
     const isNear = (scroller.current?.scrollTop ?? 0) <= 30 * height;
@@ -98,36 +87,8 @@ export function Table(props: TableProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height are measured anew.
   useEffect(() => virtual.measure(), [height, virtual]);
 
-  // Whoever steps to a row sees it; when new ones push it down, nothing moves.
-  const all = useRef(interactions);
-  all.current = interactions;
-  const goToChosen = useCallback(() => {
-    const index = chosen === null ? -1 : all.current.findIndex((one) => one.completion_id === chosen);
-    if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
-  }, [chosen, virtual]);
-  useEffect(goToChosen, [goToChosen]);
-
-  // Another filter is read from its top, one that was gone back to from where it was left.
-  const topOf = useRef(props.topOf);
-  topOf.current = props.topOf;
-  const query = useRef<string | null>(null);
-  useLayoutEffect(() => {
-    if (props.query === null || props.query === query.current) return;
-    query.current = props.query;
-    scroller.current?.scrollTo(0, topOf.current());
-    goToChosen();
-  }, [props.query, goToChosen]);
-
-  const resting = useRef(0);
-  const { onHover } = props;
-  const hover = useCallback(
-    (one: Interaction | null) => {
-      clearTimeout(resting.current);
-      if (one) resting.current = window.setTimeout(onHover, REST, one);
-    },
-    [onHover],
-  );
-  useEffect(() => () => clearTimeout(resting.current), []);
+  useRowInSight(scroller, virtual.scrollToIndex, props);
+  const hover = useRest(props.onHover);
 
   const widthOf = ({ key, width }: Column) => (props.widths[key] === undefined ? width : `${props.widths[key]}px`);
   const template = `28px ${columns.map(widthOf).join(" ")}`;
@@ -214,4 +175,66 @@ export function Table(props: TableProps) {
       )}
     </div>
   );
+}
+
+/** Return what to call when the pointer is on a row, or leaves it: once it rests there, `onRest` hears of it. */
+function useRest(onRest: (interaction: Interaction) => void) {
+  const resting = useRef(0);
+  const hover = useCallback(
+    (one: Interaction | null) => {
+      clearTimeout(resting.current);
+      if (one) resting.current = window.setTimeout(onRest, REST, one);
+    },
+    [onRest],
+  );
+  useEffect(() => () => clearTimeout(resting.current), []);
+  return hover;
+}
+
+/** Keep what one reads where it is, whatever comes in above. */
+function useSteadyPlace(
+  scroller: RefObject<HTMLDivElement | null>,
+  height: number,
+  { interactions, before: hasBefore, query }: Pick<TableProps, "interactions" | "before" | "query">,
+): void {
+  const first = interactions[0]?.completion_id;
+  const last = useRef<{ first?: string; hadBefore: boolean; query: string | null }>({ hadBefore: false, query: null });
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    const { first: old, hadBefore, query: oldQuery } = last.current;
+    last.current = { first, hadBefore: hasBefore, query };
+    if (!element || !old || old === first || oldQuery !== query || (element.scrollTop < height / 2 && !hadBefore)) return;
+    const added = interactions.findIndex((one) => one.completion_id === old);
+    if (added > 0) element.scrollTop += added * height;
+  }, [first, interactions, hasBefore, query, height, scroller]);
+}
+
+type ToIndex = (index: number, options: { align: "auto" }) => void;
+
+/** Have the chosen row in sight, and another list begin where it was left. */
+function useRowInSight(
+  scroller: RefObject<HTMLDivElement | null>,
+  toIndex: ToIndex,
+  props: Pick<TableProps, "interactions" | "chosen" | "query" | "topOf">,
+): void {
+  const { chosen } = props;
+  // Whoever steps to a row sees it; when new ones push it down, nothing moves.
+  const all = useRef(props.interactions);
+  all.current = props.interactions;
+  const goToChosen = useCallback(() => {
+    const index = chosen === null ? -1 : all.current.findIndex((one) => one.completion_id === chosen);
+    if (index >= 0) toIndex(index, { align: "auto" });
+  }, [chosen, toIndex]);
+  useEffect(goToChosen, [goToChosen]);
+
+  // Another filter is read from its top, one that was gone back to from where it was left.
+  const topOf = useRef(props.topOf);
+  topOf.current = props.topOf;
+  const shownQuery = useRef<string | null>(null);
+  useLayoutEffect(() => {
+    if (props.query === null || props.query === shownQuery.current) return;
+    shownQuery.current = props.query;
+    scroller.current?.scrollTo(0, topOf.current());
+    goToChosen();
+  }, [props.query, goToChosen, scroller]);
 }

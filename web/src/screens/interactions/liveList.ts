@@ -1,7 +1,7 @@
 // A list that is kept up to date while one looks at it, with as little work for the server as can be: what arrives is put
 // in its place and counted here. The server counts again only where that is not sure, and seldom.
 
-import { useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import type { Filter } from "~/api/client";
 import { useLive } from "~/api/live";
@@ -58,21 +58,7 @@ export function useLiveList(live: LiveList): boolean {
     const known = new Set(before.map((row) => row.completion_id));
     const arrived = after.flatMap((row) => (known.has(row.completion_id) ? [] : row.completion_id));
     if (arrived.length) onArrived(arrived);
-    countAgain();
-  }
-
-  /** Have the server count where the number is not sure, once enough time has passed. */
-  function countAgain(): void {
-    const count = queries.getQueryData(countKey);
-    if (!count?.isUnsure || state.current.recount !== undefined) return;
-    const rest = Math.max(COUNT_PACE, REST_FACTOR * count.took);
-    state.current.recount = setTimeout(
-      () => {
-        state.current.recount = undefined;
-        void queries.invalidateQueries({ queryKey: countKey, exact: true });
-      },
-      Math.max(0, count.at + rest - performance.now()),
-    );
+    countAgain(queries, countKey, state.current);
   }
 
   function onChanges({ interactions, deleted, missed }: Changes): void {
@@ -128,7 +114,7 @@ export function useLiveList(live: LiveList): boolean {
     if (next.pages[0] === first) {
       change(next, { interactions: [], deleted: [] });
       if (!isAnew) queries.setQueryData(countKey, (count) => count && { ...count, isUnsure: true });
-      countAgain();
+      countAgain(queries, countKey, state.current);
     } else {
       const left = new Set(rows(next).map((row) => row.completion_id));
       const deleted = rows(pages).flatMap((row) => (left.has(row.completion_id) ? [] : row.completion_id));
@@ -168,6 +154,22 @@ export function useLiveList(live: LiveList): boolean {
       else void look({ limit: GLANCE });
     },
   });
+}
+
+type CountKey = ReturnType<typeof countQuery>["queryKey"];
+
+/** Have the server count where the number is not sure, once enough time has passed. */
+function countAgain(queries: QueryClient, countKey: CountKey, state: State): void {
+  const count = queries.getQueryData(countKey);
+  if (!count?.isUnsure || state.recount !== undefined) return;
+  const rest = Math.max(COUNT_PACE, REST_FACTOR * count.took);
+  state.recount = setTimeout(
+    () => {
+      state.recount = undefined;
+      void queries.invalidateQueries({ queryKey: countKey, exact: true });
+    },
+    Math.max(0, count.at + rest - performance.now()),
+  );
 }
 
 type State = {

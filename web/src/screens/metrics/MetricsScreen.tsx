@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Pencil, Plus, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
-import { answer, api, type Filter, type Metric } from "~/api/client";
+import { answer, api, type Filter, type Metric, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { useMay } from "~/shell/useMay";
 import { MIN_VALUES } from "~/charts/confidence";
@@ -127,8 +127,6 @@ type DetailProps = {
 
 function Detail({ project, metric, filter, q, search, onChange, onEdit }: DetailProps) {
   const navigate = useNavigate();
-  const queries = useQueryClient();
-  const [deleting, setDeleting] = useState(false);
   const [table, setTable] = useState(false);
   const interval = (search.interval ?? "day") as "minute" | "hour" | "day" | "week";
   const split = search.split;
@@ -139,36 +137,9 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
     queryFn: ({ signal }) =>
       answer(api.POST("/api/v1/metrics/{metric}/statistics", { params: { path }, body, signal })),
   });
-  const trend = useQuery({
-    queryKey: ["statistics", "trend", project, metric.key, filter, split, interval],
-    queryFn: ({ signal }) =>
-      answer(
-        api.POST("/api/v1/metrics/{metric}/timeseries", {
-          params: { path },
-          body: { ...body, interval, timezone: ZONE },
-          signal,
-        }),
-      ),
-  });
-  const remove = useMutation({
-    mutationFn: () =>
-      answer(api.DELETE("/api/v1/metrics/{metric}", { params: { path, query: { project } } })),
-    onSuccess: () => {
-      notify(`${metric.key} is deleted`);
-      onChange({ metric: undefined });
-      return queries.invalidateQueries({ queryKey: ["metrics", project] });
-    },
-    onError: (error) => notify(error),
-  });
   const format = formatOf(metric);
-  const keys = useMemo(() => trend.data?.series.map(({ key }) => key) ?? [], [trend.data]);
-  const drawn = useMemo(() => drawnKeys(keys, search.series), [keys, search.series]);
   const isShare = metric.kind === "bool";
-  const means = useMemo(
-    () => trend.data && seriesOf(trend.data, isShare ? "share" : "mean", drawn),
-    [trend.data, isShare, drawn],
-  );
-  const counts = useMemo(() => trend.data && seriesOf(trend.data, "count", drawn), [trend.data, drawn]);
+  const { trend, keys, drawn, means, counts } = useTrend({ project, metric, filter, split, interval, chosen: search.series });
 
   const show = (conditions: string[]) =>
     navigate({
@@ -183,22 +154,7 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
   const found = statistics.data;
   return (
     <>
-      <header className={css.about}>
-        <h2>{metric.name}</h2>
-        {metric.key !== metric.name && <code>{metric.key}</code>}
-        <Chip>{metric.scoring_type === "higher_is_better" ? "higher is better" : "lower is better"}</Chip>
-        {onEdit && (
-          <>
-            <IconButton small label="Change" onClick={onEdit}>
-              <Pencil size={14} aria-hidden />
-            </IconButton>
-            <IconButton small label="Delete" onClick={() => setDeleting(true)}>
-              <Trash2 size={14} aria-hidden />
-            </IconButton>
-          </>
-        )}
-        {metric.description && <p>{metric.description}</p>}
-      </header>
+      <MetricHead project={project} metric={metric} onEdit={onEdit} onDeleted={() => onChange({ metric: undefined })} />
       {statistics.error && <ErrorNote error={statistics.error} />}
       {!found && !statistics.error && <Loading lines={4} />}
       {found?.count === 0 && (
@@ -210,17 +166,7 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
       )}
       {found && found.count > 0 && (
         <>
-          <dl className={css.figures}>
-            <Figure name="values" value={count(found.count)} />
-            <Figure name={metric.kind === "bool" ? "share of yes" : "mean"} value={format(found.mean ?? 0)} />
-            {metric.kind !== "bool" && (
-              <>
-                <Figure name="lowest" value={format(found.min ?? 0)} />
-                <Figure name="highest" value={format(found.max ?? 0)} />
-                <Figure name="standard deviation" value={found.stddev === null ? "–" : format(found.stddev)} />
-              </>
-            )}
-          </dl>
+          <Figures statistics={found} isBool={isShare} format={format} />
           <section className={css.tools} aria-label="Over time">
             <h2>Over time</h2>
             <Select
@@ -290,6 +236,49 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
           </div>
         </>
       )}
+    </>
+  );
+}
+
+type MetricHeadProps = {
+  project: string;
+  metric: Metric;
+  onEdit: (() => void) | undefined;
+  onDeleted: () => void;
+};
+
+/** What a metric is called and means; where one may, it can be changed or deleted. */
+function MetricHead({ project, metric, onEdit, onDeleted }: MetricHeadProps) {
+  const queries = useQueryClient();
+  const [deleting, setDeleting] = useState(false);
+  const remove = useMutation({
+    mutationFn: () =>
+      answer(api.DELETE("/api/v1/metrics/{metric}", { params: { path: { metric: metric.key }, query: { project } } })),
+    onSuccess: () => {
+      notify(`${metric.key} is deleted`);
+      onDeleted();
+      return queries.invalidateQueries({ queryKey: ["metrics", project] });
+    },
+    onError: (error) => notify(error),
+  });
+  return (
+    <>
+      <header className={css.about}>
+        <h2>{metric.name}</h2>
+        {metric.key !== metric.name && <code>{metric.key}</code>}
+        <Chip>{metric.scoring_type === "higher_is_better" ? "higher is better" : "lower is better"}</Chip>
+        {onEdit && (
+          <>
+            <IconButton small label="Change" onClick={onEdit}>
+              <Pencil size={14} aria-hidden />
+            </IconButton>
+            <IconButton small label="Delete" onClick={() => setDeleting(true)}>
+              <Trash2 size={14} aria-hidden />
+            </IconButton>
+          </>
+        )}
+        {metric.description && <p>{metric.description}</p>}
+      </header>
       <Confirm
         title={`Delete ${metric.key}?`}
         what="No more feedback can be logged under it. What was logged is kept, and hidden."
@@ -300,6 +289,58 @@ function Detail({ project, metric, filter, q, search, onChange, onEdit }: Detail
       />
     </>
   );
+}
+
+type FiguresProps = { statistics: Schemas["MetricSummary"]; isBool: boolean; format: (value: number) => string };
+
+function Figures({ statistics, isBool, format }: FiguresProps) {
+  return (
+    <dl className={css.figures}>
+      <Figure name="values" value={count(statistics.count)} />
+      <Figure name={isBool ? "share of yes" : "mean"} value={format(statistics.mean ?? 0)} />
+      {!isBool && (
+        <>
+          <Figure name="lowest" value={format(statistics.min ?? 0)} />
+          <Figure name="highest" value={format(statistics.max ?? 0)} />
+          <Figure name="standard deviation" value={statistics.stddev === null ? "–" : format(statistics.stddev)} />
+        </>
+      )}
+    </dl>
+  );
+}
+
+type TrendOptions = {
+  project: string;
+  metric: Metric;
+  filter: Filter;
+  split: string | undefined;
+  interval: "minute" | "hour" | "day" | "week";
+  /** The series that were chosen to be drawn, as the address has them. */
+  chosen: string | undefined;
+};
+
+/** Fetch how a metric went over time, and choose the series that are drawn. */
+function useTrend({ project, metric, filter, split, interval, chosen }: TrendOptions) {
+  const trend = useQuery({
+    queryKey: ["statistics", "trend", project, metric.key, filter, split, interval],
+    queryFn: ({ signal }) =>
+      answer(
+        api.POST("/api/v1/metrics/{metric}/timeseries", {
+          params: { path: { metric: metric.key } },
+          body: { project, filter, split_by: split ?? null, interval, timezone: ZONE },
+          signal,
+        }),
+      ),
+  });
+  const keys = useMemo(() => trend.data?.series.map(({ key }) => key) ?? [], [trend.data]);
+  const drawn = useMemo(() => drawnKeys(keys, chosen), [keys, chosen]);
+  const isBool = metric.kind === "bool";
+  const means = useMemo(
+    () => trend.data && seriesOf(trend.data, isBool ? "share" : "mean", drawn),
+    [trend.data, isBool, drawn],
+  );
+  const counts = useMemo(() => trend.data && seriesOf(trend.data, "count", drawn), [trend.data, drawn]);
+  return { trend, keys, drawn, means, counts };
 }
 
 function Figure({ name, value }: { name: string; value: string }) {

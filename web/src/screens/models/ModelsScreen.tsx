@@ -88,81 +88,21 @@ export function ModelsScreen() {
             </thead>
             <tbody>
               {ours.map(({ model, is_default, enabled }) => (
-                <tr key={model.key}>
-                  <td>
-                    {model.name} {is_default && <Chip tone="good">default</Chip>}
-                    {model.fallback && <Chip>falls back to {model.fallback}</Chip>}
-                  </td>
-                  <td data-name="call it as">
-                    <code>
-                      {project}/{model.key}
-                    </code>
-                  </td>
-                  <td data-name="provider" title={model.endpoint ?? undefined}>
-                    {model.provider} <code>{model.external_model_id}</code>
-                  </td>
-                  <td>
-                    <Status model={model.key} />
-                  </td>
-                  <td data-name="enabled">
-                    <input
-                      type="checkbox"
-                      aria-label={`${model.key} enabled`}
-                      checked={enabled}
-                      disabled={!mayAdminister}
-                      onChange={() => change.mutate({ model: model.key, enabled: !enabled })}
-                    />
-                  </td>
-                  <td>
-                    {mayAdminister && (
-                      <Menu align="end" trigger={<Button small>Change</Button>}>
-                        {!is_default && (
-                          <MenuChoice onClick={() => change.mutate({ model: model.key, is_default: true })}>
-                            Make it the default
-                          </MenuChoice>
-                        )}
-                        {mayRegister && <MenuChoice onClick={() => setForm(model)}>Edit…</MenuChoice>}
-                        <MenuChoice onClick={() => detach.mutate({ model: model.key, make_default: is_default })}>Detach from this project</MenuChoice>
-                        {mayRegister && (
-                          <>
-                            <MenuSeparator />
-                            <MenuChoice danger onClick={() => setDeleting(model)}>
-                              Delete everywhere…
-                            </MenuChoice>
-                          </>
-                        )}
-                      </Menu>
-                    )}
-                  </td>
-                </tr>
+                <AttachedModel
+                  key={model.key}
+                  {...{ project, model, is_default, enabled, mayAdminister }}
+                  onChange={(body) => change.mutate({ model: model.key, ...body })}
+                  onDetach={() => detach.mutate({ model: model.key, make_default: is_default })}
+                  onEdit={mayRegister ? () => setForm(model) : null}
+                  onDelete={mayRegister ? () => setDeleting(model) : null}
+                />
               ))}
             </tbody>
           </table>
         </div>
       )}
       {others.length > 0 && (
-        <section>
-          <h2>Registered, not attached here</h2>
-          <table className={ui.table}>
-            <tbody>
-              {others.map((model) => (
-                <tr key={model.key}>
-                  <td>{model.name}</td>
-                  <td>
-                    {model.provider} <code>{model.external_model_id}</code>
-                  </td>
-                  <td className={ui.number}>
-                    {mayAdminister && (
-                      <Button small onClick={() => attach.mutate({ model: model.key })}>
-                        Attach
-                      </Button>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
+        <OtherModels models={others} onAttach={mayAdminister ? (model) => attach.mutate({ model }) : null} />
       )}
       {logged.length > 0 && (
         <section>
@@ -185,6 +125,102 @@ export function ModelsScreen() {
         onConfirm={() => deleting && remove.mutate(deleting.key)}
       />
     </Page>
+  );
+}
+
+type AttachedModelProps = {
+  project: string;
+  model: Model;
+  is_default: boolean;
+  enabled: boolean;
+  mayAdminister: boolean;
+  onChange: (body: { is_default?: boolean; enabled?: boolean }) => void;
+  onDetach: () => void;
+  onEdit: (() => void) | null;
+  onDelete: (() => void) | null;
+};
+
+/** A model that calls in the project can name. */
+function AttachedModel(props: AttachedModelProps) {
+  const { project, model, is_default, enabled, mayAdminister, onChange, onDetach, onEdit, onDelete } = props;
+  return (
+    <tr>
+      <td>
+        {model.name} {is_default && <Chip tone="good">default</Chip>}
+        {model.fallback && <Chip>falls back to {model.fallback}</Chip>}
+      </td>
+      <td data-name="call it as">
+        <code>
+          {project}/{model.key}
+        </code>
+      </td>
+      <td data-name="provider" title={model.endpoint ?? undefined}>
+        {model.provider} <code>{model.external_model_id}</code>
+      </td>
+      <td>
+        <Status model={model.key} />
+      </td>
+      <td data-name="enabled">
+        <input
+          type="checkbox"
+          aria-label={`${model.key} enabled`}
+          checked={enabled}
+          disabled={!mayAdminister}
+          onChange={() => onChange({ enabled: !enabled })}
+        />
+      </td>
+      <td>
+        {mayAdminister && (
+          <Menu align="end" trigger={<Button small>Change</Button>}>
+            {!is_default && (
+              <MenuChoice onClick={() => onChange({ is_default: true })}>
+                Make it the default
+              </MenuChoice>
+            )}
+            {onEdit && <MenuChoice onClick={onEdit}>Edit…</MenuChoice>}
+            <MenuChoice onClick={onDetach}>Detach from this project</MenuChoice>
+            {onDelete && (
+              <>
+                <MenuSeparator />
+                <MenuChoice danger onClick={onDelete}>
+                  Delete everywhere…
+                </MenuChoice>
+              </>
+            )}
+          </Menu>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+type OtherModelsProps = { models: readonly Model[]; onAttach: ((model: string) => void) | null };
+
+/** Models that other projects may call. */
+function OtherModels({ models, onAttach }: OtherModelsProps) {
+  return (
+    <section>
+      <h2>Registered, not attached here</h2>
+      <table className={ui.table}>
+        <tbody>
+          {models.map((model) => (
+            <tr key={model.key}>
+              <td>{model.name}</td>
+              <td>
+                {model.provider} <code>{model.external_model_id}</code>
+              </td>
+              <td className={ui.number}>
+                {onAttach && (
+                  <Button small onClick={() => onAttach(model.key)}>
+                    Attach
+                  </Button>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }
 
