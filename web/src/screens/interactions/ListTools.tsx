@@ -1,4 +1,4 @@
-import { ChartColumn, Download, ListTree, Pause, Play } from "lucide-react";
+import { ChartColumn, Download, ListChecks, ListTree, Pause, Play } from "lucide-react";
 import { Button, Hint, IconButton } from "~/ui";
 import { count as shownCount } from "~/ui/values";
 import { ColumnChoice } from "./ColumnChoice";
@@ -53,9 +53,11 @@ export function ListTools(props: ListToolsProps) {
         </Button>
       )}
       {!props.group && (
-        <Button small className={css.narrowOnly} aria-pressed={props.isSelecting} onClick={props.onSelecting}>
-          Select
-        </Button>
+        <span className={css.narrowOnly}>
+          <IconButton small label="Select" aria-pressed={props.isSelecting} onClick={props.onSelecting}>
+            <ListChecks size={15} aria-hidden />
+          </IconButton>
+        </span>
       )}
       <IconButton small label="Facets" aria-pressed={inSight.facets} onClick={() => onInSight("facets")}>
         <ListTree size={15} aria-hidden />
