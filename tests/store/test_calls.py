@@ -13,7 +13,7 @@ from afterword.ids import uuid7
 from afterword.store import calls, deletion
 from afterword.store import interactions as stored
 from afterword.store.engine import Store, Transaction
-from afterword.store.schema import payloads, search_pending
+from afterword.store.schema import LATER_TEXTS, payloads, search_pending
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def write(store: Store, unit: Any) -> Any:
 def opened(store: Store) -> UUID:
     """Write an interaction whose answer is still to come; return its id."""
     one = uuid7()
-    row = (one, 1, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, None, None, None)
+    row = (one, 1, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, *(None,) * (3 + len(LATER_TEXTS)))
     write(
         store,
         [

@@ -25,6 +25,7 @@ from afterword.store.engine import Store, Transaction
 from afterword.store.engine.text_search import TextQuery, texts_of
 from afterword.store.payloads import Payload, encode
 from afterword.store.schema import (
+    LATER_TEXTS,
     ab_interactions,
     feedback,
     images,
@@ -75,11 +76,11 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
     text = msgspec.json.encode(worn).decode()
     said = store.compression.compress(encode(Payload(messages=[{"role": "user", "content": "Hi"}], completion="Ho")))
     error = '{"status":500,"code":"fell_over","message":"You said Hi"}'
-    put = stored.INSERT
+    put, later = stored.INSERT, (None,) * (2 + len(LATER_TEXTS))
     write(
         store,
         [
-            (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", None, None)]),
+            (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", *later)]),
             (put["payloads"], [(one, said)]),
             (calls.INSERT, [calls.call_row(one, calls.FAILED, error=error, numbers={"latency": 9})]),
             (put["interaction_labels"], [(label_number(1, *pair), NOW, one) for pair in worn.items()]),

@@ -18,7 +18,7 @@ from afterword.store import calls
 from afterword.store import interactions as stored
 from afterword.store.engine import ConditionalWrite, Delete, Store, Transaction
 from afterword.store.feedback import FIND_COMPLETION, FIND_FEEDBACK, INSERT_FEEDBACK
-from afterword.store.schema import feedback, interactions, search_pending
+from afterword.store.schema import LATER_TEXTS, feedback, interactions, search_pending
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def store(tmp_path: Path, database: Callable[[], str | None]) -> Iterator[Store]
 
 
 def interaction(one: UUID, project: int = 1) -> Any:
-    row = (one, project, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, None, None, None)
+    row = (one, project, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, *(None,) * (3 + len(LATER_TEXTS)))
     return [(stored.INSERT["interactions"], [row])]
 
 
