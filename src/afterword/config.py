@@ -1,4 +1,4 @@
-"""Settings: one table. A flag wins over the environment, the environment over the default."""
+"""The table of settings. A command-line flag takes precedence over the environment, the environment over the default."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MIB = 1 << 20
-# A hundred years.
+# 100 years.
 MAX_DAYS = 36_500
 
 Kind = Literal["text", "integer", "size"]
 
 
 class SettingError(ValueError):
-    """A setting has a value that it cannot have."""
+    """A setting has an invalid value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ SETTINGS: tuple[Setting, ...] = (
         "session_lifetime",
         "integer",
         720,
-        "Hours after which who signed in on the web page must do so again.",
+        "Hours after which people must sign in to the web page again.",
         minimum=1,
     ),
-    Setting("max_body", "size", 64 * MIB, "The largest body of a call.", minimum=1024),
+    Setting("max_body", "size", 64 * MIB, "The largest request body.", minimum=1024),
     Setting("max_dataset", "size", 2048 * MIB, "The largest file of a dataset.", minimum=1024),
     Setting(
         "max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", minimum=1024
@@ -91,8 +91,8 @@ SETTINGS: tuple[Setting, ...] = (
         "max_facts",
         "size",
         MIB,
-        "How much of what a provider tells beside the text is kept with each completion, as JSON: log probabilities, "
-        "sources, results of filters. What is beyond it is left out, and named.",
+        "The largest provider facts kept with each completion, as JSON: log probabilities, sources, filter results. "
+        "Larger members are left out, and their names are kept.",
     ),
     Setting("max_labels", "integer", 64, "The most labels on an interaction."),
     Setting("max_label_key", "integer", 128, "The longest key of a label, in characters.", minimum=1),
@@ -110,11 +110,11 @@ SETTINGS: tuple[Setting, ...] = (
         "store_timeout",
         "integer",
         30,
-        "Seconds for which a read or a write is waited for; a database that does not answer in time gets calls 503.",
+        "Seconds to wait for a read or a write; if the database does not answer in time, the call gets 503.",
         minimum=1,
     ),
     Setting(
-        "provider_connect_timeout", "integer", 10, "Seconds in which a provider must take a connection.", minimum=1
+        "provider_connect_timeout", "integer", 10, "Seconds in which a provider must accept a connection.", minimum=1
     ),
     Setting(
         "provider_first_byte_timeout",

@@ -157,7 +157,7 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
         is_list = parameters.get(name)
         if is_list is None:
             raise Invalid(
-                f"There is no parameter {name[:80]!r}.",
+                f"Unknown parameter {name[:80]!r}.",
                 code="unknown_parameter",
                 param=name[:80],
                 hint=f"Known are {', '.join(parameters)}." if parameters else "This call takes no parameters.",

@@ -93,7 +93,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 FAILURES = {
     429: "The provider takes no more calls now; `Retry-After` is its own.",
-    502: "The provider refused its key, failed, or answered what is no answer.",
+    502: "The provider refused its key, failed, or sent something that is not an answer.",
     504: "The provider did not answer in time.",
 }
 """What statuses of calls mean that no other route has."""

@@ -1,6 +1,7 @@
-"""Traces: calls of models as OpenTelemetry's spans, where its usual environment variables ask for them.
+"""Traces: model calls as OpenTelemetry spans, switched on by the usual OTEL_ environment variables.
 
-Where they do not, nothing of opentelemetry is loaded and a call costs nothing more. What was said is in no span.
+Without them the opentelemetry packages are not loaded, and a call costs nothing more. Spans never contain messages or
+completions.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("afterword.traces")
 
-# Seconds for the last spans to leave when the server stops.
+# Seconds to wait for the last spans to be exported when the server stops.
 TRACE_SHUTDOWN_SECONDS = 5.0
 # The words of OpenTelemetry's conventions for generative AI.
 OPERATIONS: dict[Operation, str] = {"chat": "chat", "completions": "text_completion", "embeddings": "embeddings"}
@@ -41,7 +42,7 @@ _CODE = re.compile(r"[\w.:-]{1,80}", re.ASCII)
 
 
 def create_tracer(environ: Mapping[str, str] = os.environ) -> NoTracer:
-    """Return what makes spans, or what makes none: as the environment has it."""
+    """Return a tracer, or one that makes no spans if the environment asks for no traces."""
     exporter_names = _exporter_names(environ)
     if not exporter_names:
         return NoTracer()
@@ -86,7 +87,7 @@ class NoSpan:
     """A call that is not traced."""
 
     def start_provider_call(self, model_route: ModelRoute) -> ModelRoute:
-        """Note where the call goes; return the same with what is to be told its provider of the trace."""
+        """Note where the call goes; return the route with the trace headers for its provider."""
         return model_route
 
     def finish(self, outcome: CallResult, answer: Mapping[str, Any], completions: Collection[UUID] = ()) -> None:

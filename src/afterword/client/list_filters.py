@@ -1,4 +1,4 @@
-"""The plain filters of `list`, `groups` and `iterate`, and how to page: what they are called and how they are sent."""
+"""Plain filters and paging arguments of `list`, `groups` and `iterate`, and how they are encoded as a query string."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from afterword.types.quoting import quoted
 
 
 class Paging(TypedDict, total=False):
-    """How to page through what is found, and how to show it."""
+    """Paging arguments, and how interactions are shown."""
 
     order: Order
     limit: int
@@ -26,7 +26,7 @@ class Paging(TypedDict, total=False):
 
 
 class Filters(Paging, PlainFilters, total=False):
-    """Plain filters, and how to page through what they find."""
+    """Plain filters together with paging arguments."""
 
     project: str | None
 
@@ -40,10 +40,10 @@ def filter_query(filters: Mapping[str, Any], **parameters: Any) -> list[tuple[st
 
 
 def check_known(arguments: Mapping[str, Any], known_names: frozenset[str]) -> None:
-    """Raise `TypeError` for a parameter that there is not: as Python does where they stand in the signature."""
+    """Raise `TypeError` for an unknown keyword argument, as Python does for a function with a fixed signature."""
     unknown = sorted(arguments.keys() - known_names)
     if unknown:
-        raise TypeError(f"There is no parameter {unknown[0]!r}. Known are {', '.join(sorted(known_names))}.")
+        raise TypeError(f"Unknown parameter {unknown[0]!r}. Known parameters: {', '.join(sorted(known_names))}.")
 
 
 def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None) -> list[str]:
@@ -56,7 +56,7 @@ def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | Sequenc
             continue
         values = [value] if isinstance(value, str) else list(value)
         if not values:
-            # Left out, it would find everything in place of nothing.
+            # An empty list would be left out of the query, and everything would match instead of nothing.
             raise Invalid(
                 f"labels has no values for {key!r:.80}.",
                 code="invalid_label",

@@ -53,16 +53,16 @@ class ChunkReader:
         if not choices:
             return chunk
         if not isinstance(choices, list):
-            raise unreadable(address, "a chunk whose choices are none", event.data)
+            raise unreadable(address, "a chunk with malformed choices", event.data)
         _check_choice_count(address, choices, self._max_choices)
         for choice in choices:
             if not isinstance(choice, dict):
-                raise unreadable(address, "a chunk whose choices are none", event.data)
+                raise unreadable(address, "a chunk with malformed choices", event.data)
             index = choice["index"] = _index(address, choice, 0, self._max_choices)
             if "delta" not in choice and isinstance(choice.get("message"), dict) and index not in self._begun:
                 _move_message_to_delta(choice)
             if not _is_choice(choice, "delta"):
-                raise unreadable(address, "a chunk whose choices are none", event.data)
+                raise unreadable(address, "a chunk with malformed choices", event.data)
             _check_end(address, choice)
             self._begun.add(index)
             if choice.get("finish_reason"):
@@ -115,7 +115,9 @@ def max_choices(body: Body) -> int:
     return max(MAX_CHOICE_COUNT, choices_per_prompt * (len(prompts) if isinstance(prompts, list) else 1))
 
 
-def _not_an_answer_error(address: Address, answer: Body, description: str = "what is no answer") -> ProviderError:
+def _not_an_answer_error(
+    address: Address, answer: Body, description: str = "something that is not an answer"
+) -> ProviderError:
     return unreadable(address, description, json_text.encode(answer))
 
 

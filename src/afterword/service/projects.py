@@ -1,4 +1,4 @@
-"""Projects: spaces that see nothing of each other."""
+"""Projects: separate spaces, each with its own interactions and settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from afterword.types.queries import ProjectsQuery
 
 
 async def create_project(context: Context, *, body: NewProject) -> Project:
-    """Create a project. A key that is for some projects may not: it could not see the new one."""
+    """Create a project. An API key bound to projects may not create one, because it could not see it."""
     if body.team is not None:
         people.get_team_row(context, body.team)
     metric = None if body.default_metric is None else metrics.get_metric_row(context, body.default_metric)
@@ -55,7 +55,7 @@ async def create_project(context: Context, *, body: NewProject) -> Project:
 
 
 async def list_projects(context: Context, *, query: ProjectsQuery) -> ProjectList:
-    """List the projects that the key may see; archived ones when asked for."""
+    """List the projects that the key may see; with `archived`, also the archived ones."""
     rows = [
         row
         for row in sorted(context.catalog.projects.values(), key=lambda row: row.key)
@@ -66,7 +66,7 @@ async def list_projects(context: Context, *, query: ProjectsQuery) -> ProjectLis
 
 
 def find_project(context: Context, id_or_key: str) -> Project | None:
-    """Return a project; None if there is none, or if the key may not see it."""
+    """Return a project; None if it does not exist, or if the key may not see it."""
     row = context.find_project(id_or_key)
     return row and _serialized_project(context, row)
 
@@ -118,7 +118,7 @@ def _serialized_project(context: Context, row: ProjectRow, permissions: list[str
 
 
 def retention_periods(catalog: Catalog, settings: Settings) -> dict[int, Periods]:
-    """Return how long each project keeps what it has: by its own word, else by the server's settings."""
+    """Return the retention periods of each project: its own, or those of the server's settings."""
 
     def days(project_days: int | None, server_days: int) -> int | None:
         return (server_days if project_days is None else project_days) or None

@@ -11,9 +11,9 @@ from afterword.types.base import KEY_OWNER, ROLE, Input, Output, Role
 
 
 class NewSession(Input):
-    """Who signs in: whoever has this API key."""
+    """A sign-in with an API key."""
 
-    api_key: Annotated[str, Meta(description="An API key that works.")]
+    api_key: Annotated[str, Meta(description="A valid API key.")]
 
 
 class Session(Output):

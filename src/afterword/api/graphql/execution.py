@@ -1,4 +1,4 @@
-"""Executing queries: what graphql-core does, with our errors, for one actor."""
+"""Executes GraphQL queries with graphql-core, and turns errors into Afterword's form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("afterword")
 
 
 class Executor:
-    """The schema, and the documents that are known. `shown` turns an error of ours into GraphQL's form."""
+    """Executes queries against the schema. `format_error` turns an `AfterwordError` into GraphQL's form."""
 
     def __init__(self, state: AppState, lifts: Any, format_error: Callable[[AfterwordError], dict[str, Any]]) -> None:
         self._state = state
@@ -48,7 +48,7 @@ class Executor:
             context_value=request,
             variable_values=query.variables,
             operation_name=query.operationName,
-            # graphql-core fails on words that have more letters in lower case, such as those with İ.
+            # The suggestions of graphql-core fail on names that grow longer in lower case, such as those with İ.
             hide_suggestions=True,
         )
         result = execution if isinstance(execution, ExecutionResult) else await execution

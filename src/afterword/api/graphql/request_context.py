@@ -1,4 +1,4 @@
-"""What the resolvers of one request share: who asks, and the loaders that read for many objects at once."""
+"""State shared by the resolvers of one request: the actor, and data loaders that read many objects at once."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class RequestContext:
         self.lift_model = lift_model
         """Turns an old name of a provider's model into the provider's own."""
         self.read_context = restricted_context(state, actor, "read")
-        """For members that need the right to read: what the key may not read is not there."""
+        """For fields that need the permission `read`: what the key may not read is absent."""
         self.actor_context = Context(state, actor)
-        """For what the object shown so far names itself, and for the actor's permissions."""
+        """For objects that a visible object names, and for the actor's permissions."""
         self.interaction_loader: DataLoader[UUID, Interaction] = DataLoader(self._load_interactions)
         self._loaders: dict[Any, DataLoader[Any, Any]] = {}
         self._projects: dict[str, Project | None] = {}
@@ -84,7 +84,7 @@ class RequestContext:
         return get_permitted_context(self.state, self.actor, permission)
 
     def loader(self, name: Any, load: Callable[[list[Any]], Awaitable[Mapping[Any, Any]]]) -> DataLoader[Any, Any]:
-        """Return the loader of that name, made of `load` when it is asked for first."""
+        """Return the loader of this name; the first call creates it from `load`."""
         return self._loaders.setdefault(name, DataLoader(load))
 
     def find_project(self, key: str) -> Project | None:

@@ -60,7 +60,7 @@ def vectors(prompt: str, completion: str) -> Iterator[str]:
         part.position += 2
         start = 0
         for index, word in enumerate(tokens):
-            if part.full(word):
+            if part.is_full(word):
                 yield part.text()
                 # At most half of the part is repeated, so that each part makes progress, however often a word occurs.
                 overlap = tokens[max(start, index - OVERLAP_WORDS, (start + index) // 2) : index]
@@ -84,7 +84,7 @@ class _Part:
         self._characters = 0
         self._positions: dict[str, list[str]] = {}
 
-    def full(self, word: str) -> bool:
+    def is_full(self, word: str) -> bool:
         return (
             self.position >= MAX_POSITION_NUMBER
             or self._characters > MAX_PART_CHARACTERS
