@@ -1,4 +1,4 @@
-"""The table of settings. A command-line flag takes precedence over the environment, the environment over the default."""
+"""The table of settings. A flag takes precedence over the environment, the environment over the default."""
 
 from __future__ import annotations
 
