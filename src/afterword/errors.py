@@ -1,11 +1,11 @@
-"""One error tree for both ends of the wire.
+"""The error classes of server and client.
 
     AfterwordError
       BadRequest         400  the request cannot be read: malformed JSON, a bad header
       Unauthorized       401  no API key, or one that is unknown, expired or revoked
-      Forbidden          403  the key is good, its role does not allow this
+      Forbidden          403  the key is valid, but its role does not allow this
       NotFound           404  no such thing, or none that this key may see
-      MethodNotAllowed   405  the path exists, the method on it does not
+      MethodNotAllowed   405  the path exists, but does not take this method
       Conflict           409  it exists already, with other content
       TooLarge           413  beyond a limit on size
       Invalid            422  readable, but a value is wrong
@@ -30,7 +30,7 @@ from afterword.compat.errors import not_found_message
 
 
 class AfterwordError(Exception):
-    """Say what was wrong (`message`), where (`param`), and what to do next (`hint`)."""
+    """Base class of all errors: what was wrong (`message`), where (`param`), and what to do next (`hint`)."""
 
     status: int = 0
     type: str = "api_error"
@@ -59,7 +59,7 @@ class AfterwordError(Exception):
         return f"{self.message} {self.hint}" if self.hint else self.message
 
     def body(self) -> ErrorBody:
-        """Return the object that the wire carries."""
+        """Return the error object for the response body."""
         return ErrorBody(
             error=ErrorDetail(message=self.message, type=self.type, code=self.code, param=self.param, hint=self.hint)
         )
@@ -80,7 +80,7 @@ class Unauthorized(AfterwordError):
 
 
 class Forbidden(AfterwordError):
-    """The key is good, but its role does not allow this."""
+    """The key is valid, but its role does not allow this."""
 
     status = 403
     type = "permission_error"
@@ -93,13 +93,13 @@ class NotFound(AfterwordError):
     type = "not_found_error"
 
     def __init__(self, message: str, *, noun: str | None = None, **error_fields: Any) -> None:
-        """With a `noun`, the kind of thing that was not found, `message` is the rest of a sentence about it."""
+        """With `noun`, the kind of thing that was not found, `message` completes a sentence about it."""
         super().__init__(message if noun is None else not_found_message(noun, message), **error_fields)
         self.noun = noun
 
 
 class MethodNotAllowed(AfterwordError):
-    """The path exists, the method on it does not."""
+    """The path exists, but does not take this method."""
 
     status = 405
     type = "invalid_request_error"
@@ -170,7 +170,7 @@ class ErrorDetail(msgspec.Struct, kw_only=True):
 
 
 class ErrorBody(msgspec.Struct, kw_only=True):
-    """The one error object of every face."""
+    """The error object of every interface."""
 
     error: ErrorDetail
 
@@ -199,6 +199,6 @@ def error_for(status: int) -> type[AfterwordError]:
 
 
 def from_detail(status: int, detail: dict[str, Any], **extra_fields: Any) -> AfterwordError:
-    """Build the error that an `error` object of the wire describes."""
+    """Build the exception for the `error` object of a response."""
     error_fields = {name: detail.get(name) for name in ("code", "param", "hint")}
     return error_for(status)(str(detail.get("message") or f"HTTP status {status}"), **error_fields, **extra_fields)

@@ -1,7 +1,7 @@
-"""JSON as it is met: with half surrogate pairs, NaN and Infinity, which strict readers refuse.
+"""Lenient JSON: with unpaired surrogates, NaN and Infinity, which strict decoders refuse.
 
-Python's and JavaScript's writers produce such JSON, and most providers take it. It is passed on as it came; what is
-kept is repaired, for no database stores half a character and no JSON has such a number.
+The encoders of Python and JavaScript produce such JSON, and most providers accept it. It is passed on unchanged. Stored
+values are repaired, because no database stores unpaired surrogates and standard JSON has no such numbers.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import msgspec
 
 
 class LineError(ValueError):
-    """What is wrong with a line of a file: the member, and what it must be."""
+    """A line of a file is invalid. The message completes a sentence about the line, such as `has no messages`."""
 
 
 MAX_DEPTH = 200
-"""Levels of objects and arrays that are taken from a caller or provider: at five times as many Python's own bound is
-met, wherever in the server that happens to be."""
+"""The most levels of objects and arrays from a caller or provider. Beyond five times as many, Python's recursion limit
+would stop the server at any place in the code."""
 MAX_REPLACEMENT_ROWS = 20
-"""Replaced values that are named one by one."""
+"""Replaced values that are listed one by one; the others are counted."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}()"))
@@ -31,14 +31,14 @@ _decoder = msgspec.json.Decoder()
 
 
 class NotANumber(float):
-    """NaN, Infinity, or a number beyond the reach of a double. msgspec encodes none, so that each is noticed."""
+    """NaN, Infinity, or a number too large for a double. msgspec refuses to encode it, so that each is noticed."""
 
     def __str__(self) -> str:
         return "NaN" if math.isnan(self) else "Infinity" if self > 0 else "-Infinity"
 
 
 class Replacement(NamedTuple):
-    """A value that was replaced: where it stands, what it was, what is kept of it."""
+    """A value that was replaced: its path, what it was, and what is stored instead."""
 
     at: str
     was: str
@@ -46,9 +46,9 @@ class Replacement(NamedTuple):
 
 
 def decode(raw: bytes | bytearray | memoryview, *, lenient_encoding: bool = False) -> Any:
-    """Decode JSON, whatever its texts and numbers. Raises `ValueError`.
+    """Decode JSON that may have unpaired surrogates, NaN and Infinity. Raises `ValueError`.
 
-    With `lenient_encoding` bytes that are no UTF-8 become U+FFFD.
+    With `lenient_encoding`, bytes that are not UTF-8 become U+FFFD, and texts may have control characters.
     """
     try:
         return _decoder.decode(raw)
@@ -69,9 +69,9 @@ def decode(raw: bytes | bytearray | memoryview, *, lenient_encoding: bool = Fals
 
 
 def read_line(raw: bytes) -> Any:
-    """Read a line of JSON. Raises `LineError` that names what is wrong, and where.
+    """Decode a line of JSON. Raises `LineError`, which says what is wrong and where.
 
-    Half of a surrogate pair, which JavaScript leaves where it cuts an emoji in two, becomes U+FFFD.
+    An unpaired surrogate, which JavaScript leaves when it cuts an emoji in two, becomes U+FFFD.
     """
     try:
         if is_nested_too_deeply(raw):
@@ -99,13 +99,13 @@ def read_line(raw: bytes) -> Any:
 
 
 def find_not_a_number(replacements: list[Replacement]) -> Replacement | None:
-    """Return the first number that JSON lacks; None where only texts were repaired."""
+    """Return the first replacement of a number; None if only texts were repaired."""
     return next((replacement for replacement in replacements if replacement.kept == "null"), None)
 
 
 def is_nested_too_deeply(raw: bytes | bytearray) -> bool:
     """Tell whether JSON, or a document of GraphQL, has more than MAX_DEPTH levels of brackets."""
-    # What has no more brackets than that is not looked at any closer: nearly all bodies.
+    # Nearly all bodies have no more brackets than that in total, and need no closer look.
     if raw.count(b"[") + raw.count(b"{") + raw.count(b"(") <= MAX_DEPTH:
         return False
     depth = 0
@@ -117,7 +117,7 @@ def is_nested_too_deeply(raw: bytes | bytearray) -> bool:
 
 
 def encode(value: Any) -> bytes:
-    """Encode JSON as it came, with half surrogate pairs as escapes."""
+    """Encode JSON unchanged, with unpaired surrogates as escapes."""
     try:
         return _encoder.encode(value)
     except (UnicodeEncodeError, TypeError):
@@ -125,7 +125,7 @@ def encode(value: Any) -> bytes:
 
 
 def encode_for_caller(value: Any) -> bytes:
-    """Encode JSON as every client reads it: numbers that JSON lacks are null, half surrogate pairs are escapes."""
+    """Encode JSON that every client can read: NaN and Infinity become null, unpaired surrogates become escapes."""
     try:
         return _encoder.encode(value)
     except (UnicodeEncodeError, TypeError):
@@ -133,8 +133,10 @@ def encode_for_caller(value: Any) -> bytes:
 
 
 def repair(value: Any, path: str = "") -> tuple[Any, list[Replacement]]:
-    """Return a value that can be stored, and what was replaced in it: half surrogate pairs by U+FFFD, numbers that
-    JSON lacks by null."""
+    """Return a value that can be stored, and the replacements in it.
+
+    Unpaired surrogates become U+FFFD; NaN and Infinity become null.
+    """
     try:
         _encoder.encode(value)
     except (UnicodeEncodeError, TypeError):
@@ -144,7 +146,7 @@ def repair(value: Any, path: str = "") -> tuple[Any, list[Replacement]]:
 
 
 def as_rows(replacements: list[Replacement]) -> list[dict[str, str]]:
-    """Return replacements as they are stored: MAX_REPLACEMENTS of them, and how many more there are."""
+    """Return replacements as they are stored: the first MAX_REPLACEMENT_ROWS, and the number of the others."""
     rows = [replacement._asdict() for replacement in replacements[:MAX_REPLACEMENT_ROWS]]
     if len(replacements) > MAX_REPLACEMENT_ROWS:
         rows.append({"at": "…", "was": f"{len(replacements) - MAX_REPLACEMENT_ROWS:,} more", "kept": ""})
@@ -152,12 +154,12 @@ def as_rows(replacements: list[Replacement]) -> list[dict[str, str]]:
 
 
 def whole_text(text: str) -> str:
-    """Return a text with halves that meet as one character, and others as U+FFFD."""
+    """Return a text with adjacent halves of a surrogate pair as one character, and unpaired surrogates as U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def storable_text(text: str) -> str:
-    """Return a text that every database keeps outside of JSON: without halves of characters and without NUL."""
+    """Return a text that every database stores in a text column: without unpaired surrogates and without NUL."""
     return whole_text(text).replace("\0", "\ufffd")
 
 

@@ -1,4 +1,4 @@
-"""What the application needs while it runs: opened before the first request, closed in order at the end."""
+"""The resources of the application: opened before the first request, closed in order at the end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CALL_SHUTDOWN_SECONDS = 5.0
 
 
 def open_state(settings: Settings) -> AppState:
-    """Open the store, load the catalog and create what works on them. Raises `StoreError`."""
+    """Open the store, load the catalog and create the services and workers on them. Raises `StoreError`."""
     directory = Path(settings.data)
     store = Store(
         directory,

@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     if settings.workers == 1:
         _Server(state, api_key, notices).run()
         return
-    # Opening the store here migrates it once, and reports once what is wrong with it. Then each process opens its own.
+    # Opening the store here migrates it once, and reports its errors once. Then each process opens its own.
     state.secrets.make()
     close_state(state)
     try:

@@ -1,7 +1,7 @@
-"""The past: what old clients say, lifted to today's words before anyone else sees it.
+"""Compatibility with old clients: their requests are rewritten to today's form before anything else reads them.
 
-`LIFTS` holds, by the name of a route or face, what is tried on a body that could not be read as it stood. Clients that
-speak today's words never come here.
+`LIFTS` maps the name of a route or operation to a function that rewrites a body. It is tried only on a body that could
+not be read, so that requests of current clients never get here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Old bodies of REST calls: renamed members, prompts, what was encoded twice."""
+"""Old bodies of REST calls: renamed members, prompts in place of messages, JSON that was encoded twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 def _renamed_body(names: dict[str, str], raw: bytes | bytearray) -> bytes | None:
-    """Return a body with its members renamed; None where it has none of the old ones."""
+    """Return a body with its members renamed; None if it has none of the old names."""
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -25,12 +25,12 @@ def _renamed_body(names: dict[str, str], raw: bytes | bytearray) -> bytes | None
 
 
 def _prompt_messages(prompt: Any) -> Any:
-    """Return the messages that a prompt is: one of the user."""
+    """Return a prompt as messages: a text becomes one message of the user."""
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
 
 
 def _decoded_twice(raw: bytes | bytearray) -> bytes | None:
-    """Return the JSON in a body that is a JSON text; None for any other."""
+    """Return the JSON within a body that is a JSON string; None for any other body."""
     try:
         decoded_text = msgspec.json.decode(raw, type=str)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -43,7 +43,7 @@ _PROMPT = {"prompt": "messages"}
 _USER = {"user_id": "user"}
 
 LIFTS: dict[str, Callable[[bytes | bytearray], bytes | None]] = {
-    # adaptive-sdk up to 0.12.4 calls projects use cases; 0.1.1 gives prompts; all of them call models model services.
+    # adaptive-sdk up to 0.12.4 calls projects use cases; 0.1.1 sends prompts; all versions call models model services.
     "interactions.record": partial(_renamed_body, {**_USE_CASE, **_PROMPT, "model_service": "model"}),
     "feedback.record": partial(_renamed_body, _USER),
     "feedback.prefer": partial(_renamed_body, {**_USE_CASE, **_PROMPT, **_USER}),

@@ -1,7 +1,7 @@
-"""Documents of GraphQL that the schema does not have: an old form of one field, and all that is done elsewhere.
+"""GraphQL documents that do not fit the schema: an old form of one field, and features that Afterword lacks.
 
-adaptive-sdk up to 0.1.12 asks `deployModel` for no members; today its answer is an object. One field cannot be both, so
-that such a field is renamed before the document is checked; it keeps its key in the answer.
+adaptive-sdk up to 0.1.12 selects no members of `deployModel`; today its result is an object. One field cannot have both
+types, so the old form is renamed before the document is validated. It keeps its key in the answer.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ UNSERVED_FIELDS_BY_AREA = {
     "models that run here": "addModel importHfModel",
     "datasets that a model generates": "generateDataset",
 }
-"""What other servers do that these clients speak to, and the root fields by which it is asked for."""
+"""Features of the servers that these clients are made for, but not of Afterword, with the root fields of each."""
 _AREAS = {field: area for area, fields in UNSERVED_FIELDS_BY_AREA.items() for field in fields.split()}
 
 
 def unserved(document: Any) -> str | None:
-    """Say of a document that the schema does not have what it asks for; None where we do not know either."""
+    """Return a message if a document asks for a feature that Afterword lacks; None for any other document."""
     for field in _root_fields(document):
         area = _AREAS.get(field.name.value) if field.kind == "field" else None
         if area is not None:
@@ -42,7 +42,7 @@ def unserved(document: Any) -> str | None:
 
 
 def document(document: Any) -> Any:
-    """Return a parsed document with the root fields renamed that ask for a text."""
+    """Return a parsed document with its root fields of the old form renamed."""
     if not any(_is_old(field) for field in _root_fields(document)):
         return document
     from graphql import DocumentNode, FieldNode, NameNode, OperationDefinitionNode, SelectionSetNode

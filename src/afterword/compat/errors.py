@@ -1,7 +1,7 @@
-"""How clients of adaptive-sdk are told that something was not found.
+"""Messages by which clients of adaptive-sdk recognize that something was not found.
 
-They search the text of an error for `EntityNotFound:` and the noun after it. By GraphQL they take the first noun that
-they know anywhere in the text, so that it must stand alone there.
+They search the text of an error for `EntityNotFound:` and the noun after it. Over GraphQL they take the first noun they
+know anywhere in the text, so the message must contain no other noun.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def not_found_message(noun: str, predicate: str) -> str:
 
 
 def lone_not_found_message(noun: str) -> str | None:
-    """Return the message that old GraphQL clients take a missing thing's noun from; None for a noun unknown to them."""
+    """Return the message for old GraphQL clients, with no noun but this one; None for a noun unknown to them."""
     return _entity(noun) if noun in _NOUNS_KNOWN_BY_GRAPHQL else None
 
 

@@ -1,4 +1,4 @@
-"""What adaptive-sdk up to 0.1.13 called OpenAI's models."""
+"""The names of OpenAI's models in adaptive-sdk up to 0.1.13."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ PROVIDER_MODELS = {
 
 
 def provider_model(word: str) -> str:
-    """Return what OpenAI itself calls a model; any other word as it is."""
+    """Return OpenAI's own name of a model; any other word unchanged."""
     return PROVIDER_MODELS.get(word, word)

@@ -1,1 +1,1 @@
-"""Calling language models: the port, the providers behind it, and the relay that passes on what they say."""
+"""Calling language models: the port, its provider adapters, and the relay that passes on their answers."""

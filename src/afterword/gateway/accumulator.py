@@ -1,12 +1,12 @@
-"""A message put together from the pieces in which a stream brings it.
+"""Assembling the message of one choice from the deltas of a stream.
 
-One rule for all providers, whichever members their deltas have:
+The same rules hold for all providers, whichever members their deltas have:
 
-- null and "" never overwrite. Other strings are joined, apart from labels such as `id` and `type`, of which the last
-  one stands. Objects are merged, numbers and booleans replaced.
-- A piece of a list belongs to the part that has its id; without an id, to the newest part of its index; without an
-  index, to the newest part. It begins a new part where that one has another id or type, or is a whole call already.
-- A text after parts, or an object after a text, becomes a part: nothing is replaced by something of another form.
+- null and "" never overwrite. Strings are joined, except labels such as `id` and `type`: their last value counts.
+  Objects are merged; numbers and booleans are replaced.
+- A piece of a list belongs to the part with its id; without an id, to the newest part of its index; without an index,
+  to the newest part. It starts a new part if that part has another id or type, or is a complete call already.
+- Text after a list of parts, and an object after text, become new parts, so that neither replaces the earlier value.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import msgspec
 from afterword.gateway.provider import Body, ProviderError
 
 MAX_PARTS = 1024
-"""Tool calls, or other parts of one list."""
+"""Bound on the parts of one list, such as tool calls."""
 MAX_VALUES = 1 << 18
-"""All values of a message: members of objects and elements of lists."""
+"""Bound on the values of a message: members of objects and elements of lists."""
 MAX_CHARACTERS = 64 << 20
-"""All texts of a message."""
+"""Bound on all texts of a message together."""
 
-# Strings that stand for themselves: a repetition is no piece of a longer one.
+# Strings that always arrive whole: a repetition is not the next piece of a longer string.
 LABELS = frozenset(
     {
         "id", "type", "role", "object", "model", "format", "status", "state", "phase", "channel", "recipient", "title",
@@ -33,11 +33,11 @@ LABELS = frozenset(
     }
 )  # fmt: skip
 LABEL_ENDINGS = ("_id", "_type", "_at", "_url", "_uri", "_format", "_status")
-# Labels that tell one thing from another.
+# Labels that identify an object.
 IDENTITIES = ("id", "url", "uri", "title")
-# Ours, or the same in every delta.
+# Members to skip: Afterword sets them itself, or every delta repeats them.
 IGNORED = frozenset({"role", "id"})
-# In a whole answer most lists have no index: there it only says which part a piece belongs to.
+# Lists whose parts keep their index in the whole answer. In other lists it only assigns pieces to parts.
 LISTS_WITH_INDEX = frozenset({"reasoning_details", "images"})
 
 _encoder = msgspec.json.Encoder()
@@ -45,7 +45,7 @@ _decoder = msgspec.json.Decoder()
 
 
 class MessageAccumulator:
-    """What one choice of a stream has said so far."""
+    """Accumulates the deltas of one choice of a stream."""
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
@@ -54,17 +54,16 @@ class MessageAccumulator:
         self._budget = _Budget()
 
     def take(self, choice: Body) -> bool:
-        """Take in a chunk's choice; tell whether it held anything that the model said.
+        """Add a chunk's choice; return whether it contains output of the model.
 
-        Its tool calls are rewritten in place so that clients which go by the index, as OpenAI's own do, put them
-        together rightly: each call has an index of its own, and id, type and name are said once. Raises
-        `ProviderError` beyond the bounds.
+        Its tool calls are rewritten in place for clients that assemble them by index, such as OpenAI's own: each call
+        gets an index of its own, and its id, type and name appear only once. Raises `ProviderError` beyond the bounds.
         """
         if reason := choice.get("finish_reason"):
             self.finish_reason = reason
         delta = choice.get("delta")
         if not isinstance(delta, dict):
-            # The old completions have their text on the choice itself.
+            # /completions has its text on the choice itself.
             text = choice.get("text")
             if text:
                 self._add_content(text)
@@ -91,7 +90,7 @@ class MessageAccumulator:
 
     @property
     def text(self) -> str:
-        """The text said so far."""
+        """The text so far."""
         if self._content is not None:
             return self._content.joined()
         content = self._members.get("content")
@@ -101,7 +100,7 @@ class MessageAccumulator:
         return "".join(text.joined() for text in texts if isinstance(text, _Text))
 
     def message(self) -> Body | None:
-        """Return the whole message where more than a text was said."""
+        """Return the whole message; None if it has nothing but text."""
         members = {name: _json_value(value, name) for name, value in self._members.items()}
         members = {name: value for name, value in members.items() if value not in ("", [], {})}
         if not members:
@@ -116,7 +115,7 @@ class MessageAccumulator:
         self._content.add(text)
 
     def _add_calls(self, calls: Any) -> list[Body]:
-        """Take in pieces of tool calls; return them as the caller is to get them."""
+        """Add pieces of tool calls; return them in the form for the caller."""
         existing = self._members.get("tool_calls")
         if not isinstance(existing, _Parts):
             existing = self._members["tool_calls"] = _Parts("tool_calls")
@@ -148,7 +147,7 @@ class MessageAccumulator:
 
 
 class _Budget:
-    """What a message may still take up."""
+    """Counts down the values and characters that a message may still add."""
 
     def __init__(self) -> None:
         self._values = MAX_VALUES
@@ -166,7 +165,7 @@ class _Budget:
 
 
 class _Text:
-    """A string in its pieces: joining at each piece would copy it as many times."""
+    """A string as a list of pieces: joining at each piece would copy the whole string each time."""
 
     __slots__ = ("pieces", "size")
 
@@ -185,7 +184,7 @@ class _Text:
 
 
 class _Parts:
-    """A list, and which part the pieces of an id or index go to."""
+    """A list of parts, with the position of the part for each id and index."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -194,7 +193,7 @@ class _Parts:
         self._by_index: dict[Any, int] = {}
 
     def extend(self, pieces: list[Any], budget: _Budget) -> None:
-        """Put each piece where it belongs."""
+        """Merge each piece into its part, or append it as a new part."""
         for piece in pieces[self._repeated(pieces) :]:
             if isinstance(piece, dict):
                 self.merge(self.find(piece), piece, budget)
@@ -202,13 +201,13 @@ class _Parts:
                 self.append(piece, budget)
 
     def find(self, piece: Body) -> int | None:
-        """Return the position of the part that a piece belongs to; None where it begins one."""
+        """Return the position of the part that a piece belongs to; None if it starts a new part."""
         id_, index = _part_key(piece.get("id")), _part_key(piece.get("index"))
         newest = len(self.parts) - 1 if self.parts else None
         if id_ is not None and id_ in self._by_id:
             position = self._by_id[id_]
             part = self.parts[position]
-            # Some give all calls of a function one id, its name: only their indexes differ.
+            # Some providers use a function's name as the id of all its calls: only the indexes differ.
             has_another_index = index is not None and _part_key(part.get("index")) not in (None, index)
             if has_another_index and _name_of(piece) and _has_arguments(part) and _is_whole(_arguments_of(part)):
                 return None
@@ -216,7 +215,7 @@ class _Parts:
         if index is not None:
             position = self._by_index.get(index)
             if position is None and id_ is None and self.name == "tool_calls" and not _name_of(piece):
-                # Some number a call's first piece otherwise than the pieces of its arguments.
+                # Some providers number a call's first piece differently from the pieces of its arguments.
                 position = newest
         else:
             position = newest
@@ -225,7 +224,7 @@ class _Parts:
         if not _is_same_type(part, piece) or _holds_another(part, piece):
             return None
         if id_ is not None and (_text_of(part, "id") or _has_arguments(part)):
-            # An id comes with the first piece, or after empty ones.
+            # An id arrives with the first piece, or after empty ones. Later it starts a new part.
             return None
         if self.name == "tool_calls":
             return None if _begins_another_call(part, piece) else position
@@ -251,7 +250,7 @@ class _Parts:
         return len(self.parts) - 1
 
     def _repeated(self, pieces: list[Any]) -> int:
-        """Return how many pieces repeat what is there already: some send the whole list so far each time."""
+        """Return how many pieces repeat the existing parts: some providers send the whole list each time."""
         number = len(self.parts)
         if not number or len(pieces) < number:
             return 0
@@ -266,7 +265,7 @@ class _Parts:
 
 
 def _merged(existing: Any, addition: Any, name: str, budget: _Budget) -> Any:
-    """Return `old` with `new` after it."""
+    """Return `existing` with `addition` merged into it."""
     if addition is None or (addition == "" and existing is not None):
         return existing
     if name == "arguments" and isinstance(addition, dict | list):
@@ -297,7 +296,7 @@ def _with_text(existing: Any, text: str, name: str, budget: _Budget) -> Any:
         if name in LABELS or name.endswith(LABEL_ENDINGS):
             return _Text(text)
         if name == "name":
-            # Once, again in each piece, as far as it is known, or in pieces.
+            # Providers send a name once, in each piece, as the prefix so far, or in pieces.
             name_so_far = existing.joined()
             return _Text(
                 text
@@ -316,7 +315,7 @@ def _with_text(existing: Any, text: str, name: str, budget: _Budget) -> Any:
 
 
 def _as_parts(existing: Any, additions: list[Any], name: str, budget: _Budget) -> _Parts:
-    """Return a list of what was there and of new parts."""
+    """Return a list of the existing value and the additions."""
     if isinstance(existing, _Parts):
         parts = existing
     else:
@@ -330,7 +329,7 @@ def _as_parts(existing: Any, additions: list[Any], name: str, budget: _Budget) -
 
 
 def _json_value(value: Any, name: str, list_name: str | None = None) -> Any:
-    """Return what was put together as plain JSON. `list_name` is that of the list in which it stands."""
+    """Return an accumulated value as plain JSON. `list_name` is the name of the list that contains it."""
     if isinstance(value, _Text):
         return _joined_base64(value) if name == "data" else value.joined()
     if isinstance(value, _Parts):
@@ -342,7 +341,7 @@ def _json_value(value: Any, name: str, list_name: str | None = None) -> Any:
 
 
 def _joined_base64(text: _Text) -> str:
-    """Return pieces of which each may be padded as one."""
+    """Return pieces of base64 as one text. Each piece may have padding of its own."""
     if not any(piece.endswith("=") for piece in text.pieces[:-1]):
         return text.joined()
     try:
@@ -352,11 +351,11 @@ def _joined_base64(text: _Text) -> str:
     return binascii.b2a_base64(raw, newline=False).decode()
 
 
-# ------------------------------------------------------------------------------------------------ what belongs together
+# ------------------------------------------------------------------------------------------------ matching pieces
 
 
 def _part_key(value: Any) -> Any:
-    """Return an id or index to go by; None for one that says nothing."""
+    """Return an id or index as a dictionary key, digits as an integer; None if it is empty or of another type."""
     if isinstance(value, str):
         return (int(value) if value.isascii() and value.isdigit() and len(value) < 10 else value) if value else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -388,18 +387,18 @@ def _is_same_type(part: Any, piece: Body) -> bool:
 
 
 def _begins_another_call(call: Body, piece: Body) -> bool:
-    """Tell whether a piece of the same index, or of none, is of another call than the one that is there."""
+    """Tell whether a piece with the same index, or without one, starts another call than `call`."""
     name, existing_name = _name_of(piece), _name_of(call)
     if not name or not existing_name or not _has_arguments(call):
         return False
     if not name.startswith(existing_name) and not existing_name.startswith(name):
         return True
-    # The same function again: another call only where the arguments so far are whole, and more come.
+    # The same function again is another call only if the arguments so far are complete and more arrive.
     return bool(_arguments_of(piece)) and _is_whole(_arguments_of(call))
 
 
 def _repeats_arguments(call: Body, piece: Body) -> bool:
-    """Tell whether a piece brings all arguments again: nothing can follow a whole object."""
+    """Tell whether a piece repeats all arguments: nothing can follow a complete object."""
     arguments, existing_arguments = _arguments_of(piece), _arguments_of(call)
     if (
         not isinstance(arguments, str)
@@ -421,7 +420,7 @@ def _is_whole(arguments: _Text) -> bool:
 
 
 def _is_piece(part: Body) -> bool:
-    """Tell whether a part has text that more may follow, and nothing that stands for itself."""
+    """Tell whether a part can be continued: apart from labels it has only texts and lists of objects."""
     values = [value for name, value in part.items() if not _is_label(name) and not isinstance(value, bool | None)]
     return bool(values) and all(
         isinstance(value, str) or (isinstance(value, list) and all(isinstance(element, dict) for element in value))
@@ -430,7 +429,7 @@ def _is_piece(part: Body) -> bool:
 
 
 def _is_continuation(part: Body, piece: Body) -> bool:
-    """Tell whether a piece without id and index is more of a part."""
+    """Tell whether a piece without id and index continues a part."""
     if not _is_piece(piece) or (piece.get("type") and not _text_of(part, "type")):
         return False
     return all(
@@ -441,7 +440,7 @@ def _is_continuation(part: Body, piece: Body) -> bool:
 
 
 def _is_different_object(existing_object: dict[str, Any], addition: Body) -> bool:
-    """Tell whether an object is another thing than the one that stands in its place."""
+    """Tell whether an addition is another object than the existing one, by their IDENTITIES."""
     return any(
         (value := _text_of(addition, name))
         and (existing_value := _text_of(existing_object, name))
@@ -451,7 +450,7 @@ def _is_different_object(existing_object: dict[str, Any], addition: Body) -> boo
 
 
 def _holds_another(part: Body, piece: Body) -> bool:
-    """Tell whether a piece has another thing, such as an image, in the place of one that a part has."""
+    """Tell whether a member of a piece is another object, such as an image, than the part's member of that name."""
     return any(
         isinstance(value, dict) and isinstance(before := part.get(name), dict) and _is_different_object(before, value)
         for name, value in piece.items()
@@ -463,7 +462,7 @@ def _is_label(name: str) -> bool:
 
 
 def _with_text_arguments(function: Body) -> Body:
-    """Return a function whose arguments are JSON's text, as OpenAI has them."""
+    """Return a function with its arguments as JSON text, as in OpenAI's API."""
     arguments = function.get("arguments")
     if not isinstance(arguments, dict | list):
         return function
@@ -471,7 +470,7 @@ def _with_text_arguments(function: Body) -> Body:
 
 
 def _without_repeated_name(function: Body, existing_function: Body) -> Body:
-    """Return a piece of a function without the part of its name that was said before."""
+    """Return a piece of a function without the part of its name that arrived earlier."""
     if "name" not in function:
         return function
     name, existing_name = function["name"], _text_of(existing_function, "name")

@@ -122,7 +122,7 @@ def _not_an_answer_error(
 
 
 def _is_error(answer: Body) -> bool:
-    """Tell whether an answer, or a part of one, is an error, in any of the forms that providers use."""
+    """Tell whether an answer or a chunk is an error, in any of the forms that providers use."""
     if answer.get("error"):
         return True
     if answer.get("choices") or "data" in answer:

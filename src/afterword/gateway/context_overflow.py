@@ -1,4 +1,4 @@
-"""Whether a provider's error says that the prompt is too long for the model."""
+"""Recognizing a provider's error that says that the prompt is too long for the model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 CONTEXT_OVERFLOW = "context_length_exceeded"
 """OpenAI's code for a prompt that the model's context cannot hold. Agents that read it shorten their history."""
-# The words of OpenAI, Anthropic, Google, Mistral, xAI, Cohere, Groq, Together, Fireworks, Bedrock, GitHub, vLLM,
-# SGLang, TGI, llama.cpp, Ollama and LM Studio for the same.
+# Matches the messages of OpenAI, Anthropic, Google, Mistral, xAI, Cohere, Groq, Together, Fireworks, Bedrock, GitHub,
+# vLLM, SGLang, TGI, llama.cpp, Ollama and LM Studio.
 _CONTEXT_OVERFLOW = re.compile(
     r"context[ _-]?(length|window|size|limit)s?\b.{0,60}\b(exceed|overflow|too (long|small))"
     r"|(exceed|overflow|larger than|longer than|too large for|greater than|beyond).{0,80}"
@@ -28,7 +28,7 @@ _OVERFLOW_CODES = frozenset(
         "max_context_length_exceeded", "context_size_exceeded",
     }
 )  # fmt: skip
-# A limit on tokens a minute is no limit of the context, however it is worded.
+# Rate limit errors may have similar words, but a limit on tokens per minute is not a limit of the context.
 _RATE = re.compile(r"per (minute|second|hour|day)|\b[tr]p[md]\b|quota|rate.?limit", re.I)
 
 

@@ -11,7 +11,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 EVENT_STREAM = "text/event-stream"
 # The names of events that only keep a connection open.
 PING_NAMES = (b"ping",)
-# How a line of events begins.
+# The start of a line in a stream of events.
 _FIELD = re.compile(rb"(data|event|id|retry|error)?:")
 LONGEST_FIELD_BYTES = len(b"retry:")
 
@@ -108,7 +108,7 @@ class EventReader:
 
     def end(self) -> list[Event]:
         """Return the last event if the stream ended without the empty line after it."""
-        # Bytes that might have become a mark are a line like any other now.
+        # Bytes that were held back as a possible byte order mark are part of an ordinary line now.
         self._begun = True
         return self.take(b"\n\n")
 

@@ -1,7 +1,7 @@
-"""Provider facts: what a provider tells beside the text of an answer, collected from a whole answer or its chunks.
+"""Provider facts: the data beside the text of an answer, collected from a whole answer or its chunks.
 
-Citations, log probabilities, results of content filters, a fingerprint, and whatever providers will add. What is stored
-elsewhere (text, usage, finish reason) is left out by name, so that a member nobody knows yet is kept.
+Examples are citations, log probabilities, results of content filters and the fingerprint. Members that are stored
+elsewhere (text, usage, finish reason) are left out by name, so that members that providers add later are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from afterword import json_text
 from afterword.gateway.provider import Body
 from afterword.gateway.response import MAX_ID_CHARACTERS
 
-# Members of an answer that are stored under their own names, or say nothing about it. `obfuscation` is padding that
+# Members of an answer that are stored under their own names, or carry no information. `obfuscation` is padding that
 # hides the length of a chunk.
 STORED_ELSEWHERE = frozenset({"id", "object", "created", "model", "choices", "usage", "obfuscation", "error"})
 CHOICE_STORED_ELSEWHERE = frozenset({"index", "delta", "message", "text", "finish_reason", "error"})
@@ -25,9 +25,9 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(
 
 
 class FactsAccumulator:
-    """The facts of one answer, so far. `max_bytes` bounds what is kept for each choice, as JSON.
+    """Accumulates the facts of one answer. `max_bytes` bounds the facts of each choice, as JSON.
 
-    `origin` tells who answered: `response_id` and `provider_model`, the first that are not empty, since Azure begins a
+    `origin` holds `response_id` and `provider_model`: the first values that are not empty, because Azure begins a
     stream with a chunk that has neither.
     """
 
@@ -38,7 +38,7 @@ class FactsAccumulator:
         self._choices: dict[int, _Members] = defaultdict(lambda: _Members(max_bytes))
 
     def take(self, answer: Body) -> None:
-        """Take in a whole answer, or a chunk of one, as the provider sent it."""
+        """Add a whole answer, or a chunk of one, as the provider sent it."""
         for name, column in (("id", "response_id"), ("model", "provider_model")):
             if column not in self.origin and (identifier := _identifier(answer.get(name))):
                 self.origin[column] = identifier
@@ -53,9 +53,9 @@ class FactsAccumulator:
                     self._choices[position if index is None else index].take(name, value)
 
     def choice_facts(self, index: int) -> dict[str, Any] | None:
-        """Return the facts of a choice: `{answer, choice}`, each with the members that stood there.
+        """Return the facts of a choice: `{answer, choice}`, with the members of the answer and of the choice.
 
-        Members beyond the bound are left out, the largest first; `left_out` names them with their size in bytes.
+        Beyond the bound the largest members are left out; `left_out` has their names, with their sizes in bytes.
         """
         parts = {"answer": self._answer, "choice": self._choices.get(index) or _Members(0)}
         members = {part: dict(part_members.values) for part, part_members in parts.items()}
@@ -81,7 +81,7 @@ class FactsAccumulator:
 
 
 class _Members:
-    """Members of an answer or a choice, by name. One that grows beyond `max_bytes` is dropped, and counted on."""
+    """Members of an answer or a choice, by name. Beyond `max_bytes` one is dropped; its size is still counted."""
 
     def __init__(self, max_bytes: int) -> None:
         self.values: dict[str, Any] = {}
@@ -105,7 +105,7 @@ class _Members:
 
 
 def trace_id_of(traceparent: str) -> str | None:
-    """Return the trace that a `traceparent` names (https://www.w3.org/TR/trace-context/); None for a malformed one."""
+    """Return the trace id in a `traceparent` (https://www.w3.org/TR/trace-context/); None if it is malformed."""
     match = _TRACEPARENT.fullmatch(traceparent.strip().lower())
     return match[1] if match and match[1].strip("0") and not traceparent.startswith("ff") else None
 
@@ -130,8 +130,10 @@ def _is_empty(value: Any) -> bool:
 
 
 def _append(existing: Any, addition: Any) -> Any:
-    """Append lists, also those within objects; anything else is replaced. `new`, which the caller is still to get, is
-    not changed later."""
+    """Append lists, also those within objects; replace any other value.
+
+    `addition` is not modified, because it is still to be sent to the caller.
+    """
     if isinstance(addition, list):
         joined = existing if isinstance(existing, list) else []
         joined.extend(addition)
@@ -146,7 +148,7 @@ def _append(existing: Any, addition: Any) -> Any:
 
 
 def _strictest(existing: Any, addition: Any) -> Any:
-    """Join results of content filters: of each category the one that filtered, or the more severe, stays."""
+    """Join results of content filters: keep the one of each category that filtered, or else the more severe one."""
     if not isinstance(existing, dict) or not isinstance(addition, dict):
         return addition
     return {
@@ -171,5 +173,5 @@ JOIN_FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "content_filter_results": _strictest,
     "content_filter_result": _strictest,
 }
-"""How chunks of these members are put together. Of any other the last one that is not empty counts: providers repeat
-citations whole, and tell a fingerprint in each chunk."""
+"""How the chunks of these members are joined. Of other members the last value that is not empty counts: providers
+repeat citations whole, and send the fingerprint in each chunk."""

@@ -26,7 +26,7 @@ MAX_DETAILS_BYTES = 16 << 10
 MAX_READ_CHARACTERS = 1 << 20
 MAX_RAW_BYTES = 64 << 10
 """How much of a refusal is searched for the names of refused fields."""
-# Members of an answer that are not part of the error that stands beside them.
+# Members of an answer that do not describe an error beside them.
 ANSWER_MEMBERS = frozenset({"error", "id", "object", "created", "model", "choices", "usage"})
 
 _encoder = msgspec.json.Encoder()
@@ -131,9 +131,9 @@ def refusal(address: Address, status: int, raw: bytes, headers: Mapping[str, str
 
 
 def error_in_answer(address: Address, error: Any, status: int | None = None) -> ProviderError:
-    """Return the error that a provider tells of in a stream, or in an answer with a good status.
+    """Return the error that a provider reports in a stream, or in an answer with status 2xx.
 
-    `error` is its error object or text, or the object in which that stands.
+    `error` is the error object or text, or the object that contains it.
     """
     if status is None:
         inner = error.get("error", error) if isinstance(error, dict) else None
@@ -206,7 +206,7 @@ def _error_words(address: Address, body: Any) -> ErrorWords:
         error = body["error"]
         outer_members = body if not isinstance(error, dict) else {}
     if not isinstance(error, dict):
-        # Beside an error that is a string stand its type and code.
+        # If the error is a string, its type and code are members beside it.
         error = {
             **{name: value for name, value in outer_members.items() if name not in ANSWER_MEMBERS},
             "message": error,
@@ -218,7 +218,7 @@ def _error_words(address: Address, body: Any) -> ErrorWords:
     if not isinstance(type_, str):
         type_ = None
     if isinstance(code, int) and not isinstance(code, bool):
-        # A code that only repeats the HTTP status gives way to a word; Google's is in `status`.
+        # A code that only repeats the HTTP status is replaced by a word; Google sends it in `status`.
         words = (error.get("status"), type_) if 400 <= code < 600 else ()
         code = next((word for word in words if isinstance(word, str) and word), str(code))
     return ErrorWords(
@@ -248,7 +248,7 @@ def _excerpt(address: Address, text: Any, characters: int = 200) -> str | None:
 
 
 def _start_of_text(address: Address, raw: bytes, characters: int) -> str:
-    # Hidden before it is cut: half a key would not be recognized.
+    # Secrets are hidden before the text is cut: half a key would not be recognized.
     return address.hide(raw[:MAX_READ_CHARACTERS].decode("utf-8", "replace"))[:characters]
 
 
@@ -266,7 +266,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def _field_path(detail: Any) -> str | None:
-    """Return the field that FastAPI's first complaint names."""
+    """Return the path of the field in the first validation error of FastAPI."""
     first_complaint = detail[0] if isinstance(detail, list) and detail else None
     steps = first_complaint.get("loc") if isinstance(first_complaint, dict) else None
     if not isinstance(steps, list):

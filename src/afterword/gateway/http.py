@@ -183,7 +183,7 @@ class Http:
                 # The time to the first byte is limited in `post` and `events`, not by the session.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
                 headers={"User-Agent": "afterword", "Content-Type": "application/json"},
-                # With True it would also read ~/.netrc, and replace the model's API key by what it finds there.
+                # With True it would also read ~/.netrc, and replace the model's API key with a password from there.
                 trust_env=False,
             )
         return self._session
@@ -340,7 +340,7 @@ class Http:
 
 
 def _unread_bytes(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the bytes that arrived before the connection broke: aiohttp raises without handing them out."""
+    """Return the bytes that arrived before the connection broke: aiohttp raises without returning them."""
     return answer.content._read_nowait(-1)
 
 

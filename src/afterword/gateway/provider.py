@@ -1,4 +1,4 @@
-"""The port to language models: what a provider can do, in OpenAI's form, and what is known of it."""
+"""The port to language models: the interface of a provider, in OpenAI's form, and its specification."""
 
 from __future__ import annotations
 
@@ -90,18 +90,18 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """All that is known of a provider. Each has one, in its module of `gateway/providers/`."""
+    """The static description of a provider. Each module of `gateway/providers/` has one."""
 
     name: ProviderName
     """Its name on the wire and in the store."""
     title: str
     """Its name for people."""
     adapter: Callable[[Http, ProviderSpec], Provider]
-    """Makes what speaks its API."""
+    """Creates the adapter for its API."""
     otel_name: str
     """`gen_ai.provider.name` of OpenTelemetry's conventions."""
     endpoint: str | None = None
-    """The base URL of its API; None where there is no URL for all customers."""
+    """The base URL of its API; None if each customer has a URL of their own."""
     example_endpoint: str = "http://localhost:8000/v1"
     """What a base URL looks like, for the page and for errors."""
     endpoint_variables: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class ProviderSpec:
     fields: tuple[ModelField, ...] = ("external_model_id", "endpoint", "api_key")
     """The fields that a model of this provider can be registered with."""
     required_fields: tuple[ModelField, ...] = ()
-    """Those of `fields` that a model needs, where the environment does not have them."""
+    """The `fields` that a model needs unless the environment has them."""
     refused_fields: frozenset[str] = frozenset()
     """Optional fields of a request that its API is known to refuse: they are left out."""
     graphql_name: str = "HARMONY"

@@ -11,7 +11,7 @@ from afterword.gateway.provider import Body, ProviderError
 from afterword.types import Target
 
 OPTIONAL_FIELDS = ("stream_options", "store", "metadata", "user")
-"""Fields that a call can do without. Afterword adds `stream_options`; the others it has read before they are sent."""
+"""Fields that a call does not need. Afterword adds `stream_options`, and has read the others before it sends them."""
 REMEMBERED_SECONDS = 3600.0
 # Statuses that are not about the fields of a request.
 _UNRELATED_STATUSES = frozenset({401, 403, 404, 408, 409, 413, 429})
@@ -57,8 +57,8 @@ class RefusedFields:
     ) -> set[str]:
         """Return the optional fields of a request that a provider's error complains about.
 
-        Some providers answer 400 or 422 to `stream_options` without naming it. It is taken for the reason if we have
-        added it, the error gives no other, and the target has not accepted it before.
+        Some providers answer 400 or 422 to `stream_options` without naming it. It counts as the reason if
+        Afterword added it, the error gives no other reason, and the target has not accepted it before.
         """
         if not error.raw or error.status in _UNRELATED_STATUSES:
             return set()

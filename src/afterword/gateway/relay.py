@@ -1,4 +1,4 @@
-"""The gateway: calls a model's provider, and the fallback models where that fails."""
+"""The gateway: calls a model's provider, and the fallback models if that fails."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Gateway:
     async def answer(
         self, targets: Sequence[Target], operation: Operation, body: Body, response: ProviderResponse
     ) -> GatewayAnswer:
-        """Return the answer of the first target that gives one. Raises the last one's `ProviderError`.
+        """Return the answer of the first target that gives one. Raises the `ProviderError` of the last target.
 
-        `response` then tells of that target's answer, or of the last one's that was called.
+        `response` then describes the answer of that target, or of the last target that was called.
         """
         attempts: list[Attempt] = []
         for position, target in enumerate(targets):
@@ -61,7 +61,7 @@ class Gateway:
     async def stream(
         self, targets: Sequence[Target], operation: Operation, body: Body, response: ProviderResponse
     ) -> GatewayStream:
-        """Return the stream of the first target that begins one. Raises the last one's `ProviderError`."""
+        """Return the stream of the first target that begins one. Raises the `ProviderError` of the last target."""
         attempts: list[Attempt] = []
         for position, target in enumerate(targets):
             started = time.perf_counter()

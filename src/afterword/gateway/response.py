@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 # Headers that callers act on: they pace themselves by the limits, and retry when they are told to.
 FORWARDED_HEADERS = frozenset({"retry-after-ms", "x-should-retry", "openai-processing-ms", "openai-version"})
 FORWARDED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit")
-# How providers name a request, the usual one first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google, NVIDIA,
-# Cloudflare. Ours is x-request-id, so the caller gets theirs under a name of its own.
+# Headers with a provider's request id, the most common first: OpenAI, Anthropic, Azure, AWS, OpenRouter, Google,
+# NVIDIA, Cloudflare. Afterword's own id is in x-request-id, so the provider's is passed on under another name.
 REQUEST_ID_HEADERS = (
     "x-request-id",
     "request-id",
@@ -43,13 +43,13 @@ class ProviderResponse:
         self.on_sign_of_life = on_sign_of_life
 
     def reset(self) -> None:
-        """Clear what an earlier attempt, with another model, has left."""
+        """Clear the data of an earlier attempt with another model."""
         self.headers = {}
         self.left_out = []
 
     @property
     def request_id(self) -> str | None:
-        """The provider's id of the request, which its support asks for."""
+        """The provider's id of the request, which the provider's support asks for."""
         identifier = next(
             (text for name in REQUEST_ID_HEADERS if _header_value(text := self.headers.get(name, ""))), None
         )

@@ -1,1 +1,1 @@
-"""GraphQL over the services: what REST does, for clients that ask for the members that they want."""
+"""GraphQL over the same services as REST, for clients that select the members they need."""

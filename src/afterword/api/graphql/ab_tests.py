@@ -29,7 +29,7 @@ async def all_tests(context: Context, filter: dict[str, Any]) -> list[ABTest]:
 
 
 async def test(context: Context, id_or_key: str) -> ABTest | None:
-    """Return an A/B test; null for one that is not there."""
+    """Return an A/B test; null if it does not exist."""
     try:
         return await ab_tests.get_test(context, id_or_key)
     except NotFound:

@@ -1,4 +1,4 @@
-"""Datasets: uploaded, made of interactions, listed, deleted."""
+"""Datasets: uploading, creating from interactions, listing, deleting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = {
     "feedback": "PROMPT_COMPLETION_FEEDBACK",
     "preference": "PREFERENCE",
 }
-"""What kinds of datasets are called; clients from 0.14.0 on know the third as PROMPT_COMPLETION_SCORE."""
+"""The schema's names of the kinds of datasets. Clients from 0.14.0 on call the third PROMPT_COMPLETION_SCORE."""
 NEW_MEMBERS = {"downloadUrl", "scoreCount"}
 
 
@@ -41,7 +41,7 @@ async def all_datasets(context: Context, project: str | None = None, use_case: s
 async def dataset(
     context: Context, id_or_key: str, project: str | None = None, use_case: str | None = None
 ) -> Dataset | None:
-    """Return a dataset; null for one that is not there."""
+    """Return a dataset; null if it does not exist."""
     try:
         return await datasets.get_dataset(context, id_or_key, query=_project_query(project, use_case))
     except NotFound as error:
@@ -51,7 +51,7 @@ async def dataset(
 
 
 async def upload_status(context: Context, input: dict[str, Any]) -> dict[str, Any]:
-    """Tell how far a dataset is: made at once, it is ready where it is there."""
+    """Return the progress of a dataset. Datasets are created at once, so one that exists is done."""
     ready_dataset = await datasets.get_dataset(
         context, str(input["datasetId"]), query=ProjectQuery(project=project_of(input))
     )
@@ -64,7 +64,7 @@ def _done_status(ready_dataset: Dataset) -> dict[str, Any]:
 
 
 async def create_dataset(context: Context, input: dict[str, Any], file: Any) -> Dataset:
-    """Make a dataset of a file."""
+    """Create a dataset from a file."""
     if not isinstance(file, UploadFile):
         raise Invalid(
             "file is not a file of a form.",
@@ -82,7 +82,7 @@ async def create_dataset(context: Context, input: dict[str, Any], file: Any) -> 
 
 
 async def create_of_upload(context: Context, input: dict[str, Any]) -> dict[str, Any]:
-    """Make a dataset of a file that came in parts."""
+    """Create a dataset from a file that was uploaded in parts."""
     body = DatasetOfUpload(
         session_id=input["uploadSessionId"], key=input.get("key"), name=input["name"], project=project_of(input)
     )
@@ -90,7 +90,7 @@ async def create_of_upload(context: Context, input: dict[str, Any]) -> dict[str,
 
 
 async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
-    """Make a dataset of interactions."""
+    """Create a dataset from interactions."""
     for name in ("feedbackFilters", "scoreFilters"):
         refuse_feedback_filter(f"input.{name}", input.get(name))
     query = input["completionQuery"]
@@ -128,7 +128,7 @@ async def delete_dataset(
 
 
 def _kind(dataset: Dataset, info: GraphQLResolveInfo) -> str:
-    """Return the kind in the words of the client, who shows by what else it asks for which those are."""
+    """Return the client's name of the kind. The other members that it selects show which client it is."""
     word = KINDS[dataset.kind]
     return "PROMPT_COMPLETION_SCORE" if dataset.kind == "feedback" and _asks_for_new_members(info) else word
 

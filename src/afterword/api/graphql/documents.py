@@ -1,4 +1,4 @@
-"""Documents of GraphQL: read and checked once, then known by their text."""
+"""GraphQL documents: parsed and validated once, then cached by their text."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from graphql import (
 from afterword.api.decoding import check_depth
 from afterword.api.graphql.fast_path import FastPath, find_fast_path
 
-# Clients send the same few documents again and again. Beyond so many, all are forgotten: someone makes them up.
+# Clients repeat a few documents. Beyond this number the cache is cleared, because a client generates them.
 DOCUMENT_CACHE_SIZE = 1_000
-# Longer ones are not kept: the largest of the public clients' has 4 kB.
+# Longer documents are not cached. The largest one of the public clients has 4 kB.
 MAX_CACHED_CHARACTERS = 20_000
 MAX_DOCUMENT_CHARACTERS = 100_000
 TOKEN_LIMIT = 10_000
@@ -33,8 +33,11 @@ ROOT_FIELD_LIMIT = 50
 
 
 class Documents:
-    """Read documents. `rewrite` lifts those of old clients to what the schema has; `unserved` says of one that is not
-    valid that it asks for what is not done here."""
+    """Parses and validates documents, and caches them.
+
+    `rewrite` makes documents of old clients fit the schema. `describe_unserved` returns a message if an invalid
+    document asks for a feature that Afterword lacks.
+    """
 
     def __init__(
         self,
@@ -48,9 +51,9 @@ class Documents:
         self._cached_documents: dict[str, tuple[DocumentNode, FastPath | None]] = {}
 
     def document(self, text: str) -> tuple[DocumentNode, FastPath | None] | list[GraphQLError]:
-        """Return a document that can be executed, with the short way where there is one; or what is wrong with it.
+        """Return a valid document, with its fast path if it has one; or the errors of an invalid document.
 
-        Raises `Invalid` for one that is nested too deeply.
+        Raises `Invalid` if it is nested too deeply.
         """
         cached_document = self._cached_documents.get(text)
         if cached_document is not None:
@@ -60,7 +63,7 @@ class Documents:
         check_depth(text)
         try:
             document = self._rewrite(parse(text, max_tokens=TOKEN_LIMIT))
-            # Without "Did you mean": graphql-core fails on words that have more letters in lower case, such as İ.
+            # No "Did you mean" for such text: graphql-core fails on words that grow longer in lower case, such as İ.
             errors = validate(self._schema, document, max_errors=20, hide_suggestions=not text.isascii()) or _limits(
                 document
             )
@@ -69,7 +72,7 @@ class Documents:
         except RecursionError:
             return [_too_large("what can be read at all")]
         if errors:
-            # One clear word instead of all the types that the schema does not know either.
+            # One clear message, instead of an error for each type that the schema does not know.
             unserved_message = self._describe_unserved(document)
             return (
                 errors
@@ -85,7 +88,7 @@ class Documents:
 
 
 def _limits(document: DocumentNode) -> list[GraphQLError]:
-    """Say how a valid document is too large. Fragments count wherever they are spread."""
+    """Return an error if a valid document is too large. A fragment counts wherever it is spread."""
     fragments = {
         definition.name.value: definition
         for definition in document.definitions
@@ -97,7 +100,7 @@ def _limits(document: DocumentNode) -> list[GraphQLError]:
         return measure(fragments[name].selection_set)
 
     def measure(selections: SelectionSetNode | None) -> tuple[int, int]:
-        """Return the depth below, and the number of fields."""
+        """Return the depth and the number of fields of a selection set."""
         depth, fields = 0, 0
         for selection in selections.selections if selections else ():
             if isinstance(selection, FragmentSpreadNode):

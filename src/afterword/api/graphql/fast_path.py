@@ -1,8 +1,8 @@
-"""A short way for what clients send most: a mutation of one field that asks for plain members of its result.
+"""A fast path for the most frequent documents: a mutation of one field that selects plain members of its result.
 
-graphql-core goes through such a document anew with each call, which takes longer than the mutation itself (logging a
-feedback: 2,300 calls/s so, 3,800 like this, 5,300 by REST). Here its variables and members are looked up once. Whatever
-is not as expected, such as a variable of another type, is left to graphql-core, which says what is wrong.
+graphql-core traverses such a document at each call, which takes longer than the mutation itself. Logging feedback
+reaches 2,300 calls/s that way, 3,800 with the fast path and 5,300 by REST. Here variables and members are looked up
+once per document. Unexpected input, such as a variable of another type, is left to graphql-core, which reports it.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ Conversion: TypeAlias = Callable[[Any], Any]
 
 
 class UnexpectedVariables(Exception):
-    """The variables are not as the plan has them."""
+    """The variables do not fit the fast path: graphql-core must execute the document."""
 
 
 class FastPath(NamedTuple):
-    """How a document is answered: arguments from variables, members from the result."""
+    """How to answer a document: arguments from variables, members from the result."""
 
     answer: Callable[..., Any]
     field: FieldNode
     key: str
     operation: str | None
     arguments: dict[str, tuple[str, Conversion]]
-    """By argument: the variable, and what reads it."""
+    """For each argument, its variable and the function that converts the value."""
     members: list[tuple[str, Callable[..., Any], Conversion]]
-    """Key, what finds it in the result, and what shows it; `show` raises for null where there must be something."""
+    """Of each member: key, resolver and serializer, which raises `TypeError` for null in a non-null member."""
     nullable: bool
 
     def read_arguments(self, variables: dict[str, Any] | None, operation: str | None) -> dict[str, Any]:
@@ -64,12 +64,12 @@ class FastPath(NamedTuple):
         return {key: convert(find_member(result, None)) for key, find_member, convert in self.members}
 
     def field_error(self, error: Exception) -> GraphQLError:
-        """Return what went wrong as an error in the field's place."""
+        """Return an exception as a GraphQL error at the path of the field."""
         return GraphQLError(str(error), [self.field], path=[self.key], original_error=error)
 
 
 def find_fast_path(schema: GraphQLSchema, document: DocumentNode) -> FastPath | None:
-    """Return the short way for a valid document; None where it is not so simple."""
+    """Return the fast path for a valid document; None if the document is not simple enough."""
     operation = document.definitions[0]
     if len(document.definitions) != 1 or not isinstance(operation, OperationDefinitionNode):
         return None
@@ -127,7 +127,7 @@ def _members(kind: Any, field: FieldNode) -> list[tuple[str, Callable[..., Any],
         member = kind.fields[selection.name.value]
         is_required = isinstance(member.type, GraphQLNonNull)
         leaf = member.type.of_type if is_required else member.type
-        # Members that are looked up elsewhere want to know more of the query.
+        # Other resolvers need `info` about the query, which only graphql-core provides.
         if not isinstance(leaf, GraphQLScalarType) or not getattr(member.resolve, "is_plain", False):
             return None
         members.append(((selection.alias or selection.name).value, member.resolve, _serializer(leaf, is_required)))
@@ -148,7 +148,7 @@ def _serializer(leaf: GraphQLScalarType, is_required: bool) -> Conversion:
 
 
 def _variable_reader(kind: Any) -> Conversion | None:
-    """Return what reads a variable of a type, as far as that is simple. It raises for all else."""
+    """Return a function that converts a variable of a type, and raises for other values; None for a complex type."""
     is_required = isinstance(kind, GraphQLNonNull)
     inner = kind.of_type if is_required else kind
     if isinstance(inner, GraphQLScalarType | GraphQLEnumType):

@@ -1,4 +1,4 @@
-"""Metrics (the feedback keys), and the values given under them."""
+"""Metrics (the feedback keys), and feedback."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def metric(
     project_id_or_key: str | None = None,
     metric_id_or_key: str | None = None,
 ) -> Metric | None:
-    """Return a metric: of a project, or the only one of that key."""
+    """Return a metric: that of a project, or the only one with that key."""
     name = metric_id_or_key or id_or_key
     if name is None:
         return None
@@ -116,7 +116,7 @@ async def metric(
 
 
 async def create_metric(context: Context, input: dict[str, Any], project: str | None = None) -> Metric:
-    """Register a metric: in a project, or shared, for projects to be linked to it."""
+    """Register a metric in a project, or a shared metric that projects can be linked to."""
     key = input.get("key") or re.sub(r"[^A-Za-z0-9._-]+", "-", input["name"]).strip("-")
     return await metrics.register(
         context,
@@ -163,7 +163,7 @@ async def unlink_metric(context: Context, input: dict[str, Any]) -> str:
 async def _score_metric(score: dict[str, Any], info: GraphQLResolveInfo) -> Metric | None:
     """Return the metric of a value.
 
-    For a value that this request has just given, its interaction is read with the permission to write: the key may not
+    For a value that this request has just logged, its interaction is read with the permission to write: the key may not
     have the permission to read.
     """
     if "metric" in score:
@@ -174,7 +174,7 @@ async def _score_metric(score: dict[str, Any], info: GraphQLResolveInfo) -> Metr
 
 
 def _usage_resolver(index: int) -> Any:
-    """Return the resolver that tells whether there is feedback (0) or are preferences (1) under a metric."""
+    """Return the resolver that tells whether a metric has feedback (0) or preferences (1)."""
 
     async def resolve(metric: Metric, info: GraphQLResolveInfo) -> bool:
         request: RequestContext = info.context
@@ -186,7 +186,7 @@ def _usage_resolver(index: int) -> Any:
 
 
 def _count_resolver(index: int) -> Any:
-    """Return the resolver that counts the feedback (0) or the preferences (1) under a metric."""
+    """Return the resolver that counts the feedback (0) or the preferences (1) of a metric."""
 
     async def resolve(metric: Metric, info: GraphQLResolveInfo, timerange: dict[str, Any] | None = None) -> int:
         bounds, context = timerange or {}, info.context.read_context

@@ -1,4 +1,4 @@
-"""Filters of interactions: from the words of the schema to a tree of conditions."""
+"""Filters of interactions: translating inputs of the schema to a tree of conditions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COMPARISONS = ("eq", "neq", "gt", "gte", "lt", "lte")
 
 
 def filter_of(filter_input: dict[str, Any]) -> Filter:
-    """Return the tree that a filter means. Raises `Invalid`."""
+    """Return the condition tree of a filter input. Raises `Invalid`."""
     if "advancedFilter" in filter_input:
         return _filter_node(filter_input["advancedFilter"], "advancedFilter")
     if filter_input.get("tags"):
@@ -52,7 +52,7 @@ def project_of(input_fields: dict[str, Any]) -> str:
 
 
 def refuse_feedback_filter(name: str, feedback_filter: Any) -> None:
-    """Raise `Invalid` for a filter of what feedback counts: leaving it out would answer something else."""
+    """Raise `Invalid` for a filter by labels of feedback: ignoring it would return other results."""
     if feedback_filter and feedback_filter.get("labels"):
         raise Invalid(
             f"{name} is not served: feedback has no labels of its own.",
@@ -161,8 +161,10 @@ def _filter_node(condition: dict[str, Any], path: str) -> Filter:
 
 
 def _joined_filters(conditions: list[dict[str, Any]], path: str) -> list[Filter]:
-    """Return what must all hold. Several sources beside each other mean any of them: an interaction has but one, and
-    clients put a list of sources like that."""
+    """Return the filters that must all hold.
+
+    Several `source` conditions mean any of them: an interaction has one source, and clients send lists of sources so.
+    """
     sources = [condition["source"] for condition in conditions if condition.keys() == {"source"}]
     other_filters = [
         _filter_node(condition, f"{path}[{index}]")

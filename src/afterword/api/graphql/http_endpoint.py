@@ -1,6 +1,6 @@
-"""The endpoint of GraphQL: a request read, executed and answered, always with HTTP 200 and its errors in `errors`.
+"""The HTTP endpoint of GraphQL. It always answers with status 200, and with errors in `errors`.
 
-Old clients show the text of an error only with that status, and only of the first error.
+Old clients show the text of an error only with that status, and only the text of the first error.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ UPLOAD_FILE_LIMIT = 10
 
 
 class Lifts(Protocol):
-    """What turns the words of old clients into today's."""
+    """Functions that rewrite requests and messages for old clients; `afterword.compat` has them."""
 
     def document(self, document: Any) -> Any:
-        """Return a parsed document as the schema has it."""
+        """Return a parsed document, rewritten to fit the schema."""
         ...
 
     def unserved(self, document: Any) -> str | None:
-        """Say of a parsed document that what it asks for is not served."""
+        """Return a message if a parsed document asks for a feature that Afterword lacks."""
         ...
 
     def provider_model(self, word: str) -> str:
-        """Return what the provider itself calls a model."""
+        """Return the provider's own name of a model."""
         ...
 
     def lone_not_found_message(self, noun: str) -> str | None:
@@ -65,7 +65,7 @@ class Lifts(Protocol):
 
 
 class Query(msgspec.Struct):
-    """What a client sends."""
+    """The body of a request."""
 
     query: str
     operationName: str | None = None
@@ -115,12 +115,12 @@ class GraphQLEndpoint:
             async with Request(scope, receive).form(max_files=UPLOAD_FILE_LIMIT, max_fields=UPLOAD_FILE_LIMIT) as form:
                 return await self._execute(actor, _query_with_files(form), request_id)
         query = read_json(_query_decoder, await read_body(headers, receive, max_bytes))
-        # A document that may change something is executed to its end.
+        # A document that may have a mutation is executed to its end, even if the client hangs up.
         with contextlib.nullcontext() if "mutation" in query.query else until_hung_up(scope):
             return await self._execute(actor, query, request_id)
 
     async def _load(self) -> None:
-        """Load the library and build the schema, beside the loop: it takes a good part of a second."""
+        """Load the library and build the schema. A thread does it, because it takes a good part of a second."""
         async with self._load_lock:
             if self._execute is None:
                 from afterword.api.graphql.execution import Executor
@@ -129,7 +129,7 @@ class GraphQLEndpoint:
                 self._execute = executor.execute
 
     def _error_fields(self, error: AfterwordError) -> dict[str, Any]:
-        """Return an error of ours as an entry of `errors`."""
+        """Return an `AfterwordError` as an entry of `errors`."""
         details = {name: value for name in ("code", "param", "hint") if (value := getattr(error, name)) is not None}
         noun = error.noun if isinstance(error, NotFound) else None
         lone_message = noun and self._lifts.lone_not_found_message(noun)
@@ -139,7 +139,7 @@ class GraphQLEndpoint:
 
 
 def _query_with_files(form: Mapping[str, Any]) -> Query:
-    """Return a query with its files in their places in the variables. Raises `Invalid`."""
+    """Return the query of a multipart form, with the files inserted into its variables. Raises `Invalid`."""
     try:
         query = read_json(_query_decoder, str(form["operations"]).encode())
         paths_by_part: dict[str, list[str]] = msgspec.json.decode(str(form["map"]), type=dict[str, list[str]])

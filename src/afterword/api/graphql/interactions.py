@@ -1,4 +1,4 @@
-"""Interactions: one, pages, groups; their labels changed, themselves deleted."""
+"""Interactions: reading single ones, pages and groups; changing labels; deleting."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from afterword.types import (
     Search,
 )
 
-# Deleted in one call; each is a write of its own.
+# Bound on the interactions of a selection: each is deleted by a write of its own.
 MAX_SELECTED_ROWS = 10_000
 
 
 class RelayConnection(msgspec.Struct):
-    """A page as Relay's clients read it."""
+    """A page in the form of Relay's connections."""
 
     nodes: list[Any]
     page_info: dict[str, Any]
@@ -47,7 +47,7 @@ class RelayConnection(msgspec.Struct):
 
 
 class GroupNode(msgspec.Struct):
-    """A group of interactions, and what leads to them."""
+    """A group of interactions, with the project, grouping and filter that select it."""
 
     group: Group
     project: str
@@ -123,7 +123,7 @@ async def completions_grouped(
 async def _of_group(
     node: GroupNode, info: GraphQLResolveInfo, page: dict[str, Any], order: list[Any]
 ) -> RelayConnection:
-    """Return a page of a group's interactions; those of all groups of the list are read together."""
+    """Return a page of a group's interactions. The pages of all groups in the list are read together."""
     request: RequestContext = info.context
     limit, cursor = _limit_and_cursor({name: value for name, value in page.items() if value is not None})
     page_order = _order(order, "created_at")
@@ -169,7 +169,7 @@ def _limit_and_cursor(page: dict[str, Any]) -> tuple[int, str | None]:
 
 
 def _order(order: list[dict[str, str]], allowed_field: str) -> Any:
-    """Return the order of a list. Ids are made in the order of time, so that ordering by them is the same."""
+    """Return the order of a list. Ids increase with time, so ordering by `id` is ordering by `created_at`."""
     directions = set()
     for ordering in order:
         if ordering["field"] not in ({"group"} if allowed_field == "group" else {"created_at", "id"}):
@@ -185,7 +185,7 @@ def _bad_page(param: str, value: Any, hint: str) -> Invalid:
 
 
 def _is_selected(info: GraphQLResolveInfo, name: str) -> bool:
-    """Tell whether a member is asked for; through fragments it counts as asked for."""
+    """Tell whether the query selects a member. A fragment counts as selecting it."""
     for node in info.field_nodes:
         for selection in node.selection_set.selections if node.selection_set else ():
             if not isinstance(selection, FieldNode) or selection.name.value == name:
@@ -193,13 +193,13 @@ def _is_selected(info: GraphQLResolveInfo, name: str) -> bool:
     return False
 
 
-# ------------------------------------------------------------------------------------------------ one
+# ------------------------------------------------------------------------------------------------ single interactions
 
 
 async def completion(
     context: Context, request: RequestContext, id: UUID, project: str | None = None, use_case: str | None = None
 ) -> Interaction | None:
-    """Return an interaction; null where the project has none of that id."""
+    """Return an interaction; null if the project has none with that id."""
     named_project = {"project": project} if project else {"useCase": use_case} if use_case else {}
     named_project_key = (await projects.get_project(context, project_of(named_project))).key
     interaction = await request.interaction_loader.get(id)
@@ -207,7 +207,7 @@ async def completion(
 
 
 async def update_completion(context: Context, request: RequestContext, input: dict[str, Any]) -> Interaction:
-    """Change the labels of an interaction. It takes a key that may read, too: the answer shows the interaction."""
+    """Change the labels of an interaction. The key needs permission to read, too: the answer has the interaction."""
     request.context("read")
     interaction = await request.interaction_loader.get(input["id"]) or recording.raise_completion_not_found(input["id"])
     labels = dict(interaction.labels)
@@ -230,7 +230,7 @@ async def delete_completion(context: Context, id: UUID) -> bool:
 
 
 async def delete_completion_selection(context: Context, project: str, selection: dict[str, Any]) -> int:
-    """Delete interactions; return how many there were."""
+    """Delete the selected interactions; return how many were deleted."""
     ids = await selected_ids(context, project, selection)
     deleted_count = 0
     for start in range(0, len(ids), 50):
@@ -245,8 +245,7 @@ async def delete_completion_selection(context: Context, project: str, selection:
 
 
 async def selected_ids(context: Context, project: str, selection: dict[str, Any]) -> list[UUID]:
-    """Return the ids of a selection: those that are named, or all that a filter or groups of it find but those left
-    out."""
+    """Return the ids of a selection: those it names, or those that its filter or groups match, without excluded ids."""
     if len(selection) != 1:
         raise Invalid(
             f"The selection has {len(selection)} members; it takes exactly one.",
@@ -287,7 +286,7 @@ async def selected_ids(context: Context, project: str, selection: dict[str, Any]
 
 
 def _group_filter(group: dict[str, Any], selection_fields: dict[str, Any]) -> Filter:
-    """Return what is chosen of a group."""
+    """Return the filter for the selected interactions of a group."""
     conditions = [search.group_filter(selection_fields["grouping"].lower(), group["groupId"])]
     group_selection = group["selection"]
     if "selectOnly" in group_selection:
@@ -302,7 +301,7 @@ def _id_filter(ids: list[UUID]) -> Filter:
 
 
 async def interaction_options(context: Context, filter: dict[str, Any]) -> dict[str, Any]:
-    """Return what interactions of a project can be filtered by."""
+    """Return the values that interactions of a project can be filtered by."""
     project = await projects.get_project(context, filter["projectId"])
     project_models = [model for model, _ in models.models_of_project(context, project.key)]
     return {"users": [], "models": project_models, "labels": {"project": project.key}}

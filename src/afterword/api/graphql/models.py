@@ -35,7 +35,7 @@ class ModelService(msgspec.Struct):
 
 
 async def all_models(context: Context, filter: dict[str, Any]) -> list[Model]:
-    """Return the models that the key may see: those that can be called, or with `viewAll` all."""
+    """Return the models that the key may see: those with a provider, or all with `viewAll`."""
     return [
         model
         for model in models.visible_models(context)
@@ -44,7 +44,7 @@ async def all_models(context: Context, filter: dict[str, Any]) -> list[Model]:
 
 
 def _passes(filter: dict[str, Any], online: str) -> bool:
-    """Tell whether a model passes a filter. All are alike in most of it: none is stored, trained or published here."""
+    """Tell whether a model passes a filter. Most members are the same for all: none is stored, trained or published."""
     capabilities, capability_filter = set(CAPABILITIES), filter.get("capabilities", {})
     return (
         online in filter.get("online", (online,))
@@ -91,7 +91,7 @@ async def add_external_model(context: Context, request: RequestContext, input: d
 
 
 async def terminate_model(context: Context, id_or_key: str, force: bool) -> str:
-    """Switch a model off in the projects that may call it: of these, in those that the key is for."""
+    """Switch a model off in all projects that may call it and that the key is for."""
     attachments = [attachment for attachment in _attachments(context, id_or_key) if attachment.enabled]
     if len(attachments) > 1 and not force:
         names = ", ".join(sorted(attachment.project for attachment in attachments))
@@ -134,7 +134,7 @@ async def add_model_to_use_case(context: Context, input: dict[str, Any]) -> bool
 
 
 async def add_models_to_project(context: Context, input: dict[str, Any]) -> dict[str, Any]:
-    """Attach models; say of each that could not be why."""
+    """Attach models; return the reason for each that could not be attached."""
     failures = []
     for name in input["models"]:
         try:
@@ -273,7 +273,7 @@ def _attachment_member(name: str, default: Any) -> Any:
 
 
 def _model_member(name: str) -> Any:
-    """Return the resolver of a model's member, for a service or for a model that stands for one."""
+    """Return the resolver of a model's member, for a service, or for a model in place of one."""
     return lambda service, info: getattr(getattr(service, "model", service), name)
 
 

@@ -46,7 +46,7 @@ async def roles(context: Context) -> list[TeamRole]:
 
 
 async def permissions(context: Context) -> list[str]:
-    """Return the words that roles are made of."""
+    """Return the permissions that a role can have."""
     return (await people.list_permissions(context)).permissions
 
 
@@ -75,7 +75,7 @@ async def create_user(context: Context, input: dict[str, Any]) -> User:
 
 
 async def delete_user(context: Context, user: str) -> User:
-    """Delete a user; return who they were."""
+    """Delete a user; return the deleted user."""
     deleted_user = people.get_user(context, user)
     await people.delete_user(context, user)
     return deleted_user
@@ -94,14 +94,14 @@ async def remove_team_member(context: Context, input: dict[str, Any]) -> User:
 
 
 async def create_api_key(context: Context, input: dict[str, Any]) -> dict[str, Any]:
-    """Make a key for a user. Those that they have go on working."""
+    """Create a key for a user. Their existing keys stay valid."""
     user = people.get_user(context, input["user"])
     created_key = await access.create_key(context, body=NewApiKey(name=user.name[:200], user=str(user.id)))
     return {"key": created_key.api_key, "created_at": created_key.created_at}
 
 
 async def share_project(context: Context, id_or_key: str, input: dict[str, Any]) -> Project:
-    """Share a project with these teams and no other."""
+    """Share a project with these teams and no others."""
     shares = [
         NewShare(team=team_share["team"], role=team_share["role"], is_owner=team_share["isOwner"])
         for team_share in input["shares"]

@@ -20,7 +20,7 @@ V = TypeVar("V")
 
 
 class DataLoader(Generic[K, V]):
-    """Load together all keys that are asked for within one turn of the event loop, each of them once."""
+    """Loads all keys that are requested within one iteration of the event loop together, and each key once."""
 
     def __init__(self, load: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._load = load
@@ -57,8 +57,10 @@ class DataLoader(Generic[K, V]):
                     future.set_result(values_by_key.get(key))
 
     def _waiting(self, keys: list[K]) -> list[asyncio.Future[V | None]]:
-        """Return the futures of these keys that are still pending: graphql-core cancels the resolvers beside one that
-        failed."""
+        """Return the futures of these keys that are still pending.
+
+        When a resolver fails, graphql-core cancels those beside it.
+        """
         return [self._futures[key] for key in keys if not self._futures[key].done()]
 
 
@@ -80,7 +82,7 @@ class RequestContext:
         self._models: dict[str, Model | None] = {}
 
     def context(self, permission: str) -> Context:
-        """Return the context of a service function. Raises `Forbidden` where the key may not."""
+        """Return the context of a service function. Raises `Forbidden` if the key lacks the permission."""
         return get_permitted_context(self.state, self.actor, permission)
 
     def loader(self, name: Any, load: Callable[[list[Any]], Awaitable[Mapping[Any, Any]]]) -> DataLoader[Any, Any]:

@@ -1,4 +1,4 @@
-"""The schema with its resolvers: tables of what each member means, over what the services answer."""
+"""The schema with its resolvers, which the modules of this package list in tables."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import Invalid
 
 Root: TypeAlias = dict[str, tuple[str, Callable[..., Any]]]
-"""By the name of a field of Query or Mutation: what the key must be allowed, and the function that answers. It is
-called with a context and the arguments that were given; null counts as not given."""
+"""For each field of Query or Mutation, the permission that the key needs and the function that answers. The function
+gets a context and the arguments; an argument of null counts as absent."""
 Members: TypeAlias = dict[str, dict[str, Callable[..., Any]]]
-"""By type and field, what answers from the object that the field is asked of."""
+"""The resolvers, by type and field. Each gets the object that has the field."""
 
 MODULES = (interactions, feedback, projects, models, ab_tests, datasets, people)
 
@@ -55,7 +55,7 @@ def _snake(name: str) -> str:
 
 
 def _member_resolver(name: str) -> Callable[..., Any]:
-    """Return the member of that name, for fields that have no resolver of their own."""
+    """Return a resolver that reads the member of that name, for fields without a resolver of their own."""
 
     def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
         return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
@@ -65,7 +65,7 @@ def _member_resolver(name: str) -> Callable[..., Any]:
 
 
 def _refusing_resolver(name: str) -> Callable[..., Any]:
-    """Refuse, for fields of the schema that nothing serves."""
+    """Return a resolver that raises `Invalid`, for fields of the schema that are not served."""
 
     def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
         raise Invalid(f"{name} is not served by this version.", code="not_served", hint="See docs/guides/graphql.md.")
@@ -89,13 +89,13 @@ def _root_resolver(permission: str, answer: Callable[..., Any]) -> Callable[...,
         return await answer(request.context(permission), **resolver_arguments, **extra_arguments)
 
     if not wants_info:
-        # What fast_path.py answers with, without the rest of graphql-core.
+        # fast_path.py calls this directly, without graphql-core.
         resolve.answer = from_arguments  # pyright: ignore[reportFunctionMemberAccess]
     return resolve
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave out what is null: old clients send null for what is not given."""
+    """Return a value without members that are null: old clients send null for absent arguments."""
     if isinstance(value, dict):
         return {name: _without_nulls(member) for name, member in value.items() if member is not None}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The scalars of the schema, and the words of its enums."""
+"""The scalars of the schema, and the values of its enums."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from uuid import UUID
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType, GraphQLSchema
 
-# Enums whose words here are those of REST in small letters.
+# Enums whose values in REST are the same words in lower case.
 LOWERCASE_ENUMS = ("MetricKind", "MetricScoringType", "MetricCategory", "UserType", "SelectionTypeInput")
 
 
 def set_up(schema: GraphQLSchema) -> None:
-    """Give the scalars and enums of a schema their meaning."""
+    """Set the conversions of the scalars of a schema, and the values of its enums."""
     for name, (parse, serialize) in SCALARS.items():
         scalar = schema.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)
@@ -30,8 +30,10 @@ def set_up(schema: GraphQLSchema) -> None:
 
 
 def _suggest_for_any_letter() -> None:
-    """Let graphql-core compare words of any letters: it counts them before it makes them small, and fails on `İ`,
-    which is then two."""
+    """Fix graphql-core's suggestions for words that grow longer in lower case, such as `İ`.
+
+    graphql-core measures the word before it converts it to lower case, and then fails.
+    """
     suggestion_module: Any = import_module("graphql.pyutils.suggestion_list")
 
     class Distance(suggestion_module.LexicalDistance):
@@ -81,4 +83,4 @@ SCALARS: dict[str, tuple[Any, Any]] = {
     "InputDatetime": (_input_time, None),
     "ModelSize": (None, str),
 }
-"""How a scalar's values are read from variables, and how they are shown."""
+"""For each scalar, the function that parses variables and the one that serializes; None keeps the default."""

@@ -8,4 +8,4 @@ from afterword.gateway.providers import anthropic, azure, echo, google, openai
 SPECS: dict[str, ProviderSpec] = {
     spec.name: spec for spec in (openai.SPEC, anthropic.SPEC, google.SPEC, azure.SPEC, echo.SPEC)
 }
-"""What is known of each provider, by its name."""
+"""The specification of each provider, by its name."""

@@ -1,4 +1,4 @@
-"""Models of Anthropic, behind its Messages API."""
+"""Models of Anthropic, called through its Messages API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Anthropic:
         self._http = http
 
     async def answer(self, target: Target, operation: Operation, body: Body, response: ProviderResponse) -> Body:
-        """Return the whole answer; several choices are as many calls at once."""
+        """Return the whole answer. Each choice takes a call of its own; the calls are concurrent."""
         address = _address(target, operation)
         request = _request_bytes(target, body, response)
         calls = [self._http.post(address, request, response) for _ in range(_choice_count(target, body))]
@@ -45,7 +45,7 @@ class Anthropic:
     async def stream(
         self, target: Target, operation: Operation, body: Body, response: ProviderResponse
     ) -> AsyncGenerator[Body, None]:
-        """Yield the chunks as they come."""
+        """Yield the chunks as they arrive."""
         if _choice_count(target, body) > 1:
             raise ProviderError(
                 f"n is {body['n']}, but {target.key!r} streams one choice at a time.",
@@ -68,7 +68,7 @@ class Anthropic:
             raise hung_up(address)
 
     async def check(self, target: Target) -> None:
-        """Ask for the model."""
+        """Request the model by its name. Raises `ProviderError`."""
         status, _ = await self._http.probe(_address_of_path(target, f"/v1/models/{quote(target.model, safe='')}"))
         if status in (401, 403):
             raise ProviderError(
@@ -80,11 +80,11 @@ class Anthropic:
             )
 
     async def close(self) -> None:
-        """The connections are the session's."""
+        """Do nothing: the HTTP session owns the connections."""
 
 
 def _choice_count(target: Target, body: Body) -> int:
-    """Return how many choices are asked for. Raises `ProviderError` where that is no number."""
+    """Return the number of choices that a request asks for. Raises `ProviderError` if `n` is not a positive integer."""
     number = body.get("n") or 1
     if isinstance(number, int) and number > 0:
         return number
@@ -99,7 +99,7 @@ def _choice_count(target: Target, body: Body) -> int:
 
 
 def _request_bytes(target: Target, body: Body, response: ProviderResponse, **extra_fields: Any) -> bytes:
-    """Return the request's bytes. Raises `ProviderError` for one that is no chat of OpenAI's."""
+    """Return the translated request as JSON. Raises `ProviderError` if it does not follow OpenAI's API."""
     try:
         request = messages_request(target, body)
         response.left_out += request.left_out
@@ -115,7 +115,7 @@ def _request_bytes(target: Target, body: Body, response: ProviderResponse, **ext
 
 
 def _answer_in_openai_form(address: Address, message: Body | list[Event], operation: Operation) -> Body:
-    """Return an answer in OpenAI's form. Raises `ProviderError` for one that tells of a failure, or is none."""
+    """Return an answer in OpenAI's form. Raises `ProviderError` if it is an error, or malformed."""
     if isinstance(message, list):
         translation = StreamTranslation(address, operation)
         chunks = [chunk for event in message for chunk in _chunks_of_event(translation, address, event.data)]
@@ -132,7 +132,7 @@ def _answer_in_openai_form(address: Address, message: Body | list[Event], operat
 
 
 def _chunks_of_event(translation: StreamTranslation, address: Address, data: bytes) -> Iterable[Body]:
-    """Return the chunks that an event stands for. Raises `ProviderError`."""
+    """Return the chunks that an event is translated to. Raises `ProviderError`."""
     try:
         return list(translation.take(read_object(address, data)))
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -1,8 +1,8 @@
 """Answers of Anthropic's Messages API, whole and streamed, translated to OpenAI's form.
 
-What OpenAI's form has no place for is kept beside it: `thinking_blocks` (thoughts with their signatures) and
-`provider_blocks` (the provider's own tools and their results) on the message, both taken back with the next turn.
-Source of the forms: Anthropic's API reference (Messages, Streaming, Citations), version 2023-06-01.
+Two members of the message keep what OpenAI's form lacks: `thinking_blocks` (thoughts with their signatures) and
+`provider_blocks` (the provider's own tools and their results). Callers send both back with the next turn.
+Source: Anthropic's API reference (Messages, Streaming, Citations), version 2023-06-01.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-# Reasons of which OpenAI's word says all. The others stand beside it as `stop_reason`.
+# Stop reasons that OpenAI's word expresses fully. The others are also returned as `stop_reason`.
 PLAIN_REASONS = frozenset({"end_turn", "max_tokens", "tool_use"})
-# The statuses that errors in the middle of a stream would have had before it.
+# The HTTP status of each error type, for errors within an answer whose own status is 200, such as a stream.
 STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -86,7 +86,7 @@ def _head(message: Body, operation: Operation, *, is_chunk: bool = False) -> Bod
 
 
 def _finish(message: Body) -> Body:
-    """Return a choice's finish reason in OpenAI's words, and the provider's own where these say less."""
+    """Return a choice's finish reason in OpenAI's words, and the provider's own reason where it says more."""
     reason = message.get("stop_reason")
     if reason is not None and not isinstance(reason, str):
         reason = str(reason)[:100]
@@ -122,7 +122,7 @@ def _annotation(citation: Body, start: int, end: int) -> Body:
 
 
 class _Block:
-    """A block of an answer that has begun: the block itself, what came of it since, and where its text starts."""
+    """An open block of an answer: the block, the pieces that arrived since, and the position where its text starts."""
 
     def __init__(self, block: Body, start: int) -> None:
         self.block = block
@@ -134,11 +134,11 @@ class _Block:
 
     @property
     def is_the_providers_own(self) -> bool:
-        """Whether OpenAI's form has no place for it."""
+        """Whether OpenAI's form has no counterpart of this block."""
         return self.kind not in ("text", "tool_use", "thinking", "redacted_thinking")
 
     def add(self, delta: Body) -> None:
-        """Take in a piece of a kind of its own, such as a compaction's: texts are joined, all else is replaced."""
+        """Add a piece of another type, such as a compaction: texts are joined, other values are replaced."""
         for name, value in delta.items():
             before = self.block.get(name)
             if name != "type" and value is not None:
@@ -146,16 +146,16 @@ class _Block:
 
 
 class AnswerBlocks:
-    """The blocks of one answer on their way to OpenAI's deltas. Only the caller's own tools become tool calls."""
+    """Translates the blocks of one answer to OpenAI's deltas. Only the caller's own tools become tool calls."""
 
     def __init__(self) -> None:
         self._open: dict[int, _Block] = {}
         self._calls = 0
         self._characters = 0
-        """The characters of text so far."""
+        """The number of characters of text so far."""
 
     def start(self, index: int, block: Body) -> Iterator[Body]:
-        """Yield the deltas of a block that begins; what it holds already is part of it."""
+        """Yield the deltas of a block that begins, with the content that it begins with."""
         open_block = self._open[index] = _Block(block, self._characters)
         match open_block.kind:
             case "tool_use":
@@ -181,7 +181,7 @@ class AnswerBlocks:
             case "thinking_delta":
                 yield from self._thought(index, delta.get("thinking", ""), None)
             case "signature_delta":
-                # A thought that is not shown has a signature and no text.
+                # A hidden thought has a signature and no text.
                 signature = delta.get("signature", "")
                 yield {
                     "thinking_blocks": [{"index": index, "type": "thinking", "thinking": "", "signature": signature}]
@@ -198,7 +198,7 @@ class AnswerBlocks:
                 block.add(delta)
 
     def stop(self, index: int) -> Iterator[Body]:
-        """Yield the deltas that a block's end brings: arguments that never came in pieces, sources, own blocks."""
+        """Yield the deltas at a block's end: arguments that did not arrive in pieces, citations, provider blocks."""
         block = self._open.pop(index, None)
         if block is None:
             return
@@ -216,7 +216,7 @@ class AnswerBlocks:
             yield {"provider_blocks": [block.block]}
 
     def end(self) -> Iterator[Body]:
-        """Yield the deltas of blocks that were not ended."""
+        """Yield the last deltas of blocks that are still open."""
         for index in list(self._open):
             yield from self.stop(index)
 
@@ -232,7 +232,7 @@ class AnswerBlocks:
 
 
 def _parsed_json(text: str) -> Any:
-    """Return JSON that came in pieces; what was cut off stays a text."""
+    """Return decoded JSON; a text that was cut off is returned unchanged."""
     try:
         return _decoder.decode(text)
     except msgspec.DecodeError:
@@ -240,11 +240,11 @@ def _parsed_json(text: str) -> Any:
 
 
 class StreamTranslation:
-    """A stream of Anthropic's events on its way to OpenAI's chunks."""
+    """Translates the events of Anthropic's stream to OpenAI's chunks."""
 
     def __init__(self, address: Address, operation: Operation) -> None:
         self.is_finished = False
-        """Whether the provider said that this was all."""
+        """Whether the event `message_stop`, which ends a stream, has arrived."""
         self._address = address
         self._operation: Operation = operation
         self._head: Body = _head({}, operation, is_chunk=True)
@@ -252,7 +252,7 @@ class StreamTranslation:
         self._blocks = AnswerBlocks()
 
     def take(self, event: Body) -> Iterable[Body]:
-        """Yield the chunks that an event stands for. Raises `ProviderError` for one that tells of a failure."""
+        """Yield the chunks that an event is translated to. Raises `ProviderError` for an error event."""
         match event.get("type"):
             case "message_start":
                 message = event.get("message") or {}
@@ -282,7 +282,7 @@ class StreamTranslation:
 
     def _chunks(self, deltas: Iterable[Body]) -> Iterator[Body]:
         for delta in deltas:
-            # The old completions know texts alone.
+            # /completions has nothing but text.
             if self._operation != "completions" or "content" in delta:
                 yield self._chunk(delta)
 

@@ -1,6 +1,6 @@
 """Requests in OpenAI's form, translated to Anthropic's Messages API.
 
-Source of the forms: Anthropic's API reference (Messages, Extended thinking, Adaptive thinking, Effort, Structured
+Source: Anthropic's API reference (Messages, Extended thinking, Adaptive thinking, Effort, Structured
 outputs), version 2023-06-01.
 """
 
@@ -20,16 +20,16 @@ from afterword.types import Target
 # The API requires a bound; callers who give none get this one.
 DEFAULT_MAX_TOKEN_COUNT = 4096
 MIN_BUDGET_TOKEN_COUNT = 1024
-# The tokens of thinking that each `reasoning_effort` is worth, on models that take a budget.
+# The budget of thinking tokens for each `reasoning_effort`, on models that take a budget.
 BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
-# The effort that each `reasoning_effort` is on models that decide themselves how much they think.
+# Anthropic's effort for each `reasoning_effort`, on models that decide themselves how much they think.
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 
 FIRST_THINKING_VERSION = (3, 7)
 FIRST_ONE_SAMPLING_PARAMETER_VERSION = (4, 1)
 FIRST_ADAPTIVE_VERSION = (4, 6)
-# From here on the API refuses temperature, top_p and top_k, knows the effort `xhigh`, and hides what was thought
-# unless asked to summarise it.
+# From this version on the API refuses temperature, top_p and top_k, accepts the effort `xhigh`, and hides the thinking
+# unless the request asks for a summary.
 FIRST_NO_SAMPLING_VERSION = (4, 7)
 NEWEST_VERSION = (99, 0)
 
@@ -40,7 +40,7 @@ TRANSLATED_FIELDS = frozenset(
         "stop", "response_format", "reasoning_effort", "reasoning", "user", "service_tier",
     }
 )  # fmt: skip
-# Fields without a counterpart of which nothing is lost: how the answer is sent is the gateway's matter.
+# Fields without a counterpart that the gateway handles itself: leaving them out loses nothing.
 GATEWAY_FIELDS = frozenset({"model", "stream", "stream_options", "n", "store", "metadata"})
 # Anthropic's own fields, which callers may send beside OpenAI's.
 ACCEPTED_FIELDS = frozenset(
@@ -50,7 +50,7 @@ ACCEPTED_FIELDS = frozenset(
     }
 )  # fmt: skip
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
-# The first characters of images in base64: callers often name another type than the image has, which the API refuses.
+# The first characters of images in base64: callers often name a wrong type, which the API refuses.
 IMAGE_TYPES = {"/9j/": "image/jpeg", "iVBORw": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)")
@@ -59,7 +59,7 @@ _decoder = msgspec.json.Decoder()
 
 
 class MessagesRequest(NamedTuple):
-    """A request to the Messages API, and the names of the caller's fields that it has no place for."""
+    """A request to the Messages API, and the names of the caller's fields that it cannot carry."""
 
     body: Body
     left_out: list[str]
@@ -91,7 +91,7 @@ def messages_request(target: Target, body: Body) -> MessagesRequest:
     if tools := body.get("tools"):
         choice = body.get("tool_choice")
         if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-            # The API has no such choice: the other tools are not offered.
+            # The API has no such choice, so the other tools are left out.
             allowed = choice["allowed_tools"]
             names = {tool.get("function", {}).get("name") for tool in allowed["tools"]}
             tools = [tool for tool in tools if tool.get("function", {}).get("name") in names]
@@ -109,14 +109,14 @@ def messages_request(target: Target, body: Body) -> MessagesRequest:
     version = version_of(target.model)
     _translate_effort(request, body, version or NEWEST_VERSION, left_out)
     _drop_refused_sampling(request, version, left_out)
-    # What the model was registered with is laid over the translation, too: null takes a field away.
+    # The model's registered parameters override translated fields, too; null removes a field.
     request |= model_parameters
     request = {name: value for name, value in request.items() if not (value is None and name in model_parameters)}
     return MessagesRequest(request, left_out)
 
 
 def version_of(model: str) -> tuple[int, int] | None:
-    """Return the version of a Claude model by its name; None for a name that tells none."""
+    """Return the version of a Claude model by its name; None if the name has none."""
     match = _VERSION.search(model)
     return (int(match[1]), int(match[2] or 0)) if match else None
 
@@ -125,7 +125,7 @@ def version_of(model: str) -> tuple[int, int] | None:
 
 
 def _translate_effort(request: Body, body: Body, version: tuple[int, int], left_out: list[str]) -> None:
-    """Ask for as much thinking as `reasoning_effort` means, in the form that this version of Claude takes."""
+    """Request the thinking that `reasoning_effort` means, in the form that this version of Claude accepts."""
     name = "reasoning_effort" if body.get("reasoning_effort") else "reasoning"
     effort = body.get(name)
     if name == "reasoning" and isinstance(effort, dict):
@@ -138,7 +138,7 @@ def _translate_effort(request: Body, body: Body, version: tuple[int, int], left_
     is_tool_forced = request.get("tool_choice", {}).get("type") in ("any", "tool")
     budget = BUDGET_TOKENS[effort]
     if body.get("max_completion_tokens"):
-        # OpenAI's bound includes the thinking, as Anthropic's does. One quarter is left for the answer.
+        # This bound of OpenAI's includes the thinking, as Anthropic's does. One quarter is left for the answer.
         budget = min(budget, request["max_tokens"] - max(1, request["max_tokens"] // 4))
     budget = max(budget, MIN_BUDGET_TOKEN_COUNT)
     is_adaptive = version >= FIRST_ADAPTIVE_VERSION
@@ -157,7 +157,7 @@ def _translate_effort(request: Body, body: Body, version: tuple[int, int], left_
     else:
         request["thinking"] = {"type": "enabled", "budget_tokens": budget}
     if not body.get("max_completion_tokens"):
-        # The older bound of OpenAI's is for the visible answer alone.
+        # OpenAI's older bound, `max_tokens`, is for the visible answer alone.
         request["max_tokens"] += budget
 
 
@@ -174,7 +174,7 @@ def _continues_without_thoughts(turns: list[Body]) -> bool:
 def _drop_refused_sampling(request: Body, version: tuple[int, int] | None, left_out: list[str]) -> None:
     """Leave out the sampling parameters that this version refuses, or refuses together with thinking.
 
-    A model whose version is unknown gets what the caller sent, as far as it does not contradict the thinking.
+    A model whose version is unknown gets what the caller sent, unless that contradicts the thinking.
     """
     sampling = {name: request.pop(name) for name in ("temperature", "top_p", "top_k") if name in request}
     sampling = {name: value for name, value in sampling.items() if value is not None}
@@ -206,7 +206,7 @@ def _translate_response_format(request: Body, system: list[Body], form: Any, lef
 
 
 def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
-    """Return the system's blocks, and the turns: neighbours of one role are one turn."""
+    """Return the system blocks and the turns. Consecutive messages of one role are one turn."""
     system: list[Body] = []
     turns: list[Body] = []
     for message in messages:
@@ -224,7 +224,7 @@ def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
             provider_blocks = _blocks_beside(message, "provider_blocks")
             blocks = [*thoughts, *provider_blocks, *blocks, *map(_tool_use, message.get("tool_calls") or [])]
         else:
-            # Roles such as `document` are material that the user brings.
+            # Messages of roles such as `document` are material from the user.
             role = "user"
         if not blocks:
             continue
@@ -247,13 +247,13 @@ def _with_cache_control(blocks: list[Body], mark: Any) -> list[Body]:
 
 
 def _blocks_beside(message: Body, name: str) -> list[Body]:
-    """Return blocks that our answers put beside the content, also from where LiteLLM moves them."""
+    """Return blocks that Afterword's answers have beside the content, also from where LiteLLM moves them."""
     moved = message.get("provider_specific_fields")
     return message.get(name) or (moved.get(name) if isinstance(moved, dict) else None) or []
 
 
 def _is_signed(block: Body) -> bool:
-    """Tell whether the API takes a thought back: it must have its signature, or be one of those it keeps hidden."""
+    """Tell whether the API accepts a thought: it needs a signature, or the `data` of a redacted thought."""
     return bool(block.get("signature") or block.get("data"))
 
 
@@ -334,7 +334,7 @@ def _tool_use(call: Body) -> Body:
 
 def _tool(tool: Body) -> Body:
     if tool.get("type") != "function":
-        # One of the provider's own.
+        # One of the provider's own tools.
         return tool
     function = tool.get("function", {})
     schema = {"type": "object", **(function.get("parameters") or {"properties": {}})}

@@ -19,7 +19,7 @@ class Azure(OpenAI):
     probe_path = ""
 
     def address(self, target: Target, path: str) -> Address:
-        """Return where requests for a path of the API go, with the headers that authorize them."""
+        """Return the URL for a path of the API, with the headers that authorize a request."""
         api_key = self.spec.find_api_key(target)
         url = _url(target, self.spec.find_endpoint(target) or "", path)
         return Address.for_target(target, url, api_key, {"api-key": api_key} if api_key else {})

@@ -60,10 +60,10 @@ class Echo:
         yield {**head, "choices": [], "usage": _usage(prompts, answers)}
 
     async def check(self, target: Target) -> None:
-        """It is always there."""
+        """Do nothing: this provider is always reachable."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there are no connections."""
 
 
 def _head(target: Target, operation: Operation, body: Body) -> Body:
@@ -87,7 +87,7 @@ def _choice_count(body: Body) -> int:
 
 
 def _prompts(operation: Operation, body: Body) -> list[str]:
-    """Return the text to say again, for each prompt."""
+    """Return the text to repeat, for each prompt."""
     if operation == "completions":
         prompt = body.get("prompt", "")
         return [str(element) for element in prompt] if isinstance(prompt, list) else [str(prompt)]
@@ -148,7 +148,7 @@ def _embeddings(target: Target, body: Body) -> Body:
 
 
 def _vector(text: str, number: int) -> list[float]:
-    """Return a vector of length 1 that follows from the text."""
+    """Return a vector of length 1, computed from a hash of the text."""
     raw = hashlib.shake_256(text.encode("utf-8", "surrogatepass")).digest(4 * number)
     numbers = [integer / 0xFFFFFFFF - 0.5 for integer in struct.unpack(f"<{number}I", raw)]
     length = sum(component * component for component in numbers) ** 0.5 or 1.0

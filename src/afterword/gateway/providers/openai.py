@@ -1,4 +1,4 @@
-"""OpenAI, and all that speak its API: vLLM, Ollama, llama.cpp, Groq, OpenRouter and others."""
+"""OpenAI, and other providers with its API: vLLM, Ollama, llama.cpp, Groq, OpenRouter and others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class OpenAI:
         return check_answer(address, operation, answer, body)
 
     def _request(self, target: Target, body: Body, response: ProviderResponse) -> Body:
-        """Return the request as this target gets it, without the fields that it is known to refuse."""
+        """Return the request for this target, without the fields that it is known to refuse."""
         request = request_for_target(target, body)
         left_out = {name for name in self.spec.refused_fields if name in request}
         left_out |= {name for name in self._refused_fields.fields_to_leave_out(target) if name in request}
@@ -63,14 +63,16 @@ class OpenAI:
     def _without_refused(
         self, error: ProviderError, target: Target, request: Body, own_options: Body, response: ProviderResponse
     ) -> set[str]:
-        """Take out of a request the fields that the provider's error complains of, and return them. Raises the error
-        where there are none. `own_options` are the stream options of the caller."""
+        """Remove from a request the fields that the provider's error complains about, and return their names.
+
+        Raises the error if there are none. `own_options` are the caller's stream options.
+        """
         options = request.get("stream_options")
         refused = self._refused_fields.find_refused_names(
             error, target, request, has_added_options=options != own_options
         )
         if "stream_options" in refused and options == own_options and own_options.keys() - {"include_usage"}:
-            # They are the caller's own, and say more than what the gateway can make up for.
+            # These are the caller's own options, and have members that the gateway cannot make up for.
             refused.discard("stream_options")
         if not refused:
             raise error
@@ -87,7 +89,7 @@ class OpenAI:
         """Return the first event of a stream and the generator of the others."""
         own_options = body.get("stream_options")
         own_options = own_options if isinstance(own_options, dict) else {}
-        # Without being asked, OpenAI tells no usage of a stream.
+        # OpenAI sends the usage of a stream only on request.
         options = {**own_options, "include_usage": True}
         request = self._request(target, {**body, "stream": True, "stream_options": options}, response)
         refused: set[str] = set()
@@ -108,7 +110,7 @@ class OpenAI:
     async def stream(
         self, target: Target, operation: Operation, body: Body, response: ProviderResponse
     ) -> AsyncGenerator[Body, None]:
-        """Yield the chunks as they come."""
+        """Yield the chunks as they arrive."""
         address = self.address(target, PATHS[operation])
         first_event, following_events = await self._first_event_and_others(target, address, body, response)
         reader, is_done = ChunkReader(address, body), False
@@ -122,11 +124,11 @@ class OpenAI:
                     continue
                 yield reader.read(event)
         if not reader.is_finished:
-            # [DONE] alone is no proof: proxies end a stream with it that was cut off.
+            # [DONE] alone is no proof: proxies also send it after a stream that was cut off.
             raise unfinished(address, reader.unfinished) if is_done else hung_up(address)
 
     async def check(self, target: Target) -> None:
-        """Ask for the models, as cheaply as the API allows."""
+        """Send the cheapest request that the API has, usually for the list of models. Raises `ProviderError`."""
         address = self.address(target, self.probe_path)
         status, text = await self._http.probe(address)
         if status in (401, 403):
@@ -141,10 +143,10 @@ class OpenAI:
             )
 
     async def close(self) -> None:
-        """The connections are the session's."""
+        """Do nothing: the HTTP session owns the connections."""
 
     def address(self, target: Target, path: str) -> Address:
-        """Return where requests for a path of the API go, with the headers that authorize them."""
+        """Return the URL for a path of the API, with the headers that authorize a request."""
         api_key = self.spec.find_api_key(target)
         base, mark, query = (self.spec.find_endpoint(target) or "").partition("?")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -152,7 +154,7 @@ class OpenAI:
 
 
 def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
-    """Return a request as this model gets it: under its own name, with its parameters; null takes a field away."""
+    """Return a request with the name and the parameters of this model; a parameter of null removes the field."""
     request = {**body, "model": target.model, **target.parameters}
     for name, value in target.parameters.items():
         if value is None:
@@ -170,7 +172,7 @@ async def _events_from_first(
 
 
 def _chunks(address: Address, body: Body, events: Iterable[Event]) -> Iterator[Body]:
-    """Yield the chunks of a stream that came as a whole. Raises `ProviderError` where it broke off."""
+    """Yield the chunks of a stream that was read as a whole. Raises `ProviderError` if it was cut off."""
     reader = ChunkReader(address, body)
     yield from (reader.read(event) for event in events if not _is_last(event))
     if not reader.is_finished:
