@@ -160,7 +160,7 @@ class RequestTimedOut(ConnectionFailed):
 
 
 class ErrorDetail(msgspec.Struct, kw_only=True):
-    """What went wrong, in words and in codes."""
+    """An error as text and as codes."""
 
     message: Annotated[str, Meta(description="What was wrong, with the offending value.")]
     type: str

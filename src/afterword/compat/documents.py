@@ -25,7 +25,7 @@ UNSERVED_FIELDS_BY_AREA = {
     "models that run here": "addModel importHfModel",
     "datasets that a model generates": "generateDataset",
 }
-"""Features of the servers that these clients are made for, but not of Afterword, with the root fields of each."""
+"""Features that Afterword lacks but the servers of these clients have, with the root fields of each."""
 _AREAS = {field: area for area, fields in UNSERVED_FIELDS_BY_AREA.items() for field in fields.split()}
 
 

@@ -81,7 +81,7 @@ class FactsAccumulator:
 
 
 class _Members:
-    """Members of an answer or a choice, by name. Beyond `max_bytes` one is dropped; its size is still counted."""
+    """Members of an answer or a choice, by name. A member beyond `max_bytes` is dropped but still counted."""
 
     def __init__(self, max_bytes: int) -> None:
         self.values: dict[str, Any] = {}

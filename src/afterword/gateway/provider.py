@@ -53,7 +53,7 @@ class ProviderError(AfterwordError):
         self.details = details or {}
 
     def body(self) -> Any:
-        """Return the error object of the wire, with the provider's further members beside ours."""
+        """Return the error object for the response body, with further members of the provider's error."""
         error = {"message": self.message, "type": self.type, "code": self.code, "param": self.param, "hint": self.hint}
         return {"error": {**self.details, **error}}
 

@@ -26,7 +26,7 @@ from afterword.types import (
 
 
 async def me(context: Context) -> User:
-    """Return the user whose key this is."""
+    """Return the user that the key belongs to."""
     return await people.me(context)
 
 
