@@ -1,1 +1,1 @@
-"""The faces: they translate between the wire and the services."""
+"""HTTP interfaces: they translate between wire formats and the services."""

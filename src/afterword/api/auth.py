@@ -1,4 +1,4 @@
-"""From a header or a cookie to an actor, from memory."""
+"""Authentication: turns a request's key or session cookie into an actor, without reading from the disk."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Authenticator:
-    """Know who calls."""
+    """Finds the actor of a request."""
 
     def __init__(self, state: AppState) -> None:
         self._state = state
 
     def actor(self, method: str, headers: dict[bytes, bytes]) -> Actor:
-        """Return who holds the key of `Authorization: Bearer KEY`, or of the session's cookie.
+        """Return the holder of the key in `Authorization: Bearer KEY`, or of the session's cookie.
 
-        Raises `Unauthorized`; and `Forbidden` for a call that another site may have made with the cookie.
+        Raises `Unauthorized`, and `Forbidden` for a cookie request that may come from another site.
         """
         now = Context.now()
         actor = self._holder(method, headers, now)
@@ -51,7 +51,7 @@ def _session_cookie(header: str) -> str | None:
 
 
 def set_cookie(value: str | None, seconds: int, headers: dict[bytes, bytes], scheme: str) -> bytes:
-    """Return the header that sets the session's cookie; None takes it away."""
+    """Return the header that sets the session's cookie; the value None removes the cookie."""
     secure = "https" in (scheme, headers.get(b"x-forwarded-proto", b"").decode("latin-1").lower())
     parts = [f"{COOKIE}={value or ''}", "Path=/", "HttpOnly", "SameSite=Strict", f"Max-Age={seconds}"]
     return "; ".join([*parts, *(["Secure"] if secure else [])]).encode()

@@ -1,8 +1,8 @@
-"""The OpenAI-compatible face: calls of language models, passed on to their provider and logged on the way.
+"""The OpenAI-compatible API: forwards calls of language models to their provider, and logs them.
 
-A call is authenticated, read once, sent to its model's provider. A whole answer is stored, then sent. Of a stream the
-interaction is stored before its head leaves, so that feedback sent meanwhile finds it, and completed before
-`[DONE]` does; also where the caller hangs up, the provider fails, or the server stops.
+A call is authenticated, read once and sent to its model's provider. An answer that is not streamed is stored, then
+sent. The interaction of a stream is stored before the head is sent, so that early feedback finds it. It is completed
+before `[DONE]` is sent, and also when the caller hangs up, the provider fails, or the server stops.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ _request_decoder = msgspec.json.Decoder(CallRequest)
 _object = msgspec.json.Decoder(dict[str, Any])
 _request_numbers = itertools.count(1)
 
-# The caller hung up before there was an answer: nginx's word for it.
+# The caller hung up before the answer; nginx introduced this status.
 CLIENT_CLOSED_STATUS = 499
 
 
 class CallEndpoint:
-    """One of the faces as an ASGI application. `running` holds the calls under way, of all faces together."""
+    """An operation as an ASGI application. `call_tasks` holds the calls in flight of all operations."""
 
     def __init__(
         self,
@@ -132,23 +132,23 @@ class ModelRequest:
         self.send = send
         self.span = endpoint.tracer.start(self.operation, scope["path"], headers, request_id.decode("latin-1"))
         self.stream: EventStream | None = None
-        """The answer where it is streamed."""
+        """The answer, if it is streamed."""
         self.response = ProviderResponse(self._note_activity)
         self.status = CLIENT_CLOSED_STATUS
         """The answer's HTTP status."""
         self.own_seconds = 0.0
-        """The seconds that were added until then."""
+        """Seconds that Afterword itself added to the call."""
         self.prompt_messages: list[Any] = []
-        """What the usage is estimated of, where the provider tells none."""
+        """The messages from which usage is estimated if the provider reports none."""
         self.delta_form = DeltaForm.of(headers.get(b"user-agent", b""))
 
     async def run(self, receive: Receive) -> None:
-        """Read the call, make it, answer it. Raises `AfterwordError` where nothing was answered yet."""
+        """Read the call, make it and answer it. Raises `AfterwordError` if no part of the answer was sent yet."""
         actor = self.endpoint.authenticator.actor("POST", self.headers)
         context = get_permitted_context(self.app_state, actor, "call")
         raw = await read_body(self.headers, receive, self.app_state.settings.max_body)
         request: CallRequest
-        # `kept` is the body as it can be stored: the same one, but for half surrogate pairs and the like.
+        # `storable_body` differs from `body` only where the store cannot hold it, such as half a surrogate pair.
         request, body, storable_body, replacements = read_call(_request_decoder, raw, self.endpoint.lift)
         user_agent = self.headers.get(b"user-agent", b"")
         body, storable_body = (
@@ -190,14 +190,14 @@ class ModelRequest:
         await self._unless_hung_up(answer)
 
     async def refuse(self, error: AfterwordError) -> None:
-        """Answer an error: as an answer of its own, or as the last event of a stream."""
+        """Send an error: as the whole answer, or as the last event of a stream that has begun."""
         self.span.fail(error)
         if self.stream is not None and self.stream.is_begun:
             await self.stream.end(_encoder.encode(error.body()))
             return
         self.status, content_type, body, error_headers = error_answer(error)
         if self.status == 422 and not getattr(error, "sent", False):
-            # A refusal of ours: OpenAI's API answers 400 where Afterword's own answers 422.
+            # Afterword itself refused the call: OpenAI's API uses 400 where Afterword's own API uses 422.
             self.status = 400
         answer_headers = [(b"x-request-id", self.request_id), *error_headers, *self.response.forwarded_headers()]
         await reply(self.send, self.status, content_type, body, answer_headers)
@@ -214,7 +214,7 @@ class ModelRequest:
         try:
             await answer
         except asyncio.CancelledError as reason:
-            # Nobody hears the end of it any more. What was handed to the store is written all the same.
+            # The caller is gone, so no answer is sent. Writes that the store has accepted are still committed.
             _cancellation_state(reason)
         finally:
             self.connection.on_lost = None
@@ -235,7 +235,7 @@ class ModelRequest:
             raise
         usage = provider_answer.body.get("usage")
         if isinstance(usage, dict):
-            # adaptive-sdk reads it of every call; OpenAI leaves it out here, where it is always zero.
+            # adaptive-sdk reads it in every answer; OpenAI leaves it out for embeddings, where it is always zero.
             usage.setdefault("completion_tokens", 0)
         else:
             usage = {}
@@ -298,7 +298,7 @@ class ModelRequest:
             replacements=json_text.as_rows(replacements + usage_replacements),
         )
         await self._finish(call, outcome, answer)
-        # Where the store could not write and the call went on, its ids are others now.
+        # The ids have changed if the store could not write and the call went on without it.
         for choice in answer.get("choices") or []:
             choice["completion_id"] = call.completion_id(choice["index"])
         answer["session_id"] = call.session_id
@@ -307,7 +307,7 @@ class ModelRequest:
         await self._reply(answer)
 
     def _complete_answer(self, answer: Body) -> None:
-        """Add what clients of OpenAI expect, and some providers leave out."""
+        """Add members that OpenAI's clients expect and some providers leave out."""
         answer.setdefault("id", f"chatcmpl-{uuid7().hex}")
         answer.setdefault("created", int(time.time()))
         if self.operation != "chat":
@@ -326,7 +326,7 @@ class ModelRequest:
         try:
             await call.finish(outcome)
         finally:
-            # Only now is it sure whether anything is stored under its ids.
+            # Only now is it known whether anything is stored under the call's ids.
             self.span.finish(outcome, answer, call.ids.values() if call.stored else ())
 
     async def _reply(self, answer: Body) -> None:
@@ -344,7 +344,7 @@ class ModelRequest:
     def _outcome(
         self, model_route: ModelRoute, state: State, started_at: float, error: AfterwordError | None = None
     ) -> CallResult:
-        """Return how a call ended that brought nothing."""
+        """Return the result of a call that got no answer."""
         now = time.perf_counter()
         return CallResult(
             operation=self.operation,
@@ -360,7 +360,7 @@ class ModelRequest:
 
     async def _stream(self, call: CallRecorder, model_route: ModelRoute, request: CallRequest, body: Body) -> None:
         started_at = time.perf_counter()
-        # Stored while the provider thinks: it is there before the first chunk leaves, and costs no time of its own.
+        # Store the interaction while the provider works: this adds no latency. It is done before the first chunk.
         opening_future = asyncio.ensure_future(call.open(list(call.ids)))
         options = request.stream_options
         asked_for_usage = isinstance(options, dict) and bool(options.get("include_usage"))
@@ -425,7 +425,7 @@ HUNG_UP_REASON = "the caller hung up"
 
 
 def _cancellation_state(reason: asyncio.CancelledError) -> State:
-    """Return the state of a call that was cancelled: by its caller, or by the server's end."""
+    """Return the state of a cancelled call: the caller hung up, or the server stopped."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
@@ -445,7 +445,7 @@ def _server_stopped_error() -> Unavailable:
 
 
 def _storable_choices(answer: Body, facts: FactsAccumulator) -> tuple[dict[int, Choice], list[json_text.Replacement]]:
-    """Return the choices of a whole answer as they are stored, by index, and what had to be replaced in them."""
+    """Return the choices of an answer in storable form, by index, and the replacements that this took."""
     choices: dict[int, Choice] = {}
     replacements: list[json_text.Replacement] = []
     for choice in answer.get("choices") or []:
@@ -455,13 +455,13 @@ def _storable_choices(answer: Body, facts: FactsAccumulator) -> tuple[dict[int, 
         )
         replacements += choice_replacements
     if not choices:
-        # The members of the answer may tell why there is none, such as the results of a filter.
+        # An answer without choices may say why, for example in the results of a filter.
         choices[0], replacements = storable_choice(0, "", None, facts.choice_facts(0))
     return choices, replacements
 
 
 def _choice_message(choice: Body) -> Any:
-    """Return what a choice of a whole answer says: its text where that is all."""
+    """Return the message of a choice, or only its text if the message holds nothing else."""
     message = choice.get("message")
     if not isinstance(message, dict):
         return choice.get("text") or ""

@@ -1,4 +1,4 @@
-"""From bytes to structs, and from what is wrong with them to errors that name field, value and remedy."""
+"""Decodes bytes into structs. Errors name the field, its value and the remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from afterword.errors import AfterwordError, BadRequest, Invalid
 from afterword.json_text import MAX_DEPTH, is_nested_too_deeply
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
-"""Turns a body of an old client into one of today's; None where it is no such body."""
+"""Turns the body of an old client into the current form; returns None for any other body."""
 
 _any_decoder = msgspec.json.Decoder()
 _ERROR_PATH = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.S)
@@ -29,7 +29,7 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 _GOT = re.compile(r"got `(\w+)`")
 _EXPECTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re.I)
 _TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
-# What JSON calls them, in the order in which they are named.
+# JSON's names of the types, in the order in which errors list them.
 _WORDS = {
     "str": "a text",
     "bool": "true, false",
@@ -42,10 +42,10 @@ _WORDS = {
 
 
 def read_json(decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray) -> Any:
-    """Decode a body. Raises `BadRequest` for what is no JSON, `Invalid` for JSON of another form.
+    """Decode a body. Raises `BadRequest` if it is not JSON, `Invalid` if the JSON does not fit the type.
 
-    A byte order mark, with which Windows begins files, is passed over. Half of a surrogate pair, which JavaScript
-    leaves where it cuts an emoji in two, becomes U+FFFD.
+    A byte order mark, which Windows writes at the start of files, is skipped. Half of a surrogate pair, which
+    JavaScript leaves when it cuts an emoji in two, becomes U+FFFD.
     """
     raw = _without_mark(raw)
     if is_nested_too_deeply(raw):
@@ -87,7 +87,7 @@ def _out_of_range(raw: bytes | bytearray) -> Invalid:
 def read_lifted(
     decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray, lift: Lift | None
 ) -> tuple[Any, bytes | bytearray]:
-    """Decode a body, also one that `lift` turns into today's words; return the body that was read, too."""
+    """Decode a body, after `lift` if the body has an old form. Return also the bytes that were decoded."""
     try:
         return read_json(decoder, raw), raw
     except Invalid:
@@ -115,7 +115,7 @@ def _without_mark(raw: bytes | bytearray) -> bytes | bytearray:
 
 
 def _repaired_body(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacement]]:
-    """Return a body that only strict readers refuse as it can be stored, and what was replaced in it."""
+    """Repair a body that only strict parsers refuse. Return it in storable form, with the replacements."""
     with contextlib.suppress(ValueError):
         return json_text.repair(json_text.decode(raw))
     return None, []
@@ -124,14 +124,15 @@ def _repaired_body(raw: bytes | bytearray) -> tuple[Any, list[json_text.Replacem
 def read_call(
     decoder: msgspec.json.Decoder[Any], raw: bytes | bytearray, lift: Lift | None
 ) -> tuple[Any, dict[str, Any], dict[str, Any], list[json_text.Replacement]]:
-    """Decode the body of a call that is passed on; return it as a struct, as it goes on, as it can be stored, and what
-    was replaced in that: JSON that only strict readers refuse is the provider's matter."""
+    """Decode the body of a call to a provider. JSON that only strict parsers refuse is left to the provider to judge.
+
+    Return the struct, the body to forward, the body to store, and the replacements that the latter took."""
     raw = _without_mark(raw)
     if is_nested_too_deeply(raw):
         raise _too_deep()
     try:
         request, decoded_bytes = read_lifted(decoder, raw, lift)
-        # Also what the struct does not name: half a surrogate pair there is not repaired yet.
+        # Checks members that the struct does not name, too: half a surrogate pair in them is not repaired yet.
         body = _decode(_any_decoder, decoded_bytes)
         return request, body, body, []
     except (BadRequest, Invalid):
@@ -176,14 +177,14 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
 
 @cache
 def _parameters(kind: type[msgspec.Struct]) -> dict[str, bool]:
-    """Return whether each parameter of a query may be repeated, by its name."""
+    """Map the name of each query parameter to whether it may be repeated."""
     return {
         field.encode_name: get_origin(next(_alternatives(field.type))) is list for field in msgspec.structs.fields(kind)
     }
 
 
 def _malformed_json(raw: bytes | bytearray, error: Exception) -> BadRequest:
-    """Return the error for what is no JSON: which place is wrong, as a path where other readers take it."""
+    """Return the error for a malformed body. It gives line and column, or the path of a NaN or Infinity."""
     if not raw.strip():
         return BadRequest(
             "The body is empty.", code="empty_body", hint="Send a JSON object, with Content-Type: application/json."
@@ -211,7 +212,7 @@ def _malformed_json(raw: bytes | bytearray, error: Exception) -> BadRequest:
 
 
 def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordError:
-    """Turn msgspec's words into ours: which field, what it is, what it must be. `kind` is the whole body's type."""
+    """Turn a msgspec error into one that names the field, its value and what it must be. `kind` is the body's type."""
     error_match = _ERROR_PATH.match(str(error))
     message, error_path = (error_match["message"], error_match["path"] or "$") if error_match else (str(error), "$")
     got_match = _GOT.search(message)
@@ -242,7 +243,7 @@ def explain(error: msgspec.ValidationError, body: Any, kind: Any) -> AfterwordEr
 
 
 def _value_text(value: Any) -> str:
-    """Return a value as JSON has it; of what holds others, what it is."""
+    """Return a scalar as JSON; for an object or an array, only its type."""
     match value:
         case None | bool():
             return {None: "null", True: "true", False: "false"}[value]
@@ -254,7 +255,7 @@ def _value_text(value: Any) -> str:
 
 
 def _expected_text(message: str, kind: Any, error_path: str) -> str:
-    """Return what msgspec says a value must be, in words."""
+    """Return the type that msgspec expects, in words."""
     if message.startswith("Invalid enum value"):
         choices = [
             repr(choice)
@@ -283,7 +284,7 @@ def _expected_text(message: str, kind: Any, error_path: str) -> str:
 
 
 def _types_at(kind: Any, error_path: str) -> list[Any]:
-    """Return the types that may stand at a place of msgspec's."""
+    """Return the types that are allowed at a path of a msgspec error."""
     kinds = list(_alternatives(kind))
     for step in _STEP.finditer(error_path):
         name = step[1]
@@ -298,7 +299,7 @@ def _types_at(kind: Any, error_path: str) -> list[Any]:
 
 
 def _alternatives(kind: Any) -> Iterator[Any]:
-    """Yield the plain types of a union, or the one that this is."""
+    """Yield the members of a union, or the type itself if it is not a union."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, UnionType):
@@ -309,7 +310,7 @@ def _alternatives(kind: Any) -> Iterator[Any]:
 
 
 def _value_at(body: Any, error_path: str, got_type: str | None) -> tuple[str, Any]:
-    """Follow msgspec's path into the body; where it says "some element", find the first of the type complained of."""
+    """Follow msgspec's path into the body. For "some element", take the first element of the wrong type."""
     path, node = "", body
     for step in _STEP.finditer(error_path):
         name, index = step.groups()

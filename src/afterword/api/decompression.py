@@ -1,4 +1,4 @@
-"""Bodies that come compressed: gzip, deflate and zstd, within the bound of the body."""
+"""Decompresses request bodies (gzip, deflate, zstd) up to the largest allowed body."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import zstandard
 from afterword.errors import BadRequest, TooLarge
 
 INLINE_BYTES = 64 << 10
-"""Larger bodies are decompressed in a thread: the event loop goes on meanwhile."""
+"""Larger bodies are decompressed in a thread, so that they do not block the event loop."""
 SLICE_BYTES = 1 << 10
-"""zstd makes at most 128 KiB of 4 bytes, and has no bound of its own on what it gives out at once: 32 MiB a slice."""
+"""Input bytes per step. zstandard cannot limit its output: 4 bytes may give 128 KiB, so a slice gives at most 32 MiB."""
 MAX_WINDOW_BYTES = 128 << 20
 
 
 async def decompress(raw: bytes | bytearray, encoding: str, max_bytes: int) -> bytes | bytearray:
-    """Return a body without its Content-Encoding. Raises `BadRequest`, and `TooLarge` beyond `most` bytes."""
+    """Return a body without its Content-Encoding. Raises `BadRequest`, and `TooLarge` beyond `max_bytes`."""
     for name in reversed([part.strip() for part in encoding.lower().split(",") if part.strip()]):
         if name == "identity":
             continue
@@ -46,7 +46,7 @@ async def decompress(raw: bytes | bytearray, encoding: str, max_bytes: int) -> b
 
 
 def too_large(max_bytes: int) -> TooLarge:
-    """Return the error for a body beyond the bound."""
+    """Return the error for a body that is too large."""
     return TooLarge(
         f"The body has more than {max_bytes:,} bytes.",
         code="body_too_large",
@@ -63,7 +63,7 @@ def _inflate(raw: bytes | bytearray, max_bytes: int, wbits: int) -> bytearray:
             raise too_large(max_bytes)
         if not decoder.eof:
             raise EOFError("it ends before it is complete")
-        # gzip allows several members, one after the other, and zeros after them.
+        # A gzip file may consist of several members, followed by zeros.
         raw = decoder.unused_data.lstrip(b"\0")
         if not raw:
             return body
@@ -73,7 +73,7 @@ def _deflate(raw: bytes | bytearray, max_bytes: int) -> bytearray:
     try:
         return _inflate(raw, max_bytes, zlib.MAX_WBITS)
     except zlib.error:
-        # Some send it without zlib's header.
+        # Some clients send deflate without zlib's header.
         return _inflate(raw, max_bytes, -zlib.MAX_WBITS)
 
 
@@ -91,7 +91,7 @@ def _unzstd(raw: bytes | bytearray, max_bytes: int) -> bytearray:
             body += decoder.decompress(part)
             if len(body) > max_bytes:
                 raise too_large(max_bytes)
-            # What follows a frame is another one.
+            # A frame may be followed by another one.
             part, decoder = (decoder.unused_data, None) if decoder.eof else (b"", decoder)
     if decoder is not None:
         raise EOFError("it ends before it is complete")

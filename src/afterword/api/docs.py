@@ -1,6 +1,6 @@
-"""What a reader of the interface is served: the OpenAPI document, and a page that shows it.
+"""The OpenAPI document, and the page at `/docs` that shows it.
 
-The page loads nothing from outside: a document, a script and a style sheet, all of this server.
+The page loads only the document, a script and a style sheet, all from this server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PAGE_FILES = (
 
 
 def files(version: str) -> list[tuple[str, str, bytes]]:
-    """Return path, content type and content of all that is served."""
+    """Return the path, content type and content of each file."""
     folder = Path(__file__).parent
     page_files = [(path, kind, (folder / name).read_bytes()) for path, kind, name in _PAGE_FILES]
     return [("/openapi.json", "application/json", msgspec.json.encode(document(version))), *page_files]

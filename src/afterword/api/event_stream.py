@@ -1,6 +1,6 @@
-"""A stream of server-sent events on its way to the caller: its head, its events, and comments while nothing is said.
+"""Sends server-sent events to the caller: the head, the events, and comments while the provider is silent.
 
-Proxies cut connections that are silent for 30 to 100 seconds, and a model may think for longer. Clients pass over
+Proxies cut connections that are silent for 30 to 100 seconds, and a model may think for longer. Clients ignore
 comments (`: ...`).
 """
 
@@ -14,27 +14,27 @@ from afterword.api.rest import Headers, Send
 EVENTS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
-    # Proxies shall pass each chunk on as it comes.
+    # Tells proxies not to buffer the chunks.
     (b"x-accel-buffering", b"no"),
 ]
 COMMENT = b": waiting\n\n"
-# The least time between two comments: a provider that comments all the time is not echoed each time.
+# The least time between two comments, so that a provider's frequent comments are not all repeated.
 MIN_COMMENT_SECONDS = 1.0
 
 
 class EventStream:
     """The answer to one streamed call.
 
-    The head leaves with the first event; with the provider's first sign of life after MIN_COMMENT_SECONDS; or after
-    `head_seconds` of silence. Until then an error of the provider can be answered with a status of its own. From then
-    on a comment leaves whenever nothing else did for `comment_seconds` (0: never).
+    The head is sent with the first event, with the provider's first activity after MIN_COMMENT_SECONDS, or after
+    `head_seconds` of silence. Until then a provider's error can still be answered with its own status. Afterwards a
+    comment is sent after each `comment_seconds` of silence (0: never).
     """
 
     def __init__(
         self, send: Send, headers: Callable[[], Headers], *, head_seconds: float, comment_seconds: float
     ) -> None:
         self.is_begun = False
-        """Whether the head has left."""
+        """Whether the head was sent."""
         self._send = send
         self._headers = headers
         self._head_seconds = head_seconds
@@ -44,16 +44,16 @@ class EventStream:
         self._ready_future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._comment: asyncio.Task[None] | None = None
-        # Events and comments are sent by two tasks; the head comes first, whoever sends it.
+        # Two tasks send events and comments; whichever is first must also send the head.
         self._lock = asyncio.Lock()
 
     def start(self, ready_future: asyncio.Future[None]) -> None:
-        """Begin to watch for silence. Nothing leaves before `ready` is done; where it failed, no comment does."""
+        """Begin to watch for silence. No comment is sent before `ready_future` is done, and none at all if it fails."""
         self._ready_future = ready_future
         self._schedule_check(self._head_seconds)
 
     def note_activity(self) -> None:
-        """Take note of the provider's sign of life: it is passed on as a comment."""
+        """Note that the provider is active; the caller gets a comment."""
         if self._loop.time() - self._last_sent_at >= MIN_COMMENT_SECONDS:
             self._send_comment()
 
@@ -66,7 +66,7 @@ class EventStream:
         await self._send_body(b"data: " + data + b"\n\n", has_more=False)
 
     async def stop(self) -> None:
-        """Send no more comments; a head that is just leaving has left when this returns."""
+        """Send no more comments. A comment that is being sent is complete when this returns."""
         self._ready_future = None
         if self._timer is not None:
             self._timer.cancel()
@@ -88,7 +88,7 @@ class EventStream:
         self._timer = self._loop.call_later(seconds, self._check_silence)
 
     def _check_silence(self) -> None:
-        """Send a comment if it is time, and look again when it is time for the next."""
+        """Send a comment if one is due, and schedule the next check."""
         silence_seconds = self._comment_seconds if self.is_begun else self._head_seconds
         if self.is_begun and not silence_seconds:
             return

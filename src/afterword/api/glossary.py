@@ -1,6 +1,6 @@
-"""The texts of the OpenAPI document and the reference: what the interface is, its parts, its calls, an example of each.
+"""Texts of the OpenAPI document and the reference: the introduction, tags, model calls and examples.
 
-`EXAMPLES` holds a body for each route that takes one. What a field means stands at the field, in `types/`.
+`EXAMPLES` holds a body for each route that takes one. Fields are described where they are declared, in `types/`.
 """
 
 from __future__ import annotations
@@ -89,14 +89,14 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"model": "default/echo", "input": ["sky", "sea"]},
     ),
 }
-"""Of each face: what it does, the rest that is to be said of it, and a body."""
+"""The summary, description and example body of each model call."""
 
 FAILURES = {
     429: "The provider takes no more calls now; `Retry-After` is its own.",
     502: "The provider refused its key, failed, or sent something that is not an answer.",
     504: "The provider did not answer in time.",
 }
-"""What statuses of calls mean that no other route has."""
+"""Statuses that only model calls answer with."""
 
 EXAMPLES: dict[type, Any] = {
     t.NewInteraction: {
@@ -168,4 +168,4 @@ EXAMPLES: dict[type, Any] = {
     t.NewSession: {"api_key": "aw_..."},
     t.NewApiKey: {"name": "web shop", "role": "ingest", "projects": ["support"]},
 }
-"""A body for each struct that a route takes, as a caller would send it."""
+"""An example body for each struct that a route takes."""

@@ -1,4 +1,4 @@
-"""Batches come as NDJSON or as one JSON array: cut either into its lines while it arrives."""
+"""Splits a batch, NDJSON or one JSON array, into its lines while it arrives."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _STRING_END = re.compile(rb'["\\]')
 async def lines(chunks: AsyncIterator[bytes], *, array: bool | None, most_bytes: int) -> AsyncIterator[bytes]:
     """Yield the raw JSON of each line (blank ones too) or of each element.
 
-    `array` None decides by the first character. Raises `TooLarge` beyond `most_bytes` in all, `BadRequest` for an array
-    that is none.
+    With `array` None the first character decides. Raises `TooLarge` beyond `most_bytes` in total, `BadRequest` for a
+    malformed array.
     """
     total_bytes = 0
     splitter: _Lines | _Elements | None = None
@@ -41,7 +41,7 @@ async def lines(chunks: AsyncIterator[bytes], *, array: bool | None, most_bytes:
 
 
 class _Lines:
-    """NDJSON."""
+    """Splits NDJSON."""
 
     def __init__(self) -> None:
         self._unfinished_chunks: list[bytes] = []
@@ -62,7 +62,7 @@ class _Lines:
 
 
 class _Elements:
-    """The elements of a JSON array. Only strings and brackets are told apart; what an element is, its parser says."""
+    """Splits a JSON array. It recognises only strings, brackets and commas; the caller parses the elements."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -112,13 +112,13 @@ class _Elements:
         return elements
 
     def _pass_string(self) -> bool:
-        """Go behind the end of the string that has begun; tell whether that has come."""
+        """Move past the end of the current string; return False if the end has not arrived yet."""
         buffer = self._buffer
         while (token_match := _STRING_END.search(buffer, self._position)) is not None:
             if buffer[token_match.start()] != 0x5C:
                 self._in_string, self._position = False, token_match.end()
                 return True
-            # A backslash takes the next character with it.
+            # A backslash escapes the next character.
             if token_match.end() == len(buffer):
                 self._position = token_match.start()
                 return False

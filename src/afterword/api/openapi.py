@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the route table: what rest.py serves is what it describes."""
+"""Builds the OpenAPI document from the route table that rest.py serves."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ EXAMPLE_LINES = '{"messages": [{"role": "user", "content": "Why is the sky blue?
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS = "#/components/schemas/{name}"
 
-# Errors that every route of a kind can give; the table names the others. Where a key is needed, unknown parameters are
-# refused, too.
+# Errors that every route of a kind can give; the table names the others. Routes that need a key also refuse unknown
+# parameters.
 COMMON_STATUSES = (503,)
 KEY_STATUSES = (400, 401, 403, 422)
 BODY_STATUSES = (413,)
@@ -66,8 +66,8 @@ def document(version: str) -> dict[str, Any]:
 
 
 def operation_ids() -> list[str]:
-    """Return the operations' ids in the order of the table; where two paths share a function, the later adds its own
-    last word."""
+    """Return the operation ids in the order of the table. If two paths share a name, the second id gets the last
+    segment of its path."""
     used_names: set[str] = set()
     ids = []
     for route in ROUTES:
@@ -84,18 +84,18 @@ def statuses(route: Route) -> list[int]:
         error_statuses.update(KEY_STATUSES)
     if route.body or route.raw:
         error_statuses.update(BODY_STATUSES)
-    # OpenAI's API answers 400 where Afterword's own answers 422.
+    # OpenAI's API uses 400 where Afterword's own API uses 422.
     return sorted(error_statuses - {422} if route.is_openais else error_statuses)
 
 
 def summary_of(route: Route) -> tuple[str, str]:
-    """Return what a route does in one line, and the rest that is to be said of it."""
+    """Return the first paragraph of a route's docstring as a summary, and the rest as its description."""
     summary, _, description = (inspect.getdoc(route.run) or "").partition("\n\n")
     return " ".join(summary.split()).removesuffix("."), paragraphs(description)
 
 
 def paragraphs(text: str | None) -> str:
-    """Take the line breaks out of a docstring's paragraphs; lists and examples keep theirs."""
+    """Join the lines of each paragraph of a docstring; lists and examples keep their line breaks."""
     blocks = inspect.cleandoc(text or "").split("\n\n")
     return "\n\n".join(block if "\n " in block or "\n-" in block else " ".join(block.split()) for block in blocks)
 
@@ -333,12 +333,12 @@ def _struct(name: str, structs: Iterable[type]) -> type:
 
 
 def _simplified_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Say `{"type": ["string", "null"]}` for an `anyOf` of two, and drop a default of null."""
+    """Turn an `anyOf` of types into one such as `{"type": ["string", "null"]}`, and drop a default of null."""
     schema = dict(schema)
     if "default" in schema and schema["default"] is None:
         del schema["default"]
     choices = schema.get("anyOf", [])
-    # One choice may carry more than its type where the others cannot be mistaken for it.
+    # One choice may have more members than its type, because they do not apply to values of the other types.
     kinds = [choice.get("type") for choice in choices]
     bare_choices = [choice for choice in choices if set(choice) == {"type"}]
     if choices and all(isinstance(kind, str) for kind in kinds) and len(choices) - len(bare_choices) <= 1:

@@ -1,4 +1,4 @@
-"""The request as providers get it: without what only Afterword knows, wherever a client put it."""
+"""Builds the request for the provider: removes members that only Afterword knows, wherever a client put them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from afterword.gateway.provider import Body
 from afterword.types import OWN_FIELDS, SHARED_FIELDS, CallRequest
 
-# What our answers add to a message, a choice or the whole. It comes back with the next turn.
+# Members that Afterword adds to a message, a choice or the answer. Clients send them back with the next turn.
 ADDED_BY_ANSWERS = frozenset({"id", "completion_id", "session_id"})
 ADDED_TO_MESSAGES = ADDED_BY_ANSWERS | {"metadata"}
 # Where clients keep members of an answer that their own classes lack: LiteLLM, LangChain, and pydantic's extra members.
@@ -17,10 +17,10 @@ OWN_CLIENTS = (b"adaptive_sdk", b"afterword/")
 
 
 def outgoing_body(request: CallRequest, body: Body, user_agent: bytes) -> Body:
-    """Return the body of a call as it goes to the provider. `user_agent` tells whose words the caller speaks.
+    """Return the body of a call for the provider.
 
-    `user` goes on. `store` goes on unless the caller is a client of Afterword's own kind, and `metadata` where `store`
-    is true, for OpenAI takes it nowhere else.
+    `user` is forwarded. `store` and `metadata` are not, if `user_agent` is one of OWN_CLIENTS. Else `store` is
+    forwarded, and `metadata` only if `store` is true, because OpenAI accepts it only then.
     """
     outgoing_fields = {name: value for name, value in body.items() if name not in OWN_FIELDS}
     for name in SHARED_FIELDS:
@@ -29,7 +29,7 @@ def outgoing_body(request: CallRequest, body: Body, user_agent: bytes) -> Body:
     if outgoing_fields.get("store") is not True:
         outgoing_fields.pop("metadata", None)
     if not request.stream:
-        # adaptive-sdk sends it always; providers refuse it where nothing is streamed.
+        # adaptive-sdk always sends it; providers refuse it in calls that are not streamed.
         outgoing_fields.pop("stream_options", None)
     if request.messages is not None:
         outgoing_fields["messages"] = [_outgoing_message(message) for message in body["messages"]]
@@ -37,7 +37,7 @@ def outgoing_body(request: CallRequest, body: Body, user_agent: bytes) -> Body:
 
 
 def _outgoing_message(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a message as providers take it: images as OpenAI has them, without what only Afterword knows."""
+    """Return a message for the provider: images in OpenAI's form, without members that only Afterword knows."""
     message = _without_added({name: value for name, value in message.items() if name not in ADDED_TO_MESSAGES})
     calls = message.get("tool_calls")
     if isinstance(calls, list) and any(isinstance(call, dict) and _has_container(call) for call in calls):
@@ -49,7 +49,7 @@ def _outgoing_message(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_added_in_call(call: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool call without what we added. Its own id is the provider's, and stays."""
+    """Return a tool call without the members that Afterword added. Its `id` stays, because it is the provider's."""
     call = _without_added(call)
     function = call.get("function")
     return {**call, "function": _without_added(function)} if isinstance(function, dict) else call
@@ -61,7 +61,7 @@ def _has_container(call: dict[str, Any]) -> bool:
 
 
 def _without_added(holder: dict[str, Any]) -> dict[str, Any]:
-    """Return the object without our members in a client's containers; one that holds nothing else goes as a whole."""
+    """Return the object without Afterword's members in a client's containers. Containers that become empty are removed."""
     for name in CLIENT_CONTAINERS:
         container = holder.get(name)
         if not isinstance(container, dict):

@@ -1,4 +1,4 @@
-"""The web page, as `make setup` has built it: its files, and the one document that stands behind all its addresses."""
+"""Serves the web page that `make setup` has built: its files, and one document for all its addresses."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
 }
-# A built file has the hash of its content in its name.
+# The name of a built file contains the hash of its content.
 CACHE_FOREVER = "public, max-age=31536000, immutable"
-# Below it, compressing saves less than its own headers take.
+# For smaller files, compression saves less than its headers cost.
 MIN_COMPRESSED_BYTES = 1_000
 
 NOT_BUILT_PAGE = """\
@@ -36,7 +36,7 @@ NOT_BUILT_PAGE = """\
 
 
 class Pages:
-    """Serve the files of a directory, and its index for every other address of the page."""
+    """Serves the files of a directory, and its index for every other address."""
 
     def __init__(self, directory: Path = STATIC_FOLDER) -> None:
         self._directory = directory
@@ -61,7 +61,7 @@ class Pages:
         try:
             kind, content, gzip_content = _file_content(self._directory / path)
         except FileNotFoundError:
-            # Another version was installed while the server runs.
+            # Another version was installed while the server was running.
             raise _no_file_error(path) from None
         headers = {**HEADERS, "cache-control": cache_control, "vary": "accept-encoding"}
         if gzip_content is not None and "gzip" in request.headers.get("accept-encoding", ""):
@@ -75,14 +75,14 @@ def _no_file_error(path: str) -> NotFound:
 
 @cache
 def _files(directory: Path) -> frozenset[str]:
-    """Return the paths of all built files: what stands in none of them is not read from the disk."""
+    """Return the paths of all built files. Only these are ever read from the disk."""
     paths = (path for path in directory.rglob("*") if path.is_file())
     return frozenset(path.relative_to(directory).as_posix() for path in paths)
 
 
 @cache
 def _file_content(path: Path) -> tuple[str, bytes, bytes | None]:
-    """Return type, content, and content with gzip where that is smaller."""
+    """Return the content type, the content, and the gzipped content if that is smaller."""
     content = path.read_bytes()
     kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
     gzip_content = gzip.compress(content, 9) if len(content) >= MIN_COMPRESSED_BYTES else None

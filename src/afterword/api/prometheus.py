@@ -11,14 +11,14 @@ from afterword.service.access import check_for_all_projects, get_permitted_conte
 from afterword.service.context import AppState
 from afterword.service.meters import CONTENT_TYPE
 
-# Any of them says that a proxy passed the call on for somebody else.
+# Any of these headers shows that a proxy forwarded the call.
 FORWARDING_HEADERS = frozenset(
     {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
 
 
 class PrometheusEndpoint:
-    """The page. Callers on the same machine need no key; others one that may read and is for all projects."""
+    """The endpoint. Callers on the same machine need no key; others need one that may read all projects."""
 
     def __init__(self, state: AppState, authenticator: Authenticator) -> None:
         self._state = state
@@ -41,14 +41,14 @@ class PrometheusEndpoint:
 
 
 def _is_local(scope: Scope) -> bool:
-    """Tell whether a call comes from this machine, and was not passed on by a proxy on it."""
+    """Tell whether a call comes from this machine and was not forwarded by a proxy on it."""
     client = scope.get("client")
     if not client or not _is_loopback(client[0]):
         return False
     headers: dict[bytes, bytes] = dict(scope["headers"])
     if not headers.keys().isdisjoint(FORWARDING_HEADERS):
         return False
-    # Proxies that say nothing else keep the name that was called; so does a page that had its own name lead here.
+    # A proxy that adds no header may keep the original Host. DNS rebinding by a web site also leaves a foreign Host.
     host = headers.get(b"host", b"").decode("latin-1")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return name == "localhost" or _is_loopback(name)

@@ -1,8 +1,8 @@
-"""How answers leave: uvicorn's protocol, with one write for each turn of the loop, a bound on the head of a request,
-and word of who hung up.
+"""uvicorn's HTTP protocol with three additions: one write per turn of the event loop, a limit on the head of a request,
+and a callback when the caller hangs up.
 
-uvicorn writes the head of an answer and its body apart, and uvloop turns each write into a system call and a packet.
-Joined, a small answer is one of each: 15 % more calls/s were measured for logging.
+uvicorn writes the head and the body of an answer separately, and uvloop turns each write into a system call and a
+packet. With joined writes a small answer takes one of each; for logging, this gave 15 % more calls/s.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from afterword.errors import BadRequest
 
-# uvicorn has no bound of its own here: of a head without end it keeps fourteen times the bytes that were sent.
+# uvicorn has no limit here: an endless head would take fourteen times its size in memory.
 MAX_HEAD_BYTES = 256 << 10
-"""The largest path with its headers, give or take what is read at once."""
+"""The largest path with its headers, in bytes; it can be exceeded by the size of one read."""
 
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol over a transport that joins writes.
 
-    It stands in the scope as `connection`. `on_lost`, where a call sets it, is called once when the caller hangs up: to
-    wait for that in a task of its own, as ASGI would have it, costs a call to a model a tenth of its time.
+    The ASGI scope holds it as `connection`. `on_lost`, if a call sets it, is called once when the caller hangs up.
+    ASGI's own way, a task that waits for the disconnect, would add a tenth to the time of a model call.
     """
 
     on_lost: Callable[[], Any] | None = None
@@ -49,7 +49,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        # The next one may begin in what was read already.
+        # The bytes that were read may already contain the start of the next request.
         self._in_head, self._head_bytes = True, 0
 
     def on_message_begin(self) -> None:
@@ -63,7 +63,7 @@ class Protocol(HttpToolsProtocol):
             self.on_lost()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP with the one error object, and hang up."""
+        """Answer a request that is not HTTP with Afterword's error object, and close the connection."""
         error = BadRequest("The request is not valid HTTP/1.1.", code="malformed_request", hint=msg)
         body = msgspec.json.encode(error.body())
         head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
@@ -72,7 +72,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class JoinedWrites:
-    """A transport that keeps what is written until the end of the loop's turn."""
+    """A transport that collects writes until the end of the event loop's turn."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -83,18 +83,18 @@ class JoinedWrites:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send `data` with whatever else this turn brings."""
+        """Send `data` together with all other writes of this turn."""
         if not self._pending_writes:
             self._loop.call_soon(self.flush)
         self._pending_writes.append(data)
 
     def flush(self) -> None:
-        """Send what is held."""
+        """Send the collected bytes."""
         pending_writes, self._pending_writes = self._pending_writes, []
         if pending_writes:
             self._transport.write(b"".join(pending_writes))
 
     def close(self) -> None:
-        """Send what is held, then close."""
+        """Send the collected bytes, then close."""
         self.flush()
         self._transport.close()

@@ -1,7 +1,7 @@
-"""The one adapter of REST: each route of the table becomes an ASGI endpoint.
+"""Turns each route of the table into an ASGI endpoint.
 
-A call is authenticated, allowed or not, parsed once, run, encoded once. Plain ASGI, for it is the hot path: Starlette
-routes, and its Request and Response would cost as much again as all of this.
+A call is authenticated, authorized, parsed once, run, and encoded once. This is plain ASGI because it is the hot path:
+Starlette only routes; its Request and Response would double the cost.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ Headers = list[tuple[bytes, bytes]]
 
 log = logging.getLogger("afterword")
 _encoder = msgspec.json.Encoder()
-# A request id is when the server started and the number of the call: cheap, and unique in any log.
+# A request id is the server's start and the number of the call: cheap, and unique in every log.
 SERVER_START_ID = uuid7().hex[:12].encode()
 _request_numbers = itertools.count(1)
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 EVENTS = b"text/event-stream"
 NO_STORE = (b"cache-control", b"no-store")
-# What is counted for a caller who has hung up before the answer was complete.
+# Counted for a caller who hung up before the answer was complete.
 HUNG_UP_STATUS = 499
 
 
@@ -139,8 +139,8 @@ class Endpoint:
     ) -> tuple[int, bytes, bytes, Headers]:
         """Read the batch while it arrives; keep only the answer's lines.
 
-        They are sent when the whole batch was read: most clients read no answer before they have sent all, so that
-        sending earlier could leave both sides waiting for each other.
+        They are sent once the whole batch is read. Most clients read no answer before they have sent everything, so
+        that sending earlier could leave both sides waiting for each other.
         """
         check_length(headers, self.state.settings.max_body)
         arguments["lines"] = self._lines(headers, await _chunks(headers, receive, self.state.settings.max_body))
@@ -157,7 +157,7 @@ class Endpoint:
         settings = self.state.settings
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         line_number = 0
-        # Of this content type it is NDJSON, even where the first line starts with a bracket.
+        # With this content type it is NDJSON, even if the first line starts with a bracket.
         array = False if content_type in (NDJSON, b"application/jsonl") else None
         try:
             async for raw in lines(chunks, array=array, most_bytes=settings.max_body):
@@ -179,7 +179,7 @@ class Endpoint:
 
 
 def _batch_status(statuses: set[int]) -> int:
-    """Return the status of a batch whose lines had these: 207 where some were refused; 422 where all were, or 5xx where
+    """Return the status of a batch from those of its lines: 207 if some were refused; 422 if all were, or 5xx if
     that was the server's fault."""
     refused_statuses = {status for status in statuses if status >= 400}
     if not refused_statuses:
@@ -190,11 +190,11 @@ def _batch_status(statuses: set[int]) -> int:
 
 
 class _NoQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """The query of a route that takes none."""
+    """The query of a route without query parameters."""
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, max_bytes: int) -> bytes | bytearray:
-    """Read a whole body, decompressed. Raises `TooLarge` beyond `most` bytes, `BadRequest` where it breaks off."""
+    """Read a whole body, decompressed. Raises `TooLarge` beyond `max_bytes`, `BadRequest` if it breaks off."""
     check_length(headers, max_bytes)
     message = await receive()
     body = message.get("body", b"")
@@ -209,7 +209,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, max_bytes: in
 
 
 def check_length(headers: dict[bytes, bytes], max_bytes: int) -> None:
-    """Raise `TooLarge` for a body that says itself that it is."""
+    """Raise `TooLarge` if the Content-Length is beyond `max_bytes`."""
     length = headers.get(b"content-length", b"0")
     if not length.isdigit():
         raise BadRequest(f"Content-Length is {length.decode('latin-1')!r}.", code="invalid_header")
@@ -218,7 +218,7 @@ def check_length(headers: dict[bytes, bytes], max_bytes: int) -> None:
 
 
 async def _chunks(headers: dict[bytes, bytes], receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
-    """Return the chunks of a body: as they arrive, or at once where it is compressed. Raises as `read_body` does."""
+    """Return the chunks of a body: as they arrive, or all at once if it is compressed. Raises as `read_body` does."""
     if b"content-encoding" in headers:
         return _single_chunk(bytes(await read_body(headers, receive, max_bytes)))
     return _body_chunks(receive)
@@ -239,7 +239,7 @@ async def _body_chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 
 def fault(request_id: bytes) -> ServerError:
-    """Return the error for a fault of ours, which the log describes."""
+    """Return the error for an internal fault; the log has the details."""
     return ServerError(
         "The server failed on this call.",
         code="internal_error",
@@ -248,7 +248,7 @@ def fault(request_id: bytes) -> ServerError:
 
 
 def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
-    """Return an error as it goes over the wire."""
+    """Return an error as status, content type, body and headers."""
     headers: Headers = []
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
@@ -260,7 +260,7 @@ def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
 async def _send_chunks(
     send: Send, status: int, content_type: bytes, chunks: AsyncGenerator[bytes], extra_headers: Headers
 ) -> None:
-    """Send an answer as it is read. What fails on the way breaks the connection: it is no complete file."""
+    """Send an answer while it is read. A failure closes the connection, so that the caller sees an incomplete file."""
     await send(
         {"type": "http.response.start", "status": status, "headers": [(b"content-type", content_type), *extra_headers]}
     )
@@ -271,12 +271,12 @@ async def _send_chunks(
 
 
 class HungUp(Exception):
-    """The caller has hung up: nobody hears the answer."""
+    """The caller has hung up, so the answer cannot be sent."""
 
 
 @contextlib.contextmanager
 def until_hung_up(scope: Scope) -> Iterator[None]:
-    """End what the block does once the caller hangs up. Raises `HungUp` then."""
+    """Cancel the block when the caller hangs up, and raise `HungUp`."""
     task = asyncio.current_task()
     assert task is not None
     connection: Protocol = scope["connection"]
@@ -286,7 +286,7 @@ def until_hung_up(scope: Scope) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        # Else the server itself stops.
+        # Otherwise the server itself is stopping.
         if not connection.is_lost:
             raise
         task.uncancel()
@@ -302,7 +302,7 @@ async def reply(send: Send, status: int, content_type: bytes, body: bytes, extra
     await send({"type": "http.response.body", "body": body})
 
 
-# An image never changes under its hash. Whatever its bytes hold, no browser shall run them.
+# The address of an image holds its hash, so it never changes. No browser may run its bytes as a script.
 PICTURE_HEADERS: Headers = [
     (b"cache-control", b"private, max-age=31536000, immutable"),
     (b"x-content-type-options", b"nosniff"),

@@ -1,4 +1,4 @@
-"""REST as tables: `ROUTES`, which rest.py serves, and `MODEL_CALL_ROUTES`, where chat.py answers as OpenAI's API does.
+"""The route tables: `ROUTES`, served by rest.py, and `MODEL_CALL_ROUTES`, served by chat.py like OpenAI's API.
 
 openapi.py describes both; the docs and the tests read them."""
 
@@ -38,16 +38,16 @@ Permission = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A thing that a caller can do.
+    """A route of the REST API.
 
-    `run` is called with the context, the path's parameters by name, and `query` and `body` where the route has them.
-    Its docstring describes the route. `needs` is what the key must be allowed to, `key` for any key at all; `open`
-    needs none, and is run with the home in place of a context. `streams` routes take the body's chunks and yield chunks
-    of NDJSON; `raw` ones are given the body's `chunks` as they come, whatever they are.
+    `run` is called with the context, the path's parameters by name, and `query` and `body` if the route has them. Its
+    docstring describes the route. `needs` is the permission that the key must have: `key` stands for any key; `open`
+    routes need no key, and get the `AppState` instead of a context. `streams` routes take the body's chunks and yield
+    chunks of NDJSON. `raw` routes get the body's `chunks` undecoded.
     """
 
     name: str
-    """The route's stable name, such as `interactions.record`: OpenAPI's operationId is made of it."""
+    """The route's stable name, such as `interactions.record`. It becomes OpenAPI's operationId."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     run: Callable[..., Any]
@@ -60,15 +60,15 @@ class Route:
     streams: bool = False
     raw: bool = False
     is_openais: bool = False
-    """Whether clients of OpenAI's API call it: a value that is wrong is a 400 there, not a 422."""
+    """Whether clients of OpenAI's API call it: they expect 400 for a wrong value, not 422."""
     line: Any = None
     events: Any = None
-    """What the server-sent events of the answer carry, where it is made of them."""
+    """The type of the answer's server-sent events, if the answer is a stream of them."""
     errors: tuple[int, ...] = field(default=())
 
     @property
     def only_reads(self) -> bool:
-        """Whether a call may be ended at any moment: nothing is half done then."""
+        """Whether a call can be cancelled at any moment without leaving anything half done."""
         return self.method == "GET" or self.needs == "read"
 
 
@@ -304,13 +304,13 @@ Run = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCallRoute:
-    """A path at which models are called. The words for it stand in the glossary, under `name`."""
+    """A path at which models are called. glossary.py describes it under `name`."""
 
     name: Literal["chat", "completions", "embeddings"]
     path: str
     answer: Any
     chunk: Any = None
-    """What each event of a stream holds; None where there are no streams."""
+    """The type of each event of a stream; None if the call cannot be streamed."""
 
 
 MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (

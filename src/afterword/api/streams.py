@@ -1,4 +1,4 @@
-"""A stream on its way from the provider to the caller: given its ids, and put together to be kept."""
+"""Forwards a stream from the provider to the caller: adds ids, and assembles the answer for the store."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from afterword.service.models.routing import ModelRoute
 from afterword.types import State
 
 MAX_REASON_CHARACTERS = 200
-"""As many as the reason of a call that was made elsewhere may have."""
+"""The same limit as for the finish reason of a call that was made elsewhere."""
 
 
 class DeltaForm(NamedTuple):
-    """What a caller makes of deltas.
+    """How a client treats the deltas of a stream.
 
-    OpenAI's own client `joins` every text of them, also those that stand for themselves: an id in each would become one
-    long text. adaptive-sdk wants them `whole`: role and content in each.
+    OpenAI's client `joins_texts`: it concatenates every text member of the deltas, so that an id in each would become
+    one long text. adaptive-sdk `needs_whole_deltas`: role and content in each.
     """
 
     joins_texts: bool
@@ -35,12 +35,12 @@ class DeltaForm(NamedTuple):
 
     @classmethod
     def of(cls, agent: bytes) -> DeltaForm:
-        """Return what the caller with this User-Agent does."""
+        """Return the form for a client with this User-Agent."""
         return cls(b"OpenAI/" in agent, agent.startswith(b"adaptive_sdk"))
 
 
 class Relay:
-    """A stream on its way through: each chunk gets its ids and leaves; what was said is kept."""
+    """Forwards one stream: adds ids to each chunk, and keeps the text for the store."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Relay:
     async def open(
         self, gateway: Gateway, opening_future: asyncio.Future[None], body: Body, response: ProviderResponse
     ) -> None:
-        """Have the stream begin, and the interaction stored meanwhile; `seconds` is then what the provider took."""
+        """Start the stream while the interaction is stored. `seconds` is then the provider's time to first chunk."""
         targets = [target for _, target in self.model_route.targets]
         try:
             self.stream = await gateway.stream(targets, self.operation, body, response)
@@ -84,7 +84,7 @@ class Relay:
         self.seconds = self.stream.first_at - self.stream.started
 
     async def chunks(self, prompt_messages: list[Any]) -> AsyncGenerator[Body, None]:
-        """Yield the chunks as the caller is to get them. `asked` is what usage is estimated of, where none comes."""
+        """Yield the chunks for the caller. Usage is estimated from `prompt_messages` if the provider sends none."""
         assert self.stream is not None
         try:
             async for chunk in self.stream:
@@ -100,7 +100,7 @@ class Relay:
         return estimated_usage(prompt_messages, [message.text for message in self.messages.values()])
 
     async def _add_ids(self, chunk: Body) -> bool:
-        """Give a chunk its ids and note what it says. Tell whether the caller is to see it."""
+        """Add the ids to a chunk and record its content. Tell whether to send it to the caller."""
         call, model = self.call, self.model_route.targets[self.stream.target if self.stream else 0][0]
         self.facts.take(chunk)
         chunk.setdefault("id", self.head.get("id") or f"chatcmpl-{uuid7().hex}")
@@ -153,7 +153,7 @@ class Relay:
         started_at: float,
         overhead: float,
     ) -> CallResult:
-        """Return how the call ended, with all that was said until then."""
+        """Return how the call ended, with all text that arrived until then."""
         now = time.perf_counter()
         target = self.stream.target if self.stream else 0
         usage = self.usage
@@ -184,7 +184,7 @@ class Relay:
 
 
 async def wait_uninterrupted(work: asyncio.Future[None]) -> None:
-    """Wait for work that must not be cut off; a cancellation that comes meanwhile takes effect after it."""
+    """Wait for work that must not be cancelled; a cancellation during the wait takes effect afterwards."""
     try:
         await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -195,7 +195,7 @@ async def wait_uninterrupted(work: asyncio.Future[None]) -> None:
 def storable_choice(
     index: int, completion: Any, finish_reason: str | None, facts: dict[str, Any] | None
 ) -> tuple[Choice, list[json_text.Replacement]]:
-    """Return a choice as it can be stored, and what was replaced in it."""
+    """Return a choice in storable form, and the replacements that this took."""
     completion, message_replacements = json_text.repair(completion, f"choices[{index}].message")
     facts, facts_replacements = json_text.repair(facts, f"choices[{index}].facts")
     if finish_reason is not None:
@@ -204,5 +204,5 @@ def storable_choice(
 
 
 def is_usage(usage: Any) -> bool:
-    """Tell whether this is what a provider says of tokens."""
+    """Tell whether this is a provider's usage object."""
     return isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int)

@@ -34,7 +34,7 @@ log = logging.getLogger("afterword.traces")
 
 # Seconds to wait for the last spans to be exported when the server stops.
 TRACE_SHUTDOWN_SECONDS = 5.0
-# The words of OpenTelemetry's conventions for generative AI.
+# Values of `gen_ai.operation.name` in OpenTelemetry's conventions for generative AI.
 OPERATIONS: dict[Operation, str] = {"chat": "chat", "completions": "text_completion", "embeddings": "embeddings"}
 MAX_ATTRIBUTE_CHARACTERS = 200
 
@@ -101,7 +101,7 @@ class NoSpan:
 
 
 class NoTracer:
-    """What makes no spans."""
+    """A tracer that makes no spans."""
 
     _no_span = NoSpan()
 
@@ -110,11 +110,11 @@ class NoTracer:
         return self._no_span
 
     def close(self) -> None:
-        """Send what is still here."""
+        """Send the remaining spans."""
 
 
 class Tracer(NoTracer):
-    """What makes spans, and sends them in the background."""
+    """Makes spans, and sends them in the background."""
 
     def __init__(self, exporters: list[SpanExporter], environ: Mapping[str, str]) -> None:
         from opentelemetry.sdk.resources import Resource
@@ -156,7 +156,7 @@ class Tracer(NoTracer):
         return Span(self._tracer, span, OPERATIONS[operation])
 
     def close(self) -> None:
-        """Send what is still here; give up after TRACE_SHUTDOWN_SECONDS seconds."""
+        """Send the remaining spans; give up after TRACE_SHUTDOWN_SECONDS."""
         shutdown_thread = threading.Thread(target=self._provider.shutdown, name="afterword-last-spans", daemon=True)
         shutdown_thread.start()
         shutdown_thread.join(TRACE_SHUTDOWN_SECONDS)
@@ -170,9 +170,9 @@ _TRACE_HEADERS = ("traceparent", "tracestate")
 
 
 class Span(NoSpan):
-    """A call as two spans: the server's for all of it, and within it the client's for the provider's part.
+    """A call as two spans: a server span for the whole call, and in it a client span for the provider's part.
 
-    The tokens are told on the first alone: who adds them up shall not count them twice.
+    Only the server span has the tokens, so that sums do not count them twice.
     """
 
     def __init__(self, tracer: Any, span: Any, operation: str) -> None:
@@ -183,7 +183,7 @@ class Span(NoSpan):
         self._provider_start_ns = 0
 
     def start_provider_call(self, model_route: ModelRoute) -> ModelRoute:
-        """Start the provider's part; return the same way with `traceparent` among the headers to send."""
+        """Start the provider's span; return the route with `traceparent` among its headers."""
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         row, target = model_route.targets[0]
@@ -238,7 +238,7 @@ class Span(NoSpan):
         if completions:
             attributes["afterword.completion_ids"] = [str(completion_id) for completion_id in completions]
         if outcome.model.provider:
-            # Another than was named where a fallback answered.
+            # Differs from the requested provider if a fallback answered.
             attributes["gen_ai.provider.name"] = SPECS[outcome.model.provider].otel_name
         self._span.set_attributes(attributes)
         if self._provider_span is None:
@@ -250,21 +250,21 @@ class Span(NoSpan):
             _set_error(self._provider_span, _error_type(outcome.error))
         elif outcome.state in ("failed", "interrupted"):
             _set_error(self._provider_span, outcome.state)
-        # What came after it, the commit for one, is not the provider's.
+        # Time after the answer, such as for the commit, is not the provider's.
         end_ns = None if outcome.attempts else self._provider_start_ns + round(outcome.provider_time * 1e9)
         self._provider_span.end(end_ns)
         self._provider_span = None
 
     def fail(self, error: AfterwordError) -> None:
-        """Note the error that the caller gets: its code, for its message may hold words of the call."""
+        """Note the code of the error that the caller gets. The message may quote the call, so it is left out."""
         if error.status >= 500:
             _set_error(self._span, _error_type(error))
         else:
-            # It is the caller's mistake, not the server's.
+            # The caller's mistake is not an error of the server's span.
             self._span.set_attribute("error.type", _error_type(error))
 
     def end(self, status: int) -> None:
-        """End what has not ended yet."""
+        """End the spans that are still open."""
         if self._provider_span is not None:
             self._provider_span.end()
         self._span.set_attribute("http.response.status_code", status)
@@ -272,7 +272,7 @@ class Span(NoSpan):
 
 
 def _server_attributes(endpoint: str | None) -> dict[str, Any]:
-    """Return where a provider is, without what its address may hold beside that."""
+    """Return the host and port of a provider's address, without its other parts."""
     try:
         parts = urlsplit(endpoint or "")
         port = parts.port
@@ -290,10 +290,10 @@ def _set_error(span: Any, kind: str) -> None:
 
 
 def _error_type(error: AfterwordError) -> str:
-    """Return an error's kind. Codes of providers are theirs to choose: what is no word is not passed on."""
+    """Return the kind of an error. Providers choose their codes freely, so only codes of _CODE's form are used."""
     return error.code if error.code and _CODE.fullmatch(error.code) else str(error.status)
 
 
 def _attribute_text(text: str) -> str:
-    """Return a text of a provider as a span can hold it: a bad character would cost the whole batch."""
+    """Return a provider's text in a form that a span can hold. One bad character would fail the whole batch."""
     return text[:MAX_ATTRIBUTE_CHARACTERS].encode("utf-8", "replace").decode()
