@@ -14,7 +14,7 @@ from afterword.errors import BadRequest, TooLarge
 INLINE_BYTES = 64 << 10
 """Larger bodies are decompressed in a thread, so that they do not block the event loop."""
 SLICE_BYTES = 1 << 10
-"""Input bytes per step. zstandard cannot limit its output: 4 bytes may give 128 KiB, so a slice gives at most 32 MiB."""
+"""Input bytes per step. zstandard cannot limit its output: 4 bytes may give 128 KiB, so a slice at most 32 MiB."""
 MAX_WINDOW_BYTES = 128 << 20
 
 

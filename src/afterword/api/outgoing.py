@@ -61,7 +61,7 @@ def _has_container(call: dict[str, Any]) -> bool:
 
 
 def _without_added(holder: dict[str, Any]) -> dict[str, Any]:
-    """Return the object without Afterword's members in a client's containers. Containers that become empty are removed."""
+    """Return the object without Afterword's members in a client's containers. Empty containers are removed."""
     for name in CLIENT_CONTAINERS:
         container = holder.get(name)
         if not isinstance(container, dict):

@@ -107,5 +107,5 @@ def _fail(message: str) -> NoReturn:
 
 
 def _discard_standard_output() -> None:
-    """Nobody reads any more: keep the interpreter from complaining when it flushes at its end."""
+    """Redirect standard output after its reader has gone, so that the interpreter's final flush does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have in common, and how their texts are read."""
+"""Arguments and options that several commands share, and the parsing of their texts."""
 
 from __future__ import annotations
 

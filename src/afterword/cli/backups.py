@@ -103,7 +103,7 @@ def restore(
 
 
 def _directory(context: typer.Context, data: str | None) -> Path:
-    """Return the data directory. Raises `CommandError` where the store is in PostgreSQL."""
+    """Return the data directory. Raises `CommandError` if the store is in PostgreSQL."""
     root = context.find_root().obj or ServerConnection()
     directory_text = data or root.data
     if directory_text is None and os.environ.get("AFTERWORD_DATABASE_URL"):
@@ -117,7 +117,7 @@ def _directory(context: typer.Context, data: str | None) -> Path:
 
 @contextlib.contextmanager
 def _store() -> Iterator[Any]:
-    """Give what knows the store; what it raises becomes one line."""
+    """Yield the module that backs up the store; its errors become one line."""
     try:
         from afterword.store.engine import StoreError, backup
     except ModuleNotFoundError as error:
@@ -134,7 +134,7 @@ def _store() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error where that is a terminal, nothing elsewhere."""
+    """Show a progress bar on standard error if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda *_: None
         return

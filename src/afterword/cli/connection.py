@@ -1,4 +1,4 @@
-"""Where the server is and who asks: options that stand before or after the command, the environment, the defaults."""
+"""The server's address and the key: from options before or after the command, the environment, or defaults."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 
 class CommandError(Exception):
-    """What stops a command: one line that says what is wrong and what to do."""
+    """Stops a command with one line that says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConnection:
-    """A server to talk to. What is None comes from the environment or the default."""
+    """The server that a command talks to. A field that is None comes from the environment or the default."""
 
     url: str | None = None
     api_key: str | None = None
@@ -39,14 +39,14 @@ class ServerConnection:
     project: str | None = None
 
     def completed_by(self, other: ServerConnection) -> ServerConnection:
-        """Return this one, completed by the other."""
+        """Return this connection with missing fields taken from `other`."""
         return replace(
             other,
             **{name: value for name in self.__slots__ if (value := getattr(self, name)) is not None},
         )
 
     def open(self) -> Afterword:
-        """Return a client. Raises `CommandError` where no key is to be found."""
+        """Return a client. Raises `CommandError` if no key is found."""
         from afterword.client import Afterword
 
         url = self.url or _first_environment_value("AFTERWORD_URL", "ADAPTIVE_URL") or DEFAULT_URL
@@ -117,7 +117,7 @@ _PARAMETERS = [
 
 
 def with_connection(function: Callable[..., T]) -> Callable[..., T]:
-    """Give a command the connection's options; it is called with a `ServerConnection` first."""
+    """Add the connection's options to a command. Its first argument becomes a `ServerConnection`."""
     signature = inspect.signature(function, eval_str=True)
     own_parameters = list(signature.parameters.values())[1:]
 
@@ -132,7 +132,7 @@ def with_connection(function: Callable[..., T]) -> Callable[..., T]:
 
 
 def with_root_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give the root the same options, for whoever writes them before the command."""
+    """Add the same options to the root command, for users who write them before the command."""
     own_parameters = list(inspect.signature(function, eval_str=True).parameters.values())
 
     @wraps(function)
@@ -146,7 +146,7 @@ def with_root_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_parameters(function: Any, parameters: list[inspect.Parameter]) -> Any:
-    """Make a function look as if it had these parameters: Typer reads them from there."""
+    """Set the function's signature to these parameters, because Typer reads the options from it."""
     del function.__wrapped__
     function.__signature__ = inspect.Signature(parameters)
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

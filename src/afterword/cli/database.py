@@ -1,4 +1,4 @@
-"""`afterword db`: what is done to a whole store while no server works over it."""
+"""`afterword db`: operations on a whole store while no server uses it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from afterword.types.fields import PARAMETERS, Parameter
 if TYPE_CHECKING:
     from afterword.client import Afterword
 
-# A page is asked for in so many interactions, fewer where they are large: the server holds a page in memory.
+# Limits of a page. Pages of large interactions have fewer rows, because the server holds a page in memory.
 MAX_PAGE_ROWS = 500
 MAX_PAGE_BYTES = 8 << 20
 FIRST_PAGE_ROWS = 20
@@ -42,7 +42,7 @@ Examples:
 
 
 def _export_command() -> Any:
-    """Make the command: an option for each plain parameter of a list, then those of the export."""
+    """Build the command: an option for each plain filter of a list, then the export's own options."""
 
     def export(
         connection: ServerConnection,
@@ -103,7 +103,7 @@ def _write_export(
 def _page_lines(
     client: Afterword, filters: dict[str, Any], images: Images, row_limit: int | None
 ) -> Iterator[tuple[list[bytes], int]]:
-    """Yield the lines of one page after the other, and how many interactions of it have no text any more."""
+    """Yield the lines of each page, and how many of its interactions were left out because their text was deleted."""
     encode = msgspec.json.Encoder().encode
     cursor, size, remaining_rows = None, FIRST_PAGE_ROWS, row_limit
     while remaining_rows is None or remaining_rows > 0:
@@ -127,7 +127,7 @@ def _page_lines(
 
 @contextlib.contextmanager
 def open_output(output: Path | None) -> Iterator[IO[bytes]]:
-    """Open the output. A file has its name once it is whole: what was broken off is not taken for an export."""
+    """Open the output. A file gets its name when it is complete, so that a partial file is not taken for an export."""
     if output is None:
         yield sys.stdout.buffer
         return
@@ -146,7 +146,7 @@ def open_output(output: Path | None) -> Iterator[IO[bytes]]:
 
 
 class _Counter:
-    """Counts on standard error, where that is a terminal."""
+    """Shows a count on standard error if that is a terminal."""
 
     def __init__(self) -> None:
         self.count = 0

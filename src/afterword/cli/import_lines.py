@@ -1,10 +1,10 @@
-"""What a line of a file may be, and what it becomes on the wire.
+"""Reads a line of a file, and turns it into the bodies of API calls. The forms of a line:
 
 An interaction: the prompt is `messages` or `input` (messages), or `prompt` (`[[role, text], ...]` or a text);
 `completion` is a text, `[role, text]` or an assistant message. Without `completion`, a last message by the assistant is
-taken for it (the lines of OpenAI's chat fine-tuning). Further members: `feedbacks` ({key: value}, or a list of
-objects), `labels`, `metadata`, `model`, `project`, `user`, `session_id`, `created_at`, `completion_id`, `usage`,
-`timings`, `parameters`, `tools`. Also an interaction as `afterword export` writes it, with feedback and preferences.
+the completion, as in OpenAI's chat fine-tuning. Further members: `feedbacks` ({key: value}, or a list of objects),
+`labels`, `metadata`, `model`, `project`, `user`, `session_id`, `created_at`, `completion_id`, `usage`, `timings`,
+`parameters`, `tools`. Also an interaction as `afterword export` writes it, with feedback and preferences.
 
 A preference: `preferred_completion` and `other_completion`, each a completion_id, or a text together with the prompt;
 `feedback_key` (or `metric`), `tied`, `details`, `user`, `created_at`, `comparison_id`.
@@ -14,11 +14,11 @@ Feedback: `completion_id`, `feedback_key` (or `metric`), `value`, `details`, `re
 
 A metric, as `afterword metrics list --json` writes it: `key`, `kind`, `scoring_type`, `name`, `description`, `unit`.
 
-Lines of the field's other forms (training files, logs of calls: cli/forms) are turned into these first.
+Lines of other common forms (training files, logs of calls: cli/forms) are first converted to these.
 
-Nothing is dropped: members of `metadata` that can be labels become labels (numbers and booleans as their JSON text),
-the others are kept in `parameters.metadata`, and members with a name that is not listed here in
-`parameters.unmapped`. Null stands for a member that is not there.
+Nothing is dropped. Members of `metadata` that can be labels become labels (numbers and booleans as their JSON text);
+the others are kept in `parameters.metadata`. Members that are not listed here are kept in `parameters.unmapped`. A null
+member counts as missing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
 _PREFERENCE = ("tied", "details", "user", "created_at", "project")
 _OUTCOME = ("session_id", "metric", "value", "details", "user", "created_at", "project")
 _EXPORT_ONLY_FIELDS = ("actor", "mine")
-"""What an export tells of whoever gave a feedback; it is given anew by whoever imports it."""
+"""Members of an export about the giver of a feedback. An import drops them: the importing key becomes the giver."""
 _METRIC = ("key", "name", "kind", "scoring_type", "description", "unit", "project")
 _EXPORTED = frozenset(Interaction.__struct_fields__)
 _REIMPORTED_FIELDS = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
@@ -61,15 +61,15 @@ _REIMPORTED_FIELDS = _EXPORTED & frozenset(NewInteraction.__struct_fields__) - {
     "parameters",
     "ab_campaign",
 }
-"""What of an exported interaction is logged as it stands. The rest is derived, has a call of its own, or names what is
-not there on another server."""
+"""Members of an exported interaction that are logged unchanged. The others are derived, have their own API call, or
+name objects that do not exist on another server."""
 MAX_ID_CHARACTERS = 200
 """The longest id of another system, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What holds for every line: `project` before the line's own; `labels` and `model` after them."""
+    """Options for all lines. `project` overrides that of a line; `labels` and `model` of a line override the options."""
 
     project: str | None = None
     model: str | None = None
@@ -79,7 +79,7 @@ class Options:
 
 @dataclass(slots=True)
 class ImportLine:
-    """What one line asks for, as the bodies of calls. `exported` says that `afterword export` wrote it."""
+    """The bodies of the API calls that import one line. `exported` says that `afterword export` wrote the line."""
 
     interactions: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
@@ -90,10 +90,10 @@ class ImportLine:
 
 
 class Shaper:
-    """Turns lines into what they ask for.
+    """Turns lines into the bodies of API calls.
 
-    Ids that a line does not give follow from the options, the line and how often the same line came before: whoever
-    imports the same again repeats the same ids, and the server stores nothing twice.
+    Missing ids are derived from the options, the line, and how often the same line came before. A repeated import
+    therefore has the same ids, and the server stores nothing twice.
     """
 
     def __init__(self, options: Options, seed: str = "") -> None:
@@ -107,7 +107,7 @@ class Shaper:
         self._outcome_occurrences = Occurrences()
 
     def line_of(self, raw: bytes) -> ImportLine:
-        """Return what a line asks for. Raises `LineError`."""
+        """Return the bodies for a line. Raises `LineError`."""
         raw = raw.strip()
         body = read_line(raw)
         if not isinstance(body, dict):
@@ -223,7 +223,7 @@ class Shaper:
                 )
             side_body, text = body, side
             if isinstance(side, dict) and ("text" in side or "completion" in side):
-                # With messages of its own where it does not answer the same as the other.
+                # A side has its own messages if it does not answer the same prompt as the other.
                 text = side["text"] if "text" in side else side["completion"]
                 side_members = ("model", "messages", "feedbacks")
                 side_body = {
@@ -252,7 +252,7 @@ class Shaper:
         feedback_id = body.get("feedback_id")
         feedback = {name: body[name] for name in _FEEDBACK if name in body}
         if body.get("kind") == "bool" and body.get("value") in (0, 1):
-            # An export has 0.0 and 1.0; by true and false the feedback key is registered as what it was.
+            # An export has 0.0 and 1.0; with true and false the feedback key is registered as bool again.
             feedback["value"] = bool(body["value"])
         return {
             **feedback,
@@ -280,7 +280,7 @@ class Shaper:
         if interaction.get("session_id") == body["completion_id"]:
             del interaction["session_id"]
         elif "session_id" in interaction:
-            # By the name that its caller gave it, where that is no UUID.
+            # `session` is the caller's name of the session, if that is not a UUID.
             interaction["session_id"] = self._imported_session_id(body.get("session") or interaction["session_id"])
         if self.options.model is not None:
             interaction.setdefault("model", self.options.model)
@@ -299,7 +299,7 @@ class Shaper:
         for row in body.get("preferences") or ():
             line.preferences += self._preference(_with_current_names(row), b"").preferences
         for outcome in body.get("outcomes") or ():
-            # Each interaction of the session shows it.
+            # Each interaction of the session repeats the outcome.
             if not self._outcome_occurrences.add(
                 blake2b(str(outcome.get("outcome_id")).encode(), digest_size=16).digest()
             ):
@@ -309,14 +309,14 @@ class Shaper:
         return line
 
     def _imported_session_id(self, session_id: Any) -> Any:
-        """Return the id of a session, with `new_ids` the one that always stands for it. A name stays: it stands for
-        another session in each project anyway."""
+        """Return the id of a session; with `new_ids`, the new id derived from it. A name stays, because it stands for a
+        different session in each project."""
         return self._imported_id(session_id) if self.options.new_ids and _is_uuid(session_id) else session_id
 
     def _imported_id(self, id_value: Any, body: Mapping[str, Any] = {}) -> str:
-        """Return an id that the line gives, with `new_ids` the one that always stands for it.
+        """Return an id of the line; with `new_ids`, the new id derived from it.
 
-        A text that is no UUID has the UUID that stands for it in the line's project. Raises `LineError`.
+        A text that is not a UUID becomes the UUID that stands for it in the line's project. Raises `LineError`.
         """
         if isinstance(id_value, int) and not isinstance(id_value, bool):
             id_value = str(id_value)
@@ -335,7 +335,7 @@ class Shaper:
 
 
 def _with_current_names(body: dict[str, Any]) -> dict[str, Any]:
-    """Return what is there, under today's names; an old name stays where today's is there too."""
+    """Rename members to their current names. An old name stays if the line also has the current one."""
     return {
         _CURRENT_NAMES[name] if name in _CURRENT_NAMES and body.get(_CURRENT_NAMES[name]) is None else name: value
         for name, value in body.items()
@@ -372,7 +372,7 @@ def _with_image_parts(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reimported_call(exported_call: dict[str, Any]) -> dict[str, Any]:
-    """Return how an exported call went. One that was under way is over for whoever has the export."""
+    """Return the `call` of an exported interaction. An open call becomes interrupted: the import never sees its end."""
     call = {name: exported_call[name] for name in NewCall.__struct_fields__ if exported_call.get(name) is not None}
     if call.get("state") == "open":
         call |= {"state": "interrupted", "finish_reason": call.get("finish_reason", "interrupted")}
@@ -393,7 +393,7 @@ def _image_part(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completion(value: Any) -> Any:
-    """A message that is nothing but a text is that text."""
+    """Return a completion; an assistant message that holds only a text becomes that text."""
     if isinstance(value, str):
         return value
     message = _message(value, "the completion")
@@ -432,7 +432,7 @@ def _labels(labels_value: Any) -> dict[str, str]:
 
 
 def _labels_of_metadata(metadata: Any, labels: dict[str, str], option_label_count: int) -> tuple[dict[str, str], Any]:
-    """Part metadata into what can be labels beside these, and the rest."""
+    """Split metadata into members that can be labels beside `labels`, and the rest."""
     if not isinstance(metadata, dict):
         return {}, metadata
     metadata_labels: dict[str, str] = {}
@@ -459,7 +459,7 @@ def _label_text(value: str | int | float) -> str:
 
 
 def _add_parameter(parameters: dict[str, Any], name: str, value: Any) -> None:
-    """Put under `name`, beside what the line's own parameters hold there."""
+    """Add `value` to `parameters` under `name`, merged with the line's own members. Raises `LineError` on a conflict."""
     existing = parameters.get(name)
     if existing is None:
         parameters[name] = value

@@ -1,4 +1,4 @@
-"""How an import goes, while it runs and at its end."""
+"""Progress of an import, and its report at the end."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Report:
         self.sent: Counter[str] = Counter()
 
     def count_sent(self, line: ImportLine, *, present: bool = False) -> None:
-        """Count a line that went well; `present` says that (some of) it was there already."""
+        """Count a line that was imported; `present` says that all or part of it existed already."""
         self.lines += 1
         self.present += present
         for noun in NOUNS:
             self.sent[noun] += len(getattr(line, noun))
-        # Feedback that stands in its interaction.
+        # Feedback that is part of its interaction.
         self.sent["feedback"] += sum(len(interaction.get("feedbacks", ())) for interaction in line.interactions)
 
     def count_failed(self, raw: RawLine, error: AfterwordError | str) -> None:
-        """Count a line that failed, and keep it in the report. A number of 0 stands for the file as a whole."""
+        """Count a line that failed, and add it to the report. Line number 0 stands for the whole file."""
         self.lines += raw.number > 0
         self.unread += raw.number == 0
         self.failed += 1
@@ -89,7 +89,7 @@ class Report:
 
 
 class ImportProgress:
-    """A bar on standard error where that is a terminal, nothing elsewhere."""
+    """A progress bar on standard error if that is a terminal."""
 
     def __init__(self, files: Sequence[str]) -> None:
         self._bar: Any = None
@@ -121,7 +121,7 @@ class ImportProgress:
             self._bar.stop()
 
     def update(self, source: LineSource, lines: int) -> None:
-        """Say how far the reading is."""
+        """Update the bar with the position in the file."""
         if self._bar is None:
             return
         if self._current is not None and self._current is not source:
@@ -135,7 +135,7 @@ def _counted_noun(noun: str, count: int) -> str:
 
 
 def _line_content(raw: bytes) -> Any:
-    """A line as it stands: as JSON where it is JSON, else as text."""
+    """Return a line as JSON if it is JSON, else as text."""
     try:
         msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):

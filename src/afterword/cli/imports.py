@@ -25,14 +25,14 @@ from afterword.errors import AfterwordError, Conflict, ConnectionFailed, Forbidd
 if TYPE_CHECKING:
     from afterword.client import Afterword
 
-# A lot is what is read before it is sent: enough for all its calls in flight, and little beside the process's memory.
+# A lot is the lines that are read before they are sent: enough for all calls in flight, and little memory.
 MIN_LOT_LINES = 1_000
 MAX_LOT_BYTES = 16 << 20
-# While the last calls of one lot are answered, those of the next are on their way.
+# Two lots overlap: the next is being sent while the last answers of the previous one arrive.
 CONCURRENT_LOT_COUNT = 2
-# Interactions that a page of a search holds at most.
+# The most interactions on a page of a search.
 MAX_LOOKUP_IDS = 200
-# What names a completion that is not there yet is sent again at the end, for it may come later. So many bytes may wait.
+# Lines that name an unknown completion are sent again at the end, because it may come later. Limit of these lines:
 MAX_POSTPONED_BYTES = 64 << 20
 
 HELP = """Import interactions, feedback, preferences and outcomes from files.
@@ -124,9 +124,9 @@ def import_files(
 
 
 def _default_project(client: Afterword, project: str | None, create: bool) -> str:
-    """See that the server and the project are there; return the project that lines go to by default.
+    """Check that the server and the project exist; return the default project of the lines.
 
-    A key that may read nothing is told neither.
+    A key without read permission cannot check the project.
     """
     try:
         if project is not None:
@@ -142,7 +142,7 @@ def _default_project(client: Afterword, project: str | None, create: bool) -> st
 
 @dataclass(slots=True)
 class ImportedLine:
-    """A line that was read: what it asks for, and the error that stopped it."""
+    """A line that was read, with the bodies of its calls and the error that stopped it."""
 
     raw: RawLine
     line: ImportLine
@@ -151,7 +151,7 @@ class ImportedLine:
 
 
 def _send(lots: Iterator[list[ImportedLine]], receiver: ImportSender | None, result: Report, *, at_once: int) -> None:
-    """Send so many lots at once, while the next is read."""
+    """Send `at_once` lots at a time, while the next is read."""
     sending: deque[Future[list[ImportedLine]]] = deque()
     with ThreadPoolExecutor(at_once, thread_name_prefix="afterword-import") as sender:
         for lot in lots:
@@ -178,7 +178,7 @@ def _count_lines(result: Report, lot: list[ImportedLine]) -> None:
 def _lots(
     files: Iterable[str], shaper: Shaper, result: Report, progress: ImportProgress, *, max_lines: int
 ) -> Iterator[list[ImportedLine]]:
-    """Read files into lots of at most so many lines."""
+    """Read files into lots of at most `max_lines` lines."""
     lot: list[ImportedLine] = []
     size = 0
     for name in files:
@@ -206,7 +206,7 @@ def _lots(
 
 @dataclass(slots=True)
 class ImportSender:
-    """Sends lots: metrics, then interactions, then what names them."""
+    """Sends lots: metrics, then interactions, then feedback, preferences and outcomes."""
 
     client: Afterword
     register: bool
@@ -219,7 +219,7 @@ class ImportSender:
     _lock: Lock = field(default_factory=Lock)
 
     def send(self, lot: list[ImportedLine]) -> list[ImportedLine]:
-        """Send a lot; return its lines that are settled, in order. Raises what stops all lots."""
+        """Send a lot; return its finished lines in order. Raises errors that stop all lots."""
         with self._lock:
             self._define_metrics(lot)
             if self.register:
@@ -242,7 +242,7 @@ class ImportSender:
         return settled_lines
 
     def send_postponed(self) -> list[ImportedLine]:
-        """Send once more what named completions that were not there."""
+        """Send the postponed lines again."""
         lot, self._postponed = self._postponed, []
         for imported_line in lot:
             imported_line.error = None
@@ -252,7 +252,7 @@ class ImportSender:
         return lot
 
     def _upload(self, name: str, lot: list[ImportedLine]) -> None:
-        """Send what the lines of a lot have of one noun, and put errors where they belong."""
+        """Send one kind of bodies of a lot, such as `feedback`, and assign errors to their lines."""
         owners = [
             imported_line
             for imported_line in lot
@@ -290,8 +290,8 @@ class ImportSender:
                 owner.error = failure.error
 
     def _ids_of_other_projects(self, bodies: Iterable[dict[str, Any]]) -> set[str]:
-        """Return those completion_ids of existing interactions that are not in the project which the bodies go to. Of a
-        key that may not read, none."""
+        """Return the completion_ids that exist in a project other than that of their body; without read permission,
+        none."""
         ids_by_project: dict[str | None, set[str]] = {}
         for body in bodies:
             ids_by_project.setdefault(body.get("project"), set()).add(body["completion_id"])
@@ -337,7 +337,7 @@ class ImportSender:
                 self.register = False
                 return
             except (Conflict, Invalid, NotFound):
-                continue  # The lines that use it get the server's own answer.
+                continue  # Lines with this key get the server's own error.
             self._feedback_keys(project).add(key)
             if booleans == {True, False}:
                 self._mixed_keys.add((project, key))
@@ -368,7 +368,7 @@ def _other_project_error(completion_id: str) -> Conflict:
 
 
 def _feedback_bodies(lot: list[ImportedLine]) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """Yield all that names a feedback key, with the project that it is for."""
+    """Yield each body that names a feedback key, with its project."""
     for line in (imported_line.line for imported_line in lot):
         project = line.interactions[0].get("project") if line.interactions else None
         for interaction in line.interactions:

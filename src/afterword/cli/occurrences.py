@@ -1,13 +1,13 @@
-"""How often a line came before, without keeping the lines."""
+"""Counts how often a line came before, without keeping the lines."""
 
 from __future__ import annotations
 
 
 class Occurrences:
-    """Counts how often each of many things came before, in 4 bytes for each: Bloom filters, each four times the last.
+    """Counts occurrences of digests in Bloom filters, with 4 bytes for each digest. Each filter is 4 times the last.
 
-    A thing that came never before is taken for a repetition once in 100,000 times. Its id is then another, and just as
-    steady from one import of the same file to the next.
+    About one new digest in 100,000 is mistaken for a repetition. Its line then gets a different id, but the same one
+    in each import of the same file.
     """
 
     def __init__(self, initial_capacity: int = 1 << 18) -> None:
@@ -17,7 +17,7 @@ class Occurrences:
         self._repetitions: dict[bytes, int] = {}
 
     def add(self, digest: bytes) -> int:
-        """Return how often these 16 bytes came before."""
+        """Count this digest of 16 bytes; return how often it came before."""
         start, step = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big") | 1
         for bits in self._filters:
             size = len(bits) * 8

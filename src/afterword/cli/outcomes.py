@@ -160,7 +160,7 @@ def _outcome_pages(
 
 
 def _import_line(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as a line of a file."""
+    """Return an outcome as a line of an export."""
     line = msgspec.structs.asdict(outcome)
     id = line.pop("outcome_id")
     return {"id": id, **{name: value for name, value in line.items() if name not in ("actor", "mine")}}

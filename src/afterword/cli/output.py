@@ -16,7 +16,7 @@ def show_json(value: Any) -> None:
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
-    """Print a table; where there are no rows, say on standard error what to do."""
+    """Print a table. Without rows, print the note `empty` on standard error."""
     rows = list(rows)
     if not rows:
         print(empty, file=sys.stderr)
@@ -26,7 +26,7 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: st
     from rich.table import Table
     from rich.text import Text
 
-    # What is not a terminal has no width: nothing is cut or folded for it.
+    # Output to a file or pipe has no width: nothing may be cut or folded.
     console = Console() if sys.stdout.isatty() else Console(width=100_000)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for head in heads:
@@ -37,13 +37,13 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: st
 
 
 def unwrapped(text: str) -> str:
-    """Join the lines of each paragraph, so that a terminal of any width can break it; indented lines stay."""
+    """Join the lines of each paragraph, so that a terminal can wrap it at any width; indented lines stay."""
     parts = text.strip().split("\n\n")
     return "\n\n".join(part if part.startswith(" ") else part.replace("\n", " ") for part in parts)
 
 
 def note(message: str) -> None:
-    """Say something on standard error, where it does not mix with what is printed for programs."""
+    """Print a message on standard error, so that it does not mix with output for programs."""
     print(message, file=sys.stderr)
 
 

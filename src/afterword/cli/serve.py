@@ -26,7 +26,7 @@ USAGE_EXIT_STATUS = 2
 
 
 def serve_command() -> Callable[..., None]:
-    """Return the function of the command; its parameters are made from the table."""
+    """Return the function of the command, with parameters built from the table of settings."""
 
     def serve(**flags: Any) -> None:
         try:

@@ -1,7 +1,7 @@
-"""The forms in which the field keeps chats, answers, ratings and preferences, and what they are in Afterword's own.
+"""Converts common file formats of chats, answers, ratings and preferences to Afterword's own form.
 
-A line is read by the first form that fits. What is of no form stays as it is, for the own forms (cli/import_lines.py);
-what is recognised and does not hold a prompt with its answer is refused in words.
+The first form that fits reads the line. A line of no known form stays unchanged, and cli/import_lines.py reads it. A
+line of a known form without a prompt and its answer is refused with an explanation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["own_form_lines", "refuse_leftover_answers"]
 
 
 def own_form_lines(line: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what a line of another form says, as lines of Afterword's own. Raises `LineError`."""
+    """Convert a line of another form to lines of Afterword's own form. Raises `LineError`."""
     refuse_batch(line)
     for form in (comparison, log_of_call, answered):
         lines = form(line)

@@ -1,4 +1,4 @@
-"""The forms in which others log calls of models: a request, its answer, and what is known of both."""
+"""Forms of other tools' logs of model calls: a request, its answer, and facts about both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ REQUEST_RESPONSE_NAMES = (
     ("messages", "response"),
     ("prompt", "response"),
 )
-"""Under which names logs have the request and the answer."""
+"""Names of the request and the answer in logs."""
 _FACT_NAMES = {
     "created_at": (
         "created_at",
@@ -60,9 +60,9 @@ _FACT_NAMES = {
     "user": ("user", "user_id", "userId", "end_user"),
     "usage": ("usage", "usageDetails", "usageMetadata"),
 }
-"""Under which names logs have what an interaction has, too."""
+"""Names in logs of an interaction's fields."""
 _TOKEN_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-"""Members of a log that has no object for its usage, such as LiteLLM's."""
+"""Usage members of logs without a usage object, such as LiteLLM's."""
 _LOG_MEMBERS = frozenset(
     [
         "startTime",
@@ -85,14 +85,14 @@ _LOG_MEMBERS = frozenset(
         "response_cost",
     ]
 )
-"""Members that tell a log from a training file."""
+"""Members that distinguish a log from a training file."""
 _NON_CALL_KINDS = frozenset(["span", "event", "tool", "retriever", "embedding", "evaluator", "guardrail", "parser"])
-"""Kinds of observations that are no calls of a model."""
+"""Kinds of observations that are not model calls."""
 _FAILURE_STATUSES = ("failure", "error", "failed", "ERROR")
 
 
 def log_of_call(line: Line) -> list[Line] | None:
-    """Read a log of a call; None where the line is none."""
+    """Read a log of a call; None for any other line."""
     if line.get("object") == "chat.completion" and "messages" in line:
         return _lines_of_pair(
             line, {"messages": line["messages"], "model": line.get("model")}, line, {"messages", "choices"}
@@ -151,7 +151,7 @@ _OWN_LISTS = frozenset((*CONVERSATIONS, "tools", "functions", "feedback", "feedb
 
 
 def is_list_of_objects(value: Any) -> bool:
-    """Tell whether this is a list of objects, and of at least one."""
+    """Tell whether this is a list of one or more objects."""
     return isinstance(value, list) and bool(value) and all(isinstance(element, dict) for element in value)
 
 
@@ -198,7 +198,7 @@ def _lines_of_pair(line: Line, request: Any, answer: Any, names: set[str]) -> li
 
 
 def _facts_of_pair(parts: Parts, answer: Any, parameters: Line) -> Line:
-    """Return model, usage, user and the like: from the line, of which they are taken, else from answer or request."""
+    """Return model, usage, user and so on: taken from the line, else read from the answer or the request."""
     facts: Line = {}
     for name, alternative_names in _FACT_NAMES.items():
         fits = dict if name == "usage" else str if name == "model" else str | int | float
@@ -231,7 +231,7 @@ _ANSWERS = ("choices", "candidates", "generations", "output", "message", "conten
 
 
 def _response_members(answer: Any) -> dict[str, Any]:
-    """Return what an answer of a model's API tells beside the answer itself."""
+    """Return the members of a response beside the answer itself."""
     if not isinstance(answer, dict) or "messages" in answer:
         return {}
     members = {name: value for name, value in answer.items() if name not in (*_ANSWERS, "role", "type") and value != ""}
@@ -244,7 +244,7 @@ def _response_members(answer: Any) -> dict[str, Any]:
 def _feedback_rows(parts: Parts, name: str) -> list[dict[str, Any]]:
     value = parts.members.get(name)
     if name == "feedback_stats":
-        # LangSmith's, which are added up: of a single one the mean is the value.
+        # LangSmith aggregates feedback: with a count of 1, the mean is the value.
         key_statistics = value if isinstance(value, dict) else {}
         if not key_statistics or not all(
             isinstance(statistic, dict) and statistic.get("n") == 1 for statistic in key_statistics.values()
@@ -258,7 +258,7 @@ def _feedback_rows(parts: Parts, name: str) -> list[dict[str, Any]]:
 
 
 def _prompt_and_parameters(value: Any) -> tuple[list[Turn], dict[str, Any]] | None:
-    """Return the messages of a request and its parameters; None where it has none."""
+    """Return the messages and the parameters of a request; None without messages."""
     value = from_json_text(value)
     if isinstance(value, str):
         return [{"role": "user", "content": value}], {}
@@ -275,7 +275,7 @@ def _prompt_and_parameters(value: Any) -> tuple[list[Turn], dict[str, Any]] | No
 
 
 def _answers(value: Any) -> Iterator[Turn | str]:
-    """Yield the answers that an answer of a model's API holds, whichever API's it is."""
+    """Yield the answers in a response of any known model API."""
     value = from_json_text(value)
     if isinstance(value, str):
         if value:
@@ -320,7 +320,7 @@ def _answers_in(value: dict[str, Any]) -> Iterator[Turn | str]:
 
 
 def _message_of_responses(items: list[Any]) -> Turn:
-    """Return the message that the items of OpenAI's responses are."""
+    """Convert the output items of OpenAI's Responses API to one message."""
     texts: list[str] = []
     calls: list[Any] = []
     for item in items:
@@ -336,7 +336,7 @@ def _message_of_responses(items: list[Any]) -> Turn:
 
 
 def _attributes(line: Line) -> dict[str, Any]:
-    """Return the attributes of a span by their dotted names; {} where the line is no span of a model's call."""
+    """Return the attributes of a span by their dotted names; {} if the line is not a span of a model call."""
     attribute_tree = line.get("attributes")
     flat = dict(_flat(attribute_tree)) if isinstance(attribute_tree, dict) else {}
     flat |= {name.removeprefix("attributes."): value for name, value in line.items() if name.startswith("attributes.")}
@@ -375,7 +375,7 @@ def _lines_of_span(line: Line, attributes: dict[str, Any]) -> list[Line]:
 
 
 def _typed_parts(turn: Any) -> Any:
-    """OpenTelemetry's parts have their text under `content`."""
+    """Convert OpenTelemetry's message parts, which have their text under `content`."""
     parts = turn.get("parts") if isinstance(turn, dict) else None
     if not isinstance(parts, list):
         return turn
@@ -386,7 +386,7 @@ def _typed_parts(turn: Any) -> Any:
 
 
 def _lines_of_argilla(line: Line) -> list[Line]:
-    """Argilla's: what was shown stands in `fields`, what people said of it in `responses`."""
+    """Read Argilla's form: prompt and answer are in `fields`, people's ratings in `responses`."""
     fields = Parts(line["fields"])
     answer = fields.take("response", "completion", "output", "answer", "generation")
     prompt = fields.prompt()
@@ -403,7 +403,7 @@ def _lines_of_argilla(line: Line) -> list[Line]:
         name: value for name, value in line.items() if name != "fields" and (name != "responses" or not feedback)
     }
     if isinstance(line_members.get("responses"), dict | list):
-        # Not values: kept, but under a name that is taken for no answer.
+        # These are not values. They are kept under a name that is not taken for an answer.
         line_members["argilla_responses"] = line_members.pop("responses")
     extra_members = {**fields.members, **line_members}
     return [

@@ -1,4 +1,4 @@
-"""What the forms share: where a line has its prompt, its answer and its ratings, whatever their names."""
+"""Finds the prompt, answer and ratings of a line under any of their common names. All forms use it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Line = dict[str, Any]
 SYSTEM = ("system", "system_prompt", "systemInstruction", "system_instruction", "instructions")
 CONVERSATIONS = ("messages", "conversations", "conversation", "contents", "dialog", "dialogue", "chat")
 QUESTIONS = ("prompt", "instruction", "question", "query", "input", "inputs", "text_input", "input_text")
-"""Where a prompt may stand that is a text or a list of messages."""
+"""Members that may hold a prompt, as a text or a list of messages."""
 CONTEXT_NAMES = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
-"""What belongs to a question under the name on the left: it is added to its text."""
+"""Members that are appended to the text of the question under the name on the left."""
 ANSWERS = ("completion", "response", "output", "answer", "output_text", "model_output", "generated_text", "generation")
 RATINGS = frozenset(
     [
@@ -51,18 +51,18 @@ RATINGS = frozenset(
         "user_rating",
     ]
 )
-"""Members that are a value on the answer, each under a feedback key of its own name."""
+"""Members that rate the answer; each becomes feedback under a key of the same name."""
 RATING_GROUPS = ("ratings", "scores", "feedback_scores")
 
 
 class Parts:
-    """A line that is being read: what was taken from it, and what is left."""
+    """A line that is being read. `members` holds the members that were not taken yet."""
 
     def __init__(self, line: Line) -> None:
         self.members = dict(line)
 
     def take(self, *names: str) -> Any:
-        """Return the value of the first of these names that the line has, and take it out; None where it has none."""
+        """Remove the first of these members that the line has, and return its value; None without one."""
         for name in names:
             if name in self.members:
                 return self.members.pop(name)
@@ -73,7 +73,7 @@ class Parts:
         return next((name for name in names if name in self.members), None)
 
     def prompt(self) -> list[Turn]:
-        """Take the messages that were answered; [] where the line has none. Raises `LineError`."""
+        """Take the messages of the prompt; [] if the line has none. Raises `LineError`."""
         messages: list[Turn] = []
         name = next(
             (member for member in CONVERSATIONS if isinstance(self.members.get(member), list) and self.members[member]),
@@ -103,7 +103,7 @@ class Parts:
             if isinstance(text, str):
                 del self.members[context_name]
         if turns := transcript(value) if value.startswith("\n\n") else []:
-            # It ends with the word for the next speaker, who says nothing yet.
+            # The transcript ends with the next speaker's name and an empty text.
             return turns[:-1] if len(turns) > 1 and not turns[-1]["content"] else turns
         text = "\n\n".join(
             [value, *(context_text for context_text in context_texts if isinstance(context_text, str) and context_text)]
@@ -124,7 +124,7 @@ class Parts:
         ]
 
     def ratings(self) -> list[dict[str, Any]]:
-        """Take the values that the line has on its answer, as feedback."""
+        """Take the line's ratings of its answer, as feedback."""
         names = [name for name, value in self.members.items() if name in RATINGS and is_value(value)]
         feedback_rows = [{"metric": name, "value": self.members.pop(name)} for name in names]
         for name in RATING_GROUPS:
@@ -135,11 +135,11 @@ class Parts:
 
 
 def turns_of(value: list[Any], name: str) -> list[Turn]:
-    """Return the messages of a list of turns, also where they stand one level deeper. Raises `LineError`."""
+    """Return the messages of a list of turns, which may be nested one level deeper. Raises `LineError`."""
     if len(value) == 1 and is_conversation(value[0]) and not is_turn(value[0]) and isinstance(value[0][0], dict):
         value = value[0]
     if value and all(isinstance(element, dict) and {"input", "output"} <= element.keys() for element in value):
-        # XTuner's: each turn has both sides.
+        # XTuner: each turn has an input and an output.
         messages: list[Turn] = []
         for turn in value:
             if turn.get("system"):
@@ -162,14 +162,14 @@ def system_text(value: Any) -> str:
 
 
 def split_answer(messages: list[Turn]) -> tuple[list[Turn], Turn | None]:
-    """Part messages into what was answered and the answer: the last, where it is the assistant's."""
+    """Split messages into the prompt and the answer, which is the last message if it is the assistant's."""
     if messages and role_of(str(messages[-1].get("role"))) == "assistant":
         return messages[:-1], messages[-1]
     return messages, None
 
 
 def ratings_of(value: Any) -> list[dict[str, Any]]:
-    """Return feedback given as {key: value} or as a list of {name, value, comment}; [] where it is neither."""
+    """Return feedback given as {key: value} or as a list of {name, value, comment}; [] for any other value."""
     feedback_rows: list[dict[str, Any]] = []
     if isinstance(value, dict):
         feedback_rows = [{"metric": str(key), "value": rating} for key, rating in value.items() if is_value(rating)]

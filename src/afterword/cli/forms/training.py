@@ -1,4 +1,4 @@
-"""The forms of training files: chats, instructions with their answers, and which of two answers is better."""
+"""Forms of training files: chats, instructions with answers, and comparisons of two answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from afterword.cli.forms.turns import Turn, conversation, from_json_text, is_pai
 from afterword.json_text import LineError
 
 PREFERENCE = "preference"
-"""The feedback key of a comparison that names none."""
+"""The feedback key of a comparison without one."""
 DESIRABLE = "desirable"
-"""The feedback key of what KTO calls `label`."""
+"""The feedback key for KTO's member `label`."""
 
 Verdict: TypeAlias = Literal["first", "second", "good", "bad"]
 """Which answer is better, or a tie between two good or two bad ones."""
@@ -22,7 +22,7 @@ Verdict: TypeAlias = Literal["first", "second", "good", "bad"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A form with two answers: the names of both, and how the line tells which is better."""
+    """A form with two answers: their member names, and a function that reads which is better."""
 
     first_name: str
     second_name: str
@@ -34,7 +34,7 @@ class Comparison:
 
 
 def _by_sign(*names: str) -> Callable[[Parts], Verdict | None]:
-    """Below zero the first is better, above it the second."""
+    """Return a function for a signed value: below zero the first answer is better, above zero the second."""
 
     def verdict(parts: Parts) -> Verdict | None:
         value = parts.take(*names)
@@ -74,7 +74,7 @@ def _by_flags(first_flag: str, second_flag: str, tie_flag: str) -> Callable[[Par
 
 def _by_alpaca_eval(parts: Parts) -> Verdict | None:
     value = parts.take("preference")
-    # A draw is 1.5, in older results 0.
+    # A tie is 1.5, in older results 0.
     return None if not is_value(value) else "good" if value in (0, 1.5) else "first" if value < 1.5 else "second"
 
 
@@ -94,7 +94,7 @@ COMPARISONS = (
     Comparison("answer_0", "answer_1", _by_scores("score_0", "score_1")),
     Comparison("human_ref_A", "human_ref_B", _by_word("labels", 1, 0)),
 )
-"""The first that fits is taken."""
+"""The first form whose two members the line has is used."""
 
 _ANSWER_NAMES = frozenset(
     [
@@ -125,7 +125,7 @@ _NUMBERED_ANSWER_NAME = re.compile(r"(response|output|answer|completion|conversa
 
 
 def refuse_leftover_answers(members: Line) -> None:
-    """Raise `LineError` where what is left of a line is an answer, or tells which is better: it would be lost."""
+    """Raise `LineError` if a remaining member is an answer or a verdict, because it would be lost."""
     for name, value in members.items():
         is_list = name in ("conversations", "conversation", "contents") and isinstance(value, list)
         if is_list or name in _ANSWER_NAMES or _NUMBERED_ANSWER_NAME.fullmatch(name):
@@ -136,7 +136,7 @@ ADVICE = "Rename or leave out what is not to be imported; 'afterword import --he
 
 
 def comparison(line: Line) -> list[Line] | None:
-    """Read a line that says which of two answers is better; None where it does not have two."""
+    """Read a line that compares two answers; None if it does not have two."""
     form = next((candidate for candidate in COMPARISONS if candidate.is_in(line)), None)
     if form is None:
         return _rejected_answer_lines(line)
@@ -185,7 +185,7 @@ def _preference_line(
 
 
 def _side_members(parts: Parts, name: str) -> Line:
-    """Take what the line says of one side: its model, its score."""
+    """Take the model and the scores of one side."""
     token = name.rpartition("_")[2]
     side: Line = {}
     member = parts.find((f"{name}_model", f"{name}-model", f"model_{token}", f"generator_{token}"))
@@ -199,7 +199,7 @@ def _side_members(parts: Parts, name: str) -> Line:
 
 
 def _shared_prompt(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
-    """Take the prompt; what of it stands in both answers, too, is not asked twice."""
+    """Take the prompt. Messages that both answers repeat are not added twice."""
     messages = (
         parts.take("messages")
         if all(len(side_messages) > 1 for side_messages in values) and "prompt" in parts.members
@@ -207,7 +207,7 @@ def _shared_prompt(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
     )
     prompt = parts.prompt()
     if len(prompt) > 1 and any(side_messages == prompt[-1:] for side_messages in values):
-        # Messages that end with one of the two answers.
+        # The prompt ends with one of the two answers.
         prompt = prompt[:-1]
     starts = [side_messages[: len(prompt)] for side_messages in values]
     if messages is not None and starts != [prompt, prompt]:
@@ -224,7 +224,7 @@ def _shared_prompt(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
 
 
 def _interleaved_prompt(parts: Parts, values: list[list[Turn]]) -> list[Turn]:
-    """Read prompts and answers that are lists of texts, one for each turn; [] where they are not."""
+    """Read prompts and answers that are lists of texts, one per turn; [] for other forms."""
     prompts = from_json_text(parts.members.get("prompt"))
     answers = [
         from_json_text(side_messages[0].get("content")) if len(side_messages) == 1 else None for side_messages in values
@@ -255,7 +255,7 @@ def _turns(value: Any, name: str) -> list[Turn]:
 
 
 def _rejected_answer_lines(line: Line) -> list[Line] | None:
-    """ms-swift's: messages that end with the better answer, and the worse one apart."""
+    """Read ms-swift's form: messages that end with the better answer, and the worse one in its own member."""
     name = next(
         (member_name for member_name in ("rejected_response", "rejected_messages") if member_name in line), None
     )
@@ -271,7 +271,7 @@ def _rejected_answer_lines(line: Line) -> list[Line] | None:
 
 
 def answered(line: Line) -> list[Line] | None:
-    """Read a line with a prompt and an answer under any of their names; None where it has no answer."""
+    """Read a line with a prompt and an answer under any of their names; None without an answer."""
     parts = Parts(line)
     tools = from_json_text(parts.members.get("tools"))
     if isinstance(tools, list):
@@ -308,7 +308,7 @@ def answered(line: Line) -> list[Line] | None:
 
 
 def _lines_of_completions(parts: Parts) -> list[Line]:
-    """UltraFeedback's: several answers to one instruction, each with its model and its scores."""
+    """Read UltraFeedback's form: several answers to one instruction, each with its model and scores."""
     completions = parts.take("completions")
     prompt = parts.prompt()
     parts.take("models")

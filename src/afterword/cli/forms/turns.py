@@ -1,4 +1,4 @@
-"""Turns of a conversation in the forms of the field, as messages of OpenAI's form."""
+"""Converts the turns of common conversation formats to OpenAI's messages."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ ROLES = {
     **dict.fromkeys(("observation", "function_response", "tool_response", "ipython", "toolmessage"), "tool"),
     **dict.fromkeys(("systemmessage",), "system"),
 }
-"""Other words for the roles, in small letters. A role that is not here stays as it is."""
+"""Other names of roles, in lower case. A role that is not listed stays as it is."""
 _STANDARD = {"system", "developer", "user", "assistant", "tool", "function"}
 _CALLS = ("function_call", "tool_call")
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 
 
 def conversation(turns: list[Any], path: str) -> list[Turn]:
-    """Return turns as messages. Raises `LineError` naming the place of one that is none."""
+    """Return turns as messages. Raises `LineError` with the path of a turn that cannot be read."""
     messages: list[Turn] = []
     for index, turn in enumerate(turns):
         message = _message(turn, f"{path}[{index}]")
         calls = messages[-1].get("tool_calls") if messages else None
         if "from" in turn and message.get("role") == "tool" and calls:
-            # An observation follows its call, and names none.
+            # An observation belongs to the call before it, but does not name it.
             message["tool_call_id"] = calls[0]["id"]
         messages.append(message)
     return messages
 
 
 def transcript(text: str) -> list[Turn]:
-    """Return the messages of a transcript of `\\n\\nHuman: ` and `\\n\\nAssistant: `; [] where the text is none."""
+    """Return the messages of a transcript of `\\n\\nHuman: ` and `\\n\\nAssistant: `; [] for any other text."""
     if not text.lstrip("\n").startswith("Human: "):
         return []
-    _, *parts = _TRANSCRIPT.split(text)  # what stands before the first speaker is empty
+    _, *parts = _TRANSCRIPT.split(text)  # the text before the first speaker is empty
     roles = {"Human": "user", "Assistant": "assistant"}
     return [
         {"role": roles[role], "content": text_part.strip()}
@@ -67,13 +67,13 @@ def is_conversation(value: Any) -> bool:
 
 
 def text_of_parts(parts: list[Any]) -> str | None:
-    """Return the text of parts that hold nothing else, None where they hold more."""
+    """Return the joined text of parts; None if they hold more than texts."""
     texts = [part.get("text") if isinstance(part, dict) and len(part) <= 2 else None for part in parts]
     return "".join(text for text in texts if text) if all(isinstance(text, str) for text in texts) else None
 
 
 def is_pair(value: Any) -> bool:
-    """Tell whether this is a role and a text. Two texts of which the first is no role are something else."""
+    """Tell whether this is a list of a role and a text."""
     return (
         isinstance(value, list)
         and len(value) == 2
@@ -106,7 +106,7 @@ def _message(turn: Any, path: str) -> Turn:
         turn = {**turn, "role": role_of(role)}
     content = turn.get("content")
     if isinstance(content, list) and any(isinstance(part, dict) and "type" not in part for part in content):
-        # Bedrock's parts have no type; what is not a text stays under its own name.
+        # Bedrock's parts have no type: a part that is not a text gets its member's name as its type.
         parts = [
             {"type": next(iter(part), "text"), **part} if isinstance(part, dict) and "type" not in part else part
             for part in content
@@ -116,7 +116,7 @@ def _message(turn: Any, path: str) -> Turn:
 
 
 def role_of(role: str) -> str:
-    """Return the role that a word stands for."""
+    """Return OpenAI's role for another name of it."""
     return ROLES.get(role.lower(), role.lower() if role.lower() in _STANDARD else role)
 
 
@@ -135,7 +135,7 @@ def _message_of_sharegpt(speaker: Any, value: Any, path: str) -> Turn:
 
 
 def tool_calls(value: Any) -> list[dict[str, Any]]:
-    """Return calls given as JSON {name, arguments} or a list of such; [] where it is none."""
+    """Return tool calls given as JSON {name, arguments}, or as a list of such objects; [] for any other value."""
     value = from_json_text(value)
     calls = value if isinstance(value, list) else [value]
     openai_calls: list[dict[str, Any]] = []
@@ -193,7 +193,7 @@ def _message_of_gemini(turn: Turn) -> Turn:
 
 
 def anthropic_message(blocks: list[Any]) -> Turn:
-    """Return the assistant's message that Anthropic's blocks of content are."""
+    """Convert Anthropic's content blocks to an assistant message."""
     calls = [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_use"]
     texts = [block["text"] for block in blocks if isinstance(block, dict) and isinstance(block.get("text"), str)]
     message: Turn = {"role": "assistant", "content": "".join(texts) or None}
@@ -206,7 +206,7 @@ def anthropic_message(blocks: list[Any]) -> Turn:
 
 
 def from_json_text(value: Any) -> Any:
-    """Return what a text of JSON holds, where it is an object or a list; anything else as it is."""
+    """Decode a text that holds a JSON object or array; return any other value unchanged."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return msgspec.json.decode(value)
@@ -216,7 +216,7 @@ def from_json_text(value: Any) -> Any:
 
 
 def iterate_numbered(members: dict[str, Any], prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects that `prefix.0.NAME`, `prefix.1.NAME` spell out, in order."""
+    """Yield the objects that are flattened as `prefix.0.NAME`, `prefix.1.NAME`, in order."""
     members_by_number: dict[int, dict[str, Any]] = {}
     for name, value in members.items():
         if name.startswith(prefix + "."):
@@ -228,7 +228,7 @@ def iterate_numbered(members: dict[str, Any], prefix: str) -> Iterator[dict[str,
 
 
 def kind(value: Any) -> str:
-    """Return what a value is, in words."""
+    """Return the type of a value, in words."""
     if value is None:
         return "null"
     kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
