@@ -69,7 +69,7 @@ MAX_ID_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options for all lines. `project` overrides that of a line; `labels` and `model` of a line override the options."""
+    """Options for all lines. `project` overrides a line's; the `labels` and `model` of a line override the options."""
 
     project: str | None = None
     model: str | None = None
@@ -459,7 +459,7 @@ def _label_text(value: str | int | float) -> str:
 
 
 def _add_parameter(parameters: dict[str, Any], name: str, value: Any) -> None:
-    """Add `value` to `parameters` under `name`, merged with the line's own members. Raises `LineError` on a conflict."""
+    """Add `value` to `parameters` under `name`, merged with existing members. Raises `LineError` on a conflict."""
     existing = parameters.get(name)
     if existing is None:
         parameters[name] = value

@@ -1,4 +1,4 @@
-"""What both clients do without waiting: build requests, read answers, decide whether to try again."""
+"""Code that both clients share and that does no I/O: builds requests, reads answers, decides on retries."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ DEFAULT_URL = "http://127.0.0.1:7400"
 FIRST_DELAY_SECONDS = 0.2
 MAX_DELAY_SECONDS = 8.0
 MAX_WAIT_SECONDS = 60.0
-"""However long the server asks to wait, no call sleeps longer between two tries."""
+"""The longest wait between two tries, even if the server asks for more."""
 CONNECT_TIMEOUT_SECONDS = 10.0
-"""A host that does not even take the connection is given up sooner than one that takes long to answer."""
+"""Shorter than the timeout of an answer, because a reachable host accepts a connection quickly."""
 BUSY_STATUSES = (429, 503)
 """Statuses after which nothing was stored, so that any request can be sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A call to make. `repeatable`: sending it twice stores nothing twice. `timeout`: in seconds, where it is not the
-    client's own; None is for ever."""
+    """A request to send. `repeatable`: sending it twice stores nothing twice. `timeout` is in seconds: -1 is the
+    client's own, None no timeout."""
 
     method: str
     path: str
@@ -54,13 +54,13 @@ class Request:
 
     @property
     def limits(self) -> Any:
-        """The limits of this call, for httpx."""
+        """The timeouts of this request, for httpx."""
         return httpx.USE_CLIENT_DEFAULT if self.timeout == -1 else timeouts(self.timeout)
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """Where the server is, with which key, and how often to try."""
+    """The server's address, the API key, and the number of retries."""
 
     base_url: str
     api_key: str
@@ -68,7 +68,7 @@ class Core:
 
     @classmethod
     def resolve(cls, base_url: str | None, api_key: str | None, max_retries: int) -> Core:
-        """Complete the arguments from the environment. Raises `Unauthorized` without a key, `ValueError` for no URL."""
+        """Fill in arguments from the environment. Raises `Unauthorized` without a key, `ValueError` for a bad URL."""
         base_url = base_url or _environment_value("URL") or DEFAULT_URL
         api_key = (api_key or _environment_value("API_KEY") or "").strip()
         if not base_url.startswith(("http://", "https://")):
@@ -81,7 +81,7 @@ class Core:
                 "keeps it in admin.key in its data directory.",
             )
         if not (api_key.isascii() and api_key.isprintable()):
-            # Said here, without the key: the HTTP library would show it in its own complaint.
+            # Checked here because the error of the HTTP library would show the key.
             raise Unauthorized(
                 "The API key has line breaks or other characters that no key has.",
                 code="invalid_api_key",
@@ -104,7 +104,7 @@ class Core:
         return backoff(attempt) if _never_sent(outcome) or request.repeatable else None
 
     def unreachable(self, error: httpx.RequestError) -> ConnectionFailed:
-        """Return the error for a server that could not be reached, or was lost before it had answered."""
+        """Return the error for a server that could not be reached, or was lost before its answer."""
         if isinstance(error, httpx.TimeoutException):
             return RequestTimedOut(
                 f"{self.base_url} did not answer in time ({type(error).__name__}).",
@@ -130,9 +130,9 @@ def _never_sent(error: httpx.RequestError) -> bool:
 
 @cache
 def package_version() -> str:
-    """Return the version of this package; "unknown" where it was copied or bundled without its metadata.
+    """Return the version of this package; "unknown" if it was copied or bundled without its metadata.
 
-    Looking it up takes longer than a call: once, and not at import.
+    The lookup takes longer than a call, so it is done once, and not at import.
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -143,17 +143,17 @@ def package_version() -> str:
 
 
 def timeouts(seconds: float | None) -> httpx.Timeout:
-    """Return the limits of a call that may take so long; None is for ever."""
+    """Return httpx timeouts for a call that may take this many seconds; None is no timeout."""
     return httpx.Timeout(seconds, connect=None if seconds is None else min(seconds, CONNECT_TIMEOUT_SECONDS))
 
 
 def backoff(attempt: int) -> float:
-    """Return the seconds to wait after a failed try, counted from 0: longer each time, and no two callers the same."""
+    """Return the seconds to wait after failed try `attempt`, counted from 0: exponential, with random jitter."""
     return min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**attempt) * random.uniform(0.5, 1.0)
 
 
 def retry_after(response: httpx.Response) -> float:
-    """Return the seconds that the server asks to wait, given as a number or as a date; 0 where it asks for nothing."""
+    """Return the seconds that the server asks to wait, given as a number or a date; 0 without such a header."""
     text = response.headers.get("retry-after", "")
     try:
         return max(0.0, float(text))
@@ -166,24 +166,24 @@ def retry_after(response: httpx.Response) -> float:
 
 
 def path(*parts: str) -> str:
-    """Join parts of a path, each quoted. Raises `Invalid` for an empty one, which would name something else."""
+    """Join the parts of a path, each quoted. Raises `Invalid` for an empty part, which would give another path."""
     if not all(parts):
         raise Invalid(f"The id or key of one of the {parts[0]} is empty.", code="empty_id", hint="Give its id.")
     return "/api/v1/" + "/".join(quote(str(part), safe="") for part in parts)
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
-    """Encode a body; what is None was not given and is left out."""
+    """Encode a body without the members that are None: they were not given."""
     return encode_value({name: value for name, value in body.items() if value is not None})
 
 
 def encode_changes(changes: Mapping[str, Any]) -> bytes:
-    """Encode a body in which None is a value: it clears the field."""
+    """Encode a body with the members that are None: they clear the field."""
     return encode_value(changes)
 
 
 def query(**parameters: Any) -> list[tuple[str, str]]:
-    """Return query parameters; lists repeat, None is left out, a name may end in _."""
+    """Return query parameters. A list is repeated, None is left out, and a trailing _ is cut from names."""
     pairs: list[tuple[str, str]] = []
     for name, value in parameters.items():
         values = value if isinstance(value, list | tuple | set | frozenset) else [value]
@@ -196,7 +196,7 @@ def _parameter_text(value: Any) -> str:
 
 
 def raise_for_error(response: httpx.Response) -> None:
-    """Raise the error that an answer tells of, named by its status. The lines of a batch each tell their own."""
+    """Raise the error of an answer, by its status. An answer to a batch raises none, because each line has its own."""
     is_batch = response.headers.get("content-type", "").startswith("application/x-ndjson")
     if response.status_code < 300 or is_batch:
         return
@@ -223,7 +223,7 @@ def raise_for_error(response: httpx.Response) -> None:
 
 
 def decode_answer(response: httpx.Response, kind: type[T]) -> T:
-    """Read an answer. Raises `AfterwordError` for one that is not of its form."""
+    """Read an answer. Raises `AfterwordError` if it has another form."""
     try:
         return msgspec.json.decode(response.content, type=kind)
     except msgspec.DecodeError as error:

@@ -1,7 +1,7 @@
-"""From Python's values to JSON: numbers of numpy and pandas, Decimal, enums, dataclasses, models of pydantic, images.
+"""Encodes Python values as JSON: numbers of numpy and pandas, Decimal, enums, dataclasses, pydantic models, images.
 
-Nothing is imported for it: a value is known by what it can do. What JSON would lose is refused by its field: NaN and
-the infinities, which an encoder writes as null, and what has no form in JSON at all.
+No such library is imported: a value is recognised by its attributes. Values that JSON would lose are refused, with the
+name of their field: NaN and infinities, which an encoder writes as null, and values without a JSON form.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _JSON_TYPES = frozenset((str, int, bool, type(None), UUID))
 _TIME_TYPES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
 _IMAGE_SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
 _MISSING_TYPE_NAMES = frozenset(("NAType", "NaTType"))
-"""What pandas calls a value that is not there."""
+"""pandas' types of missing values."""
 MAX_DEPTH = 200
 
 
 def encode_value(value: Any) -> bytes:
-    """Encode a value as JSON. Raises `Invalid` naming the field for what JSON would lose."""
+    """Encode a value as JSON. Raises `Invalid` with the name of a field whose value JSON would lose."""
     json_value = to_json_value(value, "")
     try:
         return _encoder.encode(json_value)
     except UnicodeEncodeError:
-        # Half of a surrogate pair, of an emoji that was cut in two.
+        # The value has half of a surrogate pair, from an emoji that was cut in two.
         return _encoder.encode(_without_half_surrogates(json_value))
 
 
 def to_json_value(value: Any, path: str, depth: int = 0) -> Any:
-    """Return a value of what JSON has. `place` is the field, for errors. Raises `Invalid`."""
+    """Convert a value to JSON's types. `path` is the field, for errors. Raises `Invalid`."""
     kind = type(value)
     if kind in _JSON_TYPES or kind in _TIME_TYPES:
         return value
@@ -62,7 +62,7 @@ def to_json_value(value: Any, path: str, depth: int = 0) -> Any:
 
 
 def _simpler_value(value: Any, path: str) -> Any:
-    """Return a value that stands for one of a kind that JSON does not have."""
+    """Convert a value of a type that JSON does not have to a simpler one."""
     kind = type(value)
     if kind.__name__ in _MISSING_TYPE_NAMES:
         _refuse(path, repr(value), "a value that is missing has no form in JSON")
@@ -73,7 +73,7 @@ def _simpler_value(value: Any, path: str) -> Any:
     if isinstance(value, int | Decimal | Fraction):
         return _simpler_number(value, path)
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
-        # A pandas Timestamp, which has nanoseconds, is a datetime, too.
+        # This includes a pandas Timestamp, which is a datetime with nanoseconds.
         return value.isoformat() if isinstance(value, datetime.datetime) else str(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return _image_address(bytes(value), path)
@@ -93,7 +93,7 @@ def _simpler_number(value: int | Decimal | Fraction, path: str) -> int | float:
 
 
 def _simpler_array(value: Any, path: str) -> Any:
-    """Return what scalars and arrays of numpy, tensors and columns of pandas hold, as numbers of Python or lists."""
+    """Convert numpy scalars and arrays, tensors and pandas columns to Python numbers or lists."""
     if type(value).__name__ == "datetime64":
         text = str(value)
         return _refuse(path, text, "a value that is missing has no form in JSON") if text == "NaT" else text
@@ -112,7 +112,7 @@ def _simpler_object(value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
-        # Pydantic's; of a message of the openai client, what its provider sent.
+        # A pydantic model. For a message of the openai client, this gives only what the provider sent.
         return dump(exclude_unset=True)
     if isinstance(value, os.PathLike):
         return os.fspath(value)

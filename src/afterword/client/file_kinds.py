@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: packed lines that can be read, or something else, with how to make lines of it."""
+"""Recognises a file by its first bytes: compressed lines, or another format, with advice how to convert it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import IO, Any, cast
 import msgspec
 
 HEAD_BYTES = 64 << 10
-"""So much of a file is looked at to tell what it is."""
+"""The bytes of a file that are examined to recognise it."""
 MIN_BAD_LINES = 3
-"""So many lines that are not UTF-8, and none that is beyond ASCII, are a file in another encoding."""
+"""With this many lines that are not UTF-8, and no valid line beyond ASCII, a file has another encoding."""
 
 _PANDAS = 'python3 -c \'import pandas; pandas.{read}("FILE").to_json("/dev/stdout", orient="records", lines=True)\''
 _CSV = (
@@ -38,7 +38,7 @@ _TAR = (257, b"ustar")
 
 
 def refusal(head: bytes) -> str | None:
-    """Return what a file is that has no lines of JSON, and how to make some; None where it may have some."""
+    """Return the format of a file without lines of JSON, and how to convert it; None if it may have such lines."""
     for signature, kind, command in _SIGNATURES:
         if head.startswith(signature):
             return _refusal_with_command(kind, command)
@@ -61,7 +61,7 @@ def refusal(head: bytes) -> str | None:
 
 
 def _refusal_of_text(first_line: str) -> str:
-    """Return what a text is that has no JSON, by its first line."""
+    """Return the format of a text without JSON, by its first line."""
     excerpt = f"(it begins with {first_line.strip()[:60]!r})"
     if first_line.startswith("version https://git-lfs"):
         return "is a pointer of Git LFS, and not the file itself. Fetch it first: git lfs pull"
@@ -96,7 +96,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def has_multiline_values(head: bytes) -> bool:
-    """Tell whether objects are written over several lines, so that a line is no value of its own."""
+    """Tell whether values span several lines."""
     text = head.decode("utf-8", "replace").lstrip()
     first_line, newline, _ = text.partition("\n")
     if not newline or not _breaks_off(first_line.rstrip()):
@@ -105,11 +105,11 @@ def has_multiline_values(head: bytes) -> bool:
 
 
 def _breaks_off(text: str) -> bool:
-    """Tell whether a text of JSON is right as far as it goes, and ends before its value does."""
+    """Tell whether a text is the valid start of a JSON value that is not complete."""
     try:
         msgspec.json.decode(text.rstrip().removesuffix(","))
     except msgspec.DecodeError as error:
-        # What is broken in its middle is "malformed"; a text of which the end is missing is "truncated".
+        # msgspec's error says "truncated" if only the end is missing, and "malformed" for other faults.
         return "truncated" in str(error)
     except (ValueError, RecursionError):
         return False
@@ -126,12 +126,12 @@ def _holds_a_value(text: str) -> bool:
     return True
 
 
-# ------------------------------------------------------------------------------------------------ what is packed
+# ------------------------------------------------------------------------------------------------ compressed files
 
 
 def unpacked_stream(stream: IO[bytes]) -> IO[bytes]:
-    """Return the stream unpacked where it is packed by gzip, bzip2, xz or zstd. Raises `ImportError` for zstd without
-    the package zstandard."""
+    """Return the stream, decompressed if it is gzip, bzip2, xz or zstd. Raises `ImportError` for zstd without the
+    package zstandard."""
     peek = getattr(stream, "peek", None)
     start: bytes = peek(6)[:6] if peek else b""
     if start.startswith(b"\x1f\x8b"):
@@ -159,7 +159,7 @@ def unpacked_stream(stream: IO[bytes]) -> IO[bytes]:
 
 
 def is_damage(error: Exception) -> bool:
-    """Tell whether an error of reading says that what is packed is damaged."""
+    """Tell whether a read error means that a compressed file is damaged."""
     import gzip
     import lzma
     import zlib

@@ -1,5 +1,5 @@
-"""Files of lines: JSONL, packed or not, from a path or standard input; JSON arrays and objects over several lines, a
-value a line."""
+"""Reads JSONL, compressed or not, from a path or standard input. JSON arrays, and objects that span several lines, are
+split into one value a line."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from afterword.client.file_kinds import HEAD_BYTES, has_multiline_values, is_dam
 from afterword.errors import Invalid
 
 MAX_LINE_BYTES = 64 << 20
-"""The longest line, as the server takes no larger body."""
+"""The longest line in bytes: the server's largest body."""
 _CHUNK_BYTES = 1 << 20
 _SPACE = b" \t\r\n"
 
 
 class UnreadableFile(Invalid):
-    """A file that has no lines of JSON: what it is, and what to do."""
+    """The file has no lines of JSON. The message says what it is and what to do."""
 
 
 class RawLine(NamedTuple):
-    """A line as it stands in its file. `problem` says why it has no content that could be read."""
+    """A line of a file, unparsed. `problem` says why its content cannot be read."""
 
     file: str
     number: int
@@ -38,7 +38,7 @@ class RawLine(NamedTuple):
 
 @dataclass(slots=True)
 class LineSource:
-    """An open file. `size` is None where it cannot be known."""
+    """An open file. `size` is None if it is unknown."""
 
     name: str
     stream: IO[bytes]
@@ -46,7 +46,7 @@ class LineSource:
     size: int | None = None
 
     def position(self) -> int:
-        """Return how many bytes of the file were read (of a packed one: as it is stored)."""
+        """Return how many bytes of the file were read; for a compressed file, of its compressed bytes."""
         return self.outer.tell() if self.size is not None else 0
 
     def lines(self) -> Iterator[RawLine]:
@@ -81,13 +81,13 @@ class LineSource:
                     pass
                 yield RawLine(self.name, number, b"", f"is longer than {MAX_LINE_BYTES:,} bytes")
             elif not line.isspace():
-                # Whoever cut an array into its lines has left the commas.
+                # An array that was cut into lines still has its commas.
                 value_bytes = line.rstrip().removesuffix(b",")
                 yield RawLine(self.name, number, value_bytes if line.lstrip().startswith(b"{") else line)
 
     def _values(self, start: bytes, closing: str) -> Iterator[RawLine]:
-        """Yield values that follow one another, up to a closing bracket or to the end. Bytes that are not UTF-8 are
-        handed on: only the value that has them is bad."""
+        """Yield consecutive values, up to a closing bracket or the end of the file. Bytes that are not UTF-8 are passed
+        on, so that only the value with them is bad."""
         text = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         parse = json.JSONDecoder().raw_decode
         number, position, read_size, is_at_end = 0, 0, _CHUNK_BYTES, False
@@ -112,7 +112,7 @@ class LineSource:
                 chunk = self.stream.read(read_size)
                 is_at_end = not chunk
                 buffer += text.decode(chunk, final=is_at_end)
-                # A value longer than what is held is parsed again from its start: read twice as much each time.
+                # An incomplete value is parsed again from its start, so each read doubles the buffer.
                 read_size = max(_CHUNK_BYTES, len(buffer))
                 continue
             number += 1
@@ -121,7 +121,7 @@ class LineSource:
 
 
 def open_source(name: str) -> LineSource:
-    """Open a file, or standard input for `-`; what is packed is seen by its first bytes. Raises `UnreadableFile`."""
+    """Open a file, or standard input for `-`. Its first bytes tell its compression. Raises `UnreadableFile`."""
     if name == "-":
         return _source(sys.stdin.buffer, "standard input", None)
     try:

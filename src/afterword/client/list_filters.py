@@ -32,8 +32,8 @@ class Filters(Paging, PlainFilters, total=False):
 
 
 def filter_query(filters: Mapping[str, Any], **parameters: Any) -> list[tuple[str, str]]:
-    """Return filters and paging as query parameters. Raises `TypeError` for unknown ones, `Invalid` for a label without
-    values."""
+    """Return filters and paging as query parameters. Raises `TypeError` for unknown names, `Invalid` for a label
+    without values."""
     check_known(filters, Filters.__optional_keys__)
     values = {name: _time_text(value) for name, value in filters.items() if name != "labels"}
     return query(label=_label_parameters(filters.get("labels")), **values, **parameters)
@@ -70,7 +70,7 @@ def _label_parameters(labels: Mapping[str, str | Sequence[str] | None] | Sequenc
 
 
 def _quoted_if_ambiguous(text: str) -> str:
-    """Return a key or value as it stands in a plain filter: in quotes where it could be read otherwise."""
+    """Return a key or value for a plain filter, in quotes if it would be ambiguous without them."""
     return quoted(text) if re.search('[:="]', text) else text
 
 

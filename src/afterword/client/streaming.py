@@ -1,4 +1,4 @@
-"""Reading streamed answers, without waiting: what both clients do with the bytes."""
+"""Decodes streamed answers for both clients, without I/O."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DONE = b"[DONE]"
 
 
 class EventDecoder:
-    """The server's events, each on one line: take in bytes as they come, give out the data of those complete.
+    """Decodes the server's events, each on one line, from bytes as they arrive.
 
-    `done` tells whether the stream said that it was complete.
+    `done` tells whether the stream ended with `[DONE]`.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class EventDecoder:
         self._partial_line = b""
 
     def take(self, raw: bytes) -> list[bytes]:
-        """Return the data of the events that these bytes complete."""
+        """Add bytes; return the data of the events that are now complete."""
         *lines, self._partial_line = (self._partial_line + raw).split(b"\n")
         event_texts = [line[6:].rstrip(b"\r") for line in lines if line.startswith(b"data: ")]
         if DONE in event_texts:
@@ -41,7 +41,7 @@ class EventDecoder:
 
 
 def read_chunk(data: bytes) -> ChatChunk:
-    """Read a chunk. Raises the error that it tells of in place of one."""
+    """Decode a chunk. Raises the error if the event is an error."""
     if data.startswith(b'{"error":'):
         detail = msgspec.json.decode(data)["error"]
         raise from_detail(502, detail)

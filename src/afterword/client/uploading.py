@@ -1,6 +1,6 @@
-"""Bulk upload, apart from the sending: records into batches, answers into a report.
+"""Bulk upload without the I/O: makes batches of records, and a report of the answers.
 
-Each record gets an id before it is first sent, so that it can be sent again and is stored once.
+Each record gets its id before it is first sent, so that repeated sending stores it only once.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ MAX_BATCH_BYTES = 8 << 20
 
 Record: TypeAlias = Mapping[str, Any] | msgspec.Struct
 Source: TypeAlias = Iterable[Record] | str | os.PathLike[str] | IO[bytes] | IO[str]
-"""What can be uploaded: records, the path of a file of JSON lines (also .gz), or an open one."""
+"""Sources of an upload: records, the path of a file of JSON lines (also .gz), or an open file."""
 
 _results = msgspec.json.Decoder(LineResult)
 
 
 @dataclass(slots=True)
 class UploadFailure:
-    """A record that was not stored. `index` is its place among the records, or the file's lines, from 0."""
+    """A record that was not stored. `index` is its position among the records, or the lines of the file, from 0."""
 
     index: int
     error: AfterwordError
@@ -53,7 +53,7 @@ class UploadFailure:
 
 @dataclass(slots=True)
 class UploadReport:
-    """What came of an upload."""
+    """The result of an upload."""
 
     sent: int = 0
     stored: int = 0
@@ -63,7 +63,7 @@ class UploadReport:
 
 @dataclass(slots=True)
 class Batch:
-    """Lines that are sent together, each with its place in the source. `reason`: why they were not taken before."""
+    """Lines that are sent together, each with its index in the source. `reason` is the error of the previous try."""
 
     indexes: list[int]
     lines: list[bytes]
@@ -76,9 +76,9 @@ class Batch:
 
 
 class Upload:
-    """One upload: gives batches, takes their answers, keeps the report and the progress bar.
+    """One upload: yields batches, applies their answers, and keeps the report and the progress bar.
 
-    Batches are given in one thread, their answers may come in several. Raises `ValueError` for sizes below 1.
+    One thread reads the batches; several may apply answers. Raises `ValueError` for sizes below 1.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Upload:
         self.report = UploadReport()
 
     def batches(self) -> Iterator[Batch]:
-        """Yield batches while the source is read; keep no more than one."""
+        """Yield batches while reading the source; at most one is in memory here."""
         batch, size = Batch([], []), 0
         for index, record in _records(self._source):
             if isinstance(record, bytes) and not record.strip():
@@ -126,14 +126,14 @@ class Upload:
             yield batch
 
     def apply_results(self, batch: Batch, answer: bytes) -> Batch:
-        """Take the answer to a batch; return what of it is to be sent again: lines that the server was too busy for,
-        and lines that it did not come to. Raises `AfterwordError` for an answer that is none."""
+        """Apply the answer to a batch; return the lines to send again. These are lines for which the server was too
+        busy, and lines that it did not reach. Raises `AfterwordError` for a malformed answer."""
         results: dict[int, LineResult] = {}
         for text in answer.splitlines():
             try:
                 result = _results.decode(text)
             except msgspec.DecodeError:
-                break  # Cut off here: what follows was not answered.
+                break  # The answer is cut off here: later lines have no result.
             results[result.line - 1] = result
         if not results.keys() & range(len(batch.lines)):
             raise AfterwordError(
@@ -159,7 +159,7 @@ class Upload:
         return resend_batch
 
     def give_up(self, batch: Batch, error: AfterwordError | None = None) -> None:
-        """Note that a batch could not be sent, or not be stored however often it was sent."""
+        """Record that a batch could not be sent, or was not stored after all retries."""
         error = error or batch.reason
         if error is None:
             error = AfterwordError("The server did not answer this line.", code="incomplete_answer")
@@ -169,13 +169,13 @@ class Upload:
             self._advance(len(batch.lines))
 
     def is_fatal(self, error: AfterwordError) -> bool:
-        """Tell whether what hit a batch will hit all: the key, or a server that is not there or is another one."""
+        """Tell whether an error will hit all batches: a bad key, no server, or a wrong server."""
         if isinstance(error, Unauthorized | Forbidden):
             return True
         return self.report.stored == 0 and isinstance(error, ConnectionFailed | NotFound | MethodNotAllowed)
 
     def finish(self) -> UploadReport:
-        """Return the report; failures in the order of their lines."""
+        """Return the report, with failures in the order of their lines."""
         if self._bar:
             self._bar.close()
         self.report.failed.sort(key=lambda failure: failure.index)
@@ -195,7 +195,7 @@ class Upload:
         if body.get(self._id_field) is None:
             body[self._id_field] = uuid7()
         record_labels = body.get("labels")
-        # Labels of another form are sent as they are: the server says what is wrong with them.
+        # Labels of another form are sent unchanged; the server's error says what is wrong.
         if self._labels and (record_labels is None or isinstance(record_labels, Mapping)):
             body["labels"] = {**self._labels, **(record_labels or {})}
         try:
@@ -224,7 +224,7 @@ def _decoded_record(line: bytes) -> Any:
 
 
 def _records(source: Source) -> Iterator[tuple[int, Any]]:
-    """Yield the records with their places. Raises `UnreadableFile` for a file that has no lines of JSON."""
+    """Yield the records with their indexes. Raises `UnreadableFile` for a file without lines of JSON."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
             yield from _lines(file)
@@ -244,7 +244,7 @@ def _lines(file: Any) -> Iterator[tuple[int, Any]]:
 
 
 class _Bar:
-    """A progress bar on a terminal; nothing elsewhere."""
+    """A progress bar, shown only on a terminal."""
 
     def __init__(self, source: Source) -> None:
         from rich.console import Console
@@ -272,5 +272,5 @@ class _Bar:
 
 
 def id_or_new(value: UUID | str | None) -> UUID | str:
-    """Return the caller's id, or a new one: with an id a request can be sent again safely."""
+    """Return the caller's id, or a new one. With an id, a request can be repeated safely."""
     return value if value is not None else uuid7()

@@ -1,4 +1,4 @@
-"""Do a few things at a time over a long iterable, with tasks or with threads. The only thing written twice."""
+"""Bounded concurrency over a long iterable, with tasks or with threads: the only code that is written twice."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 async def async_each(things: Iterable[T], function: Callable[[T], Coroutine[Any, Any, None]], *, at_once: int) -> None:
-    """Await `function(thing)` for each, so many at once; take the next thing only when there is room for it.
+    """Await `function(thing)` for each thing, `at_once` at a time. The iterable is advanced only when a slot is free.
 
-    When one raises, the others are cancelled and over before this raises too.
+    When one call raises, the others are cancelled and have ended before this raises.
     """
     running: set[asyncio.Task[None]] = set()
     try:
@@ -32,9 +32,10 @@ async def async_each(things: Iterable[T], function: Callable[[T], Coroutine[Any,
 
 
 def each(things: Iterable[T], function: Callable[[T], None], *, at_once: int) -> None:
-    """Call `function(thing)` for each, so many at once in threads; take the next only when there is room for it.
+    """Call `function(thing)` for each thing, `at_once` at a time in threads. The iterable is advanced only when a slot
+    is free.
 
-    When one raises, no more are begun; those under way come to their end before this raises too.
+    When one call raises, no more are started, and running ones end before this raises.
     """
     with ThreadPoolExecutor(at_once, thread_name_prefix="afterword-upload") as threads:
         running: set[Future[None]] = set()

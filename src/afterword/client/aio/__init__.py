@@ -1,4 +1,4 @@
-"""The async client, by hand. The package `sync` is generated from this one: `python scripts/unasync.py`."""
+"""The async client. `python scripts/unasync.py` generates the package `sync` from this one."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ T = TypeVar("T")
 class AsyncAfterword:
     """A client of an Afterword server.
 
-    `base_url` and `api_key` default to AFTERWORD_URL and AFTERWORD_API_KEY, then ADAPTIVE_URL and ADAPTIVE_API_KEY, the
-    URL at last to http://127.0.0.1:7400. `timeout` is in seconds. Calls are tried again, up to `max_retries` times,
-    where that is safe. An `http_client` of your own brings its own timeouts, and is closed with this client. Raises
+    `base_url` and `api_key` default to AFTERWORD_URL and AFTERWORD_API_KEY, then ADAPTIVE_URL and ADAPTIVE_API_KEY, and
+    the URL finally to http://127.0.0.1:7400. `timeout` is in seconds. A failed call is repeated up to `max_retries`
+    times if that is safe. An `http_client` of your own brings its own timeouts, and is closed with this client. Raises
     `Unauthorized` without a key, and from each call the errors of `afterword.errors`.
 
         >>> project = client.projects.get("default")
@@ -68,15 +68,15 @@ class AsyncAfterword:
 
     @property
     def base_url(self) -> str:
-        """Where the server is."""
+        """The server's address."""
         return self._core.base_url
 
     def set_default_project(self, project: str) -> None:
-        """Use this project, by key or id, in every call that names none."""
+        """Use this project, by key or id, in every call that names no project."""
         self.default_project = project
 
     async def health(self) -> Health:
-        """Ask how the server is.
+        """Return the server's health.
 
         >>> await client.health()
         """
@@ -87,14 +87,14 @@ class AsyncAfterword:
         return core.decode_answer(await self.send(request), kind)
 
     async def find(self, request: Request, kind: type[T]) -> T | None:
-        """Make a call and read its answer; None where there is no such thing."""
+        """Make a call and read its answer; None if the server answers 404."""
         try:
             return await self.call(request, kind)
         except NotFound:
             return None
 
     async def events(self, request: Request) -> AsyncGenerator[bytes, None]:
-        """Make a call and yield the data of its events as they come. Raises `AfterwordError`."""
+        """Make a call and yield the data of its events as they arrive. Raises `AfterwordError`."""
         response = await self.send(request, stream=True)
         events = EventDecoder()
         try:
@@ -108,7 +108,7 @@ class AsyncAfterword:
         events.check_complete()
 
     async def content(self, request: Request) -> AsyncGenerator[bytes, None]:
-        """Make a call and yield the bytes of its answer as they come. Raises `AfterwordError`."""
+        """Make a call and yield the bytes of its answer as they arrive. Raises `AfterwordError`."""
         response = await self.send(request, stream=True)
         try:
             async for part in response.aiter_bytes():
@@ -119,9 +119,9 @@ class AsyncAfterword:
             await response.aclose()
 
     async def send(self, request: Request, *, stream: bool = False) -> httpx.Response:
-        """Make a call, again where that is safe and may help. Raises `AfterwordError`.
+        """Make a call, and repeat it if that is safe and may help. Raises `AfterwordError`.
 
-        With `stream` the body of a good answer is still to be read, and the answer to be closed.
+        With `stream`, the caller must read the body of a successful answer, and close the answer.
         """
         attempt = 0
         while True:
@@ -154,7 +154,7 @@ class AsyncAfterword:
             await asyncio.sleep(delay)
 
     async def upload(self, upload: Upload, path: str, project: str | None = None) -> UploadReport:
-        """Send the batches of an upload, some at once. Raises what no batch can get past."""
+        """Send the batches of an upload, several at a time. Raises an error that would hit all batches."""
 
         async def send(batch: Batch) -> None:
             for attempt in range(self._core.max_retries + 1):
@@ -198,5 +198,5 @@ class AsyncAfterword:
         await self.aclose()
 
     def project_or_default(self, project: str | None) -> Any:
-        """Return the project that a call is about."""
+        """Return the project of a call: the given one, or the default."""
         return project or self.default_project

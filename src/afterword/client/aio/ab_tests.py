@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AsyncABTests:
-    """A/B tests, which tell the model that people are happiest with: `client.ab_tests`."""
+    """A/B tests, which find the model that people prefer: `client.ab_tests`."""
 
     def __init__(self, client: AsyncAfterword) -> None:
         self._client = client
@@ -30,11 +30,11 @@ class AsyncABTests:
         traffic_split: float = 1.0,
         auto_deploy: bool = False,
     ) -> ABTest:
-        """Start a test: calls of the project that name no model are shared out among these models.
+        """Start a test: calls of the project that name no model are divided among these models.
 
-        `metric` is what counts: its values or, with `feedback_type` "preference", the preferences under it.
-        `traffic_split` is the share of the calls that take part. The test ends by itself once a model is better than
-        all others; with `auto_deploy` it becomes the project's default. Raises `Conflict` while another is under way.
+        `metric` decides: its values or, with `feedback_type` "preference", the preferences under it. `traffic_split` is
+        the share of calls that take part. The test ends on its own once a model is better than all others; with
+        `auto_deploy` that model becomes the project's default. Raises `Conflict` while another test is active.
 
         >>> parrot = await client.models.register("parrot", "echo", project="default")
         >>> test = await client.ab_tests.create("echo-or-parrot", "CSAT", ["echo", "parrot"])
@@ -66,7 +66,7 @@ class AsyncABTests:
         return (await self._client.call(request, ABTestList)).ab_tests
 
     async def get(self, test: str) -> ABTest | None:
-        """Return a test by key or id, with its report; None where there is none that the key may see.
+        """Return a test by key or id, with its report; None if the key can see no such test.
 
         >>> test = await client.ab_tests.get("echo-or-parrot")
         >>> [(variant.model, variant.mean, variant.interval) for variant in test.report.variants], test.report.p_value
@@ -74,7 +74,7 @@ class AsyncABTests:
         return await self._client.find(Request(method="GET", path=path("ab-tests", test), repeatable=True), ABTest)
 
     async def cancel(self, test: str) -> ABTest:
-        """Cancel a test: calls go to the default model again. Raises `Conflict` where it has ended.
+        """Cancel a test: calls go to the default model again. Raises `Conflict` if it has ended.
 
         >>> (await client.ab_tests.cancel("echo-or-parrot")).status
         """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AsyncChat:
-    """Calls of language models, logged by themselves: `client.chat`."""
+    """Calls of language models, which the server logs: `client.chat`."""
 
     def __init__(self, client: AsyncAfterword) -> None:
         self._client = client
@@ -70,12 +70,12 @@ class AsyncChat:
         stream_include_usage: bool | None = None,
         **parameters: Any,
     ) -> ChatCompletion | AsyncGenerator[ChatChunk, None]:
-        """Call a model of a project, by its key; without one, the project's default model, or one of its A/B test.
+        """Call a model of a project by its key; without `model`, the default model or one of the project's A/B test.
 
         `parameters` are OpenAI's: `temperature`, `max_tokens`, `n`, `tools`, `response_format` and so on. With `stream`
-        the answer is a generator of chunks, the last with the usage where `stream_include_usage` asks for it; closing
-        it hangs up. Raises what the server tells of the provider; where a stream breaks off, from the generator.
-        `store=False` logs nothing. `ab_campaign` is an A/B test that the call surely takes part in.
+        the answer is a generator of chunks; the last has the usage if `stream_include_usage` is true. Closing the
+        generator cancels the call. Raises the provider's errors as the server reports them; those of a broken stream
+        come from the generator. `store=False` logs nothing. `ab_campaign` makes the call part of this A/B test.
 
         >>> response = await client.chat.create([{"role": "user", "content": "Good day"}], labels={"app": "demo"})
         >>> response.choices[0].completion_id, response.choices[0].message.content
@@ -127,5 +127,5 @@ class AsyncEmbeddings:
 
 
 def _name(project: str | None, model: str | None) -> str | None:
-    """Return what the wire calls the model: PROJECT/MODEL, or what stands for one of them alone."""
+    """Return the `model` of a request: PROJECT/MODEL, or the form for one of them alone."""
     return "/".join(part for part in (project, model) if part) or None

@@ -59,9 +59,9 @@ class AsyncFeedback:
         project: str | None = None,
         shared: bool = False,
     ) -> Metric:
-        """Register a feedback key; once more with the same definition it answers the same. Raises `Conflict`.
+        """Register a feedback key. The same definition again changes nothing, another one raises `Conflict`.
 
-        A `shared` one belongs to no project, and counts in those that are linked to it.
+        A `shared` key belongs to no project; every project that is linked to it can use it.
 
         >>> await client.feedback.register_key("CSAT")
         >>> await client.feedback.register_key("accepted", kind="bool")
@@ -82,7 +82,7 @@ class AsyncFeedback:
     async def list_keys(
         self, *, project: str | None = None, category: Literal["user", "system", "all"] = "user"
     ) -> list[Metric]:
-        """List the feedback keys of a project; with the `category` "system" or "all" also what the server measures.
+        """List the feedback keys of a project; the `category` "system" or "all" includes the server's own metrics.
 
         >>> await client.feedback.list_keys()
         """
@@ -91,7 +91,7 @@ class AsyncFeedback:
         return (await self._client.call(request, MetricList)).metrics
 
     async def get_key(self, feedback_key: str, *, project: str | None = None) -> Metric | None:
-        """Return a feedback key, by key or id; None where there is none.
+        """Return a feedback key, by key or id; None if it does not exist.
 
         >>> await client.feedback.get_key("CSAT")
         """
@@ -106,7 +106,7 @@ class AsyncFeedback:
         return await self._client.call(request, Metric)
 
     async def delete_key(self, feedback_key: str, *, project: str | None = None) -> None:
-        """Delete a feedback key: it takes no more, and what was given stays with the completions.
+        """Delete a feedback key: it takes no new feedback. Existing feedback stays with the completions.
 
         >>> await client.feedback.delete_key("accepted")
         """
@@ -163,7 +163,7 @@ class AsyncFeedback:
         created_at: Moment | datetime | None = None,
         comparison_id: str | UUID | None = None,
     ) -> PreferenceRecorded:
-        """Log that one completion is preferred over another, or that they are tied, "good" or "bad".
+        """Log that one completion is preferred over another, or that both are tied as "good" or "bad".
 
         A completion is given by its completion_id, or as `{"text", "model"}` with the `messages` that both answer.
 
@@ -230,7 +230,7 @@ class AsyncFeedback:
         count: bool = False,
         project: str | None = None,
     ) -> OutcomePage:
-        """List a page of outcomes; give its `next` as `cursor` to go on. Times are those at which they were given.
+        """List a page of outcomes; give its `next` as `cursor` to go on. Times are those at which outcomes were given.
 
         >>> page = await client.feedback.list_outcomes(feedback_key="CSAT", from_="now - 30 days")
         >>> [(outcome.session_id, outcome.value) for outcome in page.outcomes]
@@ -248,7 +248,7 @@ class AsyncFeedback:
         return await self._client.call(request, OutcomePage)
 
     async def get_outcome(self, outcome_id: str | UUID) -> Outcome | None:
-        """Return an outcome; None where there is none that the key may see.
+        """Return an outcome; None if the key can see no such outcome.
 
         >>> logged = await client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
         >>> await client.feedback.get_outcome(logged.outcome_id)
@@ -257,7 +257,7 @@ class AsyncFeedback:
         return await self._client.find(request, Outcome)
 
     async def update_outcome(self, outcome_id: str | UUID, **changes: Any) -> Outcome:
-        """Change `value` or `details` of an outcome; None clears the latter. Raises `NotFound`.
+        """Change `value` or `details` of an outcome; None clears `details`. Raises `NotFound`.
 
         >>> logged = await client.feedback.log_outcome(value=4, session_id=session_id, feedback_key="CSAT")
         >>> await client.feedback.update_outcome(logged.outcome_id, value=5)
@@ -276,7 +276,7 @@ class AsyncFeedback:
         await self._client.call(Request(method="DELETE", path=path("outcomes", str(outcome_id))), Deleted)
 
     async def link(self, feedback_key: str, project: str | None = None) -> Metric:
-        """Let a project use a feedback key that is shared, or another project's. Raises `NotFound`, `Conflict`.
+        """Let a project use a shared feedback key, or one of another project. Raises `NotFound`, `Conflict`.
 
         >>> await client.feedback.register_key("tone", shared=True)
         >>> await client.feedback.link("tone", project="default")
@@ -287,7 +287,7 @@ class AsyncFeedback:
         return await self._client.call(request, Metric)
 
     async def unlink(self, feedback_key: str, project: str | None = None) -> None:
-        """Take a feedback key out of a project that is linked to it. Raises `NotFound`, `Conflict`.
+        """Remove the link between a project and a feedback key. Raises `NotFound`, `Conflict`.
 
         >>> await client.feedback.unlink("tone", project="default")
         """
@@ -297,7 +297,7 @@ class AsyncFeedback:
         return path("projects", self._client.project_or_default(project) or "default", "metrics", *key)
 
     async def get(self, feedback_id: str | UUID) -> FeedbackGiven | None:
-        """Return a feedback; None where there is none that the key may see.
+        """Return a feedback; None if the key can see no such feedback.
 
         >>> await client.feedback.get(feedback_id)
         """
@@ -305,7 +305,7 @@ class AsyncFeedback:
         return await self._client.find(request, FeedbackGiven)
 
     async def update(self, feedback_id: str | UUID, **changes: Any) -> FeedbackGiven:
-        """Change `value`, `details` or `reason` of a feedback; None clears the latter two. Raises `NotFound`.
+        """Change `value`, `details` or `reason` of a feedback; None clears `details` or `reason`. Raises `NotFound`.
 
         >>> await client.feedback.update(feedback_id, value=4)
         """
@@ -322,7 +322,7 @@ class AsyncFeedback:
         await self._client.call(Request(method="DELETE", path=path("feedback", str(feedback_id))), Deleted)
 
     async def get_preference(self, comparison_id: str | UUID) -> Preference | None:
-        """Return a preference; None where there is none that the key may see.
+        """Return a preference; None if the key can see no such preference.
 
         >>> logged = await client.feedback.log_preference(
         ...     feedback_key="CSAT", preferred_completion=completion_id, other_completion=other_completion_id
@@ -333,9 +333,9 @@ class AsyncFeedback:
         return await self._client.find(request, Preference)
 
     async def update_preference(self, comparison_id: str | UUID, **changes: Any) -> Preference:
-        """Change `preferred_completion`, `tied` or `details` of a preference; None clears the latter two.
+        """Change `preferred_completion`, `tied` or `details` of a preference; None clears `tied` or `details`.
 
-        Raises `NotFound`, and `Forbidden` where another key gave it and this one may not edit.
+        Raises `NotFound`, and `Forbidden` if another key gave it and this key may not edit.
 
         >>> logged = await client.feedback.log_preference(
         ...     feedback_key="CSAT", preferred_completion=completion_id, other_completion=other_completion_id
@@ -366,11 +366,11 @@ class AsyncFeedback:
         project: str | None = None,
         **conditions: Unpack[PlainFilters],
     ) -> MetricSummary:
-        """Sum up the values under a feedback key or a system metric: how many, mean, lowest, highest, distribution.
+        """Summarize the values of a feedback key or system metric: count, mean, minimum, maximum, distribution.
 
-        On which interactions, the plain filters of `interactions.list` say, or a tree of conditions as for
-        `interactions.search`. With `split_by` ("model" or "label:KEY") for each model or label value, too. At the
-        `level` "session" the values are the outcomes of the sessions of such interactions.
+        The interactions are selected by the plain filters of `interactions.list`, or by a filter tree as in
+        `interactions.search`. `split_by` ("model" or "label:KEY") adds a summary for each model or label value. At the
+        `level` "session", the values are the outcomes of these interactions' sessions.
 
         >>> summary = await client.feedback.statistics("CSAT", labels={"env": "prod"}, split_by="model")
         >>> summary.count, summary.mean, [(one.key, one.mean) for one in summary.splits]
@@ -393,9 +393,9 @@ class AsyncFeedback:
         project: str | None = None,
         **conditions: Unpack[PlainFilters],
     ) -> Trend:
-        """Show how many values there are under a metric, and their mean, by "hour", "day" or "week" of a time zone.
+        """Return the count and mean of a metric's values by "hour", "day" or "week" of a time zone.
 
-        Filters, `split_by` and `level` are as for `statistics`; the time is that of the interactions, or outcomes.
+        Filters, `split_by` and `level` are as for `statistics`. Times are those of the interactions or outcomes.
 
         >>> trend = await client.feedback.timeseries("CSAT", from_="now - 30 days", timezone="Europe/Paris")
         >>> [(point.start, point.count, point.mean) for series in trend.series for point in series.points]
@@ -416,7 +416,7 @@ class AsyncFeedback:
     ) -> Ranking:
         """Rank models by the preferences under a feedback key: ratings and win rates with their 95 % intervals.
 
-        A preference counts where both its interactions meet the filters, which are as for `statistics`.
+        A preference counts if both its interactions match the filters, which are as for `statistics`.
 
         >>> ranking = await client.feedback.ranking("CSAT")
         >>> [(one.rank, one.model, one.rating, one.low, one.high) for one in ranking.models]
@@ -450,7 +450,7 @@ class AsyncFeedback:
     async def upload(
         self, records: UploadSource, *, batch_size: int = 500, max_concurrency: int = 4, progress: bool = True
     ) -> UploadReport:
-        """Log much feedback: dicts with completion_id, metric and value, or a file of JSON lines; as for interactions.
+        """Log feedback in bulk: dicts of completion_id, metric, value, or a file of JSON lines, as for interactions.
 
         >>> await client.feedback.upload([{"completion_id": str(completion_id), "metric": "CSAT", "value": 3}])
         """
@@ -468,7 +468,7 @@ class AsyncFeedback:
         max_concurrency: int = 4,
         progress: bool = True,
     ) -> UploadReport:
-        """Log many preferences: dicts as the REST route takes them, or a file of JSON lines; as for interactions.
+        """Log preferences in bulk: dicts in the form of the REST route, or a file of JSON lines; as for interactions.
 
         >>> await client.feedback.upload_preferences([])
         """
@@ -487,7 +487,7 @@ class AsyncFeedback:
         max_concurrency: int = 4,
         progress: bool = True,
     ) -> UploadReport:
-        """Log many outcomes: dicts with session_id, metric and value, or a file of JSON lines; as for interactions.
+        """Log outcomes in bulk: dicts with session_id, metric and value, or a file of JSON lines; as for interactions.
 
         >>> await client.feedback.upload_outcomes([{"session_id": str(session_id), "metric": "CSAT", "value": 3}])
         """

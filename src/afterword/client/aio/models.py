@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AsyncModels:
-    """Models that can be called, and those that completions only name: `client.models`."""
+    """Models that can be called, and models that logged completions only name: `client.models`."""
 
     def __init__(self, client: AsyncAfterword) -> None:
         self._client = client
@@ -41,9 +41,9 @@ class AsyncModels:
         project: str | None = None,
         make_default: bool = False,
     ) -> Model:
-        """Register a model, and attach it to a project where one is named.
+        """Register a model, and with `project` attach it to that project.
 
-        `provider` is whose API the model speaks; open_ai also for a compatible endpoint of anyone else.
+        `provider` is the API that the model speaks; open_ai is also for compatible endpoints of others.
         `external_model_id` is the provider's name for the model, by default the key. Registering the same definition
         again changes nothing. Raises `Conflict` if the key has another definition.
 
@@ -75,7 +75,7 @@ class AsyncModels:
         return (await self._client.call(request, ModelList)).models
 
     async def get(self, model: str) -> Model | None:
-        """Return a model by key or id; None where there is none that the key may see.
+        """Return a model by key or id; None if the key can see no such model.
 
         >>> await client.models.get("echo")
         """
@@ -84,7 +84,7 @@ class AsyncModels:
     async def update(self, model: str, **changes: Any) -> Model:
         """Change `name`, `external_model_id`, `api_key`, `endpoint`, `headers`, `extra_params` or `fallback`.
 
-        None takes a value away.
+        None removes a value.
 
         >>> await client.models.update("echo", extra_params={"temperature": 0})
         """
@@ -93,14 +93,14 @@ class AsyncModels:
         return await self._client.call(request, Model)
 
     async def delete(self, model: str) -> None:
-        """Delete a model: it can be called no more. Its interactions stay. Raises `NotFound`.
+        """Delete a model: it can no longer be called. Its interactions stay. Raises `NotFound`.
 
         >>> await client.models.delete(model)
         """
         await self._client.call(Request(method="DELETE", path=path("models", model)), Deleted)
 
     async def status(self, model: str) -> ModelStatus:
-        """Tell whether a model can be called, by a look at its provider that costs nothing.
+        """Check whether a model can be called, with a request to its provider that costs nothing.
 
         >>> (await client.models.status("echo")).status
         """
@@ -108,7 +108,7 @@ class AsyncModels:
         return await self._client.call(request, ModelStatus)
 
     async def attach(self, model: str, *, project: str | None = None, make_default: bool = False) -> ProjectModel:
-        """Let a project call a model; the first one is its default in any case.
+        """Let a project call a model. The project's first model always becomes its default.
 
         >>> await client.models.attach("echo", project="default", make_default=True)
         """
@@ -134,7 +134,7 @@ class AsyncModels:
         return await self._client.call(request, ProjectModel)
 
     async def detach(self, model: str, *, project: str | None = None) -> None:
-        """Take a model out of a project. Raises `NotFound`.
+        """Detach a model from a project. Raises `NotFound`.
 
         >>> await client.models.detach("echo", project="default")
         """

@@ -42,8 +42,8 @@ class Projects:
     ) -> Project:
         """Create a project. Raises `Conflict` when its key is taken.
 
-        Interactions are deleted after `retention_days`, and what was said in them already after
-        `payload_retention_days`: 0 is never, None what the server's settings say.
+        Interactions are deleted after `retention_days`; their texts earlier, after `payload_retention_days`. 0 means
+        never, None the server's setting.
 
         >>> client.projects.create("support-bot", description="Answers customers", payload_retention_days=90)
         """
@@ -59,7 +59,7 @@ class Projects:
         return self._client.call(Request(method="POST", path=path("projects"), body=body), Project)
 
     def list(self, *, archived: bool = False) -> list[Project]:
-        """List the projects that the key may see, archived ones too if asked for.
+        """List the projects that the key may see; with `archived`, also the archived ones.
 
         >>> client.projects.list()
         """
@@ -67,7 +67,7 @@ class Projects:
         return (self._client.call(request, ProjectList)).projects
 
     def get(self, project: str) -> Project | None:
-        """Return a project by key or id; None where there is none that the key may see.
+        """Return a project by key or id; None if the key can see no such project.
 
         >>> client.projects.get("default")
         """
@@ -75,7 +75,7 @@ class Projects:
 
     def update(self, project: str, **changes: Any) -> Project:
         """Change `name`, `description`, `archived`, `default_metric`, `retention_days` or `payload_retention_days` of a
-        project. What is older than a new number of days is deleted from then on.
+        project. Data older than the new number of days is deleted from then on.
 
         >>> client.projects.update("default", description="Where things go")
         """
@@ -120,7 +120,7 @@ class Keys:
         projects: Sequence[str] | None = None,
         expires_at: Moment | datetime | None = None,
     ) -> CreatedApiKey:
-        """Create an API key; the answer alone shows it.
+        """Create an API key. Only this answer shows it.
 
         >>> made = client.keys.create("ci", role="ingest", projects=["default"])
         """
@@ -128,7 +128,7 @@ class Keys:
         return self._client.call(Request(method="POST", path=path("keys"), body=body), CreatedApiKey)
 
     def list(self) -> list[ApiKey]:
-        """List all API keys, revoked ones too.
+        """List all API keys, including revoked ones.
 
         >>> client.keys.list()
         """

@@ -23,7 +23,7 @@ from afterword.types import (
 if TYPE_CHECKING:
     from afterword.client.sync import Afterword
 
-# Above this a file is sent in parts: what breaks off is then sent again from there, and not from its start.
+# Larger files are sent in parts, so that a broken upload continues from its last part, not from the start.
 MAX_WHOLE_FILE_BYTES = 5 << 20
 MAX_PARTS = 10_000
 
@@ -43,10 +43,10 @@ class Datasets:
         project: str | None = None,
         progress: Callable[[int, int], Any] | None = None,
     ) -> Dataset:
-        """Upload a file of JSON lines: prompts, with completions, with feedback, or preferences.
+        """Upload a file of JSON lines: prompts, completions, feedback or preferences.
 
-        `progress` is called with the bytes sent so far and those of the file. Raises `Invalid` naming the line that
-        cannot be read, `Conflict` where the key is taken.
+        `progress` is called with the bytes sent so far and the file's total. Raises `Invalid` with the number of a line
+        that cannot be read, `Conflict` if the key is taken.
 
         >>> client.datasets.upload(file_path, "support-2026-11", name="Support, November")
         """
@@ -114,12 +114,12 @@ class Datasets:
         derive_pairs: bool = True,
         project: str | None = None,
     ) -> Dataset:
-        """Make a dataset of interactions: of all, of those that match a filter, or of those named by their ids.
+        """Make a dataset of interactions: of all, of those that match a filter, or of those with the given ids.
 
-        `kind` is prompt, completion, feedback or preference. `sample` takes all of them, or `size` lines at random or
-        of the newest; the same `seed` draws the same lines. `metrics` are the feedback keys that count, all by default.
-        What is no example (failed, cut off, empty, contradictory) is counted in `left_out`, unless `include` names it.
-        Pairs are also made of thumbs up and down on answers to the same prompt, where `derive_pairs` is true.
+        `kind` is prompt, completion, feedback or preference. `sample` takes all of them, or `size` lines,
+        random or newest; the same `seed` draws the same lines. `metrics` are the feedback keys to use, by default all.
+        Bad examples (failed, cut off, empty, contradictory) are left out and counted in `left_out`, unless `include`
+        names them. With `derive_pairs`, thumbs up and down on answers to the same prompt also become pairs.
 
         >>> client.datasets.create_from_interactions(
         ...     "rated-well", "feedback", filter={"feedback": {"metric": "CSAT", "value": {"gte": 4}}}
@@ -155,7 +155,7 @@ class Datasets:
         return (self._client.call(request, DatasetList)).datasets
 
     def get(self, dataset: str, *, project: str | None = None) -> Dataset | None:
-        """Return a dataset by key or id; None where there is none that the key may see.
+        """Return a dataset by key or id; None if the key can see no such dataset.
 
         >>> client.datasets.get("support-2026-11")
         """
@@ -165,7 +165,7 @@ class Datasets:
         return self._client.find(request, Dataset)
 
     def delete(self, dataset: str, *, project: str | None = None) -> None:
-        """Delete a dataset. Its key can be used anew; the interactions that it was made of stay. Raises `NotFound`.
+        """Delete a dataset. Its key becomes free; the interactions that it was made of stay. Raises `NotFound`.
 
         >>> client.datasets.delete(dataset)
         """
@@ -180,10 +180,10 @@ class Datasets:
         format: Literal["recipe", "original"] = "recipe",
         project: str | None = None,
     ) -> int:
-        """Download a dataset into a file; return its bytes.
+        """Download a dataset into a file; return the number of bytes.
 
-        `recipe` gives lines in their normal shape, `original` the bytes that were uploaded. The file has its name once
-        it is whole.
+        `recipe` gives lines in their normal shape, `original` the bytes that were uploaded. The file gets its
+        name once it is complete.
 
         >>> client.datasets.download("rated-well", file_path)
         """

@@ -58,11 +58,11 @@ class Interactions:
         facts: Mapping[str, Any] | None = None,
         environment: str | None = None,
     ) -> Recorded:
-        """Log a completion with the messages that it answers; the answer means that it is on disk.
+        """Log a completion with the messages that it answers. It is on disk when this returns.
 
-        `ab_campaign` is the A/B test that the feedback on it counts for; `model` is then one of the test's. `call`
-        tells how a call went that was made elsewhere, such as `{"finish_reason": "stop", "request_id": "req_1"}`, and
-        `facts` what its provider told beside the text, such as `{"choice": {"logprobs": ...}}`.
+        `ab_campaign` is the A/B test in which its feedback counts; `model` must then be one of the test's. `call`
+        describes a call that was made elsewhere, such as `{"finish_reason": "stop", "request_id": "req_1"}`. `facts`
+        holds further data of its provider, such as `{"choice": {"logprobs": ...}}`.
 
         >>> logged = client.interactions.create(
         ...     messages=[{"role": "user", "content": "What is the capital of France?"}],
@@ -95,7 +95,7 @@ class Interactions:
         return self._client.call(request, Recorded)
 
     def get(self, completion_id: str | UUID, *, images: Images = "links") -> Interaction | None:
-        """Return an interaction whole; None where there is none that the key may see.
+        """Return an interaction in full; None if the key can see no such interaction.
 
         >>> interaction = client.interactions.get(completion_id)
         >>> interaction.completion
@@ -114,17 +114,17 @@ class Interactions:
         """List a page of groups."""
 
     def list(self, *, group_by: str | None = None, **filters: Unpack[Filters]) -> InteractionPage | GroupPage:
-        """List a page of interactions, newest first, that meet all filters; with `group_by` their groups.
+        """List a page of interactions that match all filters, newest first; with `group_by`, their groups.
 
         `labels` maps a key to a value, to several (any of them), or to None (has the key). `model`, `source`, `state`,
-        `finish_reason` and `environment` are one or several (any of them); `session_id`, `user`, `trace_id` and
-        `prompt_hash` exactly this one; `request_id` is Afterword's, the provider's, or the id of the provider's answer.
-        `from_` (inclusive) and `to` (exclusive) are times. `feedback` is one or several metrics or comparisons with
-        their values, such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `q` finds words
+        `finish_reason` and `environment` take one value or several (any of them); `session_id`, `user`, `trace_id` and
+        `prompt_hash` take exactly one; `request_id` is Afterword's, the provider's, or the id of the provider's answer.
+        `from_` (inclusive) and `to` (exclusive) are times. `feedback` is one or several metrics, or comparisons with
+        their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `q` finds words
         in prompt and completion.
 
         `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` "links" or
-        "inline". `next` and `previous` of a page are the `cursor` to go on with; `count=True` counts the whole set.
+        "inline". Pass `next` or `previous` of a page as `cursor` for another page; `count=True` counts all matches.
 
         >>> page = client.interactions.list(labels={"env": "prod"}, from_="now - 7 days", feedback=["CSAT>=4"])
         >>> [interaction.prompt for interaction in page.interactions]
@@ -135,7 +135,7 @@ class Interactions:
     def search(
         self, filter: Filter | Mapping[str, Any] | None = None, *, project: str | None = None, **paging: Unpack[Paging]
     ) -> InteractionPage:
-        """Return a page of interactions that meet a tree of conditions; `paging` is as for `list`.
+        """Return a page of interactions that match a filter tree; `paging` is as for `list`.
 
         >>> page = client.interactions.search(
         ...     {"not": {"label": {"key": "env", "value": {"eq": "test"}}}}, limit=10, count=True
@@ -148,7 +148,7 @@ class Interactions:
     ) -> GroupPage:
         """Group interactions by `model`, `prompt`, `session` or `label:KEY`, with the statistics of each metric.
 
-        Which ones, the filters of `list` say, or a tree of conditions as for `search`.
+        They are selected by the filters of `list`, or by a filter tree as in `search`.
 
         >>> groups = client.interactions.groups("model", labels={"env": "prod"})
         >>> [(group.key, group.count, [(one.metric, one.mean) for one in group.metrics]) for group in groups.groups]
@@ -166,10 +166,10 @@ class Interactions:
         group_by: str | None = None,
         **filters: Unpack[Filters],
     ) -> Sequence[PlanStep]:
-        """Return how a page is read: which plans are run, what they find and how long they take.
+        """Return how a page is read: the plans that run, what each finds and how long it takes.
 
-        With this a slow filter can be reported. The filters are those of `list`, or a tree of conditions as for
-        `search`. It takes a key that administers the whole server.
+        Use it to report a slow filter. The filters are those of `list`, or a filter tree as in `search`. The key must
+        be allowed to administer the whole server.
 
         >>> steps = client.interactions.explain(labels={"env": "prod"}, q="refund", count=True)
         >>> [(step.purpose, step.plan, step.condition, step.found_count, step.milliseconds) for step in steps]
@@ -190,10 +190,10 @@ class Interactions:
         limit: int = 10,
         only: str | None = None,
     ) -> Facets:
-        """Count which models, labels, states and feedback the interactions have that meet a tree of conditions.
+        """Count the models, labels, states and feedback of the interactions that match a filter tree.
 
-        The newest 10,000 are counted. Each facet has its `limit` most frequent values; `only` asks for one facet, such
-        as `model` or `label:env`.
+        Only the newest 10,000 interactions are counted. Each facet has its `limit` most frequent values; `only` selects
+        one facet, such as `model` or `label:env`.
 
         >>> found = client.interactions.facets({"timerange": {"from": "now - 7 days"}}, limit=5)
         >>> [(facet.kind, facet.key, facet.count) for facet in found.facets]
@@ -224,7 +224,7 @@ class Interactions:
         return Request(method="POST", path=path("interactions", "search"), query=pairs, body=body, repeatable=True)
 
     def iterate(self, **filters: Unpack[Filters]) -> Iterator[Interaction]:
-        """Go through all interactions that meet the filters of `list`, page by page of `limit`; `view` is "full".
+        """Iterate over all interactions that match the filters of `list`, in pages of `limit`; `view` is "full".
 
         >>> for interaction in client.interactions.iterate(labels={"env": "prod"}):
         ...     print(interaction.completion_id)
@@ -241,7 +241,7 @@ class Interactions:
     def change_labels(
         self, completion_id: str | UUID, *, set: Mapping[str, str] | None = None, remove: Sequence[str] | None = None
     ) -> dict[str, str]:
-        """Set and remove labels of an interaction, all or nothing; return all that it has then.
+        """Set and remove labels of an interaction, all or nothing; return all its labels.
 
         >>> client.interactions.change_labels(completion_id, set={"reviewed": "yes"}, remove=["todo"])
         """
@@ -270,10 +270,10 @@ class Interactions:
         max_concurrency: int = 4,
         progress: bool = True,
     ) -> UploadReport:
-        """Log many interactions: any iterable of dicts as for `create`, or a file of JSON lines (also .gz).
+        """Log interactions in bulk: any iterable of dicts as for `create`, or a file of JSON lines (also .gz).
 
-        Sends batches, again where that may help: each record is stored once. Tells what failed and why. Raises what no
-        record can get past, such as `Unauthorized`.
+        Batches are sent again if that may help; each record is stored once. The report says which records failed and
+        why. Raises errors that would hit all records, such as `Unauthorized`.
 
         >>> report = client.interactions.upload(
         ...     [{"messages": [{"role": "user", "content": "Hello!"}], "completion": "Hi!"}], labels={"dataset": "v1"}
