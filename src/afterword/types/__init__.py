@@ -1,7 +1,7 @@
-"""The words of Afterword, as they stand on the wire.
+"""Structs of Afterword's requests and answers, in their JSON form.
 
-Times are RFC 3339 text in UTC, to the millisecond. Ids are UUIDs. A field that is not given on input is `None`, or
-`UNSET` where "leave it as it is" and "make it empty" differ. Inputs refuse unknown fields by name; outputs may grow.
+Times are RFC 3339 text in UTC, to the millisecond. Ids are UUIDs. A missing input field is `None`, or `UNSET` if
+"leave it unchanged" and "make it empty" differ. Inputs refuse unknown fields by name; outputs may get new fields.
 """
 
 from afterword.types.ab_tests import (

@@ -1,4 +1,4 @@
-"""A/B tests: which of several models people are happiest with."""
+"""A/B tests: they find which of several models people prefer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TESTED_MODELS = Meta(description="The models, in the order in which they were na
 
 
 class NewABTest(Input):
-    """An A/B test to start: calls that name no model are shared out among these models.
+    """An A/B test to start: calls that name no model are divided among these models.
 
     `traffic_split` is the share of such calls that take part. With `auto_deploy` the winner becomes the project's
     default model.
@@ -45,7 +45,7 @@ class NewABTest(Input):
 
 
 class ABInterval(Output):
-    """Where the true mean lies, by 95 % and at all looks together."""
+    """The interval of the true mean. It holds with 95 % confidence, however often it is read."""
 
     start: Annotated[float, Meta(description="The lower end.")]
     middle: Annotated[float, Meta(description="The mean.")]
@@ -53,7 +53,7 @@ class ABInterval(Output):
 
 
 class ABComparison(Output):
-    """The preferences between a variant and one of the others."""
+    """The preferences between a variant and another model."""
 
     model: Annotated[str, Meta(description="The other model.")]
     feedbacks: Annotated[int, Meta(description="How many preferences there are between both.")]
@@ -64,9 +64,9 @@ class ABComparison(Output):
 
 
 class ABVariant(Output):
-    """One of the models of a test, and what was thought of it.
+    """A model of a test, and its feedback.
 
-    `mean` is the mean of the values or, of a preference test, the share of wins, a tie being half of one.
+    `mean` is the mean of the values. In a preference test it is the share of wins; a tie counts as half a win.
     """
 
     model: Annotated[str, Meta(description="The model's key.")]
@@ -83,10 +83,10 @@ class ABVariant(Output):
 
 
 class ABReport(Output):
-    """What the feedback says, counted when it was asked for.
+    """The result of the feedback, computed at the time of the request.
 
-    `p_value` belongs to the claim that the leading variant is better than all others; it holds however often one
-    looks. It is null during the warm-up.
+    `p_value` is for the claim that the leading variant is better than all others. It stays valid however often it is
+    read. It is null during the warm-up.
     """
 
     p_value: Annotated[
@@ -99,8 +99,8 @@ class ABReport(Output):
 class ABTest(Output):
     """A test of models on the calls of a project.
 
-    It is in `warmup` until each model has 30 feedbacks, then `in_progress` until one is better than all others
-    (`done`, with its `winner`) or it is `cancelled`. Lists leave the report out.
+    It is in `warmup` until each model has 30 feedbacks. Then it is `in_progress` until one model is better than all
+    others (`done`, with its `winner`), or until it is `cancelled`. Lists leave out the report.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""What many interactions say together: statistics, trends and rankings."""
+"""Statistics, trends and rankings over many interactions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from afterword.types.filters import Filter
 
 Interval: TypeAlias = Literal["minute", "hour", "day", "week"]
 Level: TypeAlias = Literal["interaction", "session"]
-"""What values are on: interactions (feedback), or sessions (outcomes)."""
+"""What the values rate: interactions (feedback), or sessions (outcomes)."""
 
 
 SPLIT_KEY = Meta(description="The model, or the value of the label; null where there is none.")
@@ -41,9 +41,9 @@ UPPER_END = Meta(description="The upper end of the 95 % interval.")
 
 
 class NewSummary(Input):
-    """Whose values to sum up: those on the interactions that a filter finds. `split_by` is `model` or `label:KEY`.
+    """A request to summarize the values on the interactions that match a filter. `split_by` is `model` or `label:KEY`.
 
-    At the level `session` these are the outcomes of sessions that have such an interaction.
+    At the level `session` these are the outcomes of sessions with such an interaction.
     """
 
     project: Annotated[str | None, PROJECT] = None
@@ -53,14 +53,15 @@ class NewSummary(Input):
 
 
 class NewTrend(NewSummary):
-    """The same over time: by minute, hour, day or week (from Monday) of a time zone, as the interactions were made."""
+    """A request for values over time: by minute, hour, day or week (from Monday) of a time zone. Times are those of the
+    interactions."""
 
     interval: Annotated[Interval, INTERVAL] = "day"
     timezone: Annotated[str, TIMEZONE] = "UTC"
 
 
 class NewRanking(Input):
-    """Whose preferences to count: those under a metric, between interactions that a filter finds both of."""
+    """A request to count the preferences under a metric between interactions that both match a filter."""
 
     metric: Annotated[str, METRIC]
     project: Annotated[str | None, PROJECT] = None
@@ -68,7 +69,7 @@ class NewRanking(Input):
 
 
 class Bin(Output):
-    """How many values lie between two numbers. Where both are the same, how many are exactly that."""
+    """The number of values between two numbers. If both are equal, the number of values that equal them."""
 
     start: Annotated[float, Meta(description="Where it begins, inclusive.")]
     end: Annotated[float, END]
@@ -76,7 +77,7 @@ class Bin(Output):
 
 
 class SplitSummary(Output):
-    """The values on the interactions of one model or label value; `key` is null where they have none."""
+    """The values on the interactions of one model or label value; `key` is null for interactions without one."""
 
     key: Annotated[str | None, SPLIT_KEY]
     count: Annotated[int, Meta(description="How many.")]
@@ -87,10 +88,10 @@ class SplitSummary(Output):
 
 
 class MetricSummary(Output):
-    """The values under one metric. Mean, min and max are null where there are none, stddev for fewer than two.
+    """The values under one metric. Mean, min and max are null without values, stddev for fewer than two.
 
-    `distribution` has a bin for each value, or 20 of the same width where there are more than 20 values. `splits` are
-    the 50 with the most values.
+    `distribution` has a bin for each distinct value, or 20 bins of equal width for more than 20 distinct values.
+    `splits` are the 50 with the most values.
     """
 
     metric: Annotated[str, METRIC]
@@ -108,10 +109,10 @@ class MetricSummary(Output):
 
 
 class Point(Output):
-    """The values on the interactions of some time; `mean` is null where only interactions are counted.
+    """The values on the interactions of one interval; `mean` is null if only interactions are counted.
 
-    `stddev` is the sample standard deviation, null for fewer than two values. With `count` it tells how sure the mean
-    is.
+    `stddev` is the sample standard deviation, null for fewer than two values. With `count` it gives the standard error
+    of the mean.
     """
 
     start: Annotated[datetime, Meta(description="Where it begins, inclusive.")]
@@ -122,14 +123,14 @@ class Point(Output):
 
 
 class Series(Output):
-    """Points in the order of time, without those where nothing is; `key` is that of the split."""
+    """Points in the order of time, without empty ones; `key` is that of the split."""
 
     key: Annotated[str | None, SPLIT_KEY]
     points: Annotated[list[Point], Meta(description="Counts and means, in the order of time.")]
 
 
 class Trend(Output):
-    """Values, or interactions where `metric` is null, over time."""
+    """Values over time; if `metric` is null, the number of interactions over time."""
 
     metric: Annotated[str | None, METRIC]
     interval: Annotated[Interval, INTERVAL]
@@ -140,9 +141,9 @@ class Trend(Output):
 
 
 class RankedModel(Output):
-    """A model among those that it was compared with.
+    """The rank of a model among those that it was compared with.
 
-    `rating` is on the scale of Elo, 1,000 being the mean of the models; 400 more stand for ten wins to one. `low` and
+    `rating` is on the Elo scale: the mean of the models is 1,000, and 400 more mean ten wins for each loss. `low` and
     `high` are the ends of its 95 % interval.
     """
 
@@ -158,7 +159,7 @@ class RankedModel(Output):
 
 
 class RankedPair(Output):
-    """The preferences between two models, from the first one's side.
+    """The preferences between two models, from the side of the first.
 
     `win_rate` counts a tie as half a win; `low` and `high` are the ends of its 95 % interval.
     """
@@ -175,7 +176,7 @@ class RankedPair(Output):
 
 
 class Ranking(Output):
-    """Models by what was preferred, by the model of Bradley and Terry with Davidson's ties.
+    """Models ranked by preferences, with the Bradley-Terry model and Davidson's extension for ties.
 
     Preferences between completions of the same model, or without a model, are not counted.
     """

@@ -1,4 +1,4 @@
-"""What all words share: forms of values, and how strict inputs and outputs are."""
+"""Types and descriptions that all structs share, and the base classes of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 Value: TypeAlias = bool | int | float
 Moment: TypeAlias = str | int | float
 Message: TypeAlias = dict[str, Any]
-"""A message as sent: `role`, `content` (text or a list of parts), and whatever else came with it."""
+"""A message as sent: `role`, `content` (text or a list of parts), and any further members."""
 Kind: TypeAlias = Literal["scalar", "bool"]
 ScoringType: TypeAlias = Literal["higher_is_better", "lower_is_better"]
 Source: TypeAlias = Literal["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"]
@@ -19,13 +19,13 @@ State: TypeAlias = Literal["open", "complete", "failed", "cancelled", "interrupt
 Tie: TypeAlias = Literal["good", "bad"]
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 SessionId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
-"""A session as a caller names it: a UUID, or any text, which then stands for one (`ids.id_of_text`)."""
+"""A caller's name of a session: a UUID, or a text from which one is derived (`ids.id_of_text`)."""
 PAGE_ROWS = 50
-"""How many rows a page of a list has where nothing is said."""
+"""The default number of rows on a page of a list."""
 MAX_PAGE_ROWS = 500
 PageRows: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE_ROWS)]
 Days: TypeAlias = Annotated[int, Meta(ge=0, le=36_500)]
-"""How long something is kept: 0 is for ever."""
+"""A retention time in days; 0 means for ever."""
 
 MOMENT_FORMS = (
     "A time on input: RFC 3339, a bare date, a number, or words such as `now - 1 month | Europe/Paris`. "
@@ -87,8 +87,8 @@ VIEW = Meta(
 
 
 class Input(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a caller sends. Unknown fields are refused by name."""
+    """A struct that a caller sends. Unknown fields are refused by name."""
 
 
 class Output(msgspec.Struct, kw_only=True):
-    """What the server answers."""
+    """A struct that the server answers with."""

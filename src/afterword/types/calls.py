@@ -1,4 +1,4 @@
-"""Calls of language models: what Afterword itself reads of a request, and where it goes."""
+"""Calls of language models: the members that Afterword reads from a request, and its target."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LABELS = Meta(extra_json_schema={"type": "object", "additionalProperties": {"ty
 
 
 class CallRequest(msgspec.Struct, kw_only=True):
-    """A request in OpenAI's form. Fields that are not named here go to the provider as they are.
+    """A request in OpenAI's form. Fields that are not listed here go to the provider unchanged.
 
-    `model` is PROJECT/MODEL, PROJECT for its default model, MODEL in the key's own project, or left out for the default
-    of that. `labels`, `session_id` and `ab_campaign` are Afterword's own, and not sent on. `user`, `store` and
-    `metadata` (an alias of `labels`) are also OpenAI's: they go to providers that take them. `store: false` logs
-    nothing. What is of another form than expected is the provider's matter, and never a reason to refuse a call.
+    `model` is PROJECT/MODEL, PROJECT for its default model, or MODEL in the key's own project. Without it, the default
+    model of the key's project is called. `labels`, `session_id` and `ab_campaign` are Afterword's own and are not
+    forwarded. `user`, `store` and `metadata` (an alias of `labels`) are also OpenAI's: they go to providers that take
+    them. `store: false` logs nothing. A field of an unexpected form is left to the provider; the call is not refused.
     """
 
     model: Annotated[
@@ -76,14 +76,15 @@ class CallRequest(msgspec.Struct, kw_only=True):
 SHARED_FIELDS = frozenset({"metadata", "user", "store"})
 """The fields that mean something to Afterword and to OpenAI."""
 OWN_FIELDS = frozenset({"labels", "session_id", "ab_campaign", *(field.name for field in TEXT_FIELDS)}) - SHARED_FIELDS
-"""The fields that no provider gets to see."""
+"""The fields that are never sent to a provider."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """A model as its provider knows it.
 
-    `endpoint` is the base URL without a slash at its end; None stands for the provider's own. `parameters` are laid
-    over every request, null taking a field away. `key` is the model's key here: for messages, never sent.
+    `endpoint` is the base URL without a trailing slash; None stands for the provider's own. `parameters` override the
+    fields of every request; null removes a field. `key` is the model's key in Afterword: it is used in messages and
+    never sent.
     """
 
     provider: str

@@ -1,4 +1,4 @@
-"""What the chat API answers, as far as the client reads it."""
+"""Answers of the chat API, with the members that the client reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FINISH_REASON = Meta(
 
 
 class Usage(Output):
-    """Tokens of a call; `estimated` where the provider told none."""
+    """Tokens of a call; `estimated` is true if the provider reported none."""
 
     prompt_tokens: Annotated[int, Meta(description="Tokens of the prompt.")] = 0
     completion_tokens: Annotated[int, Meta(description="Tokens of the completion.")] = 0
@@ -29,7 +29,7 @@ class Usage(Output):
 
 
 class ChatMessage(Output):
-    """What the model said. In a stream it is a part of it."""
+    """A message of the model; in a stream, a part of it."""
 
     role: Annotated[str | None, Meta(description="Who speaks.")] = None
     content: Annotated[str | None, Meta(description="The text.")] = None
@@ -45,7 +45,7 @@ class ChatMessage(Output):
 
 
 class ChatChoice(Output):
-    """One completion. `completion_id` is what feedback is given on."""
+    """One completion. Feedback refers to its `completion_id`."""
 
     index: Annotated[int, CHOICE_INDEX]
     completion_id: Annotated[UUID, COMPLETION_ID]
@@ -76,7 +76,7 @@ class ChunkChoice(Output):
 
 
 class ChatChunk(Output):
-    """A part of a streamed answer. The last one may have no choices, and the usage."""
+    """A part of a streamed answer. The last one may have the usage and no choices."""
 
     id: str
     session_id: Annotated[UUID, SESSION_ID]
@@ -87,7 +87,7 @@ class ChatChunk(Output):
 
 
 class TextChoice(Output):
-    """One completion of a text, or a part of it. `completion_id` is what feedback is given on."""
+    """One completion of a text, or a part of it. Feedback refers to its `completion_id`."""
 
     index: Annotated[int, CHOICE_INDEX]
     completion_id: Annotated[UUID, COMPLETION_ID]
@@ -97,7 +97,7 @@ class TextChoice(Output):
 
 
 class TextCompletion(Output):
-    """A whole answer, or a chunk of a streamed one."""
+    """A whole answer, or a chunk of a streamed answer."""
 
     id: str
     session_id: Annotated[UUID, SESSION_ID]
@@ -108,7 +108,7 @@ class TextCompletion(Output):
 
 
 class Embedding(Output):
-    """The vector of one text: numbers, or base64 where that was asked for."""
+    """The vector of one text: numbers, or base64 if the request asked for it."""
 
     index: Annotated[int, CHOICE_INDEX]
     embedding: Annotated[list[float] | str, Meta(description="The vector, or its base64.")]

@@ -16,7 +16,7 @@ DatasetKind: TypeAlias = Literal["prompt", "completion", "feedback", "preference
 DatasetForm: TypeAlias = Literal["original", "recipe"]
 Sampling: TypeAlias = Literal["all", "random", "last"]
 Unfinished: TypeAlias = Literal["failed", "cancelled", "interrupted", "cut_off", "empty"]
-"""Answers that are no examples, and become rows where they are asked for."""
+"""Answers that are bad examples. They become rows only if `include` names them."""
 LeftOut: TypeAlias = Literal[
     "open",
     "failed",
@@ -33,11 +33,11 @@ LeftOut: TypeAlias = Literal[
     "equal",
     "contradictory",
 ]
-"""Why an interaction or a pair is no row of a dataset."""
+"""Why an interaction or a pair did not become a row of a dataset."""
 
 
 class DatasetMetric(Output):
-    """A feedback key that a dataset has values or preferences under, and how many."""
+    """A feedback key of a dataset, with the number of its values or preferences."""
 
     metric: Annotated[str, METRIC_KEY]
     values: Annotated[int, Meta(description="How many values.")]
@@ -45,11 +45,11 @@ class DatasetMetric(Output):
 
 
 class Dataset(Output):
-    """Lines of JSON, each a prompt with what is known of its completion.
+    """JSON lines, each a prompt, depending on `kind` with completion, feedback or preference.
 
     `kind` says what every line has at least: a prompt; a completion; feedback on it; or two completions, one preferred.
-    `size` is that of the file, in bytes. Of a dataset that was made of interactions `left_out` counts what did not
-    become a line, by its reason, and `seed` is that of its random sample: with it the same sample is drawn again.
+    `size` is that of the file, in bytes. For a dataset that was made of interactions, `left_out` counts what did not
+    become a line, by reason. `seed` is that of its random sample: the same seed draws the same sample again.
     """
 
     id: UUID
@@ -90,7 +90,7 @@ class DatasetList(Output):
 
 
 class NewUpload(Input):
-    """A file that is going to be sent in parts."""
+    """A file that will be sent in parts."""
 
     total_parts_count: Annotated[int, Meta(ge=1, le=10_000), Meta(description="How many parts there are.")]
     content_type: Annotated[str | None, Meta(description="What the file is.")] = None
@@ -104,7 +104,7 @@ class UploadBegun(Output):
 
 
 class UploadStatus(Output):
-    """The parts that have come."""
+    """The parts that have arrived."""
 
     completed_parts: Annotated[list[int], Meta(description="The parts that have come.")]
     total_parts_count: Annotated[int, Meta(description="How many parts there are.")]
@@ -113,13 +113,13 @@ class UploadStatus(Output):
 
 
 class UploadId(Input):
-    """Which upload."""
+    """The id of an upload."""
 
     session_id: Annotated[str, UPLOAD_ID]
 
 
 class DatasetOfUpload(Input):
-    """A dataset to be made of a file whose parts have all come. `name` defaults to the key, the key to the name."""
+    """A dataset to be made of a file whose parts have all arrived. `name` and `key` default to each other."""
 
     session_id: Annotated[str, UPLOAD_ID]
     key: str | None = None
@@ -128,20 +128,20 @@ class DatasetOfUpload(Input):
 
 
 class Sample(Input):
-    """Which of the lines: all, so many at random, or the newest so many."""
+    """Which lines to take: all, `size` random ones, or the `size` newest."""
 
     type: Annotated[Sampling, Meta(description="`all`, `random` or `last`.")] = "all"
     size: Annotated[Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="How many.")] = None
 
 
 class DatasetOfInteractions(Input):
-    """A dataset to be made of interactions: those that a filter finds but those in `exclude`, or those in
+    """A dataset to be made of interactions: those that match a filter, without those in `exclude`; or those in
     `completion_ids`.
 
-    Answers that failed, were broken off or cut off, or say nothing are left out and counted, unless `include` asks for
-    them; so are ties, pairs of different prompts, of equal answers, and pairs that contradict each other. `metrics` are
-    the feedback keys that count; all of the project, if none is named. Pairs are also made of thumbs up and down
-    (values under bool keys) on answers to the same prompt, unless `derive_pairs` is false. `seed` makes a random
+    Answers that failed, were broken off or cut off, or are empty are left out and counted, unless `include` names
+    them. Ties, pairs of different prompts, pairs of equal answers, and contradictory pairs are left out and counted,
+    too. `metrics` are the feedback keys to use; the default is all of the project. Thumbs up and down (values under
+    bool keys) on answers to the same prompt also become pairs, unless `derive_pairs` is false. `seed` makes a random
     sample repeatable.
     """
 

@@ -1,4 +1,4 @@
-"""Facets: the values that the interactions of a filter have, with counts."""
+"""Facets: values of the interactions that match a filter, with counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FacetLimit: TypeAlias = Annotated[int, Meta(ge=1, le=1_000)]
 
 
 class NewFacets(Input):
-    """Whose values to count: those of the interactions that a filter finds. `project` defaults as for interactions.
+    """A request for the facets of the interactions that match a filter. `project` defaults as for interactions.
 
     `only` is one facet: a kind such as `model`, or a kind with its key, such as `label:env`.
     """
@@ -29,17 +29,17 @@ class NewFacets(Input):
 
 
 class FacetValue(Output):
-    """A value, and on how many interactions it is. Values of feedback are numbers; a bool one is 0 or 1."""
+    """A value, and the number of interactions with it. Feedback values are numbers; bool values are 0 or 1."""
 
     value: Annotated[str | float, Meta(description="The value.")]
     count: Annotated[int, Meta(description="On how many interactions it is.")]
 
 
 class Facet(Output):
-    """What interactions can have: a model, a label key, feedback under a key, and so on.
+    """A property of interactions, with its values: a model, a label key, feedback under a key, and so on.
 
-    `count` is how many have any. `key` is the label key, or the feedback key; null for the other kinds. `values` are
-    the most frequent ones.
+    `count` is the number of interactions with any value. `key` is the label key or the feedback key; null for the
+    other kinds. `values` are the most frequent ones.
     """
 
     kind: Annotated[FacetKind, Meta(description="What the values are.")]
@@ -50,10 +50,10 @@ class Facet(Output):
 
 
 class Facets(Output):
-    """The facets of the newest interactions that a filter finds.
+    """The facets of the newest interactions that match a filter.
 
-    `interactions` is how many were counted. Where there are more of them, `complete` is false, and `since` is when the
-    oldest that was counted was made.
+    `interactions` is how many were counted. If more interactions match, `complete` is false, and `since` is the time
+    of the oldest one counted.
     """
 
     interactions: Annotated[int, Meta(description="How many interactions were counted.")]

@@ -1,4 +1,4 @@
-"""What people thought: feedback on a completion, preferences, outcomes."""
+"""Feedback on completions, preferences between completions, and outcomes of sessions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ COMPARED_COMPLETION = Meta(description="A completion_id, or `{text, model}` toge
 
 
 class InlineFeedback(Input):
-    """A value given together with the interaction that it rates."""
+    """A value that is sent together with the interaction that it rates."""
 
     metric: Annotated[str, METRIC]
     value: Annotated[Value, FEEDBACK_VALUE]
@@ -60,7 +60,7 @@ class InlineFeedback(Input):
 class NewFeedback(Input):
     """A value on one completion under one feedback key.
 
-    `feedback_id` may be given by the caller: the same again is then answered as the first time.
+    The caller may choose `feedback_id`: a repeated request then gets the first answer again.
     """
 
     completion_id: Annotated[str, COMPLETION_ID]
@@ -74,7 +74,7 @@ class NewFeedback(Input):
 
 
 class FeedbackChange(Input):
-    """What to change of a feedback."""
+    """Changes to a feedback."""
 
     value: Annotated[Value | UnsetType, FEEDBACK_VALUE] = UNSET
     details: Annotated[str | UnsetType | None, Meta(description="Why, in words.")] = UNSET
@@ -82,9 +82,9 @@ class FeedbackChange(Input):
 
 
 class Feedback(Output):
-    """A value on one completion under one key, by someone, with details. Bool values are 0.0 and 1.0.
+    """A value on one completion under one feedback key, with its giver and details. Bool values are 0.0 and 1.0.
 
-    `kind` is that of the feedback key: whoever imports the feedback elsewhere can register the key alike.
+    `kind` is that of the feedback key, so that an import elsewhere can register the key in the same way.
     """
 
     feedback_id: Annotated[UUID, FEEDBACK_ID]
@@ -114,10 +114,10 @@ class NewText(Input):
 
 
 class NewPreference(Input):
-    """This completion over that one, or a tie.
+    """A preference for one completion over another, or a tie.
 
     Each side is a completion_id, or `{text, model}` together with the `messages` that both answer.
-    `comparison_id` may be given by the caller: the same again is then answered as the first time.
+    The caller may choose `comparison_id`: a repeated request then gets the first answer again.
     """
 
     metric: Annotated[str, METRIC]
@@ -142,7 +142,7 @@ class PreferenceRecorded(Output):
 
 
 class PreferenceChange(Input):
-    """What to change of a preference."""
+    """Changes to a preference."""
 
     preferred_completion: Annotated[UUID | UnsetType, Meta(description="Which of the two is preferred.")] = UNSET
     tied: Annotated[Tie | UnsetType | None, TIED] = UNSET
@@ -150,9 +150,9 @@ class PreferenceChange(Input):
 
 
 class Preference(Output):
-    """This completion over that one, or a good or bad tie. Seen from both completions.
+    """A preference for one completion over another, or a good or bad tie. Both completions show it.
 
-    `prompt_mismatch` says that the two did not answer the same messages.
+    `prompt_mismatch` is true if the two did not answer the same messages.
     """
 
     comparison_id: Annotated[UUID, COMPARISON_ID]
@@ -175,7 +175,7 @@ class Preference(Output):
 class NewOutcome(Input):
     """A value on a whole session under a feedback key.
 
-    `outcome_id` may be given by the caller: the same again is then answered as the first time.
+    The caller may choose `outcome_id`: a repeated request then gets the first answer again.
     """
 
     session_id: Annotated[
@@ -197,14 +197,14 @@ class OutcomeRecorded(Output):
 
 
 class OutcomeChange(Input):
-    """What to change of an outcome."""
+    """Changes to an outcome."""
 
     value: Annotated[Value | UnsetType, FEEDBACK_VALUE] = UNSET
     details: Annotated[str | UnsetType | None, Meta(description="Why, in words.")] = UNSET
 
 
 class Outcome(Output):
-    """A value on a whole session under one key, by someone, with details. Bool values are 0.0 and 1.0."""
+    """A value on a whole session under one feedback key, with its giver and details. Bool values are 0.0 and 1.0."""
 
     outcome_id: Annotated[UUID, OUTCOME_ID]
     session_id: Annotated[UUID, Meta(description="The session that the value is about.")]
@@ -219,9 +219,9 @@ class Outcome(Output):
 
 
 class OutcomePage(Output):
-    """A page of outcomes. Give `next` as `cursor` to go on; null where it ends.
+    """A page of outcomes. Pass `next` as `cursor` for the next page; null on the last.
 
-    `count` is the exact size of the whole set, only when asked for.
+    `count` is the exact number of matches, if the request asked for it.
     """
 
     outcomes: list[Outcome]

@@ -1,8 +1,8 @@
-"""The fields of an interaction by which one filters, lists and groups: a row each, read wherever one has to know them.
+"""The table of the fields of an interaction by which one can filter, list and group.
 
 The filter compiler, plain parameters, facets and groups read this table, and so do the command line's options,
 GraphQL's filters, an import and the page (scripts/web.py). The structs `Filter` and `FilterQuery` and the client's
-`PlainFilters` are written out for the type checker; tests/test_reach.py holds them to it.
+`PlainFilters` are written out for the type checker; tests/test_reach.py checks that they match.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class Parameter:
     is_list: bool = False
     """Whether it may be given several times."""
     argument: str = ""
-    """What the client calls it, where that is not its name."""
+    """The client's name of the parameter, if it differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryWord:
-    """What the page's typed query calls a field: the word before the colon."""
+    """The word before the colon for a field in the page's typed query."""
 
     name: str
     example: str
@@ -65,27 +65,27 @@ class Field:
     """A field of an interaction."""
 
     name: str
-    """What a condition of a filter tree calls it."""
+    """The name of its condition in a filter tree."""
     compared_as: Comparison
     title: str
-    """What people read above its values."""
+    """The heading of its values on the page."""
     description: Meta | None = None
-    """What it means in a filter tree, unless its condition says so itself."""
+    """Its meaning in a filter tree, unless its condition has its own description."""
     columns: tuple[str, ...] = ()
     """The columns of the store, as TABLE.COLUMN."""
     parameters: tuple[Parameter, ...] = ()
     words: tuple[QueryWord, ...] = ()
     graphql: tuple[str, ...] = ()
-    """The members of GraphQL's filters that mean it."""
+    """Its members in GraphQL's filters."""
     max_characters: int = 0
-    """Of a plain text that the caller logs: its longest value."""
+    """The longest value of a plain text that the caller logs, in characters."""
     is_facet: bool = False
     group_by: str = ""
-    """What `group_by` calls it, where interactions are grouped by it."""
+    """Its name in `group_by`, if interactions can be grouped by it."""
 
     @property
     def is_match(self) -> bool:
-        """Whether its condition is a `Match`: this value, one of several, not this one."""
+        """Whether its condition is a `Match`: equal to a value, one of several, or not equal."""
         return self.compared_as not in ("timerange", "label", "feedback", "preference", "phrase", "words")
 
     @property
@@ -367,16 +367,16 @@ FIELDS: tuple[Field, ...] = (
     ),
 )  # fmt: skip
 GROUPINGS: tuple[str, ...] = tuple(sorted(field.group_by for field in FIELDS if field.group_by))
-"""What `group_by` takes, beside `label:KEY`."""
+"""The values of `group_by`, beside `label:KEY`."""
 GROUP_BY = Meta(
     description=", ".join(f"`{word}`" for word in GROUPINGS)
     + " or `label:KEY`: answers groups in place of interactions."
 )
 TEXT_FIELDS: tuple[Field, ...] = tuple(field for field in FIELDS if field.compared_as == "text")
-"""The plain texts that a caller logs with an interaction, or gives with a call."""
+"""The plain texts that a caller can log with an interaction or send with a call."""
 PARAMETERS: tuple[Parameter, ...] = tuple(parameter for field in FIELDS for parameter in field.parameters)
 
 
 def described(name: str) -> Meta:
-    """Return what a field means in a filter tree."""
+    """Return the description of a field in a filter tree."""
     return next(field.description for field in FIELDS if field.name == name and field.description)

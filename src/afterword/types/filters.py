@@ -1,4 +1,4 @@
-"""Trees of conditions, and how to search with them."""
+"""Filter trees, and searches with them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SEARCHED_INTERACTIONS = Meta(description="Which interactions; all where it is le
 
 
 class TimeRange(Input, rename={"from_": "from"}):
-    """From (inclusive) to (exclusive), over the interaction's created_at. Either may be left out."""
+    """A range of the interaction's `created_at`: `from` (inclusive) to `to` (exclusive). Both are optional."""
 
     from_: Annotated[Moment | None, Meta(description=f"The earliest time, inclusive. {MOMENT_FORMS}")] = None
     to: Annotated[Moment | None, Meta(description=f"The latest time, exclusive. {MOMENT_FORMS}")] = None
 
 
 class Match(Input):
-    """One of `eq`, `in`, `neq`. `neq` is the negation of `eq`: what has no value at all matches it too."""
+    """One of `eq`, `in`, `neq`. `neq` is the negation of `eq`, so it also matches interactions without a value."""
 
     eq: str | None = None
     in_: list[str] | None = msgspec.field(name="in", default=None)
@@ -42,14 +42,15 @@ class Match(Input):
 
 
 class LabelCondition(Input):
-    """Has this label key; with `value`, has it with such a value. `neq` matches what has no such key, too."""
+    """Matches interactions with this label key; with `value`, also its value must match. `neq` also matches
+    interactions without the key."""
 
     key: str
     value: Match | None = None
 
 
 class NumberCondition(Input):
-    """Comparisons with numbers; all that are given must hold. Under a bool key true is 1 and false is 0."""
+    """Comparisons with numbers; all of them must hold. Under a bool key, true is 1 and false is 0."""
 
     eq: float | bool | None = None
     neq: float | bool | None = None
@@ -60,7 +61,8 @@ class NumberCondition(Input):
 
 
 class FeedbackCondition(Input):
-    """Has feedback under this metric; with `value`, `reasons` or `user`, at least one feedback that meets them all.
+    """Matches interactions with feedback under this metric. With `value`, `reasons` or `user`, one feedback must match
+    all of them.
 
     A system metric (such as `latency`) is compared in the same way; it has neither reasons nor users.
     """
@@ -72,20 +74,20 @@ class FeedbackCondition(Input):
 
 
 class PreferenceCondition(Input):
-    """Takes part in a preference under this metric."""
+    """Matches interactions that take part in a preference under this metric."""
 
     metric: Annotated[str, METRIC]
 
 
 class TextCondition(Input):
-    """`eq`: exactly this text. `contains`: these words next to each other, whatever their case."""
+    """`eq`: exactly this text. `contains`: these words next to each other, in any case."""
 
     eq: str | None = None
     contains: str | None = None
 
 
 class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
-    """A tree of conditions. Each node carries exactly one; `{"and": []}` is everything, `{"or": []}` nothing."""
+    """A tree of conditions. Each node has exactly one; `{"and": []}` matches everything, `{"or": []}` nothing."""
 
     and_: list[Filter] | None = None
     or_: list[Filter] | None = None
@@ -116,7 +118,7 @@ Images: TypeAlias = Literal["links", "inline"]
 
 
 class Watch(Input):
-    """Interactions to watch, under a name that the events repeat."""
+    """A filter to watch, with a name that its events repeat."""
 
     name: Annotated[str, Meta(description="Any text. Events name the watches that they belong to.")]
     project: Annotated[str | None, PROJECT] = None
@@ -124,13 +126,13 @@ class Watch(Input):
 
 
 class Watches(Input):
-    """What to watch over one connection."""
+    """The watches of one connection."""
 
     watches: Annotated[list[Watch], Meta(description="What to watch: 1 to 50 of them.")]
 
 
 class Search(Input):
-    """A filter tree with how to page through it. `project` defaults as for interactions."""
+    """A filter tree with paging options. `project` defaults as for interactions."""
 
     project: Annotated[str | None, PROJECT] = None
     filter: Annotated[Filter | None, SEARCHED_INTERACTIONS] = None

@@ -61,7 +61,7 @@ LAST_USED = Meta(description="The time of the newest interaction that carries it
 
 
 class NewCall(Input):
-    """How a call went that was made elsewhere, in the words in which an interaction shows its `call`."""
+    """The result of a call that was made elsewhere, with the same fields as `call` of an interaction."""
 
     state: Annotated[
         Literal["complete", "failed", "cancelled", "interrupted"],
@@ -86,10 +86,10 @@ class NewInteraction(Input):
     """A completion to log, with the messages that it answers.
 
     `completion` is the text, or a whole assistant message (`{"role": "assistant", "content", "tool_calls", ...}`).
-    `completion_id` may be given by the caller: the same again is then answered as the first time, other content
-    under it is refused with 409. `ab_campaign` names the A/B test that the feedback on it counts for; `model` is then
-    one of the test's. `call` tells how a call went that was made elsewhere, `source` how the interaction came to be
-    (OFFLINE where it is left out): both are what an export says of an interaction.
+    The caller may choose `completion_id`: a repeated request then gets the first answer again, and different content is
+    refused with 409. `ab_campaign` names the A/B test in which its feedback counts; `model` must then be one of the
+    test's. `call` describes a call that was made elsewhere. `source` says how the interaction was made; the default is
+    OFFLINE. `call` and `source` have the form of an export.
     """
 
     messages: Annotated[
@@ -146,12 +146,12 @@ class Recorded(Output):
 
 
 class Call(Output):
-    """How the call of the model went that made a completion.
+    """The model call that produced a completion.
 
     `state` is open (under way), complete, failed (see `error`), cancelled (the caller hung up), or interrupted (the
-    server stopped). `error` is what the caller was told: `{status, type, code, message}`, with `param` and the further
-    members of the provider's own error where it has them. The ids are those under which the caller, the provider and
-    a tracer know the call.
+    server stopped). `error` is the error that the caller got: `{status, type, code, message}`, with `param` and
+    further members of the provider's error if it has them. The ids are those of the caller, the provider and a
+    tracer.
     """
 
     state: Annotated[
@@ -176,17 +176,18 @@ class Call(Output):
 
 
 class Interaction(Output):
-    """Messages in, completion out, and what people thought of it.
+    """A prompt with its completion and feedback.
 
     In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
     (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
-    `message` is the whole assistant message where more than a text was logged. `call` tells how the call went, where
-    the gateway made it or the caller said it. `facts` is what the provider told beside the text (in the full view):
-    `answer` what stood at the top of its answer, `choice` what stood on this choice, `left_out` what was too large.
-    `image_urls` are those of the images in the messages, except in the short view of a very long
-    one. What was said is deleted after the project's `payload_retention_days`: `expired` is true then, texts are empty
-    and messages none, while labels, feedback and the numbers of the call stay. `outcomes` are those of the session,
-    and `ab_campaign` is the A/B test that feedback on it counts for; both in the full view.
+    `message` is the whole assistant message, if more than a text was logged. `call` describes the call, if the gateway
+    made it or the caller logged it. `facts` (in the full view) holds further data of the provider: `answer` those of
+    the whole answer, `choice` those of this choice, `left_out` the names of members that were too large. `image_urls`
+    are those of the images in the messages; the short view of a very long interaction leaves them out.
+
+    Texts are deleted after the project's `payload_retention_days`. Then `expired` is true, texts and messages are
+    empty, and labels, feedback and the numbers of the call stay. In the full view, `outcomes` are those of the
+    session, and `ab_campaign` is the A/B test in which its feedback counts.
     """
 
     completion_id: Annotated[UUID, COMPLETION_ID]
@@ -239,9 +240,9 @@ class Interaction(Output):
 
 
 class InteractionPage(Output):
-    """A page of interactions. Give `next` or `previous` as `cursor` to go on in that direction; null where it ends.
+    """A page of interactions. Pass `next` or `previous` as `cursor` for the page in that direction; null at the end.
 
-    `count` is the exact size of the whole set, only when asked for.
+    `count` is the exact number of matches, if the request asked for it.
     """
 
     interactions: list[Interaction]
@@ -256,9 +257,9 @@ class InteractionPage(Output):
 
 
 class MetricStatistics(Output):
-    """The values under one feedback key: how many, their mean, least, greatest and sample standard deviation.
+    """The values under one feedback key: count, mean, minimum, maximum and sample standard deviation.
 
-    `stddev` is null for fewer than two values. Over a bool key the mean is the share of true.
+    `stddev` is null for fewer than two values. For a bool key the mean is the share of true.
     """
 
     metric: Annotated[str, METRIC_KEY]
@@ -270,10 +271,10 @@ class MetricStatistics(Output):
 
 
 class Group(Output):
-    """The interactions of one model, prompt, session or label value; `key` is null where they have none.
+    """The interactions of one model, prompt, session or label value; `key` is null for interactions without one.
 
-    `prompt` shows the prompt, cut to 300 characters, when grouped by prompt. `session` is what the caller named the
-    session, where that is no UUID.
+    `prompt` is the prompt, cut to 300 characters, in groups by prompt. `session` is the caller's name of the session,
+    if that is not a UUID.
     """
 
     key: Annotated[
@@ -293,7 +294,7 @@ class Group(Output):
 
 
 class GroupPage(Output):
-    """A page of groups. `count` is the number of all groups, only when asked for."""
+    """A page of groups. `count` is the number of all groups, if the request asked for it."""
 
     groups: list[Group]
     next: Annotated[str | None, NEXT_CURSOR]
@@ -304,7 +305,7 @@ class GroupPage(Output):
 
 
 class LabelChange(Input):
-    """Labels to set (added, or given a new value) and keys to remove, all or nothing."""
+    """Labels to add or overwrite, and keys to remove. Either all changes are made or none."""
 
     set: Annotated[dict[str, str], Meta(description="Labels to add or to give a new value.")] = msgspec.field(
         default_factory=dict
@@ -319,7 +320,7 @@ class Labels(Output):
 
 
 class LabelValue(Output):
-    """A value of a label key: on how many interactions, and the time of the newest of them."""
+    """A value of a label key, with the number of its interactions and the time of the newest."""
 
     value: Annotated[str, Meta(description="The value.")]
     count: Annotated[int, Meta(description="On how many interactions.")]
@@ -327,7 +328,7 @@ class LabelValue(Output):
 
 
 class WatchedInteraction(Output):
-    """An interaction that was logged or has changed, and the names of the watches that it matches."""
+    """An interaction that was logged or changed, and the names of the watches that it matches."""
 
     watches: Annotated[list[str], Meta(description="The names of the watches that the interaction matches.")]
     interaction: Interaction
@@ -349,13 +350,13 @@ class LabelList(Output):
 
 
 class Deleted(Output):
-    """What was deleted."""
+    """The id of the deleted object."""
 
     deleted: Annotated[bool, Meta(description="True.")] = True
 
 
 class LineResult(Output, omit_defaults=True):
-    """The outcome of one line of a batch: the ids, or the error. `line` counts from 1."""
+    """The result of one line of a batch: the ids, or the error. `line` counts from 1."""
 
     line: Annotated[int, Meta(description="The line of the batch, from 1.")]
     status: Annotated[int, Meta(description="The HTTP status that the line would have had on its own.")]

@@ -1,4 +1,4 @@
-"""API keys, and how the server is."""
+"""API keys, and the server's health."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from afterword.types.base import CREATED_AT, KEY_OWNER, MOMENT_FORMS, ROLE, Inpu
 
 
 class ApiKey(Output):
-    """A key that calls are made with. The key itself is shown once, when created; `prefix` tells it apart.
+    """An API key. The key itself is shown once, when it is created; `prefix` identifies it.
 
-    `projects` is null where the key is for all projects. `created_by` names the key that made it; null for one of
-    before this was noted. `last_used_at` is known by the minute, and null for a key that was not used yet. The key
-    of a `user` may what the user's teams may, whatever its role: `permissions` says what, for each project in which
-    it may anything.
+    `projects` is null if the key is for all projects. `created_by` is the name of the key that created it; null if that
+    was not recorded. `last_used_at` is exact to the minute, and null for an unused key. The key of a `user` has the
+    permissions of the user's teams, and its role does not matter: `permissions` lists them for each project.
     """
 
     id: UUID
@@ -43,8 +42,8 @@ class ApiKey(Output):
 
 class NewApiKey(Input):
     """A key to create. Roles: admin (everything), member (read, call models, log, rate, register), inference (call
-    models, log and rate, read nothing), ingest (log and rate, read nothing), viewer (read). The key of a `user` may
-    what their teams may, whatever its role."""
+    models, log and rate, read nothing), ingest (log and rate, read nothing), viewer (read). The key of a `user`
+    has the permissions of their teams, and its role does not matter."""
 
     name: Annotated[str, Meta(description="Whose key it is, or what for. Its feedback is shown under this name.")]
     role: Annotated[Role, ROLE] = "member"
@@ -60,7 +59,7 @@ class NewApiKey(Input):
 
 
 class CreatedApiKey(ApiKey, kw_only=True):
-    """A key as created: the only time that `api_key` is shown."""
+    """A key that was just created. `api_key` is shown only now."""
 
     api_key: Annotated[str, Meta(description="The key itself. It is shown this once.")]
 
@@ -72,13 +71,13 @@ class ApiKeyList(Output):
 
 
 class SearchHealth(Output):
-    """The text index: how many interactions wait to be indexed."""
+    """The state of the text index: the number of interactions that wait to be indexed."""
 
     waiting: Annotated[int | None, Meta(description="How many interactions wait to be indexed for text search.")]
 
 
 class Health(Output):
-    """How the server is. `status` is `ok`, or `degraded` while it cannot write."""
+    """The server's health. `status` is `ok`, or `degraded` while it cannot write."""
 
     status: Annotated[Literal["ok", "degraded"], Meta(description="`ok`, or `degraded` while the server cannot write.")]
     version: Annotated[str, Meta(description="The server's version.")]

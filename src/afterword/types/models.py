@@ -1,4 +1,4 @@
-"""Models: what completions come from, and which projects may call them."""
+"""Models that produce completions, and the projects that may call them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ IS_DEFAULT = Meta(description="Whether it is called where no model is named.")
 
 
 class Model(Output):
-    """A model. One whose `provider` is null is logged-only: completions name it, but it cannot be called.
+    """A model. With the `provider` null it is logged-only: completions name it, but it cannot be called.
 
-    `id` is a UUID, or PROJECT/MODEL where the model was asked for by that, as OpenAI's clients do.
+    `id` is a UUID, or PROJECT/MODEL if the request named the model in that way, as OpenAI's clients do.
 
-    Its API key and the values of its headers are kept encrypted and never shown. `object`, `created` and `owned_by` are
-    what OpenAI's API shows of a model.
+    Its API key and the values of its headers are stored encrypted and never shown. `object`, `created` and `owned_by`
+    are the members of a model in OpenAI's API.
     """
 
     id: str
@@ -58,10 +58,10 @@ class Model(Output):
 class NewModel(Input):
     """A model to register.
 
-    `key` defaults to the name in small letters, `external_model_id` to the key. Without `endpoint` and `api_key` those
-    of the provider count: OPENAI_BASE_URL and OPENAI_API_KEY, and their likes. `extra_params` are laid over every
-    request, null taking a field away. `fallback` is called where this one fails before its first word. With `project`
-    it is attached at once.
+    `key` defaults to the name in lower case, `external_model_id` to the key. Without `endpoint` and `api_key` the
+    provider's environment variables are used, such as OPENAI_BASE_URL and OPENAI_API_KEY. `extra_params` override the
+    fields of every request; null removes a field. `fallback` is called if this model fails before its first text. With
+    `project` the model is attached at once.
     """
 
     provider: Annotated[ProviderName, PROVIDER]
@@ -80,7 +80,7 @@ class NewModel(Input):
 
 
 class ModelChange(Input):
-    """What to change of a model; null takes a value away. Key and provider stay."""
+    """Changes to a model; null removes a value. Key and provider cannot change."""
 
     name: str | UnsetType = UNSET
     external_model_id: Annotated[str | UnsetType, EXTERNAL_MODEL_ID] = UNSET
@@ -94,7 +94,7 @@ class ModelChange(Input):
 
 
 class ListedModel(Output):
-    """A model as OpenAI's API lists it. `id` is what calls name it by: PROJECT/MODEL."""
+    """A model as OpenAI's API lists it. `id` is its name in calls: PROJECT/MODEL."""
 
     id: str
     created: Annotated[int, REGISTERED_AT]
@@ -103,7 +103,7 @@ class ListedModel(Output):
 
 
 class ModelList(Output):
-    """All models that the key may see, and as `data` those that it may call, the way OpenAI's API lists them."""
+    """All models that the key may see. `data` holds those that it may call, in the form of OpenAI's API."""
 
     models: Annotated[list[Model], Meta(description="The models, those that can be called first.")]
     data: Annotated[list[ListedModel], Meta(description="Those that the key may call, as OpenAI's API lists them.")]
@@ -122,7 +122,7 @@ class ModelStatus(Output):
 
 
 class ProjectModel(Output):
-    """A model in a project: whether it may be called there, and whether it is what is called where none is named."""
+    """A model in a project: whether it may be called there, and whether it is the project's default model."""
 
     project: Annotated[str, Meta(description="The project's key.")]
     model: Annotated[str, Meta(description="The model's key.")]
@@ -132,14 +132,14 @@ class ProjectModel(Output):
 
 
 class NewProjectModel(Input):
-    """A model to attach to a project. The first one becomes the default in any case."""
+    """A model to attach to a project. The first one always becomes the default."""
 
     model: Annotated[str, MODEL]
     make_default: Annotated[bool, MAKE_DEFAULT] = False
 
 
 class ProjectModelChange(Input):
-    """What to change of a model in a project."""
+    """Changes to a model in a project."""
 
     is_default: Annotated[bool | UnsetType, IS_DEFAULT] = UNSET
     enabled: Annotated[bool | UnsetType, Meta(description="Whether the project may call it.")] = UNSET

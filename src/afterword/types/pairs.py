@@ -1,4 +1,4 @@
-"""Pairs of completions that wait for a verdict."""
+"""Pairs of completions to be judged."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from afterword.types.filters import Filter
 from afterword.types.interactions import Interaction
 
 MAX_PAIR_COUNT = 20
-"""The most pairs that are given at once, and that a sitting keeps."""
+"""The most pairs in one answer, and the most that a sitting holds."""
 
 
 class HeldPair(Input):
-    """A pair that a sitting was given, by its completions."""
+    """A pair that a sitting holds, named by its completions."""
 
     left: Annotated[UUID, Meta(description="The completion on one side.")]
     right: Annotated[UUID, Meta(description="The completion on the other side.")]
 
 
 class NextPairs(Input):
-    """Which pairs to give: of the completions that a filter matches, to be judged under a metric.
+    """A request for pairs of completions that match a filter, to be judged under a metric.
 
-    `sitting` is an id of the caller's own. `keep` names the pairs that the sitting still has to judge: they stay with
-    it. It gives back all other pairs that it was given.
+    `sitting` is an id that the caller chooses. `keep` names the pairs that the sitting still has to judge: they stay
+    reserved for it. All its other pairs are released.
     """
 
     metric: Annotated[str, METRIC]
@@ -51,14 +51,14 @@ class NextPairs(Input):
 
 
 class Pair(Output):
-    """Two completions of the same prompt by different models; the sides are drawn by lot."""
+    """Two completions of the same prompt by different models; the sides are random."""
 
     left: Annotated[Interaction, Meta(description="The completion on the left.")]
     right: Annotated[Interaction, Meta(description="The completion on the right.")]
 
 
 class PairPage(Output):
-    """Pairs to judge. Give `next` as `cursor` to go on; null where no pair is left.
+    """Pairs to judge. Pass `next` as `cursor` for more; null if no pair is left.
 
     A page may be empty and have a `next`, because one call looks at a limited number of prompts.
     """

@@ -1,4 +1,4 @@
-"""Users, teams and roles: who may what in which projects."""
+"""Users, teams and roles, which give permissions in projects."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TeamList(Output):
 
 
 class TeamRole(Output):
-    """What a member of a team may. `permissions` are words such as `project:read`."""
+    """The permissions of a member of a team, such as `project:read`."""
 
     id: UUID
     key: str
@@ -67,7 +67,7 @@ class TeamRoleList(Output):
 
 
 class PermissionList(Output):
-    """The words that roles are made of."""
+    """The permissions that a role can have."""
 
     permissions: Annotated[list[str], PERMISSIONS]
 
@@ -80,7 +80,7 @@ class Membership(Output):
 
 
 class User(Output):
-    """Someone who works with Afterword, or a service account. `api_key` is shown once, when it was just made."""
+    """Someone who works with Afterword, or a service account. `api_key` is shown only when it was just created."""
 
     id: UUID
     name: str
@@ -94,14 +94,14 @@ class User(Output):
 
 
 class NewMembership(Input):
-    """A team, by key or id, and the role in it."""
+    """A team, by key or id, and the user's role in it."""
 
     team: Annotated[str, Meta(description="A team, by key or id.")]
     role: Annotated[str, Meta(description="The role in the team, by key or id.")]
 
 
 class NewUser(Input):
-    """A user to create. A system user without an address is given one."""
+    """A user to create. A system user without an address gets one."""
 
     name: str
     email: Annotated[str | None, Meta(description="The address; system users without one are given one.")] = None
@@ -118,13 +118,13 @@ class NewMember(Input):
 
 
 class UserList(Output):
-    """All users that were not deleted."""
+    """All users, except deleted ones."""
 
     users: Annotated[list[User], Meta(description="The users.")]
 
 
 class Share(Output):
-    """A team that works in a project, and what its members may do there at most, by their keys."""
+    """A team that works in a project, and the role that limits its members there, by their keys."""
 
     team: Annotated[str, Meta(description="The key of the team.")]
     role: Annotated[str, Meta(description="The key of the role: what members of the team may there at most.")]
@@ -140,12 +140,12 @@ class NewShare(Input):
 
 
 class NewShareList(Input):
-    """With which teams a project is to be shared: these and no other."""
+    """The teams that a project is shared with. The list replaces the existing one."""
 
     shares: Annotated[list[NewShare], Meta(description="The teams.")]
 
 
 class ShareList(Output):
-    """With which teams a project is shared."""
+    """The teams that a project is shared with."""
 
     shares: Annotated[list[Share], Meta(description="The teams.")]

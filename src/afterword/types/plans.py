@@ -1,4 +1,4 @@
-"""How a filter is read: the plans that were run for a page, a count or groups."""
+"""How a filter was read: the plans that ran for a page, a count or groups."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ EXPLAINED = Meta(description="The plans that were run, in their order; only wher
 
 
 class PlanStep(Output):
-    """A plan that was run, with what it found and how long it took. Conditions are named by their place in the filter,
-    or by the parameter that they were given with."""
+    """A plan that ran, with its result and duration. Conditions are named by their path in the filter, or by their
+    parameter."""
 
     purpose: Annotated[
         Literal["page", "count", "groups", "plan"],

@@ -41,10 +41,10 @@ ARCHIVED = Meta(description="An archived project is kept and can be read, but ta
 
 
 class Project(Output):
-    """A space of its own: its interactions, metrics and labels are seen from no other.
+    """A separate space: other projects do not see its interactions, metrics and labels.
 
-    What is older than `retention_days` is deleted; what was said in it already after `payload_retention_days`. 0 is for
-    ever, null what the server's settings say. `permissions` says what the key that asks may in the project.
+    Interactions are deleted after `retention_days`; their texts earlier, after `payload_retention_days`. 0 means never,
+    null the server's setting. `permissions` lists what the calling key may do in the project.
     """
 
     id: UUID
@@ -62,7 +62,7 @@ class Project(Output):
 
 
 class NewProject(Input):
-    """A project to create. `name` defaults to the key. With `team` it is shared with that team, as its owner."""
+    """A project to create. `name` defaults to the key. With `team`, that team becomes its owner."""
 
     key: Key
     name: Annotated[str | None, DEFAULT_NAME] = None
@@ -74,7 +74,7 @@ class NewProject(Input):
 
 
 class ProjectChange(Input):
-    """What to change of a project; the key stays."""
+    """Changes to a project; the key cannot change."""
 
     name: str | UnsetType = UNSET
     description: Annotated[str | UnsetType, DESCRIPTION] = UNSET
@@ -91,9 +91,9 @@ class ProjectList(Output):
 
 
 class Metric(Output):
-    """A feedback key: what is measured, bool or scalar, and which way is better.
+    """A feedback key: its kind, bool or scalar, and which direction is better.
 
-    The values of a `system` metric are measured by the server, for each call of a model.
+    The server measures the values of a `system` metric for each call of a model.
     """
 
     id: UUID
@@ -114,7 +114,7 @@ class Metric(Output):
 class NewMetric(Input):
     """A feedback key to register. `name` defaults to the key, `project` as for interactions.
 
-    A `shared` one belongs to no project, and counts in those that are linked to it.
+    A `shared` key belongs to no project; every project that is linked to it can use it.
     """
 
     key: Key
@@ -128,13 +128,13 @@ class NewMetric(Input):
 
 
 class LinkedMetric(Input):
-    """A metric that a project shall use."""
+    """A metric to link to a project."""
 
     metric: Annotated[str, METRIC]
 
 
 class MetricChange(Input):
-    """What to change of a feedback key. Its key and kind stay."""
+    """Changes to a feedback key. Its key and kind cannot change."""
 
     name: str | UnsetType = UNSET
     scoring_type: Annotated[ScoringType | UnsetType, BETTER_WAY] = UNSET

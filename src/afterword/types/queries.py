@@ -1,4 +1,4 @@
-"""The parameters of REST's routes: a struct for each query string."""
+"""The query parameters of REST routes: a struct for each query string."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TO_TIME = Meta(description="The latest `created_at`, exclusive; in the same form
 
 
 class ProjectQuery(Input):
-    """Which project. The default is the key's own project, else `default`."""
+    """The project. The default is the key's own project, else `default`."""
 
     project: Annotated[str | None, PROJECT] = None
 
@@ -72,7 +72,7 @@ class ProjectsQuery(Input):
 
 
 class NewDatasetQuery(Input):
-    """What the file in the body is to be called, and where it goes."""
+    """The key, name and project of the uploaded file."""
 
     key: Annotated[str | None, Meta(description="What it is called by; the default is the name.")] = None
     name: Annotated[str | None, DEFAULT_NAME] = None
@@ -80,7 +80,7 @@ class NewDatasetQuery(Input):
 
 
 class DownloadQuery(Input):
-    """How a dataset's file is wanted."""
+    """The format of a dataset's download."""
 
     format: Annotated[
         DatasetForm, Meta(description="`original`: as it came. `recipe`: each line in the normal shape.")
@@ -89,13 +89,13 @@ class DownloadQuery(Input):
 
 
 class UploadQuery(Input):
-    """Which upload."""
+    """The id of an upload."""
 
     session_id: Annotated[str, UPLOAD_ID]
 
 
 class PartQuery(UploadQuery, kw_only=True):
-    """Which part of which upload the body is."""
+    """The upload and the part that the body belongs to."""
 
     part_number: Annotated[int, Meta(description="Which part, from 1.")]
 
@@ -107,7 +107,7 @@ class ModelsQuery(Input):
 
 
 class ABTestsQuery(Input):
-    """Which A/B tests to list: those of a project, the active ones or the others, those of one status."""
+    """Which A/B tests to list: by project, by whether they are active, or by status."""
 
     project: Annotated[str | None, Meta(description="Only the tests of this project.")] = None
     active: Annotated[
@@ -117,7 +117,7 @@ class ABTestsQuery(Input):
 
 
 class BatchQuery(Input):
-    """What holds for every line that does not say otherwise."""
+    """Defaults for lines that do not have their own value."""
 
     project: Annotated[str | None, Meta(description="The project of every line that names none.")] = None
 
@@ -184,10 +184,10 @@ class FilterQuery(Input, rename={"from_": "from"}):
 
 
 class PlainFilters(TypedDict, total=False):
-    """The same as arguments of the client. What is None or [] is no filter.
+    """Plain filters as arguments of the client. None or [] is no filter.
 
-    `labels` maps a key to a value, to several (any of them), or to None (has the key); or it is texts such as
-    `env:prod`. `feedback` is a metric, or a comparison such as `CSAT>=4`; a key with such signs stands in "quotes".
+    `labels` maps a key to a value, to several (any of them), or to None (has the key); or it is a list of texts
+    such as `env:prod`. `feedback` is a metric, or a comparison such as `CSAT>=4`; a key with such signs is "quoted".
     """
 
     labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None
@@ -211,7 +211,7 @@ class PlainFilters(TypedDict, total=False):
 
 
 class ListQuery(FilterQuery):
-    """Plain filters, all of which must hold, and how to page.
+    """Plain filters, all of which must hold, and paging options.
 
     `label` is KEY or KEY:VALUE; several values of one key mean any of them. `feedback` is METRIC, or METRIC with a
     comparison such as `CSAT>=4`, `accepted=true`, `score!=0.5`. `q` finds words in prompt or completion.
@@ -234,7 +234,7 @@ class ExplainQuery(Input):
 
 
 class OutcomesQuery(Input, rename={"from_": "from"}):
-    """Which outcomes, and how to page. Times are those at which they were given."""
+    """Which outcomes to list, and paging options. Times are those at which outcomes were given."""
 
     project: Annotated[str | None, PROJECT] = None
     session_id: Annotated[SessionId | None, Meta(description="Those of this session.")] = None
@@ -249,27 +249,27 @@ class OutcomesQuery(Input, rename={"from_": "from"}):
 
 
 class SummaryQuery(FilterQuery):
-    """Whose values to sum up, and by what to split them."""
+    """The values to summarize, and how to split them."""
 
     split_by: Annotated[str | None, SPLIT_BY] = None
     level: Annotated[Level, LEVEL] = "interaction"
 
 
 class TrendQuery(SummaryQuery):
-    """The same over time."""
+    """Values over time: the interval and the time zone."""
 
     interval: Annotated[Interval, INTERVAL] = "day"
     timezone: Annotated[str, TIMEZONE] = "UTC"
 
 
 class RankingQuery(FilterQuery, kw_only=True):
-    """Whose preferences to count."""
+    """The preferences to count."""
 
     metric: Annotated[str, METRIC]
 
 
 class LiveQuery(FilterQuery):
-    """What to watch: plain filters, all of which must hold, and a tree of conditions as JSON."""
+    """The interactions to watch: plain filters, all of which must hold, and a filter tree as JSON."""
 
     filter: Annotated[
         str | None, Meta(description="A tree of conditions, as `POST /api/v1/interactions/search` takes it, as JSON.")

@@ -1,8 +1,9 @@
-"""How a key and a value are written as one text: `KEY:VALUE`, `KEY=VALUE`, `METRIC>=4`, with "quotes" that decide.
+"""Reads and writes a key and a value as one text: `KEY:VALUE`, `KEY=VALUE`, `METRIC>=4`, with optional "quotes".
 
 Keys and values may hold any character, so that a text without quotes can often be read in several ways: `a:b:c` is the
-value `b:c` under `a`, or `c` under `a:b`, or the key alone. `readings` lists all, the likeliest first; a caller takes
-the first that names something that exists. Within quotes a backslash takes the next character as it is.
+value `b:c` under `a`, or `c` under `a:b`, or the key alone. `label_readings` and `comparison_readings` list
+all, the likeliest first; a caller takes the first that names an existing key. In quotes, a backslash escapes the next
+character.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import islice
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
 _ESCAPED = re.compile(r"\\(.)", re.S)
-# A text is read in no more ways than that, however many signs are in it.
+# The most ways to read one text, so that many signs in it do not cost more.
 MAX_SPLIT_COUNT = 50
 
 _SEPARATOR = re.compile("[:=]")
@@ -26,18 +27,18 @@ def quoted(text: str) -> str:
 
 
 def unquoted(text: str) -> str | None:
-    """Return what stands in quotes; None where the whole text is not in quotes."""
+    """Return the text without its quotes; None if the whole text is not in quotes."""
     match = _QUOTED.fullmatch(text)
     return match and _ESCAPED.sub(r"\1", match[1])
 
 
 def label_readings(text: str) -> list[tuple[str, str | None]]:
-    """Return the keys and values that a label may mean, the likeliest first. The value None is any; no key is empty."""
+    """Return the keys and values that a label may mean, the likeliest first. The value None stands for any value."""
     splits = [
         (key, value) for key, _, value_text in _splits(text, _SEPARATOR) for value in (unquoted(value_text), value_text)
     ]
     readings = [(key, value) for key, value in splits if value is not None]
-    # In quotes, the whole text is a key.
+    # A text in quotes is a key.
     bare_keys = [(key, None) for key in (unquoted(text), text) if key is not None]
     quoted_keys = readings[:0] if unquoted(text) is None else bare_keys[:1]
     return [(key, value) for key, value in dict.fromkeys([*quoted_keys, *readings, *bare_keys]) if key]
@@ -49,7 +50,7 @@ def comparison_readings(text: str) -> list[tuple[str, str, str]]:
 
 
 def split_label(text: str) -> tuple[str, str] | None:
-    """Return key and value of `KEY=VALUE`, as one writes a label: without quotes, the key ends at the first `=`."""
+    """Return key and value of `KEY=VALUE`. Without quotes, the key ends at the first `=`."""
     match = _QUOTED.match(text)
     if match and text[match.end() : match.end() + 1] == "=":
         return _ESCAPED.sub(r"\1", match[1]), text[match.end() + 1 :]
@@ -58,7 +59,7 @@ def split_label(text: str) -> tuple[str, str] | None:
 
 
 def _splits(text: str, separator: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield key, separator and rest for each place at which a text may be split; after a key in quotes first."""
+    """Yield key, separator and rest for each possible split of a text; first the split after a quoted key."""
     match = _QUOTED.match(text)
     if match:
         remaining_text = text[match.end() :].lstrip() if separator is _SIGN else text[match.end() :]

@@ -17,13 +17,13 @@ class NewSession(Input):
 
 
 class Session(Output):
-    """Whose key a call is made with, and what it may.
+    """The key of a call, and its permissions.
 
-    `project` is the only project that the key is for, null where it is for several. `permissions` are some of read,
-    call (language models), write (log and rate), edit (register, change, delete), share, administer, each in at least
-    one project (each project says its own), and administer_server (what belongs to no project). A call that changes
-    something by the session's cookie must carry `csrf_token` in the header X-CSRF-Token. With a key in the header there
-    is no session: `csrf_token` and `expires_at` are null.
+    `project` is the key's only project, null if it is for several. `permissions` are the key's permissions in at least
+    one project: read, call (language models), write (log and rate), edit (register, change, delete), share,
+    administer; and administer_server for objects of no project. Each project lists its own permissions. A call that
+    changes data with the session's cookie must have `csrf_token` in the header X-CSRF-Token. With a key in the header
+    there is no session: `csrf_token` and `expires_at` are null.
     """
 
     name: Annotated[str, Meta(description="The name of the key.")]

@@ -1,4 +1,4 @@
-"""Views: filters of the web page that have a name."""
+"""Views: saved filters of the web page."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class SavedView(Output):
 
 
 class NewSavedView(Input):
-    """A view to keep under a name that is free in the project."""
+    """A view to save. Its name must be free in the project."""
 
     name: Key
     search: Annotated[SearchText, VIEW_SEARCH]
 
 
 class SavedViewChange(Input):
-    """What to change of a view."""
+    """Changes to a view."""
 
     name: Key | UnsetType = UNSET
     search: Annotated[SearchText | UnsetType, VIEW_SEARCH] = UNSET
