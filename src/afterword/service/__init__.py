@@ -1,1 +1,1 @@
-"""The rules: a function for each thing that a person can do."""
+"""The services: one function for each operation of the API."""

@@ -1,9 +1,9 @@
-"""Who may: API keys, their roles, what a role allows, and what of the whole server a key may see.
+"""Authorization: API keys, roles, permissions, and which server-wide objects a key may see.
 
-A key stays within its projects. `allowed` restricts an actor to the projects in which they have a permission, and
-refuses what belongs to the server as a whole (`administer_server`) to a key of some projects. What is of no single
-project (models, metrics, teams, users, roles) is visible through the projects that it is used in: see `sees_model` and
-the functions beside it. Faces and services ask these functions, and keep no rule of their own.
+A key stays within its projects. `restricted_actor` restricts an actor to the projects in which they have a permission.
+`get_permitted_actor` also refuses server-wide operations (`administer_server`) to a key bound to projects. Models,
+metrics, teams, users and roles belong to no single project. They are visible through the projects that use them: see
+`sees_model` and the functions beside it. Routes and services call these functions and contain no rules of their own.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ PERMISSIONS_OF_ROLE: dict[Role, frozenset[str]] = {
     "ingest": frozenset({"write", "amend"}),
     "viewer": frozenset({"read", "list_models"}),
 }
-"""What each role may: read, list_models (whoever reads or calls: OpenAI's clients list models before they call one),
-call (language models), write (log and rate), amend (change and delete the feedback that one gave, with edit also that
-of others), judge (be given pairs to judge: read and write), edit (register, change, delete), share (a project with
-teams), administer (a project, its keys, which models it may call), administer_server (create projects, register models,
-make users, teams and roles: only with a key for all projects)."""
+"""The permissions of each role. OpenAI's clients list models before they call one, so list_models comes with both read
+and call. call: call language models. write: log and rate. amend: change and delete one's own feedback, with edit also
+that of others. judge: be given pairs to judge, which takes read and write. edit: register, change, delete. share: share
+a project with teams. administer: a project, its keys, and which models it may call. administer_server: create projects,
+register models, create users, teams and roles; only with a key for all projects."""
 
 PERMISSIONS = ("read", "call", "write", "edit", "share", "administer", "administer_server")
-"""What a session tells of itself."""
+"""The permissions that a session reports."""
 
 PROJECT_PERMISSIONS = PERMISSIONS[:-1]
-"""What a key may in a project. The last one of all belongs to the whole server."""
+"""The permissions within a project. The one left out is for the whole server."""
 
 TEAM_ROLE_PERMISSIONS = {
     "project:read": "read",
@@ -53,13 +53,13 @@ TEAM_ROLE_PERMISSIONS = {
     "project:share": "share",
     "admin:manage": "administer",
 }
-"""The words that the roles of teams are made of, and what each allows, as above. `admin:manage` counts in the team of
-the administrators alone, and there it stands for the whole server, too."""
+"""The permissions of team roles, and the permission above that each grants. `admin:manage` has an effect only in the
+administrators' team, where it also grants administer_server."""
 
 _GRANTED_BY_ANY_OF = {"list_models": ("read", "call"), "amend": ("write", "edit")}
-"""What is allowed wherever one of these is."""
+"""Permissions that are granted wherever one of these is."""
 _GRANTED_BY_ALL_OF = {"judge": ("read", "write")}
-"""What is allowed where all of these are."""
+"""Permissions that are granted where all of these are."""
 
 _WORD_OF_PERMISSION = {permission: word for word, permission in TEAM_ROLE_PERMISSIONS.items()} | {
     "list_models": "project:infer",
@@ -73,10 +73,10 @@ _SEND_KEY_HINT = (
 )
 
 BUILT_IN_ROLES = frozenset({"admin", "power_user", "annotator", "inference", "read-only"})
-"""The roles of teams that every server has from its start."""
+"""The team roles that every server starts with."""
 
 ADMINISTRATORS_TEAM = "admin"
-"""The team whose members may in all projects what their role in it allows."""
+"""The team whose members have the permissions of their role in all projects."""
 
 ADMINISTRATOR_ACTOR = Actor(number=ADMINISTRATOR_NUMBER, name="administrator", role="admin", projects=None)
 
@@ -90,12 +90,12 @@ _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789"
 
 
 def digest(key: str) -> bytes:
-    """Return the SHA-256 of a key: all that is kept of it."""
+    """Return the SHA-256 of a key. Only this hash is stored."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def actor_of(state: AppState, key_digest: bytes, now: int) -> Actor:
-    """Return who holds the API key of that SHA-256. Raises `Unauthorized`."""
+    """Return the holder of the API key with this SHA-256. Raises `Unauthorized`."""
     if key_digest == state.administrator_digest:
         return ADMINISTRATOR_ACTOR
     row = state.catalog.find_api_key(key_digest)
@@ -105,7 +105,7 @@ def actor_of(state: AppState, key_digest: bytes, now: int) -> Actor:
 
 
 def refreshed_actor(catalog: Catalog, actor: Actor, now: int) -> Actor:
-    """Return an actor as their key is now. Raises `Unauthorized` where it has ended meanwhile."""
+    """Return an actor with the current state of their key. Raises `Unauthorized` if the key or session has ended."""
     if actor.web_session is not None and actor.web_session.expires_at <= now:
         raise unauthorized("The session is over.", hint="Sign in anew.")
     return (
@@ -124,7 +124,7 @@ def _actor_of_row(catalog: Catalog, row: ApiKeyRow, now: int) -> Actor:
 
 
 def unauthorized(message: str, hint: str = _SEND_KEY_HINT) -> Unauthorized:
-    """Return the error for a call without a good key."""
+    """Return the error for a call without a valid key."""
     return Unauthorized(message, code="invalid_api_key", hint=hint)
 
 
@@ -141,7 +141,7 @@ def restricted_context(state: AppState, actor: Actor, permission: str) -> Contex
 def get_permitted_actor(catalog: Catalog, actor: Actor, permission: str) -> Actor:
     """Return the actor restricted to the projects in which they have a permission.
 
-    Raises `Forbidden` where they have it in none, and where a key of some projects asks for what belongs to the server.
+    Raises `Forbidden` if they have it in none, and for a server-wide operation with a key bound to projects.
     """
     restricted_actor_in_projects = restricted_actor(catalog, actor, permission)
     if restricted_actor_in_projects.projects is None or restricted_actor_in_projects.projects:
@@ -166,7 +166,7 @@ def _roles_with(permission: str) -> list[str]:
 
 
 def restricted_actor(catalog: Catalog, actor: Actor, permission: str) -> Actor:
-    """Return the actor restricted to the projects in which they have a permission: none where they have it in none."""
+    """Return the actor restricted to the projects in which they have a permission; these may be none."""
     if actor.user is None:
         return actor if permission in PERMISSIONS_OF_ROLE[actor.role] else replace(actor, projects=frozenset())
     if permission in _GRANTED_BY_ANY_OF or permission in _GRANTED_BY_ALL_OF:
@@ -186,13 +186,13 @@ def restricted_actor(catalog: Catalog, actor: Actor, permission: str) -> Actor:
             teams.add(member.team)
     shares = (share for share in people.shares.values() if share.team in teams)
     projects = frozenset(share.project for share in shares if word in people.roles[share.role].permissions)
-    # Keys, models and people are of all projects: to administer them takes the team of the administrators.
+    # Keys, models and people belong to no single project: only the administrators' team may administer them.
     is_of_administrators = permission in ("administer", "administer_server")
     return replace(actor, projects=frozenset() if is_of_administrators else projects)
 
 
 def has_permission(catalog: Catalog, actor: Actor, permission: str, project: int | None = None) -> bool:
-    """Tell whether an actor has a permission in a project, or without one in any."""
+    """Tell whether an actor has a permission in `project`, or in any project if that is None."""
     projects = restricted_actor(catalog, actor, permission).projects
     if permission == "administer_server":
         return projects is None
@@ -206,7 +206,7 @@ def has_permission_in(context: Context, permission: str, project: str) -> bool:
 
 
 def permissions_in(catalog: Catalog, actor: Actor, projects: Collection[int]) -> dict[int, list[str]]:
-    """Return what an actor may in each of these projects, in the order of `PROJECT_PERMISSIONS`."""
+    """Return an actor's permissions in each of these projects, in the order of `PROJECT_PERMISSIONS`."""
     projects_of_permission = {
         permission: restricted_actor(catalog, actor, permission).projects for permission in PROJECT_PERMISSIONS
     }
@@ -229,7 +229,7 @@ def is_own(catalog: Catalog, actor: Actor, giver: int) -> bool:
 
 
 def check_amends(context: Context, project: int, giver: int, *, noun: str, param: str) -> None:
-    """Raise `Forbidden` unless the actor gave it, or may edit in the project. `what` names it, such as a feedback."""
+    """Raise `Forbidden` unless the actor is `giver` or may edit in the project. `noun` names what was given."""
     if is_own(context.catalog, context.actor, giver) or has_permission(context.catalog, context.actor, "edit", project):
         return
     raise Forbidden(
@@ -242,7 +242,7 @@ def check_amends(context: Context, project: int, giver: int, *, noun: str, param
 
 
 def check_for_all_projects(actor: Actor, reason: str, *, param: str | None = None) -> None:
-    """Raise `Forbidden` for a key of some projects; `why` says what it may not, in a few words."""
+    """Raise `Forbidden` for a key bound to projects; `reason` says in a few words what it may not do."""
     if actor.projects is not None:
         raise Forbidden(
             f"The API key {actor.name!r} is for some projects only: {reason}.",
@@ -266,7 +266,7 @@ _PERMISSION_PHRASES = {
 }
 
 
-# ------------------------------------------------------------------------------------------------ what is of no project
+# ------------------------------------------------------------------------------------------------ server-wide objects
 
 
 def sees_model(catalog: Catalog, actor: Actor, model: int) -> bool:
@@ -300,7 +300,7 @@ def visible_users(catalog: Catalog, actor: Actor) -> set[int]:
 
 
 def visible_roles(catalog: Catalog, actor: Actor) -> set[int]:
-    """Return the roles that an actor sees: the first ones, and those that the teams that they see stand in; or all."""
+    """Return the roles that an actor sees: the built-in ones, and those used in their teams and projects; or all."""
     people = catalog.people
     if actor.projects is None:
         return set(people.roles)
@@ -314,9 +314,9 @@ def visible_roles(catalog: Catalog, actor: Actor) -> set[int]:
 
 
 async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
-    """Create an API key. It is shown this once and kept as a hash only.
+    """Create an API key. Only this response shows it: the server stores a hash.
 
-    A key that is itself for some projects makes keys for these alone, and for all of them where none are named.
+    A key bound to projects creates keys for these projects only, and for all of them if `projects` is left out.
     """
     key = new_key()
     now = context.now()
@@ -371,9 +371,9 @@ async def create_key(context: Context, *, body: NewApiKey) -> CreatedApiKey:
 
 
 async def list_keys(context: Context) -> ApiKeyList:
-    """List the API keys, revoked ones too; the keys themselves are not shown.
+    """List the API keys, including revoked ones; the keys themselves are not shown.
 
-    A key that is for some projects sees those that are for none but these.
+    A key bound to projects sees only the keys whose projects are all among its own.
     """
     rows = sorted(_administered_keys(context), key=lambda row: row.number, reverse=True)
     uses = await context.state.key_uses.read()
@@ -381,7 +381,7 @@ async def list_keys(context: Context) -> ApiKeyList:
 
 
 async def revoke_key(context: Context, key_id: str) -> ApiKey:
-    """Revoke an API key, at once and for good."""
+    """Revoke an API key, with immediate and permanent effect."""
     key_uuid = parse_id(key_id, noun="key", param="key_id")
     row = next((row for row in _administered_keys(context) if row.id == key_uuid), None)
     if row is None:
@@ -401,7 +401,7 @@ async def revoke_key(context: Context, key_id: str) -> ApiKey:
 
 
 def _administered_keys(context: Context) -> list[ApiKeyRow]:
-    """Return the keys that the actor may see and revoke: those that may no more than its own."""
+    """Return the keys that the actor may see and revoke: those whose projects are all among the actor's."""
     own_projects = context.actor.projects
     rows = context.catalog.api_keys.values()
     return [row for row in rows if own_projects is None or (row.projects is not None and row.projects <= own_projects)]

@@ -1,4 +1,4 @@
-"""Who asks, the store, the clock: given to every service function."""
+"""The context of every service function: the actor, the store, the clock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ADMINISTRATOR_NUMBER = 0
 
 @dataclass(frozen=True, slots=True)
 class WebSession:
-    """A session of a web page: what its changing calls must carry, and until when it holds, in milliseconds."""
+    """A web session: the token that its changing calls must carry, and its expiry in milliseconds."""
 
     token: str
     expires_at: int
@@ -40,7 +40,7 @@ class WebSession:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever holds the API key. `projects` are numbers, None for all."""
+    """The holder of an API key. `projects` are numbers, None for all."""
 
     number: int
     name: str
@@ -49,7 +49,7 @@ class Actor:
     user: int | None = None
     """The number of the user whose key it is."""
     web_session: WebSession | None = None
-    """The session that the call was made in; None where it brought the key itself."""
+    """The session that the call was made in; None if it sent the key itself."""
 
     def sees(self, project: int) -> bool:
         """Tell whether the key is for this project."""
@@ -58,7 +58,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """What all calls share: one for each server process."""
+    """State shared by all calls of a server process."""
 
     store: Store
     catalog: Catalog
@@ -75,14 +75,14 @@ class AppState:
     administrator_digest: bytes = b""
     """The digest of the administrator's key, the one that is not in the store."""
     targets: dict[int, tuple[ModelRow, Target]] = field(default_factory=dict)
-    """Models as their providers know them, by number: beside the row that they were made of."""
+    """Cached targets of models by their number, each with the row that it was made from."""
     calls: WeakSet[Any] = field(default_factory=WeakSet)
-    """The calls of models under way."""
+    """The model calls under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service function is given."""
+    """The state and the actor, as a service function receives them."""
 
     state: AppState
     actor: Actor
@@ -107,8 +107,7 @@ class Context:
     def project(self, id_or_key: str | None, *, writing: bool = False) -> ProjectRow:
         """Return the project that a call is about: the named one, else the key's own, else `default`.
 
-        Raises `NotFound` for one that the key may not see, as for one that does not exist; `Conflict` for writing to
-        an archived one.
+        Raises `NotFound` if it does not exist or the key may not see it; `Conflict` for writing to an archived project.
         """
         if id_or_key is None:
             own_projects = self.actor.projects
@@ -160,7 +159,7 @@ class Context:
         return row
 
     def names(self, project: ProjectRow) -> ProjectNames:
-        """Return what filters need to turn the words of a project into numbers."""
+        """Return the translation of a project's names into numbers, for filters."""
         return ProjectNames(self, project.number, self.now())
 
     def actor_name(self, number: int) -> str:
@@ -173,7 +172,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class ProjectNames:
-    """A project's words as numbers, at one moment."""
+    """Translates the names of a project into numbers. Relative times count from `now`, in milliseconds."""
 
     context: Context
     project: int
@@ -184,11 +183,11 @@ class ProjectNames:
         return self.context.metric(self.project, key).number
 
     def metrics(self) -> list[int]:
-        """Return the numbers of the project's metrics, linked ones among them."""
+        """Return the numbers of the project's metrics, including linked ones."""
         return [row.number for row in self.context.catalog.metrics_of(self.project)]
 
     def has_metric(self, key: str) -> bool:
-        """Tell whether there is such a metric, of the project or of the system."""
+        """Tell whether the key is that of a metric of the project, or of a system metric."""
         return key in calls.SYSTEM_METRICS or self.context.catalog.find_metric(self.project, key) is not None
 
     def measured(self, key: str) -> bool:
@@ -196,12 +195,12 @@ class ProjectNames:
         return key in calls.SYSTEM_METRICS and self.context.catalog.find_metric(self.project, key) is None
 
     def model(self, key: str) -> int | None:
-        """Return the model's number; None for one never seen."""
+        """Return the model's number; None for an unknown model."""
         row = self.context.catalog.find_model(key)
         return row.number if row else None
 
     def session(self, text: str) -> UUID:
-        """Return a session's id, which the text is or stands for."""
+        """Return the id of a session, from the id as text or from the name that callers gave it."""
         return find_uuid(text) or id_of_text(self.context.catalog.projects[self.project].key, text)
 
     def moment(self, value: Moment, param: str) -> int:
@@ -210,7 +209,7 @@ class ProjectNames:
 
 
 def parse_id(value: str, *, noun: str, param: str) -> UUID:
-    """Read an id of the path. Raises `NotFound`: what is not an id names nothing."""
+    """Parse an id in a path. Raises `NotFound` if it is not a UUID, because then no object has it."""
     try:
         return UUID(value)
     except ValueError:
@@ -224,7 +223,7 @@ def parse_id(value: str, *, noun: str, param: str) -> UUID:
 
 
 def completion_not_found(completion_id: UUID, param: str, where: str = "") -> NotFound:
-    """Return the error for a completion that is not there, or not for this key."""
+    """Return the error for a completion that does not exist, or that the key may not see."""
     if is_unstored(completion_id):
         return NotFound(
             f"{completion_id} was not stored: its call asked for that with store: false, or "

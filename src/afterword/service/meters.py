@@ -1,4 +1,4 @@
-"""What the server counts and times, for Prometheus: no secrets, no ids, and a bounded number of series."""
+"""Metrics of the server for Prometheus: no secrets, no ids, and a bounded number of series."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
-# Each model is a series of its own; beyond so many they are counted together.
+# Up to this many models have series of their own; further models are counted together.
 MAX_LABELLED_MODELS = 200
 OTHER_MODELS = "other"
-# What a provider says beyond it is no number of tokens.
+# A provider's number of tokens above this is ignored.
 MAX_CALL_TOKENS = 1 << 53
 
 _OVERHEAD_BOUNDS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
@@ -35,7 +35,7 @@ _UNIT_COUNT_BOUNDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000
 
 
 class Number:
-    """A number that goes up, or up and down."""
+    """A counter or a gauge."""
 
     __slots__ = ("value",)
 
@@ -43,19 +43,19 @@ class Number:
         self.value = 0
 
     def inc(self, by: int = 1) -> None:
-        """Add to it."""
+        """Add `by`."""
         self.value += by
 
     def dec(self) -> None:
-        """Take one away."""
+        """Subtract one."""
         self.value -= 1
 
 
 class Histogram:
-    """How often what was measured fell below each of some bounds.
+    """Counts measurements by the interval of `bounds` that they fall into.
 
-    One thread writes it. prometheus_client's own locks for any, and looks at bound after bound: counting an answer took
-    3.8 microseconds with it, 2 % of what logging an interaction takes; so it takes 0.5.
+    Only one thread writes it, so it needs no lock. prometheus_client locks, and compares with bound after bound:
+    counting an answer took 3.8 microseconds with it, 2 % of what logging an interaction takes. Here it takes 0.5.
     """
 
     __slots__ = ("bounds", "numbers", "total")
@@ -66,7 +66,7 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count what was measured."""
+        """Count a measurement."""
         self.numbers[bisect_left(self.bounds, value)] += 1
         self.total += value
 
@@ -84,17 +84,17 @@ class Family(Generic[S]):
         self._series: dict[tuple[str, ...], S] = {}
 
     def series(self, *labels: str) -> S:
-        """Return a series; make it where it is new."""
+        """Return the series with these label values; create it if it is new."""
         labelled = self._series.get(labels)
         if labelled is None:
             labelled = self._series[labels] = self._make()
         return labelled
 
     def to_metric(self) -> Metric:
-        """Return them as they are now, for Prometheus."""
+        """Return the current values, for Prometheus."""
         kind, name, text = self._description
         metric: Any = _prometheus_metric_class(kind)(name, text, labels=self._labels)
-        # A list: the loop's thread may add to them meanwhile.
+        # A copy: the event loop's thread may add series meanwhile.
         for labels, series in list(self._series.items()):
             if isinstance(series, Histogram):
                 bounds = [*map(str, series.bounds), "+Inf"]
@@ -105,9 +105,9 @@ class Family(Generic[S]):
 
 
 class Meters:
-    """The figures of one server. `store` is asked how it is when they are fetched.
+    """The metrics of one server. Those of `store` are read when the metrics are fetched.
 
-    All is counted in the thread of the loop, but for commits, which the writer's counts.
+    The event loop's thread counts everything except commits, which the writer's thread counts.
     """
 
     def __init__(self, store: Store, retention: Retention) -> None:
@@ -155,7 +155,7 @@ class Meters:
         self._series_of_answer: dict[tuple[str, int], tuple[Number, Histogram]] = {}
 
     def watch_workers(self, workers: Sequence[Worker]) -> None:
-        """Show the figures of background workers."""
+        """Include the metrics of background workers."""
         self._workers = workers
 
     def count_call(
@@ -203,7 +203,7 @@ class Meters:
         self._unlogged.inc()
 
     def count_answer(self, route: str, status: int, seconds: float) -> None:
-        """Count an answer; `route` is its template."""
+        """Count an answer; `route` is the path template of its route."""
         series = self._series_of_answer.get((route, status))
         if series is None:
             series = self._series_of_answer[route, status] = (
@@ -215,17 +215,17 @@ class Meters:
         times.observe(seconds)
 
     async def text(self) -> bytes:
-        """Return all figures in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         try:
             self._pending = await self._store.read(_waiting_counts)
         except Exception:
-            # Where the store cannot be read, the other figures are what tells of it.
+            # If the store cannot be read, the other metrics show it.
             self._pending = math.nan, math.nan
-        # With many models it is half a megabyte of text: other calls go on meanwhile.
+        # With many models this is half a megabyte of text: build it in a thread, so that other calls go on.
         return await asyncio.to_thread(self._exposition)
 
     def _exposition(self) -> bytes:
-        # Loaded when the figures are fetched first: it takes 20 ms, a twentieth of the server's start.
+        # Imported on first use: the import takes 20 ms, a twentieth of the server's start.
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
         if self._registry is None:
@@ -236,7 +236,7 @@ class Meters:
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what was counted, and how the store is; it counts what was stored, whichever way that came."""
+        """Yield the counted metrics, and those of the store, which counts the rows of all interfaces."""
         for family in self._families:
             yield family.to_metric()
         queue, (search, marks) = self._store.queue, self._pending
@@ -253,7 +253,7 @@ class Meters:
         yield counter("afterword_interactions", stored, inserted["interactions"])
         feedback = counter("afterword_feedback", "Feedback stored.", labels=("kind",))
         feedback.add_metric(("feedback",), inserted["feedback"])
-        # A preference stands with both of its completions.
+        # A preference has a row for each of its completions.
         feedback.add_metric(("preference",), inserted["preferences"] // 2)
         feedback.add_metric(("outcome",), inserted["outcomes"])
         yield feedback
@@ -286,7 +286,7 @@ def _waiting_counts(connection: Connection) -> tuple[int, int]:
 
 
 def _prometheus_metric_class(kind: Kind) -> Any:
-    """Return Prometheus' class for it."""
+    """Return the class of prometheus_client for a kind of metric."""
     from prometheus_client import core
 
     return {

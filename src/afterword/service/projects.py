@@ -84,10 +84,10 @@ async def get_project(context: Context, project: str) -> Project:
 
 
 async def update_project(context: Context, project: str, *, body: ProjectChange) -> Project:
-    """Change name or description of a project, archive it or bring it back, say how long it keeps what it has.
+    """Change a project's name, description, default metric or retention periods; archive it or bring it back.
 
-    An archived project can be read, but takes nothing new. What is older than a new `retention_days` or
-    `payload_retention_days` is deleted from now on, and does not come back.
+    An archived project can be read, but accepts nothing new. Data older than a new `retention_days` or
+    `payload_retention_days` is deleted permanently.
     """
     row = context.project(project)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}

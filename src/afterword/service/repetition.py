@@ -1,4 +1,4 @@
-"""What makes a call a repetition of an earlier one: the hash of its body, which is stored beside what it wrote."""
+"""Recognises a repeated call by the hash of its body, which is stored with the rows that the call wrote."""
 
 from __future__ import annotations
 

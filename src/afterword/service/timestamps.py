@@ -24,8 +24,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A number tells its unit by its size: each range holds the years 1973 to 5138 (the milliseconds those to 9999).
 _MIN_EPOCH_SECONDS = 10**8
 _UNIT_CONVERSIONS = ((10**11, 1000, 1), (LATEST_TIMESTAMP_MS + 1, 1, 1), (10**17, 1, 1000), (10**20, 1, 1_000_000))
-"""Below which number, by what to multiply and to divide it to get milliseconds: seconds, milli-, micro- and
-nanoseconds."""
+"""(limit, factor, divisor) for seconds, milli-, micro- and nanoseconds. A number below `limit` is converted to
+milliseconds by `factor` and `divisor`."""
 
 
 def to_datetime(timestamp: int) -> datetime:
@@ -34,11 +34,11 @@ def to_datetime(timestamp: int) -> datetime:
 
 
 def parse_timestamp(value: Moment, *, param: str, now: int) -> int:
-    """Read a time in any of its forms; return milliseconds.
+    """Parse a time; return milliseconds.
 
-    RFC 3339 text, a bare date (the start of that day), seconds, milli-, micro- or nanoseconds since 1970 as number or
-    digits, or `now`, `now - 1 month`, each with an optional ` | Europe/Paris`. Without a zone it is UTC. Numbers other
-    than 0 that would be a time before 1973 are refused: they are no times. Raises `Invalid` naming `param`.
+    It may be RFC 3339 text, a bare date (the start of that day), seconds, milli-, micro- or nanoseconds since 1970 as a
+    number or digits, or `now`, `now - 1 month`. Text may end with a time zone, such as ` | Europe/Paris`; the default
+    is UTC. Numbers for times before 1973 are refused, except 0. Raises `Invalid` naming `param`.
     """
     try:
         if isinstance(value, bool):
@@ -62,7 +62,7 @@ def parse_timestamp(value: Moment, *, param: str, now: int) -> int:
 
 
 def parse_created_at(value: Moment | None, *, param: str, now: int) -> int:
-    """Read a created_at: the default is now; more than a day ahead is refused with `Invalid`."""
+    """Parse a created_at; the default is now. Raises `Invalid` for times more than a day ahead."""
     if value is None:
         return now
     timestamp = parse_timestamp(value, param=param, now=now)
@@ -84,7 +84,7 @@ def parse_created_at(value: Moment | None, *, param: str, now: int) -> int:
 
 
 def _milliseconds_of_number(value: int | float | Decimal) -> int:
-    """Return the milliseconds that a number means. Raises `ValueError` for one that is no time."""
+    """Convert a number to milliseconds. Raises `ValueError` if it is not a time."""
     if value == 0:
         return 0
     if value >= _MIN_EPOCH_SECONDS:
@@ -107,7 +107,7 @@ def _milliseconds_of_text(text: str, now: int) -> int:
             step = relativedelta(**{"months" if unit == "quarter" else unit + "s": amount})  # pyright: ignore[reportArgumentType]
             local_time = local_time + step if sign == "+" else local_time - step
     else:
-        # RFC 3339 takes t and z, too; Python does not.
+        # RFC 3339 also allows t and z in lower case; Python does not.
         local_time = datetime.fromisoformat(text.upper())
         if local_time.tzinfo is None:
             local_time = local_time.replace(tzinfo=zone)

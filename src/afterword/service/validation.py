@@ -1,4 +1,4 @@
-"""What values and texts may be."""
+"""Checks of feedback values, texts and keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_TEXT_CHARACTERS = 100_000
 
 
 def feedback_value(metric: MetricRow, value: Value, *, param: str = "value") -> float:
-    """Return a value as it is stored. Raises `Invalid` where it does not fit the metric's kind."""
+    """Return a value as it is stored. Raises `Invalid` if it does not fit the metric's kind."""
     if metric.kind == "bool":
         if isinstance(value, bool) or value in (0, 1):
             return float(value)
@@ -46,14 +46,14 @@ def feedback_value(metric: MetricRow, value: Value, *, param: str = "value") -> 
 
 
 def value_text(metric: MetricRow, value: float) -> str:
-    """Return a stored value as a message says it: true and false under a bool key."""
+    """Return a stored value as text for messages: true or false under a bool key."""
     return str(value == 1.0).lower() if metric.kind == "bool" else str(value)
 
 
 def check_text(
     text: str, *, param: str, max_length: int = MAX_TEXT_CHARACTERS, min_length: int = 0, noun: str | None = None
 ) -> str:
-    """Return a text that is stored as such: within its length, without NUL. Raises `Invalid`."""
+    """Return the text. Raises `Invalid` if its length is not allowed, or if it contains NUL."""
     noun = noun or param
     if not min_length <= len(text) <= max_length:
         raise Invalid(
@@ -74,14 +74,14 @@ def check_text(
 def checked_session(
     project: ProjectRow, session_id: str | None, *, param: str = "session_id"
 ) -> tuple[UUID | None, str | None]:
-    """Return the id of a session that a caller names, and the name where that is no UUID. Raises `Invalid`."""
+    """Return the id of a session that a caller names, and the name if it is not a UUID. Raises `Invalid`."""
     if session_id is not None:
         check_text(session_id, param=param, max_length=200, min_length=1)
     return session_of(project.key, session_id)
 
 
 def check_key(key: str, *, param: str = "key") -> str:
-    """Return a key: 1 to 200 characters that a path can carry. Raises `Invalid`."""
+    """Return the key. Raises `Invalid` unless it has 1 to 200 characters that a URL path can carry."""
     check_text(key, param=param, max_length=200, min_length=1)
     if "/" in key or key != key.strip() or key in (".", "..") or not key.isprintable():
         raise Invalid(

@@ -1,4 +1,4 @@
-"""Saved views: filters that a project's people come back to."""
+"""Saved views: filters of a project under a name."""
 
 from __future__ import annotations
 

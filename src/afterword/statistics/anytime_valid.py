@@ -1,8 +1,8 @@
-"""What feedback says about variants: intervals and p-values that stay true however often one looks.
+"""Anytime-valid comparison of variants: intervals and p-values that hold however often they are looked at.
 
-A test that ends by itself looks after every feedback. Usual p-values are made for one look: with 2,000 of them 44 of
-100 tests without any difference would end in favour of someone. These here hold at all looks together: with no
-difference at all, the chance that a test ever ends in favour of someone is at most alpha.
+A test that ends by itself is looked at after every feedback. Ordinary p-values are made for one look: with 2,000 looks,
+44 of 100 tests without any difference would declare a winner. The methods here hold for all looks together: without a
+difference, the probability that a test ever declares a winner is at most alpha.
 
 Means are compared by the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
 "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024), theorem 2.2: a
@@ -18,17 +18,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 SIGNIFICANCE_LEVEL = 0.05
-"""The chance of naming a variant as better that is not."""
+"""Significance level: the probability of declaring a winner when no variant is better."""
 WARM_UP_SAMPLES = 30
-"""The feedbacks that each variant must have before anything is concluded: means of fewer are not yet near normal."""
+"""Each variant needs this many feedbacks before anything is concluded: means of fewer are not close to normal."""
 TUNED_FOR_SAMPLES = 500
-"""The feedbacks a variant at which the intervals are as narrow as they can be; they hold before and after, too."""
+"""Feedbacks per variant at which the intervals are narrowest. They hold at any other number, too."""
 COIN_PRIOR_COUNT = 10.0
-"""How closely the mixture over win rates is gathered around one half: Beta(10, 10), half of it from 43 to 57 %."""
+"""Concentration of the mixture over win rates around one half: Beta(10, 10) has half of its mass from 43 to 57 %."""
 
 
 class SampleStatistics(NamedTuple):
-    """The values of a variant: how many, their mean, and the sum of their squared distances from it."""
+    """The values of a variant: their count, their mean, and the sum of their squared deviations from it."""
 
     n: int
     mean: float
@@ -36,7 +36,7 @@ class SampleStatistics(NamedTuple):
 
 
 class Duel(NamedTuple):
-    """The preferences between two variants, as the first of them sees it."""
+    """The preferences between two variants, from the side of the first."""
 
     wins: int
     losses: int
@@ -45,25 +45,25 @@ class Duel(NamedTuple):
 
     @property
     def n(self) -> int:
-        """How many there are."""
+        """The number of preferences."""
         return sum(self)
 
     @property
     def points(self) -> float:
-        """The wins, a tie being half of one."""
+        """The wins; a tie counts half."""
         return self.wins + (self.ties_good + self.ties_bad) / 2
 
     def plus(self, duel: Duel) -> Duel:
-        """Return both together."""
+        """Return the sum of both."""
         return Duel(*(own_count + other for own_count, other in zip(self, duel, strict=True)))
 
     def reversed_duel(self) -> Duel:
-        """Return it as the other variant sees it."""
+        """Return the preferences from the side of the other variant."""
         return self._replace(wins=self.losses, losses=self.wins)
 
 
 class Interval(NamedTuple):
-    """Where the true mean lies, at all looks together."""
+    """The confidence interval of the true mean, valid for all looks together."""
 
     start: float
     middle: float
@@ -71,8 +71,8 @@ class Interval(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What is known so far. `p_value` belongs to the claim that the leading variant is better than all others; it is
-    None during the warm-up. `winner` is the place of that variant, once the claim is proven."""
+    """The result of a comparison so far. `p_value` belongs to the claim that the leading variant is better than all
+    others; it is None during the warm-up. `winner` is the index of that variant once the claim is proven."""
 
     p_value: float | None
     winner: int | None
@@ -88,7 +88,7 @@ def verdict_of_values(
     is_share: bool = False,
     alpha: float = SIGNIFICANCE_LEVEL,
 ) -> Verdict:
-    """Compare variants by the means of their values. `is_share` says that these are shares of true, from 0 to 1."""
+    """Compare variants by the means of their values. `is_share` bounds the intervals to 0 and 1, for shares of true."""
     sign = -1 if lower_is_better else 1
 
     def pair_p_value(i: int, j: int) -> float:
@@ -101,7 +101,7 @@ def verdict_of_values(
 def verdict_of_preferences(
     variants: int, duels: Mapping[tuple[int, int], Duel], *, alpha: float = SIGNIFICANCE_LEVEL
 ) -> Verdict:
-    """Compare variants by the preferences between them, each pair of places (i < j) as i sees it.
+    """Compare variants by the preferences between them: `duels` has those of indexes (i, j), i < j, from the side of i.
 
     A tie counts as half a win in the win rate, and not at all in the test.
     """
@@ -120,11 +120,11 @@ def verdict_of_preferences(
 def _verdict(
     samples: Sequence[SampleStatistics], pair_p_value: Callable[[int, int], float], is_share: bool, alpha: float
 ) -> Verdict:
-    """Judge variants; `doubt` is the p-value of one being better than another.
+    """Compare variants; `pair_p_value(i, j)` is the p-value of i being better than j.
 
-    A variant is better than all others where it is better than each; the p-value of that is the largest of theirs,
-    corrected by Bonferroni for the k variants of which any could have come to lead. A pair's p-value is of a difference
-    either way, the claim is of one way: with k = 2 both make up for each other.
+    A variant is better than all others if it is better than each. The p-value of that is the largest of the pairs',
+    with a Bonferroni correction for the k variants that could have come to lead. A pair's p-value is two-sided and the
+    claim is one-sided, which halves it: with k = 2 the two factors cancel out.
     """
     indexes = range(len(samples))
     spread = _spread(samples)
@@ -141,7 +141,7 @@ def _verdict(
 
 
 def means_differ(first: SampleStatistics, other: SampleStatistics) -> float:
-    """Return the anytime-valid p-value of "both have the same mean"."""
+    """Return the anytime-valid p-value of the hypothesis that both means are equal."""
     if min(first.n, other.n) < 2:
         return 1.0
     size = first.n * other.n / (first.n + other.n)
@@ -149,7 +149,7 @@ def means_differ(first: SampleStatistics, other: SampleStatistics) -> float:
     variance = sum((sample.squares + spread) / sample.n**2 for sample in (first, other))
     distance = (first.mean - other.mean) * (first.mean - other.mean)
     if not (0 < variance < math.inf) or not math.isfinite(distance):
-        # All values are the same, or beyond what can be squared.
+        # All values are the same, or too large to be squared.
         return 1.0
     return math.exp(
         -max(0.0, _log_evidence(distance / variance, size * _width(SIGNIFICANCE_LEVEL, TUNED_FOR_SAMPLES / 2)))
@@ -157,7 +157,7 @@ def means_differ(first: SampleStatistics, other: SampleStatistics) -> float:
 
 
 def coin_is_unfair(wins: int, losses: int) -> float:
-    """Return the anytime-valid p-value of "a win is as likely as a loss"."""
+    """Return the anytime-valid p-value of the hypothesis that a win is as likely as a loss."""
     log_evidence = (
         _log_beta(COIN_PRIOR_COUNT + wins, COIN_PRIOR_COUNT + losses)
         - _log_beta(COIN_PRIOR_COUNT, COIN_PRIOR_COUNT)
@@ -172,7 +172,7 @@ def coin_is_unfair(wins: int, losses: int) -> float:
 def interval(
     sample: SampleStatistics, spread: float, *, is_share: bool = False, alpha: float = SIGNIFICANCE_LEVEL
 ) -> Interval | None:
-    """Return where the true mean of a variant lies, at all looks together; None while nothing can be said."""
+    """Return the interval of a variant's true mean, valid for all looks together; None if there is none yet."""
     if sample.n < WARM_UP_SAMPLES:
         return None
     size = sample.n * _width(alpha, TUNED_FOR_SAMPLES)
@@ -198,7 +198,7 @@ def _points_statistics(duels: Sequence[Duel]) -> SampleStatistics:
 
 
 def duel_between(duels: Mapping[tuple[int, int], Duel], index: int, other: int) -> Duel:
-    """Return the preferences between two variants as the first sees them."""
+    """Return the preferences between two variants, from the side of the first."""
     if index < other:
         return duels.get((index, other)) or Duel(0, 0)
     return (duels.get((other, index)) or Duel(0, 0)).reversed_duel()
@@ -207,14 +207,14 @@ def duel_between(duels: Mapping[tuple[int, int], Duel], index: int, other: int) 
 def _spread(samples: Sequence[SampleStatistics]) -> float:
     """Return the variance of all values together.
 
-    Each variant is taken to have seen one more value so far from its mean: where all of its own are the same, as with
-    rare events at first, its mean would otherwise seem to be known for sure.
+    Callers add it to a variant's squared deviations, as if the variant had one more value at that distance from its
+    mean. Without it, the mean would seem certain while all values are the same, as with rare events at first.
     """
     n = sum(sample.n for sample in samples)
     if not n:
         return 0.0
     mean = sum(sample.n * sample.mean for sample in samples) / n
-    # Not by **, which raises where a product is infinite.
+    # Not by **, which raises `OverflowError`.
     sample_distances = ((sample, sample.mean - mean) for sample in samples)
     return sum(sample.squares + sample.n * distance * distance for sample, distance in sample_distances) / n
 
@@ -223,12 +223,13 @@ def _spread(samples: Sequence[SampleStatistics]) -> float:
 
 
 def _width(alpha: float, size: float) -> float:
-    """Return the variance of the mixture over means, in the values' own, that is best at so many values."""
+    """Return the variance of the mixture over means, relative to the values' variance, that is best at `size`
+    values."""
     return (-2 * math.log(alpha) + math.log(-2 * math.log(alpha)) + 1) / size
 
 
 def _log_evidence(squared: float, size: float) -> float:
-    """Return the logarithm of the evidence in a squared distance (in standard errors), for a mixture of this width."""
+    """Return the logarithm of the evidence in a squared distance in standard errors; `size` is n times `_width`."""
     return squared * size / (2 * (1 + size)) - math.log1p(size) / 2
 
 

@@ -1,11 +1,11 @@
-"""A ranking from pairs: the model of Bradley and Terry, with ties as Davidson has them.
+"""Ratings from pairwise preferences: the Bradley-Terry model, with Davidson's extension for ties.
 
 R. R. Davidson, On Extending the Bradley-Terry Model to Accommodate Ties in Paired Comparison Experiments, Journal of
-the American Statistical Association 65 (1970). Two models of strengths p and q win, lose and tie as
-p : q : v * sqrt(p q). The logarithms of the strengths and of v are estimated together by Newton's method, each with a
-normal prior of mean 0 and deviation `SPREAD`: with many preferences it is as good as none, with few or one-sided ones
-it keeps the estimates finite. Intervals are from the inverse of the information matrix, for the distance to the mean
-of all models.
+the American Statistical Association 65 (1970). Two models of strengths p and q win, lose and tie as p : q : v *
+sqrt(pq). The logarithms of the strengths and of v are estimated together by Newton's method, each with a normal prior
+of mean 0 and standard deviation `PRIOR_STANDARD_DEVIATION`. With many preferences the prior has almost no effect; with
+few or one-sided ones it keeps the estimates finite. Intervals of the distance to the mean of all models come from the
+inverse of the information matrix.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_STEP_COUNT = 50
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """Of one pair, from the first one's side; `ties` are good and bad ones."""
+    """The preferences between two models, from the side of the first; `ties` are good and bad ones together."""
 
     wins: int
     losses: int
@@ -32,7 +32,7 @@ class PairCounts:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """On the scale of Elo, with the ends of the 95 % interval."""
+    """A rating on the Elo scale, with the ends of its 95 % interval."""
 
     value: float
     low: float
@@ -40,7 +40,7 @@ class Rating:
 
 
 def ratings(model_count: int, counts_by_pair: Mapping[tuple[int, int], PairCounts]) -> list[Rating]:
-    """Return the ratings of so many models, from what came out between each two, `(first, second)`."""
+    """Return the ratings of the models, from the preferences between each two, by their indexes (first, second)."""
     # The last parameter is the logarithm of v.
     parameters = [0.0] * (model_count + 1)
     inverse: list[list[float]] = []
@@ -48,7 +48,7 @@ def ratings(model_count: int, counts_by_pair: Mapping[tuple[int, int], PairCount
         gradient, information = _slope(parameters, counts_by_pair)
         inverse = _inverse(information)
         step = [sum(coefficient * slope for coefficient, slope in zip(row, gradient, strict=True)) for row in inverse]
-        # Far from the top a whole step may go beyond it.
+        # Far from the maximum, a full Newton step may overshoot it.
         longest_change = max(map(abs, step))
         parameters = [
             parameter + change * min(1.0, 2.0 / longest_change if longest_change else 1.0)
@@ -59,7 +59,7 @@ def ratings(model_count: int, counts_by_pair: Mapping[tuple[int, int], PairCount
     mean = sum(parameters[:model_count]) / model_count
     model_ratings = []
     for index in range(model_count):
-        # The distance to the mean: its variance is that of a contrast.
+        # The distance to the mean is a contrast of the parameters, which gives its variance.
         contrast = [(1.0 if index == other else 0.0) - 1.0 / model_count for other in range(model_count)]
         variance = sum(a * b * inverse[i][j] for i, a in enumerate(contrast) for j, b in enumerate(contrast) if a and b)
         value, half_width = (
@@ -71,7 +71,7 @@ def ratings(model_count: int, counts_by_pair: Mapping[tuple[int, int], PairCount
 
 
 def win_rate(counts: PairCounts) -> tuple[float, float, float]:
-    """Return the share of wins, a tie being half of one, with Wilson's 95 % interval."""
+    """Return the share of wins, where a tie counts half, with Wilson's 95 % interval."""
     count = counts.wins + counts.losses + counts.ties
     share = (counts.wins + counts.ties / 2) / count
     denominator = 1 + Z_SCORE_OF_95_PERCENT * Z_SCORE_OF_95_PERCENT / count
@@ -87,13 +87,13 @@ def win_rate(counts: PairCounts) -> tuple[float, float, float]:
 def _slope(
     parameters: Sequence[float], counts_by_pair: Mapping[tuple[int, int], PairCounts]
 ) -> tuple[list[float], list[list[float]]]:
-    """Return the gradient of the logarithm of the likelihood, and the information: the Hessian's negative."""
+    """Return the gradient of the log-posterior, and the information matrix, which is the negative Hessian."""
     size = len(parameters)
     last = size - 1
     gradient = [-parameter / PRIOR_STANDARD_DEVIATION**2 for parameter in parameters]
     information = [[1 / PRIOR_STANDARD_DEVIATION**2 if i == j else 0.0 for j in range(size)] for i in range(size)]
     for (first, second), counts in counts_by_pair.items():
-        # Over the larger strength, so that nothing overflows.
+        # Relative to the largest term, so that nothing overflows.
         half = (parameters[first] - parameters[second]) / 2
         top = max(half, -half, parameters[last])
         win, lose, tie = math.exp(half - top), math.exp(-half - top), math.exp(parameters[last] - top)
@@ -118,7 +118,7 @@ def _slope(
 
 
 def _inverse(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Return the inverse of a positive definite matrix, by Gauss and Jordan."""
+    """Return the inverse of a positive definite matrix, by Gauss-Jordan elimination."""
     size = len(matrix)
     rows = [[*row, *(1.0 if i == j else 0.0 for j in range(size))] for i, row in enumerate(matrix)]
     for pivot in range(size):

@@ -1,1 +1,1 @@
-"""Everything that knows SQL exists."""
+"""The store: all of Afterword's SQL is in this package."""

@@ -50,7 +50,7 @@ class ModelValues(NamedTuple):
 
 
 class ModelPreferences(NamedTuple):
-    """How often one model was preferred to another, or tied with it in the way of `tied`."""
+    """How often one model was preferred to another, or tied with it; `tied` is the kind of tie."""
 
     preferred: int
     other: int
@@ -64,10 +64,10 @@ class Tests:
     def __init__(self) -> None:
         self.all: dict[int, ABTestRow] = {}
         self.active: dict[int, ABTestRow] = {}
-        """The test under way of each project that has one."""
+        """The active test of each project that has one, by the project's number."""
         self._by_name: dict[str, ABTestRow] = {}
         self.changes = 0
-        """How many rows were kept."""
+        """The number of rows that `keep` has stored."""
 
     @classmethod
     def load(cls, connection: Connection) -> Tests:
@@ -167,7 +167,7 @@ def values_of(connection: Connection, row: ABTestRow) -> list[ModelValues]:
 
 
 def preferences_of(connection: Connection, row: ABTestRow) -> list[ModelPreferences]:
-    """Return the preferences under a test's metric between interactions of different models of it."""
+    """Return the preferences under a test's metric between interactions of different models of the test."""
     preferred, other = ab_interactions.alias("one"), ab_interactions.alias("other")
     query: Any = (
         select(preferred.c.model, other.c.model, preferences.c.tied, func.count())

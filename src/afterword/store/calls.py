@@ -28,7 +28,8 @@ SYSTEM_METRICS = (
 """The system metrics: the columns that hold measurements."""
 
 ORIGIN_COLUMNS = ("request_id", "provider_request_id", "response_id", "provider_model", "trace_id", "streamed")
-"""The columns that tell who answered, and the call's ids elsewhere. They outlive the text."""
+"""The columns that tell which model answered, and the call's ids in other systems. They are kept when the text is
+deleted."""
 
 INSERT = Insert(calls)
 # Columns whose values are known only at the end of a call.
@@ -72,7 +73,7 @@ def orphaned_calls(connection: Connection, own: int | None, alive: Collection[in
 
 
 def interrupt(transaction: Transaction, ids: Collection[UUID]) -> int:
-    """Mark those of these calls that are still open as interrupted; return their number."""
+    """Mark these calls as interrupted if they are still open; return how many were."""
     number = 0
     for call_id in ids:
         number += transaction.connection.execute(

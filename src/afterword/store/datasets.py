@@ -20,7 +20,7 @@ PENDING, READY = "pending", "ready"
 
 
 class DatasetRow(msgspec.Struct, frozen=True):
-    """A row of `datasets`; `metrics` are numbers of values and of preferences, by the number of the metric."""
+    """A row of `datasets`; `metrics` are the counts of values and of preferences by the number of the metric."""
 
     id: UUID
     project: int
@@ -103,7 +103,7 @@ def parts_of_upload(connection: Connection, number: int) -> list[int]:
 
 
 def upload_part(connection: Connection, number: int, part_number: int) -> bytes | None:
-    """Return a part of an upload; None where it was deleted."""
+    """Return a part of an upload; None if it was deleted."""
     return connection.execute(
         select(upload_parts.c.content).where(upload_parts.c.upload == number, upload_parts.c.part == part_number)
     ).scalar()
@@ -138,7 +138,7 @@ def add_part(transaction: Transaction, dataset: int, number: int, lines: int, co
 def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow | None:
     """Write a dataset's row as complete; return it.
 
-    None if it was deleted meanwhile, because another server took this one for gone.
+    Return None if another server deleted it meanwhile, because this server seemed to be gone.
     """
     ready = msgspec.structs.replace(row, status=READY, server=None)
     completed = update(datasets).where(datasets.c.number == row.number).values(**_values(ready))

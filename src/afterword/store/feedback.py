@@ -80,7 +80,7 @@ def _mark_hour(transaction: Transaction, feedback_id: UUID) -> None:
 
 
 def find_preference(connection: Connection, comparison_id: UUID) -> tuple[Row[Any], int] | None:
-    """Return the row of a preference, for one of its sides that still exist, and the number of its project."""
+    """Return the row of a preference for one side that still exists, and the number of its project."""
     query = select(preferences).where(preferences.c.id == comparison_id).order_by(preferences.c.side).limit(1)
     row = connection.execute(query).first()
     if row is None:
@@ -133,7 +133,7 @@ def _project_condition(table: Table, projects: Collection[int] | None) -> list[C
 def count_values(
     connection: Connection, metric: int, from_: int, to: int, projects: Collection[int] | None = None
 ) -> tuple[int, int]:
-    """Count the feedback and the preferences under a metric, from (inclusive) to (exclusive) these times.
+    """Count the feedback and the preferences under a metric, given from `from_` (inclusive) to `to` (exclusive).
 
     Only interactions of `projects` count; None counts all.
     """

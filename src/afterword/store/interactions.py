@@ -44,8 +44,8 @@ FIND = Prepared(
 class InteractionFacts(NamedTuple):
     """The rows of one interaction.
 
-    `payload` is None where the preview is enough, `call` where the interaction was only logged. `outcomes` (those of
-    its session) and `ab_test` (a number) are read only `with_outcomes`.
+    `payload` is None if it was deleted, or if the preview is enough. `call` is None if the interaction was only logged.
+    `outcomes` (those of its session) and `ab_test` (a number) are read only `with_outcomes`.
     """
 
     row: Row[Any]
@@ -105,14 +105,14 @@ def find_interaction(connection: Connection, completion_id: UUID, *, row_lock: b
 
 
 def find_interactions(connection: Connection, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """Return the rows of those of these interactions that exist."""
+    """Return the rows of these interactions; ids that do not exist are skipped."""
     return connection.execute(select(interactions).where(interactions.c.id.in_(ids))).all()
 
 
 def projects_of_session(connection: Connection, session_id: UUID) -> set[int]:
     """Return the numbers of the projects that have interactions in a session.
 
-    Callers choose the ids, so that two projects may have a session of the same id.
+    Callers choose the ids, so two projects may have a session of the same id.
     """
     own = select(interactions.c.project).where(interactions.c.id == session_id, interactions.c.session_id.is_(None))
     turns = select(interactions.c.project).where(interactions.c.session_id == session_id)
@@ -174,7 +174,7 @@ def change_labels(
 def find_labels(
     connection: Connection, project: int, pairs: Sequence[tuple[str, str | None]]
 ) -> set[tuple[str, str | None]]:
-    """Return those of these (key, value) pairs that a project has or has had as labels. The value None matches any."""
+    """Return the (key, value) pairs that are or were labels of a project. The value None matches any value."""
     numbers = {label_number(project, key, value): (key, value) for key, value in pairs if value is not None}
     keys = [key for key, value in pairs if value is None]
     existing: set[tuple[str, str | None]] = set()

@@ -1,4 +1,4 @@
-"""When API keys were last used: apart from the keys themselves, which every server holds in memory."""
+"""When API keys were last used: stored apart from the keys, which every server holds in memory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _UPDATE = (
 
 
 def read_key_uses(connection: Connection) -> dict[int, int]:
-    """Return when each key that was ever used was last used, in milliseconds, by the number of the key."""
+    """Return the last use in milliseconds of each key that was ever used, by the number of the key."""
     return {row.key: row.last_used_at for row in connection.execute(select(key_uses))}
 
 
 def write_key_uses(transaction: Transaction, times: Mapping[int, int]) -> None:
-    """Note when keys were used; of what several servers note the latest counts."""
-    # In one order, so that two servers never wait for each other.
+    """Write when keys were last used; the latest time wins if several servers write one."""
+    # In one order, so that two servers cannot deadlock.
     rows = sorted(times.items())
     transaction.put(_INSERT, rows)
     transaction.connection.execute(_UPDATE, [{"number": number, "time": time} for number, time in rows])

@@ -26,7 +26,7 @@ from afterword.types import Filter
 QUERY_PROMPT_COUNT = 50
 MAX_PROMPT_COUNT = 500
 MAX_PROMPT_COMPLETION_COUNT = 200
-"""Of a prompt with more completions the newest are paired: 200 make 19,900 pairs."""
+"""Only this many completions of a prompt are paired, the newest: 200 make 19,900 pairs."""
 MAX_SLOT_COUNT = 200_000
 """Upper bound on the pairs that one call looks at. Most of them are of one model or judged already."""
 
@@ -34,7 +34,7 @@ _INSERT_LEASE = Insert(leases, ignore_existing=True)
 
 
 class PairCursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Where a walk over the pairs goes on. Each round takes one pair per prompt. `has_more` tells whether a prompt of
+    """Where a walk over the pairs continues. Each round takes one pair per prompt. `has_more` tells whether a prompt of
     the current round has another pair for the next round."""
 
     round: int = 0
@@ -57,7 +57,7 @@ class Completion(NamedTuple):
 
 
 def read_pair_cursor(cursor: str | None) -> PairCursor:
-    """Return where a walk goes on. Raises `Invalid` for a cursor of another list."""
+    """Return where a walk continues. Raises `Invalid` for a cursor of another list."""
     if cursor is None:
         return PairCursor()
     position = read_cursor(cursor, PairCursor)
@@ -81,7 +81,7 @@ def candidates(
     position: PairCursor,
     limit: int,
 ) -> tuple[list[IdPair], PairCursor | None]:
-    """Return pairs of completions of one prompt by different models, and where the walk goes on; None at its end.
+    """Return pairs of completions of one prompt by different models, and where the walk continues; None at its end.
 
     `seed` decides the order of a prompt's pairs and which completion is on which side. Pairs that were judged under
     `metric` are left out; with None, no pair is left out.
@@ -141,7 +141,7 @@ def _tournament(completions: Sequence[Completion], seed: bytes, *, start: int) -
     """Yield all pairs from the slot `start` on, None for a slot whose completions are of one model.
 
     The slots are those of a round-robin tournament (the circle method): each completion is in one pair before any
-    completion is in its second pair, and a slot is computed without those before it.
+    completion is in its second pair, and a slot can be computed without those before it.
     """
     if len({completion.model for completion in completions}) < 2:
         return

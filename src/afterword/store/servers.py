@@ -41,8 +41,8 @@ class News(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """What a server learns from one poll: how often the small tables changed, whether another server listens, the
-    unread news, and for each server the number of the last news read."""
+    """The result of one poll: the version of the small tables, whether another server listens, the unread news, and for
+    each server the number of the last news read."""
 
     version: int
     others_listen: bool

@@ -1,4 +1,4 @@
-"""What people thought: feedback on a completion, preferences between two."""
+"""Feedback on completions, and preferences between two completions."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ from afterword.types import (
 async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
     """Log feedback on a completion.
 
-    The value stands under a registered feedback key of the completion's project. Several on one completion are kept
-    side by side. A `feedback_id` of the caller's own makes the call repeatable.
+    The feedback key must be registered in the completion's project. A completion may have any number of feedbacks. With
+    a `feedback_id` of your own, you can repeat the call safely.
     """
     try:
         answer = await context.store.write(feedback_unit(context, body), 500)
@@ -53,7 +53,7 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
 
 
 def feedback_unit(context: Context, body: NewFeedback) -> ConditionalWrite:
-    """Return the unit of work that logs a feedback. Raises what can be said before looking."""
+    """Return the unit of work that logs a feedback. Raises the errors that need no read of the store."""
     completion_id = completion_id_of(body.completion_id, param="completion_id")
     now = context.now()
     created_at = parse_created_at(body.created_at, param="created_at", now=now)
@@ -105,9 +105,9 @@ async def get_feedback(context: Context, feedback_id: str) -> Feedback:
 
 
 async def update_feedback(context: Context, feedback_id: str, *, body: FeedbackChange) -> Feedback:
-    """Change the value, details or reason of a feedback; what is not named stays.
+    """Change the value, details or reason of a feedback; omitted fields stay.
 
-    Whoever gave it may; keys that may edit may change that of others, too.
+    Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_feedback(context, feedback_id)
     values: dict[str, Any] = {
@@ -126,7 +126,7 @@ async def update_feedback(context: Context, feedback_id: str, *, body: FeedbackC
 async def delete_feedback(context: Context, feedback_id: str) -> Deleted:
     """Delete a feedback.
 
-    Whoever gave it may; keys that may edit may delete that of others, too.
+    Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_feedback(context, feedback_id)
     if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
@@ -147,10 +147,11 @@ async def _amendable_feedback(context: Context, feedback_id: str) -> Row[Any]:
 
 
 async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded:
-    """Log a preference: this completion over that one, or a good or bad tie.
+    """Log a preference of one completion over another, or a good or bad tie.
 
     Each side is the completion_id of a logged completion, or `{text, model}`, which is logged first as an answer to
-    `messages`. Seen from both completions. A `comparison_id` of the caller's own makes the call repeatable.
+    `messages`. Both completions show the preference. With a `comparison_id` of your own, you can repeat the call
+    safely.
     """
     unit, size = await preference_unit(context, body)
     try:
@@ -180,9 +181,9 @@ async def get_preference(context: Context, comparison_id: str) -> Preference:
 
 
 async def update_preference(context: Context, comparison_id: str, *, body: PreferenceChange) -> Preference:
-    """Change which completion is preferred, whether it is a tie, or the details; what is not named stays.
+    """Change which completion is preferred, whether it is a tie, or the details; omitted fields stay.
 
-    Whoever gave it may; keys that may edit may change that of others, too.
+    Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_preference(context, comparison_id)
     values: dict[str, Any] = {
@@ -208,9 +209,9 @@ async def update_preference(context: Context, comparison_id: str, *, body: Prefe
 
 
 async def delete_preference(context: Context, comparison_id: str) -> Deleted:
-    """Delete a preference: neither of its completions shows it any more, and rankings do not count it.
+    """Delete a preference: its completions no longer show it, and rankings no longer count it.
 
-    Whoever gave it may; keys that may edit may delete that of others, too.
+    Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_preference(context, comparison_id)
     if not await context.store.write(lambda transaction: stored.remove_preference(transaction, row.id)):
@@ -332,11 +333,11 @@ async def _prepared_text(context: Context, body: NewPreference, side: NewText, n
     return await prepare_interaction(context, new_interaction)
 
 
-# ------------------------------------------------------------------------------------------------ what may go wrong
+# ------------------------------------------------------------------------------------------------ errors
 
 
 def completion_id_of(text: str, *, param: str) -> UUID:
-    """Read a completion_id. Raises `Invalid`, with advice for who passes a response's id."""
+    """Parse a completion_id. Raises `Invalid`, with a hint for callers that pass the id of a response."""
     try:
         return UUID(text)
     except ValueError:
@@ -349,7 +350,7 @@ def completion_id_of(text: str, *, param: str) -> UUID:
 
 
 async def explained_error(context: Context, error: NotFound, *completion_ids: str) -> AfterwordError:
-    """Return the error with better advice where the id that was given is that of something else."""
+    """Return the error, with a better hint if the id is that of a session or a feedback."""
     if error.code != "completion_not_found":
         return error
 
@@ -374,9 +375,9 @@ def _is_repetition(
     created_at: int,
     project: int | None,
 ) -> bool:
-    """Tell whether a body asks for the very feedback that is stored now: it was sent again, or says the same.
+    """Tell whether a body repeats the stored feedback: it is the same request, or has the same content.
 
-    `project` is that of the completion which the body names, None where the key may not see it.
+    `project` is that of the completion that the body names, None if the key may not see it.
     """
     try:
         value = float(body.value)

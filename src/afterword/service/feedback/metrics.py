@@ -45,8 +45,8 @@ SYSTEM_METRICS = {
 async def register(context: Context, *, body: NewMetric) -> Metric:
     """Register a feedback key.
 
-    Once more with the same definition it answers the same; with another it is refused with 409. A shared one belongs to
-    no project: projects are linked to it.
+    Repeating the call returns the same metric; another definition under its key is refused with 409. A shared metric
+    belongs to no project: projects are linked to it.
     """
     owner = 0 if body.shared else context.project(body.project, writing=True).number
     if body.shared:
@@ -90,7 +90,7 @@ async def register(context: Context, *, body: NewMetric) -> Metric:
 
 
 async def list_metrics(context: Context, *, query: MetricsQuery) -> MetricList:
-    """List the feedback keys of a project; with `category` the system metrics, or all."""
+    """List the feedback keys of a project; with `category`, the system metrics or all metrics."""
     project = context.project(query.project)
     metric_list = [serialized_metric(context, row) for row in context.catalog.metrics_of(project.number)]
     keys = {metric.key for metric in metric_list}
@@ -107,7 +107,7 @@ async def get_metric(context: Context, metric: str, *, query: ProjectQuery) -> M
 
 
 async def update_metric(context: Context, metric: str, *, query: ProjectQuery, body: MetricChange) -> Metric:
-    """Change name, direction, description or unit of a feedback key; its kind stays."""
+    """Change the name, direction, description or unit of a feedback key. The kind cannot change."""
     row = _changeable_metric(context, query.project, metric)
     values = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     for param in values.keys() - {"scoring_type"}:
@@ -118,7 +118,7 @@ async def update_metric(context: Context, metric: str, *, query: ProjectQuery, b
 
 
 async def delete_metric(context: Context, metric: str, *, query: ProjectQuery) -> Deleted:
-    """Delete a feedback key: no more feedback is taken under it, what was given stays with the completions."""
+    """Delete a feedback key: it accepts no more feedback. Existing feedback stays with the completions."""
     row = _changeable_metric(context, query.project, metric)
     deletion_values = {"deleted_at": context.now()}
     changed_row = await context.store.write(lambda transaction: change_metric(transaction, row.number, deletion_values))
@@ -144,7 +144,7 @@ def _changeable_metric(context: Context, project: str | None, metric: str) -> Me
 
 
 async def link(context: Context, project: str, *, body: LinkedMetric) -> Metric:
-    """Let a project use a metric that is shared, or another project's. Once more it answers the same."""
+    """Link a shared metric, or one of another project, to a project. The call can be repeated."""
     project_row = context.project(project, writing=True)
     row = get_metric_row(context, body.metric)
     existing = context.catalog.find_metric(project_row.number, row.key)
@@ -162,7 +162,7 @@ async def link(context: Context, project: str, *, body: LinkedMetric) -> Metric:
 
 
 async def unlink(context: Context, project: str, metric: str) -> Deleted:
-    """Take a metric out of a project that is linked to it. The values that were given stay with the completions."""
+    """Unlink a metric from a project. Existing values stay with the completions."""
     project_row = context.project(project, writing=True)
     row = context.metric(project_row.number, metric)
     if row.project == project_row.number:
@@ -197,7 +197,7 @@ def metrics_of_project(context: Context, project: str) -> list[Metric]:
 
 
 def find_metric(context: Context, project: str, id_or_key: str) -> Metric | None:
-    """Return a metric of a project; None if there is none, or if the key may not see the project."""
+    """Return a metric of a project; None if it does not exist, or if the key may not see the project."""
     project_row = context.find_project(project)
     row = project_row and context.catalog.find_metric(project_row.number, id_or_key)
     return row and serialized_metric(context, row)
@@ -211,7 +211,7 @@ def get_metric_of_any_project(context: Context, id_or_key: str) -> Metric:
 def get_metric_row(context: Context, id_or_key: str) -> MetricRow:
     """Return a metric that is named without its project: by its id; else the shared one, or the only one, of that key.
 
-    Raises `NotFound`; `Conflict` where there are several.
+    Raises `NotFound`; `Conflict` if there are several.
     """
     matching_rows = [row for row in _visible_rows(context) if id_or_key in (row.key, str(row.id))]
     row = next((row for row in matching_rows if row.project == 0 or str(row.id) == id_or_key), None)

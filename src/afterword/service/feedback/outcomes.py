@@ -24,19 +24,19 @@ from afterword.types import Deleted, NewOutcome, Outcome, OutcomeChange, Outcome
 from afterword.types.queries import OutcomesQuery
 
 SIZE = 500
-"""About how many bytes an outcome takes in the store."""
+"""Approximate size of an outcome in the store, in bytes."""
 
 
 async def record(context: Context, *, body: NewOutcome) -> OutcomeRecorded:
     """Log an outcome: a value on a whole session under a feedback key.
 
-    An `outcome_id` of the caller's own makes the call repeatable. Every interaction of the session shows it.
+    Every interaction of the session shows it. With an `outcome_id` of your own, you can repeat the call safely.
     """
     return await context.store.write(outcome_unit(context, body), SIZE)
 
 
 def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], OutcomeRecorded]:
-    """Return the unit of work that logs an outcome. Raises what can be said before looking."""
+    """Return the unit of work that logs an outcome. Raises the errors that need no read of the store."""
     created_at = parse_created_at(body.created_at, param="created_at", now=context.now())
     _check_texts(body.details, body.user)
     outcome_id = body.outcome_id or uuid7()
@@ -88,7 +88,7 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
 
 
 async def list_outcomes(context: Context, *, query: OutcomesQuery) -> OutcomePage:
-    """List the outcomes of a project, the newest first: all, or those of a session, a metric, a user, a time."""
+    """List the outcomes of a project, newest first: all, or those of a session, metric, user or time range."""
     project = context.project(query.project)
     now = context.now()
     filter = stored.OutcomeFilter(
@@ -123,9 +123,9 @@ async def get_outcome(context: Context, outcome_id: str) -> Outcome:
 
 
 async def update_outcome(context: Context, outcome_id: str, *, body: OutcomeChange) -> Outcome:
-    """Change the value or details of an outcome; what is not named stays.
+    """Change the value or details of an outcome; omitted fields stay.
 
-    Whoever gave it may; keys that may edit may change that of others, too.
+    Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_outcome(context, outcome_id)
     values: dict[str, Any] = {}
@@ -142,7 +142,7 @@ async def update_outcome(context: Context, outcome_id: str, *, body: OutcomeChan
 async def delete_outcome(context: Context, outcome_id: str) -> Deleted:
     """Delete an outcome. The interactions of its session stay.
 
-    Whoever gave it may; keys that may edit may delete that of others, too.
+    Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_outcome(context, outcome_id)
     if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
@@ -167,7 +167,7 @@ async def _outcome_row(context: Context, outcome_id: str) -> Row[Any]:
 def _check_repetition(
     context: Context, existing: Row[Any], body: NewOutcome, request_hash: int | None, created_at: int
 ) -> None:
-    """Raise `Conflict` where the outcome that is stored is not the one that a body asks for."""
+    """Raise `Conflict` unless a body repeats the stored outcome."""
     try:
         value = float(body.value)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Pairs to judge: no pair is with two people at once, and each pair comes up."""
+"""Pairs to judge: two people never have the same pair at once, and every pair comes up."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from afterword.store.pairs import IdPair, LeasedPairs, PairCursor
 from afterword.types import HeldPair, NextPairs, Pair, PairPage
 
 MAX_CALL_SEARCH_COUNT = 20
-"""Upper bound on the searches of one call. Another search is needed where other sittings have what was found."""
+"""Upper bound on the searches of one call. Another search is needed if other sittings hold the pairs that were
+found."""
 
 
 async def take(context: Context, *, body: NextPairs) -> PairPage:
     """Take the next pairs to judge.
 
     A pair is two completions of one prompt by different models. Pairs that were judged under the metric are left out,
-    except with `again`. A pair that one sitting has is given to no other sitting, for AFTERWORD_PAIR_LEASE seconds
-    after the last call of the sitting that has it. The first round gives one pair of each prompt, the next round
-    another pair of each prompt, until all pairs were given. Of a prompt with more than 200 completions the newest 200
-    are paired. With `limit: 0` a sitting renews its leases on the pairs in `keep`, or ends where `keep` is empty.
+    except with `again`. A pair that one sitting holds is given to no other sitting until AFTERWORD_PAIR_LEASE seconds
+    after the holder's last call. The first round gives one pair of each prompt, the next round another pair of each
+    prompt, until all pairs were given. Of a prompt with more than 200 completions, only the newest 200 are paired. With
+    `limit: 0` a sitting renews its leases on the pairs in `keep`, or ends if `keep` is empty.
     """
     project = context.project(body.project)
     metric = context.metric(project.number, body.metric).number
@@ -96,7 +97,7 @@ async def _present_pairs(context: Context, pairs: list[IdPair]) -> list[Pair]:
             context, connection, rows, view="full", images="links", with_outcomes=False
         )
         by_id = {interaction.completion_id: interaction for interaction in interactions}
-        # A completion that was deleted meanwhile makes no pair.
+        # Leave out pairs of which a completion was deleted meanwhile.
         complete_pairs = [pair for pair in pairs if pair.left in by_id and pair.right in by_id]
         return [Pair(left=by_id[pair.left], right=by_id[pair.right]) for pair in complete_pairs]
 

@@ -52,11 +52,11 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 # SQLite's parser allows about 25 levels of alternating `and` and `or`.
 MAX_DEPTH = 20
 MAX_CONDITION_COUNT = 500
-# Of all lists of a filter together: each value is a parameter of the statement, and SQLite takes 32,766.
+# Upper bound over all lists of a filter together: each value is a parameter, and a SQLite statement takes 32,766.
 MAX_VALUE_COUNT = 10_000
-# Of all search texts of a filter together: the index reads the interactions of each word.
+# Upper bound over all search texts of a filter together: the index reads the interactions of each word.
 MAX_TEXT_CHARACTERS = 4_000
-# Up to this many alternatives are read as a page of their own each; more are checked together.
+# Up to this many alternatives are each read as a page, and the pages merged; more are checked together.
 MAX_BRANCH_COUNT = 16
 
 
@@ -72,15 +72,16 @@ class Condition:
     """The number of the label, if the condition is one label: its range of the index is in page order."""
     time_check: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
     bounds: tuple[int | None, int | None] | None = None
-    """Of a time range: the same condition on another column; start (inclusive) and end (exclusive), milliseconds."""
+    """Set for a time range: `time_check` applies it to another column, `bounds` are its start (inclusive) and end
+    (exclusive) in milliseconds."""
     model_check: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
-    """Of a condition on the model: the same condition on another column, which holds 0 for no model."""
+    """Set for a condition on the model: applies it to another column, which holds 0 for no model."""
     text: TextQuery | None = None
     """The words of a text condition, which can be tested for many interactions at once."""
     is_costly: bool = False
     """Whether counting the matches is slow, because no index holds them side by side."""
     branches: list[list[Condition]] | None = None
-    """A few alternatives that together mean the same, each a list of conditions that must all hold."""
+    """The same condition as a few alternatives, each a list of conditions that must all hold."""
     path: str = ""
 
 
@@ -287,7 +288,7 @@ class _FilterCompiler:
         if COMPLETE in numbers:
             # An interaction that was only logged has no call, and is complete.
             return Condition(not_(_exists_for_interaction(same_interaction, calls.c.state.not_in(numbers))))
-        # The second condition is that of the index.
+        # The second condition repeats that of the partial index, so that the database can use the index.
         state_condition = and_(calls.c.state.in_(numbers), calls.c.state != COMPLETE)
         return Condition(
             _exists_for_interaction(same_interaction, state_condition),

@@ -1,4 +1,4 @@
-"""Facets: which models, labels, states and feedback the interactions that a filter finds have, and how many of each.
+"""Facets: the models, labels, states and feedback of the interactions that match a filter, with counts.
 
 Only the newest `MAX_COUNTED_ROWS` of them are counted, so that counting takes no longer over a hundred million
 interactions than over ten thousand.
@@ -32,9 +32,10 @@ _TEXT_FACETS = tuple(field for field in TEXT_FIELDS if field.is_facet)
 class FacetCounts:
     """The number of interactions with each value of each facet.
 
-    `interactions` is the number of interactions counted, `since` the creation time of the oldest of them, `is_complete`
-    whether they are all that the filter matches. The keys of `values` and `totals` are (kind, label key or metric
-    number). `totals` holds the number of interactions that have any value. Models and metrics are numbers.
+    `interactions` is the number of interactions counted, and `since` the creation time of the oldest of them.
+    `is_complete` tells whether they are all that the filter matches. The keys of `values` and `totals` are (kind, label
+    key or metric number). `totals` holds the number of interactions that have any value. Models and metrics are
+    numbers.
     """
 
     interactions: int = 0

@@ -1,7 +1,7 @@
 """Sums of floats, also of those near the ends of their range.
 
-PostgreSQL refuses to compute what is not finite, and what is so small that it becomes 0; SQLite answers infinity or
-null. Any finite number may be a value of a metric, so that its sums and squares are kept within the range here.
+PostgreSQL raises an error on overflow, and on underflow to 0; SQLite returns infinity or null. A metric's values may be
+any finite numbers, so this module keeps their sums and squares within the range.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, case, cast, func, literal, null, or_
 
 MAX_FLOAT = sys.float_info.max
-# The square of a larger difference is not finite, that of a smaller one is lost.
+# The square of a larger difference overflows, that of a smaller one underflows to 0.
 MAX_SQUARED, MIN_SQUARED = 1e150, 1e-150
-# Values are added up in this scale, a power of 2 so that no digit is lost: 2**64 of the largest have a finite sum.
+# Values are multiplied by this before they are summed. It is a power of 2, so that no digit is lost; 2**64 of the
+# largest values have a finite sum.
 SCALE = 2.0**-64
-# The squares of values beyond these may have no finite sum, those of smaller ones may be lost.
+# The squares of larger values may have no finite sum, those of smaller ones may underflow to 0.
 LARGEST_SUMMABLE, SMALLEST_SUMMABLE = 1e100, 1e-100
-# Smaller values count as 0 in a sum: PostgreSQL refuses to scale the smallest.
+# Smaller values count as 0 in a sum: scaling the smallest is an error in PostgreSQL.
 SCALED_VALUE_LIMIT = 1e-250
-# Any finite value is at a finite distance from a number up to this.
+# The difference of any finite value from a number up to this is finite.
 REFERENCE_LIMIT = 1e290
 
 
 def scaled_sum(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the sum of values times SCALE. `mean` reads it."""
+    """Return the sum of values times SCALE, as `mean` takes it."""
     return func.sum(case((func.abs(value) < SCALED_VALUE_LIMIT, 0.0), else_=value * literal(SCALE, Float)))
 
 
@@ -42,7 +43,7 @@ def summable(value: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def reference(value: float | None) -> float:
-    """Return a number near a value from which the difference of any other value is finite."""
+    """Return a number near `value` whose difference from any finite value is finite."""
     return float(value) if value is not None and abs(value) <= REFERENCE_LIMIT else 0.0
 
 

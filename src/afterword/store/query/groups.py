@@ -74,7 +74,7 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class GroupRowPage:
-    """A page of groups by key, those without one first."""
+    """A page of groups in the order of their keys; the group without a key comes first."""
 
     groups: list[GroupRow]
     next: str | None
@@ -82,7 +82,7 @@ class GroupRowPage:
 
 
 class GroupCursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """The key at which a page of groups ended. `key` is null for the group without one."""
+    """The key at which a page of groups ended. `key` is null for the group without a key."""
 
     group_by: str
     key: str | int | None
@@ -146,7 +146,7 @@ def _page(
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What interactions are grouped by: a column of `source`, null for an interaction without a key.
+    """The column of `source` that interactions are grouped by; null for an interaction without a key.
 
     `condition` selects the interactions. If `key` is a number, `words` are the columns (number, word) that translate
     it.
@@ -318,7 +318,8 @@ def _feedback_statistics(
             func.sum(above * above).label("squares"),
         )
         .select_from(grouping.source.join(feedback, feedback.c.interaction_id == interactions.c.id))
-        # An expression in place of the column: read the feedback of each interaction, not that of each metric.
+        # An expression in place of the column makes the database read the feedback of each interaction, not of each
+        # metric.
         .where(which, without_index(feedback.c.metric).in_(list(minimums)))
         .group_by(grouping.key, feedback.c.metric)
         .order_by(feedback.c.metric)

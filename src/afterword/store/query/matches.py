@@ -1,4 +1,4 @@
-"""The interactions that match one filter: compiled once, counted, and as the WHERE clause of other queries."""
+"""The interactions that match one filter: conditions, count, and the WHERE clause for other queries."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ Purpose: TypeAlias = Literal["page", "count", "groups", "plan"]
 
 @dataclass(slots=True)
 class Step:
-    """A plan that was run: for a page, a count or groups, or to decide on the plan of these.
+    """A plan that was run for a page, a count or groups, or a probe that was run to choose such a plan.
 
-    `branch` is the index of the branch of a merge that it read, `found_count` how many interactions or groups it found.
+    `branch` is the index of the branch of a merge that it read. `found_count` is the number of interactions or groups
+    found.
     """
 
     purpose: Purpose
@@ -71,7 +72,7 @@ class Matches:
         self._counts: dict[Condition, tuple[int, int]] = {}
 
     def narrowed(self, filter: Filter) -> Matches:
-        """Return the matches that match another filter as well."""
+        """Return the matches that also match another filter."""
         narrowed = Matches(self.connection, self.names, filter)
         narrowed.conditions = [*self.conditions, *narrowed.conditions]
         narrowed._counts = self._counts
@@ -119,7 +120,7 @@ class Matches:
     def where_clause_for_join(
         self, *, between: tuple[int, int] | None, is_joined: bool
     ) -> tuple[ColumnElement[bool], bool]:
-        """Return the WHERE clause, and whether it drives the query: if not, the join that it is used in does.
+        """Return the WHERE clause, and whether it drives the query; otherwise the caller's join does.
 
         `between` replaces the filter's time range: start (inclusive) and end (exclusive) in milliseconds. `is_joined`
         says that the caller joins a table on which it has a condition of its own: unless the filter is selective, the
@@ -136,7 +137,7 @@ class Matches:
 
     @contextmanager
     def step(self, purpose: Purpose, plan: Plan, branch: int | None = None) -> Iterator[Step]:
-        """Note that a plan is run, and how long it takes."""
+        """Record a plan that is run, and its duration."""
         step = Step(purpose, plan, branch)
         self.steps.append(step)
         start = perf_counter()

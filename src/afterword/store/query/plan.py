@@ -1,13 +1,13 @@
-"""How the interactions that match a filter are read: plans, and which one is made.
+"""Plans to read the interactions that match a filter, and the choice between them.
 
-A plan is a value. It is made of conditions and of what probes count; `matches.py` and `scan.py` run it. Which plan is
-the fastest depends on how many interactions each condition matches:
+A plan is a value, made from conditions and the counts of probes; `matches.py` and `scan.py` run it. Which plan is the
+fastest depends on how many interactions each condition matches:
 
     TimeScan    scan the project's interactions by time and check each; best when most of them match
     LabelScan   scan the interactions of one label by time (a range of the label index) and check the other conditions
     Lookup      fetch the few ids that a selective condition matches and check the other conditions
     TextSearch  read interactions by one of these, and search them for words, many at once
-    Merge       read a page of each of a few alternatives, each in the way that is best for it
+    Merge       read a page of each of a few alternatives, each with its own plan, and merge the pages
     JoinedRows  check the rows of the caller's own join
 
 A `Probe` that stops after `SELECTIVE_ROWS` rows tells selective conditions from frequent ones, whatever the size of the
@@ -47,7 +47,7 @@ the direction of the scan. Returns None if the label has no more interactions.""
 class TimeScan:
     """Scan the project's interactions by time, and check each.
 
-    Give up after `max_rows`, if that is set, where they do not fill the page.
+    If `max_rows` is set, the scan stops after that many rows, even if the page is not full.
     """
 
     checks: tuple[Condition, ...]
@@ -110,8 +110,8 @@ class TextSearch:
 class Merge:
     """Read a page of each branch of one condition and merge the pages.
 
-    A branch is a list of conditions that must all hold; a plan of its own is made for it. `frequent` are the conditions
-    that need not be counted again for that.
+    A branch is a list of conditions that must all hold, and has its own plan. `frequent` are conditions that are known
+    not to be selective, so that this plan need not count them again.
     """
 
     condition: Condition
@@ -163,9 +163,9 @@ def plan_page(
 ) -> Iterator[PagePlan]:
     """Yield the plans for a page, in the order to try them.
 
-    A plan with `max_rows` may not fill the page; then the next one is run. The last one always does. Probes are called
-    only for the plans that are taken. `frequent` are conditions that are known not to be selective. The alternatives of
-    a branch are not merged again.
+    A plan with `max_rows` may not fill the page; then the caller runs the next one. The last plan has no `max_rows`.
+    Probes are run only when the caller asks for the next plan. `frequent` are conditions that are known not to be
+    selective. The alternatives of a branch are not merged again.
     """
 
     @cache
@@ -274,7 +274,7 @@ def _lookup(conditions: Sequence[Condition], selective: _SelectiveCondition) -> 
 def _checks_and_texts(
     conditions: Sequence[Condition], driving: Condition | None
 ) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
-    """Return the other conditions than the one that drives a plan: those to check on each row, and those on words."""
+    """Return the conditions beside the one that drives a plan: those to check on each row, and those on words."""
     others = _without(conditions, driving)
     return (
         tuple(condition for condition in others if condition.text is None),

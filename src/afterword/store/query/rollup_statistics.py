@@ -1,7 +1,7 @@
 """The statistics of statistics.py, from the rollups where these are up to date, otherwise from the rows.
 
-Rollups are by hour and model. They answer if the filter and the split are on nothing else. Dirty hours, and parts of an
-hour at the ends of a time range, are read from the rows. All reads are of one snapshot.
+Rollups are by hour and model. They can answer if the filter and the split use nothing else. Dirty hours, and parts of
+an hour at the ends of a time range, are read from the rows. All reads are of one snapshot.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def _find_plan(values: ValueSelection) -> _RollupPlan | None:
     start, end = FIRST_HOUR * HOUR_MS, LAST_HOUR * HOUR_MS
     for first, last in (condition.bounds for condition in conditions if condition.bounds is not None):
         start, end = max(start, first or start), end if last is None else min(end, last)
-    # The hours that lie in the time range as a whole.
+    # The hours that lie entirely in the time range.
     first, last = -(-start // HOUR_MS), end // HOUR_MS - 1
     if first > last:
         return None
@@ -243,7 +243,7 @@ def _dirty_ranges(connection: Connection, project: int, first: int, last: int) -
     query = select(c.first, c.last).where(c.project == project, c.first <= last, c.last >= first).distinct()
     ranges = _merged((max(row.first, first), min(row.last, last)) for row in connection.execute(query))
     if len(ranges) > MAX_PIECE_COUNT:
-        # The smallest gaps are closed.
+        # Merge the ranges across the smallest gaps.
         gaps = sorted(later[0] - earlier[1] for earlier, later in pairwise(ranges))
         ranges = _merged(ranges, gap=gaps[-MAX_PIECE_COUNT])
     return ranges

@@ -1,4 +1,4 @@
-"""Running the plans of a page: which statements read its ids, in order, from a cursor in either direction."""
+"""Runs the plans of a page: the statements that read its ids in order, from a cursor in either direction."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from afterword.types import Order
 
 # How many interactions of a label a probe skips: see `PageReader._label_reach`.
 LABEL_PROBE_ROWS = 1_000
-# The number of interactions searched for words at once doubles from the first to the maximum, which is what the
-# parameters of one statement allow.
+# The number of interactions searched for words at once doubles from the first to the maximum. The parameters of one
+# statement allow no more.
 FIRST_CHUNK_ROWS = 100
 MAX_CHUNK_ROWS = 10_000
 
@@ -147,7 +147,7 @@ class PageReader:
             return self._connection.execute(self._in_order(query, time, id).offset(row_count).limit(1)).scalar()
 
     def _ordered(self, ids: Collection[UUID]) -> list[UUID]:
-        """Return the ids of the page that these ids make, in its order."""
+        """Sort these ids into the order of the scan; return at most a page of them."""
         time, id = without_index(interactions.c.created_at), interactions.c.id
         query = self._in_order(select(id).where(id.in_(list(ids))), time, id, is_beyond=True)
         return list(self._connection.execute(query.limit(self._limit)).scalars())

@@ -148,7 +148,7 @@ def distribution(values: ValueSelection, minimum: float, maximum: float) -> list
     rows = _ValueSource(values)
     value = rows.value
     width = maximum / MAX_SINGLE_VALUE_BINS - minimum / MAX_SINGLE_VALUE_BINS
-    # Computed by halves: the sum of so many widths may exceed the range of floats.
+    # Computed by halves: the sum of all widths may exceed the range of floats.
     ends = [2 * (minimum / 2 + width / 2 * index) for index in range(1, MAX_SINGLE_VALUE_BINS)] + [maximum]
     bin_index = case(*((value < end, index) for index, end in enumerate(ends[:-1])), else_=MAX_SINGLE_VALUE_BINS - 1)
     binned = select(bin_index.label("place"), func.count()).select_from(rows.source).where(rows.which).group_by("place")
@@ -246,8 +246,8 @@ class _ValueSource:
         else:
             self.source = self.source.join(feedback, feedback.c.interaction_id == interactions.c.id)
             self.value = feedback.c.value
-            # After a lookup of interactions, an expression in place of the column: read the feedback of each
-            # interaction, not that of the metric.
+            # After a lookup of interactions, an expression in place of the column makes the database read the feedback
+            # of each interaction, not that of the metric.
             metric = without_index(feedback.c.metric) if is_lookup else feedback.c.metric
             which.append(metric == values.metric)
         self.which = and_(*which)
