@@ -1,6 +1,6 @@
-"""A/B tests: which of several models people are happiest with, told from the feedback on the calls that they share.
+"""A/B tests: models compared by the feedback on the calls that are shared out among them.
 
-A test is judged from the stored rows: whenever someone looks at it, and in the background while feedback comes in.
+A test is judged from the stored rows: whenever it is shown, and in the background while feedback arrives.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = logging.getLogger("afterword.ab_tests")
 
 
 class JudgedTest(msgspec.Struct, frozen=True):
-    """A test, what its feedback says, and the preferences between its variants, by their places."""
+    """A test, the verdict of its feedback, and the preferences between its variants, by their indexes."""
 
     row: ABTestRow
     verdict: Verdict
@@ -49,8 +49,9 @@ class JudgedTest(msgspec.Struct, frozen=True):
 async def create_test(context: Context, *, body: NewABTest) -> ABTest:
     """Start an A/B test.
 
-    From now on calls of the project that name no model are shared out among its models, and the feedback on them is
-    counted. It ends by itself once one model is better than all others. A project has one test at a time.
+    Calls of the project that name no model are then shared out among the test's models, and the feedback on them is
+    counted. The test ends by itself once one model is shown to be better than all others. A project can have one active
+    test.
     """
     project = context.project(body.project, writing=True)
     models = [_callable_model(context, project, key, f"models[{index}]") for index, key in enumerate(body.models)]
@@ -83,8 +84,7 @@ async def create_test(context: Context, *, body: NewABTest) -> ABTest:
 
 
 async def list_tests(context: Context, *, query: ABTestsQuery) -> ABTestList:
-    """List the A/B tests that the key may see, the newest first: all, those of a project, the active ones, or those
-    of one status."""
+    """List the A/B tests that the key may see, newest first: all, or those of a project or status, or active ones."""
     project_number = None if query.project is None else context.project(query.project).number
     rows = [
         row
@@ -99,7 +99,7 @@ async def list_tests(context: Context, *, query: ABTestsQuery) -> ABTestList:
         ab_tests=[
             test
             for test in tests
-            # A look may have ended it.
+            # Judging may have ended the test.
             if query.status in (None, test.status) and query.active in (None, test.ended_at is None)
         ]
     )
@@ -111,7 +111,7 @@ async def get_test(context: Context, test: str) -> ABTest:
 
 
 async def cancel(context: Context, test: str) -> ABTest:
-    """Cancel an A/B test: calls go to the default model again. What was counted stays."""
+    """Cancel an A/B test: calls go to the default model again. The feedback counted so far stays."""
     row = get_test_row(context, test)
     cancelled_row = msgspec.structs.replace(row, status=stored.CANCELLED, ended_at=context.now())
     ended_row = await context.store.write(lambda transaction: stored.end_test(transaction, cancelled_row))
@@ -145,7 +145,7 @@ def _callable_model(context: Context, project: ProjectRow, key: str, param: str)
 
 
 async def judge(state: AppState, row: ABTestRow) -> JudgedTest:
-    """Say what the feedback of a test says by now; end the test where that is proven."""
+    """Return a test with its current verdict; end the test if it has a winner."""
     judged_test = await state.store.read_long(_judged_test, state, row)
     winner_index = judged_test.verdict.winner
     if row.status != stored.ACTIVE or winner_index is None:
@@ -184,7 +184,7 @@ def _judged_test(connection: Connection, state: AppState, row: ABTestRow) -> Jud
 
 
 async def _end_test(state: AppState, row: ABTestRow, winner: int) -> None:
-    """End a test in favour of a model, which becomes the default where that was asked for and it can be called."""
+    """End a test with a winner, which becomes the default if `auto_deploy` is set and it can be called."""
     done_row = msgspec.structs.replace(row, status=stored.DONE, ended_at=Context.now(), winner=winner)
     project = state.catalog.projects[row.project]
     deployed_model: ProjectModelRow | None = None
@@ -222,9 +222,9 @@ class ABTestWorker(LoopWorker):
     async def step(self) -> bool:
         """Judge the running tests if feedback was given since the last step, and in the first step."""
         inserted = self._state.store.queue.inserted
-        # No feedback is asked what it is for: these are counted for the figures anyway.
+        # All feedback counts, whether it is for a test or not: the store counts it for Prometheus anyway.
         feedback_count = inserted["feedback"] + inserted["preferences"]
-        # What other servers took in is not counted here.
+        # Feedback that other servers stored is not counted here.
         if (
             feedback_count != self._judged_feedback_count or self._state.store.database.SHARED
         ) and self._state.store.in_charge:
@@ -255,7 +255,7 @@ def _serialized_test(state: AppState, judged_test: JudgedTest, *, with_report: b
         created_at=to_datetime(row.created_at),
         ended_at=None if row.ended_at is None else to_datetime(row.ended_at),
         winner=None if row.winner is None else catalog.models[row.winner].key,
-        # A preference is about two of them.
+        # A preference counts for two variants.
         feedbacks=feedback_count if row.feedback_type == "metric" else feedback_count // 2,
         has_enough_feedbacks=verdict.has_enough_feedbacks,
         report=_report(state, judged_test) if with_report else None,

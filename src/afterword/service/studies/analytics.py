@@ -1,4 +1,4 @@
-"""What many interactions say together: the values of a metric in short and over time, and models by preference."""
+"""Statistics over many interactions: summaries and trends of a metric, and models ranked by preferences."""
 
 from __future__ import annotations
 
@@ -44,37 +44,37 @@ MAX_TREND_POINT_COUNT = 2_000
 MAX_RANKED_MODELS = 100
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
-# All zones keep to quarters of an hour.
+# The offsets of all time zones are multiples of a quarter of an hour.
 QUARTER_HOUR_MS = 15 * MINUTE_MS
 
 
 async def summarise(context: Context, metric: str, *, query: SummaryQuery) -> MetricSummary:
-    """Sum up the values under a metric: how many, mean, least, greatest, deviation, and how they lie.
+    """Summarise the values of a metric: count, mean, minimum, maximum, standard deviation and distribution.
 
-    Filters are those of the list of interactions. With `split_by` (model or label:KEY) for each model or label value,
-    too. Also for the system metrics. With `level=session` the values are the outcomes of sessions.
+    Filters are those of the list of interactions. `split_by` (model or label:KEY) adds a summary for each model or
+    label value. System metrics can be summarised, too. With `level=session` the values are the outcomes of sessions.
     """
     filter = await plain_filter(context, query)
     return await _summarise(context, metric, query.project, filter, query.split_by, query.level)
 
 
 async def summarise_filtered(context: Context, metric: str, *, body: NewSummary) -> MetricSummary:
-    """Sum up the values under a metric, over a tree of conditions; as with GET."""
+    """Summarise the values of a metric over a filter tree; otherwise as with GET."""
     return await _summarise(context, metric, body.project, body.filter, body.split_by, body.level)
 
 
 async def trend(context: Context, metric: str, *, query: TrendQuery) -> Trend:
-    """Show the values under a metric over time: count, mean and deviation by minute, hour, day or week of a time zone.
+    """Show the values of a metric over time: count, mean and deviation by minute, hour, day or week of a time zone.
 
-    An interaction's time counts, not that of the feedback on it; at the `level` of sessions, that of the outcome.
-    Points where there is nothing are left out.
+    Values count at the time of their interaction, not of the feedback; with `level=session`, at the time of the
+    outcome. Intervals without values are left out.
     """
     trend_request = await _trend_request(context, query)
     return await _trend(context, metric, trend_request)
 
 
 async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Trend:
-    """Show the values under a metric over time, over a tree of conditions; as with GET."""
+    """Show the values of a metric over time over a filter tree; otherwise as with GET."""
     return await _trend(context, metric, body)
 
 
@@ -85,21 +85,21 @@ async def count_over_time(context: Context, *, query: TrendQuery) -> Trend:
 
 
 async def count_filtered_over_time(context: Context, *, body: NewTrend) -> Trend:
-    """Count interactions over time, over a tree of conditions; as with GET."""
+    """Count interactions over time over a filter tree; otherwise as with GET."""
     return await _trend(context, None, body)
 
 
 async def rank(context: Context, *, query: RankingQuery) -> Ranking:
     """Rank models by the preferences under a metric: wins, losses, ties, ratings with 95 % intervals.
 
-    A preference counts where both its interactions match the filters. Ratings are those of Bradley and Terry, with ties
-    as Davidson has them.
+    A preference counts if both of its interactions match the filters. Ratings follow the Bradley-Terry model, with
+    Davidson's extension for ties.
     """
     return await _rank(context, query.metric, query.project, await plain_filter(context, query))
 
 
 async def rank_filtered(context: Context, *, body: NewRanking) -> Ranking:
-    """Rank models by the preferences under a metric, over a tree of conditions; as with GET."""
+    """Rank models by the preferences under a metric over a filter tree; otherwise as with GET."""
     return await _rank(context, body.metric, body.project, body.filter)
 
 
@@ -287,12 +287,12 @@ def _value_selector(
     split_by: str | None,
     level: Level = "interaction",
 ) -> Callable[[Connection], ValueSelection]:
-    """Return a function that compiles the filter over a connection, once for all that is read with it."""
+    """Return a function that compiles the filter over a connection, once for all reads of the selection."""
     return lambda connection: ValueSelection(Matches(connection, names, filter), metric, split_by, level=level)
 
 
 async def _trend_request(context: Context, query: TrendQuery) -> NewTrend:
-    """Return what plain parameters ask for."""
+    """Return the request that plain parameters describe."""
     trend_options = {name: getattr(query, name) for name in ("project", "split_by", "interval", "timezone", "level")}
     return NewTrend(filter=await plain_filter(context, query), **trend_options)
 
@@ -346,7 +346,8 @@ def _check_span(first: int, last: int, interval: Interval) -> None:
 
 
 def _quantum(zone: ZoneInfo, first: int, last: int) -> int:
-    """Return the longest stretch that lies in one bucket wherever it lies, in milliseconds."""
+    """Return the longest interval in milliseconds whose multiples lie in one bucket each, in this zone and time
+    range."""
     step = timedelta(days=30)
     local_time, end = _local_time(zone, first), _local_time(zone, last)
     while local_time < end + step:
@@ -367,7 +368,7 @@ def _start_of(interval: Interval, zone: ZoneInfo) -> Callable[[int], datetime]:
         if interval == "minute":
             return local_time.astimezone(UTC)
         if interval == "hour":
-            # Counted in UTC: in the hour that comes twice, each stays by itself.
+            # Computed in UTC, so that an hour that the clock shows twice makes two buckets.
             return local_time.astimezone(UTC) - timedelta(minutes=local_time.minute)
         local_time = local_time.replace(hour=0, minute=0)
         return local_time - timedelta(days=local_time.weekday()) if interval == "week" else local_time
@@ -376,7 +377,7 @@ def _start_of(interval: Interval, zone: ZoneInfo) -> Callable[[int], datetime]:
 
 
 def _bucket_end(start: datetime, interval: Interval) -> datetime:
-    # Of a day in its zone, which may have 23 or 25 hours: the sum is one of clocks.
+    # Wall-clock arithmetic in the zone: a day may have 23 or 25 hours.
     lengths: dict[Interval, timedelta] = {
         "minute": timedelta(minutes=1),
         "hour": timedelta(hours=1),

@@ -1,12 +1,12 @@
-"""The lines of datasets: the shapes that they come in, and the one that they are given out in.
+"""The lines of datasets: the shapes that are accepted, and the normal shape that downloads have.
 
 A prompt is `messages` or `input` (messages), or `prompt` ([[role, text], ...] or a text). `completion` is a text,
 [role, text], an assistant's message or a list of messages; so are both sides of a preference, which has
 `preferred_completion`, `other_completion` and `feedback_key`. `feedbacks` are values by key. Any line may have `tools`,
 `parallel_tool_calls`, `labels` and `metadata`.
 
-Given out, a completion that is nothing but a text is that text; else `completion` is the message (a list of them where
-there are several), and the sides of a preference are lists of messages.
+In the normal shape, a completion that is only a text is that text. Otherwise `completion` is the message (or a list of
+several messages), and the sides of a preference are lists of messages.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ OPTIONAL_FIELDS = (
     *(*SIDES, "feedback_key", "labels", "metadata"),
 )
 ANSWER_FIELDS = ("content", "tool_calls", "function_call", "refusal", "audio")
-"""Members of which an assistant's message has at least one."""
+"""An assistant's message has at least one of these members."""
 
 
 class DatasetLine(msgspec.Struct):
-    """What a line has: its kind, the values by feedback key, and the line in its normal shape."""
+    """A line: its kind, its values by feedback key, the feedback key of its preference, and its normal shape."""
 
     kind: DatasetKind
     values: dict[str, bool | float]

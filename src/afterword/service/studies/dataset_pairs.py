@@ -21,11 +21,11 @@ class PreferencePair(msgspec.Struct, frozen=True):
     comparison_id: UUID | None = None
     feedback_ids: tuple[UUID, ...] = ()
     position: int = 0
-    """The place of the newer of its interactions in the order in which they were found."""
+    """The position of the newer of its interactions in the order of the search."""
 
     @property
     def identity(self) -> bytes:
-        """Return what names the pair in samples."""
+        """Return the bytes that identify the pair when a sample is drawn."""
         return self.comparison_id.bytes if self.comparison_id else self.preferred.bytes + self.other.bytes
 
 
@@ -38,10 +38,10 @@ class Thumb(msgspec.Struct, frozen=True):
 
 
 class PairCollector:
-    """Collects pairs from interactions in their short view, and keeps those that teach something.
+    """Collects pairs from interactions in their short view, and keeps those that a model can learn from.
 
-    Left out and counted are ties, pairs of different prompts, pairs of which one side is missing or unfit, pairs that
-    say the same on both sides, and pairs that are contradicted by another one.
+    The others are counted by reason: ties, pairs of different prompts, pairs with a missing or unfit side, pairs with
+    the same answer on both sides, and pairs that another one contradicts.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class PairCollector:
         self._thumbs: dict[tuple[str, str], dict[bool, list[Thumb]]] = defaultdict(lambda: {True: [], False: []})
         self._position = 0
         self._answers: dict[UUID, tuple[str, bytes]] = {}
-        """The prompt's hash and the digest of the answer, of the completions that are fit for a pair."""
+        """The prompt's hash and the answer's digest for each completion that is fit for a pair."""
         self._unfit_reasons: dict[UUID, str] = {}
 
     def add(self, interaction: Interaction) -> None:
-        """Take the preferences of an interaction, and its thumbs where pairs are derived from them."""
+        """Collect the preferences of an interaction, and its thumbs if pairs are derived from them."""
         self._position += 1
         for preference in interaction.preferences:
             self._add_preference(preference)
@@ -72,7 +72,7 @@ class PairCollector:
             self._thumbs[key, interaction.prompt_hash][is_up].append(thumb)
 
     def _add_preference(self, preference: Preference) -> None:
-        # A preference is seen from both of its sides.
+        # Both completions of a preference show it.
         if preference.comparison_id in self._seen_comparison_ids or not self._reader.counts(preference.metric):
             return
         self._seen_comparison_ids.add(preference.comparison_id)
@@ -92,7 +92,7 @@ class PairCollector:
             )
 
     def completions_to_load(self) -> list[UUID]:
-        """Return the completions whose answers `show` has to be called with."""
+        """Return the completions that must be passed to `add_answer`."""
         thumbs = [
             thumb for sides in self._thumbs.values() if all(sides.values()) for side in sides.values() for thumb in side
         ]
@@ -100,7 +100,7 @@ class PairCollector:
         return list(dict.fromkeys([*ids, *(thumb.completion_id for thumb in thumbs)]))
 
     def add_answer(self, interaction: Interaction) -> None:
-        """Take the answer of an interaction, in its full view."""
+        """Collect the answer of an interaction in its full view."""
         reason = unfit_reason(interaction, self._include)
         answer = answer_of(interaction)
         if reason is None and answer is not None:
@@ -109,7 +109,7 @@ class PairCollector:
             self._unfit_reasons[interaction.completion_id] = reason or "empty"
 
     def pairs(self, exclude: Collection[UUID]) -> list[PreferencePair]:
-        """Return the pairs that are rows, in the order in which their interactions were found."""
+        """Return the pairs that become rows, in the order in which their interactions were found."""
         compared_pairs = [pair for pair in self._compared_pairs if not {pair.preferred, pair.other} & set(exclude)]
         keyed_pairs = [(key, pair) for pair in compared_pairs if (key := self._answers_key(pair)) is not None]
         recorded_keys = {key for key, _ in keyed_pairs}
@@ -128,7 +128,7 @@ class PairCollector:
         return sorted(rows, key=lambda pair: pair.position)
 
     def _answers_key(self, pair: PreferencePair, *, count: bool = True) -> tuple[str, str, bytes, bytes] | None:
-        """Return what the pair says, whichever completions say it; None where it is left out."""
+        """Return metric, prompt and both answers of a pair, which identify its content; None if it is left out."""
         preferred, other = self._answers.get(pair.preferred), self._answers.get(pair.other)
         if preferred is not None and other is not None and preferred[1] != other[1]:
             return (pair.metric, preferred[0], preferred[1], other[1])
@@ -139,7 +139,7 @@ class PairCollector:
         return None
 
     def _thumb_pairs(self) -> list[PreferencePair]:
-        """Return pairs of thumbs: each answer that was liked with one that was not, each in one pair at most."""
+        """Return pairs of a liked and a disliked answer; each answer is in one pair at most."""
         pairs: list[PreferencePair] = []
         for (metric, _), sides in self._thumbs.items():
             ups, downs = (self._by_answer(sides[is_up]) for is_up in (True, False))

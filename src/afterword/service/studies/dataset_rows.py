@@ -1,4 +1,4 @@
-"""The rows of datasets that are made of interactions: which interactions are fit for one, and what it says of each."""
+"""The rows of datasets that are made of interactions: which interactions are fit, and what a row contains."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ CUT_OFF_FINISH_REASONS = frozenset(
         "pause_turn",
     }
 )
-"""The finish reasons, in lower case, of answers that something stopped. An answer that reached a limit of tokens is a
-whole one for whoever set the limit; its row names the reason."""
+"""The finish reasons, in lower case, of answers that something stopped. An answer that reached a token limit counts as
+whole; its row names the reason."""
 
 LIMIT_FINISH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
-"""The finish reasons, in lower case, of answers that reached a limit of tokens."""
+"""The finish reasons, in lower case, of answers that reached a token limit."""
 
 NON_ANSWER_FIELDS = frozenset(
     {"annotations", "citations", "search_results", "logprobs", "id", "completion_id", "provider_specific_fields"}
 )
-"""Members of an assistant's message that tell of it and are nothing to be learned."""
+"""Members of an assistant's message that are facts about it, not content to learn from."""
 
 TOOL_PARAMETERS = ("tools", "parallel_tool_calls", "functions")
-"""The parameters of a call that stand in a row."""
+"""The parameters of a call that its row keeps."""
 
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 
 
 def unfit_reason(interaction: Interaction, include: Collection[str], *, needs_answer: bool = True) -> LeftOut | None:
-    """Return why an interaction is no example; None where it is one, or where `include` asks for it all the same.
+    """Return why an interaction is unfit as an example; None if it is fit, or if `include` names the reason.
 
-    The short view will do: an empty text is judged by `answer_of`. Without `answered` only the prompt matters.
+    The short view is enough: `answer_of` judges empty answers. Without `needs_answer` only the prompt matters.
     """
     call = interaction.call
     if call is not None and call.state != "complete" and call.state not in include:
@@ -63,14 +63,14 @@ def unfit_reason(interaction: Interaction, include: Collection[str], *, needs_an
 
 
 def finish_reason_of(interaction: Interaction) -> str:
-    """Return why an answer ended, in lower case; an empty text where nothing is known of it."""
+    """Return why an answer ended, in lower case; an empty text if that is unknown."""
     call = interaction.call
     return (call.finish_reason or "").lower() if call is not None else ""
 
 
 def answer_of(interaction: Interaction) -> str | Message | None:
-    """Return what an interaction (in the full view) answers: its text, or the message where that is more than a text;
-    None where nothing was said."""
+    """Return the answer of an interaction in the full view: its text, or the message if it is more than a text; None if
+    it is empty."""
     if interaction.message is None:
         return interaction.completion if interaction.completion.strip() else None
     members = {
@@ -89,7 +89,7 @@ def answer_of(interaction: Interaction) -> str | Message | None:
 
 
 def answer_digest(answer: str | Message) -> bytes:
-    """Return the same for answers that say the same, but for spaces around a text and the ids of tool calls."""
+    """Return a digest of an answer that ignores spaces around its text, and the ids of tool calls."""
     if isinstance(answer, dict):
         answer = dict(answer)
         if isinstance(content := answer.get("content"), str):
@@ -107,7 +107,7 @@ def answer_digest(answer: str | Message) -> bytes:
 
 
 def prompt_row(interaction: Interaction) -> dict[str, Any]:
-    """Return what all kinds of rows have: the messages, and the tools that the model could call."""
+    """Return the fields of all kinds of rows: the messages, and the tools that the model could call."""
     row: dict[str, Any] = {"messages": [_dataset_message(message) for message in interaction.messages or ()]}
     parameters = interaction.parameters or {}
     if any(parameters.get(name) for name in ("tools", "functions")):
@@ -131,7 +131,7 @@ def _dataset_message(message: Message) -> Message:
 
 
 class FeedbackReader:
-    """Reads the values of feedback that count: under the project's keys, or those of them that were named."""
+    """Reads the feedback values that count: those under all keys of the project, or under `metrics`."""
 
     def __init__(self, context: Context, project: ProjectRow, metrics: Collection[str] | None) -> None:
         keys = {row.key: row.kind for row in context.catalog.metrics_of(project.number)}
@@ -144,8 +144,8 @@ class FeedbackReader:
     def values(self, interaction: Interaction) -> tuple[dict[str, bool | float], list[UUID], bool]:
         """Return the values by key, the ids of the feedback that they come from, and whether thumbs disagreed.
 
-        The newest value counts. Under a bool key that is the newest of each person, and where two people disagree,
-        there is no value.
+        The newest value counts. Under a bool key, the newest value of each person counts; if two people disagree, there
+        is no value.
         """
         values: dict[str, bool | float] = {}
         ids: list[UUID] = []

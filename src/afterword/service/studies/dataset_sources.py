@@ -1,4 +1,4 @@
-"""Datasets made of interactions: which of them, which sample, and the lines."""
+"""Datasets made of interactions: selecting them, sampling, and writing the lines."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ T = TypeVar("T")
 async def create_of_interactions(context: Context, *, body: DatasetOfInteractions) -> Dataset:
     """Make a dataset of interactions.
 
-    Each line says in its `metadata` which completion, feedback or preference it comes from. What is no example is left
-    out, and counted by its reason under `left_out`.
+    Each line names in its `metadata` the completion, feedback or preference that it comes from. Interactions that are
+    unfit as examples are left out, and counted by reason under `left_out`.
     """
     project = context.project(body.project, writing=True)
     if (body.filter is None) == (body.completion_ids is None):
@@ -72,7 +72,7 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
 
 
 class DatasetBuilder:
-    """Chooses what becomes a line, counts what does not, and writes the lines."""
+    """Selects the interactions or pairs that become lines, counts the others by reason, and writes the lines."""
 
     def __init__(self, context: Context, project: ProjectRow, body: DatasetOfInteractions, seed: int | None) -> None:
         self.left_out: Counter[str] = Counter()
@@ -85,7 +85,8 @@ class DatasetBuilder:
         self._exclude = frozenset(body.exclude)
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """Choose, and return the lines as they are written. Raises `Invalid` where nothing becomes a line."""
+        """Select what becomes a line, and return an iterator that writes the lines. Raises `Invalid` if there are
+        none."""
         if self._body.kind == "preference":
             pairs = self._sampled_rows(await self._pairs(), lambda pair: pair.identity)
             self._check_not_empty(pairs)
@@ -95,7 +96,7 @@ class DatasetBuilder:
         return self._lines(ids, lambda completion_id: (completion_id,), self._line)
 
     async def _interaction_pages(self) -> AsyncIterator[list[Interaction]]:
-        """Yield the interactions that were asked for in pages, in their short view and the newest first."""
+        """Yield pages of the requested interactions in their short view, newest first."""
         ids = self._body.completion_ids
         tree = self._body.filter or Filter(completion_id=Match(in_=[str(completion_id) for completion_id in ids or []]))
         query = Search(project=self._project.key, filter=tree, limit=500)
@@ -119,7 +120,7 @@ class DatasetBuilder:
             self.left_out["missing"] += len(set(ids)) - interaction_count
 
     async def _completions(self) -> list[UUID]:
-        """Return the interactions that become lines, the newest first."""
+        """Return the interactions that become lines, newest first."""
         fit_ids: list[UUID] = []
         sample_size = self._body.sample.size if self._body.sample.type == "last" else None
         async for page in self._interaction_pages():
@@ -134,7 +135,7 @@ class DatasetBuilder:
         return fit_ids
 
     async def _silent_ids(self, page: list[Interaction]) -> set[UUID]:
-        """Return those of a page that answer nothing: neither a text, nor a tool call, nor a refusal."""
+        """Return the interactions of a page without an answer: neither a text, nor a tool call, nor a refusal."""
         textless_ids = [
             interaction.completion_id
             for interaction in page
@@ -153,7 +154,7 @@ class DatasetBuilder:
         if (reason := unfit_reason(interaction, include, needs_answer=needs_answer)) is not None:
             return reason
         if interaction.completion_id in silent_ids and "empty" not in include:
-            # A call that failed or was cancelled and was asked for may well have said nothing.
+            # A failed or cancelled call that `include` names may have an empty answer.
             call = interaction.call
             if call is None or call.state not in include:
                 return "empty"
@@ -179,10 +180,9 @@ class DatasetBuilder:
         return collector.pairs(self._exclude)
 
     def _sampled_rows(self, rows: list[T], identity: Callable[[T], bytes]) -> list[T]:
-        """Return the sample that was asked for, in the order of `rows`.
+        """Return the requested sample, in the order of `rows`.
 
-        A random one has the rows whose hashes with the seed are the least: the same rows as long as they are there,
-        whatever comes beside them.
+        A random sample has the rows with the smallest hashes under the seed, so that new rows change it little.
         """
         sample = self._body.sample
         if sample.type == "all" or sample.size is None or sample.size >= len(rows):
@@ -223,7 +223,7 @@ class DatasetBuilder:
                 ]
                 line_fields = line_of(row, side_interactions) if len(side_interactions) == len(sides(row)) else None
                 if line_fields is None:
-                    # It was deleted or changed since it was chosen.
+                    # It was deleted or changed since it was selected.
                     self.left_out["missing"] += 1
                 else:
                     lines.append(_encoder.encode(line_fields) + b"\n")
@@ -267,5 +267,5 @@ class DatasetBuilder:
 
 
 def _side(answer: str | Message) -> str | list[Message]:
-    """Return a side of a pair: a text, or a list of messages where it is more than a text."""
+    """Return a side of a pair: a text, or a list of messages if it is more than a text."""
     return answer if isinstance(answer, str) else [answer]

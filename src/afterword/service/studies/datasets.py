@@ -1,7 +1,7 @@
-"""Datasets: uploaded whole or in parts, or made of interactions; listed, given out, deleted.
+"""Datasets: uploaded whole or in parts, or made of interactions; listed, downloaded, deleted.
 
-A dataset becomes visible when its file is complete and every line was read. What a crash leaves half done is deleted at
-the next start.
+A dataset becomes visible when its file is complete and every line was read. Datasets that a crash left unfinished are
+deleted at the next start.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from afterword.types import (
 )
 from afterword.types.queries import DownloadQuery, NewDatasetQuery, PartQuery, ProjectQuery, UploadQuery
 
-# So many bytes of lines are written together.
+# Lines are written in parts of about this size.
 PART_BYTES = 1 << 20
-# A line is held whole; images make it long.
+# A line is held in memory as a whole; images make it long.
 MAX_LINE_BYTES = 64 << 20
 MAX_UPLOAD_COUNT = 100
-# Uploads that nobody ended are deleted after a day.
+# Uploads that were not ended are deleted after a day.
 ABANDONED_UPLOAD_MS = 24 * 60 * 60 * 1000
 
 
@@ -66,9 +66,9 @@ class Download(msgspec.Struct):
 async def create_dataset(context: Context, *, query: NewDatasetQuery, chunks: AsyncIterator[bytes]) -> Dataset:
     """Make a dataset of a file of JSON lines, which is the body.
 
-    Lines are prompts (`messages`), with a `completion`, with `feedbacks` by feedback key, or with
-    `preferred_completion`, `other_completion` and `feedback_key`. Feedback keys not seen before are registered. A line
-    that cannot be read refuses the whole file.
+    A line has a prompt (`messages`), and may have a `completion`, a `completion` with `feedbacks` by feedback key, or
+    `preferred_completion`, `other_completion` and `feedback_key`. Unknown feedback keys are registered. If a line
+    cannot be read, the whole file is refused.
     """
     project = context.project(query.project, writing=True)
     return await store_dataset(context, project, query.key, query.name, chunks)
@@ -85,9 +85,9 @@ async def store_dataset(
     left_out: Mapping[str, int] | None = None,
     seed: int | None = None,
 ) -> Dataset:
-    """Make a dataset of the bytes of a file; nothing of it stays where a line cannot be read.
+    """Make a dataset of the bytes of a file; if a line cannot be read, nothing is stored.
 
-    `left_out` is read when the last of the bytes has come.
+    `left_out` is read after the last chunk.
     """
     row = DatasetRow(
         server=context.store.server,
@@ -129,7 +129,7 @@ async def store_dataset(
 
 
 class _Contents:
-    """Takes a file apart into lines, reads each, and writes it in parts."""
+    """Splits a file into lines, reads each, and writes the file in parts."""
 
     def __init__(self, context: Context, dataset: int) -> None:
         self._context = context
@@ -144,7 +144,7 @@ class _Contents:
         self.values: dict[str, int] = defaultdict(int)
         self.preferences: dict[str, int] = defaultdict(int)
         self.is_bool: dict[str, bool] = {}
-        """Whether all values under a key are true or false; a key that is not known yet is registered so."""
+        """Whether all values under a key are true or false; if so, an unknown key is registered as bool."""
         self.is_number: dict[str, bool] = {}
         """Whether a value under a key is neither true, false, 1 nor 0."""
 
@@ -167,11 +167,11 @@ class _Contents:
             raise self._line_error(f"it has more than {MAX_LINE_BYTES >> 20} MiB", self._line_number + 1)
         if len(self._part) >= PART_BYTES:
             await self._write()
-            # Others have their turn between two parts.
+            # Let other tasks run between two parts.
             await asyncio.sleep(0)
 
     async def end(self) -> None:
-        """Take the last line, which may end without a line break."""
+        """Read the last line, which may lack a line break."""
         self._read_line(bytes(self._unread_bytes))
         if self._part:
             await self._write()
@@ -179,7 +179,7 @@ class _Contents:
             raise Invalid("The file has no lines.", code="empty_dataset", hint="Send a JSON object a line.")
 
     def kind(self) -> DatasetKind:
-        """Return what all lines have."""
+        """Return the richest kind that all lines satisfy. Raises `Invalid` if only some are preferences."""
         if "preference" in self.kinds and len(self.kinds) > 1:
             raise Invalid(
                 "Some lines are preferences and others are not.",
@@ -274,7 +274,7 @@ def _dataset_key(key: str | None, name: str | None) -> str:
 
 
 async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
-    """Begin a file that is sent in parts."""
+    """Begin the upload of a file in parts."""
     content_type = check_text(body.content_type or "", param="content_type")
     if await context.store.read(stored.upload_count) >= MAX_UPLOAD_COUNT:
         raise Unavailable(
@@ -298,7 +298,7 @@ async def begin_upload(context: Context, *, body: NewUpload) -> UploadBegun:
 
 
 async def put_part(context: Context, *, query: PartQuery, chunks: AsyncIterator[bytes]) -> UploadStatus:
-    """Send a part of a file: the bytes are the body. Parts count from 1; the same again replaces it."""
+    """Send a part of a file as the body. Parts count from 1; sending a part again replaces it."""
     row = await _get_upload_row(context, query.session_id)
     if not 1 <= query.part_number <= row.parts:
         raise Invalid(
@@ -326,7 +326,7 @@ async def put_part(context: Context, *, query: PartQuery, chunks: AsyncIterator[
 
 
 async def upload_status(context: Context, *, query: UploadQuery) -> UploadStatus:
-    """Tell which parts of a file have come."""
+    """Show which parts of an upload have arrived."""
     row = await _get_upload_row(context, query.session_id)
     received_parts = await context.store.read(stored.parts_of_upload, row.number)
     return UploadStatus(
@@ -338,7 +338,7 @@ async def upload_status(context: Context, *, query: UploadQuery) -> UploadStatus
 
 
 async def abort_upload(context: Context, *, body: UploadId) -> Deleted:
-    """Throw away the parts of a file. A dataset that was made of it stays."""
+    """Abort an upload and delete its parts. A dataset that was made of it stays."""
     row = await _get_upload_row(context, body.session_id)
     if not await context.store.write(lambda transaction: stored.erase_uploads(transaction, number=row.number)):
         raise _upload_not_found(body.session_id)
@@ -346,7 +346,7 @@ async def abort_upload(context: Context, *, body: UploadId) -> Deleted:
 
 
 async def create_of_upload(context: Context, *, body: DatasetOfUpload) -> Dataset:
-    """Make a dataset of a file whose parts have all come."""
+    """Make a dataset of an upload whose parts have all arrived."""
     project = context.project(body.project, writing=True)
     row = await _get_upload_row(context, body.session_id)
     received_parts = await context.store.read(stored.parts_of_upload, row.number)
@@ -391,16 +391,16 @@ def _upload_not_found(session_id: str) -> NotFound:
 
 
 async def delete_unfinished(store: Store, now: int, running_servers: Collection[int] = ()) -> None:
-    """Delete what a crash left half done, but for what servers that are there are at, and uploads that nobody ended."""
+    """Delete abandoned uploads, and the datasets that a crash left unfinished; those of running servers stay."""
     await store.write(lambda transaction: stored.erase_pending(transaction, running_servers))
     await store.write(lambda transaction: stored.erase_uploads(transaction, before=now - ABANDONED_UPLOAD_MS))
 
 
-# ------------------------------------------------------------------------------------------------ as they are
+# ------------------------------------------------------------------------------------------------ reading and deleting
 
 
 async def list_datasets(context: Context, *, query: ProjectQuery) -> DatasetList:
-    """List the datasets of a project, the newest first."""
+    """List the datasets of a project, newest first."""
     project = context.project(query.project)
     rows = await context.store.read(stored.of_project, project.number)
     return DatasetList(datasets=[_serialized_dataset(context, row) for row in rows])
@@ -420,7 +420,7 @@ async def delete_dataset(context: Context, dataset: str, *, query: ProjectQuery)
 
 
 async def download(context: Context, dataset: str, *, query: DownloadQuery) -> Download:
-    """Give out the file of a dataset: `original`, as it came; or `recipe`, each line in the normal shape."""
+    """Download the file of a dataset: `original` as it was sent, or `recipe` with each line in the normal shape."""
     row = await get_dataset_row(context, dataset, query.project)
     return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query.format))
 
@@ -443,7 +443,7 @@ def _normalized_line(raw: bytes) -> bytes:
 
 
 async def get_dataset_row(context: Context, dataset: str, project: str | None) -> DatasetRow:
-    """Return a dataset by key or id; by its id in any project that the key may see. Raises `NotFound`."""
+    """Return a dataset by key, or by id from any project that the key may see. Raises `NotFound`."""
 
     def find(connection: Connection) -> DatasetRow | None:
         try:
