@@ -1,1 +1,1 @@
-"""Interactions: logged, found, changed, shown."""
+"""Interactions: logging, search, changes, serializing."""

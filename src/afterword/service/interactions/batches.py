@@ -1,4 +1,4 @@
-"""Batches: many lines in one call, each on its own. One bad line hurts no other; ids make all of it repeatable."""
+"""Batches: many lines in one call, each logged independently of the others. Lines with ids can be sent again."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ T = TypeVar("T")
 S = TypeVar("S")
 Chunk: TypeAlias = list[tuple[int, T | AfterwordError]]
 Lines: TypeAlias = AsyncIterator[tuple[int, T | AfterwordError]]
-"""The lines of a batch: each with its number, and what it holds or why that cannot be read."""
+"""The lines of a batch: each with its number, and its body or the error of reading it."""
 
-# So many lines share a commit. More would keep other calls waiting for longer without making the batch faster.
+# Lines in a commit. More would keep other calls waiting for longer without making the batch faster.
 MAX_COMMIT_LINES = 200
 QUEUE_WAIT_SECONDS = 30.0
 
@@ -34,8 +34,9 @@ async def record_interactions(
 ) -> AsyncIterator[LineResult]:
     """Log many interactions.
 
-    One a line as NDJSON, or a JSON array; each as for a single one. The answer has a line for each, in order: its ids,
-    or its error. Lines with a `completion_id` can be sent again safely. `project` holds for lines that name none.
+    Send one per line as NDJSON, or a JSON array; each has the form of a single one. The answer has a line for each, in
+    order, with its ids or its error. Lines with a `completion_id` can be sent again safely. `project` applies to lines
+    that name none.
     """
 
     async def start(chunk: Chunk[NewInteraction]) -> tuple[Chunk[NewInteraction], list[Any], asyncio.Task[list[Any]]]:
@@ -66,10 +67,10 @@ async def record_interactions(
 async def record_feedback(
     context: Context, *, query: BatchQuery, lines: Lines[NewFeedback]
 ) -> AsyncIterator[LineResult]:
-    """Log much feedback.
+    """Log many feedbacks.
 
-    One a line as NDJSON, or a JSON array; each as for a single one. Lines with a `feedback_id` can be sent again
-    safely.
+    Send one per line as NDJSON, or a JSON array; each has the form of a single one. Lines with a `feedback_id` can be
+    sent again safely.
     """
 
     async def unit(body: NewFeedback) -> tuple[Unit, int]:
@@ -84,8 +85,8 @@ async def record_preferences(
 ) -> AsyncIterator[LineResult]:
     """Log many preferences.
 
-    One a line as NDJSON, or a JSON array; each as for a single one. Lines with a `comparison_id` can be sent again
-    safely. `project` holds for lines that name none.
+    Send one per line as NDJSON, or a JSON array; each has the form of a single one. Lines with a `comparison_id` can be
+    sent again safely. `project` applies to lines that name none.
     """
 
     async def unit(body: NewPreference) -> tuple[Unit, int]:
@@ -106,8 +107,8 @@ async def record_outcomes(
 ) -> AsyncIterator[LineResult]:
     """Log many outcomes.
 
-    One a line as NDJSON, or a JSON array; each as for a single one. Lines with an `outcome_id` can be sent again
-    safely. `project` holds for lines that name none.
+    Send one per line as NDJSON, or a JSON array; each has the form of a single one. Lines with an `outcome_id` can be
+    sent again safely. `project` applies to lines that name none.
     """
 
     async def unit(body: NewOutcome) -> tuple[Unit, int]:
@@ -155,7 +156,7 @@ async def _prepared_line(
 
 
 async def _result_or_error(step: Any) -> Any:
-    """Return what a step comes to: its result, or the error of this line."""
+    """Return the result of a step, or its error, which is that of its line."""
     if isinstance(step, AfterwordError):
         return step
     try:
@@ -165,8 +166,8 @@ async def _result_or_error(step: Any) -> Any:
 
 
 async def _overlapped_chunks(lines: Lines[T], start: Callable[[Chunk[T]], Awaitable[S]]) -> AsyncIterator[S]:
-    """Start chunk after chunk; yield each one's start once the next is under way, so that a chunk is read and checked
-    while the one before it is committed."""
+    """Start chunk after chunk, and yield each once the next has started. So a chunk is read and checked while the one
+    before it is committed."""
     started_chunks: list[S] = []
     chunk: Chunk[T] = []
     async for line in lines:
@@ -183,7 +184,7 @@ async def _overlapped_chunks(lines: Lines[T], start: Callable[[Chunk[T]], Awaita
 
 
 async def _commit(context: Context, units: Sequence[Unit], size: int) -> asyncio.Task[list[Any]]:
-    """Hand units to the writer and return at once; where the queue is full, they wait for room."""
+    """Hand units to the writer and return at once; if the queue is full, the task waits for room."""
 
     async def commit() -> list[Any]:
         deadline = asyncio.get_running_loop().time() + QUEUE_WAIT_SECONDS
@@ -197,7 +198,7 @@ async def _commit(context: Context, units: Sequence[Unit], size: int) -> asyncio
         return []
 
     task = asyncio.create_task(commit())
-    # Two turns of the loop: in the first the task runs, in the second the writer gets what it handed over.
+    # Two turns of the event loop: in the first the task runs, in the second the writer receives the units.
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return task

@@ -1,4 +1,4 @@
-"""What a model is registered with: checked, and turned into what is stored."""
+"""The definition of a model: checked, and converted to stored columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from afterword.store.catalog import ModelRow
 from afterword.types import NewModel
 
 _encoder = msgspec.json.Encoder(order="sorted")
-# Headers that say how the request is carried.
+# Headers of the HTTP connection.
 _CONNECTION_HEADERS = {
     "connection",
     "content-length",
@@ -31,7 +31,7 @@ _CONNECTION_HEADERS |= {"accept-encoding", "content-encoding", "keep-alive", "up
 
 
 def key_of(body: NewModel) -> str:
-    """Return the key of a new model, made of its name where none is given. Raises `Invalid`."""
+    """Return the key of a new model, derived from its name if none is given. Raises `Invalid`."""
     key = body.key or re.sub(r"[^a-z0-9._/-]+", "-", (body.name or "").lower()).strip("-/")
     if not key:
         raise Invalid(
@@ -41,7 +41,7 @@ def key_of(body: NewModel) -> str:
             hint="Give a key such as gpt-mini: calls name the model by it.",
         )
     check_text(key, param="key", max_length=200, min_length=1)
-    # Paths carry it: a part that is empty or made of dots would lead elsewhere.
+    # URL paths contain the key: an empty part, `.` or `..` would lead elsewhere.
     if key != key.strip() or not key.isprintable() or {"", ".", ".."} & set(key.split("/")):
         raise Invalid(
             f"key is {key!r}; a key has no control characters, no spaces at its ends, and something between slashes.",
@@ -82,11 +82,11 @@ def endpoint_of(endpoint: str | None, provider: str) -> str | None:
 
 
 def sealed_secret(context: Context, api_key: str | None, headers: dict[str, str] | None) -> bytes | None:
-    """Return API key and headers, encrypted; None where there are none. Raises `Invalid`."""
+    """Return API key and headers, encrypted; None if there are none. Raises `Invalid`."""
     header_values = [(f"headers.{name[:80]}", name, value) for name, value in (headers or {}).items()]
     header_values += [("api_key", "api_key", api_key)] if api_key else []
     for header_param, name, value in header_values:
-        # Named without its value: that is a secret.
+        # The error does not show the value, which is a secret.
         if not re.fullmatch(r"[!-~]+([ \t]+[!-~]+)*", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise Invalid(
                 f"{header_param} cannot be sent as a header.",
@@ -107,12 +107,12 @@ def sealed_secret(context: Context, api_key: str | None, headers: dict[str, str]
 
 
 def params_of(params: dict[str, Any] | None) -> str | None:
-    """Return the parameters that are laid over each request, as they are stored."""
+    """Return the parameters that override those of each request, as they are stored."""
     return _encoder.encode(params).decode() if params else None
 
 
 def fallback_of(context: Context, name: str | None, key: str) -> int | None:
-    """Return the number of the model that is called where `key` fails. Raises `Invalid`."""
+    """Return the number of the model that is called if `key` fails. Raises `Invalid`."""
     if name is None:
         return None
     row = context.catalog.find_model(name)
@@ -127,7 +127,7 @@ def fallback_of(context: Context, name: str | None, key: str) -> int | None:
 
 
 def check_same(context: Context, registered_row: ModelRow, new_row: ModelRow) -> None:
-    """Raise `Conflict` where a registered model is not what is wanted."""
+    """Raise `Conflict` if a registered model and a new one differ in their definition."""
     registered_secret, new_secret = (
         context.state.secrets.open(row.secret, f"the model {row.key!r}") if row.secret else None
         for row in (registered_row, new_row)

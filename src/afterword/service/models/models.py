@@ -1,6 +1,6 @@
-"""Models: what completions come from, which can be called, and by which projects.
+"""Models: the registry, and which projects may call which models.
 
-A key that an interaction names and nobody knows is registered as logged-only; an administrator makes it callable.
+An unknown key that an interaction names is registered as logged-only; an administrator makes it callable.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from afterword.types.queries import ModelsQuery
 
 
 async def model_number(context: Context, key: str) -> int:
-    """Return the number of a model by key or id; register a key not seen before.
+    """Return the number of a model by key or id; register an unknown key.
 
     Raises `NotFound` for the id of a model that the key may not see: its interactions would show that model's key.
     """
@@ -77,8 +77,8 @@ async def model_number(context: Context, key: str) -> int:
 async def register(context: Context, *, body: NewModel) -> Model:
     """Register a model that can be called.
 
-    Once more with the same definition it answers the same; with another it is refused with 409. A key that was
-    logged-only so far becomes callable. API key and headers are kept encrypted, and never shown.
+    Repeating the call returns the same model; another definition under its key is refused with 409. A logged-only key
+    becomes callable. The API key and the values of headers are stored encrypted, and never shown.
     """
     key = key_of(body)
     project = None if body.project is None else context.project(body.project, writing=True)
@@ -112,9 +112,9 @@ async def register(context: Context, *, body: NewModel) -> Model:
 
 
 async def list_models(context: Context, *, query: ModelsQuery) -> ModelList:
-    """List the models, and as `data` those that the key may call, the way OpenAI's clients read them.
+    """List the models, and as `data` those that the key may call, in the form that OpenAI's clients read.
 
-    A key that is for some projects sees the models of these. One that may call models and not read gets `data` alone.
+    A key bound to projects sees the models of these projects. A key that may call models but not read gets only `data`.
     """
     project_number = None if query.project is None else context.project(query.project).number
     project_models = [
@@ -146,8 +146,8 @@ async def list_models(context: Context, *, query: ModelsQuery) -> ModelList:
 async def get_model(context: Context, model: str) -> Model:
     """Show a model, by key, id or PROJECT/MODEL.
 
-    By PROJECT/MODEL its `id` is that, as in the list of OpenAI's API. A key that may call models and not read sees of
-    them what that API shows.
+    Asked for as PROJECT/MODEL, its `id` is that name, as in the list of OpenAI's API. A key that may call models but
+    not read does not see endpoint, external_model_id, headers and parameters.
     """
     row = get_model_row(context, model)
     serialized = _serialized_model(context, row)
@@ -162,7 +162,7 @@ async def get_model(context: Context, model: str) -> Model:
 
 
 async def update_model(context: Context, model: str, *, body: ModelChange) -> Model:
-    """Change how a model is called; null takes a value away. Calls under way go on as they began."""
+    """Change how a model is called; null removes a value. Calls under way are not affected."""
     row = get_model_row(context, model)
     if row.provider is None:
         raise logged_only_error(row)
@@ -193,7 +193,7 @@ async def update_model(context: Context, model: str, *, body: ModelChange) -> Mo
 
 
 async def delete_model(context: Context, model: str) -> Deleted:
-    """Delete a model: it can be called no more, by no project. Its interactions stay, and keep its key."""
+    """Delete a model: no project can call it any more. Its interactions stay, and keep its key."""
     row = get_model_row(context, model)
     if row.provider is None:
         raise logged_only_error(row)
@@ -211,7 +211,7 @@ async def delete_model(context: Context, model: str) -> Deleted:
 
 
 async def status(context: Context, model: str) -> ModelStatus:
-    """Tell whether a model can be called, by a look at its provider that costs nothing; for 30 s the answer is kept.
+    """Show whether a model can be called, by a free request to its provider. The answer is cached for 30 s.
 
     A model that is switched off in every project that may call it is offline.
     """
@@ -223,9 +223,9 @@ async def status(context: Context, model: str) -> ModelStatus:
 
 
 def last_status(context: Context, model: Model) -> ModelStatus:
-    """Tell whether a model can be called, as far as that is known without asking its provider now.
+    """Tell whether a model can be called, without a request to its provider.
 
-    A check of the last 30 s counts; a model that was not checked is taken to be online.
+    A check of the last 30 s counts; a model without one is taken to be online.
     """
     return _last_status(context, context.catalog.find_model(model.key) if model.provider else None)
 
@@ -257,9 +257,9 @@ def _is_switched_off(context: Context, row: ModelRow) -> bool:
 
 
 async def attach(context: Context, project: str, *, body: NewProjectModel) -> ProjectModel:
-    """Let a project call a model. Once more it answers the same; the first model of a project is its default.
+    """Let a project call a model. The call can be repeated; the first model of a project becomes its default.
 
-    A key of some projects takes models that one of these may call, or that no project may call yet.
+    A key bound to projects can attach models that one of its projects may call, or that no project may call yet.
     """
     project_row = context.project(project, writing=True)
     row = get_model_row(context, body.model, attaching=True)
@@ -309,7 +309,7 @@ async def update_project_model(context: Context, project: str, model: str, *, bo
 
 
 async def detach(context: Context, project: str, model: str) -> Deleted:
-    """Take a model out of a project. What it said there stays."""
+    """Detach a model from a project. Its interactions stay."""
     row = _get_project_model_row(context, project, model)
     if not await context.store.write(lambda transaction: detach_model(transaction, row)):
         raise_model_not_found(model)
@@ -372,7 +372,7 @@ def models_of_project(context: Context, project: str) -> list[tuple[Model, Proje
 def get_model_row(context: Context, name: str, *, attaching: bool = False) -> ModelRow:
     """Return a model by key, id or PROJECT/MODEL that the key may see. Raises `NotFound`.
 
-    `attaching` also finds one that can be called and that no project has yet.
+    `attaching` also finds a callable model that no project has yet.
     """
     catalog = context.catalog
     row = catalog.find_model(name)
@@ -388,7 +388,7 @@ def get_model_row(context: Context, name: str, *, attaching: bool = False) -> Mo
 
 
 def find_as_seen(context: Context, key: str) -> Model | None:
-    """Return a model that an interaction names; of one that the key may not see, no more than its key and id."""
+    """Return the model that an interaction names, with only key and id if the key may not see the model."""
     row = context.catalog.find_model(key)
     if row is None:
         return None
@@ -411,7 +411,7 @@ def raise_model_not_found(name: str) -> NoReturn:
     )
 
 
-# ------------------------------------------------------------------------------------------------ as shown
+# ------------------------------------------------------------------------------------------------ serializing
 
 
 def _serialized_model(context: Context, row: ModelRow) -> Model:
@@ -422,7 +422,7 @@ def _serialized_model(context: Context, row: ModelRow) -> Model:
             target = target_of(context, row)
             headers, has_api_key = sorted(target.headers), target.api_key is not None
         except Invalid:
-            # Sealed with another secret. That there is a key is all that can be said.
+            # Encrypted with another secret: it is only known that there is a key.
             has_api_key = True
     projects = [
         catalog.projects[project_model.project].key

@@ -1,4 +1,4 @@
-"""Where a call goes: from the name of a model to the project, the model, and how its provider knows it."""
+"""Routing of calls: from the name of a model to the project, the model and its target at the provider."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from afterword.types import Target
 
 
 class ModelRoute(msgspec.Struct, frozen=True):
-    """Where a call goes: the project, the model that was named or drawn, that model and its fallbacks in their order,
-    and the A/B test that the call takes part in."""
+    """Where a call goes: the project, the named or assigned model, the targets of that model and its fallbacks in
+    order, and the A/B test that the call takes part in."""
 
     project: ProjectRow
     model: ModelRow
@@ -24,11 +24,11 @@ class ModelRoute(msgspec.Struct, frozen=True):
 
 
 def get_model_route(context: Context, name: str | None) -> ModelRoute:
-    """Return where a call goes that names a model: as PROJECT/MODEL or PROJECT:MODEL, as PROJECT for its default, or as
-    MODEL in the key's own project.
+    """Return the route of a call.
 
-    Raises `NotFound`; `Invalid` where a project has no default model and for a logged-only one; `Conflict` for an
-    archived project.
+    `name` is PROJECT/MODEL or PROJECT:MODEL, PROJECT for its default model, or MODEL in the key's own project. Raises
+    `NotFound`; `Invalid` if a project has no default model, and for a logged-only model; `Conflict` for an archived
+    project.
     """
     route_or_project = _route_or_project(context, name)
     return (
@@ -39,11 +39,11 @@ def get_model_route(context: Context, name: str | None) -> ModelRoute:
 
 
 def get_call_route(context: Context, name: str | None, *, session_id: str, ab_campaign: str | None) -> ModelRoute:
-    """Return the same, where a call that names no model may go to one of the project's active A/B test. All calls of a
-    session go to the same model.
+    """Return the route of a call that may take part in an A/B test.
 
-    `ab_campaign` names the test that the call surely takes part in. Raises also `Invalid` for a model that is none of
-    that test's, and `Conflict` for a test that has ended.
+    A call that names no model may go to a model of the project's active test. All calls of a session go to the same
+    model. With `ab_campaign` the call takes part in that test. Raises as `get_model_route` does; also `Invalid` for a
+    model outside the test, and `Conflict` for a test that has ended.
     """
     session_uuid = find_uuid(session_id)
     session = session_id.encode() if session_uuid is None else session_uuid.bytes
@@ -84,12 +84,12 @@ def _new_route(context: Context, project: ProjectRow, row: ModelRow, test: ABTes
 
 
 def _route_or_project(context: Context, name: str | None) -> ModelRoute | ProjectRow:
-    """Return where a call goes that names a model, or the project of one that names none."""
+    """Return the route of a call that names a model, or the project of a call that names none."""
     if name is None:
         return context.project(None, writing=True)
     catalog = context.catalog
     project, model_key = None, ""
-    # Some clients take what is before a slash for the name of a provider of theirs, so a colon will do.
+    # Some clients read the part before a slash as a provider of theirs, so a colon works, too.
     for separator in "/:":
         key, matched_separator, key_after_separator = name.partition(separator)
         named_project = catalog.find_project(key)
@@ -181,7 +181,7 @@ def get_running_test(context: Context, id_or_key: str) -> ABTestRow:
 
 
 def check_model_of(context: Context, test: ABTestRow, model: ModelRow | None, project: ProjectRow) -> None:
-    """Check that what names an A/B test names a model of it, too. Raises `Invalid`."""
+    """Raise `Invalid` unless a call or interaction of an A/B test also names a model of the test."""
     if model is None or model.number not in test.models or project.number != test.project:
         project_key = context.catalog.projects[test.project].key
         names = ", ".join(f"{project_key}/{context.catalog.models[number].key}" for number in test.models)
@@ -194,14 +194,14 @@ def check_model_of(context: Context, test: ABTestRow, model: ModelRow | None, pr
 
 
 def _takes_part(test: ABTestRow, session: bytes) -> bool:
-    """Tell whether a session is in the test's share of the calls. It stays in or out of it."""
+    """Tell whether a session is in the test's share of the calls. The answer never changes for a session."""
     return (hash63(test.id.bytes, session) >> 10) / 2**53 < test.traffic_split
 
 
 def _assigned_model(context: Context, test: ABTestRow, session: bytes) -> ModelRow | None:
-    """Return the model of the test that a session goes to, passing over those that cannot be called now.
+    """Return the model of the test that a session is assigned to, among those that can be called now.
 
-    It is the one with the largest hash, so that of the others' sessions none moves when a model is switched off.
+    It is the one with the largest hash (rendezvous hashing). If a model is switched off, only its sessions move.
     """
     models = [number for number in test.models if is_callable_in(context.catalog, test.project, number)]
     rows = [context.catalog.models[number] for number in models]
@@ -222,7 +222,7 @@ def _default_model(context: Context, project: ProjectRow) -> ModelRow:
 
 
 def _targets(context: Context, row: ModelRow) -> tuple[tuple[ModelRow, Target], ...]:
-    """Return a model and its fallbacks, as their providers know them."""
+    """Return a model and its fallbacks, each with its target."""
     targets: list[tuple[ModelRow, Target]] = []
     model_numbers: set[int] = set()
     model: ModelRow | None = row
@@ -234,7 +234,8 @@ def _targets(context: Context, row: ModelRow) -> tuple[tuple[ModelRow, Target], 
 
 
 def target_of(context: Context, row: ModelRow) -> Target:
-    """Return a model as its provider knows it; its secrets are opened once, and again when it was changed."""
+    """Return the target of a model at its provider. It is cached until the model changes, so secrets are decrypted
+    once."""
     cached_target = context.state.targets.get(row.number)
     if cached_target is not None and cached_target[0] is row:
         return cached_target[1]

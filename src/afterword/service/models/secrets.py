@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with a secret of the server's own."""
+"""Encryption of secrets at rest, with the server's own secret."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 
 class Secrets:
-    """Seal and open small objects. `secret` is the setting; without it one is made in `directory` when first needed."""
+    """Encrypts and decrypts small objects. `secret` is the setting; without it, one is created in `directory` on first
+    use."""
 
     def __init__(self, secret: str | None, directory: Path) -> None:
         self._secret = secret
         self._file = directory / "secret.key"
 
     def make(self) -> None:
-        """Make the secret now, where none is set and none was made: several processes must not make one each."""
+        """Create the secret now if there is none, so that several processes do not create one each."""
         if self._secret is None:
             self._read_or_make_secret()
 
@@ -36,7 +37,7 @@ class Secrets:
         return self._fernet.encrypt(msgspec.json.encode(value))
 
     def open(self, sealed: bytes, owner: str) -> dict[str, Any]:
-        """Decrypt an object. Raises `Invalid` where it was sealed with another secret; `what` says whose it is."""
+        """Decrypt an object. Raises `Invalid` if it was encrypted with another secret; `owner` says whose it is."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -50,7 +51,7 @@ class Secrets:
 
     @cached_property
     def _fernet(self) -> Fernet:
-        # Loaded when the first key is kept: most starts need it not.
+        # Imported on first use: most starts do not need it.
         from cryptography.fernet import Fernet
 
         secret = self._secret or self._read_or_make_secret()
@@ -66,7 +67,7 @@ class Secrets:
             out.write(secret + "\n")
             out.flush()
             os.fsync(out.fileno())
-        # Its name in the directory, too: what is sealed with it shall not outlive it.
+        # Sync the directory entry, too: stored rows must not outlive the secret that encrypted them.
         directory = os.open(self._file.parent, os.O_RDONLY)
         try:
             os.fsync(directory)

@@ -346,8 +346,7 @@ def _check_span(first: int, last: int, interval: Interval) -> None:
 
 
 def _quantum(zone: ZoneInfo, first: int, last: int) -> int:
-    """Return the longest interval in milliseconds whose multiples lie in one bucket each, in this zone and time
-    range."""
+    """Return the longest step (an hour or a quarter of one, in milliseconds) whose intervals each lie in one bucket."""
     step = timedelta(days=30)
     local_time, end = _local_time(zone, first), _local_time(zone, last)
     while local_time < end + step:
