@@ -1,4 +1,4 @@
-"""Logging calls of language models: opened before the first word leaves, finished when the last has come."""
+"""Logging of model calls: a call is stored before its first word is sent, and completed after its last."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from afterword.types.fields import TEXT_FIELDS
 log = logging.getLogger("afterword.calls")
 _encoder = msgspec.json.Encoder()
 
-# What stands in the payload's own fields, or is of no use once the call is over.
+# Fields that the payload stores elsewhere, or that are useless after the call.
 NON_PARAMETER_FIELDS = frozenset({"model", "messages", "prompt", "stream", "stream_options", *SHARED_FIELDS})
-# Beyond it `n` says nothing about how many choices there will be, but that the provider will refuse it.
+# A larger `n` announces no choices: the provider will refuse it.
 MAX_ANNOUNCED_CHOICE_COUNT = 128
 MAX_SESSION_CHARACTERS = 200
-# Without a tokenizer of the model a token is taken for so many bytes of text.
+# Bytes of text per token, as an estimate without the model's tokenizer.
 TOKEN_BYTES = 4
 
 
@@ -45,8 +45,8 @@ class Choice(msgspec.Struct):
 
 
 class CallResult(msgspec.Struct, kw_only=True):
-    """How a call ended. Times are in seconds; `ttft` is to the first word, and null where it was not streamed;
-    `overhead` is what was added until the answer left, or its first part."""
+    """How a call ended. Times are in seconds. `ttft` is the time to the first word, None if the call was not streamed.
+    `overhead` is the time that Afterword added until the answer, or its first part, was sent."""
 
     operation: str
     state: State
@@ -60,13 +60,13 @@ class CallResult(msgspec.Struct, kw_only=True):
     error: AfterwordError | None = None
     attempts: Sequence[Any] = ()
     origin: dict[str, Any] = msgspec.field(default_factory=dict)
-    """What the provider told of who answered, by the names of the store's columns."""
+    """The provider's facts about who answered, by the store's column names."""
     replacements: Sequence[dict[str, str]] = ()
-    """What of the answer could not be stored as it came: `{at, was, kept}` each."""
+    """The parts of the answer that could not be stored unchanged, each as `{at, was, kept}`."""
 
 
 class CallRecorder:
-    """A call under way: its ids, and what of it is stored. `ids` are by the index of the choice."""
+    """Stores a call under way. `ids` are its completion ids by the index of their choice."""
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class CallRecorder:
         trace_id: str | None = None,
         replacements: Sequence[dict[str, str]] = (),
     ) -> None:
-        """Take what is Afterword's own from a request. Raises `Invalid` for a call of nothing.
+        """Take Afterword's own fields from a request. Raises `Invalid` for a call without messages.
 
-        What the log cannot take as labels, user or session stands among the parameters, as it was sent. `first_id` is
-        that of the first choice, and of the session where none was given; see `new_id`. `replaced` is what of the
-        request could not be kept as it came.
+        Labels, users and sessions that the log cannot store as such are stored among the parameters, as they were sent.
+        `first_id` is the id of the first choice, and of the session if none was given; see `new_id`. `replacements` are
+        the parts of the request that could not be stored unchanged.
         """
         self.context = context
         self.route = route
@@ -97,7 +97,7 @@ class CallRecorder:
         sent_parameters = {name: value for name, value in body.items() if name not in NON_PARAMETER_FIELDS}
         self._parameters = {**sent_parameters, **own_fields.unreadable} or None
         now = context.now()
-        # One, but for the old completions, which take several prompts at once.
+        # Several only for the legacy completions API.
         self._prompts = [
             preparation.new_prompt(
                 context,
@@ -141,7 +141,7 @@ class CallRecorder:
                 self.ids[index] = new_id(stored=self.stored)
 
     async def open(self, indexes: Sequence[int]) -> None:
-        """Store the choices of these indexes without what is still to be said; return once they are on disk."""
+        """Store the choices of these indexes without their answers; return once they are on disk."""
         new_indexes = [index for index in indexes if index not in self._opened_indexes]
         if not self.stored or not new_indexes:
             return
@@ -164,7 +164,7 @@ class CallRecorder:
             self._opened_indexes.update(new_indexes)
 
     async def finish(self, result: CallResult) -> None:
-        """Store what was said, and how the call went; return once it is on disk. Raises `Unavailable`."""
+        """Store the answers, and how the call ended; return once they are on disk. Raises `Unavailable`."""
         count_call(self.context.state, result)
         try:
             if self.stored:
@@ -183,11 +183,11 @@ class CallRecorder:
         } or None
         row_batches: list[preparation.RowBatch] = []
         new_indexes: list[int] = []
-        # What was opened is closed in any case, also where the provider never spoke of it.
+        # Every opened choice is closed, even if the provider sent nothing for it.
         for index in sorted({*result.choices, *self._opened_indexes} or {0}):
             state, error = result.state, result.error
             if state == "complete" and result.choices and index not in result.choices:
-                # Some providers take n and answer once. An empty completion would count as an answer.
+                # Some providers accept n and answer once. An empty completion would count as an answer.
                 state, error = "failed", _missing_choice_error(index, result.model)
             choice = result.choices.get(index) or Choice()
             completion_id = self.completion_id(index)
@@ -233,16 +233,17 @@ class CallRecorder:
         await self._write(row_batches, new_indexes)
 
     def _session_of(self, index: int) -> tuple[UUID | None, str | None]:
-        # None: the session is named by the completion itself.
+        # None: the completion's own id is the session's.
         return self._session if self._session[0] or index == 0 else (self.ids[0], None)
 
     async def _write(self, row_batches: Sequence[preparation.RowBatch], new_indexes: Sequence[int]) -> bool:
-        """Commit rows; tell whether they are stored. Where the store cannot write, the setting on_store_failure
-        decides whether the call is refused or goes on without them. `fresh` are the choices that are stored first."""
+        """Commit rows; return whether they are stored. If the store cannot write, the setting on_store_failure decides
+        whether the call is refused or goes on unlogged. `new_indexes` are the choices that are stored for the first
+        time."""
         rows: Rows = [pair for row_batch in row_batches for pair in row_batch.rows]
         test = self.route.test
         if test is not None and new_indexes:
-            # Counted for the model that was drawn, also where its fallback answered: that is how it was set up.
+            # Counted for the assigned model, even if its fallback answered: the fallback is part of its setup.
             test_rows = [(self.ids[index], test.number, self.route.model.number) for index in new_indexes]
             rows.append((INSERT_INTERACTION, test_rows))
         try:
@@ -262,13 +263,13 @@ class CallRecorder:
         log.error("A call of %s is not logged: %s", self.route.model.key, error.message)
         self.context.state.meters.count_unlogged_call()
         if not self._opened_indexes:
-            # No caller has seen the ids yet: theirs shall say that nothing is stored under them.
+            # No caller has seen the ids yet: replace them by ids that say that nothing is stored under them.
             self.stored = False
             self.ids = {index: new_id(stored=False) for index in self.ids}
 
 
 class _OwnFields(msgspec.Struct, frozen=True):
-    """What of a request is for the log. `unreadable` are the fields, or labels, that it cannot take as such."""
+    """The fields of a request that are for the log. `unreadable` are fields and labels that it cannot store as such."""
 
     labels: dict[str, str]
     texts: dict[str, str | None]
@@ -279,7 +280,7 @@ class _OwnFields(msgspec.Struct, frozen=True):
     def from_request(cls, request: CallRequest, settings: Settings) -> _OwnFields:
         labels: dict[str, str] = {}
         unreadable: dict[str, Any] = {}
-        # `labels` wins over `metadata`, also where there is room for one alone.
+        # `labels` takes precedence over `metadata`, also for the limit on the number of labels.
         for name, labels_field in (("labels", request.labels), ("metadata", request.metadata)):
             if labels_field is None:
                 continue
@@ -309,12 +310,12 @@ class _OwnFields(msgspec.Struct, frozen=True):
 
 
 def readable_session(session_id: Any) -> str | None:
-    """Return what a call names its session; None for what the log cannot take as a name."""
+    """Return a call's name for its session; None if the log cannot store it."""
     return _readable_text(session_id, MAX_SESSION_CHARACTERS) or None
 
 
 def _readable_text(value: Any, max_characters: int) -> str | None:
-    """Return a short text, which may be sent as a number; None for what is none."""
+    """Return a short text, which may be sent as an integer; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or len(value) > max_characters or "\0" in value:
@@ -323,7 +324,7 @@ def _readable_text(value: Any, max_characters: int) -> str | None:
 
 
 def new_id(*, stored: bool) -> UUID:
-    """Return the id of a completion; of one that is not stored, one that says so."""
+    """Return the id of a new completion; if it is not stored, the id says so."""
     return uuid7() if stored else unstored_id()
 
 
@@ -369,7 +370,7 @@ def _request_message_lists(request: CallRequest) -> list[list[Message]]:
 
 
 def _timings(result: CallResult) -> dict[str, Any]:
-    """Return what was measured: milliseconds, and tokens a second over the time in which they came."""
+    """Return the timings in milliseconds, and the tokens per second from the first word to the end."""
     timings: dict[str, Any] = {
         "latency": round(result.latency * 1000),
         "provider_time": round(result.provider_time * 1000),
@@ -397,7 +398,7 @@ def _missing_choice_error(index: int, model: ModelRow) -> AfterwordError:
 
 
 def estimated_usage(messages: Sequence[Any], texts: Sequence[str]) -> dict[str, Any]:
-    """Return about how many tokens a call took, for providers that do not tell; marked as estimated."""
+    """Estimate the tokens of a call, for providers that do not report them; the result is marked as estimated."""
     prompt = _estimated_tokens(_encoder.encode(messages)) if messages else 0
     completion = sum(_estimated_tokens(text.encode("utf-8", "surrogatepass")) for text in texts)
     return {
@@ -413,11 +414,11 @@ def _estimated_tokens(text: bytes) -> int:
 
 
 async def close_abandoned_calls(state: AppState, running_servers: Collection[int] = ()) -> int:
-    """Close the calls that nobody goes on with, as interrupted; return how many: those of servers that are no more, and
-    those of this one whose end could not be written. `alive` are the servers that are there."""
+    """Mark abandoned calls as interrupted; return how many. These are calls of servers that are gone, and calls of this
+    server whose end could not be written. `running_servers` are the numbers of the running servers."""
     store = state.store
     open_calls = await store.read(stored.orphaned_calls, store.server, running_servers)
-    # What was read as open and goes on is among these: a call is here before it is written.
+    # A call is in `state.calls` before it is written, so each open call that still runs here is among these.
     running_ids = {completion_id for call in list(state.calls) for completion_id in call.ids.values()}
     ids = [completion_id for completion_id, is_own in open_calls if not (is_own and completion_id in running_ids)]
     if not ids:

@@ -1,8 +1,8 @@
-"""What messages may hold, and their images: out of the messages on the way in, back into their place on the way out.
+"""Checks messages, replaces their images by references for the store, and restores them for answers.
 
-In a stored message an image's data URI is replaced by `afterword-image:HASH.EXT;HEADER`, where HEADER is what stood
-before the comma, so that the URI can be given back byte for byte. No caller can write such a reference: what stands in
-an image's place on input must be a data URI, or the address of an image on the web.
+In a stored message, an image's data URI is replaced by `afterword-image:HASH.EXT;HEADER`. HEADER is the text before the
+comma, so that the URI can be restored byte for byte. Callers cannot write such a reference: an image on input must be a
+data URI or a web address.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ REFERENCE = re.compile(r"afterword-image:([0-9a-f]{64})\.([a-z]{3,4});(.*)", re.
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
 IMAGE_FIELDS = ("content", "images")
-"""Where a message holds images as parts: OpenAI's place, and that of answers of OpenRouter and Gemini."""
+"""The members of a message that hold images as parts: OpenAI's, and that of answers of OpenRouter and Gemini."""
 IMAGE_ADDRESS_PREFIXES = ("https://", "http://", "gs://", "s3://")
-"""How the address of an image begins that stands elsewhere, and is kept as it is."""
+"""The beginnings of addresses of external images, which are stored unchanged."""
 
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
 _ANY_DATA_URI = re.compile(r"(data:[^,]{0,200};base64),", re.I)
@@ -40,7 +40,7 @@ _sorted_encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Image(NamedTuple):
-    """An image as it is kept: SHA-256 of its bytes, extension, bytes."""
+    """An image as it is stored: SHA-256 of its bytes, extension, bytes."""
 
     hash: bytes
     extension: str
@@ -50,11 +50,10 @@ class Image(NamedTuple):
 def extract_images(
     messages: list[Message], settings: Settings, *, param: str = "messages"
 ) -> tuple[list[Message], list[Image]]:
-    """Check messages and take their images out; return what to store of both.
+    """Check messages and extract their images; return both as they are stored.
 
-    An image may stand on the web: its address is kept as it is, and never fetched.
-
-    Raises `Invalid` naming the place for anything that is no message, `TooLarge` for an image beyond the limit.
+    The web address of an image is stored unchanged, and never fetched. Raises `Invalid` with the path of an invalid
+    message or image, `TooLarge` for an image over the limit.
     """
     if not messages:
         raise Invalid(
@@ -78,10 +77,10 @@ def extract_images(
 
 
 def extract_images_as_sent(messages: list[Message], settings: Settings) -> tuple[list[Message], list[Image]]:
-    """Take the images out of messages that go to a provider; return what to store of both.
+    """Extract the images of messages that go to a provider; return both as they are stored.
 
-    Nothing is refused: whatever stands in an image's place and is none that can be kept by its hash stays there as it
-    is, but for one beyond the limit, of which type, size and SHA-256 are kept.
+    Nothing is refused. An image that cannot be stored by its hash stays in the message unchanged. An image over the
+    limit is replaced by its type, size and SHA-256.
     """
     images: list[Image] = []
 
@@ -89,7 +88,7 @@ def extract_images_as_sent(messages: list[Message], settings: Settings) -> tuple
         if not isinstance(uri, str):
             return uri
         if REFERENCE.match(uri):
-            # It would show whoever sent it an image of others, if it were kept as it is.
+            # Stored unchanged, it would show its sender an image of others.
             return f"unresolved:{uri}"
         header_match = _ANY_DATA_URI.match(uri)
         if len(uri) - (header_match.end() if header_match else 0) > (settings.max_image + 2) // 3 * 4:
@@ -143,7 +142,7 @@ def check_message(message: Message, path: str) -> None:
 
 
 def restore_images(messages: list[Message], show: Callable[[str, str, str], str]) -> list[Message]:
-    """Put images back into their places: `show(hash, extension, header)` gives the text for each."""
+    """Replace references to images: `show(hash, extension, header)` returns the text for each."""
 
     def restored_address(reference: Any, path: str) -> Any:
         reference_match = REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
@@ -165,7 +164,7 @@ def data_uri(header: str, content: bytes) -> str:
 
 
 def prompt_hash(messages: list[Message]) -> int:
-    """Hash stored messages: the same prompt is the same roles, texts, images and further members."""
+    """Hash stored messages by their roles, texts, images and further members."""
     parts: list[str | bytes] = []
     for message in messages:
         role, content = message.get("role"), message.get("content")
@@ -188,7 +187,7 @@ def _is_plain_text(part: Any) -> bool:
 
 
 def _with_images(message: Message, change: Callable[[Any, str], Any], path: str) -> Message:
-    """Return the message with each image's address changed; the same object where it shows none."""
+    """Return the message with each image's address changed; the same object if it has none."""
     changed_fields: Message = {}
     for name in IMAGE_FIELDS:
         parts = message.get(name)
@@ -200,7 +199,8 @@ def _with_images(message: Message, change: Callable[[Any, str], Any], path: str)
 
 
 def _with_image(part: Any, change: Callable[[Any, str], Any], path: str) -> Any:
-    """The three forms: image_url as text, image_url as {"url"}, and the datasets' {"type": "image", "url"}."""
+    """Return a part with its image's address changed. It has three forms: image_url as text, image_url as {"url"}, and
+    the datasets' {"type": "image", "url"}."""
     if not isinstance(part, dict):
         return part
     kind = part.get("type")
@@ -262,7 +262,7 @@ def _read_image(uri: Any, settings: Settings, path: str) -> tuple[Image, str]:
 
 
 def _decoded_base64(encoded: str) -> bytes | None:
-    """Return the bytes of plain base64; None where encoding them again would give another text."""
+    """Return the bytes of plain base64; None if encoding them again would give another text."""
     try:
         raw = encoded.encode("ascii")
         content = binascii.a2b_base64(raw, strict_mode=True)

@@ -1,4 +1,4 @@
-"""What stands beside a list of interactions: the values that they have, with counts."""
+"""Facets: the values of the interactions that match a filter, with counts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from afterword.store.query.matches import Matches
 from afterword.types import Facet, FacetKind, Facets, FacetValue, NewFacets
 
 FACET_KINDS: tuple[FacetKind, ...] = get_args(FacetKind)
-"""The kinds of facets, in the order in which they are answered."""
+"""The kinds of facets, in the order of the answer."""
 MAX_FACET_COUNT = 100
 
 
 async def count_facets(context: Context, *, body: NewFacets) -> Facets:
-    """Count which values the interactions that a filter finds have: models, labels, states, feedback, users.
+    """Count the values of the interactions that match a filter: models, labels, states, feedback, users.
 
-    The newest 10,000 are counted; `complete` says whether there are more. Each facet has its `limit` most frequent
-    values, and the answer the 100 facets that most interactions have; what is left out is counted. `only` asks for one
-    facet, such as `model` or `label:env`.
+    The newest 10,000 are counted; `complete` is false if there are more. Each facet has its `limit` most frequent
+    values, and the answer has the 100 most frequent facets. The values and facets left out are counted. `only` selects
+    one facet, such as `model` or `label:env`.
     """
     project = context.project(body.project)
     names = context.names(project)

@@ -1,4 +1,4 @@
-"""Interactions as they come and change, for those who watch."""
+"""Live streams of interactions that are logged, changed or deleted."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from afterword.store.query import pages
 from afterword.types import Filter, Interaction, WatchedInteraction, Watches
 from afterword.types.queries import LiveQuery
 
-# Seconds for which changes are gathered, so that a burst of them is one read.
+# Seconds for which changes are collected, so that a burst of them is one read.
 GATHER_SECONDS = 0.2
 MAX_EVENT_IDS = 200
-# Seconds after which a word is sent where nothing else was: proxies end what is silent.
+# Seconds of silence after which a comment is sent, because proxies close silent connections.
 HEARTBEAT_SECONDS = 15.0
-# Watches of one connection. Each change is checked against each of them.
+# Upper bound on the watches of one connection: each change is checked against each of them.
 MAX_WATCH_COUNT = 50
 
 _encoder = msgspec.json.Encoder()
@@ -45,7 +45,7 @@ class LiveEvents:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """The interactions of a project that match a filter, and what the caller calls them."""
+    """The interactions of a project that match a filter, and the caller's name for them."""
 
     name: str
     project: int
@@ -55,10 +55,11 @@ class _Watch:
 async def watch(context: Context, *, query: LiveQuery) -> LiveEvents:
     """Watch interactions as server-sent events.
 
-    `interaction` carries an interaction in the short view, with its completion_id as the event's id: it was logged, its
-    call has ended, or its labels, feedback or preferences have changed. Only those are sent that match: the same plain
-    filters as for the list, or `filter`, a tree of conditions as JSON. `deleted` names the completion_id of one that is
-    no more, `missed` a count of changes that came too fast to be sent: read the list anew.
+    An `interaction` event carries an interaction in the short view, with its completion_id as the event's id. It is
+    sent when the interaction was logged, its call has ended, or its labels, feedback or preferences have changed. Only
+    interactions are sent that match the plain filters, which are those of the list, and `filter`, a filter tree as
+    JSON. A `deleted` event names the completion_id of a deleted interaction. A `missed` event counts the changes that
+    came too fast to be sent: reload the list.
     """
     project = context.project(query.project).number
     conditions = (await plain_filter(context, query), _filter_of_json(query.filter))
@@ -94,12 +95,12 @@ async def watch_many(context: Context, *, body: Watches) -> LiveEvents:
 
 
 def _check_filter(connection: Connection, context: Context, watch: _Watch) -> None:
-    """Raise what is wrong with a filter, so that it is answered at once and not in the stream."""
+    """Raise the error of an invalid filter, so that it is the answer and not an event of the stream."""
     pages.matching(connection, ProjectNames(context, watch.project, context.now()), watch.filter, [])
 
 
 def _events(context: Context, watches: Sequence[_Watch], *, with_names: bool) -> LiveEvents:
-    """Return the events of all watches. Raises `Unavailable` where too many watch already."""
+    """Return the events of all watches. Raises `Unavailable` if too many streams are open."""
     listeners = context.state.broadcast.listener_count
     if listeners >= context.settings.max_live:
         raise Unavailable(
@@ -123,21 +124,21 @@ async def _stream(context: Context, watches: Sequence[_Watch], with_names: bool)
                 await asyncio.sleep(GATHER_SECONDS)
             _check_rights(context, watches)
             events = await _new_events(context, watches, listener, with_names)
-            # Much may happen of which nothing matches.
+            # Many changes may match no watch.
             if not events and time.monotonic() - sent_at >= HEARTBEAT_SECONDS:
                 events = [b": still here\n\n"]
             for event in events:
                 yield event
                 sent_at = time.monotonic()
     except AfterwordError as error:
-        # The key was revoked, say: the last word, and the end.
+        # For example, the key was revoked: the error is the last event.
         yield b"event: error\ndata: " + _encoder.encode(error.body()) + b"\n\n"
     finally:
         broadcast.leave(listener)
 
 
 async def _new_events(context: Context, watches: Sequence[_Watch], listener: Listener, with_names: bool) -> list[bytes]:
-    """Return the events of what has happened since the last round: one read for all watches."""
+    """Return the events since the last round, with one read for all watches."""
     changed, deleted, missed = listener.take()
     missed += max(0, len(changed) - MAX_EVENT_IDS)
     matches: list[tuple[list[str], Interaction]] = []
@@ -167,7 +168,7 @@ def _watch_names(names: list[str], with_names: bool) -> dict[str, Any]:
 def _matching(
     connection: Connection, context: Context, watches: Sequence[_Watch], ids: list[UUID]
 ) -> list[tuple[list[str], Interaction]]:
-    """Return what matches any watch, the oldest first, with the names of the watches that it matches."""
+    """Return the interactions that match any watch, oldest first, each with the names of its watches."""
     now = context.now()
     rows: dict[UUID, Row[Any]] = {}
     names: defaultdict[UUID, list[str]] = defaultdict(list)
@@ -181,7 +182,7 @@ def _matching(
 
 
 def _check_rights(context: Context, watches: Sequence[_Watch]) -> None:
-    """Raise `Unauthorized` or `Forbidden` where the key, or its right to read a project, has ended."""
+    """Raise `Unauthorized`, `Forbidden` or `NotFound` if the key, or its right to read a project, has ended."""
     actor = get_permitted_actor(context.catalog, refreshed_actor(context.catalog, context.actor, context.now()), "read")
     for project in {watch.project for watch in watches}:
         Context(context.state, actor).project(context.catalog.projects[project].key)

@@ -1,4 +1,4 @@
-"""What plain parameters mean, such as `label=env:prod`: conditions of a filter tree."""
+"""Converts plain parameters, such as `label=env:prod`, to conditions of a filter tree."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from afterword.types.fields import FIELDS
 from afterword.types.queries import FilterQuery
 from afterword.types.quoting import comparison_readings, label_readings, unquoted
 
-# Whether each parameter that names values of one field may be given several times.
+# For each parameter that names values of one field: whether it may be repeated.
 _MATCHED = {parameter.name: parameter.is_list for field in FIELDS if field.is_match for parameter in field.parameters}
 _OPERATOR_OF_SIGN = {">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq"}
 
 
 async def plain_filter(context: Context, query: FilterQuery) -> Filter | None:
-    """Return what plain parameters mean, as one tree; None for no conditions."""
+    """Return the filter tree of plain parameters; None if they have no conditions."""
     conditions = await plain_conditions(context, query)
     return Filter(and_=[condition for _, condition in conditions]) if conditions else None
 
 
 async def plain_conditions(context: Context, query: FilterQuery) -> list[tuple[str, Filter]]:
-    """Return the conditions that plain parameters mean, each with its parameter."""
+    """Return the conditions of plain parameters, each with the name of its parameter."""
     project = context.project(query.project)
     names = context.names(project)
     conditions = await _label_conditions(context, project.number, query.label)
@@ -64,7 +64,7 @@ async def plain_conditions(context: Context, query: FilterQuery) -> list[tuple[s
 
 
 async def _label_conditions(context: Context, project: int, texts: list[str]) -> list[tuple[str, Filter]]:
-    """Return one condition for each key: any of its values, or any value at all where the key stands alone."""
+    """Return one condition for each key: any of the given values, or any value if the key is given alone."""
     values_by_key: dict[str, list[str] | None] = {}
     for text in texts:
         key, value = await _label_reading(context, project, text)
@@ -79,7 +79,7 @@ async def _label_conditions(context: Context, project: int, texts: list[str]) ->
 
 
 def error_of_parameter(error: Invalid, names: list[str]) -> Invalid:
-    """Say of the parameter what an error says of its condition in the tree."""
+    """Return an error of a condition in the tree with its parameter in place of the path."""
     path = error.param or ""
     name = parameter_of_path(path, names)
     if name == path:
@@ -88,7 +88,7 @@ def error_of_parameter(error: Invalid, names: list[str]) -> Invalid:
 
 
 def parameter_of_path(path: str, names: list[str]) -> str:
-    """Return the parameter whose condition stands at a path in the tree, such as `filter.and[0].label`.
+    """Return the parameter whose condition is at a path in the tree, such as `filter.and[0].label`.
 
     `names` are the parameters of the tree's conditions. Return any other path as it is.
     """
@@ -97,7 +97,7 @@ def parameter_of_path(path: str, names: list[str]) -> str:
 
 
 async def _label_reading(context: Context, project: int, text: str) -> tuple[str, str | None]:
-    """Return key and value of a label: the first way to read it of which there is a label, else the first of all."""
+    """Return the key and value of a label: the first reading that is an existing label, else the first reading."""
     check_text(text, param="label")
     readings = label_readings(text)
     reading = readings[0] if readings else ("", None)
@@ -125,13 +125,13 @@ def _is_known(context: Context, project: int, key: str, value: str | None) -> bo
 
 
 def _metric_key(names: ProjectNames, text: str) -> str:
-    """Return a metric's key, which may stand in quotes."""
+    """Return a metric's key, which may be quoted."""
     unquoted_text = unquoted(text)
     return text if unquoted_text is None or names.has_metric(text) else unquoted_text
 
 
 def _feedback_condition(names: ProjectNames, text: str) -> FeedbackCondition:
-    """Return what a text says of feedback: the first way to read it of which there is a metric, else the first."""
+    """Return the condition of a feedback parameter: the first reading whose metric exists, else the first reading."""
     readings = comparison_readings(text)
     comparisons = [
         (key, sign, number) for key, sign, value in readings if (number := _comparison_number(value)) is not None
@@ -157,7 +157,7 @@ def _comparison(key: str, sign: str, number: float) -> FeedbackCondition:
 
 
 def _comparison_number(text: str) -> float | None:
-    """Return the number that is compared with; None for what is none."""
+    """Return the number to compare with; None if the text is neither a finite number nor true or false."""
     truth_value = {"true": 1.0, "false": 0.0}.get(text.lower())
     try:
         number = float(text) if truth_value is None else truth_value

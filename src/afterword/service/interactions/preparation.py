@@ -1,4 +1,4 @@
-"""From what was said to rows: what all ways of logging an interaction share."""
+"""Converts messages and completions to rows, for all ways of logging an interaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from afterword.store.query.conditions import SOURCES
 from afterword.store.schema import LATER_TEXTS, hash63, label_number
 from afterword.types import Message, Source
 
-# Above this a list shows the preview in the row in place of reading the payload.
+# For payloads above this size, a list shows the preview in the row instead of reading the payload.
 PREVIEW_ABOVE_BYTES = 32 << 10
 PREVIEW_CHARACTERS = 300
 MAX_STORED_NUMBER = 1 << 53
@@ -31,7 +31,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class PreparedPrompt(msgspec.Struct, frozen=True, kw_only=True):
-    """An interaction before its completion, checked: what several completions of one call share."""
+    """The checked part of an interaction that several completions of one call share."""
 
     project: ProjectRow
     source: Source
@@ -47,7 +47,7 @@ class PreparedPrompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreparedCompletion(msgspec.Struct, frozen=True, kw_only=True):
-    """A completion of it, and what was logged about the call."""
+    """A completion of a prompt, and what was logged about the call."""
 
     text: str = ""
     message: Message | None = None
@@ -59,7 +59,7 @@ class PreparedCompletion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowBatch(msgspec.Struct, frozen=True):
-    """Rows to be written, about how many bytes they take, and the labels that are new among them."""
+    """Rows to write, their approximate size in bytes, and the numbers of labels that are new."""
 
     rows: Rows
     size: int
@@ -77,9 +77,9 @@ def new_prompt(
     texts: dict[str, str | None],
     as_sent: bool = False,
 ) -> PreparedPrompt:
-    """Check what was asked; labels and texts are checked already. Raises `Invalid`, `TooLarge`.
+    """Check the messages of a prompt; labels and texts are checked already. Raises `Invalid`, `TooLarge`.
 
-    With `as_sent` it is what a call sends to a provider: what cannot be recognised of its messages is kept as it is.
+    With `as_sent` the messages are those sent to a provider: unknown forms are stored unchanged.
     """
     extract_images = content.extract_images_as_sent if as_sent else content.extract_images
     stored_messages, images = extract_images(messages, context.settings)
@@ -97,7 +97,7 @@ def new_prompt(
 
 
 def new_completion(context: Context, completion: str | Message, **call_facts: Any) -> PreparedCompletion:
-    """Check what was answered: a text, or a whole assistant message. Raises `Invalid`, `TooLarge`."""
+    """Check a completion: a text, or a whole assistant message. Raises `Invalid`, `TooLarge`."""
     if isinstance(completion, str):
         return PreparedCompletion(text=completion, **call_facts)
     message = {"role": "assistant", **completion}
@@ -106,7 +106,7 @@ def new_completion(context: Context, completion: str | Message, **call_facts: An
 
 
 def new_completion_as_sent(context: Context, completion: str | Message, **call_facts: Any) -> PreparedCompletion:
-    """Return what a model answered, as it is stored: nothing of it is refused, whatever its form."""
+    """Return a model's answer as it is stored; no form is refused."""
     if isinstance(completion, str):
         return PreparedCompletion(text=completion, **call_facts)
     [stored_message], images = content.extract_images_as_sent([{**completion, "role": "assistant"}], context.settings)
@@ -127,8 +127,8 @@ def new_rows(
 ) -> RowBatch:
     """Return the rows of an interaction.
 
-    `session` is its id, and the caller's text for it where that is no UUID; an interaction without one opens a session
-    of its own, named by its completion_id. `searchable` is false for one whose text is still to come.
+    `session` is its id, and the caller's name for it if that is not a UUID. An interaction without a session opens its
+    own, whose id is its completion_id. `searchable` is false while the completion is still missing.
     """
     project = prompt.project.number
     images = [*prompt.images, *completion.images]
@@ -181,7 +181,7 @@ def finishing_rows(
     model: int | None,
     call: tuple[Any, ...],
 ) -> RowBatch:
-    """Return what completes an interaction that was opened without its answer."""
+    """Return the rows that complete an interaction which was opened without its answer."""
     raw, size, preview = _payload(prompt, completion)
     rows: Rows = [
         (calls.FINISH_INTERACTION, [(completion_id, model, hash63(completion.text), size, preview)]),
@@ -195,7 +195,7 @@ def finishing_rows(
 
 
 def _payload(prompt: PreparedPrompt, completion: PreparedCompletion) -> tuple[bytes, int, str | None]:
-    """Return the payload as JSON, its true size, and its preview where it is long."""
+    """Return the payload as JSON, its size with images, and a preview if the payload is long."""
     raw = encode(
         Payload(
             messages=prompt.messages,
@@ -225,13 +225,13 @@ def _image_rows(images: list[content.Image], project: int, completion_id: UUID) 
 
 
 def system_metric_values(usage: dict[str, Any] | None, timings: dict[str, Any] | None) -> dict[str, int | float]:
-    """Return the system metrics among what was logged: whole numbers from 0, and finite tokens a second."""
+    """Return the system metrics in usage and timings: integers from 0, and tokens per second as a float."""
     values: dict[str, int | float] = {}
     for measurements in (usage, timings):
         for name, value in (measurements or {}).items():
             if name not in calls.SYSTEM_METRICS or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
-            # Neither NaN nor an integer of any length passes.
+            # This also excludes NaN and integers that a column cannot hold.
             if not 0 <= value <= MAX_STORED_NUMBER:
                 continue
             values[name] = float(value) if name == "tokens_per_second" else round(value)

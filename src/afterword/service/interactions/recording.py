@@ -1,4 +1,4 @@
-"""Logging interactions, and changing what may change about them."""
+"""Logging, reading, changing and deleting interactions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LARGE_PAYLOAD_BYTES = 256 << 10
 
 
 class PreparedInteraction(msgspec.Struct):
-    """An interaction that is ready to be written: its ids, its rows, and about how many bytes they take."""
+    """An interaction that is ready to be written: its ids, its rows, and their approximate size in bytes."""
 
     response: Recorded
     rows: Rows
@@ -54,10 +54,10 @@ class PreparedInteraction(msgspec.Struct):
     request_hash: int | None
     new_labels: list[int]
     comparison_key: tuple[int, int]
-    """Its project and the hash of its prompt: what a preference compares."""
+    """Its project and prompt hash, which a preference compares."""
 
     def note_commit(self, context: Context) -> None:
-        """Note that it is on disk."""
+        """Publish the interaction after its commit."""
         context.catalog.keep_labels(self.new_labels)
         context.state.search_index_worker.wake()
         context.state.broadcast.publish_changed([self.response.completion_id])
@@ -66,9 +66,9 @@ class PreparedInteraction(msgspec.Struct):
 async def record(context: Context, *, body: NewInteraction) -> Recorded:
     """Log an interaction.
 
-    A completion made elsewhere, with the messages that it answers, labels, and feedback on it: all or nothing. The
-    answer is sent once it is on disk. A `completion_id` of the caller's own makes the call repeatable: the same again
-    is answered as the first time, other content under it is refused with 409.
+    Send a completion made elsewhere with its messages, labels and feedback; either all of it is stored or nothing. The
+    answer is sent once it is on disk. With a `completion_id` of your own, you can repeat the call safely: the answer is
+    that of the first call. Other content under the same id is refused with 409.
     """
     prepared = await prepare_interaction(context, body)
     try:
@@ -138,7 +138,7 @@ def _prepared_interaction(
     for field in TEXT_FIELDS:
         if (text := texts[field.column]) is not None:
             check_text(text, param=field.name, max_length=field.max_characters)
-    # What a provider was sent is kept as it was sent: an export of a call comes in whatever its form.
+    # The messages of an exported call are stored as they were sent to the provider, whatever their form.
     as_sent = body.call is not None
     prompt = preparation.new_prompt(
         context,
@@ -161,7 +161,7 @@ def _prepared_interaction(
     )
     session = checked_session(project, body.session_id)
     if body.session_id is not None and session[1] is None:
-        # However a UUID is written, the request is the same.
+        # The request hash must not depend on how the UUID is written.
         body.session_id = str(session[0])
     requested_id = body.completion_id
     completion_id = requested_id or uuid7()
@@ -194,7 +194,7 @@ def _prepared_interaction(
 
 
 def _call_row(completion_id: UUID, body: NewInteraction) -> tuple[Any, ...] | None:
-    """Return the row of a call that was made elsewhere; None where nothing was told of it."""
+    """Return the row of a call that was made elsewhere; None if the body has no facts about it."""
     numbers = preparation.system_metric_values(body.usage, body.timings)
     call = body.call or None
     if call is None:
@@ -242,8 +242,8 @@ def _feedback_row(
 
 
 def _inline_feedback_id(completion_id: UUID, index: int) -> UUID:
-    """The id of a feedback given inline: it follows from the caller's completion_id, so that a repetition answers it
-    again without looking."""
+    """Return the id of inline feedback. It is derived from the caller's completion_id, so that a repetition returns it
+    without a read."""
     digest = blake2b(completion_id.bytes + index.to_bytes(4, "big"), digest_size=16).digest()
     return UUID(bytes=digest, version=5)
 
@@ -254,7 +254,7 @@ def _inline_feedback_id(completion_id: UUID, index: int) -> UUID:
 async def get_interaction(context: Context, completion_id: str, *, query: InteractionQuery) -> Interaction:
     """Show an interaction: messages, completion, labels, and all feedback and preferences on it.
 
-    Images stand in their places as links, or with `images=inline` as the data URIs that were sent.
+    Images are shown as links, or with `images=inline` as the data URIs that were sent.
     """
     completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
 
@@ -269,7 +269,7 @@ async def get_interaction(context: Context, completion_id: str, *, query: Intera
 
 
 async def find_interactions(context: Context, ids: Sequence[UUID], images: Images = "links") -> dict[UUID, Interaction]:
-    """Return those of these interactions that are there and that the key may see, whole."""
+    """Return these interactions in full, except those that do not exist or that the key may not see."""
 
     def read(connection: Connection) -> dict[UUID, Interaction]:
         rows = [row for row in stored.find_interactions(connection, ids) if context.actor.sees(row.project)]
@@ -286,7 +286,7 @@ async def find_interactions(context: Context, ids: Sequence[UUID], images: Image
 async def update_labels(context: Context, completion_id: str, *, body: LabelChange) -> Labels:
     """Set and remove labels of an interaction, all or nothing.
 
-    `set` adds labels or gives them a new value, `remove` takes keys away; a key in both is set.
+    `set` adds labels or changes their values, `remove` removes keys; a key in both is set.
     """
     completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
     preparation.checked_labels(context, body.set, param="set")
@@ -311,9 +311,9 @@ async def update_labels(context: Context, completion_id: str, *, body: LabelChan
 
 
 async def delete_interaction(context: Context, completion_id: str) -> Deleted:
-    """Delete an interaction with its feedback, its labels and the images that no other shows.
+    """Delete an interaction with its feedback, its labels and the images that no other interaction shows.
 
-    A preference stays with the other completion, which then names one that is no more.
+    A preference stays with the other completion, and still names the deleted one.
     """
     completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
     project = await _project_of(context, completion_uuid)

@@ -42,11 +42,12 @@ from afterword.types.queries import ExplainQuery, ListQuery, ProjectQuery
 async def list_interactions(context: Context, *, query: ListQuery) -> InteractionPage | GroupPage:
     """List interactions, newest first.
 
-    All filters must hold. `label` is KEY or KEY:VALUE, repeated; several values of one key mean any of them.
-    `feedback` is METRIC or a comparison such as `CSAT>=4`, repeated. "Quotes" hold keys and values together. `q` finds
-    words in prompt or completion. Pages are walked with `next` and `previous`, stable while more arrive. `count=true`
-    adds the exact number. With `group_by` (model, prompt, session or label:KEY) the answer is groups with their counts
-    and each metric's statistics. `explain=true` adds how they were read, for administrators of the whole server.
+    All filters must hold. `label` is KEY or KEY:VALUE, repeated; several values of one key mean any of them. `feedback`
+    is METRIC or a comparison such as `CSAT>=4`, repeated. Put keys and values that contain colons in "quotes". `q`
+    finds words in prompt or completion. `next` and `previous` are the cursors of the other pages, which stay stable
+    while more interactions arrive. `count=true` adds the exact number. With `group_by` (model, prompt, session or
+    label:KEY) the answer is groups with their counts and each metric's statistics. `explain=true` adds the query plans,
+    for administrators of the whole server.
     """
     conditions = await plain_conditions(context, query)
     search_request = Search(
@@ -67,9 +68,9 @@ async def list_interactions(context: Context, *, query: ListQuery) -> Interactio
 async def search(context: Context, *, body: Search, query: ExplainQuery | None = None) -> InteractionPage | GroupPage:
     """Search interactions with a filter tree.
 
-    `and`, `or` and `not` over conditions on time, model, label, feedback, preference, source, prompt_hash, session,
-    user, completion_id and the texts of prompt and completion. Each node carries exactly one condition. Pages,
-    counts, groups and `explain` are as for the list.
+    A tree combines with `and`, `or` and `not` conditions on time, model, label, feedback, preference, source,
+    prompt_hash, session, user, completion_id and the texts of prompt and completion. Each node carries exactly one
+    condition. Pages, counts, groups and `explain` are as for the list.
     """
     return await _find_page(context, body, explain=query is not None and query.explain)
 
@@ -149,7 +150,7 @@ async def pages_of_groups(
     limit: int,
     cursor: str | None,
 ) -> dict[str | None, InteractionPage]:
-    """Return a page of interactions, whole, for each of these groups by model or prompt."""
+    """Return a page of interactions in full for each of these groups by model or prompt."""
     project_row = context.project(project)
     names = context.names(project_row)
 
@@ -183,7 +184,7 @@ def group_filter(group_by: str, key: str) -> Filter:
 
 
 def cursor_after(interaction: Interaction, order: Order) -> str:
-    """Return the cursor with which a list goes on after an interaction."""
+    """Return the cursor at which a list continues after an interaction."""
     created_at = round(interaction.created_at.timestamp() * 1000)
     return write_cursor(Cursor(created_at, interaction.completion_id, False, order))
 
@@ -228,7 +229,7 @@ def _group(context: Context, group: groups.GroupRow, prompt: str | None) -> Grou
 
 
 async def list_labels(context: Context, *, query: ProjectQuery) -> LabelList:
-    """List the labels in use: each key with its values, on how many interactions, and when last."""
+    """List the labels in use: each key with its values, their number of interactions and their last use."""
     project = context.project(query.project)
     values: dict[str, list[LabelValue]] = defaultdict(list)
     for row in await context.store.read_long(stored.label_usage, project.number):

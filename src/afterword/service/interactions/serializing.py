@@ -1,4 +1,4 @@
-"""Interactions as the wire shows them."""
+"""Converts stored rows to interactions, feedback and preferences as the API shows them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def serialize_interactions(
 ) -> list[Interaction]:
     """Turn rows of `interactions` into what the wire shows. Call it in a reader's thread.
 
-    Without `with_outcomes` those of the session and the A/B test are not read, for faces that do not show them.
+    Without `with_outcomes`, the session's outcomes and the A/B test are not read, for callers that do not show them.
     """
     is_full = view == "full"
     all_facts = stored.read_facts(connection, rows, with_payloads=is_full, with_outcomes=is_full and with_outcomes)
@@ -59,7 +59,7 @@ def _serialized_interaction(
 ) -> Interaction:
     row, payload = facts.row, facts.payload
     project = context.catalog.projects[row.project].key
-    # What was said is gone where there is neither: see retention.
+    # Without payload and preview, retention has deleted the text.
     expired = False
     if payload is not None:
         prompt, completion = prompt_text(payload.messages), payload.completion
@@ -108,7 +108,7 @@ def _serialized_interaction(
 
 
 def _call_numbers(call: Row[Any] | None, names: Sequence[str]) -> dict[str, Any] | None:
-    """Return what was measured of a call: it stays when what was said is gone."""
+    """Return the measurements of a call, which are kept when its text is deleted."""
     measured = {} if call is None else {name: value for name in names if (value := getattr(call, name)) is not None}
     return measured or None
 
