@@ -1,1 +1,1 @@
-"""One of several servers over one database: what it tells the others, and how it is."""
+"""One of several servers over one database: its messages to the others, and its health."""

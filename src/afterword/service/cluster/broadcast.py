@@ -1,4 +1,4 @@
-"""Word of what was committed, to those who watch interactions: their ids alone, and never waiting for anyone."""
+"""In-process publish/subscribe of the ids of committed interactions. Publishing never waits for a listener."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-# What a listener has not fetched yet. Beyond it, the listener is told how much was missed.
+# Upper bound on the unread ids of a listener. Further ones are only counted as missed.
 MAX_WAITING_IDS = 1_000
 
 
@@ -20,8 +20,8 @@ class Deletion(NamedTuple):
 
 
 class Listener:
-    """What has happened since a listener last looked. `projects` are the numbers of those that it hears deletions of,
-    None for all."""
+    """The events that a listener has not read yet. `projects` are the numbers of the projects whose deletions it
+    receives, None for all."""
 
     def __init__(self, projects: frozenset[int] | None) -> None:
         self.projects = projects
@@ -32,7 +32,7 @@ class Listener:
         self.awake = asyncio.Event()
 
     def add_events(self, changed: Iterable[UUID], deleted: Sequence[Deletion] = (), missed: int = 0) -> None:
-        """Note what has happened, as far as there is room."""
+        """Add events while there is room, and count the others as missed."""
         if self.projects is not None:
             deleted = [deletion for deletion in deleted if deletion.project in self.projects]
         for interaction_id in changed:
@@ -46,7 +46,7 @@ class Listener:
         self.awake.set()
 
     def take(self) -> tuple[list[UUID], list[Deletion], int]:
-        """Return what changed, what was deleted and how much was missed, and forget it."""
+        """Return the changed ids, the deletions and the number of missed events, and clear them."""
         events = (list(self.changed), self.deleted, self.missed)
         self.changed, self.deleted, self.missed = {}, [], 0
         self.awake.clear()
@@ -54,7 +54,7 @@ class Listener:
 
 
 class Broadcast:
-    """Tell listeners what was committed. Without listeners it costs next to nothing."""
+    """Publishes committed changes to listeners. Without listeners it costs next to nothing."""
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
@@ -62,50 +62,51 @@ class Broadcast:
 
     @property
     def listener_count(self) -> int:
-        """Return how many listen here."""
+        """Return the number of listeners at this server."""
         return len(self._listeners)
 
     def join(self, projects: Iterable[int]) -> Listener:
-        """Begin to listen. A deleted interaction can no longer be looked at: those of these projects alone are told."""
+        """Add a listener. It receives the deletions of these projects only: a deleted interaction cannot be checked any
+        more."""
         listener = Listener(frozenset(projects))
         self._listeners_and_relays.add(listener)
         self._listeners.add(listener)
         return listener
 
     def join_as_relay(self) -> Listener:
-        """Begin to listen to what happens here, to tell other servers, and not to what they tell."""
+        """Add a listener for this server's own events, which relays them to other servers."""
         relay = Listener(None)
         self._listeners_and_relays.add(relay)
         return relay
 
     def leave(self, listener: Listener) -> None:
-        """Listen no more."""
+        """Remove a listener."""
         self._listeners.discard(listener)
         self._listeners_and_relays.discard(listener)
 
     def publish_changed(self, ids: Iterable[UUID]) -> None:
-        """Say that interactions were logged, completed, labelled or rated."""
+        """Publish that interactions were logged, completed, labelled or rated."""
         for listener in self._listeners_and_relays:
             listener.add_events(ids)
 
     def publish_rated(self, ids: Sequence[str]) -> None:
-        """The same for ids as callers give them."""
+        """Publish that interactions were rated, by the ids that callers sent."""
         if self._listeners_and_relays:
             with contextlib.suppress(ValueError):
                 self.publish_changed([UUID(text) for text in ids])
 
     def publish_deleted(self, project: int, interaction: UUID) -> None:
-        """Say that an interaction of a project was deleted."""
+        """Publish that an interaction of a project was deleted."""
         for listener in self._listeners_and_relays:
             listener.add_events((), [Deletion(interaction, project)])
 
     def publish_remote(self, changed: Sequence[UUID], deleted: Sequence[Deletion], missed: int) -> None:
-        """Say what happened at another server."""
+        """Publish the events of another server."""
         for listener in self._listeners:
             listener.add_events(changed, deleted, missed)
 
     def close(self) -> None:
-        """Send all listeners home."""
+        """Close all listeners, which ends their streams."""
         for listener in self._listeners:
             listener.closed = True
             listener.awake.set()

@@ -1,4 +1,4 @@
-"""Whether the store answers, asked without waiting for it."""
+"""The health of the store, without waiting for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from afterword.store.engine import Store
 
 
 class StoreHealth:
-    """What the store answers when it is asked how it is: one read at a time, however many ask and however long it
-    takes."""
+    """Reads the health of the store: one read at a time, however many callers there are and however long it takes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -21,7 +20,7 @@ class StoreHealth:
         self._committed_count = 0
 
     async def read(self, seconds: float) -> None:
-        """Read the store, or join the read that is under way; return after so many seconds in any case."""
+        """Read the store, or join the read that is under way; return after `seconds` at the latest."""
         if self._read_task is None or self._read_task.done():
             self._read_task = asyncio.create_task(self._read())
         await asyncio.wait((self._read_task,), timeout=seconds)
@@ -33,8 +32,8 @@ class StoreHealth:
 
     @property
     def waiting(self) -> int | None:
-        """Return how many interactions the text index has yet to take in: as last read, and what was committed since
-        if a read is still under way. None while the store cannot be read."""
+        """Return the number of interactions that are not in the text index yet; None while the store cannot be read.
+        While a read is under way, it is the last number plus the commits since then."""
         if self._waiting_count is None or self._store.fault is not None:
             return None
         is_late = self._read_task is not None and not self._read_task.done()

@@ -1,6 +1,6 @@
-"""One of several servers over one database: it polls what the others change, and tells them what it changes.
+"""One of several servers over one database: it polls the changes of the others, and publishes its own.
 
-The embedded store has one server. There nothing of this runs, and that server does all background work.
+With the embedded store nothing of this runs: its one server does all background work.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SWEEP_INTERVAL_SECONDS = 10.0
 
 
 class ClusterMember(LoopWorker):
-    """A worker that keeps a server in touch with the others. While the database is away, it knows and does nothing."""
+    """A worker that keeps a server in touch with the others. While the database is unavailable, it does nothing."""
 
     name = "cluster"
     log = log
     failure_text = "The other servers cannot be heard"
-    # The delay until changes by others are known here.
+    # Upper bound on the delay until changes by others are known here.
     poll_seconds = 0.25
     retry_seconds = 1.25
 
@@ -40,7 +40,7 @@ class ClusterMember(LoopWorker):
         self._last_sweep = -math.inf
         self._relay: Listener | None = None
         self._read_positions: dict[int, int] | None = None
-        # At which version of the small tables, and after which change here, they were last read.
+        # The version of the small tables, and the number of changes here, when the tables were last read.
         self._adopted = (-1, -1)
         self._news_number = 0
         self._last_beat = 0.0
@@ -87,7 +87,7 @@ class ClusterMember(LoopWorker):
         in_charge = await self._state.store.write(
             lambda transaction: stored.send_heartbeat(transaction, self._server_number, listening=listening)
         )
-        # From before it was asked for: the lease began later than that.
+        # Counted from before the request: the lease began later than that.
         self._state.store.in_charge_until = now + stored.LEASE_MS / 1000 if in_charge else 0.0
         self._last_beat, self._listening = now, listening
 
@@ -110,10 +110,10 @@ class ClusterMember(LoopWorker):
             else:
                 broadcast.leave(self._relay)
                 self._relay = None
-        # What was kept here since may be older than what was read.
+        # Rows stored in memory since then may be older than those of the database.
         if (update.version, changes) != self._adopted:
             loaded_catalog = await self._state.store.read(Catalog.load, self._state.store.fetch)
-            # What was changed here meanwhile may be missing in what was read: it is read once more then.
+            # A change made here meanwhile may be missing in the loaded catalog: then the next step loads it again.
             if catalog.changes == changes:
                 catalog.adopt(loaded_catalog)
                 self._adopted = (update.version, catalog.changes)

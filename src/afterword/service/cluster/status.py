@@ -1,4 +1,4 @@
-"""How the server is."""
+"""The health of the server."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from afterword.service.context import AppState
 from afterword.types import Health, SearchHealth
 
 VERSION = version("afterword")
-# Seconds for which an answer waits for the store.
+# Seconds that an answer waits for the store.
 HEALTH_SECONDS = 0.05
 READY_SECONDS = 1.5
 
 
 async def health(state: AppState) -> Health:
-    """Tell how the server is: it runs, whatever its store does.
+    """Show the health of the server. It answers with 200 whatever its store does.
 
-    `degraded` means that the last commit or read failed or has waited for long: calls that need the store are refused
-    with 503 until it is back, or has room again. `search.waiting` counts what the text index has yet to take in; null
-    while the store does not answer. The answer does not wait for the store.
+    `degraded` means that the last commit or read failed or has waited for long: calls that need the store get 503 until
+    it is back, or has room again. `search.waiting` is the number of interactions that are not in the text index yet;
+    null while the store does not answer. The answer does not wait for the store.
     """
     await state.store_health.read(HEALTH_SECONDS)
     is_well = state.store.fault is None
@@ -29,8 +29,8 @@ async def health(state: AppState) -> Health:
 
 
 async def ready(state: AppState) -> Health:
-    """Tell whether the server can do its work, as a load balancer asks: 503 while its store cannot be read or written
-    to, or has not answered for some seconds."""
+    """Tell a load balancer whether the server can work: 503 while its store cannot be read or written to, or has not
+    answered for some seconds."""
     await state.store_health.read(READY_SECONDS)
     if isinstance(state.store.fault, Unavailable):
         raise state.store.fault

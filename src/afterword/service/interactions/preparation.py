@@ -231,7 +231,7 @@ def system_metric_values(usage: dict[str, Any] | None, timings: dict[str, Any] |
         for name, value in (measurements or {}).items():
             if name not in calls.SYSTEM_METRICS or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
-            # This also excludes NaN and integers that a column cannot hold.
+            # This also excludes NaN and huge integers.
             if not 0 <= value <= MAX_STORED_NUMBER:
                 continue
             values[name] = float(value) if name == "tokens_per_second" else round(value)

@@ -43,11 +43,11 @@ async def list_interactions(context: Context, *, query: ListQuery) -> Interactio
     """List interactions, newest first.
 
     All filters must hold. `label` is KEY or KEY:VALUE, repeated; several values of one key mean any of them. `feedback`
-    is METRIC or a comparison such as `CSAT>=4`, repeated. Put keys and values that contain colons in "quotes". `q`
-    finds words in prompt or completion. `next` and `previous` are the cursors of the other pages, which stay stable
-    while more interactions arrive. `count=true` adds the exact number. With `group_by` (model, prompt, session or
-    label:KEY) the answer is groups with their counts and each metric's statistics. `explain=true` adds the query plans,
-    for administrators of the whole server.
+    is METRIC or a comparison such as `CSAT>=4`, repeated. Put keys and values that contain colons or comparison signs
+    in "quotes". `q` finds words in prompt or completion. `next` and `previous` are the cursors of the other pages,
+    which stay stable while more interactions arrive. `count=true` adds the exact number. With `group_by` (model,
+    prompt, session or label:KEY) the answer is groups with their counts and each metric's statistics. `explain=true`
+    adds the query plans, for administrators of the whole server.
     """
     conditions = await plain_conditions(context, query)
     search_request = Search(

@@ -1,7 +1,7 @@
-"""Users, teams and roles, and with whom a project is shared.
+"""Users, teams and roles, and the teams that a project is shared with.
 
-A key of a user may, in each project that is shared with one of their teams, what both the role of the share and their
-role in that team allow; a member of the team `admin` may everywhere what their role there allows.
+In a project that is shared with a team, a member's keys have the permissions that both the role of the share and the
+member's role in the team grant. Members of the team `admin` have the permissions of their role there in all projects.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from afterword.types import (
 )
 
 KEY_HOLDER_NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
-"""The namespace of the ids that holders of keys of no user are shown under."""
+"""The namespace of the id under which the holder of a key without a row is shown as a user."""
 
 
 # ------------------------------------------------------------------------------------------------ teams and roles
@@ -68,7 +68,7 @@ async def create_team(context: Context, *, body: NewTeam) -> Team:
 
 
 async def list_teams(context: Context) -> TeamList:
-    """List the teams: a key of some projects sees those that share these, a user also their own."""
+    """List the teams. A key bound to projects sees the teams that these are shared with; a user also sees their own."""
     visible_numbers = visible_teams(context.catalog, context.actor)
     return TeamList(
         teams=[_serialized_team(row) for row in context.catalog.people.teams.values() if row.number in visible_numbers]
@@ -76,7 +76,7 @@ async def list_teams(context: Context) -> TeamList:
 
 
 async def create_role(context: Context, *, body: NewTeamRole) -> TeamRole:
-    """Create a role: some of the permissions, under a name."""
+    """Create a role: a set of permissions under a name."""
     name = check_text(body.name, param="name", max_length=1000, min_length=1)
     words = frozenset(_checked_permission(word) for word in body.permissions)
     key = _team_or_role_key(body.key, name)
@@ -85,7 +85,7 @@ async def create_role(context: Context, *, body: NewTeamRole) -> TeamRole:
 
 
 async def list_roles(context: Context) -> TeamRoleList:
-    """List the roles: a key of some projects sees the first ones, and those that its people stand in."""
+    """List the roles. A key bound to projects sees the built-in ones, and those used in its projects and teams."""
     visible_numbers = visible_roles(context.catalog, context.actor)
     return TeamRoleList(
         roles=[_serialized_role(row) for row in context.catalog.people.roles.values() if row.number in visible_numbers]
@@ -93,7 +93,7 @@ async def list_roles(context: Context) -> TeamRoleList:
 
 
 async def list_permissions(context: Context) -> PermissionList:
-    """List the words that roles are made of."""
+    """List the permissions that a role can have."""
     return PermissionList(permissions=sorted(TEAM_ROLE_PERMISSIONS))
 
 
@@ -123,7 +123,7 @@ async def _add_row(context: Context, row: Any) -> Any:
 
 
 async def create_user(context: Context, *, body: NewUser) -> User:
-    """Create a user, in these teams; with `generate_api_key` their key is shown this once."""
+    """Create a user in these teams. With `generate_api_key` the answer has their key; only this answer shows it."""
     name = check_text(body.name, param="name", max_length=1000, min_length=1)
     if body.email is None and body.kind == "human":
         raise Invalid(
@@ -181,7 +181,7 @@ def _key_row(user: UserRow, key: str, now: int, created_by: int) -> ApiKeyRow:
 
 
 async def list_users(context: Context) -> UserList:
-    """List the users: a key of some projects sees the members of the teams that share these."""
+    """List the users. A key bound to projects sees the members of the teams that these are shared with."""
     visible_numbers = visible_users(context.catalog, context.actor)
     rows = (
         row for row in context.catalog.people.users.values() if row.deleted_at is None and row.number in visible_numbers
@@ -190,7 +190,7 @@ async def list_users(context: Context) -> UserList:
 
 
 async def me(context: Context) -> User:
-    """Show the user whose key this is; a key of no user's is shown as one of its own name."""
+    """Show the user of the key. A key without a user is shown as a user with the key's name."""
     actor = context.actor
     if actor.user is not None:
         return _serialized_user(context, context.catalog.people.users[actor.user])
@@ -206,7 +206,7 @@ async def me(context: Context) -> User:
 
 
 async def delete_user(context: Context, user: str) -> Deleted:
-    """Delete a user: their keys stop working at once. What they gave stays under their name."""
+    """Delete a user: their keys stop working at once. Their feedback stays under their name."""
     row = get_user_row(context, user)
     number, now = row.number, context.now()
     changed_row = await context.store.write(lambda transaction: stored.delete_user(transaction, number, now))
@@ -215,7 +215,7 @@ async def delete_user(context: Context, user: str) -> Deleted:
 
 
 async def put_member(context: Context, team: str, *, body: NewMember) -> User:
-    """Put a user into a team, or give them another role there."""
+    """Add a user to a team, or change their role there."""
     user = get_user_row(context, body.user)
     team_row, role = _membership(context, NewMembership(team=team, role=body.role))
     member = MemberRow(team_row.number, user.number, role.number)
@@ -225,7 +225,7 @@ async def put_member(context: Context, team: str, *, body: NewMember) -> User:
 
 
 async def remove_member(context: Context, team: str, user: str) -> Deleted:
-    """Take a user out of a team. What they may through it ends at once."""
+    """Remove a user from a team. Their permissions through it end at once."""
     people = context.catalog.people
     row = get_user_row(context, user)
     team_row = people.find_team(team) or _raise_not_found("team", team)
@@ -260,7 +260,8 @@ async def list_shares(context: Context, project: str) -> ShareList:
 async def share(context: Context, project: str, *, body: NewShareList) -> ShareList:
     """Share a project with these teams, and with no other.
 
-    A user may with `project:share` there. A key of some projects names teams that it sees: see `GET /teams`.
+    Users need `project:share` in the project. A key bound to projects can name only the teams that `GET /teams` shows
+    it.
     """
     project_row = context.project(project, writing=True)
     rows: dict[int, ShareRow] = {}
@@ -279,13 +280,13 @@ async def share(context: Context, project: str, *, body: NewShareList) -> ShareL
 
 
 def permissions_in(context: Context, project: str) -> list[str]:
-    """Return the actor's permissions in a project, in the words that roles are made of."""
+    """Return the actor's permissions in a project, by the names that roles use."""
     return sorted(
         word for word, permission in TEAM_ROLE_PERMISSIONS.items() if has_permission_in(context, permission, project)
     )
 
 
-# ------------------------------------------------------------------------------------------------ as found and shown
+# ------------------------------------------------------------------------------------------------ lookups
 
 
 def _membership(context: Context, membership: NewMembership) -> tuple[TeamRow, RoleRow]:

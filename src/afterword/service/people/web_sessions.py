@@ -1,7 +1,7 @@
-"""Signing in with an API key: a sealed cookie stands for the key, so that no script of the page ever holds it.
+"""Signing in with an API key: an encrypted cookie stands for the key, so that no script of the page ever holds it.
 
-The cookie says whose key it is, by its hash, and until when it holds; nothing of it is stored. The key is looked up
-with each call, as if it had been sent: a session ends with its key.
+The cookie holds the key's hash and the expiry; the server stores nothing. Each call looks the key up, as if it had been
+sent: a session ends with its key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from afterword.types import Deleted, NewSession, Session
 
 @dataclass(frozen=True, slots=True)
 class AnswerWithCookie:
-    """An answer, and the cookie that goes with it: None takes it away."""
+    """An answer, and the cookie to set for `seconds`; None deletes the cookie."""
 
     answer: Any
     cookie: str | None
@@ -28,10 +28,10 @@ class AnswerWithCookie:
 
 
 async def sign_in(state: AppState, *, body: NewSession) -> AnswerWithCookie:
-    """Sign in with an API key: the answer sets a cookie that stands for it, for a web page to call with.
+    """Sign in with an API key: the answer sets a cookie with which a web page can make calls.
 
-    No script can read the cookie, and no other site can use it. It ends after AFTERWORD_SESSION_LIFETIME hours, and
-    with its key.
+    No script can read the cookie, and no other site can use it. The session ends after AFTERWORD_SESSION_LIFETIME
+    hours, or with its key.
     """
     now = Context.now()
     key_digest = digest(body.api_key.strip())
@@ -46,17 +46,17 @@ async def sign_in(state: AppState, *, body: NewSession) -> AnswerWithCookie:
 
 
 async def show(context: Context) -> Session:
-    """Tell whose key a call is made with, and what it may."""
+    """Show the name, role and permissions of the key that a call is made with."""
     return _serialized_session(context)
 
 
 async def sign_out(state: AppState) -> AnswerWithCookie:
-    """Sign out: the answer takes the cookie away."""
+    """Sign out: the answer deletes the cookie."""
     return AnswerWithCookie(Deleted(), None, 0)
 
 
 def actor_in_session(state: AppState, cookie: str, *, token: str | None, changing: bool) -> Actor:
-    """Return who comes with a cookie. Raises `Unauthorized`; and `Forbidden` for a changing call without its token."""
+    """Return the actor of a cookie. Raises `Unauthorized`; and `Forbidden` for a changing call without its token."""
     try:
         cookie_fields = state.secrets.open(cookie.encode(), "the session")
     except Invalid:
@@ -66,8 +66,7 @@ def actor_in_session(state: AppState, cookie: str, *, token: str | None, changin
         raise unauthorized("The session is over.", hint="Sign in anew.")
     actor = actor_of(state, bytes.fromhex(cookie_fields["key"]), now)
     expected_token = _token(cookie)
-    # A plain comparison: who could measure its time from another site would still have to send the header, which the
-    # browser does not let them.
+    # A plain comparison is enough: another site might measure its time, but browsers do not let it send the header.
     if changing and token != expected_token:
         raise Forbidden(
             "The session's token is missing." if token is None else "The session's token is another one.",
@@ -78,7 +77,7 @@ def actor_in_session(state: AppState, cookie: str, *, token: str | None, changin
 
 
 def _token(cookie: str) -> str:
-    """Return what changing calls must carry: who does not have the cookie cannot make it."""
+    """Return the token that changing calls must carry. It can only be computed from the cookie."""
     return base64.urlsafe_b64encode(hashlib.sha256(b"csrf of " + cookie.encode()).digest()[:24]).decode()
 
 
