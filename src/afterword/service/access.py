@@ -57,9 +57,9 @@ TEAM_ROLE_PERMISSIONS = {
 administrators' team, where it also grants administer_server."""
 
 _GRANTED_BY_ANY_OF = {"list_models": ("read", "call"), "amend": ("write", "edit")}
-"""Permissions that are granted wherever one of these is."""
+"""Permissions that are granted if any of these is."""
 _GRANTED_BY_ALL_OF = {"judge": ("read", "write")}
-"""Permissions that are granted where all of these are."""
+"""Permissions that are granted if all of these are."""
 
 _WORD_OF_PERMISSION = {permission: word for word, permission in TEAM_ROLE_PERMISSIONS.items()} | {
     "list_models": "project:infer",
@@ -221,7 +221,7 @@ def permissions_in(catalog: Catalog, actor: Actor, projects: Collection[int]) ->
 
 
 def is_own(catalog: Catalog, actor: Actor, giver: int) -> bool:
-    """Tell whether the key that gave a feedback is the actor's, or another key of the same user."""
+    """Tell whether the key `giver` is the actor's, or another key of the same user."""
     if giver == actor.number:
         return True
     row = catalog.api_keys.get(giver)
@@ -281,7 +281,7 @@ def sees_metric(catalog: Catalog, actor: Actor, metric: MetricRow) -> bool:
 
 
 def visible_teams(catalog: Catalog, actor: Actor) -> set[int]:
-    """Return the teams that an actor sees: those that share their projects, and a user's own; or all."""
+    """Return the teams that an actor sees: those that their projects are shared with, and a user's own; or all."""
     people = catalog.people
     if actor.projects is None:
         return set(people.teams)
@@ -408,7 +408,7 @@ def _administered_keys(context: Context) -> list[ApiKeyRow]:
 
 
 def serialized_key(context: Context, row: ApiKeyRow, last_used_at: int | None = None) -> ApiKey:
-    """Return an API key as the wire shows it. `last_used_at` is in milliseconds since 1970."""
+    """Return an API key as the API shows it. `last_used_at` is in milliseconds since 1970."""
     names = None if row.projects is None else sorted(context.catalog.projects[n].key for n in row.projects)
     permissions = None
     if row.user is not None:

@@ -54,7 +54,7 @@ class Number:
 class Histogram:
     """Counts measurements by the interval of `bounds` that they fall into.
 
-    Only one thread writes it, so it needs no lock. prometheus_client locks, and compares with bound after bound:
+    Only one thread writes it, so it needs no lock. prometheus_client locks, and compares the bounds one by one:
     counting an answer took 3.8 microseconds with it, 2 % of what logging an interaction takes. Here it takes 0.5.
     """
 

@@ -28,12 +28,12 @@ FIRST_FIELDS: dict[type[msgspec.Struct], frozenset[str]] = {
     ),
     NewText: frozenset({"text", "model"}),
 }
-"""The fields that each body had when its hashes were first stored. These are hashed even where they are unset; never
-add to them. Any other field is hashed only where it is set, so that a new optional field changes no stored hash."""
+"""The fields that each body had when its hashes were first stored. These are always hashed, even if they are unset;
+never add to them. Any other field is hashed only if it is set, so that a new optional field changes no stored hash."""
 
 
 def request_hash(body: msgspec.Struct, *parts: str) -> int:
-    """Return the hash of a body, the same in every version. `parts` are hashed with it."""
+    """Return the hash of a body, which is the same in every version of Afterword. `parts` are hashed with it."""
     return hash63(*parts, _sorted_encoder.encode(_hashed_content(body)))
 
 
@@ -52,7 +52,7 @@ def _hashed_content(value: Any) -> Any:
 
 @lru_cache
 def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, bool, Any]]:
-    """Return name, name on the wire, whether it is hashed even where it is unset, and the default of each field."""
+    """Return (name, name in JSON, whether it is hashed even if it is unset, default) of each field."""
     always_hashed = next((FIRST_FIELDS[base] for base in kind.__mro__ if base in FIRST_FIELDS), frozenset[str]())
     return [
         (

@@ -29,7 +29,7 @@ milliseconds by `factor` and `divisor`."""
 
 
 def to_datetime(timestamp: int) -> datetime:
-    """Return a stored time as the wire shows it."""
+    """Return a stored time as the API shows it."""
     return _EPOCH + timedelta(milliseconds=timestamp)
 
 

@@ -40,7 +40,7 @@ async def create_view(context: Context, project: str, *, body: NewSavedView) -> 
 
 
 async def update_view(context: Context, project: str, view_id: str, *, body: SavedViewChange) -> SavedView:
-    """Change the name of a view, or what it shows."""
+    """Change the name of a view, or the search that it saves."""
     project_row = context.project(project, writing=True)
     row = await _view_row(context, project_row, view_id)
     values: dict[str, Any] = {}

@@ -81,7 +81,7 @@ class Tests:
         return tests
 
     def keep(self, row: ABTestRow) -> None:
-        """Store a test in memory as it now stands in the database."""
+        """Keep a committed test in memory."""
         self.changes += 1
         self.all[row.number] = self._by_name[row.key] = self._by_name[str(row.id)] = row
         if row.status == ACTIVE:

@@ -37,7 +37,7 @@ class DatasetRow(msgspec.Struct, frozen=True):
     metrics: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
     deleted_at: int | None = None
     server: int | None = None
-    """The server that builds a pending dataset, where several servers share the database."""
+    """The server that builds a pending dataset, if several servers share the database."""
     left_out: dict[str, int] = msgspec.field(default_factory=dict)
     """How many interactions or pairs did not become lines, by the reason."""
     seed: int | None = None

@@ -50,7 +50,7 @@ class IdPair(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """A completion and the number of its model, None where no model was named."""
+    """A completion and the number of its model, None if no model was named."""
 
     id: UUID
     model: int | None

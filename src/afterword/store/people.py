@@ -1,4 +1,4 @@
-"""Users, teams and roles, and which projects are shared with whom: held in memory beside the catalog."""
+"""Users, teams, roles and shares of projects, held in memory beside the catalog."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class People:
         self.members: dict[tuple[int, int], MemberRow] = {}
         self.shares: dict[tuple[int, int], ShareRow] = {}
         self.changes = 0
-        """How many rows were kept or dropped."""
+        """The number of rows that `keep` and `drop` have changed."""
 
     @classmethod
     def load(cls, connection: Connection) -> People:
@@ -91,7 +91,7 @@ class People:
         return people
 
     def keep(self, row: Numbered | MemberRow | ShareRow) -> None:
-        """Store a row in memory as it now stands in the database."""
+        """Keep a committed row in memory."""
         self.changes += 1
         match row:
             case UserRow():

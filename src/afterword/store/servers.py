@@ -103,7 +103,7 @@ def send_heartbeat(transaction: Transaction, own: int, *, listening: bool) -> bo
 
 
 def publish(transaction: Transaction, own: int, number: int, message: News) -> None:
-    """Announce to the other servers what was written here."""
+    """Publish the writes of this server to the others."""
     values = {"server": own, "number": number, "created_at": clock(), "content": _encoder.encode(message)}
     transaction.connection.execute(news.insert().values(**values))
 

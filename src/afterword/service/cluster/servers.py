@@ -47,14 +47,14 @@ class ClusterMember(LoopWorker):
         self._listening = False
 
     async def join(self) -> None:
-        """Register this server, get its number, read what the others have changed, and take over the background work
-        if no other server does it."""
+        """Register this server, get its number, read the changes of the others, and take over the background work if no
+        other server does it."""
         self._state.store.server = await self._state.store.write(stored.join)
         await self._beat()
         await self._catch_up()
 
     async def step(self) -> bool:
-        """Send a heartbeat if it is due, read what others have changed, and tell them what was written here."""
+        """Send a heartbeat if it is due, read the changes of others, and publish this server's own."""
         await self._beat()
         await self._catch_up()
         await self._publish_news()

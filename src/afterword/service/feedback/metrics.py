@@ -287,7 +287,7 @@ def _serialized_system_metric(project: ProjectRow, key: str) -> Metric:
 
 
 def serialized_metric(context: Context, row: MetricRow) -> Metric:
-    """Return a metric as the wire shows it; its project is null if the key may not see that."""
+    """Return a metric as the API shows it; its project is null if the key may not see that."""
     is_owner_visible = row.project and context.actor.sees(row.project)
     return Metric(
         id=row.id,

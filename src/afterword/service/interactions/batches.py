@@ -166,7 +166,7 @@ async def _result_or_error(step: Any) -> Any:
 
 
 async def _overlapped_chunks(lines: Lines[T], start: Callable[[Chunk[T]], Awaitable[S]]) -> AsyncIterator[S]:
-    """Start chunk after chunk, and yield each once the next has started. So a chunk is read and checked while the one
+    """Start chunk after chunk, and yield each once the next has started: a chunk is read and checked while the one
     before it is committed."""
     started_chunks: list[S] = []
     chunk: Chunk[T] = []

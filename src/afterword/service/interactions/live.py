@@ -56,10 +56,10 @@ async def watch(context: Context, *, query: LiveQuery) -> LiveEvents:
     """Watch interactions as server-sent events.
 
     An `interaction` event carries an interaction in the short view, with its completion_id as the event's id. It is
-    sent when the interaction was logged, its call has ended, or its labels, feedback or preferences have changed. Only
-    interactions are sent that match the plain filters, which are those of the list, and `filter`, a filter tree as
-    JSON. A `deleted` event names the completion_id of a deleted interaction. A `missed` event counts the changes that
-    came too fast to be sent: reload the list.
+    sent when the interaction was logged, its call has ended, or its labels, feedback or preferences have changed.
+    Interactions are sent if they match both the plain filters, which are those of the list, and `filter`, a filter tree
+    as JSON. A `deleted` event names the completion_id of a deleted interaction. A `missed` event counts the changes
+    that came too fast to be sent: reload the list.
     """
     project = context.project(query.project).number
     conditions = (await plain_filter(context, query), _filter_of_json(query.filter))

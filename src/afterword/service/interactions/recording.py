@@ -326,7 +326,7 @@ async def delete_interaction(context: Context, completion_id: str) -> Deleted:
 
 
 async def _project_of(context: Context, completion_id: UUID) -> int:
-    """Return the number of an interaction's project. Raises `NotFound` where the key may not see it."""
+    """Return the number of an interaction's project. Raises `NotFound` if the key may not see it."""
     row = await context.store.read(stored.find_interaction, completion_id)
     if row is None or not context.actor.sees(row.project):
         return raise_completion_not_found(completion_id)

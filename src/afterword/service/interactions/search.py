@@ -68,7 +68,7 @@ async def list_interactions(context: Context, *, query: ListQuery) -> Interactio
 async def search(context: Context, *, body: Search, query: ExplainQuery | None = None) -> InteractionPage | GroupPage:
     """Search interactions with a filter tree.
 
-    A tree combines with `and`, `or` and `not` conditions on time, model, label, feedback, preference, source,
+    A tree of `and`, `or` and `not` combines conditions on time, model, label, feedback, preference, source,
     prompt_hash, session, user, completion_id and the texts of prompt and completion. Each node carries exactly one
     condition. Pages, counts, groups and `explain` are as for the list.
     """

@@ -35,7 +35,7 @@ def serialize_interactions(
     images: Images,
     with_outcomes: bool = True,
 ) -> list[Interaction]:
-    """Turn rows of `interactions` into what the wire shows. Call it in a reader's thread.
+    """Convert rows of `interactions` to interactions as the API shows them. Call it in a reader's thread.
 
     Without `with_outcomes`, the session's outcomes and the A/B test are not read, for callers that do not show them.
     """
@@ -142,7 +142,7 @@ def _image_address(project: str, contents: dict[bytes, bytes] | None, digest: st
 
 
 def serialize_feedback(context: Context, row: Row[Any]) -> Feedback:
-    """Turn a row of `feedback` into what the wire shows."""
+    """Convert a row of `feedback` to feedback as the API shows it."""
     metric = context.catalog.metrics[row.metric]
     return Feedback(
         feedback_id=row.id,
@@ -160,7 +160,7 @@ def serialize_feedback(context: Context, row: Row[Any]) -> Feedback:
 
 
 def serialize_outcome(context: Context, row: Row[Any]) -> Outcome:
-    """Turn a row of `outcomes` into what the wire shows."""
+    """Convert a row of `outcomes` to an outcome as the API shows it."""
     return Outcome(
         outcome_id=row.id,
         session_id=row.session_id,
@@ -176,7 +176,7 @@ def serialize_outcome(context: Context, row: Row[Any]) -> Outcome:
 
 
 def serialize_preference(context: Context, row: Row[Any]) -> Preference:
-    """Turn a row of `preferences` into what the wire shows; the same from both sides."""
+    """Convert a row of `preferences` to a preference as the API shows it. Both sides give the same result."""
     preferred, other = (row.interaction_id, row.other_id) if row.side == 1 else (row.other_id, row.interaction_id)
     return Preference(
         comparison_id=row.id,

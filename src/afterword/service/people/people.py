@@ -302,7 +302,7 @@ def get_user_row(context: Context, id_or_email: str) -> UserRow:
 
 
 def get_user(context: Context, id_or_email: str) -> User:
-    """Return a user as the wire shows them. Raises `NotFound`."""
+    """Return a user as the API shows them. Raises `NotFound`."""
     return _serialized_user(context, get_user_row(context, id_or_email))
 
 

@@ -176,7 +176,7 @@ class _FilterCompiler:
     # ------------------------------------------------------------------------------------ the conditions
 
     def compile_condition(self, field: Field, value: Any, path: str) -> Condition:
-        """Return the condition of one field, as its row of the table says."""
+        """Return the condition of one field, by its row in the table of fields."""
         columns = _COLUMNS[field.name]
         match field.compared_as:
             case "text":

@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, as opaque text."""
+"""Cursors: opaque text that encodes where a page ended."""
 
 from __future__ import annotations
 
