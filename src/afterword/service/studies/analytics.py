@@ -59,7 +59,7 @@ async def summarise(context: Context, metric: str, *, query: SummaryQuery) -> Me
 
 
 async def summarise_filtered(context: Context, metric: str, *, body: NewSummary) -> MetricSummary:
-    """Summarise the values of a metric over a filter tree; otherwise as with GET."""
+    """Summarise the values of a metric with a filter tree; otherwise as with GET."""
     return await _summarise(context, metric, body.project, body.filter, body.split_by, body.level)
 
 
@@ -74,7 +74,7 @@ async def trend(context: Context, metric: str, *, query: TrendQuery) -> Trend:
 
 
 async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Trend:
-    """Show the values of a metric over time over a filter tree; otherwise as with GET."""
+    """Show the values of a metric over time with a filter tree; otherwise as with GET."""
     return await _trend(context, metric, body)
 
 
@@ -85,7 +85,7 @@ async def count_over_time(context: Context, *, query: TrendQuery) -> Trend:
 
 
 async def count_filtered_over_time(context: Context, *, body: NewTrend) -> Trend:
-    """Count interactions over time over a filter tree; otherwise as with GET."""
+    """Count interactions over time with a filter tree; otherwise as with GET."""
     return await _trend(context, None, body)
 
 
@@ -99,7 +99,7 @@ async def rank(context: Context, *, query: RankingQuery) -> Ranking:
 
 
 async def rank_filtered(context: Context, *, body: NewRanking) -> Ranking:
-    """Rank models by the preferences under a metric over a filter tree; otherwise as with GET."""
+    """Rank models by the preferences under a metric with a filter tree; otherwise as with GET."""
     return await _rank(context, body.metric, body.project, body.filter)
 
 
