@@ -1,1 +1,1 @@
-"""Benchmarks: what a server on this machine does, beside what it is meant to do. Run by `python -m benchmarks`."""
+"""Benchmarks of a server on this machine, compared with their aims. Run them with `python -m benchmarks`."""

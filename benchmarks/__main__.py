@@ -1,4 +1,4 @@
-"""Choose jobs, run them, print their tables."""
+"""Command line of the benchmarks: runs jobs and prints their tables."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from benchmarks.scale.measuring import StoreName, scale
 from benchmarks.soak import soak
 
 JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
-# These take long and have to be asked for.
+# These take long and run only if they are named.
 PEERS = ",".join(CONTENDERS)
 LONG_JOBS = ("scale", "peers", "soak")
 # Calls of the soak.
 SOAK_CALL_COUNT = 100_000
-# Interactions in the stores to read, where none is named.
+# Default numbers of interactions in the stores that are read.
 SIZES = {"scale": "10000000", "peers": "100000"}
 
 
@@ -71,7 +71,7 @@ def main(
         section.show(console)
         sections[section.name] = section
         if output:
-            # After each, so that what is measured is kept when a later job fails.
+            # Written after each job, so that its figures are kept if a later job fails.
             output.write_text(report.markdown(sections.values()))
 
 

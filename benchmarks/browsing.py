@@ -1,6 +1,6 @@
-"""Jobs that browse: the web page in a real Chromium, over a store of a million interactions.
+"""Browsing jobs: the web page in a real Chromium, over a store of a million interactions.
 
-Times are taken in the page itself, from the click to the first frame in which what was asked for stands there.
+The page itself takes the times, from the click to the first frame that shows the result.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ LIST_AIM, FILTER_AIM, PANEL_AIM = 300, 300, 150
 AIM_FRAMES_PER_SECOND = 60
 MAX_REQUEST_COUNT = 3
 
-# Lists that stay open while interactions arrive; most arrivals belong to one of them.
+# Lists that stay open while interactions arrive; most arrivals match one of them.
 WATCHED = ("label.environment:production", "label.team:team-1", f"{METRIC}>=3")
 ARRIVALS, ARRIVALS_A_SECOND = 100, 4
-# Milliseconds after the last arrival in which the server may still work for them.
+# Milliseconds after the last arrival, in which the server may still be busy with them.
 AFTER_ARRIVALS_MS = 30_000
 WATCHED_FACTOR = 2
 
@@ -50,7 +50,7 @@ SCREENS = (
     "Keys",
 )
 
-# Returns the milliseconds from an act to the frame after the one in which a condition holds.
+# Returns the milliseconds from an action to the frame after the one in which a condition holds.
 TIMING_SCRIPT = """async () => {
   const frame = () => new Promise(requestAnimationFrame);
   const before = %(before)s;
@@ -63,9 +63,9 @@ TIMING_SCRIPT = """async () => {
   await frame();
   return performance.now() - start;
 }"""
-# An empty page does as little as a page can: what its frames take is the machine's share of the others' figures.
+# An empty page does almost nothing: its frame times are the machine's share of the other figures.
 EMPTY_PAGE_PATH = "/assets/nothing-here"
-# Scrolls as a hand on a touchpad does, a bit in each frame; returns the milliseconds between frames.
+# Scrolls a little in each frame, like a hand on a touchpad; returns the milliseconds between frames.
 SCROLLING_SCRIPT = """async (seconds) => {
   const list = document.querySelector("[role=grid]");
   const times = [];
@@ -83,14 +83,14 @@ SCROLLING_SCRIPT = """async (seconds) => {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What it took, in milliseconds: until it stood there, and of the processor's time in the page."""
+    """The cost of an action in milliseconds: until the result is shown, and processor time in the page."""
 
     waited: float
     processor: float
 
 
 def browsing(size: int, times: int, keep: Path | None = None) -> Iterator[Section]:
-    """Fill a store of so many interactions, or take the one that is kept, and use its page so many times each."""
+    """Fill a store of `size` interactions, or take the one in `keep`, and do each action in its page `times` times."""
     with ExitStack() as stack:
         directory = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-bench-"))) / "data"
         if not (directory / "afterword.db").exists():
@@ -172,7 +172,7 @@ def _times(context: BrowserContext, times: int) -> Iterator[Figure]:
     )
 
     def open_panel(number: int) -> Cost:
-        # By script, without a pointer that rests on the row first: nothing is fetched ahead.
+        # A click by script: no pointer rests on the row first, so nothing is prefetched.
         spent = _timed(page, f"{ROWS_EXPRESSION}[{number % 20}].click()", conversation_condition)
         page.keyboard.press("Escape")
         page.wait_for_selector("[aria-label='Conversation and facts']", state="detached")
@@ -253,11 +253,11 @@ def _requests(context: BrowserContext) -> Iterator[Figure]:
 
 
 def _watching(server: Server, context: BrowserContext, submit: Submit) -> Iterator[Figure]:
-    """Compare what arrivals cost the server with and without lists that watch them."""
+    """Compare the server's cost of arriving interactions with and without lists that watch them."""
     waiting = context.new_page()
 
     def spent() -> float:
-        # Playwright's loop runs in this thread, so that calls are made in another process.
+        # Playwright's loop runs in this thread, so calls are made in another process.
         while submit(load.send, server.target, "GET", "/health").result()["search"]["waiting"]:
             waiting.wait_for_timeout(200)
         server.wait_for_rollups()
@@ -274,7 +274,7 @@ def _watching(server: Server, context: BrowserContext, submit: Submit) -> Iterat
         page.goto(f"{LIST}?{urlencode({'q': query})}")
         page.wait_for_selector("[role=row][data-id]")
         page.wait_for_selector("[data-on=true]")
-        # The list, its facets and its chart are there: from now on only arrivals are work.
+        # The list, its facets and its chart are loaded: from now on, only arrivals cause work.
         page.wait_for_load_state("networkidle")
     waiting.wait_for_timeout(AFTER_ARRIVALS_MS / 10)
     yield Figure(f"... {len(lists)} filtered lists open", spent(), "s", WATCHED_FACTOR * alone)
@@ -288,7 +288,7 @@ def _list(context: BrowserContext) -> Page:
 
 
 def _each(times: int, measure: Callable[[int], Cost]) -> list[Cost]:
-    # The first one loads what later ones have.
+    # The first run also loads data for the later ones, so it is not counted.
     return [measure(number) for number in range(times + 1)][1:]
 
 
@@ -299,7 +299,7 @@ def _timed(page: Page, act: str, condition: str, before: str = "null") -> Cost:
 
 
 class _Processor:
-    """The processor time of the page's own thread from now on, in milliseconds."""
+    """Measures the processor time of the page's main thread from now on, in milliseconds."""
 
     def __init__(self, page: Page) -> None:
         self._session = page.context.new_cdp_session(page)

@@ -1,4 +1,4 @@
-"""Jobs that call a language model through the gateway, beside the same calls made directly."""
+"""Jobs that call a language model through the gateway, compared with the same calls made directly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIRECT = "/v1/chat/completions"
 
 @contextmanager
 def upstream() -> Iterator[int]:
-    """Run the provider that answers at once; give its port."""
+    """Run the provider that answers at once; yield its port."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.upstream", str(port)], stdout=subprocess.PIPE, text=True
@@ -105,7 +105,7 @@ def _at_once(measure: Any, server: Server) -> Section:
     for number in (100, 500):
         calls: Calls = measure("through the gateway, logged", model="slow", stream=True, seconds=3.0, in_flight=number)
         figures.append(of_calls(f"{number} streams of 27 chunks at once, logged: first chunk", calls.first_chunks))
-        # A stream that is passed on as it comes takes as long as the model: 28 parts of 20 ms.
+        # A stream that is forwarded without delay takes as long as the model: 28 parts of 20 ms.
         figures.append(
             Figure("... whole stream (the model's own time: 560 ms)", calls.whole_answers.percentile(0.5), "ms")
         )
@@ -114,7 +114,7 @@ def _at_once(measure: Any, server: Server) -> Section:
 
 
 def _parity(server: Server) -> Section:
-    """Compare the answers that were given with the interactions that are stored."""
+    """Compare the number of answers with the number of stored interactions."""
     before = _stored(server)
     calls = load.call(server.target, PATH, _body({}, "default/fast", False), seconds=1.0, in_flight=32, warm_up=0.0)
     stored = _stored(server) - before

@@ -1,4 +1,4 @@
-"""How often A/B tests are wrong, and how soon they end: simulated, looking after every feedback.
+"""Simulates A/B tests with a look after every feedback: how often they are wrong, and how soon they end.
 
 python -m benchmarks.evidence          # prints the tables of docs/guides/ab-tests.md, in some minutes
 """
@@ -26,14 +26,14 @@ SEED = 20261123
 RUN_COUNT = 2_000
 POWER_RUN_COUNT = 300
 MAX_FEEDBACK_COUNT = 2_000
-# The evidence in a distance of so many standard errors is at most 1 / alpha: a look at less need not be calculated.
+# Bound on the squared distance in standard errors: below it the evidence is under 1 / alpha, so the look is skipped.
 SCREEN = 2 * math.log(1 / SIGNIFICANCE_LEVEL)
 
 Draw = Callable[[random.Random], float]
 
 
 class TestEnd(NamedTuple):
-    """How a simulated test ended: who won, and after how many feedbacks a variant; None where nobody did."""
+    """The end of a simulated test: the winner, and the feedbacks per variant until then; None without a winner."""
 
     winner: int | None
     feedbacks: int
@@ -55,7 +55,7 @@ def stars(*weights: float) -> Draw:
 
 
 def values(rng: random.Random, draws: Sequence[Draw], max_feedbacks: int) -> TestEnd:
-    """Give the variants values in turn, looking after each."""
+    """Give the variants values in turn, with a look after each."""
     variants = range(len(draws))
     n, sums, squares = [0] * len(draws), [0.0] * len(draws), [0.0] * len(draws)
     for turn in range(max_feedbacks):
@@ -78,7 +78,7 @@ def values(rng: random.Random, draws: Sequence[Draw], max_feedbacks: int) -> Tes
 
 
 def _may_differ(n: Sequence[int], sums: Sequence[float], squares: Sequence[float]) -> bool:
-    """Tell whether some pair is so far apart that it is worth a look."""
+    """Tell whether any pair is so far apart that a look can end the test."""
     for i, j in combinations(range(len(n)), 2):
         variance = 0.0
         for variant in (i, j):
@@ -89,7 +89,7 @@ def _may_differ(n: Sequence[int], sums: Sequence[float], squares: Sequence[float
 
 
 def preferences(rng: random.Random, strengths: Sequence[float], max_feedbacks: int, ties: float = 0.2) -> TestEnd:
-    """Compare pairs of variants, chosen at random; the stronger wins in proportion. Look after each."""
+    """Compare random pairs of variants, with a look after each. A variant wins in proportion to its strength."""
     pairs = list(combinations(range(len(strengths)), 2))
     count = {pair: [0, 0, 0] for pair in pairs}
     comparisons = 0
@@ -102,7 +102,7 @@ def preferences(rng: random.Random, strengths: Sequence[float], max_feedbacks: i
         first, second = (strengths[variant] for variant in pair)
         count[pair][rng.random() >= first / (first + second)] += 1
         wins, losses, _ = count[pair]
-        # The evidence in a lead of x among n is at most 2 ** (x² / n).
+        # The evidence of a lead of x among n is at most 2 ** (x² / n).
         if (wins - losses) ** 2 * math.log(4) < SCREEN * (wins + losses):
             continue
         duels = {pair: Duel(wins, losses, tied) for pair, (wins, losses, tied) in count.items()}
@@ -135,7 +135,7 @@ UNEQUAL_CASES: tuple[tuple[str, Callable[[random.Random], TestEnd]], ...] = (
 
 
 def main() -> None:
-    """Print both tables. An argument is the number of runs, where fewer will do."""
+    """Print both tables. An optional argument is the number of runs."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUN_COUNT
     print(f"| with no difference ({runs:,} runs each) | 2 variants | 3 variants |\n|---|---|---|")
     for name, simulate in EQUAL_CASES:

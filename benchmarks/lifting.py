@@ -1,4 +1,4 @@
-"""What the old words of published clients cost: today's clients nothing, old ones a second reading."""
+"""Cost of supporting the old names of published clients: nothing for current clients, a second parse for old ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEPLOY = "mutation DeployModel($idOrKey: IdOrKey!, $wait: Boolean!) { deployMode
 
 
 def lifting(rounds: int) -> Section:
-    """Read bodies and documents with and without the lifts, by turns; the fastest round of each counts."""
+    """Read bodies and documents with and without the lifts, alternately; the fastest round of each counts."""
     fields = {"project": "default", **msgspec.json.decode(workload.Workload(1).interaction(1))}
     today = msgspec.json.encode(fields)
     renamed = {"project": "use_case", "model": "model_service"}

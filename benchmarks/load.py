@@ -1,7 +1,7 @@
-"""The load: keep-alive HTTP/1.1 on bare sockets, in a process of its own.
+"""The load generator: keep-alive HTTP/1.1 on bare sockets, in its own process.
 
-One connection has one call in flight. A call costs the generator a few tens of microseconds, so that it is the server
-which is measured, although both share the machine.
+A connection has one call in flight. A call costs the generator a few tens of microseconds, so the figures are the
+server's, although both share the machine.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Target:
 
 @dataclass(slots=True)
 class Timings:
-    """What came of many calls: the seconds of each, how long it took in all, how many were refused."""
+    """The result of many calls: the seconds of each, the total duration, and the number of refused calls."""
 
     each: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -53,7 +53,7 @@ class Timings:
 
 @dataclass(slots=True)
 class Calls:
-    """What came of many calls whose answers may be streams: the time of the whole, and to its first part."""
+    """The result of many calls that may be streams: the times of whole answers, and of their first parts."""
 
     whole_answers: Timings = field(default_factory=Timings)
     first_chunks: Timings = field(default_factory=Timings)
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._parser: Any = None
         self._body: list[bytes] = []
         self.first_at = 0.0
-        """When the first part of the body came."""
+        """When the first part of the body arrived."""
 
     async def open(self) -> None:
         """Connect."""
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
     async def call(
         self, method: str, path: str, body: bytes | None = None, kind: str = "application/json", *, headers: bytes = b""
     ) -> tuple[int, bytes]:
-        """Make a call; return the status and the body of its answer. `headers` are lines of more of them."""
+        """Make a call; return the status and the body of its answer. `headers` holds further header lines."""
         if self._transport is None or self._transport.is_closing():
             await self.open()
         assert self._transport is not None
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
 
 @asynccontextmanager
 async def connections(target: Target, number: int) -> AsyncIterator[list[Connection]]:
-    """Open so many connections, and close them in the end."""
+    """Open `number` connections, and close them at the end."""
     pool = [Connection(target) for _ in range(number)]
     await asyncio.gather(*(connection.open() for connection in pool))
     try:
@@ -146,7 +146,7 @@ def run(work: Awaitable[T]) -> T:
 
 @contextmanager
 def generator() -> Iterator[Callable[..., Future[Any]]]:
-    """Give a function that runs `function(*args)` in a process of its own; wait for it by `.result()`."""
+    """Yield a function that runs `function(*args)` in another process; `.result()` waits for it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         yield process.submit
 
@@ -163,7 +163,7 @@ def write(
     completions: list[str] | None = None,
     seed: int = 1,
 ) -> Timings:
-    """Log as fast as the server answers, for so many seconds after half a second of warming up."""
+    """Log as fast as the server answers, for `seconds` after half a second of warm-up."""
     workload = Workload(seed)
     bodies = workload.bodies(kind, completions or [])
     path = PATHS[kind]
@@ -195,7 +195,7 @@ PATHS: dict[Kind, str] = {
 
 
 def arrive(target: Target, *, rate: int, seconds: float, seed: int = 2) -> Timings:
-    """Log interactions at a steady rate, whether or not the server keeps up; what finds 256 in flight is left out."""
+    """Log interactions at a steady rate, even if the server lags. With 256 calls in flight, new ones are skipped."""
     workload = Workload(seed)
     bodies = workload.bodies("interaction", [])
     timings = Timings()
@@ -235,7 +235,7 @@ def call(
     rate: int | None = None,
     warm_up: float = 0.5,
 ) -> Calls:
-    """Post the same body again and again: so many in flight, or so many a second whether or not the server keeps up."""
+    """Post the same body repeatedly: `in_flight` calls at a time, or `rate` a second even if the server lags."""
     calls = Calls()
 
     async def once(connection: Connection, begin: float, start: float) -> None:
@@ -285,7 +285,7 @@ def call(
 def upload(
     target: Target, *, first: int, number: int, batch: int, in_flight: int, days: float, seed: int = 3
 ) -> Timings:
-    """Log the interactions `first` to `first + number` of a workload in NDJSON batches; `each` times a batch."""
+    """Log the interactions `first` to `first + number` of a workload in NDJSON batches; times are those of batches."""
     workload = Workload(seed, days=days)
     timings = Timings()
     starts = iter(range(first, first + number, batch))
@@ -313,9 +313,9 @@ def upload(
 def read(
     target: Target, path: str, *, times: int, most_seconds: float, body: bytes | None = None
 ) -> tuple[Timings, bytes]:
-    """Get the same path again and again, one call in flight; return the last answer too. The first call is not timed.
+    """Get the same path repeatedly, one call in flight; return also the last answer. The first call is not timed.
 
-    With a body it is posted.
+    With a body, the calls are POSTs.
     """
     timings = Timings()
     method = "GET" if body is None else "POST"
@@ -337,7 +337,7 @@ def read(
 
 
 def status(target: Target, path: str) -> int:
-    """Get a path; return the status of the answer, whatever that is."""
+    """Get a path; return the status of the answer, also of an error."""
 
     async def once() -> int:
         async with connections(target, 1) as [connection]:

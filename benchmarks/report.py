@@ -20,7 +20,7 @@ Unit: TypeAlias = Literal["/s", "ms", "µs", "s", "MB", "bytes", ""]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured. `aim` is what to reach in the same unit: rates at least, all else at most.
+    """A measured figure. `aim` is its target in the same unit: a minimum for rates, a maximum for all others.
 
     `p50`, `p95` and `p99` are milliseconds of single calls.
     """
@@ -40,7 +40,7 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """Tell whether the aim was reached; None where there is none."""
+        """Tell whether the aim was reached; None without an aim."""
         if self.ratio is None:
             return None
         return self.ratio >= 1 if self.unit == "/s" else self.ratio <= 1
@@ -104,7 +104,7 @@ class Section:
 
 
 def machine() -> str:
-    """Say what the figures were measured on."""
+    """Describe the machine of the measurement."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -119,7 +119,7 @@ def machine() -> str:
 
 
 class MarkdownTable(Protocol):
-    """What can be written as Markdown."""
+    """An object that can be written as Markdown."""
 
     def markdown(self) -> str:
         """Return its table."""

@@ -1,4 +1,4 @@
-"""The server to measure: a process of its own over a directory of its own."""
+"""The server to measure, in its own process and directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "aw_the-administrators-key-of-the-benchmarks"
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -60,7 +60,7 @@ class Server:
         return f"http://127.0.0.1:{self.target.port}"
 
     def processor_seconds(self) -> float:
-        """Return the processor time that it and its writing process have taken."""
+        """Return the processor time of the server and its writer process, in seconds."""
         server_process = psutil.Process(self._process.pid)
         return sum(
             process.cpu_times().user + process.cpu_times().system
@@ -69,7 +69,7 @@ class Server:
 
     @property
     def memory(self) -> int:
-        """Return the bytes of memory that it and its writing process hold."""
+        """Return the memory of the server and its writer process, in bytes."""
         server_process = psutil.Process(self._process.pid)
         return sum(process.memory_info().rss for process in (server_process, *server_process.children()))
 
@@ -95,39 +95,39 @@ class Server:
         return (datetime.now(UTC) - datetime.fromisoformat(newest["created_at"])).total_seconds()
 
     def waiting_texts(self) -> int:
-        """Return how many interactions the text index still has to take in."""
+        """Return how many interactions are not in the text index yet."""
         return send(self.target, "GET", "/health")["search"]["waiting"]
 
     def wait_for_texts(self) -> float:
-        """Wait until all texts are indexed; return the seconds that it took."""
+        """Wait until all texts are indexed; return the seconds that this took."""
         begin = time.perf_counter()
         while self.waiting_texts():
             time.sleep(0.2)
         return time.perf_counter() - begin
 
     def wait_for_rollups(self) -> None:
-        """Wait until nothing is left to be added up."""
+        """Wait until all rollups are up to date."""
         with closing(sqlite3.connect(f"file:{self.directory / 'afterword.db'}?mode=ro", uri=True)) as store:
             while store.execute("SELECT EXISTS (SELECT 1 FROM rollup_marks)").fetchone()[0]:
                 time.sleep(0.2)
 
     def settle(self) -> None:
-        """Make some calls, so that what is set up at the first call is not measured."""
+        """Make some calls, so that the setup in the first call is not measured."""
         read(self.target, "/api/v1/interactions", times=20, most_seconds=2)
 
     def stop(self) -> None:
-        """Stop it in order: it then folds its log into its files."""
+        """Stop it cleanly, so that it checkpoints its write-ahead log."""
         self._process.terminate()
         self._process.wait(60)
 
     def size(self, file: str) -> int:
-        """Return the bytes of a file of its directory."""
+        """Return the size of a file of its directory, in bytes."""
         return (self.directory / file).stat().st_size
 
 
 @contextmanager
 def running(directory: Path, *, database_url: str | None = None) -> Iterator[Server]:
-    """Run a server and stop it in the end. Without a URL it works on the embedded store."""
+    """Run a server and stop it at the end. Without a URL it uses the embedded store."""
     server = Server(directory, database_url=database_url)
     try:
         yield server

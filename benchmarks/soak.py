@@ -1,4 +1,4 @@
-"""Whether a server's memory ends to grow: many calls of all kinds, and what it holds after each tenth of them."""
+"""Checks whether a server's memory stops growing: many calls of all kinds, with its memory after each tenth of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.report import Figure, Section
 from benchmarks.server import Server, running
 from benchmarks.workload import METRIC
 
-# MB that may come on top after the first fifth, in which caches and pools fill.
+# MB by which memory may grow after the first fifth, in which caches and pools fill.
 GROWTH_AIM_MB = 5.0
 CALLER_COUNT = 16
 
@@ -22,7 +22,7 @@ Call: TypeAlias = Callable[["Caller", int], Awaitable[None]]
 
 
 class Caller:
-    """Makes the calls; what they need of each other is kept bounded."""
+    """Makes the calls. The state that calls share is bounded."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -52,12 +52,12 @@ class Caller:
         self.rated = (await self._send("POST", "/api/v1/chat/completions", body))["choices"][0]["completion_id"]
 
     async def stream(self, number: int) -> None:
-        """Call it, streamed."""
+        """Call the model `echo`, streamed."""
         body = {"model": "echo", "stream": True, "messages": [{"role": "user", "content": f"hello {number}"}]}
         await self._send("POST", "/api/v1/chat/completions", body)
 
     async def rate(self, number: int) -> None:
-        """Give feedback on what was logged last."""
+        """Give feedback on the last interaction."""
         body = {"completion_id": self.rated, "metric": METRIC, "value": number % 5}
         await self._send("POST", "/api/v1/feedback", body)
 
@@ -66,7 +66,7 @@ class Caller:
         await self._send("PATCH", f"/api/v1/interactions/{self.rated}/labels", {"set": {"seen": f"s{number}"}})
 
     async def page(self, number: int) -> None:
-        """Read a page, with a filter at times."""
+        """Read a page, sometimes with a filter."""
         parameters = f"&label=trace:t{number}" if number % 2 else "&view=full"
         await self._send("GET", f"/api/v1/interactions?limit=20{parameters}")
 
@@ -75,12 +75,12 @@ class Caller:
         await self._send("GET", f"/api/v1/interactions?limit=5&q=question+{number % 100}")
 
     async def graphql(self, number: int) -> None:
-        """Ask by GraphQL, with a document of its own at times."""
+        """Make a GraphQL call, sometimes with a new document."""
         document = f"query Q{number % 200} {{ projects {{ id key }} }}"
         await self._send("POST", "/api/graphql", {"query": document}, 200)
 
     async def refused(self, number: int) -> None:
-        """Make calls that are refused: of what is not there, of what is wrong."""
+        """Make calls that are refused: for unknown objects, and with wrong values."""
         await self._send("GET", f"/api/v1/interactions/00000000-0000-7000-8000-{number % 10**12:012d}", None, 404)
         await self._send("POST", f"/api/v1/feedback?x{number}=1", {"value": number}, 422, 400)
         await self._send("GET", f"/api/v1/no/such/{number}", None, 404)
@@ -110,7 +110,7 @@ async def _run(server: Server, calls: int, kinds: list[str], after: Callable[[in
 
 
 def soak(calls: int, kinds: list[str] | None = None, database_url: str | None = None) -> Section:
-    """Make so many calls; return what the server held after each tenth of them."""
+    """Make `calls` calls; return the server's memory after each tenth of them."""
     memory_after_calls: list[tuple[int, float]] = []
     with (
         tempfile.TemporaryDirectory() as directory,

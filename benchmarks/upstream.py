@@ -1,4 +1,4 @@
-"""A provider of language models that answers at once: what is left of a call's time is the way to it.
+"""A provider of language models that answers at once, so that a call's time is only the way to it.
 
 python -m benchmarks.upstream PORT
 """
@@ -51,7 +51,7 @@ STREAM_END = b"0\r\n\r\n"
 
 
 class Upstream(asyncio.Protocol):
-    """Answers each POST. A model named `slow` sends its stream a chunk each 20 ms, any other all at once."""
+    """Answers each POST. A model named `slow` streams a chunk each 20 ms, any other all chunks at once."""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport

@@ -1,8 +1,8 @@
 """The workload: interactions of 2 KB with three labels and one feedback, the same for the same seed.
 
-Texts are pieces of one long text: real answers of language models where alpaca_eval lies beside the project, else
-words drawn from a made-up vocabulary with the frequencies of English (Zipf's law). A word is added to one in 2,000
-(`RARE_WORD`) and another to one in four (`COMMON_WORD`), so that searches for them find as many with either text.
+Texts are pieces of one long text: real answers of language models if alpaca_eval is next to the project, else words
+from a made-up vocabulary with the frequencies of English (Zipf's law). `RARE_WORD` is added to one text in 2,000 and
+`COMMON_WORD` to one in four, so that searches find the same number in both cases.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Workload:
         )
 
     def score(self, number: int, completion_id: str) -> bytes:
-        """Return a feedback as GraphQL has it, in the document that adaptive-sdk sends from 0.14.0 on."""
+        """Return a feedback as a GraphQL call, with the document that adaptive-sdk sends from 0.14.0 on."""
         return b'{"query":"%s","operationName":"AddDirectScore","variables":%s}' % (
             MUTATION,
             b'{"completionId_0":"%s","metricId_0":"%s","input_0":{"value":%d,"details":null}}'
@@ -92,10 +92,10 @@ class Workload:
         )
 
     def bodies(self, kind: Kind, completions: list[str]) -> Iterator[bytes]:
-        """Yield bodies without end: of interactions, or of feedback on these completions in turn.
+        """Yield endless bodies: of interactions, or of feedback on these completions in turn.
 
-        Interactions come from a few thousand that are made beforehand, so that making them takes no time of the
-        server's.
+        Interactions are taken from a few thousand that are made beforehand, so that making them takes no time from
+        the server.
         """
         if kind == "interaction":
             interactions = [self.interaction(number) for number in range(8_000)]
@@ -111,7 +111,7 @@ class Workload:
 
 
 def records(seed: int, number: int) -> list[dict[str, Any]]:
-    """Return interactions as the client's `upload` takes them."""
+    """Return interactions in the form of the client's `upload`."""
     workload = Workload(seed)
     return [msgspec.json.decode(workload.interaction(index)) for index in range(number)]
 

@@ -1,4 +1,4 @@
-"""Jobs that write: an interaction, a feedback, many interactions. An answer is sent when all is on disk."""
+"""Writing jobs: an interaction, a feedback, many interactions. The server answers when all is on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TURN_COUNT = 16
 
 
 def logging(seconds: float) -> Section:
-    """Log interactions and feedback, one a call."""
+    """Log interactions and feedback, one per call."""
     figures: list[Figure] = []
     with ExitStack() as stack:
         server, submit = _started(stack)
@@ -43,7 +43,7 @@ def logging(seconds: float) -> Section:
 
 
 def _feedback_by_api(submit: Submit, server: Server, seconds: float, completions: list[str]) -> list[Figure]:
-    """Log feedback by REST and by GraphQL, in short turns: what else the machine does meets both."""
+    """Log feedback by REST and by GraphQL, in short turns, so that other load on the machine affects both."""
     apis: tuple[tuple[str, workload.Kind], ...] = (("REST", "feedback"), ("GraphQL", "score"))
     both = {name: load.Timings() for name, _ in apis}
     processor = dict.fromkeys(both, 0.0)
@@ -86,7 +86,7 @@ def uploading(interactions: int) -> Section:
 
 
 def upload_through_client(url: str, number: int) -> tuple[float, int]:
-    """Upload through the client; return interactions a second and how many were stored."""
+    """Upload through the client; return interactions per second and how many were stored."""
     records = workload.records(20, number)
     with Afterword(base_url=url, api_key=KEY) as client:
         report = client.interactions.upload(records, progress=False)

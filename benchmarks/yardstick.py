@@ -1,4 +1,4 @@
-"""What the machine can do just now, without Afterword: the figures of a shared machine mean something beside these."""
+"""What the machine can do now, without Afterword: a baseline for figures of a shared machine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from benchmarks import load
 from benchmarks.report import Section, of_calls
 
-# What a quiet machine with two cores did.
+# Figures of a quiet machine with two cores.
 QUIET_CALLS, QUIET_SYNCS = 20_000, 2_300
 
 
 async def app(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-    """Take in a body and answer 201: as little as a server can do."""
+    """Read a body and answer 201: the least that a server can do."""
     if scope["type"] != "http":
         return
     while (await receive()).get("more_body"):

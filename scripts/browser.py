@@ -1,7 +1,7 @@
 """Find the Chromium that the tests of the web page drive, or install one: `python scripts/browser.py` prints its path.
 
-A browser of the system comes first (AFTERWORD_BROWSER names one). Where there is none, Debian's package is installed
-by whoever may, and else Playwright's own download is tried.
+A browser of the system is preferred (AFTERWORD_BROWSER names one). Without one, Debian's package is installed if the
+user is allowed to, else Playwright's own download is tried.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MACOS_PATH = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
 def find() -> str | None:
-    """Return the path of a browser; None where there is none."""
+    """Return the path of a browser; None without one."""
     configured_path = os.environ.get("AFTERWORD_BROWSER")
     if configured_path:
         return configured_path
@@ -32,7 +32,7 @@ def find() -> str | None:
 
 
 def install() -> None:
-    """Install a browser in the ways that this machine allows."""
+    """Install a browser in any way that this machine allows."""
     if shutil.which("apt-get") and os.geteuid() == 0:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)

@@ -1,7 +1,7 @@
 """Write docs/reference: rest.md, graphql.md, settings.md, providers.md and errors.md, from the tables of the server.
 
-python scripts/reference.py            write what has changed
-python scripts/reference.py --check    change nothing; fail where a page is stale
+python scripts/reference.py            write the pages that have changed
+python scripts/reference.py --check    change nothing; fail if a page is stale
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ GENERATED_NOTE = (
 
 
 def main() -> int:
-    """Write the pages, or check that they are what would be written."""
+    """Write the pages, or check that they are up to date."""
     parser = argparse.ArgumentParser(description="Write docs/reference from the code.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is stale")
     check = parser.parse_args().check
@@ -217,7 +217,7 @@ def _anchor(operation_id: str) -> str:
 
 
 def graphql_page() -> str:
-    """Return the page of GraphQL: the schema, as the server reads it."""
+    """Return the page of GraphQL: the server's schema."""
     schema = (SOURCE / "api" / "graphql" / "schema.graphql").read_text(encoding="utf-8")
     return "\n".join(["# GraphQL", "", GENERATED_NOTE, _ABOUT_GRAPHQL, "```graphql", schema.rstrip(), "```", ""])
 
@@ -284,7 +284,7 @@ server's environment is asked for it at each call: of several variables, the fir
 
 
 def _names(names: Iterable[str], default: str = "") -> str:
-    """Return names as code, and what counts where none of them is set."""
+    """Return names as code, followed by the default if none of them is set."""
     return ", else ".join([*(f"`{name}`" for name in names), *([default] if default else [])])
 
 
@@ -347,7 +347,7 @@ def _client_errors() -> Iterator[list[Any]]:
 
 
 def _codes() -> Iterator[tuple[str, str, str]]:
-    """Find the errors that the source raises: the class, the code and the message, with … for what is filled in."""
+    """Yield the errors that the source raises: class, code and message, with … for formatted values."""
     kinds = {kind.__name__ for kind in errors.BY_STATUS.values()}
     for file in sorted(SOURCE.rglob("*.py")):
         if file.is_relative_to(SOURCE / "client"):

@@ -1,4 +1,4 @@
-"""Generate the sync client from the async one: `python scripts/unasync.py`; with `--check` compare alone."""
+"""Generate the sync client from the async one: `python scripts/unasync.py`; with `--check`, only compare."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RENAMES = (
 
 
 def generate(source: Path) -> str:
-    """Return the sync text of a module of the async client."""
+    """Return the sync version of a module of the async client."""
     text = source.read_text()
     for pattern, replacement in RENAMES:
         text = re.sub(pattern, replacement, text)
@@ -49,7 +49,7 @@ def generate(source: Path) -> str:
 
 
 def main() -> None:
-    """Write the package `sync`, or with `--check` exit with 1 when it is not fresh."""
+    """Write the package `sync`, or with `--check` exit with 1 if it is stale."""
     for source in sorted((CLIENT / "aio").glob("*.py")):
         file = CLIENT / "sync" / source.name
         generated_text = generate(source)

