@@ -32,7 +32,7 @@ const queries: QueryClient = new QueryClient({
       staleTime: 15_000,
       refetchOnWindowFocus: false,
       refetchOnReconnect: false,
-      // Whether the machine has a network says nothing of a server on the machine itself.
+      // The network state of the machine does not matter for a server on the same machine.
       networkMode: "always",
       retry: (failures, error) => failures < 2 && error instanceof ApiError && isAway(error.status),
     },
@@ -40,7 +40,7 @@ const queries: QueryClient = new QueryClient({
   },
 });
 
-// What failed while the server was away is fetched once it is back. What stands on the page stays until then.
+// Queries that failed while the server was away are repeated once it is back. Until then old data stays on the page.
 onConnection((isConnected) => {
   if (isConnected) void queries.refetchQueries({ type: "active", predicate: ({ state }) => state.error !== null });
 });

@@ -1,4 +1,4 @@
-// The map of the page: which address shows which screen. Screens other than the list are loaded when first opened.
+// The routes of the page: the screen of each address. All screens but the list are loaded when first opened.
 
 import type { QueryClient } from "@tanstack/react-query";
 import {
@@ -38,7 +38,7 @@ const signIn = createRoute({
   component: SignIn,
 });
 
-/** Where keys of programs end up: they may log, and read nothing. */
+/** The screen for keys of programs, which may log but not read. */
 const nothingToRead = createRoute({
   getParentRoute: () => root,
   path: "/nothing-to-read",
@@ -50,7 +50,7 @@ const nothingToRead = createRoute({
   component: NothingToRead,
 });
 
-/** Everything but signing in: with a session, inside the frame of navigation. */
+/** All screens except sign-in: they need a session, and have the navigation around them. */
 const inside = createRoute({
   getParentRoute: () => root,
   id: "inside",
@@ -75,7 +75,7 @@ const home = createRoute({
   },
 });
 
-/** Nothing that a screen holds of one project is shown in another: screens begin anew with the project. */
+/** Remounts screens when the project changes, so that state of one project is never shown in another. */
 function OfProject() {
   const { project: key } = project.useParams();
   return <Outlet key={key} />;
@@ -186,7 +186,7 @@ export function makeRouter(queries: QueryClient) {
   return createRouter({
     routeTree: tree,
     context: { queries },
-    // Inside the frame, so that whatever fails leaves a way on.
+    // Errors are shown inside the frame, so that the navigation stays usable.
     defaultErrorComponent: Failed,
     defaultPreload: "intent",
     scrollRestoration: false,

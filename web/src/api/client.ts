@@ -1,4 +1,4 @@
-// The one door to the server: typed calls of the public REST API, and its errors as one kind of exception.
+// The only access to the server: typed calls of the public REST API, with errors as one kind of exception.
 
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./generated/rest";
@@ -13,7 +13,7 @@ export type Metric = Schemas["Metric"];
 export type Filter = Schemas["Filter"];
 export type Message = Record<string, unknown>;
 
-/** What the server refused, in its own words. */
+/** A call that the server refused, with the server's message. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -28,12 +28,12 @@ export class ApiError extends Error {
 
 let csrfToken: string | null = null;
 
-/** Keep the token that every changing call of this session must carry. */
+/** Store the CSRF token that every changing call of this session must carry. */
 export function keepToken(token: string | null): void {
   csrfToken = token;
 }
 
-/** Return that token, for calls that are made elsewhere than in this tab. */
+/** Return the CSRF token, for calls that are made outside this tab. */
 export const heldToken = (): string | null => csrfToken;
 
 /** Return the headers of a changing call made without the typed client, such as a stream. */
@@ -56,7 +56,7 @@ client.use({
 
 type Call = (path: string, init?: object) => Promise<Answer<unknown>>;
 
-/** The answers are read as texts, for `answer` to parse: the client's own way would round long numbers. */
+/** Answers are read as text for `answer` to parse, because the client's own parser would round long numbers. */
 const asText =
   (call: unknown): unknown =>
   (path: string, init?: object) =>
@@ -64,7 +64,7 @@ const asText =
 
 const { GET, POST, PUT, PATCH, DELETE } = client;
 
-/** The calls of the REST API, each to be given to `answer`. */
+/** The calls of the REST API. Pass each to `answer`. */
 export const api = {
   GET: asText(GET),
   POST: asText(POST),
@@ -75,7 +75,7 @@ export const api = {
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
-/** Return what a call answers. Throws `ApiError` for what the server refused, or when it cannot be reached. */
+/** Return the answer of a call. Throws `ApiError` if the server refuses it or cannot be reached. */
 export async function answer<T>(call: Promise<Answer<T>>): Promise<T> {
   let given: Answer<T>;
   try {
@@ -91,7 +91,7 @@ export async function answer<T>(call: Promise<Answer<T>>): Promise<T> {
   return (typeof given.data === "string" && given.data ? parseJson(given.data) : undefined) as T;
 }
 
-/** Read the one error object of the server. */
+/** Read the server's error object. */
 export function errorOf(status: number, body: unknown): ApiError {
   const error = (body as { error?: Record<string, string> } | undefined)?.error;
   if (!error?.message) return new ApiError(status, `The server answered with status ${status}.`);

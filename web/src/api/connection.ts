@@ -1,9 +1,9 @@
-// Whether the server can be reached. A call that fails on the way says so here; from then on the server is asked until
-// it answers. Whoever wants to send again waits for that, so that one call asks and not each of them.
+// Whether the server can be reached. A call that does not reach it reports that here; the server is then polled until
+// it answers. Callers wait for that before they send again, so that one request polls instead of each of them.
 
 import { useSyncExternalStore } from "react";
 
-/** Statuses of a server that is away for a while, or of a proxy before it. 0 stands for no answer at all. */
+/** Statuses of a server that is temporarily unreachable, or of a proxy before it. 0 stands for no answer. */
 const AWAY = [0, 502, 503, 504];
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 8_000;
@@ -13,10 +13,10 @@ let wait = FIRST_WAIT;
 let timer: ReturnType<typeof setTimeout> | undefined;
 const listeners = new Set<(isConnected: boolean) => void>();
 
-/** Tell whether a status means that the same call may succeed a little later. */
+/** Tell whether a status means that the same call may succeed soon. */
 export const isAway = (status: number): boolean => AWAY.includes(status);
 
-/** Take note that a call did not reach the server. */
+/** Report that a call did not reach the server. */
 export function reportAway(): void {
   if (!isConnected) return;
   isConnected = false;
@@ -25,13 +25,13 @@ export function reportAway(): void {
   changed();
 }
 
-/** Be told when the server goes or comes back. Returns how to stop that. */
+/** Listen to loss and return of the connection. Returns a function that stops listening. */
 export function onConnection(listener: (isConnected: boolean) => void): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);
 }
 
-/** Return once the server can be reached: at once, where nothing speaks against it. */
+/** Wait until the server can be reached; returns at once if it is not known to be away. */
 export async function whenConnected(): Promise<void> {
   while (!isConnected) {
     await new Promise<void>((resolve) => {
@@ -43,7 +43,7 @@ export async function whenConnected(): Promise<void> {
   }
 }
 
-/** Tell whether the server can be reached, as far as is known. */
+/** Tell whether the server can be reached, as far as is known. The component is updated on changes. */
 export const useConnected = (): boolean => useSyncExternalStore(onConnection, () => isConnected);
 
 async function ask(): Promise<void> {
@@ -69,7 +69,7 @@ function changed(): void {
   for (const listener of [...listeners]) listener(isConnected);
 }
 
-/** The network has come back, or someone looks at the page again: nothing is gained by waiting on. */
+/** Poll now: the network has come back, or the page is visible again. */
 function askNow(): void {
   if (!isConnected && document.visibilityState === "visible") void ask();
 }

@@ -1,21 +1,21 @@
-// JSON whose whole numbers keep all their digits. JavaScript's numbers round beyond 2^53: ids of orders and of chats that a
-// tool was called with would be shown wrong, and copied wrong. Such a number is read as a bigint, and written as it was.
+// JSON whose integers keep all digits. JavaScript rounds numbers beyond 2^53, so ids in tool calls would be shown and
+// copied wrong. Such a number is read as a bigint, and written unchanged.
 
-/** What a long number stands behind while it is a text. Nobody can write it: each page has its own. */
+/** Prefix of a long number while it is a text. It is random for each page load, so no input can contain it. */
 const MARK = `${crypto.getRandomValues(new Uint32Array(4)).join("-")}:`;
 const WRITTEN = new RegExp(`"${MARK}(-?\\d+)"`, "g");
 const NUMBER = /-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
 
-/** Read JSON. Throws `SyntaxError` for a text that is none. */
+/** Read JSON. Throws `SyntaxError` for invalid JSON. */
 export function parseJson(text: string): unknown {
-  // Most texts have no number that long, and are read as fast as the browser can.
+  // Most texts have no number that long: the browser's own parser is fastest.
   if (!/\d{16}/.test(text)) return JSON.parse(text);
   return JSON.parse(marked(text), (_key, value) =>
     typeof value === "string" && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
   );
 }
 
-/** Write a value as JSON, with indents where a number of them is given. */
+/** Write a value as JSON, indented by `indent` spaces if given. */
 export function jsonText(value: unknown, indent?: number): string | undefined {
   let hasLong = false;
   const text = JSON.stringify(
@@ -30,7 +30,7 @@ export function jsonText(value: unknown, indent?: number): string | undefined {
   return hasLong ? text.replace(WRITTEN, "$1") : text;
 }
 
-/** Return the same JSON with a marked text in place of each whole number that would be rounded. */
+/** Return the JSON with each integer that would be rounded replaced by a marked text. */
 function marked(text: string): string {
   const found: string[] = [];
   for (let at = 0; at < text.length; ) {
@@ -46,7 +46,7 @@ function marked(text: string): string {
 
 const isLong = (number: string): boolean => /^-?\d{16,}$/.test(number) && !Number.isSafeInteger(Number(number));
 
-/** Return where the string that opens at a place ends. */
+/** Return the end of the string that starts at `open`. */
 function closing(text: string, open: number): number {
   for (let at = text.indexOf('"', open + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     let escapes = 0;

@@ -1,4 +1,4 @@
-// Interactions as they come and change, for the tab that shows them. The stream itself is shared by all tabs.
+// New and changed interactions for the tab that shows them. All tabs share one stream.
 
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { type Filter, heldToken } from "./client";
@@ -7,11 +7,11 @@ import { type Changes, type FromTab, LiveLine, PACE, type ToTab } from "./liveLi
 
 type Heard = {
   onChanges: (changes: Changes) => void;
-  /** From now on changes are told. `again`: they were before, and some may have been missed since. */
+  /** The stream is connected. `again`: it was connected before, and changes may have been missed since. */
   onStands: (again: boolean) => void;
 };
 
-/** Listen to the interactions of a project that a filter finds, while the tab is seen; tell whether the line stands. */
+/** Listen to the interactions that match a filter while the tab is visible; tell whether the stream is connected. */
 export function useLive(project: string, filter: Filter | null, on: boolean, heard: Heard): boolean {
   const [connected, setConnected] = useState(false);
   const [attempt, setAttempt] = useState(0);
@@ -21,7 +21,7 @@ export function useLive(project: string, filter: Filter | null, on: boolean, hea
   const tree = filter ? JSON.stringify(filter) : null;
   const stood = useRef("");
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt opens another line.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt opens another port.
   useEffect(() => {
     if (!on || !isVisible || tree === null) return;
     const watch = { project, filter: JSON.parse(tree) as Filter };
@@ -38,7 +38,7 @@ export function useLive(project: string, filter: Filter | null, on: boolean, hea
     const leave = () => line.say({ watch: null, csrfToken: null });
     say();
     const saying = setInterval(say, PACE);
-    // As soon as the server is back, so is the line.
+    // Reconnect as soon as the server is back.
     const stop = onConnection((isConnected) => isConnected && say());
     window.addEventListener("pagehide", leave);
     return () => {
@@ -55,7 +55,7 @@ export function useLive(project: string, filter: Filter | null, on: boolean, hea
 
 type Line = { say: (word: FromTab) => void; close: () => void };
 
-/** How long it takes until a worker that could not be started is started again, in milliseconds. */
+/** Milliseconds until a worker that could not be started is started again. */
 const AGAIN = 3_000;
 let own: LiveLine | null = null;
 

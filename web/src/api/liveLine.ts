@@ -1,34 +1,34 @@
-// The one stream of interactions for all tabs of a browser. Browsers open six connections to a server that speaks
-// HTTP/1.1: with a stream for each tab, the seventh tab would wait for ever.
+// One stream of interactions for all tabs of a browser. Browsers open six connections to an HTTP/1.1 server: with a
+// stream for each tab, the seventh tab would wait for ever.
 //
-// It runs in a shared worker (liveWorker.ts); in the page itself where a browser has none. Tabs say what they watch, and
-// again every few seconds: a tab that crashed says nothing.
+// It runs in a shared worker (liveWorker.ts), or in the page itself if the browser has no shared workers. Tabs repeat
+// what they watch every few seconds, so that a crashed tab is noticed.
 
 import type { Filter, Interaction } from "./client";
 import { parseJson } from "./json";
 import { serverSentEvents, textOf } from "./serverSentEvents";
 
-/** What a tab says: what it watches and with which token, or that it watches no more. */
+/** Message from a tab: its watch and CSRF token; `watch` is null when it stops watching. */
 export type FromTab = { watch: { project: string; filter: Filter } | null; csrfToken: string | null };
 
-/** What a tab is told: whether the line stands, or what has happened. */
+/** Message to a tab: whether the stream is connected, or changes. */
 export type ToTab = { connected: boolean } | Changes;
 
-/** What has happened among the interactions that a tab watches, the oldest first. */
+/** Changes to the interactions that a tab watches, the oldest first. */
 export type Changes = {
   interactions: Interaction[];
-  /** The completion_ids of those that were deleted. */
+  /** The completion_ids of deleted interactions. */
   deleted: string[];
-  /** Whether more happened than was sent. */
+  /** Whether there were more changes than were sent. */
   missed: boolean;
 };
 
-/** How often a tab says again what it watches; and after how long it is taken to be gone. In milliseconds. */
+/** Milliseconds between two messages of a tab, and until a silent tab is dropped. */
 export const PACE = 10_000;
 const GONE = 35_000;
-/** The server sends a sign of life every 15 seconds. */
+/** Milliseconds of silence after which a stream is dropped; the server sends a comment every 15 seconds. */
 const SILENT = 40_000;
-/** So long is waited for other tabs that want to watch something else. */
+/** Milliseconds to wait for other tabs that change their watches, too. */
 const SETTLE = 30;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
@@ -39,20 +39,20 @@ type Stream = { watches: string[]; csrfToken: string | null; abort: AbortControl
 
 export class LiveLine {
   private readonly tabs = new Map<Port, Tab>();
-  /** Watches that the server refused: a project that is gone, say. */
+  /** Watches that the server refused, for example of a deleted project. */
   private readonly refused = new Set<string>();
-  /** The token of the session that the browser has now: undefined before the first tab, null where it is to be asked for. */
+  /** The CSRF token of the current session: undefined before the first tab, null if it must be fetched. */
   private csrfToken: string | null | undefined;
-  /** Counts the times that a stream was looked after: of those at once, the last one counts. */
+  /** Counts the calls of `renew`: of concurrent calls, only the last goes on. */
   private turn = 0;
-  /** The stream that stands, and the one that is to follow it. */
+  /** The connected stream, and the one that will replace it. */
   private current: Stream | null = null;
   private next: Stream | null = null;
   private wait = FIRST_WAIT;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private ticking: ReturnType<typeof setInterval> | undefined;
 
-  /** Take note of what a tab watches. A port watches one thing, until it watches nothing more. */
+  /** Handle a message of a tab. A port has one watch at a time. */
   hear(port: Port, { watch, csrfToken }: FromTab): void {
     const tab = this.tabs.get(port);
     if (tab && watch) {
@@ -62,7 +62,7 @@ export class LiveLine {
     } else if (watch) {
       const key = JSON.stringify(watch);
       this.refused.delete(key);
-      // Another token: someone else has signed in, here or there. Streams show what the present session may see.
+      // Another token means that another session has begun. Streams must show what the current session may see.
       if (this.csrfToken === undefined) this.csrfToken = csrfToken;
       else if (this.csrfToken !== csrfToken) this.csrfToken = null;
       this.tabs.set(port, { watch: key, heardAt: Date.now(), changes: nothing() });
@@ -79,7 +79,7 @@ export class LiveLine {
     this.timer = setTimeout(() => void this.renew(), milliseconds);
   }
 
-  /** Open a stream for what is watched now, and let the old one go once that stands. */
+  /** Open a stream for the current watches, and close the old one once the new one is connected. */
   private async renew(): Promise<void> {
     this.turn += 1;
     const turn = this.turn;
@@ -106,7 +106,7 @@ export class LiveLine {
     try {
       await this.read(stream);
     } catch {
-      // It broke off, or was let go: what is to be done is the same.
+      // It broke off or was aborted; both are handled below.
     }
     if (this.next === stream) this.next = null;
     else if (this.current === stream) this.drop(stream);
@@ -131,7 +131,7 @@ export class LiveLine {
       const index = /^watches\[(\d+)\]/.exec(error?.param ?? "")?.[1];
       const watch = stream.watches[Number(index)];
       if (watch) {
-        // The others can be watched all the same.
+        // Retry without this watch.
         this.refused.add(watch);
         this.wait = SETTLE;
       }
@@ -174,7 +174,7 @@ export class LiveLine {
     for (const [port, tab] of this.tabs) {
       if (!watches.includes(tab.watch)) continue;
       const { changes } = tab;
-      // What comes at once is told at once.
+      // Changes that arrive together are sent together.
       if (!changes.interactions.length && !changes.deleted.length && !changes.missed) {
         setTimeout(() => {
           port.postMessage(tab.changes);
@@ -195,7 +195,7 @@ export class LiveLine {
   }
 }
 
-/** Ask for the token of the session that the browser has now. */
+/** Fetch the CSRF token of the browser's current session. */
 async function tokenOfSession(): Promise<string | null> {
   try {
     const answer = await fetch("/api/v1/session");

@@ -1,4 +1,4 @@
-// The shared worker in which the one stream of all tabs runs.
+// The shared worker that runs the stream of all tabs.
 
 import { type FromTab, LiveLine } from "./liveLine";
 

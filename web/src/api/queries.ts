@@ -1,4 +1,4 @@
-// What several screens ask for, each under one key, so that it is asked for once.
+// Queries that several screens share, each under one key, so that each is fetched once.
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { answer, api, type Schemas } from "./client";
@@ -9,7 +9,7 @@ export const projectsQuery = queryOptions({
   select: (found) => found.projects,
 });
 
-/** The feedback keys of a project; with `all`, those that the server measures, too. They are asked for together. */
+/** The feedback keys of a project; with `all`, also the server's own metrics. Both come from one call. */
 export const metricsQuery = (project: string, category: "user" | "all" = "user") =>
   queryOptions({
     queryKey: ["metrics", project],
@@ -27,11 +27,11 @@ export const labelsQuery = (project: string) =>
     queryKey: ["labels", project],
     queryFn: ({ signal }) => answer(api.GET("/api/v1/labels", { params: { query: { project } }, signal })),
     select: (found) => found.labels,
-    // Counted over all interactions: with millions, not at every keystroke.
+    // The count covers all interactions, and there may be millions: do not repeat it at every keystroke.
     staleTime: 300_000,
   });
 
-/** All models that completions of this project may name: those attached to it, and those seen in its interactions. */
+/** All models that the key may see: those that can be called, and those that interactions only name. */
 export const modelsQuery = queryOptions({
   queryKey: ["models"],
   queryFn: ({ signal }) => answer(api.GET("/api/v1/models", { signal })),
@@ -47,7 +47,7 @@ export const projectModelsQuery = (project: string) =>
     select: (found) => found.models ?? [],
   });
 
-/** One interaction, whole. */
+/** One interaction in full. */
 export const interactionQuery = (completion_id: string) =>
   queryOptions({
     queryKey: ["interaction", completion_id],
@@ -55,7 +55,7 @@ export const interactionQuery = (completion_id: string) =>
       answer(api.GET("/api/v1/interactions/{completion_id}", { params: { path: { completion_id } }, signal })),
   });
 
-/** One interaction, whole, with its images inline: for whoever makes its call again. */
+/** One interaction in full, with inline images, so that its call can be repeated elsewhere. */
 export const inlineInteractionQuery = (completion_id: string) =>
   queryOptions({
     queryKey: ["interaction-inline", completion_id],
@@ -66,7 +66,7 @@ export const inlineInteractionQuery = (completion_id: string) =>
           signal,
         }),
       ),
-    // What was said never changes.
+    // The texts of an interaction never change.
     staleTime: Number.POSITIVE_INFINITY,
   });
 

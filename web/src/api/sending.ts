@@ -1,4 +1,4 @@
-// What people gave and the server has not confirmed: it is sent until the server answers, and leaving asks.
+// User input that the server has not confirmed. It is sent until the server answers; leaving the page asks first.
 
 import { useSyncExternalStore } from "react";
 import { ApiError } from "./client";
@@ -10,8 +10,8 @@ const LONGEST_WAIT = 8_000;
 let unconfirmed = 0;
 const listeners = new Set<() => void>();
 
-/** Send something until the server answers, whatever that answer is. What is sent must be safe to repeat: give it an id
- * of its own. Throws `ApiError` for what the server refuses. */
+/** Send something until the server answers, with success or an error. The call must be safe to repeat, so it needs its
+ * own id. Throws `ApiError` if the server refuses it. */
 export async function sendUntilAnswered<T>(send: () => Promise<T>): Promise<T> {
   count(1);
   try {
@@ -29,7 +29,7 @@ export async function sendUntilAnswered<T>(send: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Return how much was sent that the server has not answered yet. */
+/** Return the number of calls that the server has not answered yet. */
 export const useUnconfirmed = (): number =>
   useSyncExternalStore(
     (listener) => {

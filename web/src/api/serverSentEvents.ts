@@ -1,8 +1,8 @@
-// Server-sent events out of a stream of text, whatever pieces the network makes of it.
+// Reads server-sent events from a stream of text chunks of any size.
 
 export type ServerSentEvent = { name: string; data: string };
 
-/** Yield the events of a stream. Comments, which only show that the server is there, are passed over. */
+/** Yield the events of a stream. Comments, which only keep the connection alive, are skipped. */
 export async function* serverSentEvents(chunks: AsyncIterable<string>): AsyncGenerator<ServerSentEvent> {
   let buffer = "";
   for await (const chunk of chunks) {
@@ -38,7 +38,7 @@ export async function* textOf(body: ReadableStream<Uint8Array>): AsyncGenerator<
       yield decoder.decode(value, { stream: true });
     }
   } finally {
-    // Of a call that was aborted, cancelling fails, too.
+    // Cancelling an aborted call fails, too.
     reader.cancel().catch(() => {});
   }
 }

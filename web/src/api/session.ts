@@ -1,4 +1,4 @@
-// Who is signed in. The key itself is never kept here: the server's cookie, which no script can read, stands for it.
+// The current session. The key itself is never stored here: the server's cookie is used, which no script can read.
 
 import { queryOptions } from "@tanstack/react-query";
 import { forgetDrafts } from "~/ui/useDraft";
@@ -31,7 +31,7 @@ export async function signIn(api_key: string): Promise<Session> {
 export async function signOut(): Promise<void> {
   await answer(api.DELETE("/api/v1/session"));
   keepToken(null);
-  // What was typed and judged in this tab is nothing for whoever signs in next.
+  // The next person who signs in must not see drafts and verdicts of this tab.
   sessionStorage.clear();
   forgetDrafts();
 }

@@ -4,18 +4,18 @@ import { notify } from "~/ui/toasts";
 import { jsonText } from "./json";
 
 type Act<V, T> = {
-  /** What to tell when it is done. */
+  /** The notice after success. */
   done?: string | ((answer: T, variables: V) => string) | undefined;
-  /** What is out of date then. */
+  /** The queries that are stale after success. */
   outdated?: QueryKey[];
   onDone?: (answer: T, variables: V) => void;
-  /** Where what was refused is told; without it, in a notice. */
+  /** Called when the call fails; without it, the error is shown in a notice. */
   onFailed?: (error: Error) => void;
 };
 
 /**
- * Change something on the server: tell when it is done or refused, and read anew what is out of date. The same act, while
- * it is under way, is not begun a second time: a form is submitted once, however often Enter is pressed.
+ * Change something on the server, show a notice of success or failure, and refetch stale queries. While the call is
+ * running it is not started again, so a form is submitted once, however often Enter is pressed.
  */
 export function useAct<V, T>(call: (variables: V) => Promise<T>, { done, outdated = [], onDone, onFailed = notify }: Act<V, T> = {}) {
   const queries = useQueryClient();

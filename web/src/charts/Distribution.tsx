@@ -5,12 +5,12 @@ import css from "./charts.module.css";
 type Bin = Schemas["Bin"];
 type DistributionProps = {
   bins: Bin[];
-  /** How a value is written. */
+  /** Formats a value. */
   format: (value: number) => string;
   onChoose?: (bin: Bin, isLast: boolean) => void;
 };
 
-/** How values lie: a bar for each bin, of which a click shows the interactions. */
+/** The distribution of values: a bar for each bin. A click on a bar shows its interactions. */
 export function Distribution({ bins, format, onChoose }: DistributionProps) {
   const most = Math.max(...bins.map(({ count }) => count), 1);
   const all = bins.reduce((sum, { count }) => sum + count, 0);

@@ -15,7 +15,7 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
   const latest = useRef(onChoose);
   latest.current = onChoose;
 
-  // Canvas knows no CSS variables: it is drawn anew where the theme changes.
+  // A canvas does not follow CSS variables, so it is redrawn when the theme changes.
   useEffect(() => {
     const again = () => setTheme((before) => before + 1);
     const system = matchMedia("(prefers-color-scheme: dark)");
@@ -38,7 +38,7 @@ export default function DrawnTrend({ series, format, bars = false, label, onChoo
     const told = document.createElement("div");
     told.className = css.told as string;
     told.hidden = true;
-    // A single point would else stand on an axis of years.
+    // Without this, a single point would get an axis of years.
     const step = series[0]?.points[0] ? series[0].points[0].end - series[0].points[0].start : 3600;
     const [times] = aligned(series);
     const room = times.length > 2 ? step / 2 : step * 2;
@@ -114,13 +114,13 @@ function drawIntervals(chart: UPlot, series: Series[], colours: string[]): void 
   ctx.restore();
 }
 
-/** Return the lowest and the highest of what is drawn. */
+/** Return the lowest and the highest value that is drawn, including intervals. */
 function withIntervals(series: Series[], low: number, high: number): [number, number] {
   const ends = series.flatMap(({ points }) => points.flatMap(({ interval }) => interval ?? []));
   return [Math.min(low, ...ends), Math.max(high, ...ends)];
 }
 
-/** Show beside the cursor what the nearest point in time holds. */
+/** Show the values of the nearest point in time beside the cursor. */
 function tell(chart: UPlot, told: HTMLElement, series: Series[], format: (value: number) => string): void {
   const { idx, left = -1 } = chart.cursor;
   const time = idx === null || idx === undefined ? undefined : chart.data[0][idx];
@@ -161,14 +161,14 @@ function distance(chart: UPlot, value: number | undefined): number {
   return value === undefined ? Number.POSITIVE_INFINITY : Math.abs(chart.valToPos(value, "y") - (chart.cursor.top ?? 0));
 }
 
-/** Return what is shown of the axis: from nothing on for bars, with some room around lines. */
+/** Return the range of the axis: from zero for bars, with some margin for lines. */
 function range(low: number, high: number, fromZero: boolean): [number, number] {
   if (fromZero) return [0, high * 1.08 || 1];
   const room = (high - low) * 0.12 || Math.abs(high) * 0.1 || 1;
   return [low - room, high + room];
 }
 
-/** Return what a variable of the style sheet comes to in the present theme. */
+/** Return the value of a CSS variable in the current theme. */
 function resolved(element: HTMLElement, name: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;

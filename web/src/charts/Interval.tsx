@@ -2,7 +2,7 @@ import css from "./charts.module.css";
 
 type IntervalProps = { low: number; value: number; high: number; from: number; to: number; label: string };
 
-/** A value with the interval that the true one lies in, as a dot on a line. */
+/** A value with its confidence interval, as a dot on a line. */
 export function Interval({ low, value, high, from, to, label }: IntervalProps) {
   const at = (number: number) => `${((number - from) / (to - from || 1)) * 100}%`;
   return (

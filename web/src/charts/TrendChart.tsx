@@ -8,16 +8,16 @@ const Drawn = lazy(loadPart(() => import("./DrawnTrend")));
 
 export type TrendChartProps = {
   series: Series[];
-  /** How a value is shown. */
+  /** Formats a value. */
   format: (value: number) => string;
-  /** Bars, for counts; else lines. */
+  /** Draw bars, for counts, instead of lines. */
   bars?: boolean;
   label: string;
-  /** Someone chose a point: which series, and when it begins and ends, in seconds. */
+  /** Called with the series of a chosen point, and its start and end in seconds. */
   onChoose?: (series: Series, start: number, end: number) => void;
 };
 
-/** Values over time, under what they are. The drawing is loaded when first seen. */
+/** Values over time, with a title. The code of the drawing is loaded when it is first visible. */
 export function TrendChart({ title, ...props }: TrendChartProps & { title: string }) {
   return (
     <figure>

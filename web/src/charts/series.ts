@@ -1,25 +1,25 @@
-// Series over time, made ready to be drawn on one axis.
+// Prepares time series for drawing on one axis.
 
 import type { Schemas } from "~/api/client";
 import { meanInterval, shareInterval } from "./confidence";
 
-/** `interval` is that of a mean, by 95 %; null where too few values are there to tell. */
+/** `interval` is the 95 % interval of a mean; null for too few values. */
 export type SeriesPoint = { start: number; end: number; value: number; interval: [low: number, high: number] | null };
 export type Series = { key: string | null; name: string; points: SeriesPoint[] };
 
-/** So many lines can be told apart. Which ones are drawn is for the viewer to choose. */
+/** The most lines that can be told apart. The viewer chooses which ones are drawn. */
 export const MOST_DRAWN = 8;
 
 const seconds = (iso: string) => Date.parse(iso) / 1000;
 
-/** Return which series are drawn: those that were chosen, else the first ones, which have the most values. */
+/** Return the keys of the drawn series: the chosen ones, else the first ones, which have the most values. */
 export function drawnKeys(keys: readonly (string | null)[], chosen: string | undefined): (string | null)[] {
   const words = chosen?.split(",") ?? [];
   const found = keys.filter((key) => words.includes(wordOf(key)));
   return found.length ? found : keys.slice(0, MOST_DRAWN);
 }
 
-/** Return the choice with one series more or less, as it stands in an address. */
+/** Return the choice with one series added or removed, in the form of the address. */
 export function toggledSeries(drawn: readonly (string | null)[], key: string | null): string {
   const next = drawn.includes(key) ? drawn.filter((one) => one !== key) : [...drawn, key].slice(-MOST_DRAWN);
   return next.map(wordOf).join(",");
@@ -27,7 +27,7 @@ export function toggledSeries(drawn: readonly (string | null)[], key: string | n
 
 const wordOf = (key: string | null) => (key === null ? "-" : `=${encodeURIComponent(key)}`);
 
-/** Return the means, the means as shares, or the counts, of these series of a trend. */
+/** Return these series of a trend as means, means as shares, or counts. */
 export function seriesOf(
   trend: Schemas["Trend"],
   of: "mean" | "share" | "count",
@@ -47,7 +47,7 @@ export function seriesOf(
   }));
 }
 
-/** Return the times of all series, and each one's values at them; null where it has none. */
+/** Return the times of all series, and the values of each series at these times; null for no value. */
 export function aligned(series: readonly Series[]): [number[], ...(number | null)[][]] {
   const times = [...new Set(series.flatMap(({ points }) => points.map(({ start }) => start)))].sort((a, b) => a - b);
   const columns = series.map(({ points }) => {

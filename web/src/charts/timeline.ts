@@ -1,4 +1,4 @@
-// Volume over time, made ready to be drawn and to drag a range out of.
+// Prepares the volume over time for the chart in which a range can be dragged.
 
 import type { Schemas } from "~/api/client";
 
@@ -10,14 +10,14 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Return the interval whose bars are as fine as they can be told apart. */
+/** Return the finest interval whose bars can be told apart. */
 export function intervalFor(milliseconds: number): NonNullable<Interval> {
   if (milliseconds <= 3 * HOUR) return "minute";
   if (milliseconds <= 5 * DAY) return "hour";
   return milliseconds <= 400 * DAY ? "day" : "week";
 }
 
-/** Return a bar for each point in time that has any interaction. */
+/** Return a bar for each interval with any interactions. */
 export function barsOf(volume: Schemas["Trend"], failed?: Schemas["Trend"], metric?: Schemas["Trend"]): Bar[] {
   const failures = new Map(failed?.series[0]?.points.map(({ start, count }) => [start, count]));
   const means = new Map(metric?.series[0]?.points.map(({ start, mean }) => [start, mean]));
@@ -30,7 +30,7 @@ export function barsOf(volume: Schemas["Trend"], failed?: Schemas["Trend"], metr
   }));
 }
 
-/** Return the range that was dragged, from the beginning of its first bar's time to the end of its last one's. */
+/** Return the dragged range, from the start of its first bar to the end of its last bar. */
 export function draggedRange(bars: readonly Bar[], from: number, to: number): { from: number; to: number } {
   const [first, last] = from <= to ? [from, to] : [to, from];
   const touched = bars.filter(({ start, end }) => end > first && start <= last);

@@ -21,7 +21,7 @@ const KINDS = {
   text: "Text, user, session",
 } as const;
 
-/** Conditions to choose by mouse: they become parts of the query. */
+/** Adds conditions to the query by mouse. */
 export function AddFilter({ project, value, onChange }: AddFilterProps) {
   const [kind, setKind] = useState<keyof typeof KINDS>("label");
   const Form = FORMS[kind];
@@ -61,7 +61,7 @@ export function AddFilter({ project, value, onChange }: AddFilterProps) {
   );
 }
 
-/** Turn the conditions that stand side by side into alternatives, or into what must not hold. */
+/** Turn the conditions of the query into alternatives (OR), or negate them. */
 function Joined({ value, onChange, close }: { value: string; onChange: (query: string) => void; close: () => void }) {
   const join = (query: string) => {
     onChange(query);

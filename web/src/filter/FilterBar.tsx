@@ -16,7 +16,7 @@ type FilterBarProps = {
   ref?: Ref<{ focus: () => void }>;
 };
 
-/** A filter as a text that can be typed, with what can be typed next; beside it the same by mouse. */
+/** The filter as a typed text with suggestions, and controls that do the same by mouse. */
 export function FilterBar({ project, value, onChange, ref }: FilterBarProps) {
   const [text, setText] = useState(value);
   const [cursor, setCursor] = useState(value.length);
@@ -143,7 +143,7 @@ type SuggestionListProps = {
   onTake: (index: number) => void;
 };
 
-/** What can be typed next. */
+/** The suggestions for the word at the cursor. */
 function SuggestionList({ id, suggestions, leftOut, active, onTake }: SuggestionListProps) {
   return (
     <ul id={id} role="listbox" aria-label="What can stand here" className={css.list}>
@@ -170,7 +170,7 @@ function SuggestionList({ id, suggestions, leftOut, active, onTake }: Suggestion
   );
 }
 
-/** The conditions of a query, each with a way to take it away. */
+/** The conditions of a query, each with a button to remove it. */
 function Conditions({ chips, onRemove }: { chips: readonly string[]; onRemove: (chip: string) => void }) {
   return (
     <ul className={css.chips} aria-label="Conditions">
@@ -186,7 +186,7 @@ function Conditions({ chips, onRemove }: { chips: readonly string[]; onRemove: (
   );
 }
 
-/** Say what is wrong with a query; null for nothing. */
+/** Return what is wrong with a query; null for a valid one. */
 function problem(query: string): string | null {
   try {
     toFilter(query);

@@ -5,12 +5,12 @@ import { useVocabulary } from "./facets";
 type LabelKeyChoiceProps = {
   project: string;
   value: string | undefined;
-  /** What can be chosen beside the keys of labels, with its name. */
+  /** The choices beside the label keys, each with its name. */
   plain: readonly (readonly [string | undefined, string])[];
   onChange: (value: string | undefined) => void;
 };
 
-/** By what interactions are told apart: a plain member, or `label:` with a key. Keys are asked for when it is drawn. */
+/** Choose a member, or `label:` with a key, to split interactions by. The keys are fetched when this is rendered. */
 export function LabelKeyChoice({ project, value, plain, onChange }: LabelKeyChoiceProps) {
   const { labels } = useVocabulary(project);
   return (

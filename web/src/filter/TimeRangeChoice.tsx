@@ -8,7 +8,7 @@ const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 type TimeRangeProps = { value: string; onChange: (query: string) => void };
 
-/** The time range of a query, always in sight, and another to choose. */
+/** Shows the time range of a query, and lets the viewer choose another one. */
 export function TimeRangeChoice({ value, onChange }: TimeRangeProps) {
   const { range } = splitTime(value);
   const name = rangeName(range);
@@ -74,7 +74,7 @@ function Ranges({ range, onChoose }: { range: TimeRange; onChoose: (range: TimeR
   );
 }
 
-/** Return a moment as a field of the browser's takes it: in the zone that times are shown in. */
+/** Return a time for a datetime input: in the zone in which times are shown. */
 function local(text: string | undefined): string {
   const moment = text === undefined ? null : momentOf(text, Date.now());
   if (moment === null) return "";

@@ -1,4 +1,4 @@
-// What the interactions of a filter have, with counts: beside the list, and as words to filter by.
+// The facets of a filter's interactions: shown beside the list, and used as suggestions in the filter bar.
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
@@ -25,7 +25,7 @@ export const facetsQuery = (project: string, filter: Filter | null, { limit = 10
 const EVERYTHING: Filter = { and: [] };
 const VALUES = 100;
 
-/** The keys of the models that the newest interactions of a project name. */
+/** The keys of the models in the newest interactions of a project. */
 export const usedModelsQuery = (project: string) => ({
   ...facetsQuery(project, EVERYTHING, { limit: VALUES, only: "model" }),
   select: ({ facets }: Facets) => facets.flatMap(({ values }) => values.map(({ value }) => `${value}`)),
@@ -35,13 +35,13 @@ export type Vocabulary = {
   labels: Schemas["LabelKey"][];
   metrics: Metric[];
   models: string[];
-  /** The values of other fields, by their word in a query. */
+  /** The values of other fields, by the field's word in a query. */
   values: Record<string, string[]>;
-  /** Whether it is known which are used most. */
+  /** Whether the values are ordered by use. */
   areRanked: boolean;
 };
 
-/** Return the words of a project that a filter can be made of, each kind with the most used first. */
+/** Return the labels, metrics, models and other values of a project for filters, the most used first. */
 export function useVocabulary(project: string, enabled = true): Vocabulary {
   const { data: labels } = useQuery({ ...labelsQuery(project), enabled });
   const { data: metrics } = useQuery(metricsQuery(project, "all"));

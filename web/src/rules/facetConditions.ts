@@ -1,4 +1,4 @@
-// From the value of a facet to the condition of a query that finds it.
+// Turns the value of a facet into the query condition that finds it.
 
 import type { Metric, Schemas } from "~/api/client";
 import { FACETS } from "~/api/generated/fields";
@@ -10,7 +10,7 @@ type Facet = Schemas["Facet"];
 type Value = Facet["values"][number]["value"];
 type Metrics = ReadonlyMap<string, Metric>;
 
-/** Name a facet as people read it. */
+/** Return the display name of a facet. */
 export function facetName({ kind, key }: Facet, metrics: Metrics): string {
   if (kind === "label") return key ?? "";
   if (kind === "feedback") return metrics.get(key ?? "")?.name ?? key ?? "";
@@ -18,20 +18,20 @@ export function facetName({ kind, key }: Facet, metrics: Metrics): string {
   return FACET_OF_KIND.get(kind)?.title ?? kind;
 }
 
-/** Name a value of a facet. */
+/** Return the display name of a value of a facet. */
 export function valueName({ kind, key }: Facet, value: Value, metrics: Metrics): string {
   if (kind === "feedback") return metrics.get(key ?? "")?.kind === "bool" ? (value ? "yes" : "no") : String(value);
   return String(value) || "(empty)";
 }
 
-/** Return the condition that an interaction has any value of a facet; null where all have one. */
+/** Return the condition for any value of a facet; null if all interactions have one. */
 export function anyOf({ kind, key }: Facet): string | null {
   if (kind === "label") return `label.${quoted(key ?? "")}`;
   if (kind === "feedback") return `has:${quoted(key ?? "")}`;
   return kind === "preference" ? `preference:${quoted(key ?? "")}` : null;
 }
 
-/** Return the condition that an interaction has this value. */
+/** Return the condition for this value of a facet. */
 export function conditionOf(facet: Facet, value: Value, metrics: Metrics): string {
   const { kind, key } = facet;
   if (kind === "label") return `label.${quoted(key ?? "")}:${quoted(String(value))}`;
@@ -44,7 +44,7 @@ export function conditionOf(facet: Facet, value: Value, metrics: Metrics): strin
 
 export type ConditionRole = "only" | "without" | null;
 
-/** Return how to tell whether a query keeps to what has a condition, or leaves it out. The query is parsed once. */
+/** Return a function that tells whether a query requires a condition or excludes it. The query is parsed once. */
 export function rolesIn(query: string): (condition: string) => ConditionRole {
   const conditions = partsOrNone(query);
   return (condition) => {
@@ -53,7 +53,7 @@ export function rolesIn(query: string): (condition: string) => ConditionRole {
   };
 }
 
-/** Tell whether a query keeps to what has a condition, or leaves it out. */
+/** Tell whether a query requires a condition or excludes it. */
 export const roleOf = (query: string, condition: string): ConditionRole => rolesIn(query)(condition);
 
 function partsOrNone(query: string): ReadonlySet<string> {
@@ -64,7 +64,7 @@ function partsOrNone(query: string): ReadonlySet<string> {
   }
 }
 
-/** Return the query with a condition in this role: what stood there before is taken away, the same again as well. */
+/** Return the query with a condition in this role instead of its earlier role; the same role again removes it. */
 export function withRole(query: string, condition: string, role: "only" | "without"): string {
   const before = roleOf(query, condition);
   const rest = before === null ? query : withoutPart(query, before === "only" ? condition : `-${condition}`);

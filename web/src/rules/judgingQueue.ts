@@ -13,7 +13,7 @@ export type Entry = {
   left: string;
   right: string;
   judged?: Judged;
-  /** Whether it was skipped, or is with someone else now. */
+  /** Whether it was skipped, or another sitting has it now. */
   isSkipped?: boolean;
 };
 export type JudgingSession = {
@@ -25,7 +25,7 @@ export type JudgingSession = {
   isExhausted: boolean;
   /** Whether the server left out pairs that another sitting has. */
   wereHeld: boolean;
-  /** Whether it was ended. From then on the models are shown, and no verdict can be changed. */
+  /** Whether it has ended. Then the models are shown, and verdicts cannot be changed. */
   isEnded: boolean;
 };
 export type PairIds = { left: string; right: string };
@@ -39,7 +39,7 @@ export const NEW_SESSION: JudgingSession = {
   isEnded: false,
 };
 
-/** Pairs are fetched when LOW are left, until there are ENOUGH: fetching them singly would be a call for each verdict. */
+/** When only LOW pairs are left, they are fetched up to ENOUGH, so that not each verdict needs a call. */
 const LOW = 2;
 const ENOUGH = 6;
 /** The most pairs that the server lets a sitting keep. */
@@ -47,7 +47,7 @@ const MOST_KEPT = 20;
 
 const keyOf = ({ left, right }: PairIds): string => [left, right].sort().join();
 
-/** Return the pairs that still need a verdict here, so that the server gives them to nobody else. */
+/** Return the pairs that still need a verdict here, so that the server keeps them reserved. */
 export function keptPairs({ entries, at }: JudgingSession): PairIds[] {
   const open = entries.filter(({ judged, isSkipped }, index) => (judged ? !judged.isSent : !isSkipped || index === at));
   return open.slice(-MOST_KEPT).map(({ left, right }) => ({ left, right }));
@@ -62,7 +62,7 @@ export function missingPairs({ entries, at, isExhausted, isEnded }: JudgingSessi
 
 type Page = { pairs: PairIds[]; lost: PairIds[]; next: string | null; held: number };
 
-/** Add the pairs of a page, each once, and skip those that someone else has meanwhile. */
+/** Add the pairs of a page, each once, and skip those that another sitting has by now. */
 export function withPage(session: JudgingSession, { pairs, lost, next, held }: Page): JudgingSession {
   const gone = new Set(lost.map(keyOf));
   const known = new Set(session.entries.map(keyOf));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-// The same table that the ways of the API are tried with.
+// The table of odd names that the tests of the API use, too.
 import odd from "../../../tests/odd_names.json";
 import { parts, quoted, QueryError, toFilter, withoutPart, withPart } from "./language";
 

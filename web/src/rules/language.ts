@@ -1,15 +1,14 @@
-// The typed query: a text that a person can read and write, and that stands in links, to and from the server's tree of
-// conditions.
+// The typed query: a readable text, also used in links, and its conversion to and from the server's filter tree.
 //
 //   label.env:prod,staging  CSAT>=4  has:CSAT  -model:gpt  from:7d  text:refund  (state:failed OR finish:length)
 //
-// Conditions next to each other must all hold. OR stands between alternatives, - or NOT before what must not hold.
-// Words that name no field are looked for in prompt and completion.
+// Adjacent conditions must all hold. OR separates alternatives; - or NOT negates a condition. Words without a field are
+// searched in prompt and completion.
 
 import type { Filter } from "~/api/client";
 import { QUERY_FIELDS } from "~/api/generated/fields";
 
-/** A query that cannot be read; `at` is where in its text. */
+/** A query that cannot be parsed; `at` is the position in its text. */
 export class QueryError extends Error {
   constructor(
     message: string,
@@ -19,7 +18,7 @@ export class QueryError extends Error {
   }
 }
 
-/** The words before a colon whose values are matched, each with the field that they stand for. */
+/** The words before a colon whose values are matched exactly, each with its field. */
 const MATCHED: ReadonlyMap<string, string> = new Map(
   QUERY_FIELDS.filter(({ isMatch }) => isMatch).map(({ name, field }) => [name.slice(0, -1), field]),
 );
@@ -29,7 +28,7 @@ type Token = { kind: "word" | "(" | ")" | "-" | "or" | "not"; text: string; quot
 const COMPARISON = /^(>=|<=|!=|>|<|=)/;
 const OPERATORS = { ">=": "gte", "<=": "lte", "!=": "neq", ">": "gt", "<": "lt", "=": "eq" } as const;
 
-/** Split at blanks and parentheses; "quoted parts" belong to the word that they stand in. */
+/** Split at blanks and parentheses; "quoted parts" belong to the word around them. */
 function tokens(query: string): Token[] {
   const found: Token[] = [];
   let at = 0;
@@ -55,7 +54,7 @@ function tokens(query: string): Token[] {
   return found;
 }
 
-/** Return where a word ends that begins here. Raises `QueryError` where a quotation mark is not closed. */
+/** Return the end of the word that begins at `start`. Throws `QueryError` if a quotation mark is not closed. */
 function endOfWord(query: string, start: number): number {
   let at = start;
   while (at < query.length && !/[\s()]/.test(query[at] as string)) {
@@ -74,7 +73,7 @@ function closing(query: string, open: number): number {
   return -1;
 }
 
-/** Return where a mark first stands outside quotation marks, -1 for nowhere. */
+/** Return the first position of a mark outside quotation marks; -1 if there is none. */
 function outside(text: string, mark: RegExp): number {
   for (let at = 0; at < text.length; at += 1) {
     if (text[at] === '"') at = closing(text, at);
@@ -87,7 +86,7 @@ function unquoted(text: string): string {
   return text.replace(/"((?:[^"\\]|\\[\s\S])*)"/g, (_, inner: string) => inner.replace(/\\([\s\S])/g, "$1"));
 }
 
-/** Return a text as it stands in a query: in quotation marks where it needs them. */
+/** Return a text for a query, in quotation marks if it needs them. */
 export function quoted(text: string): string {
   return /^[^\s"(),:<>=!\\.-][^\s"(),:<>=!\\]*$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
 }
@@ -98,7 +97,7 @@ function values(text: string): string[] {
   for (;;) {
     const comma = outside(rest, /^,/);
     const part = comma < 0 ? rest : rest.slice(0, comma);
-    // Of what is not there, only what stands in quotation marks is a value.
+    // An empty part is a value only if it is in quotation marks.
     if (part !== "") parts.push(unquoted(part));
     if (comma < 0) return parts;
     rest = rest.slice(comma + 1);
@@ -110,13 +109,13 @@ const match = (found: string[]) => (found.length === 1 ? { eq: found[0] } : { in
 /** A day, or a time without a zone. */
 const LOCAL = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?$/;
 
-/** Read a moment: `7d` is seven days ago; days and times are of the zone that times are shown in, as the server knows
- * none of it; everything else is passed on as it stands. */
+/** Read a time: `7d` is seven days ago. Days and local times are converted from the zone in which times are shown,
+ * because the server does not know it. Anything else is passed on unchanged. */
 function moment(text: string): string {
   const local = LOCAL.exec(text);
   if (local) {
     const time = new Date(`${local[1]}T${local[2] ?? "00:00"}`);
-    // There is no 31 February: the server says so, where a browser would take it for a day in March.
+    // A browser would take 31 February for a day in March; passed on unchanged, the server refuses it.
     return time.getDate() === Number(local[1]?.slice(8)) ? time.toISOString() : text;
   }
   const relative = /^(\d+)\s*(m|h|d|w)$/.exec(text);
@@ -227,12 +226,12 @@ class Reader {
   }
 }
 
-/** Return the tree of conditions that a query means; nothing at all is everything. Throws `QueryError`. */
+/** Return the filter tree of a query; an empty query matches everything. Throws `QueryError`. */
 export function toFilter(query: string): Filter {
   return new Reader(tokens(query)).read();
 }
 
-/** Return the tree of a query; null for one that cannot be read, which the filter bar explains. */
+/** Return the filter tree of a query; null if it cannot be parsed, which the filter bar explains. */
 export function readFilter(query: string): Filter | null {
   try {
     return toFilter(query);
@@ -241,7 +240,7 @@ export function readFilter(query: string): Filter | null {
   }
 }
 
-/** Return the conditions that stand side by side at the top of a query, as they were written. Throws `QueryError`. */
+/** Return the top-level conditions of a query, as they were written. Throws `QueryError`. */
 export function parts(query: string): string[] {
   const found: string[] = [];
   let depth = 0;

@@ -1,4 +1,4 @@
-// What an interaction looks like once a change has been made: shown at once, before the server has confirmed it.
+// An interaction after a change: shown at once, before the server has confirmed the change.
 
 import type { Feedback, Interaction } from "~/api/client";
 import type { InteractionPage } from "./pages";
@@ -11,7 +11,7 @@ export function withLabels(interaction: Interaction, set: Record<string, string>
   return { ...interaction, labels: { ...Object.fromEntries(remaining), ...set } };
 }
 
-/** Return the labels that such a change replaces or removes: what setting them again would restore. */
+/** Return the labels that such a change replaces or removes; setting them again undoes it. */
 export function lostLabels(
   interaction: Interaction,
   set: Record<string, string>,
@@ -32,7 +32,7 @@ export const withChangedFeedback = (interaction: Interaction, feedbackId: string
   feedback: interaction.feedback.map((one) => (one.feedback_id === feedbackId ? { ...one, ...change } : one)),
 });
 
-/** Return the interaction without the feedback whose ids are told to be gone. */
+/** Return the interaction without the feedback for whose id `isGone` is true. */
 export const withoutFeedback = (interaction: Interaction, isGone: (feedbackId: string) => boolean): Interaction => ({
   ...interaction,
   feedback: interaction.feedback.filter(({ feedback_id }) => !isGone(feedback_id)),
@@ -40,7 +40,7 @@ export const withoutFeedback = (interaction: Interaction, isGone: (feedbackId: s
 
 type List = { pages: InteractionPage[] };
 
-/** Return the row of an interaction in a list; undefined where it is not listed. */
+/** Return the row of an interaction in a list; undefined if it is not listed. */
 export function findRow(list: List, completionId: string): Interaction | undefined {
   for (const { interactions } of list.pages) {
     const row = interactions.find(({ completion_id }) => completion_id === completionId);
@@ -49,7 +49,7 @@ export function findRow(list: List, completionId: string): Interaction | undefin
   return undefined;
 }
 
-/** Return the list with the labels, feedback and preferences of an interaction as they are now; the list itself where the
+/** Return the list with the labels, feedback and preferences of an interaction as they are now; the list itself if the
  * interaction is not in it. */
 export function withOpinions<L extends List>(list: L, { completion_id, labels, feedback, preferences }: Interaction): L {
   if (!findRow(list, completion_id)) return list;

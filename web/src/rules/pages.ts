@@ -1,30 +1,30 @@
-// The pages of a list, and how they change while one looks at them.
+// The pages of a list, and how changes update them while they are shown.
 
 import type { Interaction, Schemas } from "~/api/client";
 
 export type InteractionPage = Schemas["InteractionPage"];
 export type Pages = { pages: InteractionPage[]; pageParams: (string | null)[] };
-/** What has come or changed, and the ids of what was deleted. */
+/** New or changed interactions, and the ids of deleted ones. */
 export type ListChanges = { interactions: Interaction[]; deleted: string[] };
 
-/** How many there are: counted by the server at one moment, and from then on by what arrives. */
+/** The number of interactions: counted by the server once, and updated here with each change. */
 export type Count = {
   count: number;
-  /** The newest at the moment when the server counted: what is newer was not counted. */
+  /** The newest interaction when the server counted: newer ones were not counted. */
   newest: Interaction | null;
-  /** What has been counted here since. */
+  /** The ids that were counted here since. */
   since: ReadonlySet<string>;
-  /** Whether something happened that may or may not have changed the number. */
+  /** Whether a change may have altered the number in an unknown way. */
   isUnsure: boolean;
-  /** When the server counted, and how long that took. In milliseconds. */
+  /** When the server counted, and how long that took, in milliseconds. */
   at: number;
   took: number;
 };
 
-/** Return a number with what has come and gone since the server counted. `before` and `after` are the rows of the list.
+/** Return the count, updated with a change since the server counted. `before` and `after` are the rows of the list.
  *
- * What is newer than the newest at that moment was not counted. Of what is older and not in the list nobody knows: its
- * labels may have changed, so that it matches now, or it matched before. */
+ * Rows newer than `newest` were not counted yet. For an older row that is not in the list, the effect is unknown: its
+ * labels may have changed so that it matches only now, or it matched before. */
 export function recounted(
   count: Count,
   { interactions, deleted }: ListChanges,
@@ -54,21 +54,21 @@ export function recounted(
   return { ...count, count: Math.max(0, number), since, isUnsure };
 }
 
-/** Return all rows of the pages, each once: the page before a list that begins at a time ends with that list's first. */
+/** Return all rows of the pages, each once: the page before a list that begins at a time repeats its first row. */
 export function rows(pages: Pages | undefined): Interaction[] {
   const all = pages ? pages.pages.flatMap((page) => page.interactions) : [];
   return [...new Map(all.map((row) => [row.completion_id, row])).values()];
 }
 
-/** Return pages with an interaction as it is now: in its place where it was, at the top where it is the newest.
- * What is older than the last row belongs to a page that was not loaded yet. */
+/** Return pages with the current version of an interaction: replaced if it is listed, else inserted by its time.
+ * An interaction older than the last row belongs to a page that is not loaded yet, and is left out. */
 export function upserted(pages: Pages, changed: Interaction): Pages {
   if (rows(pages).some((row) => row.completion_id === changed.completion_id)) {
     return replaced(pages, (row) => (row.completion_id === changed.completion_id ? changed : row));
   }
   const top = pages.pages[0];
   const newest = top?.interactions[0];
-  // Between what is loaded and what is newest there may be more.
+  // There may be further rows between the loaded ones and the newest.
   if (top?.previous && newest && isBefore(changed, newest)) return pages;
   let left: Interaction | null = changed;
   const last = pages.pages.length - 1;
@@ -84,10 +84,10 @@ export function upserted(pages: Pages, changed: Interaction): Pages {
   return left ? pages : { ...pages, pages: placed };
 }
 
-/** Return pages with the newest interactions as they are now: what lies between the first and the last of these and is not
- * among them is gone. Where more have come than these, the list begins again with them. */
+/** Return pages updated with the current newest interactions. A listed row in their time range that is not among them
+ * was deleted. If none of them is listed, more have arrived than these, and the list begins again with them. */
 export function caughtUp(pages: Pages, now: InteractionPage): Pages {
-  // A list that begins at a time is not at the newest.
+  // A list that begins at a time does not show the newest.
   if (pages.pages[0]?.previous) return pages;
   const listed = rows(pages);
   const [first] = now.interactions;

@@ -1,4 +1,4 @@
-// What a message is made of: texts, images, tool calls, and whatever else a provider thought of.
+// Splits a message into parts: texts, images, tool calls, and any others that a provider sends.
 
 import type { Interaction, Message } from "~/api/client";
 import { jsonText, parseJson } from "~/api/json";
@@ -6,13 +6,13 @@ import { jsonText, parseJson } from "~/api/json";
 export type Part =
   | { kind: "text" | "reasoning" | "refusal"; text: string }
   | { kind: "image"; url: string }
-  /** Sound or a document: `base64` where its bytes came along, `says` where its words did. */
+  /** Sound or a document: `base64` if its bytes are included, `says` if its text is. */
   | { kind: "file"; name: string; base64: string | null; says: string | null }
   | { kind: "other"; type: string; content: unknown };
 
 export type ToolCall = { id: string | null; name: string; args: unknown };
 
-/** A message with what answers its tool calls: one message for each call, null where none came. */
+/** A message with the results of its tool calls: one message for each call, null without one. */
 export type Turn = { message: Message; results: (Message | null)[] };
 
 type Json = Record<string, unknown>;
@@ -20,7 +20,7 @@ type Json = Record<string, unknown>;
 const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
 const textIn = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 
-/** Return the completion as the message that it is. */
+/** Return the completion as a message. */
 export function completionMessage({ message, completion }: Pick<Interaction, "message" | "completion">): Message {
   return message ?? { role: "assistant", content: completion };
 }
@@ -29,7 +29,7 @@ export function roleOf(message: Message): string {
   return textIn(message.role) ?? "unknown";
 }
 
-/** Return the parts of a message in their order: what was thought first, then what was said. */
+/** Return the parts of a message in order: first the reasoning, then the answer. */
 export function partsOf(message: Message): Part[] {
   const thought = textIn(message.reasoning_content) ?? textIn(message.reasoning);
   const parts: Part[] = thought ? [{ kind: "reasoning", text: thought }] : [];
@@ -40,12 +40,12 @@ export function partsOf(message: Message): Part[] {
   const refusal = textIn(message.refusal);
   if (refusal) parts.push({ kind: "refusal", text: refusal });
   if (isJson(message.audio)) parts.push(audioOf(message.audio));
-  // Models that draw answer with images beside the text.
+  // Image models return images beside the text.
   if (Array.isArray(message.images)) parts.push(...message.images.filter(isJson).map(partOf));
   return parts.filter((one) => one.kind !== "text" || one.text !== "");
 }
 
-/** Some models think in their text, and open it with <think>. */
+/** Split a text in which a model writes its reasoning first, between <think> tags. */
 function saidIn(content: string, role: string): Part[] {
   const end = role === "assistant" && /^\s*<think>/.test(content) ? content.indexOf("</think>") : -1;
   if (end < 0) return [{ kind: "text", text: content }];
@@ -139,8 +139,8 @@ export function toolsOf(parameters: Interaction["parameters"]): Tool[] {
   });
 }
 
-/** Return messages with the answers of tools under the calls that they answer. Some frameworks use an id again in a later
- * turn: an answer belongs to the last call before it. */
+/** Return messages with the results of tools assigned to their calls. Some frameworks reuse an id in a later turn, so a
+ * result belongs to the last call before it. */
 export function turns(messages: readonly Message[]): Turn[] {
   const found: Turn[] = [];
   const open = new Map<string, { turn: Turn; at: number }>();
@@ -160,13 +160,13 @@ export function turns(messages: readonly Message[]): Turn[] {
   return found;
 }
 
-/** Return which call a message answers; before calls had ids, it was the function's name. */
+/** Return the id of the call that a message answers; before calls had ids, this was the function's name. */
 function answeredBy(message: Message): string | null {
   if (message.role === "tool") return textIn(message.tool_call_id);
   return message.role === "function" ? `function ${textIn(message.name) ?? ""}` : null;
 }
 
-/** Return what a text says as JSON, or the text where it is none. Of very long ones nobody reads the tree. */
+/** Parse a text as JSON; return the text if it is not JSON or very long. */
 export function parsed(value: unknown): unknown {
   if (typeof value !== "string" || value.length > 200_000 || !/^\s*[[{]/.test(value)) return value;
   try {
@@ -176,12 +176,12 @@ export function parsed(value: unknown): unknown {
   }
 }
 
-/** Return a value as one reads it: texts as they are, all else as JSON with indents. */
+/** Return a value as readable text: texts unchanged, other values as indented JSON. */
 export function pretty(value: unknown): string {
   return typeof value === "string" ? value : (jsonText(value, 2) ?? "");
 }
 
-/** Return the arguments of a call in a line: `city: "Paris", days: 3`. */
+/** Return the arguments of a call in one line: `city: "Paris", days: 3`. */
 export function summary(args: unknown, most = 160): string {
   const text = isJson(args)
     ? Object.entries(args)
@@ -196,7 +196,7 @@ function inLine(value: unknown, most: number): string {
   return jsonText(typeof value === "string" ? value.slice(0, most) : value) ?? "";
 }
 
-/** Return a message as one text, for the raw view and to copy: what is no text is JSON. */
+/** Return a message as one text for the raw view and for copying; parts that are not text become JSON. */
 export function rawText(message: Message): string {
   const { content, role: _, ...rest } = message;
   const parts = Array.isArray(content) ? content : content === null || content === undefined ? [] : [content];
@@ -211,19 +211,19 @@ export function wholeText(messages: readonly Message[]): string {
   return messages.map((message) => `## ${roleOf(message)}\n\n${rawText(message)}`).join("\n\n");
 }
 
-/** Tell whether an image may be shown: this server's, or one that came along and runs nothing. */
+/** Tell whether an image may be shown: only images of this server, or inline ones of a safe type. */
 export function isOwnImage(url: string): boolean {
   if (/^data:image\/(png|jpeg|gif|webp);base64,/i.test(url)) return true;
   return /^\/images\/[^/?#\\]+\/[\w-]+\.(png|jpe?g|gif|webp)$/.test(url) && !/^\/images\/(\.|%2e)+\//i.test(url);
 }
 
-/** Return the address that a link may lead to; null for one that must stay a text. */
+/** Return the safe address of a link; null if the link must stay plain text. */
 export function safeTarget(href: string | undefined): string | null {
   if (!href || !/^(https?:\/\/|mailto:)/i.test(href)) return null;
   return URL.canParse(href) ? new URL(href).href : null;
 }
 
-/** Return the host that a link leads to where its text names another one. */
+/** Return the host of a link if its text names another host; else null. */
 export function otherHost(text: string, href: string): string | null {
   const named = /^(?:https?:\/\/)?((?:[a-z0-9-]+\.)+[a-z]{2,})(?=$|[/:?#])/i.exec(text.trim())?.[1]?.toLowerCase();
   const host = new URL(href).hostname;

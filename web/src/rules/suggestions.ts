@@ -1,12 +1,12 @@
-// What can be typed next in a query: fields, label keys and values, metrics, models.
+// Suggestions for the next word of a query: fields, label keys and values, metrics, models.
 
 import { QUERY_FIELDS } from "~/api/generated/fields";
 import { quoted } from "./language";
 
 export type Suggestion = {
-  /** What stands in place of the word under the cursor. */
+  /** The replacement for the word at the cursor. */
   text: string;
-  /** Whether the word is whole then, and a new one can begin. */
+  /** Whether the word is then complete, so that a new one can begin. */
   whole: boolean;
   means: string;
 };
@@ -15,11 +15,11 @@ export type Words = {
   labels: { key: string; count: number; values: { value: string; count: number }[] }[];
   metrics: { key: string; name: string; kind: string }[];
   models: string[];
-  /** The values of other fields, by their word in a query. */
+  /** The values of other fields, by the field's word in a query. */
   values: Readonly<Record<string, string[]>>;
 };
 
-/** What can be typed next, and how much more of it there is than is shown. */
+/** The suggestions that are shown, and the number of further ones. */
 export type Suggestions = { shown: Suggestion[]; leftOut: number };
 
 export const SOURCES = ["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"];
@@ -27,7 +27,7 @@ export const STATES = ["complete", "failed", "cancelled", "interrupted", "open"]
 const TIMES = ["1h", "24h", "7d", "30d"];
 const SHOWN = 50;
 
-/** Return the word of a query that the cursor stands in or after, with where it begins. */
+/** Return the word in or before the cursor, with its start. */
 export function wordAt(query: string, cursor: number): { word: string; start: number } {
   let start = cursor;
   let isQuoted = (query.slice(0, cursor).match(/(?<!\\)"/g)?.length ?? 0) % 2 === 1;
@@ -41,7 +41,7 @@ export function wordAt(query: string, cursor: number): { word: string; start: nu
   return word.startsWith("-") ? { word: word.slice(1), start: start + 1 } : { word, start };
 }
 
-/** Return what the word may become: in the order of the words given, of which the most used come first. */
+/** Return the suggestions for a word, in the order of the given values, which have the most used first. */
 export function suggest(word: string, { labels, metrics, models, values: otherValues }: Words): Suggestions {
   const colon = word.indexOf(":");
   if (colon < 0) {

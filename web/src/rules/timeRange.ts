@@ -1,8 +1,8 @@
-// The time range of a query: its `from:` and `to:`, apart from all other conditions.
+// The time range of a query: its `from:` and `to:`, separate from all other conditions.
 
 import { parts, quoted } from "./language";
 
-/** Ends as they are written: `7d`, a day, or a time. Undefined: open. */
+/** The ends as written: `7d`, a day, or a time. Undefined is open. */
 export type TimeRange = { from?: string | undefined; to?: string | undefined };
 
 export const PRESETS: [span: string, name: string][] = [
@@ -15,7 +15,7 @@ export const PRESETS: [span: string, name: string][] = [
 const UNITS = { m: 60, h: 3_600, d: 86_400, w: 604_800 };
 const END = /^(from|to):(?:"([^"]*)"|(\S+))$/;
 
-/** Return the time range that stands at the top of a query, with the rest of it. A query that cannot be read has none. */
+/** Return the top-level time range of a query, and the rest of it. A query that cannot be parsed has none. */
 export function splitTime(query: string): { range: TimeRange; rest: string } {
   const range: TimeRange = {};
   const rest: string[] = [];
@@ -27,7 +27,7 @@ export function splitTime(query: string): { range: TimeRange; rest: string } {
   return { range, rest: rest.join(" ") };
 }
 
-/** Return the query with this time range in place of its own. */
+/** Return the query with its time range replaced by this one. */
 export function withTime(query: string, { from, to }: TimeRange): string {
   const { rest } = splitTime(query);
   const alternatives = partsOf(rest).length === 1 && /\bOR\b/.test(rest) && !/^-?\(.*\)$/.test(rest);
@@ -44,24 +44,24 @@ function partsOf(query: string): string[] {
   }
 }
 
-/** Return how many seconds a range such as `7d` reaches back; null for any other time. */
+/** Return the length of a range such as `7d` in seconds; null for any other time. */
 export function spanSeconds(text: string): number | null {
   const relative = /^(\d+)(m|h|d|w)$/.exec(text);
   return relative ? Number(relative[1]) * UNITS[relative[2] as keyof typeof UNITS] : null;
 }
 
-/** Return the moment that an end means, in milliseconds; null where it is none. */
+/** Return the time of an end in epoch milliseconds; null if it is not a time. */
 export function momentOf(text: string, now: number): number | null {
   const span = spanSeconds(text);
   if (span !== null) return now - span * 1000;
-  // A day begins at midnight of the zone that times are shown in.
+  // A day begins at midnight in the zone in which times are shown.
   const time = new Date(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text).getTime();
   return Number.isNaN(time) ? null : time;
 }
 
 const shortTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 
-/** Name a range: "Last 7 days", "Nov 1, 12:00 – Nov 3, 08:00", "Any time". */
+/** Return the display name of a range: "Last 7 days", "Nov 1, 12:00 – Nov 3, 08:00", "Any time". */
 export function rangeName({ from, to }: TimeRange): string {
   const preset = PRESETS.find(([span]) => span === from);
   if (preset && !to) return preset[1];

@@ -1,4 +1,4 @@
-// Verdicts on two completions, and the preferences that they are logged as.
+// Verdicts on two completions, and their conversion to and from preferences.
 
 import type { Preference } from "~/api/client";
 
@@ -16,7 +16,7 @@ export function preference(metric: string, left: string, right: string, choice: 
   };
 }
 
-/** Return what a preference says of two completions. */
+/** Return the verdict of a preference. */
 export function choiceOf(one: Preference, left: string): Choice {
   if (one.tied) return one.tied;
   return one.preferred_completion === left ? "left" : "right";

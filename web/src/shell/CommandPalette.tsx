@@ -11,7 +11,7 @@ import { useMay } from "./useMay";
 
 type PaletteProps = { project: string; onClose: () => void };
 
-/** Everything that one can go to, by a few letters of its name. */
+/** Go to any screen or project by a few letters of its name. */
 export default function CommandPalette({ project, onClose }: PaletteProps) {
   const navigate = useNavigate();
   const may = useMay();

@@ -5,10 +5,10 @@ import { useConnected } from "~/api/connection";
 import { useUnconfirmed } from "~/api/sending";
 import css from "./shell.module.css";
 
-/** So long nothing is said: most calls take less, and most outages, too. In milliseconds. */
+/** Milliseconds before the bar is shown: most calls and most outages are shorter. */
 const PATIENCE = 1_000;
 
-/** Say that the server is away, and what is still to be sent to it. Whoever leaves before that is asked. */
+/** Show that the server is away, and how much is still to be sent. Leaving the page before that asks first. */
 export function ConnectionBar() {
   const isConnected = useConnected();
   const unconfirmed = useUnconfirmed();
@@ -37,7 +37,7 @@ export function ConnectionBar() {
   );
 }
 
-/** Tell whether something has been so for a while. */
+/** Tell whether a condition has been true for a while. */
 function useLasting(now: boolean): boolean {
   const [lasting, setLasting] = useState(false);
   useEffect(() => {

@@ -14,7 +14,7 @@ export function NotFound() {
   );
 }
 
-/** What stands in place of a screen that failed. Where the server was away, it comes back by itself. */
+/** Replaces a screen that failed. If the server was away, the screen comes back automatically. */
 export function Failed({ error, reset }: { error: unknown; reset: () => void }) {
   const router = useRouter();
   const isConnected = useConnected();
@@ -34,10 +34,10 @@ export function Failed({ error, reset }: { error: unknown; reset: () => void }) 
   );
 }
 
-/** Show errors that nothing has taken care of. Someone clicked, and shall know that nothing came of it. */
+/** Show errors that nothing else has handled, so that people know that their action failed. */
 export function showUnhandled(): void {
   addEventListener("error", (event) => {
-    // What an observer leaves for the next frame is no error.
+    // A ResizeObserver's notice about the next frame has no error object.
     if (event.error) show(event.error);
   });
   addEventListener("unhandledrejection", (event) => show(event.reason));

@@ -12,7 +12,7 @@ const ABILITIES: Record<string, string> = {
   administer: "administer",
 };
 
-/** What a key that reads nothing is told: this page would have nothing to show. */
+/** Shown to a key that may not read: the page has nothing to show. */
 export function NothingToRead() {
   const { data: session } = useQuery(sessionQuery);
   const queries = useQueryClient();

@@ -18,13 +18,13 @@ const CommandPalette = lazy(() => import("./CommandPalette"));
 
 const PALETTE_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K";
 
-/** The frame around every screen: the project, where one can go, who is signed in. */
+/** The frame around every screen: the project, the navigation, the signed-in user. */
 export function Shell() {
   const { data: projects = [] } = useQuery(projectsQuery);
   const { data: session } = useQuery(sessionQuery);
   const given = useParams({ strict: false }).project;
   const project = given ?? lastProject() ?? projects[0]?.key ?? "default";
-  // What nearly every screen needs is there before one goes to it.
+  // Prefetch data that nearly every screen needs.
   useQuery({ ...metricsQuery(project), enabled: given !== undefined });
   const navigate = useNavigate();
   const may = useMay();
@@ -34,7 +34,7 @@ export function Shell() {
     if (given) keepProject(given);
   }, [given]);
 
-  // Keys scroll the screen that was gone to, and a screen reader goes on there.
+  // Move the focus to the new screen, so that keys scroll it and a screen reader continues there.
   const { pathname } = useLocation();
   const content = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -42,7 +42,7 @@ export function Shell() {
     if (pathname && (!activeElement || activeElement === document.body)) content.current?.focus({ preventScroll: true });
   }, [pathname]);
 
-  // The session ended elsewhere: the key was revoked, or it ran out.
+  // The session has ended: the key was revoked, or it expired.
   useEffect(() => {
     if (session === null) void navigate({ to: "/sign-in", search: { to: location.pathname + location.search } });
   }, [session, navigate]);
@@ -140,11 +140,11 @@ export function Shell() {
   );
 }
 
-/** Name the window by what it shows, so that tabs are told apart. */
+/** Set the window's title from its content, so that tabs can be told apart. */
 function useWindowTitle(project: string | undefined): void {
   const { pathname, search } = useLocation();
   const open = pathname.split("/")[4] ?? (search as { open?: string }).open;
-  // Whoever shows it asks for it; here it is only looked at.
+  // The interaction's own screen fetches it; here only the cache is read.
   const { data } = useQuery({ ...interactionQuery(open ?? ""), enabled: false });
   const title = windowTitle({ pathname, search: { ...search }, project, prompt: data?.prompt });
   useEffect(() => {

@@ -5,7 +5,7 @@ import { sessionQuery, signIn } from "~/api/session";
 import { Button, ErrorNote, Field, Input } from "~/ui";
 import css from "./shell.module.css";
 
-/** Where the API key is given, once. */
+/** The form for the API key. */
 export function SignIn() {
   const [key, setKey] = useState("");
   const [failure, setFailure] = useState<unknown>(null);
@@ -22,7 +22,7 @@ export function SignIn() {
       const session = await signIn(key.trim());
       queries.clear();
       queries.setQueryData(sessionQuery.queryKey, session);
-      // Only addresses of this page: what stands in the link may come from anyone.
+      // Only addresses of this page, because anyone may have made the link.
       router.history.push(to?.startsWith("/") && !to.startsWith("//") && !to.startsWith("/\\") ? to : "/");
     } catch (error) {
       setFailure(error);

@@ -1,7 +1,7 @@
-// Which commands fit what was typed, the likeliest first.
+// The commands that match a typed text, the likeliest first.
 
-/** Return those whose name has the letters of `typed` in their order: beginnings of names first, then of words, then
- * whatever else fits. */
+/** Return the commands whose names have the letters of `typed` in order: first matches at the start of names, then of
+ * words, then all others. */
 export function fitting<Command extends { name: string }>(commands: Command[], typed: string): Command[] {
   if (!typed) return commands;
   return commands

@@ -1,4 +1,4 @@
-// The project that was looked at last, so that the next visit starts there.
+// The last visited project, so that the next visit starts there.
 
 const KEY = "afterword.project";
 

@@ -1,10 +1,10 @@
-// Parts of the page that are loaded when they are first needed, on a server that may be away just then, or newer.
+// Loads parts of the page when they are first needed. The server may be away at that time, or have another version.
 
 import { isAway, reportAway, whenConnected } from "~/api/connection";
 
 const RELOADED = "afterword.reloaded";
 
-/** Return how to load a part of the page: while the server is away, that waits for it. */
+/** Return a function that loads a part of the page; it waits while the server is away. */
 export function loadPart<T>(load: () => Promise<T>): () => Promise<T> {
   return async () => {
     for (;;) {
@@ -30,8 +30,8 @@ async function isServed(): Promise<boolean> {
   }
 }
 
-/** After an update of the server, parts of the page that was open before are gone. Some browsers also remember of a part
- * that it could not be loaded. The page is loaded anew, once. */
+/** Reload the page, once. After an update of the server, parts of the old page no longer exist. Some browsers also
+ * cache that a part could not be loaded. */
 function reloadOnce(): void {
   const last = Number(sessionStorage.getItem(RELOADED) ?? 0);
   if (Date.now() - last < 60_000) return;

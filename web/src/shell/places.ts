@@ -1,4 +1,4 @@
-// Where one can go: one table for the navigation, the keys, the command palette and the titles of windows.
+// The table of screens for the navigation, the keys, the command palette and window titles.
 
 import {
   Boxes,

@@ -1,10 +1,10 @@
 import { useEffect, useRef } from "react";
 
-/** So many milliseconds after `g` the second key counts. */
+/** Milliseconds after `g` in which the second key counts. */
 const PAUSE = 1_500;
 const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable], [role=dialog], [role=menu]";
 
-/** Do something at `g` and a second key, and at ⌘K or Ctrl+K. */
+/** Go to a screen at `g` and a second key; open the palette at ⌘K or Ctrl+K. */
 export function useGoToKeys(goTo: (key: string) => boolean, openPalette: () => void): void {
   const latest = useRef({ goTo, openPalette });
   latest.current = { goTo, openPalette };
@@ -21,14 +21,14 @@ export function useGoToKeys(goTo: (key: string) => boolean, openPalette: () => v
       const isSecond = event.timeStamp - begun < PAUSE && begun > 0;
       begun = 0;
       if (isSecond && latest.current.goTo(event.key)) {
-        // The screens have keys of the same letters.
+        // The screens use the same letters as keys.
         event.preventDefault();
         event.stopPropagation();
       } else if (event.key === "g") {
         begun = event.timeStamp;
       }
     }
-    // Before the screens hear of it.
+    // In the capture phase, before the screens get the event.
     document.addEventListener("keydown", onKeyDown, true);
     return () => document.removeEventListener("keydown", onKeyDown, true);
   }, []);

@@ -6,8 +6,8 @@ import { sessionQuery } from "~/api/session";
 export type ProjectPermission = "read" | "call" | "write" | "edit" | "share" | "administer";
 export type Permission = ProjectPermission | "administer_server";
 
-/** Return whether whoever is signed in may do something: in a project (that of the address, where none is named), or,
- * beside every project, in any of them. Whoever may everything in one project may be a reader in the next. */
+/** Return a function that tells whether the signed-in user has a permission: in a project (by default that of the
+ * address), or, on screens of no project, in any project. Permissions differ between projects. */
 export function useMay(project?: string): (permission: Permission) => boolean {
   const { data: session } = useQuery(sessionQuery);
   const { data: projects } = useQuery(projectsQuery);
@@ -17,7 +17,7 @@ export function useMay(project?: string): (permission: Permission) => boolean {
     if (!session?.permissions.includes(permission)) return false;
     if (key === undefined || permission === "administer_server") return true;
     const found = projects?.find((one) => one.key === key);
-    // An archived project takes nothing new, and is not in the list.
+    // An archived project is not in the list, and nothing may be changed in it.
     return found?.permissions.includes(permission) ?? false;
   };
 }

@@ -1,10 +1,10 @@
-// What a window is called: tabs and the history are told apart by it.
+// The title of the window, by which tabs and history entries can be told apart.
 
 import { PROJECT_PLACES, SERVER_PLACES } from "./places";
 
 export type Shown = {
   pathname: string;
-  /** What stands in the address behind the question mark. */
+  /** The search parameters of the address. */
   search: Record<string, unknown>;
   /** The name of the project of the address. */
   project?: string | undefined;
@@ -15,7 +15,7 @@ export type Shown = {
 const PROMPT_CHARACTERS = 60;
 const QUERY_CHARACTERS = 40;
 
-/** Return the title of the window: the most particular first, since tabs are cut at their end. */
+/** Return the title of the window: the most specific part first, because tabs cut the end. */
 export function windowTitle({ pathname, search, project, prompt }: Shown): string {
   const [, first, , screen, id] = pathname.split("/");
   const places = [...PROJECT_PLACES, ...SERVER_PLACES];

@@ -7,22 +7,22 @@ import { count, inShort } from "./values";
 export type Choice = { value: string; name?: string; count?: number };
 
 type ChooserProps = {
-  /** What there is, the most used first. */
+  /** The choices, the most used first. */
   choices: readonly Choice[];
   onChoose: (value: string) => void;
-  /** What is chosen now. */
+  /** The current choice. */
   chosen?: string | undefined;
-  /** What one searches among, such as "label keys". */
+  /** The name of the choices, such as "label keys". */
   what: string;
   children?: ReactNode;
 };
 
-/** With so many choices or fewer there is nothing to search. */
+/** With this many choices or fewer, no search field is shown. */
 const FEW = 8;
-/** More rows than that nobody reads: one types some letters. */
+/** The most rows that are shown; a search finds the others. */
 const SHOWN = 50;
 
-/** A list to choose from, with a search where it is long. What it does not show, it says. */
+/** A list to choose from, with a search if it is long. It says how many choices are not shown. */
 export function Chooser({ choices, onChoose, chosen, what, children }: ChooserProps) {
   const [text, setText] = useState("");
   const typed = text.trim().toLowerCase();

@@ -2,7 +2,7 @@ import css from "./ui.module.css";
 
 let region: HTMLElement | null = null;
 
-/** Have a screen reader say something that is seen without having the focus. */
+/** Let a screen reader announce something that is visible but has no focus. */
 export function announce(text: string): void {
   if (!region) {
     region = document.createElement("div");

@@ -1,6 +1,6 @@
-// What browsers keep from a page that came by plain HTTP from another machine. Many run Afterword so, in their own network.
+// Replaces functions that browsers deny to pages over plain HTTP from another machine, as many private networks use.
 
-/** Return a random id, a UUID: `crypto.randomUUID` is for pages that came by HTTPS alone. */
+/** Return a random id, a UUID: `crypto.randomUUID` needs HTTPS. */
 export function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
@@ -9,10 +9,10 @@ export function newId(): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
-/** What to say where `copyText` could not copy. */
+/** The message if `copyText` could not copy. */
 export const NOT_COPIED = "The browser did not let it be copied. Select the text, and copy it by hand.";
 
-/** Copy a text; tell whether it is on the clipboard. `navigator.clipboard` is for pages that came by HTTPS alone. */
+/** Copy a text; tell whether it is on the clipboard. `navigator.clipboard` needs HTTPS. */
 export async function copyText(text: string): Promise<boolean> {
   try {
     if (navigator.clipboard) {
@@ -20,7 +20,7 @@ export async function copyText(text: string): Promise<boolean> {
       return true;
     }
   } catch {
-    // The browser asked, and was told no; or the page is not in front. The older way may still do.
+    // Permission was denied, or the page is not in front. The older way may still work.
   }
   const area = document.createElement("textarea");
   area.value = text;
@@ -28,7 +28,7 @@ export async function copyText(text: string): Promise<boolean> {
   area.style.position = "fixed";
   area.style.opacity = "0";
   const before = document.activeElement;
-  // Within an open dialog or menu: what stands beside it cannot be selected.
+  // Inside an open dialog or menu, because elements outside it cannot be selected.
   (before?.closest("[role=dialog], [role=menu]") ?? document.body).append(area);
   area.select();
   const isCopied = document.execCommand("copy");

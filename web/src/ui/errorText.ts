@@ -1,10 +1,10 @@
-// What went wrong, for people: the server's errors are written for programmers, who call it by paths and fields.
+// Error texts for people. The server's errors are written for programmers, with paths and fields.
 
 import { ApiError } from "~/api/client";
 
 export type ErrorText = { message: string; hint: string };
 
-/** What to do on this page about an error, by its code, where the server's hint is about calls. */
+/** Hints for this page by error code, if the server's hint is about API calls. */
 const HINTS: Record<string, string> = {
   project_not_found: "Choose another project at the top left.",
   project_archived: "An administrator can bring it back on the page Projects.",
@@ -25,11 +25,11 @@ const HINTS: Record<string, string> = {
   ab_test_not_found: "The page A/B tests shows which there are.",
 };
 
-/** What only callers of the interface can do something with. */
+/** Matches texts that are useful only to callers of the API. */
 const FOR_CALLERS =
   /\b(GET|POST|PUT|PATCH|DELETE|HEAD) \/|\/api\/|`|\{"|\w\(\.\.\.\)|\bafterword \w+ |base_url|X-CSRF|Authorization|Retry-After|Content-|csrf_token|cursor\b/;
 
-/** Return what to tell of an error. */
+/** Return the message and the hint of an error. */
 export function errorText(error: unknown): ErrorText {
   const message = error instanceof Error ? error.message : String(error);
   if (!(error instanceof ApiError)) return { message, hint: "" };
@@ -37,7 +37,7 @@ export function errorText(error: unknown): ErrorText {
   return { message: plain(message), hint };
 }
 
-/** Return what to tell under a field of a form: why the server refused the field, where it named it. */
+/** Return why the server refused a field of a form, if its error names the field. */
 export function fieldError(error: unknown, field: string): string | undefined {
   return error instanceof ApiError && error.param === field ? errorText(error).message : undefined;
 }
@@ -51,7 +51,7 @@ function plain(message: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Name a place in the tree of conditions by what it is about: `.and[0].timerange.from` is `timerange from`. */
+/** Return a readable name of a path in the filter tree: `.and[0].timerange.from` is `timerange from`. */
 function placeOf(path: string): string {
   const words = path.match(/[a-z_]+/g) ?? [];
   return words.filter((word) => !["and", "or", "not", "eq", "in", "neq", "value"].includes(word)).join(" ") || "a condition";

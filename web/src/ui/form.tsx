@@ -1,4 +1,4 @@
-// The form that everything is created and changed with: a dialog of fields, with what the server refused beside them.
+// The dialog form for creating and changing things. The server's errors are shown beside the fields.
 
 import type { QueryKey } from "@tanstack/react-query";
 import {
@@ -19,15 +19,15 @@ import css from "./form.module.css";
 
 type FormDialogProps<T> = {
   title: string;
-  /** What its button says, and what it says while the server is asked. */
+  /** The text of its button, and the text while the call is running. */
   submitLabel: string;
   busyLabel?: string;
   wide?: boolean;
-  /** Whether enough was given to send it. What a field requires or refuses by itself need not be told here. */
+  /** Whether the form can be sent. Fields check their own requirements, so those need not be included. */
   isReady?: boolean;
-  /** Send what was given. What it throws is shown beside the field that it names, or else above the button. */
+  /** Send the form. An error is shown beside the field that it names, else above the button. */
   send: () => Promise<T>;
-  /** What to tell when it is done. */
+  /** The notice after success. */
   done?: (answer: T) => string;
   outdated: QueryKey[];
   onDone: (answer: T) => void;
@@ -35,8 +35,8 @@ type FormDialogProps<T> = {
   children: ReactNode;
 };
 
-/** A dialog with a form. It is sent once, however often it is submitted, and cannot be closed until the server has answered:
- * what the answer shows once, such as an API key, is not lost. */
+/** A dialog with a form. It is sent once, however often it is submitted. It cannot be closed until the server has
+ * answered, so that an answer that is shown once, such as an API key, is not lost. */
 export function FormDialog<T>(props: FormDialogProps<T>) {
   const { title, submitLabel, busyLabel = submitLabel, wide, isReady = true, onClose, children } = props;
   const fields = useRef(new Set<string>());
@@ -74,7 +74,7 @@ type FormState = { error: unknown; fields: Set<string> };
 
 const FormContext = createContext<FormState>({ error: null, fields: new Set() });
 
-/** Return what the server refused about a parameter of the call, and have the form know that it is told here. */
+/** Return the server's error about a parameter, and tell the form that this field shows it. */
 function useFieldError(name: string, otherName = name): string | undefined {
   const { error, fields } = useContext(FormContext);
   useLayoutEffect(() => {
@@ -88,18 +88,18 @@ function useFieldError(name: string, otherName = name): string | undefined {
 }
 
 type FormFieldProps = {
-  /** The parameter of the call that it gives. */
+  /** The parameter of the call that the field sets. */
   name: string;
-  /** One that the server makes of it. */
+  /** A further parameter that the server derives from it. */
   otherName?: string;
   label: ReactNode;
   hint?: ReactNode;
-  /** What is wrong with it as it stands. */
+  /** What is wrong with the current value. */
   wrong?: string | undefined;
   children: ReactNode;
 };
 
-/** A control with its name, a hint, and what the server refused about it, to which the focus goes. */
+/** A control with its name, a hint, and the server's error about it, which moves the focus here. */
 export function FormField({ name, otherName, label, hint, wrong, children }: FormFieldProps) {
   const refused = useFieldError(name, otherName);
   const place = useRef<HTMLDivElement>(null);
@@ -124,7 +124,7 @@ type FormChoicesProps = {
   onChoose: (chosen: string[]) => void;
 };
 
-/** Any number of some options, to be checked. */
+/** A group of checkboxes. */
 export function FormChoices({ name, legend, hint, options, chosen, onChoose }: FormChoicesProps) {
   return (
     <FormGroup name={name} legend={legend} hint={hint}>
@@ -146,7 +146,7 @@ export function FormChoices({ name, legend, hint, options, chosen, onChoose }: F
 
 type FormGroupProps = { name: string; legend: string; hint?: ReactNode; children: ReactNode };
 
-/** Several controls that give one parameter. */
+/** Several controls that set one parameter. */
 export function FormGroup({ name, legend, hint, children }: FormGroupProps) {
   const refused = useFieldError(name);
   return (
@@ -163,7 +163,7 @@ export function FormGroup({ name, legend, hint, children }: FormGroupProps) {
   );
 }
 
-/** One yes or no. */
+/** A single checkbox. */
 export function FormCheck({ children, ...checked }: { checked: boolean; onChange: () => void; children: ReactNode }) {
   return (
     <label className={css.check}>
@@ -177,7 +177,7 @@ type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
 type Texts<V> = { [K in keyof V]: V[K] extends string ? K : never }[keyof V];
 type Flags<V> = { [K in keyof V]: V[K] extends boolean ? K : never }[keyof V];
 
-/** Hold the values of a form. `text` and `flag` return what a control, or a checkbox, needs to show and change one. */
+/** Hold the values of a form. `text` and `flag` return the props of a text control or a checkbox. */
 export function useFormValues<V extends object>(initial: V) {
   const [values, setValues] = useState(initial);
   const set = (change: Partial<V>) => setValues((before) => ({ ...before, ...change }));

@@ -1,4 +1,4 @@
-// The parts that every screen is made of. What they look like stands in ui.module.css.
+// Basic components of all screens. Their styles are in ui.module.css.
 
 import { Dialog as BaseDialog } from "@base-ui/react/dialog";
 import { Menu as BaseMenu } from "@base-ui/react/menu";
@@ -27,7 +27,7 @@ import css from "./ui.module.css";
 export { css };
 export { notify } from "./toasts";
 
-/** Join the class names that are there. */
+/** Join the class names that are set. */
 export function cx(...names: (string | false | null | undefined)[]): string {
   return names.filter(Boolean).join(" ");
 }
@@ -38,7 +38,7 @@ export function Button({ look, small, className, ...rest }: Look & ButtonHTMLAtt
   return <button type="button" className={cx(css.button, look && css[look], small && css.small, className)} {...rest} />;
 }
 
-/** A button that shows an icon alone; `label` is read out, and shown when it is pointed at. */
+/** An icon button; `label` is for screen readers, and is shown on hover. */
 export function IconButton({
   label,
   look = "plain",
@@ -58,7 +58,7 @@ export function IconButton({
   );
 }
 
-/** Show a word or two when something is pointed at. The child must take a ref and event handlers. */
+/** Show a short text on hover. The child must take a ref and event handlers. */
 export function Hint({ text, children }: { text: ReactNode; children: ReactElement }) {
   return (
     <Tooltip.Root>
@@ -72,7 +72,7 @@ export function Hint({ text, children }: { text: ReactNode; children: ReactEleme
   );
 }
 
-/** A control with its name, a hint, and what is wrong with what was given. */
+/** A control with its name, a hint, and the error about its value. */
 export function Field({ label, hint, wrong, children }: FieldProps) {
   return (
     <div className={css.field}>
@@ -115,12 +115,12 @@ export function Chip({ tone, title, className, children }: ChipProps) {
 type ChipProps = { tone?: Tone | undefined; title?: string; className?: string | undefined; children: ReactNode };
 
 /**
- * A dialog over the page. It closes by escape, its cross, or a click outside, which closes none that was typed in. One
- * that shows what cannot be shown again (`isOnce`) closes by its own buttons alone, and whoever leaves the page is asked.
+ * A dialog over the page. Escape and its cross close it, and a click outside if nothing was typed in it. With `isOnce`,
+ * it shows something that cannot be shown again: only its own buttons close it, and leaving the page asks first.
  */
 export function Dialog({ title, open, onClose, wide, isOnce = false, children }: DialogProps) {
   const isTypedIn = useRef(false);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a dialog that opens again is not typed in yet.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: nothing was typed yet in a dialog that opens again.
   useEffect(() => {
     isTypedIn.current = false;
   }, [open]);
@@ -172,7 +172,7 @@ type DialogProps = {
   children: ReactNode;
 };
 
-/** Ask before something is done that cannot be undone. */
+/** Ask for confirmation of an action that cannot be undone. */
 export function Confirm({ title, what, act, open, onClose, onConfirm }: ConfirmProps) {
   return (
     <Dialog title={title} open={open} onClose={onClose}>
@@ -201,7 +201,7 @@ type ConfirmProps = {
   onConfirm: () => void;
 };
 
-/** A button (`trigger`) that opens a small panel. `children` may be told how to close it. */
+/** A button (`trigger`) that opens a small panel. `children` may be a function that gets `close`. */
 export function Popover({ trigger, padded = true, align = "start", label, children }: PopoverProps) {
   const [open, setOpen] = useState(false);
   return (
@@ -286,7 +286,7 @@ type TabsProps = {
   children: ReactNode;
 };
 
-/** A page that is read from top to bottom, with its title and what can be done on it. */
+/** A page with its title, its actions and its content. */
 export function Page({ title, about, actions, children }: PageProps) {
   return (
     <main className={css.page}>
@@ -303,7 +303,7 @@ export function Page({ title, about, actions, children }: PageProps) {
 }
 type PageProps = { title: ReactNode; about?: ReactNode; actions?: ReactNode; children: ReactNode };
 
-/** What stands where nothing is yet: what would be here, and how it gets here. */
+/** A placeholder for missing content: what would be here, and how to create it. */
 export function Empty({ title, children, icon }: { title: string; children?: ReactNode; icon?: ReactNode }) {
   return (
     <div className={css.empty}>
@@ -314,7 +314,7 @@ export function Empty({ title, children, icon }: { title: string; children?: Rea
   );
 }
 
-/** Say what went wrong, with what to do next. */
+/** Show an error, with a hint what to do. */
 export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const { message, hint } = errorText(error);
   return (
@@ -332,8 +332,8 @@ export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => 
   );
 }
 
-/** Say beside what was loaded before that it could not be brought up to date. While the server is away the page says so
- * in one place, and comes back by itself. */
+/** Show that loaded data could not be refreshed. While the server is away, the page shows that in one place, and
+ * refreshes automatically. */
 export function Outdated({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   if (error instanceof ApiError && isAway(error.status)) return null;
   return (
@@ -367,7 +367,7 @@ export function Kbd({ children }: { children: ReactNode }) {
   return <kbd className={css.kbd}>{children}</kbd>;
 }
 
-/** Copies a text. `text` may be a function where it is costly to make. */
+/** Copies a text. `text` may be a function if it is expensive to compute. */
 export function CopyButton({ text, label = "Copy", small = true, icon = <Copy size={14} aria-hidden /> }: CopyProps) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {

@@ -1,5 +1,5 @@
-// Whether someone uses keys or a pointer. A browser shows the ring of a focus that a script has set as if keys were used,
-// until it knows better: on a telephone it would lie around the whole of what opens.
+// Whether the last input was a key or a pointer. A browser shows the focus ring after a script sets the focus, as if
+// keys were used. On a telephone the ring would surround everything that opens.
 
 /** Mark the page with `data-by-key` while the last input was a key. */
 export function watchLastInput(): void {

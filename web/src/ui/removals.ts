@@ -1,11 +1,11 @@
-// Deletions that can be undone: the page hides a row at once, and deletes it on the server some seconds later. A row that was
-// deleted and logged again would have another author and another time.
+// Deletions that can be undone: the page hides a row at once, and deletes it on the server some seconds later. A row that
+// was deleted and logged again would have another author and another time.
 
 import { useSyncExternalStore } from "react";
 import { notify, offerUndo } from "./toasts";
 
 const UNDO_MILLISECONDS = 8_000;
-/** Browsers let so many calls outlive a page, with room to spare. With more rows pending, leaving the page asks. */
+/** Browsers let at least this many calls outlive a page. With more rows pending, leaving the page asks first. */
 const MAX_ROWS_WHILE_LEAVING = 100;
 
 type Removal = {

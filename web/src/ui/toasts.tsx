@@ -13,7 +13,7 @@ export function notify(told: string | Error, description?: string): void {
   } else {
     const { message, hint } = errorText(told);
     toasts.add({
-      // What many calls meet at once is told once.
+      // The same error of many calls is shown once.
       id: `${message}${hint}`,
       title: message,
       description: hint || undefined,
@@ -24,7 +24,7 @@ export function notify(told: string | Error, description?: string): void {
   }
 }
 
-/** Tell that something was done, and offer to undo it. Returns how to take the offer back. */
+/** Show that something was done, and offer to undo it. Returns a function that withdraws the offer. */
 export function offerUndo(title: string, undo: () => void, description?: string): () => void {
   const id = toasts.add({
     title,

@@ -1,5 +1,5 @@
-// Texts that were typed and not sent. Each belongs to a topic, such as an interaction, and survives other rows, other screens and
-// a reload of the tab.
+// Texts that were typed and not sent. Each belongs to a topic, such as an interaction, and survives a change of the row or
+// the screen, and a reload of the tab.
 
 import { useCallback, useSyncExternalStore } from "react";
 
@@ -10,14 +10,14 @@ const MOST_DRAFTS = 200;
 const drafts = new Map<string, string>(typeof sessionStorage === "undefined" ? [] : readKept());
 const listeners = new Set<() => void>();
 
-/** Return the draft of a topic, null where nothing was typed, and a function that changes it; null deletes it. */
+/** Return the draft of a topic, null if nothing was typed, and a function that changes it; null deletes it. */
 export function useDraft(about: string): [string | null, (text: string | null) => void] {
   const draft = useSyncExternalStore(subscribe, () => drafts.get(about) ?? null);
   const setDraft = useCallback((text: string | null) => keepDraft(about, text), [about]);
   return [draft, setDraft];
 }
 
-/** Return the draft of a topic; null where nothing was typed. */
+/** Return the draft of a topic; null if nothing was typed. */
 export const findDraft = (about: string): string | null => drafts.get(about) ?? null;
 
 /** Set the draft of a topic; null deletes it. */

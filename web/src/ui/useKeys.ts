@@ -3,17 +3,17 @@ import { useLayoutEffect, useRef } from "react";
 type Keys = Record<string, (event: KeyboardEvent) => void>;
 type KeysOptions = {
   /**
-   * For keys that change something: a selector of the parts of the page in which they are meant. They act while the focus
-   * is there or nowhere in particular, and once for each press however long a key is held.
+   * For keys that change data: a selector of the parts of the page in which they work. The focus must be there or
+   * nowhere in particular, and a key that is held acts once.
    */
   within?: string;
 };
 
 const TYPED_IN = "input:not([type=checkbox], [type=radio], [type=button]), textarea, select, [contenteditable], [role=textbox]";
 const OVERLAYS = "[role=dialog], [role=alertdialog], [role=menu], [role=listbox]";
-/** Controls that are moved through with arrows. */
+/** Controls that use the arrow keys. */
 const WITH_ARROWS = "[role=tab], [role=menuitem], [role=option], [role=slider], input[type=radio]";
-/** Controls that Enter and space press. */
+/** Controls that Enter and space activate. */
 const WITH_ENTER = "button, a, summary, [role=button], [role=tab]";
 
 type Axis = "x" | "y";
@@ -21,11 +21,11 @@ const SCROLLS: Record<string, Axis> = {
   ArrowLeft: "x", ArrowRight: "x", ArrowUp: "y", ArrowDown: "y", PageUp: "y", PageDown: "y", Home: "y", End: "y", " ": "y",
 }; // prettier-ignore
 
-/** Do something at a key, where it can be meant: not while someone types, chooses or scrolls with it. */
+/** Handle keys, except while someone uses them to type, choose or scroll. */
 export function useKeys(keys: Keys, { within }: KeysOptions = {}): void {
   const latest = useRef(keys);
   latest.current = keys;
-  // With what is seen, not after it: whoever judges a hundred presses the next key at once.
+  // Before paint, because people who judge many pairs press the next key at once.
   useLayoutEffect(() => {
     function onKeyDown(event: KeyboardEvent) {
       const act = latest.current[event.key];
@@ -38,7 +38,7 @@ export function useKeys(keys: Keys, { within }: KeysOptions = {}): void {
   }, [within]);
 }
 
-/** Tell whether a key is pressed for the page, and not for what has the focus. */
+/** Tell whether a key press is for the page, not for the focused element. */
 export function isMeant(event: KeyboardEvent, within?: string): boolean {
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return false;
   const target = event.target as Element;
@@ -50,12 +50,12 @@ export function isMeant(event: KeyboardEvent, within?: string): boolean {
   return !event.repeat && (isNowhere(target) || target.closest(within) !== null);
 }
 
-/** The body, and the part of the page that gets the focus when nothing else has it. */
+/** Tell whether the target is the body, or the part of the page that has the focus by default. */
 function isNowhere(target: Element): boolean {
   return target === document.body || target === document.documentElement || target.id === "content";
 }
 
-/** Tell whether something that has the focus, or in which someone has clicked, can be scrolled along an axis. */
+/** Tell whether the focused or last clicked element can be scrolled along an axis. */
 function isScrolled(target: Element, axis: Axis): boolean {
   const selected = document.getSelection()?.anchorNode;
   const clicked = selected instanceof Element ? selected : selected?.parentElement;
@@ -63,7 +63,7 @@ function isScrolled(target: Element, axis: Axis): boolean {
 }
 
 function canScroll(from: Element, axis: Axis): boolean {
-  // The list and the page themselves are moved through by rows, not scrolled.
+  // In the list and the page itself, keys move by rows and do not scroll.
   for (let one: Element | null = from; one && !isNowhere(one) && one.getAttribute("role") !== "grid"; one = one.parentElement) {
     const [inner, outer] = axis === "x" ? [one.scrollWidth, one.clientWidth] : [one.scrollHeight, one.clientHeight];
     if (inner > outer + 1) {

@@ -10,7 +10,7 @@ const counts = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const plain = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 
-/** Show a time in the viewer's zone, as exactly as one needs at its distance. */
+/** Show a time in the viewer's zone, less exactly the older it is. */
 export function shownTime(iso: string): string {
   const time = new Date(iso);
   const now = new Date();
@@ -33,13 +33,13 @@ export function Time({ iso }: { iso: string }) {
 /** A whole number with separators: 12,345. */
 export const count = (value: number): string => counts.format(value);
 
-/** How many there are of something: 1 line, 12,345 lines. */
+/** A number with its noun: 1 line, 12,345 lines. */
 export const counted = (value: number, name: string): string => `${count(value)} ${name}${value === 1 ? "" : "s"}`;
 
-/** A whole number in short: 12.3K. */
+/** A short form of a whole number: 12.3K. */
 export const inShort = (value: number): string => short.format(value);
 
-/** A measured number with four significant digits; one that is all but nothing in three, with its power of ten. */
+/** A measured number with four significant digits; a very small one with three, in scientific notation. */
 export function measured(value: number): string {
   if (value !== 0 && Math.abs(value) < 0.001) return value.toExponential(2).replace(/\.?0*e/, "e");
   return plain.format(value);
@@ -59,7 +59,7 @@ export function bytes(size: number): string {
   return size < 1_000_000 ? `${plain.format(size / 1000)} kB` : `${plain.format(size / 1_000_000)} MB`;
 }
 
-/** Return what a screen reader says of an interaction: who answered, when, and what was asked. */
+/** Return the text of an interaction for screen readers: the model, the time and the prompt. */
 export function spokenName({ model, created_at, prompt }: { model?: string | null; created_at: string; prompt: string }): string {
   const asked = prompt.replace(/\s+/g, " ").trim();
   return `${model ?? "No model"}, ${shownTime(created_at)}: ${asked.slice(0, 120) || "no text"}`;

@@ -20,7 +20,7 @@ const SAID = {
   cancelled: ["cancelled", undefined],
 } as const;
 
-/** The A/B tests of a project: to start, to watch, to end. */
+/** The A/B tests of a project: start, watch and end them. */
 export function ABTestsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/ab-tests" });
   const { test } = useSearch({ from: "/inside/p/$project/ab-tests" });
@@ -100,7 +100,7 @@ export function ABTestsScreen() {
   );
 }
 
-/** What a test says so far. */
+/** The result of a test so far. */
 function Watched({ project, test, mayEdit }: { project: string; test: string; mayEdit: boolean }) {
   const [ending, setEnding] = useState(false);
   const { data: metrics = [] } = useQuery(metricsQuery(project));
@@ -197,7 +197,7 @@ function isRunning(test: ABTest): boolean {
   return test.status === "warmup" || test.status === "in_progress";
 }
 
-/** Say what a test says, to who has not studied statistics. */
+/** Return the result of a test in words for people without knowledge of statistics. */
 function inWords(test: ABTest, format: (value: number) => string): string {
   const p = test.report?.p_value;
   const best = test.report?.variants.toSorted((one, other) => (other.mean ?? 0) - (one.mean ?? 0))[0];

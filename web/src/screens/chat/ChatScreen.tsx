@@ -14,11 +14,11 @@ import css from "./chat.module.css";
 import { Compose } from "./Compose";
 import { type Settings, type Talk, talkOf, type Turn, useTalks } from "./useTalks";
 
-/** Try one or two models at once, and rate what comes. */
+/** Try one or two models at once, and rate their answers. */
 export function ChatScreen() {
   const { project } = useParams({ from: "/inside/p/$project/chat" });
   const { from } = useSearch({ from: "/inside/p/$project/chat" });
-  // Another project has other models, and another conversation begins anew.
+  // Another project has other models, and another interaction starts a new conversation.
   return <Chat key={`${project} ${from ?? ""}`} project={project} from={from} />;
 }
 
@@ -52,7 +52,7 @@ function Chat({ project, from }: { project: string; from: string | undefined }) 
       </Page>
     );
   }
-  // Without a model, what is written at once would be sent to none.
+  // Without a model, a message that is sent at once would go nowhere.
   if (!first) return <Page title="Chat">{error ? <ErrorNote error={error} /> : <Loading lines={4} />}</Page>;
   const shown = talks.slice(0, models.length);
   const last = shown[0]?.turns.at(-1);
@@ -101,7 +101,7 @@ function Chat({ project, from }: { project: string; from: string | undefined }) 
   );
 }
 
-/** Begin with a logged interaction, if one is named. */
+/** Start with a logged interaction, if the address names one. */
 function useLogged(from: string | undefined, begin: (talks: Talk[]) => void, onSettings: (settings: Settings) => void) {
   const { data, error } = useQuery({ ...inlineInteractionQuery(from ?? ""), enabled: from !== undefined });
   const latest = useRef({ begin, onSettings });
@@ -124,16 +124,16 @@ type TalksProps = {
   children: React.ReactNode;
 };
 
-/** The conversations, each in a column; what comes is followed for as long as one is at the end. */
+/** The conversations, each in a column. A column scrolls with new text while it is at its end. */
 function Talks({ project, talks, models, isBusy, mayRate, children }: TalksProps) {
   const place = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   const columns = talks.length;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: other columns are observed anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other columns need a new observer.
   useLayoutEffect(() => {
     const element = place.current;
     if (!element) return;
-    // Texts grow as they come, and when they are drawn.
+    // Texts grow while they arrive, and when they are rendered.
     const observer = new ResizeObserver(() => {
       if (isAtEnd.current) element.scrollTo({ top: element.scrollHeight });
     });
@@ -204,7 +204,7 @@ function TurnView({ project, turn, isRated }: { project: string; turn: Turn; isR
   );
 }
 
-/** Which of two answers is better. */
+/** The verdict on which of two answers is better. */
 function PairVerdict({ project, talks }: { project: string; talks: readonly Talk[] }) {
   const { data: metrics = [] } = useQuery(metricsQuery(project));
   const chosen = preferenceMetric(metrics);

@@ -15,7 +15,7 @@ type ComposeProps = {
   onStop: () => void;
 };
 
-/** What one writes to a model, with images. */
+/** The form for a message to the models, with images. */
 export function Compose({ project, isBusy, mayCall, onSend, onStop }: ComposeProps) {
   const [draft, setDraft] = useDraft(`chat.${project}`);
   const text = draft ?? "";

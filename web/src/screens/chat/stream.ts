@@ -1,4 +1,4 @@
-// Streamed calls of the chat API: events as they come, whatever the network makes of them.
+// Streamed calls of the chat API.
 
 import { ApiError, changingHeaders, errorOf } from "~/api/client";
 import { jsonText, parseJson } from "~/api/json";
@@ -17,12 +17,12 @@ export async function* events(chunks: AsyncIterable<string>): AsyncGenerator<Rec
   throw new ApiError(0, "The answer broke off.", "incomplete", "Send it again.");
 }
 
-/** Make a call; yield what comes of it. */
+/** Make a call; yield the events of its answer. */
 export async function* chat(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<Delta> {
   const answer = await fetch("/api/v1/chat/completions", {
     method: "POST",
     headers: { "content-type": "application/json", ...changingHeaders() },
-    // Whole numbers of a logged conversation may be longer than those of JavaScript.
+    // Integers of a logged conversation may be too long for JavaScript.
     body: jsonText({ ...body, stream: true }),
     signal,
   });

@@ -1,4 +1,4 @@
-// One or two conversations with models, side by side: the same is asked of both, each has its own history.
+// One or two conversations with models, side by side: both get the same prompts, each has its own history.
 
 import { useRef, useState } from "react";
 import { answer, api, type Interaction, type Message } from "~/api/client";
@@ -7,7 +7,7 @@ import { chat } from "./stream";
 
 export type Turn = {
   message: Message;
-  /** Who answered; null for what was asked. */
+  /** The model of an answer; null for a prompt. */
   model: string | null;
   completionId?: string | undefined;
   failure?: unknown;
@@ -16,10 +16,10 @@ export type Turn = {
 export type Talk = { sessionId?: string; turns: Turn[] };
 export type Settings = { system: string; temperature: string; parameters: Record<string, unknown> };
 
-/** Not carried over from another call: how it was sent, and what the settings say. */
+/** Parameters of a logged call that are not carried over: transport, and those in the settings. */
 const NOT_CARRIED = new Set(["stream", "stream_options", "n", "temperature", "messages", "model", "user", "metadata", "store"]);
 
-/** Return a logged interaction as the beginning of a conversation. */
+/** Return a logged interaction as the start of a conversation. */
 export function talkOf(interaction: Interaction): { talk: Talk; settings: Settings } {
   const messages = interaction.messages ?? [{ role: "user", content: interaction.prompt }];
   const [first] = messages;
@@ -41,12 +41,12 @@ export function talkOf(interaction: Interaction): { talk: Talk; settings: Settin
   };
 }
 
-/** Return the turns up to what was asked last, to be answered again. */
+/** Return the turns up to the last prompt, so that it can be answered again. */
 export function withoutAnswer(turns: readonly Turn[]): Turn[] {
   return turns.slice(0, turns.findLastIndex(({ message }) => message.role !== "assistant") + 1);
 }
 
-/** Return the messages that a model is sent. */
+/** Return the messages to send to a model. */
 export function messagesOf(turns: readonly Turn[], system: string): Message[] {
   const said = turns.filter(({ failure }) => failure === undefined).map(({ message }) => message);
   return system.trim() ? [{ role: "system", content: system }, ...said] : said;
@@ -66,7 +66,7 @@ export function useTalks(project: string) {
     );
   }
 
-  /** Ask each model; without a question, the last one again. A model that comes beside knows what was said before. */
+  /** Send the question to each model; without one, repeat the last. A model that is added gets the earlier history. */
   async function ask(models: readonly string[], question: Message | null, settings: Settings) {
     if (isBusy) return;
     const begun = models.map((model, index): Talk & { model: string } => {
@@ -103,7 +103,7 @@ export function useTalks(project: string) {
               delta.sessionId ? { sessionId: delta.sessionId } : {},
             );
           }
-          // Calls of tools and refusals are no texts: what was logged has them.
+          // Tool calls and refusals are not texts; the logged message has them.
           if (!text && completionId) edit(index, { message: await loggedMessage(completionId) });
           edit(index, { isBusy: false });
         } catch (failure) {

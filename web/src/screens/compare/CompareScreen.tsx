@@ -18,7 +18,7 @@ import { Verdict } from "./Verdict";
 import { type Choice, choiceOf } from "~/rules/verdicts";
 import { sendVerdict } from "./sendVerdict";
 
-/** Two completions beside each other; or, with none named, pairs of a filter one after the other. */
+/** Two completions side by side; without completions in the address, pairs of a filter one after the other. */
 export function CompareScreen() {
   const { left } = useSearch({ from: "/inside/p/$project/compare" });
   return left ? <Two left={left} /> : <Queue />;
@@ -40,7 +40,7 @@ function Two({ left }: { left: string }) {
     [said.preferred_completion, said.other_completion].includes(right ?? ""),
   );
   const [comparison_id] = useState(newId);
-  // One's own verdict is changed by another, and is no second vote; nor is one that is sent twice.
+  // Another verdict of the same person changes the first and is not a second vote, even if it is sent twice.
   const own = between?.find((said) => said.metric === metric && said.mine && said.user === null);
   const send = useAct(
     ({ choice, details }: { choice: Choice; details: string }) =>
@@ -122,7 +122,7 @@ function Two({ left }: { left: string }) {
   );
 }
 
-/** Choose what to compare with. */
+/** Choose the completion to compare with. */
 function Other({ project, hash, left }: { project: string; hash: string; left: string }) {
   const navigate = useNavigate({ from: "/p/$project/compare" });
   const [id, setId] = useState("");

@@ -16,7 +16,7 @@ import type { Choice } from "~/rules/verdicts";
 
 preloadMarkdown();
 
-/** A sitting: one pair after the other, until none is left or whoever judges has had enough. */
+/** A sitting: one pair after the other, until none is left or the judge ends it. */
 export function Judging({ project }: { project: string }) {
   const search = useSearch({ from: "/inside/p/$project/compare" });
   const navigate = useNavigate({ from: "/p/$project/compare" });
@@ -37,7 +37,7 @@ export function Judging({ project }: { project: string }) {
   function toTop() {
     const content = document.getElementById("content");
     content?.scrollTo(0, 0);
-    // Arrows, space and page keys then scroll long answers.
+    // With the focus here, arrows, space and page keys scroll long answers.
     content?.focus({ preventScroll: true });
   }
   function choose(choice: Choice) {
@@ -147,14 +147,14 @@ function PairsLoading({ areSearched }: { areSearched: boolean }) {
 type CommentLineProps = {
   ref: Ref<HTMLInputElement>;
   isJudged: boolean;
-  /** The verdict on the pair before. */
+  /** The verdict on the previous pair. */
   last: Judged | undefined;
   value: string;
   onChange: (comment: string) => void;
   onLeave: () => void;
 };
 
-/** The comment on a pair, and what was said of the one before. */
+/** The comment on a pair, and the verdict on the previous one. */
 function CommentLine({ ref, isJudged, last, value, onChange, onLeave }: CommentLineProps) {
   return (
     <div className={css.comment}>
@@ -165,7 +165,7 @@ function CommentLine({ ref, isJudged, last, value, onChange, onLeave }: CommentL
         value={value}
         onChange={(event) => onChange(event.target.value)}
         onBlur={(event) => {
-          // A click on a verdict sends both at once.
+          // A click on a verdict sends verdict and comment together.
           if (!event.relatedTarget?.hasAttribute("aria-pressed")) onLeave();
         }}
         onKeyDown={(event) => {
@@ -200,7 +200,7 @@ type NoPairProps = {
   onChooseOthers: () => void;
 };
 
-/** There is no pair any more, or there was none: why, and where to go from here. */
+/** Shown without a pair to judge: why, and what can be done next. */
 function NoPair({ metric, judged, wereHeld, onBack, onLookAgain, onEnd, onChooseOthers }: NoPairProps) {
   return (
     <Empty title={judged ? "That was the last pair" : "There is no pair to judge"}>

@@ -8,11 +8,11 @@ type MetricChoiceProps = {
   project: string;
   value: string | undefined;
   onChange: (metric: string) => void;
-  /** Without a name above it. */
+  /** Hide the name above the control. */
   bare?: boolean;
 };
 
-/** Which feedback key preferences stand under. */
+/** Choose the feedback key of the preferences. */
 export function MetricChoice({ project, value, onChange, bare = false }: MetricChoiceProps) {
   const { data: metrics } = useQuery(metricsQuery(project));
   const chosen = value ?? preferenceMetric(metrics) ?? "";

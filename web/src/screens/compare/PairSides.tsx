@@ -4,7 +4,7 @@ import { Button, Empty, ErrorNote, Loading } from "~/ui";
 import { Sides } from "./Sides";
 import type { PairIds } from "~/rules/judgingQueue";
 
-/** One side of a pair: it came with the pair, and is asked for by itself after a reload alone. */
+/** One side of a pair. It arrives with the pair; only after a reload is it fetched separately. */
 export const pairSideQuery = (completion_id: string) =>
   queryOptions({
     queryKey: ["pair-side", completion_id],

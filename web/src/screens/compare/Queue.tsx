@@ -9,7 +9,7 @@ import { Judging } from "./Judging";
 import { MetricChoice } from "./MetricChoice";
 import { storedSessions } from "./storedSessions";
 
-/** Pairs of a filter, one after the other, blind to the model: for whoever judges a hundred in a sitting. */
+/** Pairs of a filter, one after the other, with hidden models, for people who judge many in a sitting. */
 export function Queue() {
   const { project } = useParams({ from: "/inside/p/$project/compare" });
   const search = useSearch({ from: "/inside/p/$project/compare" });

@@ -7,7 +7,7 @@ import { Chip } from "~/ui";
 import { measured } from "~/ui/values";
 import css from "./compare.module.css";
 
-/** Above it, words are not compared one by one. */
+/** Longer texts are not compared word by word. In characters. */
 const MOST_COMPARED = 40_000;
 
 type SidesProps = {
@@ -18,7 +18,7 @@ type SidesProps = {
   differences: boolean;
 };
 
-/** Two completions side by side, with the prompt above where it is the same. */
+/** Two completions side by side, with the prompt above them if it is the same. */
 export function Sides({ left, right, blind, differences }: SidesProps) {
   const samePrompt = left.prompt_hash === right.prompt_hash;
   const changes = useChanges(left, right, differences);
@@ -58,7 +58,7 @@ function Answer({ interaction }: { interaction: Interaction }) {
   return <Text text={interaction.completion} look="rendered" />;
 }
 
-/** The words that only one side has are marked. */
+/** A text in which the words that only this side has are marked. */
 function Marked({ changes, isLeft }: { changes: Change[]; isLeft: boolean }) {
   return (
     <p className={css.marked} dir="auto">

@@ -16,7 +16,7 @@ type SummaryProps = {
   entries: readonly Entry[];
 };
 
-/** What came of a sitting. Only now are the models shown, and nothing can be changed any more. */
+/** The results of a sitting. Only now are the models shown, and verdicts can no longer be changed. */
 export function Summary({ project, metric, entries }: SummaryProps) {
   const navigate = useNavigate({ from: "/p/$project/compare" });
   const judged = entries.flatMap(({ left, right, judged }) => (judged ? [{ left, right, ...judged }] : []));

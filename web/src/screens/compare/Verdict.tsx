@@ -12,18 +12,18 @@ export const CHOICES: [Choice, string, string, ReactNode][] = [
   ["bad", "Both bad", "4", <ThumbsDown key="bad" size={15} aria-hidden />],
 ];
 
-/** Where the keys of verdicts are meant: on the screen with the pair. */
+/** The part of the page in which keys give verdicts: the screen with the pair. */
 export const JUDGES = "main:has([data-judges])";
 
 type VerdictProps = {
   onChoose: (choice: Choice) => void;
-  /** What was chosen before. */
+  /** The earlier choice. */
   chosen?: Choice | undefined;
   disabled?: boolean;
   children?: ReactNode;
 };
 
-/** Which of two completions is better, by mouse or by key. Arrows are for scrolling. */
+/** Choose which of two completions is better, by mouse or by key. Arrow keys scroll. */
 export function Verdict({ onChoose, chosen, disabled = false, children }: VerdictProps) {
   const keys = CHOICES.map(([choice, , key]) => [key, () => !disabled && onChoose(choice)]);
   useKeys(Object.fromEntries(keys), { within: JUDGES });

@@ -1,10 +1,10 @@
-// Which feedback key preferences stand under, where the address does not say so.
+// The default feedback key of preferences, if the address has none.
 
 import type { Metric } from "~/api/client";
 
 const KEPT = "afterword.preference-metric";
 
-/** Return the key that was chosen last, or one whose name says that it is for preferences. */
+/** Return the last chosen key, or one whose name suggests preferences. */
 export function preferenceMetric(metrics: readonly Metric[] | undefined): string | undefined {
   const keys = metrics?.map(({ key }) => key);
   const kept = localStorage.getItem(KEPT);

@@ -5,8 +5,8 @@ import { type Choice, preference } from "~/rules/verdicts";
 type Verdict = { comparison_id: string; choice: Choice; details: string };
 
 /**
- * Log a verdict, or change the one that stands under its id: it is one vote however often it is sent, and whether an
- * earlier sending has arrived need not be known.
+ * Log a verdict, or change the existing one with its id. It counts as one vote however often it is sent, and it does
+ * not matter whether an earlier call has arrived.
  */
 export async function sendVerdict(metric: string, { left, right }: PairIds, verdict: Verdict, isNew: boolean): Promise<void> {
   const { comparison_id, choice, details } = verdict;

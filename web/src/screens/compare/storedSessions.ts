@@ -5,7 +5,7 @@ import { type JudgingSession, NEW_SESSION } from "~/rules/judgingQueue";
 const KEY = "afterword.sitting.";
 const MAX_SESSIONS = 5;
 
-/** Return the stored state of a session; a new one where none is stored. */
+/** Return the stored state of a session, or a new one. */
 export function findSession(id: string): JudgingSession {
   try {
     const text = sessionStorage.getItem(KEY + id);

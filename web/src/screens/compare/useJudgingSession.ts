@@ -22,7 +22,7 @@ type Wanted = {
   filter: Filter;
   metric: string;
   again: boolean;
-  /** The address under which the session goes on. */
+  /** The search parameters with which the session is opened again. */
   search: Record<string, string | undefined>;
 };
 
@@ -57,7 +57,7 @@ export function useJudgingSession({ id, project, filter, metric, again, search }
   // One call at a time: each answer has the cursor of the next call.
   const busy = useRef(false);
   const missing = queue.missingPairs(session);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each look asks once more.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each look makes another call.
   useEffect(() => {
     if (busy.current || !missing || error !== null) return;
     busy.current = true;
@@ -97,7 +97,7 @@ export function useJudgingSession({ id, project, filter, metric, again, search }
     return () => {
       clearInterval(timer);
       document.removeEventListener("visibilitychange", renew);
-      // Whoever goes to another screen leaves the pairs to others; those that are free are leased again on the way back.
+      // When the screen is left, others may have the pairs; free ones are leased again on return.
       void ask(0, []).catch(() => undefined);
     };
   }, [ask, update]);
@@ -107,7 +107,7 @@ export function useJudgingSession({ id, project, filter, metric, again, search }
   return {
     session,
     error,
-    /** The number of calls for pairs. Where few are left, finding one takes several calls. */
+    /** The number of calls for pairs. If few are left, several calls may be needed to find one. */
     looks,
     /** Give a verdict on the current pair; a second verdict changes the first. */
     judge(choice: Choice, details: string) {

@@ -4,7 +4,7 @@ import type { Choice } from "~/rules/verdicts";
 import { newId } from "~/ui/browser";
 import { sendVerdict } from "./sendVerdict";
 
-/** Give one verdict on two completions: another choice changes it, and is no second vote. */
+/** Give one verdict on two completions: another choice changes it and is not a second vote. */
 export function useOwnVerdict(metric: string, left: string, right: string) {
   const [verdict, setVerdict] = useState<{ pair: string; comparison_id: string; choice: Choice } | null>(null);
   const pair = `${metric} ${left} ${right}`;

@@ -26,7 +26,7 @@ const UNFINISHED: NonNullable<Schemas["DatasetOfInteractions"]["include"]> = ["f
 
 type DatasetFormProps = { project: string; q: string; ids: string[]; onClose: () => void };
 
-/** Make a dataset of the interactions that a filter finds, or of those that were marked. */
+/** Make a dataset of the interactions that match a filter, or of the selected ones. */
 export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
   const { data: metrics = [] } = useQuery(metricsQuery(project));
   const { values, set, text, flag } = useFormValues({

@@ -13,7 +13,7 @@ import { leftOutInWords, leftOutTotal } from "./leftOut";
 
 type Dataset = Schemas["Dataset"];
 
-/** The datasets of a project: to upload, to make of interactions, to download. */
+/** The datasets of a project: upload, make from interactions, download. */
 export function DatasetsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/datasets" });
   const search = useSearch({ from: "/inside/p/$project/datasets" });
@@ -170,7 +170,7 @@ const SOURCES: Record<string, string> = { filtered: "made of interactions", uplo
 
 const MOST_KEYS = 3;
 
-/** The feedback keys of a dataset; of many the first, and how many more. */
+/** The feedback keys of a dataset: the first ones, and the number of others. */
 function Keys({ metrics }: { metrics: readonly string[] }) {
   const more = metrics.length - MOST_KEYS;
   return (
@@ -189,7 +189,7 @@ function Keys({ metrics }: { metrics: readonly string[] }) {
   );
 }
 
-/** What did not become a line, and why. */
+/** The interactions that did not become lines, by reason. */
 function LeftOut({ dataset }: { dataset: Dataset }) {
   const total = leftOutTotal(dataset.left_out);
   if (!total) return null;
@@ -203,7 +203,7 @@ function LeftOut({ dataset }: { dataset: Dataset }) {
   );
 }
 
-/** Send a file as the body, with word of how much is sent: fetch has none. */
+/** Send a file as the body, with progress, which fetch does not report. */
 function sendFile(project: string, file: File, onSent: (share: number) => void): Promise<Dataset> {
   const name = file.name.replace(/\.(jsonl|ndjson|json)(\.gz)?$/, "");
   const query = new URLSearchParams({ project, name, key: name.toLowerCase().replace(/[^a-z0-9._-]+/g, "-") });

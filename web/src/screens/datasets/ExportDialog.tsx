@@ -12,7 +12,7 @@ const ON_A_PAGE = 200;
 
 type ExportDialogProps = { project: string; filter: Filter; open: boolean; onClose: () => void };
 
-/** Write all interactions that a filter finds to a file, page after page. */
+/** Write all interactions that match a filter to a file, page by page. */
 export function ExportDialog({ project, filter, open, onClose }: ExportDialogProps) {
   const { data: all } = useQuery(countQuery(project, filter));
   const { data: labels = [] } = useQuery(labelsQuery(project));
@@ -109,7 +109,7 @@ export function ExportDialog({ project, filter, open, onClose }: ExportDialogPro
   );
 }
 
-/** Return a page of a search as the server wrote it. */
+/** Return a page of a search as the server's own text. */
 async function searched(body: Schemas["Search"], signal: AbortSignal): Promise<string> {
   const response = await fetch("/api/v1/interactions/search", {
     method: "POST",

@@ -4,12 +4,12 @@ import { css as ui, Input } from "~/ui";
 import formCss from "~/ui/form.module.css";
 import css from "./datasets.module.css";
 
-/** Above it, one looks for a key by its name. */
+/** With more keys, a search by name is shown. */
 const MOST_SEEN = 12;
 
 type KeyChoiceProps = { metrics: readonly Metric[]; chosen: readonly string[]; onChoose: (key: string) => void };
 
-/** Which feedback keys count; however many there are, the list takes no more than its place. */
+/** Choose feedback keys. The list scrolls, so many keys take no more room. */
 export function KeyChoice({ metrics, chosen, onChoose }: KeyChoiceProps) {
   const [sought, setSought] = useState("");
   const wanted = sought.trim().toLowerCase();

@@ -19,12 +19,12 @@ const REASONS: Record<string, string> = {
   contradictory: "contradicted by another",
 };
 
-/** How many did not become lines. */
+/** Return how many did not become lines. */
 export function leftOutTotal(leftOut: LeftOut): number {
   return Object.values(leftOut ?? {}).reduce((sum, number) => sum + number, 0);
 }
 
-/** Each reason in words with its count, the most frequent first. */
+/** Return each reason in words with its count, the most frequent first. */
 export function leftOutInWords(leftOut: LeftOut): string[] {
   return Object.entries(leftOut ?? {})
     .sort(([, one], [, other]) => other - one)

@@ -22,15 +22,15 @@ export function jsonLine(interaction: Interaction, withFeedback: boolean): strin
   return `${jsonText(line)}\n`;
 }
 
-/** Excel takes a table for UTF-8 by this mark alone. */
+/** Excel reads a table as UTF-8 only with this mark. */
 const BYTE_ORDER_MARK = "\ufeff";
 
-/** Return the head of a table: what every interaction has, then labels and feedback keys. */
+/** Return the header of a table: the common columns, then labels and feedback keys. */
 export function csvHead(labels: readonly string[], metrics: readonly string[]): string {
   return BYTE_ORDER_MARK + row([...COLUMNS, ...labels.map((key) => `label.${key}`), ...metrics]);
 }
 
-/** Return an interaction as a row; of several values under a key their mean. */
+/** Return an interaction as a row. Several values under a key become their mean. */
 export function csvRow(interaction: Interaction, labels: readonly string[], metrics: readonly string[]): string {
   const means = metrics.map((metric) => {
     const values = interaction.feedback.filter((said) => said.metric === metric).map(({ value }) => value);
@@ -43,7 +43,7 @@ function row(cells: readonly unknown[]): string {
   return `${cells.map(cell).join(",")}\r\n`;
 }
 
-/** What a spreadsheet would take for a formula is made a text. */
+/** Return a cell; text that a spreadsheet would take for a formula is escaped. */
 function cell(value: unknown): string {
   if (typeof value === "number") return String(value);
   const text = String(value ?? "");
@@ -52,8 +52,8 @@ function cell(value: unknown): string {
 }
 
 /**
- * Return the interactions of a page as lines, each in the server's own bytes: what a browser reads and writes again has
- * other numbers. `text` is the JSON of a page, whose first member is `interactions`.
+ * Return the interactions of a page as lines with the server's own text, because parsing and writing in a browser would
+ * change numbers. `text` is the JSON of a page, whose first member is `interactions`.
  */
 export function ownLines(text: string): string[] {
   const lines: string[] = [];

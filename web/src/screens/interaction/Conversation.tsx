@@ -19,21 +19,21 @@ import { useGrowing } from "./useGrowing";
 export type { Look } from "./look";
 export { Text } from "./Text";
 
-/** Above it, what lies between the beginning and the end of a conversation is folded. */
+/** The middle of a conversation with more messages is folded. */
 const MOST_MESSAGES = 24;
 const AT_FIRST = 4;
 const AT_LAST = 12;
 
 type ConversationProps = {
   messages: readonly Message[];
-  /** What the model answered: its text, or the whole message. */
+  /** The model's answer: its text, or the whole message. */
   completion: string | Message;
   look?: Look;
-  /** What stands below the completion, such as why it failed. */
+  /** Content below the completion, such as why it failed. */
   children?: ReactNode;
 };
 
-/** Messages by role, with what the model answered to them. */
+/** The messages by role, with the model's answer. */
 export function Conversation({ messages, completion, look = "rendered", children }: ConversationProps) {
   const all = useMemo(() => (look === "raw" ? messages.map(alone) : turns(messages)), [messages, look]);
   const answered = useMemo<Message>(
@@ -75,13 +75,13 @@ const alone = (message: Message): Turn => ({ message, results: [] });
 
 type MessageViewProps = {
   message: Message;
-  /** The answers to its tool calls, as `turns` finds them. */
+  /** The results of its tool calls, from `turns`. */
   results?: readonly (Message | null)[];
   look?: Look;
   isCompletion?: boolean;
 };
 
-/** One message: its role, its parts in their order, and the tools that it calls. */
+/** A message: its role, its parts in order, and its tool calls. */
 export const MessageView = memo(function MessageView({ message, results, look = "rendered", isCompletion = false }: MessageViewProps) {
   const role = roleOf(message);
   const title = isCompletion && role === "assistant" ? "completion" : role;
@@ -145,7 +145,7 @@ function Rendered({ message, results, look }: RenderedProps) {
   );
 }
 
-/** Megabytes are not searched: that would be felt. */
+/** Return the number of hidden characters. Texts of megabytes are not searched, because that would be slow. */
 function hiddenIn(message: Message): number {
   let total = 0;
   for (const part of partsOf(message)) if (part.kind === "text" && part.text.length < 500_000) total += hiddenCount(part.text);
@@ -208,7 +208,7 @@ function FileView({ file }: { file: Extract<Part, { kind: "file" }> }) {
   );
 }
 
-/** Save bytes as a file. They never open in the page: whoever sent them may have sent a page. */
+/** Save bytes as a file. They are never opened in the page, because they may be a hostile HTML page. */
 function download(name: string, base64: string): void {
   const found = atob(base64.replace(/[\s]/g, "").replace(/-/g, "+").replace(/_/g, "/"));
   const content = Uint8Array.from(found, (char) => char.charCodeAt(0));

@@ -24,7 +24,7 @@ const MOST_SHOWN = 300;
 
 type Fact = [name: string, value: ReactNode];
 
-/** What is known of an interaction beside its texts. */
+/** The facts of an interaction beside its texts. */
 export function Facts({ project, interaction }: { project: string; interaction: Interaction }) {
   const filtered = (q: string, text: string) => (
     <Link to="/p/$project/interactions" params={{ project }} search={{ q }} title="Show all of these">
@@ -78,19 +78,19 @@ export function Facts({ project, interaction }: { project: string; interaction: 
   );
 }
 
-/** What the provider told beside the text, by where it stood. */
+/** Headings for further data of the provider, by its place in the answer. */
 const TOLD: Record<string, string> = {
   answer: "Told with the answer",
   choice: "Told with this choice",
   left_out: "Left out, as it was too large",
 };
 
-/** They stand above the conversation. */
+/** Leave out the tools, which are shown above the conversation. */
 function withoutTools({ tools: _tools, functions: _functions, ...others }: Record<string, unknown>): Record<string, unknown> {
   return others;
 }
 
-/** The name of the part stands above. */
+/** Drop the first part of the name, which is already the heading. */
 const withoutFirst = ([name, value]: Fact): Fact => [name.slice(name.indexOf(SEPARATOR) + SEPARATOR.length), value];
 
 function Copied({ text }: { text: string }) {
@@ -121,7 +121,7 @@ function Group({ name, facts }: { name?: string; facts: Fact[] }) {
 
 const SEPARATOR = " · ";
 
-/** Return the members of an object in lines, those within others under both names. */
+/** Return the members of an object as flat facts; nested members have both names. */
 function flat(from: Record<string, unknown>, within = ""): Fact[] {
   return Object.entries(from).flatMap(([key, value]): Fact[] => {
     const name = within + key;
@@ -131,7 +131,7 @@ function flat(from: Record<string, unknown>, within = ""): Fact[] {
   });
 }
 
-/** A long value is folded; a number keeps all its digits: it may be an id or a seed. */
+/** A value. Long ones are folded; numbers keep all digits, because they may be ids or seeds. */
 function Value({ value }: { value: unknown }) {
   const text = typeof value === "string" ? value : (jsonText(value) ?? "");
   if (text.length <= MOST_SHOWN) return <code>{text}</code>;
@@ -142,13 +142,13 @@ function Value({ value }: { value: unknown }) {
   );
 }
 
-/** Rates and counts are no durations. */
+/** Tell whether a timing is a duration, not a rate or a count. */
 const isDuration = (name: string, value: unknown): value is number =>
   typeof value === "number" && value >= 0 && !/per_|count|tokens/.test(name);
 
 const NAMES: Record<string, string> = { ttft: "first word", latency: "in all", provider_time: "provider" };
 
-/** Durations as bars over the longest of them, so that one sees what took the time. */
+/** Durations as bars relative to the longest, so that one sees what took the time. */
 function Timings({ timings }: { timings: Record<string, unknown> }) {
   const durations = Object.entries(timings).filter((one): one is [string, number] => isDuration(...one));
   const longest = Math.max(1, ...durations.map(([, value]) => value));

@@ -16,7 +16,7 @@ import { preferredOver } from "./words";
 
 type FeedbackSectionProps = { project: string; interaction: Interaction; mayEdit: boolean };
 
-/** What people thought of a completion: each value with why, by whom and when; and what it was preferred to. */
+/** The feedback on a completion: each value with its reason, giver and time; and its preferences. */
 export function FeedbackSection({ project, interaction, mayEdit }: FeedbackSectionProps) {
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
   const change = useFeedbackChange(project, interaction.completion_id);
@@ -53,7 +53,7 @@ export function FeedbackSection({ project, interaction, mayEdit }: FeedbackSecti
   );
 }
 
-/** The name of a section, with how much is in it. */
+/** The title of a section, with its number of items. */
 export function Title({ name, count }: { name: string; count?: number | undefined }) {
   return (
     <h3>
@@ -111,7 +111,7 @@ function FeedbackView({ feedback, metric, onChange, onDelete }: FeedbackViewProp
   );
 }
 
-/** The end user's word came through a key: both are named. */
+/** The giver of a feedback. Feedback of an end user came through a key, so both are named. */
 function ByWhom({ one }: { one: Feedback | Preference }) {
   return (
     <small>
@@ -135,7 +135,7 @@ type FeedbackFormProps = {
 
 function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
   const [value, setValue] = useState(String(feedback.value));
-  // Kept where the form is closed by a click beside it.
+  // The draft is kept when a click outside closes the form.
   const [draft, setDraft] = useDraft(`details.${feedback.feedback_id}`);
   const details = draft ?? feedback.details ?? "";
   const [reason, setReason] = useState(feedback.reason ?? "");
@@ -178,7 +178,7 @@ function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
   );
 }
 
-/** What it was compared with: all others are looked up at once. */
+/** The preferences of a completion. The other completions are fetched in one call. */
 function Preferences({ project, interaction, mayEdit }: FeedbackSectionProps) {
   const queries = useQueryClient();
   const id = interaction.completion_id;
@@ -262,7 +262,7 @@ function PreferenceView({ project, preference, completionId, others, onDelete }:
   );
 }
 
-/** What stands in place of an interaction that is not there. */
+/** A placeholder for an interaction that does not exist. */
 export function Missing({ children }: { children: React.ReactNode }) {
   return (
     <Empty title="This interaction is not here">

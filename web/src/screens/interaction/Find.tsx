@@ -7,11 +7,11 @@ import { rangesOf } from "./found";
 
 const Sought = createContext("");
 
-/** Within it, what has the sought text is unfolded. */
+/** Provides the searched text; folds that contain it are opened. */
 export const SoughtProvider = Sought.Provider;
 export const useSought = (): string => useContext(Sought);
 
-/** Tell whether a text has what is sought, as it was written or as Markdown shows it. */
+/** Tell whether a text contains the searched text, as written or as rendered Markdown. */
 export function contains(text: string, sought: string): boolean {
   if (!sought) return false;
   const [low, wanted] = [text.toLowerCase(), sought.toLowerCase()];
@@ -19,14 +19,14 @@ export function contains(text: string, sought: string): boolean {
 }
 
 type FindBarProps = {
-  /** What is searched: it may change while it is. */
+  /** The element that is searched; its content may change meanwhile. */
   place: RefObject<HTMLElement | null>;
   sought: string;
   onSeek: (sought: string) => void;
   onClose: () => void;
 };
 
-/** Search in a conversation, what is folded or far away included, and step from one place to the next. */
+/** Search in a conversation, including folded parts, and step through the matches. */
 export function FindBar({ place, sought, onSeek, onClose }: FindBarProps) {
   const [ranges, setRanges] = useState<Range[]>([]);
   const [at, setAt] = useState(0);
@@ -50,7 +50,7 @@ export function FindBar({ place, sought, onSeek, onClose }: FindBarProps) {
   }, [place, sought]);
   const now = ranges[Math.min(at, ranges.length - 1)];
   useEffect(() => {
-    // Older browsers show where it is by scrolling alone.
+    // Older browsers cannot highlight a match and only scroll to it.
     if (!("highlights" in CSS)) return;
     CSS.highlights.set("found", new Highlight(...ranges));
     CSS.highlights.set("found-now", new Highlight(...(now ? [now] : [])));
@@ -60,7 +60,7 @@ export function FindBar({ place, sought, onSeek, onClose }: FindBarProps) {
     };
   }, [ranges, now]);
   const element = now?.startContainer.parentElement;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: two finds may stand in one element.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: two matches may be in one element.
   useEffect(() => {
     element?.scrollIntoView({ block: "center" });
   }, [element, at]);

@@ -8,12 +8,12 @@ type FoldProps = {
   className?: string | undefined;
   /** Whether it is open at first. */
   open?: boolean;
-  /** Whether it has what is sought, and is open for as long. */
+  /** Whether it contains the searched text, and must be open. */
   shows?: boolean;
   children: () => ReactNode;
 };
 
-/** Something folded that is drawn only once someone opens it. */
+/** Folded content that is rendered only when it is opened. */
 export function Fold({ title, className, open = false, shows = false, children }: FoldProps) {
   const [isOpen, setOpen] = useState(open);
   return (

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "react";
 import css from "./conversation.module.css";
 import { formulaOf } from "./formulas";
 
-/** A formula in LaTeX with its delimiters. It is shown as it was written until it is drawn, and where it cannot be. */
+/** A formula in LaTeX with its delimiters. The source is shown until it is rendered, and if it cannot be. */
 export function Formula({ source }: { source: string }) {
   const place = useRef<HTMLSpanElement>(null);
   const formula = formulaOf(source);
@@ -18,7 +18,7 @@ export function Formula({ source }: { source: string }) {
       isShown = false;
     };
   }, [source]);
-  // What is too wide is scrolled, by keyboard too.
+  // A wide formula can be scrolled, also by keyboard.
   return (
     <span
       ref={place}

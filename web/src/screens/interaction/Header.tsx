@@ -24,7 +24,7 @@ type HeaderProps = {
   onStep: ((by: 1 | -1) => void) | undefined;
 };
 
-/** What it is in a line, and where one can go from it. */
+/** A summary of the interaction in one line, with links. */
 export function Header({ project, interaction, mayEdit, isPage, onClose, onStep }: HeaderProps) {
   const [isAsking, setAsking] = useState(false);
   const id = interaction.completion_id;
@@ -105,13 +105,13 @@ export function Header({ project, interaction, mayEdit, isPage, onClose, onStep 
 
 type MoreMenuProps = { project: string; interaction: Interaction; onDelete: (() => void) | null };
 
-/** Where else it can be looked at, and what can be made of it. */
+/** The menu of other views and of actions on the interaction. */
 function MoreMenu({ project, interaction, onDelete }: MoreMenuProps) {
   const navigate = useNavigate();
   const queries = useQueryClient();
   const id = interaction.completion_id;
   const address = `${location.origin}/p/${encodeURIComponent(project)}/interactions/${id}`;
-  // Whoever makes the call again cannot read this server's images.
+  // The repeated call must contain its images, because the provider cannot read them from this server.
   const call = async () => callOf(await queries.fetchQuery(inlineInteractionQuery(id)), project, location.origin);
   async function copy(what: string, text: () => string | Promise<string>) {
     try {
@@ -131,7 +131,7 @@ function MoreMenu({ project, interaction, onDelete }: MoreMenuProps) {
     >
       <MenuChoice
         onClick={() => {
-          // The list begins with it, and goes on in both directions.
+          // The list begins with this interaction and continues in both directions.
           const at = new Date(Date.parse(interaction.created_at) + 1).toISOString();
           void navigate({ to: "/p/$project/interactions", params: { project }, search: { at, open: id } });
         }}
@@ -160,7 +160,7 @@ function MoreMenu({ project, interaction, onDelete }: MoreMenuProps) {
   );
 }
 
-/** A link that looks like a button with an icon alone. */
+/** A link that looks like an icon button. */
 function Go({ label, children }: { label: string; children: ReactNode }) {
   return (
     <Hint text={label}>

@@ -4,16 +4,16 @@ import { Button, Dialog, IconButton, Kbd } from "~/ui";
 import css from "./conversation.module.css";
 import { isOwnImage } from "~/rules/parts";
 
-/** How much larger each step is, and how far it goes. */
+/** The factor of a zoom step, and the limits of the zoom. */
 const STEP = 1.25;
 const LEAST = 0.1;
 const MOST = 16;
-/** How many pixels an arrow moves it by. */
+/** Pixels that an arrow key moves the image by. */
 const MOVE = 80;
 
 type Size = { width: number; height: number };
 
-/** An image in its place, small; a click shows it large. Images from elsewhere are named, never loaded. */
+/** A small image in its place; a click enlarges it. Images of other hosts are named and never loaded. */
 export function Image({ url, alt = "" }: { url: string; alt?: string }) {
   const [isOpen, setOpen] = useState(false);
   const [size, setSize] = useState<Size | null>(null);
@@ -43,10 +43,10 @@ export function Image({ url, alt = "" }: { url: string; alt?: string }) {
   );
 }
 
-/** An image that is enlarged and moved, by mouse or by key. */
+/** An enlarged image that can be zoomed and moved, by mouse or by key. */
 function Enlarged({ url, alt, size }: { url: string; alt: string; size: Size }) {
   const place = useRef<HTMLDivElement>(null);
-  /** How many pixels of the page one of the image takes; null where it fits. */
+  /** Page pixels per image pixel; null if the image is fitted to the window. */
   const [scale, setScale] = useState<number | null>(null);
 
   function zoom(by: number) {
@@ -67,7 +67,7 @@ function Enlarged({ url, alt, size }: { url: string; alt: string; size: Size }) 
     ArrowDown: () => move(0, 1),
   };
   useEffect(() => {
-    // Wherever in the dialog the focus is.
+    // Keys work wherever in the dialog the focus is.
     const dialog = place.current?.closest<HTMLElement>("[role=dialog]");
     function onKeyDown(event: KeyboardEvent) {
       const act = keys.current[event.key];

@@ -24,16 +24,16 @@ type InteractionPanelProps = {
   project: string;
   completionId: string;
   onClose: () => void;
-  /** Go to the next or the one before. */
+  /** Go to the next or the previous interaction. */
   onStep?: (by: 1 | -1) => void;
-  /** Whether it stands alone, not beside a list. */
+  /** Whether it is shown alone, not beside a list. */
   isPage?: boolean;
 };
 
-/** How often a call that is under way is looked at, in milliseconds. */
+/** Milliseconds between two fetches of a call that is still running. */
 const AGAIN = 5_000;
 
-/** One interaction, whole: what was said, what is known of it, and what people thought. */
+/** One interaction in full: its texts, its facts, and its feedback. */
 export function InteractionPanel({ project, completionId, onClose, onStep, isPage = false }: InteractionPanelProps) {
   const queries = useQueryClient();
   const {
@@ -51,7 +51,7 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
   useArrival(body, error ? undefined : interaction);
 
   const isGone = error instanceof ApiError && [404, 422].includes(error.status);
-  // What stands here stays while the server is away.
+  // The interaction stays in view while the server is away.
   if (error && (isGone || !interaction)) {
     return (
       <div className={css.instead}>
@@ -99,7 +99,7 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
           onClose={onClose}
           onStep={onStep}
         />
-        {/* Another interaction begins at its top, with its long texts folded. */}
+        {/* The key remounts it, so that another interaction starts at the top with long texts folded. */}
         <div
           className={css.body}
           key={completionId}

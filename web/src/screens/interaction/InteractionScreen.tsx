@@ -8,7 +8,7 @@ import css from "./interaction.module.css";
 import { InteractionPanel } from "./InteractionPanel";
 import { sessionTurnsQuery } from "./Related";
 
-/** An interaction on a page of its own: one steps through the turns of its session. */
+/** An interaction on its own page, with steps through the turns of its session. */
 export function InteractionScreen() {
   const { project, completionId } = useParams({ from: "/inside/p/$project/interactions/$completionId" });
   const navigate = useNavigate();
@@ -33,7 +33,7 @@ export function InteractionScreen() {
     }
   }
 
-  // The address names another project: there it would stand under a name that is not its own.
+  // The address names a wrong project: go to the address with the interaction's own project.
   const { data: own } = useQuery({ ...interactionQuery(completionId), select: (found) => found.project });
   useEffect(() => {
     if (own && own !== project) {

@@ -8,17 +8,17 @@ import { type JsonRow, parentOf, rowsOf, search } from "./jsonTree";
 import { pretty } from "~/rules/parts";
 import { useGrowing } from "./useGrowing";
 
-/** Longer texts are cut until someone wants them whole. */
+/** Longer texts are cut until they are expanded. */
 const MOST_CHARACTERS = 400;
 
 type JsonTreeProps = {
   value: unknown;
   name: string;
-  /** Whether it has a field to search in. */
+  /** Whether it has a search field. */
   isSearched?: boolean;
 };
 
-/** JSON that is folded, searched, and copied piece by piece or by path. */
+/** A JSON tree that can be folded and searched. Values and their paths can be copied. */
 export function JsonTree({ value, name, isSearched = false }: JsonTreeProps) {
   const [opened, setOpened] = useState<ReadonlyMap<string, boolean>>(new Map());
   const [sought, setSought] = useState("");
@@ -98,7 +98,7 @@ const ALWAYS_OPEN: ReadonlyMap<string, boolean> = { get: () => true } as unknown
 type RowProps = {
   row: JsonRow;
   sought: string;
-  /** Whether it is reached by tab, and offers what can be copied of it. */
+  /** Whether it has the tab stop, and shows its copy buttons. */
   isChosen: boolean;
   onChoose: () => void;
   onOpen: (isOpen: boolean) => void;
@@ -154,12 +154,12 @@ function Row({ row, sought, isChosen, onChoose, onOpen }: RowProps) {
   );
 }
 
-/** A text keeps its lines; a number all its digits. */
+/** A scalar. A text keeps its lines, a number all its digits. */
 function Leaf({ value, sought }: { value: unknown; sought: string }) {
   const [isWhole, setWhole] = useState(false);
   const text = jsonText(value) ?? "";
   if (typeof value !== "string") return <span className={css.literal}>{marked(text, sought)}</span>;
-  // Where it is cut, what was sought may lie behind.
+  // A match may be behind the cut.
   const isCut = value.length > MOST_CHARACTERS && !isWhole && !(sought && value.toLowerCase().includes(sought.toLowerCase()));
   return (
     <>
@@ -178,7 +178,7 @@ function Leaf({ value, sought }: { value: unknown; sought: string }) {
   );
 }
 
-/** Return a text with what was sought in it marked. */
+/** Return a text with the matches marked. */
 function marked(text: string, sought: string): ReactNode {
   if (!sought) return text;
   const [low, wanted] = [text.toLowerCase(), sought.toLowerCase()];

@@ -14,7 +14,7 @@ import sections from "./sections.module.css";
 
 type LabelsProps = { project: string; interaction: Interaction; mayWrite: boolean };
 
-/** The labels of an interaction: to filter by, to add, to change, to take away. */
+/** The labels of an interaction: filter by them, add, change and remove them. */
 export function Labels({ project, interaction, mayWrite }: LabelsProps) {
   const change = useLabelChange(project, interaction);
   const box = useRef<HTMLDivElement>(null);
@@ -90,14 +90,14 @@ export function Labels({ project, interaction, mayWrite }: LabelsProps) {
 type LabelFormProps = {
   project: string;
   completionId: string;
-  /** The label that is changed; without it, one is added. */
+  /** The label to change; without it, a new one is added. */
   label?: [key: string, value: string];
   onSet: (key: string, value: string) => void;
 };
 
 function LabelForm({ project, completionId, label, onSet }: LabelFormProps) {
   const { data: labels = [] } = useQuery(labelsQuery(project));
-  // Kept where the form is closed by a click beside it, or another interaction is opened.
+  // The draft is kept when a click outside closes the form, or another interaction is opened.
   const about = `label.${completionId}.${label?.[0] ?? ""}`;
   const [typedKey, setKey] = useDraft(`${about}.key`);
   const [typedValue, setValue] = useDraft(`${about}.value`);

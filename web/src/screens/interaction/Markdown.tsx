@@ -1,5 +1,5 @@
-// A model's text as Markdown. It is hostile until proven otherwise: no HTML, no image from elsewhere, no link that runs
-// anything; and where it breaks the reader of Markdown, it is shown as it is.
+// A model's text as Markdown. It may be hostile: no HTML, no images of other hosts, and no links that run code. If the
+// Markdown parser fails, the text is shown unformatted.
 
 import { Component, lazy, type ReactNode, Suspense, useMemo } from "react";
 import { loadPart } from "~/shell/loadPart";
@@ -13,7 +13,7 @@ import { useGrowing } from "./useGrowing";
 const load = loadPart(() => import("./RenderedMarkdown"));
 const Rendered = lazy(load);
 
-/** Begin to load what renders Markdown, before there is a text. */
+/** Start to load the Markdown renderer before a text needs it. */
 export const preloadMarkdown = (): void => void load();
 
 /** A text that is Markdown, or may be. */
@@ -26,7 +26,7 @@ export function Markdown({ text }: { text: string }) {
   );
 }
 
-/** Long texts are rendered block by block, so that none takes long. */
+/** Render a long text block by block, so that no single step takes long. */
 function Blocks({ text }: { text: string }) {
   const all = useMemo(() => segments(text).flatMap(inBlocks), [text]);
   const drawn = useGrowing(all.length, 1, 1);
@@ -50,12 +50,12 @@ function Blocks({ text }: { text: string }) {
 const inBlocks = ({ kind, text }: Segment): Segment[] =>
   kind === "formula" ? [{ kind, text }] : blocks(text).map((block) => ({ kind, text: block }));
 
-/** Thousands of brackets or stars in a row, or quotes within quotes, take the parser seconds. Nobody writes such. */
+/** Tell whether a text can be parsed quickly. Thousands of consecutive brackets, stars or nested quotes are not. */
 export function isReadable(text: string): boolean {
   return !/[[\]*_~`<!]{300}|(?:> ?){60}|(?:[*+-] ){60}|(?:\[[^[\]]{0,3}\]?){200}|(?:[*_]{1,3}[^\s*_]{1,3} ?){400}/.test(text);
 }
 
-/** The parser of Markdown takes time by the square of a paragraph: 100 kB of brackets in one took it 30 s. */
+/** The Markdown parser is quadratic in a paragraph's length: 100 kB of brackets in one took 30 s. */
 function hasLongLine(block: string): boolean {
   return block.length > 5_000 && block.split("\n").some((line) => line.length > 5_000);
 }

@@ -12,7 +12,7 @@ import css from "./sections.module.css";
 
 type OutcomesProps = { project: string; interaction: Interaction; mayEdit: boolean };
 
-/** What came of the session that an interaction belongs to. */
+/** The outcomes of an interaction's session. */
 export function Outcomes({ project, interaction, mayEdit }: OutcomesProps) {
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
   const queries = useQueryClient();

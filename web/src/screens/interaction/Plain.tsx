@@ -9,11 +9,11 @@ type PlainProps = {
   text: string;
   /** Whether hidden characters are made visible. */
   marked?: boolean;
-  /** Whether it is set as what people write, not as code. */
+  /** Whether it is set like prose, not like code. */
   isProse?: boolean;
 };
 
-/** A text as it is. Long ones come piece by piece, each laid out when it is seen, so that megabytes do not freeze the page. */
+/** An unformatted text. Pieces of a long one are laid out when visible, so that megabytes do not freeze the page. */
 export function Plain({ text, marked = false, isProse = false }: PlainProps) {
   const pieces = useMemo(() => chunks(text), [text]);
   const drawn = useGrowing(pieces.length, 12, 40);
@@ -45,13 +45,13 @@ const Piece = memo(function Piece({ text, marked, isProse, alone }: PieceProps) 
         : isProse
           ? numberedLists(text).map((part, index) => (typeof part === "string" ? part : <NumberedList key={index} {...part} />))
           : text}
-      {/* An empty line has a height, too. */}
+      {/* Gives an empty line its height. */}
       {text === "" && !alone && <br />}
     </div>
   );
 });
 
-/** A list to screen readers; to the eye the lines as they were written, with their own numbers. */
+/** A list for screen readers that looks like the lines as written, with their own numbers. */
 function NumberedList({ start, lines }: NumberedLines) {
   return (
     <ol start={start} className={css.numbered}>

@@ -19,18 +19,18 @@ type RatingFormProps = {
   hasKeys?: boolean;
 };
 
-/** Where digits rate: in the interaction and in the list beside it. */
+/** The parts of the page in which digits rate: the interaction, and the list beside it. */
 const RATES = "[data-rates], [role=grid]";
 
 /**
- * Rate a completion under the registered feedback keys, with a comment. What was given with one's own key is known, also
- * from an earlier visit: another click changes it, and is no second vote.
+ * Rate a completion under the registered feedback keys, with a comment. Earlier feedback of the same API key is shown:
+ * another click changes it and is not a second vote.
  */
 export function RatingForm({ project, completionId, hasKeys = false }: RatingFormProps) {
   const queries = useQueryClient();
   const { data: metrics = [], isPending } = useQuery(metricsQuery(project));
   const query = interactionQuery(completionId);
-  // Whoever shows the interaction has asked for it already.
+  // The parent component has already fetched the interaction.
   const { data: whole } = useQuery({ ...query, staleTime: Number.POSITIVE_INFINITY });
   const interaction = whole ?? fromLists(queries, completionId);
   useHidden();
@@ -41,18 +41,18 @@ export function RatingForm({ project, completionId, hasKeys = false }: RatingFor
   const given = focused && ownFeedback(interaction, focused.key);
 
   async function rate(metric: string, value: number, isByKey = false) {
-    // What is known now, not when this was drawn: keys come faster than the page is drawn.
+    // Read the current data, not that of the last render: keys may be pressed faster than the page renders.
     const known = queries.getQueryData(query.queryKey) ?? (await queries.ensureQueryData(query));
     const before = ownFeedback(known, metric);
     const comment = findDraft(`comment.${completionId}`)?.trim() || null;
     setDraft(null);
     if (before && before.value === value && !comment) {
-      // A key gives a value, and never takes one back: it is pressed without looking.
+      // Only a click withdraws a value. Keys are pressed without looking, so they only give values.
       if (!isByKey) feedback.withdraw(before.feedback_id);
     } else if (before) feedback.change(before.feedback_id, comment ? { value, details: comment } : { value });
     else feedback.give(metric, value, comment);
   }
-  /** Attach what was typed to the value that stands; without one it waits for the value. */
+  /** Attach the typed comment to the given value; without a value, the comment waits for one. */
   function attach() {
     const typed = findDraft(`comment.${completionId}`);
     if (typed === null || !given) return;
@@ -62,7 +62,7 @@ export function RatingForm({ project, completionId, hasKeys = false }: RatingFor
   }
   const latestAttach = useRef(attach);
   latestAttach.current = attach;
-  // Another row is opened while someone types: React tells nobody that the box was left.
+  // If another row is opened while someone types, React sends no blur event.
   useEffect(() => () => latestAttach.current(), []);
 
   const byKey = (key: number) => () => {
@@ -109,7 +109,7 @@ export function RatingForm({ project, completionId, hasKeys = false }: RatingFor
         value={draft ?? given?.details ?? ""}
         onChange={(event) => setDraft(event.target.value)}
         onBlur={(event) => {
-          // Whoever goes on to another value under the same key gives both at once.
+          // A click on a value of the same key sends value and comment together.
           const row = event.relatedTarget?.closest<HTMLElement>("[data-metric]");
           if (row?.dataset.metric !== focused.key) attach();
         }}
@@ -154,7 +154,7 @@ function KeysHint({ metric, isOnly }: { metric: Metric; isOnly: boolean }) {
   );
 }
 
-/** Return what one has given under a feedback key oneself, and not in the name of an end user; the newest. */
+/** Return the newest own feedback under a key, without feedback on behalf of an end user. */
 function ownFeedback(interaction: Interaction | undefined, metric: string): Feedback | undefined {
   return interaction?.feedback.find(
     (one) => one.metric === metric && one.mine && one.user === null && !isHidden(one.feedback_id),
@@ -178,7 +178,7 @@ function MetricRow({ metric, given, isFocused, onFocus, onRate }: MetricRowProps
       small
       aria-pressed={given === value}
       aria-label={`${metric.name}: ${name}`}
-      // The second click of a double click is no change of mind.
+      // Ignore the second click of a double click.
       onClick={(event) => event.detail < 2 && onRate(value)}
     >
       {shown}

@@ -30,7 +30,7 @@ export const sessionTurnsQuery = (project: string, session_id: string) =>
 
 type RelatedProps = { project: string; interaction: Interaction };
 
-/** The turns of the session, and other completions of the same prompt: looked up when someone wants them. */
+/** The turns of the session, and other completions of the same prompt; fetched when they are opened. */
 export function Related({ project, interaction }: RelatedProps) {
   return (
     <>

@@ -11,7 +11,7 @@ import { Image } from "./Image";
 import css from "./conversation.module.css";
 import { isOwnImage, otherHost, safeTarget } from "~/rules/parts";
 
-/** Colouring more than this takes longer than a frame. */
+/** Highlighting more characters takes longer than a frame. */
 const MOST_COLOURED = 12_000;
 
 const COMPONENTS: Components = {
@@ -27,7 +27,7 @@ const COMPONENTS: Components = {
       <table>{children}</table>
     </div>
   ),
-  // The headings of a text stand below those of the page.
+  // Headings of a text rank below those of the page.
   h1: ({ children }) => <h4 data-level="1">{children}</h4>,
   h2: ({ children }) => <h4 data-level="2">{children}</h4>,
   h3: ({ children }) => <h5>{children}</h5>,
@@ -41,14 +41,14 @@ const COMPONENTS: Components = {
   input: ({ checked }) => <span role="img" aria-label={checked ? "done" : "to do"}>{checked ? "☑" : "☐"}</span>,
 };
 
-/** Markdown as elements, in a file of its own: the reader of Markdown and the colours of code are large. */
+/** Markdown as elements. It is in its own file because the Markdown parser and the highlighter are large. */
 export default memo(function RenderedMarkdown({ text }: { text: string }) {
   return (
     <ReactMarkdown
       remarkPlugins={[[remarkGfm, { singleTilde: false }], asWritten]}
       rehypePlugins={[plainWhereLong, [rehypeHighlight, { detect: false }]]}
       components={COMPONENTS}
-      // What is not safe is shown as text by the components above.
+      // The components above show unsafe addresses as text.
       urlTransform={(url) => url}
     >
       {text}
@@ -108,7 +108,7 @@ function textOf(node: Root | ElementContent | Root["children"][number]): string 
   return "children" in node ? node.children.map(textOf).join("") : "";
 }
 
-/** Take the language from code that is too long to be coloured at once. */
+/** Remove the language of code that is too long to highlight in a frame. */
 function plainWhereLong() {
   return (tree: Root) => {
     for (const pre of tree.children) {

@@ -15,13 +15,13 @@ import { errorOf } from "./words";
 
 type TalkProps = {
   interaction: Interaction;
-  /** Whether the rest of it is still on its way. */
+  /** Whether the full interaction is still being fetched. */
   isShort: boolean;
-  /** What stands beside the choice of views. */
+  /** Content beside the choice of views. */
   children: ReactNode;
 };
 
-/** What was said in an interaction, as the viewer likes to read it, and the search in it. */
+/** The conversation of an interaction in the viewer's chosen view, with a search. */
 export function Talk({ interaction, isShort, children }: TalkProps) {
   const [view, setView] = useView();
   const [sought, setSought] = useState<string | null>(null);
@@ -98,7 +98,7 @@ function Messages({ interaction, view, isShort }: { interaction: Interaction; vi
   );
   const [isWaiting, setWaiting] = useState(false);
   useEffect(() => {
-    // Most come at once: only what takes longer is worth a word.
+    // Most interactions arrive at once; show a notice only if it takes longer.
     const timer = setTimeout(() => setWaiting(isShort), isShort ? 150 : 0);
     return () => clearTimeout(timer);
   }, [isShort]);

@@ -8,7 +8,7 @@ import { Markdown } from "./Markdown";
 import { Plain } from "./Plain";
 import { foldAt, MOST_RENDERED, sizeOf } from "./texts";
 
-/** A text of a message, folded where it is long. */
+/** A text of a message, folded if it is long. */
 export function Text({ text, look = "rendered" }: { text: string; look?: Look }) {
   const fold = useMemo(() => foldAt(text), [text]);
   const [isOpened, setOpened] = useState(false);

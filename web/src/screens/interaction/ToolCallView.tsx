@@ -8,7 +8,7 @@ import { JsonTree } from "./JsonTree";
 import { parsed, partsOf, pretty, summary, type ToolCall } from "~/rules/parts";
 import { Text } from "./Text";
 
-/** The call of a tool: its name and arguments in a line; opened, with what it answered. */
+/** A tool call: its name and arguments in a line; opened, also its result. */
 export function ToolCallView({ call, result }: { call: ToolCall; result: Message | null }) {
   const sought = useSought();
   return (

@@ -7,7 +7,7 @@ import { Fold } from "./Fold";
 import { JsonTree } from "./JsonTree";
 import { pretty, toolsOf } from "~/rules/parts";
 
-/** The tools that a model could call: their names in a line; opened, what each is for and what it takes. */
+/** The tools that a model could call: their names in a line; opened, the description and parameters of each. */
 export function Tools({ parameters }: Pick<Interaction, "parameters">) {
   const tools = toolsOf(parameters);
   const sought = useSought();

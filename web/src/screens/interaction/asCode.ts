@@ -1,12 +1,12 @@
-// A call as code that makes it again, for a shell or for Python.
+// A call as code that repeats it, for a shell or for Python.
 
 import type { Interaction, Message } from "~/api/client";
 import { jsonText } from "~/api/json";
 
-/** What makes a call again: where, by which model, and with what. */
+/** The data to repeat a call: URL, model, messages and parameters. */
 export type Call = { url: string; model: string; messages: readonly Message[]; parameters: Record<string, unknown> };
 
-/** What the openai client takes by name. Other parameters go in its `extra_body`. */
+/** Parameters that the openai client takes by name. Other parameters go in its `extra_body`. */
 const NAMED = new Set([
   "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens",
   "metadata", "modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty", "reasoning_effort", "response_format",
@@ -14,7 +14,7 @@ const NAMED = new Set([
   "top_p", "user", "verbosity", "web_search_options",
 ]);
 
-/** Return the call that an interaction came of, or would have come of, through this server. */
+/** Return the call through this server that produced, or would produce, an interaction. */
 export function callOf(interaction: Interaction, project: string, origin: string): Call {
   const { model, messages, prompt, parameters } = interaction;
   return {
@@ -25,7 +25,7 @@ export function callOf(interaction: Interaction, project: string, origin: string
   };
 }
 
-/** Return a call as a command of curl. The key is read from the environment. */
+/** Return a call as a curl command. The key is read from the environment. */
 export function asCurl({ url, model, messages, parameters }: Call): string {
   const body = jsonText({ model, messages, ...parameters }, 2) ?? "";
   return [
@@ -55,14 +55,14 @@ export function asPython({ url, model, messages, parameters }: Call): string {
   ].join("\n");
 }
 
-/** Single quotes keep all of a text from a shell; one within ends them, stands escaped, and begins them again. */
+/** Quote a text for a shell. A single quote in it ends the quotes, is escaped, and begins them again. */
 const inShell = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** Return a value as a literal of Python, in lines that are indented by `indent`. */
 export function inPython(value: unknown, indent = 0): string {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
-  // JSON's texts are Python's, but for halves of characters, which both escape.
+  // JSON's string literals are valid in Python, too.
   if (typeof value !== "object") return jsonText(value) ?? "None";
   const isArray = Array.isArray(value);
   const members = isArray

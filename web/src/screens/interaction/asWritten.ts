@@ -1,5 +1,5 @@
-// Markdown that alters no text. Its marks become looks (headings, lists, code), but each line stays a line, and what only
-// looks like a mark stays as it was written: 2*3*4, x**2, __init__, &lt;, C:\.venv. Formulas in LaTeX are set apart whole.
+// Markdown that alters no text. Its marks become formatting (headings, lists, code), but each line stays a line, and
+// text that only looks like a mark stays as written: 2*3*4, x**2, __init__, &lt;, C:\.venv. Formulas are kept whole.
 
 import type { Blockquote, Definition, Html, List, ListItem, Nodes, Paragraph, PhrasingContent, Root, RootContent, Text } from "mdast";
 import type { VFile } from "vfile";
@@ -18,7 +18,7 @@ export function asWritten() {
 class Writer {
   constructor(private readonly source: string) {}
 
-  /** `column` is how many characters of each line belong to what is around: quotes and lists. */
+  /** `column` is the number of characters of each line that belong to the quotes and lists around it. */
   parent(node: Parent, column: number): void {
     node.children = node.children.flatMap((child) => this.block(child, column));
   }
@@ -37,7 +37,7 @@ class Writer {
       case "html":
         return [paragraph(this.lines(this.raw(node), startColumn(node)), node)];
       case "definition":
-        // It stays, for the links that mean it, and is shown.
+        // The definition stays for the links that use it, and is also shown.
         return [node, paragraph(this.lines(this.raw(node), startColumn(node)), node)];
       case "list":
         for (const item of node.children) this.parent(item as Parent, column);
@@ -52,7 +52,7 @@ class Writer {
     }
   }
 
-  /** Each item shows the number that it has, which HTML would count by itself. */
+  /** Keep the number of each item as written; HTML would number the items itself. */
   private number(list: List): void {
     if (!list.ordered) return;
     for (const item of list.children) {
@@ -69,7 +69,7 @@ class Writer {
     });
   }
 
-  /** Tell whether a mark is none: within a formula, behind a letter or digit, or the name of something in Python. */
+  /** Tell whether a mark is literal text: in a formula, after a letter or digit, or in a Python name. */
   private isLiteral(node: PhrasingContent, formulas: readonly Range[]): boolean {
     const range = rangeOf(node);
     if (!range || node.type === "text" || node.type === "inlineCode") return false;
@@ -79,7 +79,7 @@ class Writer {
     return /[A-Za-z0-9)\]]/.test(this.source[start - 1] ?? "") || /^__\w+__$/.test(this.source.slice(start, end));
   }
 
-  /** Return a text line by line, and its formulas each in a place of its own. */
+  /** Return a text line by line, with each formula as its own node. */
   private text(node: Text | Html, formulas: readonly Range[], column: number): PhrasingContent[] {
     const [start, end] = rangeOf(node) ?? [0, 0];
     if (start === end) return this.lines(node.value, column);
@@ -106,7 +106,7 @@ class Writer {
       .filter(([first, last]) => !codes.some((code) => code && first < code[1] && last > code[0]));
   }
 
-  /** Return a text line by line, with breaks between and what a line is indented by. */
+  /** Return a text line by line, with breaks between lines and with their indentation. */
   private lines(text: string, column: number): PhrasingContent[] {
     return text.split(/\r\n?|\n/).flatMap((line, index): PhrasingContent[] => {
       if (index === 0) return line ? [{ type: "text", value: line }] : [];
@@ -132,7 +132,7 @@ function rangeOf(node: Nodes): Range | null {
   return start === undefined || end === undefined ? null : [start, end];
 }
 
-/** Texts that stand next to each other become one, so that lines are cut where they end. */
+/** Join adjacent texts, so that lines are split only at line ends. */
 function joined(nodes: PhrasingContent[]): PhrasingContent[] {
   const found: PhrasingContent[] = [];
   for (const node of nodes) {
@@ -145,14 +145,14 @@ function joined(nodes: PhrasingContent[]): PhrasingContent[] {
   return found;
 }
 
-/** Take from a line what belongs to the quotes and lists around it, at most `column` characters. */
+/** Remove the prefix of the quotes and lists around a line, at most `column` characters. */
 function withoutPrefix(line: string, column: number): string {
   let at = 0;
   while (at < column && at < line.length && /[ \t>]/.test(line[at] as string)) at += 1;
   return line.slice(at);
 }
 
-/** Blanks right behind a break are taken away: something must stand between. */
+/** Return an indentation. Blanks directly after a break would be removed, so a node must be between them. */
 function indented(indent: string): PhrasingContent[] {
   const span = { hName: "span", hProperties: { className: ["indent"] } };
   return [
@@ -161,7 +161,7 @@ function indented(indent: string): PhrasingContent[] {
   ];
 }
 
-/** The component for `span` draws it. */
+/** Return the node of a formula, which the component for `span` renders. */
 function formula(source: string): PhrasingContent {
   return { type: "emphasis", children: [], data: { hName: "span", hProperties: { dataFormula: source } } };
 }

@@ -1,10 +1,10 @@
-// KaTeX, its style and its fonts, loaded with the first formula.
+// Loads KaTeX with its styles and fonts for the first formula.
 
 import katex from "katex";
 import "katex/dist/katex.min.css";
 import type { Formula } from "./formulas";
 
-/** Return a formula as nodes; null where KaTeX cannot read it. */
+/** Return a formula as nodes; null if KaTeX cannot parse it. */
 export function drawFormula({ tex, isDisplay }: Formula): Node[] | null {
   let markup: string;
   try {
@@ -13,7 +13,7 @@ export function drawFormula({ tex, isDisplay }: Formula): Node[] | null {
     return null;
   }
   const parsed = new DOMParser().parseFromString(markup.replaceAll(' style="', ' data-style="'), "text/html");
-  // The content security policy allows no style in markup; one that is set by a script it does.
+  // The content security policy forbids style attributes in markup, but scripts may set styles.
   for (const element of parsed.querySelectorAll<HTMLElement>("[data-style]")) {
     element.style.cssText = element.dataset.style ?? "";
     delete element.dataset.style;

@@ -1,22 +1,22 @@
-// Formulas in LaTeX within a text: where they are, and what stands between their delimiters.
+// Finds LaTeX formulas in a text, and reads them without their delimiters.
 
-/** Between dollars, or in brackets behind backslashes. What lies between single dollars may be an amount of money. */
+/** Between dollars, or in brackets after backslashes. Text between single dollars may be an amount of money. */
 const FORMULA = /\$\$[\s\S]+?\$\$|\\\([\s\S]+?\\\)|\\\[[\s\S]+?\\\]|\$(?!\s)[^$\n]+?(?<![\s\\])\$(?![\w$])/g;
-/** A display formula that does not end within so many lines is none. */
+/** A display formula has at most this many lines. */
 const MOST_FORMULA_LINES = 60;
 const MOST_FORMULA_CHARACTERS = 10_000;
 
 export type Formula = { tex: string; isDisplay: boolean };
 export type Segment = { kind: "markdown" | "formula"; text: string };
 
-/** Yield the formulas of a text, with their places. */
+/** Yield the positions of the formulas in a text. */
 export function* formulasIn(text: string): Generator<{ start: number; end: number }> {
   for (const match of text.matchAll(FORMULA)) {
     if (formulaOf(match[0])) yield { start: match.index, end: match.index + match[0].length };
   }
 }
 
-/** Return the formula that a source with its delimiters means; null where it means none, such as an amount of money. */
+/** Parse a source with its delimiters; null if it is not a formula, for example an amount of money. */
 export function formulaOf(source: string): Formula | null {
   if (source.length > MOST_FORMULA_CHARACTERS) return null;
   const isLong = /^(\$\$|\\)/.test(source);
@@ -25,7 +25,7 @@ export function formulaOf(source: string): Formula | null {
   return { tex, isDisplay: /^(\$\$|\\\[)/.test(source) };
 }
 
-/** Tell whether a text between single dollars is maths: a letter alone, or signs of maths without words in a row. */
+/** Tell whether a text between single dollars is maths: a single letter, or maths signs without consecutive words. */
 function isMath(tex: string): boolean {
   if (/^[A-Za-z]'*$/.test(tex)) return true;
   if (!/[\\^_{}=<>+*/|-]/.test(tex)) return false;
@@ -33,8 +33,8 @@ function isMath(tex: string): boolean {
   return !/[A-Za-z]{3,}[\s,]+[A-Za-z]{2,}/.test(words);
 }
 
-/** Cut display formulas that stand on lines of their own out of Markdown, which would take their lines for lists, headings
- * and paragraphs. Code is left alone. */
+/** Split Markdown at display formulas on their own lines, because Markdown would read their lines as lists, headings
+ * and paragraphs. Code is left unchanged. */
 export function segments(text: string): Segment[] {
   if (!/\$\$|\\\[/.test(text)) return [{ kind: "markdown", text }];
   const lines = text.split("\n");
@@ -61,7 +61,7 @@ export function segments(text: string): Segment[] {
   return found;
 }
 
-/** Return on which line the display formula ends that begins on a line; null where none begins. */
+/** Return the last line of the display formula that begins on line `first`; null if none begins there. */
 function lastLineOfFormula(lines: readonly string[], first: number): number | null {
   const open = /^ {0,3}(\$\$|\\\[)/.exec(lines[first] as string)?.[1];
   if (!open) return null;

@@ -1,14 +1,14 @@
-// Where a text stands in what a page shows, whatever elements it is cut into.
+// Finds a text in the shown page, also if it spans several elements.
 
-/** More than this nobody steps through. */
+/** The most matches; nobody steps through more. */
 const MOST_FOUND = 2_000;
 
-/** Return the ranges of an element's own text that are a text, whatever its case. */
+/** Return the ranges of an element's text that match a text, ignoring case. */
 export function rangesOf(root: Element, sought: string): Range[] {
   const wanted = sought.toLowerCase();
   if (!wanted) return [];
   const ranges: Range[] = [];
-  // What stands in two blocks does not belong together.
+  // A match must not span two blocks.
   for (const block of blocksOf(root)) {
     const text = block.map((node) => node.data).join("").toLowerCase();
     for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length)) {
@@ -20,7 +20,7 @@ export function rangesOf(root: Element, sought: string): Range[] {
   return ranges;
 }
 
-/** Return the text nodes of an element, together where no block lies between. */
+/** Return the text nodes of an element, grouped by block. */
 function blocksOf(root: Element): Text[][] {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   const blocks: Text[][] = [];

@@ -1,8 +1,8 @@
-// Characters that one cannot see, but that change what one reads: controls of direction, of width zero, tags.
+// Invisible characters that change what one reads: direction controls, zero-width characters, tags.
 
-/** Joiners and variation selectors are left alone in emoji. */
+/** Hidden characters, except joiners and variation selectors in emoji. */
 const HIDDEN =
-  // biome-ignore lint/suspicious/noMisleadingCharacterClass: each of these is meant by itself.
+  // biome-ignore lint/suspicious/noMisleadingCharacterClass: each character is meant by itself.
   /(?:[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\p{Cs}\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\u{fe0f}])\u200d|(?<!\p{Emoji})[\ufe0e\ufe0f])+/gu;
 
 const NAMES: Record<number, string> = {
@@ -28,7 +28,7 @@ const NAMES: Record<number, string> = {
 
 export type Mark = { mark: string; name: string };
 
-/** Return a text in which each run of hidden characters is a mark. What comes after `most` marks stands in the text. */
+/** Return a text with each run of hidden characters as a mark. After `most` marks, the rest stays plain text. */
 export function revealed(text: string, most = 300): (string | Mark)[] {
   const found: (string | Mark)[] = [];
   let at = 0;

@@ -1,15 +1,15 @@
-// JSON as rows of a tree: what is open, what is found, and the path of each value.
+// JSON as rows of a tree: open nodes, matches, and the path of each value.
 
 import { jsonText } from "~/api/json";
 
 export type JsonRow = {
-  /** As one writes it in JavaScript or jq, without what is before the first name: `messages[0].content`. */
+  /** The path in the notation of JavaScript or jq, without a root: `messages[0].content`. */
   path: string;
   depth: number;
-  /** The key in an object, the place in an array; null at the root. */
+  /** The key in an object, the index in an array; null at the root. */
   name: string | number | null;
   value: unknown;
-  /** How many members it has; null where it is no object and no array. */
+  /** The number of members; null for scalars. */
   size: number | null;
   isOpen: boolean;
 };
@@ -20,7 +20,7 @@ const MOST_OPEN = 100;
 
 type Opened = ReadonlyMap<string, boolean>;
 
-/** Return the rows that are seen. `opened` has what someone opened or folded; where `found` is given, what it has is seen. */
+/** Return the visible rows. `opened` has the nodes that were opened or folded; `found` limits the rows to matches. */
 export function rowsOf(value: unknown, opened: Opened, found: ReadonlySet<string> | null = null): JsonRow[] {
   const rows: JsonRow[] = [];
   const add = (name: JsonRow["name"], value: unknown, path: string, depth: number, isBelow: boolean) => {
@@ -31,7 +31,7 @@ export function rowsOf(value: unknown, opened: Opened, found: ReadonlySet<string
     const isOpen = members !== null && (opened.get(path) ?? usual);
     rows.push({ path, depth, name, value, size: members?.length ?? null, isOpen });
     if (!isOpen || !members) return;
-    // Someone who opens what was found wants to see all of it.
+    // Opening a match shows all of its members.
     const showsAll = isBelow || (found !== null && opened.get(path) === true);
     for (const [key, member] of members) add(key, member, pathOf(path, key), depth + 1, showsAll);
   };
@@ -39,7 +39,7 @@ export function rowsOf(value: unknown, opened: Opened, found: ReadonlySet<string
   return rows;
 }
 
-/** Return the paths of what has a text in its key or value, with all that is around them, and how many they are. */
+/** Return the paths of keys and values that contain a text, with their parents' paths, and the number of matches. */
 export function search(value: unknown, text: string): { found: Set<string>; count: number } {
   const found = new Set<string>();
   const wanted = text.toLowerCase();
@@ -66,7 +66,7 @@ export function pathOf(parent: string, key: string | number): string {
   return parent ? `${parent}.${key}` : key;
 }
 
-/** Return the path of what is around a value; null at the root. */
+/** Return the index of the parent row; null at the root. */
 export function parentOf(rows: readonly JsonRow[], at: number): number | null {
   const depth = rows[at]?.depth ?? 0;
   for (let before = at - 1; before >= 0; before -= 1) if ((rows[before] as JsonRow).depth < depth) return before;

@@ -1,13 +1,13 @@
-// Where long texts are cut: folded to what one reads first, and into pieces that a browser lays out one by one.
+// Where long texts are cut: at the fold, and into pieces that a browser lays out one by one.
 
 export const FOLDED_CHARACTERS = 4_000;
 export const FOLDED_LINES = 60;
-/** Above it a text is shown as it is: as Markdown it would take seconds. */
+/** Longer texts are shown unformatted, because as Markdown they would take seconds. In characters. */
 export const MOST_RENDERED = 100_000;
-/** What is only a little longer than the fold is not worth a click. */
+/** A text is folded only if it is longer than the fold by this factor. */
 const SLACK = 1.2;
 
-/** Return where a text is to be folded; null for one that is shown whole. */
+/** Return where to fold a text; null if it is shown in full. */
 export function foldAt(text: string): number | null {
   let lines = 1;
   let fold = text.length;
@@ -19,7 +19,7 @@ export function foldAt(text: string): number | null {
   return lines > FOLDED_LINES * SLACK ? fold : null;
 }
 
-/** Return a place to cut at, at most `size` after `start`: behind a line, else a word, never inside a character. */
+/** Return a position to cut at, at most `size` after `start`: after a line, else a word, never inside a character. */
 function cutBefore(text: string, start: number, size: number): number {
   const end = start + size;
   if (end >= text.length) return text.length;
@@ -32,7 +32,7 @@ function cutBefore(text: string, start: number, size: number): number {
   return code >= 0xdc00 && code <= 0xdfff ? end - 1 : end;
 }
 
-/** Return a text in pieces. Each is shown as a block, so that the line break at its end is left out. */
+/** Return a text in pieces. Each is shown as a block, so the line break at its end is left out. */
 export function chunks(text: string, size = 8_000): string[] {
   const found: string[] = [];
   for (let at = 0; at < text.length; ) {
@@ -44,12 +44,12 @@ export function chunks(text: string, size = 8_000): string[] {
   return found.length ? found : [""];
 }
 
-/** Lines of a plain text that count up from a number. */
+/** Lines of a plain text that are numbered from `start` on. */
 export type NumberedLines = { start: number; lines: string[] };
 
 /**
- * Split a plain text into numbered lists and what stands between them. Every character stays, line ends too: the parts
- * joined are the text. A list has two lines at least.
+ * Split a plain text into numbered lists and the text between them. Every character is kept, also line ends: the joined
+ * parts are the text. A list has at least two lines.
  */
 export function numberedLists(text: string): (string | NumberedLines)[] {
   const parts: (string | NumberedLines)[] = [];
@@ -63,7 +63,7 @@ export function numberedLists(text: string): (string | NumberedLines)[] {
   return parts;
 }
 
-/** Return Markdown in pieces that can be read on their own: cut at blank lines before something new, not in code. */
+/** Return Markdown in pieces that can be parsed on their own: cut at blank lines before a new block, not in code. */
 export function blocks(text: string, size = 5_000): string[] {
   if (text.length <= size) return [text];
   const found: string[] = [];
@@ -74,9 +74,9 @@ export function blocks(text: string, size = 5_000): string[] {
     const next = text.indexOf("\n", at);
     const end = next < 0 ? text.length : next;
     const line = text.slice(at, Math.min(end, at + 200));
-    // Lists, and what is indented below them, belong together.
+    // A list and its indented lines belong together.
     const isNew = wasBlank && /^[^\s>*+-]/.test(line) && !/^\d+[.)]/.test(line);
-    // What never pauses is cut anywhere: a torn paragraph is better than a frozen page.
+    // A text without blank lines is cut anywhere: a split paragraph is better than a frozen page.
     if (!fence && at - begun >= size * (isNew ? 1 : 3)) {
       found.push(text.slice(begun, at));
       begun = at;

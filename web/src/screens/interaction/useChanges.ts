@@ -1,4 +1,4 @@
-// What one changes of an interaction: shown at once, taken back where the server refuses it.
+// Changes to an interaction: shown at once, and reverted if the server refuses them.
 
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { answer, api, type Feedback, type Interaction } from "~/api/client";
@@ -30,7 +30,7 @@ function useChange(project: string, completionId: string) {
   const mutationKey = ["change", completionId];
   const { mutate } = useMutation({
     mutationKey,
-    // One after the other: a value is changed only after it was given.
+    // Run in order, so that a value is changed only after it was given.
     scope: { id: completionId },
     mutationFn: ({ send }: Sending) => sendUntilAnswered(send),
     onError: (error, { before }) => {
@@ -46,7 +46,7 @@ function useChange(project: string, completionId: string) {
     },
   });
   return ({ send, applyOptimistically }: Change) => {
-    // At once, and not with the next turn: whoever presses two keys quickly changes the first value with the second.
+    // Not in a later turn: a second quick key press must change the value of the first.
     void queries.cancelQueries({ queryKey });
     const before = queries.getQueryData(queryKey);
     if (before) queries.setQueryData(queryKey, applyOptimistically(before));
@@ -54,7 +54,7 @@ function useChange(project: string, completionId: string) {
   };
 }
 
-/** Change labels; what was there under a key is replaced. What is replaced or taken away can be had back. */
+/** Change labels; an existing value of a key is replaced. Replaced and removed labels can be restored with Undo. */
 export function useLabelChange(project: string, interaction: Interaction) {
   const change = useChange(project, interaction.completion_id);
   const send = (set: Record<string, string>, remove: string[]) =>
@@ -76,7 +76,7 @@ export function useLabelChange(project: string, interaction: Interaction) {
   };
 }
 
-/** Give, change and take back feedback on a completion. */
+/** Give, change and withdraw feedback on a completion. */
 export function useFeedbackChange(project: string, completionId: string) {
   const queries = useQueryClient();
   const change = useChange(project, completionId);
@@ -96,7 +96,7 @@ export function useFeedbackChange(project: string, completionId: string) {
         mine: true,
       };
       const { feedback_id } = feedback;
-      // Whoever takes a value back and gives another has given one.
+      // A value that was withdrawn and given again must be deleted first, so that only one remains.
       settleRemovals();
       change({
         send: () =>
@@ -111,7 +111,7 @@ export function useFeedbackChange(project: string, completionId: string) {
         applyOptimistically: (before) => withChangedFeedback(before, feedback_id, body),
       });
     },
-    /** Delete a value; until that is done, it can be undone. */
+    /** Delete a value. It can be undone until the server has deleted it. */
     withdraw(feedback_id: string): void {
       const path = { feedback_id };
       const call = (keepalive: boolean) => answer(api.DELETE("/api/v1/feedback/{feedback_id}", { params: { path }, keepalive }));
@@ -135,7 +135,7 @@ export function useFeedbackChange(project: string, completionId: string) {
   };
 }
 
-/** Delete a preference; until that is done, it can be undone. */
+/** Delete a preference. It can be undone until the server has deleted it. */
 export function removePreference(comparison_id: string, onDeleted: () => void): void {
   const params = { path: { comparison_id } };
   removeLater(comparison_id, {
@@ -145,7 +145,7 @@ export function removePreference(comparison_id: string, onDeleted: () => void): 
   });
 }
 
-/** Delete an interaction, everywhere. */
+/** Delete an interaction, and remove it from all lists. */
 export function useDeletion(completionId: string, onDeleted: () => void) {
   const queries = useQueryClient();
   return useMutation({
@@ -167,7 +167,7 @@ export function useDeletion(completionId: string, onDeleted: () => void) {
 
 type CachedList = { pages?: Pages["pages"] };
 
-/** Return an interaction as a list has it: its texts may be cut, its messages are missing. */
+/** Return an interaction from a list: its texts may be cut, and its messages are missing. */
 export function fromLists(queries: QueryClient, completionId: string): Interaction | undefined {
   for (const [, list] of queries.getQueriesData<CachedList>({ queryKey: ["interactions"] })) {
     const row = list?.pages && findRow({ pages: list.pages }, completionId);
@@ -176,7 +176,7 @@ export function fromLists(queries: QueryClient, completionId: string): Interacti
   return undefined;
 }
 
-/** Show what changed where the interaction stands in a list, without asking for the whole list again. */
+/** Show changes to the interaction in the lists that contain it, without fetching them again. */
 function showInLists(queries: QueryClient, interaction: Interaction): void {
   queries.setQueriesData<CachedList>({ queryKey: ["interactions"] }, (list) =>
     list?.pages ? withOpinions({ ...list, pages: list.pages }, interaction) : list,

@@ -1,6 +1,6 @@
 import { startTransition, useEffect, useState } from "react";
 
-/** Return how many of many are to be drawn by now: first a few, then more as the browser finds time between frames. */
+/** Return how many items to render now: first a few, then more while the browser has time between frames. */
 export function useGrowing(total: number, first: number, step: number): number {
   const [drawn, setDrawn] = useState(first);
   useEffect(() => {

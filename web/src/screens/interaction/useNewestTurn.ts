@@ -1,6 +1,6 @@
 import { type RefObject, useLayoutEffect } from "react";
 
-/** Scroll a conversation to its newest turn, where that would be out of sight: what the user said last, else the answer. */
+/** Scroll a conversation to its newest turn if that is out of sight: to the last user message, else to the answer. */
 export function useNewestTurn(place: RefObject<HTMLElement | null>, isWhole: boolean): void {
   useLayoutEffect(() => {
     const messages = [...(place.current?.querySelectorAll<HTMLElement>("[data-role]") ?? [])];

@@ -1,4 +1,4 @@
-// How a call went, what was preferred and which values there are, in words.
+// Results of calls, preferences and possible values, in words.
 
 import type { Interaction, Metric, Preference, Schemas } from "~/api/client";
 import type { Tone } from "~/ui";
@@ -19,14 +19,14 @@ const REASONS: Record<string, Outcome> = {
   function_call: { text: "calls a function" },
 };
 
-/** Return how a call ended; null for what was only logged. */
+/** Return how a call ended; null for an interaction that was only logged. */
 export function outcomeOf(call: Interaction["call"]): Outcome | null {
   if (!call) return null;
   if (call.state !== "complete") return STATES[call.state];
   return call.finish_reason ? (REASONS[call.finish_reason] ?? { text: call.finish_reason }) : { text: "finished" };
 }
 
-/** Return what a caller was told when the call failed. */
+/** Return the error that the caller got when the call failed. */
 export function errorOf(call: Interaction["call"]): string | null {
   if (!call?.error) return null;
   const { message, status, code } = call.error;
@@ -34,7 +34,7 @@ export function errorOf(call: Interaction["call"]): string | null {
   return `${typeof message === "string" ? message : "No reason was given."}${aside ? ` (${aside})` : ""}`;
 }
 
-/** Return what a preference says of one of its two completions, before the other is named. */
+/** Return the result of a preference for one of its completions, as words before the name of the other. */
 export function preferredOver(preference: Preference, completionId: string): Outcome & { other: string } {
   const isFirst = preference.preferred_completion === completionId;
   const other = isFirst ? preference.other_completion : preference.preferred_completion;
@@ -43,7 +43,7 @@ export function preferredOver(preference: Preference, completionId: string): Out
   return isFirst ? { other, text: "preferred to", tone: "good" } : { other, text: "not preferred to", tone: "bad" };
 }
 
-/** Return the values that are offered as buttons: 1 to 5, unless the metric's own words name another range. */
+/** Return the values that are offered as buttons: 1 to 5, unless the metric's description names another range. */
 export function quickValues({ kind, unit, description }: Pick<Metric, "kind" | "unit" | "description">): number[] {
   if (kind === "bool") return [];
   const range = /\b(\d+)\s*(?:-|–|to|\.\.+|…)\s*(\d+)\b/.exec(`${description} ${unit}`);
@@ -57,12 +57,12 @@ export function quickValues({ kind, unit, description }: Pick<Metric, "kind" | "
   return unit === "" || /star|point|rating|score/i.test(unit) ? [1, 2, 3, 4, 5] : [];
 }
 
-/** Return the value that a number key stands for; null where it stands for none. */
+/** Return the value of a number key; null if it has none. */
 export function keyedValue(metric: Metric, key: number): number | null {
   if (metric.kind === "bool") return key <= 1 ? key : null;
   const values = quickValues(metric);
   if (values.includes(key)) return key;
-  // Of values that are no digits, the first is 1.
+  // If values are not digits, key 1 is the first.
   return values.some((value) => !Number.isInteger(value)) ? (values[key - 1] ?? null) : null;
 }
 

@@ -11,11 +11,11 @@ export type BulkAct = "label" | "rate" | "delete";
 type BulkDialogProps = {
   act: BulkAct;
   project: string;
-  /** How many it will be, and how many are too many for one act. */
+  /** How many interactions are changed, and how many are beyond the limit of one action. */
   number: number;
   leftOut: number;
   filter: Filter;
-  /** The interactions themselves, where they are all loaded. */
+  /** The interactions, if all of them are loaded. */
   rows: Row[] | null;
   metrics: readonly Metric[];
   onClose: () => void;
@@ -25,7 +25,7 @@ type BulkDialogProps = {
 
 const TITLES: Record<BulkAct, string> = { label: "Label", rate: "Rate", delete: "Delete" };
 
-/** Do something to many interactions: what, to how many, and how far it is. */
+/** A bulk action on interactions: its options, the number of interactions, and its progress. */
 export function BulkDialog({ act, project, number, leftOut, filter, rows, metrics, onClose, onDone, onDelete }: BulkDialogProps) {
   const [key, setKey] = useState(act === "rate" ? (metrics[0]?.key ?? "") : "");
   const [value, setValue] = useState("");

@@ -7,13 +7,13 @@ type CellToolsProps = {
   onCondition: (condition: string, role: "only" | "without") => void;
 };
 
-/** How wide both buttons are, in pixels. */
+/** The width of both buttons, in pixels. */
 const WIDTH = 48;
 
 type Place = { condition: string; text: string; top: number; left: number };
 
-/** Two small buttons over the value that is pointed at: keep to it, or leave it out. One pair for the whole table; the
- * facets offer the same to the keyboard. */
+/** Two small buttons over the value under the pointer: filter by it, or exclude it. The whole table shares one pair;
+ * keyboard users find the same in the facets. */
 export function CellTools({ within, onCondition }: CellToolsProps) {
   const [place, setPlace] = useState<Place | null>(null);
   useEffect(() => {
@@ -34,7 +34,7 @@ export function CellTools({ within, onCondition }: CellToolsProps) {
         condition: value.dataset.condition ?? "",
         text: value.textContent ?? "",
         top: box.top - outer.top + table.scrollTop + box.height / 2,
-        // Beside the value, and within what is seen of the table.
+        // Beside the value, and within the visible part of the table.
         left: Math.min(box.right, cell.right, outer.right - WIDTH) - outer.left + table.scrollLeft,
       });
     }

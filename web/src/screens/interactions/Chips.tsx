@@ -2,10 +2,10 @@ import type { ReactNode } from "react";
 import css from "./interactions.module.css";
 import { fitting } from "./fitting";
 
-/** A small thing in a row; `text` is what it says, to tell how wide it is. */
+/** A chip in a cell; `text` is its text, from which its width is estimated. */
 export type ChipItem = { text: string; chip: ReactNode };
 
-/** As many chips as a cell has room for, and how many more there are. */
+/** The chips that fit into a cell, and the number of the others. */
 export function Chips({ items, pixels }: { items: ChipItem[]; pixels: number | undefined }) {
   const number = fitting(
     items.map(({ text }) => text),

@@ -9,11 +9,11 @@ import css from "./interactions.module.css";
 type ColumnChoiceProps = {
   project: string;
   columns: Column[];
-  /** Null: the usual ones. */
+  /** Null stands for the default columns. */
   onChange: (keys: string | null) => void;
 };
 
-/** Which columns are shown, and in which order. */
+/** Choose the columns and their order. */
 export function ColumnChoice(props: ColumnChoiceProps) {
   return (
     <Popover
@@ -75,7 +75,7 @@ function Columns({ project, columns, onChange }: ColumnChoiceProps) {
   );
 }
 
-/** A column for a label key, a feedback key, or whatever stands at a path in the JSON. */
+/** Add a column for a label key, a feedback key, or a path in the JSON. */
 function AnotherColumn({ project, onAdd }: { project: string; onAdd: (key: string) => void }) {
   const [kind, setKind] = useState<"" | "label" | "feedback" | "json">("");
   const { labels, metrics } = useVocabulary(project, kind !== "");

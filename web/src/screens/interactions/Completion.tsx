@@ -13,7 +13,7 @@ const CUT_OFF: Record<string, string> = {
 };
 const TOOL_CALLS = new Set(["tool_calls", "tool_use", "function_call"]);
 
-/** What the model said; where it failed or was cut off, why; where it called a tool, that. */
+/** The completion: the model's text, the reason of a failure or cut, or the tool calls. */
 export function Completion({ interaction }: { interaction: Interaction }) {
   const { call } = interaction;
   if (call && call.state !== "complete") return <State interaction={interaction} />;
@@ -34,7 +34,7 @@ export function Completion({ interaction }: { interaction: Interaction }) {
   );
 }
 
-/** How the call went that made an interaction, and why it failed. */
+/** The result of an interaction's call, with the reason of a failure. */
 export function State({ interaction }: { interaction: Interaction }) {
   const { call } = interaction;
   if (!call) return <span className={css.faint}>logged</span>;

@@ -13,20 +13,20 @@ import { useSettled } from "./useSettled";
 type FacetPanelProps = {
   project: string;
   filter: Filter | null;
-  /** Whether the rows of this filter are in sight. */
+  /** Whether the rows of this filter are shown. */
   isListShown: boolean;
   q: string;
   metrics: ReadonlyMap<string, Metric>;
   onChange: (query: string) => void;
 };
 
-/** So many facets of each kind stand open at first. */
+/** The number of facets of each kind that are open at first. */
 const OPEN: Partial<Record<Facet["kind"], number>> = { model: 1, label: 4, feedback: 3, state: 1 };
-/** With fewer facets there is nothing to search. */
+/** With fewer facets, no search field is shown. */
 const MANY = 10;
 const MOST_VALUES = 1_000;
 
-/** What the interactions of the present filter have, with counts: to keep to a value, or to leave it out. */
+/** The facets of the current filter, with counts: filter by a value, or exclude it. */
 export const FacetPanel = memo(function FacetPanel({ project, isListShown, metrics, onChange, ...props }: FacetPanelProps) {
   const [text, setText] = useState("");
   const filter = useSettled(props.filter, isListShown);
@@ -114,14 +114,14 @@ export function FacetValues({ isOpen, ...props }: FacetValuesProps) {
         <span className={css.name}>{facetName(facet, metrics)}</span>
         <small>{inShort(facet.count)}</small>
       </summary>
-      {/* A query for each of a hundred closed facets would make every change of the cache a hundred times as much work. */}
+      {/* Only open facets have a query: a hundred queries would make every cache change a hundred times as expensive. */}
       {open && <ValueList {...props} all={all} onAll={() => setAll(true)} />}
     </details>
   );
 }
 
 type ValueListProps = Omit<FacetValuesProps, "isOpen"> & {
-  /** Whether all values are wanted, and not only the most frequent ones. */
+  /** Whether to show all values, not only the most frequent ones. */
   all: boolean;
   onAll: () => void;
 };

@@ -5,7 +5,7 @@ import { Button, Popover } from "~/ui";
 
 type GroupChoiceProps = { project: string; value: string | undefined; onChange: (group: string | undefined) => void };
 
-/** What to group by. */
+/** Choose what to group by. */
 export function GroupChoice({ project, value, onChange }: GroupChoiceProps) {
   return (
     <Popover

@@ -18,7 +18,7 @@ type Sorting = { by: string; descending: boolean };
 const PAGE = 100;
 const MILLISECONDS = new Set(["latency", "ttft", "provider_time"]);
 
-/** Groups of interactions, with how many there are and the mean of each metric. */
+/** Groups of interactions, with their number and the mean of each metric. */
 export function Groups({ project, filter, group, q, metrics }: GroupsProps) {
   const [sorting, setSorting] = useState<Sorting>({ by: "count", descending: true });
   const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useInfiniteQuery({
@@ -142,7 +142,7 @@ function sorted(groups: Group[], { by, descending }: Sorting): Group[] {
   const sign = descending ? -1 : 1;
   return groups.toSorted((one, other) => {
     const [a, b] = [value(one), value(other)];
-    // What has no value stands at the end, however it is sorted.
+    // Groups without a value are last in both directions.
     if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1;
     return sign * (typeof a === "string" ? a.localeCompare(String(b)) : a - Number(b));
   });

@@ -15,8 +15,7 @@ type HeadProps = {
   onSelectAll: () => void;
   onOrder: (order: Order) => void;
   onWidth: (column: string, pixels: number | null) => void;
-  /** How wide the cells of each column are now. */
-  /** How wide the columns are. */
+  /** The current cell widths of each column, in pixels. */
   pixels: Readonly<Record<string, number>>;
   onPixels: (pixels: Record<string, number>) => void;
 };
@@ -24,7 +23,7 @@ type HeadProps = {
 const NARROWEST = 48;
 const STEP = 16;
 
-/** The heads of the columns: to sort by the one that an index has in order, and to draw the others wide or narrow. */
+/** The column heads: sort by a column with an index, and drag the columns to other widths. */
 export function Head(props: HeadProps) {
   const { isNarrow, columns, template, order, selected, onSelectAll, onOrder, onWidth, pixels, onPixels } = props;
   const row = useRef<HTMLDivElement>(null);
@@ -94,7 +93,7 @@ export function Head(props: HeadProps) {
 
 type GripProps = { name: string; width: number; onWidth: (pixels: number | null) => void };
 
-/** The right edge of a head: drawn, it makes the column wider or narrower; clicked twice, as it was. */
+/** The right edge of a head: dragging changes the width of the column, a double click resets it. */
 function Grip({ name, width, onWidth }: GripProps) {
   const widthOf = (target: EventTarget & HTMLElement) => target.parentElement?.getBoundingClientRect().width ?? 0;
   function onPointerMove(event: PointerEvent<HTMLElement>) {

@@ -37,16 +37,16 @@ const ExportDialog = lazy(
   loadPart(async () => ({ default: (await import("~/screens/datasets/ExportDialog")).ExportDialog })),
 );
 
-/** What is open over the list. */
+/** The dialog that is open over the list. */
 type ListDialog = "keys" | "export" | "export selection" | null;
 
-/** The interactions of a project. Nothing of one project is seen in the next. */
+/** The interactions of a project. It is remounted for another project, so that no state is carried over. */
 export function InteractionsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/interactions" });
   return <Interactions key={project} project={project} />;
 }
 
-/** A list that can be filtered, grouped and watched, and one of its interactions beside it. */
+/** A list that can be filtered, grouped and watched live, with one interaction beside it. */
 function Interactions({ project }: { project: string }) {
   const address = useListAddress(project);
   const { q, filter, order, group, open, change } = address;
@@ -166,7 +166,7 @@ function Interactions({ project }: { project: string }) {
 
 type FacetAsideProps = { count: number | undefined; onBack: () => void; children: ReactNode };
 
-/** The facets beside the list; on a telephone over it, with the way back. */
+/** The facets beside the list; on a telephone over it, with a button to go back. */
 function FacetAside({ count, onBack, children }: FacetAsideProps) {
   return (
     <aside className={facetsCss.panel} aria-label="Facets">
@@ -217,7 +217,7 @@ function ListDialogs({ dialog, project, filter, selection, onClose }: ListDialog
   );
 }
 
-/** Return what the cells of the list need to know, and what they do. */
+/** Return the data and the actions of the cells. */
 function useShown(metrics: readonly Metric[], q: string, setQuery: (next: string) => void): Shown {
   return useMemo(
     () => ({
@@ -228,7 +228,7 @@ function useShown(metrics: readonly Metric[], q: string, setQuery: (next: string
   );
 }
 
-/** Which parts beside the list are in sight, as they were last in this browser; and how to show or hide one. */
+/** Return which parts beside the list are shown, as last chosen in this browser, and a function to toggle one. */
 function useParts(): [Record<Part, boolean>, (part: Part) => void] {
   const [inSight, setInSight] = useState({ facets: isInSight("facets"), chart: isInSight("chart") });
   const toggle = (part: Part) => {
@@ -258,7 +258,7 @@ function useListKeys({ cursor, isOpen, filterBar, onFacets, onHelp }: ListKeysOp
     ArrowUp: () => cursor.step(-1),
     Enter: onCurrent(cursor.show),
     Escape: () => {
-      // It closes the dialog, and nothing else with it.
+      // Escape closes only the dialog.
       if (document.querySelector("[role=dialog]")) return;
       if (isOpen) cursor.show(null);
       else cursor.clearSelection();

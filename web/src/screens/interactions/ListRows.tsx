@@ -22,7 +22,7 @@ type ListRowsProps = {
   onHover: (interaction: Interaction) => void;
 };
 
-/** The rows of the list, with the way to those above them. */
+/** The rows of the list, with a button to newer ones above. */
 export function ListRows({ address, listed, cursor, place, shown, onQuery, onHover }: ListRowsProps) {
   const { q, at, order, change } = address;
   const { list, interactions } = listed;
@@ -73,7 +73,7 @@ export function ListRows({ address, listed, cursor, place, shown, onQuery, onHov
         open={address.open}
         query={data === undefined || isPlaceholderData ? null : q}
         loading={isFetching && interactions.length === 0}
-        // A page that was refused is not asked for again by itself.
+        // A page that failed is not fetched again automatically.
         more={list.hasNextPage && !list.isFetchNextPageError}
         before={hasPreviousPage && !list.isFetchPreviousPageError}
         onBefore={listed.onBefore}

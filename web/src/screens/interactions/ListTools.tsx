@@ -10,7 +10,7 @@ import { Views } from "./Views";
 
 type ListToolsProps = {
   project: string;
-  /** How many interactions the filter finds, once that is known. */
+  /** The number of interactions that match the filter, once it is known. */
   count: number | "loading" | undefined;
   live: boolean;
   connected: boolean;
@@ -27,7 +27,7 @@ type ListToolsProps = {
   onSelecting: () => void;
 };
 
-/** The line above the list: how many there are, and how they are shown. */
+/** The line above the list: the number of interactions, and the controls of the view. */
 export function ListTools(props: ListToolsProps) {
   const { project, count, live, connected, inSight, onInSight } = props;
   const liveness = live ? (connected ? "Live" : "Connecting…") : "Paused";
@@ -37,7 +37,7 @@ export function ListTools(props: ListToolsProps) {
       <span className={css.count} role="status">
         {count === "loading" ? "Loading…" : count === undefined ? "" : shownCount(count)}
       </span>
-      {/* Groups are counted when one asks for them, and not watched. */}
+      {/* Groups are counted once and not updated live. */}
       {!props.group && (
         <Button
           small

@@ -21,15 +21,15 @@ type RowProps = {
   onSelect: (interaction: Interaction, isExtending: boolean) => void;
 };
 
-/** A row of the list: a link to its interaction, so that it opens in another tab, too. */
+/** A row of the list. It is a link, so that it can also be opened in another tab. */
 export const Row = memo(function Row(props: RowProps) {
   const { interaction, columns, shown, onSelect } = props;
   function onClick(event: MouseEvent) {
-    // Of the middle button and the context menu the browser makes what it does with every link.
+    // The middle button and the context menu work as on any link.
     if (event.button !== 0 || event.altKey) return;
     event.preventDefault();
     if (event.shiftKey || event.ctrlKey || event.metaKey) {
-      // The browser would mark the text between both clicks.
+      // Otherwise the browser selects the text between both clicks.
       getSelection()?.removeAllRanges();
       onSelect(interaction, event.shiftKey);
     } else props.onOpen(interaction);

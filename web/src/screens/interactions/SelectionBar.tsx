@@ -17,7 +17,7 @@ import type { Selection } from "~/rules/selection";
 type SelectionBarProps = {
   project: string;
   selection: Selection;
-  /** How many the filter finds, where that is known. */
+  /** The number of interactions that match the filter, if known. */
   total: number | undefined;
   loaded: { completion_id: string; labels: Record<string, string> }[];
   filter: Filter;
@@ -28,7 +28,7 @@ type SelectionBarProps = {
   onExport: () => void;
 };
 
-/** What can be done with the interactions that are selected. */
+/** The actions on the selected interactions. */
 export function SelectionBar(props: SelectionBarProps) {
   const { project, selection, total, loaded, filter, q, metrics, onAll, onClear, onExport } = props;
   const navigate = useNavigate();
@@ -134,7 +134,7 @@ export function SelectionBar(props: SelectionBarProps) {
 
 const CHANGED_QUERIES = ["interactions", "interactions-count", "interaction", "facets", "labels", "statistics", "groups"];
 
-/** Return how to fetch again what an act on many interactions has changed, and how to tell what came of it. */
+/** Return functions that refetch the data changed by a bulk action, and that show its result. */
 function useOutcome() {
   const queries = useQueryClient();
   function renew() {

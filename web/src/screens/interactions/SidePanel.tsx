@@ -3,7 +3,7 @@ import css from "./interactions.module.css";
 
 const KEPT = "afterword.panel";
 
-/** A panel beside the list whose width can be drawn, and is kept. */
+/** A panel beside the list. Its width can be changed by dragging, and is remembered. */
 export function SidePanel({ children }: { children: ReactNode }) {
   const panel = useRef<HTMLElement>(null);
 

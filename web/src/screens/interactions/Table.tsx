@@ -13,51 +13,51 @@ import type { Selection } from "~/rules/selection";
 const ROW = 36;
 /** On a telephone a row has two lines. */
 const TALL_ROW = 60;
-/** So many milliseconds a pointer rests on a row before it counts: rows that only pass under it do not. */
+/** Milliseconds that a pointer must rest on a row before the row is prefetched. */
 const REST = 60;
 
 type TableProps = {
   interactions: Interaction[];
   columns: Column[];
   shown: Shown;
-  /** How many there are in all, where that is known. */
+  /** The total number of interactions, if known. */
   count: number | undefined;
   chosen: string | null;
   selection: Selection;
   /** Whether a tap selects a row. */
   isSelecting: boolean;
   order: Order;
-  /** Widths that were drawn, in pixels, by the key of the column. */
+  /** Widths set by dragging, in pixels, by the key of the column. */
   widths: Readonly<Record<string, number>>;
   open: string | null;
-  /** The query whose rows these are; null while they are those of another. */
+  /** The query of these rows; null while rows of another query are shown. */
   query: string | null;
   loading: boolean;
   more: boolean;
   onMore: () => void;
-  /** Whether there are newer ones than those that were loaded. */
+  /** Whether there are newer interactions than the loaded ones. */
   before: boolean;
   onBefore: () => void;
-  /** The pointer rests on one: it may be opened next. */
+  /** Called when the pointer rests on an interaction, which may be opened next. */
   onHover: (interaction: Interaction) => void;
   onOpen: (interaction: Interaction) => void;
-  /** Where a row leads to, for another tab. */
+  /** The address of a row, for another tab. */
   href: (interaction: Interaction) => string;
-  /** One is selected, or with it all since the last one. */
+  /** Called when an interaction is selected, or with `isExtending` all rows since the last one. */
   onSelect: (interaction: Interaction, isExtending: boolean) => void;
   onSelectAll: () => void;
   onOrder: (order: Order) => void;
   onWidth: (column: string, pixels: number | null) => void;
-  /** Keep to what has a condition, or leave it out. */
+  /** Filter by a condition, or exclude it. */
   onCondition: (condition: string, role: "only" | "without") => void;
   onTop: (isTop: boolean) => void;
-  /** Where the list was scrolled to when it was left, in pixels. */
+  /** The scroll position of the list when it was left, in pixels. */
   topOf: () => number;
   onScrolled: (top: number) => void;
   empty: ReactNode;
 };
 
-/** The list of interactions: only the rows that are seen stand in the page. */
+/** The list of interactions. Only the visible rows are in the page. */
 export function Table(props: TableProps) {
   const { interactions, columns, chosen, loading, more, onMore, onTop } = props;
   const scroller = useRef<HTMLDivElement>(null);
@@ -84,7 +84,7 @@ export function Table(props: TableProps) {
     if (props.before && interactions.length && top <= 30 && isNear) props.onBefore();
   }, [props.before, props.onBefore, top, interactions.length, height]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height are measured anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height must be measured again.
   useEffect(() => virtual.measure(), [height, virtual]);
 
   useRowInSight(scroller, virtual.scrollToIndex, props);
@@ -92,7 +92,7 @@ export function Table(props: TableProps) {
 
   const widthOf = ({ key, width }: Column) => (props.widths[key] === undefined ? width : `${props.widths[key]}px`);
   const template = `28px ${columns.map(widthOf).join(" ")}`;
-  // Narrower than its columns at their narrowest, the table scrolls.
+  // If the columns do not fit at their minimum widths, the table scrolls.
   const least = columns.reduce((sum, one) => sum + Number.parseInt(/\d+/.exec(widthOf(one))?.[0] ?? "0", 10) + 12, 52);
   const [pixels, setPixels] = useState<Readonly<Record<string, number>>>({});
   const areAllSelected = interactions.length > 0 && interactions.every((one) => props.selection.ids.has(one.completion_id));
@@ -112,7 +112,7 @@ export function Table(props: TableProps) {
       data-selecting={props.isSelecting || undefined}
       onScroll={(event) => {
         onTop(event.currentTarget.scrollTop < height);
-        // Rows of another list that stand in for those to come have no place of their own.
+        // Placeholder rows of another query have no scroll position of their own.
         if (props.query !== null) props.onScrolled(event.currentTarget.scrollTop);
       }}
     >
@@ -177,7 +177,7 @@ export function Table(props: TableProps) {
   );
 }
 
-/** Return what to call when the pointer is on a row, or leaves it: once it rests there, `onRest` hears of it. */
+/** Return a function to call when the pointer enters or leaves a row. `onRest` is called once it rests on one. */
 function useRest(onRest: (interaction: Interaction) => void) {
   const resting = useRef(0);
   const hover = useCallback(
@@ -191,7 +191,7 @@ function useRest(onRest: (interaction: Interaction) => void) {
   return hover;
 }
 
-/** Keep what one reads where it is, whatever comes in above. */
+/** Keep the visible rows in place when rows are inserted above. */
 function useSteadyPlace(
   scroller: RefObject<HTMLDivElement | null>,
   height: number,
@@ -211,14 +211,14 @@ function useSteadyPlace(
 
 type ToIndex = (index: number, options: { align: "auto" }) => void;
 
-/** Have the chosen row in sight, and another list begin where it was left. */
+/** Scroll to the chosen row, and start another list at its last scroll position. */
 function useRowInSight(
   scroller: RefObject<HTMLDivElement | null>,
   toIndex: ToIndex,
   props: Pick<TableProps, "interactions" | "chosen" | "query" | "topOf">,
 ): void {
   const { chosen } = props;
-  // Whoever steps to a row sees it; when new ones push it down, nothing moves.
+  // Scroll only when another row is chosen, not when new rows push it down.
   const all = useRef(props.interactions);
   all.current = props.interactions;
   const goToChosen = useCallback(() => {
@@ -227,7 +227,7 @@ function useRowInSight(
   }, [chosen, toIndex]);
   useEffect(goToChosen, [goToChosen]);
 
-  // Another filter is read from its top, one that was gone back to from where it was left.
+  // A new query starts at its top; going back restores the earlier scroll position.
   const topOf = useRef(props.topOf);
   topOf.current = props.topOf;
   const shownQuery = useRef<string | null>(null);

@@ -1,12 +1,12 @@
 import { useEffect, useRef, useState } from "react";
 import css from "./interactions.module.css";
 
-/** So long a row rests in sight before its image is loaded: rows that are scrolled past load none. In milliseconds. */
+/** Milliseconds that a row must be visible before its image is loaded. Rows that are scrolled past load none. */
 const REST = 250;
 const loaded = new Set<string>();
 
-/** An image of an interaction, small, in its row. The whole image stands behind it, so that it is loaded only where
- * someone looks. */
+/** A thumbnail of an image in a row. It is the full image scaled down, so it is loaded only when its row stays
+ * visible. */
 export function Thumbnail({ url }: { url: string }) {
   const [isWanted, setWanted] = useState(loaded.has(url));
   const place = useRef<HTMLSpanElement>(null);

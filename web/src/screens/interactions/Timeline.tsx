@@ -10,13 +10,13 @@ import css from "./timeline.module.css";
 import { useSettled } from "./useSettled";
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-/** Pixels that a pointer may tremble by in a click. */
+/** Pixels that a pointer may move during a click. */
 const CLICK = 4;
 
 type TimelineProps = {
   project: string;
   filter: Filter;
-  /** Whether the rows of this filter are in sight. */
+  /** Whether the rows of this filter are shown. */
   isListShown: boolean;
   q: string;
   metrics: readonly Metric[];
@@ -25,7 +25,7 @@ type TimelineProps = {
   onRange: (range: TimeRange) => void;
 };
 
-/** How many interactions there are over time, how many failed, and the mean of a metric: to drag a range out of. */
+/** The number of interactions and failures over time, and the mean of a metric. A range can be selected by dragging. */
 export function Timeline({ filter, q, isListShown, ...props }: TimelineProps) {
   const wanted = useMemo(() => ({ filter, q }), [filter, q]);
   const settled = useSettled(wanted, isListShown);

@@ -9,7 +9,7 @@ import { Button, css as ui, Field, IconButton, Input, Popover } from "~/ui";
 import { removeLater, useHidden } from "~/ui/removals";
 import { useDraft } from "~/ui/useDraft";
 
-/** Saved views of the project: to open, to save the present one, to delete. */
+/** The saved views of the project: open one, save the current one, delete one. */
 export function Views({ project }: { project: string }) {
   return (
     <Popover

@@ -1,4 +1,4 @@
-// What is done to many interactions at once, each by the call that is there for one.
+// Bulk actions on interactions, each made of single calls.
 
 import { answer, api, type Filter, type Interaction } from "~/api/client";
 import type { InteractionPage } from "~/rules/pages";
@@ -8,20 +8,20 @@ export type Row = Pick<Interaction, "completion_id" | "labels">;
 export type Done = {
   done: number;
   failed: number;
-  /** Why the first that failed did. */
+  /** The error of the first failed call. */
   error: unknown;
-  /** Take back what was done. */
+  /** Undo the action; null if it cannot be undone. */
   undo: (() => Promise<Done>) | null;
 };
 type Progress = (done: number) => void;
 
-/** So many are changed in one act at most. */
+/** The most interactions in one bulk action. */
 export const MOST = 10_000;
-/** So many calls are under way at once: browsers open no more connections to a server over HTTP/1.1. */
+/** The calls in flight. Browsers open only six connections to an HTTP/1.1 server. */
 const AT_ONCE = 4;
 const PAGE = 500;
 
-/** Go through the rows that a filter finds, the newest first, up to `MOST`. */
+/** Return the rows that match a filter, the newest first, up to `MOST`. */
 export async function rowsOf(project: string, filter: Filter, signal: AbortSignal): Promise<Row[]> {
   const rows: Row[] = [];
   let cursor: string | null = null;
@@ -34,7 +34,7 @@ export async function rowsOf(project: string, filter: Filter, signal: AbortSigna
   return rows.slice(0, MOST);
 }
 
-/** Set a label on all of them. */
+/** Set a label on all rows. */
 export async function label(rows: Row[], key: string, value: string, signal: AbortSignal, tell: Progress): Promise<Done> {
   const change = (completion_id: string, set: Record<string, string>, remove: string[] = []) =>
     answer(
@@ -48,7 +48,7 @@ export async function label(rows: Row[], key: string, value: string, signal: Abo
   return { done: done.length, ...rest, undo: () => finished(each(done, back)) };
 }
 
-/** Give a value under a feedback key to all of them. */
+/** Give all rows a value under a feedback key. */
 export async function rate(rows: Row[], metric: string, value: number, signal: AbortSignal, tell: Progress): Promise<Done> {
   const given = rows.map(({ completion_id }) => ({ completion_id, feedback_id: newId() }));
   const give = (one: (typeof given)[number]) => answer(api.POST("/api/v1/feedback", { body: { ...one, metric, value } }));
@@ -58,8 +58,8 @@ export async function rate(rows: Row[], metric: string, value: number, signal: A
   return { done: done.length, ...rest, undo: () => finished(each(done, back)) };
 }
 
-/** Delete all of them. There is no way back. With `isLeaving` all calls go out at once, and outlive the page. Throws where
- * any of them failed. */
+/** Delete all rows, which cannot be undone. With `isLeaving` all calls are sent at once, and outlive the page. Throws
+ * if any of them failed. */
 export async function remove(rows: Row[], isLeaving: boolean): Promise<void> {
   const call = ({ completion_id }: Row) =>
     answer(

@@ -1,4 +1,4 @@
-// What the table can show of an interaction, and which of it someone has chosen.
+// The columns of the table, and the viewer's choice of them.
 
 import { ThumbsDown, ThumbsUp } from "lucide-react";
 import type { ReactNode } from "react";
@@ -15,27 +15,27 @@ import { Thumbnail } from "./Thumbnail";
 
 export type Shown = {
   metrics: Map<string, Metric>;
-  /** Narrow the list to what has this label. */
+  /** Filter the list by this label. */
   onLabel: (key: string, value: string) => void;
 };
 
 export type Column = {
   key: string;
   name: string;
-  /** As CSS grid has it. */
+  /** The width in the form of CSS grid. */
   width: string;
   number?: boolean;
-  /** Whether it holds several small things in a row. */
+  /** Whether its cells hold chips. */
   chips?: boolean;
-  /** Whether an index has the rows in its order: the list can be sorted by it. */
+  /** Whether the list can be sorted by it, because an index has its order. */
   sorts?: boolean;
-  /** Whether an interaction has it: a usual column that none has is left out. */
+  /** Whether an interaction has a value. A default column is hidden if no row has one. */
   has?: (interaction: Interaction) => boolean;
-  /** `pixels` is how wide the cell is, where that is known. */
+  /** `pixels` is the width of the cell, if known. */
   show: (interaction: Interaction, shown: Shown, pixels: number | undefined) => ReactNode;
 };
 
-/** A value that the list can be narrowed to, or that can be left out of it. */
+/** A value by which the list can be filtered, or which can be excluded. */
 function filterable(text: string | null | undefined, condition: string): ReactNode {
   return text ? (
     <span title={text} data-condition={`${condition}:${quoted(text)}`}>
@@ -159,7 +159,7 @@ export const COLUMNS: readonly Column[] = [
 
 const DEFAULT = ["time", "model", "prompt", "completion", "labels", "feedback", "tokens", "latency"];
 
-/** Return the columns of these keys, in their order; where there are none, the usual ones that some row has. */
+/** Return the columns of these keys, in their order; without keys, the default columns that some row has. */
 export function chosenColumns(keys: string | null | undefined, rows: readonly Interaction[]): Column[] {
   const known = named(keys?.split(",") ?? []);
   if (known.length) return known;
@@ -170,7 +170,7 @@ function named(keys: string[]): Column[] {
   return keys.map(columnOf).filter((column) => column !== undefined);
 }
 
-/** Return a column by its key: one of the usual ones, or one of a label, a feedback key, or a path in the JSON. */
+/** Return a column by its key: a default one, or that of a label, a feedback key, or a path in the JSON. */
 function columnOf(key: string): Column | undefined {
   const usual = COLUMNS.find((column) => column.key === key);
   const [kind, of] = [key.slice(0, key.indexOf(":")), decodeURIComponent(key.slice(key.indexOf(":") + 1))];
@@ -218,29 +218,29 @@ function columnOf(key: string): Column | undefined {
   };
 }
 
-/** What rows have in the full view alone. */
+/** Paths that only the full view has. */
 const WHOLE = /^json:(%24\.)?(parameters|facts|messages|message|outcomes|ab_campaign)/;
 
-/** Tell whether some column shows what the short rows of a list do not have. */
+/** Tell whether any column needs data that only the full view has. */
 export function needsWhole(keys: string | null | undefined): boolean {
   return (keys?.split(",") ?? []).some((key) => WHOLE.test(key));
 }
 
-/** Return the key of a column that shows a label, the values under a feedback key, or what stands at a path. */
+/** Return the key of a column that shows a label, the values under a feedback key, or the value at a path. */
 export function keyOf(kind: "label" | "feedback" | "json", of: string): string {
-  // Keys stand in addresses, side by side with commas.
+  // Keys are separated by commas in the address.
   return `${kind}:${encodeURIComponent(of)}`;
 }
 
 const labelCondition = (key: string, value: string) => `label.${quoted(key)}:${quoted(value)}`;
-/** One value can be asked for; of several that were given it is only sure that there are some. */
+/** A single value can be a condition. For several values, the condition is only that there are some. */
 const feedbackCondition = (key: string, values: number[], metric: Metric | undefined) =>
   values.length === 1
     ? `${quoted(key)}=${metric?.kind === "bool" ? values[0] === 1 : values[0]}`
     : `has:${quoted(key)}`;
 const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** The kind of value in words: 4.5, or yes and no of a bool one. Where a "no" is good, a thumb down would say that it is bad. */
+/** Show a value: 4.5, or yes and no of a bool key. If "no" is good, words replace the thumbs, which would mislead. */
 export function shownValue(value: number, metric: Metric | undefined, inDigits = measured): ReactNode {
   if (metric?.kind !== "bool") return inDigits(value);
   if (value === 1) return isHigherBetter(metric) ? <ThumbsUp size={12} aria-label="yes" /> : "yes";
@@ -286,7 +286,7 @@ function valueChips(interaction: Interaction, metrics: Map<string, Metric>): Chi
   return [...rated, ...compared];
 }
 
-/** Tell which way a metric is better. */
+/** Tell whether a higher value of a metric is better. */
 export function isHigherBetter(metric: Metric): boolean {
   return metric.scoring_type === "higher_is_better";
 }

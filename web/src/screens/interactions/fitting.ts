@@ -1,14 +1,14 @@
-// How many chips fit into a cell, by the length of their texts: to measure each would cost a layout for every row.
+// Estimates how many chips fit into a cell by text length, because measuring would cost a layout for every row.
 
 const LETTER = 6.3;
 const PADDING = 16;
 const GAP = 4;
-/** The room that "+3" takes. */
+/** The width of "+3", in pixels. */
 const FURTHER = 30;
-/** Values of labels are cut where they are longer. */
+/** Wider chips are cut, in pixels. */
 const WIDEST = 220;
 
-/** Return how many of these texts fit side by side, with room for "+3" where not all do; at least one. */
+/** Return how many of these texts fit side by side, with room for "+3" if not all do; at least one. */
 export function fitting(texts: readonly string[], pixels: number | undefined): number {
   if (pixels === undefined) return texts.length;
   let used = 0;

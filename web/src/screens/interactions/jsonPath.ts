@@ -1,6 +1,6 @@
 // A path in the JSON of an interaction, such as `usage.total_tokens` or `call.error.code` or `feedback[0].value`.
 
-/** Return what stands at a path; undefined where there is nothing. */
+/** Return the value at a path; undefined if there is none. */
 export function atPath(value: unknown, path: string): unknown {
   let at = value;
   for (const step of steps(path)) {

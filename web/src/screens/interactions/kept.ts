@@ -1,4 +1,4 @@
-// What someone has chosen about the list, kept in the browser: columns and their widths, facets and chart in sight.
+// The viewer's settings of the list, stored in the browser: columns and widths, and whether facets and chart are shown.
 
 const read = (key: string): string | null => localStorage.getItem(`afterword.${key}`);
 
@@ -10,7 +10,7 @@ function write(key: string, value: string | null): void {
 export const keptColumns = (project: string): string | null => read(`columns.${project}`);
 export const keepColumns = (project: string, keys: string | null): void => write(`columns.${project}`, keys);
 
-/** Return the widths that were drawn, in pixels, by the key of the column. */
+/** Return the widths set by dragging, in pixels, by the key of the column. */
 export function keptWidths(): Record<string, number> {
   try {
     return JSON.parse(read("widths") ?? "{}") as Record<string, number>;
@@ -23,10 +23,10 @@ export const keepWidths = (widths: Record<string, number>): void => write("width
 
 export type Part = "facets" | "chart";
 
-/** In a window of up to 900 pixels facets lie over the list, as they do in facets.module.css: they are opened for once. */
+/** In a window of up to 900 pixels the facets cover the list (see facets.module.css), so they do not stay open. */
 export const areFacetsOnTop = (): boolean => innerWidth <= 900;
 
-/** Whether facets or the chart are in sight: at first where there is room for them. */
+/** Whether facets or the chart are shown; by default, if there is room for them. */
 export function isInSight(part: Part): boolean {
   if (part === "facets" && areFacetsOnTop()) return false;
   const kept = read(`shows.${part}`);

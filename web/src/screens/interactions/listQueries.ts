@@ -1,17 +1,17 @@
-// How the list of interactions and its number are asked for.
+// The queries for the list of interactions and their number.
 
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { answer, api, type Filter, type Schemas } from "~/api/client";
 import type { Count, InteractionPage, Pages } from "~/rules/pages";
 
-/** The first page is what is seen at once, and a bit more; later ones are fetched before they are seen. */
+/** Rows of the first page: a little more than are visible at once. Later pages are fetched before they are visible. */
 const FIRST = 80;
 const PAGE = 100;
 
 export type ListOptions = { order?: Schemas["Search"]["order"]; view?: Schemas["Search"]["view"] };
 
-/** The interactions of a project that a filter finds, newest first, page after page: from the newest on, or from a
- * time on in both directions. */
+/** The pages of the interactions that match a filter, newest first: from the newest on, or from a time on in both
+ * directions. */
 export const listQuery = (project: string, filter: Filter | null, at?: string, options: ListOptions = {}) =>
   infiniteQueryOptions({
     queryKey: ["interactions", project, filter, ...(at ? [at] : []), ...(options.order || options.view ? [options] : [])],
@@ -22,7 +22,7 @@ export const listQuery = (project: string, filter: Filter | null, at?: string, o
           api.POST("/api/v1/interactions/search", { body: { project, filter, limit, cursor, ...options }, signal }),
         )) as InteractionPage;
       if (!at || pageParam) return page(filter, pageParam ? PAGE : FIRST, pageParam);
-      // A page that no cursor led to has none that leads back: the one after the first row has.
+      // A first page has no cursor for newer rows, but the page after its first row has one.
       const until = (to: string) => page({ and: [filter ?? { and: [] }, { timerange: { to } }] }, 1, null);
       const first = await until(at);
       if (first.next) {
@@ -30,7 +30,7 @@ export const listQuery = (project: string, filter: Filter | null, at?: string, o
         return { ...older, interactions: [...first.interactions, ...older.interactions] };
       }
       if (!first.interactions.length) return page(filter, FIRST, null);
-      // It is the oldest: the one before it leads to it.
+      // It is the oldest row: start from the row before it.
       const newer = (await answer(
         api.POST("/api/v1/interactions/search", {
           body: { project, filter: { and: [filter ?? { and: [] }, { timerange: { from: at } }] }, limit: 1, order: "created_at" },
@@ -45,19 +45,19 @@ export const listQuery = (project: string, filter: Filter | null, at?: string, o
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     getPreviousPageParam: (page) => page.previous,
-    // Another filter's rows stand until its own have come; never those of another project.
+    // Rows of the previous filter stay until the new ones arrive, but never those of another project.
     placeholderData: (before: Pages | undefined, query?: { queryKey: readonly unknown[] }) =>
       query?.queryKey[1] === project ? before : undefined,
     staleTime: 30_000,
   });
 
-/** The newest interactions alone, to see what a list has missed. */
+/** The newest interactions, to find what a list has missed. */
 export const newest = async (project: string, filter: Filter | null, options: ListOptions, limit: number = FIRST) =>
   (await answer(
     api.POST("/api/v1/interactions/search", { body: { project, filter, limit, ...options } }),
   )) as InteractionPage;
 
-/** How many there are, asked for on its own: it may take longer than a page. */
+/** The number of interactions, in a separate call because it may take longer than a page. */
 export const countQuery = (project: string, filter: Filter | null) =>
   queryOptions({
     queryKey: ["interactions-count", project, filter],

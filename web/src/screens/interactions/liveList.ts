@@ -1,5 +1,5 @@
-// A list that is kept up to date while one looks at it, with as little work for the server as can be: what arrives is put
-// in its place and counted here. The server counts again only where that is not sure, and seldom.
+// Keeps a visible list up to date with little work for the server: new interactions are inserted and counted here. The
+// server counts again only if the number is uncertain, and rarely.
 
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
@@ -10,20 +10,20 @@ import { ChangeQueue } from "~/rules/changeQueue";
 import { caughtUp, type InteractionPage, type ListChanges, type Pages, recounted, rows, upserted, without } from "~/rules/pages";
 import { countQuery, type ListOptions, listQuery, newest } from "./listQueries";
 
-/** The least time between two counts of the server, and between two looks at what was missed; and how many times as long
- * as the last one took. In milliseconds. */
+/** The least milliseconds between two counts by the server, and between two looks at missed changes. REST_FACTOR is the
+ * least rest after each, as a multiple of its duration. */
 const COUNT_PACE = 20_000;
 const LOOK_PACE = 2_000;
 const REST_FACTOR = 50;
-/** So many of the newest are looked at when a list begins to be live: what came between its fetch and that moment. */
+/** When a list becomes live, this many of the newest are fetched, because some may have arrived since its fetch. */
 const GLANCE = 10;
-/** A list in which so many have arrived begins again with its first page. */
+/** A list restarts with its first page when the page has grown to this many rows. */
 const MOST_ARRIVED = 2_000;
 
 type LiveList = {
   project: string;
   filter: Filter | null;
-  /** The time at which the list begins; without it, it begins with the newest. */
+  /** The time at which the list begins; without it, the list begins with the newest. */
   at: string | undefined;
   options: ListOptions;
   /** Whether the list, or its number, is being fetched. */
@@ -31,18 +31,18 @@ type LiveList = {
   isCounting: boolean;
   on: boolean;
   isTop: () => boolean;
-  /** These stand in the list now, and did not before. */
+  /** Called with the ids of interactions that are new in the list. */
   onArrived: (completionIds: string[]) => void;
 };
 
-/** Keep a list and its number up to date; tell whether the line to the server stands. */
+/** Keep a list and its number up to date; tell whether the stream is connected. */
 export function useLiveList(live: LiveList): boolean {
   const { project, filter, at, options, isFetching, isCounting, on, isTop, onArrived } = live;
   const queries = useQueryClient();
   const { queryKey: listKey } = listQuery(project, filter, at, options);
   const { queryKey: countKey } = countQuery(project, filter);
   const list = JSON.stringify(listKey);
-  /** Whether an answer is under way that would undo what is changed meanwhile: of the list, or of a look at the newest. */
+  /** Whether a fetch of the list or of the newest is running, whose answer would overwrite changes. */
   const isBeingRead = (now: State) => now.isReading || queries.isFetching({ queryKey: listKey, exact: true }) > 0;
   const [initial] = useState(() => newState(isBeingRead));
   const state = useRef(initial);
@@ -74,7 +74,7 @@ export function useLiveList(live: LiveList): boolean {
     if (missed) void look();
   }
 
-  /** Look at the newest, and put in its place what was missed. One look at a time, with rests between. */
+  /** Fetch the newest, and insert missed interactions. One look at a time, with rests between them. */
   async function look({ limit, isAnew = false }: { limit?: number; isAnew?: boolean } = {}): Promise<void> {
     const now = state.current;
     if (now.isLooking) {
@@ -88,12 +88,12 @@ export function useLiveList(live: LiveList): boolean {
     try {
       let first = await newest(project, filter, options, limit);
       const pages = queries.getQueryData<Pages>(listKey);
-      // So few do not reach to what is listed.
+      // These few do not reach the listed rows: fetch more.
       if (limit && pages && caughtUp(pages, first).pages[0] === first) first = await newest(project, filter, options);
-      // Unless another list is looked at by now. What arrived meanwhile is newer than this answer.
+      // Unless another list is shown by now. Changes that arrived meanwhile are newer than this answer.
       if (state.current === now) now.changes.pushFirst(() => catchUp(first, isAnew));
     } catch {
-      // The line falls with the server. Once it stands again, this is looked at again.
+      // The server is away. The look is repeated when the stream is connected again.
     } finally {
       now.isReading = false;
       now.changes.flush();
@@ -106,7 +106,7 @@ export function useLiveList(live: LiveList): boolean {
     }
   }
 
-  /** Put the newest in their places; with `isAnew`, have the list begin again with them. */
+  /** Insert the newest; with `isAnew`, restart the list with them. */
   function catchUp(first: InteractionPage, isAnew: boolean): void {
     const pages = queries.getQueryData<Pages>(listKey);
     if (!pages) return;
@@ -122,7 +122,7 @@ export function useLiveList(live: LiveList): boolean {
     }
   }
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a list that is turned on begins anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a list that is turned on starts with new state.
   useEffect(() => {
     const now = newState(isBeingRead);
     state.current = now;
@@ -132,7 +132,7 @@ export function useLiveList(live: LiveList): boolean {
   // biome-ignore lint/correctness/useExhaustiveDependencies: of another list, or once a fetch has ended.
   useEffect(() => state.current.changes.flush(), [list, isFetching]);
 
-  // The number that the server has counted may be of before what came meanwhile.
+  // The server's count may be older than changes that arrived meanwhile.
   // biome-ignore lint/correctness/useExhaustiveDependencies: of another list, or once a fetch has ended; what it reads is of then.
   useEffect(() => {
     const pages = queries.getQueryData<Pages>(listKey);
@@ -147,7 +147,7 @@ export function useLiveList(live: LiveList): boolean {
     onChanges,
     onStands(again) {
       if (again) {
-        // The line falls seldom: what was missed is not waited for.
+        // Disconnections are rare, so missed changes are fetched at once.
         state.current.nextLook = 0;
         void look();
       } else if (isFetching || !queries.getQueryData(listKey)) state.current.isToGlance = true;
@@ -158,7 +158,7 @@ export function useLiveList(live: LiveList): boolean {
 
 type CountKey = ReturnType<typeof countQuery>["queryKey"];
 
-/** Have the server count where the number is not sure, once enough time has passed. */
+/** Let the server count again if the number is uncertain, once enough time has passed. */
 function countAgain(queries: QueryClient, countKey: CountKey, state: State): void {
   const count = queries.getQueryData(countKey);
   if (!count?.isUnsure || state.recount !== undefined) return;
@@ -173,12 +173,12 @@ function countAgain(queries: QueryClient, countKey: CountKey, state: State): voi
 }
 
 type State = {
-  /** What has come while the list was being fetched. */
+  /** Changes that arrived during a fetch of the list. */
   changes: ChangeQueue;
   isLooking: boolean;
-  /** Whether the answer of a look is under way. */
+  /** Whether the fetch of a look is running. */
   isReading: boolean;
-  /** Whether there is to be another look, after the one that is under way, or after the fetch. */
+  /** Whether another look must follow: after the running look, or after the fetch. */
   isToLook: boolean;
   isToGlance: boolean;
   nextLook: number;

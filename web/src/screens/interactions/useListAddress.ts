@@ -7,7 +7,7 @@ import { keptColumns } from "./kept";
 
 export type ListAddress = ReturnType<typeof useListAddress>;
 
-/** What of the list stands in the address: the query, how it is shown, and which interaction is open. */
+/** The state of the list in the address: the query, the view, and the open interaction. */
 export function useListAddress(project: string) {
   const search = useSearch({ from: "/inside/p/$project/interactions" });
   const navigate = useNavigate({ from: "/p/$project/interactions" });
@@ -22,7 +22,7 @@ export function useListAddress(project: string) {
   );
   const latest = useRef(search);
   latest.current = search;
-  /** Where a row leads to, for another tab. */
+  /** The address of a row, for another tab. */
   const href = useCallback(
     (interaction: Interaction) => {
       const { q: query, columns, order: by } = latest.current;

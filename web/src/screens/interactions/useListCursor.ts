@@ -8,14 +8,14 @@ import type { ListAddress } from "./useListAddress";
 type ListCursorOptions = {
   address: ListAddress;
   interactions: Interaction[];
-  /** Which was chosen when the list was left. */
+  /** The row that was chosen when the list was left. */
   initial: string | null;
   onChosen: (interaction: Interaction) => void;
 };
 
 export type ListCursor = ReturnType<typeof useListCursor>;
 
-/** The row that one stands on, the one that is open, and those that are selected. */
+/** The current row, the open one, and the selected ones. */
 export function useListCursor({ address, interactions, initial, onChosen }: ListCursorOptions) {
   const { open, change } = address;
   const [chosen, setChosen] = useState<string | null>(open ?? initial);
@@ -68,7 +68,7 @@ export function useListCursor({ address, interactions, initial, onChosen }: List
   );
   return {
     chosen,
-    /** The row that one stands on, where it is listed. */
+    /** The current row, if it is listed. */
     current: () => listed.current.find(({ completion_id }) => completion_id === chosen),
     show,
     step,

@@ -9,7 +9,7 @@ import type { ListAddress } from "./useListAddress";
 
 export type ListedInteractions = ReturnType<typeof useListedInteractions>;
 
-/** The interactions that the address asks for, page after page, and as they come where the list is live. */
+/** The interactions for the address, page by page, and updated while the list is live. */
 export function useListedInteractions(project: string, address: ListAddress, isLive: boolean) {
   const { filter, at, order, group, columnKeys } = address;
   const options: ListOptions = {
@@ -54,10 +54,10 @@ export function useListedInteractions(project: string, address: ListAddress, isL
     loaded,
     interactions,
     columns,
-    /** How many the filter finds, without those that are hidden; undefined until the server has counted. */
+    /** The number of matches without hidden rows; undefined until the server has counted. */
     count: counted === undefined ? undefined : counted - (loaded.length - interactions.length),
     connected,
-    /** How many have come above what is seen. */
+    /** The number of new rows above the visible ones. */
     freshCount: fresh.size,
     onTop,
     onMore,

@@ -3,10 +3,10 @@ import { useEffect, useRef } from "react";
 
 type Place = { top: number; chosen: string | null };
 
-/** Where lists were left, by the entry of the browser's history. */
+/** The scroll position and chosen row of lists, by entry of the browser's history. */
 const places = new Map<string, Place>();
 
-/** Remember where a list is scrolled to and which row is chosen, so that going back finds it as it was. */
+/** Remember a list's scroll position and chosen row, so that going back restores them. */
 export function usePlace(q: string) {
   const key = useLocation({ select: ({ state }) => state.__TSR_key ?? "" });
   const now = useRef<Place & { key: string; q: string }>({ top: 0, chosen: null, key, q });
@@ -15,7 +15,7 @@ export function usePlace(q: string) {
 
   useEffect(() => {
     const before = now.current;
-    // Another entry of the same list, such as that of an interaction that was opened: the place is the same.
+    // Another history entry of the same list, such as an opened interaction, keeps the place.
     if (before.key !== key && before.q === q && !places.has(key)) places.set(key, { top: before.top, chosen: before.chosen });
     now.current = { ...(places.get(key) ?? { top: 0, chosen: null }), key, q };
   }, [key, q]);
@@ -25,7 +25,7 @@ export function usePlace(q: string) {
     places.set(now.current.key, { top: now.current.top, chosen: now.current.chosen });
   };
   return {
-    /** What was chosen when this entry was left. */
+    /** The row that was chosen when this entry was left. */
     chosen: left.current.chosen,
     topOf: () => places.get(key)?.top ?? 0,
     onScrolled: (top: number) => keep({ top }),

@@ -1,7 +1,7 @@
 import { startTransition, useEffect, useState } from "react";
 
-/** Return what the list was asked for whose rows are in sight; null before its first. What stands beside the list asks by
- * it, so that facets and chart never keep the list waiting. */
+/** Return the latest value for which the list is shown; null before the first. Facets and chart use it for their
+ * queries, so that they never delay the list. */
 export function useSettled<T>(wanted: T, isListShown: boolean): T | null {
   const [settled, setSettled] = useState<T | null>(null);
   useEffect(() => {

@@ -16,7 +16,7 @@ export const ROLES: Record<Role, string> = {
 
 type KeyFormProps = {
   onClose: () => void;
-  /** The key itself, which the server tells once. */
+  /** Called with the key itself, which the server shows once. */
   onMade: (key: string) => void;
 };
 

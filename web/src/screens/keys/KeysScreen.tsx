@@ -9,7 +9,7 @@ import { KeyForm, ROLES } from "./KeyForm";
 
 type ApiKey = Schemas["ApiKey"];
 
-/** The API keys: to create, to revoke. */
+/** The API keys: create and revoke them. */
 export function KeysScreen() {
   const [form, setForm] = useState(false);
   const [made, setMade] = useState<string | null>(null);
@@ -129,7 +129,7 @@ function KeyRow({ apiKey: key, onRevoke }: KeyRowProps) {
   );
 }
 
-/** Show a key that was created: the server tells it this once. */
+/** Show a created key, which the server sends only once. */
 function NewKeyDialog({ apiKey, onClose }: { apiKey: string; onClose: () => void }) {
   return (
     <Dialog title="The key is created" open onClose={onClose} isOnce>
@@ -147,7 +147,7 @@ function NewKeyDialog({ apiKey, onClose }: { apiKey: string; onClose: () => void
   );
 }
 
-/** What the key of a user may: what the user's teams may, whatever its role. */
+/** The permissions of a user's key: those of the user's teams, whatever its role. */
 function UserRights({ permissions }: { permissions: Record<string, string[]> }) {
   const projects = Object.entries(permissions);
   return (

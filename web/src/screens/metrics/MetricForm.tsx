@@ -10,7 +10,7 @@ type MetricFormProps = {
   onSaved: (key: string) => void;
 };
 
-/** Register a feedback key, or change what is said of one. */
+/** Register a feedback key, or change its description. */
 export function MetricForm({ project, metric, onClose, onSaved }: MetricFormProps) {
   const { values, text } = useFormValues({
     key: "",

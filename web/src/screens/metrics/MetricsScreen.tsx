@@ -21,7 +21,7 @@ import { SeriesChoice, SplitChoice, Splits } from "./Splits";
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const MILLISECONDS = new Set(["latency", "ttft", "provider_time"]);
 
-/** Feedback keys and what was measured: how many values, how they lie, how they went over time. */
+/** Feedback keys and system metrics: number of values, distribution, and trend. */
 export function MetricsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/metrics" });
   const search = useSearch({ from: "/inside/p/$project/metrics" });
@@ -247,7 +247,7 @@ type MetricHeadProps = {
   onDeleted: () => void;
 };
 
-/** What a metric is called and means; where one may, it can be changed or deleted. */
+/** The name and description of a metric, with buttons to change or delete it if that is allowed. */
 function MetricHead({ project, metric, onEdit, onDeleted }: MetricHeadProps) {
   const queries = useQueryClient();
   const [deleting, setDeleting] = useState(false);
@@ -315,11 +315,11 @@ type TrendOptions = {
   filter: Filter;
   split: string | undefined;
   interval: "minute" | "hour" | "day" | "week";
-  /** The series that were chosen to be drawn, as the address has them. */
+  /** The chosen series, in the form of the address. */
   chosen: string | undefined;
 };
 
-/** Fetch how a metric went over time, and choose the series that are drawn. */
+/** Fetch the trend of a metric, and choose the drawn series. */
 function useTrend({ project, metric, filter, split, interval, chosen }: TrendOptions) {
   const trend = useQuery({
     queryKey: ["statistics", "trend", project, metric.key, filter, split, interval],

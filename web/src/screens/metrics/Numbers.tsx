@@ -4,7 +4,7 @@ import { count } from "~/ui/values";
 
 type NumbersProps = { means: Series[]; counts: Series[]; format: (value: number) => string };
 
-/** The same numbers as the charts, for who reads or hears them. */
+/** The numbers of the charts as a table, also for screen readers. */
 export function Numbers({ means, counts, format }: NumbersProps) {
   return (
     <div className={ui.scroll}>

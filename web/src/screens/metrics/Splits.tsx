@@ -6,7 +6,7 @@ import { Button, css as ui, Popover } from "~/ui";
 import { count } from "~/ui/values";
 import css from "./metrics.module.css";
 
-/** The server answers with so many model or label values, those with the most values under the metric. */
+/** The server's limit of splits: the model or label values with the most values under the metric. */
 const MOST_SPLITS = 50;
 
 type SplitChoiceProps = { project: string; value: string | undefined; onChange: (split: string | undefined) => void };
@@ -16,7 +16,7 @@ const SPLITS = [
   ["model", "By model"],
 ] as const;
 
-/** By what the values are split: by model, or by the values of a label. */
+/** Choose how to split the values: by model, or by the values of a label. */
 export function SplitChoice({ project, value, onChange }: SplitChoiceProps) {
   const name = value === undefined ? "All together" : `By ${value.replace("label:", "")}`;
   return (
@@ -50,7 +50,7 @@ type SeriesChoiceProps = {
   onChange: (series: string) => void;
 };
 
-/** Which lines are drawn, of those that there are. */
+/** Choose which lines are drawn. */
 export function SeriesChoice({ keys, drawn, onChange }: SeriesChoiceProps) {
   return (
     <div className={css.series} role="group" aria-label="Series">

@@ -102,7 +102,7 @@ export function ModelForm({ project, model, onClose }: { project: string; model:
   );
 }
 
-/** Return what a text holds: null where it is empty, undefined where it is no JSON object. */
+/** Parse a JSON object: null for an empty text, undefined for any other text. */
 function readJson(text: string): Record<string, unknown> | null | undefined {
   if (!text.trim()) return null;
   try {

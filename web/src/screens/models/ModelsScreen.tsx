@@ -52,7 +52,7 @@ export function ModelsScreen() {
     return model ? [{ ...one, model }] : [];
   });
   const others = models?.filter(({ key, provider }) => provider && !attached.some((one) => one.model === key)) ?? [];
-  // Of this project: an administrator sees those of the whole server.
+  // Only those of this project, because an administrator sees those of the whole server.
   const logged = models?.filter(({ key, provider }) => !provider && used.includes(key)) ?? [];
   return (
     <Page
@@ -140,7 +140,7 @@ type AttachedModelProps = {
   onDelete: (() => void) | null;
 };
 
-/** A model that calls in the project can name. */
+/** A model that can be called in the project. */
 function AttachedModel(props: AttachedModelProps) {
   const { project, model, is_default, enabled, mayAdminister, onChange, onDetach, onEdit, onDelete } = props;
   return (
@@ -224,7 +224,7 @@ function OtherModels({ models, onAttach }: OtherModelsProps) {
   );
 }
 
-/** Whether a model can be called: asked of its provider. */
+/** Whether a model can be called, as checked with its provider. */
 function Status({ model }: { model: string }) {
   const { data, isFetching, refetch } = useQuery({
     queryKey: ["model-status", model],

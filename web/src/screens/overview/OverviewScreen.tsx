@@ -8,7 +8,7 @@ import { MAX_FEEDBACK_KEYS, useOverview } from "./useOverview";
 
 const DEFAULT_SPAN = "7d";
 
-/** How a project did lately, by model, against the same time before. */
+/** The recent figures of a project by model, compared with the previous period. */
 export function OverviewScreen() {
   const { project } = useParams({ from: "/inside/p/$project/overview" });
   const search = useSearch({ from: "/inside/p/$project/overview" });

@@ -11,7 +11,7 @@ type TilesProps = {
   metrics: Metric[];
 };
 
-/** The figures of all models together, one a tile. */
+/** The figures of all models together, one per tile. */
 export function Tiles({ total, metrics }: TilesProps) {
   const share = total && total.failed / (total.count || 1);
   const shareBefore = total?.countBefore ? total.failedBefore / total.countBefore : null;

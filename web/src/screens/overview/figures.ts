@@ -1,4 +1,4 @@
-// The figures of a time and of the same time before, by model.
+// The figures of a period and of the previous period, by model.
 
 import type { Schemas } from "~/api/client";
 
@@ -7,7 +7,7 @@ type Means = Map<Model, { mean: number; count: number }>;
 export type Mean = { now: number | null; before: number | null };
 
 export type ModelFigures = {
-  /** Null: no model was named; of the total: all. */
+  /** Null stands for interactions without a model; in the total, for all models. */
   model: Model;
   count: number;
   countBefore: number;
@@ -17,12 +17,12 @@ export type ModelFigures = {
   means: (Mean | null)[];
 };
 
-/** How much more or less it is than before, as a share of what it was. */
+/** The relative change from the previous period. */
 export type Change = { share: number };
 
 type Counts = Record<"now" | "before" | "failed" | "failedBefore", ReadonlyMap<Model, number>>;
 
-/** Return how many interactions each model has, whatever their time. */
+/** Return the number of interactions of each model, over all times. */
 export function countsOf(trend: Schemas["Trend"]): Map<Model, number> {
   return new Map(trend.series.map(({ key, points }) => [key, points.reduce((sum, { count }) => sum + count, 0)]));
 }
@@ -32,8 +32,8 @@ export function meansOf(summary: Schemas["MetricSummary"] | undefined): Means {
   return new Map(summary?.splits?.map(({ key, mean, count }) => [key, { mean, count }]));
 }
 
-/** Return the figures of each model, that with the most interactions first, and of all together. `metrics` has null where
- * the means of a metric are still being fetched. */
+/** Return the figures of each model, the one with the most interactions first, and of all together. `metrics` has null
+ * for a metric whose means are still being fetched. */
 export function together(counts: Counts, metrics: ({ now: Means; before: Means } | null)[]): { models: ModelFigures[]; total: ModelFigures } {
   const models = [...new Set([...counts.now.keys(), ...counts.before.keys()])]
     .map((model) => ({
@@ -67,7 +67,7 @@ function overall(means: Means): number | null {
   return count ? values.reduce((sum, one) => sum + one.mean * one.count, 0) / count : null;
 }
 
-/** Return the change; null where there was nothing before, or is nothing now. */
+/** Return the change; null if either period has no value. */
 export function changeOf(now: number | null, before: number | null): Change | null {
   return now === null || before === null || before === 0 ? null : { share: (now - before) / Math.abs(before) };
 }

@@ -5,14 +5,14 @@ import { useVocabulary } from "~/filter/facets";
 import { spanSeconds } from "~/rules/timeRange";
 import { countsOf, meansOf, type ModelFigures, together } from "./figures";
 
-/** Feedback keys that have a column: those that were used most. */
+/** The most feedback keys with a column; the most used ones are chosen. */
 export const MAX_FEEDBACK_KEYS = 4;
 const SYSTEM_METRICS = ["latency", "total_tokens"];
 
 type Overview = {
   /** The columns; undefined until it is known which feedback keys are used most. */
   metrics: Metric[] | undefined;
-  /** Feedback keys that have no column. */
+  /** The number of feedback keys without a column. */
   leftOut: number;
   /** Undefined until the interactions have been counted. */
   figures: { models: ModelFigures[]; total: ModelFigures } | undefined;
@@ -20,7 +20,7 @@ type Overview = {
   retry: () => void;
 };
 
-/** Fetch how a project did in the last `span`, by model, and in the same time before. */
+/** Fetch the figures of a project for the last `span` and for the period before it, by model. */
 export function useOverview(project: string, span: string): Overview {
   const { data: all } = useQuery(metricsQuery(project, "all"));
   const vocabulary = useVocabulary(project);

@@ -4,7 +4,7 @@ import { FormDialog, FormField, useFormValues } from "~/ui/form";
 
 type Project = Schemas["Project"];
 
-/** Create a project, or change what is said of one. */
+/** Create a project, or change its name and description. */
 export function ProjectForm({ project, onClose }: { project: Project | null; onClose: () => void }) {
   const { values, text } = useFormValues({
     key: "",

@@ -12,7 +12,7 @@ import { ProjectForm } from "./ProjectForm";
 
 type Project = Schemas["Project"];
 
-/** All projects, archived ones too: to create, to describe, to archive. */
+/** All projects, including archived ones: create, change and archive them. */
 export function ProjectsScreen() {
   const may = useMay();
   const [form, setForm] = useState<"new" | Project | null>(null);

@@ -15,7 +15,7 @@ import css from "./ranking.module.css";
 type Ranking = Schemas["Ranking"];
 type Pair = Schemas["RankedPair"];
 
-/** Models by what people preferred. */
+/** Models ranked by people's preferences. */
 export function RankingScreen() {
   const { project } = useParams({ from: "/inside/p/$project/ranking" });
   const search = useSearch({ from: "/inside/p/$project/ranking" });
@@ -202,7 +202,7 @@ function Cell({ pair, project, query }: CellProps) {
   );
 }
 
-/** Return the pair from the first one's side. */
+/** Return the pair from the side of `model`. */
 function between(pairs: readonly Pair[], model: string, other: string): Pair | null {
   const found = pairs.find(
     (one) => (one.model === model && one.other_model === other) || (one.model === other && one.other_model === model),

@@ -12,7 +12,7 @@ import css from "./start.module.css";
 
 const EVERYTHING = { and: [] };
 
-/** What a new project shows: three ways to log the first interaction, with the real address and key. */
+/** The screen of a new project: three ways to log the first interaction, with the real address and key. */
 export function StartScreen() {
   const project = useParams({ strict: false }).project ?? "default";
   const queries = useQueryClient();
@@ -24,7 +24,7 @@ export function StartScreen() {
     onChanges: arrived,
     onStands: (again) => again && arrived(),
   });
-  // Where events do not come through, one looks now and then.
+  // Poll, in case a proxy blocks the stream of events.
   useEffect(() => {
     if (connected) return;
     const timer = setInterval(() => document.visibilityState === "visible" && arrived(), 5_000);

@@ -4,7 +4,7 @@ export type Snippet = { name: string; title: string; about: string; code: string
 
 /** Return the snippets for a server, a key, a project and a model of it. */
 export function snippets(url: string, key: string, project: string, model: string): Snippet[] {
-  // In Python, what stands for a key is read from the environment.
+  // In Python, a placeholder of the key is read from the environment.
   const inPython = key.startsWith("$") ? 'os.environ["AFTERWORD_API_KEY"]' : `"${key}"`;
   const imports = key.startsWith("$") ? "import os\n\n" : "";
   return [
