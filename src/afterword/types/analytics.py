@@ -29,7 +29,7 @@ from afterword.types.filters import Filter
 
 Interval: TypeAlias = Literal["minute", "hour", "day", "week"]
 Level: TypeAlias = Literal["interaction", "session"]
-"""What the values rate: interactions (feedback), or sessions (outcomes)."""
+"""Values rate either interactions (feedback) or sessions (outcomes)."""
 
 
 SPLIT_KEY = Meta(description="The model, or the value of the label; null where there is none.")

@@ -1,5 +1,5 @@
-// Deletions that can be undone: the page hides a row at once, and deletes it on the server some seconds later. A row that
-// was deleted and logged again would have another author and another time.
+// Deletions that can be undone: the page hides a row at once, and deletes it on the server some seconds later. A row
+// that was deleted and logged again would have another author and another time.
 
 import { useSyncExternalStore } from "react";
 import { notify, offerUndo } from "./toasts";

@@ -1,5 +1,5 @@
-// Texts that were typed and not sent. Each belongs to a topic, such as an interaction, and survives a change of the row or
-// the screen, and a reload of the tab.
+// Texts that were typed and not sent. Each belongs to a topic, such as an interaction, and survives a change of the row
+// or the screen, and a reload of the tab.
 
 import { useCallback, useSyncExternalStore } from "react";
 

@@ -50,7 +50,7 @@ function Blocks({ text }: { text: string }) {
 const inBlocks = ({ kind, text }: Segment): Segment[] =>
   kind === "formula" ? [{ kind, text }] : blocks(text).map((block) => ({ kind, text: block }));
 
-/** Tell whether a text can be parsed quickly. Thousands of consecutive brackets, stars or nested quotes are not. */
+/** Tell whether a text can be parsed quickly: thousands of brackets, stars or nested quotes in a row take seconds. */
 export function isReadable(text: string): boolean {
   return !/[[\]*_~`<!]{300}|(?:> ?){60}|(?:[*+-] ){60}|(?:\[[^[\]]{0,3}\]?){200}|(?:[*_]{1,3}[^\s*_]{1,3} ?){400}/.test(text);
 }
