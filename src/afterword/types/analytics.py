@@ -41,7 +41,7 @@ UPPER_END = Meta(description="The upper end of the 95 % interval.")
 
 
 class NewSummary(Input):
-    """A request to summarize the values on the interactions that match a filter. `split_by` is `model` or `label:KEY`.
+    """A request to summarise the values on the interactions that match a filter. `split_by` is `model` or `label:KEY`.
 
     At the level `session` these are the outcomes of sessions with such an interaction.
     """

@@ -249,7 +249,7 @@ class OutcomesQuery(Input, rename={"from_": "from"}):
 
 
 class SummaryQuery(FilterQuery):
-    """The values to summarize, and how to split them."""
+    """The values to summarise, and how to split them."""
 
     split_by: Annotated[str | None, SPLIT_BY] = None
     level: Annotated[Level, LEVEL] = "interaction"

@@ -39,7 +39,7 @@ export const NEW_SESSION: JudgingSession = {
   isEnded: false,
 };
 
-/** When only LOW pairs are left, they are fetched up to ENOUGH, so that not each verdict needs a call. */
+/** When only LOW pairs are left, they are fetched up to ENOUGH, to avoid a call for each verdict. */
 const LOW = 2;
 const ENOUGH = 6;
 /** The most pairs that the server lets a sitting keep. */

@@ -366,7 +366,7 @@ class AsyncFeedback:
         project: str | None = None,
         **conditions: Unpack[PlainFilters],
     ) -> MetricSummary:
-        """Summarize the values of a feedback key or system metric: count, mean, minimum, maximum, distribution.
+        """Summarise the values of a feedback key or system metric: count, mean, minimum, maximum, distribution.
 
         The interactions are selected by the plain filters of `interactions.list`, or by a filter tree as in
         `interactions.search`. `split_by` ("model" or "label:KEY") adds a summary for each model or label value. At the
