@@ -216,12 +216,6 @@ class Transaction:
         self._cursor.execute(text, tuple(values[position] for position in positions))
         return self._cursor.rowcount
 
-    def fetch_one(self, statement: Prepared, *values: Any) -> Row | None:
-        """Return the first row of a query, in the driver's types; None if there is none."""
-        text, positions = statement.text(self.connection.dialect)
-        self._cursor.execute(text, tuple(values[position] for position in positions))
-        return self._cursor.fetchone()
-
     def savepoint(self) -> None:
         """Start a part of the transaction that can be rolled back on its own."""
         self._before = self.inserted.copy()
