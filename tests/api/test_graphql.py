@@ -429,3 +429,11 @@ def test_a_word_of_any_letters_is_refused_as_unknown(error: Any, word: str):
     query = "query Q($f: ListCompletionsFilterInput!) { completions(filter: $f, page: {first: 1}) { totalCount } }"
     for filter in ({"source": [word]}, {word: 1}):
         assert word in error(query, f={"project": "default", **filter})["message"]
+
+
+def test_a_form_that_cannot_be_read_is_refused(http: httpx.Client):
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        answer = http.post("/api/graphql", content=b"no form", headers={"content-type": content_type})
+        assert answer.status_code == 200
+        [error] = answer.json()["errors"]
+        assert error["extensions"]["code"] == "invalid_upload"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from afterword import compat
+from afterword.api.graphql import interactions
 from afterword.api.graphql.execution import Executor
 from afterword.api.graphql.http_endpoint import Query
 from afterword.config import load
+from afterword.errors import Invalid
 from afterword.lifespan import open_state
 from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
@@ -99,3 +102,20 @@ def test_a_list_of_fifty_costs_as_many_statements_as_one_of_two(statements: Stat
 def test_a_group_costs_the_look_into_its_list_and_no_more(statements: Statements):
     # To find the list of a group takes three; what is in all the lists is read together.
     assert statements(GROUPED, 50) - statements(GROUPED, 2) == 48 * 3
+
+
+def test_a_selection_is_bounded_on_its_last_page_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interactions, "MAX_SELECTED_ROWS", 1)
+    state = open_state(load({"data": str(tmp_path)}, {}))
+    context = Context(state, ADMINISTRATOR_ACTOR)
+
+    async def select_two() -> None:
+        await projects.create_project(context, body=NewProject(key="default"))
+        for completion in ("A", "B"):
+            body = NewInteraction(project="default", messages=[{"role": "user", "content": "Q"}], completion=completion)
+            await recording.record(context, body=body)
+        await interactions.selected_ids(context, "default", {"fromFilters": {"filters": {"project": "default"}}})
+
+    with pytest.raises(Invalid, match="At most 1 at once"):
+        asyncio.run(select_two())
+    state.store.close()

@@ -134,6 +134,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
         (f" 00-{TRACE.upper()}-00F067AA0BA902B7-00 ", TRACE),
         (f"01-{TRACE}-00f067aa0ba902b7-01-what-is-to-come", TRACE),
         (f"ff-{TRACE}-00f067aa0ba902b7-01", None),
+        (f" FF-{TRACE}-00f067aa0ba902b7-01", None),
         (f"00-{'0' * 32}-00f067aa0ba902b7-01", None),
         (f"00-{TRACE[1:]}-00f067aa0ba902b7-01", None),
         ("", None),

@@ -107,7 +107,7 @@ class _Members:
 def trace_id_of(traceparent: str) -> str | None:
     """Return the trace id in a `traceparent` (https://www.w3.org/TR/trace-context/); None if it is malformed."""
     match = _TRACEPARENT.fullmatch(traceparent.strip().lower())
-    return match[1] if match and match[1].strip("0") and not traceparent.startswith("ff") else None
+    return match[1] if match and match[1].strip("0") and not match[0].startswith("ff") else None
 
 
 def _identifier(value: Any) -> str | None:

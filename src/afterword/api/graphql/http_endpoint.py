@@ -112,8 +112,14 @@ class GraphQLEndpoint:
         max_bytes = self._state.settings.max_body
         if headers.get(b"content-type", b"").lstrip().lower().startswith(b"multipart/form-data"):
             check_length(headers, max_bytes)
-            async with Request(scope, receive).form(max_files=UPLOAD_FILE_LIMIT, max_fields=UPLOAD_FILE_LIMIT) as form:
+            try:
+                form = await Request(scope, receive).form(max_files=UPLOAD_FILE_LIMIT, max_fields=UPLOAD_FILE_LIMIT)
+            except MultiPartException as error:
+                raise BadRequest(f"The form cannot be read: {error.message}", code="invalid_upload") from None
+            try:
                 return await self._execute(actor, _query_with_files(form), request_id)
+            finally:
+                await form.close()
         query = read_json(_query_decoder, await read_body(headers, receive, max_bytes))
         # A document that may have a mutation is executed to its end, even if the client hangs up.
         with contextlib.nullcontext() if "mutation" in query.query else until_hung_up(scope):
@@ -159,6 +165,4 @@ def _query_with_files(form: Mapping[str, Any]) -> Query:
             code="invalid_upload",
             hint="Send the parts operations, map and the files, as the GraphQL multipart request specification has it.",
         ) from None
-    except MultiPartException as error:
-        raise BadRequest(f"The form cannot be read: {error.message}", code="invalid_upload") from None
     return query

@@ -276,12 +276,12 @@ async def selected_ids(context: Context, project: str, selection: dict[str, Any]
             for interaction in page.interactions
             if interaction.completion_id not in excluded_ids
         ]
-        if page.next is None:
-            return ids
         if len(ids) > MAX_SELECTED_ROWS:
             raise _bad_page(
                 "selection", len(ids), f"At most {MAX_SELECTED_ROWS:,} at once: choose by a narrower filter."
             )
+        if page.next is None:
+            return ids
         body = msgspec.structs.replace(body, cursor=page.next)
 
 
