@@ -224,7 +224,7 @@ REFUSED = [
     ({"message_id": "1", "message_tree_id": "1", "text": "Hi", "role": "prompter"}, "OASST"),
     ({"text": "### Human: Hi### Assistant: Hello"}, "does not say which part is the answer"),
     ({"prompt": BIRD, "completions": ["a", "b"], "labels": [True, False]}, "several completions"),
-    ({"instruction": BIRD, "output": [WREN, BAT]}, "a list of texts"),
+    ({"instruction": BIRD, "output": [WREN, BAT]}, "an array of strings"),
     ({"question": BIRD, "choices": ["a", "b"], "answer": 1}, "answer that is a number"),
     ({"question": BIRD, "choices": ["a", "b"], "answer": "a"}, "has 'choices' beside"),
     ({"instruction": BIRD, "output": WREN, "baseline_output": BAT, "preference": 1.2}, "has 'baseline_output' beside"),

@@ -43,12 +43,12 @@ class Query(t.Input):
         ('{"messages": []}', "completion", "missing_field", "'completion' is missing."),
         (f'{{{START}, "complettion": 1}}', "complettion", "unknown_field", "no field 'complettion'"),
         (f'{{{START}, "a`b": 1}}', "a`b", "unknown_field", "no field 'a`b'"),
-        (f'{{{START}, "model": 7}}', "model", "invalid_value", "model is 7, but must be a text or null."),
+        (f'{{{START}, "model": 7}}', "model", "invalid_value", "model is 7, but must be a string or null."),
         (f'{{{START}, "model": ""}}', "model", "invalid_value", "model is ''"),
-        (f'{{{START}, "user": {{"a": 1}}}}', "user", "invalid_value", "user is an object, but must be a text or null."),
-        (f'{{{START}, "session_id": 5}}', "session_id", "invalid_value", "session_id is 5, but must be a text"),
+        (f'{{{START}, "user": {{"a": 1}}}}', "user", "invalid_value", "is an object, but must be a string or null."),
+        (f'{{{START}, "session_id": 5}}', "session_id", "invalid_value", "session_id is 5, but must be a string"),
         (f'{{{START}, "labels": {{"a": "b", "c": 5}}}}', "labels.c", "invalid_value", "labels.c is 5"),
-        (f'{{{START}, "labels": {{"a": null}}}}', "labels.a", "invalid_value", "labels.a is null, but must be a text."),
+        (f'{{{START}, "labels": {{"a": null}}}}', "labels.a", "invalid_value", "is null, but must be a string."),
         ('{"messages": ["a"], "completion": ""}', "messages[0]", "invalid_value", "messages[0] is 'a'"),
         (f'{{{START}, "feedbacks": [{{"metric": "m"}}]}}', "feedbacks[0].value", "missing_field", "has no 'value'"),
         (
@@ -59,8 +59,8 @@ class Query(t.Input):
             f'{{{START}, "feedbacks": [{{"metric": "m", "value": 1, "note": ""}}]}}',
             "feedbacks[0].note", "unknown_field", "no field 'note' in feedbacks[0]",
         ),
-        (f'{{{START}, "user": {"[" * 50}1{"]" * 50}}}', "user", "invalid_value", "user is a list"),
-        ("[]", None, "invalid_value", "The body is a list, but must be an object."),
+        (f'{{{START}, "user": {"[" * 50}1{"]" * 50}}}', "user", "invalid_value", "user is an array"),
+        ("[]", None, "invalid_value", "The body is an array, but must be an object."),
         ("null", None, "invalid_value", "The body is null"),
         ('"x"', None, "invalid_value", "The body is 'x'"),
         (f'{{{START}, "usage": {{"n": 1e999}}}}', "usage.n", "invalid_value", "a number that is out of range"),
@@ -115,7 +115,7 @@ def test_what_is_no_json_is_told(raw: bytes, code: str):
 @pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 969, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}")])
 def test_levels_beyond_the_bound_are_refused(opening: str, closing: str, depth: int):
-    # Brackets within a text are no levels.
+    # Brackets within a string are no levels.
     text = '"' + "[{" * 300 + '"'
     raw = f"{opening * depth}{text}{closing * depth}".encode()
     decoder = msgspec.json.Decoder(Any)
@@ -132,15 +132,15 @@ def test_levels_beyond_the_bound_are_refused(opening: str, closing: str, depth: 
     ("kind", "body", "words"),
     [
         (t.NewMetric, {"key": "m", "kind": "int"}, "kind is 'int', but must be one of 'scalar', 'bool'."),
-        (t.NewMetric, {"key": ""}, "key is '', but must be a text of at least 1 character."),
-        (t.NewMetric, {"key": "m" * 201}, "but must be a text of at most 200 characters."),
+        (t.NewMetric, {"key": ""}, "key is '', but must be a string of at least 1 character."),
+        (t.NewMetric, {"key": "m" * 201}, "but must be a string of at most 200 characters."),
         (t.NewFeedback, {"metric": "m", "completion_id": "c", "value": None},
          "value is null, but must be true, false or a number."),
-        (t.Search, {"limit": 0}, "limit is 0, but must be a whole number, at least 1."),
-        (t.Search, {"limit": True}, "limit is true, but must be a whole number."),
+        (t.Search, {"limit": 0}, "limit is 0, but must be an integer, at least 1."),
+        (t.Search, {"limit": True}, "limit is true, but must be an integer."),
         (t.Search, {"order": "newest"}, "order is 'newest', but must be one of '-created_at', 'created_at'."),
         (ListQuery, {"source": ["LIVE", "DEAD"]}, "source[1] is 'DEAD', but must be one of 'LIVE', 'OFFLINE', "),
-        (t.NewABTest, {"key": "k", "metric": "m", "models": ["a"]}, "but must be a list of at least 2 elements."),
+        (t.NewABTest, {"key": "k", "metric": "m", "models": ["a"]}, "but must be an array of at least 2 elements."),
         (t.NewABTest, {"key": "k", "metric": "m", "models": ["a", "b"], "traffic_split": 2},
          "traffic_split is 2, but must be a number, at most 1."),
     ],

@@ -31,11 +31,11 @@ _EXPECTED = re.compile(r"expected `([^`]*)`(?: (of length )?([<>])= (\S+))?", re
 _TYPES = {"object": dict, "array": list, "str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
 # JSON's names of the types, in the order in which errors list them.
 _WORDS = {
-    "str": "a text",
+    "str": "a string",
     "bool": "true, false",
-    "int": "a whole number",
+    "int": "an integer",
     "float": "a number",
-    "array": "a list",
+    "array": "an array",
     "object": "an object",
     "null": "null",
 }
@@ -69,7 +69,7 @@ def _too_deep() -> Invalid:
     return Invalid(
         f"The body is nested more than {MAX_DEPTH} levels deep.",
         code="nested_too_deeply",
-        hint=f"Send at most {MAX_DEPTH} levels, or what is deeper as a text.",
+        hint=f"Send at most {MAX_DEPTH} levels, or what is deeper as a string.",
     )
 
 
@@ -250,7 +250,7 @@ def _value_text(value: Any) -> str:
         case dict():
             return "an object"
         case list():
-            return "a list"
+            return "an array"
     return repr(value)
 
 

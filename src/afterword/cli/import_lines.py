@@ -219,7 +219,7 @@ class Shaper:
                 continue
             if not has_prompt:
                 raise LineError(
-                    f"has the {name} {side!r:.60}, which is no completion_id; a text needs the messages that it answers"
+                    f"has the {name} {side!r:.60}, which is no completion_id; a string needs messages that it answers"
                 )
             side_body, text = body, side
             if isinstance(side, dict) and ("text" in side or "completion" in side):
@@ -321,7 +321,9 @@ class Shaper:
         if isinstance(id_value, int) and not isinstance(id_value, bool):
             id_value = str(id_value)
         if not isinstance(id_value, str) or not 1 <= len(id_value) <= MAX_ID_CHARACTERS:
-            raise LineError(f"has the id {id_value!r:.60}, but an id is a text of 1 to {MAX_ID_CHARACTERS} characters")
+            raise LineError(
+                f"has the id {id_value!r:.60}, but an id has 1 to {MAX_ID_CHARACTERS} characters"
+            )
         if self.options.new_ids:
             text = str(UUID(id_value)) if _is_uuid(id_value) else id_value
             return _id(blake2b(text.encode(), digest_size=16, key=self._project).digest())
@@ -355,7 +357,7 @@ def _prompt_messages(body: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
     if not isinstance(messages, list):
-        raise LineError(f"has {name} that are {_kind(messages)}, but must be a list")
+        raise LineError(f"has {name} that are {_kind(messages)}, but must be an array")
     return [_with_image_parts(message) for message in conversation(messages, name)]
 
 
@@ -420,10 +422,10 @@ def _labels(labels_value: Any) -> dict[str, str]:
     labels: dict[str, str] = {}
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
-            raise LineError("has labels that are neither an object nor a list of {key, value}")
+            raise LineError("has labels that are neither an object nor an array of {key, value}")
         key, value = str(pair[0]), pair[1]
         if not isinstance(value, str | int | float | None):
-            raise LineError(f"has the label {key!r} with {_kind(value)} as its value, but it must be a text")
+            raise LineError(f"has the label {key!r} with {_kind(value)} as its value, but it must be a string")
         if key in labels:
             raise LineError(f"has the label {key!r} twice; an interaction has one value a label")
         if value is not None:

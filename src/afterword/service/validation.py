@@ -63,7 +63,7 @@ def check_text(
         )
     if "\0" in text:
         raise Invalid(
-            f"{noun} contains the character NUL (U+0000), which no database keeps in a text.",
+            f"{noun} contains the character NUL (U+0000), which no database keeps in a string.",
             code="invalid_character",
             param=param,
             hint="Remove it before sending.",

@@ -126,7 +126,7 @@ def refuse_known(line: Line) -> None:
     if "message_tree_id" in keys:
         raise LineError("is a message or a tree of OASST; make a line of each path from a prompt to an answer first")
     if keys <= {"text", "meta", "id", "metadata", "source", "url"} and "text" in keys:
-        raise LineError("has a text, but neither messages nor a completion: it does not say which part is the answer")
+        raise LineError("has a string, but neither messages nor a completion: it does not say which part is the answer")
     wrapped = [name for name, value in line.items() if is_list_of_objects(value) and name not in _OWN_LISTS]
     if len(wrapped) == 1 and not keys & {"messages", "prompt", "input", "completion", "instruction"}:
         raise LineError(

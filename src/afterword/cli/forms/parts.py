@@ -21,7 +21,7 @@ Line = dict[str, Any]
 SYSTEM = ("system", "system_prompt", "systemInstruction", "system_instruction", "instructions")
 CONVERSATIONS = ("messages", "conversations", "conversation", "contents", "dialog", "dialogue", "chat")
 QUESTIONS = ("prompt", "instruction", "question", "query", "input", "inputs", "text_input", "input_text")
-"""Members that may hold a prompt, as a text or a list of messages."""
+"""Members that may hold a prompt, as a string or an array of messages."""
 CONTEXT_NAMES = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
 """Members that are appended to the text of the question under the name on the left."""
 ANSWERS = ("completion", "response", "output", "answer", "output_text", "model_output", "generated_text", "generation")
@@ -193,4 +193,4 @@ def is_value(value: Any) -> TypeGuard[float]:
 
 
 def _refuse_prompt(name: str, value: Any) -> list[Turn]:
-    raise LineError(f"has {name} that is {kind(value)}, but must be a text or a list of messages")
+    raise LineError(f"has {name} that is {kind(value)}, but must be a string or an array of messages")

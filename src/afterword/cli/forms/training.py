@@ -251,7 +251,7 @@ def _turns(value: Any, name: str) -> list[Turn]:
         return conversation([value], name)
     if isinstance(value, list) and value:
         return conversation(value, name)
-    raise LineError(f"has {name} that is {kind(value)}, but must be a text or a list of messages")
+    raise LineError(f"has {name} that is {kind(value)}, but must be a string or an array of messages")
 
 
 def _rejected_answer_lines(line: Line) -> list[Line] | None:
@@ -292,7 +292,7 @@ def answered(line: Line) -> list[Line] | None:
         if answer is None:
             return None
     elif isinstance(answer, list) and all(isinstance(element, str) for element in answer) and not is_pair(answer):
-        raise LineError(f"has {name} that is a list of texts; which of them is meant, it does not say")
+        raise LineError(f"has {name} that is an array of strings; which of them is meant, it does not say")
     elif isinstance(answer, list) and not is_pair(answer):
         context_messages, answer = split_answer(_turns(answer, str(name)))
         if answer is None:
@@ -303,7 +303,7 @@ def answered(line: Line) -> list[Line] | None:
     if not prompt:
         raise LineError(f"has no messages (nor input, nor prompt) that its {name or 'last message'} answers")
     if not isinstance(answer, str | dict | list):
-        raise LineError(f"has {name} that is {kind(answer)}, but must be a text or a message")
+        raise LineError(f"has {name} that is {kind(answer)}, but must be a string or a message")
     return [with_rating_feedback({**parts.members, "messages": prompt, "completion": answer})]
 
 

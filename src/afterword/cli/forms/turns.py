@@ -122,7 +122,7 @@ def role_of(role: str) -> str:
 
 def _message_of_sharegpt(speaker: Any, value: Any, path: str) -> Turn:
     if not isinstance(speaker, str):
-        raise LineError(f"has {path}.from that is {kind(speaker)}, but must be a text")
+        raise LineError(f"has {path}.from that is {kind(speaker)}, but must be a string")
     if speaker in _CALLS:
         calls = tool_calls(value)
         if calls:
@@ -231,5 +231,12 @@ def kind(value: Any) -> str:
     """Return the type of a value, in words."""
     if value is None:
         return "null"
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
+    kinds = {
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
     return kinds.get(type(value), "of another kind")

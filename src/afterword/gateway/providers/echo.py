@@ -78,7 +78,7 @@ def _choice_count(body: Body) -> int:
         return 1
     if not isinstance(number, int) or not 1 <= number <= MAX_CHOICE_COUNT:
         raise ProviderError(
-            f"n is {number!r:.80}, but must be a whole number from 1 to {MAX_CHOICE_COUNT}.",
+            f"n is {number!r:.80}, but must be an integer from 1 to {MAX_CHOICE_COUNT}.",
             status=400,
             code="invalid_value",
             param="n",
@@ -122,7 +122,7 @@ def _embeddings(target: Target, body: Body) -> Body:
     input_value = body.get("input")
     if not input_value or not isinstance(input_value, str | list):
         raise ProviderError(
-            f"input is {input_value!r:.80}, but must be a text, or a list of texts.",
+            f"input is {input_value!r:.80}, but must be a string, or an array of strings.",
             status=400,
             code="invalid_value",
             param="input",
@@ -131,7 +131,7 @@ def _embeddings(target: Target, body: Body) -> Body:
     number = body.get("dimensions") or DEFAULT_DIMENSION_COUNT
     if not isinstance(number, int) or not 1 <= number <= MAX_DIMENSION_COUNT:
         raise ProviderError(
-            f"dimensions is {number!r:.80}, but must be a whole number from 1 to {MAX_DIMENSION_COUNT}.",
+            f"dimensions is {number!r:.80}, but must be an integer from 1 to {MAX_DIMENSION_COUNT}.",
             status=400,
             code="invalid_value",
             param="dimensions",

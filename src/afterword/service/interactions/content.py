@@ -111,7 +111,7 @@ def check_message(message: Message, path: str) -> None:
     if not isinstance(role, str) or not 1 <= len(role) <= 64:
         problem = f"{path}.role is {role!r:.80}, but" if "role" in message else f"{path} has no role. It"
         raise Invalid(
-            f"{problem} must be a text of 1 to 64 characters.",
+            f"{problem} must be a string of 1 to 64 characters.",
             code="invalid_message",
             param=f"{path}.role",
             hint="Roles are words such as system, user, assistant, tool.",
@@ -121,7 +121,7 @@ def check_message(message: Message, path: str) -> None:
         return
     if not isinstance(content, list):
         raise Invalid(
-            f"{path}.content is of type {type(content).__name__}, but must be a text, a list of parts, or null.",
+            f"{path}.content is of type {type(content).__name__}, but must be a string, an array of parts, or null.",
             code="invalid_message",
             param=f"{path}.content",
         )

@@ -57,7 +57,7 @@ def read_line(raw: bytes) -> DatasetLine:
         if name in normalized_line and not (
             isinstance(normalized_line[name], list) and all(isinstance(x, dict) for x in normalized_line[name])
         ):
-            raise LineError(f"{name} must be a list of objects")
+            raise LineError(f"{name} must be an array of objects")
     if "labels" in normalized_line:
         normalized_line["labels"] = _normalized_labels(normalized_line["labels"])
     if not isinstance(normalized_line.get("metadata", {}), dict):
@@ -66,7 +66,7 @@ def read_line(raw: bytes) -> DatasetLine:
     if "preferred_completion" in normalized_line or "other_completion" in normalized_line:
         for name in (*SIDES, "feedback_key"):
             if not normalized_line.get(name) or (name == "feedback_key" and not isinstance(normalized_line[name], str)):
-                shape = "a text" if name == "feedback_key" else "a text, a message or a list of messages"
+                shape = "a string" if name == "feedback_key" else "a string, a message or an array of messages"
                 raise LineError(
                     f"{name} must be {shape}: a preference has all three of preferred_completion, other_completion and "
                     "feedback_key"
@@ -85,7 +85,7 @@ def _line_messages(line: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
     if not isinstance(prompt, list) or not prompt:
-        raise LineError("it has no messages (nor input, nor prompt): a list of {role, content}")
+        raise LineError("it has no messages (nor input, nor prompt): an array of {role, content}")
     return [_prompt_message(message, index) for index, message in enumerate(prompt)]
 
 
@@ -116,14 +116,14 @@ def _normalized_completion(completion: Any, name: str) -> str | dict[str, Any] |
 
 def _completion_message(answer: Any, name: str) -> dict[str, Any]:
     if not isinstance(answer, dict):
-        raise LineError(f"{name} must be a text, [role, text], a message or a list of messages")
+        raise LineError(f"{name} must be a string, [role, text], a message or an array of messages")
     message = {"role": "assistant", **answer}
     if not isinstance(message["role"], str):
-        raise LineError(f"{name} has a role that is not a text")
+        raise LineError(f"{name} has a role that is not a string")
     if not isinstance(message.get("content"), str | list | None):
-        raise LineError(f"{name} has content that is neither a text, nor a list of parts, nor null")
+        raise LineError(f"{name} has content that is neither a string, nor an array of parts, nor null")
     if all(message.get(member) in (None, []) for member in ANSWER_FIELDS):
-        raise LineError(f"{name} must be a text or a message with one of {', '.join(ANSWER_FIELDS)}")
+        raise LineError(f"{name} must be a string or a message with one of {', '.join(ANSWER_FIELDS)}")
     return message
 
 
@@ -137,7 +137,7 @@ def _normalized_labels(labels_field: Any) -> dict[str, str]:
     for pair in pairs if isinstance(pairs, list) else [None]:
         key, value = (pair.get("key"), pair.get("value")) if isinstance(pair, dict) else _key_and_value(pair)
         if not isinstance(key, str) or not isinstance(value, str):
-            raise LineError("labels must be texts by key, or a list of {key, value}")
+            raise LineError("labels must be strings by key, or an array of {key, value}")
         labels[key] = value
     return labels
 
