@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,14 @@ UNIT_OR_NOUN = re.compile(
 )
 
 
-def modules() -> Iterator[tuple[Path, ast.Module]]:
-    """Yield the modules that people write, with their syntax trees."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        if "sync" not in path.parts and "versions" not in path.parts:
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> list[tuple[Path, ast.Module]]:
+    """Return the modules that people write, with their syntax trees."""
+    return [
+        (path, ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(SOURCE.rglob("*.py"))
+        if "sync" not in path.parts and "versions" not in path.parts
+    ]
 
 
 def bound_names(tree: ast.Module) -> Iterator[str]:
