@@ -321,9 +321,7 @@ class Shaper:
         if isinstance(id_value, int) and not isinstance(id_value, bool):
             id_value = str(id_value)
         if not isinstance(id_value, str) or not 1 <= len(id_value) <= MAX_ID_CHARACTERS:
-            raise LineError(
-                f"has the id {id_value!r:.60}, but an id has 1 to {MAX_ID_CHARACTERS} characters"
-            )
+            raise LineError(f"has the id {id_value!r:.60}, but an id has 1 to {MAX_ID_CHARACTERS} characters")
         if self.options.new_ids:
             text = str(UUID(id_value)) if _is_uuid(id_value) else id_value
             return _id(blake2b(text.encode(), digest_size=16, key=self._project).digest())
