@@ -76,7 +76,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "embedded: of what only the embedded store has: its files, its one server")
     config.addinivalue_line("markers", "shared: of several servers over one database, and so of PostgreSQL alone")
     config.addinivalue_line("markers", "any_store: of what is the same whatever the store, and so tested on one")
-    config.addinivalue_line("markers", "every_store: of a folder that is tested on one store, but this on each")
+    config.addinivalue_line(
+        "markers", "every_store: of a folder that `make test-all` tests on one store, but this on each"
+    )
     config.addinivalue_line("markers", "thorough: takes long, and is left to `make test-all`")
 
 
@@ -95,7 +97,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" in metafunc.fixturenames:
         stores = databases.STORES
         marked = metafunc.definition.get_closest_marker
-        of_one = marked("any_store") or (_on_one_store(metafunc) and not marked("every_store"))
+        of_each = marked("every_store") and (ALL or not _is_whole_suite(metafunc.config))
+        of_one = marked("any_store") or (_on_one_store(metafunc) and not of_each)
         if marked("embedded") or (of_one and len(stores) > 1):
             stores = [one for one in stores if one == "sqlite"]
         if metafunc.definition.get_closest_marker("shared"):

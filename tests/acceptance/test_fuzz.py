@@ -38,7 +38,7 @@ from schemathesis.specs.openapi.checks import (
 from afterword.api import openapi
 from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, Route
 
-EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "12" if "AFTERWORD_TEST_ALL" in os.environ else "4"))
+EXAMPLES = int(os.environ.get("AFTERWORD_FUZZ_EXAMPLES", "12" if "AFTERWORD_TEST_ALL" in os.environ else "2"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

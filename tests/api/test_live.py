@@ -186,6 +186,7 @@ def test_a_revoked_key_sees_nothing_more(
     assert watcher.events.get(timeout=20) == ("end", None)
 
 
+@pytest.mark.thorough
 @pytest.mark.any_store
 def test_who_finds_nothing_in_all_that_comes_is_told_that_the_server_is_there(
     watch: Callable[..., Watcher], log: Callable[..., str]

@@ -308,6 +308,7 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
         }
 
 
+@pytest.mark.thorough
 def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypatch: pytest.MonkeyPatch):
     project = shelf.names.project + 1_000
     now = 1_700_000_000_000

@@ -313,7 +313,7 @@ def test_a_label_without_values_is_refused(client: Afterword, player: Any) -> No
     ],
 )
 def test_a_filter_that_there_is_not_is_a_type_error(client: Afterword, player: Any, call: Any) -> None:
-    with pytest.raises(TypeError, match=r"no parameter '(label|labels)'. Known are"):
+    with pytest.raises(TypeError, match=r"Unknown parameter '(label|labels)'. Known parameters:"):
         call(client.interactions, {"label": "env:prod"})
     assert player.seen == []
 
