@@ -88,6 +88,7 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
         assert len(http.get("/api/v1/interactions", params={"q": "answer", "limit": 500}).json()["interactions"]) == 63
 
 
+@pytest.mark.thorough
 def test_a_copy_goes_on_where_it_was_broken_off_and_never_over_another_store(
     tmp_path: Path, postgresql: Any, server_at: Any
 ):

@@ -275,6 +275,7 @@ def test_when_the_database_fails_over_the_servers_follow_and_nothing_acknowledge
             one.stop()
 
 
+@pytest.mark.thorough
 def test_a_database_without_room_for_more_connections_is_told_and_what_is_connected_works_on(
     own_database: Any, server_at: Callable[..., Any], tmp_path: Path
 ):
@@ -295,6 +296,7 @@ def test_a_database_without_room_for_more_connections_is_told_and_what_is_connec
         eventually(lambda: http.get("/ready").status_code == 200)
 
 
+@pytest.mark.thorough
 def test_servers_started_at_once_on_an_empty_database_upgrade_it_once(
     postgresql: Any, server_at: Callable[..., Any], tmp_path: Path
 ):

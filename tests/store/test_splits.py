@@ -73,6 +73,7 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
             assert one.stddev == (pytest.approx(statistics.stdev(its)) if len(its) > 1 else None)
 
 
+@pytest.mark.thorough
 def test_a_label_may_have_more_values_than_a_statement_has_room_for(shelf: Any):
     numbers = [(label_number(shelf.names.project, "id", str(n)), n) for n in range(66_000)]
 
