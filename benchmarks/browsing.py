@@ -274,8 +274,9 @@ def _watching(server: Server, context: BrowserContext, submit: Submit) -> Iterat
         page.goto(f"{LIST}?{urlencode({'q': query})}")
         page.wait_for_selector("[role=row][data-id]")
         page.wait_for_selector("[data-on=true]")
-        # The list, its facets and its chart are loaded: from now on, only arrivals cause work.
-        page.wait_for_load_state("networkidle")
+        # Once its facets and its chart are there, too, only arrivals are work.
+        page.wait_for_selector("aside[aria-label=Facets] [aria-busy=false]")
+        page.wait_for_selector("[aria-label='Over time'] rect", state="attached")
     waiting.wait_for_timeout(AFTER_ARRIVALS_MS / 10)
     yield Figure(f"... {len(lists)} filtered lists open", spent(), "s", WATCHED_FACTOR * alone)
 
