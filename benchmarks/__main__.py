@@ -13,15 +13,16 @@ from benchmarks import browsing, calling, lifting, reading, report, writing, yar
 from benchmarks.peers.racing import CONTENDERS, Comparison, race
 from benchmarks.scale.measuring import StoreName, scale
 from benchmarks.soak import soak
+from benchmarks.versions import versions
 
 JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
 # These take long and run only if they are named.
 PEERS = ",".join(CONTENDERS)
-LONG_JOBS = ("scale", "peers", "soak")
+LONG_JOBS = ("scale", "peers", "soak", "versions")
 # Calls of the soak.
 SOAK_CALL_COUNT = 100_000
 # Default numbers of interactions in the stores that are read.
-SIZES = {"scale": "10000000", "peers": "100000"}
+SIZES = {"scale": "10000000", "peers": "100000", "versions": "20000"}
 
 
 def main(
@@ -38,6 +39,10 @@ def main(
     contenders: Annotated[
         str, typer.Option(help=f"peers: which, the first of them being what the others are compared with: {PEERS}.")
     ] = PEERS,
+    other: Annotated[
+        Path | None,
+        typer.Option(help="versions: the Python of the environment in which the version to compare with is installed."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="A file to write the tables to, as Markdown.")] = None,
 ) -> None:
     """Measure what a server on this machine does, beside what it is meant to do.
@@ -62,12 +67,14 @@ def main(
     for name in names:
         if name not in CONTENDERS:
             raise typer.BadParameter(f"{name!r} is none of {PEERS}.", param_hint="contenders")
+    if "versions" in chosen and other is None:
+        raise typer.BadParameter("The job versions compares with the version that --other names.", param_hint="other")
     console = Console()
     if not console.is_terminal:
         console.width = 130
     console.print(report.machine(), highlight=False)
     sections: dict[str, report.Section | Comparison] = {}
-    for section in run(chosen, sizes, quick, store, keep, names):
+    for section in run(chosen, sizes, quick, store, keep, names, other):
         section.show(console)
         sections[section.name] = section
         if output:
@@ -76,7 +83,13 @@ def main(
 
 
 def run(
-    jobs: list[str], sizes: list[int], quick: bool, store: StoreName, keep: Path | None, contenders: list[str]
+    jobs: list[str],
+    sizes: list[int],
+    quick: bool,
+    store: StoreName,
+    keep: Path | None,
+    contenders: list[str],
+    other: Path | None,
 ) -> Iterator[report.Section | Comparison]:
     """Run jobs; yield the table of each when it is done."""
     if "yardstick" in jobs:
@@ -99,6 +112,8 @@ def run(
             yield from scale(size, store, keep, 0.5 if quick else 3, 5 if quick else 60)
     if "soak" in jobs:
         yield soak(SOAK_CALL_COUNT // 10 if quick else SOAK_CALL_COUNT)
+    if "versions" in jobs and other:
+        yield versions(other, sizes[0], 0.3 if quick else 1.0, 3 if quick else 7)
     if "peers" in jobs:
         for size in sizes:
             yield from race(contenders, size, 1 if quick else 3, 1 if quick else 3)

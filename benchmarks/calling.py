@@ -45,7 +45,7 @@ def calling(seconds: float) -> Iterator[Section]:
         port = stack.enter_context(upstream())
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="afterword-bench-")))
         server = stack.enter_context(running(directory / "data"))
-        _register(server, port)
+        register(server, port)
         submit = stack.enter_context(load.generator())
         routes = {
             "directly": (Target(port, KEY), DIRECT, {}),
@@ -56,7 +56,7 @@ def calling(seconds: float) -> Iterator[Section]:
         def measure(route: str, **how: Any) -> Calls:
             target, path, extra_fields = routes[route]
             name = how.pop("model", "fast")
-            body = _body(extra_fields, f"default/{name}" if target is server.target else name, how.pop("stream"))
+            body = request_body(extra_fields, f"default/{name}" if target is server.target else name, how.pop("stream"))
             return submit(load.call, target, path, body, **how).result()
 
         for stream in (False, True):
@@ -116,7 +116,9 @@ def _at_once(measure: Any, server: Server) -> Section:
 def _parity(server: Server) -> Section:
     """Compare the number of answers with the number of stored interactions."""
     before = _stored(server)
-    calls = load.call(server.target, PATH, _body({}, "default/fast", False), seconds=1.0, in_flight=32, warm_up=0.0)
+    calls = load.call(
+        server.target, PATH, request_body({}, "default/fast", False), seconds=1.0, in_flight=32, warm_up=0.0
+    )
     stored = _stored(server) - before
     if stored != calls.answered:
         raise RuntimeError(f"Of {calls.answered} answered calls {stored} are stored.")
@@ -130,7 +132,8 @@ def _stored(server: Server) -> int:
     return load.send(server.target, "GET", "/api/v1/interactions?limit=1&count=true")["count"]
 
 
-def _register(server: Server, port: int) -> None:
+def register(server: Server, port: int) -> None:
+    """Register the models of the provider at `port`."""
     for name in ("fast", "slow"):
         model = {
             "key": name,
@@ -143,7 +146,7 @@ def _register(server: Server, port: int) -> None:
         load.send(server.target, "POST", "/api/v1/models", model)
 
 
-def _body(extra_fields: dict[str, Any], model: str, stream: bool) -> bytes:
+def request_body(extra_fields: dict[str, Any], model: str, stream: bool) -> bytes:
     """Return a request of 2 KB."""
     record = msgspec.json.decode(workload.Workload(5).interaction(1))
     body = {"model": model, "messages": record["messages"], "temperature": 0.2, **extra_fields}

@@ -65,7 +65,7 @@ def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
         "deep in a cursor": f"cursor={deep}",
     }
     calls: dict[str, Call] = {what: (f"/api/v1/interactions?limit=50&{query}", None) for what, query in queries.items()}
-    calls["NOT label"] = ("/api/v1/interactions/search", msgspec.json.encode(Search(filter=no_production)))
+    calls["NOT label"] = ("/api/v1/interactions/search", request_body(Search(filter=no_production)))
     return calls
 
 
@@ -106,17 +106,30 @@ def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section
         by_rows = ROWS_ONLY_FILTER if trend.filter is None else Filter(and_=[trend.filter, ROWS_ONLY_FILTER])
         answers = []
         for how, filter in (("", trend.filter), (": from the rows", by_rows)):
-            request_body = msgspec.to_builtins(msgspec.structs.replace(trend, filter=filter))
-            if path.endswith("statistics"):
-                request_body = {name: request_body[name] for name in ("filter", "split_by")}
-            timings, answer = load.read(
-                server.target, path, body=msgspec.json.encode(request_body), times=50, most_seconds=seconds
-            )
+            body = request_body(msgspec.structs.replace(trend, filter=filter), statistics=path.endswith("statistics"))
+            timings, answer = load.read(server.target, path, body=body, times=50, most_seconds=seconds)
             figures.append(of_pages(what + how, timings))
             answers.append(msgspec.json.decode(answer))
         if _rounded(answers[0]) != _rounded(answers[1]):
             raise RuntimeError(f"Rollups and rows answer {path} differently.")
     return Section(f"Statistics and trends at {size:,}", figures)
+
+
+def request_body(query: Search | NewTrend, *, statistics: bool = False) -> bytes:
+    """Return the body of a request without the fields that are null, which another version may not know.
+
+    With `statistics`, the fields that ask for a trend are left out.
+    """
+
+    def without_nulls(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: without_nulls(field) for name, field in value.items() if field is not None}
+        return [without_nulls(part) for part in value] if isinstance(value, list) else value
+
+    fields = without_nulls(msgspec.to_builtins(query))
+    if statistics:
+        fields = {name: fields[name] for name in ("filter", "split_by") if name in fields}
+    return msgspec.json.encode(fields)
 
 
 def _rounded(answer: Any) -> Any:

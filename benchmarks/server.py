@@ -31,13 +31,13 @@ def free_port() -> int:
 class Server:
     """A running server. `seconds_to_start` is the time from the start of the process to its first healthy answer."""
 
-    def __init__(self, directory: Path, *, database_url: str | None = None) -> None:
+    def __init__(self, directory: Path, *, database_url: str | None = None, python: Path | None = None) -> None:
         self.directory = directory
         self.target = Target(free_port(), KEY)
         begin = time.perf_counter()
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "afterword", "serve", "--host", "127.0.0.1"),
+                *(str(python or sys.executable), "-m", "afterword", "serve", "--host", "127.0.0.1"),
                 *("--port", str(self.target.port), "--data", str(directory), "--log-level", "warning"),
                 *(("--database-url", database_url) if database_url else ()),
             ],
@@ -126,9 +126,12 @@ class Server:
 
 
 @contextmanager
-def running(directory: Path, *, database_url: str | None = None) -> Iterator[Server]:
-    """Run a server and stop it at the end. Without a URL it uses the embedded store."""
-    server = Server(directory, database_url=database_url)
+def running(directory: Path, *, database_url: str | None = None, python: Path | None = None) -> Iterator[Server]:
+    """Run a server and stop it at the end. Without a URL it uses the embedded store.
+
+    `python` is the interpreter that it runs with: the one of another environment runs the version installed there.
+    """
+    server = Server(directory, database_url=database_url, python=python)
     try:
         yield server
     finally:

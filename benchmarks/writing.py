@@ -73,7 +73,7 @@ def uploading(interactions: int) -> Section:
         for in_flight in (1, 4):
             arguments = {"first": 0, "number": interactions, "batch": batch, "in_flight": in_flight, "days": 0.0}
             timings: load.Timings = submit(load.upload, server.target, seed=10 + in_flight, **arguments).result()
-            _check(timings)
+            check(timings)
             figures.append(of_calls(f"batches of {batch:,}, {in_flight} in flight", timings, each=batch))
             server.wait_for_texts()
         rate, stored = submit(upload_through_client, server.url, interactions).result()
@@ -111,10 +111,11 @@ def _written(
     timings: load.Timings = submit(
         load.write, server.target, kind, in_flight=in_flight, seconds=seconds, completions=completions, seed=in_flight
     ).result()
-    _check(timings)
+    check(timings)
     return timings
 
 
-def _check(timings: load.Timings) -> None:
+def check(timings: load.Timings) -> None:
+    """Raise `RuntimeError` if the server refused calls."""
     if timings.refused:
         raise RuntimeError(f"The server refused {timings.refused} of {len(timings.each)} calls.")
