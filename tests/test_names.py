@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "afterword"
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "afterword"
 # Words that name nothing by themselves. Some stand on the wire, and stay.
 BARE_WORDS = frozenset(
     """again anew asked brought called chosen come drawn few far found fresh given gone held here its kept known like
@@ -20,6 +21,8 @@ BARE_WORDS = frozenset(
 )
 MAX_BARE_RATIO = 0.005
 MAX_FUNCTION_MODULES = 3
+MAX_TEST_NAME_CHARACTERS = 70
+TEST_NAME = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
 UNIT_OR_NOUN = re.compile(
     r"_?(SECONDS|MS|MINUTES|HOURS|DAYS|BYTES|KB|MB|CHARACTERS|COUNT|SIZE|LENGTH|RATIO|FACTOR|LEVEL|LIMIT|DEPTH|VERSION|STATUS|PERCENT"
     r"|DEVIATION|RATING|SCALE|[A-Z]+S|ID|KEY|CODE|PORT|NUMBER)$"
@@ -88,3 +91,9 @@ def test_a_user_a_key_and_a_caller_are_they():
         if masculine.search(line)
     ]
     assert found == []
+
+
+def test_a_tests_name_is_short_enough_to_read_at_a_glance():
+    names = [name for path in TESTS.rglob("*.py") for name in TEST_NAME.findall(path.read_text(encoding="utf-8"))]
+    assert names
+    assert [name for name in names if len(name) > MAX_TEST_NAME_CHARACTERS] == []

@@ -97,7 +97,7 @@ def writers(new_server: Any) -> Iterator[Callable[[Any, int], list[str]]]:
 
 
 @pytest.mark.thorough
-def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it_began(
+def test_backup_under_load_holds_everything_acknowledged_before_it(
     new_server: Any, writers: Any, afterword: Run, tmp_path: Path
 ):
     server = new_server()

@@ -302,9 +302,7 @@ def test_the_writing_process_may_be_killed_under_load(new_server: Any):
 @pytest.mark.thorough
 @pytest.mark.embedded
 @pytest.mark.parametrize("made", ["lock", "afterword.db-wal", "search.db"])
-def test_a_kill_during_the_first_start_leaves_a_directory_that_can_be_started(
-    new_server: Any, tmp_path: Path, made: str
-):
+def test_kill_during_first_start_leaves_a_startable_directory(new_server: Any, tmp_path: Path, made: str):
     command = [sys.executable, "-m", "afterword", "serve", "--port", "0", "--data", str(tmp_path / "data")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (tmp_path / "data" / made).exists():

@@ -54,7 +54,7 @@ def words(answer: httpx.Response, code: str) -> str:
     return f"{error['message']} {error['hint']}"
 
 
-def test_damage_is_told_nothing_more_is_written_and_the_server_is_not_ready(new_server: Any):
+def test_damaged_store_is_reported_stops_writes_and_is_not_ready(new_server: Any):
     running = new_server()
     fill(running)
     with running.client() as http:

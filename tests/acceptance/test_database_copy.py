@@ -89,9 +89,7 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
 
 
 @pytest.mark.thorough
-def test_a_copy_goes_on_where_it_was_broken_off_and_never_over_another_store(
-    tmp_path: Path, postgresql: Any, server_at: Any
-):
+def test_database_copy_resumes_and_never_overwrites_another_store(tmp_path: Path, postgresql: Any, server_at: Any):
     one = server_at(tmp_path / "one", None)
     line = {"messages": [{"role": "user", "content": "?"}], "completion": "!", "labels": {"a": "b"}}
     with one.client() as http:
@@ -121,7 +119,7 @@ def rows_of(url: str, table: str) -> int:
             return 0
 
 
-def test_a_database_is_not_spread_over_a_cluster_and_the_way_out_of_one_is_named():
+def test_db_distribute_is_not_supported_and_names_db_copy():
     command = [sys.executable, "-m", "afterword", "db", "distribute", "--database-url", "postgresql://nowhere/none"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1

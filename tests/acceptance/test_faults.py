@@ -251,7 +251,7 @@ class Crowd:
             thread.join()
 
 
-def test_too_many_writes_at_once_are_refused_at_once_and_none_is_half_taken(new_server: Any):
+def test_excess_concurrent_writes_are_refused_at_once_and_never_halved(new_server: Any):
     running = new_server(AFTERWORD_MAX_WAITING_WRITES="1")
     crowd = Crowd(running, 16)
     crowd.wait_for(lambda: len(crowd.refused) >= 20 and len(crowd.acknowledged) >= 20)

@@ -130,7 +130,7 @@ def test_who_watches_one_server_sees_what_is_logged_at_another(three: list[Any])
     thread.join()
 
 
-def test_words_logged_at_any_server_are_found_and_the_next_takes_over_when_one_dies(three: list[Any]):
+def test_search_covers_all_servers_and_lease_moves_when_one_dies(three: list[Any]):
     def found(word: str) -> bool:
         with three[2].client() as http:
             return bool(http.get(f"/api/v1/interactions?q={word}").json()["interactions"])
@@ -205,7 +205,7 @@ def everything(http: httpx.Client) -> list[str]:
         query["cursor"] = page["next"]
 
 
-def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_the_database_restarts(
+def test_server_kill_and_database_restart_lose_nothing_acknowledged(
     own_database: Any, server_at: Callable[..., Any], tmp_path: Path
 ):
     three = [server_at(tmp_path / str(one), own_database.url, AFTERWORD_SECRET_KEY="of all") for one in range(3)]
@@ -230,7 +230,7 @@ def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_the_database_r
     assert load.acknowledged <= set(there)
 
 
-def test_while_the_database_is_away_the_server_says_so_and_comes_back_by_itself(
+def test_server_reports_lost_database_and_recovers_by_itself(
     own_database: Any, server_at: Callable[..., Any], tmp_path: Path
 ):
     running = server_at(tmp_path / "data", own_database.url)
@@ -253,7 +253,7 @@ def test_while_the_database_is_away_the_server_says_so_and_comes_back_by_itself(
         assert http.get("/health").json()["status"] == "ok"
 
 
-def test_when_the_database_fails_over_the_servers_follow_and_nothing_acknowledged_is_lost(
+def test_database_failover_is_followed_and_loses_nothing_acknowledged(
     own_database: Any, server_at: Callable[..., Any], tmp_path: Path
 ):
     with own_database.standby() as other:
@@ -276,7 +276,7 @@ def test_when_the_database_fails_over_the_servers_follow_and_nothing_acknowledge
 
 
 @pytest.mark.thorough
-def test_a_database_without_room_for_more_connections_is_told_and_what_is_connected_works_on(
+def test_full_connection_limit_is_reported_and_open_connections_work_on(
     own_database: Any, server_at: Callable[..., Any], tmp_path: Path
 ):
     running = server_at(tmp_path / "one", own_database.url)
@@ -305,7 +305,7 @@ def test_servers_started_at_once_on_an_empty_database_upgrade_it_once(
         assert [one["key"] for one in http.get("/api/v1/projects").json()["projects"]] == ["default"]
 
 
-def test_workers_share_a_port_one_that_dies_is_replaced_and_all_end_together(new_server: Any):
+def test_workers_share_a_port_are_replaced_on_death_and_end_together(new_server: Any):
     running = new_server("--workers", "2")
 
     def serving() -> list[psutil.Process]:

@@ -199,7 +199,7 @@ def test_batches_with_the_same_ids_in_other_orders_take_each_once(race: Race, pa
         assert set(won.values()) == {1}
 
 
-def test_an_id_that_is_deleted_and_logged_at_once_is_there_whole_or_not_at_all(race: Race):
+def test_id_deleted_and_logged_concurrently_is_whole_or_absent(race: Race):
     one = str(uuid4())
     words = [f"word{uuid4().hex}" for _ in range(ROUNDS)]
 
@@ -257,7 +257,7 @@ def test_a_dataset_key_is_taken_once_and_a_part_sent_twice_at_once_is_one(race: 
         assert [answer.status_code for answer in parts] == [200] * CALLERS, [a.text for a in parts]
 
 
-def test_parts_and_datasets_of_an_upload_that_is_aborted_are_made_or_refused(race: Race):
+def test_abort_racing_parts_and_dataset_creation_makes_or_refuses_each(race: Race):
     line = b'{"messages": [{"role": "user", "content": "Why?"}]}\n'
     for number in range(ROUNDS):
         begun = race.http[0].post("/api/v1/upload/init", json={"total_parts_count": 2}).json()["session_id"]

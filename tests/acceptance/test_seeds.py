@@ -122,7 +122,7 @@ def test_the_snippet_of_preference_feedback_is_seen_from_both_completions(adapti
         assert (str(preference.preferred_completion), str(preference.other_completion)) == (preferred, other)
 
 
-def test_the_snippets_of_automatic_logging_give_the_id_of_a_logged_interaction(adaptive: Adaptive, server: Any) -> None:
+def test_automatic_logging_snippets_return_a_logged_completion_id(adaptive: Adaptive, server: Any) -> None:
     attach_echo(adaptive, server)
     left = run(snippet("interactions-v0.14.md", "adaptive.chat.create"), adaptive=adaptive)
     code = snippet("interactions-v0.14.md", "completion_id = response.choices[0].completion_id")

@@ -110,7 +110,7 @@ def hanging(
     return running, own.without_standby, False
 
 
-def test_calls_are_answered_in_time_while_the_store_hangs_and_it_comes_back(hanging: Any):
+def test_calls_are_answered_in_time_while_store_hangs_and_it_recovers(hanging: Any):
     running, hang, reads_hang = hanging
     with running.client() as http:
         http.post("/api/v1/metrics", json={"key": "CSAT"}).raise_for_status()

@@ -326,7 +326,7 @@ def test_the_latest_use_of_a_key_counts_of_what_several_servers_note(
 # ------------------------------------------------------------------------------------------------ the administrator's
 
 
-def test_the_administrators_key_is_made_once_printed_once_and_kept_for_its_owner_only(new_server):
+def test_admin_key_is_created_and_printed_once_and_owner_readable_only(new_server):
     running = new_server(AFTERWORD_API_KEY="")
     file = running.directory / "admin.key"
     key = file.read_text().strip()

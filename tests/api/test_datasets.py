@@ -195,7 +195,7 @@ def test_a_file_comes_in_parts(http: Any, project: str, download: Any, refused: 
     refused(http.get("/api/v1/upload/status", params={"session_id": other}), 404)
 
 
-def test_a_large_file_passes_in_little_memory_and_half_a_file_leaves_nothing(new_server: Any):
+def test_large_dataset_upload_needs_little_memory_and_half_leaves_nothing(new_server: Any):
     psutil = pytest.importorskip("psutil")
     running = new_server()
     line = file_of({"messages": [{"role": "user", "content": "x" * 100_000}]})

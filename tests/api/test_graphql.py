@@ -206,7 +206,7 @@ def test_groups_have_their_statistics_and_interactions_on_every_page(log: Any, r
     assert [(one["count"], len(one["completions"]["nodes"])) for one in by_prompt["nodes"]] == [(4, 4)]
 
 
-def test_what_a_filter_of_feedback_would_leave_out_is_not_counted_in_silence(error: Any, project: str):
+def test_score_filter_of_grouped_counts_is_refused_as_not_served(error: Any, project: str):
     query = GROUPED.replace(
         "page: $page) {\n    totalCount", 'page: $page, scoreFilter: {labels: [{key: "a"}]}) {\n    totalCount'
     )

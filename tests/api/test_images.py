@@ -247,7 +247,7 @@ def test_an_image_beyond_the_limit_is_refused_and_one_at_it_is_taken(new_server,
 # ------------------------------------------------------------------------------------------------ deletion
 
 
-def test_a_deleted_interaction_takes_its_own_images_along_and_leaves_shared_ones(
+def test_deleting_interaction_deletes_own_images_and_keeps_shared_ones(
     http: httpx.Client, log: Call, project: str, refused: Call
 ):
     own, shared = png(), png()

@@ -195,7 +195,7 @@ def test_a_time_more_than_a_day_ahead_is_refused(http: httpx.Client, project: st
 # ------------------------------------------------------------------------------------------------ repetition
 
 
-def test_a_repetition_is_answered_as_the_first_time_and_stores_nothing_twice(
+def test_repeated_request_gets_the_first_answer_and_stores_nothing_twice(
     http: httpx.Client, log: Call, show: Call, register: Call, project: str
 ):
     register("CSAT")

@@ -73,7 +73,7 @@ def test_what_was_given_stays_when_a_metric_is_unlinked(
     assert keys_of(http, project) == [key]
 
 
-def test_a_metric_of_another_project_can_be_used_and_is_changed_there_alone(
+def test_linked_metric_is_used_here_and_changed_only_in_its_project(
     http: httpx.Client, register: Any, refused: Any, link: Any, key: str, project: str, other: str
 ):
     made = register(key)

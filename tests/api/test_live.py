@@ -188,9 +188,7 @@ def test_a_revoked_key_sees_nothing_more(
 
 @pytest.mark.thorough
 @pytest.mark.any_store
-def test_who_finds_nothing_in_all_that_comes_is_told_that_the_server_is_there(
-    watch: Callable[..., Watcher], log: Callable[..., str]
-):
+def test_live_stream_sends_heartbeats_while_nothing_matches(watch: Callable[..., Watcher], log: Callable[..., str]):
     watcher = watch(label="env:prod")
     began = time.monotonic()
     while not watcher.beats:

@@ -68,7 +68,7 @@ def test_a_project_is_changed_where_it_is_named(http: httpx.Client, key: str, re
     refused(http.patch("/api/v1/projects/no-such", json={}), 404, "project_not_found")
 
 
-def test_an_archived_project_is_read_and_takes_nothing_new_until_it_is_brought_back(
+def test_archived_project_is_read_only_until_restored(
     http: httpx.Client, log: Call, show: Call, register: Call, project: str, refused: Call
 ):
     register("CSAT")

@@ -106,7 +106,7 @@ def test_a_projects_own_value_wins_over_the_servers(new_server: Call):
 # ------------------------------------------------------------------------------------------------ interactions
 
 
-def test_what_is_too_old_is_deleted_with_all_that_hangs_on_it_and_the_rest_stays(
+def test_retention_deletes_old_interactions_with_dependents_and_no_others(
     http: httpx.Client, log: Call, register: Call, keep: Call, listed: Call, project: str, refused: Call
 ):
     register("CSAT")
@@ -158,7 +158,7 @@ def test_an_outcome_stays_while_its_session_has_turns(http: httpx.Client, log: C
     assert not gone(http, second["completion_id"])()
 
 
-def test_many_are_deleted_while_others_are_logged_and_none_of_those_is_lost(
+def test_retention_during_logging_loses_no_new_interaction(
     http: httpx.Client, keep: Call, listed: Call, project: str, log: Call
 ):
     lines = [
@@ -242,7 +242,7 @@ def test_who_takes_a_period_back_loses_no_more(http: httpx.Client, keep: Call, p
 # ------------------------------------------------------------------------------------------------ what was said
 
 
-def test_what_was_said_goes_and_the_row_stays_with_labels_feedback_and_numbers(
+def test_payload_retention_keeps_labels_feedback_and_numbers(
     http: httpx.Client, log: Call, register: Call, keep: Call, listed: Call, project: str, refused: Call
 ):
     register("CSAT")

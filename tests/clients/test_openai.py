@@ -56,7 +56,7 @@ def test_plain_calls_streams_and_several_choices_are_interactions(run_with: Run,
     assert said["helper"] == ["assistant", "You said: Hello there"]
 
 
-def test_feedback_on_the_first_chunk_finds_its_interaction_while_it_still_streams(run_with: Run, gateway: Any):
+def test_feedback_on_first_chunk_finds_interaction_while_streaming(run_with: Run, gateway: Any):
     gateway.http.post("/api/v1/metrics", json={"key": "liked", "project": gateway.project}).raise_for_status()
     said = run_with(
         "openai",

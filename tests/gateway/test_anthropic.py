@@ -40,7 +40,7 @@ def test_an_answer_plain_and_streamed_is_in_openais_form(gateway):
         assert logged["usage"]["completion_tokens"] == 5
 
 
-def test_a_conversation_with_tools_images_and_a_system_prompt_is_translated(gateway):
+def test_conversation_with_tools_images_and_system_prompt_is_translated(gateway):
     call = {"id": "t1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}
     image = {"type": "image_url", "image_url": f"data:image/gif;base64,{PIXEL}"}
     messages = [
@@ -109,7 +109,7 @@ def test_tool_calls_come_back_as_openais(gateway, streamed: bool):
     assert logged["call"]["finish_reason"] == "tool_calls"
 
 
-def test_thinking_is_asked_for_by_effort_kept_with_its_signature_and_sent_back(gateway):
+def test_reasoning_effort_requests_thinking_and_sends_signature_back(gateway):
     model = gateway.model(provider="anthropic", external_model_id="good:claude-sonnet-4-5")
     chunks, _ = gateway.stream(model, "thinking-one", reasoning_effort="low", max_tokens=100)
     request = sent(gateway, "thinking-one")

@@ -166,7 +166,7 @@ def test_a_provider_that_was_busy_for_a_moment_is_asked_again(gateway):
     assert gateway.ask(gateway.model("flaky-9")).status_code == 503
 
 
-def test_a_caller_that_hangs_up_hangs_up_on_the_provider_too_and_the_row_keeps_what_came(gateway):
+def test_caller_disconnect_closes_provider_stream_and_keeps_partial_text(gateway):
     model = gateway.model("hang-after-4")
     [external] = gateway.external
     body = {"model": model, "messages": [{"role": "user", "content": "Hello there"}], "stream": True}
@@ -181,7 +181,7 @@ def test_a_caller_that_hangs_up_hangs_up_on_the_provider_too_and_the_row_keeps_w
     assert (row["call"]["state"], row["call"]["finish_reason"]) == ("cancelled", "cancelled")
 
 
-def test_a_caller_that_hangs_up_before_the_answer_begins_leaves_a_cancelled_row(gateway):
+def test_caller_disconnect_before_first_chunk_leaves_cancelled_row(gateway):
     model = gateway.model("hang")
     for streamed in (False, True):
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": streamed}
@@ -192,7 +192,7 @@ def test_a_caller_that_hangs_up_before_the_answer_begins_leaves_a_cancelled_row(
     assert gateway.count() == 2
 
 
-def test_callers_that_hang_up_anywhere_leave_a_row_of_what_they_got_and_no_connection(gateway):
+def test_disconnects_at_any_chunk_keep_partial_rows_and_no_connection(gateway):
     model = gateway.model("slow-5")
     text = "one two three four five six seven eight nine ten"
 

@@ -61,7 +61,7 @@ def test_an_answer_is_the_providers_own_with_the_ids_of_the_interaction(gateway)
     assert "ttft" not in timings
 
 
-def test_a_stream_carries_one_id_for_each_index_in_every_chunk_and_is_kept_whole(gateway):
+def test_stream_chunks_carry_one_id_per_index_and_are_stored_whole(gateway):
     chunks, done = gateway.stream(gateway.model(), "Hello there", n=2, stream_options={"include_usage": True})
     assert done
     ids: dict[int, set[str]] = {}
@@ -84,14 +84,14 @@ def test_a_stream_carries_one_id_for_each_index_in_every_chunk_and_is_kept_whole
         assert logged["session_id"] == chunks[0]["session_id"]
 
 
-def test_the_usage_of_a_stream_is_kept_also_where_the_caller_did_not_ask_for_it(gateway):
+def test_stream_usage_is_stored_even_if_caller_did_not_request_it(gateway):
     chunks, _ = gateway.stream(gateway.model())
     assert all(chunk["choices"] for chunk in chunks)
     assert not [chunk for chunk in chunks if "usage" in chunk]
     assert gateway.logged(chunks[0]["choices"][0]["completion_id"])["usage"]["total_tokens"] == 18
 
 
-def test_feedback_that_comes_while_the_answer_still_streams_finds_its_interaction(gateway):
+def test_feedback_during_streaming_finds_its_interaction(gateway):
     gateway.http.post("/api/v1/metrics", json={"key": "liked", "project": gateway.project}).raise_for_status()
     body = {"model": gateway.model("hang-after-3"), "messages": [{"role": "user", "content": "Hi"}], "stream": True}
     with gateway.server.client() as http, http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
@@ -132,7 +132,7 @@ def test_tool_calls_and_reasoning_are_kept_streamed_or_not(gateway):
     }
 
 
-def test_what_is_ours_stays_here_and_all_else_reaches_the_provider_unchanged(gateway):
+def test_own_fields_stay_here_and_others_reach_provider_unchanged(gateway):
     theirs = {
         "seed": 7,
         "logprobs": True,
@@ -223,7 +223,7 @@ def test_an_image_on_the_web_is_passed_on_and_never_fetched(gateway):
     assert logged["messages"][0]["content"][1]["image_url"] == {"url": address}
 
 
-def test_store_false_keeps_nothing_and_feedback_on_it_says_why_it_is_refused(gateway):
+def test_store_false_keeps_nothing_and_feedback_is_refused_with_reason(gateway):
     gateway.http.post("/api/v1/metrics", json={"key": "liked", "project": gateway.project}).raise_for_status()
     model = gateway.model()
     whole = gateway.ask(model, store=False).raise_for_status().json()["choices"][0]["completion_id"]
@@ -246,7 +246,7 @@ def test_the_id_of_an_answer_is_told_from_its_completion_id(gateway):
     assert "choices[0].completion_id" in refused.json()["error"]["hint"]
 
 
-def test_an_answer_that_comes_back_with_the_next_turn_is_sent_without_our_ids(gateway):
+def test_answer_resent_in_next_turn_loses_our_ids(gateway):
     model = gateway.model()
     message = gateway.ask(model).json()["choices"][0]["message"]
     messages = [{"role": "user", "content": "Hello there"}, message, {"role": "user", "content": "the-next-turn"}]

@@ -136,7 +136,7 @@ def test_a_stop_lets_calls_end_and_takes_no_new_ones(new_server, gateway):
     assert (row["call"]["state"], row["completion"]) == ("complete", "You said: Hi")
 
 
-def test_a_stream_that_outlasts_the_grace_of_a_stop_is_interrupted_with_what_came(new_server, gateway):
+def test_stream_longer_than_shutdown_grace_keeps_partial_text(new_server, gateway):
     running = new_server(AFTERWORD_SHUTDOWN_GRACE="1")
     other = gateway_to(gateway, running)
     body = {"model": other.model("hang-after-3"), "messages": [{"role": "user", "content": "Hi"}], "stream": True}
@@ -159,7 +159,7 @@ def test_a_stream_that_outlasts_the_grace_of_a_stop_is_interrupted_with_what_cam
 
 @pytest.mark.embedded
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
-def test_a_call_whose_end_could_not_be_written_is_closed_while_the_server_runs(new_server, gateway):
+def test_call_with_failed_final_write_is_closed_while_server_runs(new_server, gateway):
     running = new_server()
     other = gateway_to(gateway, running)
     body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
@@ -192,7 +192,7 @@ def state_of(http: httpx.Client, completion_id: str) -> str:
 @pytest.mark.embedded
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 @pytest.mark.parametrize("policy", ["refuse", "pass"])
-def test_while_the_store_cannot_write_calls_are_refused_or_go_unlogged_as_set(new_server, gateway, policy: str):
+def test_unwritable_store_refuses_or_skips_logging_as_configured(new_server, gateway, policy: str):
     running = new_server(AFTERWORD_ON_STORE_FAILURE=policy)
     other = gateway_to(gateway, running)
     model = other.model()

@@ -50,7 +50,7 @@ def test_a_key_is_made_of_the_name(gateway):
     assert post(gateway, "models", name=name, provider="echo").json()["key"] == name.lower().replace(" ", "-")
 
 
-def test_the_same_again_answers_the_same_and_another_definition_is_a_conflict(gateway, key: str, refused: Refused):
+def test_registering_model_twice_is_idempotent_and_difference_conflicts(gateway, key: str, refused: Refused):
     body = {
         "key": key,
         "provider": "open_ai",
@@ -157,7 +157,7 @@ def test_models_of_providers_that_answer_are_online(gateway, key: str):
 # ------------------------------------------------------------------------------------------------ in a project
 
 
-def test_the_first_model_of_a_project_is_its_default_and_another_can_take_its_place(gateway):
+def test_first_model_of_project_is_default_until_another_replaces_it(gateway):
     first, second = gateway.model(), gateway.model()
     answer = gateway.ask(gateway.project)
     assert answer.json()["choices"][0]["model"] == first.partition("/")[2]
@@ -171,7 +171,7 @@ def test_the_first_model_of_a_project_is_its_default_and_another_can_take_its_pl
     ]
 
 
-def test_a_model_that_is_switched_off_or_detached_is_refused_in_its_project_alone(gateway, refused: Refused):
+def test_disabled_or_detached_model_is_refused_only_in_its_project(gateway, refused: Refused):
     model = gateway.model()
     key = model.partition("/")[2]
     its = f"/api/v1/projects/{gateway.project}/models/{key}"

@@ -330,7 +330,7 @@ def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypa
 
 
 @pytest.mark.shared
-def test_a_page_is_walked_in_the_order_of_its_index_and_what_follows_is_left_to_the_planner(shelf: Any):
+def test_page_scans_in_index_order_and_leaves_other_queries_to_planner(shelf: Any):
     labels = [{"label": {"key": key, "value": {"eq": value}}} for key, value in (("env", "prod"), ("lang", "en"))]
     plans: list[str] = []
 

@@ -184,7 +184,7 @@ def test_an_outcome_goes_with_the_last_interaction_of_its_session(store: Store):
     assert store.read_now(_count, outcomes) == 0
 
 
-def test_of_what_is_forgotten_the_row_remains_with_its_labels_its_feedback_and_the_numbers_of_its_call(store: Store):
+def test_forgetting_payload_keeps_row_labels_feedback_and_call_numbers(store: Store):
     one, other = written(store, image=b"1" * 32), written(store, image=b"2" * 32)
     before = counts(store)
     assert deleted(store, forget, one, uuid7()) == 1
@@ -232,7 +232,7 @@ def test_the_old_is_deleted_however_many_new_texts_wait_for_the_index(store: Sto
     assert "interactions" not in counts(store)
 
 
-def test_it_waits_while_too_many_deleted_texts_are_still_to_leave_the_index(store: Store):
+def test_deletion_waits_while_search_index_removals_are_backlogged(store: Store):
     waiting = [(uuid7(), b"words") for _ in range(MAX_PENDING_ROWS + 1)]
     write(store, [(calls.QUEUE_FOR_SEARCH, waiting)])
     assert store.read_now(is_removal_backlogged)

@@ -429,7 +429,7 @@ def test_hours_with_values_that_cannot_be_summed_stay_with_the_rows(fresh: Bench
     fresh.compare(None, "CSAT", None)
 
 
-def test_an_hour_with_a_system_metric_that_cannot_be_summed_stays_with_the_rows(fresh: Bench):
+def test_hour_with_unsummable_system_metric_is_read_from_rows(fresh: Bench):
     question = preparation.new_prompt(
         fresh.context,
         project=fresh.context.project(fresh.project),

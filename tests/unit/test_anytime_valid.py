@@ -146,7 +146,7 @@ def test_a_rare_event_that_one_variant_has_not_had_yet_proves_nothing():
     assert verdict_of_values([shares(60, 0), shares(60, 2)], is_share=True).winner is None
 
 
-def test_intervals_lie_around_the_mean_narrow_with_feedback_and_stay_between_0_and_1():
+def test_intervals_contain_mean_narrow_with_feedback_and_stay_in_0_to_1():
     widths = []
     for n in (30, 100, 1_000, 10_000):
         found = interval(shares(n, n // 10), 0.09, is_share=True)

@@ -8,7 +8,7 @@ from afterword.store.catalog import Catalog
 from afterword.store.people import MemberRow, UserRow
 
 
-def test_a_change_of_people_that_is_under_way_while_the_catalog_is_read_anew_counts():
+def test_membership_change_during_catalog_reload_is_not_lost():
     catalog, loaded = Catalog(), Catalog()
     user = UserRow(
         number=1, id=UUID(int=1), email="ann@example.com", name="", is_system=False, created_at=0, deleted_at=None

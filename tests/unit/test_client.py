@@ -144,7 +144,7 @@ def test_a_server_that_takes_too_long_for_good_is_told_as_such(player: Any) -> N
         gone_on.set()
 
 
-def test_a_host_that_takes_no_connection_is_given_up_sooner_than_one_that_takes_long_to_answer() -> None:
+def test_connect_timeout_is_shorter_than_read_timeout() -> None:
     assert (core.timeouts(90).connect, core.timeouts(90).read) == (10, 90)
     assert core.timeouts(3).connect == 3
     assert core.timeouts(None).connect is None

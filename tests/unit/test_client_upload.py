@@ -53,7 +53,7 @@ def test_an_upload_repeats_a_lost_batch_as_it_was(client: Afterword, player: Any
     assert player.seen[0][3] == player.seen[1][3]
 
 
-def test_an_upload_sends_again_only_the_lines_that_the_server_was_too_busy_for(
+def test_upload_resends_only_lines_refused_by_a_busy_server(
     client: Afterword, player: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
@@ -209,7 +209,7 @@ def test_a_server_that_is_another_one_is_no_matter_of_the_report(client: Afterwo
         client.interactions.upload([RECORD], progress=False)
 
 
-def test_a_server_that_is_lost_in_between_leaves_a_report_of_what_it_stored(client: Afterword, player: Any) -> None:
+def test_upload_that_loses_the_server_reports_what_was_stored(client: Afterword, player: Any) -> None:
     player.answers = [stored, *[None] * 5]
     report = client.interactions.upload([RECORD] * 2, batch_size=1, max_concurrency=1, progress=False)
     assert (report.stored, [failure.index for failure in report.failed]) == (1, [1])

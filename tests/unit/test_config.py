@@ -39,7 +39,7 @@ def test_every_setting_has_a_variable_a_flag_and_a_help():
         assert setting.help.endswith(".")
 
 
-def test_the_administrators_key_has_no_flag_that_other_users_of_the_machine_could_read():
+def test_secret_settings_have_no_flag_visible_to_other_users():
     assert [setting.name for setting in SETTINGS if setting.secret] == ["api_key", "secret_key"]
 
 
@@ -78,7 +78,7 @@ def test_sizes_are_bytes_or_numbers_with_a_unit(text: str | int, size: int):
         ("workers", "2", ["workers is 2", "one server process"]),
     ],
 )
-def test_a_bad_value_is_refused_with_the_setting_the_value_and_what_is_allowed(name: str, value: str, words: list[str]):
+def test_bad_setting_is_refused_with_its_name_value_and_what_is_allowed(name: str, value: str, words: list[str]):
     with pytest.raises(SettingError) as refused:
         load({name: value}, {})
     assert [word for word in words if word not in str(refused.value)] == []

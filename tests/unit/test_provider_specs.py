@@ -12,7 +12,7 @@ from afterword.gateway.providers import SPECS
 from afterword.types import ProviderName, Target
 
 
-def test_every_provider_of_the_wire_has_a_spec_and_no_spec_is_unknown_there():
+def test_provider_specs_and_provider_names_are_the_same():
     assert set(SPECS) == set(get_args(ProviderName))
 
 
@@ -30,7 +30,7 @@ def test_a_provider_has_an_endpoint_unless_models_need_their_own(spec: ProviderS
     assert set(spec.required_fields) <= set(spec.fields)
 
 
-def test_a_models_own_endpoint_and_key_come_before_those_of_the_environment(monkeypatch: pytest.MonkeyPatch):
+def test_models_endpoint_and_key_take_precedence_over_environment(monkeypatch: pytest.MonkeyPatch):
     google = SPECS["google"]
     own = Target(provider="google", key="k", model="m", endpoint="http://own", api_key="sk-own")
     none = Target(provider="google", key="k", model="m")

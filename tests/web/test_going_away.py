@@ -81,7 +81,7 @@ def test_a_browser_of_seven_tabs_is_live_in_all_and_takes_a_rating(
         expect(tab.locator(f"[data-id='{first}']")).to_contain_text("CSAT 4")
 
 
-def test_a_server_that_goes_takes_nothing_off_the_page_and_gets_what_was_given(
+def test_page_survives_lost_server_and_sends_pending_feedback_later(
     visitor: Visitor, server: Any, http: httpx.Client, proxy: Any, project: str, log: Any
 ):
     http.post("/api/v1/metrics", json={"key": "CSAT", "project": project}).raise_for_status()

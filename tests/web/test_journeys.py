@@ -88,7 +88,7 @@ def test_a_new_project_shows_how_to_begin_and_then_its_first_interaction(page: P
 
 
 @pytest.mark.thorough
-def test_a_key_that_may_only_read_one_project_sees_it_and_offers_nothing_else(
+def test_read_only_key_of_one_project_sees_it_and_no_forbidden_actions(
     visitor: Visitor, http: httpx.Client, project: str, log: Any
 ):
     logged = log("Something to read")
