@@ -79,6 +79,7 @@ def open_state(settings: Settings) -> AppState:
 
 def close_state(state: AppState) -> None:
     """Stop the background workers, commit the waiting writes and close the store."""
+    state.thumbnailer.close()
     state.retention.close()
     state.search_index_worker.close()
     state.rollup_worker.close()

@@ -292,7 +292,7 @@ ROUTES: tuple[Route, ...] = (
           tag="people", needs="share", body=t.NewShareList, answer=t.ShareList, errors=(404, 409)),
     # ---------------------------------------------------------------- the server
     Route(name="images.get", method="GET", path="/images/{project}/{file}", run=images.get_image, tag="images",
-          errors=(404,)),
+          query=q.ImageQuery, errors=(404,)),
     Route(name="status.health", method="GET", path="/health", run=status.health, tag="server", needs="open",
           answer=t.Health),
     Route(name="status.ready", method="GET", path="/ready", run=status.ready, tag="server", needs="open",

@@ -14,6 +14,7 @@ from afterword.gateway.relay import Gateway
 from afterword.ids import find_uuid, id_of_text, is_unstored
 from afterword.service.cluster.broadcast import Broadcast
 from afterword.service.cluster.pulse import StoreHealth
+from afterword.service.interactions.thumbnails import Thumbnailer
 from afterword.service.meters import Meters
 from afterword.service.models.secrets import Secrets
 from afterword.service.people.key_uses import KeyUses
@@ -72,6 +73,7 @@ class AppState:
     key_uses: KeyUses
     meters: Meters
     broadcast: Broadcast = field(default_factory=Broadcast)
+    thumbnailer: Thumbnailer = field(default_factory=Thumbnailer)
     administrator_digest: bytes = b""
     """The digest of the administrator's key, the one that is not in the store."""
     targets: dict[int, tuple[ModelRow, Target]] = field(default_factory=dict)

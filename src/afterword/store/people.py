@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -44,9 +44,6 @@ class RoleRow(msgspec.Struct, frozen=True):
     name: str
     permissions: frozenset[str]
     created_at: int
-
-
-NamedRow = TypeVar("NamedRow", UserRow, TeamRow, RoleRow)
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -141,7 +138,7 @@ class People:
 # ------------------------------------------------------------------------------------------------ units of work
 
 
-def add_person(transaction: Transaction, row: NamedRow) -> NamedRow:
+def add_person(transaction: Transaction, row: Any) -> Any:
     """Insert a user, a team or a role. Raises `Conflict` if its key or e-mail address exists."""
     transaction.lock_catalog()
     table = TABLES[type(row)]

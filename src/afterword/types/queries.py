@@ -128,6 +128,14 @@ class InteractionQuery(Input):
     images: Annotated[Images, IMAGES] = "links"
 
 
+class ImageQuery(Input):
+    """Whether an image is shown as it was sent, or as a thumbnail."""
+
+    thumbnail: Annotated[
+        bool, Meta(description="Show a WebP image of at most 96 pixels a side in its place, for lists.")
+    ] = False
+
+
 class FilterQuery(Input, rename={"from_": "from"}):
     """Plain filters, all of which must hold.
 

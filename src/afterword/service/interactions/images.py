@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from afterword.errors import NotFound
 from afterword.service.context import Context
 from afterword.service.interactions.content import MEDIA_TYPES
+from afterword.service.interactions.thumbnails import THUMBNAIL_MEDIA_TYPE
 from afterword.store import interactions as stored
+from afterword.types.queries import ImageQuery
 
 
 class ServedImage(NamedTuple):
@@ -17,11 +19,33 @@ class ServedImage(NamedTuple):
     media_type: str
 
 
-async def get_image(context: Context, project: str, file: str) -> ServedImage:
-    """Show an image that an interaction of the project holds.
+async def get_image(context: Context, project: str, file: str, query: ImageQuery) -> ServedImage:
+    """Show an image that an interaction of the project holds, or its thumbnail.
 
-    `file` is the SHA-256 of its bytes in hex, a dot and the extension: png, jpeg, gif or webp.
+    `file` is the SHA-256 of its bytes in hex, a dot and the extension: png, jpeg, gif or webp. A thumbnail is a WebP
+    image of at most 96 pixels a side, with the first frame of an animation. Images that are damaged or very large have
+    none: `thumbnail_not_found`.
     """
+    if not query.thumbnail:
+        image_row = await _get_image_row(context, project, file)
+        return ServedImage(image_row.content, MEDIA_TYPES[image_row.extension])
+    thumbnailer = context.state.thumbnailer
+    async with thumbnailer.turns:
+        image_row = await _get_image_row(context, project, file)
+        thumbnail = await thumbnailer.make(image_row.content, image_row.extension)
+    if thumbnail is None:
+        raise NotFound(
+            f"{file[:80]!r} has no thumbnail: it is damaged, or too large to be decoded.",
+            noun="image",
+            code="thumbnail_not_found",
+            param="thumbnail",
+            hint="Leave thumbnail out to get the image as it was sent.",
+        )
+    return ServedImage(thumbnail, THUMBNAIL_MEDIA_TYPE)
+
+
+async def _get_image_row(context: Context, project: str, file: str) -> Any:
+    """Return the extension and content of an image that the project shows. Raises `NotFound`."""
     project_row = context.project(project)
     name, _, extension = file.partition(".")
     image_row = None
@@ -37,4 +61,4 @@ async def get_image(context: Context, project: str, file: str) -> ServedImage:
             code="image_not_found",
             param="file",
         )
-    return ServedImage(image_row.content, MEDIA_TYPES[extension])
+    return image_row

@@ -1,3 +1,4 @@
+import { ImageOff } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import css from "./interactions.module.css";
 
@@ -5,10 +6,11 @@ import css from "./interactions.module.css";
 const REST = 250;
 const loaded = new Set<string>();
 
-/** A thumbnail of an image in a row. It is the full image scaled down, so it is loaded only when its row stays
- * visible. */
+/** A thumbnail of an image in a row, made by the server. An icon stands for an image that has none, since the whole
+ * image may have megabytes. */
 export function Thumbnail({ url }: { url: string }) {
   const [isWanted, setWanted] = useState(loaded.has(url));
+  const [isLost, setLost] = useState(false);
   const place = useRef<HTMLSpanElement>(null);
   useEffect(() => {
     if (isWanted || !place.current) return;
@@ -27,8 +29,15 @@ export function Thumbnail({ url }: { url: string }) {
       observer.disconnect();
     };
   }, [isWanted, url]);
+  if (isLost) return <ImageOff size={16} aria-hidden className={css.noThumbnail} />;
   return isWanted ? (
-    <img src={url} alt="" decoding="async" className={css.thumbnail} />
+    <img
+      src={`${url}?thumbnail=true`}
+      alt=""
+      decoding="async"
+      className={css.thumbnail}
+      onError={() => setLost(true)}
+    />
   ) : (
     <span ref={place} className={css.thumbnail} data-empty />
   );
