@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert,
 
 from afterword.store.background import rollups
 from afterword.store.engine import Insert, Transaction
+from afterword.store.engine.dialect import any_of
 from afterword.store.engine.partitions import PARTITIONED, ClosedPartitions, Month
 from afterword.store.schema import (
     ab_interactions,
@@ -52,7 +53,7 @@ def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
     """
     connection = transaction.connection
     columns = (interactions.c.id, interactions.c.project, interactions.c.created_at, interactions.c.session_id)
-    query = select(*columns, interactions.c.labels).where(interactions.c.id.in_(ids)).with_for_update()
+    query = select(*columns, interactions.c.labels).where(any_of(interactions.c.id, ids)).with_for_update()
     rows = connection.execute(query.order_by(interactions.c.id)).all()
     existing = [row.id for row in rows]
     if not existing:
@@ -60,8 +61,8 @@ def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
     _take_text(transaction, existing)
     _take_labels(transaction, rows)
     for table in (feedback, preferences, calls, ab_interactions):
-        connection.execute(delete(table).where(table.c.interaction_id.in_(existing)))
-    connection.execute(delete(interactions).where(interactions.c.id.in_(existing)))
+        connection.execute(delete(table).where(any_of(table.c.interaction_id, existing)))
+    connection.execute(delete(interactions).where(any_of(interactions.c.id, existing)))
     sessions = {row.session_id or row.id for row in rows}
     turn = interactions.alias()
     goes_on = (turn.c.session_id == outcomes.c.session_id) & (turn.c.project == outcomes.c.project)
@@ -84,9 +85,11 @@ def forget(transaction: Transaction, ids: Sequence[UUID]) -> int:
     The row stays, with its labels, its feedback and the numbers of its call.
     """
     connection = transaction.connection
-    query = select(interactions.c.id).where(interactions.c.id.in_(ids)).order_by(interactions.c.id).with_for_update()
+    query = (
+        select(interactions.c.id).where(any_of(interactions.c.id, ids)).order_by(interactions.c.id).with_for_update()
+    )
     existing = list(connection.execute(query).scalars())
-    texts = select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(existing))
+    texts = select(payloads.c.interaction_id).where(any_of(payloads.c.interaction_id, existing))
     with_text = list(connection.execute(texts).scalars())
     if not with_text:
         return 0
@@ -100,11 +103,11 @@ def scrub(transaction: Transaction, ids: Sequence[UUID]) -> int:
     connection = transaction.connection
     connection.execute(
         update(interactions)
-        .where(interactions.c.id.in_(ids))
+        .where(any_of(interactions.c.id, ids))
         .values(preview=None, prompt_text_hash=NO_TEXT_HASH_CODE, completion_text_hash=NO_TEXT_HASH_CODE)
     )
     failed = select(calls.c.interaction_id, calls.c.error).where(
-        calls.c.interaction_id.in_(ids), calls.c.error.is_not(None)
+        any_of(calls.c.interaction_id, ids), calls.c.error.is_not(None)
     )
     for row in connection.execute(failed).all():
         # A provider may repeat the prompt in its error.
@@ -248,23 +251,23 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
     may still be queued, and stays queued.
     """
     connection = transaction.connection
-    with_payload = select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))
+    with_payload = select(payloads.c.interaction_id).where(any_of(payloads.c.interaction_id, ids))
     connection.execute(delete(search_pending).where(search_pending.c.interaction_id.in_(with_payload)))
     connection.execute(
         insert(search_pending).from_select(
             ["interaction_id", "erased"],
-            select(payloads.c.interaction_id, payloads.c.payload).where(payloads.c.interaction_id.in_(ids)),
+            select(payloads.c.interaction_id, payloads.c.payload).where(any_of(payloads.c.interaction_id, ids)),
         )
     )
-    connection.execute(delete(payloads).where(payloads.c.interaction_id.in_(ids)))
-    uses = interaction_images.c.interaction_id.in_(ids)
+    connection.execute(delete(payloads).where(any_of(payloads.c.interaction_id, ids)))
+    uses = any_of(interaction_images.c.interaction_id, ids)
     digests = set(connection.execute(select(interaction_images.c.hash).where(uses)).scalars())
     if digests:
         connection.execute(delete(interaction_images).where(uses))
         # Wait for transactions that log one of these images at this moment.
-        connection.execute(_locked(images.c.hash.in_(digests)))
+        connection.execute(_locked(any_of(images.c.hash, digests)))
         unused = ~exists().where(interaction_images.c.hash == images.c.hash)
-        connection.execute(delete(images).where(images.c.hash.in_(digests), unused))
+        connection.execute(delete(images).where(any_of(images.c.hash, digests), unused))
 
 
 def _take_labels(transaction: Transaction, rows: Sequence[Any]) -> None:

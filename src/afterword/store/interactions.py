@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select,
 
 from afterword.store import outcomes
 from afterword.store.engine import Insert, Prepared, Transaction
+from afterword.store.engine.dialect import any_of
 from afterword.store.payloads import Payload, unpack
 from afterword.store.schema import (
     ab_interactions,
@@ -95,7 +96,7 @@ def read_facts(
 
 
 def _rows_of(connection: Connection, table: Any, ids: Sequence[UUID]) -> Iterable[Any]:
-    return connection.execute(select(table).where(table.c.interaction_id.in_(ids))) if ids else ()
+    return connection.execute(select(table).where(any_of(table.c.interaction_id, ids))) if ids else ()
 
 
 def find_interaction(connection: Connection, completion_id: UUID, *, row_lock: bool = False) -> Any:
@@ -106,7 +107,7 @@ def find_interaction(connection: Connection, completion_id: UUID, *, row_lock: b
 
 def find_interactions(connection: Connection, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """Return the rows of these interactions; ids that do not exist are skipped."""
-    return connection.execute(select(interactions).where(interactions.c.id.in_(ids))).all()
+    return connection.execute(select(interactions).where(any_of(interactions.c.id, ids))).all()
 
 
 def projects_of_session(connection: Connection, session_id: UUID) -> set[int]:
@@ -129,7 +130,7 @@ def image(connection: Connection, digest: bytes, project: int) -> Any:
 
 def image_contents(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, bytes]:
     """Return the bytes of images by their hash."""
-    rows = connection.execute(select(images.c.hash, images.c.content).where(images.c.hash.in_(list(digests))))
+    rows = connection.execute(select(images.c.hash, images.c.content).where(any_of(images.c.hash, list(digests))))
     return {row.hash: row.content for row in rows}
 
 

@@ -30,6 +30,7 @@ from afterword.store.deletion import (
     unscrubbed,
 )
 from afterword.store.engine import Store, Transaction
+from afterword.store.engine.dialect import any_of
 from afterword.store.engine.partitions import TEXT_TABLES, Month, Partitions, PartitionsBusy
 from afterword.store.schema import interactions, payloads, search_pending
 
@@ -281,7 +282,7 @@ def _to_scrub(connection: Connection, month: Month, limits: Mapping[int, int], a
 def _with_text(connection: Connection, ids: list[UUID]) -> list[UUID]:
     """Return those of these interactions whose text is still there, in the same order."""
     with_text = set(
-        connection.execute(select(payloads.c.interaction_id).where(payloads.c.interaction_id.in_(ids))).scalars()
+        connection.execute(select(payloads.c.interaction_id).where(any_of(payloads.c.interaction_id, ids))).scalars()
     )
     return [id for id in ids if id in with_text]
 

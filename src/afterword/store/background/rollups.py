@@ -28,7 +28,7 @@ from afterword.ids import uuid7
 from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import COMPLETE, SYSTEM_METRICS
 from afterword.store.engine import Delete, Insert, Rows, Store, Transaction
-from afterword.store.engine.dialect import without_index
+from afterword.store.engine.dialect import any_of, without_index
 from afterword.store.query.float_sums import summable
 from afterword.store.schema import calls, feedback, interactions, rollup_marks, rollup_values, rollups
 
@@ -356,8 +356,8 @@ def _replace(summed: Sequence[SummedHours], transaction: Transaction) -> None:
     for hours in summed:
         hour_range, ids = hours.hour_range, sorted(hours.hour_range.mark_ids)
         deleted_count = 0
-        for start in range(0, len(ids), 500):
-            batch = rollup_marks.c.id.in_(ids[start : start + 500])
+        for start in range(0, len(ids), 512):
+            batch = any_of(rollup_marks.c.id, ids[start : start + 512])
             deleted_count += connection.execute(delete(rollup_marks).where(batch)).rowcount
         if deleted_count < len(ids):
             raise Overtaken

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, exists, func, select
 from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import OPEN
 from afterword.store.engine import Delete, Index, Store, Transaction
+from afterword.store.engine.dialect import any_of
 from afterword.store.payloads import decompress, searchable_texts, train, unpack
 from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
 
@@ -154,7 +155,7 @@ class SearchIndexWorker(ThreadWorker):
             is_running = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
             query = select(interactions.c.id).where(interactions.c.id > after, ~is_running)
             ids = list(connection.execute(query.order_by(interactions.c.id).limit(QUEUE_ROWS)).scalars())
-            is_queued = search_pending.c.interaction_id.in_(ids)
+            is_queued = any_of(search_pending.c.interaction_id, ids)
             queued = set(connection.execute(select(search_pending.c.interaction_id).where(is_queued)).scalars())
             unqueued = [{"interaction_id": id} for id in ids if id not in queued]
             if unqueued:

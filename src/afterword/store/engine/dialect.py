@@ -6,9 +6,9 @@ the end of this module, and the construct asks `dialect_of` for its text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, Dialect, SelectBase, literal
@@ -19,6 +19,11 @@ from afterword.store.schema import Id
 
 if TYPE_CHECKING:
     from afterword.store.engine.text_search import Texts
+
+T = TypeVar("T")
+
+# `any_of` pads lists to powers of two up to this length, and to multiples of it beyond.
+PADDED_VALUES = 1024
 
 LOCK_CATALOG = "UPDATE versions SET number = number + 1 WHERE name = 'catalog'"
 """Locks the row of `versions` that all changes of the catalog update, and tells the other servers of the change."""
@@ -203,6 +208,18 @@ def _compile_by(construct: type[GenericFunction[Any]], text: Callable[[DatabaseD
 _compile_by(least_id, lambda dialect: dialect.least_id)
 _compile_by(clock, lambda dialect: dialect.clock)
 _compile_by(among, lambda dialect: dialect.among)
+
+
+def any_of(column: ColumnElement[T], values: Sequence[T]) -> ColumnElement[bool]:
+    """Return `column IN (values)`, with the list padded by its last value to one of few lengths.
+
+    Each length makes another statement, and a driver keeps the statements that it compiled. The lengths are powers of
+    two up to PADDED_VALUES, and multiples of that beyond.
+    """
+    length = 1 << (len(values) - 1).bit_length()
+    if length > PADDED_VALUES:
+        length = -(-len(values) // PADDED_VALUES) * PADDED_VALUES
+    return column.in_([*values, *[values[-1]] * (length - len(values))] if values else [])
 
 
 def without_index(column: ColumnElement[Any]) -> ColumnElement[Any]:

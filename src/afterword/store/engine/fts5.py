@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, column, exists, literal, literal_column, select, table
 
 from afterword.store.engine.database import Index
+from afterword.store.engine.dialect import any_of
 from afterword.store.engine.text_search import TextQuery, Texts
 from afterword.store.engine.word_splitting import VERSION, spaced
 from afterword.store.schema import Id
@@ -60,7 +61,7 @@ class Fts5(Texts):
         """
         rows = connection.execute(
             select(documents.c.number, documents.c.interaction_id)
-            .where(documents.c.interaction_id.in_(ids))
+            .where(any_of(documents.c.interaction_id, ids))
             .order_by(documents.c.number)
         )
         by_number = {row.number: row.interaction_id for row in rows}

@@ -223,7 +223,7 @@ class Sqlite(Database):
                 check_same_thread=False,
                 isolation_level=None,
                 timeout=10,
-                cached_statements=1024,  # one for each number of rows up to Insert.MAX_STATEMENT_ROWS
+                cached_statements=512,  # of all tables, in each of STATEMENT_ROWS
             )
             if mode == "ro":
                 # Large intermediate results of GROUP BY and DISTINCT go to files: in memory, sums over ten million

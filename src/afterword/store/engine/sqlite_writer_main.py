@@ -21,8 +21,8 @@ def main(uri: str) -> None:
     # A signal to the process group (Ctrl-C, systemd) is for the server, which still has writes to finish.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # cached_statements: one for each number of rows up to Insert.MAX_STATEMENT_ROWS.
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, cached_statements=1024)
+    # cached_statements: those of all tables, in each of the numbers of rows in STATEMENT_ROWS (statements.py).
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, cached_statements=512)
     while head := sys.stdin.buffer.read(HEADER_BYTES):
         raw = sys.stdin.buffer.read(int.from_bytes(head, "little"))
         if len(raw) < int.from_bytes(head, "little"):

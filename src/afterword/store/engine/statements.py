@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Connection, Dialect, Table, bindparam, select
@@ -19,7 +19,12 @@ from sqlalchemy.sql.expression import ClauseElement
 
 from afterword.store.engine.dialect import dialect_of
 
+T = TypeVar("T")
 Row: TypeAlias = Sequence[Any]
+
+# The numbers of rows or ids that a statement takes, largest first: all others are split into these. A driver keeps each
+# text that it compiled: with a text for each number up to 64, the caches of the two processes grew for hours.
+STATEMENT_ROWS = (64, 48, 32, 24, 16, 12, 8, 7, 6, 5, 4, 3, 2, 1)
 
 
 class Prepared:
@@ -49,8 +54,6 @@ class Find:
     With `row_lock`, no other transaction can delete the rows before this one ends.
     """
 
-    MAX_STATEMENT_IDS = 64
-
     def __init__(self, key: Column[UUID], *columns: Column[Any], row_lock: bool = False) -> None:
         self.query = select(key, *columns).where(key == bindparam("id"))
         self.row_lock = row_lock
@@ -75,8 +78,6 @@ class Insert:
     - `once` inserts only one of the rows in a commit that differ only in their first column.
     - `row_lock` skips rows whose first column exists, and no other transaction can delete those before this one ends.
     """
-
-    MAX_STATEMENT_ROWS = 64
 
     def __init__(
         self, table: Table, *, ignore_existing: bool = False, once: bool = False, row_lock: bool = False
@@ -108,8 +109,6 @@ class Update:
 
     A row holds the value of `by`, then those of `columns`. Values that no row has are skipped.
     """
-
-    MAX_STATEMENT_ROWS = 64
 
     def __init__(self, table: Table, by: str, *columns: str) -> None:
         self.table = table
@@ -144,8 +143,6 @@ class Delete:
 
     A row holds the value of `by`.
     """
-
-    MAX_STATEMENT_ROWS = 64
 
     def __init__(self, table: Table, by: str, *conditions: ColumnElement[bool]) -> None:
         self.table = table
@@ -262,14 +259,22 @@ def driver_statements(dialect: Dialect, rows: dict[Change, list[Row]]) -> list[S
     ]
 
 
+def _statement_batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Split rows into batches of the numbers that statements take."""
+    start = 0
+    for size in STATEMENT_ROWS:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
+
+
 def _driver_statements(dialect: Dialect, statement: Change, rows: Sequence[Row]) -> Iterator[Statement]:
     if isinstance(statement, Insert):
         if statement.row_lock:
             rows = list({row[0]: row for row in rows}.values())
         # Sorted, so that two transactions that insert the same rows never wait for each other.
         rows = sorted(rows, key=itemgetter(0))
-    for start in range(0, len(rows), statement.MAX_STATEMENT_ROWS):
-        batch = rows[start : start + statement.MAX_STATEMENT_ROWS]
+    for batch in _statement_batches(rows):
         yield statement.text(dialect, len(batch)), tuple(chain.from_iterable(batch))
 
 
@@ -284,8 +289,7 @@ class RowLookup:
         self.statements: list[Statement] = []
         for find, distinct in rows_by_statement.items():
             ids = tuple(distinct)
-            for start in range(0, len(ids), find.MAX_STATEMENT_IDS):
-                batch = ids[start : start + find.MAX_STATEMENT_IDS]
+            for batch in _statement_batches(ids):
                 self._finds.append(find)
                 self.statements.append((find.text(dialect, len(batch)), batch))
 

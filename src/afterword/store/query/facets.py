@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Row, select
 
 from afterword.store.calls import COMPLETE, STATES
+from afterword.store.engine.dialect import any_of
 from afterword.store.query import pages
 from afterword.store.query.conditions import SOURCES
 from afterword.store.query.matches import Matches
@@ -80,7 +81,7 @@ def count(matches: Matches) -> FacetCounts:
 def _rows(connection: Connection, id: Any, ids: Sequence[UUID], *columns: Any) -> Iterator[Any]:
     for start in range(0, len(ids), MAX_STATEMENT_IDS):
         batch = ids[start : start + MAX_STATEMENT_IDS]
-        yield from connection.execute(select(*columns).where(id.in_(batch)))
+        yield from connection.execute(select(*columns).where(any_of(id, batch)))
 
 
 def _count_columns(counts: FacetCounts, rows: Sequence[Row[Any]]) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
-from afterword.store.engine.dialect import without_index
+from afterword.store.engine.dialect import any_of, without_index
 from afterword.store.engine.text_search import texts_of
 from afterword.store.query.conditions import Names, compile_filter
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
@@ -41,7 +41,7 @@ def find_page(matches: Matches, *, order: Order, limit: int, cursor: str | None,
     has_more, ids = len(ids) > limit, ids[:limit]
     if back:
         ids.reverse()
-    row_query = select(interactions).where(interactions.c.id.in_(ids))
+    row_query = select(interactions).where(any_of(interactions.c.id, ids))
     rows = {row.id: row for row in matches.connection.execute(row_query)}
     page = [rows[id] for id in ids]
 
@@ -70,6 +70,6 @@ def matching(connection: Connection, names: Names, filter: Filter | None, ids: S
     """
     checks = [condition.check for condition in compile_filter(filter, names, texts_of(connection))]
     query = select(interactions).where(
-        interactions.c.id.in_(ids), without_index(interactions.c.project) == names.project
+        any_of(interactions.c.id, ids), without_index(interactions.c.project) == names.project
     )
     return connection.execute(query.where(*checks)).fetchall()

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
-from afterword.store.engine.dialect import in_index_order, without_index
+from afterword.store.engine.dialect import any_of, in_index_order, without_index
 from afterword.store.engine.text_search import texts_of
 from afterword.store.query.conditions import Condition
 from afterword.store.query.matches import Matches, lookup_clauses, times_within
@@ -149,7 +149,7 @@ class PageReader:
     def _ordered(self, ids: Collection[UUID]) -> list[UUID]:
         """Sort these ids into the order of the scan; return at most a page of them."""
         time, id = without_index(interactions.c.created_at), interactions.c.id
-        query = self._in_order(select(id).where(id.in_(list(ids))), time, id, is_beyond=True)
+        query = self._in_order(select(id).where(any_of(id, list(ids))), time, id, is_beyond=True)
         return list(self._connection.execute(query.limit(self._limit)).scalars())
 
     def _in_order(
