@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from sqlalchemy.dialects import sqlite
 
@@ -13,7 +15,7 @@ from afterword.store.schema import feedback, interactions
 DIALECT = sqlite.dialect()
 ROWS = {
     "insert": (INSERT_FEEDBACK, lambda number: (number, *(None,) * (len(feedback.columns) - 1))),
-    "update": (Update(feedback, "id", "value"), lambda number: (number, 1.0)),
+    "update": (Update(interactions, "id", "labels"), lambda number: (number, "{}")),
     "delete": (Delete(feedback, "id"), lambda number: (number,)),
 }
 
@@ -33,7 +35,7 @@ def test_rows_of_any_number_share_few_statements(kind: str) -> None:
 def test_lookups_of_any_number_share_few_statements() -> None:
     texts = set[str]()
     for number in range(1, 300):
-        lookup = RowLookup(DIALECT, [(FIND_COMPLETION, index) for index in range(number)])
+        lookup = RowLookup(DIALECT, [(FIND_COMPLETION, UUID(int=index)) for index in range(number)])
         texts |= {text for text, _ in lookup.statements}
     assert len(texts) <= 14
 

@@ -130,7 +130,7 @@ def image(connection: Connection, digest: bytes, project: int) -> Any:
 
 def image_contents(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, bytes]:
     """Return the bytes of images by their hash."""
-    rows = connection.execute(select(images.c.hash, images.c.content).where(any_of(images.c.hash, list(digests))))
+    rows = connection.execute(select(images.c.hash, images.c.content).where(any_of(images.c.hash, digests)))
     return {row.hash: row.content for row in rows}
 
 

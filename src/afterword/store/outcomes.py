@@ -93,7 +93,7 @@ def count(connection: Connection, filter: OutcomeFilter) -> int:
 def of_sessions(connection: Connection, session_ids: Iterable[UUID]) -> dict[tuple[int, UUID], list[Row[Any]]]:
     """Return the outcomes of sessions by project and session, the newest first."""
     by_session: dict[tuple[int, UUID], list[Row[Any]]] = defaultdict(list)
-    query = select(outcomes).where(any_of(outcomes.c.session_id, list(session_ids)))
+    query = select(outcomes).where(any_of(outcomes.c.session_id, session_ids))
     for row in connection.execute(query.order_by(outcomes.c.created_at.desc(), outcomes.c.id.desc())):
         by_session[row.project, row.session_id].append(row)
     return by_session

@@ -6,7 +6,7 @@ the end of this module, and the construct asks `dialect_of` for its text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
@@ -210,16 +210,18 @@ _compile_by(clock, lambda dialect: dialect.clock)
 _compile_by(among, lambda dialect: dialect.among)
 
 
-def any_of(column: ColumnElement[T], values: Sequence[T]) -> ColumnElement[bool]:
+def any_of(column: ColumnElement[T], values: Iterable[T]) -> ColumnElement[bool]:
     """Return `column IN (values)`, with the list padded by its last value to one of few lengths.
 
     Each length makes another statement, and a driver keeps the statements that it compiled. The lengths are powers of
     two up to PADDED_VALUES, and multiples of that beyond.
     """
-    length = 1 << (len(values) - 1).bit_length()
+    padded = list(values)
+    length = 1 << (len(padded) - 1).bit_length()
     if length > PADDED_VALUES:
-        length = -(-len(values) // PADDED_VALUES) * PADDED_VALUES
-    return column.in_([*values, *[values[-1]] * (length - len(values))] if values else [])
+        length = -(-len(padded) // PADDED_VALUES) * PADDED_VALUES
+    padded += padded[-1:] * (length - len(padded))
+    return column.in_(padded)
 
 
 def without_index(column: ColumnElement[Any]) -> ColumnElement[Any]:

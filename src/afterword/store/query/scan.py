@@ -149,7 +149,7 @@ class PageReader:
     def _ordered(self, ids: Collection[UUID]) -> list[UUID]:
         """Sort these ids into the order of the scan; return at most a page of them."""
         time, id = without_index(interactions.c.created_at), interactions.c.id
-        query = self._in_order(select(id).where(any_of(id, list(ids))), time, id, is_beyond=True)
+        query = self._in_order(select(id).where(any_of(id, ids)), time, id, is_beyond=True)
         return list(self._connection.execute(query.limit(self._limit)).scalars())
 
     def _in_order(
