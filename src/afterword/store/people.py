@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -44,6 +44,9 @@ class RoleRow(msgspec.Struct, frozen=True):
     name: str
     permissions: frozenset[str]
     created_at: int
+
+
+NamedRow = TypeVar("NamedRow", UserRow, TeamRow, RoleRow)
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -138,7 +141,7 @@ class People:
 # ------------------------------------------------------------------------------------------------ units of work
 
 
-def add_person(transaction: Transaction, row: Any) -> Any:
+def add_person(transaction: Transaction, row: NamedRow) -> NamedRow:
     """Insert a user, a team or a role. Raises `Conflict` if its key or e-mail address exists."""
     transaction.lock_catalog()
     table = TABLES[type(row)]

@@ -23,6 +23,8 @@ S = TypeVar("S")
 Chunk: TypeAlias = list[tuple[int, T | AfterwordError]]
 Lines: TypeAlias = AsyncIterator[tuple[int, T | AfterwordError]]
 """The lines of a batch: each with its number, and its body or the error of reading it."""
+SizedUnit: TypeAlias = tuple[Unit, int]
+"""What a line writes, and about how many bytes it holds in memory."""
 
 # Lines in a commit. More would keep other calls waiting for longer without making the batch faster.
 MAX_COMMIT_LINES = 200
@@ -39,7 +41,9 @@ async def record_interactions(
     that name none.
     """
 
-    async def start(chunk: Chunk[NewInteraction]) -> tuple[Chunk[NewInteraction], list[Any], asyncio.Task[list[Any]]]:
+    async def start(
+        chunk: Chunk[NewInteraction],
+    ) -> tuple[Chunk[NewInteraction], list[PreparedInteraction | Exception], asyncio.Task[list[Any]]]:
         prepared_lines = [await _result_or_error(_prepared_line(context, query.project, body)) for _, body in chunk]
         valid_lines = [prepared for prepared in prepared_lines if isinstance(prepared, PreparedInteraction)]
         return (
@@ -73,7 +77,7 @@ async def record_feedback(
     sent again safely.
     """
 
-    async def unit(body: NewFeedback) -> tuple[Unit, int]:
+    async def unit(body: NewFeedback) -> SizedUnit:
         return feedback_unit(context, body), 500
 
     async for line in _line_results(context, lines, unit, lambda body: [body.completion_id]):
@@ -89,7 +93,7 @@ async def record_preferences(
     sent again safely. `project` applies to lines that name none.
     """
 
-    async def unit(body: NewPreference) -> tuple[Unit, int]:
+    async def unit(body: NewPreference) -> SizedUnit:
         if body.project is None and query.project is not None:
             body = msgspec.structs.replace(body, project=query.project)
         return await preference_unit(context, body)
@@ -111,7 +115,7 @@ async def record_outcomes(
     sent again safely. `project` applies to lines that name none.
     """
 
-    async def unit(body: NewOutcome) -> tuple[Unit, int]:
+    async def unit(body: NewOutcome) -> SizedUnit:
         if body.project is None and query.project is not None:
             body = msgspec.structs.replace(body, project=query.project)
         return outcome_unit(context, body), OUTCOME_SIZE
@@ -121,9 +125,12 @@ async def record_outcomes(
 
 
 async def _line_results(
-    context: Context, lines: Lines[T], unit: Callable[[T], Any], completion_ids: Callable[[T], Sequence[str]]
+    context: Context,
+    lines: Lines[T],
+    unit: Callable[[T], Awaitable[SizedUnit]],
+    completion_ids: Callable[[T], Sequence[str]],
 ) -> AsyncIterator[LineResult]:
-    async def start(chunk: Chunk[T]) -> tuple[Chunk[T], list[Any], asyncio.Task[list[Any]]]:
+    async def start(chunk: Chunk[T]) -> tuple[Chunk[T], list[SizedUnit | Exception], asyncio.Task[list[Any]]]:
         units = [await _result_or_error(body if isinstance(body, AfterwordError) else unit(body)) for _, body in chunk]
         valid_units = [sized_unit for sized_unit in units if not isinstance(sized_unit, Exception)]
         return (
@@ -155,7 +162,7 @@ async def _prepared_line(
     return await prepare_interaction(context, body)
 
 
-async def _result_or_error(step: Any) -> Any:
+async def _result_or_error(step: Awaitable[S] | AfterwordError) -> S | Exception:
     """Return the result of a step, or its error, which is that of its line."""
     if isinstance(step, AfterwordError):
         return step
@@ -204,7 +211,7 @@ async def _commit(context: Context, units: Sequence[Unit], size: int) -> asyncio
     return task
 
 
-def _line(number: int, result: Any) -> LineResult:
+def _line(number: int, result: msgspec.Struct | Exception) -> LineResult:
     if isinstance(result, Exception):
         error = result if isinstance(result, AfterwordError) else _line_error(result)
         return LineResult(line=number, status=error.status, error=msgspec.to_builtins(error.body().error))

@@ -7,7 +7,7 @@ member's role in the team grant. Members of the team `admin` have the permission
 from __future__ import annotations
 
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 from uuid import UUID, uuid5
 
 import msgspec
@@ -31,6 +31,7 @@ from afterword.service.timestamps import to_datetime
 from afterword.service.validation import check_key, check_text
 from afterword.store import people as stored
 from afterword.store.catalog import ApiKeyRow, add_api_key
+from afterword.store.engine import Transaction
 from afterword.store.people import MemberRow, RoleRow, ShareRow, TeamRow, UserRow
 from afterword.types import (
     ApiKey,
@@ -113,7 +114,7 @@ def _team_or_role_key(key: str | None, name: str) -> str:
     return check_key(key or re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or name)
 
 
-async def _add_row(context: Context, row: Any) -> Any:
+async def _add_row(context: Context, row: stored.NamedRow) -> stored.NamedRow:
     row = await context.store.write(lambda transaction: stored.add_person(transaction, row))
     context.catalog.people.keep(row)
     return row
@@ -147,7 +148,7 @@ async def create_user(context: Context, *, body: NewUser) -> User:
     )
     key = new_key() if body.generate_api_key else None
 
-    def write(transaction: Any) -> tuple[UserRow, list[MemberRow], ApiKeyRow | None]:
+    def write(transaction: Transaction) -> tuple[UserRow, list[MemberRow], ApiKeyRow | None]:
         row = stored.add_person(transaction, user)
         members = [
             stored.put_member(transaction, MemberRow(team.number, row.number, role.number))

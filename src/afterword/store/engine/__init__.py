@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from sqlalchemy import Connection, select
 
@@ -167,7 +167,13 @@ class Store:
         """
         return self._lookups.run(function)
 
-    async def write(self, unit: Unit, size: int = 0) -> Any:
+    @overload
+    async def write(self, unit: Rows, size: int = 0) -> None: ...
+
+    @overload
+    async def write(self, unit: Callable[[Transaction], T], size: int = 0) -> T: ...
+
+    async def write(self, unit: Unit, size: int = 0) -> object:
         """Commit a unit of work; see `WriteQueue.write`."""
         return await self.queue.write(unit, size)
 

@@ -12,19 +12,20 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, overload
 
 from afterword.errors import Unavailable
 from afterword.store.engine.database import Database
 from afterword.store.engine.group_committer import GroupCommitter, Job, Unit
 from afterword.store.engine.running_statements import Operations, no_answer
+from afterword.store.engine.statements import Rows, Transaction
 
 # Units of work in one transaction. With more, the first one would wait longer, and the last one would not be faster.
 MAX_COMMIT_UNITS = 2_000
 # Seconds between two empty writes that test whether the writer answers again.
 PROBE_INTERVAL_SECONDS = 1.0
 
-
+T = TypeVar("T")
 Answer: TypeAlias = tuple[Job, list[Any]]
 """A job, and for each of its units of work the result or the exception."""
 
@@ -76,7 +77,7 @@ class WriteQueue:
             since += [job.since for writer in self._writers for job in writer.jobs[:1]]
         return time.monotonic() - min(since) if since else 0.0
 
-    async def write(self, unit: Unit, size: int = 0) -> Any:
+    async def write(self, unit: Unit, size: int = 0) -> object:
         """Commit a unit of work; return its result, or raise its exception.
 
         `size` is about how many bytes it holds in memory while it waits. Raises `Unavailable` if too many units wait,
@@ -113,7 +114,13 @@ class WriteQueue:
         self._gathered.append(job)
         return await future
 
-    def write_from_thread(self, unit: Unit) -> Any:
+    @overload
+    def write_from_thread(self, unit: Rows) -> None: ...
+
+    @overload
+    def write_from_thread(self, unit: Callable[[Transaction], T]) -> T: ...
+
+    def write_from_thread(self, unit: Unit) -> object:
         """Commit a unit of work as `write` does, and wait for it in the calling thread."""
         future: concurrent.futures.Future[list[Any]] = concurrent.futures.Future()
         with self._wake:
