@@ -58,7 +58,7 @@ def files(*endings: str, under: tuple[str, ...] = FOLDERS) -> list[Path]:
     return sorted(path for path in found if not SKIPPED & set(path.relative_to(ROOT).parts))
 
 
-def shown(path: Path) -> str:
+def relative_path(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
@@ -95,7 +95,7 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
 # ------------------------------------------------------------------------------------------------ arrows
 
 
-@pytest.mark.parametrize("path", MODULES, ids=shown)
+@pytest.mark.parametrize("path", MODULES, ids=relative_path)
 def test_a_module_imports_only_what_its_arrow_points_to(path: Path):
     part = part_of(path)
     allowed = ARROWS[part] | {part}
@@ -105,13 +105,15 @@ def test_a_module_imports_only_what_its_arrow_points_to(path: Path):
             continue
         other = name.split(".")[1] if "." in name else "__init__"
         if other not in allowed:
-            wrong.append(f"{shown(path)}:{line} imports {name}; {part} may import {', '.join(sorted(ARROWS[part]))}")
+            wrong.append(
+                f"{relative_path(path)}:{line} imports {name}; {part} may import {', '.join(sorted(ARROWS[part]))}"
+            )
     assert not wrong, "\n".join(wrong)
 
 
 def test_imports_across_packages_are_absolute():
     wrong = [
-        f"{shown(path)}:{node.lineno}"
+        f"{relative_path(path)}:{node.lineno}"
         for path in MODULES
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ImportFrom) and node.level > 1
@@ -123,7 +125,7 @@ def test_only_the_store_knows_that_sql_exists():
     # A service reads several things in one snapshot: it is handed a connection and hands it on.
     handed_on = {"Connection", "Row"}
     wrong = [
-        f"{shown(path)}:{node.lineno}"
+        f"{relative_path(path)}:{node.lineno}"
         for path in MODULES
         if part_of(path) != "store"
         for node in ast.walk(tree(path))
@@ -143,7 +145,7 @@ SQL = {"sqlalchemy", "alembic", "sqlite3"}
 def test_faces_know_no_catalog_and_no_rows():
     row_name = re.compile(r"[a-z]Row$|^Catalog$")
     wrong = [
-        f"{shown(path)}:{node.lineno}"
+        f"{relative_path(path)}:{node.lineno}"
         for path in MODULES
         if part_of(path) == "api"
         for node in ast.walk(tree(path))
@@ -156,7 +158,7 @@ def test_faces_know_no_catalog_and_no_rows():
 def test_what_only_sqlite_says_stands_in_the_engine():
     words = re.compile(r"\bsqlite3\b|\bfts5\b|\bPRAGMA\b|\bsqlite_master\b|\bbm25\b|\browid\b|\bATTACH\b")
     wrong = [
-        f"{shown(path)}:{number} {line.strip()}"
+        f"{relative_path(path)}:{number} {line.strip()}"
         for path in MODULES
         if not path.is_relative_to(SOURCE / "store" / "engine")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
@@ -173,7 +175,7 @@ def test_only_the_dialect_module_compares_dialects():
     )
     engine = SOURCE / "store" / "engine"
     wrong = [
-        f"{shown(path)}:{number} {line.strip()}"
+        f"{relative_path(path)}:{number} {line.strip()}"
         for path in MODULES
         if path != engine / "dialect.py" and "migrations" not in path.parts
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
@@ -186,7 +188,7 @@ def test_only_the_dialect_module_compares_dialects():
 
 
 def test_no_file_is_longer_than_500_lines():
-    long = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files(*ENDINGS)}
+    long = {relative_path(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files(*ENDINGS)}
     assert not {name: length for name, length in long.items() if length > LONGEST}
 
 
@@ -195,7 +197,7 @@ ENDINGS = (".py", ".ts", ".tsx", ".js", ".css", ".html")
 
 def test_no_function_has_a_body_of_more_than_60_lines():
     long = [
-        f"{shown(path)}:{node.lineno} {node.name}"
+        f"{relative_path(path)}:{node.lineno} {node.name}"
         for path in files(".py", under=("src",))
         if "migrations" not in path.parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -207,13 +209,15 @@ def test_no_function_has_a_body_of_more_than_60_lines():
 
 def test_no_file_is_a_drawer_for_everything():
     drawers = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "misc"}
-    assert not [shown(path) for path in files(*ENDINGS) if drawers & {path.stem, *path.parent.relative_to(ROOT).parts}]
+    assert not [
+        relative_path(path) for path in files(*ENDINGS) if drawers & {path.stem, *path.parent.relative_to(ROOT).parts}
+    ]
 
 
 def test_nothing_is_left_to_do_in_the_source():
     words = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
     wrong = [
-        f"{shown(path)}:{number}"
+        f"{relative_path(path)}:{number}"
         for path in files(*ENDINGS, ".graphql", ".sql", under=("src",))
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if words.search(line)
@@ -221,13 +225,13 @@ def test_nothing_is_left_to_do_in_the_source():
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=shown)
+@pytest.mark.parametrize("path", MODULES, ids=relative_path)
 def test_what_is_public_says_what_it_is(path: Path):
     # A revision's two functions are Alembic's, the package files of parts may be empty.
     if path.parent.name == "versions" or not path.read_text(encoding="utf-8").strip():
         return
     module = tree(path)
-    silent = [] if ast.get_docstring(module) else [f"{shown(path)} itself"]
+    silent = [] if ast.get_docstring(module) else [f"{relative_path(path)} itself"]
     # The client's methods are what users read in their editor.
     classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
     methods = [child for node in classes for child in node.body]
@@ -236,7 +240,7 @@ def test_what_is_public_says_what_it_is(path: Path):
             continue
         is_overload = any(isinstance(one, ast.Name) and one.id == "overload" for one in node.decorator_list)
         if not ast.get_docstring(node) and not is_overload:
-            silent.append(f"{shown(path)}:{node.lineno} {node.name}")
+            silent.append(f"{relative_path(path)}:{node.lineno} {node.name}")
     assert not silent, "\n".join(silent)
 
 
@@ -279,7 +283,7 @@ def test_every_target_of_make_that_is_named_exists():
     targets = set(re.findall(r"^([a-z][\w-]*):", document("Makefile"), re.M))
     named = re.compile(r"`make ([a-z-]+)|\(make ([a-z-]+)\)|\brun make ([a-z-]+)|^ +make ([a-z-]+)", re.M)
     wrong = [
-        f"{shown(path)}: make {target}"
+        f"{relative_path(path)}: make {target}"
         for path in [*files(".py", ".md", under=("scripts", "tests", "docs", "src")), *ROOT.glob("*.md")]
         for target in (word for found in named.findall(path.read_text(encoding="utf-8")) for word in found if word)
         if target not in targets
@@ -293,11 +297,11 @@ def test_every_path_that_a_document_names_exists():
     missing = []
     for path in [*files(".md", under=("docs",)), *ROOT.glob("*.md")]:
         text = path.read_text(encoding="utf-8")
-        missing += [f"{shown(path)}: {named}" for named in in_text.findall(text) if not (ROOT / named).exists()]
+        missing += [f"{relative_path(path)}: {named}" for named in in_text.findall(text) if not (ROOT / named).exists()]
         for target, anchor in link.findall(text):
             file = (path.parent / target).resolve() if target else path
             if not file.exists() or (anchor and anchor not in anchors(file)):
-                missing.append(f"{shown(path)}: {target}#{anchor}")
+                missing.append(f"{relative_path(path)}: {target}#{anchor}")
     assert not missing, "\n".join(missing)
 
 

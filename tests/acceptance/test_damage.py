@@ -84,7 +84,7 @@ def test_a_damaged_text_index_is_made_anew_while_the_server_runs(new_server: Any
     with running.client() as http:
         assert http.post("/api/v1/interactions", json={**BODY, "completion": "afterwards"}).status_code == 201
 
-        def found(word: str) -> int:
+        def is_found(word: str) -> int:
             answer = http.get("/api/v1/interactions", params={"q": word, "limit": 500})
             if answer.status_code == 503:
                 assert "being rebuilt" in words(answer, "search_rebuilding")
@@ -92,7 +92,7 @@ def test_a_damaged_text_index_is_made_anew_while_the_server_runs(new_server: Any
                 return -1
             return len(answer.json()["interactions"])
 
-        eventually(lambda: (found("so"), found("afterwards")) == (300, 1))
+        eventually(lambda: (is_found("so"), is_found("afterwards")) == (300, 1))
         assert http.get("/ready").status_code == 200
 
 

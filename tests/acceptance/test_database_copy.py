@@ -38,7 +38,7 @@ def fill(http: Any, number: int) -> None:
     http.post("/api/v1/preferences", json=pair).raise_for_status()
 
 
-def shown(http: Any) -> Any:
+def all_interactions(http: Any) -> Any:
     """All interactions, whole."""
     return http.get("/api/v1/interactions", params={"limit": 500, "view": "full", "images": "inline"}).json()
 
@@ -52,7 +52,7 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
     first = server_at(tmp_path / "first", None)
     with first.client() as http:
         fill(http, 60)
-        before = shown(http)
+        before = all_interactions(http)
     in_use = copied(str(tmp_path / "first"), postgresql.new())
     assert in_use.returncode == 1
     assert "has the data directory" in in_use.stderr
@@ -64,7 +64,7 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
     assert "Copied and checked, row by row" in done.stdout
     second = server_at(tmp_path / "second", url)
     with second.client() as http:
-        assert shown(http) == before
+        assert all_interactions(http) == before
         while http.get("/health").json()["search"]["waiting"]:
             pass
         assert (
@@ -74,7 +74,7 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
         http.post("/api/v1/projects", json={"key": "later"}).raise_for_status()
         http.post("/api/v1/metrics", json={"key": "later"}).raise_for_status()
         fill(http, 3)
-        after = shown(http)
+        after = all_interactions(http)
     assert "servers use this database" in copied(url, str(tmp_path / "third")).stderr
     second.stop()
 
@@ -82,7 +82,7 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
     assert back.returncode == 0, back.stderr
     third = server_at(tmp_path / "third", None)
     with third.client() as http:
-        assert shown(http) == after
+        assert all_interactions(http) == after
         while http.get("/health").json()["search"]["waiting"]:
             pass
         assert len(http.get("/api/v1/interactions", params={"q": "answer", "limit": 500}).json()["interactions"]) == 63

@@ -131,7 +131,7 @@ def test_who_watches_one_server_sees_what_is_logged_at_another(three: list[Any])
 
 
 def test_search_covers_all_servers_and_lease_moves_when_one_dies(three: list[Any]):
-    def found(word: str) -> bool:
+    def is_found(word: str) -> bool:
         with three[2].client() as http:
             return bool(http.get(f"/api/v1/interactions?q={word}").json()["interactions"])
 
@@ -139,12 +139,12 @@ def test_search_covers_all_servers_and_lease_moves_when_one_dies(three: list[Any
         with server.client() as http:
             http.post("/api/v1/interactions", json={**BODY, "completion": f"word{number}"}).raise_for_status()
     for number in range(3):
-        eventually(lambda number=number: found(f"word{number}"), 5)
+        eventually(lambda number=number: is_found(f"word{number}"), 5)
     # The first does the chores; it dies without a word.
     three[0].kill()
     with three[1].client() as http:
         http.post("/api/v1/interactions", json={**BODY, "completion": "afterwards"}).raise_for_status()
-    eventually(lambda: found("afterwards"), 20)
+    eventually(lambda: is_found("afterwards"), 20)
 
 
 class Load:

@@ -36,14 +36,14 @@ class Crowd:
     def at_once(self, *calls: Sent) -> list[int]:
         """Make these calls in turn by all callers at the same time; return the statuses."""
 
-        def one(place: int) -> int:
+        def send_call(place: int) -> int:
             method, path, more = calls[place % len(calls)]
             self._start.wait()
             answer = self.clients[place].request(method, f"/api/v1/{path}", **more)
             assert answer.status_code < 500, answer.text
             return answer.status_code
 
-        return list(self._pool.map(one, range(CALLERS)))
+        return list(self._pool.map(send_call, range(CALLERS)))
 
     def close(self) -> None:
         """Close all connections."""

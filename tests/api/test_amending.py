@@ -55,13 +55,13 @@ def give(project: str, log: Call, register: Call) -> Callable[[str, httpx.Client
         "outcome": {"session_id": left["session_id"], "value": 1},
     }
 
-    def given(kind: str, client: httpx.Client) -> str:
+    def send_and_return_id(kind: str, client: httpx.Client) -> str:
         path, id_name, _ = KINDS[kind]
         answer = client.post(f"/api/v1/{path}", json={"metric": "liked", **bodies[kind]})
         assert answer.status_code == 201, answer.text
         return answer.json()[id_name]
 
-    return given
+    return send_and_return_id
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -163,7 +163,7 @@ UNFINISHED = {
 
 
 def test_unfinished_answers_are_counted_and_no_rows_unless_asked_for(gateway: Any, http: Any):
-    def made(**body: Any) -> dict[str, Any]:
+    def make_dataset(**body: Any) -> dict[str, Any]:
         body = {"project": gateway.project, "kind": "completion", "filter": {"and": []}, **body}
         return http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()
 
@@ -176,16 +176,16 @@ def test_unfinished_answers_are_counted_and_no_rows_unless_asked_for(gateway: An
     empty = {"project": gateway.project, "messages": WHY, "completion": " "}
     http.post("/api/v1/interactions", json=empty).raise_for_status()
     gateway.wait_until_quiet()
-    shown = made(key="finished")
+    shown = make_dataset(key="finished")
     assert shown["lines"] == 1
     assert sum(shown["left_out"].values()) == len(UNFINISHED) + 1
     assert shown["left_out"]["cut_off"] == 1
     assert shown["left_out"]["empty"] == 1
     assert shown["left_out"]["failed"] >= 2
-    shown = made(key="all", include=["failed", "interrupted", "cancelled", "cut_off", "empty"])
+    shown = make_dataset(key="all", include=["failed", "interrupted", "cancelled", "cut_off", "empty"])
     assert (shown["lines"], shown["left_out"]) == (len(UNFINISHED) + 2, {})
     # What is asked for is a prompt, whatever became of the answer that was cut off.
-    assert made(key="prompts", kind="prompt")["lines"] == 3
+    assert make_dataset(key="prompts", kind="prompt")["lines"] == 3
 
 
 def test_an_answer_at_its_limit_is_a_row_that_names_the_reason(gateway: Any, http: Any):

@@ -39,14 +39,14 @@ def test_an_environment_is_filtered_by_in_rest_and_the_client(
     assert show(ids[1])["environment"] == "staging"
     assert show(ids[3])["environment"] is None
 
-    def found(**conditions: Any) -> set[str]:
+    def found_ids(**conditions: Any) -> set[str]:
         body = {"project": project, "filter": conditions}
         page = http.post("/api/v1/interactions/search", json=body).raise_for_status().json()
         return {interaction["completion_id"] for interaction in page["interactions"]}
 
-    assert found(environment={"eq": "production"}) == {ids[0], ids[2]}
-    assert found(environment={"in": ["staging", "elsewhere"]}) == {ids[1]}
-    assert found(environment={"neq": "production"}) == {ids[1], ids[3]}
+    assert found_ids(environment={"eq": "production"}) == {ids[0], ids[2]}
+    assert found_ids(environment={"in": ["staging", "elsewhere"]}) == {ids[1]}
+    assert found_ids(environment={"neq": "production"}) == {ids[1], ids[3]}
     with Afterword(server.url, server.api_key, default_project=project) as client:
         page = client.interactions.list(environment=["staging", "production"])
         assert {str(interaction.completion_id) for interaction in page.interactions} == set(ids[:3])

@@ -44,7 +44,7 @@ def uri(content: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def asked(*addresses: str) -> list[dict[str, Any]]:
+def question_with_images(*addresses: str) -> list[dict[str, Any]]:
     parts = [{"type": "image_url", "image_url": address} for address in addresses]
     return [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, *parts]}]
 
@@ -61,7 +61,7 @@ def test_an_image_is_shown_as_a_link_and_served_byte_for_byte(
     http: httpx.Client, log: Call, show: Call, project: str, kind: str, declared: str
 ):
     content = bytes_of(kind)
-    made = log(messages=asked(uri(content, declared)))
+    made = log(messages=question_with_images(uri(content, declared)))
     shown = show(made["completion_id"])["messages"][0]["content"][1]["image_url"]
     assert shown == link(project, content, kind)
     answer = http.get(shown)
@@ -105,8 +105,8 @@ def test_each_form_keeps_its_place_its_order_and_its_further_members(log: Call, 
 def test_inline_gives_back_the_very_text_that_was_sent(log: Call, show: Call):
     content = bytes_of("jpeg")
     for sent in (uri(content, "jpeg"), uri(content, "JPG").replace("data:", "DATA:"), uri(content, "jpg")):
-        made = log(messages=asked(sent))["completion_id"]
-        assert show(made, images="inline")["messages"] == asked(sent)
+        made = log(messages=question_with_images(sent))["completion_id"]
+        assert show(made, images="inline")["messages"] == question_with_images(sent)
 
 
 def test_a_completion_may_show_an_image(http: httpx.Client, log: Call, show: Call, project: str):
@@ -121,22 +121,23 @@ def test_a_completion_may_show_an_image(http: httpx.Client, log: Call, show: Cal
 
 def test_full_lists_show_links_and_give_images_inline_when_asked(http: httpx.Client, log: Call, project: str):
     content = png()
-    log(messages=asked(uri(content)))
+    log(messages=question_with_images(uri(content)))
     for images, expected in (("links", link(project, content)), ("inline", uri(content))):
         query = {"project": project, "view": "full", "images": images}
         [shown] = http.get("/api/v1/interactions", params=query).json()["interactions"]
-        assert shown["messages"] == asked(expected)
+        assert shown["messages"] == question_with_images(expected)
 
 
 def test_the_size_counts_the_image(log: Call, show: Call):
     content = png() + bytes(5_000)
-    assert show(log(messages=asked(uri(content)))["completion_id"])["size"] > 5_000
+    assert show(log(messages=question_with_images(uri(content)))["completion_id"])["size"] > 5_000
 
 
 def test_the_same_prompt_has_the_same_images(log: Call, show: Call):
     first, second = png(), png()
     hashes = [
-        show(log(messages=asked(uri(content)))["completion_id"])["prompt_hash"] for content in (first, first, second)
+        show(log(messages=question_with_images(uri(content)))["completion_id"])["prompt_hash"]
+        for content in (first, first, second)
     ]
     assert hashes[0] == hashes[1] != hashes[2]
 
@@ -148,7 +149,7 @@ def test_an_image_is_kept_once_whoever_shows_it(new_server):
     with running.client() as http:
         http.post("/api/v1/projects", json={"key": "other"}).raise_for_status()
         for project in ("default", "default", "other"):
-            body = {"project": project, "messages": asked(uri(content), uri(content)), "completion": "x"}
+            body = {"project": project, "messages": question_with_images(uri(content), uri(content)), "completion": "x"}
             http.post("/api/v1/interactions", json=body).raise_for_status()
     running.stop()
     with closing(sqlite3.connect(running.directory / "afterword.db")) as store:
@@ -165,7 +166,7 @@ def test_an_image_is_served_to_keys_of_its_project_only(
     other = f"other-{uuid4().hex[:8]}"
     http.post("/api/v1/projects", json={"key": other}).raise_for_status()
     content = png()
-    log(messages=asked(uri(content)))
+    log(messages=question_with_images(uri(content)))
     path = link(project, content)
 
     def fetched(key: str | None) -> httpx.Response:
@@ -189,7 +190,7 @@ def test_an_image_is_served_to_keys_of_its_project_only(
 )
 def test_no_other_name_of_an_image_leads_to_it(http: httpx.Client, log: Call, project: str, refused: Call, file: str):
     content = png()
-    log(messages=asked(uri(content)))
+    log(messages=question_with_images(uri(content)))
     named = file.format(hash=hashlib.sha256(content).hexdigest(), zeros="0" * 64)
     refused(http.get(f"/images/{project}/{named}"), 404)
 
@@ -237,7 +238,9 @@ def test_an_image_beyond_the_limit_is_refused_and_one_at_it_is_taken(new_server,
     with running.client() as http:
         for size, status in ((1000, 201), (1001, 413), (1002, 413), (5000, 413)):
             content = b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")
-            answer = http.post("/api/v1/interactions", json={"messages": asked(uri(content)), "completion": "x"})
+            answer = http.post(
+                "/api/v1/interactions", json={"messages": question_with_images(uri(content)), "completion": "x"}
+            )
             if status == 201:
                 assert answer.status_code == 201
             else:
@@ -251,8 +254,8 @@ def test_deleting_interaction_deletes_own_images_and_keeps_shared_ones(
     http: httpx.Client, log: Call, project: str, refused: Call
 ):
     own, shared = png(), png()
-    first = log(messages=asked(uri(own), uri(shared)))["completion_id"]
-    second = log(messages=asked(uri(shared)))["completion_id"]
+    first = log(messages=question_with_images(uri(own), uri(shared)))["completion_id"]
+    second = log(messages=question_with_images(uri(shared)))["completion_id"]
     http.delete(f"/api/v1/interactions/{first}").raise_for_status()
     refused(http.get(link(project, own)), 404, "image_not_found")
     assert http.get(link(project, shared)).content == shared
@@ -266,12 +269,12 @@ def test_an_image_shared_with_another_project_stays_there(
     other = f"other-{uuid4().hex[:8]}"
     http.post("/api/v1/projects", json={"key": other}).raise_for_status()
     content = png()
-    here = log(messages=asked(uri(content)))["completion_id"]
-    there = log(messages=asked(uri(content)), project=other)["completion_id"]
+    here = log(messages=question_with_images(uri(content)))["completion_id"]
+    there = log(messages=question_with_images(uri(content)), project=other)["completion_id"]
     http.delete(f"/api/v1/interactions/{here}").raise_for_status()
     refused(http.get(link(project, content)), 404, "image_not_found")
     assert http.get(link(other, content)).content == content
-    assert show(there, images="inline")["messages"] == asked(uri(content))
+    assert show(there, images="inline")["messages"] == question_with_images(uri(content))
 
 
 def test_an_image_of_a_completion_is_deleted_with_it(http: httpx.Client, log: Call, project: str, refused: Call):

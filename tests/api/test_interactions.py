@@ -277,12 +277,12 @@ def test_labels_are_set_and_removed_in_one_go(http: httpx.Client, log: Call, sho
     assert answer.json() == {"labels": expected}
     assert show(made)["labels"] == expected
 
-    def found(label: str) -> bool:
+    def is_found_by(label: str) -> bool:
         page = http.get("/api/v1/interactions", params={"project": project, "label": label}).json()
         return [one["completion_id"] for one in page["interactions"]] == [made]
 
-    assert all(found(label) for label in ("keep:1", "change:new", "add:2", "change"))
-    assert not any(found(label) for label in ("change:old", "drop:x", "drop"))
+    assert all(is_found_by(label) for label in ("keep:1", "change:new", "add:2", "change"))
+    assert not any(is_found_by(label) for label in ("change:old", "drop:x", "drop"))
 
 
 def test_a_label_that_is_both_set_and_removed_is_set(http: httpx.Client, log: Call):

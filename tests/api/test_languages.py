@@ -43,7 +43,7 @@ def logged(http: httpx.Client, project: str, text: str) -> str:
     return http.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"]
 
 
-def found(http: httpx.Client, project: str, **search: Any) -> list[str]:
+def found_ids(http: httpx.Client, project: str, **search: Any) -> list[str]:
     body = {"project": project, **search}
     page = http.post("/api/v1/interactions/search", json=body).raise_for_status().json()
     return [one["completion_id"] for one in page["interactions"]]
@@ -65,10 +65,10 @@ def test_words_of_any_language_are_found(http: httpx.Client, library: tuple[str,
     project, ids = library
     _, finding, failing = WRITTEN[number]
     for words in finding:
-        assert ids[number] in found(http, project, filter={"text": words}), words
-        assert ids[number] in found(http, project, filter={"prompt": {"contains": words}}), words
+        assert ids[number] in found_ids(http, project, filter={"text": words}), words
+        assert ids[number] in found_ids(http, project, filter={"prompt": {"contains": words}}), words
     for words in failing:
-        assert ids[number] not in found(http, project, filter={"text": words}), words
+        assert ids[number] not in found_ids(http, project, filter={"text": words}), words
 
 
 def made_by_an_older_rule(running: Any, texts: dict[str, str]) -> None:
@@ -112,19 +112,19 @@ def test_an_index_of_an_older_rule_is_made_again_and_answers_on(new_server: Any)
     newest_first = list(texts)[::-1]
     deleted, kept = newest_first[0], newest_first[1:]
     with running.client() as http:
-        assert found(http, "default", filter={"text": "common"}, limit=500) == newest_first
+        assert found_ids(http, "default", filter={"text": "common"}, limit=500) == newest_first
         http.delete(f"/api/v1/interactions/{deleted}").raise_for_status()
         added = logged(http, "default", "common too")
-        while found(http, "default", filter={"text": "天气"}, limit=500) != kept:
-            assert set(kept) <= set(found(http, "default", filter={"text": "common"}, limit=500))
+        while found_ids(http, "default", filter={"text": "天气"}, limit=500) != kept:
+            assert set(kept) <= set(found_ids(http, "default", filter={"text": "common"}, limit=500))
         while http.get("/health").json()["search"]["waiting"]:
             pass
-        assert found(http, "default", filter={"text": "common"}, limit=500) == [added, *kept]
+        assert found_ids(http, "default", filter={"text": "common"}, limit=500) == [added, *kept]
         http.delete(f"/api/v1/interactions/{added}").raise_for_status()
         while http.get("/health").json()["search"]["waiting"]:
             pass
-        assert found(http, "default", filter={"text": "too"}) == []
+        assert found_ids(http, "default", filter={"text": "too"}) == []
     running.stop()
     running.start()
     with running.client() as http:
-        assert found(http, "default", filter={"text": "天气"}, limit=500) == kept
+        assert found_ids(http, "default", filter={"text": "天气"}, limit=500) == kept

@@ -25,7 +25,7 @@ def conclude(http: httpx.Client) -> Callable[..., httpx.Response]:
 def listed(http: httpx.Client, project: str) -> Callable[..., list[dict[str, Any]]]:
     """List outcomes, page after page."""
 
-    def found(**query: Any) -> list[dict[str, Any]]:
+    def list_outcomes(**query: Any) -> list[dict[str, Any]]:
         outcomes, cursor = [], ""
         while cursor is not None:
             asked = {"project": project, **query, **({"cursor": cursor} if cursor else {})}
@@ -34,7 +34,7 @@ def listed(http: httpx.Client, project: str) -> Callable[..., list[dict[str, Any
             cursor = page["next"]
         return outcomes
 
-    return found
+    return list_outcomes
 
 
 def test_an_outcome_is_a_value_on_a_session(http: httpx.Client, log: Call, show: Call, register: Call, refused: Call):

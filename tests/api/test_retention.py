@@ -32,24 +32,24 @@ def until(holds: Callable[[], Any], seconds: float = 120.0) -> None:
 def keep(http: httpx.Client, project: str) -> Call:
     """Say how long the test's project keeps what it has."""
 
-    def kept(**days: int | None) -> dict[str, Any]:
+    def set_retention(**days: int | None) -> dict[str, Any]:
         return http.patch(f"/api/v1/projects/{project}", json=days).raise_for_status().json()
 
-    return kept
+    return set_retention
 
 
 @pytest.fixture
 def listed(http: httpx.Client, project: str) -> Call:
     """List the completion_ids of the test's project."""
 
-    def found(**query: Any) -> set[str]:
+    def found_ids(**query: Any) -> set[str]:
         page = http.get("/api/v1/interactions", params={"project": project, "limit": 500, **query})
         return {one["completion_id"] for one in page.raise_for_status().json()["interactions"]}
 
-    return found
+    return found_ids
 
 
-def gone(http: httpx.Client, completion_id: str) -> Callable[[], bool]:
+def is_deleted(http: httpx.Client, completion_id: str) -> Callable[[], bool]:
     return lambda: http.get(f"/api/v1/interactions/{completion_id}").status_code == 404
 
 
@@ -98,9 +98,9 @@ def test_a_projects_own_value_wins_over_the_servers(new_server: Call):
             ("shorter", 10), *(("for-ever", age) for age in (10, 25, 40, 60)),
         }  # fmt: skip
         for name in made.keys() - there:
-            until(gone(http, made[name]))
+            until(is_deleted(http, made[name]))
         for name in there:
-            assert not gone(http, made[name])(), name
+            assert not is_deleted(http, made[name])(), name
 
 
 # ------------------------------------------------------------------------------------------------ interactions
@@ -126,8 +126,8 @@ def test_retention_deletes_old_interactions_with_dependents_and_no_others(
     until(lambda: len(listed(q=word)) == 3)
 
     keep(retention_days=30)
-    until(gone(http, old["completion_id"]))
-    until(gone(http, other["completion_id"]))
+    until(is_deleted(http, old["completion_id"]))
+    until(is_deleted(http, other["completion_id"]))
     assert listed() == {young["completion_id"]}
     for feedback_id in old["feedback_ids"]:
         refused(http.get(f"/api/v1/feedback/{feedback_id}"), 404, "feedback_not_found")
@@ -152,10 +152,10 @@ def test_an_outcome_stays_while_its_session_has_turns(http: httpx.Client, log: C
     outcome = {"session_id": first["session_id"], "metric": "resolved", "value": True}
     http.post("/api/v1/outcome", json=outcome).raise_for_status()
     keep(retention_days=30)
-    until(gone(http, first["completion_id"]))
+    until(is_deleted(http, first["completion_id"]))
     again = http.post("/api/v1/outcome", json=outcome)
     assert again.status_code == 201, again.text
-    assert not gone(http, second["completion_id"])()
+    assert not is_deleted(http, second["completion_id"])()
 
 
 def test_retention_during_logging_loses_no_new_interaction(

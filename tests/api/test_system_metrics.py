@@ -46,15 +46,15 @@ def test_states_and_finish_reasons_of_calls_are_filters(gateway: Any):
     gateway.ask(gateway.model("good"))
     gateway.ask(gateway.model("tools"))
 
-    def found(**query: Any) -> list[str]:
+    def finish_reasons(**query: Any) -> list[str]:
         answer = gateway.http.get("/api/v1/interactions", params={"project": gateway.project, **query})
         return [one["call"]["finish_reason"] for one in answer.raise_for_status().json()["interactions"]]
 
-    assert found(state="failed") == ["error"]
-    assert found(state="complete") == ["tool_calls", "stop"]
-    assert found(state=["failed", "complete"], finish_reason=["stop", "error"]) == ["stop", "error"]
-    assert found(state="interrupted") == []
-    assert found(feedback="completion_tokens=7") == ["tool_calls", "stop"]
+    assert finish_reasons(state="failed") == ["error"]
+    assert finish_reasons(state="complete") == ["tool_calls", "stop"]
+    assert finish_reasons(state=["failed", "complete"], finish_reason=["stop", "error"]) == ["stop", "error"]
+    assert finish_reasons(state="interrupted") == []
+    assert finish_reasons(feedback="completion_tokens=7") == ["tool_calls", "stop"]
 
 
 def test_groups_measure_complete_calls_beside_what_people_said(log: Any, http: httpx.Client, project: str):

@@ -272,14 +272,14 @@ def test_the_report_is_exact_also_after_changes_and_deletions(arena: Arena):
     )  # fmt: skip
     outside.raise_for_status()
 
-    def shown() -> tuple[Any, ...]:
+    def report_numbers() -> tuple[Any, ...]:
         test = arena.show()
         first, second = test["report"]["variants"]
         return test["feedbacks"], first["feedbacks"], first["mean"], second["feedbacks"], second["mean"]
 
-    assert shown() == (5, 5, 4, 0, None)
+    assert report_numbers() == (5, 5, 4, 0, None)
     arena.http.delete(f"/api/v1/interactions/{ids[0]}").raise_for_status()
-    assert shown() == (3, 3, pytest.approx(11 / 3), 0, None)
+    assert report_numbers() == (3, 3, pytest.approx(11 / 3), 0, None)
 
 
 def test_a_preference_test_counts_preferences_between_its_models_alone(arena: Arena):

@@ -23,7 +23,7 @@ def stream(*events: Any, done: bool = True) -> str:
     return "".join(f"{text}\n\n" for text in [*texts, *(["data: [DONE]"] if done else [])])
 
 
-def whole(*choices: dict[str, Any], **more: Any) -> str:
+def completion_json(*choices: dict[str, Any], **more: Any) -> str:
     return json.dumps({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": choices, **more})
 
 
@@ -74,8 +74,12 @@ UNFINISHED = {
 MESSAGE = {"role": "assistant", "content": "The first half"}
 WHOLES = {
     "an error alone": json.dumps({"error": ERROR}),
-    "an error beside the choices": whole({"index": 0, "message": MESSAGE, "finish_reason": "stop"}, error=ERROR),
-    "an error on the choice": whole({"index": 0, "message": MESSAGE, "finish_reason": "error", "error": ERROR}),
+    "an error beside the choices": completion_json(
+        {"index": 0, "message": MESSAGE, "finish_reason": "stop"}, error=ERROR
+    ),
+    "an error on the choice": completion_json(
+        {"index": 0, "message": MESSAGE, "finish_reason": "error", "error": ERROR}
+    ),
     "a message alone": json.dumps({"message": WHY, "code": 429}),
     "an object that is one": json.dumps({"object": "error", "message": WHY}),
     "Google: a list": json.dumps([{"error": ERROR}]),
@@ -105,7 +109,7 @@ def test_a_failure_is_told_and_stored_in_the_providers_words(gateway, kind: str,
 def test_an_end_that_is_a_failure_is_no_answer(gateway, reason: str):
     for kind, body in (
         (EVENTS, stream(WORD, chunk({}, reason))),
-        (JSON, whole({"index": 0, "message": MESSAGE, "finish_reason": reason})),
+        (JSON, completion_json({"index": 0, "message": MESSAGE, "finish_reason": reason})),
     ):
         answer = ask(gateway, kind, body)
         assert reason in errors_of(answer)[0]["message"]
@@ -128,7 +132,7 @@ def test_a_stream_that_does_not_say_why_it_ends_is_no_answer(gateway, shape: str
 def test_a_whole_answer_without_choices_is_passed_on_and_kept(gateway, streamed: bool, n: int):
     found = [{"prompt_index": 0, "content_filter_results": {"violence": {"filtered": True, "severity": "high"}}}]
     usage = {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
-    says = {"type": JSON, "body": whole(usage=usage, prompt_filter_results=found)}
+    says = {"type": JSON, "body": completion_json(usage=usage, prompt_filter_results=found)}
     answer = gateway.ask(gateway.model("says"), stream=streamed, says=says, n=n)
     assert errors_of(answer) == []
     if not streamed:
@@ -165,7 +169,7 @@ def test_what_a_provider_says_beside_its_message_reaches_caller_and_log(gateway)
 def test_of_choices_that_were_never_answered_none_is_complete(gateway):
     for kind, body in (
         (EVENTS, stream(WORD, chunk({}, "stop"))),
-        (JSON, whole({"index": 0, "message": MESSAGE, "finish_reason": "stop"})),
+        (JSON, completion_json({"index": 0, "message": MESSAGE, "finish_reason": "stop"})),
     ):
         ask(gateway, kind, body, n=3, labels={"kind": kind.replace("/", "-")}).raise_for_status()
         query = {"project": gateway.project, "label": f"kind:{kind.replace('/', '-')}", "view": "full"}
@@ -190,7 +194,7 @@ QUIET: dict[str, tuple[dict[str, Any], str | None]] = {
 @pytest.mark.parametrize("shape", QUIET)
 def test_an_answer_of_few_words_is_an_answer(gateway, shape: str):
     choice, reason = QUIET[shape]
-    answer = ask(gateway, JSON, whole(choice)).raise_for_status().json()
+    answer = ask(gateway, JSON, completion_json(choice)).raise_for_status().json()
     assert answer["choices"][0]["finish_reason"] == reason
     assert answer["choices"][0]["message"]["role"] == "assistant"
     call = gateway.logged(answer["choices"][0]["completion_id"])["call"]
@@ -199,7 +203,7 @@ def test_an_answer_of_few_words_is_an_answer(gateway, shape: str):
 
 def test_choices_that_share_an_index_are_numbered(gateway):
     choices = [{"index": 0, "message": {"role": "assistant", "content": text}} for text in ("one", "two")]
-    answer = ask(gateway, JSON, whole(*choices), n=2).raise_for_status().json()
+    answer = ask(gateway, JSON, completion_json(*choices), n=2).raise_for_status().json()
     assert [gateway.logged(one["completion_id"])["completion"] for one in answer["choices"]] == ["one", "two"]
 
 
@@ -210,21 +214,21 @@ BEYOND: dict[str, tuple[str, str]] = {
     **{
         f"a choice of index {index}": (
             stream(chunk({"content": "x"}, "stop", choice={"index": json.loads(index)})),
-            whole({"index": json.loads(index), "message": MESSAGE, "finish_reason": "stop"}),
+            completion_json({"index": json.loads(index), "message": MESSAGE, "finish_reason": "stop"}),
         )
         for index in ("-1", "128", "4000000000", "1e300", "0.5", "true", '"first"', "[]", "{}")
     },
     "thousands of choices": (
         stream({"choices": [{"index": index, "delta": {"content": "x"}} for index in range(5000)]}),
-        whole(*({"index": index, "message": MESSAGE} for index in range(5000))),
+        completion_json(*({"index": index, "message": MESSAGE} for index in range(5000))),
     ),
     "one choice thousands of times": (
         stream({"choices": [{"index": 0, "delta": {"content": "x"}}] * 5000}),
-        whole(*({"message": MESSAGE} for _ in range(5000))),
+        completion_json(*({"message": MESSAGE} for _ in range(5000))),
     ),
     "250 levels": (
         stream(json.dumps(chunk({"content": "x"})).replace('"x"', DEEP).join(("data: ", ""))),
-        whole({"index": 0, "message": MESSAGE}).replace('"m"', DEEP),
+        completion_json({"index": 0, "message": MESSAGE}).replace('"m"', DEEP),
     ),
     "5,000 levels": (
         stream("data: " + "[" * 5000 + "]" * 5000),
@@ -274,9 +278,15 @@ def test_odd_tool_calls_are_never_a_failure_of_ours(gateway, odd: Any):
     for kind, body in (
         (EVENTS, stream(chunk({"tool_calls": [odd]}), chunk({"tool_calls": [odd, odd]}), chunk({}, "tool_calls"))),
         (EVENTS, stream(chunk({"tool_calls": odd}), chunk({}, "tool_calls"))),
-        (EVENTS, whole({"index": 0, "message": {**message, "tool_calls": [odd]}, "finish_reason": "tool_calls"})),
-        (JSON, whole({"index": 0, "message": {**message, "tool_calls": [odd]}, "finish_reason": "tool_calls"})),
-        (JSON, whole({"index": 0, "message": {**message, "tool_calls": odd}, "finish_reason": "tool_calls"})),
+        (
+            EVENTS,
+            completion_json({"index": 0, "message": {**message, "tool_calls": [odd]}, "finish_reason": "tool_calls"}),
+        ),
+        (
+            JSON,
+            completion_json({"index": 0, "message": {**message, "tool_calls": [odd]}, "finish_reason": "tool_calls"}),
+        ),
+        (JSON, completion_json({"index": 0, "message": {**message, "tool_calls": odd}, "finish_reason": "tool_calls"})),
     ):
         answer = ask(gateway, kind, body)
         assert answer.status_code == 200, answer.text
@@ -288,7 +298,7 @@ def test_odd_tool_calls_are_never_a_failure_of_ours(gateway, odd: Any):
 def test_odd_numbers_of_tokens_are_never_a_failure_of_ours(gateway, number: str):
     for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
         usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, name: "@"}
-        body = whole({"index": 0, "message": MESSAGE, "finish_reason": "stop"}, usage=usage)
+        body = completion_json({"index": 0, "message": MESSAGE, "finish_reason": "stop"}, usage=usage)
         answer = ask(gateway, JSON, body.replace('"@"', number))
         assert answer.status_code == 200, answer.text
         ends = stream(WORD, chunk({}, "stop"), {"choices": [], "usage": usage}).replace('"@"', number)

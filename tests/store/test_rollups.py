@@ -225,7 +225,7 @@ class Bench:
         """Ask of rollups and of rows."""
         of_metric = self.names.metric(metric) if metric in METRICS else metric
 
-        def asked(connection: Any) -> None:
+        def compare_with_rows(connection: Any) -> None:
             values = ValueSelection(Matches(connection, self.names, filter), of_metric, split_by)
             for quantum in (HOUR_MS, 24 * HOUR_MS):
                 found, wanted = (of.over_time(values, quantum) for of in (rollup_statistics, statistics))
@@ -251,7 +251,7 @@ class Bench:
                 found, wanted = (of.distribution(values, one.min, one.max) for of in (rollup_statistics, statistics))
                 assert found == wanted
 
-        self.store.read_now(asked)
+        self.store.read_now(compare_with_rows)
 
 
 ANY = type("Query", (), {"images": "links"})()

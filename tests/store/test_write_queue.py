@@ -58,7 +58,7 @@ def rated(store: Store) -> set[UUID]:
     return set(store.read_now(lambda connection: connection.execute(select(feedback.c.interaction_id)).scalars().all()))
 
 
-def there(store: Store) -> set[UUID]:
+def stored_ids(store: Store) -> set[UUID]:
     return set(store.read_now(lambda connection: connection.execute(select(interactions.c.id)).scalars().all()))
 
 
@@ -91,7 +91,7 @@ def test_a_row_that_is_refused_spoils_no_other(store: Store):
     results = commit(store, *map(interaction, ids), rating(ids[4]))
     assert [isinstance(one, Exception) for one in results] == [False, False, True, False, False, False]
     assert store.database.is_duplicate(results[2])
-    assert there(store) == set(ids)
+    assert stored_ids(store) == set(ids)
     assert rated(store) == {ids[4]}
 
 
@@ -118,10 +118,16 @@ def test_what_is_queued_anew_while_it_is_taken_off_stays_queued(store: Store):
 def test_functions_and_rows_are_committed_in_turn(store: Store):
     one, two, three = uuid7(), uuid7(), uuid7()
 
-    def seen(transaction: Transaction) -> int:
+    def count_rows(transaction: Transaction) -> int:
         return len(transaction.connection.execute(select(interactions.c.id)).all())
 
-    assert commit(store, interaction(one), seen, interaction(two), interaction(three), seen) == [None, 1, None, None, 3]
+    assert commit(store, interaction(one), count_rows, interaction(two), interaction(three), count_rows) == [
+        None,
+        1,
+        None,
+        None,
+        3,
+    ]
 
 
 @pytest.mark.shared
@@ -138,7 +144,7 @@ def test_what_was_in_anothers_way_is_done_again(store: Store, state: str):
 
     one, two = uuid7(), uuid7()
     assert commit(store, interaction(one), unit, interaction(two)) == [None, 3, None]
-    assert there(store) == {one, two}
+    assert stored_ids(store) == {one, two}
 
 
 @pytest.mark.embedded
@@ -152,4 +158,4 @@ def test_the_writers_process_may_die(store: Store):
     assert isinstance(failed, Unavailable)
     assert "may have been stored" in failed.message
     assert commit(store, interaction(three)) == [None]
-    assert {one, three} <= there(store)
+    assert {one, three} <= stored_ids(store)

@@ -11,7 +11,9 @@ import pytest
 from afterword.statistics.bradley_terry import ELO_SCALE, MEAN_RATING, PairCounts, ratings, win_rate
 
 
-def drawn(random: Random, strengths: list[float], tie: float, each: int) -> dict[tuple[int, int], PairCounts]:
+def random_comparisons(
+    random: Random, strengths: list[float], tie: float, each: int
+) -> dict[tuple[int, int], PairCounts]:
     """Return what comes out of so many comparisons of each two, with these logarithms of strengths and of v."""
     found = {}
     for first, second in combinations(range(len(strengths)), 2):
@@ -34,7 +36,7 @@ def test_the_truth_lies_in_the_interval_as_often_as_is_said():
     truth = [0.8, 0.3, 0.0, -0.2, -0.9]
     inside = total = 0
     for _ in range(150):
-        for one, rating in zip(truth, ratings(5, drawn(random, truth, -0.5, 60)), strict=True):
+        for one, rating in zip(truth, ratings(5, random_comparisons(random, truth, -0.5, 60)), strict=True):
             inside += rating.low <= MEAN_RATING + ELO_SCALE * one <= rating.high
             total += 1
     assert 0.92 <= inside / total <= 0.98

@@ -262,7 +262,7 @@ EMPTY = (200, {}, {"interactions": [], "next": None, "previous": None})
 NO_GROUPS = (200, {}, {"groups": [], "next": None})
 
 
-def asked(player: Any) -> list[tuple[str, str]]:
+def last_query(player: Any) -> list[tuple[str, str]]:
     """Return the query of the last call."""
     return parse_qsl(urlsplit(player.seen[-1][1]).query, keep_blank_values=True)
 
@@ -280,7 +280,7 @@ def test_plain_filters_are_sent_as_the_parameters_of_the_list(client: Afterword,
         count=True,
         user=None,
     )
-    assert sorted(asked(player)) == [
+    assert sorted(last_query(player)) == [
         ("count", "true"),
         ("feedback", "CSAT>=4"),
         ("from", "2026-01-01T00:00:00+00:00"),
@@ -322,7 +322,7 @@ def test_groups_are_asked_for_by_plain_filters_or_by_a_tree(client: Afterword, p
     player.answers = [NO_GROUPS] * 3
     assert client.interactions.groups("model", labels={"env": "prod"}).groups == []
     assert player.seen[-1][0] == "GET"
-    assert sorted(asked(player)) == [("group_by", "model"), ("label", "env:prod")]
+    assert sorted(last_query(player)) == [("group_by", "model"), ("label", "env:prod")]
 
     assert client.interactions.list(group_by="model", labels={"env": "prod"}).groups == []
     assert player.seen[-1] == player.seen[-2]

@@ -36,7 +36,7 @@ def uri(raw: bytes = BYTES["png"], kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(raw).decode()}"
 
 
-def asked(*parts: Any) -> list[dict[str, Any]]:
+def user_message(*parts: Any) -> list[dict[str, Any]]:
     return [{"role": "user", "content": list(parts)}]
 
 
@@ -104,7 +104,7 @@ def test_no_messages_at_all_are_refused():
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", BYTES)
 def test_an_image_goes_out_of_its_place_and_back_into_it(form: str, kind: str):
-    messages = asked(TEXT, FORMS[form](uri(BYTES[kind], kind)), TEXT)
+    messages = user_message(TEXT, FORMS[form](uri(BYTES[kind], kind)), TEXT)
     before = copy.deepcopy(messages)
     kept, [image] = take_in(messages)
     assert messages == before
@@ -127,7 +127,7 @@ def test_an_image_goes_out_of_its_place_and_back_into_it(form: str, kind: str):
     )
 )
 def test_any_parts_come_back_as_they_were(parts: list[dict[str, Any]]):
-    messages = asked(*parts)
+    messages = user_message(*parts)
     kept, images = take_in(messages)
     contents = {image.hash.hex(): image.content for image in images}
     assert len(images) == sum(part is not TEXT and part != TEXT for part in parts)
@@ -137,9 +137,9 @@ def test_any_parts_come_back_as_they_were(parts: list[dict[str, Any]]):
 @pytest.mark.parametrize("header", ["data:image/jpg;base64", "DATA:IMAGE/JPEG;BASE64", "data:image/Jpeg;base64"])
 def test_the_header_is_kept_as_it_was_written(header: str):
     address = f"{header},{base64.b64encode(BYTES['jpeg']).decode()}"
-    kept, [image] = take_in(asked(FORMS["flat"](address)))
+    kept, [image] = take_in(user_message(FORMS["flat"](address)))
     assert image.extension == "jpeg"
-    assert content.restore_images(kept, lambda _, __, header: content.data_uri(header, image.content)) == asked(
+    assert content.restore_images(kept, lambda _, __, header: content.data_uri(header, image.content)) == user_message(
         FORMS["flat"](address)
     )
 
@@ -170,17 +170,17 @@ def test_the_header_is_kept_as_it_was_written(header: str):
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_no_image_is_refused(form: str, address: Any, words: str):
     with pytest.raises(Invalid) as caught:
-        take_in(asked(FORMS[form](address)))
+        take_in(user_message(FORMS[form](address)))
     assert words in caught.value.message
     assert (caught.value.param or "").startswith("messages[0].content[0].")
 
 
 def test_an_image_beyond_the_limit_is_refused_before_it_is_decoded():
     limit = load({"max_image": "12"}, {})
-    assert take_in(asked(FORMS["flat"](uri(b"\x89PNG\r\n\x1a\n" + bytes(4)))), limit)[1]
+    assert take_in(user_message(FORMS["flat"](uri(b"\x89PNG\r\n\x1a\n" + bytes(4)))), limit)[1]
     for size in (13, 14, 15, 1000):
         with pytest.raises(TooLarge) as caught:
-            take_in(asked(FORMS["flat"](uri(b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")))), limit)
+            take_in(user_message(FORMS["flat"](uri(b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")))), limit)
         assert caught.value.param == "messages[0].content[0].image_url"
 
 

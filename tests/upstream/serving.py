@@ -227,7 +227,7 @@ async def answer(request: Request) -> Response:
         return refusal
     if behaviour == "unasked" or (body.get("stream") and behaviour != "plain"):
         return streamed(body["model"], stream(behaviour, body, legacy))
-    return at_once(body["model"], whole(behaviour, body, legacy))
+    return at_once(body["model"], whole_answer(behaviour, body, legacy))
 
 
 async def met(request: Request, body: dict[str, Any]) -> Response | None:
@@ -304,7 +304,7 @@ def at_once(model: str, found: dict[str, Any]) -> Response:
     return Response(raw, media_type="application/json")
 
 
-def whole(behaviour: str, body: dict[str, Any], legacy: bool) -> dict[str, Any]:
+def whole_answer(behaviour: str, body: dict[str, Any], legacy: bool) -> dict[str, Any]:
     """Return a whole answer."""
     if behaviour == "error-in-stream" or behaviour.startswith("error-after-"):
         return {"error": FELL_OVER}
@@ -375,20 +375,20 @@ async def anthropic_stream(
 ) -> AsyncIterator[bytes]:
     """Yield Anthropic's events."""
 
-    def named(kind: str, **more: Any) -> bytes:
+    def named_event(kind: str, **more: Any) -> bytes:
         return b"event: %s\n" % kind.encode() + event({"type": kind, **more})
 
     if behaviour == "empty":
         return
-    yield named(
+    yield named_event(
         "message_start", message={**head, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
     )
-    yield named("ping")
+    yield named_event("ping")
     for index, block in enumerate(content):
         empty = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
         if block["type"] == "thinking":
             empty = {"type": "thinking", "thinking": "", "signature": ""}
-        yield named("content_block_start", index=index, content_block=empty)
+        yield named_event("content_block_start", index=index, content_block=empty)
         if block["type"] == "thinking":
             deltas = [
                 {"type": "thinking_delta", "thinking": "Let me "},
@@ -400,16 +400,16 @@ async def anthropic_stream(
         else:
             deltas = [{"type": "text_delta", "text": f"{word} "} for word in block["text"].split(" ")]
         for place, delta in enumerate(deltas):
-            if last := await disturbed(behaviour, place, named("error", error=OVERLOADED)):
+            if last := await disturbed(behaviour, place, named_event("error", error=OVERLOADED)):
                 yield last
                 return
-            yield named("content_block_delta", index=index, delta=delta)
+            yield named_event("content_block_delta", index=index, delta=delta)
         if behaviour == "no-done":
             return
-        yield named("content_block_stop", index=index)
-    yield named("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 5})
+        yield named_event("content_block_stop", index=index)
+    yield named_event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 5})
     if behaviour != "finished-no-done":
-        yield named("message_stop")
+        yield named_event("message_stop")
 
 
 def note(request: Request, body: Any) -> None:

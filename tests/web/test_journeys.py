@@ -331,7 +331,7 @@ def test_a_verdict_given_by_mistake_is_given_again(page: Page, http: httpx.Clien
     http.post("/api/v1/metrics", json={"key": "better", "kind": "bool", "project": project}).raise_for_status()
     ids = [log(f"Question {number}", f"{model}!", model=model) for number in (1, 2) for model in "ab"]
 
-    def said() -> list[tuple[str | None, str | None]]:
+    def stored_feedback() -> list[tuple[str | None, str | None]]:
         found = [http.get(f"/api/v1/interactions/{one}").json()["preferences"] for one in ids]
         return [
             (one["tied"], one["details"])
@@ -353,7 +353,7 @@ def test_a_verdict_given_by_mistake_is_given_again(page: Page, http: httpx.Clien
     with page.expect_response(lambda answer: answer.request.method == "PATCH" and '"good"' in answer.text()):
         page.keyboard.press("3")
     expect(page.get_by_role("status").first).to_contain_text("1 judged")
-    assert said() == [("good", "Both right 4 me")]
+    assert stored_feedback() == [("good", "Both right 4 me")]
 
 
 @pytest.mark.thorough

@@ -139,7 +139,7 @@ def test_ones_own_rating_is_known_changed_and_had_back(
     key(http, project, "CSAT")
     logged = log()
 
-    def said() -> list[tuple[float, str | None, str]]:
+    def stored_feedback() -> list[tuple[float, str | None, str]]:
         given = http.get(f"/api/v1/interactions/{logged}").json()["feedback"]
         return [(one["value"], one["details"], one["feedback_id"]) for one in given]
 
@@ -151,12 +151,12 @@ def test_ones_own_rating_is_known_changed_and_had_back(
     ada.get_by_label("Comment").fill("Well said")
     with ada.expect_response("**/api/v1/feedback/*"):
         ada.keyboard.press("Enter")
-    [(value, details, first)] = said()
+    [(value, details, first)] = stored_feedback()
     assert (value, details) == (3, "Well said")
     ada.get_by_label("Comment").fill("Said well")
     with ada.expect_response("**/api/v1/feedback/*"):
         ada.get_by_role("region", name="Conversation").click()
-    assert said() == [(3, "Said well", first)]
+    assert stored_feedback() == [(3, "Said well", first)]
     bob.goto(f"/p/{project}/interactions/{logged}")
     expect(bob.get_by_text("Said well")).to_be_visible()
     expect(bob.get_by_role("button", name="CSAT: 3")).to_have_attribute("aria-pressed", "false")
@@ -172,19 +172,19 @@ def test_ones_own_rating_is_known_changed_and_had_back(
         ada.evaluate(
             "for (const key of '45') document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"
         )
-    assert sorted(said())[1:] == [(5, "Said well", first)]
+    assert sorted(stored_feedback())[1:] == [(5, "Said well", first)]
     ada.get_by_role("button", name="CSAT: 5").click()
     expect(ada.get_by_role("button", name="CSAT: 5")).to_have_attribute("aria-pressed", "false")
     ada.get_by_role("button", name="Undo").click()
     expect(ada.get_by_role("button", name="CSAT: 5")).to_have_attribute("aria-pressed", "true")
-    assert sorted(said())[1:] == [(5, "Said well", first)]
+    assert sorted(stored_feedback())[1:] == [(5, "Said well", first)]
     # Whoever leaves the page has meant it.
     ada.get_by_role("button", name="CSAT: 5").click()
     expect(ada.get_by_role("button", name="Undo")).to_be_visible()
     ada.goto("about:blank")
-    while len(said()) > 1:
+    while len(stored_feedback()) > 1:
         bob.wait_for_timeout(50)
-    assert [value for value, _, _ in said()] == [1]
+    assert [value for value, _, _ in stored_feedback()] == [1]
 
 
 def test_what_was_typed_stays_with_what_it_is_about(page: Page, http: httpx.Client, project: str, log: Any):

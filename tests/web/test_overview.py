@@ -34,7 +34,7 @@ def busy(http: httpx.Client, project: str) -> str:
     return project
 
 
-def held(page: Page, address: str) -> Callable[[], None]:
+def hold_requests(page: Page, address: str) -> Callable[[], None]:
     """Hold the calls of an address back until the function that is returned is called."""
     routes: list[Route] = []
     page.route(address, lambda route: routes.append(route))
@@ -43,7 +43,7 @@ def held(page: Page, address: str) -> Callable[[], None]:
 
 
 def test_figures_that_are_counted_say_so_and_nothing_jumps(page: Page, busy: str):
-    release = held(page, "**/api/v1/metrics/*/statistics")
+    release = hold_requests(page, "**/api/v1/metrics/*/statistics")
     page.goto(f"/p/{busy}/overview")
     main = page.get_by_role("main")
     expect(main.get_by_role("row")).to_have_count(3)
@@ -58,7 +58,7 @@ def test_figures_that_are_counted_say_so_and_nothing_jumps(page: Page, busy: str
 
 
 def test_no_tile_is_shown_before_it_is_known_which_there_are(page: Page, busy: str):
-    release = held(page, "**/api/v1/interactions/facets")
+    release = hold_requests(page, "**/api/v1/interactions/facets")
     page.goto(f"/p/{busy}/overview")
     expect(page.get_by_role("status", name="Loading")).to_be_visible()
     expect(page.locator("dl > div")).to_have_count(0)

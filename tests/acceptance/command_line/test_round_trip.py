@@ -94,7 +94,7 @@ INTERACTIONS = st.fixed_dictionaries(
 )
 
 
-def told(line: dict[str, Any]) -> dict[str, Any]:
+def without_actors(line: dict[str, Any]) -> dict[str, Any]:
     """Return a line without who imported it: that is another actor than who logged it."""
     for one in (*line["feedback"], *line["preferences"], *(line["outcomes"] or ())):
         del one["actor"]
@@ -104,7 +104,7 @@ def told(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def exported(done: Any) -> dict[str, dict[str, Any]]:
-    lines = [told(json.loads(line)) for line in done.stdout.strip("\n").split("\n")]
+    lines = [without_actors(json.loads(line)) for line in done.stdout.strip("\n").split("\n")]
     return {line["completion_id"]: line for line in lines}
 
 
