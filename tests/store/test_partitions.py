@@ -125,7 +125,7 @@ def test_a_month_is_named_and_ends_where_the_next_begins():
     assert (december.name, Month.of(december.end).name) == ("2024_12", "2025_01")
 
 
-def test_rows_go_to_this_months_partition_and_timeless_ids_to_default(store: Store):
+def test_rows_go_to_this_months_partition_and_timeless_ids_to_others(store: Store):
     now = time.time_ns() // 1_000_000
     assert store.database.partitions
     this, following = Month.of(now), Month.of(Month.of(now).end)
