@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import browsing, calling, lifting, reading, report, writing, yardstick
+from benchmarks import browsing, calling, lifting, reading, report, sessions, writing, yardstick
 from benchmarks.peers.racing import CONTENDERS, Comparison, race
 from benchmarks.scale.measuring import StoreName, scale
 from benchmarks.soak import soak
@@ -18,7 +18,7 @@ from benchmarks.versions import versions
 JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
 # These take long and run only if they are named.
 PEERS = ",".join(CONTENDERS)
-LONG_JOBS = ("scale", "peers", "soak", "versions")
+LONG_JOBS = ("scale", "peers", "soak", "versions", "sessions")
 # Calls of the soak.
 SOAK_CALL_COUNT = 100_000
 # Default numbers of interactions in the stores that are read.
@@ -112,6 +112,8 @@ def run(
             yield from scale(size, store, keep, 0.5 if quick else 3, 5 if quick else 60)
     if "soak" in jobs:
         yield soak(SOAK_CALL_COUNT // 10 if quick else SOAK_CALL_COUNT)
+    if "sessions" in jobs:
+        yield sessions.sessions(2 if quick else 20)
     if "versions" in jobs and other:
         yield versions(other, sizes[0], 0.3 if quick else 1.0, 3 if quick else 7)
     if "peers" in jobs:

@@ -50,7 +50,17 @@ IN_A_FIELD: dict[str, tuple[type[msgspec.Struct], str]] = {
     "rollups": (t.Trend, "series"),
 }
 # Tables that nobody writes to by a call of their own.
-INTERNAL = {"dictionaries", "leases", "news", "rollup_marks", "search_pending", "servers", "versions"}
+INTERNAL = {
+    "dictionaries",
+    "leases",
+    "news",
+    "packing_backfill",
+    "packing_pending",
+    "rollup_marks",
+    "search_pending",
+    "servers",
+    "versions",
+}
 # The bytes of files, which are downloaded.
 FILES = {"dataset_parts": "/api/v1/datasets/{dataset}/download", "upload_parts": "/api/v1/upload/status"}
 

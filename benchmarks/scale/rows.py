@@ -15,7 +15,8 @@ from sqlalchemy import Table
 
 from afterword.service.interactions.content import prompt_hash
 from afterword.store import calls as stored_calls
-from afterword.store.payloads import Compression, Payload, encode, prompt_text, searchable_texts, train
+from afterword.store.compression import Compression, train
+from afterword.store.payloads import Payload, encode, prompt_text, searchable_texts
 from afterword.store.query.conditions import SOURCES
 from afterword.store.schema import (
     calls,

@@ -24,6 +24,7 @@ from afterword.service.people.key_uses import KeyUses
 from afterword.service.projects import retention_periods
 from afterword.service.studies.ab_tests import ABTestWorker
 from afterword.service.studies.datasets import delete_unfinished
+from afterword.store.background.packing import PackingWorker
 from afterword.store.background.retention import Retention
 from afterword.store.background.rollups import RollupWorker
 from afterword.store.background.search_index import SearchIndexWorker
@@ -67,6 +68,7 @@ def open_state(settings: Settings) -> AppState:
         catalog=catalog,
         search_index_worker=search_index_worker,
         rollup_worker=RollupWorker(store),
+        packing_worker=PackingWorker(store),
         retention=retention,
         settings=settings,
         gateway=Gateway(timeouts, settings.max_provider_calls),
@@ -83,6 +85,7 @@ def close_state(state: AppState) -> None:
     state.retention.close()
     state.search_index_worker.close()
     state.rollup_worker.close()
+    state.packing_worker.close()
     state.store.close()
 
 
@@ -104,7 +107,8 @@ async def lifespan(state: AppState, tracer: NoTracer, call_tasks: set[asyncio.Ta
     loop_workers: list[LoopWorker] = [ABTestWorker(state), AbandonedCallWorker(state)]
     if cluster_member is not None:
         loop_workers.append(cluster_member)
-    workers = [*loop_workers, state.key_uses, state.search_index_worker, state.rollup_worker, state.retention]
+    thread_workers = [state.search_index_worker, state.rollup_worker, state.packing_worker, state.retention]
+    workers = [*loop_workers, state.key_uses, *thread_workers]
     for worker in workers:
         worker.start()
     state.meters.watch_workers(workers)

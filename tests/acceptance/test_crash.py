@@ -23,6 +23,8 @@ import psutil
 import psycopg
 import pytest
 
+from afterword.store.background.packing import FULL_TURNS
+
 ROUNDS = int(os.environ.get("AFTERWORD_CRASH_ROUNDS", "5"))
 # So many acknowledgements a round before the kill comes.
 ENOUGH = 80
@@ -49,6 +51,8 @@ HALVES = {
     "WHERE m.hash IS NULL",
     "an image that nobody shows": "SELECT 1 FROM images m LEFT JOIN interaction_images u ON u.hash = m.hash "
     "WHERE u.hash IS NULL",
+    "a payload without what it is packed against": "SELECT 1 FROM payloads p LEFT JOIN payloads b "
+    "ON b.interaction_id = p.base WHERE p.base IS NOT NULL AND (b.interaction_id IS NULL OR b.base IS NOT NULL)",
     "an image of no interaction": "SELECT 1 FROM interaction_images u LEFT JOIN interactions i "
     "ON i.id = u.interaction_id WHERE i.id IS NULL",
 }
@@ -76,6 +80,16 @@ def check_whole(server: Any) -> None:
             if name == "afterword.db":
                 for what, query in HALVES.items():
                     assert store.execute(query).fetchall() == [], what
+
+
+def is_packed(server: Any) -> bool:
+    """Return whether some payload is packed against another."""
+    query = "SELECT EXISTS (SELECT 1 FROM payloads WHERE base IS NOT NULL)"
+    if server.database_url:
+        with psycopg.connect(server.database_url) as store:
+            return bool(store.execute(query.encode()).fetchall()[0][0])
+    with closing(sqlite3.connect(f"{(server.directory / 'afterword.db').as_uri()}?mode=ro", uri=True)) as store:
+        return bool(store.execute(query).fetchall()[0][0])
 
 
 class Ledger:
@@ -183,7 +197,26 @@ def log_preferences(http: httpx.Client, ledger: Ledger, worker: str) -> None:
         ledger.during(lambda body=body: http.post("/api/v1/preferences", json=body), {})
 
 
-WORKERS = (log_singly, log_singly, log_singly, log_in_batches, log_preferences)
+def log_conversations(http: httpx.Client, ledger: Ledger, worker: str) -> None:
+    """Log conversations, each long enough to be packed at once."""
+    headers = {"content-type": "application/x-ndjson"}
+    n = 0
+    while True:
+        session_id, messages, pairs = str(uuid4()), list[Any](), list[tuple[dict[str, Any], dict[str, Any]]]()
+        for _ in range(FULL_TURNS):
+            n += 1
+            body, state = interaction(n, worker)
+            messages = [*messages, *body["messages"]]
+            pairs.append(({**body, "messages": messages, "session_id": session_id}, {**state, "messages": messages}))
+            messages = [*messages, {"role": "assistant", "content": body["completion"]}]
+        content = "\n".join(json.dumps(body) for body, _ in pairs)
+        ledger.during(
+            lambda content=content: http.post("/api/v1/interactions/batch", content=content, headers=headers),
+            {body["completion_id"]: state for body, state in pairs},
+        )
+
+
+WORKERS = (log_singly, log_singly, log_singly, log_in_batches, log_preferences, log_conversations)
 
 
 def until_cut_off(work: Callable[..., None], running: Any, ledger: Ledger, worker: str) -> None:
@@ -249,6 +282,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(new_server: Any)
         with running.client() as http:
             check_acknowledged(http, ledger)
     assert "Traceback" not in running.log.read_text()
+    assert is_packed(running)
 
 
 @pytest.mark.thorough

@@ -43,7 +43,7 @@ def opened(store: Store) -> UUID:
         store,
         [
             (stored.INSERT["interactions"], [row]),
-            (stored.INSERT["payloads"], [(one, b"asked")]),
+            (stored.INSERT["payloads"], [(one, b"asked", None)]),
             (calls.INSERT, [calls.call_row(one, calls.OPEN, origin={"request_id": "r"}, numbers={})]),
         ],
     )

@@ -35,6 +35,8 @@ from afterword.store.schema import (
     label_number,
     metadata,
     outcomes,
+    packing_backfill,
+    packing_pending,
     payloads,
     preferences,
     search_pending,
@@ -81,7 +83,7 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
         store,
         [
             (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", *later)]),
-            (put["payloads"], [(one, said)]),
+            (put["payloads"], [(one, said, None)]),
             (calls.INSERT, [calls.call_row(one, calls.FAILED, error=error, numbers={"latency": 9})]),
             (put["interaction_labels"], [(label_number(1, *pair), NOW, one) for pair in worn.items()]),
             (put["feedback"], [(one, uuid7(), 1, 1.0, None, None, None, 0, NOW, None) for _ in range(2)]),
@@ -251,6 +253,8 @@ def test_every_table_that_names_an_interaction_is_known_here():
     known = {
         ab_interactions, calls.calls, feedback, interaction_images, interaction_labels, payloads, preferences,
         search_pending,
+        # Whose rows are deleted by the background, whatever became of the interaction.
+        packing_backfill, packing_pending,
     }  # fmt: skip
     named = {table for table in metadata.sorted_tables if "interaction_id" in table.c}
     assert named == known

@@ -16,11 +16,12 @@ from sqlalchemy import Connection, select, text
 
 from afterword.ids import uuid7
 from afterword.store import interactions as stored
+from afterword.store import packing
 from afterword.store.background.retention import Periods, Retention
 from afterword.store.engine import Store
 from afterword.store.engine.partitions import PARTITIONED, TEXT_TABLES, Month
 from afterword.store.engine.postgresql import PARTITION_LEAD_MS
-from afterword.store.payloads import Payload, encode
+from afterword.store.payloads import Payload, encode, read_json
 from afterword.store.schema import (
     feedback,
     images,
@@ -73,7 +74,7 @@ def log(
     write(
         store,
         (put["interactions"], [tuple(columns.get(column.name) for column in interactions.c)]),
-        (put["payloads"], [(its_id, store.compression.compress(encode(payload)))]),
+        (put["payloads"], [(its_id, store.compression.compress(encode(payload)), None)]),
         (put["interaction_labels"], [(label_number(project, "key", "value"), created_at, its_id)]),
         (put["feedback"], [(its_id, uuid7(), 1, 1.0, None, None, None, 0, created_at, None)]),
         *([(stored.INSERT_IMAGE, [(image, "png", b"content")])] if image else []),
@@ -279,3 +280,22 @@ def test_every_table_of_interactions_that_grows_has_parts():
     large = {"interactions", "payloads", "calls", "interaction_labels", "feedback", "preferences"}
     assert set(PARTITIONED) == {*large, "search_words"}
     assert large < set(metadata.tables)
+
+
+def test_what_stays_of_a_dropped_month_keeps_its_text(store: Store):
+    now = time.time_ns() // 1_000_000
+    ids = sorted(of(MARCH) for _ in range(4))
+    for place, its_id in enumerate(ids):
+        log(store, its_id, created_at=now if place < 2 else MARCH.start)
+    raw = dict(store.read_now(lambda connection: list(read_json(connection, ids))))
+    against = packing.packing_compressor(raw[ids[3]])
+    packed = [(its_id, against.compress(raw[its_id]), ids[3]) for its_id in ids[:3]]
+    write(store, (packing.REPACK, packed))
+    store.database.run_maintenance()
+    assert store.database.partitions
+    store.database.partitions.make(MARCH.start, MARCH.start)
+    with retention(store, {1: Periods(interactions=days_since(MARCH.end) - 1, payloads=None)}):
+        until(lambda: count(store, payloads) == 2)
+    assert dict(store.read_now(lambda connection: list(read_json(connection, ids)))) == {
+        its_id: raw[its_id] for its_id in ids[:2]
+    }

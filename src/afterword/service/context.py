@@ -20,6 +20,7 @@ from afterword.service.models.secrets import Secrets
 from afterword.service.people.key_uses import KeyUses
 from afterword.service.timestamps import parse_timestamp
 from afterword.store import calls
+from afterword.store.background.packing import PackingWorker
 from afterword.store.background.retention import Retention
 from afterword.store.background.rollups import RollupWorker
 from afterword.store.background.search_index import SearchIndexWorker
@@ -65,6 +66,7 @@ class AppState:
     catalog: Catalog
     search_index_worker: SearchIndexWorker
     rollup_worker: RollupWorker
+    packing_worker: PackingWorker
     retention: Retention
     settings: Settings
     gateway: Gateway

@@ -10,12 +10,15 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert, not_, select, update
 
+from afterword.store import packing
 from afterword.store.background import rollups
+from afterword.store.compression import compress_in_full
 from afterword.store.engine import Insert, Transaction
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.partitions import PARTITIONED, ClosedPartitions, Month
+from afterword.store.payloads import read_undamaged_json
 from afterword.store.schema import (
     ab_interactions,
     calls,
@@ -190,6 +193,8 @@ def _is_dropped(month: Month, staying: Sequence[UUID]) -> IsDropped:
 def _drop(closed: ClosedPartitions, is_dropped: IsDropped, staying: Sequence[UUID]) -> None:
     """Drop the partitions of a month; move the rows that stay to other partitions."""
     connection = closed.transaction.connection
+    packing.lock_payloads(closed.transaction, staying)
+    packing.release(closed.transaction, is_dropped(payloads.c.base), payloads.c.interaction_id.in_(staying))
     partitioned = [table for table in metadata.sorted_tables if table.name in PARTITIONED]
     stays: dict[Table, Sequence[Any]] = {}
     for table in partitioned:
@@ -251,14 +256,21 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
     may still be queued, and stays queued.
     """
     connection = transaction.connection
+    packed = packing.lock_payloads(transaction, ids)
+    packing.release(transaction, any_of(payloads.c.base, ids), not_(any_of(payloads.c.interaction_id, ids)))
     with_payload = select(payloads.c.interaction_id).where(any_of(payloads.c.interaction_id, ids))
     connection.execute(delete(search_pending).where(search_pending.c.interaction_id.in_(with_payload)))
     connection.execute(
         insert(search_pending).from_select(
             ["interaction_id", "erased"],
-            select(payloads.c.interaction_id, payloads.c.payload).where(any_of(payloads.c.interaction_id, ids)),
+            select(payloads.c.interaction_id, payloads.c.payload).where(
+                any_of(payloads.c.interaction_id, ids), payloads.c.base.is_(None)
+            ),
         )
     )
+    # The queue has no bases: what was packed is stored in full there.
+    raw_payloads = read_undamaged_json(connection, packed)
+    transaction.put(_PUT_PENDING, [(id, compress_in_full(raw)) for id, raw in raw_payloads])
     connection.execute(delete(payloads).where(any_of(payloads.c.interaction_id, ids)))
     uses = any_of(interaction_images.c.interaction_id, ids)
     digests = set(connection.execute(select(interaction_images.c.hash).where(uses)).scalars())

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select,
 from afterword.store import outcomes
 from afterword.store.engine import Insert, Prepared, Transaction
 from afterword.store.engine.dialect import any_of
-from afterword.store.payloads import Payload, unpack
+from afterword.store.payloads import Payload, read_payloads
 from afterword.store.schema import (
     ab_interactions,
     calls,
@@ -25,7 +25,6 @@ from afterword.store.schema import (
     label_number,
     labels,
     metadata,
-    payloads,
     preferences,
 )
 
@@ -61,14 +60,14 @@ class InteractionFacts(NamedTuple):
 def read_facts(
     connection: Connection, rows: Sequence[Row[Any]], *, with_payloads: bool, with_outcomes: bool
 ) -> list[InteractionFacts]:
-    """Read the facts of these rows of `interactions`, in at most six queries.
+    """Read the facts of these rows of `interactions`, in at most seven queries.
 
     All payloads are read `with_payloads`, otherwise only those of rows without a preview. Outcomes and A/B tests are
     read only `with_outcomes`.
     """
     ids = [row.id for row in rows]
     payload_ids = ids if with_payloads else [row.id for row in rows if row.preview is None]
-    payload_by_id = {row.interaction_id: row.payload for row in _rows_of(connection, payloads, payload_ids)}
+    payload_by_id = read_payloads(connection, payload_ids)
     call_by_id = {row.interaction_id: row for row in _rows_of(connection, calls, ids)}
     feedback_by_id, preferences_by_id = defaultdict(list), defaultdict(list)
     for row in _rows_of(connection, feedback, ids):
@@ -84,7 +83,7 @@ def read_facts(
     return [
         InteractionFacts(
             row,
-            unpack(payload_by_id[row.id]) if row.id in payload_by_id else None,
+            payload_by_id.get(row.id),
             call_by_id.get(row.id),
             sorted(feedback_by_id[row.id], key=lambda entry: (entry.created_at, entry.id), reverse=True),
             sorted(preferences_by_id[row.id], key=lambda entry: (entry.created_at, entry.id), reverse=True),

@@ -1,22 +1,34 @@
 """Payloads: the messages and the completion of an interaction, as compressed JSON.
 
 Messages hold references to images (service/interactions/content.py extracts the images), so that a payload is text.
+
+A payload may be compressed against another one, its base, whose JSON is the dictionary: the turns of a conversation
+repeat each other (store/packing.py). `read_json` and `read_payloads` read payloads by id; no caller sees bases.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
-import zstandard
+from sqlalchemy import Connection, select
 
-from afterword.errors import Unavailable
+from afterword.store.compression import Damaged, as_dictionary, damaged, decompress
+from afterword.store.engine.dialect import any_of
+from afterword.store.engine.statements import Find, find_rows
+from afterword.store.schema import payloads
 from afterword.types import Message
 
-COMPRESSION_LEVEL = 3
-DICTIONARY_BYTES = 112 << 10
+
+class StoredPayload(NamedTuple):
+    """A row of `payloads`."""
+
+    interaction_id: UUID
+    payload: bytes
+    base: UUID | None
 
 
 class Payload(msgspec.Struct, omit_defaults=True):
@@ -36,10 +48,10 @@ class Payload(msgspec.Struct, omit_defaults=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Payload)
-# A compressor serves one thread at a time.
-_per_thread = threading.local()
-_dictionaries: dict[int, zstandard.ZstdCompressionDict] = {}
-_learning: list[Callable[[], None]] = []
+
+# Up to so many rows are looked up by the driver: SQLAlchemy takes a third of the time of reading a turn and its base.
+MAX_LOOKUP_IDS = 8
+FIND_PAYLOAD = Find(payloads.c.interaction_id, payloads.c.payload, payloads.c.base)
 
 
 def encode(payload: Payload) -> bytes:
@@ -47,65 +59,73 @@ def encode(payload: Payload) -> bytes:
     return _encoder.encode(payload)
 
 
-def unpack(stored: bytes) -> Payload:
-    """Return a stored payload. Raises `Unavailable` if it is damaged."""
+def unpack(raw: bytes) -> Payload:
+    """Return the payload of its JSON. Raises `Unavailable` if that is damaged."""
     try:
-        return _decoder.decode(decompress(stored))
-    except (zstandard.ZstdError, msgspec.DecodeError) as error:
-        raise Unavailable(
-            f"The messages of an interaction cannot be read ({error}): the store is damaged.",
-            code="store_damaged",
-            hint="Check the disk, and put the last backup back: `afterword restore`. Other interactions may be read.",
-            retry_after=60,
-        ) from None
+        return _decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise damaged(error) from None
 
 
-def decompress(stored: bytes) -> bytes:
-    """Return the JSON of a stored payload. Its zstandard frame names the dictionary it needs."""
-    dictionary_id = zstandard.get_frame_parameters(stored).dict_id
-    decompressors: dict[int, zstandard.ZstdDecompressor] = _per_thread.__dict__.setdefault("decompressors", {})
-    decompressor = decompressors.get(dictionary_id)
-    if decompressor is None:
-        if dictionary_id and dictionary_id not in _dictionaries:
-            # Another server may have just trained this dictionary.
-            for learn in _learning:
-                learn()
-        dictionary = _dictionaries[dictionary_id] if dictionary_id else None
-        decompressor = decompressors[dictionary_id] = zstandard.ZstdDecompressor(dict_data=dictionary)
-    return decompressor.decompress(stored)
+def read_payloads(connection: Connection, ids: Collection[UUID]) -> dict[UUID, Payload]:
+    """Return the payloads of these interactions; those without one are skipped. Raises `Unavailable` if one is
+    damaged."""
+    return {interaction_id: unpack(raw) for interaction_id, raw in read_json(connection, ids)}
 
 
-class Compression:
-    """How a store compresses payloads: with its newest dictionary, once it has one.
+def read_json(connection: Connection, ids: Collection[UUID]) -> Iterator[tuple[UUID, bytes]]:
+    """Yield the JSON of these interactions' payloads, in any order; those without one are skipped.
 
-    Texts of one store are alike: system prompts recur, and so does the JSON around them. Real prompts and answers of
-    1.8 KB were compressed 2.1 to 1 without a dictionary, and 2.8 to 1 with one trained on some of them.
+    It takes a query, and another one for bases that are not among `ids`. Raises `Unavailable` if a payload is damaged.
     """
+    if not ids:
+        return
+    wanted = _rows_by_id(connection, ids)
+    rows = dict(wanted)
+    # A base has a base of its own only if two servers packed one conversation at the same time.
+    while missing := {row.base for row in rows.values() if row.base is not None} - rows.keys():
+        bases = _rows_by_id(connection, missing)
+        if len(bases) < len(missing):
+            raise damaged("what it was compressed against is missing")
+        rows |= bases
+    packed_by_base: dict[UUID, list[StoredPayload]] = defaultdict(list)
+    for row in rows.values():
+        if row.base is not None:
+            packed_by_base[row.base].append(row)
+    # Depth first, so that few bases are in memory at once.
+    stack = [(row, None) for row in rows.values() if row.base is None]
+    while stack:
+        row, dictionary = stack.pop()
+        raw = decompress(row.payload, dictionary)
+        if row.interaction_id in wanted:
+            yield row.interaction_id, raw
+        if packed := packed_by_base.get(row.interaction_id):
+            base_dictionary = as_dictionary(raw)
+            stack += [(packed_row, base_dictionary) for packed_row in packed]
 
-    def __init__(self, learn: Callable[[], None]) -> None:
-        """`learn` calls `add` for each dictionary in the store."""
-        _learning.append(learn)
-        self.dictionaries = 0
-        self._newest: zstandard.ZstdCompressionDict | None = None
 
-    def add(self, dictionary: bytes) -> None:
-        """Compress with this dictionary from now on; older ones are kept to decompress existing payloads."""
-        loaded = zstandard.ZstdCompressionDict(dictionary)
-        if loaded.dict_id() in _dictionaries and self._newest is not None:
-            return
-        loaded.precompute_compress(level=COMPRESSION_LEVEL)
-        _dictionaries[loaded.dict_id()] = loaded
-        self._newest = loaded
-        self.dictionaries += 1
+def read_undamaged_json(connection: Connection, ids: Collection[UUID]) -> list[tuple[UUID, bytes]]:
+    """Return what `read_json` yields, without the payloads that are damaged."""
+    try:
+        return list(read_json(connection, ids))
+    except Damaged:
+        if len(ids) == 1:
+            return []
+    return [pair for interaction_id in ids for pair in read_undamaged_json(connection, [interaction_id])]
 
-    def compress(self, raw: bytes) -> bytes:
-        """Compress a payload's JSON."""
-        newest = self._newest
-        cached = getattr(_per_thread, "compressor", None)
-        if cached is None or cached[0] is not newest:
-            compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, dict_data=newest)
-            cached = _per_thread.compressor = (newest, compressor)
-        return cached[1].compress(raw)
+
+def _rows_by_id(connection: Connection, ids: Collection[UUID]) -> dict[UUID, StoredPayload]:
+    if len(ids) > MAX_LOOKUP_IDS:
+        rows = connection.execute(select(payloads).where(any_of(payloads.c.interaction_id, ids)))
+        return {row.interaction_id: StoredPayload(*row) for row in rows}
+    rows_by_key = find_rows(connection, [(FIND_PAYLOAD, interaction_id) for interaction_id in ids])
+    return {interaction_id: stored_payload(interaction_id, row) for (_, interaction_id), row in rows_by_key.items()}
+
+
+def stored_payload(interaction_id: UUID, row: Sequence[Any]) -> StoredPayload:
+    """Return a row that `FIND_PAYLOAD` found, as the database's driver returns it."""
+    payload, base = row
+    return StoredPayload(interaction_id, payload, UUID(bytes=base) if isinstance(base, bytes) else base)
 
 
 def message_text(message: Message) -> str:
@@ -133,12 +153,3 @@ def searchable_texts(payload: Payload) -> tuple[str, str]:
     To remove words from the index, the same text is passed again: a change here needs a new index version.
     """
     return "\n\n".join(filter(None, map(message_text, payload.messages))), payload.completion
-
-
-def train(samples: list[bytes]) -> bytes:
-    """Train a dictionary on the JSON of payloads.
-
-    Fixed lengths of segments (k) and words (d) save the library's search for them: 0.1 s instead of 0.6 s for 4 MB of
-    real texts, at the same compression ratio.
-    """
-    return zstandard.train_dictionary(DICTIONARY_BYTES, samples, k=1000, d=8).as_bytes()  # pyright: ignore[reportArgumentType]

@@ -215,6 +215,7 @@ class CallRecorder:
                     self._prompt_of(index),
                     completion,
                     completion_id,
+                    session_id=self._session_of(index)[0],
                     model=result.model.number,
                     call=call,
                 )

@@ -15,6 +15,7 @@ from afterword.service.validation import check_text
 from afterword.store import calls
 from afterword.store import interactions as stored
 from afterword.store.background import rollups
+from afterword.store.background.packing import queue_turn
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
 from afterword.store.payloads import Payload, encode, message_text, prompt_text
@@ -154,11 +155,12 @@ def new_rows(
     )
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),
-        (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw))]),
+        (stored.INSERT["payloads"], [(completion_id, context.store.compression.compress(raw), None)]),
         *rollups.dirty_hour(project, prompt.created_at),
     ]
     if searchable:
         rows.append((stored.INSERT["search_pending"], [(completion_id, None)]))
+        rows += queue_turn(project, session[0], completion_id)
     if call is not None:
         rows.append((calls.INSERT, [call]))
     numbers = {label_number(project, key, value): (key, value) for key, value in prompt.labels.items()}
@@ -178,6 +180,7 @@ def finishing_rows(
     completion: PreparedCompletion,
     completion_id: UUID,
     *,
+    session_id: UUID | None,
     model: int | None,
     call: tuple[Any, ...],
 ) -> RowBatch:
@@ -188,6 +191,7 @@ def finishing_rows(
         (calls.FINISH_PAYLOAD, [(completion_id, context.store.compression.compress(raw))]),
         (calls.FINISH_CALL, [call]),
         (calls.QUEUE_FOR_SEARCH, [(completion_id, None)]),
+        *queue_turn(prompt.project.number, session_id, completion_id),
         *rollups.dirty_hour(prompt.project.number, prompt.created_at),
         *_image_rows(completion.images, prompt.project.number, completion_id),
     ]

@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, exists, func, select
 
 from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import OPEN
+from afterword.store.compression import decompress, train
 from afterword.store.engine import Delete, Index, Store, Transaction
 from afterword.store.engine.dialect import any_of
-from afterword.store.payloads import decompress, searchable_texts, train, unpack
-from afterword.store.schema import calls, dictionaries, interactions, payloads, search_pending
+from afterword.store.payloads import read_json, searchable_texts, unpack
+from afterword.store.schema import calls, dictionaries, interactions, search_pending
 
 log = logging.getLogger("afterword.search")
 
@@ -113,19 +114,14 @@ class SearchIndexWorker(ThreadWorker):
         if not rows:
             index.note_caught_up()
             return 0
-        changes = []
-        for row in rows:
-            if row.payload and len(self._samples) < SAMPLE_COUNT:
-                self._samples.append(decompress(row.payload)[:MAX_SAMPLE_BYTES])
-            compressed = row.erased or row.payload
-            texts = None if compressed is None else searchable_texts(unpack(compressed))
-            changes.append((row.interaction_id, texts, row.erased is not None))
+        self._samples += [row.sample for row in rows if row.sample][: SAMPLE_COUNT - len(self._samples)]
+        changes = [(row.interaction_id, row.texts, row.is_erased) for row in rows]
         with self._store.operations.under_way(index.interrupt, is_long=True):
             index.apply(changes)
         if len(rows) < BATCH_ROWS:
             index.note_caught_up()
-        taken_in = [(row.interaction_id,) for row in rows if row.erased is None]
-        taken_out = [(row.interaction_id,) for row in rows if row.erased is not None]
+        taken_in = [(row.interaction_id,) for row in rows if not row.is_erased]
+        taken_out = [(row.interaction_id,) for row in rows if row.is_erased]
         self._store.queue.write_from_thread([(TAKEN_IN, taken_in), (TAKEN_OUT, taken_out)])
         if len(self._samples) == SAMPLE_COUNT:
             self._train(index.size())
@@ -169,11 +165,29 @@ class SearchIndexWorker(ThreadWorker):
             self._queued_to = last
 
 
-def _pending(connection: Connection) -> Sequence[Any]:
-    return connection.execute(
-        select(search_pending.c.interaction_id, search_pending.c.erased, payloads.c.payload)
-        .select_from(search_pending.outerjoin(payloads, payloads.c.interaction_id == search_pending.c.interaction_id))
+class _QueuedText(NamedTuple):
+    """A row of the queue. `texts` are None, and `sample` is empty, if the interaction was deleted meanwhile."""
+
+    interaction_id: UUID
+    texts: tuple[str, str] | None
+    is_erased: bool
+    sample: bytes
+
+
+def _pending(connection: Connection) -> Sequence[_QueuedText]:
+    rows = connection.execute(
+        select(search_pending.c.interaction_id, search_pending.c.erased)
         # Newest first: while older interactions are queued for a new index, new ones are still found at once.
         .order_by(search_pending.c.interaction_id.desc())
         .limit(BATCH_ROWS)
     ).all()
+    added = {
+        interaction_id: _QueuedText(interaction_id, searchable_texts(unpack(raw)), False, raw[:MAX_SAMPLE_BYTES])
+        for interaction_id, raw in read_json(connection, [row.interaction_id for row in rows if row.erased is None])
+    }
+    return [
+        added.get(row.interaction_id) or _QueuedText(row.interaction_id, None, False, b"")
+        if row.erased is None
+        else _QueuedText(row.interaction_id, searchable_texts(unpack(decompress(row.erased))), True, b"")
+        for row in rows
+    ]

@@ -14,20 +14,21 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 from sqlalchemy import Connection, select
 
 from afterword.errors import Unavailable
+from afterword.store.compression import Compression
 from afterword.store.engine.group_committer import Unit
 from afterword.store.engine.reader_pool import Lane, Lookups, WaitingRead
 from afterword.store.engine.running_statements import STALLED_SECONDS, Abandoned, Operations, no_answer
 from afterword.store.engine.write_queue import WriteQueue
-from afterword.store.payloads import Compression
 from afterword.store.schema import dictionaries
 
 from .database import Database, Index, StoreError
-from .statements import ConditionalWrite, Delete, Find, Insert, Owned, Prepared, Rows, Transaction, Update
+from .statements import ConditionalWrite, Delete, DeleteByKey, Find, Insert, Owned, Prepared, Rows, Transaction, Update
 
 __all__ = [
     "ConditionalWrite",
     "Database",
     "Delete",
+    "DeleteByKey",
     "Find",
     "Index",
     "Insert",

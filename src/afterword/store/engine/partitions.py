@@ -32,6 +32,8 @@ PARTITIONED = (
 """The names of the partitioned tables."""
 # The tables that hold texts.
 TEXT_TABLES = {"payloads", WORDS}
+# The months that may have partitions: from 2020 to 2099, by their milliseconds since 1970.
+FIRST_MONTH_MS, LAST_MONTH_MS = 1_577_836_800_000, 4_102_444_800_000
 # A transaction that waits for a lock on a whole table makes all others wait behind it. So it waits briefly, several
 # times.
 LOCK_TIMEOUT = "200ms"
@@ -65,6 +67,12 @@ class Month(NamedTuple):
     def ids(self) -> tuple[UUID, UUID]:
         """Return the least id of the month, and the least id of the next month."""
         return UUID(int=self.start << 80), UUID(int=self.end << 80)
+
+
+def partition_key(interaction_id: UUID) -> Month | bool:
+    """Return a key that two ids share only if their rows are in the same partition."""
+    ms = interaction_id.int >> 80
+    return Month.of(ms) if FIRST_MONTH_MS <= ms < LAST_MONTH_MS else ms < FIRST_MONTH_MS
 
 
 class Partitions:

@@ -157,6 +157,25 @@ class Delete:
         return text
 
 
+class DeleteByKey(Delete):
+    """A DELETE of rows by their primary key of several columns; many rows in one statement. A row holds the key."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._texts: dict[tuple[str, int], str] = {}
+
+    def text(self, dialect: Dialect, rows: int) -> str:
+        """Return the SQL for a number of rows."""
+        text = self._texts.get((dialect.name, rows))
+        if text is None:
+            names = [column.name for column in self.table.primary_key.columns]
+            inserted = str(self.table.insert().compile(dialect=dialect, column_keys=names))
+            values = inserted.partition(" VALUES ")[2]
+            text = f"DELETE FROM {self.table.name} WHERE ({', '.join(names)}) IN (VALUES {', '.join([values] * rows)})"
+            self._texts[dialect.name, rows] = text
+        return text
+
+
 def _sql_with_in(query: ClauseElement, dialect: Dialect, number: int) -> str:
     """Return the SQL of a query that ends in `= value`, changed to `IN (...)` for a number of values."""
     head, _, mark = str(query.compile(dialect=dialect)).rpartition(" = ")
@@ -300,6 +319,13 @@ class RowLookup:
             for find, answer in zip(self._finds, answers, strict=True)
             for row_id, *row in answer
         }
+
+
+def find_rows(connection: Connection, keys: Iterable[RowKey]) -> FoundRows:
+    """Look up rows in a reader's snapshot, by the driver: for few rows that takes a third of SQLAlchemy's time."""
+    lookup = RowLookup(connection.dialect, keys)
+    answers = [connection.exec_driver_sql(text, tuple(values)).all() for text, values in lookup.statements]
+    return lookup.rows_by_key(answers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ The number of a label is a 63-bit hash of project, key and value (`label_number`
 has to look it up. The table `labels` holds the label for each number.
 
 The text index is not here, because each database has its own, in store/engine/. `search_pending` is the queue of texts
-that are not in it yet.
+that are not in it yet. `packing_pending` is the queue of turns whose conversations are to be packed.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from afterword.store.schema.interactions import (
     label_number,
     labels,
     outcomes,
+    packing_backfill,
+    packing_pending,
     payloads,
     preferences,
     search_pending,
@@ -90,6 +92,8 @@ __all__ = [
     "models",
     "news",
     "outcomes",
+    "packing_backfill",
+    "packing_pending",
     "payloads",
     "preferences",
     "project_models",

@@ -74,8 +74,14 @@ payloads = Table(
     metadata,
     Column("interaction_id", Id, primary_key=True),
     Column("payload", LargeBinary, nullable=False),
+    # The interaction whose JSON is the dictionary that this payload is compressed with: a later turn of the same
+    # conversation. It is in the same partition. Null: the payload is stored in full.
+    Column("base", Id),
     **by_id("interaction_id"),
 )
+# For what is packed against an interaction that is deleted. Partial, because most are stored in full.
+Index("ix_payloads_base", payloads.c.base, sqlite_where=payloads.c.base.is_not(None),
+      postgresql_where=payloads.c.base.is_not(None))  # fmt: skip
 
 # Calls of models: those through the gateway, and interactions that were logged with usage or timings. Times are in
 # milliseconds.
@@ -240,6 +246,29 @@ search_pending = Table(
     Column("interaction_id", Id, primary_key=True),
     # The payload of a deleted interaction, whose words are to be removed from the index.
     Column("erased", LargeBinary),
+    **CLUSTERED,
+)
+
+# The queue of turns whose conversations are to be packed (store/background/packing.py). Its rows are committed with the
+# interactions that name a session.
+packing_pending = Table(
+    "packing_pending",
+    metadata,
+    Column("project", Integer, primary_key=True, autoincrement=False),
+    Column("session_id", Id, primary_key=True),
+    Column("interaction_id", Id, primary_key=True),
+    # In milliseconds, by the server's clock. 0: a turn from before the store had this queue.
+    Column("queued_at", BigInteger, nullable=False),
+    **CLUSTERED,
+)
+
+# The turns from before the store had `packing_pending` that are still to be queued: those after this one, in the order
+# of their sessions. No row: none.
+packing_backfill = Table(
+    "packing_backfill",
+    metadata,
+    Column("session_id", Id, primary_key=True),
+    Column("interaction_id", Id, nullable=False),
     **CLUSTERED,
 )
 
