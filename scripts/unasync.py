@@ -23,7 +23,8 @@ RENAMES = (
     (r"\baread\b", "read"),
     (r"\basync_each\b", "each"),
     (
-        r"\bAsync(ABTests|Afterword|Chat|Datasets|Embeddings|Feedback|Interactions|Keys|Labels|Models|Projects)\b",
+        r"\bAsync(ABTests|Afterword|Chat|Datasets|Embeddings|Feedback|Interactions|Keys|Labels|Models|Projects"
+        r"|Sessions)\b",
         r"\1",
     ),
     (r"\b__a(enter|exit)__\b", r"__\1__"),

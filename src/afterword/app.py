@@ -88,8 +88,8 @@ def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> En
 
 
 def _pattern(route: Route) -> str:
-    """Return a route's path as Starlette writes it. A model's key may contain slashes."""
-    return route.path.replace("{model}", "{model:path}")
+    """Return a route's path as Starlette writes it. A model's key and a session's name may contain slashes."""
+    return route.path.replace("{model}", "{model:path}").replace("{session_id}", "{session_id:path}")
 
 
 def _static_file_endpoint(content: bytes, content_type: str) -> Any:

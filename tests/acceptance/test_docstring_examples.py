@@ -16,8 +16,22 @@ from afterword.client.sync.datasets import Datasets
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 from afterword.client.sync.models import Models
+from afterword.client.sync.sessions import Sessions
 
-RESOURCES = (Afterword, Projects, Feedback, Interactions, Labels, Keys, Chat, Embeddings, Models, ABTests, Datasets)
+RESOURCES = (
+    Afterword,
+    Projects,
+    Feedback,
+    Interactions,
+    Sessions,
+    Labels,
+    Keys,
+    Chat,
+    Embeddings,
+    Models,
+    ABTests,
+    Datasets,
+)
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 
 

@@ -39,6 +39,7 @@ PATH_PARAMETERS = {
     "model": base.MODEL.description,
     "outcome_id": base.OUTCOME_ID.description,
     "project": "A project, by key or id.",
+    "session_id": "The session: its id, or what the caller named it.",
     "team": "A team, by key or id.",
     "test": "The test, by key or id.",
     "user": "A user, by id or address.",
@@ -47,6 +48,7 @@ PATH_PARAMETERS = {
 
 TAGS = {
     "interactions": "Messages in, completion out: log them, find them, label them, delete them.",
+    "sessions": "The turns of a conversation, or the steps of an agent: interactions that share a session_id.",
     "feedback": "What people and programs thought of a completion: values, preferences, outcomes of sessions.",
     "metrics": "The feedback keys: what is measured, bool or scalar, and which way is better.",
     "projects": "Spaces of their own: interactions, metrics and labels of one are seen from no other.",

@@ -14,7 +14,7 @@ from afterword import types as t
 from afterword.service import access, projects, views
 from afterword.service.cluster import status
 from afterword.service.feedback import feedback, metrics, outcomes, pairs
-from afterword.service.interactions import batches, facets, images, live, recording, search
+from afterword.service.interactions import batches, facets, images, live, recording, search, sessions
 from afterword.service.models import models
 from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_sources, datasets
@@ -104,6 +104,13 @@ ROUTES: tuple[Route, ...] = (
           run=recording.delete_interaction, tag="interactions", needs="edit", answer=t.Deleted, errors=(404,)),
     Route(name="finding.list_labels", method="GET", path="/api/v1/labels", run=search.list_labels,
           tag="interactions", query=q.ProjectQuery, answer=t.LabelList, errors=(404,)),
+    # ---------------------------------------------------------------- sessions of interactions
+    Route(name="sessions.list_sessions", method="GET", path="/api/v1/sessions", run=sessions.list_sessions,
+          tag="sessions", query=q.SessionsQuery, answer=t.SessionPage, errors=(404,)),
+    Route(name="sessions.get", method="GET", path="/api/v1/sessions/{session_id}", run=sessions.get_session,
+          tag="sessions", query=q.TranscriptQuery, answer=t.SessionTranscript, errors=(404,)),
+    Route(name="sessions.delete", method="DELETE", path="/api/v1/sessions/{session_id}", run=sessions.delete_session,
+          tag="sessions", needs="edit", query=q.ProjectQuery, answer=t.Deleted, errors=(404,)),
     # ---------------------------------------------------------------- feedback
     Route(name="feedback.record", method="POST", path="/api/v1/feedback", run=feedback.record, tag="feedback",
           needs="write", body=t.NewFeedback, answer=t.FeedbackRecorded, status=201, errors=(404, 409)),
@@ -231,7 +238,7 @@ ROUTES: tuple[Route, ...] = (
           needs="administer", answer=t.ApiKeyList),
     Route(name="access.revoke_key", method="DELETE", path="/api/v1/keys/{key_id}", run=access.revoke_key, tag="keys",
           needs="administer", answer=t.ApiKey, errors=(404,)),
-    # ---------------------------------------------------------------- sessions
+    # ---------------------------------------------------------------- sign-ins
     Route(name="sessions.sign_in", method="POST", path="/api/v1/session", run=web_sessions.sign_in, tag="keys",
           needs="open", body=t.NewSession, answer=t.Session, status=201, errors=(400, 401, 422)),
     Route(name="sessions.show", method="GET", path="/api/v1/session", run=web_sessions.show, tag="keys", needs="key",

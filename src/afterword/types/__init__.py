@@ -194,6 +194,7 @@ from afterword.types.projects import (
     ProjectList,
 )
 from afterword.types.sessions import NewSession, Session
+from afterword.types.transcripts import SessionPage, SessionSummary, SessionTranscript, SessionTurn
 from afterword.types.views import NewSavedView, SavedView, SavedViewChange, SavedViewList
 
 __all__ = [
@@ -343,6 +344,10 @@ __all__ = [
     "Series",
     "Session",
     "SessionId",
+    "SessionPage",
+    "SessionSummary",
+    "SessionTranscript",
+    "SessionTurn",
     "Share",
     "ShareList",
     "Source",

@@ -256,6 +256,26 @@ class OutcomesQuery(Input, rename={"from_": "from"}):
     count: Annotated[bool, Meta(description="Whether to count them all.")] = False
 
 
+class SessionsQuery(FilterQuery):
+    """Which sessions to list, those of which an interaction matches all plain filters, and paging options."""
+
+    min_turns: Annotated[int, Meta(ge=1, description="Only sessions of at least so many interactions.")] = 1
+    limit: Annotated[PageRows, PAGE_LIMIT] = PAGE_ROWS
+    cursor: Annotated[str | None, CURSOR] = None
+
+
+class TranscriptQuery(Input):
+    """The project of a session, and the page of its turns."""
+
+    project: Annotated[
+        str | None,
+        Meta(description="The project of the session. An id is looked for in every project if it is left out."),
+    ] = None
+    limit: Annotated[PageRows, PAGE_LIMIT] = PAGE_ROWS
+    cursor: Annotated[str | None, CURSOR] = None
+    images: Annotated[Images, IMAGES] = "links"
+
+
 class SummaryQuery(FilterQuery):
     """The values to summarise, and how to split them."""
 

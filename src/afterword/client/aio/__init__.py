@@ -17,6 +17,7 @@ from afterword.client.aio.datasets import AsyncDatasets
 from afterword.client.aio.feedback import AsyncFeedback
 from afterword.client.aio.interactions import AsyncInteractions
 from afterword.client.aio.models import AsyncModels
+from afterword.client.aio.sessions import AsyncSessions
 from afterword.client.core import Core, Request, query
 from afterword.client.streaming import EventDecoder
 from afterword.client.uploading import Batch, Upload, UploadReport
@@ -57,6 +58,7 @@ class AsyncAfterword:
         self.default_project = default_project
         self.projects = AsyncProjects(self)
         self.interactions = AsyncInteractions(self)
+        self.sessions = AsyncSessions(self)
         self.feedback = AsyncFeedback(self)
         self.labels = AsyncLabels(self)
         self.keys = AsyncKeys(self)

@@ -20,6 +20,7 @@ from afterword.client.sync.datasets import Datasets
 from afterword.client.sync.feedback import Feedback
 from afterword.client.sync.interactions import Interactions
 from afterword.client.sync.models import Models
+from afterword.client.sync.sessions import Sessions
 from afterword.client.uploading import Batch, Upload, UploadReport
 from afterword.client.workers import each
 from afterword.errors import AfterwordError, NotFound
@@ -58,6 +59,7 @@ class Afterword:
         self.default_project = default_project
         self.projects = Projects(self)
         self.interactions = Interactions(self)
+        self.sessions = Sessions(self)
         self.feedback = Feedback(self)
         self.labels = Labels(self)
         self.keys = Keys(self)
