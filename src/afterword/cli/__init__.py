@@ -24,6 +24,7 @@ from afterword.cli import (
     outcomes,
     projects,
     serve,
+    sessions,
     status,
 )
 from afterword.cli.connection import CommandError, with_root_options
@@ -72,6 +73,7 @@ ab_tests.add_ab_test_commands(app)
 datasets.add_dataset_commands(app)
 outcomes.add_outcome_commands(app)
 interactions.add_interaction_commands(app)
+sessions.add_session_commands(app)
 projects.add_project_commands(app)
 metrics.add_metric_commands(app)
 keys.add_key_commands(app)

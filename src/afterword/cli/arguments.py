@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from afterword.types import Value
+from afterword.types.fields import PARAMETERS
 from afterword.types.quoting import split_label
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key, such as support-bot.", show_default=False)]
+
+
+def option(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:
+    """Return an option of a command whose signature is built."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def filter_options() -> list[inspect.Parameter]:
+    """Return an option for each plain filter of a list, for commands whose signature is built."""
+    return [
+        option(
+            parameter.argument or parameter.name,
+            list[str] | None if parameter.is_list else str | None,
+            typer.Option(parameter.option, metavar=parameter.metavar, help=parameter.help),
+        )
+        for parameter in PARAMETERS
+    ]
+
+
+def chosen_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters that were given on the command line."""
+    return {name: value for name, value in filters.items() if value is not None and value != []}
 
 
 def parse_labels(texts: list[str]) -> dict[str, str]:

@@ -8,15 +8,15 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 import typer
 
+from afterword.cli.arguments import chosen_filters, filter_options, option
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.output import note
 from afterword.types import Images
-from afterword.types.fields import PARAMETERS, Parameter
 
 if TYPE_CHECKING:
     from afterword.client import Afterword
@@ -56,16 +56,15 @@ def _export_command() -> Any:
         """Export interactions."""
         if format != "interactions":
             raise typer.BadParameter(f"{format!r} is no format; there is 'interactions'.", param_hint="--format")
-        set_filters = {name: value for name, value in filters.items() if value is not None and value != []}
-        _write_export(connection, output, set_filters, images, limit)
+        _write_export(connection, output, chosen_filters(filters), images, limit)
 
     own_options = [
         inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=ServerConnection),
-        _keyword("output", Path | None, _OUTPUT),
-        *(_keyword(parameter.argument or parameter.name, *_filter_option(parameter)) for parameter in PARAMETERS),
-        _keyword("images", Images, typer.Option("--images", help="As data URIs, or as links."), "inline"),
-        _keyword("limit", int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)),
-        _keyword("format", str, typer.Option("--format", help="interactions: as the API shows them."), "interactions"),
+        option("output", Path | None, _OUTPUT),
+        *filter_options(),
+        option("images", Images, typer.Option("--images", help="As data URIs, or as links."), "inline"),
+        option("limit", int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)),
+        option("format", str, typer.Option("--format", help="interactions: as the API shows them."), "interactions"),
     ]
     export.__signature__ = inspect.Signature(own_options)  # pyright: ignore[reportFunctionMemberAccess]
     return with_connection(export)
@@ -74,15 +73,6 @@ def _export_command() -> Any:
 _OUTPUT = typer.Option(
     "--output", "-o", metavar="FILE", help="Write there, gzipped if it ends in .gz.", show_default=False
 )
-
-
-def _filter_option(parameter: Parameter) -> tuple[Any, Any]:
-    kind = list[str] | None if parameter.is_list else str | None
-    return kind, typer.Option(parameter.option, metavar=parameter.metavar, help=parameter.help)
-
-
-def _keyword(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 def _write_export(
