@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 
-def log(http: httpx.Client, prompt: str, completion: str = "x", **fields: Any) -> str:
+def log(http: httpx.Client, prompt: str, completion: Any = "x", **fields: Any) -> str:
     body = {"messages": [{"role": "user", "content": prompt}], "completion": completion, **fields}
     answer = http.post("/api/v1/interactions", json=body)
     assert answer.status_code == 201, answer.text
@@ -49,6 +49,67 @@ def test_words_of_all_messages_and_of_tool_calls_texts_are_found(http: httpx.Cli
     made = log(http, "", "zeta", messages=messages, project=project)
     for word in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta"):
         assert find(http, word, project=project) == [made], word
+
+
+def part_of_call(name: str, arguments: str) -> dict[str, Any]:
+    return {"id": "c", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def test_words_of_all_that_a_message_says_are_found(http: httpx.Client, project: str):
+    messages = [
+        {
+            "role": "user",
+            "content": [{"type": "file", "file": {"filename": "menu.pdf", "file_data": "data:x;base64,AA"}}],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [part_of_call("forecast", '{"town": "caf\\u00e9\\nnoir"}')],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "sunshine"},
+    ]
+    called = {"content": None, "tool_calls": [part_of_call("weather", '{"city": "Paris"}')]}
+    answers = {
+        "tool": called, "refusal": {"content": None, "refusal": "declined"},
+        "audio": {"content": None, "audio": {"data": "AA", "transcript": "spoken"}},
+        "thought": {"content": "yes", "reasoning_content": "pondering"},
+    }  # fmt: skip
+    ids = {
+        name: log(http, "", messages=messages, completion=answer, project=project) for name, answer in answers.items()
+    }
+    for word in ("menu", "forecast", "town", "café", "noir", "sunshine"):
+        assert set(find(http, word, project=project)) == set(ids.values()), word
+    found = {"weather": "tool", "city": "tool", "paris": "tool", "declined": "refusal", "spoken": "audio"}
+    for word, name in {**found, "pondering": "thought"}.items():
+        assert find(http, word, project=project) == [ids[name]], word
+
+    def search(**filter: Any) -> list[str]:
+        answer = http.post("/api/v1/interactions/search", json={"project": project, "filter": filter})
+        assert answer.status_code == 200, answer.text
+        return [one["completion_id"] for one in answer.json()["interactions"]]
+
+    assert search(reasoning={"contains": "pondering"}) == [ids["thought"]]
+    assert search(completion={"contains": "pondering"}) == search(reasoning={"contains": "yes"}) == []
+    refused = http.post("/api/v1/interactions/search", json={"project": project, "filter": {"reasoning": {"eq": "x"}}})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["param"] == "filter.reasoning.eq"
+    http.delete(f"/api/v1/interactions/{ids['tool']}")
+    assert find(http, "weather", project=project) == []
+
+
+def test_no_completion_is_empty_in_the_short_view(http: httpx.Client, project: str):
+    long_prompt = "x" * 40_000
+    for answer, words in (
+        ({"content": None, "tool_calls": [part_of_call("weather", '{"city": "Paris"}')]}, 'weather(city: "Paris")'),
+        ({"content": None, "refusal": "No."}, "No."),
+        ({"content": None, "audio": {"data": "AA"}}, "[audio]"),
+        ({"content": None, "reasoning_content": "hm"}, "[reasoning] hm"),
+    ):
+        for prompt in ("hello", long_prompt):
+            made = log(http, prompt, completion=answer, project=project)
+            [row] = http.get("/api/v1/interactions", params={"project": project, "limit": 1}).json()["interactions"]
+            assert (row["completion_id"], row["completion"], row["prompt"]) == (made, words, prompt[:300])
+            assert http.get(f"/api/v1/interactions/{made}").json()["completion"] == ""
 
 
 def test_words_are_found_in_their_own_project_only(http: httpx.Client, project: str):

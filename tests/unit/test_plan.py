@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from afterword.store.engine.fts5 import Fts5
-from afterword.store.query.conditions import Condition, compile_filter
+from afterword.store.query.condition import Condition
+from afterword.store.query.conditions import compile_filter
 from afterword.store.query.plan import plan_count, plan_matches, plan_page
 from afterword.types import Filter, Moment
 

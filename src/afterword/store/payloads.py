@@ -16,9 +16,11 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, select
 
+from afterword.message_words import searchable_words
 from afterword.store.compression import Damaged, as_dictionary, damaged, decompress
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.statements import Find, find_rows
+from afterword.store.engine.text_search import IndexedTexts
 from afterword.store.schema import payloads
 from afterword.types import Message
 
@@ -139,17 +141,30 @@ def message_text(message: Message) -> str:
     return ""
 
 
-def prompt_text(messages: list[Message]) -> str:
-    """Return the `prompt`: the text of the user's last message, or of the last message if none is the user's."""
+def prompt_message(messages: list[Message]) -> Message:
+    """Return the message that is the `prompt`: the user's last one, or the last one if none is the user's."""
     for message in reversed(messages):
         if message.get("role") == "user":
-            return message_text(message)
-    return message_text(messages[-1]) if messages else ""
+            return message
+    return messages[-1] if messages else {}
 
 
-def searchable_texts(payload: Payload) -> tuple[str, str]:
-    """Return the texts to index: that of all messages, and that of the completion.
+def prompt_text(messages: list[Message]) -> str:
+    """Return the text of the `prompt`."""
+    return message_text(prompt_message(messages))
+
+
+def completion_message(text: str, message: Message | None) -> Message:
+    """Return the completion as a message: the whole one, if more than a text was logged."""
+    return message or {"role": "assistant", "content": text}
+
+
+def searchable_texts(payload: Payload) -> IndexedTexts:
+    """Return the texts to index: all that the messages and the completion say in words.
 
     To remove words from the index, the same text is passed again: a change here needs a new index version.
     """
-    return "\n\n".join(filter(None, map(message_text, payload.messages))), payload.completion
+    prompt, prompt_reasoning = searchable_words(payload.messages)
+    answer = completion_message(payload.completion, payload.message)
+    completion, completion_reasoning = searchable_words([{**answer, "role": "assistant"}])
+    return IndexedTexts(*map("\n\n".join, (prompt, completion, [*prompt_reasoning, *completion_reasoning])))

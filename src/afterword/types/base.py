@@ -68,8 +68,8 @@ ROLE = Meta(
     "models, log and rate, read nothing. `ingest`: log and rate, read nothing. `viewer`: read."
 )
 SEARCH_WORDS = Meta(
-    description='Words to find in prompt or completion: all of them; "in quotes" next to each other; with * '
-    "their beginnings."
+    description="Words to find in all that the messages and the completion say, tool calls, file names and reasoning "
+    'included: all of them; "in quotes" next to each other; with * their beginnings.'
 )
 SESSION = Meta(description="The session: its id, or what the caller named it.")
 SESSION_ID = Meta(
@@ -82,7 +82,8 @@ TRACE_ID = Meta(description="The trace that the caller's `traceparent` named.")
 UPLOAD_ID = Meta(description="The id of the upload.")
 USAGE = Meta(description="Token counts and the like: any JSON object, kept as sent.")
 VIEW = Meta(
-    description="`short`: prompt and completion are cut to 300 characters, messages left out. `full`: everything."
+    description='`short`: prompt and completion in words, such as `weather(city: "Paris")` or `[image]`, cut to 300 '
+    "characters; messages left out. `full`: everything."
 )
 
 

@@ -330,7 +330,9 @@ FIELDS: tuple[Field, ...] = (
         title="Text",
         description=SEARCH_WORDS,
         parameters=(
-            Parameter(name="q", option="--q", metavar="WORDS", help="Words to find in prompt or completion."),
+            Parameter(
+                name="q", option="--q", metavar="WORDS", help="Words to find in prompt, completion or reasoning."
+            ),
         ),
         graphql=("text",),
     ),
@@ -338,7 +340,7 @@ FIELDS: tuple[Field, ...] = (
         name="prompt",
         compared_as="phrase",
         title="Prompt",
-        description=Meta(description="The text of the prompt."),
+        description=Meta(description="What the messages say, without reasoning; `eq` compares the text of the prompt."),
         columns=("interactions.prompt_text_hash",),
         words=(
             QueryWord(name="prompt:", example='prompt:"credit card"', means="the prompt contains these words"),
@@ -349,12 +351,22 @@ FIELDS: tuple[Field, ...] = (
         name="completion",
         compared_as="phrase",
         title="Completion",
-        description=Meta(description="The text of the completion."),
+        description=Meta(description="What the completion says, without reasoning; `eq` compares its text."),
         columns=("interactions.completion_text_hash",),
         words=(
             QueryWord(name="completion:", example="completion:sorry", means="the completion contains these words"),
         ),
         graphql=("completion",),
+    ),
+    Field(
+        name="reasoning",
+        compared_as="phrase",
+        title="Reasoning",
+        description=Meta(description="What the model thought; only `contains`."),
+        words=(
+            QueryWord(name="reasoning:", example="reasoning:refund", means="the reasoning contains these words"),
+        ),
+        graphql=("reasoning",),
     ),
     Field(
         name="completion_id",

@@ -109,6 +109,7 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     completion_id: Annotated[Match | None, described("completion_id")] = None
     prompt: Annotated[TextCondition | None, described("prompt")] = None
     completion: Annotated[TextCondition | None, described("completion")] = None
+    reasoning: Annotated[TextCondition | None, described("reasoning")] = None
     text: Annotated[str | None, described("text")] = None
 
 

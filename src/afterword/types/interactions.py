@@ -178,8 +178,9 @@ class Call(Output):
 class Interaction(Output):
     """A prompt with its completion and feedback.
 
-    In the short view of a list, `prompt` and `completion` are cut to 300 characters and `messages` is left out
-    (null); `size` is the true size in bytes of messages, completion, usage, timings and parameters as JSON.
+    In the short view of a list, `prompt` and `completion` are in words, which take in tool calls, refusals, sound,
+    files and images, and are cut to 300 characters; `messages` is left out (null). `size` is the true size in bytes of
+    messages, completion, usage, timings and parameters as JSON.
     `message` is the whole assistant message, if more than a text was logged. `call` describes the call, if the gateway
     made it or the caller logged it. `facts` (in the full view) holds further data of the provider: `answer` those of
     the whole answer, `choice` those of this choice, `left_out` the names of members that were too large. `image_urls`

@@ -153,6 +153,7 @@ function condition({ text, quoted: isQuoted, at }: Token): Filter | string {
       return { text: unquoted(text.slice(colon + 1)) };
     case "prompt":
     case "completion":
+    case "reasoning":
       return any(found.map((words) => ({ [name]: { contains: words } })));
     default:
       throw new QueryError(`There is no field "${name}". Quotation marks make it a text to look for.`, at);

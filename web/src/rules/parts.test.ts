@@ -45,8 +45,8 @@ it("names sound, files and what nobody knows", () => {
     17,
   ];
   expect(partsOf({ role: "user", content })).toEqual([
-    { kind: "file", name: "audio.wav", base64: "AAAA", says: null },
-    { kind: "file", name: "a.pdf", base64: "BBBB", says: null },
+    { kind: "file", name: "audio.wav", base64: "AAAA", says: null, isSound: true },
+    { kind: "file", name: "a.pdf", base64: "BBBB", says: null, isSound: false },
     { kind: "other", type: "video", content: { type: "video", video: 1 } },
     { kind: "other", type: "part", content: 17 },
   ]);

@@ -7,7 +7,7 @@ export type Part =
   | { kind: "text" | "reasoning" | "refusal"; text: string }
   | { kind: "image"; url: string }
   /** Sound or a document: `base64` if its bytes are included, `says` if its text is. */
-  | { kind: "file"; name: string; base64: string | null; says: string | null }
+  | { kind: "file"; name: string; base64: string | null; says: string | null; isSound: boolean }
   | { kind: "other"; type: string; content: unknown };
 
 export type ToolCall = { id: string | null; name: string; args: unknown };
@@ -56,7 +56,7 @@ function saidIn(content: string, role: string): Part[] {
 
 const isToolUse = (part: unknown): part is Json => isJson(part) && part.type === "tool_use";
 
-function partOf(given: unknown): Part {
+export function partOf(given: unknown): Part {
   if (typeof given === "string") return { kind: "text", text: given };
   const part = isJson(given) ? given : {};
   const type = textIn(part.type) ?? "part";
@@ -98,13 +98,13 @@ function imageIn(part: Json): string | null {
 function audioOf(audio: Json): Part {
   const format = textIn(audio.format)?.replace(/[^a-z0-9]/gi, "");
   const name = format ? `audio.${format}` : "audio";
-  return { kind: "file", name, base64: textIn(audio.data), says: textIn(audio.transcript) };
+  return { kind: "file", name, base64: textIn(audio.data), says: textIn(audio.transcript), isSound: true };
 }
 
 function fileOf(file: Json): Part {
   const sent = textIn(file.file_data) ?? textIn(file.data);
   const name = textIn(file.filename) ?? textIn(file.file_id) ?? "file";
-  return { kind: "file", name, base64: sent?.replace(/^data:[^,]{0,200},/, "") ?? null, says: null };
+  return { kind: "file", name, base64: sent?.replace(/^data:[^,]{0,200},/, "") ?? null, says: null, isSound: false };
 }
 
 /** Return the tools that a message calls. */

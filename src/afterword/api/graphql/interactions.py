@@ -12,6 +12,7 @@ from graphql import FieldNode, GraphQLResolveInfo
 from afterword.api.graphql.filters import filter_of, project_of, refuse_feedback_filter
 from afterword.api.graphql.request_context import RequestContext
 from afterword.errors import Invalid, NotFound
+from afterword.message_words import message_words
 from afterword.service import projects
 from afterword.service.access import has_permission_in
 from afterword.service.context import Context
@@ -310,7 +311,10 @@ async def interaction_options(context: Context, filter: dict[str, Any]) -> dict[
 # ------------------------------------------------------------------------------------------------ members
 
 
-def _message_text(content: Any) -> str:
+def _message_text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if not content:
+        return message_words(message)
     if isinstance(content, str):
         return content
     texts = []
@@ -324,8 +328,7 @@ def _message_text(content: Any) -> str:
 
 def _chat_messages(interaction: Interaction, info: GraphQLResolveInfo) -> list[dict[str, str]]:
     return [
-        {"role": str(message.get("role")), "content": _message_text(message.get("content"))}
-        for message in interaction.messages or ()
+        {"role": str(message.get("role")), "content": _message_text(message)} for message in interaction.messages or ()
     ]
 
 
@@ -334,7 +337,8 @@ def _prompt(interaction: Interaction, info: GraphQLResolveInfo, maxLength: int |
 
 
 def _completion_text(interaction: Interaction, info: GraphQLResolveInfo, maxLength: int | None = None) -> str:
-    return interaction.completion[:maxLength]
+    words = interaction.completion or (message_words(interaction.message) if interaction.message else "")
+    return words[:maxLength]
 
 
 def _interaction_model(interaction: Interaction, info: GraphQLResolveInfo) -> Model | None:

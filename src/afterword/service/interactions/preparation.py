@@ -9,6 +9,7 @@ import msgspec
 
 from afterword.config import Settings
 from afterword.errors import Invalid
+from afterword.message_words import message_words
 from afterword.service.context import Context
 from afterword.service.interactions import content
 from afterword.service.validation import check_text
@@ -18,7 +19,7 @@ from afterword.store.background import rollups
 from afterword.store.background.packing import queue_turn
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
-from afterword.store.payloads import Payload, encode, message_text, prompt_text
+from afterword.store.payloads import Payload, completion_message, encode, message_text, prompt_message, prompt_text
 from afterword.store.query.conditions import SOURCES
 from afterword.store.schema import LATER_TEXTS, hash63, label_number
 from afterword.types import Message, Source
@@ -213,8 +214,12 @@ def _payload(prompt: PreparedPrompt, completion: PreparedCompletion) -> tuple[by
     )
     preview = None
     if len(raw) > PREVIEW_ABOVE_BYTES:
-        preview_texts = {"prompt": prompt.text[:PREVIEW_CHARACTERS], "completion": completion.text[:PREVIEW_CHARACTERS]}
-        preview = _encoder.encode(preview_texts).decode()
+        previewed = {
+            "prompt": prompt_message(prompt.messages),
+            "completion": completion_message(completion.text, completion.message),
+        }
+        words = {name: message_words(message)[:PREVIEW_CHARACTERS] for name, message in previewed.items()}
+        preview = _encoder.encode(words).decode()
     return raw, len(raw) + sum(len(image.content) for image in (*prompt.images, *completion.images)), preview
 
 

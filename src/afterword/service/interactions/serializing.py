@@ -10,13 +10,14 @@ from urllib.parse import quote
 import msgspec
 from sqlalchemy import Connection, Row
 
+from afterword.message_words import message_words
 from afterword.service.access import is_own
 from afterword.service.context import Context
 from afterword.service.interactions import content
 from afterword.service.timestamps import to_datetime
 from afterword.store import interactions as stored
 from afterword.store.calls import COMPLETE, ORIGIN_COLUMNS, STATES, SYSTEM_METRICS
-from afterword.store.payloads import prompt_text
+from afterword.store.payloads import completion_message, prompt_message, prompt_text
 from afterword.store.query.conditions import SOURCES
 from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, View
 from afterword.types.fields import TEXT_FIELDS
@@ -61,8 +62,11 @@ def _serialized_interaction(
     project = context.catalog.projects[row.project].key
     # Without payload and preview, retention has deleted the text.
     expired = False
-    if payload is not None:
+    if payload is not None and is_full:
         prompt, completion = prompt_text(payload.messages), payload.completion
+    elif payload is not None:
+        prompt = message_words(prompt_message(payload.messages))
+        completion = message_words(completion_message(payload.completion, payload.message))
     elif row.preview is not None:
         preview = msgspec.json.decode(row.preview)
         prompt, completion = preview["prompt"], preview["completion"]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from afterword.store.engine.partitions import Partitions
 from afterword.store.engine.statements import Row, Statement
+from afterword.store.engine.text_search import IndexedTexts
 
 
 class StoreError(Exception):
@@ -54,7 +55,7 @@ class Index(Protocol):
         """Return about how many interactions the index holds."""
         ...
 
-    def apply(self, changes: Sequence[tuple[Any, tuple[str, str] | None, bool]]) -> None:
+    def apply(self, changes: Sequence[tuple[Any, IndexedTexts | None, bool]]) -> None:
         """Add the texts of interactions, or remove them where the last member is True, in one transaction.
 
         Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile.

@@ -1,8 +1,8 @@
 """Text search by SQLite's FTS5.
 
-The index has a row for each interaction, with its words in two columns: `prompt` and `completion`. The table
-`documents` maps rows to interactions. Texts and queries are split into words by Afterword's own rule
-(word_splitting.py). The words of a query are quoted, so that FTS5 reads none of them as an operator.
+The index has a row for each interaction, with its words in three columns: `prompt`, `completion` and
+`reasoning`. The table `documents` maps rows to interactions. Texts and queries are split into words by Afterword's own
+rule (word_splitting.py). The words of a query are quoted, so that FTS5 reads none of them as an operator.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from sqlalchemy import ColumnElement, Connection, Select, column, exists, litera
 
 from afterword.store.engine.database import Index
 from afterword.store.engine.dialect import any_of
-from afterword.store.engine.text_search import TextQuery, Texts
+from afterword.store.engine.text_search import IndexedTexts, TextQuery, Texts
 from afterword.store.engine.word_splitting import VERSION, spaced
 from afterword.store.schema import Id
 
 documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
 words = table("words", column("rowid"), schema="search")
+
+# An index of version 2 or less has no column `reasoning`, but FTS5 lets a query exclude the others.
+_COLUMNS = {"prompt": "prompt", "completion": "completion", "reasoning": "- {prompt completion}"}
 
 # Rows whose numbers differ by less than this are searched as one range.
 MAX_GAP_ROWS = 1_000
@@ -88,7 +91,7 @@ def _expression(query: TextQuery) -> str:
     """Return a query in FTS5's syntax."""
     phrases = ['"{}"{}'.format(" ".join(term.words), "*" if term.begins else "") for term in query.terms]
     together = " AND ".join(phrases)
-    return f"{query.column} : ({together})" if query.column else together
+    return f"{_COLUMNS[query.column]} : ({together})" if query.column else together
 
 
 class Fts5Index(Index):
@@ -104,7 +107,7 @@ class Fts5Index(Index):
     # tokenizer splits at ASCII characters that are neither letters nor digits, as `spaced` expects.
     TABLES = (
         "CREATE TABLE {}documents (number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
-        "CREATE VIRTUAL TABLE {}words USING fts5(prompt, completion, content='', tokenize='ascii')",
+        "CREATE VIRTUAL TABLE {}words USING fts5(prompt, completion, reasoning, content='', tokenize='ascii')",
         # Holds a row while interactions that are older than the index are still to be queued for it.
         "CREATE TABLE IF NOT EXISTS is_new (yes INTEGER)",
         "INSERT INTO is_new VALUES (1)",
@@ -154,14 +157,13 @@ class Fts5Index(Index):
                 run(f"ALTER TABLE next_{name} RENAME TO {name}")
         self._is_remade = False
 
-    def apply(self, changes: Sequence[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
+    def apply(self, changes: Sequence[tuple[UUID, IndexedTexts | None, bool]]) -> None:
         """Add the texts of interactions, or remove them where the last member is True, in one transaction.
 
         Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile.
         """
         split = [
-            (interaction_id, texts and (spaced(texts[0]), spaced(texts[1])), out)
-            for interaction_id, texts, out in changes
+            (interaction_id, texts and IndexedTexts(*map(spaced, texts)), out) for interaction_id, texts, out in changes
         ]
         with self._transaction() as run:
             if self._is_remade:
@@ -195,23 +197,26 @@ def _has_next(connection: sqlite3.Connection) -> bool:
 
 def _apply(
     run: Callable[..., sqlite3.Cursor],
-    changes: Iterable[tuple[UUID, tuple[str, str] | None, bool]],
+    changes: Iterable[tuple[UUID, IndexedTexts | None, bool]],
     prefix: str,
     *,
     is_older: bool = False,
 ) -> None:
     documents, words = f"{prefix}documents", f"{prefix}words"
+    # The first versions had two columns.
+    column_count = 2 if is_older else len(IndexedTexts._fields)
+    columns, marks = ", ".join(IndexedTexts._fields[:column_count]), ", ".join("?" * column_count)
     for interaction_id, texts, out in changes:
         document = run(f"SELECT number FROM {documents} WHERE interaction_id = ?", (interaction_id,)).fetchone()
         if texts is None or bool(document) != out:
             continue
         if not out:
             number = run(f"INSERT INTO {documents} (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
-            run(f"INSERT INTO {words} (rowid, prompt, completion) VALUES (?, ?, ?)", (number, *texts))
+            run(f"INSERT INTO {words} (rowid, {columns}) VALUES (?, {marks})", (number, *texts[:column_count]))
             continue
         run(f"DELETE FROM {documents} WHERE number = ?", document)
         if not is_older:
             run(
-                f"INSERT INTO {words} ({words}, rowid, prompt, completion) VALUES ('delete', ?, ?, ?)",
+                f"INSERT INTO {words} ({words}, rowid, {columns}) VALUES ('delete', ?, {marks})",
                 (*document, *texts),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select
@@ -14,6 +14,16 @@ from afterword.store.engine.dialect import dialect_of
 from afterword.store.engine.word_splitting import words_of_query
 
 _TERM = re.compile(r'"((?:[^"\\]|\\.)*)"?|([^\s"]+)', re.S)
+
+
+class IndexedTexts(NamedTuple):
+    """The texts by which the words of an interaction are found."""
+
+    prompt: str
+    """All messages, without reasoning."""
+    completion: str
+    reasoning: str
+    """What the model thought, in the messages and the completion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """Terms that must all occur. `column` is "prompt", "completion" or None for both."""
+    """Terms that must all occur. `column` is "prompt", "completion", "reasoning" or None for all of them."""
 
     terms: tuple[Term, ...]
     column: str | None = None

@@ -1,7 +1,8 @@
 """Text search by PostgreSQL's tsvector and GIN.
 
 Texts are split into words by Afterword's own rule (word_splitting.py), so that a query means the same as on SQLite.
-`search_words` holds the words with their positions. Words of the prompt have the weight A, those of the completion B.
+`search_words` holds the words with their positions. Words of the prompt have the weight A, those of the completion B,
+those of the reasoning C.
 
 PostgreSQL stores no position beyond 16,383 and at most 255 positions of a word, so that long texts have several rows.
 Each row begins with the last words of the row before, for phrases that cross the boundary.
@@ -33,7 +34,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 
 from afterword.store.engine.cancellation import interrupt
 from afterword.store.engine.database import Index
-from afterword.store.engine.text_search import Term, TextQuery, Texts
+from afterword.store.engine.text_search import IndexedTexts, Term, TextQuery, Texts
 from afterword.store.engine.word_splitting import VERSION, words
 from afterword.store.schema import Id
 
@@ -41,6 +42,8 @@ search_words = table("search_words", column("interaction_id", Id), column("part"
 
 WORDS_VERSION = "words"
 """The name in `versions` under which the version of the splitting rule is stored."""
+
+_WEIGHTS = {None: "", "prompt": "A", "completion": "B", "reasoning": "C"}
 
 MAX_POSITION_NUMBER = 16_000
 MAX_WORD_COUNT = 250
@@ -52,10 +55,11 @@ OVERLAP_WORDS = 200
 MAX_INTERACTION_PARTS = 1_000
 
 
-def vectors(prompt: str, completion: str) -> Iterator[str]:
+def vectors(texts: IndexedTexts) -> Iterator[str]:
     """Yield the tsvectors of an interaction in PostgreSQL's syntax; at least one."""
     part = _Part()
-    for weight, tokens in (("A", _cut(words(prompt))), ("B", _cut(words(completion)))):
+    for name, text in zip(texts._fields, texts, strict=True):
+        weight, tokens = _WEIGHTS[name], _cut(words(text))
         # The last word of the prompt and the first word of the completion form no phrase.
         part.position += 2
         start = 0
@@ -148,9 +152,6 @@ class Tsvector(Texts):
         return having
 
 
-_WEIGHTS = {None: "", "prompt": "A", "completion": "B"}
-
-
 def _terms(query: TextQuery) -> list[str]:
     """Return the terms of a query in the syntax of tsquery."""
     return [_term(term, _WEIGHTS[query.column]) for term in query.terms]
@@ -196,14 +197,14 @@ class TsvectorIndex(Index):
         [size] = self._connection.execute(counted).fetchone() or (0,)
         return size
 
-    def apply(self, changes: Sequence[tuple[UUID, tuple[str, str] | None, bool]]) -> None:
+    def apply(self, changes: Sequence[tuple[UUID, IndexedTexts | None, bool]]) -> None:
         """Add the texts of interactions, or remove them where the last member is True, in one transaction."""
         removed_ids = [interaction_id for interaction_id, texts, out in changes if texts is not None and out]
         rows = [
             (interaction_id, number, vector)
             for interaction_id, texts, out in changes
             if texts is not None and not out
-            for number, vector in enumerate(islice(vectors(*texts), MAX_INTERACTION_PARTS))
+            for number, vector in enumerate(islice(vectors(texts), MAX_INTERACTION_PARTS))
         ]
         with self._connection.transaction(), self._connection.cursor() as cursor:
             if removed_ids:

@@ -16,8 +16,9 @@ import re
 import unicodedata
 from itertools import chain, repeat
 
-VERSION = 2
-"""Must grow with each change of the rule: the background then rebuilds the text index."""
+VERSION = 3
+"""Must grow with each change of the rule, or of the texts that are indexed: the background then rebuilds the text
+index."""
 
 # Scripts that are written without spaces between words, and Korean, whose endings are written as part of the word.
 _PAIRED = (

@@ -8,7 +8,7 @@ is faster (plan.py decides). Nested conditions are always checks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_args
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, STATES
 from afterword.store.engine.dialect import without_index
 from afterword.store.engine.text_search import TextQuery, Texts
+from afterword.store.query.condition import Condition
 from afterword.store.query.names import Names
 from afterword.store.schema import (
     calls,
@@ -58,31 +59,6 @@ MAX_VALUE_COUNT = 10_000
 MAX_TEXT_CHARACTERS = 4_000
 # Up to this many alternatives are each read as a page, and the pages merged; more are checked together.
 MAX_BRANCH_COUNT = 16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Condition:
-    """A condition that must hold. `path` is its place in the filter, such as `filter.and[0].label`."""
-
-    check: ColumnElement[bool]
-    """The condition on a row of `interactions`."""
-    lookup: Select[Any] | None = None
-    """The query for the ids that it matches."""
-    label: int | None = None
-    """The number of the label, if the condition is one label: its range of the index is in page order."""
-    time_check: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
-    bounds: tuple[int | None, int | None] | None = None
-    """Set for a time range: `time_check` applies it to another column, `bounds` are its start (inclusive) and end
-    (exclusive) in milliseconds."""
-    model_check: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None
-    """Set for a condition on the model: applies it to another column, which holds 0 for no model."""
-    text: TextQuery | None = None
-    """The words of a text condition, which can be tested for many interactions at once."""
-    is_costly: bool = False
-    """Whether counting the matches is slow, because no index holds them side by side."""
-    branches: list[list[Condition]] | None = None
-    """The same condition as a few alternatives, each a list of conditions that must all hold."""
-    path: str = ""
 
 
 def compile_filter(filter: Filter | None, names: Names, texts: Texts) -> list[Condition]:
@@ -186,7 +162,7 @@ class _FilterCompiler:
             case "call_id":
                 return self.call_id(value, path, *columns)
             case "phrase":
-                return self.phrase(value, path, field.name, columns[0])
+                return self.phrase(value, path, field.name, *columns)
             case comparison:
                 return self.compilers[comparison](value, path)
 
@@ -344,9 +320,13 @@ class _FilterCompiler:
     def preference(self, value: Any, path: str) -> Condition:
         return _metric_condition(preferences, self.names.metric(value.metric))
 
-    def phrase(self, value: TextCondition, path: str, name: str, hash_column: ColumnElement[Any]) -> Condition:
+    def phrase(
+        self, value: TextCondition, path: str, name: str, hash_column: ColumnElement[Any] | None = None
+    ) -> Condition:
         if (value.eq is None) == (value.contains is None):
             raise Invalid(f"{path} must have one of eq and contains.", code="invalid_condition", param=path)
+        if value.eq is not None and hash_column is None:
+            raise Invalid(f"{path} can only be searched with contains.", code="invalid_condition", param=f"{path}.eq")
         if value.eq is not None:
             return Condition(hash_column == hash63(value.eq))
         phrase = lambda text: TextQuery.phrase(text, name)  # noqa: E731

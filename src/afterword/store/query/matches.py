@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from afterword.store.engine.dialect import among, without_index
 from afterword.store.engine.text_search import texts_of
-from afterword.store.query.conditions import Condition, Names, compile_filter, time_condition
+from afterword.store.query.condition import Condition
+from afterword.store.query.conditions import Names, compile_filter, time_condition
 from afterword.store.query.plan import (
     SELECTIVE_ROWS,
     JoinedRows,

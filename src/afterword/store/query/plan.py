@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from afterword.store.query.conditions import Condition
+from afterword.store.query.condition import Condition
 
 # A condition that matches fewer interactions than this is looked up for a page.
 SELECTIVE_ROWS = 10_000

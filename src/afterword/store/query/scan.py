@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from afterword.store.engine.dialect import any_of, in_index_order, without_index
 from afterword.store.engine.text_search import texts_of
-from afterword.store.query.conditions import Condition
+from afterword.store.query.condition import Condition
 from afterword.store.query.matches import Matches, lookup_clauses, times_within
 from afterword.store.query.plan import (
     LabelScan,

@@ -4,6 +4,7 @@ import { type FormEvent, useState } from "react";
 import { answer, api, type Schemas } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
+import { completionWords } from "~/rules/words";
 import { useMay } from "~/shell/useMay";
 import { Button, Empty, ErrorNote, Field, Input, Kbd, Loading, Page } from "~/ui";
 import { newId } from "~/ui/browser";
@@ -151,7 +152,7 @@ function Other({ project, hash, left }: { project: string; hash: string; left: s
         {data?.map((one) => (
           <li key={one.completion_id}>
             <button type="button" onClick={() => choose(one.completion_id)}>
-              <b>{one.model ?? "no model"}</b> <bdi>{one.completion}</bdi>
+              <b>{one.model ?? "no model"}</b> <bdi>{completionWords(one)}</bdi>
             </button>
           </li>
         ))}

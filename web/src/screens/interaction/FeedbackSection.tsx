@@ -4,6 +4,7 @@ import { Columns2, Pencil, Trash2 } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { answer, api, type Feedback, type Interaction, type Metric, type Preference, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
+import { completionWords } from "~/rules/words";
 import { shownValue } from "~/screens/interactions/columns";
 import { Button, Chip, cx, Empty, IconButton, Input, css as ui, Popover, Select, Textarea } from "~/ui";
 import { Time } from "~/ui/values";
@@ -250,7 +251,7 @@ function PreferenceView({ project, preference, completionId, others, onDelete }:
         <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: otherId }}>
           {other?.model ?? "another completion"}
         </Link>{" "}
-        {other && <bdi className={css.short}>{other.completion.trim() || "no text"}</bdi>}
+        {other && <bdi className={css.short}>{completionWords(other).trim() || "no text"}</bdi>}
         {others && !other && <span className={css.none}>, which was deleted or lies in another project</span>}
       </p>
       {preference.prompt_mismatch && (

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Columns2 } from "lucide-react";
 import { answer, api, type Filter, type Interaction, type Metric, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
+import { completionWords } from "~/rules/words";
 import { shownValue } from "~/screens/interactions/columns";
 import { Chip, css as ui, cx, ErrorNote, Loading } from "~/ui";
 import { Time } from "~/ui/values";
@@ -63,7 +64,7 @@ function Session({ project, interaction }: RelatedProps) {
                 <Time iso={one.created_at} /> <span>{one.model}</span>
               </small>
               <bdi>{one.prompt.trim() || "no text"}</bdi>
-              <bdi className={css.answer}>{one.completion.trim() || "no text"}</bdi>
+              <bdi className={css.answer}>{completionWords(one).trim() || "no text"}</bdi>
             </Link>
           </li>
         ))}
@@ -93,7 +94,7 @@ function SamePrompt({ project, interaction }: RelatedProps) {
               <small>
                 <Time iso={one.created_at} /> <span>{one.model ?? "no model"}</span>
               </small>
-              <bdi>{one.completion.trim() || "no text"}</bdi>
+              <bdi>{completionWords(one).trim() || "no text"}</bdi>
               <Means interaction={one} metrics={metrics} />
             </Link>
             <Link

@@ -1,0 +1,203 @@
+"""Says messages in words: the one rule for list previews, the text index and other places that show a message as text.
+
+A message may have no text at all: it may call tools, refuse, or carry sound, files or images. web/src/rules/words.ts is
+the same rule for the page; tests/message_words.json holds both to the same answers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeGuard
+
+PartKind: TypeAlias = Literal["text", "refusal", "reasoning", "tool", "image", "audio", "file", "other"]
+
+MAX_PARSED_CHARACTERS = 200_000
+"""Arguments of a tool call beyond this are taken as they are, and not parsed."""
+MAX_DEPTH = 50
+"""Levels of a tool's arguments beyond this are written as `…`."""
+
+_THINK = re.compile(r"\s*<think>")
+_IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
+_AUDIO_TYPES = frozenset({"input_audio", "audio"})
+_FILE_TYPES = frozenset({"file", "input_file"})
+_THOUGHT_TYPES = frozenset({"thinking", "reasoning"})
+
+
+class MessagePart(NamedTuple):
+    """A part of a message. `words` are its own words: empty for an image, or for sound without a transcript."""
+
+    kind: PartKind
+    words: str
+    name: str = ""
+    """The name of a tool, or the type of a part that is shown by it."""
+
+
+def message_words(message: dict[str, Any]) -> str:
+    """Return a message as text, one line or more for each part, such as `weather(city: "Paris")` or `[image]`.
+
+    Reasoning is left out, unless the message has nothing else; then it is marked as such.
+    """
+    content = message.get("content")
+    if isinstance(content, str) and len(message) <= 2 and not _THINK.match(content):
+        return content
+    parts = list(message_parts(message))
+    said = [part.words or f"[{part.name or part.kind}]" for part in parts if part.kind != "reasoning"]
+    return "\n".join(said or [f"[reasoning] {part.words}" for part in parts])
+
+
+def searchable_words(messages: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the words of messages by which a search finds them: all but reasoning, and reasoning."""
+    words: list[str] = []
+    reasoning: list[str] = []
+    for message in messages:
+        for part in message_parts(message):
+            if part.words:
+                (reasoning if part.kind == "reasoning" else words).append(part.words)
+    return words, reasoning
+
+
+def message_parts(message: dict[str, Any]) -> Iterator[MessagePart]:
+    """Yield the parts of a message: its reasoning, its content, then what stands beside the content."""
+    yield from _reasoning_beside(message)
+    content = message.get("content")
+    if isinstance(content, str):
+        yield from _text_parts(content, is_answer=message.get("role") == "assistant")
+    elif isinstance(content, list):
+        for part in content:
+            if not _is_tool_use(part):
+                yield from _content_parts(part)
+    if refusal := _text(message.get("refusal")):
+        yield MessagePart("refusal", refusal)
+    if isinstance(audio := message.get("audio"), dict):
+        yield MessagePart("audio", _text(audio.get("transcript")))
+    if isinstance(images := message.get("images"), list):
+        for image in images:
+            if isinstance(image, dict):
+                yield from _content_parts(image)
+    yield from _tool_parts(message)
+
+
+def _tool_parts(message: dict[str, Any]) -> Iterator[MessagePart]:
+    calls, content = message.get("tool_calls"), message.get("content")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict):
+            yield _tool_part(call)
+    if isinstance(call := message.get("function_call"), dict):
+        yield _tool_part({"function": call})
+    yield from (_tool_part(part) for part in (content if isinstance(content, list) else ()) if _is_tool_use(part))
+
+
+def _is_tool_use(part: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(part, dict) and part.get("type") == "tool_use"
+
+
+def _reasoning_beside(message: dict[str, Any]) -> Iterator[MessagePart]:
+    reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    if reasoning:
+        yield MessagePart("reasoning", reasoning)
+
+
+def _text_parts(content: str, *, is_answer: bool) -> Iterator[MessagePart]:
+    """Yield a text, and before it the reasoning that some models write between <think> tags."""
+    end = content.find("</think>") if is_answer and _THINK.match(content) else -1
+    if end < 0:
+        if content:
+            yield MessagePart("text", content)
+        return
+    reasoning = content[content.index("<think>") + len("<think>") : end].strip()
+    if reasoning:
+        yield MessagePart("reasoning", reasoning)
+    if text := content[end + len("</think>") :].lstrip():
+        yield MessagePart("text", text)
+
+
+def _content_parts(part: Any) -> Iterator[MessagePart]:
+    """Yield the parts that a part of the content has: one, but for the result of a tool, which may have several."""
+    if isinstance(part, str):
+        part = {"type": "text", "text": part}
+    elif not isinstance(part, dict):
+        part = {}
+    kind = _text(part.get("type")) or "part"
+    if kind == "refusal":
+        yield MessagePart("refusal", _text(part.get("refusal")) or _text(part.get("text")))
+    elif kind == "tool_result":
+        content = part.get("content")
+        for inner in content if isinstance(content, list) else [content or ""]:
+            # A result holds no further results.
+            if not isinstance(inner, dict) or inner.get("type") != "tool_result":
+                yield from _content_parts(inner)
+    elif kind in _THOUGHT_TYPES and (reasoning := _first_text(part, "thinking", "text", "reasoning")):
+        yield MessagePart("reasoning", reasoning)
+    elif kind in _IMAGE_TYPES:
+        yield MessagePart("image", "")
+    elif kind in _AUDIO_TYPES:
+        inner = part.get("input_audio")
+        yield MessagePart("audio", _text((inner if isinstance(inner, dict) else part).get("transcript")))
+    elif kind in _FILE_TYPES:
+        inner = part.get("file")
+        yield MessagePart("file", _first_text(inner if isinstance(inner, dict) else part, "filename", "file_id"))
+    elif kind == "document":
+        yield MessagePart("file", _first_text(part, "title"), "document")
+    elif isinstance(part.get("text"), str):
+        if part["text"]:
+            yield MessagePart("text", part["text"])
+    else:
+        yield MessagePart("other", "", kind)
+
+
+def _tool_part(call: dict[str, Any]) -> MessagePart:
+    """Return the call of a tool in any of its forms: OpenAI's tools and functions, and Anthropic's blocks."""
+    forms = (call.get("function"), call.get("custom"), call)
+    form = next((form for form in forms if isinstance(form, dict) and _text(form.get("name"))), {})
+    name = _text(form.get("name")) or _text(call.get("type")) or "tool"
+    arguments = form.get("arguments")
+    return MessagePart("tool", _call_words(name, form.get("input") if arguments is None else arguments), name)
+
+
+def _call_words(name: str, arguments: Any) -> str:
+    arguments = _parsed(arguments)
+    if isinstance(arguments, dict):
+        words = ", ".join(f"{key}: {_value_words(value)}" for key, value in arguments.items())
+    else:
+        words = "" if arguments is None or arguments == "" else _value_words(arguments)
+    return f"{name}({words})"
+
+
+def _parsed(arguments: Any) -> Any:
+    if (
+        not isinstance(arguments, str)
+        or len(arguments) > MAX_PARSED_CHARACTERS
+        or arguments.lstrip()[:1] not in ("[", "{")
+    ):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _value_words(value: Any, depth: int = 1) -> str:
+    """Return a value like JSON, but texts as they are: the words of an escaped text would not be found."""
+    if depth > MAX_DEPTH:
+        return "…"
+    match value:
+        case str():
+            return f'"{value}"'
+        case dict():
+            return "{" + ", ".join(f"{key}: {_value_words(inner, depth + 1)}" for key, inner in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(_value_words(inner, depth + 1) for inner in value) + "]"
+        case float() if value.is_integer() and abs(value) < 1e16:
+            return str(int(value))
+        case _:
+            return json.dumps(value)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _first_text(values: dict[str, Any], *names: str) -> str:
+    return next((text for name in names if (text := _text(values.get(name)))), "")
