@@ -19,6 +19,7 @@ from afterword.store.calls import OPEN
 from afterword.store.compression import decompress, train
 from afterword.store.engine import Delete, Index, Store, Transaction
 from afterword.store.engine.dialect import any_of
+from afterword.store.engine.text_search import IndexedTexts
 from afterword.store.payloads import read_json, searchable_texts, unpack
 from afterword.store.schema import calls, dictionaries, interactions, search_pending
 
@@ -169,7 +170,7 @@ class _QueuedText(NamedTuple):
     """A row of the queue. `texts` are None, and `sample` is empty, if the interaction was deleted meanwhile."""
 
     interaction_id: UUID
-    texts: tuple[str, str] | None
+    texts: IndexedTexts | None
     is_erased: bool
     sample: bytes
 
