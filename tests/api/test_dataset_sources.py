@@ -41,6 +41,10 @@ def create(http: httpx.Client, project: str) -> Create:
         rows = [json.loads(line) for line in content.splitlines()]
         # What goes out can come in, and says the same.
         assert [json.loads(line) for line in recipe.splitlines()] == rows
+        # Times of interactions are no part of what these tests compare.
+        for row in rows:
+            for name in ("created_at", "preferred_created_at", "other_created_at"):
+                row["metadata"].pop(name, None)
         assert made == http.get(f"/api/v1/datasets/{made['id']}").json()
         http.delete(f"/api/v1/datasets/{made['id']}").raise_for_status()
         return made, rows
@@ -101,6 +105,21 @@ def test_interactions_become_rows_of_each_kind(
     assert [row["completion"] for row in by_label] == ["A dot."]
     answer = http.post("/api/v1/datasets/from-interactions", json={"project": project, "kind": "prompt", "key": "x"})
     refused(answer, 422, "invalid_selection")
+
+
+def test_rows_are_downloaded_in_a_format_with_or_without_provenance(log: Any, http: Any, project: str, refused: Any):
+    logged = log(completion="So.", model="m-1")
+    body = {"project": project, "kind": "completion", "key": "so", "filter": {"and": []}}
+    address = http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()["download_url"]
+    chat = {"messages": [*WHY, {"role": "assistant", "content": "So."}]}
+    [row] = http.get(address, params={"format": "trl"}).text.splitlines()
+    origin = json.loads(row)["metadata"]
+    assert (origin["completion_id"], origin["model"]) == (logged["completion_id"], "m-1")
+    assert origin["created_at"]
+    for form in ("openai", "trl"):
+        content = http.get(address, params={"format": form, "provenance": False}).text
+        assert [json.loads(row) for row in content.splitlines()] == [chat]
+    refused(http.get(address, params={"format": "alpaca"}), 422)
 
 
 @pytest.mark.parametrize("kind", ["completion", "feedback", "preference"])

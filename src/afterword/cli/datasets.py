@@ -173,13 +173,16 @@ def download_dataset(
         typer.Option("--output", "-o", metavar="FILE", help="The default is KEY.jsonl.", show_default=False),
     ] = None,
     format: Annotated[
-        DatasetForm, typer.Option("--format", help="Lines in their normal shape, or the bytes that were uploaded.")
+        DatasetForm, typer.Option("--format", help="The rows' format; original: the bytes that were uploaded.")
     ] = "recipe",
+    provenance: Annotated[
+        bool, typer.Option("--provenance/--no-provenance", help="Say in each row's metadata where it comes from.")
+    ] = True,
 ) -> None:
     """Download a dataset into a file."""
     with connection.open() as client:
         target = output or Path(f"{dataset}.jsonl")
-        size = client.datasets.download(dataset, target, format=format)
+        size = client.datasets.download(dataset, target, format=format, provenance=provenance)
     note(f"Downloaded {size:,} bytes to {target}.")
 
 

@@ -83,8 +83,15 @@ class DownloadQuery(Input):
     """The format of a dataset's download."""
 
     format: Annotated[
-        DatasetForm, Meta(description="`original`: as it came. `recipe`: each line in the normal shape.")
+        DatasetForm,
+        Meta(
+            description="`original`: as it came. `recipe`: each line in the normal shape. `openai`, `trl`, `sharegpt`: "
+            "rows for OpenAI's fine-tuning, for TRL's trainers, or for readers of ShareGPT."
+        ),
     ] = "recipe"
+    provenance: Annotated[
+        bool, Meta(description="Whether each row has its `metadata`, which says where it comes from.")
+    ] = True
     project: Annotated[str | None, PROJECT] = None
 
 

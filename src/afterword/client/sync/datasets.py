@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from afterword.client.core import Request, encode, path, query
 from afterword.types import (
     Dataset,
+    DatasetForm,
     DatasetKind,
     DatasetList,
     Deleted,
@@ -177,20 +178,22 @@ class Datasets:
         dataset: str,
         file_path: str | os.PathLike[str],
         *,
-        format: Literal["recipe", "original"] = "recipe",
+        format: DatasetForm = "recipe",
+        provenance: bool = True,
         project: str | None = None,
     ) -> int:
         """Download a dataset into a file; return the number of bytes.
 
-        `recipe` gives lines in their normal shape, `original` the bytes that were uploaded. The file gets its
-        name once it is complete.
+        `recipe` gives lines in their normal shape, `original` the bytes that were uploaded; `openai`, `trl` and
+        `sharegpt` give rows for training. Without `provenance`, rows have no `metadata`. The file gets its name once
+        it is complete.
 
         >>> client.datasets.download("rated-well", file_path)
         """
         request = Request(
             method="GET",
             path=path("datasets", dataset, "download"),
-            query=[*self._project_parameters(project), *query(format=format)],
+            query=[*self._project_parameters(project), *query(format=format, provenance=None if provenance else False)],
             repeatable=True,
         )
         target = Path(file_path)

@@ -233,7 +233,7 @@ class DatasetBuilder:
     def _line(self, completion_id: UUID, sides: Sequence[Interaction]) -> dict[str, Any] | None:
         [interaction] = sides
         line = prompt_row(interaction)
-        metadata: dict[str, Any] = {"completion_id": completion_id}
+        metadata: dict[str, Any] = {"completion_id": completion_id, **_call_facts(interaction)}
         if self._body.kind != "prompt":
             line["completion"] = answer_of(interaction) or ""
             if (reason := finish_reason_of(interaction)) in LIMIT_FINISH_REASONS:
@@ -262,8 +262,16 @@ class DatasetBuilder:
                 **origin,
                 "preferred_completion_id": pair.preferred,
                 "other_completion_id": pair.other,
+                **{f"preferred_{name}": value for name, value in _call_facts(sides[0]).items()},
+                **{f"other_{name}": value for name, value in _call_facts(sides[1]).items()},
             },
         }
+
+
+def _call_facts(interaction: Interaction) -> dict[str, Any]:
+    """Return the time of an interaction, and its model if it is known."""
+    facts: dict[str, Any] = {"created_at": interaction.created_at}
+    return facts if interaction.model is None else {**facts, "model": interaction.model}
 
 
 def _side(answer: str | Message) -> str | list[Message]:

@@ -21,6 +21,7 @@ from afterword.ids import uuid7
 from afterword.json_text import LineError
 from afterword.service.context import Context, parse_id
 from afterword.service.feedback import metrics
+from afterword.service.studies.dataset_formats import FORMATS
 from afterword.service.studies.dataset_lines import KINDS, DatasetLine, read_line
 from afterword.service.timestamps import to_datetime
 from afterword.service.validation import check_text
@@ -420,12 +421,12 @@ async def delete_dataset(context: Context, dataset: str, *, query: ProjectQuery)
 
 
 async def download(context: Context, dataset: str, *, query: DownloadQuery) -> Download:
-    """Download the file of a dataset: `original` as it was sent, or `recipe` with each line in the normal shape."""
+    """Download the file of a dataset: `original` as it was sent, or rows in one of the formats for training."""
     row = await get_dataset_row(context, dataset, query.project)
-    return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query.format))
+    return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query.format, query.provenance))
 
 
-async def _file_chunks(context: Context, number: int, form: DatasetForm) -> AsyncGenerator[bytes]:
+async def _file_chunks(context: Context, number: int, form: DatasetForm, provenance: bool) -> AsyncGenerator[bytes]:
     last_part_number, remaining_bytes = -1, b""
     while (part := await context.store.read(stored.part, number, last_part_number)) is not None:
         last_part_number, content = part
@@ -433,13 +434,18 @@ async def _file_chunks(context: Context, number: int, form: DatasetForm) -> Asyn
             yield content
             continue
         *lines, remaining_bytes = (remaining_bytes + content).split(b"\n")
-        yield b"".join(map(_normalized_line, lines))
+        yield b"".join(_formatted_rows(line, form, provenance) for line in lines)
     if remaining_bytes:
-        yield _normalized_line(remaining_bytes)
+        yield _formatted_rows(remaining_bytes, form, provenance)
 
 
-def _normalized_line(raw: bytes) -> bytes:
-    return msgspec.json.encode(read_line(raw).normalized_line) + b"\n" if raw.strip() else b""
+def _formatted_rows(raw: bytes, form: DatasetForm, provenance: bool) -> bytes:
+    if not raw.strip():
+        return b""
+    line = read_line(raw)
+    if not provenance:
+        line.normalized_line.pop("metadata", None)
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in FORMATS[form](line))
 
 
 async def get_dataset_row(context: Context, dataset: str, project: str | None) -> DatasetRow:
