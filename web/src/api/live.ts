@@ -13,7 +13,8 @@ type Heard = {
 
 /** Listen to the interactions that match a filter while the tab is visible; tell whether the stream is connected. */
 export function useLive(project: string, filter: Filter | null, on: boolean, heard: Heard): boolean {
-  const [connected, setConnected] = useState(false);
+  /** The watch whose stream is connected. */
+  const [connected, setConnected] = useState<string | null>(null);
   const [attempt, setAttempt] = useState(0);
   const isVisible = useVisible();
   const latest = useRef(heard);
@@ -27,7 +28,7 @@ export function useLive(project: string, filter: Filter | null, on: boolean, hea
     const watch = { project, filter: JSON.parse(tree) as Filter };
     const told = (word: ToTab) => {
       if (!("connected" in word)) return latest.current.onChanges(word);
-      setConnected(word.connected);
+      setConnected(word.connected ? project + tree : null);
       if (!word.connected) return reportAway();
       const again = stood.current === project + tree;
       stood.current = project + tree;
@@ -47,10 +48,10 @@ export function useLive(project: string, filter: Filter | null, on: boolean, hea
       window.removeEventListener("pagehide", leave);
       leave();
       line.close();
-      setConnected(false);
+      setConnected(null);
     };
   }, [project, tree, on, isVisible, attempt]);
-  return connected;
+  return connected !== null && connected === project + tree;
 }
 
 type Line = { say: (word: FromTab) => void; close: () => void };

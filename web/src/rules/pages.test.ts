@@ -48,6 +48,12 @@ describe("what was missed", () => {
     ["is more than was looked at", page([one("h", "8"), one("g", "7")], "more"), ["h", "g"]],
   ])("%s", (_, now, wanted) => expect(ids(caughtUp(listed, now))).toEqual(wanted));
 
+  it("leaves alone what the list was told since", () => {
+    const now = page([one("e", "5"), one("d", "4", "old"), one("b", "2")], null);
+    const after = caughtUp(listed, now, new Set(["e", "d", "c"]));
+    expect(rows(after).map((row) => row.completion_id + row.completion)).toEqual(["d", "c", "b"]);
+  });
+
   it("is left alone by a list that begins at a time", () => {
     const [first, ...others] = listed.pages;
     const at = { ...listed, pages: [{ ...(first as InteractionPage), previous: "more" }, ...others] };
@@ -56,7 +62,7 @@ describe("what was missed", () => {
 });
 
 describe("a number that is counted on", () => {
-  const counted: Count = { count: 40, newest: one("c", "3"), since: new Set(), isUnsure: false, at: 0, took: 1 };
+  const counted: Count = { count: 40, newest: { interactions: [one("c", "3")], next: null, previous: null }, since: new Set(), isUnsure: false, at: 0, took: 1 };
   const before = [one("c", "3"), one("b", "2")];
   const after = (...arrived: Interaction[]) => [...arrived, ...before];
   const said = (count: Count) => [count.count, count.isUnsure];

@@ -10,8 +10,8 @@ export type ListChanges = { interactions: Interaction[]; deleted: string[] };
 /** The number of interactions: counted by the server once, and updated here with each change. */
 export type Count = {
   count: number;
-  /** The newest interaction when the server counted: newer ones were not counted. */
-  newest: Interaction | null;
+  /** The newest interactions when the server counted: newer ones were not counted. */
+  newest: InteractionPage;
   /** The ids that were counted here since. */
   since: ReadonlySet<string>;
   /** Whether a change may have altered the number in an unknown way. */
@@ -31,14 +31,15 @@ export function recounted(
   before: readonly Interaction[],
   after: readonly Interaction[],
 ): Count {
-  const isNewer = (row: Interaction) => !count.newest || isBefore(row, count.newest);
+  const [newest] = count.newest.interactions;
+  const isNewer = (row: Interaction) => !newest || isBefore(row, newest);
   const listed = new Map(before.map((row) => [row.completion_id, row]));
   const since = new Set(count.since);
   let { count: number, isUnsure } = count;
   const end = after.findIndex((row) => !isNewer(row));
   for (const row of [...interactions, ...after.slice(0, end < 0 ? after.length : end)]) {
     const id = row.completion_id;
-    if (since.has(id) || id === count.newest?.completion_id) continue;
+    if (since.has(id) || id === newest?.completion_id) continue;
     if (isNewer(row)) {
       since.add(id);
       number += 1;
@@ -85,8 +86,9 @@ export function upserted(pages: Pages, changed: Interaction): Pages {
 }
 
 /** Return pages updated with the current newest interactions. A listed row in their time range that is not among them
- * was deleted. If none of them is listed, more have arrived than these, and the list begins again with them. */
-export function caughtUp(pages: Pages, now: InteractionPage): Pages {
+ * was deleted. If none of them is listed, more have arrived than these, and the list begins again with them.
+ * Interactions in `told` stay as listed: the list has learned of them since the server looked for the newest. */
+export function caughtUp(pages: Pages, now: InteractionPage, told: ReadonlySet<string> = new Set()): Pages {
   // A list that begins at a time does not show the newest.
   if (pages.pages[0]?.previous) return pages;
   const listed = rows(pages);
@@ -95,9 +97,9 @@ export function caughtUp(pages: Pages, now: InteractionPage): Pages {
   const ids = new Set(now.interactions.map((row) => row.completion_id));
   if (now.next && !listed.some((row) => ids.has(row.completion_id))) return { pages: [now], pageParams: [null] };
   const isGone = (row: Interaction) =>
-    !ids.has(row.completion_id) && !(first && isBefore(row, first)) && !(now.next && last && isBefore(last, row));
+    !ids.has(row.completion_id) && !told.has(row.completion_id) && !(first && isBefore(row, first)) && !(now.next && last && isBefore(last, row));
   const kept = listed.filter(isGone).reduce((before, row) => without(before, row.completion_id), pages);
-  return now.interactions.reduceRight(upserted, kept);
+  return now.interactions.filter((row) => !told.has(row.completion_id)).reduceRight(upserted, kept);
 }
 
 /** Return pages without an interaction. */

@@ -7,6 +7,8 @@ import type { Count, InteractionPage, Pages } from "~/rules/pages";
 /** Rows of the first page: a little more than are visible at once. Later pages are fetched before they are visible. */
 const FIRST = 80;
 const PAGE = 100;
+/** When a list becomes live, this many of the newest are fetched, because some may have arrived since its fetch. */
+export const GLANCE = 10;
 
 export type ListOptions = { order?: Schemas["Search"]["order"]; view?: Schemas["Search"]["view"] };
 
@@ -57,7 +59,8 @@ export const newest = async (project: string, filter: Filter | null, options: Li
     api.POST("/api/v1/interactions/search", { body: { project, filter, limit, ...options } }),
   )) as InteractionPage;
 
-/** The number of interactions, in a separate call because it may take longer than a page. */
+/** The number of interactions, in a separate call because it may take longer than a page. A few of the newest come with
+ * it, to find what a list has missed. */
 export const countQuery = (project: string, filter: Filter | null) =>
   queryOptions({
     queryKey: ["interactions-count", project, filter],
@@ -65,11 +68,11 @@ export const countQuery = (project: string, filter: Filter | null) =>
     queryFn: async ({ signal }): Promise<Count> => {
       const at = performance.now();
       const page = (await answer(
-        api.POST("/api/v1/interactions/search", { body: { project, filter, limit: 1, count: true }, signal }),
+        api.POST("/api/v1/interactions/search", { body: { project, filter, limit: GLANCE, count: true }, signal }),
       )) as InteractionPage;
       return {
         count: page.count ?? 0,
-        newest: page.interactions[0] ?? null,
+        newest: page,
         since: new Set(),
         isUnsure: false,
         at,

@@ -1,10 +1,10 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { type Pages, rows } from "~/rules/pages";
 import { useHidden } from "~/ui/removals";
 import { chosenColumns, needsWhole } from "./columns";
 import { useLiveList } from "./liveList";
-import { countQuery, type ListOptions, listQuery } from "./listQueries";
+import { type ListOptions, listQuery } from "./listQueries";
 import type { ListAddress } from "./useListAddress";
 
 export type ListedInteractions = ReturnType<typeof useListedInteractions>;
@@ -22,20 +22,15 @@ export function useListedInteractions(project: string, address: ListAddress, isL
   const loaded = useMemo(() => rows(data as Pages | undefined), [data]);
   const interactions = useMemo(() => loaded.filter(({ completion_id }) => !hidden.has(completion_id)), [loaded, hidden]);
   const columns = useMemo(() => chosenColumns(columnKeys, interactions), [columnKeys, interactions]);
-  const { data: counted, isFetching: isCounting } = useQuery({
-    ...countQuery(project, filter),
-    enabled: data !== undefined && !isPlaceholderData,
-  });
-
   const isTop = useRef(true);
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
-  const connected = useLiveList({
+  const { count, connected } = useLiveList({
     project,
     filter,
     at,
     options,
     isFetching: list.isFetching,
-    isCounting,
+    isShown: data !== undefined && !isPlaceholderData,
     on: isLive && !group && order === "-created_at",
     isTop: () => isTop.current,
     onArrived: (ids) => !isTop.current && setFresh((before) => new Set([...before, ...ids])),
@@ -55,7 +50,7 @@ export function useListedInteractions(project: string, address: ListAddress, isL
     interactions,
     columns,
     /** The number of matches without hidden rows; undefined until the server has counted. */
-    count: counted === undefined ? undefined : counted - (loaded.length - interactions.length),
+    count: count === undefined ? undefined : count - (loaded.length - interactions.length),
     connected,
     /** The number of new rows above the visible ones. */
     freshCount: fresh.size,
