@@ -22,7 +22,7 @@ def log(http: httpx.Client, project: str) -> Callable[..., str]:
     for key, kind in (("CSAT", "scalar"), ("accepted", "bool"), ("better", "bool")):
         http.post("/api/v1/metrics", json={"key": key, "kind": kind, "project": project}).raise_for_status()
 
-    def logged(model: str | None = "m", at: str | None = None, **values: float) -> str:
+    def logged(model: str | None = "m", at: str | None = None, state: str | None = None, **values: float) -> str:
         feedbacks = [{"metric": metric, "value": value} for metric, value in values.items()]
         body = {
             "messages": [{"role": "user", "content": "Hello"}],
@@ -31,6 +31,7 @@ def log(http: httpx.Client, project: str) -> Callable[..., str]:
             "created_at": at,
             "project": project,
             "feedbacks": feedbacks,
+            "call": state and {"state": state},
             "labels": {"env": "prod" if model == "m" else "test"} if model else {},
         }
         answer = http.post("/api/v1/interactions", json=body)
@@ -184,6 +185,21 @@ def test_interactions_are_counted_over_time(log: Log, ask: Ask):
     assert [(one["count"], one["mean"]) for one in series["points"]] == [(3, None)]
     split = ask("interactions/timeseries", split_by="model")["series"]
     assert [(one["key"], one["points"][0]["count"]) for one in split] == [("m", 2), ("n", 1)]
+
+
+def test_failed_interactions_are_counted_beside_all(log: Log, ask: Ask, http: httpx.Client, project: str):
+    for day, model, state in ((1, "m", "failed"), (1, "m", None), (1, "n", "failed"), (2, "m", None)):
+        log(model, at=f"2026-11-0{day}T12:00:00Z", state=state)
+    [series] = ask("interactions/timeseries", failures=True)["series"]
+    assert [(point["count"], point["failed"]) for point in series["points"]] == [(3, 2), (1, 0)]
+    body = {"project": project, "split_by": "model", "failures": True, "filter": {"timerange": {"to": "2026-11-02"}}}
+    split = http.post("/api/v1/interactions/timeseries", json=body).raise_for_status().json()["series"]
+    assert [[(point["count"], point["failed"]) for point in series["points"]] for series in split] == [
+        [(2, 1)],
+        [(1, 1)],
+    ]
+    [series] = ask("interactions/timeseries")["series"]
+    assert "failed" not in series["points"][0]
 
 
 def test_too_long_a_time_is_refused_with_what_to_do(log: Log, http: httpx.Client, project: str, refused: Refused):

@@ -150,6 +150,12 @@ def test_models_of_providers_that_answer_are_online(gateway, key: str):
     assert (online["status"], online["error"]) == ("online", None)
     post(gateway, "models", key=key, provider="open_ai", endpoint="http://127.0.0.1:9/v1").raise_for_status()
     offline = gateway.http.get(f"/api/v1/models/{key}/status").json()
+    post(gateway, f"projects/{gateway.project}/models", model=key).raise_for_status()
+    listed = gateway.http.get(f"/api/v1/projects/{gateway.project}/models", params={"status": True}).json()["models"]
+    assert {one["model"]: one["status"]["status"] for one in listed}[key] == "offline"
+    assert {one["status"]["status"] for one in listed} == {"online", "offline"}
+    plain = gateway.http.get(f"/api/v1/projects/{gateway.project}/models").json()["models"]
+    assert all("status" not in one for one in plain)
     assert offline["status"] == "offline"
     assert "127.0.0.1:9" in offline["error"]
 

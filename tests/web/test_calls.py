@@ -19,7 +19,25 @@ SEARCH, FACETS, OVER_TIME = (f"POST /interactions/{name}" for name in ("search",
 FRAME = {"GET /session", "GET /projects", "GET /metrics"}
 # Before a call may be added here, look for one that answers the question already.
 CALLS_OF_SCREENS: dict[str, dict[str, int]] = {
-    "interactions": {SEARCH: 2, FACETS: 1, OVER_TIME: 2},
+    "interactions": {SEARCH: 2, FACETS: 1, OVER_TIME: 1},
+    # Each figure of this time and of the time before.
+    "overview": {
+        FACETS: 1,
+        OVER_TIME: 2,
+        "POST /metrics/latency/statistics": 2,
+        "POST /metrics/total_tokens/statistics": 2,
+        "POST /metrics/CSAT/statistics": 2,
+    },
+    "compare": {},
+    "metrics": {"POST /metrics/CSAT/statistics": 1, "POST /metrics/CSAT/timeseries": 1},
+    "ranking": {"POST /preferences/ranking": 1},
+    "chat": {"GET /projects/PROJECT/models": 1},
+    # The models of the project once more with their status, for which providers are asked.
+    "models": {"GET /models": 1, "GET /projects/PROJECT/models": 2},
+    "ab-tests": {"GET /ab-tests": 1},
+    "datasets": {"GET /datasets": 1},
+    "projects": {},
+    "keys": {"GET /keys": 1},
 }
 # Resolves two frames later: what an answer leads to has been rendered, and requested.
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -82,7 +100,8 @@ class Calls:
         if not path.startswith("/api/v1/"):
             return
         self.pending.add(request)
-        call = f"{request.method} /{path.removeprefix('/api/v1/')}"
+        path = re.sub("^projects/[^/]+", "projects/PROJECT", path.removeprefix("/api/v1/"))
+        call = f"{request.method} /{path}"
         if call not in FRAME:
             self.counts[call] += 1
 
@@ -111,6 +130,7 @@ def test_facets_and_chart_are_asked_for_once_the_list_is_shown(page: Page, busy:
         expect(chart).to_have_attribute("aria-label", re.compile(f"^{count} interactions"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CALLS_OF_SCREENS)
 def test_a_screen_makes_these_calls_and_no_more(page: Page, busy: str, name: str):
     calls = Calls(page)

@@ -1,4 +1,4 @@
-"""What stays quick and in its place: long texts, long lists, and the calls that a screen makes."""
+"""What stays quick and in its place: long texts and long lists."""
 
 from __future__ import annotations
 
@@ -147,31 +147,6 @@ def test_a_prompt_of_ten_megabytes_opens_and_does_not_freeze(page: Page, project
     assert page.evaluate("document.body.innerText.length") < 1_000_000
     page.get_by_role("button", name="Raw").click()
     expect(shown).to_contain_text("Line 0:")
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["Interactions", "Compare", "Metrics", "Ranking", "Chat", "Models", "A/B tests", "Datasets", "Projects", "Keys"],
-)
-def test_a_screen_makes_three_calls_at_most(page: Page, filled: str, name: str):
-    page.goto(f"/p/{filled}/start")
-    expect(page.get_by_role("heading", name="Log the first interaction")).to_be_visible()
-    page.wait_for_load_state("load")
-    # The frame's own: who is signed in, the projects, the feedback keys.
-    page.wait_for_function(
-        "() => performance.getEntriesByType('resource')"
-        ".filter(({name}) => /session|projects|metrics/.test(name)).length > 2"
-    )
-    made: list[str] = []
-    page.on("request", lambda request: made.append(request.url) if "/api/" in request.url else None)
-    page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator("[aria-label=Loading]")).to_have_count(0)
-    if name == "Interactions":
-        expect(page.get_by_role("status").first).not_to_have_text("")
-    # The facets and the chart follow the rows, which do not wait for them.
-    assert len([one for one in made if not re.search("facets|timeseries", one)]) <= 3, made
-    assert len(made) <= 5, made
 
 
 def test_on_a_telephone_rows_have_two_lines_and_open(visitor: Callable[..., BrowserContext], server: Any, filled: str):

@@ -163,6 +163,7 @@ EXAMPLES: dict[type, Any] = {
     t.NewShareList: {"shares": [{"team": "support", "role": "power_user", "is_owner": True}]},
     t.NewABTest: {"key": "mini-or-large", "metric": "CSAT", "models": ["gpt-mini", "gpt-large"], "project": "support"},
     t.NewSummary: {"filter": {"label": {"key": "env", "value": {"eq": "prod"}}}, "split_by": "model"},
+    t.NewCountTrend: {"filter": {"timerange": {"from": "now - 30 days"}}, "interval": "hour", "failures": True},
     t.NewTrend: {"filter": {"timerange": {"from": "now - 30 days"}}, "interval": "day", "timezone": "Europe/Paris"},
     t.NewRanking: {"metric": "better", "filter": {"label": {"key": "env", "value": {"eq": "prod"}}}},
     t.NewSavedView: {"name": "Unhappy in production", "search": "?q=label.env:prod CSAT<3"},

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from afterword.types.base import (
     BETTER_WAY,
@@ -33,6 +33,7 @@ Level: TypeAlias = Literal["interaction", "session"]
 
 
 SPLIT_KEY = Meta(description="The model, or the value of the label; null where there is none.")
+FAILURES = Meta(description="Whether to tell of each point how many interactions failed.")
 END = Meta(description="Where it ends, exclusive; of the last bin, inclusive.")
 MEAN = Meta(description="The mean of the values; of bool ones, the share of true.")
 STDDEV = Meta(description="The sample standard deviation; null for fewer than two.")
@@ -58,6 +59,12 @@ class NewTrend(NewSummary):
 
     interval: Annotated[Interval, INTERVAL] = "day"
     timezone: Annotated[str, TIMEZONE] = "UTC"
+
+
+class NewCountTrend(NewTrend):
+    """A request for the number of interactions over time; with `failures`, each point also has the failed ones."""
+
+    failures: Annotated[bool, FAILURES] = False
 
 
 class NewRanking(Input):
@@ -120,6 +127,10 @@ class Point(Output):
     count: Annotated[int, Meta(description="How many.")]
     mean: Annotated[float | None, MEAN] = None
     stddev: Annotated[float | None, STDDEV] = None
+    failed: Annotated[
+        int | UnsetType,
+        Meta(description="How many of them failed; only where interactions are counted with `failures`."),
+    ] = UNSET
 
 
 class Series(Output):

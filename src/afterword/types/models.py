@@ -129,6 +129,9 @@ class ProjectModel(Output):
     is_default: Annotated[bool, IS_DEFAULT]
     enabled: Annotated[bool, Meta(description="Whether the project may call it.")]
     created_at: Annotated[datetime, Meta(description="When it was attached.")]
+    status: Annotated[
+        ModelStatus | UnsetType, Meta(description="Whether it can be called; only where `status=true` is given.")
+    ] = UNSET
 
 
 class NewProjectModel(Input):

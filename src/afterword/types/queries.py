@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from afterword.types.ab_tests import ABTestStatus
-from afterword.types.analytics import Interval, Level
+from afterword.types.analytics import FAILURES, Interval, Level
 from afterword.types.base import (
     CALL_ID,
     CURSOR,
@@ -111,6 +111,12 @@ class ModelsQuery(Input):
     """Which models to list: those of a project, or all."""
 
     project: Annotated[str | None, Meta(description="Only the models of this project.")] = None
+
+
+class ProjectModelsQuery(Input):
+    """Whether to check each model of a project with its provider."""
+
+    status: Annotated[bool, Meta(description="Whether to tell of each model if it can be called.")] = False
 
 
 class ABTestsQuery(Input):
@@ -295,6 +301,12 @@ class TrendQuery(SummaryQuery):
 
     interval: Annotated[Interval, INTERVAL] = "day"
     timezone: Annotated[str, TIMEZONE] = "UTC"
+
+
+class CountTrendQuery(TrendQuery):
+    """Interactions over time, and whether to count the failed ones."""
+
+    failures: Annotated[bool, FAILURES] = False
 
 
 class RankingQuery(FilterQuery, kw_only=True):

@@ -26,7 +26,9 @@ it.each([
 ])("shows %i hours by %s", (hours, interval) => expect(intervalFor(hours * HOUR)).toBe(interval));
 
 it("puts volume, failures and a metric together", () => {
-  const bars = barsOf(trend([[1, 5], [3, 2]]), trend([[3, 1]]), trend([[1, 4, 3.5]]));
+  const volume = trend([[1, 5], [3, 2]]);
+  Object.assign(volume.series[0]?.points[1] ?? {}, { failed: 1 });
+  const bars = barsOf(volume, trend([[1, 4, 3.5]]));
   expect(bars.map(({ start, count, failed, mean }) => [start / HOUR, count, failed, mean])).toEqual([
     [1, 5, 0, 3.5],
     [3, 2, 1, null],

@@ -18,14 +18,13 @@ export function intervalFor(milliseconds: number): NonNullable<Interval> {
 }
 
 /** Return a bar for each interval with any interactions. */
-export function barsOf(volume: Schemas["Trend"], failed?: Schemas["Trend"], metric?: Schemas["Trend"]): Bar[] {
-  const failures = new Map(failed?.series[0]?.points.map(({ start, count }) => [start, count]));
+export function barsOf(volume: Schemas["Trend"], metric?: Schemas["Trend"]): Bar[] {
   const means = new Map(metric?.series[0]?.points.map(({ start, mean }) => [start, mean]));
-  return (volume.series[0]?.points ?? []).map(({ start, end, count }) => ({
+  return (volume.series[0]?.points ?? []).map(({ start, end, count, failed = 0 }) => ({
     start: Date.parse(start),
     end: Date.parse(end),
     count,
-    failed: failures.get(start) ?? 0,
+    failed,
     mean: means.get(start) ?? null,
   }));
 }

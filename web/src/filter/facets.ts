@@ -44,21 +44,33 @@ export type Vocabulary = {
 /** Return the labels, metrics, models and other values of a project for filters, the most used first. */
 export function useVocabulary(project: string, enabled = true): Vocabulary {
   const { data: labels } = useQuery({ ...labelsQuery(project), enabled });
-  const { data: metrics } = useQuery(metricsQuery(project, "all"));
+  const { metrics, areRanked } = useRankedMetrics(project, enabled);
   const { data: attached } = useQuery({ ...projectModelsQuery(project), enabled });
-  const { data: facets, isPending } = useQuery({ ...facetsQuery(project, EVERYTHING, { limit: VALUES }), enabled });
+  const { data: facets } = useQuery({ ...facetsQuery(project, EVERYTHING, { limit: VALUES }), enabled });
   return useMemo(() => {
     const used = (kind: Facet["kind"]) =>
       (facets?.facets ?? []).filter((one) => one.kind === kind).flatMap(({ values }) => values.map(({ value }) => `${value}`));
+    return {
+      labels: [...(labels ?? [])].sort((a, b) => b.count - a.count),
+      metrics,
+      models: [...new Set([...used("model"), ...(attached ?? []).map(({ model }) => model)])],
+      values: Object.fromEntries(FACETS.map(({ kind, word }) => [word, used(kind)])),
+      areRanked,
+    };
+  }, [labels, metrics, attached, facets, areRanked]);
+}
+
+/** Return the metrics of a project, the most used first once it is known how much they are used. */
+export function useRankedMetrics(project: string, enabled = true): Pick<Vocabulary, "metrics" | "areRanked"> {
+  const { data: metrics } = useQuery(metricsQuery(project, "all"));
+  const { data: facets, isPending } = useQuery({ ...facetsQuery(project, EVERYTHING, { limit: VALUES }), enabled });
+  return useMemo(() => {
     const ratings = new Map(
       (facets?.facets ?? []).filter(({ kind }) => kind === "feedback").map(({ key, count }) => [key, count]),
     );
     return {
-      labels: [...(labels ?? [])].sort((a, b) => b.count - a.count),
       metrics: [...(metrics ?? [])].sort((a, b) => (ratings.get(b.key) ?? 0) - (ratings.get(a.key) ?? 0)),
-      models: [...new Set([...used("model"), ...(attached ?? []).map(({ model }) => model)])],
-      values: Object.fromEntries(FACETS.map(({ kind, word }) => [word, used(kind)])),
       areRanked: !isPending,
     };
-  }, [labels, metrics, attached, facets, isPending]);
+  }, [metrics, facets, isPending]);
 }

@@ -116,12 +116,15 @@ class AsyncModels:
         request = Request(method="POST", path=self._models_path(project), body=body, repeatable=True)
         return await self._client.call(request, ProjectModel)
 
-    async def attached(self, *, project: str | None = None) -> list[ProjectModel]:
+    async def attached(self, *, project: str | None = None, status: bool = False) -> list[ProjectModel]:
         """List the models that a project may call, its default first.
+
+        With `status` each tells whether it can be called; their providers are asked.
 
         >>> await client.models.attached(project="default")
         """
-        request = Request(method="GET", path=self._models_path(project), repeatable=True)
+        parameters = query(status=status or None)
+        request = Request(method="GET", path=self._models_path(project), query=parameters, repeatable=True)
         return (await self._client.call(request, ProjectModelList)).models
 
     async def set(self, model: str, *, project: str | None = None, **changes: bool) -> ProjectModel:

@@ -117,12 +117,15 @@ class Models:
         request = Request(method="POST", path=self._models_path(project), body=body, repeatable=True)
         return self._client.call(request, ProjectModel)
 
-    def attached(self, *, project: str | None = None) -> list[ProjectModel]:
+    def attached(self, *, project: str | None = None, status: bool = False) -> list[ProjectModel]:
         """List the models that a project may call, its default first.
+
+        With `status` each tells whether it can be called; their providers are asked.
 
         >>> client.models.attached(project="default")
         """
-        request = Request(method="GET", path=self._models_path(project), repeatable=True)
+        parameters = query(status=status or None)
+        request = Request(method="GET", path=self._models_path(project), query=parameters, repeatable=True)
         return (self._client.call(request, ProjectModelList)).models
 
     def set(self, model: str, *, project: str | None = None, **changes: bool) -> ProjectModel:

@@ -5,6 +5,7 @@ An unknown key that an interaction names is registered as logged-only; an admini
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import suppress
 from datetime import datetime
@@ -52,7 +53,7 @@ from afterword.types import (
     ProjectModelChange,
     ProjectModelList,
 )
-from afterword.types.queries import ModelsQuery
+from afterword.types.queries import ModelsQuery, ProjectModelsQuery
 
 
 async def model_number(context: Context, key: str) -> int:
@@ -215,7 +216,10 @@ async def status(context: Context, model: str) -> ModelStatus:
 
     A model that is switched off in every project that may call it is offline.
     """
-    row = get_model_row(context, model)
+    return await _checked_status(context, get_model_row(context, model))
+
+
+async def _checked_status(context: Context, row: ModelRow) -> ModelStatus:
     with suppress(AfterwordError):
         if not _is_switched_off(context, row) and row.provider is not None:
             await context.state.gateway.check(target_of(context, row))
@@ -292,10 +296,19 @@ async def _store_project_model(context: Context, row: ProjectModelRow) -> Projec
     return _serialized_project_model(context, row)
 
 
-async def list_project_models(context: Context, project: str) -> ProjectModelList:
-    """List the models that a project may call, its default first."""
+async def list_project_models(context: Context, project: str, *, query: ProjectModelsQuery) -> ProjectModelList:
+    """List the models that a project may call, its default first.
+
+    With `status=true` each tells whether it can be called, as its own status does; the providers are asked together.
+    """
     rows = context.catalog.models_of(context.project(project).number)
-    return ProjectModelList(models=[_serialized_project_model(context, row) for row in rows])
+    project_models = [_serialized_project_model(context, row) for row in rows]
+    if query.status:
+        model_rows = [context.catalog.models[row.model] for row in rows]
+        statuses = await asyncio.gather(*(_checked_status(context, model_row) for model_row in model_rows))
+        for project_model, model_status in zip(project_models, statuses, strict=True):
+            project_model.status = model_status
+    return ProjectModelList(models=project_models)
 
 
 async def update_project_model(context: Context, project: str, model: str, *, body: ProjectModelChange) -> ProjectModel:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from msgspec import UNSET
 from sqlalchemy import Connection
 
 from afterword.errors import Invalid
@@ -26,7 +27,9 @@ from afterword.types import (
     Filter,
     Interval,
     Level,
+    Match,
     MetricSummary,
+    NewCountTrend,
     NewRanking,
     NewSummary,
     NewTrend,
@@ -38,7 +41,10 @@ from afterword.types import (
     SplitSummary,
     Trend,
 )
-from afterword.types.queries import RankingQuery, SummaryQuery, TrendQuery
+from afterword.types.queries import CountTrendQuery, RankingQuery, SummaryQuery, TrendQuery
+
+_TrendSeries: TypeAlias = dict[str | None, dict[datetime, TrendPart]]
+"""The parts of each split, by the start of their interval."""
 
 MAX_TREND_POINT_COUNT = 2_000
 MAX_RANKED_MODELS = 100
@@ -78,15 +84,18 @@ async def trend_filtered(context: Context, metric: str, *, body: NewTrend) -> Tr
     return await _trend(context, metric, body)
 
 
-async def count_over_time(context: Context, *, query: TrendQuery) -> Trend:
-    """Count interactions over time, by minute, hour, day or week of a time zone."""
+async def count_over_time(context: Context, *, query: CountTrendQuery) -> Trend:
+    """Count interactions over time, by minute, hour, day or week of a time zone.
+
+    With `failures`, each point also has the number of interactions that failed.
+    """
     trend_request = await _trend_request(context, query)
-    return await _trend(context, None, trend_request)
+    return await _trend(context, None, trend_request, failures=query.failures)
 
 
-async def count_filtered_over_time(context: Context, *, body: NewTrend) -> Trend:
+async def count_filtered_over_time(context: Context, *, body: NewCountTrend) -> Trend:
     """Count interactions over time with a filter tree; otherwise as with GET."""
-    return await _trend(context, None, body)
+    return await _trend(context, None, body, failures=body.failures)
 
 
 async def rank(context: Context, *, query: RankingQuery) -> Ranking:
@@ -141,12 +150,16 @@ async def _summarise(
     return await context.store.read_long(read)
 
 
-async def _trend(context: Context, metric: str | None, trend_request: NewTrend) -> Trend:
+async def _trend(context: Context, metric: str | None, trend_request: NewTrend, *, failures: bool = False) -> Trend:
     zone = _zone(trend_request.timezone)
+    select_failures: Callable[[Connection], ValueSelection] | None = None
     if metric is None:
         _refuse_sessions(trend_request.level, "without a metric interactions are counted")
         names = context.names(context.project(trend_request.project))
-        select_values = _value_selector(names, trend_request.filter, None, _checked_split(trend_request.split_by))
+        split = _checked_split(trend_request.split_by)
+        select_values = _value_selector(names, trend_request.filter, None, split)
+        if failures:
+            select_failures = _value_selector(names, _failed(trend_request.filter), None, split)
         key = None
     else:
         select_values, key, _, _ = _metric_values(
@@ -156,15 +169,13 @@ async def _trend(context: Context, metric: str | None, trend_request: NewTrend) 
     def read(connection: Connection) -> Trend:
         values = select_values(connection)
         time_span = stored.span(replace(values, split_by=None))
-        series: dict[str | None, dict[datetime, TrendPart]] = defaultdict(dict)
+        series: _TrendSeries = {}
+        failed_series: _TrendSeries = {}
         if time_span is not None:
             _check_span(*time_span, trend_request.interval)
-            start_of = _start_of(trend_request.interval, zone)
-            quantum = MINUTE_MS if trend_request.interval == "minute" else _quantum(zone, *time_span)
-            for (split, bucket_start), part in stored.over_time(values, quantum).items():
-                start = start_of(bucket_start)
-                before = series[split].get(start)
-                series[split][start] = part if before is None else before + part
+            series = _series_over_time(values, trend_request.interval, zone, time_span)
+            if select_failures is not None:
+                failed_series = _series_over_time(select_failures(connection), trend_request.interval, zone, time_span)
         counts = {split: sum(part.count for part in parts.values()) for split, parts in series.items()}
         split_order = sorted(series, key=lambda split_key: (-counts[split_key], split_key is not None, split_key))
         return Trend(
@@ -181,6 +192,7 @@ async def _trend(context: Context, metric: str | None, trend_request: NewTrend) 
                             count=part.count,
                             mean=None if key is None else part.mean,
                             stddev=None if key is None else part.stddev,
+                            failed=_count_at(failed_series, split, start) if failures else UNSET,
                         )
                         for start, part in sorted(series[split].items(), key=itemgetter(0))
                     ],
@@ -190,6 +202,30 @@ async def _trend(context: Context, metric: str | None, trend_request: NewTrend) 
         )
 
     return await context.store.read_long(read)
+
+
+def _failed(filter: Filter | None) -> Filter:
+    """Return the filter of the failed interactions among those that `filter` matches."""
+    failed = Filter(state=Match(eq="failed"))
+    return failed if filter is None else Filter(and_=[filter, failed])
+
+
+def _series_over_time(
+    values: ValueSelection, interval: Interval, zone: ZoneInfo, time_span: tuple[int, int]
+) -> _TrendSeries:
+    series: _TrendSeries = defaultdict(dict)
+    start_of = _start_of(interval, zone)
+    quantum = MINUTE_MS if interval == "minute" else _quantum(zone, *time_span)
+    for (split, bucket_start), part in stored.over_time(values, quantum).items():
+        start = start_of(bucket_start)
+        before = series[split].get(start)
+        series[split][start] = part if before is None else before + part
+    return series
+
+
+def _count_at(series: _TrendSeries, split: str | None, start: datetime) -> int:
+    part = series.get(split, {}).get(start)
+    return 0 if part is None else part.count
 
 
 async def _rank(context: Context, metric: str, project: str | None, filter: Filter | None) -> Ranking:

@@ -46,26 +46,23 @@ function SettledTimeline({ project, filter, q, metrics, metric: key, onMetric, o
   const interval = begin === null ? "day" : intervalFor(until - begin);
   const isKnown = from !== null || facets !== undefined;
   const metric = metrics.find((one) => one.key === key);
-  const trend = (name: string, of: Filter, path?: string) => ({
-    queryKey: ["statistics", "timeline", name, project, of, interval, path ?? null],
+  const trend = (path?: string) => ({
+    queryKey: ["statistics", "timeline", project, filter, interval, path ?? null],
     enabled: isKnown,
     placeholderData: keepPreviousData,
     staleTime: 60_000,
     queryFn: ({ signal }: { signal: AbortSignal }) => {
-      const body = { project, filter: of, interval, timezone: ZONE };
+      const body = { project, filter, interval, timezone: ZONE };
       return path === undefined
-        ? answer(api.POST("/api/v1/interactions/timeseries", { body, signal }))
+        ? answer(api.POST("/api/v1/interactions/timeseries", { body: { ...body, failures: true }, signal }))
         : answer(api.POST("/api/v1/metrics/{metric}/timeseries", { params: { path: { metric: path } }, body, signal }));
     },
   });
-  const volume = useQuery(trend("volume", filter));
-  const someFailed = facets?.facets.some((one) => one.kind === "state" && one.values.some(({ value }) => value === "failed"));
-  const failures: Filter = useMemo(() => ({ and: [filter, { state: { eq: "failed" } }] }), [filter]);
-  const failed = useQuery({ ...trend("failed", failures), enabled: isKnown && Boolean(someFailed || facets?.complete === false) });
-  const means = useQuery({ ...trend("metric", filter, metric?.key ?? ""), enabled: isKnown && metric !== undefined });
+  const volume = useQuery(trend());
+  const means = useQuery({ ...trend(metric?.key ?? ""), enabled: isKnown && metric !== undefined });
   const bars = useMemo(
-    () => (volume.data ? barsOf(volume.data, failed.data, metric ? means.data : undefined) : []),
-    [volume.data, failed.data, means.data, metric],
+    () => (volume.data ? barsOf(volume.data, metric ? means.data : undefined) : []),
+    [volume.data, means.data, metric],
   );
   if (!bars.length && !volume.isPending) return null;
   const total = bars.reduce((sum, { count: number }) => sum + number, 0);

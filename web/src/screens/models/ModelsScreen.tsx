@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { useState } from "react";
@@ -17,9 +17,9 @@ type Model = Schemas["Model"];
 export function ModelsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/models" });
   const may = useMay();
-  const { data: used = [] } = useQuery(usedModelsQuery(project));
   const { data: models, error } = useQuery(modelsQuery);
   const { data: attached = [] } = useQuery(projectModelsQuery(project));
+  const statuses = useQuery({ ...modelStatusesQuery(project), enabled: attached.length > 0 });
   const [form, setForm] = useState<"new" | Model | null>(null);
   const [deleting, setDeleting] = useState<Model | null>(null);
   const outdated = [["models"], ["project-models", project], ["model-status"]];
@@ -52,8 +52,7 @@ export function ModelsScreen() {
     return model ? [{ ...one, model }] : [];
   });
   const others = models?.filter(({ key, provider }) => provider && !attached.some((one) => one.model === key)) ?? [];
-  // Only those of this project, because an administrator sees those of the whole server.
-  const logged = models?.filter(({ key, provider }) => !provider && used.includes(key)) ?? [];
+  const logged = models?.filter(({ provider }) => !provider) ?? [];
   return (
     <Page
       title="Models"
@@ -91,6 +90,8 @@ export function ModelsScreen() {
                 <AttachedModel
                   key={model.key}
                   {...{ project, model, is_default, enabled, mayAdminister }}
+                  status={statuses.isFetching ? "checking" : statuses.data?.get(model.key)}
+                  onCheck={() => statuses.refetch()}
                   onChange={(body) => change.mutate({ model: model.key, ...body })}
                   onDetach={() => detach.mutate({ model: model.key, make_default: is_default })}
                   onEdit={mayRegister ? () => setForm(model) : null}
@@ -104,17 +105,7 @@ export function ModelsScreen() {
       {others.length > 0 && (
         <OtherModels models={others} onAttach={mayAdminister ? (model) => attach.mutate({ model }) : null} />
       )}
-      {logged.length > 0 && (
-        <section>
-          <h2>Logged only</h2>
-          <p className={ui.hint}>Completions made elsewhere name these; they cannot be called from here.</p>
-          <p style={{ display: "flex", flexWrap: "wrap", gap: 6, marginTop: 8 }}>
-            {logged.map(({ key }) => (
-              <Chip key={key}>{key}</Chip>
-            ))}
-          </p>
-        </section>
-      )}
+      {logged.length > 0 && <LoggedModels project={project} models={logged} />}
       {form && <ModelForm project={project} model={form === "new" ? null : form} onClose={() => setForm(null)} />}
       <Confirm
         title={`Delete ${deleting?.key}?`}
@@ -134,6 +125,8 @@ type AttachedModelProps = {
   is_default: boolean;
   enabled: boolean;
   mayAdminister: boolean;
+  status: Schemas["ModelStatus"] | "checking" | undefined;
+  onCheck: () => void;
   onChange: (body: { is_default?: boolean; enabled?: boolean }) => void;
   onDetach: () => void;
   onEdit: (() => void) | null;
@@ -142,7 +135,7 @@ type AttachedModelProps = {
 
 /** A model that can be called in the project. */
 function AttachedModel(props: AttachedModelProps) {
-  const { project, model, is_default, enabled, mayAdminister, onChange, onDetach, onEdit, onDelete } = props;
+  const { project, model, is_default, enabled, mayAdminister, status, onCheck, onChange, onDetach, onEdit, onDelete } = props;
   return (
     <tr>
       <td>
@@ -158,7 +151,7 @@ function AttachedModel(props: AttachedModelProps) {
         {model.provider} <code>{model.external_model_id}</code>
       </td>
       <td>
-        <Status model={model.key} />
+        <Status status={status} onCheck={onCheck} />
       </td>
       <td data-name="enabled">
         <input
@@ -224,24 +217,54 @@ function OtherModels({ models, onAttach }: OtherModelsProps) {
   );
 }
 
-/** Whether a model can be called, as checked with its provider. */
-function Status({ model }: { model: string }) {
-  const { data, isFetching, refetch } = useQuery({
-    queryKey: ["model-status", model],
+/** The models that cannot be called, but that interactions of the project name. An administrator sees the models of the
+ * whole server, so that the interactions have to be looked at; that takes long where there are many. */
+function LoggedModels({ project, models }: { project: string; models: readonly Model[] }) {
+  const [isOpen, setOpen] = useState(false);
+  const { data: used, error } = useQuery({ ...usedModelsQuery(project), enabled: isOpen });
+  const logged = models.filter(({ key }) => used?.includes(key));
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        <h2 style={{ display: "inline" }}>Logged only</h2>
+      </summary>
+      <p className={ui.hint}>Completions made elsewhere name these; they cannot be called from here.</p>
+      {error && <ErrorNote error={error} />}
+      {isOpen && !used && !error && <Loading lines={1} />}
+      {used && logged.length === 0 && <p>The newest interactions name none.</p>}
+      <p style={{ display: "flex", flexWrap: "wrap", gap: 6, marginTop: 8 }}>
+        {logged.map(({ key }) => (
+          <Chip key={key}>{key}</Chip>
+        ))}
+      </p>
+    </details>
+  );
+}
+
+/** Whether each model of a project can be called, as checked with its provider, by key. Apart from the models, because
+ * a provider may take seconds to answer. */
+const modelStatusesQuery = (project: string) =>
+  queryOptions({
+    queryKey: ["model-status", project],
     queryFn: ({ signal }) =>
-      answer(api.GET("/api/v1/models/{model}/status", { params: { path: { model } }, signal })),
+      answer(api.GET("/api/v1/projects/{project}/models", { params: { path: { project }, query: { status: true } }, signal })),
+    select: ({ models = [] }) => new Map(models.map(({ model, status }) => [model, status])),
     staleTime: 60_000,
     retry: false,
   });
+
+/** Whether a model can be called. A click checks again. */
+function Status({ status, onCheck }: Pick<AttachedModelProps, "status" | "onCheck">) {
   const tone = { online: "good", offline: "bad", unknown: undefined } as const;
+  const known = status === "checking" ? undefined : status;
   return (
     <button
       type="button"
-      title={data?.error ?? "Check again"}
-      onClick={() => refetch()}
+      title={known?.error ?? "Check again"}
+      onClick={onCheck}
       style={{ border: 0, background: "none", padding: 0, cursor: "pointer" }}
     >
-      <Chip tone={data ? tone[data.status] : undefined}>{isFetching ? "checking…" : (data?.status ?? "unknown")}</Chip>
+      <Chip tone={known && tone[known.status]}>{status === "checking" ? "checking…" : (known?.status ?? "unknown")}</Chip>
     </button>
   );
 }

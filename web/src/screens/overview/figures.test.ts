@@ -2,10 +2,8 @@ import { expect, it } from "vitest";
 import { changeOf, together } from "./figures";
 
 const counts = {
-  now: new Map([["a", 10], ["b", 30]]),
-  before: new Map([["a", 5], ["c", 2]]),
-  failed: new Map([["b", 3]]),
-  failedBefore: new Map<string | null, number>(),
+  now: new Map([["a", { count: 10, failed: 0 }], ["b", { count: 30, failed: 3 }]]),
+  before: new Map([["a", { count: 5, failed: 0 }], ["c", { count: 2, failed: 0 }]]),
 };
 const latency = {
   now: new Map([["a", { mean: 100, count: 10 }], ["b", { mean: 300, count: 30 }]]),

@@ -20,11 +20,17 @@ export type ModelFigures = {
 /** The relative change from the previous period. */
 export type Change = { share: number };
 
-type Counts = Record<"now" | "before" | "failed" | "failedBefore", ReadonlyMap<Model, number>>;
+type Counts = ReadonlyMap<Model, { count: number; failed: number }>;
 
-/** Return the number of interactions of each model, over all times. */
-export function countsOf(trend: Schemas["Trend"]): Map<Model, number> {
-  return new Map(trend.series.map(({ key, points }) => [key, points.reduce((sum, { count }) => sum + count, 0)]));
+/** Return the number of interactions of each model and of its failures, over all times. */
+export function countsOf(trend: Schemas["Trend"]): Counts {
+  const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
+  return new Map(
+    trend.series.map(({ key, points }) => [
+      key,
+      { count: sum(points.map(({ count }) => count)), failed: sum(points.map(({ failed = 0 }) => failed)) },
+    ]),
+  );
 }
 
 /** Return the mean of each model. */
@@ -34,14 +40,17 @@ export function meansOf(summary: Schemas["MetricSummary"] | undefined): Means {
 
 /** Return the figures of each model, the one with the most interactions first, and of all together. `metrics` has null
  * for a metric whose means are still being fetched. */
-export function together(counts: Counts, metrics: ({ now: Means; before: Means } | null)[]): { models: ModelFigures[]; total: ModelFigures } {
+export function together(
+  counts: { now: Counts; before: Counts },
+  metrics: ({ now: Means; before: Means } | null)[],
+): { models: ModelFigures[]; total: ModelFigures } {
   const models = [...new Set([...counts.now.keys(), ...counts.before.keys()])]
     .map((model) => ({
       model,
-      count: counts.now.get(model) ?? 0,
-      countBefore: counts.before.get(model) ?? 0,
-      failed: counts.failed.get(model) ?? 0,
-      failedBefore: counts.failedBefore.get(model) ?? 0,
+      count: counts.now.get(model)?.count ?? 0,
+      countBefore: counts.before.get(model)?.count ?? 0,
+      failed: counts.now.get(model)?.failed ?? 0,
+      failedBefore: counts.before.get(model)?.failed ?? 0,
       means: metrics.map(
         (means) => means && { now: means.now.get(model)?.mean ?? null, before: means.before.get(model)?.mean ?? null },
       ),

@@ -1,7 +1,7 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { answer, api, type Filter, type Metric } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
-import { useVocabulary } from "~/filter/facets";
+import { useRankedMetrics } from "~/filter/facets";
 import { spanSeconds } from "~/rules/timeRange";
 import { countsOf, meansOf, type ModelFigures, together } from "./figures";
 
@@ -23,28 +23,25 @@ type Overview = {
 /** Fetch the figures of a project for the last `span` and for the period before it, by model. */
 export function useOverview(project: string, span: string): Overview {
   const { data: all } = useQuery(metricsQuery(project, "all"));
-  const vocabulary = useVocabulary(project);
-  const feedbackKeys = vocabulary.metrics.filter(({ category }) => category === "user");
+  const ranked = useRankedMetrics(project);
+  const feedbackKeys = ranked.metrics.filter(({ category }) => category === "user");
   const system = (all ?? []).filter(({ category, key }) => category === "system" && SYSTEM_METRICS.includes(key));
-  const areKnown = all !== undefined && vocabulary.areRanked;
+  const areKnown = all !== undefined && ranked.areRanked;
   const metrics = areKnown ? [...system, ...feedbackKeys.slice(0, MAX_FEEDBACK_KEYS)] : [];
 
   const seconds = spanSeconds(span) ?? 0;
   const now: Filter = { timerange: { from: `now - ${seconds} seconds` } };
   const before: Filter = { timerange: { from: `now - ${2 * seconds} seconds`, to: `now - ${seconds} seconds` } };
-  const failed = (time: Filter): Filter => ({ and: [time, { state: { eq: "failed" } }] });
-  const counts = useQueries({
-    queries: [now, before, failed(now), failed(before)].map((filter) => countsQuery(project, filter)),
-  });
+  const counts = useQueries({ queries: [now, before].map((filter) => countsQuery(project, filter)) });
   const means = useQueries({
     queries: metrics.flatMap(({ key }) => [now, before].map((filter) => meansQuery(project, key, filter))),
   });
 
-  const [current, previous, failures, failuresBefore] = counts.map(({ data }) => data && countsOf(data));
+  const [current, previous] = counts.map(({ data }) => data && countsOf(data));
   const figures =
-    current && previous && failures && failuresBefore
+    current && previous
       ? together(
-          { now: current, before: previous, failed: failures, failedBefore: failuresBefore },
+          { now: current, before: previous },
           metrics.map((_, index) => {
             const [inSpan, inSpanBefore] = [means[2 * index], means[2 * index + 1]];
             if (inSpan?.isPending || inSpanBefore?.isPending) return null;
@@ -69,7 +66,10 @@ const countsQuery = (project: string, filter: Filter) => ({
   staleTime: 60_000,
   queryFn: ({ signal }: { signal: AbortSignal }) =>
     answer(
-      api.POST("/api/v1/interactions/timeseries", { body: { project, filter, split_by: "model", interval: "week" }, signal }),
+      api.POST("/api/v1/interactions/timeseries", {
+        body: { project, filter, split_by: "model", interval: "week", failures: true },
+        signal,
+      }),
     ),
 });
 
