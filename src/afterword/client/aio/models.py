@@ -124,7 +124,8 @@ class AsyncModels:
         >>> await client.models.attached(project="default")
         """
         parameters = query(status=status or None)
-        request = Request(method="GET", path=self._models_path(project), query=parameters, repeatable=True)
+        request_path = path("projects", self._client.project_or_default(project), "models")
+        request = Request(method="GET", path=request_path, query=parameters, repeatable=True)
         return (await self._client.call(request, ProjectModelList)).models
 
     async def set(self, model: str, *, project: str | None = None, **changes: bool) -> ProjectModel:

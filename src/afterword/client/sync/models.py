@@ -125,7 +125,8 @@ class Models:
         >>> client.models.attached(project="default")
         """
         parameters = query(status=status or None)
-        request = Request(method="GET", path=self._models_path(project), query=parameters, repeatable=True)
+        request_path = path("projects", self._client.project_or_default(project), "models")
+        request = Request(method="GET", path=request_path, query=parameters, repeatable=True)
         return (self._client.call(request, ProjectModelList)).models
 
     def set(self, model: str, *, project: str | None = None, **changes: bool) -> ProjectModel:
