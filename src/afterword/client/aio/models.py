@@ -124,7 +124,7 @@ class AsyncModels:
         >>> await client.models.attached(project="default")
         """
         parameters = query(status=status or None)
-        request_path = path("projects", self._client.project_or_default(project), "models")
+        request_path = path("projects", self._client.project_or_default(project) or "default", "models")
         request = Request(method="GET", path=request_path, query=parameters, repeatable=True)
         return (await self._client.call(request, ProjectModelList)).models
 
