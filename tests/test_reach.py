@@ -34,6 +34,7 @@ WITHOUT_A_METHOD = {
     "datasets.upload_status": "uploads in parts, for the adaptive SDK",
     "batches.record_feedback": "what is rated says the project",
     "images.get": "images are fetched by their links",
+    "images.get_media": "audio and files are fetched by their links",
 }
 """Routes with parameters that no method of the client has, each with the reason."""
 

@@ -116,7 +116,7 @@ def _page_endpoint(serve: Callable[[Request], Response]) -> Any:
 
 
 # An unknown path below these is answered with a JSON error. Any other unknown path may be a location within the page.
-PROGRAM_PATH_PREFIXES = ("/api/", "/images/", "/docs/", "/assets/")
+PROGRAM_PATH_PREFIXES = ("/api/", "/images/", "/media/", "/docs/", "/assets/")
 
 
 async def _http_error_response(request: Request, error: Exception) -> Response:

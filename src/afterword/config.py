@@ -87,6 +87,7 @@ SETTINGS: tuple[Setting, ...] = (
         "max_upload_part", "size", 100 * MIB, "The largest part of a file that is uploaded in parts.", minimum=1024
     ),
     Setting("max_image", "size", 10 * MIB, "The largest image, decoded.", minimum=1),
+    Setting("max_media", "size", 25 * MIB, "The largest audio or file in a message, decoded.", minimum=1),
     Setting(
         "max_facts",
         "size",
@@ -213,6 +214,7 @@ class Settings:
     max_dataset: int
     max_upload_part: int
     max_image: int
+    max_media: int
     max_facts: int
     max_labels: int
     max_label_key: int

@@ -201,7 +201,8 @@ def test_sound_and_files_reach_the_provider_as_they_are_and_are_kept(gateway):
     answer = gateway.http.post("/api/v1/chat/completions", json=body).raise_for_status().json()
     [seen] = gateway.upstream.seen("sound-and-files")
     assert seen["body"] == {**body, "model": gateway.external[0]}
-    logged = gateway.logged(answer["choices"][0]["completion_id"])
+    address = f"/api/v1/interactions/{answer['choices'][0]['completion_id']}"
+    logged = gateway.http.get(address, params={"media": "inline"}).raise_for_status().json()
     assert logged["messages"] == messages
 
 

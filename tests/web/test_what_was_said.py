@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -53,6 +55,23 @@ def test_texts_of_people_are_plain_until_one_chooses_markdown(page: Page, projec
     expect(page.get_by_role("button", name="Raw")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Rendered").click()
     expect(user.locator("strong")).to_have_text("Another")
+
+
+def test_audio_has_a_player_and_files_are_saved_by_name(page: Page, project: str, log: Any):
+    sound, pdf = b"RIFF\x24\0\0\0WAVEfmt " + bytes(3000), b"%PDF-1.7 of " + project.encode()
+    parts = [
+        {"type": "input_audio", "input_audio": {"data": base64.b64encode(sound).decode(), "format": "wav"}},
+        {"type": "file", "file": {"filename": "bill.pdf", "file_data": base64.b64encode(pdf).decode()}},
+    ]
+    page.goto(f"/p/{project}/interactions/{log(parts)}")
+    user = page.get_by_role("region", name="user")
+    expect(user.locator("audio")).to_have_attribute("src", re.compile(r"^/media/.*\.wav$"))
+    expect(user).to_contain_text("bill.pdf")
+    expect(user.locator("small").first).to_be_visible()
+    with page.expect_download() as saving:
+        user.get_by_role("link", name="Download").last.click()
+    assert saving.value.suggested_filename == "bill.pdf"
+    assert saving.value.path().read_bytes() == pdf
 
 
 def test_maths_is_drawn_with_the_servers_own_files_and_money_is_not(page: Page, project: str, log: Any):

@@ -58,7 +58,7 @@ TAGS = {
     "keys": "The API keys that calls are made with, and what each may do.",
     "datasets": "Files of prompts, completions, feedback and preferences: uploaded, or made of interactions.",
     "people": "Users, teams and roles, and the teams that projects are shared with.",
-    "images": "Images taken out of messages, kept once by their content.",
+    "images": "Images, audio and files taken out of messages, kept once by their content.",
     "server": "How the server is.",
 }
 

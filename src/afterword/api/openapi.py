@@ -212,7 +212,9 @@ def _response(route: Route) -> dict[str, Any]:
     if route.answer is None and route.tag == "datasets":
         return {"description": "The file, a JSON object a line.", "content": {NDJSON: {}}}
     if route.answer is None:
-        return {"description": "The image.", "content": {kind: {} for kind in IMAGES}}
+        is_image = route.path.startswith("/images/")
+        description = "The image." if is_image else "The audio or file."
+        return {"description": description, "content": {kind: {} for kind in (IMAGES if is_image else ("*/*",))}}
     kinds = _members(route.answer)
     if len(kinds) == 1:
         return {"description": _description(kinds[0]), "content": {JSON: {"schema": _reference(kinds[0])}}}

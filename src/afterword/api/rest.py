@@ -125,7 +125,9 @@ class Endpoint:
             cookie = set_cookie(answer.cookie, answer.seconds, headers, scope["scheme"])
             return route.status, JSON, _encoder.encode(answer.answer), [(b"set-cookie", cookie), NO_STORE]
         if isinstance(answer, ServedImage):
-            return route.status, answer.media_type.encode(), answer.content, PICTURE_HEADERS
+            # Without a name, so that the page's links say what a file is saved as.
+            download_headers: Headers = [(b"content-disposition", b"attachment")] if answer.is_download else []
+            return route.status, answer.media_type.encode(), answer.content, [*PICTURE_HEADERS, *download_headers]
         if isinstance(answer, Download):
             name = quote(answer.name)
             disposition = f"attachment; filename*=UTF-8''{name}".encode()

@@ -302,6 +302,8 @@ ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- the server
     Route(name="images.get", method="GET", path="/images/{project}/{file}", run=images.get_image, tag="images",
           query=q.ImageQuery, errors=(404,)),
+    Route(name="images.get_media", method="GET", path="/media/{project}/{file}", run=images.get_media, tag="images",
+          errors=(404,)),
     Route(name="status.health", method="GET", path="/health", run=status.health, tag="server", needs="open",
           answer=t.Health),
     Route(name="status.ready", method="GET", path="/ready", run=status.ready, tag="server", needs="open",

@@ -23,6 +23,7 @@ class Paging(TypedDict, total=False):
     count: bool
     view: View
     images: Images
+    media: Images
 
 
 class Filters(Paging, PlainFilters, total=False):

@@ -45,7 +45,14 @@ DEFAULT_NAME = Meta(description="The default is the key.")
 END_USER = Meta(description="The end user of your product: any string.")
 FEEDBACK_ID = Meta(description="The id of a feedback.")
 HAPPENED_AT = Meta(description=f"When it happened. The default is now. {MOMENT_FORMS}")
-IMAGES = Meta(description="`links`: images as `/images/...`. `inline`: as the data URIs that were sent.")
+IMAGES = Meta(
+    description="`links`: images as `/images/...`, audio and files as `/media/...`. `inline`: as the data URIs or "
+    "base64 that were sent."
+)
+MEDIA = Meta(
+    description="`inline`: images, audio and files as the data URIs or base64 that were sent, as `images=inline` does; "
+    "`links`: as `images` says."
+)
 INTERVAL = Meta(description="How long each point is.")
 KEY_OWNER = Meta(description="The address of the user whose key it is; null for a key of no user's.")
 LEVEL = Meta(

@@ -10,6 +10,7 @@ from msgspec import Meta
 from afterword.types.base import (
     CURSOR,
     IMAGES,
+    MEDIA,
     METRIC,
     MOMENT_FORMS,
     ORDER,
@@ -143,4 +144,5 @@ class Search(Input):
     count: Annotated[bool, Meta(description="Count the whole set exactly.")] = False
     view: Annotated[View, VIEW] = "short"
     images: Annotated[Images, IMAGES] = "links"
+    media: Annotated[Images, MEDIA] = "links"
     group_by: Annotated[str | None, GROUP_BY] = None

@@ -19,6 +19,7 @@ from afterword.types.base import (
     IMAGES,
     INTERVAL,
     LEVEL,
+    MEDIA,
     METRIC,
     ORDER,
     PAGE_LIMIT,
@@ -136,9 +137,10 @@ class BatchQuery(Input):
 
 
 class InteractionQuery(Input):
-    """How the images of an interaction are shown: as links, or inline as the data URIs that were sent."""
+    """How images, audio and files of an interaction are shown: as links, or inline as they were sent."""
 
     images: Annotated[Images, IMAGES] = "links"
+    media: Annotated[Images, MEDIA] = "links"
 
 
 class ImageQuery(Input):
@@ -244,6 +246,7 @@ class ListQuery(FilterQuery):
     count: Annotated[bool, Meta(description="Count the whole set exactly.")] = False
     view: Annotated[View, VIEW] = "short"
     images: Annotated[Images, IMAGES] = "links"
+    media: Annotated[Images, MEDIA] = "links"
     group_by: Annotated[str | None, GROUP_BY] = None
     explain: Annotated[bool, EXPLAIN] = False
 

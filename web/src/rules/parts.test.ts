@@ -41,12 +41,16 @@ it("names sound, files and what nobody knows", () => {
   const content = [
     { type: "input_audio", input_audio: { data: "AAAA", format: "wav" } },
     { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,BBBB" } },
+    { type: "input_audio", input_audio: { data: "/media/p/1.mp3", format: "mp3" } },
+    { type: "input_file", filename: "b.pdf", file_data: "/media/p/2.pdf" },
     { type: "video", video: 1 },
     17,
   ];
   expect(partsOf({ role: "user", content })).toEqual([
-    { kind: "file", name: "audio.wav", base64: "AAAA", says: null, isSound: true },
-    { kind: "file", name: "a.pdf", base64: "BBBB", says: null, isSound: false },
+    { kind: "file", name: "audio.wav", url: null, base64: "AAAA", says: null, isSound: true },
+    { kind: "file", name: "a.pdf", url: null, base64: "BBBB", says: null, isSound: false },
+    { kind: "file", name: "audio.mp3", url: "/media/p/1.mp3", base64: null, says: null, isSound: true },
+    { kind: "file", name: "b.pdf", url: "/media/p/2.pdf", base64: null, says: null, isSound: false },
     { kind: "other", type: "video", content: { type: "video", video: 1 } },
     { kind: "other", type: "part", content: 17 },
   ]);

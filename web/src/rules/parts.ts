@@ -6,8 +6,8 @@ import { jsonText, parseJson } from "~/api/json";
 export type Part =
   | { kind: "text" | "reasoning" | "refusal"; text: string }
   | { kind: "image"; url: string }
-  /** Sound or a document: `base64` if its bytes are included, `says` if its text is. */
-  | { kind: "file"; name: string; base64: string | null; says: string | null; isSound: boolean }
+  /** Sound or a document: `url` if Afterword keeps it, `base64` if its bytes are included, `says` if its text is. */
+  | { kind: "file"; name: string; url: string | null; base64: string | null; says: string | null; isSound: boolean }
   | { kind: "other"; type: string; content: unknown };
 
 export type ToolCall = { id: string | null; name: string; args: unknown };
@@ -98,13 +98,20 @@ function imageIn(part: Json): string | null {
 function audioOf(audio: Json): Part {
   const format = textIn(audio.format)?.replace(/[^a-z0-9]/gi, "");
   const name = format ? `audio.${format}` : "audio";
-  return { kind: "file", name, base64: textIn(audio.data), says: textIn(audio.transcript), isSound: true };
+  return { kind: "file", name, ...placeOf(textIn(audio.data)), says: textIn(audio.transcript), isSound: true };
 }
 
 function fileOf(file: Json): Part {
   const sent = textIn(file.file_data) ?? textIn(file.data);
   const name = textIn(file.filename) ?? textIn(file.file_id) ?? "file";
-  return { kind: "file", name, base64: sent?.replace(/^data:[^,]{0,200},/, "") ?? null, says: null, isSound: false };
+  return { kind: "file", name, ...placeOf(sent), says: null, isSound: false };
+}
+
+/** Where the bytes of a file are: at the server, in the message, or elsewhere, from where nothing is loaded. */
+function placeOf(sent: string | null): { url: string | null; base64: string | null } {
+  if (sent && /^\/media\/[^/?#\\]+\/[0-9a-f]+\.[a-z0-9]{3,4}$/.test(sent) && !/^\/media\/(\.|%2e)+\//i.test(sent))
+    return { url: sent, base64: null };
+  return { url: null, base64: sent?.replace(/^data:[^,]{0,200},/, "") ?? null };
 }
 
 /** Return the tools that a message calls. */

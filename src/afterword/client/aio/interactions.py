@@ -93,14 +93,21 @@ class AsyncInteractions:
         request = Request(method="POST", path=path("interactions"), body=encode(body), repeatable=True)
         return await self._client.call(request, Recorded)
 
-    async def get(self, completion_id: str | UUID, *, images: Images = "links") -> Interaction | None:
+    async def get(
+        self, completion_id: str | UUID, *, images: Images = "links", media: Images | None = None
+    ) -> Interaction | None:
         """Return an interaction in full; None if the key can see no such interaction.
+
+        `images="inline"` or `media="inline"` gives images, audio and files as they were sent.
 
         >>> interaction = await client.interactions.get(completion_id)
         >>> interaction.completion
         """
         request = Request(
-            method="GET", path=path("interactions", str(completion_id)), query=query(images=images), repeatable=True
+            method="GET",
+            path=path("interactions", str(completion_id)),
+            query=query(images=images, media=media),
+            repeatable=True,
         )
         return await self._client.find(request, Interaction)
 
@@ -122,8 +129,9 @@ class AsyncInteractions:
         their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `q` finds words
         in prompt and completion.
 
-        `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` "links" or
-        "inline". Pass `next` or `previous` of a page as `cursor` for another page; `count=True` counts all matches.
+        `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` and `media`
+        "links" or "inline". Pass `next` or `previous` of a page as `cursor` for another page; `count=True` counts all
+        matches.
 
         >>> page = await client.interactions.list(labels={"env": "prod"}, from_="now - 7 days", feedback=["CSAT>=4"])
         >>> [interaction.prompt for interaction in page.interactions]

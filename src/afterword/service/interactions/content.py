@@ -7,21 +7,28 @@ data URI or a web address.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from afterword.config import Settings
 from afterword.errors import Invalid, TooLarge
+from afterword.service.interactions.media import (
+    IMAGE_TYPES,
+    Media,
+    decoded_base64,
+    extension_of,
+    extract_media,
+    extract_media_as_sent,
+    media_text,
+)
 from afterword.store.schema import hash63
 from afterword.types import Message
 
 REFERENCE = re.compile(r"afterword-image:([0-9a-f]{64})\.([a-z]{3,4});(.*)", re.S)
-MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
 IMAGE_FIELDS = ("content", "images")
 """The members of a message that hold images as parts: OpenAI's, and that of answers of OpenRouter and Gemini."""
@@ -30,27 +37,13 @@ IMAGE_ADDRESS_PREFIXES = ("https://", "http://", "gs://", "s3://")
 
 _DATA_URI = re.compile(r"(data:image/([a-z0-9.+-]+);base64),", re.I)
 _ANY_DATA_URI = re.compile(r"(data:[^,]{0,200};base64),", re.I)
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-)
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
-
-
-class Image(NamedTuple):
-    """An image as it is stored: SHA-256 of its bytes, extension, bytes."""
-
-    hash: bytes
-    extension: str
-    content: bytes
 
 
 def extract_images(
     messages: list[Message], settings: Settings, *, param: str = "messages"
-) -> tuple[list[Message], list[Image]]:
-    """Check messages and extract their images; return both as they are stored.
+) -> tuple[list[Message], list[Media]]:
+    """Check messages and extract their images, audio and files; return both as they are stored.
 
     The web address of an image is stored unchanged, and never fetched. Raises `Invalid` with the path of an invalid
     message or image, `TooLarge` for an image over the limit.
@@ -59,7 +52,7 @@ def extract_images(
         raise Invalid(
             f"{param} is empty.", code="no_messages", param=param, hint="Give at least the message that was answered."
         )
-    images: list[Image] = []
+    images: list[Media] = []
 
     def reference_for(uri: Any, path: str) -> str:
         if isinstance(uri, str) and uri.startswith(IMAGE_ADDRESS_PREFIXES):
@@ -72,17 +65,18 @@ def extract_images(
     for index, message in enumerate(messages):
         path = f"{param}[{index}]"
         check_message(message, path)
+        message = extract_media(message, settings, images, path)
         stored_messages.append(_with_images(message, reference_for, path))
     return stored_messages, images
 
 
-def extract_images_as_sent(messages: list[Message], settings: Settings) -> tuple[list[Message], list[Image]]:
-    """Extract the images of messages that go to a provider; return both as they are stored.
+def extract_images_as_sent(messages: list[Message], settings: Settings) -> tuple[list[Message], list[Media]]:
+    """Extract the images, audio and files of messages that go to a provider; return both as they are stored.
 
     Nothing is refused. An image that cannot be stored by its hash stays in the message unchanged. An image over the
     limit is replaced by its type, size and SHA-256.
     """
-    images: list[Image] = []
+    images: list[Media] = []
 
     def reference_for(uri: Any, path: str) -> Any:
         if not isinstance(uri, str):
@@ -94,14 +88,15 @@ def extract_images_as_sent(messages: list[Message], settings: Settings) -> tuple
         if len(uri) - (header_match.end() if header_match else 0) > (settings.max_image + 2) // 3 * 4:
             digest = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
             return f"{header_match[1] if header_match else ''},[left out: {len(uri):,} characters, sha256 {digest}]"
-        content = _decoded_base64(uri[header_match.end() :]) if header_match else None
-        extension = None if content is None else _image_extension(content)
-        if header_match is None or content is None or extension is None:
+        content = decoded_base64(uri[header_match.end() :]) if header_match else None
+        extension = None if content is None else extension_of(content)
+        if header_match is None or content is None or extension not in IMAGE_TYPES:
             return uri
-        image = Image(hashlib.sha256(content).digest(), extension, content)
+        image = Media(hashlib.sha256(content).digest(), extension, content)
         images.append(image)
         return f"afterword-image:{image.hash.hex()}.{extension};{header_match[1]}"
 
+    messages = [extract_media_as_sent(message, settings, images) for message in messages]
     return [_with_images(message, reference_for, "") for message in messages], images
 
 
@@ -160,7 +155,7 @@ def image_hashes(messages: list[Message]) -> set[bytes]:
 
 def data_uri(header: str, content: bytes) -> str:
     """Return the data URI that was sent."""
-    return f"{header},{binascii.b2a_base64(content, newline=False).decode()}"
+    return media_text(header, content)
 
 
 def prompt_hash(messages: list[Message]) -> int:
@@ -215,7 +210,7 @@ def _with_image(part: Any, change: Callable[[Any, str], Any], path: str) -> Any:
     return part
 
 
-def _read_image(uri: Any, settings: Settings, path: str) -> tuple[Image, str]:
+def _read_image(uri: Any, settings: Settings, path: str) -> tuple[Media, str]:
     header_match = _DATA_URI.match(uri) if isinstance(uri, str) else None
     if header_match is None:
         raise Invalid(
@@ -233,7 +228,7 @@ def _read_image(uri: Any, settings: Settings, path: str) -> tuple[Image, str]:
             param=path,
             hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
         )
-    content = _decoded_base64(encoded)
+    content = decoded_base64(encoded)
     if content is None:
         raise Invalid(
             f"The image at {path} is not plain base64.",
@@ -249,7 +244,8 @@ def _read_image(uri: Any, settings: Settings, path: str) -> tuple[Image, str]:
             hint="Send a smaller image, or raise AFTERWORD_MAX_IMAGE.",
         )
     declared = header_match.group(2).lower().replace("jpg", "jpeg")
-    actual = _image_extension(content)
+    extension = extension_of(content)
+    actual = extension if extension in IMAGE_TYPES else None
     if actual is None or actual != declared:
         raise Invalid(
             f"The image at {path} is declared as image/{declared}, but its bytes are "
@@ -258,21 +254,4 @@ def _read_image(uri: Any, settings: Settings, path: str) -> tuple[Image, str]:
             param=path,
             hint="Declare what the bytes are: image/png, image/jpeg, image/gif or image/webp.",
         )
-    return Image(hashlib.sha256(content).digest(), actual, content), header_match.group(1)
-
-
-def _decoded_base64(encoded: str) -> bytes | None:
-    """Return the bytes of plain base64; None if encoding them again would give another text."""
-    try:
-        raw = encoded.encode("ascii")
-        content = binascii.a2b_base64(raw, strict_mode=True)
-    except ValueError:
-        return None
-    return content if binascii.b2a_base64(content, newline=False) == raw else None
-
-
-def _image_extension(content: bytes) -> str | None:
-    for magic, extension in _MAGIC:
-        if content.startswith(magic):
-            return extension
-    return "webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
+    return Media(hashlib.sha256(content).digest(), actual, content), header_match.group(1)

@@ -12,6 +12,7 @@ from afterword.errors import Invalid
 from afterword.message_words import message_words
 from afterword.service.context import Context
 from afterword.service.interactions import content
+from afterword.service.interactions.media import Media
 from afterword.service.validation import check_text
 from afterword.store import calls
 from afterword.store import interactions as stored
@@ -40,7 +41,7 @@ class PreparedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     messages: list[Message]
     """As they are stored: with references in place of images."""
-    images: list[content.Image]
+    images: list[Media]
     labels: dict[str, str]
     texts: dict[str, str | None]
     """The plain texts that the caller logs with it, by the names of their columns."""
@@ -53,7 +54,7 @@ class PreparedCompletion(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str = ""
     message: Message | None = None
-    images: list[content.Image] = msgspec.field(default_factory=list)
+    images: list[Media] = msgspec.field(default_factory=list)
     usage: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
@@ -223,7 +224,7 @@ def _payload(prompt: PreparedPrompt, completion: PreparedCompletion) -> tuple[by
     return raw, len(raw) + sum(len(image.content) for image in (*prompt.images, *completion.images)), preview
 
 
-def _image_rows(images: list[content.Image], project: int, completion_id: UUID) -> Rows:
+def _image_rows(images: list[Media], project: int, completion_id: UUID) -> Rows:
     if not images:
         return []
     image_uses = {image.hash: (image.hash, project, completion_id) for image in images}

@@ -16,7 +16,7 @@ from afterword.ids import uuid7
 from afterword.service import repetition
 from afterword.service.context import Context, completion_not_found, parse_id
 from afterword.service.interactions import preparation
-from afterword.service.interactions.serializing import serialize_interactions
+from afterword.service.interactions.serializing import serialize_interactions, shown_media
 from afterword.service.models.models import model_number
 from afterword.service.models.routing import check_model_of, get_running_test
 from afterword.service.timestamps import parse_created_at
@@ -254,7 +254,7 @@ def _inline_feedback_id(completion_id: UUID, index: int) -> UUID:
 async def get_interaction(context: Context, completion_id: str, *, query: InteractionQuery) -> Interaction:
     """Show an interaction: messages, completion, labels, and all feedback and preferences on it.
 
-    Images are shown as links, or with `images=inline` as the data URIs that were sent.
+    Images, audio and files are shown as links, or with `media=inline` as they were sent.
     """
     completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
 
@@ -262,7 +262,7 @@ async def get_interaction(context: Context, completion_id: str, *, query: Intera
         row = stored.find_interaction(connection, completion_uuid)
         if row is None or not context.actor.sees(row.project):
             return None
-        [interaction] = serialize_interactions(context, connection, [row], view="full", images=query.images)
+        [interaction] = serialize_interactions(context, connection, [row], view="full", images=shown_media(query))
         return interaction
 
     return await context.store.read(read) or raise_completion_not_found(completion_uuid)

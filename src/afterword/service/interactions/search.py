@@ -14,7 +14,7 @@ from afterword.errors import Forbidden, Invalid
 from afterword.service.access import has_permission
 from afterword.service.context import Context
 from afterword.service.interactions.plain_filters import error_of_parameter, parameter_of_path, plain_conditions
-from afterword.service.interactions.serializing import SHORT_CHARACTERS, serialize_interactions
+from afterword.service.interactions.serializing import SHORT_CHARACTERS, serialize_interactions, shown_media
 from afterword.service.timestamps import to_datetime
 from afterword.store import interactions as stored
 from afterword.store.query import groups, pages
@@ -53,7 +53,10 @@ async def list_interactions(context: Context, *, query: ListQuery) -> Interactio
     search_request = Search(
         project=query.project,
         filter=Filter(and_=[condition for _, condition in conditions]) if conditions else None,
-        **{name: getattr(query, name) for name in ("order", "limit", "cursor", "count", "view", "images", "group_by")},
+        **{
+            name: getattr(query, name)
+            for name in ("order", "limit", "cursor", "count", "view", "images", "media", "group_by")
+        },
     )
     names = [name for name, _ in conditions]
     try:
@@ -87,7 +90,7 @@ async def _find_page(context: Context, search_request: Search, *, explain: bool)
         result = pages.find_page(matches, order=search_request.order, **paging)
         return InteractionPage(
             interactions=serialize_interactions(
-                context, connection, result.rows, view=search_request.view, images=search_request.images
+                context, connection, result.rows, view=search_request.view, images=shown_media(search_request)
             ),
             next=result.next,
             previous=result.previous,

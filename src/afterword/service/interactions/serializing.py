@@ -13,18 +13,24 @@ from sqlalchemy import Connection, Row
 from afterword.message_words import message_words
 from afterword.service.access import is_own
 from afterword.service.context import Context
-from afterword.service.interactions import content
+from afterword.service.interactions import content, media
 from afterword.service.timestamps import to_datetime
 from afterword.store import interactions as stored
 from afterword.store.calls import COMPLETE, ORIGIN_COLUMNS, STATES, SYSTEM_METRICS
 from afterword.store.payloads import completion_message, prompt_message, prompt_text
 from afterword.store.query.conditions import SOURCES
-from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, View
+from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, Search, View
 from afterword.types.fields import TEXT_FIELDS
+from afterword.types.queries import InteractionQuery, ListQuery
 
 SHORT_CHARACTERS = 300
 USAGE_METRICS = tuple(name for name in SYSTEM_METRICS if name.endswith("_tokens"))
 TIMING_METRICS = tuple(name for name in SYSTEM_METRICS if name not in USAGE_METRICS)
+
+
+def shown_media(query: InteractionQuery | ListQuery | Search) -> Images:
+    """Return how a query asks for images, audio and files."""
+    return "inline" if "inline" in (query.images, query.media) else "links"
 
 
 def serialize_interactions(
@@ -47,7 +53,8 @@ def serialize_interactions(
         image_hashes: set[bytes] = set()
         for facts in all_facts:
             if facts.payload:
-                image_hashes |= content.image_hashes([*facts.payload.messages, facts.payload.message or {}])
+                stored_messages = [*facts.payload.messages, facts.payload.message or {}]
+                image_hashes |= content.image_hashes(stored_messages) | media.media_hashes(stored_messages)
         contents = stored.image_contents(connection, image_hashes)
     return [
         _serialized_interaction(context, facts, is_full, contents if images == "inline" else None)
@@ -79,8 +86,10 @@ def _serialized_interaction(
     if payload is not None:
         content.restore_images([*payload.messages, payload.message or {}], partial(_noted_image_url, urls, project))
     if is_full and payload is not None:
-        messages = content.restore_images(payload.messages, image_address)
-        message = content.restore_images([payload.message], image_address)[0] if payload.message else None
+        media_address = partial(_media_address, project, contents)
+        restored = media.restore_media([*payload.messages, payload.message or {}], media_address)
+        *messages, message = content.restore_images(restored, image_address)
+        message = message or None
     return Interaction(
         completion_id=row.id,
         project=project,
@@ -143,6 +152,12 @@ def _image_address(project: str, contents: dict[bytes, bytes] | None, digest: st
     if contents is None:
         return f"/images/{quote(project, safe='')}/{digest}.{extension}"
     return content.data_uri(header, contents[bytes.fromhex(digest)])
+
+
+def _media_address(project: str, contents: dict[bytes, bytes] | None, digest: str, extension: str, header: str) -> str:
+    if contents is None:
+        return f"/media/{quote(project, safe='')}/{digest}.{extension}"
+    return media.media_text(header, contents[bytes.fromhex(digest)])
 
 
 def serialize_feedback(context: Context, row: Row[Any]) -> Feedback:

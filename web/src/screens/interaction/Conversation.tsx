@@ -1,5 +1,5 @@
 import { Download, EyeOff, FileText } from "lucide-react";
-import { memo, type ReactNode, useMemo, useState } from "react";
+import { memo, type ReactNode, useEffect, useMemo, useState } from "react";
 import type { Message } from "~/api/client";
 import { Button, Chip, CopyButton, cx } from "~/ui";
 import { bytes, count } from "~/ui/values";
@@ -195,6 +195,7 @@ function FileView({ file }: { file: Extract<Part, { kind: "file" }> }) {
     <div className={css.file}>
       <FileText size={15} aria-hidden />
       <bdi>{file.name}</bdi>
+      {file.url && <StoredFile name={file.name} url={file.url} isSound={file.isSound} />}
       {file.base64 && (
         <>
           <small>{bytes(Math.floor((file.base64.length * 3) / 4))}</small>
@@ -205,6 +206,31 @@ function FileView({ file }: { file: Extract<Part, { kind: "file" }> }) {
       )}
       {file.says && <Text text={file.says} look="plain" />}
     </div>
+  );
+}
+
+/** A file that the server keeps: its size, a link that saves it and, for sound, a player. */
+function StoredFile({ name, url, isSound }: { name: string; url: string; isSound: boolean }) {
+  const [size, setSize] = useState<number | null>(null);
+  useEffect(() => {
+    const leaving = new AbortController();
+    fetch(url, { method: "HEAD", signal: leaving.signal })
+      .then((answer) => setSize(answer.ok ? Number(answer.headers.get("content-length")) : null))
+      .catch(() => setSize(null));
+    return () => leaving.abort();
+  }, [url]);
+  return (
+    <>
+      {size !== null && <small>{bytes(size)}</small>}
+      <a href={url} download={name}>
+        <Download size={13} aria-hidden /> Download
+      </a>
+      {isSound && (
+        <audio controls preload="none" src={url} aria-label={name}>
+          <track kind="captions" />
+        </audio>
+      )}
+    </>
   );
 }
 
