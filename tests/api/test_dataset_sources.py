@@ -235,6 +235,49 @@ def test_thumbs_that_disagree_are_no_value(log: Any, register: Any, http: Any, c
     assert made["left_out"] == {"conflicting_feedback": 1}
 
 
+def test_votes_thresholds_and_ties_decide_what_is_true(log: Any, register: Any, http: Any, create: Create):
+    register("good", "bool")
+    register("stars")
+    answers = {text: log(completion=text)["completion_id"] for text in "ABCD"}
+    for text, metric, *values in (("A", "good", 1, 1, 0), ("B", "good", 1, 0), ("C", "stars", 5), ("D", "stars", 3)):
+        for user, value in enumerate(values):
+            body = {"completion_id": answers[text], "metric": metric, "value": value, "user": f"u{user}"}
+            http.post("/api/v1/feedback", json=body).raise_for_status()
+    rules = {"votes": "majority", "thresholds": {"stars": {"true_from": 4, "false_to": 2}}}
+    made, rows = create("feedback", **rules)
+    assert {row["completion"]: row["feedbacks"] for row in rows} == {"A": {"good": True}, "C": {"stars": True}}
+    assert made["left_out"] == {"conflicting_feedback": 1, "between_thresholds": 1}
+    body = {"metric": "stars", "preferred_completion": answers["B"], "other_completion": answers["D"], "tied": "bad"}
+    http.post("/api/v1/preferences", json=body).raise_for_status()
+    rows = create("feedback", **rules, ties=True)[1]
+    by_answer = {row["completion"]: row["feedbacks"] for row in rows}
+    assert by_answer == {text: {"stars": False} for text in "BD"} | {"A": {"good": True}, "C": {"stars": True}}
+
+
+def test_splits_are_downloaded_apart_and_duplicates_left_out(log: Any, http: Any, project: str, refused: Any):
+    long = " ".join(f"word{n}" for n in range(100))
+    for n in range(12):
+        log(completion=f"Answer {n}")
+    for completion in ("Answer 1", long, long.replace("word50", "other")):
+        log(completion=completion)
+    body: dict[str, Any] = {"project": project, "kind": "completion", "key": "parts", "filter": {"and": []}}
+    body |= {"split": {"validation": 0.3, "test": 0.3}, "duplicates": "near", "seed": 3}
+    made = http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()
+    assert (made["lines"], made["left_out"]) == (13, {"duplicate": 1, "near_duplicate": 1})
+    parts = [
+        http.get(made["download_url"], params={"split": part}).text.splitlines()
+        for part in ("train", "validation", "test")
+    ]
+    assert all(parts)
+    assert sorted(row for part in parts for row in part) == sorted(http.get(made["download_url"]).text.splitlines())
+    for change, param in (
+        ({"split": {"validation": 0.6, "test": 0.6}}, "split"),
+        ({"thresholds": {"stars": {"true_from": 2, "false_to": 4}}}, "thresholds.stars"),
+    ):
+        http.post("/api/v1/metrics", json={"key": "stars", "project": project})
+        refused(http.post("/api/v1/datasets/from-interactions", json={**body, **change}), 422, "invalid_value", param)
+
+
 # ------------------------------------------------------------------------------------------------ pairs
 
 

@@ -12,7 +12,7 @@ import typer
 from afterword.cli.arguments import Json
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.output import note, show_json, show_table
-from afterword.types import DatasetForm, DatasetKind, Sampling, Unfinished
+from afterword.types import DatasetForm, DatasetKind, Duplicates, Sampling, SplitName, Unfinished, Votes
 
 if TYPE_CHECKING:
     from afterword.types import Dataset
@@ -88,6 +88,23 @@ def create_dataset(
             "--derive-pairs/--no-derive-pairs", help="Make pairs of thumbs up and down on the same prompt, too."
         ),
     ] = True,
+    votes: Annotated[Votes, typer.Option("--votes", help="What counts where people disagree.")] = "agreed",
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold", metavar="KEY:TO:FROM", help="Values to TO are false, from FROM on true; may be repeated."
+        ),
+    ] = None,
+    ties: Annotated[bool, typer.Option("--ties", help="Good ties are true, bad ones false, for both answers.")] = False,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="BY:VALIDATION:TEST", help="Shares by session, user or prompt.", show_default=False
+        ),
+    ] = None,
+    duplicates: Annotated[
+        Duplicates, typer.Option("--duplicates", help="Leave out rows that repeat others, exactly or nearly.")
+    ] = "keep",
     name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -117,6 +134,11 @@ def create_dataset(
             seed=seed,
             include=_validated_reasons(include or []),
             derive_pairs=derive_pairs,
+            votes=votes,
+            thresholds=_thresholds(threshold or []) or None,
+            ties=ties,
+            split=_split(split),
+            duplicates=duplicates,
         )
     _print_dataset(dataset, as_json)
 
@@ -178,11 +200,12 @@ def download_dataset(
     provenance: Annotated[
         bool, typer.Option("--provenance/--no-provenance", help="Say in each row's metadata where it comes from.")
     ] = True,
+    split: Annotated[SplitName | None, typer.Option("--split", help="Only this side of the split.")] = None,
 ) -> None:
     """Download a dataset into a file."""
     with connection.open() as client:
         target = output or Path(f"{dataset}.jsonl")
-        size = client.datasets.download(dataset, target, format=format, provenance=provenance)
+        size = client.datasets.download(dataset, target, format=format, provenance=provenance, split=split)
     note(f"Downloaded {size:,} bytes to {target}.")
 
 
@@ -213,6 +236,27 @@ def _validated_reasons(words: list[str]) -> list[Unfinished]:
         if word not in UNFINISHED:
             raise typer.BadParameter(f"{word!r} is none of {', '.join(UNFINISHED)}.", param_hint="--include")
     return [word for word in UNFINISHED if word in words]
+
+
+def _thresholds(words: list[str]) -> dict[str, dict[str, float]]:
+    thresholds: dict[str, dict[str, float]] = {}
+    for word in words:
+        try:
+            key, false_to, true_from = word.rsplit(":", 2)
+            thresholds[key] = {"false_to": float(false_to), "true_from": float(true_from)}
+        except ValueError:
+            raise typer.BadParameter(f"{word!r} is not like CSAT:2:4.", param_hint="--threshold") from None
+    return thresholds
+
+
+def _split(word: str | None) -> dict[str, Any] | None:
+    if word is None:
+        return None
+    try:
+        by, validation, test = word.split(":")
+        return {"by": by, "validation": float(validation), "test": float(test)}
+    except ValueError:
+        raise typer.BadParameter(f"{word!r} is not like session:0.1:0.1.", param_hint="--split") from None
 
 
 def _reason_text(reason: str) -> str:

@@ -17,6 +17,9 @@ DatasetForm: TypeAlias = Literal["original", "recipe", "openai", "trl", "sharegp
 Sampling: TypeAlias = Literal["all", "random", "last"]
 Unfinished: TypeAlias = Literal["failed", "cancelled", "interrupted", "cut_off", "empty"]
 """Answers that are bad examples. They become rows only if `include` names them."""
+Votes: TypeAlias = Literal["agreed", "majority"]
+SplitName: TypeAlias = Literal["train", "validation", "test"]
+Duplicates: TypeAlias = Literal["keep", "exact", "near"]
 LeftOut: TypeAlias = Literal[
     "open",
     "failed",
@@ -32,6 +35,10 @@ LeftOut: TypeAlias = Literal[
     "prompt_mismatch",
     "equal",
     "contradictory",
+    "between_thresholds",
+    "split_conflict",
+    "duplicate",
+    "near_duplicate",
 ]
 """Why an interaction or a pair did not become a row of a dataset."""
 
@@ -77,7 +84,8 @@ class Dataset(Output):
             "`cancelled`, `interrupted`, `cut_off`, `empty`, `expired` (its text was deleted), "
             "`missing` (deleted), `no_feedback`, `conflicting_feedback` (people gave true and false), "
             "`tie`, `prompt_mismatch`, `equal` (both sides say the same), `contradictory` (another pair "
-            "says the opposite)."
+            "says the opposite), `between_thresholds`, `split_conflict` (its sides are on two sides of the split), "
+            "`duplicate`, `near_duplicate`."
         ),
     ] = msgspec.field(default_factory=dict)
     seed: Annotated[int | None, Meta(description="The seed of its random sample; null for none.")] = None
@@ -134,6 +142,27 @@ class Sample(Input):
     size: Annotated[Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="How many.")] = None
 
 
+class Threshold(Input):
+    """From where on a value under a scalar key counts as true, and to where as false."""
+
+    true_from: Annotated[float, Meta(description="Values from this one on are true.")]
+    false_to: Annotated[float, Meta(description="Values up to this one are false; those between are left out.")]
+
+
+class Split(Input):
+    """Shares of the rows for validation and for test; the others are for training."""
+
+    by: Annotated[
+        Literal["session", "user", "prompt"],
+        Meta(
+            description="What stays on one side: all rows of a `session`, of a `user` (of the session where none is "
+            "known), or of a `prompt`."
+        ),
+    ] = "session"
+    validation: Annotated[Annotated[float, Meta(ge=0, le=1)], Meta(description="The share for validation.")] = 0.0
+    test: Annotated[Annotated[float, Meta(ge=0, le=1)], Meta(description="The share for the test.")] = 0.1
+
+
 class DatasetOfInteractions(Input):
     """A dataset to be made of interactions: those that match a filter, without those in `exclude`; or those in
     `completion_ids`.
@@ -172,3 +201,29 @@ class DatasetOfInteractions(Input):
     derive_pairs: Annotated[
         bool, Meta(description="Whether preferences are also made of thumbs up and down on the same prompt.")
     ] = True
+    votes: Annotated[
+        Votes,
+        Meta(
+            description="What counts where people gave true and false, each by their newest value: `agreed`, nothing; "
+            "`majority`, what more than half gave."
+        ),
+    ] = "agreed"
+    thresholds: Annotated[
+        dict[str, Threshold],
+        Meta(description="By scalar feedback key: which values count as true and which as false, as thumbs do."),
+    ] = msgspec.field(default_factory=dict)
+    ties: Annotated[
+        bool,
+        Meta(description="For `feedback`: whether a good tie is true, and a bad one false, for both of its answers."),
+    ] = False
+    split: Annotated[
+        Split | None,
+        Meta(description="Names in the `metadata` of each row its `split`, by a hash with the `seed` (or 0)."),
+    ] = None
+    duplicates: Annotated[
+        Duplicates,
+        Meta(
+            description="`exact` leaves out rows whose prompt and answers were there before, `near` also those "
+            "that are alike in both."
+        ),
+    ] = "keep"

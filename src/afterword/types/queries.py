@@ -39,7 +39,7 @@ from afterword.types.base import (
     Source,
     State,
 )
-from afterword.types.datasets import DatasetForm
+from afterword.types.datasets import DatasetForm, SplitName
 from afterword.types.fields import GROUP_BY
 from afterword.types.filters import Images, Order, View
 from afterword.types.plans import EXPLAIN
@@ -93,6 +93,9 @@ class DownloadQuery(Input):
     provenance: Annotated[
         bool, Meta(description="Whether each row has its `metadata`, which says where it comes from.")
     ] = True
+    split: Annotated[
+        SplitName | None, Meta(description="Only the rows of this side of the split. Not for `original`.")
+    ] = None
     project: Annotated[str | None, PROJECT] = None
 
 

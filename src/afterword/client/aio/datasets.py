@@ -14,10 +14,13 @@ from afterword.types import (
     DatasetKind,
     DatasetList,
     Deleted,
+    Duplicates,
     Filter,
+    SplitName,
     Unfinished,
     UploadBegun,
     UploadStatus,
+    Votes,
 )
 
 if TYPE_CHECKING:
@@ -114,6 +117,11 @@ class AsyncDatasets:
         seed: int | None = None,
         include: Sequence[Unfinished] = (),
         derive_pairs: bool = True,
+        votes: Votes = "agreed",
+        thresholds: Mapping[str, Mapping[str, float]] | None = None,
+        ties: bool = False,
+        split: Mapping[str, Any] | None = None,
+        duplicates: Duplicates = "keep",
         project: str | None = None,
     ) -> Dataset:
         """Make a dataset of interactions: of all, of those that match a filter, or of those with the given ids.
@@ -122,6 +130,10 @@ class AsyncDatasets:
         random or newest; the same `seed` draws the same lines. `metrics` are the feedback keys to use, by default all.
         Bad examples (failed, cut off, empty, contradictory) are left out and counted in `left_out`, unless `include`
         names them. With `derive_pairs`, thumbs up and down on answers to the same prompt also become pairs.
+
+        `votes` says what counts where people disagree; `thresholds` make true and false of numbers, such as
+        `{"CSAT": {"true_from": 4, "false_to": 2}}`; `ties` make true or false of ties; `split`, such as
+        `{"by": "session", "test": 0.1}`, names in each row its side; `duplicates` leaves out `exact` or `near` ones.
 
         >>> await client.datasets.create_from_interactions(
         ...     "rated-well", "feedback", filter={"feedback": {"metric": "CSAT", "value": {"gte": 4}}}
@@ -142,6 +154,11 @@ class AsyncDatasets:
                 "seed": seed,
                 "include": list(include) or None,
                 "derive_pairs": None if derive_pairs else False,
+                "votes": None if votes == "agreed" else votes,
+                "thresholds": thresholds,
+                "ties": ties or None,
+                "split": split,
+                "duplicates": None if duplicates == "keep" else duplicates,
                 "project": self._client.project_or_default(project),
             }
         )
@@ -181,20 +198,24 @@ class AsyncDatasets:
         *,
         format: DatasetForm = "recipe",
         provenance: bool = True,
+        split: SplitName | None = None,
         project: str | None = None,
     ) -> int:
         """Download a dataset into a file; return the number of bytes.
 
         `recipe` gives lines in their normal shape, `original` the bytes that were uploaded; `openai`, `trl` and
-        `sharegpt` give rows for training. Without `provenance`, rows have no `metadata`. The file gets its name once
-        it is complete.
+        `sharegpt` give rows for training. Without `provenance`, rows have no `metadata`. `split`
+        takes the rows of one side. The file gets its name once it is complete.
 
         >>> await client.datasets.download("rated-well", file_path)
         """
         request = Request(
             method="GET",
             path=path("datasets", dataset, "download"),
-            query=[*self._project_parameters(project), *query(format=format, provenance=None if provenance else False)],
+            query=[
+                *self._project_parameters(project),
+                *query(format=format, provenance=None if provenance else False, split=split),
+            ],
             repeatable=True,
         )
         target = Path(file_path)

@@ -12,7 +12,7 @@ import msgspec
 from afterword.service.context import Context
 from afterword.service.studies.dataset_lines import ANSWER_FIELDS
 from afterword.store.catalog import ProjectRow
-from afterword.types import Feedback, Interaction, LeftOut, Message
+from afterword.types import Feedback, Interaction, LeftOut, Message, Threshold, Votes
 
 CUT_OFF_FINISH_REASONS = frozenset(
     {
@@ -133,7 +133,19 @@ def _dataset_message(message: Message) -> Message:
 class FeedbackReader:
     """Reads the feedback values that count: those under all keys of the project, or under `metrics`."""
 
-    def __init__(self, context: Context, project: ProjectRow, metrics: Collection[str] | None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        project: ProjectRow,
+        metrics: Collection[str] | None,
+        *,
+        votes: Votes = "agreed",
+        thresholds: Mapping[str, Threshold] | None = None,
+        with_ties: bool = False,
+    ) -> None:
+        self._votes = votes
+        self._thresholds = thresholds or {}
+        self._with_ties = with_ties
         keys = {row.key: row.kind for row in context.catalog.metrics_of(project.number)}
         self._kinds = {key: kind for key, kind in keys.items() if metrics is None or key in metrics}
 
@@ -144,23 +156,57 @@ class FeedbackReader:
     def values(self, interaction: Interaction) -> tuple[dict[str, bool | float], list[UUID], bool]:
         """Return the values by key, the ids of the feedback that they come from, and whether thumbs disagreed.
 
-        The newest value counts. Under a bool key, the newest value of each person counts; if two people disagree, there
-        is no value.
+        The newest value counts. Under a bool key, and under a scalar key with a threshold, the newest value of each
+        person is a vote. If two people disagree, there is no value, unless the majority decides.
         """
         values: dict[str, bool | float] = {}
         ids: list[UUID] = []
         has_conflict = False
-        for key, key_feedback in self._by_key(interaction).items():
-            newest = {(feedback.user or feedback.actor): feedback for feedback in reversed(key_feedback)}
-            if self._kinds[key] == "scalar":
+        by_key = self._by_key(interaction)
+        tie_votes = self._tie_votes(interaction)
+        for key in [*by_key, *(key for key in tie_votes if key not in by_key)]:
+            key_feedback = by_key.get(key, [])
+            if self._kinds[key] == "scalar" and key not in self._thresholds and key_feedback:
                 values[key] = key_feedback[0].value
                 ids.append(key_feedback[0].feedback_id)
-            elif len({feedback.value for feedback in newest.values()}) == 1:
-                values[key] = key_feedback[0].value == 1.0
-                ids += [feedback.feedback_id for feedback in newest.values()]
-            else:
+                continue
+            newest = {(feedback.user or feedback.actor): feedback for feedback in reversed(key_feedback)}
+            given_votes = {feedback.feedback_id: self._vote(feedback) for feedback in newest.values()}
+            votes = [vote for vote in [*given_votes.values(), *tie_votes.get(key, [])] if vote is not None]
+            winner = self._winner(votes)
+            if winner is not None:
+                values[key] = winner
+                ids += [feedback_id for feedback_id, vote in given_votes.items() if vote is not None]
+            elif votes:
                 has_conflict = True
         return values, ids, has_conflict
+
+    def is_between_thresholds(self, interaction: Interaction) -> bool:
+        """Tell whether an interaction has feedback, and all of it is neither true nor false by its threshold."""
+        key_feedback = [feedback for values in self._by_key(interaction).values() for feedback in values]
+        return bool(key_feedback) and all(self._vote(feedback) is None for feedback in key_feedback)
+
+    def _vote(self, feedback: Feedback) -> bool | None:
+        threshold = self._thresholds.get(feedback.metric)
+        if threshold is None or self._kinds[feedback.metric] == "bool":
+            return feedback.value == 1.0
+        if feedback.value >= threshold.true_from:
+            return True
+        return False if feedback.value <= threshold.false_to else None
+
+    def _winner(self, votes: list[bool]) -> bool | None:
+        trues = sum(votes)
+        if self._votes == "majority":
+            return None if 2 * trues == len(votes) else 2 * trues > len(votes)
+        return votes[0] if votes and trues in (0, len(votes)) else None
+
+    def _tie_votes(self, interaction: Interaction) -> dict[str, list[bool]]:
+        """Return the votes by key that ties give: true for a good one, false for a bad one."""
+        votes: dict[str, list[bool]] = {}
+        for preference in interaction.preferences if self._with_ties else ():
+            if preference.tied is not None and preference.metric in self._kinds:
+                votes.setdefault(preference.metric, []).append(preference.tied == "good")
+        return votes
 
     def thumbs(self, interaction: Interaction) -> Mapping[str, bool]:
         """Return the values under bool keys."""

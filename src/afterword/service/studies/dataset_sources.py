@@ -25,6 +25,7 @@ from afterword.service.studies.dataset_rows import (
     prompt_row,
     unfit_reason,
 )
+from afterword.service.studies.dataset_rules import MAX_NEAR_ROWS, DuplicateFinder, split_of
 from afterword.store.catalog import ProjectRow
 from afterword.types import (
     Dataset,
@@ -80,20 +81,32 @@ class DatasetBuilder:
         self._project = project
         self._body = body
         self._seed = seed or 0
+        # The seed of a sample may be drawn; that of a split must be the same for the next dataset.
+        self._split_seed = body.seed or 0
         metrics = None if body.metrics is None else {context.metric(project.number, key).key for key in body.metrics}
-        self._reader = FeedbackReader(context, project, metrics)
+        _check_rules(context, project, body)
+        self._reader = FeedbackReader(
+            context,
+            project,
+            metrics,
+            votes=body.votes,
+            thresholds=body.thresholds,
+            with_ties=body.ties and body.kind == "feedback",
+        )
         self._exclude = frozenset(body.exclude)
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Select what becomes a line, and return an iterator that writes the lines. Raises `Invalid` if there are
         none."""
         if self._body.kind == "preference":
-            pairs = self._sampled_rows(await self._pairs(), lambda pair: pair.identity)
+            pairs = await self._distinct_rows(await self._pairs(), _pair_sides)
+            pairs = self._sampled_rows(pairs, lambda pair: pair.identity)
             self._check_not_empty(pairs)
-            return self._lines(pairs, lambda pair: (pair.preferred, pair.other), self._pair_line)
-        ids = self._sampled_rows(await self._completions(), lambda completion_id: completion_id.bytes)
+            return self._lines(pairs, _pair_sides, self._pair_line)
+        ids = await self._distinct_rows(await self._completions(), _completion_sides)
+        ids = self._sampled_rows(ids, lambda completion_id: completion_id.bytes)
         self._check_not_empty(ids)
-        return self._lines(ids, lambda completion_id: (completion_id,), self._line)
+        return self._lines(ids, _completion_sides, self._line)
 
     async def _interaction_pages(self) -> AsyncIterator[list[Interaction]]:
         """Yield pages of the requested interactions in their short view, newest first."""
@@ -122,7 +135,9 @@ class DatasetBuilder:
     async def _completions(self) -> list[UUID]:
         """Return the interactions that become lines, newest first."""
         fit_ids: list[UUID] = []
-        sample_size = self._body.sample.size if self._body.sample.type == "last" else None
+        # Rows that repeat others are found later, and a sample counts none of them.
+        takes_newest = self._body.sample.type == "last" and self._body.duplicates == "keep"
+        sample_size = self._body.sample.size if takes_newest else None
         async for page in self._interaction_pages():
             silent_ids = await self._silent_ids(page)
             for interaction in page:
@@ -161,7 +176,9 @@ class DatasetBuilder:
         if self._body.kind == "feedback":
             values, _, has_conflict = self._reader.values(interaction)
             if not values:
-                return "conflicting_feedback" if has_conflict else "no_feedback"
+                if has_conflict:
+                    return "conflicting_feedback"
+                return "between_thresholds" if self._reader.is_between_thresholds(interaction) else "no_feedback"
         return None
 
     async def _pairs(self) -> list[PreferencePair]:
@@ -178,6 +195,51 @@ class DatasetBuilder:
             for interaction in full_interactions.values():
                 collector.add_answer(interaction)
         return collector.pairs(self._exclude)
+
+    async def _distinct_rows(self, rows: list[T], sides: Callable[[T], Sequence[UUID]]) -> list[T]:
+        """Return the rows that repeat no earlier one, and whose sides are on one side of the split."""
+        split, duplicates = self._body.split, self._body.duplicates
+        if duplicates == "keep" and (split is None or self._body.kind != "preference"):
+            return rows
+        if duplicates == "near" and len(rows) > MAX_NEAR_ROWS:
+            raise Invalid(
+                f"Near duplicates are looked for in up to {MAX_NEAR_ROWS:,} rows, and there are {len(rows):,}.",
+                code="too_many_interactions",
+                param="duplicates",
+                hint="Choose fewer, such as by a timerange, or duplicates=exact.",
+            )
+        finder = DuplicateFinder(duplicates)
+        distinct_rows: list[T] = []
+        for start in range(0, len(rows), PAGE_ROWS):
+            page = rows[start : start + PAGE_ROWS]
+            ids = list(dict.fromkeys(side for row in page for side in sides(row)))
+            full_interactions = await recording.find_interactions(self._context, ids)
+            for row in page:
+                interactions = [full_interactions[side] for side in sides(row) if side in full_interactions]
+                reason = "missing" if len(interactions) < len(sides(row)) else None
+                if (
+                    reason is None
+                    and split
+                    and len({split_of(side, split, self._split_seed) for side in interactions}) > 1
+                ):
+                    reason = "split_conflict"
+                if reason is None and duplicates != "keep":
+                    reason = finder.find(*self._row_texts(interactions))
+                if reason is None:
+                    distinct_rows.append(row)
+                else:
+                    self.left_out[reason] += 1
+        return distinct_rows
+
+    def _row_texts(self, sides: Sequence[Interaction]) -> tuple[str, str]:
+        """Return the prompt and what is said of it, by which rows are compared."""
+        answers = [] if self._body.kind == "prompt" else [answer_of(side) for side in sides]
+        values = self._reader.values(sides[0])[0] if self._body.kind == "feedback" else {}
+        # Rows that say the same and are rated differently are no duplicates.
+        rating = [f"{key}={value}" for key, value in sorted(values.items())]
+        texts = [prompt_row(sides[0]), [*answers, *rating]]
+        prompt, answer = (msgspec.json.encode(text).decode() for text in texts)
+        return prompt, answer
 
     def _sampled_rows(self, rows: list[T], identity: Callable[[T], bytes]) -> list[T]:
         """Return the requested sample, in the order of `rows`.
@@ -233,7 +295,11 @@ class DatasetBuilder:
     def _line(self, completion_id: UUID, sides: Sequence[Interaction]) -> dict[str, Any] | None:
         [interaction] = sides
         line = prompt_row(interaction)
-        metadata: dict[str, Any] = {"completion_id": completion_id, **_call_facts(interaction)}
+        metadata: dict[str, Any] = {
+            "completion_id": completion_id,
+            **_call_facts(interaction),
+            **self._split_field(interaction),
+        }
         if self._body.kind != "prompt":
             line["completion"] = answer_of(interaction) or ""
             if (reason := finish_reason_of(interaction)) in LIMIT_FINISH_REASONS:
@@ -245,6 +311,10 @@ class DatasetBuilder:
         if interaction.labels:
             line["labels"] = interaction.labels
         return {**line, "metadata": metadata}
+
+    def _split_field(self, interaction: Interaction) -> dict[str, str]:
+        split = self._body.split
+        return {} if split is None else {"split": split_of(interaction, split, self._split_seed)}
 
     def _pair_line(self, pair: PreferencePair, sides: Sequence[Interaction]) -> dict[str, Any] | None:
         preferred, other = (answer_of(side) for side in sides)
@@ -262,10 +332,38 @@ class DatasetBuilder:
                 **origin,
                 "preferred_completion_id": pair.preferred,
                 "other_completion_id": pair.other,
+                **self._split_field(sides[0]),
                 **{f"preferred_{name}": value for name, value in _call_facts(sides[0]).items()},
                 **{f"other_{name}": value for name, value in _call_facts(sides[1]).items()},
             },
         }
+
+
+def _pair_sides(pair: PreferencePair) -> Sequence[UUID]:
+    return (pair.preferred, pair.other)
+
+
+def _completion_sides(completion_id: UUID) -> Sequence[UUID]:
+    return (completion_id,)
+
+
+def _check_rules(context: Context, project: ProjectRow, body: DatasetOfInteractions) -> None:
+    for key, threshold in body.thresholds.items():
+        if context.metric(project.number, key).kind == "bool" or threshold.true_from <= threshold.false_to:
+            raise Invalid(
+                f"thresholds.{key} is from {threshold.true_from} and to {threshold.false_to}: a threshold is for a "
+                "scalar feedback key, and true_from is greater than false_to.",
+                code="invalid_value",
+                param=f"thresholds.{key}",
+                hint='Such as {"true_from": 4, "false_to": 2}.',
+            )
+    if body.split is not None and body.split.validation + body.split.test > 1:
+        raise Invalid(
+            f"split.validation and split.test are {body.split.validation} and {body.split.test}, more than 1 in all.",
+            code="invalid_value",
+            param="split",
+            hint='Such as {"validation": 0.1, "test": 0.1}.',
+        )
 
 
 def _call_facts(interaction: Interaction) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from afterword.store.datasets import DatasetRow
 from afterword.store.engine import Store
 from afterword.types import (
     Dataset,
-    DatasetForm,
     DatasetKind,
     DatasetList,
     DatasetMetric,
@@ -423,29 +422,31 @@ async def delete_dataset(context: Context, dataset: str, *, query: ProjectQuery)
 async def download(context: Context, dataset: str, *, query: DownloadQuery) -> Download:
     """Download the file of a dataset: `original` as it was sent, or rows in one of the formats for training."""
     row = await get_dataset_row(context, dataset, query.project)
-    return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query.format, query.provenance))
+    return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query))
 
 
-async def _file_chunks(context: Context, number: int, form: DatasetForm, provenance: bool) -> AsyncGenerator[bytes]:
+async def _file_chunks(context: Context, number: int, query: DownloadQuery) -> AsyncGenerator[bytes]:
     last_part_number, remaining_bytes = -1, b""
     while (part := await context.store.read(stored.part, number, last_part_number)) is not None:
         last_part_number, content = part
-        if form == "original":
+        if query.format == "original":
             yield content
             continue
         *lines, remaining_bytes = (remaining_bytes + content).split(b"\n")
-        yield b"".join(_formatted_rows(line, form, provenance) for line in lines)
+        yield b"".join(_formatted_rows(line, query) for line in lines)
     if remaining_bytes:
-        yield _formatted_rows(remaining_bytes, form, provenance)
+        yield _formatted_rows(remaining_bytes, query)
 
 
-def _formatted_rows(raw: bytes, form: DatasetForm, provenance: bool) -> bytes:
+def _formatted_rows(raw: bytes, query: DownloadQuery) -> bytes:
     if not raw.strip():
         return b""
     line = read_line(raw)
-    if not provenance:
+    if query.split is not None and line.normalized_line.get("metadata", {}).get("split") != query.split:
+        return b""
+    if not query.provenance:
         line.normalized_line.pop("metadata", None)
-    return b"".join(msgspec.json.encode(row) + b"\n" for row in FORMATS[form](line))
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in FORMATS[query.format](line))
 
 
 async def get_dataset_row(context: Context, dataset: str, project: str | None) -> DatasetRow:

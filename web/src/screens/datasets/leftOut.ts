@@ -17,6 +17,10 @@ const REASONS: Record<string, string> = {
   prompt_mismatch: "answers to different prompts",
   equal: "the same on both sides",
   contradictory: "contradicted by another",
+  between_thresholds: "between the thresholds",
+  split_conflict: "with answers on two sides of the split",
+  duplicate: "the same as another",
+  near_duplicate: "nearly the same as another",
 };
 
 /** Return how many did not become lines. */
