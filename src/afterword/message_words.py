@@ -18,6 +18,17 @@ MAX_PARSED_CHARACTERS = 200_000
 MAX_DEPTH = 50
 """Levels of a tool's arguments beyond this are written as `…`."""
 
+MAX_CONTENTS = 100
+MAX_TOOL_CHARACTERS = 200
+"""The name of a tool beyond this is not compared."""
+
+_CONTENTS_ANYWHERE: dict[PartKind, str] = {"image": "images", "audio": "audio", "file": "files"}
+_CONTENTS: dict[PartKind, str] = {
+    **_CONTENTS_ANYWHERE, "tool": "tools", "reasoning": "reasoning", "refusal": "refusal",
+}  # fmt: skip
+CONTENTS = tuple(_CONTENTS.values())
+"""The values of `has`."""
+
 _THINK = re.compile(r"\s*<think>")
 _IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
@@ -56,6 +67,25 @@ def searchable_words(messages: Iterable[dict[str, Any]]) -> tuple[list[str], lis
             if part.words:
                 (reasoning if part.kind == "reasoning" else words).append(part.words)
     return words, reasoning
+
+
+def message_contents(messages: Iterable[dict[str, Any]], completion: dict[str, Any]) -> list[str]:
+    """Return what an interaction holds beside plain text, such as `["images", "tool:weather", "tools"]`.
+
+    Images, sound and files count wherever they are. Tool calls, reasoning and refusals count in the completion only: an
+    agent repeats those of earlier turns in its messages.
+    """
+    contents: set[str] = set()
+    for message in messages:
+        if isinstance(message.get("content"), list) or "audio" in message or "images" in message:
+            kinds = {part.kind for part in message_parts(message)}
+            contents.update(name for kind, name in _CONTENTS_ANYWHERE.items() if kind in kinds)
+    for part in message_parts(completion):
+        if name := _CONTENTS.get(part.kind):
+            contents.add(name)
+        if part.kind == "tool" and len(contents) < MAX_CONTENTS:
+            contents.add(f"tool:{part.name[:MAX_TOOL_CHARACTERS]}")
+    return sorted(contents)
 
 
 def message_parts(message: dict[str, Any]) -> Iterator[MessagePart]:

@@ -55,7 +55,7 @@ def finish(store: Store, *ids: UUID) -> None:
     write(
         store,
         [
-            (calls.FINISH_INTERACTION, [(one, 3, 70, 80, None) for one in ids]),
+            (calls.FINISH_INTERACTION, [(one, 3, 70, 80, None, None) for one in ids]),
             (calls.FINISH_PAYLOAD, [(one, b"answered") for one in ids]),
             (
                 calls.FINISH_CALL,

@@ -33,7 +33,7 @@ deleted."""
 
 INSERT = Insert(calls)
 # Columns whose values are known only at the end of a call.
-FINISH_INTERACTION = Update(interactions, "id", "model", "completion_text_hash", "size", "preview")
+FINISH_INTERACTION = Update(interactions, "id", "model", "completion_text_hash", "size", "preview", "contents")
 FINISH_PAYLOAD = Update(payloads, "interaction_id", "payload")
 FINISH_CALL = Update(calls, "interaction_id", *(column.name for column in calls.columns if not column.primary_key))
 # A row exists already if the interaction was deleted meanwhile: its words are to be removed from the index.

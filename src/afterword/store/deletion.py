@@ -22,6 +22,7 @@ from afterword.store.payloads import read_undamaged_json
 from afterword.store.schema import (
     ab_interactions,
     calls,
+    content_number,
     feedback,
     images,
     interaction_images,
@@ -56,7 +57,11 @@ def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
     """
     connection = transaction.connection
     columns = (interactions.c.id, interactions.c.project, interactions.c.created_at, interactions.c.session_id)
-    query = select(*columns, interactions.c.labels).where(any_of(interactions.c.id, ids)).with_for_update()
+    query = (
+        select(*columns, interactions.c.labels, interactions.c.contents)
+        .where(any_of(interactions.c.id, ids))
+        .with_for_update()
+    )
     rows = connection.execute(query.order_by(interactions.c.id)).all()
     existing = [row.id for row in rows]
     if not existing:
@@ -104,10 +109,16 @@ def forget(transaction: Transaction, ids: Sequence[UUID]) -> int:
 def scrub(transaction: Transaction, ids: Sequence[UUID]) -> int:
     """Delete the parts of texts that interactions hold outside their payloads; return the number of ids."""
     connection = transaction.connection
+    columns = (interactions.c.id, interactions.c.project, interactions.c.created_at, interactions.c.contents)
+    with_contents = connection.execute(
+        select(*columns).where(any_of(interactions.c.id, ids), interactions.c.contents.is_not(None))
+    ).all()
+    if with_contents:
+        _take_index_rows(transaction, with_contents, _content_numbers(with_contents))
     connection.execute(
         update(interactions)
         .where(any_of(interactions.c.id, ids))
-        .values(preview=None, prompt_text_hash=NO_TEXT_HASH_CODE, completion_text_hash=NO_TEXT_HASH_CODE)
+        .values(contents=None, preview=None, prompt_text_hash=NO_TEXT_HASH_CODE, completion_text_hash=NO_TEXT_HASH_CODE)
     )
     failed = select(calls.c.interaction_id, calls.c.error).where(
         any_of(calls.c.interaction_id, ids), calls.c.error.is_not(None)
@@ -127,6 +138,7 @@ def unscrubbed() -> ColumnElement[bool]:
     columns = interactions.c
     return (
         columns.preview.is_not(None)
+        | columns.contents.is_not(None)
         | (columns.prompt_text_hash != NO_TEXT_HASH_CODE)
         | (columns.completion_text_hash != NO_TEXT_HASH_CODE)
     )
@@ -285,14 +297,26 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
 def _take_labels(transaction: Transaction, rows: Sequence[Any]) -> None:
     """Delete the rows of interactions from the label index: a range for each label. Interactions that are deleted
     together are mostly of the same time."""
-    label_numbers = sorted(
-        {
-            label_number(row.project, key, value)
-            for row in rows
-            if row.labels
-            for key, value in msgspec.json.decode(row.labels).items()
-        }
-    )
+    label_numbers = {
+        label_number(row.project, key, value)
+        for row in rows
+        if row.labels
+        for key, value in msgspec.json.decode(row.labels).items()
+    }
+    _take_index_rows(transaction, rows, label_numbers | _content_numbers(rows))
+
+
+def _content_numbers(rows: Sequence[Any]) -> set[int]:
+    return {
+        content_number(row.project, content)
+        for row in rows
+        if row.contents
+        for content in msgspec.json.decode(row.contents)
+    }
+
+
+def _take_index_rows(transaction: Transaction, rows: Sequence[Any], numbers: set[int]) -> None:
+    label_numbers = sorted(numbers)
     times = [row.created_at for row in rows]
     index = interaction_labels.c
     for start in range(0, len(label_numbers), MAX_STATEMENT_LABELS):

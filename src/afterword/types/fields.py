@@ -30,6 +30,8 @@ Comparison: TypeAlias = Literal[
     "preference",
     "phrase",
     "words",
+    "has",
+    "tool",
 ]
 """How a condition is compiled: the method of the filter compiler."""
 FacetKind: TypeAlias = Literal[
@@ -302,7 +304,9 @@ FIELDS: tuple[Field, ...] = (
                 help="Has none under the metric.",
             ),
         ),
-        words=(QueryWord(name="has:", example="has:CSAT", means="has feedback under this key"),),
+        words=(QueryWord(
+                name="has:", example="has:CSAT", means="has feedback under this key; or tools, images, audio, files, …"
+            ),),
         graphql=("feedbacks", "scores"),
         is_facet=True,
     ),
@@ -323,6 +327,38 @@ FIELDS: tuple[Field, ...] = (
         ),
         graphql=("comparisons",),
         is_facet=True,
+    ),
+    Field(
+        name="has",
+        compared_as="has",
+        title="Holds",
+        description=Meta(
+            description="What it holds: `tools`, `reasoning` or `refusal` in the completion; `images`, `audio` or "
+            "`files` anywhere."
+        ),
+        columns=("interactions.contents",),
+        parameters=(
+            Parameter(
+                name="has", is_list=True, option="--has", metavar="WHAT",
+                help="Holds tools, images, audio, files, reasoning or a refusal; any of several.",
+            ),
+        ),
+        graphql=("has",),
+    ),
+    Field(
+        name="tool",
+        compared_as="tool",
+        title="Tool",
+        description=Meta(description="The name of a tool that the completion calls."),
+        columns=("interactions.contents",),
+        parameters=(
+            Parameter(
+                name="tool", is_list=True, option="--tool", metavar="NAME",
+                help="Its completion calls this tool, or any of several.",
+            ),
+        ),
+        words=(QueryWord(name="tool:", example="tool:weather", means="the completion calls this tool"),),
+        graphql=("tool",),
     ),
     Field(
         name="text",

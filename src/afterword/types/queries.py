@@ -189,6 +189,13 @@ class FilterQuery(Input, rename={"from_": "from"}):
     environment: Annotated[
         list[str], Meta(description="Where your product ran, such as `production`. Several mean any of them.")
     ] = msgspec.field(default_factory=list)
+    has: Annotated[
+        list[str],
+        Meta(description="What it holds: `tools`, `images`, `audio`, `files`, `reasoning`, `refusal`; any of several."),
+    ] = msgspec.field(default_factory=list)
+    tool: Annotated[list[str], Meta(description="A tool that the completion calls. Several mean any of them.")] = (
+        msgspec.field(default_factory=list)
+    )
     request_id: Annotated[str | None, CALL_ID] = None
     trace_id: Annotated[str | None, TRACE_ID] = None
     prompt_hash: Annotated[str | None, Meta(description="The hash of the prompt, as an interaction shows it.")] = None
@@ -224,6 +231,8 @@ class PlainFilters(TypedDict, total=False):
     session_id: str | UUID | None
     user: str | UUID | None
     environment: str | Sequence[str] | None
+    has: str | Sequence[str] | None
+    tool: str | Sequence[str] | None
     request_id: str | None
     trace_id: str | None
     prompt_hash: str | None

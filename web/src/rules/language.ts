@@ -23,6 +23,8 @@ const MATCHED: ReadonlyMap<string, string> = new Map(
   QUERY_FIELDS.filter(({ isMatch }) => isMatch).map(({ name, field }) => [name.slice(0, -1), field]),
 );
 
+const CONTENTS = new Set(["tools", "images", "audio", "files", "reasoning", "refusal"]);
+
 type Token = { kind: "word" | "(" | ")" | "-" | "or" | "not"; text: string; quoted: boolean; at: number };
 
 const COMPARISON = /^(>=|<=|!=|>|<|=)/;
@@ -88,7 +90,7 @@ function unquoted(text: string): string {
 
 /** Return a text for a query, in quotation marks if it needs them. */
 export function quoted(text: string): string {
-  return /^[^\s"(),:<>=!\\.-][^\s"(),:<>=!\\]*$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
+  return !CONTENTS.has(text) && /^[^\s"(),:<>=!\\.-][^\s"(),:<>=!\\]*$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
 }
 
 function values(text: string): string[] {
@@ -142,6 +144,8 @@ function condition({ text, quoted: isQuoted, at }: Token): Filter | string {
   if (matched) return { [matched]: match(found) };
   switch (name) {
     case "has":
+      // In quotation marks it is a feedback key of such a name.
+      if (!text.includes('"') && found.every((what) => CONTENTS.has(what))) return { has: match(found) };
       return any(found.map((metric) => ({ feedback: { metric } })));
     case "preference":
       return any(found.map((metric) => ({ preference: { metric } })));

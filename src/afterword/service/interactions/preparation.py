@@ -9,7 +9,7 @@ import msgspec
 
 from afterword.config import Settings
 from afterword.errors import Invalid
-from afterword.message_words import message_words
+from afterword.message_words import message_contents, message_words
 from afterword.service.context import Context
 from afterword.service.interactions import content
 from afterword.service.interactions.media import Media
@@ -22,7 +22,7 @@ from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
 from afterword.store.payloads import Payload, completion_message, encode, message_text, prompt_message, prompt_text
 from afterword.store.query.conditions import SOURCES
-from afterword.store.schema import LATER_TEXTS, hash63, label_number
+from afterword.store.schema import LATER_TEXTS, content_number, hash63, label_number
 from afterword.types import Message, Source
 
 # For payloads above this size, a list shows the preview in the row instead of reading the payload.
@@ -137,6 +137,7 @@ def new_rows(
     images = [*prompt.images, *completion.images]
     raw, size, preview = _payload(prompt, completion)
     labels = _encoder.encode(prompt.labels).decode() if prompt.labels else None
+    contents = _contents(prompt, completion)
     row = (
         completion_id,
         project,
@@ -154,6 +155,7 @@ def new_rows(
         request_hash,
         session[1],
         *(prompt.texts[name] for name in LATER_TEXTS),
+        _encoder.encode(contents).decode() if contents else None,
     )
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),
@@ -169,8 +171,9 @@ def new_rows(
     new_labels = [number for number in numbers if not context.catalog.knows_label(number)]
     if new_labels:
         rows.append((stored.INSERT_LABEL, [(number, project, *numbers[number]) for number in new_labels]))
-    if numbers:
-        label_rows = [(number, prompt.created_at, completion_id) for number in numbers]
+    if numbers or contents:
+        indexed_numbers = [*numbers, *(content_number(project, content) for content in contents)]
+        label_rows = [(number, prompt.created_at, completion_id) for number in indexed_numbers]
         rows.append((stored.INSERT["interaction_labels"], label_rows))
     rows += _image_rows(images, project, completion_id)
     return RowBatch(rows, len(raw) + sum(len(image.content) for image in images) + 500, new_labels)
@@ -188,8 +191,10 @@ def finishing_rows(
 ) -> RowBatch:
     """Return the rows that complete an interaction which was opened without its answer."""
     raw, size, preview = _payload(prompt, completion)
+    contents = _contents(prompt, completion)
+    stored_contents = _encoder.encode(contents).decode() if contents else None
     rows: Rows = [
-        (calls.FINISH_INTERACTION, [(completion_id, model, hash63(completion.text), size, preview)]),
+        (calls.FINISH_INTERACTION, [(completion_id, model, hash63(completion.text), size, preview, stored_contents)]),
         (calls.FINISH_PAYLOAD, [(completion_id, context.store.compression.compress(raw))]),
         (calls.FINISH_CALL, [call]),
         (calls.QUEUE_FOR_SEARCH, [(completion_id, None)]),
@@ -197,7 +202,16 @@ def finishing_rows(
         *rollups.dirty_hour(prompt.project.number, prompt.created_at),
         *_image_rows(completion.images, prompt.project.number, completion_id),
     ]
+    # Those of the prompt were written when the call began.
+    if new_contents := set(contents) - set(message_contents(prompt.messages, {})):
+        numbers = sorted(content_number(prompt.project.number, content) for content in new_contents)
+        label_rows = [(number, prompt.created_at, completion_id) for number in numbers]
+        rows.append((stored.INSERT["interaction_labels"], label_rows))
     return RowBatch(rows, len(raw) + 500, [])
+
+
+def _contents(prompt: PreparedPrompt, completion: PreparedCompletion) -> list[str]:
+    return message_contents(prompt.messages, completion_message(completion.text, completion.message))
 
 
 def _payload(prompt: PreparedPrompt, completion: PreparedCompletion) -> tuple[bytes, int, str | None]:

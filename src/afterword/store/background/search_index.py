@@ -14,13 +14,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, exists, func, select
 
+from afterword.message_words import message_contents
+from afterword.store.background.contents import backfill_contents
 from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import OPEN
 from afterword.store.compression import decompress, train
 from afterword.store.engine import Delete, Index, Store, Transaction
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.text_search import IndexedTexts
-from afterword.store.payloads import read_json, searchable_texts, unpack
+from afterword.store.payloads import completion_message, read_json, searchable_texts, unpack
 from afterword.store.schema import calls, dictionaries, interactions, search_pending
 
 log = logging.getLogger("afterword.search")
@@ -123,6 +125,7 @@ class SearchIndexWorker(ThreadWorker):
             index.note_caught_up()
         taken_in = [(row.interaction_id,) for row in rows if not row.is_erased]
         taken_out = [(row.interaction_id,) for row in rows if row.is_erased]
+        backfill_contents(self._store, {row.interaction_id: row.contents for row in rows if row.contents})
         self._store.queue.write_from_thread([(TAKEN_IN, taken_in), (TAKEN_OUT, taken_out)])
         if len(self._samples) == SAMPLE_COUNT:
             self._train(index.size())
@@ -173,6 +176,13 @@ class _QueuedText(NamedTuple):
     texts: IndexedTexts | None
     is_erased: bool
     sample: bytes
+    contents: list[str]
+
+
+def _added_text(interaction_id: UUID, raw: bytes) -> _QueuedText:
+    payload = unpack(raw)
+    contents = message_contents(payload.messages, completion_message(payload.completion, payload.message))
+    return _QueuedText(interaction_id, searchable_texts(payload), False, raw[:MAX_SAMPLE_BYTES], contents)
 
 
 def _pending(connection: Connection) -> Sequence[_QueuedText]:
@@ -183,12 +193,12 @@ def _pending(connection: Connection) -> Sequence[_QueuedText]:
         .limit(BATCH_ROWS)
     ).all()
     added = {
-        interaction_id: _QueuedText(interaction_id, searchable_texts(unpack(raw)), False, raw[:MAX_SAMPLE_BYTES])
+        interaction_id: _added_text(interaction_id, raw)
         for interaction_id, raw in read_json(connection, [row.interaction_id for row in rows if row.erased is None])
     }
     return [
-        added.get(row.interaction_id) or _QueuedText(row.interaction_id, None, False, b"")
+        added.get(row.interaction_id) or _QueuedText(row.interaction_id, None, False, b"", [])
         if row.erased is None
-        else _QueuedText(row.interaction_id, searchable_texts(unpack(decompress(row.erased))), True, b"")
+        else _QueuedText(row.interaction_id, searchable_texts(unpack(decompress(row.erased))), True, b"", [])
         for row in rows
     ]

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, and_, false, or_, true
 
 from afterword.store.engine.text_search import TextQuery
+
+# Up to this many alternatives are each read as a page, and the pages merged; more are checked together.
+MAX_BRANCH_COUNT = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,3 +37,9 @@ class Condition:
     branches: list[list[Condition]] | None = None
     """The same condition as a few alternatives, each a list of conditions that must all hold."""
     path: str = ""
+
+
+def any_branch(branches: list[list[Condition]], path: str) -> Condition:
+    """Return the condition that all conditions of at least one branch hold."""
+    check = or_(false(), *(and_(true(), *(condition.check for condition in branch)) for branch in branches))
+    return Condition(check, branches=branches if len(branches) <= MAX_BRANCH_COUNT else None, path=path)

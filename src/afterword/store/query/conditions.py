@@ -28,13 +28,15 @@ from sqlalchemy import (
 )
 
 from afterword.errors import Invalid
+from afterword.message_words import CONTENTS, MAX_TOOL_CHARACTERS
 from afterword.store.calls import COMPLETE, STATES
 from afterword.store.engine.dialect import without_index
 from afterword.store.engine.text_search import TextQuery, Texts
-from afterword.store.query.condition import Condition
+from afterword.store.query.condition import MAX_BRANCH_COUNT, Condition, any_branch
 from afterword.store.query.names import Names
 from afterword.store.schema import (
     calls,
+    content_number,
     feedback,
     hash63,
     interaction_labels,
@@ -57,8 +59,6 @@ MAX_CONDITION_COUNT = 500
 MAX_VALUE_COUNT = 10_000
 # Upper bound over all search texts of a filter together: the index reads the interactions of each word.
 MAX_TEXT_CHARACTERS = 4_000
-# Up to this many alternatives are each read as a page, and the pages merged; more are checked together.
-MAX_BRANCH_COUNT = 16
 
 
 def compile_filter(filter: Filter | None, names: Names, texts: Texts) -> list[Condition]:
@@ -87,6 +87,8 @@ class _FilterCompiler:
             "session": self.session,
             "completion_id": self.completion_id,
             "words": self.words,
+            "has": self.has,
+            "tool": self.tool,
         }
 
     def compile_all(self, node: Filter, path: str, depth: int) -> list[Condition]:
@@ -135,7 +137,7 @@ class _FilterCompiler:
             return self.compile_node(value, f"{path}.not", depth + 1, negated=not negated)
         if name == "or_" and not negated:
             branches = [self.compile_all(child, f"{path}.or[{index}]", depth + 1) for index, child in enumerate(value)]
-            return _any_branch(branches, path)
+            return any_branch(branches, path)
         if name in ("and_", "or_"):
             paths = [f"{path}.{name.rstrip('_')}[{index}]" for index in range(len(value))]
             parts = [
@@ -238,6 +240,26 @@ class _FilterCompiler:
         branches = [(number, self._label_condition(interaction_labels.c.label == number)) for number in set(numbers)]
         label_branches = [[Condition(branch.check, branch.lookup, number, path=path)] for number, branch in branches]
         return replace(condition, branches=label_branches)
+
+    def has(self, value: Match, path: str) -> Condition:
+        for word in (*(value.in_ or ()), value.eq, value.neq):
+            if word is not None and word not in CONTENTS:
+                raise Invalid(
+                    f"{path} is {word!r:.80}.",
+                    code="unknown_content",
+                    param=path,
+                    hint=f"An interaction may have {', '.join(CONTENTS)}; feedback is found by has_feedback.",
+                )
+        return self._content_condition(value, path, "")
+
+    def tool(self, value: Match, path: str) -> Condition:
+        return self._content_condition(value, path, "tool:")
+
+    def _content_condition(self, value: Match, path: str, prefix: str) -> Condition:
+        texts, negated = self.matched_texts(value, path)
+        numbers = [content_number(self.names.project, prefix + text[:MAX_TOOL_CHARACTERS]) for text in texts]
+        condition = self._label_condition(interaction_labels.c.label.in_(numbers))
+        return Condition(not_(condition.check)) if negated else condition
 
     def _label_condition(self, which: ColumnElement[bool]) -> Condition:
         check = _exists_for_interaction(
@@ -407,12 +429,6 @@ def time_condition(names: Names, start: int | None, end: int | None) -> Conditio
 
 def _ids(names: Names, check: ColumnElement[bool]) -> Select[Any]:
     return select(interactions.c.id).where(interactions.c.project == names.project, check)
-
-
-def _any_branch(branches: list[list[Condition]], path: str) -> Condition:
-    """Return the condition that all conditions of at least one branch hold."""
-    check = or_(false(), *(and_(true(), *(condition.check for condition in branch)) for branch in branches))
-    return Condition(check, branches=branches if len(branches) <= MAX_BRANCH_COUNT else None, path=path)
 
 
 def _exists_for_interaction(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -31,6 +31,7 @@ from afterword.store.schema.catalog import (
 from afterword.store.schema.interactions import (
     LATER_TEXTS,
     calls,
+    content_number,
     dictionaries,
     feedback,
     hash63,
@@ -73,6 +74,7 @@ __all__ = [
     "ab_tests",
     "api_keys",
     "calls",
+    "content_number",
     "dataset_parts",
     "datasets",
     "dictionaries",

@@ -52,6 +52,9 @@ interactions = Table(
     # The caller's name for the session, if that is not a UUID. session_id is then derived from it (ids.id_of_text).
     Column("session", Text),
     *(Column(name, Text) for name in LATER_TEXTS),
+    # What it holds beside plain text, as a JSON array such as ["tools", "tool:weather"]. Null for plain text.
+    # `interaction_labels` is the index of it, too (see `content_number`).
+    Column("contents", Text),
     # The list of a project, newest first, is one range of this index.
     Index(None, "project", "created_at", "id"),
     # The same for one model; 36 bytes a row.
@@ -288,3 +291,11 @@ def hash63(*parts: str | bytes) -> int:
 def label_number(project: int, key: str, value: str) -> int:
     """Return the number of a label, which never changes."""
     return hash63(str(project), key, value)
+
+
+def content_number(project: int, content: str) -> int:
+    """Return the number under which `interaction_labels` has what an interaction holds, such as `tools`.
+
+    No label has this number: the key of a label has no NUL.
+    """
+    return label_number(project, "\0contents", content)

@@ -1,0 +1,50 @@
+"""Adds what interactions hold beside plain text, for interactions that were stored before it was noted."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from afterword.store.engine import Store, Transaction
+from afterword.store.engine.dialect import any_of
+from afterword.store.schema import content_number, interaction_labels, interactions, payloads
+
+
+def backfill_contents(store: Store, contents: dict[UUID, list[str]]) -> None:
+    """Note what these interactions hold, where that is not noted yet."""
+    missing = _query(list(contents))
+    if not contents or not store.read_now(lambda connection: connection.execute(missing).first()):
+        return
+
+    def note(transaction: Transaction) -> None:
+        _note(transaction.connection, contents)
+
+    store.queue.write_from_thread(note)
+
+
+def _query(ids: list[UUID]):
+    columns = (interactions.c.id, interactions.c.project, interactions.c.created_at)
+    # The text of an interaction without payload is deleted.
+    joined = interactions.join(payloads, payloads.c.interaction_id == interactions.c.id)
+    is_missing = interactions.c.contents.is_(None)
+    return select(*columns).select_from(joined).where(any_of(interactions.c.id, ids), is_missing)
+
+
+def _note(connection: Connection, contents: dict[UUID, list[str]]) -> None:
+    query = _query(list(contents)).order_by(interactions.c.id).with_for_update(of=interactions)
+    for row in connection.execute(query).all():
+        noted = msgspec.json.encode(contents[row.id]).decode()
+        connection.execute(update(interactions).where(interactions.c.id == row.id).values(contents=noted))
+        connection.execute(
+            insert(interaction_labels),
+            [
+                {
+                    "label": content_number(row.project, content),
+                    "created_at": row.created_at,
+                    "interaction_id": row.id,
+                }
+                for content in contents[row.id]
+            ],
+        )
