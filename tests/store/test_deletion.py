@@ -78,7 +78,7 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
     text = msgspec.json.encode(worn).decode()
     said = store.compression.compress(encode(Payload(messages=[{"role": "user", "content": "Hi"}], completion="Ho")))
     error = '{"status":500,"code":"fell_over","message":"You said Hi"}'
-    put, later = stored.INSERT, (None,) * (2 + len(LATER_TEXTS))
+    put, later = stored.INSERT, (None,) * (3 + len(LATER_TEXTS))
     write(
         store,
         [
