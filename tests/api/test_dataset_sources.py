@@ -278,6 +278,21 @@ def test_splits_are_downloaded_apart_and_duplicates_left_out(log: Any, http: Any
         refused(http.post("/api/v1/datasets/from-interactions", json={**body, **change}), 422, "invalid_value", param)
 
 
+def test_a_preview_shows_rows_and_counts_and_makes_nothing(log: Any, http: Any, project: str, create: Create):
+    for n in range(12):
+        log(completion=f"Answer {n}" if n else "")
+    body = {"project": project, "kind": "completion", "filter": {"and": []}, "split": {}}
+    shown = http.post("/api/v1/datasets/preview", json=body).raise_for_status().json()
+    assert (shown["lines"], shown["left_out"], shown["is_partial"]) == (11, {"empty": 1}, False)
+    assert http.get("/api/v1/datasets", params={"project": project}).json() == {"datasets": []}
+    rows = create("completion", split={})[1]
+    assert without_origin(shown["rows"]) == without_origin(rows[:10])
+    assert [row["metadata"]["split"] for row in shown["rows"]] == [row["metadata"]["split"] for row in rows[:10]]
+    nothing = {**body, "kind": "feedback"}
+    shown = http.post("/api/v1/datasets/preview", json=nothing).raise_for_status().json()
+    assert (shown["rows"], shown["lines"]) == ([], 0)
+
+
 # ------------------------------------------------------------------------------------------------ pairs
 
 

@@ -91,6 +91,19 @@ class Dataset(Output):
     seed: Annotated[int | None, Meta(description="The seed of its random sample; null for none.")] = None
 
 
+class DatasetPreview(Output):
+    """What a dataset of interactions would have, before it is made."""
+
+    rows: Annotated[list[dict[str, Any]], Meta(description="The first ten rows, as they would be.")]
+    lines: Annotated[int, Meta(description="How many rows there would be, of the interactions that were read.")]
+    left_out: Annotated[
+        dict[LeftOut, int], Meta(description="How many would be left out, by the reason, as for a dataset.")
+    ]
+    is_partial: Annotated[
+        bool, Meta(description="Whether there are more interactions than were read, so that the counts are of a part.")
+    ]
+
+
 class DatasetList(Output):
     """The datasets of a project, the newest first."""
 

@@ -13,6 +13,7 @@ from afterword.types import (
     DatasetForm,
     DatasetKind,
     DatasetList,
+    DatasetPreview,
     Deleted,
     Duplicates,
     Filter,
@@ -164,6 +165,26 @@ class AsyncDatasets:
         )
         request = Request(method="POST", path=path("datasets", "from-interactions"), body=body, timeout=None)
         return await self._client.call(request, Dataset)
+
+    async def preview(
+        self,
+        kind: DatasetKind,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        project: str | None = None,
+        **rules: Any,
+    ) -> DatasetPreview:
+        """Show the first rows that a dataset would have, and what it would leave out. Nothing is made.
+
+        `rules` are fields of the request, such as `metrics`, `votes`, `split` or `sample={"type": "last", "size": 10}`.
+
+        >>> await client.datasets.preview("feedback", filter={"feedback": {"metric": "CSAT"}})
+        """
+        if filter is None and rules.get("completion_ids") is None:
+            filter = {"and": []}
+        body = encode({"kind": kind, "filter": filter, "project": self._client.project_or_default(project), **rules})
+        request = Request(method="POST", path=path("datasets", "preview"), body=body, timeout=None)
+        return await self._client.call(request, DatasetPreview)
 
     async def list(self, *, project: str | None = None) -> list[Dataset]:
         """List the datasets of a project, the newest first.

@@ -30,6 +30,7 @@ from afterword.store.catalog import ProjectRow
 from afterword.types import (
     Dataset,
     DatasetOfInteractions,
+    DatasetPreview,
     Filter,
     Interaction,
     InteractionPage,
@@ -41,6 +42,8 @@ from afterword.types import (
 PAGE_ROWS = 200
 # Ids are held in memory while a dataset is made.
 MAX_DATASET_INTERACTION_COUNT = 1_000_000
+PREVIEW_ROWS = 10
+MAX_PREVIEW_INTERACTION_COUNT = 2_000
 MAX_SEED = 1 << 53
 _encoder = msgspec.json.Encoder()
 T = TypeVar("T")
@@ -53,15 +56,7 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
     unfit as examples are left out, and counted by reason under `left_out`.
     """
     project = context.project(body.project, writing=True)
-    if (body.filter is None) == (body.completion_ids is None):
-        raise Invalid(
-            "Give either a filter or completion_ids.",
-            code="invalid_selection",
-            param="filter",
-            hint='All interactions are the filter {"and": []}.',
-        )
-    if body.sample.type != "all" and body.sample.size is None:
-        raise Invalid("sample.size is missing.", code="missing_field", param="sample.size", hint="Say how many.")
+    _check_selection(body)
     seed = body.seed
     if seed is None and body.sample.type == "random":
         seed = secrets.randbelow(MAX_SEED)
@@ -72,10 +67,50 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
     )
 
 
+def _check_selection(body: DatasetOfInteractions) -> None:
+    if (body.filter is None) == (body.completion_ids is None):
+        raise Invalid(
+            "Give either a filter or completion_ids.",
+            code="invalid_selection",
+            param="filter",
+            hint='All interactions are the filter {"and": []}.',
+        )
+    if body.sample.type != "all" and body.sample.size is None:
+        raise Invalid("sample.size is missing.", code="missing_field", param="sample.size", hint="Say how many.")
+
+
+async def preview_of_interactions(context: Context, *, body: DatasetOfInteractions) -> DatasetPreview:
+    """Show the first rows that a dataset of interactions would have, and what it would leave out; make nothing.
+
+    Only the newest 2,000 interactions are read. If there are more, `is_partial` is true: the counts are of a part.
+    """
+    project = context.project(body.project, writing=True)
+    _check_selection(body)
+    builder = DatasetBuilder(context, project, body, body.seed, max_interactions=MAX_PREVIEW_INTERACTION_COUNT)
+    rows, line_count = await builder.preview(PREVIEW_ROWS)
+    return DatasetPreview(
+        rows=rows,
+        lines=line_count,
+        left_out=dict(builder.left_out),  # pyright: ignore[reportArgumentType]
+        is_partial=builder.is_partial,
+    )
+
+
 class DatasetBuilder:
     """Selects the interactions or pairs that become lines, counts the others by reason, and writes the lines."""
 
-    def __init__(self, context: Context, project: ProjectRow, body: DatasetOfInteractions, seed: int | None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        project: ProjectRow,
+        body: DatasetOfInteractions,
+        seed: int | None,
+        *,
+        max_interactions: int | None = None,
+    ) -> None:
+        self.is_partial = False
+        """Whether there are more interactions than `max_interactions`, which were not read."""
+        self._max_interactions = max_interactions
         self.left_out: Counter[str] = Counter()
         self._context = context
         self._project = project
@@ -99,14 +134,31 @@ class DatasetBuilder:
         """Select what becomes a line, and return an iterator that writes the lines. Raises `Invalid` if there are
         none."""
         if self._body.kind == "preference":
-            pairs = await self._distinct_rows(await self._pairs(), _pair_sides)
-            pairs = self._sampled_rows(pairs, lambda pair: pair.identity)
+            pairs = await self._selected_pairs()
             self._check_not_empty(pairs)
             return self._lines(pairs, _pair_sides, self._pair_line)
-        ids = await self._distinct_rows(await self._completions(), _completion_sides)
-        ids = self._sampled_rows(ids, lambda completion_id: completion_id.bytes)
+        ids = await self._selected_completions()
         self._check_not_empty(ids)
         return self._lines(ids, _completion_sides, self._line)
+
+    async def preview(self, row_count: int) -> tuple[list[dict[str, Any]], int]:
+        """Return the first rows, and how many there are in all."""
+        if self._body.kind == "preference":
+            pairs = await self._selected_pairs()
+            lines, line_count = self._lines(pairs[:row_count], _pair_sides, self._pair_line), len(pairs)
+        else:
+            ids = await self._selected_completions()
+            lines, line_count = self._lines(ids[:row_count], _completion_sides, self._line), len(ids)
+        content = b"".join([chunk async for chunk in lines])
+        return [msgspec.json.decode(line) for line in content.splitlines()], line_count
+
+    async def _selected_pairs(self) -> list[PreferencePair]:
+        pairs = await self._distinct_rows(await self._pairs(), _pair_sides)
+        return self._sampled_rows(pairs, lambda pair: pair.identity)
+
+    async def _selected_completions(self) -> list[UUID]:
+        ids = await self._distinct_rows(await self._completions(), _completion_sides)
+        return self._sampled_rows(ids, lambda completion_id: completion_id.bytes)
 
     async def _interaction_pages(self) -> AsyncIterator[list[Interaction]]:
         """Yield pages of the requested interactions in their short view, newest first."""
@@ -128,6 +180,9 @@ class DatasetBuilder:
             yield [interaction for interaction in page.interactions if interaction.completion_id not in self._exclude]
             if page.next is None:
                 break
+            if self._max_interactions is not None and interaction_count >= self._max_interactions:
+                self.is_partial = True
+                return
             query = msgspec.structs.replace(query, cursor=page.next)
         if ids is not None and interaction_count < len(set(ids)):
             self.left_out["missing"] += len(set(ids)) - interaction_count
