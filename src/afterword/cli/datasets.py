@@ -15,7 +15,7 @@ from afterword.cli.output import note, show_json, show_table
 from afterword.types import DatasetForm, DatasetKind, Duplicates, Sampling, SplitName, Unfinished, Votes
 
 if TYPE_CHECKING:
-    from afterword.types import Dataset
+    from afterword.types import Dataset, DatasetPreview
 
 _datasets = typer.Typer(
     help="Datasets: upload, create, list, show, download, delete.", no_args_is_help=True, rich_markup_mode=None
@@ -105,6 +105,9 @@ def create_dataset(
     duplicates: Annotated[
         Duplicates, typer.Option("--duplicates", help="Leave out rows that repeat others, exactly or nearly.")
     ] = "keep",
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show its first rows and what it would leave out; make nothing.")
+    ] = False,
     name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -121,6 +124,27 @@ def create_dataset(
     except msgspec.DecodeError as error:
         raise typer.BadParameter(f"{filter[:80]!r} is not JSON: {error}", param_hint="--filter") from None  # pyright: ignore
     with connection.open() as client:
+        if preview:
+            _print_preview(
+                client.datasets.preview(
+                    kind,
+                    filter=tree,
+                    completion_ids=completion_id or None,
+                    exclude=exclude or None,
+                    metrics=metric or None,
+                    sample={"type": sample, "size": size},
+                    seed=seed,
+                    include=_validated_reasons(include or []) or None,
+                    derive_pairs=derive_pairs,
+                    votes=votes,
+                    thresholds=_thresholds(threshold or []) or None,
+                    ties=ties,
+                    split=_split(split),
+                    duplicates=duplicates,
+                ),
+                as_json,
+            )
+            return
         dataset = client.datasets.create_from_interactions(
             key,
             kind,
@@ -229,6 +253,20 @@ def _print_dataset(dataset: Dataset, as_json: bool) -> None:
         if dataset.left_out:
             counts = ", ".join(f"{count:,} {_reason_text(reason)}" for reason, count in dataset.left_out.items())
             note(f"Left out: {counts}.")
+
+
+def _print_preview(preview: DatasetPreview, as_json: bool) -> None:
+    if as_json:
+        show_json(preview)
+        return
+    for row in preview.rows:
+        typer.echo(msgspec.json.encode(row).decode())
+    scope = " of the newest interactions" if preview.is_partial else ""
+    note(f"It would have {preview.lines:,} {'line' if preview.lines == 1 else 'lines'}{scope}.")
+    if preview.left_out:
+        note(
+            f"Left out: {', '.join(f'{count:,} {_reason_text(reason)}' for reason, count in preview.left_out.items())}."
+        )
 
 
 def _validated_reasons(words: list[str]) -> list[Unfinished]:

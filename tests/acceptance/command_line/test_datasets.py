@@ -56,6 +56,17 @@ def test_a_dataset_by_the_command_line(afterword: Any, file: Path, tmp_path: Pat
     assert not (tmp_path / "again.jsonl.part").exists()
 
 
+def test_a_preview_by_the_command_line_makes_no_dataset(afterword: Any):
+    afterword("log", "Why?", "So.")
+    rules = ("--votes", "majority", "--split", "prompt:0.2:0.2", "--duplicates", "near", "--ties")
+    shown = afterword("datasets", "create", "looked-at", "--preview", *rules)
+    assert json.loads(shown.stdout.splitlines()[0])["metadata"]["split"] in ("train", "validation", "test")
+    assert "It would have 1 line" in shown.stderr
+    assert json.loads(afterword("datasets", "list", "--json").stdout) == []
+    afterword("datasets", "create", "made", *rules)
+    afterword("datasets", "download", "made", "--format", "trl", "--no-provenance")
+
+
 def test_a_dataset_of_interactions_by_the_command_line(afterword: Any, one_line: Any):
     afterword("log", "Why?", "So.", "--label", "env=prod")
     afterword("log", "Why?", "Indeed.")
