@@ -11,15 +11,18 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 
 def test_the_page_says_what_a_dataset_left_out(page: Page, http: httpx.Client, project: str):
-    for completion in ("Hi", "", " "):
+    for completion in ("Hi", "Hi", "", " "):
         body = {"messages": HELLO, "completion": completion, "project": project}
         http.post("/api/v1/interactions", json=body).raise_for_status()
     page.goto(f"/p/{project}/datasets?new=1")
     page.get_by_role("textbox", name="Name").fill("mostly empty")
+    page.get_by_label("Duplicates").select_option("exact")
+    page.get_by_label("A tenth each for validation and test").select_option("session")
     page.get_by_role("button", name="Make it").click()
     row = page.get_by_role("row", name=re.compile("mostly empty"))
-    row.get_by_text("2 left out").click()
+    row.get_by_text("3 left out").click()
     expect(row).to_contain_text("2 say nothing")
+    expect(row).to_contain_text("1 the same as another")
 
 
 def test_pairs_of_which_some_say_nothing_become_a_dataset(page: Page, http: httpx.Client, project: str):

@@ -13,6 +13,8 @@ import { leftOutInWords } from "./leftOut";
 
 type Dataset = Schemas["Dataset"];
 type Kind = Dataset["kind"];
+type Duplicates = NonNullable<Schemas["DatasetOfInteractions"]["duplicates"]>;
+type SplitBy = NonNullable<Schemas["Split"]["by"]>;
 type Sampling = "all" | "random" | "last";
 
 const KINDS: Record<Kind, [name: string, holds: string]> = {
@@ -39,6 +41,8 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
     seed: "",
     derivesPairs: true,
     withUnfinished: false,
+    duplicates: "keep" as Duplicates,
+    splitBy: "" as "" | SplitBy,
   });
   const { kind, metrics: chosen, sampling, size, seed } = values;
   const filter = readFilter(values.query);
@@ -57,6 +61,8 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
           seed: sampling === "random" && seed !== "" ? Number(seed) : null,
           derive_pairs: values.derivesPairs,
           include: values.withUnfinished ? UNFINISHED : [],
+          duplicates: values.duplicates,
+          split: values.splitBy ? { by: values.splitBy, validation: 0.1, test: 0.1 } : null,
         },
       }),
     );
@@ -121,6 +127,23 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
             <Input type="number" min={0} {...text("seed")} placeholder="any" />
           </FormField>
         )}
+      </div>
+      <div className={css.sample}>
+        <FormField name="duplicates" label="Duplicates">
+          <Select {...text("duplicates")}>
+            <option value="keep">keep</option>
+            <option value="exact">leave out</option>
+            <option value="near">leave out, near ones too</option>
+          </Select>
+        </FormField>
+        <FormField name="split" label="A tenth each for validation and test">
+          <Select {...text("splitBy")}>
+            <option value="">no split</option>
+            <option value="session">by session</option>
+            <option value="user">by user</option>
+            <option value="prompt">by prompt</option>
+          </Select>
+        </FormField>
       </div>
       {kind === "preference" && (
         <FormCheck {...flag("derivesPairs")}>Also pairs of answers to the same prompt, one rated up and one down</FormCheck>
