@@ -16,6 +16,8 @@ PAGES = {
     "interactions": "/p/{project}/interactions",
     "an interaction": "/p/{project}/interactions?open={id}",
     "its own page": "/p/{project}/interactions/{id}",
+    "sessions": "/p/{project}/sessions?all=1",
+    "a session": "/p/{project}/sessions/{session}",
     "groups": "/p/{project}/interactions?group=model",
     "compare": "/p/{project}/compare?left={id}&right={other}&metric=better",
     "pairs": "/p/{project}/compare",
@@ -48,13 +50,14 @@ def test_every_screen_of_the_router_is_looked_at():
         "/nothing-to-read",
     }
     looked_at = {re.sub(r"/p/[^/]+", "/p/$project", page.partition("?")[0]) for page in PAGES.values()}
-    assert screens == {page.replace("{id}", "$completionId") for page in looked_at}
+    assert screens == {page.replace("{id}", "$completionId").replace("{session}", "$sessionId") for page in looked_at}
 
 
 def opened(page: Page, filled: str, http: Any, name: str) -> None:
     query = {"project": filled, "limit": 2}
-    ids = [one["completion_id"] for one in http.get("/api/v1/interactions", params=query).json()["interactions"]]
-    page.goto(PAGES[name].format(project=filled, id=ids[0], other=ids[1]))
+    shown = http.get("/api/v1/interactions", params=query).json()["interactions"]
+    ids = [one["completion_id"] for one in shown]
+    page.goto(PAGES[name].format(project=filled, id=ids[0], other=ids[1], session=shown[0]["session_id"]))
     expect(page.get_by_role("heading").first).to_be_visible()
     page.wait_for_load_state("load")
     expect(page.locator("[aria-label=Loading]")).to_have_count(0)

@@ -96,6 +96,17 @@ const interaction = createRoute({
   path: "/interactions/$completionId",
   component: lazyScreen(() => import("~/screens/interaction/InteractionScreen"), "InteractionScreen"),
 });
+const sessions = createRoute({
+  getParentRoute: () => project,
+  path: "/sessions",
+  validateSearch,
+  component: lazyScreen(() => import("~/screens/sessions/SessionsScreen"), "SessionsScreen"),
+});
+const session = createRoute({
+  getParentRoute: () => project,
+  path: "/sessions/$sessionId",
+  component: lazyScreen(() => import("~/screens/sessions/SessionScreen"), "SessionScreen"),
+});
 const start = createRoute({
   getParentRoute: () => project,
   path: "/start",
@@ -167,6 +178,8 @@ const tree = root.addChildren([
     project.addChildren([
       interactions,
       interaction,
+      sessions,
+      session,
       start,
       overview,
       compare,

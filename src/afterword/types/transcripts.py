@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from msgspec import Meta
 
 from afterword.types.base import COMPLETION_ID, END_USER, NEXT_CURSOR, PROJECT_KEY, USAGE, Message, Output, State
@@ -79,5 +78,5 @@ class SessionTurn(Output):
 class SessionTranscript(SessionSummary):
     """A session with a page of its turns, the oldest first. Pass `next` as `cursor` for the turns after them."""
 
-    turns: list[SessionTurn] = msgspec.field(default_factory=list)
-    next: Annotated[str | None, NEXT_CURSOR] = None
+    turns: list[SessionTurn]
+    next: Annotated[str | None, NEXT_CURSOR]

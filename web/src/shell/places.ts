@@ -11,12 +11,14 @@ import {
   KeyRound,
   List,
   MessageSquare,
+  MessagesSquare,
   Trophy,
 } from "lucide-react";
 
 /** The screens of a project, with the key that leads to each after `g`. */
 export const PROJECT_PLACES = [
   ["/p/$project/interactions", "Interactions", List, "i"],
+  ["/p/$project/sessions", "Sessions", MessagesSquare, "s"],
   ["/p/$project/overview", "Overview", Gauge, "o"],
   ["/p/$project/compare", "Compare", Columns2, "c"],
   ["/p/$project/metrics", "Metrics", ChartLine, "m"],

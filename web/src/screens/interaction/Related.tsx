@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Columns2 } from "lucide-react";
+import { Columns2, MessagesSquare } from "lucide-react";
 import { answer, api, type Filter, type Interaction, type Metric, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { completionWords } from "~/rules/words";
@@ -49,9 +49,16 @@ function Session({ project, interaction }: RelatedProps) {
   const { data: turns, error, refetch } = useQuery(sessionTurnsQuery(project, interaction.session_id));
   if (error && !turns) return <ErrorNote error={error} onRetry={() => refetch()} />;
   if (!turns) return <Loading lines={2} />;
-  if (turns.length < 2) return <p className={css.none}>It is the only turn of its session.</p>;
+  if (turns.length < 2 && !interaction.session) return <p className={css.none}>It is the only turn of its session.</p>;
   return (
     <>
+      <Link
+        to="/p/$project/sessions/$sessionId"
+        params={{ project, sessionId: interaction.session_id }}
+        className={cx(ui.button, ui.small)}
+      >
+        <MessagesSquare size={13} aria-hidden /> Read the session as one thread
+      </Link>
       <ul className={css.turns}>
         {turns.map((one) => (
           <li key={one.completion_id}>

@@ -1,7 +1,7 @@
 // Changes to an interaction: shown at once, and reverted if the server refuses them.
 
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { answer, api, type Feedback, type Interaction } from "~/api/client";
+import { answer, api, type Feedback, type Interaction, type Schemas } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
 import { sendUntilAnswered } from "~/api/sending";
 import { sessionQuery } from "~/api/session";
@@ -181,4 +181,16 @@ function showInLists(queries: QueryClient, interaction: Interaction): void {
   queries.setQueriesData<CachedList>({ queryKey: ["interactions"] }, (list) =>
     list?.pages ? withOpinions({ ...list, pages: list.pages }, interaction) : list,
   );
+  queries.setQueriesData<CachedThread>({ queryKey: ["transcript"] }, (thread) =>
+    thread?.pages
+      ? { ...thread, pages: thread.pages.map((page) => ({ ...page, turns: page.turns.map((turn) => rated(turn, interaction)) })) }
+      : thread,
+  );
+}
+
+type CachedThread = { pages?: { turns: Schemas["SessionTurn"][] }[] };
+
+/** Return a turn with the feedback and preferences that its interaction has now. */
+function rated(turn: Schemas["SessionTurn"], { completion_id, feedback, preferences }: Interaction): Schemas["SessionTurn"] {
+  return turn.completion_id === completion_id ? { ...turn, feedback, preferences } : turn;
 }

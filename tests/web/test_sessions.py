@@ -1,0 +1,105 @@
+"""Sessions on the page: found in the list, read as one thread, rated and judged, reached by link, deleted."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.thorough
+
+
+@pytest.fixture
+def talk(http: httpx.Client, project: str) -> list[str]:
+    """The ids of three turns of the session `chat 42`, of which each sends the conversation again."""
+    for key in ("solved", "helpful"):
+        http.post("/api/v1/metrics", json={"key": key, "kind": "bool", "project": project}).raise_for_status()
+    questions = ["My lamp does not light.", "It has a new bulb.", "Now it does, thanks!"]
+    answers = ["Is the bulb **broken**?", "Then press the switch twice.", "You are welcome."]
+    messages: list[dict[str, str]] = [{"role": "system", "content": "You repair lamps."}]
+    ids = []
+    for question, answer in zip(questions, answers, strict=True):
+        messages = [*messages, {"role": "user", "content": question}]
+        body = {
+            "project": project, "session_id": "chat 42", "messages": messages, "completion": answer, "model": "lamp-1",
+            "user": "ann", "usage": {"prompt_tokens": 1200, "completion_tokens": 300, "total_tokens": 1500},
+        }  # fmt: skip
+        ids.append(http.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"])
+        messages = [*messages, {"role": "assistant", "content": answer}]
+    alone = {"project": project, "messages": [{"role": "user", "content": "Hello"}], "completion": "Hi"}
+    http.post("/api/v1/interactions", json=alone).raise_for_status()
+    return ids
+
+
+def test_a_session_is_read_rated_and_judged_as_one_thread(
+    page: Page, http: httpx.Client, project: str, talk: list[str]
+):
+    page.goto(f"/p/{project}/interactions")
+    page.get_by_role("link", name="Sessions").click()
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("lamp-1")
+    page.get_by_label("Single interactions, too").check()
+    expect(rows).to_have_count(2)
+    page.get_by_role("link", name="chat 42").click()
+    turns = page.get_by_role("list", name="Turns").locator("> li")
+    expect(turns).to_have_count(3)
+    for text in ("You repair lamps.", "My lamp does not light.", "It has a new bulb.", "Then press the switch twice."):
+        expect(page.get_by_text(text)).to_have_count(1)
+
+    turns.nth(1).get_by_text("Rate", exact=True).click()
+    turns.nth(1).get_by_role("button", name="helpful: yes").click()
+    expect(turns.nth(1).locator("summary").first).to_contain_text("helpful")
+    [feedback] = _until(lambda: http.get(f"/api/v1/interactions/{talk[1]}").json()["feedback"])
+    assert (feedback["metric"], feedback["value"]) == ("helpful", 1.0)
+
+    outcome = page.get_by_role("region", name="Outcome")
+    outcome.get_by_role("button", name="Give an outcome").click()
+    page.get_by_label("Feedback key").select_option("solved")
+    page.get_by_label("Details").fill("It shines.")
+    page.get_by_role("button", name="Save").click()
+    expect(outcome.get_by_text("It shines.")).to_be_visible()
+    outcome.get_by_role("button", name="Change this outcome").click()
+    page.get_by_label("Value").select_option("0")
+    page.get_by_role("button", name="Save").click()
+    expect(outcome.get_by_label("no", exact=True)).to_be_visible()
+    _pictures(page, "session")
+    outcome.get_by_role("button", name="Delete this outcome").click()
+    expect(outcome.get_by_text("It shines.")).to_have_count(0)
+
+    turns.nth(2).get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile(talk[2]))
+    page.get_by_text("Session", exact=True).click()
+    page.get_by_role("link", name="Read the session as one thread").click()
+    expect(turns).to_have_count(3)
+    page.goto(f"/p/{project}/sessions/chat%2042")
+    expect(turns).to_have_count(3)
+    page.get_by_role("button", name="Delete this session").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("heading", name="No session of several turns yet")).to_be_visible()
+    assert http.get(f"/api/v1/interactions/{talk[0]}").status_code == 404
+    page.goto(f"/p/{project}/sessions/chat%2042")
+    expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
+
+
+def _until(read: Any) -> Any:
+    while not (found := read()):
+        pass
+    return found
+
+
+def _pictures(page: Page, name: str) -> None:
+    """Take a picture at each width, in both schemes, where a directory for them is named."""
+    if directory := os.environ.get("AFTERWORD_TEST_PICTURES"):
+        for scheme in ("light", "dark"):
+            for width in (1440, 1280, 390):
+                page.emulate_media(color_scheme=scheme)
+                page.set_viewport_size({"width": width, "height": 900})
+                page.screenshot(path=str(Path(directory) / f"{name}-{width}-{scheme}.png"), full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1440, "height": 900})

@@ -1,0 +1,125 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { Trash2 } from "lucide-react";
+import { useState } from "react";
+import { answer, api, ApiError } from "~/api/client";
+import { useAct } from "~/api/useAct";
+import { OutcomeSection } from "~/screens/interaction/Outcomes";
+import { preloadMarkdown } from "~/screens/interaction/Markdown";
+import { useMay } from "~/shell/useMay";
+import { Button, Confirm, CopyButton, css as ui, Empty, ErrorNote, IconButton, Loading } from "~/ui";
+import { count, counted, Time } from "~/ui/values";
+import { nameOf, type SessionSummary, transcriptQuery } from "./queries";
+import css from "./sessions.module.css";
+import { Turn } from "./Turn";
+
+preloadMarkdown();
+
+/** A session as one thread: its turns in order, nothing that was sent again shown twice, and its outcome. */
+export function SessionScreen() {
+  const { project, sessionId } = useParams({ from: "/inside/p/$project/sessions/$sessionId" });
+  const may = useMay();
+  const { data, error, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useInfiniteQuery(
+    transcriptQuery(project, sessionId),
+  );
+  const session = data?.pages[0];
+  if (error instanceof ApiError && error.status === 404) {
+    return (
+      <main className={ui.page}>
+        <Empty title="There is no such session">
+          <p>All of it may have been deleted.</p>
+          <Link to="/p/$project/sessions" params={{ project }} className={ui.button}>
+            All sessions
+          </Link>
+        </Empty>
+      </main>
+    );
+  }
+  if (!session) {
+    return (
+      <main className={ui.page}>
+        <h1 className={css.loading}>Session</h1>
+        {error ? <ErrorNote error={error} onRetry={() => refetch()} /> : <Loading lines={9} />}
+      </main>
+    );
+  }
+  const turns = data.pages.flatMap((page) => page.turns);
+  return (
+    <main className={css.thread}>
+      <SessionHead project={project} session={session} mayEdit={may("edit")} />
+      <ol className={css.turns} aria-label="Turns">
+        {turns.map((turn, index) => (
+          <Turn key={turn.completion_id} project={project} turn={turn} number={index + 1} mayEdit={may("edit")} />
+        ))}
+      </ol>
+      {error && <ErrorNote error={error} onRetry={() => refetch()} />}
+      {hasNextPage && (
+        <Button className={css.more} disabled={isFetchingNextPage} onClick={() => fetchNextPage()}>
+          {isFetchingNextPage ? "Loading…" : `Show more of the ${count(session.turn_count)} turns`}
+        </Button>
+      )}
+      <footer className={css.foot}>
+        <OutcomeSection
+          project={project}
+          sessionId={session.session_id}
+          outcomes={session.outcomes}
+          mayEdit={may("edit")}
+          mayGive={may("write")}
+        />
+      </footer>
+    </main>
+  );
+}
+
+type SessionHeadProps = { project: string; session: SessionSummary; mayEdit: boolean };
+
+function SessionHead({ project, session, mayEdit }: SessionHeadProps) {
+  const navigate = useNavigate();
+  const [isDeleting, setDeleting] = useState(false);
+  const remove = useAct(
+    () =>
+      answer(
+        api.DELETE("/api/v1/sessions/{session_id}", {
+          params: { path: { session_id: session.session_id }, query: { project } },
+        }),
+      ),
+    {
+      done: "The session is deleted",
+      outdated: [["sessions", project], ["interactions"], ["interactions-count"]],
+      onDone: () => void navigate({ to: "/p/$project/sessions", params: { project } }),
+    },
+  );
+  return (
+    <header className={css.head}>
+      <div className={css.title}>
+        <h1>
+          <bdi>{nameOf(session)}</bdi>
+        </h1>
+        <CopyButton label="Copy the id of the session" text={() => session.session_id} />
+        {mayEdit && (
+          <IconButton label="Delete this session" onClick={() => setDeleting(true)}>
+            <Trash2 size={15} aria-hidden />
+          </IconButton>
+        )}
+      </div>
+      <p className={css.facts}>
+        <span>{counted(session.turn_count, "turn")}</span>
+        {session.failed_turn_count > 0 && <span>{count(session.failed_turn_count)} failed</span>}
+        <span>
+          <Time iso={session.first_activity} /> to <Time iso={session.last_activity} />
+        </span>
+        {session.total_tokens > 0 && <span>{counted(session.total_tokens, "token")}</span>}
+        {session.models.length > 0 && <span>{session.models.join(", ")}</span>}
+        {session.users.length > 0 && <bdi>{session.users.join(", ")}</bdi>}
+      </p>
+      <Confirm
+        title="Delete this session?"
+        what={`${counted(session.turn_count, "interaction")} with their feedback, and the outcomes of the session, are deleted for good.`}
+        act="Delete"
+        open={isDeleting}
+        onClose={() => setDeleting(false)}
+        onConfirm={() => remove.mutate(undefined)}
+      />
+    </header>
+  );
+}

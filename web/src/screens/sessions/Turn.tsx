@@ -1,0 +1,95 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { interactionQuery, metricsQuery } from "~/api/queries";
+import { Conversation } from "~/screens/interaction/Conversation";
+import { FeedbackSection } from "~/screens/interaction/FeedbackSection";
+import { Fold } from "~/screens/interaction/Fold";
+import { RatingForm } from "~/screens/interaction/RatingForm";
+import { errorOf } from "~/screens/interaction/words";
+import { shownValue } from "~/screens/interactions/columns";
+import { completionMessage } from "~/rules/parts";
+import { Chip, css as ui, cx, ErrorNote, Loading } from "~/ui";
+import { counted, shownTime } from "~/ui/values";
+import { useHidden } from "~/ui/removals";
+import type { SessionTurn } from "./queries";
+import css from "./sessions.module.css";
+
+type TurnProps = { project: string; turn: SessionTurn; number: number; mayEdit: boolean };
+
+/** A turn of a session: the messages that are new, the completion, and how it was rated. */
+export function Turn({ project, turn, number, mayEdit }: TurnProps) {
+  const { message, completion, state, finish_reason, error } = turn;
+  const completed = useMemo(() => completionMessage({ message, completion }), [message, completion]);
+  const failure = errorOf({ state, finish_reason, error, request_id: null });
+  return (
+    <li className={css.turn} aria-label={`Turn ${number}`}>
+      <header>
+        <Link
+          to="/p/$project/interactions/$completionId"
+          params={{ project, completionId: turn.completion_id }}
+          title="Show this interaction"
+        >
+          {number} · <time dateTime={turn.created_at}>{shownTime(turn.created_at)}</time>
+        </Link>
+        {turn.model && <span>{turn.model}</span>}
+        {state !== "complete" && <Chip tone={state === "open" ? "blue" : "bad"}>{state}</Chip>}
+        {turn.resent_count > 0 && !turn.messages.length && (
+          <span title="It answers the same messages as the turn before.">the same messages again</span>
+        )}
+      </header>
+      {turn.expired ? (
+        <p className={ui.note} role="note">
+          What was said here was deleted, as this project keeps texts for a limited time.
+        </p>
+      ) : (
+        <Conversation messages={turn.messages} completion={completed}>
+          {failure && (
+            <p className={cx(ui.note, ui.error)} role="note">
+              <strong>The call failed.</strong> {failure}
+            </p>
+          )}
+        </Conversation>
+      )}
+      <Fold className={css.rate} title={<RatingTitle project={project} turn={turn} />}>
+        {() => <Rating project={project} completionId={turn.completion_id} mayEdit={mayEdit} />}
+      </Fold>
+    </li>
+  );
+}
+
+function RatingTitle({ project, turn }: { project: string; turn: SessionTurn }) {
+  const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
+  const hidden = useHidden();
+  const feedback = turn.feedback.filter(({ feedback_id }) => !hidden.has(feedback_id));
+  return (
+    <span className={css.chips}>
+      Rate
+      {feedback.map(({ feedback_id, metric, value }) => (
+        <Chip key={feedback_id}>
+          {metric}{" "}
+          <b>
+            {shownValue(
+              value,
+              metrics.find(({ key }) => key === metric),
+            )}
+          </b>
+        </Chip>
+      ))}
+      {turn.preferences.length > 0 && <small>{counted(turn.preferences.length, "preference")}</small>}
+    </span>
+  );
+}
+
+/** The form to rate a turn, and its feedback. The interaction is fetched only when someone opens it. */
+function Rating({ project, completionId, mayEdit }: { project: string; completionId: string; mayEdit: boolean }) {
+  const { data: interaction, error, refetch } = useQuery(interactionQuery(completionId));
+  if (error && !interaction) return <ErrorNote error={error} onRetry={() => refetch()} />;
+  if (!interaction) return <Loading lines={2} />;
+  return (
+    <>
+      <RatingForm project={project} completionId={completionId} />
+      <FeedbackSection project={project} interaction={interaction} mayEdit={mayEdit} />
+    </>
+  );
+}
