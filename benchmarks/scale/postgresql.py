@@ -191,8 +191,8 @@ def lines(batch: Batch) -> Lines:
         for table, rows in batch.rows.items()
     }
     words = [
-        f"{its_id.hex()}\t{part}\t{_word(vector)}\n"
-        for its_id, prompt, completion in batch.texts
-        for part, vector in enumerate(vectors(prompt, completion))
+        f"{interaction_id.hex()}\t{part}\t{_word(vector)}\n"
+        for interaction_id, texts in batch.texts
+        for part, vector in enumerate(vectors(texts))
     ]
     return Lines({**tables, WORDS: "".join(words).encode()}, batch.labels)

@@ -16,6 +16,7 @@ from sqlalchemy import Table
 from afterword.service.interactions.content import prompt_hash
 from afterword.store import calls as stored_calls
 from afterword.store.compression import Compression, train
+from afterword.store.engine.text_search import IndexedTexts
 from afterword.store.payloads import Payload, encode, prompt_text, searchable_texts
 from afterword.store.query.conditions import SOURCES
 from afterword.store.schema import (
@@ -50,7 +51,7 @@ class Batch(NamedTuple):
 
     rows: dict[str, list[tuple[Any, ...]]]
     labels: set[tuple[int, int, str, str]]
-    texts: list[tuple[bytes, str, str]]
+    texts: list[tuple[bytes, IndexedTexts]]
     number: int
 
 
@@ -122,7 +123,7 @@ class Rows:
                 created_at=interaction.created_at,
                 interaction_id=interaction.id,
             )
-        batch.texts.append((interaction.id, *searchable_texts(payload)))
+        batch.texts.append((interaction.id, searchable_texts(payload)))
 
     def _call(self, batch: Batch, interaction: SampleInteraction) -> None:
         failed = interaction.state == "failed"

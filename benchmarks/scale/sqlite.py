@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy.dialects import sqlite
 
 from afterword.store.engine import Insert
+from afterword.store.engine.text_search import IndexedTexts
 from afterword.store.schema import dictionaries, labels, rollup_marks
 from benchmarks.scale.loading import BATCH_ROWS, Clock, Loaded, Plan, ReportProgress, batches, mark, prepare
 from benchmarks.scale.population import METRICS, MODELS
@@ -146,9 +147,15 @@ def index(file: Path, texts: Any) -> None:
     batch_number = 0
     run("BEGIN")
     while (new_texts := texts.get()) is not None:
-        rows = [(number + offset, *text_row) for offset, text_row in enumerate(new_texts, 1)]
-        run_many("INSERT INTO documents (number, interaction_id) VALUES (?, ?)", [row[:2] for row in rows])
-        run_many("INSERT INTO words (rowid, prompt, completion) VALUES (?, ?, ?)", [(row[0], *row[2:]) for row in rows])
+        numbered = list(enumerate(new_texts, number + 1))
+        run_many(
+            "INSERT INTO documents (number, interaction_id) VALUES (?, ?)",
+            [(row, interaction_id) for row, (interaction_id, _) in numbered],
+        )
+        run_many(
+            f"INSERT INTO words (rowid, {', '.join(IndexedTexts._fields)}) VALUES (?, ?, ?, ?)",
+            [(row, *indexed) for row, (_, indexed) in numbered],
+        )
         number += len(new_texts)
         batch_number += 1
         if batch_number % COMMIT_BATCH_COUNT == 0:
