@@ -90,18 +90,7 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
           <p className={ui.hint}>{found === undefined ? " " : counted(found, "interaction")}</p>
         </div>
       )}
-      <FormGroup name="kind" legend="Each line holds">
-        <div className={css.kinds}>
-          {Object.entries(KINDS).map(([key, [shown, holds]]) => (
-            <label key={key}>
-              <input type="radio" name="kind" value={key} checked={kind === key} onChange={() => set({ kind: key as Kind })} />
-              <span>
-                {shown} <small>{holds}</small>
-              </span>
-            </label>
-          ))}
-        </div>
-      </FormGroup>
+      <KindChoice kind={kind} onChoose={(chosenKind) => set({ kind: chosenKind })} />
       {hasKeys && (
         <KeyChoice
           metrics={metrics}
@@ -150,6 +139,23 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
       )}
       {kind !== "prompt" && <FormCheck {...flag("withUnfinished")}>Also answers that failed or were cut off</FormCheck>}
     </FormDialog>
+  );
+}
+
+function KindChoice({ kind, onChoose }: { kind: Kind; onChoose: (kind: Kind) => void }) {
+  return (
+    <FormGroup name="kind" legend="Each line holds">
+      <div className={css.kinds}>
+        {Object.entries(KINDS).map(([key, [shown, holds]]) => (
+          <label key={key}>
+            <input type="radio" name="kind" value={key} checked={kind === key} onChange={() => onChoose(key as Kind)} />
+            <span>
+              {shown} <small>{holds}</small>
+            </span>
+          </label>
+        ))}
+      </div>
+    </FormGroup>
   );
 }
 
