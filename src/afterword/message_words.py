@@ -54,8 +54,8 @@ def message_words(message: dict[str, Any]) -> str:
     if isinstance(content, str) and len(message) <= 2 and not _THINK.match(content):
         return content
     parts = list(message_parts(message))
-    said = [part.words or f"[{part.name or part.kind}]" for part in parts if part.kind != "reasoning"]
-    return "\n".join(said or [f"[reasoning] {part.words}" for part in parts])
+    texts = [part.words or f"[{part.name or part.kind}]" for part in parts if part.kind != "reasoning"]
+    return "\n".join(texts or [f"[reasoning] {part.words}" for part in parts])
 
 
 def searchable_words(messages: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:

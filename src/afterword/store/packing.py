@@ -153,12 +153,12 @@ def _moved(base: _Base, row: StoredPayload, raw: bytes, packed: Sequence[StoredP
     return moved if after <= MAX_PACKED_FACTOR * before else []
 
 
-def _common_prefix(one: bytes, other: bytes) -> int:
+def _common_prefix(left: bytes, right: bytes) -> int:
     """Return the number of bytes with which both begin."""
-    low, high = 0, min(len(one), len(other))
+    low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
+        if left[low:middle] == right[low:middle]:
             low = middle
         else:
             high = middle - 1

@@ -82,8 +82,8 @@ def read_json(connection: Connection, ids: Collection[UUID]) -> Iterator[tuple[U
     """
     if not ids:
         return
-    wanted = _rows_by_id(connection, ids)
-    rows = dict(wanted)
+    requested_rows = _rows_by_id(connection, ids)
+    rows = dict(requested_rows)
     # A base has a base of its own only if two servers packed one conversation at the same time.
     while missing := {row.base for row in rows.values() if row.base is not None} - rows.keys():
         bases = _rows_by_id(connection, missing)
@@ -99,7 +99,7 @@ def read_json(connection: Connection, ids: Collection[UUID]) -> Iterator[tuple[U
     while stack:
         row, dictionary = stack.pop()
         raw = decompress(row.payload, dictionary)
-        if row.interaction_id in wanted:
+        if row.interaction_id in requested_rows:
             yield row.interaction_id, raw
         if packed := packed_by_base.get(row.interaction_id):
             base_dictionary = as_dictionary(raw)

@@ -59,8 +59,8 @@ class Media(NamedTuple):
     content: bytes
 
 
-def extract_media(message: Message, settings: Settings, found: list[Media], path: str) -> Message:
-    """Return a message with references in place of its audio and files, which are appended to `found`. Raises
+def extract_media(message: Message, settings: Settings, extracted: list[Media], path: str) -> Message:
+    """Return a message with references in place of its audio and files, which are appended to `extracted`. Raises
     `TooLarge` for one over the limit, `Invalid` for a reference that the caller wrote."""
 
     def reference_for(text: Any, path: str) -> Any:
@@ -81,12 +81,12 @@ def extract_media(message: Message, settings: Settings, found: list[Media], path
                 param=path,
                 hint="Send a smaller one, or raise AFTERWORD_MAX_MEDIA.",
             )
-        return _reference(text, header, encoded, found)
+        return _reference(text, header, encoded, extracted)
 
     return with_media(message, reference_for, path)
 
 
-def extract_media_as_sent(message: Message, settings: Settings, found: list[Media]) -> Message:
+def extract_media_as_sent(message: Message, settings: Settings, extracted: list[Media]) -> Message:
     """Do the same to a message that goes to a provider. Nothing is refused: what is over the limit is replaced by its
     type, size and SHA-256."""
 
@@ -100,7 +100,7 @@ def extract_media_as_sent(message: Message, settings: Settings, found: list[Medi
         if len(encoded) > (settings.max_media + 2) // 3 * 4:
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
             return f"{header},[left out: {len(text):,} characters, sha256 {digest}]"
-        return _reference(text, header, encoded, found)
+        return _reference(text, header, encoded, extracted)
 
     return with_media(message, reference_for, "")
 
@@ -164,12 +164,12 @@ def _split(text: str) -> tuple[str, str]:
     return (header_match[1], text[header_match.end() :]) if header_match else ("", text)
 
 
-def _reference(text: str, header: str, encoded: str, found: list[Media]) -> str:
+def _reference(text: str, header: str, encoded: str, extracted: list[Media]) -> str:
     content = decoded_base64(encoded)
     if not content:
         return text
     media = Media(hashlib.sha256(content).digest(), extension_of(content), content)
-    found.append(media)
+    extracted.append(media)
     return f"afterword-media:{media.hash.hex()}.{media.extension};{header}"
 
 

@@ -75,18 +75,18 @@ def minhash(text: str) -> array[int]:
     """Return the signature of a text: for each bin the least hash of the word pairs in it."""
     words = re.findall(r"\w+", text.lower())
     signature = array("I", [EMPTY_BIN_CODE]) * SIGNATURE_BINS
-    for shingle in {f"{one} {other}" for one, other in pairwise(["", *words, ""])}:
+    for shingle in {f"{word} {next_word}" for word, next_word in pairwise(["", *words, ""])}:
         hashed = int.from_bytes(blake2b(shingle.encode(), digest_size=8).digest(), "big")
         index, value = hashed % SIGNATURE_BINS, hashed >> 32
         signature[index] = min(signature[index], value)
     return signature
 
 
-def _is_similar(one: array[int], other: array[int]) -> bool:
+def _is_similar(signature: array[int], other_signature: array[int]) -> bool:
     """Tell whether the share of equal bins reaches MIN_SIMILARITY_RATIO; bins that are empty in both do not count."""
     bins = [
         (left, right)
-        for left, right in zip(one, other, strict=True)
+        for left, right in zip(signature, other_signature, strict=True)
         if (left, right) != (EMPTY_BIN_CODE, EMPTY_BIN_CODE)
     ]
     return sum(left == right for left, right in bins) >= MIN_SIMILARITY_RATIO * len(bins)
