@@ -228,6 +228,7 @@ BEFORE_PACKING = (
     "ALTER TABLE payloads DROP COLUMN base",
     "DROP TABLE packing_pending",
     "DROP TABLE packing_backfill",
+    "ALTER TABLE interactions DROP COLUMN contents",
     "UPDATE alembic_version SET version_num = '0013'",
 )
 

@@ -46,6 +46,7 @@ from afterword.types import (
     NewProject,
     TimeRange,
 )
+from afterword.types.queries import InteractionQuery
 
 START = 472_222 * HOUR_MS
 # Around the ends of hours, and far apart.
@@ -157,7 +158,7 @@ class Bench:
         row = None if model is None else await recording.model_number(self.context, model)
         call = calls.call_row(one, calls.COMPLETE, numbers={"latency": number, "tokens_per_second": number / 3})
         said = preparation.new_completion(self.context, "Hi")
-        written = preparation.finishing_rows(self.context, question, said, one, model=row, call=call)
+        written = preparation.finishing_rows(self.context, question, said, one, session_id=None, model=row, call=call)
         await self.store.write(written.rows)
 
     async def _rate(self, place: int, value: float) -> None:
@@ -183,7 +184,7 @@ class Bench:
 
     async def _delete(self, place: int) -> None:
         one = self.one_of(self.logged, place)
-        for its in (await recording.get_interaction(self.context, str(one), query=ANY)).feedback or []:
+        for its in (await recording.get_interaction(self.context, str(one), query=InteractionQuery())).feedback or []:
             self.given.remove(its.feedback_id)
         self.logged.remove(one)
         await recording.delete_interaction(self.context, str(one))
@@ -252,9 +253,6 @@ class Bench:
                 assert found == wanted
 
         self.store.read_now(compare_with_rows)
-
-
-ANY = type("Query", (), {"images": "links"})()
 
 
 def sums_of(parts: TrendParts) -> dict[Any, tuple[int, float]]:
