@@ -65,7 +65,7 @@ def pages(server: Server, size: int, began: datetime) -> dict[str, Call]:
         "deep in a cursor": f"cursor={deep}",
     }
     calls: dict[str, Call] = {what: (f"/api/v1/interactions?limit=50&{query}", None) for what, query in queries.items()}
-    calls["NOT label"] = ("/api/v1/interactions/search", request_body(Search(filter=no_production)))
+    calls["NOT label"] = ("/api/v1/interactions/search", query_body(Search(filter=no_production)))
     return calls
 
 
@@ -106,7 +106,7 @@ def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section
         by_rows = ROWS_ONLY_FILTER if trend.filter is None else Filter(and_=[trend.filter, ROWS_ONLY_FILTER])
         answers = []
         for how, filter in (("", trend.filter), (": from the rows", by_rows)):
-            body = request_body(msgspec.structs.replace(trend, filter=filter), statistics=path.endswith("statistics"))
+            body = query_body(msgspec.structs.replace(trend, filter=filter), statistics=path.endswith("statistics"))
             timings, answer = load.read(server.target, path, body=body, times=50, most_seconds=seconds)
             figures.append(of_pages(what + how, timings))
             answers.append(msgspec.json.decode(answer))
@@ -115,7 +115,7 @@ def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section
     return Section(f"Statistics and trends at {size:,}", figures)
 
 
-def request_body(query: Search | NewTrend, *, statistics: bool = False) -> bytes:
+def query_body(query: Search | NewTrend, *, statistics: bool = False) -> bytes:
     """Return the body of a request without the fields that are null, which another version may not know.
 
     With `statistics`, the fields that ask for a trend are left out.

@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 
 from benchmarks import load
 from benchmarks.calling import PATH, register, request_body, upstream
-from benchmarks.reading import DAYS, LONG_CALLS, Call, pages, sums
-from benchmarks.reading import request_body as query_body
+from benchmarks.reading import DAYS, LONG_CALLS, Call, pages, query_body, sums
 from benchmarks.report import Figure, Section
 from benchmarks.server import Server, running
 from benchmarks.workload import Kind

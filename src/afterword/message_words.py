@@ -50,9 +50,8 @@ def message_words(message: dict[str, Any]) -> str:
 
     Reasoning is left out, unless the message has nothing else; then it is marked as such.
     """
-    content = message.get("content")
-    if isinstance(content, str) and len(message) <= 2 and not _THINK.match(content):
-        return content
+    if (text := _plain_text(message)) is not None:
+        return text
     parts = list(message_parts(message))
     texts = [part.words or f"[{part.name or part.kind}]" for part in parts if part.kind != "reasoning"]
     return "\n".join(texts or [f"[reasoning] {part.words}" for part in parts])
@@ -63,6 +62,9 @@ def searchable_words(messages: Iterable[dict[str, Any]]) -> tuple[list[str], lis
     words: list[str] = []
     reasoning: list[str] = []
     for message in messages:
+        if text := _plain_text(message):
+            words.append(text)
+            continue
         for part in message_parts(message):
             if part.words:
                 (reasoning if part.kind == "reasoning" else words).append(part.words)
@@ -80,7 +82,7 @@ def message_contents(messages: Iterable[dict[str, Any]], completion: dict[str, A
         if isinstance(message.get("content"), list) or "audio" in message or "images" in message:
             kinds = {part.kind for part in message_parts(message)}
             contents.update(name for kind, name in _CONTENTS_ANYWHERE.items() if kind in kinds)
-    for part in message_parts(completion):
+    for part in message_parts(completion) if _plain_text(completion) is None else ():
         if name := _CONTENTS.get(part.kind):
             contents.add(name)
         if part.kind == "tool" and len(contents) < MAX_CONTENTS:
@@ -107,6 +109,13 @@ def message_parts(message: dict[str, Any]) -> Iterator[MessagePart]:
             if isinstance(image, dict):
                 yield from _content_parts(image)
     yield from _tool_parts(message)
+
+
+def _plain_text(message: dict[str, Any]) -> str | None:
+    """Return the text of a message that has nothing else, as most have; None for all others."""
+    content = message.get("content")
+    is_plain = isinstance(content, str) and len(message) == 1 + ("role" in message) and not _THINK.match(content)
+    return content if is_plain else None
 
 
 def _tool_parts(message: dict[str, Any]) -> Iterator[MessagePart]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import httpx
+import pytest
 
 PNG = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
@@ -62,3 +65,23 @@ def test_interactions_are_found_by_what_they_hold(http: httpx.Client, project: s
     http.delete(f"/api/v1/interactions/{ids['weather']}")
     assert listed(tool="weather") == set()
     assert listed(has="tools") == {ids["clock"]}
+
+
+@pytest.mark.embedded
+def test_what_older_interactions_hold_is_noted_with_the_new_index(new_server):
+    running = new_server()
+    with running.client() as http:
+        weather, _ = log(http, "default", call("weather")), log(http, "default", "yes")
+    running.stop()
+    with closing(sqlite3.connect(running.directory / "afterword.db")) as store, store:
+        store.execute("UPDATE interactions SET contents = NULL")
+        store.execute("DELETE FROM interaction_labels")
+    for file in running.directory.glob("search.db*"):
+        file.unlink()
+    running.start()
+    with running.client() as http:
+        found: list[dict[str, Any]] = []
+        while not found:
+            found = http.get("/api/v1/interactions", params={"tool": "weather"}).json()["interactions"]
+        assert [row["completion_id"] for row in found] == [weather]
+        assert http.get("/api/v1/interactions", params={"has": "tools", "count": "true"}).json()["count"] == 1

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from afterword.config import Settings, load
 from afterword.errors import Invalid, TooLarge
 from afterword.service.interactions import content
+from afterword.service.interactions.media import Media, media_text
 
 SETTINGS = load({}, {})
 BYTES = {
@@ -40,7 +41,7 @@ def user_message(*parts: Any) -> list[dict[str, Any]]:
     return [{"role": "user", "content": list(parts)}]
 
 
-def take_in(messages: Any, settings: Settings = SETTINGS) -> tuple[list[dict[str, Any]], list[content.Image]]:
+def take_in(messages: Any, settings: Settings = SETTINGS) -> tuple[list[dict[str, Any]], list[Media]]:
     return content.extract_images(messages, settings)
 
 
@@ -114,7 +115,7 @@ def test_an_image_goes_out_of_its_place_and_back_into_it(form: str, kind: str):
     shown: list[tuple[str, ...]] = []
     content.restore_images(kept, lambda *found: shown.append(found) or "")
     assert shown == [(image.hash.hex(), kind, f"data:image/{kind};base64")]
-    assert content.restore_images(kept, lambda _, __, header: content.data_uri(header, image.content)) == before
+    assert content.restore_images(kept, lambda _, __, header: media_text(header, image.content)) == before
 
 
 @settings(deadline=None, database=None)
@@ -131,7 +132,7 @@ def test_any_parts_come_back_as_they_were(parts: list[dict[str, Any]]):
     kept, images = take_in(messages)
     contents = {image.hash.hex(): image.content for image in images}
     assert len(images) == sum(part is not TEXT and part != TEXT for part in parts)
-    assert content.restore_images(kept, lambda found, _, header: content.data_uri(header, contents[found])) == messages
+    assert content.restore_images(kept, lambda found, _, header: media_text(header, contents[found])) == messages
 
 
 @pytest.mark.parametrize("header", ["data:image/jpg;base64", "DATA:IMAGE/JPEG;BASE64", "data:image/Jpeg;base64"])
@@ -139,7 +140,7 @@ def test_the_header_is_kept_as_it_was_written(header: str):
     address = f"{header},{base64.b64encode(BYTES['jpeg']).decode()}"
     kept, [image] = take_in(user_message(FORMS["flat"](address)))
     assert image.extension == "jpeg"
-    assert content.restore_images(kept, lambda _, __, header: content.data_uri(header, image.content)) == user_message(
+    assert content.restore_images(kept, lambda _, __, header: media_text(header, image.content)) == user_message(
         FORMS["flat"](address)
     )
 

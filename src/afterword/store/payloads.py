@@ -155,8 +155,8 @@ def prompt_text(messages: list[Message]) -> str:
 
 
 def completion_message(text: str, message: Message | None) -> Message:
-    """Return the completion as a message: the whole one, if more than a text was logged."""
-    return message or {"role": "assistant", "content": text}
+    """Return the completion as a message of the assistant: the whole one, if more than a text was logged."""
+    return {**message, "role": "assistant"} if message else {"role": "assistant", "content": text}
 
 
 def searchable_texts(payload: Payload) -> IndexedTexts:
@@ -166,5 +166,5 @@ def searchable_texts(payload: Payload) -> IndexedTexts:
     """
     prompt, prompt_reasoning = searchable_words(payload.messages)
     answer = completion_message(payload.completion, payload.message)
-    completion, completion_reasoning = searchable_words([{**answer, "role": "assistant"}])
+    completion, completion_reasoning = searchable_words([answer])
     return IndexedTexts(*map("\n\n".join, (prompt, completion, [*prompt_reasoning, *completion_reasoning])))

@@ -23,7 +23,6 @@ from afterword.service.interactions.media import (
     extension_of,
     extract_media,
     extract_media_as_sent,
-    media_text,
 )
 from afterword.store.schema import hash63
 from afterword.types import Message
@@ -151,11 +150,6 @@ def image_hashes(messages: list[Message]) -> set[bytes]:
     hashes: set[bytes] = set()
     restore_images(messages, lambda digest, *_: hashes.add(bytes.fromhex(digest)) or "")
     return hashes
-
-
-def data_uri(header: str, content: bytes) -> str:
-    """Return the data URI that was sent."""
-    return media_text(header, content)
 
 
 def prompt_hash(messages: list[Message]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -79,14 +79,14 @@ def _serialized_interaction(
         prompt, completion = preview["prompt"], preview["completion"]
     else:
         expired, prompt, completion = True, "", ""
-    image_address = partial(_image_address, project, contents)
+    image_address = partial(_address, "images", project, contents)
     messages: list[Message] | None = [] if is_full else None
     message: Message | None = None
     urls: dict[str, None] = {}
     if payload is not None:
         content.restore_images([*payload.messages, payload.message or {}], partial(_noted_image_url, urls, project))
     if is_full and payload is not None:
-        media_address = partial(_media_address, project, contents)
+        media_address = partial(_address, "media", project, contents)
         restored = media.restore_media([*payload.messages, payload.message or {}], media_address)
         *messages, message = content.restore_images(restored, image_address)
         message = message or None
@@ -143,20 +143,22 @@ def _serialized_call(row: Row[Any]) -> Call:
 
 
 def _noted_image_url(urls: dict[str, None], project: str, digest: str, extension: str, header: str) -> str:
-    url = _image_address(project, None, digest, extension, header)
+    url = _address("images", project, None, digest, extension, header)
     urls[url] = None
     return url
 
 
-def _image_address(project: str, contents: dict[bytes, bytes] | None, digest: str, extension: str, header: str) -> str:
+def _address(
+    folder: Literal["images", "media"],
+    project: str,
+    contents: dict[bytes, bytes] | None,
+    digest: str,
+    extension: str,
+    header: str,
+) -> str:
+    """Return what stands for an image, audio or a file: its link, or, with `contents`, the text that was sent."""
     if contents is None:
-        return f"/images/{quote(project, safe='')}/{digest}.{extension}"
-    return content.data_uri(header, contents[bytes.fromhex(digest)])
-
-
-def _media_address(project: str, contents: dict[bytes, bytes] | None, digest: str, extension: str, header: str) -> str:
-    if contents is None:
-        return f"/media/{quote(project, safe='')}/{digest}.{extension}"
+        return f"/{folder}/{quote(project, safe='')}/{digest}.{extension}"
     return media.media_text(header, contents[bytes.fromhex(digest)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from afterword.store.engine import Store, Transaction
 from afterword.store.engine.dialect import any_of
@@ -14,8 +14,7 @@ from afterword.store.schema import content_number, interaction_labels, interacti
 
 def backfill_contents(store: Store, contents: dict[UUID, list[str]]) -> None:
     """Note what these interactions hold, where that is not noted yet."""
-    missing = _query(list(contents))
-    if not contents or not store.read_now(lambda connection: connection.execute(missing).first()):
+    if not contents or not store.read_now(lambda connection: connection.execute(_missing(list(contents))).first()):
         return
 
     def note(transaction: Transaction) -> None:
@@ -24,7 +23,8 @@ def backfill_contents(store: Store, contents: dict[UUID, list[str]]) -> None:
     store.queue.write_from_thread(note)
 
 
-def _query(ids: list[UUID]):
+def _missing(ids: list[UUID]) -> Select[UUID, int, int]:
+    """Return the query for those of these interactions whose contents are not noted."""
     columns = (interactions.c.id, interactions.c.project, interactions.c.created_at)
     # The text of an interaction without payload is deleted.
     joined = interactions.join(payloads, payloads.c.interaction_id == interactions.c.id)
@@ -33,7 +33,7 @@ def _query(ids: list[UUID]):
 
 
 def _note(connection: Connection, contents: dict[UUID, list[str]]) -> None:
-    query = _query(list(contents)).order_by(interactions.c.id).with_for_update(of=interactions)
+    query = _missing(list(contents)).order_by(interactions.c.id).with_for_update(of=interactions)
     for row in connection.execute(query).all():
         noted = msgspec.json.encode(contents[row.id]).decode()
         connection.execute(update(interactions).where(interactions.c.id == row.id).values(contents=noted))
