@@ -1,18 +1,20 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Columns2, Pencil, Trash2 } from "lucide-react";
+import { Columns2, Trash2 } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { answer, api, type Feedback, type Interaction, type Metric, type Preference, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { completionWords } from "~/rules/words";
 import { shownValue } from "~/screens/interactions/columns";
-import { Button, Chip, cx, Empty, IconButton, Input, css as ui, Popover, Select, Textarea } from "~/ui";
+import { Button, Chip, cx, Empty, IconButton, Input, css as ui, Textarea } from "~/ui";
 import { Time } from "~/ui/values";
 import { useHidden } from "~/ui/removals";
 import { useDraft } from "~/ui/useDraft";
+import { ChangePopover } from "./ChangePopover";
 import { removePreference, useFeedbackChange } from "./useChanges";
 import { Fold } from "./Fold";
 import css from "./sections.module.css";
+import { isNumber, ValueInput } from "./ValueInput";
 import { preferredOver } from "./words";
 
 type FeedbackSectionProps = { project: string; interaction: Interaction; mayEdit: boolean };
@@ -79,15 +81,7 @@ function FeedbackView({ feedback, metric, onChange, onDelete }: FeedbackViewProp
       </span>
       <span className={css.acts}>
         {onChange && (
-          <Popover
-            label="Change this feedback"
-            align="end"
-            trigger={
-              <Button small look="plain" className={ui.icon} aria-label="Change this feedback" title="Change">
-                <Pencil size={12} aria-hidden />
-              </Button>
-            }
-          >
+          <ChangePopover label="Change this feedback">
             {(close) => (
               <FeedbackForm
                 feedback={feedback}
@@ -98,7 +92,7 @@ function FeedbackView({ feedback, metric, onChange, onDelete }: FeedbackViewProp
                 }}
               />
             )}
-          </Popover>
+          </ChangePopover>
         )}
         {onDelete && (
           <IconButton small label="Delete this feedback" onClick={onDelete}>
@@ -140,30 +134,15 @@ function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
   const [draft, setDraft] = useDraft(`details.${feedback.feedback_id}`);
   const details = draft ?? feedback.details ?? "";
   const [reason, setReason] = useState(feedback.reason ?? "");
-  const isNumber = value.trim() !== "" && Number.isFinite(Number(value));
   function submit(event: FormEvent) {
     event.preventDefault();
-    if (!isNumber) return;
+    if (!isNumber(value)) return;
     setDraft(null);
     onSave({ value: Number(value), details: details.trim() || null, reason: reason.trim() || null });
   }
   return (
     <form onSubmit={submit} className={css.form}>
-      {isBool ? (
-        <Select aria-label="Value" value={value} onChange={(event) => setValue(event.target.value)}>
-          <option value="1">yes</option>
-          <option value="0">no</option>
-        </Select>
-      ) : (
-        <Input
-          type="number"
-          step="any"
-          aria-label="Value"
-          aria-invalid={!isNumber}
-          value={value}
-          onChange={(event) => setValue(event.target.value)}
-        />
-      )}
+      <ValueInput isBool={isBool} value={value} onChange={setValue} />
       <Input aria-label="Reason" placeholder="Reason, in a word" value={reason} onChange={(event) => setReason(event.target.value)} />
       <Textarea
         aria-label="Details"
@@ -172,7 +151,7 @@ function FeedbackForm({ feedback, isBool, onSave }: FeedbackFormProps) {
         value={details}
         onChange={(event) => setDraft(event.target.value)}
       />
-      <Button look="primary" type="submit" disabled={!isNumber}>
+      <Button look="primary" type="submit" disabled={!isNumber(value)}>
         Change
       </Button>
     </form>

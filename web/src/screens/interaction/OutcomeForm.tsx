@@ -1,7 +1,8 @@
 import { type FormEvent, useState } from "react";
 import type { Metric, Schemas } from "~/api/client";
-import { Button, Input, Select, Textarea } from "~/ui";
+import { Button, Select, Textarea } from "~/ui";
 import css from "./sections.module.css";
+import { isNumber, ValueInput } from "./ValueInput";
 
 type OutcomeFormProps = {
   /** The feedback keys to choose from. */
@@ -17,11 +18,10 @@ export function OutcomeForm({ metrics, outcome, onSave }: OutcomeFormProps) {
   const [value, setValue] = useState(outcome ? String(outcome.value) : "");
   const [details, setDetails] = useState(outcome?.details ?? "");
   const isBool = metrics.find((one) => one.key === key)?.kind === "bool";
-  const number = isBool && value === "" ? 1 : Number(value);
-  const isNumber = isBool || (value.trim() !== "" && Number.isFinite(number));
+  const shownValue = isBool && value === "" ? "1" : value;
   function submit(event: FormEvent) {
     event.preventDefault();
-    if (isNumber) onSave({ metric: key, value: number, details: details.trim() || null });
+    if (isNumber(shownValue)) onSave({ metric: key, value: Number(shownValue), details: details.trim() || null });
   }
   return (
     <form onSubmit={submit} className={css.form}>
@@ -41,21 +41,7 @@ export function OutcomeForm({ metrics, outcome, onSave }: OutcomeFormProps) {
           ))}
         </Select>
       )}
-      {isBool ? (
-        <Select aria-label="Value" value={String(number)} onChange={(event) => setValue(event.target.value)}>
-          <option value="1">yes</option>
-          <option value="0">no</option>
-        </Select>
-      ) : (
-        <Input
-          type="number"
-          step="any"
-          aria-label="Value"
-          placeholder="value"
-          value={value}
-          onChange={(event) => setValue(event.target.value)}
-        />
-      )}
+      <ValueInput isBool={isBool} value={shownValue} onChange={setValue} />
       <Textarea
         aria-label="Details"
         placeholder="Why (optional)"
@@ -63,7 +49,7 @@ export function OutcomeForm({ metrics, outcome, onSave }: OutcomeFormProps) {
         value={details}
         onChange={(event) => setDetails(event.target.value)}
       />
-      <Button look="primary" type="submit" disabled={!isNumber}>
+      <Button look="primary" type="submit" disabled={!isNumber(shownValue)}>
         Save
       </Button>
     </form>

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Pencil, Plus, Trash2 } from "lucide-react";
+import { Plus, Trash2 } from "lucide-react";
 import { answer, api, type Interaction, type Metric, type Schemas } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
 import { useAct } from "~/api/useAct";
@@ -7,6 +7,7 @@ import { shownValue } from "~/screens/interactions/columns";
 import { Button, css as ui, IconButton, Popover } from "~/ui";
 import { removeLater, useHidden } from "~/ui/removals";
 import { Time } from "~/ui/values";
+import { ChangePopover } from "./ChangePopover";
 import { Fold } from "./Fold";
 import { Title } from "./FeedbackSection";
 import { OutcomeForm } from "./OutcomeForm";
@@ -126,15 +127,7 @@ function OutcomeView({ outcome, metric, mayChange }: OutcomeViewProps) {
       {mayChange && (
         <span className={css.acts}>
           {metric && (
-            <Popover
-              label="Change this outcome"
-              align="end"
-              trigger={
-                <Button small look="plain" className={ui.icon} aria-label="Change this outcome" title="Change">
-                  <Pencil size={12} aria-hidden />
-                </Button>
-              }
-            >
+            <ChangePopover label="Change this outcome">
               {(close) => (
                 <OutcomeForm
                   metrics={[metric]}
@@ -145,7 +138,7 @@ function OutcomeView({ outcome, metric, mayChange }: OutcomeViewProps) {
                   }}
                 />
               )}
-            </Popover>
+            </ChangePopover>
           )}
           <IconButton small label="Delete this outcome" onClick={remove}>
             <Trash2 size={12} aria-hidden />
