@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import marshal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,8 @@ from afterword.ids import uuid7
 from afterword.store import calls
 from afterword.store import interactions as stored
 from afterword.store.engine import ConditionalWrite, Delete, Store, Transaction
+from afterword.store.engine.sqlite_writer import SCRIPT
+from afterword.store.engine.sqlite_writer_main import HEADER_BYTES
 from afterword.store.feedback import FIND_COMPLETION, FIND_FEEDBACK, INSERT_FEEDBACK
 from afterword.store.schema import LATER_TEXTS, feedback, interactions, search_pending
 
@@ -60,6 +66,21 @@ def rated(store: Store) -> set[UUID]:
 
 def stored_ids(store: Store) -> set[UUID]:
     return set(store.read_now(lambda connection: connection.execute(select(interactions.c.id)).scalars().all()))
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+def test_the_writer_of_a_killed_server_ends_without_a_traceback(tmp_path: Path, answers: int):
+    program = [sys.executable, "-I", "-S", str(SCRIPT), f"file:{tmp_path / 'store.db'}"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        writer.stdout.close()
+        question = marshal.dumps([("SELECT 1", ())])
+        with contextlib.suppress(BrokenPipeError):
+            for _ in range(answers):
+                writer.stdin.write(len(question).to_bytes(HEADER_BYTES, "little") + question)
+        _, errors = writer.communicate(timeout=30)
+    assert errors == b""
 
 
 def test_what_depends_on_rows_of_the_same_commit_finds_them(store: Store):

@@ -21,6 +21,8 @@ def main(uri: str) -> None:
     # A signal to the process group (Ctrl-C, systemd) is for the server, which still has writes to finish.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A server that was killed reads no answer: end as at the end of the input, without a traceback in its log.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # cached_statements: those of all tables, in each of the numbers of rows in STATEMENT_ROWS (statements.py).
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, cached_statements=512)
     while head := sys.stdin.buffer.read(HEADER_BYTES):
