@@ -88,10 +88,12 @@ class _Server(uvicorn.Server):
     """One server process. It prints its address and the `notices` once it accepts requests; with None, nothing."""
 
     def __init__(self, state: AppState, api_key: str, notices: list[str] | None) -> None:
-        # Modules and tables that are loaded by now stay: the garbage collector need not scan them. Nor need it run
-        # after every 700 new objects, since requests leave no reference cycles behind.
+        # Modules and tables that are loaded by now stay: the garbage collector need not scan them. What is then left
+        # is little, so that all of it can be scanned often: SQLAlchemy's queries and GraphQL's visitors are reference
+        # cycles. The collection makes the collector forget how much there was before.
         gc.freeze()
-        gc.set_threshold(20_000, 20, 100)
+        gc.collect()
+        gc.set_threshold(20_000, 10, 5)
         settings = state.settings
         config = uvicorn.Config(
             make_app(state, api_key),

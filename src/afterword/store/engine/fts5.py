@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, column, exists, litera
 
 from afterword.store.engine.database import Index
 from afterword.store.engine.dialect import any_of
+from afterword.store.engine.sqlite_writer_main import WriteAheadLog
 from afterword.store.engine.text_search import IndexedTexts, TextQuery, Texts
 from afterword.store.engine.word_splitting import VERSION, spaced
 from afterword.store.schema import Id
@@ -116,6 +117,7 @@ class Fts5Index(Index):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._log = WriteAheadLog(connection)
         self._is_remade = _has_next(connection)
 
     @classmethod
@@ -181,6 +183,7 @@ class Fts5Index(Index):
             if self._connection.in_transaction:
                 run("ROLLBACK")
             raise
+        self._log.restart_if_large()
 
     def interrupt(self) -> None:
         """Interrupt the running statement."""
