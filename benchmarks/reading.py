@@ -116,7 +116,7 @@ def _sums(server: Server, size: int, began: datetime, seconds: float) -> Section
 
 
 def query_body(query: Search | NewTrend, *, statistics: bool = False) -> bytes:
-    """Return the body of a request without the fields that are null, which another version may not know.
+    """Return the body of a request without fields that have their defaults, which another version may not know.
 
     With `statistics`, the fields that ask for a trend are left out.
     """
@@ -126,7 +126,12 @@ def query_body(query: Search | NewTrend, *, statistics: bool = False) -> bytes:
             return {name: without_nulls(field) for name, field in value.items() if field is not None}
         return [without_nulls(part) for part in value] if isinstance(value, list) else value
 
-    fields = without_nulls(msgspec.to_builtins(query))
+    defaults = {field.name: field.default for field in msgspec.structs.fields(query)}
+    fields = {
+        name: without_nulls(value)
+        for name, value in msgspec.to_builtins(query).items()
+        if value is not None and value != defaults[name]
+    }
     if statistics:
         fields = {name: fields[name] for name in ("filter", "split_by") if name in fields}
     return msgspec.json.encode(fields)
