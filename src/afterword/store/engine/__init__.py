@@ -7,6 +7,7 @@ write(unit)                commits a unit of work in the write queue, then retur
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
@@ -134,7 +135,7 @@ class Store:
                             connection.begin(),
                             operation.stoppable(lambda driver=driver: self.database.interrupt(driver)),
                         ):
-                            result = function(connection)
+                            result = _run(function, connection)
                     self.database.check()
                     self._read_fault = None
                     return result
@@ -197,6 +198,16 @@ class Store:
         self.queue.close()
         self.operations.close()
         self.database.close()
+
+
+def _run(function: Callable[[Connection], T], connection: Connection) -> T:
+    try:
+        return function(connection)
+    except Exception as error:
+        # A query that is not read to its end stays open as long as the traceback has its rows. After an interruption,
+        # SQLite then interrupts the rollback, too.
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 def open_database(
