@@ -288,6 +288,8 @@ def test_a_preview_shows_rows_and_counts_and_makes_nothing(log: Any, http: Any, 
     rows = create("completion", split={})[1]
     assert without_origin(shown["rows"]) == without_origin(rows[:10])
     assert [row["metadata"]["split"] for row in shown["rows"]] == [row["metadata"]["split"] for row in rows[:10]]
+    in_format = http.post("/api/v1/datasets/preview", params={"format": "trl"}, json=body).raise_for_status().json()
+    assert [row["messages"][-1]["content"] for row in in_format["rows"]] == [row["completion"] for row in shown["rows"]]
     nothing = {**body, "kind": "feedback"}
     shown = http.post("/api/v1/datasets/preview", json=nothing).raise_for_status().json()
     assert (shown["rows"], shown["lines"]) == ([], 0)

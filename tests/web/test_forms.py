@@ -15,6 +15,25 @@ pytestmark = pytest.mark.thorough
 NOT_ALLOWED = {"error": {"message": "This key may not do that.", "code": "role_not_allowed", "param": None}}
 
 
+FORMS = {
+    "/projects": "New project",
+    "/keys": "New key",
+    "/p/default/metrics": "Register a key",
+    "/p/default/models": "Register a model",
+    "/p/default/ab-tests": "New test",
+    "/p/default/datasets": "New from interactions",
+}
+WRONGLY_MARKED = """dialog => [...dialog.querySelectorAll("input, textarea")]
+  .filter(({type}) => !["checkbox", "radio", "range", "search"].includes(type))
+  .map(control => {
+    const names = [...control.labels].map(label => label.textContent);
+    for (let group = control.closest("fieldset"); group; group = group.parentElement.closest("fieldset"))
+      names.push(group.querySelector("legend").textContent);
+    return [names.join(" in "), control.required];
+  })
+  .filter(([name, isRequired]) => name.includes("(optional)") === isRequired)"""
+
+
 def refuse(route: Route) -> None:
     if route.request.method == "POST":
         route.fulfill(status=403, json=NOT_ALLOWED)
@@ -40,6 +59,15 @@ def test_what_the_server_refuses_is_told_beside_the_field(page: Page, http: http
     expect(dialog).to_have_count(0)
     listed = http.get("/api/v1/metrics", params={"project": project}).json()["metrics"]
     assert {one["key"]: one["unit"] for one in listed if one["category"] == "user"} == {"CSAT": "", "other": "stars"}
+
+
+def test_fields_that_may_stay_empty_say_that_they_are_optional(page: Page):
+    for path, button in FORMS.items():
+        page.goto(path)
+        page.get_by_role("button", name=button).first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("textbox").first).to_be_visible()
+        assert dialog.evaluate(WRONGLY_MARKED) == [], path
 
 
 def test_what_belongs_to_no_field_is_told_above_the_button(page: Page):

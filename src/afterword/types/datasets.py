@@ -13,7 +13,8 @@ from afterword.types.base import METRIC_KEY, PROJECT, PROJECT_KEY, UPLOAD_ID, In
 from afterword.types.filters import Filter
 
 DatasetKind: TypeAlias = Literal["prompt", "completion", "feedback", "preference"]
-DatasetForm: TypeAlias = Literal["original", "recipe", "openai", "trl", "sharegpt"]
+TrainingFormat: TypeAlias = Literal["recipe", "openai", "trl", "sharegpt"]
+DatasetForm: TypeAlias = Literal["original", TrainingFormat]
 Sampling: TypeAlias = Literal["all", "random", "last"]
 Unfinished: TypeAlias = Literal["failed", "cancelled", "interrupted", "cut_off", "empty"]
 """Answers that are bad examples. They become rows only if `include` names them."""

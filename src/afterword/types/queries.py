@@ -39,7 +39,7 @@ from afterword.types.base import (
     Source,
     State,
 )
-from afterword.types.datasets import DatasetForm, SplitName
+from afterword.types.datasets import DatasetForm, SplitName, TrainingFormat
 from afterword.types.fields import GROUP_BY
 from afterword.types.filters import Images, Order, View
 from afterword.types.plans import EXPLAIN
@@ -78,6 +78,15 @@ class NewDatasetQuery(Input):
     key: Annotated[str | None, Meta(description="What it is called by; the default is the name.")] = None
     name: Annotated[str | None, DEFAULT_NAME] = None
     project: Annotated[str | None, PROJECT] = None
+
+
+class DatasetPreviewQuery(Input):
+    """The format of the rows of a preview."""
+
+    format: Annotated[
+        TrainingFormat,
+        Meta(description="The format of the rows, as for a download: `recipe`, `openai`, `trl` or `sharegpt`."),
+    ] = "recipe"
 
 
 class DownloadQuery(Input):

@@ -17,6 +17,12 @@ export function messageWords(message: Message): string {
   return (words.length ? words : parts.map((part) => `[reasoning] ${"text" in part ? part.text : ""}`)).join("\n");
 }
 
+/** Return the prompt of an interaction in words: the user's last message, or the last one if none is the user's. */
+export function promptWords({ messages, prompt }: Pick<Interaction, "messages" | "prompt">): string {
+  const message = messages?.findLast(({ role }) => role === "user") ?? messages?.at(-1);
+  return message ? messageWords(message) : prompt;
+}
+
 /** Return the completion of an interaction in words. */
 export function completionWords(interaction: Pick<Interaction, "message" | "completion">): string {
   return messageWords(completionMessage(interaction));

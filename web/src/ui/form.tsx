@@ -13,7 +13,7 @@ import {
   useState,
 } from "react";
 import { useAct } from "~/api/useAct";
-import { Button, css as ui, cx, Dialog, ErrorNote, Field } from ".";
+import { Button, css as ui, cx, Dialog, ErrorNote, Field, Optional } from ".";
 import { fieldError } from "./errorText";
 import css from "./form.module.css";
 
@@ -93,6 +93,8 @@ type FormFieldProps = {
   /** A further parameter that the server derives from it. */
   otherName?: string;
   label: ReactNode;
+  /** Whether it may stay empty. */
+  isOptional?: boolean;
   hint?: ReactNode;
   /** What is wrong with the current value. */
   wrong?: string | undefined;
@@ -100,7 +102,7 @@ type FormFieldProps = {
 };
 
 /** A control with its name, a hint, and the server's error about it, which moves the focus here. */
-export function FormField({ name, otherName, label, hint, wrong, children }: FormFieldProps) {
+export function FormField({ name, otherName, label, isOptional, hint, wrong, children }: FormFieldProps) {
   const refused = useFieldError(name, otherName);
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -108,7 +110,7 @@ export function FormField({ name, otherName, label, hint, wrong, children }: For
   }, [refused]);
   return (
     <div ref={place} data-wrong={Boolean(wrong ?? refused) || undefined}>
-      <Field label={label} hint={hint} wrong={wrong ?? refused}>
+      <Field label={label} isOptional={isOptional} hint={hint} wrong={wrong ?? refused}>
         {children}
       </Field>
     </div>
@@ -118,6 +120,8 @@ export function FormField({ name, otherName, label, hint, wrong, children }: For
 type FormChoicesProps = {
   name: string;
   legend: string;
+  /** Whether none need be chosen. */
+  isOptional?: boolean;
   hint?: ReactNode;
   options: readonly { key: string; name: string }[];
   chosen: readonly string[];
@@ -125,9 +129,9 @@ type FormChoicesProps = {
 };
 
 /** A group of checkboxes. */
-export function FormChoices({ name, legend, hint, options, chosen, onChoose }: FormChoicesProps) {
+export function FormChoices({ name, legend, isOptional, hint, options, chosen, onChoose }: FormChoicesProps) {
   return (
-    <FormGroup name={name} legend={legend} hint={hint}>
+    <FormGroup name={name} legend={legend} isOptional={isOptional} hint={hint}>
       <div className={css.choices}>
         {options.map(({ key, name: shown }) => (
           <label key={key} className={css.check}>
@@ -144,14 +148,23 @@ export function FormChoices({ name, legend, hint, options, chosen, onChoose }: F
   );
 }
 
-type FormGroupProps = { name: string; legend: string; hint?: ReactNode; children: ReactNode };
+type FormGroupProps = {
+  name: string;
+  legend: string;
+  isOptional?: boolean | undefined;
+  hint?: ReactNode;
+  children: ReactNode;
+};
 
 /** Several controls that set one parameter. */
-export function FormGroup({ name, legend, hint, children }: FormGroupProps) {
+export function FormGroup({ name, legend, isOptional, hint, children }: FormGroupProps) {
   const refused = useFieldError(name);
   return (
     <fieldset>
-      <legend>{legend}</legend>
+      <legend>
+        {legend}
+        {isOptional && <Optional />}
+      </legend>
       {hint && <p className={ui.hint}>{hint}</p>}
       {children}
       {refused && (

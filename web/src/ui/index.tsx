@@ -73,11 +73,14 @@ export function Hint({ text, children }: { text: ReactNode; children: ReactEleme
 }
 
 /** A control with its name, a hint, and the error about its value. */
-export function Field({ label, hint, wrong, children }: FieldProps) {
+export function Field({ label, isOptional, hint, wrong, children }: FieldProps) {
   return (
     <div className={css.field}>
       <label>
-        <span>{label}</span>
+        <span>
+          {label}
+          {isOptional && <Optional />}
+        </span>
         {children}
       </label>
       {hint && <span className={css.hint}>{hint}</span>}
@@ -89,7 +92,19 @@ export function Field({ label, hint, wrong, children }: FieldProps) {
     </div>
   );
 }
-type FieldProps = { label: ReactNode; hint?: ReactNode; wrong?: ReactNode; children: ReactNode };
+type FieldProps = {
+  label: ReactNode;
+  /** Whether it may stay empty. */
+  isOptional?: boolean | undefined;
+  hint?: ReactNode;
+  wrong?: ReactNode;
+  children: ReactNode;
+};
+
+/** The mark beside the name of a control that may stay empty. */
+export function Optional() {
+  return <small className={css.optional}> (optional)</small>;
+}
 
 export function Input({ className, ...rest }: ComponentProps<"input">) {
   return <input className={cx(css.input, className)} autoComplete="off" {...rest} />;

@@ -18,6 +18,7 @@ from afterword.types import (
     Duplicates,
     Filter,
     SplitName,
+    TrainingFormat,
     Unfinished,
     UploadBegun,
     UploadStatus,
@@ -171,19 +172,23 @@ class AsyncDatasets:
         kind: DatasetKind,
         *,
         filter: Filter | Mapping[str, Any] | None = None,
+        format: TrainingFormat = "recipe",
         project: str | None = None,
         **rules: Any,
     ) -> DatasetPreview:
         """Show the first rows that a dataset would have, and what it would leave out. Nothing is made.
 
         `rules` are fields of the request, such as `metrics`, `votes`, `split` or `sample={"type": "last", "size": 10}`.
+        `format` is that of the rows, as for a download.
 
         >>> await client.datasets.preview("feedback", filter={"feedback": {"metric": "CSAT"}})
         """
         if filter is None and rules.get("completion_ids") is None:
             filter = {"and": []}
         body = encode({"kind": kind, "filter": filter, "project": self._client.project_or_default(project), **rules})
-        request = Request(method="POST", path=path("datasets", "preview"), body=body, timeout=None)
+        request = Request(
+            method="POST", path=path("datasets", "preview"), query=query(format=format), body=body, timeout=None
+        )
         return await self._client.call(request, DatasetPreview)
 
     async def list(self, *, project: str | None = None) -> list[Dataset]:

@@ -16,6 +16,8 @@ from afterword.errors import Invalid
 from afterword.service.context import Context
 from afterword.service.interactions import recording, search
 from afterword.service.studies import datasets
+from afterword.service.studies.dataset_formats import FORMATS
+from afterword.service.studies.dataset_lines import read_line
 from afterword.service.studies.dataset_pairs import PairCollector, PreferencePair
 from afterword.service.studies.dataset_rows import (
     LIMIT_FINISH_REASONS,
@@ -38,6 +40,7 @@ from afterword.types import (
     Message,
     Search,
 )
+from afterword.types.queries import DatasetPreviewQuery
 
 PAGE_ROWS = 200
 # Ids are held in memory while a dataset is made.
@@ -79,7 +82,9 @@ def _check_selection(body: DatasetOfInteractions) -> None:
         raise Invalid("sample.size is missing.", code="missing_field", param="sample.size", hint="Say how many.")
 
 
-async def preview_of_interactions(context: Context, *, body: DatasetOfInteractions) -> DatasetPreview:
+async def preview_of_interactions(
+    context: Context, *, body: DatasetOfInteractions, query: DatasetPreviewQuery
+) -> DatasetPreview:
     """Show the first rows that a dataset of interactions would have, and what it would leave out; make nothing.
 
     Only the newest 2,000 interactions are read. If there are more, `is_partial` is true: the counts are of a part.
@@ -87,9 +92,10 @@ async def preview_of_interactions(context: Context, *, body: DatasetOfInteractio
     project = context.project(body.project, writing=True)
     _check_selection(body)
     builder = DatasetBuilder(context, project, body, body.seed, max_interactions=MAX_PREVIEW_INTERACTION_COUNT)
-    rows, line_count = await builder.preview(PREVIEW_ROWS)
+    lines, line_count = await builder.preview(PREVIEW_ROWS)
+    rows = [row for line in lines for row in FORMATS[query.format](read_line(line))]
     return DatasetPreview(
-        rows=rows,
+        rows=rows[:PREVIEW_ROWS],
         lines=line_count,
         left_out=dict(builder.left_out),  # pyright: ignore[reportArgumentType]
         is_partial=builder.is_partial,
@@ -141,8 +147,8 @@ class DatasetBuilder:
         self._check_not_empty(ids)
         return self._lines(ids, _completion_sides, self._line)
 
-    async def preview(self, row_count: int) -> tuple[list[dict[str, Any]], int]:
-        """Return the first rows, and how many there are in all."""
+    async def preview(self, row_count: int) -> tuple[list[bytes], int]:
+        """Return the first lines, and how many there are in all."""
         if self._body.kind == "preference":
             pairs = await self._selected_pairs()
             lines, line_count = self._lines(pairs[:row_count], _pair_sides, self._pair_line), len(pairs)
@@ -150,7 +156,7 @@ class DatasetBuilder:
             ids = await self._selected_completions()
             lines, line_count = self._lines(ids[:row_count], _completion_sides, self._line), len(ids)
         content = b"".join([chunk async for chunk in lines])
-        return [msgspec.json.decode(line) for line in content.splitlines()], line_count
+        return content.split(b"\n")[:-1], line_count
 
     async def _selected_pairs(self) -> list[PreferencePair]:
         pairs = await self._distinct_rows(await self._pairs(), _pair_sides)

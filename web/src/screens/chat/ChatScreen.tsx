@@ -233,10 +233,10 @@ function SettingsButton({ settings, onChange }: { settings: Settings; onChange: 
       }
     >
       <div className={css.settings}>
-        <Field label="System prompt">
+        <Field label="System prompt" isOptional>
           <Textarea rows={6} value={settings.system} onChange={(event) => onChange({ ...settings, system: event.target.value })} />
         </Field>
-        <Field label="Temperature">
+        <Field label="Temperature" isOptional>
           <Input
             type="number"
             step="0.1"

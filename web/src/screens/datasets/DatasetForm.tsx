@@ -85,10 +85,10 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
       {ids.length ? (
         <p>{counted(ids.length, "marked interaction")}</p>
       ) : (
-        <div>
+        <FormGroup name="filter" legend="Filter" isOptional>
           <FilterBar project={project} value={values.query} onChange={(query) => set({ query })} />
           <p className={ui.hint}>{found === undefined ? " " : counted(found, "interaction")}</p>
-        </div>
+        </FormGroup>
       )}
       <KindChoice kind={kind} onChoose={(chosenKind) => set({ kind: chosenKind })} />
       {hasKeys && (

@@ -23,6 +23,17 @@ it("writes a table in which nothing is a formula", () => {
   );
 });
 
+it.each([
+  [{ tool_calls: [{ function: { name: "weather", arguments: '{"city": "Paris"}' } }] }, '"weather(city: ""Paris"")"'],
+  [{ refusal: "I cannot." }, "I cannot."],
+  [{ audio: { transcript: "Good morning" } }, "Good morning"],
+  [{ content: [{ type: "file", file: { filename: "bill.pdf" } }] }, "bill.pdf"],
+])("says in words what %j answers", (message, words) => {
+  const messages = [{ role: "user", content: [{ type: "file", file: { filename: "ask.pdf" } }] }, { role: "tool", content: "-" }];
+  const silent = { ...one, prompt: "", completion: "", messages, message: { role: "assistant", content: null, ...message } };
+  expect(csvRow(silent as Interaction, [], [])).toContain(`,m,ask.pdf,${words},`);
+});
+
 it("leaves feedback out where it is not wanted", () => {
   expect(JSON.parse(jsonLine(one, false)).feedback).toEqual([]);
   expect(JSON.parse(jsonLine(one, true))).toEqual(one);

@@ -2,6 +2,7 @@
 
 import type { Interaction } from "~/api/client";
 import { jsonText } from "~/api/json";
+import { completionWords, promptWords } from "~/rules/words";
 
 export type Format = "jsonl" | "csv";
 
@@ -30,13 +31,14 @@ export function csvHead(labels: readonly string[], metrics: readonly string[]): 
   return BYTE_ORDER_MARK + row([...COLUMNS, ...labels.map((key) => `label.${key}`), ...metrics]);
 }
 
-/** Return an interaction as a row. Several values under a key become their mean. */
+/** Return an interaction as a row, with its messages in words. Several values under a key become their mean. */
 export function csvRow(interaction: Interaction, labels: readonly string[], metrics: readonly string[]): string {
   const means = metrics.map((metric) => {
     const values = interaction.feedback.filter((said) => said.metric === metric).map(({ value }) => value);
     return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : "";
   });
-  return row([...COLUMNS.map((name) => interaction[name]), ...labels.map((key) => interaction.labels[key]), ...means]);
+  const shown = { ...interaction, prompt: promptWords(interaction), completion: completionWords(interaction) };
+  return row([...COLUMNS.map((name) => shown[name]), ...labels.map((key) => interaction.labels[key]), ...means]);
 }
 
 function row(cells: readonly unknown[]): string {

@@ -57,6 +57,7 @@ export function KeyForm({ onClose, onMade }: KeyFormProps) {
       <FormChoices
         name="projects"
         legend="Projects"
+        isOptional
         hint="None chosen: all of them."
         options={projects}
         chosen={values.projects}

@@ -41,7 +41,7 @@ export function MetricForm({ project, metric, onClose, onSaved }: MetricFormProp
           <Input {...text("key")} required autoFocus spellCheck={false} />
         </FormField>
       )}
-      <FormField name="name" label="Name">
+      <FormField name="name" label="Name" isOptional>
         <Input {...text("name")} placeholder={values.key} />
       </FormField>
       {!metric && (
@@ -58,10 +58,10 @@ export function MetricForm({ project, metric, onClose, onSaved }: MetricFormProp
           <option value="lower_is_better">lower, or no</option>
         </Select>
       </FormField>
-      <FormField name="unit" label="Unit (optional)">
+      <FormField name="unit" label="Unit" isOptional>
         <Input {...text("unit")} placeholder="stars, ms, …" />
       </FormField>
-      <FormField name="description" label="Description">
+      <FormField name="description" label="Description" isOptional>
         <Textarea {...text("description")} />
       </FormField>
     </FormDialog>

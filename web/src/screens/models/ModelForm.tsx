@@ -67,31 +67,34 @@ export function ModelForm({ project, model, onClose }: { project: string; model:
       </FormField>
       {fields.includes("endpoint") && (
         <>
-          <FormField name="external_model_id" label="Model id at the provider">
+          <FormField name="external_model_id" label="Model id at the provider" isOptional>
             <Input {...text("externalId")} placeholder={name} />
           </FormField>
           <FormField
             name="endpoint"
-            label={required.includes("endpoint") ? "Endpoint" : "Endpoint (optional)"}
+            label="Endpoint"
+            isOptional={!required.includes("endpoint")}
             hint={`The base URL, such as ${example}. Empty: the provider's own.`}
           >
-            <Input type="url" {...text("endpoint")} />
+            <Input type="url" {...text("endpoint")} required={required.includes("endpoint")} />
           </FormField>
           <FormField
             name="api_key"
             label="API key"
+            isOptional
             hint={model?.has_api_key ? "One is kept, encrypted. Give another to replace it." : "Kept encrypted, never shown again."}
           >
             <Input type="password" autoComplete="new-password" {...text("apiKey")} />
           </FormField>
         </>
       )}
-      <FormField name="fallback" label="Fallback (optional)" hint="The model that is called where this one fails.">
+      <FormField name="fallback" label="Fallback" isOptional hint="The model that is called where this one fails.">
         <Input {...text("fallback")} />
       </FormField>
       <FormField
         name="extra_params"
-        label="Extra parameters (optional)"
+        label="Extra parameters"
+        isOptional
         hint="JSON that is laid over every request."
         wrong={isExtraWrong ? NOT_JSON : undefined}
       >

@@ -36,10 +36,10 @@ export function ProjectForm({ project, onClose }: { project: Project | null; onC
           <Input {...text("key")} required autoFocus spellCheck={false} />
         </FormField>
       )}
-      <FormField name="name" label="Name">
+      <FormField name="name" label="Name" isOptional>
         <Input {...text("name")} placeholder={key} />
       </FormField>
-      <FormField name="description" label="Description">
+      <FormField name="description" label="Description" isOptional>
         <Textarea {...text("description")} />
       </FormField>
     </FormDialog>
