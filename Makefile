@@ -9,7 +9,7 @@ PAGE := src/afterword/static/index.html
 PAGE_SOURCES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts -type f ! -path "*/generated/*" \
 	! -name openapi.json) src/afterword/api/routes.py $(wildcard src/afterword/types/*.py)
 
-.PHONY: setup serve web test test-all test-clients check fix reference bench bench-scale bench-peers lock clean
+.PHONY: setup serve web test test-all test-clients check check-types check-others fix reference bench bench-scale bench-peers lock clean
 
 setup: .venv/ready $(PAGE) ## install everything into .venv, and build the web page
 
@@ -39,9 +39,14 @@ test-clients: setup ## run the tests of published clients with every release
 	AFTERWORD_ALL_CLIENTS=1 $(BIN)/pytest -n auto --dist loadgroup tests/clients
 
 check: setup ## lint, types, generated files
+	$(MAKE) --jobs=2 check-types check-others
+
+check-types:
+	$(BIN)/pyright
+
+check-others:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
 	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/web.py test
