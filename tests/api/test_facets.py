@@ -23,6 +23,7 @@ def filled(http: httpx.Client, project: str) -> str:
             "model": "m1" if number < 4 else "m2",
             "labels": {"env": "prod" if number % 2 else "test", f"run-{number}": "x"},
             "user": "ann" if number == 1 else None,
+            "session_id": "joined" if number < 2 else None,
             "created_at": 1_700_000_000_000 + number,
             "feedbacks": [
                 {"metric": "CSAT", "value": number % 3},
@@ -38,6 +39,9 @@ def filled(http: httpx.Client, project: str) -> str:
     url = "/api/v1/interactions/batch"
     answer = http.post(url, params={"project": project}, content="\n".join(map(json.dumps, lines)))
     assert answer.status_code == 200, answer.text
+    for value in (0, 1, 1):
+        body = {"project": project, "session_id": "joined", "metric": "good", "value": value}
+        http.post("/api/v1/outcomes", json=body).raise_for_status()
     return project
 
 
@@ -64,6 +68,7 @@ def test_facets_count_each_interaction_once_for_each_value(http: httpx.Client, f
     assert found["label", "env"] == {"test": 3, "prod": 3}
     assert found["feedback", "CSAT"] == {0: 2, 1: 2, 2: 2}
     assert found["feedback", "good"] == {0: 3, 1: 3}
+    assert found["outcome", "good"] == {0: 2, 1: 2}
     assert found["state", None] == {"complete": 5, "failed": 1}
     assert found["finish_reason", None] == {"length": 2}
     assert found["source", None] == {"OFFLINE": 6}
@@ -88,6 +93,7 @@ def test_each_value_of_a_facet_is_a_filter_that_finds_as_many(http: httpx.Client
         "model": lambda key, value: {"model": {"eq": value}},
         "label": lambda key, value: {"label": {"key": key, "value": {"eq": value}}},
         "feedback": lambda key, value: {"feedback": {"metric": key, "value": {"eq": value}}},
+        "outcome": lambda key, value: {"outcome": {"metric": key, "value": {"eq": value}}},
         "state": lambda key, value: {"state": {"eq": value}},
         "finish_reason": lambda key, value: {"finish_reason": {"eq": value}},
         "source": lambda key, value: {"source": {"eq": value}},

@@ -91,6 +91,9 @@ def shelf(server) -> Iterator[Shelf]:
         shelf.fill(fields)
         body = {"metric": "CSAT", "preferred_completion": shelf.ids["a"], "other_completion": shelf.ids["d"]}
         http.post("/api/v1/preferences", json=body).raise_for_status()
+        for session_id, metric, value in ((session, "CSAT", 2), (session, "CSAT", 5), (shelf.ids["a"], "good", True)):
+            body = {"session_id": session_id, "metric": metric, "value": value, "user": f"s{value}"}
+            http.post("/api/v1/outcomes", json={"project": shelf.project, **body}).raise_for_status()
         shelf.caught_up()
         shelf.session = session  # type: ignore[attr-defined]
         yield shelf
@@ -136,6 +139,15 @@ PLAIN: list[tuple[dict[str, Any], str]] = [
     ({"has_no_feedback": ["CSAT", "good"]}, "fd"),
     ({"preference": "CSAT"}, "da"),
     ({"preference": "good"}, ""),
+    ({"outcome": "CSAT"}, "cb"),
+    ({"outcome": "CSAT>=4"}, "cb"),
+    ({"outcome": "CSAT>5"}, ""),
+    ({"outcome": ["CSAT<3", "CSAT>4"]}, "cb"),
+    ({"outcome": "good=true"}, "a"),
+    ({"outcome": "good=false"}, ""),
+    ({"has_outcome": "good"}, "a"),
+    ({"has_no_outcome": "CSAT"}, "feda"),
+    ({"outcome": "CSAT>=4", "feedback": "good=true"}, "b"),
     ({"q": "quick fox"}, "e"),
     ({"q": "QUICK"}, "fe"),
     ({"q": '"quick brown"'}, "e"),
@@ -171,6 +183,7 @@ def test_the_same_prompt_is_found_by_its_hash(shelf: Shelf):
         ({"label": ":x"}, "invalid_label", "label"),
         ({"from": "soon"}, "invalid_time", "from"),
         ({"feedback": "CSAT>=high"}, "invalid_feedback_filter", "feedback"),
+        ({"outcome": "CSAT>=high"}, "invalid_feedback_filter", "outcome"),
         ({"limit": 0}, "invalid_value", "limit"),
         ({"limit": 501}, "invalid_value", "limit"),
         ({"order": "id"}, "invalid_value", "order"),
@@ -218,6 +231,11 @@ TREES: list[tuple[dict[str, Any] | None, str]] = [
     ({"feedback": {"metric": "CSAT", "user": "u5", "value": {"lt": 5}}}, ""),
     ({"not": {"feedback": {"metric": "CSAT", "value": {"eq": 1}}}}, "fedcb"),
     ({"preference": {"metric": "CSAT"}}, "da"),
+    ({"outcome": {"metric": "CSAT", "value": {"gt": 2, "lt": 5}}}, ""),
+    ({"outcome": {"metric": "CSAT", "user": "s5", "value": {"gte": 5}}}, "cb"),
+    ({"outcome": {"metric": "CSAT", "user": "s2", "value": {"gte": 5}}}, ""),
+    ({"not": {"outcome": {"metric": "CSAT"}}}, "feda"),
+    ({"or": [{"outcome": {"metric": "good"}}, {"not": {"outcome": {"metric": "CSAT", "value": {"lte": 2}}}}]}, "feda"),
     ({"source": {"neq": "OFFLINE"}}, ""),
     ({"prompt": {"eq": "brown quick"}}, "f"),
     ({"prompt": {"contains": "QUICK brown"}}, "e"),
@@ -250,6 +268,7 @@ def test_completions_are_found_by_their_ids(shelf: Shelf):
         ({"not": {"or": [{"model": {}}]}}, "invalid_condition", "filter.not.or[0].model"),
         ({"model": {"eq": "a", "in": ["b"]}}, "invalid_condition", "filter.model"),
         ({"feedback": {"metric": "CSAT", "value": {}}}, "empty_condition", "filter.feedback.value"),
+        ({"outcome": {"metric": "CSAT", "value": {}}}, "empty_condition", "filter.outcome.value"),
         ({"colour": {"eq": "red"}}, "unknown_field", "filter.colour"),
         ({"timerange": {"from": "soon"}}, "invalid_time", "filter.timerange.from"),
         ({"text": "!"}, "no_words", "filter.text"),

@@ -113,6 +113,9 @@ def condition() -> st.SearchStrategy[Any]:
         **{name: match() for name in matched},
         "label": st.fixed_dictionaries({"key": st.sampled_from(KEYS)}, optional={"value": match()}),
         "feedback": feedback,
+        "outcome": st.fixed_dictionaries(
+            {"metric": st.sampled_from(METRICS)}, optional={"value": number(), "user": st.sampled_from(TEXTS)}
+        ),
         "preference": st.fixed_dictionaries({"metric": st.sampled_from(METRICS)}),
         "timerange": st.dictionaries(st.sampled_from(["from", "to"]), st.sampled_from(TIMES), max_size=2),
         "prompt": said,
@@ -203,6 +206,7 @@ def test_statistics_are_answered_or_refused(
 
 
 PARAMETERS = ["label", "feedback", "has_feedback", "has_no_feedback", "preference", "user", "session_id", "prompt_hash"]
+PARAMETERS += ["outcome", "has_outcome", "has_no_outcome"]
 PARAMETERS += ["q", "model", "source", "state", "finish_reason", "from", "to", "limit", "cursor", "group_by", "order"]
 RAW = [text.encode("utf-8", "surrogatepass") for text in [*TEXTS, *KEYS, *METRICS]]
 RAW += [b"\xff", b"CSAT>=1e309", b"CSAT>=" + b"9" * 400, b"CSAT>=nan", b"a\x00:b", b":" * 3_000, b"=>" * 2_000]

@@ -47,6 +47,9 @@ def logged(server: Any) -> list[str]:
             if index < len(METRICS):
                 body["feedbacks"] = [{"metric": METRICS[index], "value": 3}]
             ids.append(http.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"])
+            if index < len(METRICS):
+                outcome = {"project": PROJECT, "session_id": ids[-1], "metric": METRICS[index], "value": 4}
+                http.post("/api/v1/outcomes", json=outcome).raise_for_status()
     return ids
 
 
@@ -143,12 +146,21 @@ def test_any_feedback_key_is_found_by_every_way(
         "has, in quotes": lambda: listed(http, has_feedback=quoted(key)),
         "tree": lambda: searched(http, feedback={"metric": key, "value": {"eq": 3}}),
         "client": lambda: of_client(client, feedback=f"{quoted(key)}>2"),
+        "outcome in quotes": lambda: listed(http, outcome=f"{quoted(key)}>=4"),
+        "outcome as it is": lambda: listed(http, outcome=f"{key}>=4"),
+        "outcome key": lambda: listed(http, outcome=key),
+        "has outcome": lambda: listed(http, has_outcome=key),
+        "outcome in a tree": lambda: searched(http, outcome={"metric": key, "value": {"eq": 4}}),
+        "outcome in graphql": lambda: graphql(http, outcomes=[{"metric": key, "gte": 4}]),
+        "outcome of the client": lambda: of_client(client, outcome=f"{quoted(key)}>3"),
     }
     if index % 4 == 1 and server.database_url is None:
         ways["command line"] = lambda: exported(server, "--feedback", f"{quoted(key)}>2")
+        ways["outcome on the command line"] = lambda: exported(server, "--outcome", f"{quoted(key)}>3")
     wrong = {way: found for way, find in ways.items() if (found := find()) != its}
     assert not wrong
     assert sorted(listed(http, has_no_feedback=quoted(key))) == others
+    assert sorted(listed(http, has_no_outcome=quoted(key))) == others
     assert listed(http, feedback=f"{quoted(key)}>3") == []
     summary = http.get(f"/api/v1/metrics/{quote(key, safe='')}/statistics", params={"project": PROJECT}).json()
     assert summary["count"] == 1

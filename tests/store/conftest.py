@@ -20,12 +20,20 @@ from afterword.lifespan import open_state
 from afterword.service import projects
 from afterword.service.access import ADMINISTRATOR_ACTOR
 from afterword.service.context import Context
-from afterword.service.feedback import feedback, metrics
+from afterword.service.feedback import feedback, metrics, outcomes
 from afterword.service.interactions import content, recording
 from afterword.store import calls
 from afterword.store.background.search_index import SearchIndexWorker
 from afterword.store.query.conditions import SOURCES
-from afterword.types import InlineFeedback, LabelChange, NewInteraction, NewMetric, NewPreference, NewProject
+from afterword.types import (
+    InlineFeedback,
+    LabelChange,
+    NewInteraction,
+    NewMetric,
+    NewOutcome,
+    NewPreference,
+    NewProject,
+)
 from afterword.types.queries import ProjectQuery
 
 # All that the fields of these interactions may hold.
@@ -63,6 +71,7 @@ class Logged:
     state: str
     finish_reason: str | None
     preferences: set[str] = field(default_factory=set)
+    outcomes: list[tuple[str, float, str | None]] = field(default_factory=list)
 
     @property
     def prompt(self) -> str:
@@ -117,8 +126,21 @@ class Shelf:
         for one in made[:: number // 10]:
             change = LabelChange(set={"env": "test"}, remove=["lang"])
             one.labels = (await recording.update_labels(context, str(one.id), body=change)).labels
+        await self._conclude(project, made)
         await metrics.delete_metric(context, "deleted", query=ProjectQuery(project=project))
         return made
+
+    async def _conclude(self, project: str, made: list[Logged]) -> None:
+        """Give outcomes to the two sessions with several turns and to some single interactions."""
+        choice = self.random.choice
+        for session in [*WORDS.sessions, *(one.session for one in made[::5] if one.session == one.id)] * 2:
+            metric, user = choice(WORDS.metrics), choice([None, *WORDS.users])
+            value = choice(WORDS.values[:2] if metric == "good" else WORDS.values)
+            body = NewOutcome(project=project, session_id=str(session), metric=metric, value=value, user=user)
+            await outcomes.record(self.context, body=body)
+            for one in made:
+                if one.session == session:
+                    one.outcomes.append((metric, value, user))
 
     async def _log(self, project: str) -> Logged:
         chance, choice = self.random.random, self.random.choice

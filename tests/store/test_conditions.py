@@ -81,6 +81,13 @@ def holds(tree: dict[str, Any], one: Any) -> bool:
             )
         case "preference":
             return value["metric"] in one.preferences
+        case "outcome":
+            return any(
+                metric == value["metric"]
+                and compares(number, value.get("value", {}))
+                and ("user" not in value or user == value["user"])
+                for metric, number, user in one.outcomes
+            )
         case "session_id":
             return matches(value, str(one.session))
         case "completion_id":
@@ -154,6 +161,7 @@ def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
         "state": match(words.states, "interrupted"),
         "finish_reason": match(words.finish_reasons, "none"),
         "preference": st.fixed_dictionaries(metric),
+        "outcome": st.fixed_dictionaries(metric, optional={"value": number, "user": users}),
         "source": match(list(SOURCES[1:]), SOURCES[0]),
         "prompt_hash": match([one.prompt_hash for one in shelf.logged[:20]], "no hash"),
         "session_id": match([str(one.session) for one in shelf.logged[:20]], str(UUID(int=9))),
@@ -164,7 +172,7 @@ def conditions(shelf: Any) -> st.SearchStrategy[dict[str, Any]]:
         "text": st.one_of(phrase, phrase.map('"{}"'.format), st.sampled_from(["re*", "redde* green", "BLU*", "none"])),
     }
     # What pages are walked by comes more often than the rest.
-    names = [*leaves, "label", "label", "feedback", "text"]
+    names = [*leaves, "label", "label", "feedback", "outcome", "text"]
     kinds = {"measured": "feedback"}
     return st.sampled_from(names).flatmap(lambda name: st.fixed_dictionaries({kinds.get(name, name): leaves[name]}))
 
@@ -356,6 +364,7 @@ def test_page_scans_in_index_order_and_leaves_other_queries_to_planner(shelf: An
     [
         {"label": {"key": "rare", "value": {"eq": "1"}}},
         {"feedback": {"metric": "CSAT", "value": {"gte": 5.0}}},
+        {"outcome": {"metric": "CSAT", "value": {"gte": 5.0}}},
         {"text": "red"},
         {"timerange": {"from": 1_700_000_001_000, "to": 1_700_000_002_000}},
     ],
@@ -377,4 +386,6 @@ def test_sums_and_pages_of_what_holds_for_few_read_no_table_whole(shelf: Any, tr
 
     shelf.store.read_now(read)
     assert any("SEARCH feedback USING PRIMARY KEY" in plan for plan in plans)
-    assert not re.search(r"^SCAN (interactions|feedback|interaction_labels)", "\n".join(plans), re.MULTILINE), plans
+    assert not re.search(
+        r"^SCAN (interactions|feedback|outcomes|interaction_labels)", "\n".join(plans), re.MULTILINE
+    ), plans

@@ -20,6 +20,7 @@ ENV = {"label": {"key": "env", "value": {"eq": "prod"}}}
 LANG = {"label": {"key": "lang", "value": {"eq": "en"}}}
 USER = {"user": {"eq": "ada"}}
 TEXT = {"text": "refund"}
+OUTCOME = {"outcome": {"metric": "solved", "value": {"gte": 4}}}
 TIMES = {"timerange": {"from": 1_700_000_000_000}}
 EITHER_MODEL = {"model": {"in": ["m1", "m2"]}}
 
@@ -138,6 +139,9 @@ PAGE_PLANS: dict[str, tuple[Any, dict[str, int], list[str]]] = {
         {},
         [f"time_scan{limit}, check feedback" for limit in ("<1000", "<20000", "<200000", "")],
     ),
+    "outcomes of few sessions": (OUTCOME, {"filter.outcome": 40}, ["lookup outcome=40"]),
+    "outcomes of many sessions": (OUTCOME, {}, ["time_scan<20000, check outcome", "time_scan, check outcome"]),
+    "a session without the outcome": ({"not": OUTCOME}, {}, ["time_scan, check not.outcome"]),
     "alternatives": ({"and": [{"or": [USER, ENV]}]}, {}, ["merge and[0] 2"]),
     "alternatives of a few": (
         {"and": [{"or": [USER, ENV]}, {"user": {"eq": "bob"}}]},

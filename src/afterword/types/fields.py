@@ -28,6 +28,7 @@ Comparison: TypeAlias = Literal[
     "label",
     "feedback",
     "preference",
+    "outcome",
     "phrase",
     "words",
     "has",
@@ -35,7 +36,7 @@ Comparison: TypeAlias = Literal[
 ]
 """How a condition is compiled: the method of the filter compiler."""
 FacetKind: TypeAlias = Literal[
-    "model", "label", "feedback", "preference", "state", "finish_reason", "source", "user", "environment"
+    "model", "label", "feedback", "preference", "outcome", "state", "finish_reason", "source", "user", "environment"
 ]
 
 
@@ -88,7 +89,7 @@ class Field:
     @property
     def is_match(self) -> bool:
         """Whether its condition is a `Match`: equal to a value, one of several, or not equal."""
-        return self.compared_as not in ("timerange", "label", "feedback", "preference", "phrase", "words")
+        return self.compared_as not in ("timerange", "label", "feedback", "preference", "outcome", "phrase", "words")
 
     @property
     def column(self) -> str:
@@ -326,6 +327,33 @@ FIELDS: tuple[Field, ...] = (
             ),
         ),
         graphql=("comparisons",),
+        is_facet=True,
+    ),
+    Field(
+        name="outcome",
+        compared_as="outcome",
+        title="Outcomes",
+        parameters=(
+            Parameter(
+                name="outcome", is_list=True, option="--outcome", metavar="CONDITION",
+                help="Its session has such an outcome: 'CSAT>=4', 'accepted=true', CSAT.",
+            ),
+            Parameter(
+                name="has_outcome", is_list=True, option="--has-outcome", metavar="METRIC",
+                help="Its session has an outcome under the metric.",
+            ),
+            Parameter(
+                name="has_no_outcome", is_list=True, option="--has-no-outcome", metavar="METRIC",
+                help="Its session has none under the metric.",
+            ),
+        ),
+        words=(
+            QueryWord(
+                name="session.", example="session.accepted=true",
+                means="the session has such an outcome; has:session.accepted for any",
+            ),
+        ),
+        graphql=("outcomes",),
         is_facet=True,
     ),
     Field(

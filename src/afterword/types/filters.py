@@ -80,6 +80,15 @@ class PreferenceCondition(Input):
     metric: Annotated[str, METRIC]
 
 
+class OutcomeCondition(Input):
+    """Matches interactions whose session has an outcome under this metric. With `value` or `user`, one outcome must
+    match both."""
+
+    metric: Annotated[str, METRIC]
+    value: Annotated[NumberCondition | None, Meta(description="An outcome whose value meets all of these.")] = None
+    user: Annotated[str | None, Meta(description="Given by this user.")] = None
+
+
 class TextCondition(Input):
     """`eq`: exactly this text. `contains`: these words next to each other, in any case."""
 
@@ -98,6 +107,7 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     label: LabelCondition | None = None
     feedback: FeedbackCondition | None = None
     preference: PreferenceCondition | None = None
+    outcome: OutcomeCondition | None = None
     source: Annotated[Match | None, described("source")] = None
     state: Annotated[Match | None, described("state")] = None
     finish_reason: Annotated[Match | None, described("finish_reason")] = None

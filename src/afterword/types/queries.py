@@ -222,6 +222,16 @@ class FilterQuery(Input, rename={"from_": "from"}):
     preference: Annotated[list[str], Meta(description="A feedback key under which there is a preference.")] = (
         msgspec.field(default_factory=list)
     )
+    outcome: Annotated[
+        list[str],
+        Meta(description="A metric under which its session has an outcome, or a comparison as for `feedback`."),
+    ] = msgspec.field(default_factory=list)
+    has_outcome: Annotated[list[str], Meta(description="A feedback key under which its session has an outcome.")] = (
+        msgspec.field(default_factory=list)
+    )
+    has_no_outcome: Annotated[list[str], Meta(description="A feedback key under which its session has none.")] = (
+        msgspec.field(default_factory=list)
+    )
     q: Annotated[str | None, SEARCH_WORDS] = None
 
 
@@ -230,6 +240,7 @@ class PlainFilters(TypedDict, total=False):
 
     `labels` maps a key to a value, to several (any of them), or to None (has the key); or it is a list of texts
     such as `env:prod`. `feedback` is a metric, or a comparison such as `CSAT>=4`; a key with such signs is "quoted".
+    `outcome` is the same for the outcomes of the interaction's session.
     """
 
     labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None
@@ -251,6 +262,9 @@ class PlainFilters(TypedDict, total=False):
     has_feedback: str | Sequence[str] | None
     has_no_feedback: str | Sequence[str] | None
     preference: str | Sequence[str] | None
+    outcome: str | Sequence[str] | None
+    has_outcome: str | Sequence[str] | None
+    has_no_outcome: str | Sequence[str] | None
     q: str | None
 
 

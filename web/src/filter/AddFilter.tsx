@@ -1,5 +1,6 @@
 import { ChevronLeft, ListFilter } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
+import type { Metric } from "~/api/client";
 import { TEXT_FIELDS } from "~/api/generated/fields";
 import { Button, css as ui, Field, Input, Popover, Select } from "~/ui";
 import { Chooser } from "~/ui/Chooser";
@@ -15,6 +16,7 @@ type KindProps = { project: string; add: (part: string) => void };
 const KINDS = {
   label: "Label",
   feedback: "Feedback",
+  outcome: "Outcome of the session",
   preference: "Preference",
   model: "Model",
   call: "Source and state",
@@ -107,6 +109,18 @@ function LabelForm({ project, add }: KindProps) {
 
 function FeedbackForm({ project, add }: KindProps) {
   const { metrics } = useVocabulary(project);
+  return <RatingCondition metrics={metrics} word="" add={add} />;
+}
+
+function OutcomeForm({ project, add }: KindProps) {
+  const { metrics } = useVocabulary(project);
+  return <RatingCondition metrics={metrics.filter(({ category }) => category === "user")} word="session." add={add} />;
+}
+
+type RatingConditionProps = { metrics: Metric[]; word: "" | "session."; add: (part: string) => void };
+
+/** The form for a condition on values under a feedback key; `word` stands before the key in the query. */
+function RatingCondition({ metrics, word, add }: RatingConditionProps) {
   const [key, setKey] = useState("");
   const [how, setHow] = useState("has");
   const [value, setValue] = useState("");
@@ -114,9 +128,9 @@ function FeedbackForm({ project, add }: KindProps) {
   const isBool = metric?.kind === "bool";
   const compares = how !== "has" && how !== "not";
   const part = () => {
-    if (how === "has") return `has:${quoted(key)}`;
-    if (how === "not") return `-has:${quoted(key)}`;
-    return `${quoted(key)}${isBool ? "=" : how}${isBool ? how : value}`;
+    if (how === "has") return `has:${word}${quoted(key)}`;
+    if (how === "not") return `-has:${word}${quoted(key)}`;
+    return `${word}${quoted(key)}${isBool ? "=" : how}${isBool ? how : value}`;
   };
   return (
     <Adding ready={Boolean(metric) && (!compares || isBool || value !== "")} onAdd={() => add(part())}>
@@ -210,6 +224,7 @@ function TextForm({ add }: KindProps) {
 const FORMS = {
   label: LabelForm,
   feedback: FeedbackForm,
+  outcome: OutcomeForm,
   preference: PreferenceForm,
   model: ModelForm,
   call: CallForm,

@@ -23,6 +23,8 @@ describe("a value of a facet", () => {
     [facet("feedback", "good"), 0, { feedback: { metric: "good", value: { eq: 0 } } }],
     [facet("feedback", "CSAT"), 4.5, { feedback: { metric: "CSAT", value: { eq: 4.5 } } }],
     [facet("feedback", "CSAT"), -1, { feedback: { metric: "CSAT", value: { eq: -1 } } }],
+    [facet("outcome", "good"), 1, { outcome: { metric: "good", value: { eq: 1 } } }],
+    [facet("outcome", "session.CSAT"), 4, { outcome: { metric: "session.CSAT", value: { eq: 4 } } }],
     [facet("preference", "good"), "", { preference: { metric: "good" } }],
   ])("%j is found by its condition: %s", (one, value, filter) => {
     expect(toFilter(conditionOf(one, value, metrics))).toEqual(filter);

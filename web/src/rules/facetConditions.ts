@@ -14,13 +14,16 @@ type Metrics = ReadonlyMap<string, Metric>;
 export function facetName({ kind, key }: Facet, metrics: Metrics): string {
   if (kind === "label") return key ?? "";
   if (kind === "feedback") return metrics.get(key ?? "")?.name ?? key ?? "";
+  if (kind === "outcome") return `${metrics.get(key ?? "")?.name ?? key}: outcomes`;
   if (kind === "preference") return `${metrics.get(key ?? "")?.name ?? key}: preferences`;
   return FACET_OF_KIND.get(kind)?.title ?? kind;
 }
 
 /** Return the display name of a value of a facet. */
 export function valueName({ kind, key }: Facet, value: Value, metrics: Metrics): string {
-  if (kind === "feedback") return metrics.get(key ?? "")?.kind === "bool" ? (value ? "yes" : "no") : String(value);
+  if (kind === "feedback" || kind === "outcome") {
+    return metrics.get(key ?? "")?.kind === "bool" ? (value ? "yes" : "no") : String(value);
+  }
   return String(value) || "(empty)";
 }
 
@@ -28,6 +31,7 @@ export function valueName({ kind, key }: Facet, value: Value, metrics: Metrics):
 export function anyOf({ kind, key }: Facet): string | null {
   if (kind === "label") return `label.${quoted(key ?? "")}`;
   if (kind === "feedback") return `has:${quoted(key ?? "")}`;
+  if (kind === "outcome") return `has:session.${quoted(key ?? "")}`;
   return kind === "preference" ? `preference:${quoted(key ?? "")}` : null;
 }
 
@@ -35,9 +39,9 @@ export function anyOf({ kind, key }: Facet): string | null {
 export function conditionOf(facet: Facet, value: Value, metrics: Metrics): string {
   const { kind, key } = facet;
   if (kind === "label") return `label.${quoted(key ?? "")}:${quoted(String(value))}`;
-  if (kind === "feedback") {
+  if (kind === "feedback" || kind === "outcome") {
     const isBool = metrics.get(key ?? "")?.kind === "bool";
-    return `${quoted(key ?? "")}=${isBool ? Boolean(value) : value}`;
+    return `${kind === "outcome" ? "session." : ""}${quoted(key ?? "")}=${isBool ? Boolean(value) : value}`;
   }
   return kind === "preference" ? (anyOf(facet) as string) : `${FACET_OF_KIND.get(kind)?.word ?? kind}:${quoted(String(value))}`;
 }

@@ -18,6 +18,13 @@ describe("a query", () => {
     ['has:"tools"', { feedback: { metric: "tools" } }],
     ["tool:weather", { tool: { eq: "weather" } }],
     ["reasoning:refund", { reasoning: { contains: "refund" } }],
+    ["session.CSAT>=4", { outcome: { metric: "CSAT", value: { gte: 4 } } }],
+    ["-session.accepted=true", { not: { outcome: { metric: "accepted", value: { eq: 1 } } } }],
+    ['"session.CSAT">=4', { feedback: { metric: "session.CSAT", value: { gte: 4 } } }],
+    ['has:session.CSAT,good,"session.x"', {
+      or: [{ outcome: { metric: "CSAT" } }, { feedback: { metric: "good" } }, { feedback: { metric: "session.x" } }],
+    }],
+    ["session:chat-42", { session_id: { eq: "chat-42" } }],
     ["has:a,b", { or: [{ feedback: { metric: "a" } }, { feedback: { metric: "b" } }] }],
     ["from:7d", { timerange: { from: "now - 7 days" } }],
     ["to:2026-11-01T10:00Z", { timerange: { to: "2026-11-01T10:00Z" } }],
@@ -53,7 +60,7 @@ describe("a query", () => {
     expect(toFilter(query)).toEqual({ timerange: { from: new Date(local).toISOString() } });
   });
 
-  it.each(["(a", "a)", 'label.x:"y', "nofield:x", "CSAT>=good", "model:", "NOT"])("%s is refused in words", (query) => {
+  it.each(["session.>4", "has:session.", "(a", "a)", 'label.x:"y', "nofield:x", "CSAT>=good", "model:", "NOT"])("%s is refused in words", (query) => {
     expect(() => toFilter(query)).toThrow(QueryError);
   });
 
@@ -77,6 +84,8 @@ describe("a query", () => {
   it.each(odd.metrics)("reaches the feedback key %s", (metric) => {
     expect(toFilter(`${quoted(metric)}>=4`)).toEqual({ feedback: { metric, value: { gte: 4 } } });
     expect(toFilter(`has:${quoted(metric)}`)).toEqual({ feedback: { metric } });
+    expect(toFilter(`session.${quoted(metric)}=true`)).toEqual({ outcome: { metric, value: { eq: 1 } } });
+    expect(toFilter(`has:session.${quoted(metric)}`)).toEqual({ outcome: { metric } });
   });
 
   it.each(["plain", "with blank", 'mark"s', "a,b", "-x", "1.5", "ends\\", "(x)"])("keeps the value %s", (value) => {

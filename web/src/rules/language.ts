@@ -1,11 +1,12 @@
 // The typed query: a readable text, also used in links, and its conversion to and from the server's filter tree.
 //
 //   label.env:prod,staging  CSAT>=4  has:CSAT  -model:gpt  from:7d  text:refund  (state:failed OR finish:length)
+//   session.CSAT>=4  has:session.CSAT    the same of the outcomes of the session
 //
 // Adjacent conditions must all hold. OR separates alternatives; - or NOT negates a condition. Words without a field are
 // searched in prompt and completion.
 
-import type { Filter } from "~/api/client";
+import type { Filter, Schemas } from "~/api/client";
 import { QUERY_FIELDS } from "~/api/generated/fields";
 
 /** A query that cannot be parsed; `at` is the position in its text. */
@@ -24,6 +25,9 @@ const MATCHED: ReadonlyMap<string, string> = new Map(
 );
 
 const CONTENTS = new Set(["tools", "images", "audio", "files", "reasoning", "refusal"]);
+
+/** Stands before the key of an outcome of the session. */
+const OUTCOME = "session.";
 
 type Token = { kind: "word" | "(" | ")" | "-" | "or" | "not"; text: string; quoted: boolean; at: number };
 
@@ -90,17 +94,20 @@ function unquoted(text: string): string {
 
 /** Return a text for a query, in quotation marks if it needs them. */
 export function quoted(text: string): string {
-  return !CONTENTS.has(text) && /^[^\s"(),:<>=!\\.-][^\s"(),:<>=!\\]*$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
+  return !CONTENTS.has(text) && !text.startsWith(OUTCOME) && /^[^\s"(),:<>=!\\.-][^\s"(),:<>=!\\]*$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
 }
 
-function values(text: string): string[] {
+const values = (text: string): string[] => rawValues(text).map(unquoted);
+
+/** Return the values between commas, as they were written. */
+function rawValues(text: string): string[] {
   const parts: string[] = [];
   let rest = text;
   for (;;) {
     const comma = outside(rest, /^,/);
     const part = comma < 0 ? rest : rest.slice(0, comma);
     // An empty part is a value only if it is in quotation marks.
-    if (part !== "") parts.push(unquoted(part));
+    if (part !== "") parts.push(part);
     if (comma < 0) return parts;
     rest = rest.slice(comma + 1);
   }
@@ -146,7 +153,7 @@ function condition({ text, quoted: isQuoted, at }: Token): Filter | string {
     case "has":
       // In quotation marks it is a feedback key of such a name.
       if (!text.includes('"') && found.every((what) => CONTENTS.has(what))) return { has: match(found) };
-      return any(found.map((metric) => ({ feedback: { metric } })));
+      return any(rawValues(text.slice(colon + 1)).map((key) => rated(key, at)));
     case "preference":
       return any(found.map((metric) => ({ preference: { metric } })));
     case "from":
@@ -175,7 +182,15 @@ function comparison(text: string, at: number, start: number): Filter {
   if (given === "" || !Number.isFinite(value)) {
     throw new QueryError(`${text}: after ${operator} comes a number, true or false.`, start + at);
   }
-  return { feedback: { metric: unquoted(text.slice(0, at)), value: { [OPERATORS[operator]]: value } } };
+  return rated(text.slice(0, at), start, { [OPERATORS[operator]]: value });
+}
+
+/** Return the condition on the feedback under a key; on the outcomes of the session if the key has `session.` before it. */
+function rated(key: string, at: number, value?: Schemas["NumberCondition"]): Filter {
+  const isOutcome = key.startsWith(OUTCOME);
+  if (key === OUTCOME) throw new QueryError("After session. comes a feedback key.", at);
+  const on = { metric: unquoted(isOutcome ? key.slice(OUTCOME.length) : key), ...(value && { value }) };
+  return isOutcome ? { outcome: on } : { feedback: on };
 }
 
 class Reader {

@@ -4,8 +4,9 @@ import { suggest, type Words, wordAt } from "./suggestions";
 const words: Words = {
   labels: [{ key: "env", count: 5, values: [{ value: "prod", count: 4 }, { value: "two words", count: 1 }] }],
   metrics: [
-    { key: "CSAT", name: "CSAT", kind: "scalar" },
-    { key: "accepted", name: "accepted", kind: "bool" },
+    { key: "CSAT", name: "CSAT", kind: "scalar", category: "user" },
+    { key: "accepted", name: "accepted", kind: "bool", category: "user" },
+    { key: "latency", name: "Latency", kind: "scalar", category: "system" },
   ],
   models: ["gpt-5", "org/model"],
   values: { user: ["ann"], finish: ["stop"] },
@@ -16,6 +17,10 @@ describe("what can be typed next", () => {
   it("is any field, metric or label at first", () => {
     expect(texts("")).toContain("CSAT>=");
     expect(texts("la")).toEqual(expect.arrayContaining(["label.", "label.env:"]));
+  });
+  it("is an outcome after session.", () => {
+    expect(texts("session.")).toEqual(["session.CSAT>=", "session.accepted=true"]);
+    expect(texts("acc")).toEqual(["accepted=true"]);
   });
   it("is a label's value after its key", () => expect(texts("label.env:")).toEqual(["label.env:prod", 'label.env:"two words"']));
   it("is one more value after a comma", () => expect(texts("label.env:prod,tw")).toEqual(['label.env:prod,"two words"']));

@@ -13,7 +13,7 @@ export type Suggestion = {
 
 export type Words = {
   labels: { key: string; count: number; values: { value: string; count: number }[] }[];
-  metrics: { key: string; name: string; kind: string }[];
+  metrics: { key: string; name: string; kind: string; category: string }[];
   models: string[];
   /** The values of other fields, by the field's word in a query. */
   values: Readonly<Record<string, string[]>>;
@@ -56,7 +56,15 @@ export function suggest(word: string, { labels, metrics, models, values: otherVa
       whole: kind === "bool",
       means: `${kind} feedback`,
     }));
-    return fitting([...values, ...fields, ...keys], word);
+    const outcomes = metrics
+      .filter(({ category }) => category === "user")
+      .map(({ key, kind }) => ({
+        text: `session.${quoted(key)}${kind === "bool" ? "=true" : ">="}`,
+        whole: kind === "bool",
+        means: `${kind} outcome of the session`,
+      }));
+    // Outcomes are shown once their word is begun.
+    return fitting([...values, ...fields, ...keys, ...(word.startsWith("s") ? outcomes : [])], word);
   }
   const head = word.slice(0, colon + 1);
   const comma = word.lastIndexOf(",");

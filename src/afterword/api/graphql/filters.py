@@ -14,6 +14,7 @@ from afterword.types import (
     LabelCondition,
     Match,
     NumberCondition,
+    OutcomeCondition,
     PreferenceCondition,
     TextCondition,
     TimeRange,
@@ -89,6 +90,7 @@ _CONVERTERS: dict[Comparison, Callable[[Any], list[Filter]]] = {
     "preference": lambda value: [
         Filter(preference=PreferenceCondition(metric=condition["metric"])) for condition in value
     ],
+    "outcome": lambda value: [Filter(outcome=_outcome_condition(condition)) for condition in value],
     "words": lambda value: [Filter(text=value)],
 }
 _FIELDS = {member: field for field in FIELDS for member in field.graphql}
@@ -99,15 +101,24 @@ def _time_range(bounds: dict[str, Any]) -> TimeRange:
 
 
 def _feedback_condition(condition: dict[str, Any]) -> FeedbackCondition:
-    numbers = condition.get("value", condition)
-    comparisons = {sign: numbers[sign] for sign in _COMPARISONS if sign in numbers}
     user = condition.get("user")
     return FeedbackCondition(
         metric=condition["metric"],
-        value=NumberCondition(**comparisons) if comparisons else None,
+        value=_number_condition(condition),
         reasons=condition.get("reasons"),
         user=None if user is None else str(user),
     )
+
+
+def _outcome_condition(condition: dict[str, Any]) -> OutcomeCondition:
+    value = _number_condition(condition)
+    return OutcomeCondition(metric=condition["metric"], value=value, user=condition.get("user"))
+
+
+def _number_condition(condition: dict[str, Any]) -> NumberCondition | None:
+    numbers = condition.get("value", condition)
+    comparisons = {sign: numbers[sign] for sign in _COMPARISONS if sign in numbers}
+    return NumberCondition(**comparisons) if comparisons else None
 
 
 # ------------------------------------------------------------------------------------------------ trees
@@ -153,6 +164,8 @@ def _filter_node(condition: dict[str, Any], path: str) -> Filter:
             return Filter(feedback=_feedback_condition(value))
         case "comparisons":
             return Filter(preference=PreferenceCondition(metric=value["metric"]))
+        case "outcomes":
+            return Filter(outcome=_outcome_condition(value))
         case "text":
             return Filter(text=value)
         case "prompt" | "completion":

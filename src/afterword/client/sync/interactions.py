@@ -127,7 +127,8 @@ class Interactions:
         `finish_reason` and `environment` take one value or several (any of them); `session_id`, `user`, `trace_id` and
         `prompt_hash` take exactly one; `request_id` is Afterword's, the provider's, or the id of the provider's answer.
         `from_` (inclusive) and `to` (exclusive) are times. `feedback` is one or several metrics, or comparisons with
-        their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `q` finds words
+        their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `outcome`,
+        `has_outcome` and `has_no_outcome` are the same for the outcomes of the interaction's session. `q` finds words
         in prompt and completion.
 
         `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` and `media`

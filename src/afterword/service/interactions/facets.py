@@ -49,7 +49,7 @@ async def count_facets(context: Context, *, body: NewFacets) -> Facets:
 def _facet(context: Context, kind: Any, key: Any, counts: stored.FacetCounts, limit: int) -> Facet:
     values: Counter[Any] = counts.values.get((kind, key), Counter())
     frequent_values = sorted(values.items(), key=lambda pair: (-pair[1], str(pair[0])))
-    facet_key = context.catalog.metrics[key].key if kind in ("feedback", "preference") else key
+    facet_key = context.catalog.metrics[key].key if kind in ("feedback", "preference", "outcome") else key
     models = context.catalog.models
     return Facet(
         kind=kind,

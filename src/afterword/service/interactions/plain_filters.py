@@ -18,6 +18,7 @@ from afterword.types import (
     LabelCondition,
     Match,
     NumberCondition,
+    OutcomeCondition,
     PreferenceCondition,
     TimeRange,
 )
@@ -45,22 +46,30 @@ async def plain_conditions(context: Context, query: FilterQuery) -> list[tuple[s
         value = getattr(query, name)
         if value if is_list else value is not None:
             match = Match(in_=list(value)) if is_list else Match(eq=value)
-            conditions.append((name, msgspec.structs.replace(Filter(), **{name: match})))
+            conditions.append((name, _filter_on(name, match)))
     if query.from_ is not None:
         conditions.append(("from", Filter(timerange=TimeRange(from_=query.from_))))
     if query.to is not None:
         conditions.append(("to", Filter(timerange=TimeRange(to=query.to))))
-    conditions += [("feedback", Filter(feedback=_feedback_condition(names, text))) for text in query.feedback]
-    for text in query.has_feedback:
-        conditions.append(("has_feedback", Filter(feedback=FeedbackCondition(metric=_metric_key(names, text)))))
-    for text in query.has_no_feedback:
-        without = Filter(not_=Filter(feedback=FeedbackCondition(metric=_metric_key(names, text))))
-        conditions.append(("has_no_feedback", without))
+    for kind, condition_on in (("feedback", FeedbackCondition), ("outcome", OutcomeCondition)):
+        for text in getattr(query, kind):
+            metric, value = _metric_comparison(names, text, kind)
+            conditions.append((kind, _filter_on(kind, condition_on(metric=metric, value=value))))
+        for text in getattr(query, f"has_{kind}"):
+            present = _filter_on(kind, condition_on(metric=_metric_key(names, text)))
+            conditions.append((f"has_{kind}", present))
+        for text in getattr(query, f"has_no_{kind}"):
+            present = _filter_on(kind, condition_on(metric=_metric_key(names, text)))
+            conditions.append((f"has_no_{kind}", Filter(not_=present)))
     for text in query.preference:
         conditions.append(("preference", Filter(preference=PreferenceCondition(metric=_metric_key(names, text)))))
     if query.q is not None:
         conditions.append(("q", Filter(text=query.q)))
     return conditions
+
+
+def _filter_on(name: str, condition: Match | FeedbackCondition | OutcomeCondition) -> Filter:
+    return msgspec.structs.replace(Filter(), **{name: condition})
 
 
 async def _label_conditions(context: Context, project: int, texts: list[str]) -> list[tuple[str, Filter]]:
@@ -130,30 +139,29 @@ def _metric_key(names: ProjectNames, text: str) -> str:
     return text if unquoted_text is None or names.has_metric(text) else unquoted_text
 
 
-def _feedback_condition(names: ProjectNames, text: str) -> FeedbackCondition:
-    """Return the condition of a feedback parameter: the first reading whose metric exists, else the first reading."""
+def _metric_comparison(names: ProjectNames, text: str, param: str) -> tuple[str, NumberCondition | None]:
+    """Return the metric of a parameter and what its values are compared with: the first reading whose metric exists,
+    else the first reading."""
     readings = comparison_readings(text)
     comparisons = [
-        (key, sign, number) for key, sign, value in readings if (number := _comparison_number(value)) is not None
+        (key, NumberCondition(**{_OPERATOR_OF_SIGN[sign]: number}))
+        for key, sign, value in readings
+        if (number := _comparison_number(value)) is not None
     ]
-    for key, sign, number in comparisons:
+    for key, comparison in comparisons:
         if names.has_metric(key):
-            return _comparison(key, sign, number)
+            return key, comparison
     metric_key = _metric_key(names, text)
     if not readings or names.has_metric(metric_key):
-        return FeedbackCondition(metric=metric_key)
+        return metric_key, None
     if not comparisons:
         raise Invalid(
-            f"feedback is {text!r:.80}, but {readings[0][2]!r:.80} is neither a number nor true or false.",
+            f"{param} is {text!r:.80}, but {readings[0][2]!r:.80} is neither a number nor true or false.",
             code="invalid_feedback_filter",
-            param="feedback",
+            param=param,
             hint='Give METRIC, or a comparison such as CSAT>=4, accepted=true, "a metric">0.5.',
         )
-    return _comparison(*comparisons[0])
-
-
-def _comparison(key: str, sign: str, number: float) -> FeedbackCondition:
-    return FeedbackCondition(metric=key, value=NumberCondition(**{_OPERATOR_OF_SIGN[sign]: number}))
+    return comparisons[0]
 
 
 def _comparison_number(text: str) -> float | None:

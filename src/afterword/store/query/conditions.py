@@ -15,9 +15,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Select,
-    Table,
     and_,
-    exists,
     false,
     func,
     not_,
@@ -30,10 +28,16 @@ from sqlalchemy import (
 from afterword.errors import Invalid
 from afterword.message_words import CONTENTS, MAX_TOOL_CHARACTERS
 from afterword.store.calls import COMPLETE, STATES
-from afterword.store.engine.dialect import without_index
 from afterword.store.engine.text_search import TextQuery, Texts
 from afterword.store.query.condition import MAX_BRANCH_COUNT, Condition, any_branch
 from afterword.store.query.names import Names
+from afterword.store.query.rating_conditions import (
+    call_condition,
+    comparisons,
+    exists_for_interaction,
+    metric_condition,
+    outcome_condition,
+)
 from afterword.store.schema import (
     calls,
     content_number,
@@ -44,9 +48,10 @@ from afterword.store.schema import (
     label_number,
     labels,
     metadata,
+    outcomes,
     preferences,
 )
-from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, Source, TextCondition
+from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, OutcomeCondition, Source, TextCondition
 from afterword.types.fields import FIELDS, Comparison, Field
 
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -81,6 +86,7 @@ class _FilterCompiler:
             "label": self.label,
             "feedback": self.feedback,
             "preference": self.preference,
+            "outcome": self.outcome,
             "source": self.source,
             "state": self.state,
             "prompt_hash": self.prompt_hash,
@@ -204,7 +210,7 @@ class _FilterCompiler:
         """Return the condition that a call has an id in one of these columns, each of which has an index."""
         texts, negated = self.matched_texts(value, path)
         conditions = [column.in_(texts) for column in columns]
-        check = _exists_for_interaction(calls.c.interaction_id == interactions.c.id, or_(*conditions))
+        check = exists_for_interaction(calls.c.interaction_id == interactions.c.id, or_(*conditions))
         lookups = [select(calls.c.interaction_id).where(condition) for condition in conditions]
         return Condition(not_(check)) if negated else Condition(check, union_all(*lookups))  # pyright: ignore
 
@@ -262,7 +268,7 @@ class _FilterCompiler:
         return Condition(not_(condition.check)) if negated else condition
 
     def _label_condition(self, which: ColumnElement[bool]) -> Condition:
-        check = _exists_for_interaction(
+        check = exists_for_interaction(
             which,
             interaction_labels.c.created_at == interactions.c.created_at,
             interaction_labels.c.interaction_id == interactions.c.id,
@@ -285,29 +291,29 @@ class _FilterCompiler:
         same_interaction = calls.c.interaction_id == interactions.c.id
         if COMPLETE in numbers:
             # An interaction that was only logged has no call, and is complete.
-            return Condition(not_(_exists_for_interaction(same_interaction, calls.c.state.not_in(numbers))))
+            return Condition(not_(exists_for_interaction(same_interaction, calls.c.state.not_in(numbers))))
         # The second condition repeats that of the partial index, so that the database can use the index.
         state_condition = and_(calls.c.state.in_(numbers), calls.c.state != COMPLETE)
         return Condition(
-            _exists_for_interaction(same_interaction, state_condition),
+            exists_for_interaction(same_interaction, state_condition),
             select(calls.c.interaction_id).where(state_condition),
         )
 
     def call_text(self, value: Match, path: str, column: ColumnElement[Any]) -> Condition:
         texts, negated = self.matched_texts(value, path)
-        call_condition = _call_condition(column.in_(texts))
-        return Condition(not_(call_condition.check)) if negated else call_condition
+        condition = call_condition(column.in_(texts))
+        return Condition(not_(condition.check)) if negated else condition
 
     def feedback(self, value: FeedbackCondition, path: str) -> Condition:
         if self.names.measured(value.metric):
             return self.system_metric(value, path)
         metric = self.names.metric(value.metric)
-        parts = self.comparisons(feedback.c.value, value, path)
+        parts = comparisons(feedback.c.value, value.value, path)
         if value.reasons is not None:
             parts.append(feedback.c.reason.in_(self.limited_texts(value.reasons, f"{path}.reasons")))
         if value.user is not None:
             parts.append(feedback.c.user == value.user)
-        return _metric_condition(feedback, metric, *parts)
+        return metric_condition(feedback, metric, *parts)
 
     def system_metric(self, value: FeedbackCondition, path: str) -> Condition:
         for name in ("reasons", "user"):
@@ -319,28 +325,16 @@ class _FilterCompiler:
                     hint="Compare its value, or leave all but the metric out.",
                 )
         column = calls.c[value.metric]
-        return _call_condition(column.is_not(None), *self.comparisons(column, value, path))
-
-    def comparisons(self, column: ColumnElement[Any], value: FeedbackCondition, path: str) -> list[ColumnElement[bool]]:
-        """Return the comparisons of a condition with numbers."""
-        if value.value is None:
-            return []
-        signed_numbers = [
-            (sign, number)
-            for sign in value.value.__struct_fields__
-            if (number := getattr(value.value, sign)) is not None
-        ]
-        if not signed_numbers:
-            raise Invalid(
-                f"{path}.value names no comparison.",
-                code="empty_condition",
-                param=f"{path}.value",
-                hint="Give at least one of eq, neq, gt, gte, lt, lte; or leave value out.",
-            )
-        return [_SIGNS[sign](column, float(number)) for sign, number in signed_numbers]
+        return call_condition(column.is_not(None), *comparisons(column, value.value, path))
 
     def preference(self, value: Any, path: str) -> Condition:
-        return _metric_condition(preferences, self.names.metric(value.metric))
+        return metric_condition(preferences, self.names.metric(value.metric))
+
+    def outcome(self, value: OutcomeCondition, path: str) -> Condition:
+        parts = comparisons(outcomes.c.value, value.value, path)
+        if value.user is not None:
+            parts.append(outcomes.c.user == value.user)
+        return outcome_condition(self.names.project, self.names.metric(value.metric), *parts)
 
     def phrase(
         self, value: TextCondition, path: str, name: str, hash_column: ColumnElement[Any] | None = None
@@ -429,45 +423,6 @@ def time_condition(names: Names, start: int | None, end: int | None) -> Conditio
 
 def _ids(names: Names, check: ColumnElement[bool]) -> Select[Any]:
     return select(interactions.c.id).where(interactions.c.project == names.project, check)
-
-
-def _exists_for_interaction(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    # Correlate with `interactions` only: the enclosing query of a label scan or of group statistics may have other
-    # tables of the same names.
-    return exists().where(*conditions).correlate(interactions)
-
-
-def _metric_condition(table: Table, metric: int, *parts: ColumnElement[bool]) -> Condition:
-    """Return the condition that an interaction has a row in `table` under this metric for which all parts hold."""
-    # An expression in place of the column keeps SQLite from the index by metric and value, which would read all
-    # feedback of the store for each interaction: only the few rows of the interaction are read.
-    of_the_metric = without_index(table.c.metric) == metric
-    return Condition(
-        _exists_for_interaction(table.c.interaction_id == interactions.c.id, of_the_metric, *parts),
-        select(table.c.interaction_id).where(table.c.metric == metric, *parts),
-    )
-
-
-def _call_condition(*parts: ColumnElement[bool]) -> Condition:
-    """Return the condition that an interaction has a call for which all parts hold.
-
-    Its lookup reads all calls, whose rows are short: a million in about 0.1 s.
-    """
-    return Condition(
-        _exists_for_interaction(calls.c.interaction_id == interactions.c.id, *parts),
-        select(calls.c.interaction_id).where(*parts),
-        is_costly=True,
-    )
-
-
-_SIGNS: dict[str, Callable[[Any, float], ColumnElement[bool]]] = {
-    "eq": lambda column, number: column == number,
-    "neq": lambda column, number: column != number,
-    "gt": lambda column, number: column > number,
-    "gte": lambda column, number: column >= number,
-    "lt": lambda column, number: column < number,
-    "lte": lambda column, number: column <= number,
-}
 
 
 _FIELDS = {field.name: field for field in FIELDS}

@@ -1,4 +1,4 @@
-"""Facets: the models, labels, states and feedback of the interactions that match a filter, with counts.
+"""Facets: the models, labels, states, feedback and outcomes of the interactions that match a filter, with counts.
 
 Only the newest `MAX_COUNTED_ROWS` of them are counted, so that counting takes no longer over a hundred million
 interactions than over ten thousand.
@@ -6,8 +6,8 @@ interactions than over ten thousand.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from afterword.store.engine.dialect import any_of
 from afterword.store.query import pages
 from afterword.store.query.conditions import SOURCES
 from afterword.store.query.matches import Matches
-from afterword.store.schema import calls, feedback, interactions, preferences
+from afterword.store.schema import calls, feedback, interactions, outcomes, preferences
 from afterword.types.fields import TEXT_FIELDS
 
 MAX_COUNTED_ROWS = 10_000
@@ -58,24 +58,43 @@ def count(matches: Matches) -> FacetCounts:
         return FacetCounts()
     is_complete, ids = len(ids) <= MAX_COUNTED_ROWS, ids[:MAX_COUNTED_ROWS]
     texts = [interactions.c[text_field.column] for text_field in _TEXT_FACETS]
+    ids_and_time = (interactions.c.id, interactions.c.session_id, interactions.c.created_at)
     columns = (interactions.c.model, interactions.c.source, interactions.c.labels, *texts)
-    rows = list(_rows(connection, interactions.c.id, ids, *columns, interactions.c.created_at))
+    rows = list(_rows(connection, interactions.c.id, ids, *ids_and_time, *columns))
     counts = FacetCounts(len(rows), min(row.created_at for row in rows), is_complete)
     _count_columns(counts, rows)
     _count_calls(counts, _rows(connection, calls.c.interaction_id, ids, calls.c.state, calls.c.finish_reason))
     live_metrics = set(matches.names.metrics())
     for kind, table, value in (("feedback", feedback, feedback.c.value), ("preference", preferences, None)):
         rating_columns = [table.c.interaction_id, table.c.metric, *([] if value is None else [value])]
-        rated = {
-            tuple(row)
-            for row in _rows(connection, table.c.interaction_id, ids, *rating_columns)
-            if row.metric in live_metrics
-        }
-        for metric, *values in (row[1:] for row in rated):
-            for rating in values:
-                counts.add(kind, metric, rating)
-        counts.totals.update((kind, metric) for _, metric in {row[:2] for row in rated})
+        ratings = {tuple(row) for row in _rows(connection, table.c.interaction_id, ids, *rating_columns)}
+        _count_ratings(counts, kind, {rating for rating in ratings if rating[1] in live_metrics})
+    outcomes_by_session = _outcomes_by_session(matches, {row.session_id or row.id for row in rows})
+    outcomes_of_rows = {
+        (row.id, metric, value)
+        for row in rows
+        for metric, value in outcomes_by_session.get(row.session_id or row.id, ())
+        if metric in live_metrics
+    }
+    _count_ratings(counts, "outcome", outcomes_of_rows)
     return counts
+
+
+def _outcomes_by_session(matches: Matches, session_ids: Collection[UUID]) -> dict[UUID, set[tuple[int, float]]]:
+    """Return the metric and value of each outcome of sessions."""
+    ratings: dict[UUID, set[tuple[int, float]]] = defaultdict(set)
+    for row in _rows(matches.connection, outcomes.c.session_id, list(session_ids), outcomes):
+        if row.project == matches.names.project:
+            ratings[row.session_id].add((row.metric, row.value))
+    return ratings
+
+
+def _count_ratings(counts: FacetCounts, kind: str, ratings: Collection[tuple[Any, ...]]) -> None:
+    """Count distinct ratings, each the id of an interaction, the number of a metric, and a value if it has one."""
+    for _, metric, *values in ratings:
+        for value in values:
+            counts.add(kind, metric, value)
+    counts.totals.update((kind, metric) for _, metric in {rating[:2] for rating in ratings})
 
 
 def _rows(connection: Connection, id: Any, ids: Sequence[UUID], *columns: Any) -> Iterator[Any]:

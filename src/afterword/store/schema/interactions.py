@@ -218,6 +218,8 @@ outcomes = Table(
     Index(None, "id", unique=True),
     # For the list of a project, newest first, and for the statistics of a metric.
     Index(None, "project", "created_at", "id"),
+    # For filters by the outcome of the session.
+    Index(None, "project", "metric", "value", "session_id"),
     **CLUSTERED,
 )
 

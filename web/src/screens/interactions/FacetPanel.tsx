@@ -21,7 +21,7 @@ type FacetPanelProps = {
 };
 
 /** The number of facets of each kind that are open at first. */
-const OPEN: Partial<Record<Facet["kind"], number>> = { model: 1, label: 4, feedback: 3, state: 1 };
+const OPEN: Partial<Record<Facet["kind"], number>> = { model: 1, label: 4, feedback: 3, outcome: 1, state: 1 };
 /** With fewer facets, no search field is shown. */
 const MANY = 10;
 const MOST_VALUES = 1_000;
