@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -256,14 +258,14 @@ def test_votes_thresholds_and_ties_decide_what_is_true(log: Any, register: Any, 
 
 def test_splits_are_downloaded_apart_and_duplicates_left_out(log: Any, http: Any, project: str, refused: Any):
     long = " ".join(f"word{n}" for n in range(100))
-    for n in range(12):
+    for n in range(40):
         log(completion=f"Answer {n}")
     for completion in ("Answer 1", long, long.replace("word50", "other")):
         log(completion=completion)
     body: dict[str, Any] = {"project": project, "kind": "completion", "key": "parts", "filter": {"and": []}}
     body |= {"split": {"validation": 0.3, "test": 0.3}, "duplicates": "near", "seed": 3}
     made = http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()
-    assert (made["lines"], made["left_out"]) == (13, {"duplicate": 1, "near_duplicate": 1})
+    assert (made["lines"], made["left_out"]) == (41, {"duplicate": 1, "near_duplicate": 1})
     parts = [
         http.get(made["download_url"], params={"split": part}).text.splitlines()
         for part in ("train", "validation", "test")
@@ -392,3 +394,65 @@ def test_a_sample_counts_lines_and_not_what_was_left_out(log: Any, register: Any
         log(completion=f"Answer {n}", feedbacks=feedbacks, created_at=1_700_000_000_000 + n)
     for kind in ("last", "random"):
         assert len(create("feedback", sample={"type": kind, "size": 2})[1]) == 2
+
+
+# ------------------------------------------------------------------------------------------------ versions
+
+
+def test_a_key_made_again_keeps_each_version_with_the_hash_of_its_lines(
+    log: Any, http: Any, project: str, refused: Any
+):
+    body = {"project": project, "kind": "completion", "key": "nightly", "filter": {"and": []}}
+    where = {"project": project}
+
+    def make(**change: Any) -> dict[str, Any]:
+        return http.post("/api/v1/datasets/from-interactions", json={**body, **change}).raise_for_status().json()
+
+    def versions() -> list[int]:
+        return [made["version"] for made in http.get("/api/v1/datasets", params=where).json()["datasets"]]
+
+    def completions(**query: Any) -> list[str]:
+        address = "/api/v1/datasets/nightly/download"
+        content = http.get(address, params={**where, **query}).raise_for_status().content
+        return [json.loads(line)["completion"] for line in content.splitlines()]
+
+    log(completion="One.")
+    first, again = make(), make()
+    assert (first["version"], first["is_unchanged"]) == (1, False)
+    assert again == {**first, "is_unchanged": True}
+    log(completion="Two.")
+    with ThreadPoolExecutor() as pool:
+        made_at_once = list(pool.map(lambda _: make(name="Of today"), range(4)))
+    [second] = [made for made in made_at_once if not made["is_unchanged"]]
+    assert {made["id"] for made in made_at_once} == {second["id"]}
+    assert (second["key"], second["name"]) == ("nightly", "Of today")
+    assert versions() == [second["version"], 1]
+    assert completions() == ["Two.", "One."]
+    assert completions(version=1) == ["One."]
+    for made in (first, second):
+        recipe = http.get(made["download_url"]).content
+        assert hashlib.sha256(recipe).hexdigest() == made["content_hash"]
+        by_version = {**where, "version": made["version"]}
+        assert http.get("/api/v1/datasets/nightly", params=by_version).json() == made
+    refused(http.get("/api/v1/datasets/nightly", params={**where, "version": 9}), 404, "dataset_not_found")
+    refused(http.get("/api/v1/datasets/nightly", params={**where, "version": 0}), 422, param="version")
+    # The number of a version that was deleted is not given again, but where all are deleted.
+    http.delete("/api/v1/datasets/nightly", params={**where, "version": second["version"]}).raise_for_status()
+    refused(http.delete(f"/api/v1/datasets/{second['id']}"), 404, "dataset_not_found")
+    assert completions() == ["One."]
+    assert make()["version"] > second["version"]
+    http.delete("/api/v1/datasets/nightly", params=where).raise_for_status()
+    assert versions() == []
+    assert make()["version"] == 1
+
+
+def test_an_uploaded_key_has_one_version(log: Any, http: Any, project: str, refused: Any):
+    log(completion="So.")
+    line = json.dumps({"messages": WHY})
+    of_interactions = {"project": project, "kind": "prompt", "filter": {"and": []}}
+    http.post("/api/v1/datasets", params={"project": project, "key": "sent"}, content=line).raise_for_status()
+    again = http.post("/api/v1/datasets/from-interactions", json={**of_interactions, "key": "sent"})
+    refused(again, 409, "dataset_exists", "key")
+    http.post("/api/v1/datasets/from-interactions", json={**of_interactions, "key": "made"}).raise_for_status()
+    upload = http.post("/api/v1/datasets", params={"project": project, "key": "made"}, content=line)
+    refused(upload, 409, "dataset_exists", "key")

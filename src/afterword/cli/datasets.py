@@ -21,9 +21,14 @@ _datasets = typer.Typer(
     help="Datasets: upload, create, list, show, download, delete.", no_args_is_help=True, rich_markup_mode=None
 )
 
+HASH_CHARACTERS = 12
+"""So many characters of a hash tell the datasets of a list apart."""
 UNFINISHED: tuple[Unfinished, ...] = ("failed", "cancelled", "interrupted", "cut_off", "empty")
 _INCLUDE = f"Answers that become lines although they are no examples ({', '.join(UNFINISHED)}); may be repeated."
 
+Version = Annotated[
+    int | None, typer.Option("--version", min=1, help="Which version; the default is the newest.", show_default=False)
+]
 Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its key or id.", show_default=False)]
 
 
@@ -114,6 +119,7 @@ def create_dataset(
     """Make a dataset of interactions.
 
     Says what was left out, and why: what failed, was cut off or says nothing, ties, equal and contradictory pairs.
+    A key that was made of interactions before gets its next version, unless its lines are the same.
 
     Example:
 
@@ -170,16 +176,19 @@ def create_dataset(
 @_datasets.command("list")
 @with_connection
 def list_datasets(connection: ServerConnection, as_json: Json = False) -> None:
-    """List the datasets of the project, the newest first."""
+    """List the datasets of the project, the newest first: all versions of each key."""
     with connection.open() as client:
         datasets = client.datasets.list()
     if as_json:
         show_json(datasets)
         return
     show_table(
-        ("key", "name", "kind", "source", "lines", "bytes", "created"),
+        ("key", "version", "name", "kind", "source", "lines", "bytes", "created", "hash"),
         (
-            (dataset.key, dataset.name, dataset.kind, dataset.source, dataset.lines, dataset.size, dataset.created_at)
+            (
+                *(dataset.key, dataset.version, dataset.name, dataset.kind, dataset.source, dataset.lines),
+                *(dataset.size, dataset.created_at, (dataset.content_hash or "")[:HASH_CHARACTERS]),
+            )
             for dataset in datasets
         ),
         empty="There are no datasets. Upload one with: afterword datasets upload FILE",
@@ -188,16 +197,17 @@ def list_datasets(connection: ServerConnection, as_json: Json = False) -> None:
 
 @_datasets.command("show")
 @with_connection
-def show_dataset(connection: ServerConnection, dataset: Name, as_json: Json = False) -> None:
+def show_dataset(connection: ServerConnection, dataset: Name, version: Version = None, as_json: Json = False) -> None:
     """Show a dataset."""
     with connection.open() as client:
-        found_dataset = client.datasets.get(dataset)
+        found_dataset = client.datasets.get(dataset, version=version)
     if found_dataset is None:
-        raise CommandError(f"There is no dataset {dataset!r}. List them with: afterword datasets list")
+        of_version = f" with the version {version}" if version else ""
+        raise CommandError(f"There is no dataset {dataset!r}{of_version}. List them with: afterword datasets list")
     if as_json:
         show_json(found_dataset)
         return
-    hidden = ("metrics", "left_out", "download_url")
+    hidden = ("metrics", "left_out", "download_url", "is_unchanged")
     rows: list[tuple[str, Any]] = [
         (name, getattr(found_dataset, name)) for name in found_dataset.__struct_fields__ if name not in hidden
     ]
@@ -225,31 +235,43 @@ def download_dataset(
         bool, typer.Option("--provenance/--no-provenance", help="Say in each row's metadata where it comes from.")
     ] = True,
     split: Annotated[SplitName | None, typer.Option("--split", help="Only this side of the split.")] = None,
+    version: Version = None,
 ) -> None:
     """Download a dataset into a file."""
     with connection.open() as client:
         target = output or Path(f"{dataset}.jsonl")
-        size = client.datasets.download(dataset, target, format=format, provenance=provenance, split=split)
+        size = client.datasets.download(
+            dataset, target, format=format, provenance=provenance, split=split, version=version
+        )
     note(f"Downloaded {size:,} bytes to {target}.")
 
 
 @_datasets.command("delete")
 @with_connection
-def delete_dataset(connection: ServerConnection, dataset: Name) -> None:
-    """Delete a dataset. The interactions that it was made of stay."""
+def delete_dataset(
+    connection: ServerConnection,
+    dataset: Name,
+    version: Annotated[
+        int | None,
+        typer.Option("--version", min=1, help="Only this version; the default is all.", show_default=False),
+    ] = None,
+) -> None:
+    """Delete a dataset with all its versions, or one of them. The interactions that it was made of stay."""
     with connection.open() as client:
-        client.datasets.delete(dataset)
-    typer.echo(f"Deleted {dataset}.")
+        client.datasets.delete(dataset, version=version)
+    typer.echo(f"Deleted {dataset}{f', version {version}' if version else ''}.")
 
 
 def _print_dataset(dataset: Dataset, as_json: bool) -> None:
     if as_json:
         show_json(dataset)
     else:
-        typer.echo(
-            f"Made {dataset.key}: {dataset.lines:,} {'line' if dataset.lines == 1 else 'lines'} "
-            f"of the kind {dataset.kind}."
-        )
+        name = dataset.key if dataset.version == 1 else f"{dataset.key}, version {dataset.version}"
+        lines = f"{dataset.lines:,} {'line' if dataset.lines == 1 else 'lines'} of the kind {dataset.kind}"
+        if dataset.is_unchanged:
+            typer.echo(f"Unchanged {name}: {lines}. They are the same as before, so nothing was stored.")
+        else:
+            typer.echo(f"Made {name}: {lines}.")
         if dataset.left_out:
             counts = ", ".join(f"{count:,} {_reason_text(reason)}" for reason, count in dataset.left_out.items())
             note(f"Left out: {counts}.")

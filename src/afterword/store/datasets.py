@@ -17,6 +17,8 @@ from afterword.store.schema import dataset_parts, datasets, upload_parts, upload
 _compressor = zstandard.ZstdCompressor(level=3)
 _decompressor = zstandard.ZstdDecompressor()
 PENDING, READY = "pending", "ready"
+FILTERED = "filtered"
+"""The source of datasets that are made of interactions."""
 
 
 class DatasetRow(msgspec.Struct, frozen=True):
@@ -42,23 +44,25 @@ class DatasetRow(msgspec.Struct, frozen=True):
     """How many interactions or pairs did not become lines, by the reason."""
     seed: int | None = None
     """The seed of the random sample that the dataset is made of."""
+    version: int = 1
+    content_hash: str | None = None
 
 
 # ------------------------------------------------------------------------------------------------ reads
 
 
-def find_dataset(connection: Connection, project: int, id_or_key: str) -> DatasetRow | None:
-    """Return the dataset of that id or key in a project, if it is complete."""
-    try:
-        condition = datasets.c.id == UUID(id_or_key)
-    except ValueError:
-        condition = datasets.c.key == id_or_key
-    return _first(connection, datasets.c.project == project, condition)
+def find_dataset(connection: Connection, project: int, key: str, version: int | None = None) -> DatasetRow | None:
+    """Return a complete version of the dataset with that key, by default the newest."""
+    of_key = (datasets.c.project == project, datasets.c.key == key)
+    return _newest(connection, *of_key, *(() if version is None else (datasets.c.version == version,)))
 
 
-def find_dataset_in_any_project(connection: Connection, dataset_id: UUID) -> DatasetRow | None:
-    """Return the dataset of that id, if it is complete."""
-    return _first(connection, datasets.c.id == dataset_id)
+def find_dataset_in_any_project(
+    connection: Connection, dataset_id: UUID, version: int | None = None
+) -> DatasetRow | None:
+    """Return the dataset of that id, if it is complete, and of that version if one is given."""
+    is_version = () if version is None else (datasets.c.version == version,)
+    return _newest(connection, datasets.c.id == dataset_id, *is_version)
 
 
 def of_project(connection: Connection, project: int) -> list[DatasetRow]:
@@ -70,8 +74,9 @@ def of_project(connection: Connection, project: int) -> list[DatasetRow]:
 _COMPLETE = (datasets.c.status == READY, datasets.c.deleted_at.is_(None))
 
 
-def _first(connection: Connection, *conditions: Any) -> DatasetRow | None:
-    row = connection.execute(select(datasets).where(*conditions, *_COMPLETE)).first()
+def _newest(connection: Connection, *conditions: Any) -> DatasetRow | None:
+    query = select(datasets).where(*conditions, *_COMPLETE).order_by(datasets.c.version.desc()).limit(1)
+    row = connection.execute(query).first()
     return None if row is None else _row(row)
 
 
@@ -113,18 +118,25 @@ def upload_part(connection: Connection, number: int, part_number: int) -> bytes 
 
 
 def begin(transaction: Transaction, row: DatasetRow) -> DatasetRow:
-    """Insert a pending dataset. Raises `Conflict` if the project has a dataset with its key."""
+    """Insert a pending dataset, as the next version of its key.
+
+    Raises `Conflict` if the project has a dataset with its key, unless both are made of interactions.
+    """
     transaction.lock_catalog()
-    same_key = select(datasets.c.number).where(
-        datasets.c.project == row.project, datasets.c.key == row.key, datasets.c.deleted_at.is_(None)
-    )
-    if transaction.connection.execute(same_key).first():
+    of_key = (datasets.c.project == row.project, datasets.c.key == row.key)
+    if row.source == FILTERED:
+        taken = (*of_key, datasets.c.deleted_at.is_(None), datasets.c.source != FILTERED)
+    else:
+        taken = (*of_key, datasets.c.deleted_at.is_(None))
+    if transaction.connection.execute(select(datasets.c.number).where(*taken)).first():
         raise Conflict(
             f"The project has a dataset with the key {row.key!r} already.",
             code="dataset_exists",
             param="key",
             hint="Choose another key, or delete that one.",
         )
+    last_version = transaction.connection.execute(select(func.max(datasets.c.version)).where(*of_key)).scalar()
+    row = msgspec.structs.replace(row, version=(last_version or 0) + 1)
     result = transaction.connection.execute(insert(datasets).values(**_values(row)))
     return msgspec.structs.replace(row, number=result.inserted_primary_key[0])  # pyright: ignore
 
@@ -138,8 +150,15 @@ def add_part(transaction: Transaction, dataset: int, number: int, lines: int, co
 def complete(transaction: Transaction, row: DatasetRow) -> DatasetRow | None:
     """Write a dataset's row as complete; return it.
 
-    Return None if another server deleted it meanwhile, because this server seemed to be gone.
+    If the newest version of its key has the same lines, nothing is kept, and that version's row is returned. Return
+    None if another server deleted it meanwhile, because this server seemed to be gone.
     """
+    # Two that are made at once see each other.
+    transaction.lock_catalog()
+    newest = find_dataset(transaction.connection, row.project, row.key)
+    if newest is not None and newest.content_hash == row.content_hash:
+        erase(transaction, row.number)
+        return newest
     ready = msgspec.structs.replace(row, status=READY, server=None)
     completed = update(datasets).where(datasets.c.number == row.number).values(**_values(ready))
     return ready if transaction.connection.execute(completed).rowcount else None
@@ -149,6 +168,33 @@ def erase(transaction: Transaction, number: int) -> bool:
     """Delete a dataset with its file; return whether it existed."""
     transaction.connection.execute(delete(dataset_parts).where(dataset_parts.c.dataset == number))
     return transaction.connection.execute(delete(datasets).where(datasets.c.number == number)).rowcount > 0
+
+
+def erase_version(transaction: Transaction, row: DatasetRow, deleted_at: int) -> bool:
+    """Delete one version of a dataset with its file; return whether it existed.
+
+    Its row stays while its key has other versions.
+    """
+    transaction.lock_catalog()
+    transaction.connection.execute(delete(dataset_parts).where(dataset_parts.c.dataset == row.number))
+    is_row = (datasets.c.number == row.number, datasets.c.deleted_at.is_(None))
+    deleted = update(datasets).where(*is_row).values(deleted_at=deleted_at)
+    was_there = transaction.connection.execute(deleted).rowcount > 0
+    of_key = (datasets.c.project == row.project, datasets.c.key == row.key)
+    others = select(datasets.c.number).where(*of_key, datasets.c.deleted_at.is_(None)).limit(1)
+    if transaction.connection.execute(others).first() is None:
+        transaction.connection.execute(delete(datasets).where(*of_key))
+    return was_there
+
+
+def erase_key(transaction: Transaction, row: DatasetRow) -> bool:
+    """Delete all complete versions of a dataset's key with their files; return whether there were any."""
+    transaction.lock_catalog()
+    of_key = (datasets.c.project == row.project, datasets.c.key == row.key, datasets.c.status == READY)
+    numbers = list(transaction.connection.execute(select(datasets.c.number).where(*of_key)).scalars())
+    for number in numbers:
+        erase(transaction, number)
+    return bool(numbers)
 
 
 def erase_pending(transaction: Transaction, alive: Collection[int] = ()) -> None:

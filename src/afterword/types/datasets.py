@@ -56,8 +56,9 @@ class Dataset(Output):
     """JSON lines, each a prompt, depending on `kind` with completion, feedback or preference.
 
     `kind` says what every line has at least: a prompt; a completion; feedback on it; or two completions, one preferred.
-    `size` is that of the file, in bytes. For a dataset that was made of interactions, `left_out` counts what did not
-    become a line, by reason. `seed` is that of its random sample: the same seed draws the same sample again.
+    `size` is that of the file, in bytes. A key may have several versions, each a dataset with an id of its own. For a
+    dataset that was made of interactions, `left_out` counts what did not become a line, by reason. `seed` is that of
+    its random sample: the same seed draws the same sample again.
     """
 
     id: UUID
@@ -90,6 +91,21 @@ class Dataset(Output):
         ),
     ] = msgspec.field(default_factory=dict)
     seed: Annotated[int | None, Meta(description="The seed of its random sample; null for none.")] = None
+    version: Annotated[int, Meta(description="Which version of its key it is: 1, 2, 3.")] = 1
+    content_hash: Annotated[
+        str | None,
+        Meta(
+            description="The SHA-256 of its lines as `format=recipe` gives them, in hex; null where an older server "
+            "made it."
+        ),
+    ] = None
+    is_unchanged: Annotated[
+        bool,
+        Meta(
+            description="When it is made: whether the newest version of the key has the same lines, so that nothing "
+            "was stored and this is that version."
+        ),
+    ] = False
 
 
 class DatasetPreview(Output):

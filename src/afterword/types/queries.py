@@ -89,7 +89,16 @@ class DatasetPreviewQuery(Input):
     ] = "recipe"
 
 
-class DownloadQuery(Input):
+class DatasetQuery(ProjectQuery):
+    """The version of a dataset."""
+
+    version: Annotated[
+        Annotated[int, Meta(ge=1, lt=1 << 31)] | None,
+        Meta(description="Which version of the key: 1, 2, 3. The default is the newest."),
+    ] = None
+
+
+class DownloadQuery(DatasetQuery):
     """The format of a dataset's download."""
 
     format: Annotated[
@@ -105,7 +114,6 @@ class DownloadQuery(Input):
     split: Annotated[
         SplitName | None, Meta(description="Only the rows of this side of the split. Not for `original`.")
     ] = None
-    project: Annotated[str | None, PROJECT] = None
 
 
 class UploadQuery(Input):

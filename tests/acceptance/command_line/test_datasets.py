@@ -67,13 +67,22 @@ def test_a_preview_by_the_command_line_makes_no_dataset(afterword: Any):
     afterword("datasets", "download", "made", "--format", "trl", "--no-provenance")
 
 
-def test_a_dataset_of_interactions_by_the_command_line(afterword: Any, one_line: Any):
+def test_a_dataset_of_interactions_by_the_command_line(afterword: Any, one_line: Any, tmp_path: Path):
     afterword("log", "Why?", "So.", "--label", "env=prod")
     afterword("log", "Why?", "Indeed.")
     tree = '{"label": {"key": "env"}}'
     assert "1 line of the kind completion" in afterword("datasets", "create", "some", "--filter", tree).stdout
     done = afterword("datasets", "create", "last", "--kind", "prompt", "--sample", "last", "--size", "2", "--json")
     assert json.loads(done.stdout)["lines"] == 2
+    assert "version" not in afterword("datasets", "create", "nightly", "--filter", tree).stdout
+    assert "Unchanged nightly: 1 line" in afterword("datasets", "create", "nightly", "--filter", tree).stdout
+    assert "Made nightly, version 2: 2 lines" in afterword("datasets", "create", "nightly").stdout
+    newest = json.loads(afterword("datasets", "show", "nightly", "--json").stdout)
+    assert newest["content_hash"][:12] in afterword("datasets", "list").stdout
+    afterword("datasets", "download", "nightly", "--version", "1")
+    assert json.loads((tmp_path / "nightly.jsonl").read_text())["completion"] == "So."
+    assert afterword("datasets", "delete", "nightly", "--version", "2").stdout == "Deleted nightly, version 2.\n"
+    one_line(afterword("datasets", "show", "nightly", "--version", "2", code=1).stderr, "with the version 2")
     assert "not JSON" in afterword("datasets", "create", "bad", "--filter", "{", code=2).stderr
 
 

@@ -15,7 +15,7 @@ from afterword.errors import Invalid, NotFound
 from afterword.service.context import Context
 from afterword.service.studies import dataset_sources, datasets
 from afterword.types import Dataset, DatasetOfInteractions, DatasetOfUpload, Project, Sample
-from afterword.types.queries import NewDatasetQuery, ProjectQuery
+from afterword.types.queries import DatasetQuery, NewDatasetQuery
 
 CHUNK_BYTES = 1 << 20
 KINDS = {
@@ -28,22 +28,26 @@ KINDS = {
 NEW_MEMBERS = {"downloadUrl", "scoreCount"}
 
 
-def _project_query(project: str | None, use_case: str | None) -> ProjectQuery:
+def _dataset_query(project: str | None, use_case: str | None, version: int | None = None) -> DatasetQuery:
     input_fields = {"project": project} if project else {"useCase": use_case} if use_case else {}
-    return ProjectQuery(project=project_of(input_fields))
+    return DatasetQuery(project=project_of(input_fields), version=version)
 
 
 async def all_datasets(context: Context, project: str | None = None, use_case: str | None = None) -> list[Dataset]:
     """Return the datasets of a project."""
-    return (await datasets.list_datasets(context, query=_project_query(project, use_case))).datasets
+    return (await datasets.list_datasets(context, query=_dataset_query(project, use_case))).datasets
 
 
 async def dataset(
-    context: Context, id_or_key: str, project: str | None = None, use_case: str | None = None
+    context: Context,
+    id_or_key: str,
+    project: str | None = None,
+    use_case: str | None = None,
+    version: int | None = None,
 ) -> Dataset | None:
     """Return a dataset; null if it does not exist."""
     try:
-        return await datasets.get_dataset(context, id_or_key, query=_project_query(project, use_case))
+        return await datasets.get_dataset(context, id_or_key, query=_dataset_query(project, use_case, version))
     except NotFound as error:
         if error.code != "dataset_not_found":
             raise
@@ -53,7 +57,7 @@ async def dataset(
 async def upload_status(context: Context, input: dict[str, Any]) -> dict[str, Any]:
     """Return the progress of a dataset. Datasets are created at once, so one that exists is done."""
     ready_dataset = await datasets.get_dataset(
-        context, str(input["datasetId"]), query=ProjectQuery(project=project_of(input))
+        context, str(input["datasetId"]), query=DatasetQuery(project=project_of(input))
     )
     return _done_status(ready_dataset)
 
@@ -117,10 +121,14 @@ async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
 
 
 async def delete_dataset(
-    context: Context, id_or_key: str, project: str | None = None, use_case: str | None = None
+    context: Context,
+    id_or_key: str,
+    project: str | None = None,
+    use_case: str | None = None,
+    version: int | None = None,
 ) -> bool:
     """Delete a dataset."""
-    await datasets.delete_dataset(context, id_or_key, query=_project_query(project, use_case))
+    await datasets.delete_dataset(context, id_or_key, query=_dataset_query(project, use_case, version))
     return True
 
 

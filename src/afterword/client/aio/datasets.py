@@ -133,6 +133,9 @@ class AsyncDatasets:
         Bad examples (failed, cut off, empty, contradictory) are left out and counted in `left_out`, unless `include`
         names them. With `derive_pairs`, thumbs up and down on answers to the same prompt also become pairs.
 
+        A key that was made of interactions before gets its next version. If the lines are those of its newest version,
+        nothing is stored: that one is returned, with `is_unchanged`.
+
         `votes` says what counts where people disagree; `thresholds` make true and false of numbers, such as
         `{"CSAT": {"true_from": 4, "false_to": 2}}`; `ties` make true or false of ties; `split`, such as
         `{"by": "session", "test": 0.1}`, names in each row its side; `duplicates` leaves out `exact` or `near` ones.
@@ -192,29 +195,31 @@ class AsyncDatasets:
         return await self._client.call(request, DatasetPreview)
 
     async def list(self, *, project: str | None = None) -> list[Dataset]:
-        """List the datasets of a project, the newest first.
+        """List the datasets of a project, the newest first: all versions of each key.
 
         >>> await client.datasets.list()
         """
         request = Request(method="GET", path=path("datasets"), query=self._project_parameters(project), repeatable=True)
         return (await self._client.call(request, DatasetList)).datasets
 
-    async def get(self, dataset: str, *, project: str | None = None) -> Dataset | None:
-        """Return a dataset by key or id; None if the key can see no such dataset.
+    async def get(self, dataset: str, *, version: int | None = None, project: str | None = None) -> Dataset | None:
+        """Return a dataset by key or id, by default its newest version; None if the key can see no such dataset.
 
         >>> await client.datasets.get("support-2026-11")
         """
-        request = Request(
-            method="GET", path=path("datasets", dataset), query=self._project_parameters(project), repeatable=True
-        )
+        parameters = [*self._project_parameters(project), *query(version=version)]
+        request = Request(method="GET", path=path("datasets", dataset), query=parameters, repeatable=True)
         return await self._client.find(request, Dataset)
 
-    async def delete(self, dataset: str, *, project: str | None = None) -> None:
-        """Delete a dataset. Its key becomes free; the interactions that it was made of stay. Raises `NotFound`.
+    async def delete(self, dataset: str, *, version: int | None = None, project: str | None = None) -> None:
+        """Delete a dataset by its key, with all versions, or by its id or `version`, that version alone.
+
+        A key without versions is free. The interactions that it was made of stay. Raises `NotFound`.
 
         >>> await client.datasets.delete(dataset)
         """
-        request = Request(method="DELETE", path=path("datasets", dataset), query=self._project_parameters(project))
+        parameters = [*self._project_parameters(project), *query(version=version)]
+        request = Request(method="DELETE", path=path("datasets", dataset), query=parameters)
         await self._client.call(request, Deleted)
 
     async def download(
@@ -225,13 +230,14 @@ class AsyncDatasets:
         format: DatasetForm = "recipe",
         provenance: bool = True,
         split: SplitName | None = None,
+        version: int | None = None,
         project: str | None = None,
     ) -> int:
         """Download a dataset into a file; return the number of bytes.
 
         `recipe` gives lines in their normal shape, `original` the bytes that were uploaded; `openai`, `trl` and
-        `sharegpt` give rows for training. Without `provenance`, rows have no `metadata`. `split`
-        takes the rows of one side. The file gets its name once it is complete.
+        `sharegpt` give rows for training. Without `provenance`, rows have no `metadata`. `split` takes the
+        rows of one side, `version` another version than the newest. The file gets its name once it is complete.
 
         >>> await client.datasets.download("rated-well", file_path)
         """
@@ -240,7 +246,7 @@ class AsyncDatasets:
             path=path("datasets", dataset, "download"),
             query=[
                 *self._project_parameters(project),
-                *query(format=format, provenance=None if provenance else False, split=split),
+                *query(format=format, provenance=None if provenance else False, split=split, version=version),
             ],
             repeatable=True,
         )

@@ -29,6 +29,7 @@ from afterword.service.studies.dataset_rows import (
 )
 from afterword.service.studies.dataset_rules import MAX_NEAR_ROWS, DuplicateFinder, split_of
 from afterword.store.catalog import ProjectRow
+from afterword.store.datasets import FILTERED
 from afterword.types import (
     Dataset,
     DatasetOfInteractions,
@@ -56,7 +57,8 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
     """Make a dataset of interactions.
 
     Each line names in its `metadata` the completion, feedback or preference that it comes from. Interactions that are
-    unfit as examples are left out, and counted by reason under `left_out`.
+    unfit as examples are left out, and counted by reason under `left_out`. Under a key that was made of interactions
+    before, this is its next version; if its lines are those of the newest version, that one is answered.
     """
     project = context.project(body.project, writing=True)
     _check_selection(body)
@@ -66,7 +68,7 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
     builder = DatasetBuilder(context, project, body, seed)
     lines = await builder.lines()
     return await datasets.store_dataset(
-        context, project, body.key, body.name, lines, source="filtered", left_out=builder.left_out, seed=seed
+        context, project, body.key, body.name, lines, source=FILTERED, left_out=builder.left_out, seed=seed
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from typing import Any, NoReturn
 from uuid import UUID
@@ -18,20 +17,19 @@ from sqlalchemy import Connection, Row
 
 from afterword.errors import Invalid, NotFound, TooLarge, Unavailable
 from afterword.ids import uuid7
-from afterword.json_text import LineError
 from afterword.service.context import Context, parse_id
 from afterword.service.feedback import metrics
+from afterword.service.studies.dataset_contents import PART_BYTES, DatasetContents
 from afterword.service.studies.dataset_formats import FORMATS
-from afterword.service.studies.dataset_lines import KINDS, DatasetLine, read_line
+from afterword.service.studies.dataset_lines import read_line
 from afterword.service.timestamps import to_datetime
 from afterword.service.validation import check_text
 from afterword.store import datasets as stored
 from afterword.store.catalog import ProjectRow
 from afterword.store.datasets import DatasetRow
-from afterword.store.engine import Store
+from afterword.store.engine import Store, Transaction
 from afterword.types import (
     Dataset,
-    DatasetKind,
     DatasetList,
     DatasetMetric,
     DatasetOfUpload,
@@ -42,12 +40,8 @@ from afterword.types import (
     UploadId,
     UploadStatus,
 )
-from afterword.types.queries import DownloadQuery, NewDatasetQuery, PartQuery, ProjectQuery, UploadQuery
+from afterword.types.queries import DatasetQuery, DownloadQuery, NewDatasetQuery, PartQuery, ProjectQuery, UploadQuery
 
-# Lines are written in parts of about this size.
-PART_BYTES = 1 << 20
-# A line is held in memory as a whole; images make it long.
-MAX_LINE_BYTES = 64 << 20
 MAX_UPLOAD_COUNT = 100
 # Uploads that were not ended are deleted after a day.
 ABANDONED_UPLOAD_MS = 24 * 60 * 60 * 1000
@@ -87,7 +81,7 @@ async def store_dataset(
 ) -> Dataset:
     """Make a dataset of the bytes of a file; if a line cannot be read, nothing is stored.
 
-    `left_out` is read after the last chunk.
+    `left_out` is read after the last chunk. If the newest version of the key has the same lines, that one is returned.
     """
     row = DatasetRow(
         server=context.store.server,
@@ -100,7 +94,7 @@ async def store_dataset(
     )
     row = await context.store.write(lambda transaction: stored.begin(transaction, row))
     try:
-        contents = _Contents(context, row.number)
+        contents = DatasetContents(context, row.number)
         async for chunk in chunks:
             await contents.add(chunk)
         await contents.end()
@@ -113,6 +107,7 @@ async def store_dataset(
             metrics=metric_counts,
             left_out=dict(left_out or {}),
             seed=seed,
+            content_hash=contents.content_hash(),
         )
         stored_row = await context.store.write(lambda transaction: stored.complete(transaction, finished_row))
         if stored_row is None:
@@ -122,110 +117,13 @@ async def store_dataset(
                 hint="Send it again.",
                 retry_after=1,
             )
-        return _serialized_dataset(context, stored_row)
+        return _serialized_dataset(context, stored_row, is_unchanged=stored_row.number != row.number)
     except BaseException:
         await asyncio.shield(context.store.write(lambda transaction: stored.erase(transaction, row.number)))
         raise
 
 
-class _Contents:
-    """Splits a file into lines, reads each, and writes the file in parts."""
-
-    def __init__(self, context: Context, dataset: int) -> None:
-        self._context = context
-        self._dataset = dataset
-        self._unread_bytes = bytearray()
-        self._part = bytearray()
-        self._part_count = 0
-        self._line_number = 0
-        self.lines = 0
-        self.size = 0
-        self.kinds: set[DatasetKind] = set()
-        self.values: dict[str, int] = defaultdict(int)
-        self.preferences: dict[str, int] = defaultdict(int)
-        self.is_bool: dict[str, bool] = {}
-        """Whether all values under a key are true or false; if so, an unknown key is registered as bool."""
-        self.is_number: dict[str, bool] = {}
-        """Whether a value under a key is neither true, false, 1 nor 0."""
-
-    async def add(self, chunk: bytes) -> None:
-        """Take more bytes."""
-        self.size += len(chunk)
-        if self.size > self._context.settings.max_dataset:
-            raise TooLarge(
-                f"The file has more than {self._context.settings.max_dataset:,} bytes.",
-                code="dataset_too_large",
-                hint="Split it, or raise AFTERWORD_MAX_DATASET.",
-            )
-        self._part += chunk
-        self._unread_bytes += chunk
-        *lines, remaining_bytes = self._unread_bytes.split(b"\n")
-        self._unread_bytes = remaining_bytes
-        for line in lines:
-            self._read_line(bytes(line))
-        if len(self._unread_bytes) > MAX_LINE_BYTES:
-            raise self._line_error(f"it has more than {MAX_LINE_BYTES >> 20} MiB", self._line_number + 1)
-        if len(self._part) >= PART_BYTES:
-            await self._write()
-            # Let other tasks run between two parts.
-            await asyncio.sleep(0)
-
-    async def end(self) -> None:
-        """Read the last line, which may lack a line break."""
-        self._read_line(bytes(self._unread_bytes))
-        if self._part:
-            await self._write()
-        if not self.lines:
-            raise Invalid("The file has no lines.", code="empty_dataset", hint="Send a JSON object a line.")
-
-    def kind(self) -> DatasetKind:
-        """Return the richest kind that all lines satisfy. Raises `Invalid` if only some are preferences."""
-        if "preference" in self.kinds and len(self.kinds) > 1:
-            raise Invalid(
-                "Some lines are preferences and others are not.",
-                code="mixed_dataset",
-                hint="Make a dataset of the preferences, and another of the other lines.",
-            )
-        return min(self.kinds, key=KINDS.index)
-
-    def _read_line(self, raw: bytes) -> None:
-        self._line_number += 1
-        if not raw.strip():
-            return
-        try:
-            line = read_line(raw)
-        except LineError as error:
-            raise self._line_error(str(error), self._line_number) from None
-        self.lines += 1
-        self.kinds.add(line.kind)
-        self._count(line)
-
-    def _count(self, line: DatasetLine) -> None:
-        for key, value in line.values.items():
-            self.values[key] += 1
-            self.is_bool[key] = self.is_bool.get(key, True) and isinstance(value, bool)
-            self.is_number[key] = self.is_number.get(key, False) or value not in (0, 1)
-        if line.preference is not None:
-            self.preferences[line.preference] += 1
-            self.is_bool.setdefault(line.preference, False)
-
-    def _line_error(self, reason: str, number: int) -> Invalid:
-        return Invalid(
-            f"Line {number} cannot be read: {reason}.",
-            code="invalid_line",
-            param=f"line {number}",
-            hint="Mend the line and send the file again; nothing of it was kept.",
-        )
-
-    async def _write(self) -> None:
-        number, content, self._part = self._part_count, bytes(self._part), bytearray()
-        self._part_count += 1
-        await self._context.store.write(
-            lambda transaction: stored.add_part(transaction, self._dataset, number, self.lines, content), len(content)
-        )
-
-
-async def _register(context: Context, project: ProjectRow, contents: _Contents) -> dict[int, tuple[int, int]]:
+async def _register(context: Context, project: ProjectRow, contents: DatasetContents) -> dict[int, tuple[int, int]]:
     """Register the feedback keys of a file that are not known yet; return how often each was used."""
     metric_counts = {}
     for key, is_bool in contents.is_bool.items():
@@ -400,28 +298,34 @@ async def delete_unfinished(store: Store, now: int, running_servers: Collection[
 
 
 async def list_datasets(context: Context, *, query: ProjectQuery) -> DatasetList:
-    """List the datasets of a project, newest first."""
+    """List the datasets of a project, newest first: each version of a key is one."""
     project = context.project(query.project)
     rows = await context.store.read(stored.of_project, project.number)
     return DatasetList(datasets=[_serialized_dataset(context, row) for row in rows])
 
 
-async def get_dataset(context: Context, dataset: str, *, query: ProjectQuery) -> Dataset:
-    """Show a dataset, by key or id."""
-    return _serialized_dataset(context, await get_dataset_row(context, dataset, query.project))
+async def get_dataset(context: Context, dataset: str, *, query: DatasetQuery) -> Dataset:
+    """Show a dataset, by key or id; of a key the newest version, or the given one."""
+    return _serialized_dataset(context, await _get_dataset_row(context, dataset, query))
 
 
-async def delete_dataset(context: Context, dataset: str, *, query: ProjectQuery) -> Deleted:
-    """Delete a dataset with its file."""
-    row = await get_dataset_row(context, dataset, query.project)
-    if not await context.store.write(lambda transaction: stored.erase(transaction, row.number)):
+async def delete_dataset(context: Context, dataset: str, *, query: DatasetQuery) -> Deleted:
+    """Delete a dataset with its file. By its id or with a `version`, that version alone; by its key, all versions."""
+    row = await _get_dataset_row(context, dataset, query)
+
+    def erase(transaction: Transaction) -> bool:
+        if dataset == row.key and query.version is None:
+            return stored.erase_key(transaction, row)
+        return stored.erase_version(transaction, row, context.now())
+
+    if not await context.store.write(erase):
         _raise_dataset_not_found(dataset)
     return Deleted()
 
 
 async def download(context: Context, dataset: str, *, query: DownloadQuery) -> Download:
     """Download the file of a dataset: `original` as it was sent, or rows in one of the formats for training."""
-    row = await get_dataset_row(context, dataset, query.project)
+    row = await _get_dataset_row(context, dataset, query)
     return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query))
 
 
@@ -449,14 +353,15 @@ def _formatted_rows(raw: bytes, query: DownloadQuery) -> bytes:
     return b"".join(msgspec.json.encode(row) + b"\n" for row in FORMATS[query.format](line))
 
 
-async def get_dataset_row(context: Context, dataset: str, project: str | None) -> DatasetRow:
+async def _get_dataset_row(context: Context, dataset: str, query: DatasetQuery) -> DatasetRow:
     """Return a dataset by key, or by id from any project that the key may see. Raises `NotFound`."""
 
     def find(connection: Connection) -> DatasetRow | None:
         try:
-            row = stored.find_dataset_in_any_project(connection, UUID(dataset))
+            row = stored.find_dataset_in_any_project(connection, UUID(dataset), query.version)
         except ValueError:
-            return stored.find_dataset(connection, context.project(project).number, dataset)
+            project = context.project(query.project)
+            return stored.find_dataset(connection, project.number, dataset, query.version)
         return row if row is not None and context.actor.sees(row.project) else None
 
     return await context.store.read(find) or _raise_dataset_not_found(dataset)
@@ -472,7 +377,7 @@ def _raise_dataset_not_found(dataset: str) -> NoReturn:
     )
 
 
-def _serialized_dataset(context: Context, row: DatasetRow) -> Dataset:
+def _serialized_dataset(context: Context, row: DatasetRow, *, is_unchanged: bool = False) -> Dataset:
     return Dataset(
         id=row.id,
         key=row.key,
@@ -490,4 +395,7 @@ def _serialized_dataset(context: Context, row: DatasetRow) -> Dataset:
         download_url=f"/api/v1/datasets/{row.id}/download",
         left_out=row.left_out,  # pyright: ignore[reportArgumentType]
         seed=row.seed,
+        version=row.version,
+        content_hash=row.content_hash,
+        is_unchanged=is_unchanged,
     )

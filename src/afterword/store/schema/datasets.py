@@ -27,7 +27,8 @@ datasets = Table(
     # JSON {metric number: [values, preferences]}.
     Column("metrics", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # A deleted dataset keeps its row, but not its key: another dataset may use it.
+    # A version that was deleted alone keeps its row, so that its number is not given again. Without versions, the key
+    # is free.
     Column("deleted_at", BigInteger),
     # For a pending dataset: the number of the server that builds it. Null on the embedded store.
     Column("server", Integer),
@@ -35,6 +36,10 @@ datasets = Table(
     Column("left_out", Text),
     # The seed of a random sample.
     Column("seed", BigInteger),
+    # Counts from 1 for each key.
+    Column("version", Integer, nullable=False, server_default="1"),
+    # The SHA-256 of the lines in their normal shape, in hex; null for datasets of older servers.
+    Column("content_hash", String(64)),
     Index(None, "project", "key"),
 )
 

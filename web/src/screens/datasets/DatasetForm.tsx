@@ -159,6 +159,7 @@ function KindChoice({ kind, onChoose }: { kind: Kind; onChoose: (kind: Kind) => 
   );
 }
 
-function madeInWords({ name, lines, left_out }: Dataset): string {
+function madeInWords({ name, lines, left_out, version, is_unchanged }: Dataset): string {
+  if (is_unchanged) return `${name}: the same lines as version ${version}, so nothing was stored`;
   return [`${name}: ${counted(lines, "line")}`, ...leftOutInWords(left_out).map((reason) => `left out: ${reason}`)].join(", ");
 }

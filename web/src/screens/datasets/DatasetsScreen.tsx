@@ -134,6 +134,7 @@ function DatasetTable({ datasets, onDelete }: DatasetTableProps) {
                 <b>{dataset.name}</b>
                 <div className={ui.hint}>
                   {dataset.kind}s, {SOURCES[dataset.source] ?? dataset.source}, {bytes(dataset.size)}
+                  <Version dataset={dataset} />
                 </div>
               </td>
               <td className={ui.number} data-name="lines">
@@ -163,6 +164,18 @@ function DatasetTable({ datasets, onDelete }: DatasetTableProps) {
         </tbody>
       </table>
     </div>
+  );
+}
+
+const HASH_CHARACTERS = 12;
+
+/** The version of a dataset, and the beginning of the hash of its lines, which is whole in the hint. */
+function Version({ dataset }: { dataset: Dataset }) {
+  return (
+    <>
+      {dataset.version > 1 && `, version ${dataset.version}`}
+      {dataset.content_hash && <code title={`SHA-256 ${dataset.content_hash}`}> {dataset.content_hash.slice(0, HASH_CHARACTERS)}</code>}
+    </>
   );
 }
 
