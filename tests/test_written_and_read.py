@@ -51,6 +51,7 @@ IN_A_FIELD: dict[str, tuple[type[msgspec.Struct], str]] = {
 }
 # Tables that nobody writes to by a call of their own.
 INTERNAL = {
+    "details_pending",
     "dictionaries",
     "leases",
     "news",

@@ -113,6 +113,9 @@ def test_an_index_of_an_older_rule_is_made_again_and_answers_on(new_server: Any)
     deleted, kept = newest_first[0], newest_first[1:]
     with running.client() as http:
         assert found_ids(http, "default", filter={"text": "common"}, limit=500) == newest_first
+        for part in ("reasoning", "details"):
+            found = found_ids(http, "default", filter={part: {"contains": "common"}})
+            assert not found or running.database_url is not None
         http.delete(f"/api/v1/interactions/{deleted}").raise_for_status()
         added = logged(http, "default", "common too")
         while found_ids(http, "default", filter={"text": "天气"}, limit=500) != kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -95,6 +96,48 @@ def test_words_of_all_that_a_message_says_are_found(http: httpx.Client, project:
     assert refused.json()["error"]["param"] == "filter.reasoning.eq"
     http.delete(f"/api/v1/interactions/{ids['tool']}")
     assert find(http, "weather", project=project) == []
+
+
+def test_details_of_feedback_are_found_as_they_are_now(http: httpx.Client, project: str, register: Callable[..., Any]):
+    register("rude", "bool")
+    register("better", "bool")
+    first, second = (log(http, f"question {n}", "answer answer", project=project) for n in range(2))
+    inline = log(http, "q", project=project, feedbacks=[{"metric": "rude", "value": True, "details": "naïve inline"}])
+
+    def call(method: str, path: str, **body: Any) -> Any:
+        answer = http.request(method, f"/api/v1{path}", json=body or None)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def search(**filter: Any) -> list[str]:
+        find(http, "x", project=project)
+        page = call("POST", "/interactions/search", project=project, filter=filter)
+        return [row["completion_id"] for row in page["interactions"]]
+
+    given = call("POST", "/feedback", completion_id=first, metric="rude", value=True, details="curt answer")
+    other = call("POST", "/feedback", completion_id=first, metric="rude", value=False, details="second opinion")
+    compared = call("POST", "/preferences", metric="better", preferred_completion=first, other_completion=second,
+                    details="clearer")  # fmt: skip
+    assert find(http, "naive", project=project) == search(details={"contains": "naïve"}) == [inline]
+    assert find(http, "curt question second", project=project) == [first]
+    assert search(details={"contains": "answer"}) == [first]
+    assert search(completion={"contains": "curt"}) == search(reasoning={"contains": "curt"}) == []
+    assert search(prompt={"contains": "curt"}) == []
+    assert search(details={"contains": "clearer"}) == [second, first]
+
+    call("PATCH", f"/feedback/{given['feedback_id']}", details="harsh")
+    call("DELETE", f"/feedback/{other['feedback_id']}")
+    call("PATCH", f"/preferences/{compared['comparison_id']}", details="briefer")
+    assert find(http, "curt", project=project) == find(http, "opinion", project=project) == []
+    assert find(http, "harsh briefer answer", project=project) == [first]
+    assert find(http, "briefer", project=project) == [second, first]
+    call("DELETE", f"/preferences/{compared['comparison_id']}")
+    assert find(http, "briefer", project=project) == []
+    # What was found by its words before still is, and goes with the interaction.
+    assert find(http, "answer question", project=project) == [second, first]
+    call("DELETE", f"/interactions/{first}")
+    assert find(http, "harsh", project=project) == []
+    assert find(http, "answer", project=project) == [second]
 
 
 def test_no_completion_is_empty_in_the_short_view(http: httpx.Client, project: str):

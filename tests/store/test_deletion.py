@@ -27,6 +27,7 @@ from afterword.store.payloads import Payload, encode
 from afterword.store.schema import (
     LATER_TEXTS,
     ab_interactions,
+    details_pending,
     feedback,
     images,
     interaction_images,
@@ -254,7 +255,7 @@ def test_every_table_that_names_an_interaction_is_known_here():
         ab_interactions, calls.calls, feedback, interaction_images, interaction_labels, payloads, preferences,
         search_pending,
         # Whose rows are deleted by the background, whatever became of the interaction.
-        packing_backfill, packing_pending,
+        details_pending, packing_backfill, packing_pending,
     }  # fmt: skip
     named = {table for table in metadata.sorted_tables if "interaction_id" in table.c}
     assert named == known

@@ -24,7 +24,7 @@ from afterword.store.engine.partitions import Month
 from afterword.store.schema import calls, interactions, metadata, projects, search_pending
 
 # Tables that belong to one running store: messages between servers, and the queue of the text index.
-EXCLUDED_TABLES = {"servers", "leases", "versions", "news", "search_pending"}
+EXCLUDED_TABLES = {"servers", "leases", "versions", "news", "search_pending", "details_pending"}
 BATCH_ROWS = 1_000
 # Generated ids begin with a time of 2020 or later, in milliseconds. A month with fewer interactions than this gets no
 # partition: its ids may be chosen by callers, and fall into the month by chance.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, case, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, case, delete, exists, func, select, union_all, update
 
+from afterword.ids import uuid7
 from afterword.store.background import rollups
-from afterword.store.engine import Find, Insert, Transaction
-from afterword.store.schema import feedback, interactions, metrics, preferences
+from afterword.store.engine import Find, Insert, Rows, Transaction
+from afterword.store.engine.dialect import any_of
+from afterword.store.schema import details_pending, feedback, interactions, metrics, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
+_INSERT_PENDING = Insert(details_pending)
 
 FIND_COMPLETION = Find(interactions.c.id, interactions.c.project, interactions.c.created_at, row_lock=True)
 FIND_FEEDBACK = Find(
@@ -58,17 +62,40 @@ def find_feedback(connection: Connection, feedback_id: UUID) -> tuple[Row[Any], 
     return None if project_number is None else (row, project_number)
 
 
-def change(transaction: Transaction, feedback_id: UUID, values: dict[str, Any]) -> bool:
+def pending_details(*completion_ids: UUID) -> Rows:
+    """Return the rows that queue the details of interactions for the text index."""
+    return [(_INSERT_PENDING, [(completion_id, uuid7()) for completion_id in completion_ids])]
+
+
+def read_details(connection: Connection, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the details of the feedback on interactions and of their preferences, one below the other."""
+    queries = [
+        select(table.c.interaction_id, table.c.id, table.c.details).where(
+            any_of(table.c.interaction_id, ids), table.c.details.is_not(None)
+        )
+        for table in (feedback, preferences)
+    ]
+    rows = sorted(connection.execute(union_all(*queries)).all())
+    return {
+        interaction_id: "\n\n".join(details for _, _, details in of_interaction)
+        for interaction_id, of_interaction in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def change(transaction: Transaction, row: Row[Any], values: dict[str, Any]) -> bool:
     """Change columns of a feedback; return whether it exists."""
-    _mark_hour(transaction, feedback_id)
-    changed = update(feedback).where(feedback.c.id == feedback_id).values(**values)
+    _mark_hour(transaction, row.id)
+    if "details" in values:
+        transaction.put_all([pending_details(row.interaction_id)])
+    changed = update(feedback).where(feedback.c.id == row.id).values(**values)
     return transaction.connection.execute(changed).rowcount > 0
 
 
-def remove(transaction: Transaction, feedback_id: UUID) -> bool:
+def remove(transaction: Transaction, row: Row[Any]) -> bool:
     """Delete a feedback; return whether it existed."""
-    _mark_hour(transaction, feedback_id)
-    return transaction.connection.execute(delete(feedback).where(feedback.c.id == feedback_id)).rowcount > 0
+    _mark_hour(transaction, row.id)
+    transaction.put_all([pending_details(row.interaction_id)])
+    return transaction.connection.execute(delete(feedback).where(feedback.c.id == row.id)).rowcount > 0
 
 
 def _mark_hour(transaction: Transaction, feedback_id: UUID) -> None:
@@ -89,21 +116,22 @@ def find_preference(connection: Connection, comparison_id: UUID) -> tuple[Row[An
     return row, connection.execute(project).scalar_one()
 
 
-def change_preference(
-    transaction: Transaction, comparison_id: UUID, preferred: UUID | None, values: dict[str, Any]
-) -> bool:
+def change_preference(transaction: Transaction, row: Row[Any], preferred: UUID | None, values: dict[str, Any]) -> bool:
     """Change columns of both rows of a preference; return whether it exists.
 
     `preferred` is the interaction that is preferred from now on; None changes nothing.
     """
+    if "details" in values:
+        transaction.put_all([pending_details(row.interaction_id, row.other_id)])
     side = {} if preferred is None else {"side": case((preferences.c.interaction_id == preferred, 1), else_=2)}
-    changed = update(preferences).where(preferences.c.id == comparison_id).values(**values, **side)
+    changed = update(preferences).where(preferences.c.id == row.id).values(**values, **side)
     return transaction.connection.execute(changed).rowcount > 0
 
 
-def remove_preference(transaction: Transaction, comparison_id: UUID) -> bool:
+def remove_preference(transaction: Transaction, row: Row[Any]) -> bool:
     """Delete both rows of a preference; return whether it existed."""
-    return transaction.connection.execute(delete(preferences).where(preferences.c.id == comparison_id)).rowcount > 0
+    transaction.put_all([pending_details(row.interaction_id, row.other_id)])
+    return transaction.connection.execute(delete(preferences).where(preferences.c.id == row.id)).rowcount > 0
 
 
 def metric_usage(

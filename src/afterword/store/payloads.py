@@ -159,12 +159,13 @@ def completion_message(text: str, message: Message | None) -> Message:
     return {**message, "role": "assistant"} if message else {"role": "assistant", "content": text}
 
 
-def searchable_texts(payload: Payload) -> IndexedTexts:
-    """Return the texts to index: all that the messages and the completion say in words.
+def searchable_texts(payload: Payload, details: str = "") -> IndexedTexts:
+    """Return the texts to index: all that the messages and the completion say in words, and `details`.
 
     To remove words from the index, the same text is passed again: a change here needs a new index version.
     """
     prompt, prompt_reasoning = searchable_words(payload.messages)
     answer = completion_message(payload.completion, payload.message)
     completion, completion_reasoning = searchable_words([answer])
-    return IndexedTexts(*map("\n\n".join, (prompt, completion, [*prompt_reasoning, *completion_reasoning])))
+    reasoning = [*prompt_reasoning, *completion_reasoning]
+    return IndexedTexts("\n\n".join(prompt), "\n\n".join(completion), "\n\n".join(reasoning), details)

@@ -76,7 +76,8 @@ ROLE = Meta(
 )
 SEARCH_WORDS = Meta(
     description="Words to find in all that the messages and the completion say, tool calls, file names and reasoning "
-    'included: all of them; "in quotes" next to each other; with * their beginnings.'
+    "included, and in the details of feedback and preferences: all of them; "
+    '"in quotes" next to each other; with * their beginnings.'
 )
 SESSION = Meta(description="The session: its id, or what the caller named it.")
 SESSION_ID = Meta(

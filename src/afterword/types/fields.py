@@ -395,7 +395,10 @@ FIELDS: tuple[Field, ...] = (
         description=SEARCH_WORDS,
         parameters=(
             Parameter(
-                name="q", option="--q", metavar="WORDS", help="Words to find in prompt, completion or reasoning."
+                name="q",
+                option="--q",
+                metavar="WORDS",
+                help="Words to find in prompt, completion, reasoning or details.",
             ),
         ),
         graphql=("text",),
@@ -431,6 +434,18 @@ FIELDS: tuple[Field, ...] = (
             QueryWord(name="reasoning:", example="reasoning:refund", means="the reasoning contains these words"),
         ),
         graphql=("reasoning",),
+    ),
+    Field(
+        name="details",
+        compared_as="phrase",
+        title="Details",
+        description=Meta(
+            description="What was written with its feedback and preferences, their `details`; only `contains`."
+        ),
+        words=(
+            QueryWord(name="details:", example="details:rude", means="what was written with feedback has these words"),
+        ),
+        graphql=("details",),
     ),
     Field(
         name="completion_id",

@@ -121,6 +121,7 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     prompt: Annotated[TextCondition | None, described("prompt")] = None
     completion: Annotated[TextCondition | None, described("completion")] = None
     reasoning: Annotated[TextCondition | None, described("reasoning")] = None
+    details: Annotated[TextCondition | None, described("details")] = None
     has: Annotated[Match | None, described("has")] = None
     tool: Annotated[Match | None, described("tool")] = None
     text: Annotated[str | None, described("text")] = None

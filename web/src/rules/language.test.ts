@@ -25,6 +25,7 @@ describe("a query", () => {
       or: [{ outcome: { metric: "CSAT" } }, { feedback: { metric: "good" } }, { feedback: { metric: "session.x" } }],
     }],
     ["session:chat-42", { session_id: { eq: "chat-42" } }],
+    ["details:rude", { details: { contains: "rude" } }],
     ["has:a,b", { or: [{ feedback: { metric: "a" } }, { feedback: { metric: "b" } }] }],
     ["from:7d", { timerange: { from: "now - 7 days" } }],
     ["to:2026-11-01T10:00Z", { timerange: { to: "2026-11-01T10:00Z" } }],

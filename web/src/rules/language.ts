@@ -165,6 +165,7 @@ function condition({ text, quoted: isQuoted, at }: Token): Filter | string {
     case "prompt":
     case "completion":
     case "reasoning":
+    case "details":
       return any(found.map((words) => ({ [name]: { contains: words } })));
     default:
       throw new QueryError(`There is no field "${name}". Quotation marks make it a text to look for.`, at);

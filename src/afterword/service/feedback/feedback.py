@@ -48,6 +48,8 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
         answer = await context.store.write(feedback_unit(context, body), 500)
     except NotFound as error:
         raise await explained_error(context, error, body.completion_id) from None
+    if body.details:
+        context.state.search_index_worker.wake()
     context.state.broadcast.publish_rated([body.completion_id])
     return answer
 
@@ -91,6 +93,8 @@ def feedback_unit(context: Context, body: NewFeedback) -> ConditionalWrite:
             request_hash,
         )
         rows = [(stored.INSERT_FEEDBACK, [row]), *rollups.dirty_hour(completion_row[0], completion_row[1])]
+        if body.details:
+            rows += stored.pending_details(completion_id)
         return rows, FeedbackRecorded(feedback_id=feedback_id)
 
     lookups = [(stored.FIND_COMPLETION, completion_id)]
@@ -117,8 +121,9 @@ async def update_feedback(context: Context, feedback_id: str, *, body: FeedbackC
     if body.value is not UNSET:
         values["value"] = feedback_value(context.catalog.metrics[row.metric], body.value)
     if values:
-        if not await context.store.write(lambda transaction: stored.change(transaction, row.id, values)):
+        if not await context.store.write(lambda transaction: stored.change(transaction, row, values)):
             _raise_feedback_not_found(feedback_id)
+        context.state.search_index_worker.wake()
         context.state.broadcast.publish_changed([row.interaction_id])
     return await _feedback_by_id(context, row.id)
 
@@ -129,8 +134,9 @@ async def delete_feedback(context: Context, feedback_id: str) -> Deleted:
     Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_feedback(context, feedback_id)
-    if not await context.store.write(lambda transaction: stored.remove(transaction, row.id)):
+    if not await context.store.write(lambda transaction: stored.remove(transaction, row)):
         _raise_feedback_not_found(feedback_id)
+    context.state.search_index_worker.wake()
     context.state.broadcast.publish_changed([row.interaction_id])
     return Deleted()
 
@@ -200,10 +206,11 @@ async def update_preference(context: Context, comparison_id: str, *, body: Prefe
         )
     if values or preferred is not None:
         is_changed = await context.store.write(
-            lambda transaction: stored.change_preference(transaction, row.id, preferred, values)
+            lambda transaction: stored.change_preference(transaction, row, preferred, values)
         )
         if not is_changed:
             _raise_preference_not_found(comparison_id)
+        context.state.search_index_worker.wake()
         context.state.broadcast.publish_changed([row.interaction_id, row.other_id])
     return await get_preference(context, comparison_id)
 
@@ -214,8 +221,9 @@ async def delete_preference(context: Context, comparison_id: str) -> Deleted:
     Allowed for the user or key that gave it, and for keys that may edit.
     """
     row = await _amendable_preference(context, comparison_id)
-    if not await context.store.write(lambda transaction: stored.remove_preference(transaction, row.id)):
+    if not await context.store.write(lambda transaction: stored.remove_preference(transaction, row)):
         _raise_preference_not_found(comparison_id)
+    context.state.search_index_worker.wake()
     context.state.broadcast.publish_changed([row.interaction_id, row.other_id])
     return Deleted()
 
@@ -275,12 +283,9 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Condit
             created_at,
             request_hash,
         )
-        preference_rows = [
-            (sides[0], comparison_id, sides[1], 1, *shared_values),
-            (sides[1], comparison_id, sides[0], 2, *shared_values),
-        ]
         texts = [pair for prepared in prepared_texts.values() for pair in prepared.rows]
-        return [*texts, (stored.INSERT_PREFERENCE, preference_rows)], PreferenceRecorded(comparison_id=comparison_id)
+        preference_rows = _preference_rows(sides, comparison_id, shared_values, has_details=bool(body.details))
+        return [*texts, *preference_rows], PreferenceRecorded(comparison_id=comparison_id)
 
     lookups = [
         (stored.FIND_SIDE, side) for name, side in zip(sides_by_param, sides, strict=True) if name not in prepared_texts
@@ -290,6 +295,14 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Condit
     return ConditionalWrite(lookups, write, own=body.comparison_id), 500 + sum(
         prepared.size for prepared in prepared_texts.values()
     )
+
+
+def _preference_rows(
+    sides: Sequence[UUID], comparison_id: UUID, shared_values: tuple[Any, ...], *, has_details: bool
+) -> Rows:
+    preferred, other = sides
+    rows = [(preferred, comparison_id, other, 1, *shared_values), (other, comparison_id, preferred, 2, *shared_values)]
+    return [(stored.INSERT_PREFERENCE, rows), *(stored.pending_details(*sides) if has_details else [])]
 
 
 def _check_are_two(preferred: UUID, other: UUID) -> None:

@@ -82,6 +82,7 @@ async def record_feedback(
 
     async for line in _line_results(context, lines, unit, lambda body: [body.completion_id]):
         yield line
+    context.state.search_index_worker.wake()
 
 
 async def record_preferences(

@@ -1,4 +1,5 @@
-"""Fill the text index in the background, from the queue `search_pending`, which is committed with the interactions.
+"""Fill the text index in the background, from its queues: `search_pending`, whose rows are committed with the
+interactions, and `details_pending`, whose rows are committed with the details of feedback and preferences.
 
 No acknowledgement waits for the index, and a crash loses nothing: a row stays queued until its text is in the index.
 Indexing a text twice has no effect.
@@ -12,18 +13,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select, union_all
 
 from afterword.message_words import message_contents
 from afterword.store.background.contents import backfill_contents
 from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import OPEN
 from afterword.store.compression import decompress, train
-from afterword.store.engine import Delete, Index, Store, Transaction
+from afterword.store.engine import Delete, DeleteByKey, Index, Store, Transaction
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.text_search import IndexedTexts
+from afterword.store.feedback import read_details
 from afterword.store.payloads import completion_message, read_json, searchable_texts, unpack
-from afterword.store.schema import calls, dictionaries, interactions, search_pending
+from afterword.store.schema import calls, details_pending, dictionaries, interactions, search_pending
 
 log = logging.getLogger("afterword.search")
 
@@ -31,6 +33,9 @@ log = logging.getLogger("afterword.search")
 # then another, which asks for the words to be taken out, and stays.
 TAKEN_IN = Delete(search_pending, "interaction_id", search_pending.c.erased.is_(None))
 TAKEN_OUT = Delete(search_pending, "interaction_id", search_pending.c.erased.is_not(None))
+
+# A change of details has a row of its own, so that one which is committed meanwhile stays.
+DETAILS_TAKEN_IN = DeleteByKey(details_pending)
 
 # Interactions indexed at once. A crash repeats no more than these.
 BATCH_ROWS = 200
@@ -68,8 +73,9 @@ class SearchIndexWorker(ThreadWorker):
 
     @staticmethod
     def waiting(connection: Connection) -> int:
-        """Return the number of interactions whose texts are queued."""
-        return connection.execute(select(func.count()).select_from(search_pending)).scalar_one()
+        """Return the number of texts and of changes of details that are queued."""
+        counts = [select(func.count()).select_from(queue) for queue in (search_pending, details_pending)]
+        return sum(connection.execute(union_all(*counts)).scalars())
 
     def step(self) -> bool:
         """Take in a batch of queued texts, at the server in charge. Interactions from before the index are queued
@@ -113,23 +119,29 @@ class SearchIndexWorker(ThreadWorker):
 
     def _take_in(self, index: Index) -> int:
         """Take in a batch; return its number of interactions."""
-        rows = self._store.read_now(_pending)
-        if not rows:
+        batch = self._store.read_now(_next_batch)
+        rows = batch.texts
+        if not rows and not batch.details_changes:
             index.note_caught_up()
             return 0
         self._samples += [row.sample for row in rows if row.sample][: SAMPLE_COUNT - len(self._samples)]
         changes = [(row.interaction_id, row.texts, row.is_erased) for row in rows]
         with self._store.operations.under_way(index.interrupt, is_long=True):
             index.apply(changes)
-        if len(rows) < BATCH_ROWS:
+        number = max(len(batch.added) + len(batch.erased), len(batch.details_changes))
+        if number < BATCH_ROWS:
             index.note_caught_up()
-        taken_in = [(row.interaction_id,) for row in rows if not row.is_erased]
-        taken_out = [(row.interaction_id,) for row in rows if row.is_erased]
         backfill_contents(self._store, {row.interaction_id: row.contents for row in rows if row.contents})
-        self._store.queue.write_from_thread([(TAKEN_IN, taken_in), (TAKEN_OUT, taken_out)])
+        self._store.queue.write_from_thread(
+            [
+                (TAKEN_IN, [(interaction_id,) for interaction_id in batch.added]),
+                (TAKEN_OUT, [(interaction_id,) for interaction_id in batch.erased]),
+                (DETAILS_TAKEN_IN, batch.details_changes),
+            ]
+        )
         if len(self._samples) == SAMPLE_COUNT:
             self._train(index.size())
-        return len(rows)
+        return number
 
     def _train(self, size: int) -> None:
         """Train a dictionary where the store has grown enough since the last one."""
@@ -152,8 +164,7 @@ class SearchIndexWorker(ThreadWorker):
         def queue(transaction: Transaction) -> UUID | None:
             connection = transaction.connection
             # A running call is queued when it ends: its text is not complete yet.
-            is_running = exists().where(calls.c.interaction_id == interactions.c.id, calls.c.state == OPEN)
-            query = select(interactions.c.id).where(interactions.c.id > after, ~is_running)
+            query = select(interactions.c.id).where(interactions.c.id > after, ~_is_running(interactions.c.id))
             ids = list(connection.execute(query.order_by(interactions.c.id).limit(QUEUE_ROWS)).scalars())
             is_queued = any_of(search_pending.c.interaction_id, ids)
             queued = set(connection.execute(select(search_pending.c.interaction_id).where(is_queued)).scalars())
@@ -179,26 +190,53 @@ class _QueuedText(NamedTuple):
     contents: list[str]
 
 
-def _added_text(interaction_id: UUID, raw: bytes) -> _QueuedText:
+class _Batch(NamedTuple):
+    """What is taken in at once: the texts, and the rows of both queues that stand for them."""
+
+    texts: Sequence[_QueuedText]
+    added: Sequence[UUID]
+    erased: Sequence[UUID]
+    details_changes: Sequence[tuple[UUID, UUID]]
+
+
+def _is_running(interaction_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    return exists().where(calls.c.interaction_id == interaction_id, calls.c.state == OPEN)
+
+
+def _added_text(interaction_id: UUID, raw: bytes, details: str) -> _QueuedText:
     payload = unpack(raw)
     contents = message_contents(payload.messages, completion_message(payload.completion, payload.message))
-    return _QueuedText(interaction_id, searchable_texts(payload), False, raw[:MAX_SAMPLE_BYTES], contents)
+    return _QueuedText(interaction_id, searchable_texts(payload, details), False, raw[:MAX_SAMPLE_BYTES], contents)
 
 
-def _pending(connection: Connection) -> Sequence[_QueuedText]:
-    rows = connection.execute(
+def _next_batch(connection: Connection) -> _Batch:
+    queued = connection.execute(
         select(search_pending.c.interaction_id, search_pending.c.erased)
         # Newest first: while older interactions are queued for a new index, new ones are still found at once.
         .order_by(search_pending.c.interaction_id.desc())
         .limit(BATCH_ROWS)
     ).all()
-    added = {
-        interaction_id: _added_text(interaction_id, raw)
-        for interaction_id, raw in read_json(connection, [row.interaction_id for row in rows if row.erased is None])
+    is_running = _is_running(details_pending.c.interaction_id)
+    changed = connection.execute(select(*details_pending.c, is_running.label("is_running")).limit(BATCH_ROWS)).all()
+    erased = {row.interaction_id: row.erased for row in queued if row.erased is not None}
+    added = [row.interaction_id for row in queued if row.erased is None]
+    # The details of a running call are read when it ends.
+    indexed_again = {row.interaction_id for row in changed if not row.is_running} - erased.keys() - set(added)
+    ids = [*added, *indexed_again]
+    details = read_details(connection, ids) if ids else {}
+    texts = {
+        interaction_id: _added_text(interaction_id, raw, details.get(interaction_id, ""))
+        for interaction_id, raw in read_json(connection, ids)
     }
-    return [
-        added.get(row.interaction_id) or _QueuedText(row.interaction_id, None, False, b"", [])
-        if row.erased is None
-        else _QueuedText(row.interaction_id, searchable_texts(unpack(decompress(row.erased))), True, b"", [])
-        for row in rows
-    ]
+    return _Batch(
+        [
+            *(texts.get(interaction_id) or _QueuedText(interaction_id, None, False, b"", []) for interaction_id in ids),
+            *(
+                _QueuedText(interaction_id, searchable_texts(unpack(decompress(raw))), True, b"", [])
+                for interaction_id, raw in erased.items()
+            ),
+        ],
+        added,
+        list(erased),
+        [(row.interaction_id, row.change_id) for row in changed],
+    )

@@ -1,7 +1,7 @@
 """Text search by SQLite's FTS5.
 
-The index has a row for each interaction, with its words in three columns: `prompt`, `completion` and
-`reasoning`. The table `documents` maps rows to interactions. Texts and queries are split into words by Afterword's own
+The index has a row for each interaction, with its words in a column for each field of `IndexedTexts`. The table
+`documents` maps rows to interactions. Texts and queries are split into words by Afterword's own
 rule (word_splitting.py). The words of a query are quoted, so that FTS5 reads none of them as an operator.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, column, exists, literal, literal_column, select, table
+from sqlalchemy import ColumnElement, Connection, Select, case, column, exists, literal, literal_column, select, table
 
 from afterword.store.engine.database import Index
 from afterword.store.engine.dialect import any_of
@@ -24,9 +24,11 @@ from afterword.store.schema import Id
 
 documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
 words = table("words", column("rowid"), schema="search")
+tables = table("sqlite_master", column("name"), schema="search")
 
-# An index of version 2 or less has no column `reasoning`, but FTS5 lets a query exclude the others.
-_COLUMNS = {"prompt": "prompt", "completion": "completion", "reasoning": "- {prompt completion}"}
+# How these columns are searched in an index of an older rule, which may lack them: FTS5 refuses a query that names a
+# column that does not exist, but lets a query exclude columns. An empty phrase matches nothing.
+_OLDER_EXPRESSIONS = {"reasoning": "- {{prompt completion}} : ({})", "details": '""'}
 
 # Rows whose numbers differ by less than this are searched as one range.
 MAX_GAP_ROWS = 1_000
@@ -85,14 +87,13 @@ class Fts5(Texts):
 
 
 def _matches(query: TextQuery) -> ColumnElement[bool]:
-    return literal_column("words").op("MATCH", is_comparison=True)(literal(_expression(query)))
-
-
-def _expression(query: TextQuery) -> str:
-    """Return a query in FTS5's syntax."""
     phrases = ['"{}"{}'.format(" ".join(term.words), "*" if term.begins else "") for term in query.terms]
     together = " AND ".join(phrases)
-    return f"{_COLUMNS[query.column]} : ({together})" if query.column else together
+    expression: ColumnElement[Any] = literal(f"{query.column} : ({together})" if query.column else together)
+    if older_expression := _OLDER_EXPRESSIONS.get(query.column or ""):
+        is_older = exists().where(tables.c.name == "next_words")
+        expression = case((is_older, literal(older_expression.format(together))), else_=expression)
+    return literal_column("words").op("MATCH", is_comparison=True)(expression)
 
 
 class Fts5Index(Index):
@@ -107,8 +108,10 @@ class Fts5Index(Index):
     # remove it, so that a change of `payloads.searchable_texts` requires a new VERSION in word_splitting.py. The
     # tokenizer splits at ASCII characters that are neither letters nor digits, as `spaced` expects.
     TABLES = (
-        "CREATE TABLE {}documents (number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE)",
-        "CREATE VIRTUAL TABLE {}words USING fts5(prompt, completion, reasoning, content='', tokenize='ascii')",
+        # `details` as they were indexed. Unlike the payload they change.
+        "CREATE TABLE {}documents ("
+        "number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE, details TEXT)",
+        "CREATE VIRTUAL TABLE {}words USING fts5(prompt, completion, reasoning, details, content='', tokenize='ascii')",
         # Holds a row while interactions that are older than the index are still to be queued for it.
         "CREATE TABLE IF NOT EXISTS is_new (yes INTEGER)",
         "INSERT INTO is_new VALUES (1)",
@@ -162,14 +165,15 @@ class Fts5Index(Index):
     def apply(self, changes: Sequence[tuple[UUID, IndexedTexts | None, bool]]) -> None:
         """Add the texts of interactions, or remove them where the last member is True, in one transaction.
 
-        Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile.
+        Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile. Of an
+        interaction that is in the index, only `details` may have changed.
         """
         split = [
             (interaction_id, texts and IndexedTexts(*map(spaced, texts)), out) for interaction_id, texts, out in changes
         ]
         with self._transaction() as run:
             if self._is_remade:
-                _apply(run, split, "", is_older=True)
+                _apply_to_older(run, split)
             _apply(run, split, "next_" if self._is_remade else "")
 
     @contextmanager
@@ -198,28 +202,42 @@ def _has_next(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'next_words'").fetchone() is not None
 
 
-def _apply(
-    run: Callable[..., sqlite3.Cursor],
-    changes: Iterable[tuple[UUID, IndexedTexts | None, bool]],
-    prefix: str,
-    *,
-    is_older: bool = False,
-) -> None:
+_Changes: TypeAlias = Iterable[tuple[UUID, IndexedTexts | None, bool]]
+
+
+def _apply(run: Callable[..., sqlite3.Cursor], changes: _Changes, prefix: str) -> None:
     documents, words = f"{prefix}documents", f"{prefix}words"
-    # The first versions had two columns.
-    column_count = 2 if is_older else len(IndexedTexts._fields)
-    columns, marks = ", ".join(IndexedTexts._fields[:column_count]), ", ".join("?" * column_count)
+    columns, marks = ", ".join(IndexedTexts._fields), ", ".join("?" * len(IndexedTexts._fields))
     for interaction_id, texts, out in changes:
-        document = run(f"SELECT number FROM {documents} WHERE interaction_id = ?", (interaction_id,)).fetchone()
+        found = f"SELECT number, details FROM {documents} WHERE interaction_id = ?"
+        number, details = run(found, (interaction_id,)).fetchone() or (None, None)
+        if texts is None or (number is None if out else details == texts.details):
+            continue
+        if number is None:
+            added = f"INSERT INTO {documents} (interaction_id, details) VALUES (?, ?)"
+            number = run(added, (interaction_id, texts.details)).lastrowid
+        else:
+            removed = f"INSERT INTO {words} ({words}, rowid, {columns}) VALUES ('delete', ?, {marks})"
+            run(removed, (number, *texts._replace(details=details)))
+            if out:
+                run(f"DELETE FROM {documents} WHERE number = ?", (number,))
+                continue
+            run(f"UPDATE {documents} SET details = ? WHERE number = ?", (texts.details, number))
+        run(f"INSERT INTO {words} (rowid, {columns}) VALUES (?, {marks})", (number, *texts))
+
+
+def _apply_to_older(run: Callable[..., sqlite3.Cursor], changes: _Changes) -> None:
+    """Add texts to an index of an older rule, which has the first columns only, and take removed ones from its
+    `documents`."""
+    columns = [name for _, name, *_ in run("PRAGMA table_info(words)")]
+    marks = ", ".join("?" * len(columns))
+    for interaction_id, texts, out in changes:
+        document = run("SELECT number FROM documents WHERE interaction_id = ?", (interaction_id,)).fetchone()
         if texts is None or bool(document) != out:
             continue
-        if not out:
-            number = run(f"INSERT INTO {documents} (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
-            run(f"INSERT INTO {words} (rowid, {columns}) VALUES (?, {marks})", (number, *texts[:column_count]))
+        if out:
+            run("DELETE FROM documents WHERE number = ?", document)
             continue
-        run(f"DELETE FROM {documents} WHERE number = ?", document)
-        if not is_older:
-            run(
-                f"INSERT INTO {words} ({words}, rowid, {columns}) VALUES ('delete', ?, {marks})",
-                (*document, *texts),
-            )
+        number = run("INSERT INTO documents (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
+        values = (number, *texts[: len(columns)])
+        run(f"INSERT INTO words (rowid, {', '.join(columns)}) VALUES (?, {marks})", values)

@@ -24,6 +24,8 @@ class IndexedTexts(NamedTuple):
     completion: str
     reasoning: str
     """What the model thought, in the messages and the completion."""
+    details: str
+    """The details of the feedback on it and of its preferences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """Terms that must all occur. `column` is "prompt", "completion", "reasoning" or None for all of them."""
+    """Terms that must all occur. `column` is a field of `IndexedTexts`, or None for all of them."""
 
     terms: tuple[Term, ...]
     column: str | None = None

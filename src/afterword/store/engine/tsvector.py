@@ -2,7 +2,7 @@
 
 Texts are split into words by Afterword's own rule (word_splitting.py), so that a query means the same as on SQLite.
 `search_words` holds the words with their positions. Words of the prompt have the weight A, those of the completion B,
-those of the reasoning C.
+those of the reasoning C, and those of details D.
 
 PostgreSQL stores no position beyond 16,383 and at most 255 positions of a word, so that long texts have several rows.
 Each row begins with the last words of the row before, for phrases that cross the boundary.
@@ -43,7 +43,7 @@ search_words = table("search_words", column("interaction_id", Id), column("part"
 WORDS_VERSION = "words"
 """The name in `versions` under which the version of the splitting rule is stored."""
 
-_WEIGHTS = {None: "", "prompt": "A", "completion": "B", "reasoning": "C"}
+_WEIGHTS = {None: "", "prompt": "A", "completion": "B", "reasoning": "C", "details": "D"}
 
 MAX_POSITION_NUMBER = 16_000
 MAX_WORD_COUNT = 250
@@ -199,7 +199,8 @@ class TsvectorIndex(Index):
 
     def apply(self, changes: Sequence[tuple[UUID, IndexedTexts | None, bool]]) -> None:
         """Add the texts of interactions, or remove them where the last member is True, in one transaction."""
-        removed_ids = [interaction_id for interaction_id, texts, out in changes if texts is not None and out]
+        # Rows of an interaction that is indexed again go first: it may need fewer of them now.
+        changed_ids = [interaction_id for interaction_id, texts, _ in changes if texts is not None]
         rows = [
             (interaction_id, number, vector)
             for interaction_id, texts, out in changes
@@ -207,8 +208,8 @@ class TsvectorIndex(Index):
             for number, vector in enumerate(islice(vectors(texts), MAX_INTERACTION_PARTS))
         ]
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if removed_ids:
-                cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (removed_ids,))
+            if changed_ids:
+                cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (changed_ids,))
             if rows:
                 insert = (
                     "INSERT INTO search_words VALUES (%s, %s, %s::tsvector) "

@@ -16,7 +16,7 @@ import re
 import unicodedata
 from itertools import chain, repeat
 
-VERSION = 3
+VERSION = 4
 """Must grow with each change of the rule, or of the texts that are indexed: the background then rebuilds the text
 index."""
 

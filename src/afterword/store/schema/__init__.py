@@ -8,7 +8,8 @@ The number of a label is a 63-bit hash of project, key and value (`label_number`
 has to look it up. The table `labels` holds the label for each number.
 
 The text index is not here, because each database has its own, in store/engine/. `search_pending` is the queue of texts
-that are not in it yet. `packing_pending` is the queue of turns whose conversations are to be packed.
+that are not in it yet, `details_pending` that of changed details. `packing_pending` is the queue of turns whose
+conversations are to be packed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from afterword.store.schema.interactions import (
     LATER_TEXTS,
     calls,
     content_number,
+    details_pending,
     dictionaries,
     feedback,
     hash63,
@@ -77,6 +79,7 @@ __all__ = [
     "content_number",
     "dataset_parts",
     "datasets",
+    "details_pending",
     "dictionaries",
     "feedback",
     "hash63",

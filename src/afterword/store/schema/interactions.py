@@ -254,6 +254,16 @@ search_pending = Table(
     **CLUSTERED,
 )
 
+# The queue of interactions whose details of feedback and preferences changed, for the text index. Each change has a row
+# of its own: one that is committed while the index takes in an earlier one stays queued.
+details_pending = Table(
+    "details_pending",
+    metadata,
+    Column("interaction_id", Id, primary_key=True),
+    Column("change_id", Id, primary_key=True),
+    **CLUSTERED,
+)
+
 # The queue of turns whose conversations are to be packed (store/background/packing.py). Its rows are committed with the
 # interactions that name a session.
 packing_pending = Table(
