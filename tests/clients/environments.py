@@ -15,6 +15,9 @@ HERE = Path(__file__).parent
 # resolving and unpacking the same dependencies for each.
 NEWEST = "adaptive-sdk==0.14.2"
 
+COMPLETE_LISTS = {"training"}
+"""Lists of all that is installed. TRL alone would bring torch, which its checks of formats do not need."""
+
 
 def python_with(name: str) -> Path:
     """Return the interpreter of an environment with what `NAME.txt` lists, or with the release that the name is, such
@@ -37,6 +40,8 @@ def python_with(name: str) -> Path:
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+            if name in COMPLETE_LISTS:
+                what = ["--no-deps", *what]
             if "==" in name and name != NEWEST:
                 what = ["--no-deps", *what]
                 [packages] = place.glob("lib/python*/site-packages")

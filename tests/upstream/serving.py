@@ -2,6 +2,7 @@
 
 good               answers "You said: ..." and the last text of the user
 tools, json        calls a tool get_weather; answers an object
+agent              calls the tools that it is given by turns, nine times, and then answers
 ends-REASON        answers, with this finish_reason
 reasoning          thinks first, then answers
 no-usage           tells no usage
@@ -51,6 +52,7 @@ from typing import Any
 import anthropic_rules
 import framing
 import message_rules
+import tool_calls
 import uvicorn
 from escapes import escaped
 from starlette.applications import Starlette
@@ -69,7 +71,6 @@ connections: dict[int, asyncio.Transport] = {}
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 FELL_OVER = {"message": "The model fell over.", "type": "server_error", "code": "fell_over"}
 OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
-WEATHER = {"name": "get_weather", "arguments": '{"city":"Paris"}'}
 
 
 def text_of(body: dict[str, Any]) -> str:
@@ -88,8 +89,9 @@ def text_of(body: dict[str, Any]) -> str:
 def message_of(behaviour: str, body: dict[str, Any]) -> dict[str, Any]:
     """Return the whole message."""
     if behaviour == "tools":
-        call = {"id": "call_1", "type": "function", "function": WEATHER}
-        return {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}
+        return tool_calls.weather_message()
+    if behaviour == "agent":
+        return tool_calls.agent_message(body)
     if behaviour == "json":
         names = body["response_format"]["json_schema"]["schema"]["properties"]
         return {"role": "assistant", "content": json.dumps(dict.fromkeys(names, "x"))}
@@ -97,11 +99,13 @@ def message_of(behaviour: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**said, "reasoning_content": "Let me think."} if behaviour == "reasoning" else said
 
 
-def reason_of(behaviour: str) -> str:
+def reason_of(behaviour: str, body: dict[str, Any]) -> str:
     """Return the finish reason."""
     if behaviour.startswith("ends-"):
         return behaviour.removeprefix("ends-")
-    return "tool_calls" if behaviour == "tools" else "stop"
+    return (
+        "tool_calls" if behaviour in ("tools", "agent") and message_of(behaviour, body)["content"] is None else "stop"
+    )
 
 
 def deltas_of(behaviour: str, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -111,19 +115,7 @@ def deltas_of(behaviour: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     if message.get("reasoning_content"):
         parts += [{"reasoning_content": "Let me "}, {"reasoning_content": "think."}]
     if calls_made := message.get("tool_calls"):
-        function = calls_made[0]["function"]
-        first = {
-            "index": 0,
-            "id": "call_1",
-            "type": "function",
-            "function": {"name": function["name"], "arguments": ""},
-        }
-        parts.append({"tool_calls": [first]})
-        arguments = function["arguments"]
-        parts += [
-            {"tool_calls": [{"index": 0, "function": {"arguments": arguments[at : at + 6]}}]}
-            for at in range(0, len(arguments), 6)
-        ]
+        parts += tool_calls.parts_of(calls_made)
     elif message["content"]:
         words = message["content"].split(" ")
         parts += [{"content": word if place == 0 else f" {word}"} for place, word in enumerate(words)]
@@ -184,7 +176,7 @@ async def stream(behaviour: str, body: dict[str, Any], legacy: bool) -> AsyncIte
             sent += 1
         if behaviour == "no-done":
             return
-        reason = reason_of(behaviour)
+        reason = reason_of(behaviour, body)
         said = {"text": ""} if legacy else {"delta": {}}
         yield event({**head, "choices": [{"index": index, **said, "finish_reason": reason}]})
     if asked and behaviour != "no-usage":
@@ -310,7 +302,7 @@ def whole_answer(behaviour: str, body: dict[str, Any], legacy: bool) -> dict[str
         return {"error": FELL_OVER}
     if behaviour == "strange":
         return {"choices": ["what is this?"], "usage": "much"}
-    reason = reason_of(behaviour)
+    reason = reason_of(behaviour, body)
     said = {"text": text_of(body)} if legacy else {"message": message_of(behaviour, body)}
     choices = [
         {"index": index, **said, "finish_reason": reason, "logprobs": None} for index in range(body.get("n") or 1)
