@@ -13,7 +13,7 @@ export type Suggestion = {
 
 export type Words = {
   labels: { key: string; count: number; values: { value: string; count: number }[] }[];
-  metrics: { key: string; name: string; kind: string; category: string }[];
+  metrics: { key: string; name: string; kind: string; category?: string }[];
   models: string[];
   /** The values of other fields, by the field's word in a query. */
   values: Readonly<Record<string, string[]>>;
