@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -16,13 +17,81 @@ def test_the_page_says_what_a_dataset_left_out(page: Page, http: httpx.Client, p
         http.post("/api/v1/interactions", json=body).raise_for_status()
     page.goto(f"/p/{project}/datasets?new=1")
     page.get_by_role("textbox", name="Name").fill("mostly empty")
+    page.get_by_text("Rules", exact=True).click()
     page.get_by_label("Duplicates").select_option("exact")
-    page.get_by_label("A tenth each for validation and test").select_option("session")
     page.get_by_role("button", name="Make it").click()
     row = page.get_by_role("row", name=re.compile("mostly empty"))
     row.get_by_text("3 left out").click()
-    expect(row).to_contain_text("2 say nothing")
+    expect(row).to_contain_text("2 with an empty answer")
     expect(row).to_contain_text("1 the same as another")
+
+
+def test_a_dataset_is_looked_at_then_made_then_downloaded(page: Page, http: httpx.Client, project: str):
+    http.post("/api/v1/metrics", json={"key": "stars", "kind": "scalar", "project": project}).raise_for_status()
+    for number, env in enumerate(("prod", "prod", "prod", "test")):
+        body = {"messages": HELLO, "completion": f"Answer {number}", "labels": {"env": env}, "project": project}
+        body["feedbacks"] = [{"metric": "stars", "value": 1 + 2 * number}]
+        http.post("/api/v1/interactions", json=body).raise_for_status()
+    page.goto(f"/p/{project}/datasets?q=label.env:prod")
+    preview = page.get_by_role("region", name="Preview")
+    counts, rows = preview.get_by_role("status"), preview.get_by_role("article")
+    expect(counts).to_have_text("3 lines")
+    expect(rows.first).to_contain_text("Answer 2")
+    expect(rows.first.get_by_role("definition").first).to_have_text("Hello")
+    page.get_by_role("radio", name=re.compile("Feedback")).check()
+    page.get_by_text("Rules", exact=True).click()
+    page.get_by_label("Which lines").select_option("last")
+    page.get_by_label("How many lines").fill("0")
+    refusal = page.get_by_role("group", name="Lines", exact=True).get_by_role("alert")
+    expect(refusal).to_have_text("Size is 0, but must be an integer, at least 1.")
+    expect(page.get_by_label("How many lines")).to_be_focused()
+    page.get_by_label("How many lines").fill("2")
+    expect(counts).to_have_text("2 lines")
+    expect(refusal).to_have_count(0)
+    page.get_by_label("Add a feedback key").select_option("stars")
+    page.get_by_label("yes from").fill("4")
+    page.get_by_label("no up to").fill("2")
+    expect(counts).to_have_text("2 linesLeft out: 1 between the thresholds")
+    expect(rows.first).to_contain_text("stars yes")
+    preview.get_by_role("button", name="JSON").click()
+    expect(rows.first).to_contain_text('"label": true')
+    page.get_by_role("textbox", name="Name").fill("rated")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("row", name=re.compile("rated")).get_by_role("button", name="Download").click()
+    page.get_by_role("dialog").get_by_label("Format").select_option("trl")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as TRL").click()
+    lines = [json.loads(line) for line in download.value.path().read_text(encoding="utf-8").splitlines()]
+    assert [(line["completion"][0]["content"], line["label"]) for line in lines] == [
+        ("Answer 2", True),
+        ("Answer 0", False),
+    ]
+
+
+def test_the_preview_of_the_last_choices_is_shown(page: Page, http: httpx.Client, project: str):
+    """Although the answer to earlier choices comes later."""
+    for number in range(3):
+        body = {"messages": HELLO, "completion": f"Answer {number}", "project": project}
+        http.post("/api/v1/interactions", json=body).raise_for_status()
+    page.goto(f"/p/{project}/datasets?new=1")
+    counts = page.get_by_role("region", name="Preview").get_by_role("status")
+    expect(counts).to_have_text("3 lines")
+    page.get_by_text("Rules", exact=True).click()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/v1/datasets/preview*", hold)
+    with page.expect_request("**/api/v1/datasets/preview*"):
+        page.get_by_label("Which lines").select_option("last")
+    page.unroute("**/api/v1/datasets/preview*")
+    page.get_by_label("How many lines").fill("1")
+    expect(counts).to_have_text("1 line")
+    for route in held:
+        route.fulfill(json={"rows": [], "lines": 99, "left_out": {}, "is_partial": False})
+    expect(page.get_by_role("region", name="Preview")).to_have_attribute("aria-busy", "false")
+    expect(counts).to_have_text("1 line")
 
 
 def test_pairs_of_which_some_say_nothing_become_a_dataset(page: Page, http: httpx.Client, project: str):
@@ -43,7 +112,7 @@ def test_pairs_of_which_some_say_nothing_become_a_dataset(page: Page, http: http
     page.get_by_role("button", name="Make it").click()
     row = page.get_by_role("row", name=re.compile("pairs"))
     row.get_by_text("2 left out").click()
-    expect(row).to_contain_text("2 say nothing")
+    expect(row).to_contain_text("2 with an empty answer")
 
 
 def test_an_interaction_shows_the_outcomes_of_its_session(page: Page, http: httpx.Client, project: str):

@@ -21,6 +21,7 @@ describe("an error of the server", () => {
   it.each([
     ["EntityNotFound: project (use_case) 'x' does not exist, or this key may not see it.", "Project 'x' does not exist, or you may not see it."],
     ["filter.and[1].timerange.from is '2026-02-31', which is no day.", "In the filter: timerange from is '2026-02-31', which is no day."],
+    ["sample.size is 0, but must be an integer, at least 1.", "Size is 0, but must be an integer, at least 1."],
     ["The disk is full.", "The disk is full."],
   ])("is put for people: %s", (message, told) => expect(errorText(new ApiError(404, message)).message).toBe(told));
 
@@ -34,6 +35,8 @@ describe("an error of the server", () => {
 });
 
 it("stands under the field that the server names, and under no other", () => {
+  const size = new ApiError(422, "sample.size is 0.", "invalid_value", "", "sample.size");
+  expect([fieldError(size, "sample"), fieldError(size, "sam"), fieldError(size, "size")]).toEqual(["Size is 0.", undefined, undefined]);
   const error = new ApiError(422, "name is empty.", "too_short", "", "name");
   expect([fieldError(error, "name"), fieldError(error, "key"), fieldError(null, "name")]).toEqual([
     "Name is empty.",

@@ -37,9 +37,11 @@ export function errorText(error: unknown): ErrorText {
   return { message: plain(message), hint };
 }
 
-/** Return why the server refused a field of a form, if its error names the field. */
+/** Return why the server refused a field of a form, if its error names the field or a part of it. */
 export function fieldError(error: unknown, field: string): string | undefined {
-  return error instanceof ApiError && error.param === field ? errorText(error).message : undefined;
+  if (!(error instanceof ApiError) || !error.param.startsWith(field)) return undefined;
+  if (!/^([.[]|$)/.test(error.param.slice(field.length))) return undefined;
+  return errorText(error).message;
 }
 
 function plain(message: string): string {
@@ -47,6 +49,7 @@ function plain(message: string): string {
     .replace(/^EntityNotFound: /, "")
     .replace("project (use_case)", "project")
     .replace(/, or this key may not see it\.$/, ", or you may not see it.")
+    .replace(/^(?!filter\b)[a-z_]+\.([a-z_]+) is /, "$1 is ")
     .replace(/\bfilter((?:\.\w+|\[\d+\])+)/g, (_, path: string) => `In the filter: ${placeOf(path)}`);
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -22,7 +22,11 @@ type FormDialogProps<T> = {
   /** The text of its button, and the text while the call is running. */
   submitLabel: string;
   busyLabel?: string;
-  wide?: boolean;
+  size?: "wide" | "widest";
+  /** What the server says against the current values before they are sent. It is shown beside the field that it names. */
+  earlyError?: unknown;
+  /** Stands beside the buttons. */
+  summary?: ReactNode;
   /** Whether the form can be sent. Fields check their own requirements, so those need not be included. */
   isReady?: boolean;
   /** Send the form. An error is shown beside the field that it names, else above the button. */
@@ -38,7 +42,7 @@ type FormDialogProps<T> = {
 /** A dialog with a form. It is sent once, however often it is submitted. It cannot be closed until the server has
  * answered, so that an answer that is shown once, such as an API key, is not lost. */
 export function FormDialog<T>(props: FormDialogProps<T>) {
-  const { title, submitLabel, busyLabel = submitLabel, wide, isReady = true, onClose, children } = props;
+  const { title, submitLabel, busyLabel = submitLabel, size, earlyError = null, summary, isReady = true, onClose, children } = props;
   const fields = useRef(new Set<string>());
   const act = useAct(props.send, {
     done: props.done,
@@ -47,17 +51,18 @@ export function FormDialog<T>(props: FormDialogProps<T>) {
     onFailed: () => undefined,
   });
   const { error, isPending } = act;
-  const isBesideField = [...fields.current].some((name) => fieldError(error, name));
+  const isBesideField = isBeside(fields.current, error);
   function submit(event: FormEvent) {
     event.preventDefault();
     if (isReady) act.mutate(undefined);
   }
   return (
-    <Dialog title={title} open onClose={() => !isPending && onClose()} wide={wide}>
+    <Dialog title={title} open onClose={() => !isPending && onClose()} size={size}>
       <form onSubmit={submit} className={css.form} aria-busy={isPending}>
-        <FormContext value={{ error, fields: fields.current }}>{children}</FormContext>
+        <FormContext value={{ error, earlyError, fields: fields.current }}>{children}</FormContext>
         {error && !isBesideField && <ErrorNote error={error} />}
         <div className={cx(ui.actions, css.actions)}>
+          {summary}
           <Button onClick={onClose} disabled={isPending}>
             Cancel
           </Button>
@@ -70,13 +75,21 @@ export function FormDialog<T>(props: FormDialogProps<T>) {
   );
 }
 
-type FormState = { error: unknown; fields: Set<string> };
+type FormState = { error: unknown; earlyError: unknown; fields: Set<string> };
 
-const FormContext = createContext<FormState>({ error: null, fields: new Set() });
+const FormContext = createContext<FormState>({ error: null, earlyError: null, fields: new Set() });
+
+const isBeside = (fields: ReadonlySet<string>, error: unknown): boolean =>
+  [...fields].some((name) => fieldError(error, name) !== undefined);
+
+/** Tell whether a field of the form shows an error. */
+export const useIsBesideField = (error: unknown): boolean => isBeside(useContext(FormContext).fields, error);
+
+type FieldError = { refused: string | undefined; /** Whether it came when the form was sent. */ isSent: boolean };
 
 /** Return the server's error about a parameter, and tell the form that this field shows it. */
-function useFieldError(name: string, otherName = name): string | undefined {
-  const { error, fields } = useContext(FormContext);
+function useFieldError(name: string, otherName = name): FieldError {
+  const { error, earlyError, fields } = useContext(FormContext);
   useLayoutEffect(() => {
     const names = [name, otherName];
     for (const one of names) fields.add(one);
@@ -84,7 +97,9 @@ function useFieldError(name: string, otherName = name): string | undefined {
       for (const one of names) fields.delete(one);
     };
   }, [fields, name, otherName]);
-  return fieldError(error, name) ?? fieldError(error, otherName);
+  const about = (refusal: unknown) => fieldError(refusal, name) ?? fieldError(refusal, otherName);
+  const sent = about(error);
+  return { refused: sent ?? about(earlyError), isSent: sent !== undefined };
 }
 
 type FormFieldProps = {
@@ -103,11 +118,11 @@ type FormFieldProps = {
 
 /** A control with its name, a hint, and the server's error about it, which moves the focus here. */
 export function FormField({ name, otherName, label, isOptional, hint, wrong, children }: FormFieldProps) {
-  const refused = useFieldError(name, otherName);
+  const { refused, isSent } = useFieldError(name, otherName);
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (refused) place.current?.querySelector<HTMLElement>("input, select, textarea")?.focus();
-  }, [refused]);
+    if (refused && isSent) place.current?.querySelector<HTMLElement>("input, select, textarea")?.focus();
+  }, [refused, isSent]);
   return (
     <div ref={place} data-wrong={Boolean(wrong ?? refused) || undefined}>
       <Field label={label} isOptional={isOptional} hint={hint} wrong={wrong ?? refused}>
@@ -158,9 +173,9 @@ type FormGroupProps = {
 
 /** Several controls that set one parameter. */
 export function FormGroup({ name, legend, isOptional, hint, children }: FormGroupProps) {
-  const refused = useFieldError(name);
+  const { refused } = useFieldError(name);
   return (
-    <fieldset>
+    <fieldset data-wrong={refused ? true : undefined}>
       <legend>
         {legend}
         {isOptional && <Optional />}
@@ -187,6 +202,8 @@ export function FormCheck({ children, ...checked }: { checked: boolean; onChange
 }
 
 type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+/** The values of a form, as `useFormValues` holds them. */
+export type FormValues<V extends object> = ReturnType<typeof useFormValues<V>>;
 type Texts<V> = { [K in keyof V]: V[K] extends string ? K : never }[keyof V];
 type Flags<V> = { [K in keyof V]: V[K] extends boolean ? K : never }[keyof V];
 

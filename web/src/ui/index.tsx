@@ -133,7 +133,7 @@ type ChipProps = { tone?: Tone | undefined; title?: string; className?: string |
  * A dialog over the page. Escape and its cross close it, and a click outside if nothing was typed in it. With `isOnce`,
  * it shows something that cannot be shown again: only its own buttons close it, and leaving the page asks first.
  */
-export function Dialog({ title, open, onClose, wide, isOnce = false, children }: DialogProps) {
+export function Dialog({ title, open, onClose, size, isOnce = false, children }: DialogProps) {
   const isTypedIn = useRef(false);
   // biome-ignore lint/correctness/useExhaustiveDependencies: nothing was typed yet in a dialog that opens again.
   useEffect(() => {
@@ -155,7 +155,7 @@ export function Dialog({ title, open, onClose, wide, isOnce = false, children }:
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className={css.backdrop} />
         <BaseDialog.Popup
-          className={cx(css.dialog, wide && css.wide)}
+          className={cx(css.dialog, size && css[size])}
           onInput={() => {
             isTypedIn.current = true;
           }}
@@ -182,7 +182,7 @@ type DialogProps = {
   title: ReactNode;
   open: boolean;
   onClose: () => void;
-  wide?: boolean;
+  size?: "wide" | "widest" | undefined;
   isOnce?: boolean;
   children: ReactNode;
 };

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Database, Download as DownloadIcon, Plus, Upload } from "lucide-react";
+import { Database, Plus, Upload } from "lucide-react";
 import { useRef, useState } from "react";
 import { answer, api, changingHeaders, errorOf, type Schemas } from "~/api/client";
 import { useMay } from "~/shell/useMay";
@@ -9,6 +9,7 @@ import { Button, Chip, Confirm, css as ui, cx, Empty, ErrorNote, Hint, Loading, 
 import { bytes, count, Time } from "~/ui/values";
 import css from "./datasets.module.css";
 import { DatasetForm } from "./DatasetForm";
+import { Download } from "./Download";
 import { leftOutInWords, leftOutTotal } from "./leftOut";
 
 type Dataset = Schemas["Dataset"];
@@ -149,9 +150,7 @@ function DatasetTable({ datasets, onDelete }: DatasetTableProps) {
               </td>
               <td>
                 <div className={ui.actions}>
-                  <a className={`${ui.button} ${ui.small}`} href={dataset.download_url} download>
-                    <DownloadIcon size={13} aria-hidden /> Download
-                  </a>
+                  <Download dataset={dataset} />
                   {onDelete && (
                     <Button small look="danger" onClick={() => onDelete(dataset)}>
                       Delete

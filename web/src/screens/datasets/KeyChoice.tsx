@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { Metric } from "~/api/client";
-import { css as ui, Input } from "~/ui";
+import { css as ui, Input, Optional } from "~/ui";
 import formCss from "~/ui/form.module.css";
 import css from "./datasets.module.css";
 
@@ -17,7 +17,10 @@ export function KeyChoice({ metrics, chosen, onChoose }: KeyChoiceProps) {
   if (!metrics.length) return null;
   return (
     <fieldset className={css.keys}>
-      <legend>Feedback keys</legend>
+      <legend>
+        Feedback keys
+        <Optional />
+      </legend>
       <div className={css.look}>
         <span className={ui.hint} role="status">
           {chosen.length ? `${chosen.length} of ${metrics.length} chosen` : `All ${metrics.length} count, unless some are chosen.`}

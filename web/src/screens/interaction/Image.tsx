@@ -36,7 +36,7 @@ export function Image({ url, alt = "" }: { url: string; alt?: string }) {
           onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setSize({ width: naturalWidth, height: naturalHeight })}
         />
       </button>
-      <Dialog title={alt || "Image"} open={isOpen} onClose={() => setOpen(false)} wide>
+      <Dialog title={alt || "Image"} open={isOpen} onClose={() => setOpen(false)} size="wide">
         {size && <Enlarged url={url} alt={alt} size={size} />}
       </Dialog>
     </>
