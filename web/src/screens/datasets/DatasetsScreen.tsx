@@ -172,7 +172,7 @@ const HASH_CHARACTERS = 12;
 function Version({ dataset }: { dataset: Dataset }) {
   return (
     <>
-      {dataset.version > 1 && `, version ${dataset.version}`}
+      {(dataset.version ?? 1) > 1 && `, version ${dataset.version}`}
       {dataset.content_hash && <code title={`SHA-256 ${dataset.content_hash}`}> {dataset.content_hash.slice(0, HASH_CHARACTERS)}</code>}
     </>
   );
