@@ -64,6 +64,25 @@ class Arena:
         assert {line["status"] for line in map(_line, answer.text.splitlines())} == {201}, answer.text
         return [line["completion_id"] for line in lines]
 
+    def judged(self, sessions: list[tuple[list[str], list[Any]]], metric: str = "good") -> list[str]:
+        """Log sessions, each of turns by these models with these outcomes; return their ids."""
+        ids = [str(uuid4()) for _ in sessions]
+        turn = {"messages": [{"role": "user", "content": "Hello"}], "completion": "Hi", "project": self.project}
+        turns = [
+            {**turn, "session_id": id, "model": model, "ab_campaign": None if model == self.default else self.key}
+            for id, (models, _) in zip(ids, sessions, strict=True)
+            for model in models
+        ]
+        outcomes = [
+            {"project": self.project, "session_id": id, "metric": metric, "value": value}
+            for id, (_, values) in zip(ids, sessions, strict=True)
+            for value in values
+        ]
+        for path, lines in (("interactions", turns), ("outcomes", outcomes)):
+            answer = self.http.post(f"/api/v1/{path}/batch", json=lines)
+            assert {_line(line)["status"] for line in answer.text.splitlines()} <= {201}, answer.text
+        return ids
+
     def default_model(self) -> str:
         """Return what is called where no model is named."""
         models = self.http.get(f"/api/v1/projects/{self.project}/models").json()["models"]
@@ -88,12 +107,13 @@ def test_a_test_starts_with_defaults(arena: Arena):
     test = made.json()
     assert test | {"id": 0, "created_at": 0, "report": 0} == {
         "id": 0, "key": arena.key, "name": arena.key, "project": arena.project, "metric": "good",
-        "models": arena.models, "feedback_type": "metric", "traffic_split": 1.0, "auto_deploy": False,
-        "alpha": 0.05, "status": "warmup",
+        "models": arena.models, "feedback_type": "metric", "level": "interaction", "traffic_split": 1.0,
+        "auto_deploy": False, "alpha": 0.05, "status": "warmup",
         "created_at": 0, "ended_at": None, "winner": None, "feedbacks": 0, "has_enough_feedbacks": False, "report": 0,
     }  # fmt: skip
     nothing = {"feedbacks": 0, "mean": None, "interval": None, "comparisons": None}
-    assert test["report"] == {"p_value": None, "variants": [{"model": model, **nothing} for model in arena.models]}
+    variants = [{"model": model, **nothing} for model in arena.models]
+    assert test["report"] == {"p_value": None, "variants": variants, "mixed_sessions": None}
     assert arena.http.get(f"/api/v1/ab-tests/{test['id']}").json() == arena.show() == test
 
 
@@ -107,6 +127,8 @@ def test_a_test_starts_with_defaults(arena: Arena):
         ({"traffic_split": 1.5}, 422, None, "traffic_split"),
         ({"feedback_type": "stars"}, 422, None, "feedback_type"),
         ({"key": "a/b"}, 422, "invalid_key", "key"),
+        ({"level": "project"}, 422, None, "level"),
+        ({"level": "session", "feedback_type": "preference"}, 422, "no_session_preferences", "level"),
     ],
 )
 def test_what_cannot_be_tested_is_refused_by_its_field(
@@ -282,6 +304,36 @@ def test_the_report_is_exact_also_after_changes_and_deletions(arena: Arena):
     assert report_numbers() == (3, 3, pytest.approx(11 / 3), 0, None)
 
 
+def test_a_test_of_sessions_counts_each_session_once(arena: Arena):
+    arena.start(metric="seconds", level="session").raise_for_status()
+    first, second = arena.models
+    of_one_model, of_both, *_ = arena.judged(
+        [
+            ([first, arena.default, first, first], [8]),
+            ([first, second], [1000]),
+            ([first, first], [2, 4]),
+            ([second], [5]),
+            ([second, second], []),
+            ([arena.default, arena.default], [1000]),
+        ],
+        "seconds",
+    )
+    # An interaction without a session_id is a session of its own. Feedback on interactions does not count.
+    [opener, _] = arena.logged(second, 2, [1000], "seconds")
+    arena.post("outcomes", project=arena.project, session_id=opener, metric="seconds", value=7).raise_for_status()
+
+    def report_numbers() -> tuple[Any, ...]:
+        test = arena.show()
+        variants = [(one["feedbacks"], one["mean"]) for one in test["report"]["variants"]]
+        return test["level"], test["feedbacks"], variants, test["report"]["mixed_sessions"]
+
+    assert report_numbers() == ("session", 4, [(2, 5.5), (2, 6)], 1)
+    arena.http.delete(f"/api/v1/sessions/{of_both}", params={"project": arena.project}).raise_for_status()
+    arena.post("outcomes", project=arena.project, session_id=of_one_model, metric="seconds", value=1e200)
+    test = arena.show()
+    assert (test["report"]["variants"][0]["feedbacks"], test["report"]["mixed_sessions"]) == (2, 0)
+
+
 def test_a_preference_test_counts_preferences_between_its_models_alone(arena: Arena):
     arena.start(feedback_type="preference").raise_for_status()
     first, second = (arena.logged(model, 3, [True]) for model in arena.models)
@@ -350,6 +402,31 @@ def test_a_test_warms_up_runs_and_ends_by_itself(arena: Arena):
     assert test["ended_at"]
     assert arena.default_model() == better
     assert {model for model, _ in arena.asked(5)} == {better}
+
+
+def test_graphql_starts_and_shows_a_test_of_sessions(arena: Arena):
+    mutation = "mutation M($i: AbcampaignCreate!) { createAbCampaign(input: $i) { level report { mixedSessions } } }"
+    fields = {"key": arena.key, "metric": "good", "project": arena.project, "modelServices": arena.models}
+    created = {**fields, "autoDeploy": False, "trafficSplit": 1.0, "level": "SESSION"}
+    answer = arena.http.post("/api/graphql", json={"query": mutation, "variables": {"i": created}}).json()
+    assert answer == {"data": {"createAbCampaign": {"level": "SESSION", "report": {"mixedSessions": 0}}}}
+
+
+def test_a_test_of_sessions_ends_by_outcomes_without_anyone_looking(arena: Arena):
+    arena.start(level="session", auto_deploy=True).raise_for_status()
+    worse, better = arena.models
+    # Many turns are no more evidence than one.
+    arena.judged([([worse] * 4, [place % 3 == 0]) for place in range(30)])
+    arena.judged([([better] * 4, [place % 3 != 0]) for place in range(29)])
+    assert arena.show()["status"] == "warmup"
+    arena.judged([([better], [True])])
+    assert arena.show()["status"] == "in_progress"
+    arena.judged([([worse], [False]) for _ in range(60)])
+    arena.judged([([better], [True]) for _ in range(60)])
+    end = time.monotonic() + 20
+    while arena.default_model() != better:
+        assert time.monotonic() < end, "the server did not end the test by itself"
+    assert arena.show()["winner"] == better
 
 
 def test_the_better_model_is_the_one_that_the_metric_says(arena: Arena):

@@ -476,9 +476,18 @@ def test_an_ab_test_is_started_watched_and_ended(page: Page, http: httpx.Client,
     page.get_by_role("textbox", name="Name").fill(f"test-{project}")
     for letter in "ab":
         page.get_by_label(f"{project}-{letter}").check()
+    page.get_by_label("What counts").select_option("outcomes of sessions under the key")
     page.get_by_role("button", name="Start").click()
     report = page.get_by_role("region", name=f"test-{project}")
-    expect(report).to_contain_text("30 feedbacks")
+    expect(report).to_contain_text("30 sessions with an outcome")
+    for letter in "ab":
+        turn = {"project": project, "model": f"{project}-{letter}", "ab_campaign": f"test-{project}", "session_id": "s"}
+        body = {"messages": [{"role": "user", "content": "Hi"}], "completion": "Ho", **turn}
+        http.post("/api/v1/interactions", json=body).raise_for_status()
+    outcome = {"project": project, "session_id": "s", "metric": "good", "value": True}
+    http.post("/api/v1/outcomes", json=outcome).raise_for_status()
+    page.reload()
+    expect(report).to_contain_text("1 session that was answered by several of the models")
     report.get_by_role("button", name="End it").click()
     page.get_by_role("dialog").get_by_role("button", name="End the test").click()
     expect(page.get_by_text("cancelled")).to_be_visible()

@@ -9,7 +9,7 @@ import typer
 from afterword.cli.arguments import Json, Key
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.output import note, show_json, show_table
-from afterword.types import ABTest, FeedbackType
+from afterword.types import ABTest, FeedbackType, Level
 
 _tests = typer.Typer(help="A/B tests: create, list, show, cancel.", no_args_is_help=True)
 
@@ -37,6 +37,9 @@ def create_test(
     feedback_type: Annotated[
         FeedbackType, typer.Option("--feedback-type", help="What counts under the metric: values or preferences.")
     ] = "metric",
+    level: Annotated[
+        Level, typer.Option("--level", help="Whose values count: of interactions, or the outcomes of sessions.")
+    ] = "interaction",
     traffic_split: Annotated[
         float, typer.Option("--split", min=0, max=1, help="The share of the calls that take part.")
     ] = 1.0,
@@ -53,6 +56,7 @@ def create_test(
             models,
             name=name,
             feedback_type=feedback_type,
+            level=level,
             traffic_split=traffic_split,
             auto_deploy=auto_deploy,
         )
@@ -135,4 +139,7 @@ def cancel_test(connection: ServerConnection, key: Key) -> None:
 def _status_text(test: ABTest) -> str:
     assert test.report is not None
     p = "too little feedback for a p-value" if test.report.p_value is None else f"p = {test.report.p_value:.3g}"
-    return f"{test.status}: {test.feedbacks:,} feedbacks, {p}"
+    counted = "feedbacks" if test.level == "interaction" else "sessions"
+    mixed_sessions = test.report.mixed_sessions
+    left_out = f"; {mixed_sessions:,} answered by several models are left out" if mixed_sessions else ""
+    return f"{test.status}: {test.feedbacks:,} {counted}{left_out}, {p}"

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from afterword.errors import Conflict
 from afterword.store.engine import Insert, Transaction
 from afterword.store.query.float_sums import summable
-from afterword.store.schema import ab_interactions, ab_test_models, ab_tests, feedback, preferences
-from afterword.types import FeedbackType
+from afterword.store.schema import (
+    ab_interactions,
+    ab_test_models,
+    ab_tests,
+    feedback,
+    interactions,
+    outcomes,
+    preferences,
+)
+from afterword.types import FeedbackType, Level
 
 ACTIVE, DONE, CANCELLED = "active", "done", "cancelled"
 
@@ -38,10 +47,11 @@ class ABTestRow(msgspec.Struct, frozen=True):
     models: tuple[int, ...]
     ended_at: int | None = None
     winner: int | None = None
+    level: Level = "interaction"
 
 
 class ModelValues(NamedTuple):
-    """The feedback values of a test's model: their count, their mean, the sum of their squared deviations from it."""
+    """The values of a test's model: their count, their mean, the sum of their squared deviations from it."""
 
     model: int
     n: int
@@ -135,7 +145,7 @@ def end_test(transaction: Transaction, row: ABTestRow) -> ABTestRow | None:
 
 
 def values_of(connection: Connection, row: ABTestRow) -> list[ModelValues]:
-    """Return the values under a test's metric, for each of its models that has values."""
+    """Return the feedback values under a test's metric, for each of its models that has values."""
     values = (
         select(ab_interactions.c.model, summable(feedback.c.value).label("value"))
         .join(feedback, feedback.c.interaction_id == ab_interactions.c.interaction_id)
@@ -164,6 +174,52 @@ def values_of(connection: Connection, row: ABTestRow) -> list[ModelValues]:
         ModelValues(model, n, mean, squares) if summed == n else ModelValues(model, n, math.nan, math.nan)
         for model, n, summed, mean, squares in connection.execute(query)
     ]
+
+
+def session_values_of(connection: Connection, row: ABTestRow) -> tuple[list[ModelValues], int]:
+    """Return the values of sessions with an outcome under a test's metric, for each of its models that has values, and
+    the number of those sessions whose turns in the test were not all of one model. These are left out of the values.
+
+    A session has one value, the mean of its outcomes: several outcomes of a session are not independent.
+    """
+    value = summable(outcomes.c.value)
+    rated = (
+        # A sum that leaves out a value is no mean.
+        select(outcomes.c.session_id, case((func.count() == func.count(value), func.avg(value))).label("value"))
+        .where(outcomes.c.project == row.project, outcomes.c.metric == row.metric)
+        .group_by(outcomes.c.session_id)
+        .subquery()
+    )
+    id, session_id = interactions.c.id, interactions.c.session_id
+    members, openers = (
+        select(rated.c.session_id, rated.c.value, ab_interactions.c.model)
+        .select_from(rated.join(interactions, which).join(ab_interactions, ab_interactions.c.interaction_id == id))
+        .where(ab_interactions.c.test == row.number)
+        # An interaction whose session_id is null is in a session of its own, named by its completion_id.
+        for which in (session_id == rated.c.session_id, and_(id == rated.c.session_id, session_id.is_(None)))
+    )
+    turns = members.union_all(openers).subquery()
+    first, last = func.min(turns.c.model), func.max(turns.c.model)
+    # A session that several models answered has no model.
+    model = case((first == last, first)).label("model")
+    sessions = select(model, turns.c.value).group_by(turns.c.session_id, turns.c.value).subquery()
+    query = select(sessions.c.model, sessions.c.value, func.count()).group_by(sessions.c.model, sessions.c.value)
+    session_counts: dict[int | None, list[tuple[float | None, int]]] = defaultdict(list)
+    for number, session_value, session_count in connection.execute(query):
+        session_counts[number].append((session_value, session_count))
+    mixed_session_count = sum(session_count for _, session_count in session_counts[None])
+    summaries = [_summary(number, counts) for number, counts in session_counts.items() if number is not None]
+    return summaries, mixed_session_count
+
+
+def _summary(model: int, counts: list[tuple[float | None, int]]) -> ModelValues:
+    """Return the statistics of a model's values, given how often it has each; one that is too large is null."""
+    n = sum(count for _, count in counts)
+    values = [(value, count) for value, count in counts if value is not None]
+    if len(values) < len(counts):
+        return ModelValues(model, n, math.nan, math.nan)
+    mean = math.fsum(value * count for value, count in values) / n
+    return ModelValues(model, n, mean, math.fsum(count * (value - mean) ** 2 for value, count in values))
 
 
 def preferences_of(connection: Connection, row: ABTestRow) -> list[ModelPreferences]:

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from afterword.types.analytics import Level
 from afterword.types.base import DEFAULT_NAME, METRIC, METRIC_KEY, PROJECT, PROJECT_KEY, Input, Key, Output
 
 FeedbackType: TypeAlias = Literal["metric", "preference"]
@@ -17,6 +18,10 @@ ABTestStatus: TypeAlias = Literal["warmup", "in_progress", "done", "cancelled"]
 
 FEEDBACK_TYPE = Meta(
     description="What counts: `metric`, the values under the metric, or `preference`, those between two models."
+)
+TEST_LEVEL = Meta(
+    description="What the values are on: `interaction`, the feedback on calls of the test, or `session`, the outcomes "
+    "of sessions with such calls. A session counts once, and only if its calls were all of one model."
 )
 TRAFFIC_SPLIT = Meta(description="The share of the calls that name no model which takes part, from 0 to 1.")
 AUTO_DEPLOY = Meta(description="Whether the winner becomes the project's default model.")
@@ -40,6 +45,7 @@ class NewABTest(Input):
     name: Annotated[str | None, DEFAULT_NAME] = None
     project: Annotated[str | None, PROJECT] = None
     feedback_type: Annotated[FeedbackType, FEEDBACK_TYPE] = "metric"
+    level: Annotated[Level, TEST_LEVEL] = "interaction"
     traffic_split: Annotated[float, Meta(ge=0, le=1), TRAFFIC_SPLIT] = 1.0
     auto_deploy: Annotated[bool, AUTO_DEPLOY] = False
 
@@ -70,7 +76,7 @@ class ABVariant(Output):
     """
 
     model: Annotated[str, Meta(description="The model's key.")]
-    feedbacks: Annotated[int, Meta(description="How many values or preferences it was given.")]
+    feedbacks: Annotated[int, Meta(description="How many values, preferences or sessions count for it.")]
     mean: Annotated[
         float | None, Meta(description="The mean of the values, or the share of wins; null where there are none.")
     ]
@@ -94,6 +100,13 @@ class ABReport(Output):
         Meta(description="Of the claim that the leading model is better than all others; null during the warm-up."),
     ]
     variants: Annotated[list[ABVariant], TESTED_MODELS]
+    mixed_sessions: Annotated[
+        int | None,
+        Meta(
+            description="How many sessions with a value are left out, because several of the models answered them; "
+            "null where sessions do not count."
+        ),
+    ] = None
 
 
 class ABTest(Output):
@@ -110,6 +123,7 @@ class ABTest(Output):
     metric: Annotated[str, METRIC_KEY]
     models: Annotated[list[str], TESTED_MODELS]
     feedback_type: Annotated[FeedbackType, FEEDBACK_TYPE]
+    level: Annotated[Level, TEST_LEVEL]
     traffic_split: Annotated[float, TRAFFIC_SPLIT]
     auto_deploy: Annotated[bool, AUTO_DEPLOY]
     alpha: Annotated[float, Meta(description="The chance of naming a model as better that is not.")]
@@ -117,7 +131,7 @@ class ABTest(Output):
     created_at: Annotated[datetime, Meta(description="When it began.")]
     ended_at: Annotated[datetime | None, Meta(description="When it ended; null while it is active.")]
     winner: Annotated[str | None, Meta(description="The model that is better than all others; null where none is yet.")]
-    feedbacks: Annotated[int, Meta(description="How many values or preferences count so far.")]
+    feedbacks: Annotated[int, Meta(description="How many values, preferences or sessions count so far.")]
     has_enough_feedbacks: Annotated[bool, Meta(description="Whether each model has the 30 that it takes to judge it.")]
     report: Annotated[ABReport | None, Meta(description="What the feedback says; null in lists.")] = None
 

@@ -219,12 +219,13 @@ def test_ab_tests_are_started_listed_shown_and_cancelled(afterword: Any, project
         afterword("models", "add", model, "--provider", "echo")
     test = f"test-{project[-8:]}"
     assert "No A/B tests" in afterword("ab-tests", "list").stderr
-    assert test in afterword("ab-tests", "create", test, "CSAT", *models, "--split", "0.5").stdout
+    assert test in afterword("ab-tests", "create", test, "CSAT", *models, "--split", "0.5", "--level", "session").stdout
     [listed] = json.loads(afterword("ab-tests", "list", "--active", "--json").stdout)
     assert (listed["models"], listed["traffic_split"], listed["status"]) == (models, 0.5, "warmup")
+    assert listed["level"] == "session"
     shown = afterword("ab-tests", "show", test)
     assert [model for model in models if model not in shown.stdout] == []
-    one_line(shown.stderr, "warmup", "0 feedbacks", "too little")
+    one_line(shown.stderr, "warmup", "0 sessions", "too little")
     assert json.loads(afterword("ab-tests", "show", test, "--json").stdout)["report"]["p_value"] is None
     assert test in afterword("ab-tests", "cancel", test).stdout
     assert afterword("ab-tests", "list", "--active").stdout == ""

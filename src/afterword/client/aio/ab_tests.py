@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from afterword.client.core import Request, encode, path, query
-from afterword.types import ABTest, ABTestList, ABTestStatus, FeedbackType
+from afterword.types import ABTest, ABTestList, ABTestStatus, FeedbackType, Level
 
 if TYPE_CHECKING:
     from afterword.client.aio import AsyncAfterword
@@ -27,14 +27,16 @@ class AsyncABTests:
         name: str | None = None,
         project: str | None = None,
         feedback_type: FeedbackType = "metric",
+        level: Level = "interaction",
         traffic_split: float = 1.0,
         auto_deploy: bool = False,
     ) -> ABTest:
         """Start a test: calls of the project that name no model are divided among these models.
 
-        `metric` decides: its values or, with `feedback_type` "preference", the preferences under it. `traffic_split` is
-        the share of calls that take part. The test ends on its own once a model is better than all others; with
-        `auto_deploy` that model becomes the project's default. Raises `Conflict` while another test is active.
+        `metric` decides: its values or, with `feedback_type` "preference", the preferences under it. With `level`
+        "session" the values are the outcomes of sessions. `traffic_split` is the share of calls that take part. The
+        test ends on its own once a model is better than all others; with `auto_deploy` that model becomes the
+        project's default. Raises `Conflict` while another test is active.
 
         >>> parrot = await client.models.register("parrot", "echo", project="default")
         >>> test = await client.ab_tests.create("echo-or-parrot", "CSAT", ["echo", "parrot"])
@@ -48,6 +50,7 @@ class AsyncABTests:
                 "name": name,
                 "project": self._client.project_or_default(project),
                 "feedback_type": feedback_type,
+                "level": level,
                 "traffic_split": traffic_split,
                 "auto_deploy": auto_deploy,
             }

@@ -1,4 +1,4 @@
-"""A/B tests: models compared by the feedback on the calls that are shared out among them.
+"""A/B tests: models compared by the feedback on the calls that are shared out among them, or by outcomes of sessions.
 
 A test is judged from the stored rows: whenever it is shown, and in the background while feedback arrives.
 """
@@ -39,11 +39,16 @@ log = logging.getLogger("afterword.ab_tests")
 
 
 class JudgedTest(msgspec.Struct, frozen=True):
-    """A test, the verdict of its feedback, and the preferences between its variants, by their indexes."""
+    """A test and the verdict of its feedback.
+
+    `duels` has the preferences between its variants, by their indexes. `mixed_session_count` is set for a test of
+    sessions.
+    """
 
     row: ABTestRow
     verdict: Verdict
-    duels: dict[tuple[int, int], Duel]
+    duels: dict[tuple[int, int], Duel] = {}
+    mixed_session_count: int | None = None
 
 
 async def create_test(context: Context, *, body: NewABTest) -> ABTest:
@@ -63,6 +68,13 @@ async def create_test(context: Context, *, body: NewABTest) -> ABTest:
                 param=f"models[{index}]",
                 hint="A test is between different models.",
             )
+    if body.level == "session" and body.feedback_type == "preference":
+        raise Invalid(
+            "level is 'session', but preferences are between completions.",
+            code="no_session_preferences",
+            param="level",
+            hint="Leave level out, or judge by values: feedback_type 'metric'.",
+        )
     row = ABTestRow(
         number=0,
         id=uuid7(),
@@ -77,6 +89,7 @@ async def create_test(context: Context, *, body: NewABTest) -> ABTest:
         status=stored.ACTIVE,
         created_at=context.now(),
         models=tuple(model.number for model in models),
+        level=body.level,
     )
     row = await context.store.write(lambda transaction: stored.add_test(transaction, row))
     context.catalog.tests.keep(row)
@@ -159,7 +172,12 @@ def _judged_test(connection: Connection, state: AppState, row: ABTestRow) -> Jud
     if row.feedback_type == "metric":
         metric = state.catalog.metrics[row.metric]
         samples = [SampleStatistics(0, 0.0, 0.0)] * len(index_of_model)
-        for group_row in stored.values_of(connection, row):
+        mixed_session_count: int | None = None
+        if row.level == "session":
+            group_rows, mixed_session_count = stored.session_values_of(connection, row)
+        else:
+            group_rows = stored.values_of(connection, row)
+        for group_row in group_rows:
             samples[index_of_model[group_row.model]] = SampleStatistics(group_row.n, group_row.mean, group_row.squares)
         verdict = anytime_valid.verdict_of_values(
             samples,
@@ -167,7 +185,7 @@ def _judged_test(connection: Connection, state: AppState, row: ABTestRow) -> Jud
             is_share=metric.kind == "bool",
             alpha=row.alpha,
         )
-        return JudgedTest(row, verdict, {})
+        return JudgedTest(row, verdict, mixed_session_count=mixed_session_count)
     duels: dict[tuple[int, int], Duel] = {}
     for group_row in stored.preferences_of(connection, row):
         pair = index_of_model[group_row.preferred], index_of_model[group_row.other]
@@ -223,7 +241,7 @@ class ABTestWorker(LoopWorker):
         """Judge the running tests if feedback was given since the last step, and in the first step."""
         inserted = self._state.store.queue.inserted
         # All feedback counts, whether it is for a test or not: the store counts it for Prometheus anyway.
-        feedback_count = inserted["feedback"] + inserted["preferences"]
+        feedback_count = inserted["feedback"] + inserted["preferences"] + inserted["outcomes"]
         # Feedback that other servers stored is not counted here.
         if (
             feedback_count != self._judged_feedback_count or self._state.store.database.SHARED
@@ -248,6 +266,7 @@ def _serialized_test(state: AppState, judged_test: JudgedTest, *, with_report: b
         metric=catalog.metrics[row.metric].key,
         models=[catalog.models[model].key for model in row.models],
         feedback_type=row.feedback_type,
+        level=row.level,
         traffic_split=row.traffic_split,
         auto_deploy=bool(row.auto_deploy),
         alpha=row.alpha,
@@ -304,4 +323,6 @@ def _report(state: AppState, judged_test: JudgedTest) -> ABReport:
                 comparisons=comparisons,
             )
         )
-    return ABReport(p_value=judged_test.verdict.p_value, variants=variants)
+    return ABReport(
+        p_value=judged_test.verdict.p_value, variants=variants, mixed_sessions=judged_test.mixed_session_count
+    )

@@ -26,6 +26,8 @@ ab_tests = Table(
     Column("ended_at", BigInteger),
     # The number of the model that was better; null if none was.
     Column("winner", Integer),
+    # What the values are on: "interaction" (feedback) or "session" (outcomes).
+    Column("level", String(12), nullable=False, server_default="interaction"),
 )
 
 ab_test_models = Table(

@@ -4,7 +4,12 @@ import { metricsQuery, projectModelsQuery } from "~/api/queries";
 import { Input, Select } from "~/ui";
 import { FormCheck, FormChoices, FormDialog, FormField, useFormValues } from "~/ui/form";
 
-type FeedbackType = NonNullable<Schemas["NewABTest"]["feedback_type"]>;
+/** What judges a test, with the fields of the request that say so. */
+const JUDGED_BY: Record<string, Pick<Schemas["NewABTest"], "feedback_type" | "level">> = {
+  values: { feedback_type: "metric" },
+  outcomes: { feedback_type: "metric", level: "session" },
+  preferences: { feedback_type: "preference" },
+};
 
 /** Start an A/B test. */
 export function ABTestForm({ project, onClose }: { project: string; onClose: () => void }) {
@@ -13,7 +18,7 @@ export function ABTestForm({ project, onClose }: { project: string; onClose: () 
   const { values, set, text, flag } = useFormValues({
     key: "",
     metric: "",
-    feedbackType: "metric" as FeedbackType,
+    judgedBy: "values",
     models: [] as string[],
     share: "100",
     deploys: false,
@@ -27,7 +32,7 @@ export function ABTestForm({ project, onClose }: { project: string; onClose: () 
           metric,
           models: values.models,
           project,
-          feedback_type: values.feedbackType,
+          ...JUDGED_BY[values.judgedBy],
           traffic_split: Number(values.share) / 100,
           auto_deploy: values.deploys,
         },
@@ -65,9 +70,10 @@ export function ABTestForm({ project, onClose }: { project: string; onClose: () 
         </Select>
       </FormField>
       <FormField name="feedback_type" label="What counts">
-        <Select {...text("feedbackType")}>
-          <option value="metric">values under the key</option>
-          <option value="preference">preferences under the key</option>
+        <Select {...text("judgedBy")}>
+          <option value="values">values under the key</option>
+          <option value="outcomes">outcomes of sessions under the key</option>
+          <option value="preferences">preferences under the key</option>
         </Select>
       </FormField>
       <FormField name="traffic_split" label={`Share of calls that take part: ${values.share} %`}>

@@ -79,7 +79,9 @@ export function ABTestsScreen() {
                     <td>
                       <Chip tone={tone}>{said}</Chip>
                     </td>
-                    <td data-name="metric">{one.metric}</td>
+                    <td data-name="metric">
+                      {one.metric} {one.level === "session" && <Chip>of sessions</Chip>}
+                    </td>
                     <td data-name="models">{one.models.join(", ")}</td>
                     <td className={ui.number} data-name="feedback">
                       {count(one.feedbacks)}
@@ -116,6 +118,7 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
   if (error && !data) return <ErrorNote error={error} />;
   if (!data) return <Loading lines={4} />;
   const variants = data.report?.variants ?? [];
+  const mixedSessions = data.report?.mixed_sessions ?? 0;
   const intervals = variants.flatMap(({ interval }) => (interval ? [interval] : []));
   const from = Math.min(...intervals.map(({ start }) => start));
   const to = Math.max(...intervals.map(({ end }) => end));
@@ -139,7 +142,7 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
           <thead>
             <tr>
               <th>Model</th>
-              <th className={ui.number}>Feedback</th>
+              <th className={ui.number}>{data.level === "session" ? "Sessions" : "Feedback"}</th>
               <th className={ui.number}>{data.feedback_type === "preference" ? "Win rate" : "Mean"}</th>
               <th style={{ minWidth: 200 }}>95% confidence interval, valid at any time</th>
             </tr>
@@ -163,7 +166,7 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
                       label={`between ${format(one.interval.start)} and ${format(one.interval.end)}`}
                     />
                   ) : (
-                    <span className={ui.hint}>from 30 feedbacks on</span>
+                    <span className={ui.hint}>from 30 {counted(data)} on</span>
                   )}
                 </td>
               </tr>
@@ -171,6 +174,12 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
           </tbody>
         </table>
       </div>
+      {mixedSessions > 0 && (
+        <p className={ui.hint}>
+          Left out: {count(mixedSessions)} {mixedSessions === 1 ? "session that was" : "sessions that were"} answered by
+          several of the models.
+        </p>
+      )}
       {isRunning(data) && <Snippet project={project} />}
       <Confirm
         title={`End ${data.name}?`}
@@ -197,13 +206,16 @@ function isRunning(test: ABTest): boolean {
   return test.status === "warmup" || test.status === "in_progress";
 }
 
+/** Return the word for what a test counts. */
+const counted = (test: ABTest): string => (test.level === "session" ? "sessions with an outcome" : "feedbacks");
+
 /** Return the result of a test in words for people without knowledge of statistics. */
 function inWords(test: ABTest, format: (value: number) => string): string {
   const p = test.report?.p_value;
   const best = test.report?.variants.toSorted((one, other) => (other.mean ?? 0) - (one.mean ?? 0))[0];
   if (test.winner) return `${test.winner} is better: at most ${format(test.alpha)} of such decisions are wrong.`;
   if (test.status === "cancelled") return "It was ended before one of the models was clearly better.";
-  if (test.status === "warmup") return `Each model needs 30 feedbacks under ${test.metric} before anything can be said.`;
+  if (test.status === "warmup") return `Each model needs 30 ${counted(test)} under ${test.metric} before anything can be said.`;
   if (!best || p === null || p === undefined) return "Nothing can be said yet.";
   const chance = p < 0.2 ? "it may well be better" : "this may be chance";
   return `${best.model} leads; ${chance} (p = ${p.toPrecision(2)}; it is decided below ${test.alpha}).`;
