@@ -71,7 +71,8 @@ def test_a_session_is_listed_with_its_sums(http: httpx.Client, log: Call, regist
     assert thread == {
         "session_id": str(id_of_text(project, "thread 9")), "session": "thread 9", "project": project,
         "first_activity": "2024-02-01T00:00:00Z", "last_activity": "2024-02-04T00:00:00Z",
-        "turn_count": 4, "failed_turn_count": 1, "prompt_tokens": 30, "completion_tokens": 6, "total_tokens": 36,
+        "turn_count": 4, "step_count": 0, "failed_turn_count": 1,
+        "prompt_tokens": 30, "completion_tokens": 6, "total_tokens": 36,
         "users": ["ann", "bob"], "models": ["model-0", "model-1"],
     }  # fmt: skip
     assert (single["session_id"], single["session"], single["turn_count"]) == (alone["session_id"], None, 1)

@@ -135,7 +135,7 @@ class Bench:
             created_at=at,
             messages=[{"role": "user", "content": "Hello"}],
             labels={},
-            texts={"user": None, "environment": None},
+            texts={"user": None, "environment": None, "step": None},
         )
         one = uuid7()
         call = calls.call_row(one, calls.OPEN, numbers={})
@@ -435,7 +435,7 @@ def test_hour_with_unsummable_system_metric_is_read_from_rows(fresh: Bench):
         created_at=START,
         messages=[{"role": "user", "content": "Hello"}],
         labels={},
-        texts={"user": None, "environment": None},
+        texts={"user": None, "environment": None, "step": None},
     )
     one = uuid7()
     call = calls.call_row(one, calls.COMPLETE, numbers={"latency": 3, "tokens_per_second": 1e-120})

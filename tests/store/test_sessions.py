@@ -90,11 +90,10 @@ def test_the_turns_of_a_session_come_in_order_page_after_page(shelf: Any, monkey
             found: list[UUID] = []
             cursor = None
             while True:
-                page, before, cursor = shelf.store.read_now(
-                    sessions.page_of_turns, shelf.names.project, id, limit=limit, cursor=cursor
-                )
-                assert (before and before.id) == (found[-1] if found else None)
-                found += [row.id for row in page]
+                page = shelf.store.read_now(sessions.page_of_turns, shelf.names.project, id, limit=limit, cursor=cursor)
+                first, cursor = page.rows[0].id, page.next
+                assert (page.before[first].id if first in page.before else None) == (found[-1] if found else None)
+                found += [row.id for row in page.rows]
                 if cursor is None:
                     break
             assert found == expected

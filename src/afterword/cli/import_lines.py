@@ -3,8 +3,9 @@
 An interaction: the prompt is `messages` or `input` (messages), or `prompt` (`[[role, text], ...]` or a text);
 `completion` is a text, `[role, text]` or an assistant message. Without `completion`, a last message by the assistant is
 the completion, as in OpenAI's chat fine-tuning. Further members: `feedbacks` ({key: value}, or a list of objects),
-`labels`, `metadata`, `model`, `project`, `user`, `session_id`, `created_at`, `completion_id`, `usage`, `timings`,
-`parameters`, `tools`. Also an interaction as `afterword export` writes it, with feedback and preferences.
+`labels`, `metadata`, `model`, `project`, `user`, `session_id`, `created_at`, `completion_id`, `parent`, `step`,
+`usage`, `timings`, `parameters`, `tools`. Also an interaction as `afterword export` writes it, with feedback and
+preferences.
 
 A preference: `preferred_completion` and `other_completion`, each a completion_id, or a text together with the prompt;
 `feedback_key` (or `metric`), `tied`, `details`, `user`, `created_at`, `comparison_id`.
@@ -45,7 +46,7 @@ from afterword.types.fields import TEXT_FIELDS
 _LIMITS: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I)
 _TEXTS = tuple(field.name for field in TEXT_FIELDS)
-_COPIED_FIELDS = (*_TEXTS, "session_id", "created_at", "usage", "timings", "model", "project")
+_COPIED_FIELDS = (*_TEXTS, "session_id", "parent", "created_at", "usage", "timings", "model", "project")
 _MODEL_SETTINGS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "response_format")
 _CURRENT_NAMES = {"feedback_key": "metric", "user_id": "user", "use_case": "project", "model_service": "model"}
 _FEEDBACK = ("metric", "value", "details", "reason", "user", "created_at")
@@ -168,6 +169,8 @@ class Shaper:
         refuse_leftover_answers({name: value for name, value in body.items() if name not in handled_names})
         interaction: dict[str, Any] = {"messages": messages, "completion": _completion(completion)}
         interaction |= {name: body[name] for name in _COPIED_FIELDS if name in body}
+        # A step is often a number in logs.
+        interaction |= {name: str(body[name]) for name in _TEXTS if type(body.get(name)) is int}
         if self.options.model is not None:
             interaction.setdefault("model", self.options.model)
         labels = _labels(body.get("labels", {}))
@@ -198,6 +201,8 @@ class Shaper:
             interaction["parameters"] = parameters
         if "session_id" in interaction:
             interaction["session_id"] = self._imported_session_id(interaction["session_id"])
+        if "parent" in interaction:
+            interaction["parent"] = self._imported_id(interaction["parent"], body)
         return interaction
 
     def _preference(self, body: dict[str, Any], digest: bytes) -> ImportLine:
@@ -282,6 +287,8 @@ class Shaper:
         elif "session_id" in interaction:
             # `session` is the caller's name of the session, if that is not a UUID.
             interaction["session_id"] = self._imported_session_id(body.get("session") or interaction["session_id"])
+        if "parent" in interaction:
+            interaction["parent"] = self._imported_id(interaction["parent"], body)
         if self.options.model is not None:
             interaction.setdefault("model", self.options.model)
         if labels := {**self.options.labels, **_labels(body.get("labels", {}))}:

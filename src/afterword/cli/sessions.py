@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import msgspec
 import typer
@@ -22,6 +25,7 @@ _sessions = typer.Typer(
 )
 DEFAULT_LIST_ROWS = 50
 MAX_PAGE_ROWS = 500
+MAX_SHOWN_DEPTH = 8
 
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or what it was named.", show_default=False)]
 
@@ -77,7 +81,10 @@ def _list_command() -> Any:
 @_sessions.command("show")
 @with_connection
 def show_session(connection: ServerConnection, session_id: SessionId, as_json: Json = False) -> None:
-    """Show a session as one transcript: what a turn sends again is not shown twice."""
+    """Show a session as one transcript.
+
+    What a turn sends again is not shown twice, and steps stand below their parent.
+    """
     with connection.open() as client:
         session = client.sessions.get(session_id)
         turns = list(client.sessions.turns(session_id))
@@ -85,10 +92,11 @@ def show_session(connection: ServerConnection, session_id: SessionId, as_json: J
         show_json(msgspec.structs.replace(session, turns=turns, next=None))
         return
     typer.echo(f"{session.session or session.session_id}: {session.turn_count} turns, {session.total_tokens:,} tokens")
-    for turn in turns:
-        typer.echo(f"\n--- {turn.created_at:%Y-%m-%d %H:%M:%S}  {turn.model or '-'}  {turn.completion_id}")
+    for turn, depth in _steps_below_parents(turns):
+        indentation = "  " * min(depth, MAX_SHOWN_DEPTH)
+        typer.echo(f"\n{indentation}--- {_turn_heading(turn)}")
         for line in _turn_lines(turn):
-            typer.echo(line)
+            typer.echo(textwrap.indent(line, indentation))
     for text in _outcome_texts(session.outcomes):
         typer.echo(f"\noutcome {text}")
 
@@ -111,6 +119,32 @@ def _read_sessions(client: Afterword, filters: dict[str, Any], limit: int) -> It
         cursor = page.next
         if cursor is None:
             return
+
+
+def _steps_below_parents(turns: Sequence[SessionTurn]) -> Iterator[tuple[SessionTurn, int]]:
+    """Return each turn with its depth, a step below its parent. Turns whose parents form a circle come last."""
+    ids = {turn.completion_id for turn in turns}
+    steps_by_parent: dict[UUID | None, list[SessionTurn]] = defaultdict(list)
+    for turn in turns:
+        steps_by_parent[turn.parent if turn.parent in ids else None].append(turn)
+    shown: set[UUID] = set()
+    for first in (*steps_by_parent[None], *turns):
+        waiting = [(first, 0)]
+        while waiting:
+            turn, depth = waiting.pop()
+            if turn.completion_id not in shown:
+                shown.add(turn.completion_id)
+                yield turn, depth
+                waiting += [(step, depth + 1) for step in reversed(steps_by_parent[turn.completion_id])]
+
+
+def _turn_heading(turn: SessionTurn) -> str:
+    parts = [f"{turn.created_at:%Y-%m-%d %H:%M:%S}", turn.model or "-", str(turn.completion_id)]
+    if turn.step is not None:
+        parts.append(turn.step)
+    if turn.parent_missing:
+        parts.append(f"(its parent {turn.parent} is missing)")
+    return "  ".join(parts)
 
 
 def _turn_lines(turn: SessionTurn) -> Iterator[str]:

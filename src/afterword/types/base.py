@@ -68,6 +68,10 @@ NEXT_CURSOR = Meta(description="The `cursor` of the page after this one; null wh
 ORDER = Meta(description="`-created_at`: the newest first. `created_at`: the oldest first.")
 OUTCOME_ID = Meta(description="The id of an outcome.")
 PAGE_LIMIT = Meta(description="How many a page holds.")
+PARENT = Meta(
+    description="The completion_id of the interaction that this one is a step of, in the same project. It may be "
+    "logged later, or have been deleted."
+)
 PROJECT = Meta(description="A project, by key or id. The default is the key's own single project, else `default`.")
 PROJECT_KEY = Meta(description="The key of its project.")
 ROLE = Meta(
@@ -85,6 +89,7 @@ SESSION_ID = Meta(
     "for which a UUID then stands. Made when none is given."
 )
 SPLIT_BY = Meta(description="`model` or `label:KEY`: for each model, or each value of the label, too.")
+STEP = Meta(description="The name of the step of an agent's turn, such as `plan`: up to 200 characters.")
 TIMEZONE = Meta(description="The zone whose hours, days and weeks count, such as `Europe/Paris`.")
 TRACE_ID = Meta(description="The trace that the caller's `traceparent` named.")
 UPLOAD_ID = Meta(description="The id of the upload.")

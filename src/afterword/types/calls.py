@@ -65,6 +65,16 @@ class CallRequest(msgspec.Struct, kw_only=True):
         Meta(extra_json_schema={"type": "string"}),
         Meta(description="Where your product ran, such as `production`: up to 200 characters. Not sent on."),
     ] = None
+    step: Annotated[
+        Any,
+        Meta(extra_json_schema={"type": "string"}),
+        Meta(description="The name of the step of an agent's turn, such as `plan`: up to 200 characters. Not sent on."),
+    ] = None
+    parent: Annotated[
+        Any,
+        Meta(extra_json_schema={"type": "string", "format": "uuid"}),
+        Meta(description="The completion_id of the interaction that the call is a step of. Not sent on."),
+    ] = None
     store: Annotated[
         Any, Meta(extra_json_schema={"type": "boolean"}), Meta(description="False: keep nothing of the call.")
     ] = None
@@ -75,7 +85,9 @@ class CallRequest(msgspec.Struct, kw_only=True):
 
 SHARED_FIELDS = frozenset({"metadata", "user", "store"})
 """The fields that mean something to Afterword and to OpenAI."""
-OWN_FIELDS = frozenset({"labels", "session_id", "ab_campaign", *(field.name for field in TEXT_FIELDS)}) - SHARED_FIELDS
+OWN_FIELDS = frozenset(
+    {"labels", "session_id", "parent", "ab_campaign", *(field.name for field in TEXT_FIELDS)} - SHARED_FIELDS
+)
 """The fields that are never sent to a provider."""
 
 

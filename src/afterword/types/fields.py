@@ -23,7 +23,7 @@ Comparison: TypeAlias = Literal[
     "state",
     "prompt_hash",
     "session",
-    "completion_id",
+    "id",
     "timerange",
     "label",
     "feedback",
@@ -36,8 +36,9 @@ Comparison: TypeAlias = Literal[
 ]
 """How a condition is compiled: the method of the filter compiler."""
 FacetKind: TypeAlias = Literal[
-    "model", "label", "feedback", "preference", "outcome", "state", "finish_reason", "source", "user", "environment"
-]
+    "model", "label", "feedback", "preference", "outcome", "state", "finish_reason", "source", "user", "environment",
+    "step",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +109,9 @@ FIELDS: tuple[Field, ...] = (
                 help="Has the label; several values of a key: any of them.",
             ),
         ),
-        words=(
-            QueryWord(
+        words=(QueryWord(
                 name="label.", example="label.env:prod", means="has this label, or this label with any value"
-            ),
-        ),
+            ),),
         graphql=("labels", "label"),
         is_facet=True,
     ),
@@ -215,13 +214,44 @@ FIELDS: tuple[Field, ...] = (
                 help="Of this environment, such as production, or any of several.",
             ),
         ),
-        words=(
-            QueryWord(name="environment:", example="environment:production", means="where the product ran"),
-        ),
+        words=(QueryWord(name="environment:", example="environment:production", means="where the product ran"),),
         graphql=("environment",),
         max_characters=200,
         is_facet=True,
         group_by="environment",
+    ),
+    Field(
+        name="step",
+        compared_as="text",
+        title="Step",
+        description=Meta(description="The name of the step of an agent's turn, such as `plan`."),
+        columns=("interactions.step",),
+        parameters=(
+            Parameter(
+                name="step", is_list=True, option="--step", metavar="NAME",
+                help="Of a step of this name, such as plan, or of any of several.",
+            ),
+        ),
+        words=(QueryWord(name="step:", example="step:plan", means="a step of this name in an agent's turn"),),
+        graphql=("step",),
+        max_characters=200,
+        is_facet=True,
+        group_by="step",
+    ),
+    Field(
+        name="parent",
+        compared_as="id",
+        title="Parent",
+        description=Meta(description="The completion_id of the interaction that it is a step of."),
+        columns=("interactions.parent",),
+        parameters=(
+            Parameter(
+                name="parent", is_list=True, option="--parent", metavar="COMPLETION_ID",
+                help="A step of this interaction, or of any of several.",
+            ),
+        ),
+        words=(QueryWord(name="parent:", example="parent:0192…", means="a step of this completion"),),
+        graphql=("parent",),
     ),
     Field(
         name="request_id",
@@ -261,9 +291,7 @@ FIELDS: tuple[Field, ...] = (
         parameters=(
             Parameter(name="prompt_hash", option="--prompt-hash", help="Of the prompt with this hash."),
         ),
-        words=(
-            QueryWord(name="prompt_hash:", example="prompt_hash:ab12…", means="answers exactly this prompt"),
-        ),
+        words=(QueryWord(name="prompt_hash:", example="prompt_hash:ab12…", means="answers exactly this prompt"),),
         graphql=("promptHash",),
         group_by="prompt",
     ),
@@ -321,11 +349,9 @@ FIELDS: tuple[Field, ...] = (
                 help="Takes part in a preference under the metric.",
             ),
         ),
-        words=(
-            QueryWord(
+        words=(QueryWord(
                 name="preference:", example="preference:better", means="takes part in a preference under this key"
-            ),
-        ),
+            ),),
         graphql=("comparisons",),
         is_facet=True,
     ),
@@ -449,7 +475,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         name="completion_id",
-        compared_as="completion_id",
+        compared_as="id",
         title="Completion id",
         description=Meta(description="The completion's id."),
         columns=("interactions.id",),

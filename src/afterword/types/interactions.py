@@ -19,9 +19,11 @@ from afterword.types.base import (
     METRIC_KEY,
     NEXT_CURSOR,
     OUTCOME_ID,
+    PARENT,
     PROJECT,
     PROJECT_KEY,
     SESSION_ID,
+    STEP,
     USAGE,
     Input,
     Key,
@@ -117,6 +119,8 @@ class NewInteraction(Input):
     ] = None
     user: Annotated[str | None, END_USER] = None
     environment: Annotated[str | None, ENVIRONMENT] = None
+    step: Annotated[str | None, STEP] = None
+    parent: Annotated[UUID | None, PARENT] = None
     session_id: Annotated[SessionId | None, SESSION_ID] = None
     created_at: Annotated[Moment | None, HAPPENED_AT] = None
     usage: Annotated[dict[str, Any] | None, USAGE] = None
@@ -238,6 +242,8 @@ class Interaction(Output):
         Meta(description="What the caller named the session, where that is no UUID; session_id stands for it."),
     ] = None
     environment: Annotated[str | None, ENVIRONMENT] = None
+    step: Annotated[str | None, STEP] = None
+    parent: Annotated[UUID | None, PARENT] = None
 
 
 class InteractionPage(Output):

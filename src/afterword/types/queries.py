@@ -206,6 +206,14 @@ class FilterQuery(Input, rename={"from_": "from"}):
     environment: Annotated[
         list[str], Meta(description="Where your product ran, such as `production`. Several mean any of them.")
     ] = msgspec.field(default_factory=list)
+    step: Annotated[
+        list[str],
+        Meta(description="The name of the step of an agent's turn, such as `plan`. Several mean any of them."),
+    ] = msgspec.field(default_factory=list)
+    parent: Annotated[
+        list[str],
+        Meta(description="The completion_id of the interaction that it is a step of. Several mean any of them."),
+    ] = msgspec.field(default_factory=list)
     has: Annotated[
         list[str],
         Meta(description="What it holds: `tools`, `images`, `audio`, `files`, `reasoning`, `refusal`; any of several."),
@@ -259,6 +267,8 @@ class PlainFilters(TypedDict, total=False):
     session_id: str | UUID | None
     user: str | UUID | None
     environment: str | Sequence[str] | None
+    step: str | Sequence[str] | None
+    parent: str | UUID | Sequence[str | UUID] | None
     has: str | Sequence[str] | None
     tool: str | Sequence[str] | None
     request_id: str | None

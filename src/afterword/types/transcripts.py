@@ -8,7 +8,18 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from afterword.types.base import COMPLETION_ID, END_USER, NEXT_CURSOR, PROJECT_KEY, USAGE, Message, Output, State
+from afterword.types.base import (
+    COMPLETION_ID,
+    END_USER,
+    NEXT_CURSOR,
+    PARENT,
+    PROJECT_KEY,
+    STEP,
+    USAGE,
+    Message,
+    Output,
+    State,
+)
 from afterword.types.feedback import Feedback, Outcome, Preference
 
 
@@ -27,7 +38,8 @@ class SessionSummary(Output):
     project: Annotated[str, PROJECT_KEY]
     first_activity: Annotated[datetime, Meta(description="When its first turn happened.")]
     last_activity: Annotated[datetime, Meta(description="When its last turn happened.")]
-    turn_count: Annotated[int, Meta(description="How many interactions it has.")]
+    turn_count: Annotated[int, Meta(description="How many interactions it has, steps included.")]
+    step_count: Annotated[int, Meta(description="How many of them have a parent.")]
     failed_turn_count: Annotated[int, Meta(description="How many of its calls failed.")]
     prompt_tokens: Annotated[int, Meta(description="The tokens of its prompts.")]
     completion_tokens: Annotated[int, Meta(description="The tokens of its completions.")]
@@ -50,6 +62,8 @@ class SessionPage(Output):
 class SessionTurn(Output):
     """An interaction of a session, with only those messages that the turn before did not have already.
 
+    A turn with a `parent` is a step of that turn. The turn before a step is the step before it under the same parent,
+    or else the parent, if that is earlier. The turn before one without a parent is the last one without a parent.
     `resent_count` is the number of messages that were left out. `message` is the whole assistant message, if more than
     a text was logged. `expired` is true where retention has deleted the texts.
     """
@@ -73,6 +87,11 @@ class SessionTurn(Output):
     preferences: list[Preference]
     size: Annotated[int, Meta(description="The size in bytes of what was logged, as JSON.")]
     expired: Annotated[bool, Meta(description="Its texts were deleted, by the project's payload_retention_days.")]
+    step: Annotated[str | None, STEP] = None
+    parent: Annotated[UUID | None, PARENT] = None
+    parent_missing: Annotated[
+        bool, Meta(description="The project has no interaction `parent`: it is not logged yet, or was deleted.")
+    ] = False
 
 
 class SessionTranscript(SessionSummary):

@@ -73,7 +73,7 @@ def _plain_filter(name: str, value: Any) -> Filter:
         return conditions[0] if len(conditions) == 1 else Filter(and_=conditions)
     if field.compared_as == "phrase":
         return _filter_on(field, TextCondition(contains=value))
-    return _filter_on(field, Match(in_=value) if isinstance(value, list) else Match(eq=str(value)))
+    return _filter_on(field, Match(in_=list(map(str, value))) if isinstance(value, list) else Match(eq=str(value)))
 
 
 def _filter_on(field: Field, condition: Match | TextCondition) -> Filter:

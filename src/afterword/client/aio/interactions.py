@@ -56,12 +56,15 @@ class AsyncInteractions:
         call: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
         environment: str | None = None,
+        step: str | None = None,
+        parent: str | UUID | None = None,
     ) -> Recorded:
         """Log a completion with the messages that it answers. It is on disk when this returns.
 
         `ab_campaign` is the A/B test in which its feedback counts; `model` must then be one of the test's. `call`
         describes a call that was made elsewhere, such as `{"finish_reason": "stop", "request_id": "req_1"}`. `facts`
-        holds further data of its provider, such as `{"choice": {"logprobs": ...}}`.
+        holds further data of its provider, such as `{"choice": {"logprobs": ...}}`. `parent` is the completion_id of
+        the interaction that this one is a step of, and `step` the step's name.
 
         >>> logged = await client.interactions.create(
         ...     messages=[{"role": "user", "content": "What is the capital of France?"}],
@@ -89,6 +92,8 @@ class AsyncInteractions:
             "call": call,
             "facts": facts,
             "environment": environment,
+            "step": step,
+            "parent": parent,
         }
         request = Request(method="POST", path=path("interactions"), body=encode(body), repeatable=True)
         return await self._client.call(request, Recorded)
@@ -123,12 +128,12 @@ class AsyncInteractions:
         """List a page of interactions that match all filters, newest first; with `group_by`, their groups.
 
         `labels` maps a key to a value, to several (any of them), or to None (has the key). `model`, `source`, `state`,
-        `finish_reason` and `environment` take one value or several (any of them); `session_id`, `user`, `trace_id` and
-        `prompt_hash` take exactly one; `request_id` is Afterword's, the provider's, or the id of the provider's answer.
-        `from_` (inclusive) and `to` (exclusive) are times. `feedback` is one or several metrics, or comparisons with
-        their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are metrics. `outcome`,
-        `has_outcome` and `has_no_outcome` are the same for the outcomes of the interaction's session. `q` finds words
-        in prompt and completion.
+        `finish_reason`, `environment`, `step` and `parent` take one value or several (any of them); `session_id`,
+        `user`, `trace_id` and `prompt_hash` take exactly one; `request_id` is Afterword's, the provider's, or the id of
+        the provider's answer. `from_` (inclusive) and `to` (exclusive) are times. `feedback` is one or several metrics,
+        or comparisons with their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are
+        metrics. `outcome`, `has_outcome` and `has_no_outcome` are the same for the outcomes of the interaction's
+        session. `q` finds words in prompt and completion.
 
         `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` and `media`
         "links" or "inline". Pass `next` or `previous` of a page as `cursor` for another page; `count=True` counts all

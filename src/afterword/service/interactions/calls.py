@@ -11,7 +11,7 @@ import msgspec
 
 from afterword.config import Settings
 from afterword.errors import AfterwordError, Invalid, Unavailable
-from afterword.ids import session_of, unstored_id, uuid7
+from afterword.ids import find_uuid, session_of, unstored_id, uuid7
 from afterword.service.context import AppState, Context
 from afterword.service.interactions import preparation
 from afterword.service.models.routing import ModelRoute
@@ -107,6 +107,7 @@ class CallRecorder:
                 messages=messages,
                 labels=own_fields.labels,
                 texts=own_fields.texts,
+                parent=own_fields.parent,
                 as_sent=True,
             )
             for messages in _request_message_lists(request)
@@ -275,6 +276,7 @@ class _OwnFields(msgspec.Struct, frozen=True):
     labels: dict[str, str]
     texts: dict[str, str | None]
     session: str | None
+    parent: UUID | None
     unreadable: dict[str, Any]
 
     @classmethod
@@ -307,7 +309,10 @@ class _OwnFields(msgspec.Struct, frozen=True):
         session = readable_session(request.session_id)
         if request.session_id is not None and session is None:
             unreadable["session_id"] = request.session_id
-        return cls(labels, texts, session, unreadable)
+        parent = find_uuid(request.parent) if isinstance(request.parent, str) else None
+        if request.parent is not None and parent is None:
+            unreadable["parent"] = request.parent
+        return cls(labels, texts, session, parent, unreadable)
 
 
 def readable_session(session_id: Any) -> str | None:

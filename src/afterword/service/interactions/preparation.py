@@ -45,6 +45,7 @@ class PreparedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     texts: dict[str, str | None]
     """The plain texts that the caller logs with it, by the names of their columns."""
+    parent: UUID | None
     text: str
     prompt_hash: int
 
@@ -78,6 +79,7 @@ def new_prompt(
     messages: list[Message],
     labels: dict[str, str],
     texts: dict[str, str | None],
+    parent: UUID | None = None,
     as_sent: bool = False,
 ) -> PreparedPrompt:
     """Check the messages of a prompt; labels and texts are checked already. Raises `Invalid`, `TooLarge`.
@@ -94,6 +96,7 @@ def new_prompt(
         images=images,
         labels=labels,
         texts=texts,
+        parent=parent,
         text=prompt_text(stored_messages),
         prompt_hash=content.prompt_hash(stored_messages),
     )
@@ -156,6 +159,7 @@ def new_rows(
         session[1],
         *(prompt.texts[name] for name in LATER_TEXTS),
         _encoder.encode(contents).decode() if contents else None,
+        prompt.parent,
     )
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),

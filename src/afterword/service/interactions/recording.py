@@ -133,11 +133,8 @@ def _prepared_interaction(
     context: Context, body: NewInteraction, project: ProjectRow, model: int | None, source: Source
 ) -> PreparedInteraction:
     now = context.now()
+    _check_parent(body)
     labels = preparation.checked_labels(context, body.labels or {})
-    texts: dict[str, str | None] = {field.column: getattr(body, field.name) for field in TEXT_FIELDS}
-    for field in TEXT_FIELDS:
-        if (text := texts[field.column]) is not None:
-            check_text(text, param=field.name, max_length=field.max_characters)
     # The messages of an exported call are stored as they were sent to the provider, whatever their form.
     as_sent = body.call is not None
     prompt = preparation.new_prompt(
@@ -147,7 +144,8 @@ def _prepared_interaction(
         created_at=parse_created_at(body.created_at, param="created_at", now=now),
         messages=body.messages,
         labels=labels,
-        texts=texts,
+        texts=_checked_texts(body),
+        parent=body.parent,
         as_sent=as_sent,
     )
     completion_of = preparation.new_completion_as_sent if as_sent else preparation.new_completion
@@ -191,6 +189,24 @@ def _prepared_interaction(
     return PreparedInteraction(
         response, row_batch.rows, row_batch.size, request_hash, row_batch.new_labels, comparison_key
     )
+
+
+def _check_parent(body: NewInteraction) -> None:
+    if body.parent is not None and body.parent == body.completion_id:
+        raise Invalid(
+            f"parent is {body.parent}, which is the interaction's own completion_id.",
+            code="own_parent",
+            param="parent",
+            hint="Give the completion_id of the interaction that this one is a step of, or leave parent out.",
+        )
+
+
+def _checked_texts(body: NewInteraction) -> dict[str, str | None]:
+    texts: dict[str, str | None] = {field.column: getattr(body, field.name) for field in TEXT_FIELDS}
+    for field in TEXT_FIELDS:
+        if (text := texts[field.column]) is not None:
+            check_text(text, param=field.name, max_length=field.max_characters)
+    return texts
 
 
 def _call_row(completion_id: UUID, body: NewInteraction) -> tuple[Any, ...] | None:

@@ -116,6 +116,7 @@ def _serialized_interaction(
         ab_campaign=None if facts.ab_test is None else context.catalog.tests.all[facts.ab_test].key,
         outcomes=[serialize_outcome(context, row) for row in facts.outcomes] if is_full else None,
         session=row.session,
+        parent=row.parent,
         **{field.name: getattr(row, field.column) for field in TEXT_FIELDS},
     )
 

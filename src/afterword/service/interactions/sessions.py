@@ -66,8 +66,9 @@ async def get_session(context: Context, session_id: str, *, query: TranscriptQue
     """Show a session as one transcript, by its id or by what the caller named it.
 
     The turns come in order, the oldest first. Each carries the messages that are new against the turn before, and its
-    completion: what a later turn sends again is left out and counted in `resent_count`. `next` is the cursor of the
-    turns after the page, which ends early where its turns are large.
+    completion: what a later turn sends again is left out and counted in `resent_count`. A turn with a `parent` is a
+    step of that turn, and is compared with the step before it or with its parent. `next` is the cursor of the turns
+    after the page, which ends early where its turns are large.
     """
     project, session_uuid = await _find_session(context, session_id, query.project)
 
@@ -75,25 +76,26 @@ async def get_session(context: Context, session_id: str, *, query: TranscriptQue
         sums = stored.totals(connection, project.number, [session_uuid])
         if session_uuid not in sums:
             raise _session_not_found(session_id)
-        rows, before, next_cursor = stored.page_of_turns(
-            connection, project.number, session_uuid, limit=query.limit, cursor=query.cursor
-        )
-        interactions = serialize_interactions(
-            context,
-            connection,
-            [row for row in (before, *rows) if row is not None],
-            view="full",
-            images=query.images,
-            with_outcomes=False,
-        )
-        turns = [
-            _turn(interaction, previous)
-            for previous, interaction in zip([None, *interactions], interactions, strict=False)
-        ]
+        page = stored.page_of_turns(connection, project.number, session_uuid, limit=query.limit, cursor=query.cursor)
+        rows = {row.id: row for row in (*page.before.values(), *page.rows)}
+        interactions = {
+            interaction.completion_id: interaction
+            for interaction in serialize_interactions(
+                context, connection, list(rows.values()), view="full", images=query.images, with_outcomes=False
+            )
+        }
+        turns = []
+        for row in page.rows:
+            before = page.before.get(row.id)
+            turns.append(
+                _turn(
+                    interactions[row.id],
+                    None if before is None else interactions[before.id],
+                    parent_missing=row.parent is not None and row.parent not in page.parents,
+                )
+            )
         [summary] = _summaries(context, connection, project, [sums[session_uuid]])
-        return SessionTranscript(
-            **msgspec.structs.asdict(summary), turns=turns[len(turns) - len(rows) :], next=next_cursor
-        )
+        return SessionTranscript(**msgspec.structs.asdict(summary), turns=turns, next=page.next)
 
     return await context.store.read_long(read)
 
@@ -154,6 +156,7 @@ def _summaries(
             first_activity=to_datetime(session.first),
             last_activity=to_datetime(session.last),
             turn_count=session.turn_count,
+            step_count=session.step_count,
             failed_turn_count=session.failed_turn_count,
             prompt_tokens=session.prompt_tokens,
             completion_tokens=session.completion_tokens,
@@ -166,7 +169,7 @@ def _summaries(
     ]
 
 
-def _turn(interaction: Interaction, previous: Interaction | None) -> SessionTurn:
+def _turn(interaction: Interaction, previous: Interaction | None, *, parent_missing: bool) -> SessionTurn:
     messages = interaction.messages or []
     new_messages = messages if previous is None else new_messages_of(messages, _conversation(previous))
     call = interaction.call
@@ -188,6 +191,9 @@ def _turn(interaction: Interaction, previous: Interaction | None) -> SessionTurn
         preferences=interaction.preferences,
         size=interaction.size,
         expired=interaction.expired,
+        step=interaction.step,
+        parent=interaction.parent,
+        parent_missing=parent_missing,
     )
 
 

@@ -91,7 +91,6 @@ class _FilterCompiler:
             "state": self.state,
             "prompt_hash": self.prompt_hash,
             "session": self.session,
-            "completion_id": self.completion_id,
             "words": self.words,
             "has": self.has,
             "tool": self.tool,
@@ -169,6 +168,8 @@ class _FilterCompiler:
                 return self.call_text(value, path, columns[0])
             case "call_id":
                 return self.call_id(value, path, *columns)
+            case "id":
+                return self.match(value, path, columns[0], lambda words: [_uuid(word, path) for word in words])
             case "phrase":
                 return self.phrase(value, path, field.name, *columns)
             case comparison:
@@ -213,9 +214,6 @@ class _FilterCompiler:
         check = exists_for_interaction(calls.c.interaction_id == interactions.c.id, or_(*conditions))
         lookups = [select(calls.c.interaction_id).where(condition) for condition in conditions]
         return Condition(not_(check)) if negated else Condition(check, union_all(*lookups))  # pyright: ignore
-
-    def completion_id(self, value: Match, path: str) -> Condition:
-        return self.match(value, path, interactions.c.id, lambda words: [_uuid(word, path) for word in words])
 
     def session(self, value: Match, path: str) -> Condition:
         texts, negated = self.matched_texts(value, path)

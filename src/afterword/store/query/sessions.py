@@ -6,7 +6,7 @@ A list scans the interactions that match, newest first, and takes a session at i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,7 @@ class SessionTotals:
     first: int = _TIME_RANGE_END
     last: int = -_TIME_RANGE_END
     turn_count: int = 0
+    step_count: int = 0
     failed_turn_count: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -57,6 +58,7 @@ class SessionTotals:
         self.name = self.name or row.session
         self.first, self.last = min(self.first, row.first), max(self.last, row.last)
         self.turn_count += row.turns
+        self.step_count += row.steps
         self.failed_turn_count += row.failed
         self.prompt_tokens = _token_sum(self.prompt_tokens, row.prompt_tokens)
         self.completion_tokens = _token_sum(self.completion_tokens, row.completion_tokens)
@@ -120,6 +122,7 @@ def totals(connection: Connection, project: int, session_ids: Collection[UUID]) 
                 func.min(columns.created_at).label("first"),
                 func.max(columns.created_at).label("last"),
                 func.count().label("turns"),
+                func.count(columns.parent).label("steps"),
                 func.sum(case((calls.c.state == FAILED, 1), else_=0)).label("failed"),
                 prompt_tokens.label("prompt_tokens"),
                 completion_tokens.label("completion_tokens"),
@@ -134,21 +137,33 @@ def totals(connection: Connection, project: int, session_ids: Collection[UUID]) 
     return sums
 
 
+@dataclass(frozen=True, slots=True)
+class TurnPage:
+    """A page of the turns of a session, the oldest first.
+
+    `before` maps the id of a turn to the row of the turn that it goes on from: the one before it with the same parent,
+    or else its parent, if that is an earlier turn of the session. `parents` holds the parents that exist.
+    """
+
+    rows: list[Row[Any]]
+    before: dict[UUID, Row[Any]]
+    parents: set[UUID]
+    next: str | None
+
+
 def page_of_turns(
     connection: Connection, project: int, session_id: UUID, *, limit: int, cursor: str | None
-) -> tuple[list[Row[Any]], Row[Any] | None, str | None]:
-    """Return the rows of a page of turns, the oldest first, the row of the turn before them, and the next cursor.
+) -> TurnPage:
+    """Return a page of turns. It ends early at `MAX_PAGE_BYTES`, but has one turn at least.
 
-    A page ends early at `MAX_PAGE_BYTES`, but has one turn at least. Raises `Invalid` for an invalid cursor.
+    Raises `Invalid` for an invalid cursor.
     """
     at = None if cursor is None else _read_cursor(cursor, "created_at")
     # Expressions in place of the columns: the rows of the session are sorted, the time index is not scanned.
     time, id = without_index(interactions.c.created_at), interactions.c.id
     turns = select(interactions).where(_is_turn(session_id), without_index(interactions.c.project) == project)
-    before = None
-    if at is not None:
-        beyond = or_(time > at.created_at, and_(time == at.created_at, id > at.id))
-        before = connection.execute(turns.where(~beyond).order_by(time.desc(), id.desc()).limit(1)).first()
+    beyond = None if at is None else or_(time > at.created_at, and_(time == at.created_at, id > at.id))
+    if beyond is not None:
         turns = turns.where(beyond)
     rows = list(connection.execute(turns.order_by(time, id).limit(limit + 1)))
     page: list[Row[Any]] = []
@@ -158,7 +173,65 @@ def page_of_turns(
         if page and size > MAX_PAGE_BYTES:
             break
         page.append(row)
-    return page, before, write_cursor(_cursor_at(page[-1], "created_at")) if len(page) < len(rows) else None
+    next_cursor = write_cursor(_cursor_at(page[-1], "created_at")) if len(page) < len(rows) else None
+    parents = _find_parents(connection, project, page)
+    earlier = (
+        [] if beyond is None else _newest_by_parent(connection, and_(_is_turn(session_id), ~beyond), project, page)
+    )
+    turns_before = _turns_before(
+        page, earlier, [parent for parent in parents if (parent.session_id or parent.id) == session_id]
+    )
+    return TurnPage(page, turns_before, {parent.id for parent in parents}, next_cursor)
+
+
+def _find_parents(connection: Connection, project: int, page: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return the rows of the parents that exist in the project."""
+    ids = {row.parent for row in page if row.parent is not None}
+    query = select(interactions).where(any_of(interactions.c.id, ids), interactions.c.project == project)
+    return list(connection.execute(query)) if ids else []
+
+
+def _newest_by_parent(
+    connection: Connection, which: ColumnElement[bool], project: int, page: Sequence[Row[Any]]
+) -> list[Row[Any]]:
+    """Return the newest of the turns `which` for each parent that a turn of the page has. None counts as a parent."""
+    columns = interactions.c
+    parents = {row.parent for row in page}
+    has_parent = any_of(columns.parent, parents - {None})
+    rank = func.row_number().over(partition_by=columns.parent, order_by=(columns.created_at.desc(), columns.id.desc()))
+    ranked = (
+        select(columns.id, rank.label("rank"))
+        .where(
+            which,
+            without_index(columns.project) == project,
+            or_(has_parent, columns.parent.is_(None)) if None in parents else has_parent,
+        )
+        .subquery()
+    )
+    newest_ids = connection.execute(select(ranked.c.id).where(ranked.c.rank == 1)).scalars().all()
+    return list(connection.execute(select(interactions).where(any_of(columns.id, newest_ids)))) if newest_ids else []
+
+
+def _turns_before(
+    page: Sequence[Row[Any]], earlier: Iterable[Row[Any]], parents: Iterable[Row[Any]]
+) -> dict[UUID, Row[Any]]:
+    """Return `TurnPage.before`. Turns of other pages have `MAX_PAGE_BYTES` at most, or are one turn."""
+    newest = {row.id: row for row in parents} | {row.parent: row for row in earlier}
+    read_ids = {row.id for row in page}
+    before: dict[UUID, Row[Any]] = {}
+    size = 0
+    for row in page:
+        turn = newest.get(row.parent)
+        newest[row.parent] = row
+        if turn is None or (turn.created_at, turn.id) > (row.created_at, row.id):
+            continue
+        if turn.id not in read_ids:
+            if size and size + turn.size > MAX_PAGE_BYTES:
+                continue
+            size += turn.size
+            read_ids.add(turn.id)
+        before[row.id] = turn
+    return before
 
 
 def turn_ids(connection: Connection, project: int, session_id: UUID, limit: int) -> list[UUID]:

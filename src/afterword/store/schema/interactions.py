@@ -55,6 +55,8 @@ interactions = Table(
     # What it holds beside plain text, as a JSON array such as ["tools", "tool:weather"]. Null for plain text.
     # `interaction_labels` is the index of it, too (see `content_number`).
     Column("contents", Text),
+    # The interaction that this one is a step of. It may not exist: it is logged later, or was deleted.
+    Column("parent", Id),
     # The list of a project, newest first, is one range of this index.
     Index(None, "project", "created_at", "id"),
     # The same for one model; 36 bytes a row.
@@ -66,6 +68,9 @@ interactions = Table(
 # For the turns of a session, and the interactions with a user or another text. Partial, because most have none.
 Index("ix_interactions_session_id", interactions.c.session_id, sqlite_where=interactions.c.session_id.is_not(None),
       postgresql_where=interactions.c.session_id.is_not(None))  # fmt: skip
+# For the steps of an interaction.
+Index("ix_interactions_parent", interactions.c.parent, sqlite_where=interactions.c.parent.is_not(None),
+      postgresql_where=interactions.c.parent.is_not(None))  # fmt: skip
 for _field in TEXT_FIELDS:
     _column = interactions.c[_field.column]
     Index(f"ix_interactions_{_field.column}", interactions.c.project, _column, interactions.c.created_at,
