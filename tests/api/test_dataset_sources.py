@@ -256,6 +256,36 @@ def test_votes_thresholds_and_ties_decide_what_is_true(log: Any, register: Any, 
     assert by_answer == {text: {"stars": False} for text in "BD"} | {"A": {"good": True}, "C": {"stars": True}}
 
 
+def test_with_all_votes_each_persons_values_make_lines_and_pairs(log: Any, register: Any, http: Any, create: Create):
+    register("good", "bool")
+    register("stars")
+    answers = {text: log(completion=text)["completion_id"] for text in "AB"}
+    given = [
+        ("ann", "A", "good", False), ("ann", "A", "good", True), ("ann", "A", "stars", 5), ("ann", "B", "good", False),
+        ("bob", "A", "good", False), ("bob", "B", "good", True), ("cid", "A", "good", True), ("cid", "A", "stars", 4),
+    ]  # fmt: skip
+    for user, text, metric, value in given:
+        body = {"completion_id": answers[text], "metric": metric, "value": value, "user": user}
+        http.post("/api/v1/feedback", json=body).raise_for_status()
+    made, rows = create("feedback", votes="all")
+    values = [(row["completion"], row["feedbacks"]["good"], row["feedbacks"].get("stars", 0)) for row in rows]
+    expected = [("A", True, 5), ("A", False, 0), ("A", True, 4), ("B", False, 0), ("B", True, 0)]
+    assert sorted(values) == sorted(expected)
+    assert (made["left_out"], len({tuple(row["metadata"]["feedback_ids"]) for row in rows})) == ({}, 5)
+    # A person's thumbs make pairs of their own; what Ann and Bob prefer is no contradiction.
+    made, rows = create("preference", votes="all")
+    assert sorted(row["preferred_completion"] for row in rows) == ["A", "B"]
+    assert made["left_out"] == {}
+    pair = {"metric": "good", "preferred_completion": answers["B"], "other_completion": answers["A"], "user": "ann"}
+    http.post("/api/v1/preferences", json=pair).raise_for_status()
+    made, rows = create("preference", votes="all")
+    assert [row["preferred_completion"] for row in rows] == ["B"]
+    assert made["left_out"] == {"contradictory": 2}
+    # Lines are sampled, not interactions.
+    assert len(create("feedback", votes="all", sample={"type": "last", "size": 3})[1]) == 3
+    assert len(create("feedback", votes="all", sample={"type": "random", "size": 4}, seed=1)[1]) == 4
+
+
 def test_splits_are_downloaded_apart_and_duplicates_left_out(log: Any, http: Any, project: str, refused: Any):
     long = " ".join(f"word{n}" for n in range(100))
     for n in range(40):

@@ -18,7 +18,7 @@ DatasetForm: TypeAlias = Literal["original", TrainingFormat]
 Sampling: TypeAlias = Literal["all", "random", "last"]
 Unfinished: TypeAlias = Literal["failed", "cancelled", "interrupted", "cut_off", "empty"]
 """Answers that are bad examples. They become rows only if `include` names them."""
-Votes: TypeAlias = Literal["agreed", "majority"]
+Votes: TypeAlias = Literal["agreed", "majority", "all"]
 SplitName: TypeAlias = Literal["train", "validation", "test"]
 Duplicates: TypeAlias = Literal["keep", "exact", "near"]
 LeftOut: TypeAlias = Literal[
@@ -235,7 +235,7 @@ class DatasetOfInteractions(Input):
         Votes,
         Meta(
             description="What counts where people gave true and false, each by their newest value: `agreed`, nothing; "
-            "`majority`, what more than half gave."
+            "`majority`, what more than half gave; `all`, each person's values, in a line of their own."
         ),
     ] = "agreed"
     thresholds: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -22,19 +23,28 @@ class PreferencePair(msgspec.Struct, frozen=True):
     feedback_ids: tuple[UUID, ...] = ()
     position: int = 0
     """The position of the newer of its interactions in the order of the search."""
+    person: str | None = None
+    """Whose judgement it is, where each person's count by themselves."""
 
     @property
     def identity(self) -> bytes:
         """Return the bytes that identify the pair when a sample is drawn."""
-        return self.comparison_id.bytes if self.comparison_id else self.preferred.bytes + self.other.bytes
+        if self.comparison_id:
+            return self.comparison_id.bytes
+        return self.preferred.bytes + self.other.bytes + (self.person or "").encode()
 
 
-class Thumb(msgspec.Struct, frozen=True):
+class RatedAnswer(msgspec.Struct, frozen=True):
     """An answer with the feedback that rates it under a bool key."""
 
     completion_id: UUID
     feedback_ids: tuple[UUID, ...]
     position: int
+
+
+PairKey: TypeAlias = tuple[str, str, str | None, bytes, bytes]
+"""The metric, the prompt, the person, and both answers of a pair, the preferred one first: what identifies its content.
+"""
 
 
 class PairCollector:
@@ -53,7 +63,9 @@ class PairCollector:
         self._with_thumbs = with_thumbs
         self._seen_comparison_ids: set[UUID] = set()
         self._compared_pairs: list[PreferencePair] = []
-        self._thumbs: dict[tuple[str, str], dict[bool, list[Thumb]]] = defaultdict(lambda: {True: [], False: []})
+        self._thumbs: dict[tuple[str, str, str | None], dict[bool, list[RatedAnswer]]] = defaultdict(
+            lambda: {True: [], False: []}
+        )
         self._position = 0
         self._answers: dict[UUID, tuple[str, bytes]] = {}
         """The prompt's hash and the answer's digest for each completion that is fit for a pair."""
@@ -66,10 +78,9 @@ class PairCollector:
             self._add_preference(preference)
         if not self._with_thumbs or unfit_reason(interaction, self._include) is not None:
             return
-        for key, is_up in self._reader.thumbs(interaction).items():
-            ids = tuple(feedback.feedback_id for feedback in interaction.feedback if feedback.metric == key)
-            thumb = Thumb(interaction.completion_id, ids, self._position)
-            self._thumbs[key, interaction.prompt_hash][is_up].append(thumb)
+        for thumb in self._reader.thumbs(interaction):
+            answer = RatedAnswer(interaction.completion_id, thumb.feedback_ids, self._position)
+            self._thumbs[thumb.metric, interaction.prompt_hash, thumb.person][thumb.is_up].append(answer)
 
     def _add_preference(self, preference: Preference) -> None:
         # Both completions of a preference show it.
@@ -88,6 +99,7 @@ class PairCollector:
                     preference.other_completion,
                     preference.comparison_id,
                     position=self._position,
+                    person=self._reader.person_of(preference),
                 )
             )
 
@@ -120,18 +132,18 @@ class PairCollector:
         ]
         keys = {key for key, _ in keyed_pairs}
         rows: list[PreferencePair] = []
-        for (metric, prompt, preferred, other), pair in keyed_pairs:
-            if (metric, prompt, other, preferred) in keys:
+        for (metric, prompt, person, preferred, other), pair in keyed_pairs:
+            if (metric, prompt, person, other, preferred) in keys:
                 self._left_out["contradictory"] += 1
             else:
                 rows.append(pair)
         return sorted(rows, key=lambda pair: pair.position)
 
-    def _answers_key(self, pair: PreferencePair, *, count: bool = True) -> tuple[str, str, bytes, bytes] | None:
-        """Return metric, prompt and both answers of a pair, which identify its content; None if it is left out."""
+    def _answers_key(self, pair: PreferencePair, *, count: bool = True) -> PairKey | None:
+        """Return what identifies the content of a pair; None if it is left out."""
         preferred, other = self._answers.get(pair.preferred), self._answers.get(pair.other)
         if preferred is not None and other is not None and preferred[1] != other[1]:
-            return (pair.metric, preferred[0], preferred[1], other[1])
+            return (pair.metric, preferred[0], pair.person, preferred[1], other[1])
         if count and preferred is not None and other is not None:
             self._left_out["equal"] += 1
         elif count:
@@ -139,9 +151,9 @@ class PairCollector:
         return None
 
     def _thumb_pairs(self) -> list[PreferencePair]:
-        """Return pairs of a liked and a disliked answer; each answer is in one pair at most."""
+        """Return pairs of a liked and a disliked answer: each answer is in one at most, or in one of each person."""
         pairs: list[PreferencePair] = []
-        for (metric, _), sides in self._thumbs.items():
+        for (metric, _, person), sides in self._thumbs.items():
             ups, downs = (self._by_answer(sides[is_up]) for is_up in (True, False))
             for digest in ups.keys() & downs.keys():
                 # The same answer to the same prompt was liked and not liked.
@@ -150,11 +162,11 @@ class PairCollector:
             for up, down in zip(ups.values(), downs.values(), strict=False):
                 ids = (*up.feedback_ids, *down.feedback_ids)
                 position = min(up.position, down.position)
-                pairs.append(PreferencePair(metric, up.completion_id, down.completion_id, None, ids, position))
+                pairs.append(PreferencePair(metric, up.completion_id, down.completion_id, None, ids, position, person))
         return pairs
 
-    def _by_answer(self, thumbs: list[Thumb]) -> dict[bytes, Thumb]:
-        by_answer: dict[bytes, Thumb] = {}
+    def _by_answer(self, thumbs: list[RatedAnswer]) -> dict[bytes, RatedAnswer]:
+        by_answer: dict[bytes, RatedAnswer] = {}
         for thumb in thumbs:
             if (answer := self._answers.get(thumb.completion_id)) is not None:
                 by_answer.setdefault(answer[1], thumb)

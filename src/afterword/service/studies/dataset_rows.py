@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ import msgspec
 from afterword.service.context import Context
 from afterword.service.studies.dataset_lines import ANSWER_FIELDS
 from afterword.store.catalog import ProjectRow
-from afterword.types import Feedback, Interaction, LeftOut, Message, Threshold, Votes
+from afterword.types import Feedback, Interaction, LeftOut, Message, Preference, Threshold, Votes
 
 CUT_OFF_FINISH_REASONS = frozenset(
     {
@@ -130,6 +130,27 @@ def _dataset_message(message: Message) -> Message:
     return {**message, "content": [part_of(part) for part in content]}
 
 
+class CompletionRow(msgspec.Struct, frozen=True):
+    """A completion that becomes a line; with `person`, a line of the values that this person gave."""
+
+    completion_id: UUID
+    person: str | None = None
+
+    @property
+    def identity(self) -> bytes:
+        """Return the bytes that identify the line when a sample is drawn."""
+        return self.completion_id.bytes + (self.person or "").encode()
+
+
+class Thumb(msgspec.Struct, frozen=True):
+    """True or false for an answer under a key, and the feedback that it comes from."""
+
+    metric: str
+    is_up: bool
+    feedback_ids: tuple[UUID, ...]
+    person: str | None = None
+
+
 class FeedbackReader:
     """Reads the feedback values that count: those under all keys of the project, or under `metrics`."""
 
@@ -153,17 +174,35 @@ class FeedbackReader:
         """Tell whether a key counts."""
         return metric in self._kinds
 
-    def values(self, interaction: Interaction) -> tuple[dict[str, bool | float], list[UUID], bool]:
+    def person_of(self, feedback: Feedback | Preference) -> str | None:
+        """Return who gave it where each person's values count by themselves, else None."""
+        return (feedback.user or feedback.actor) if self._votes == "all" else None
+
+    def people(self, interaction: Interaction) -> list[str | None]:
+        """Return whose values make a line: with `all` each person who gave some, else None for all of them together.
+
+        The list is empty if nobody gave a value that counts.
+        """
+        feedback_lists = [*self._by_key(interaction).values(), self._ties(interaction)]
+        people = dict.fromkeys(
+            self.person_of(feedback) for feedback_list in feedback_lists for feedback in feedback_list
+        )
+        return [person for person in people if self.values(interaction, person)[0]]
+
+    def values(
+        self, interaction: Interaction, person: str | None = None
+    ) -> tuple[dict[str, bool | float], list[UUID], bool]:
         """Return the values by key, the ids of the feedback that they come from, and whether thumbs disagreed.
 
-        The newest value counts. Under a bool key, and under a scalar key with a threshold, the newest value of each
-        person is a vote. If two people disagree, there is no value, unless the majority decides.
+        With `person`, only what they gave counts. The newest value counts. Under a bool key, and under a scalar key
+        with a threshold, the newest value of each person is a vote. If two people disagree, there is no value, unless
+        the majority decides.
         """
         values: dict[str, bool | float] = {}
         ids: list[UUID] = []
         has_conflict = False
-        by_key = self._by_key(interaction)
-        tie_votes = self._tie_votes(interaction)
+        by_key = self._by_key(interaction, person)
+        tie_votes = self._tie_votes(interaction, person)
         for key in [*by_key, *(key for key in tie_votes if key not in by_key)]:
             key_feedback = by_key.get(key, [])
             if self._kinds[key] == "scalar" and key not in self._thresholds and key_feedback:
@@ -200,22 +239,33 @@ class FeedbackReader:
             return None if 2 * trues == len(votes) else 2 * trues > len(votes)
         return votes[0] if votes and trues in (0, len(votes)) else None
 
-    def _tie_votes(self, interaction: Interaction) -> dict[str, list[bool]]:
+    def _ties(self, interaction: Interaction) -> list[Preference]:
+        return [
+            preference
+            for preference in (interaction.preferences if self._with_ties else ())
+            if preference.tied is not None and preference.metric in self._kinds
+        ]
+
+    def _tie_votes(self, interaction: Interaction, person: str | None) -> dict[str, list[bool]]:
         """Return the votes by key that ties give: true for a good one, false for a bad one."""
         votes: dict[str, list[bool]] = {}
-        for preference in interaction.preferences if self._with_ties else ():
-            if preference.tied is not None and preference.metric in self._kinds:
-                votes.setdefault(preference.metric, []).append(preference.tied == "good")
+        for tie in self._ties(interaction):
+            if person is None or self.person_of(tie) == person:
+                votes.setdefault(tie.metric, []).append(tie.tied == "good")
         return votes
 
-    def thumbs(self, interaction: Interaction) -> Mapping[str, bool]:
-        """Return the values under bool keys."""
-        return {key: value for key, value in self.values(interaction)[0].items() if isinstance(value, bool)}
+    def thumbs(self, interaction: Interaction) -> Iterator[Thumb]:
+        """Yield what is true or false under each key; with `all`, for each person."""
+        for person in self.people(interaction):
+            values = self.values(interaction, person)[0]
+            for key, feedback in self._by_key(interaction, person).items():
+                if isinstance(is_up := values.get(key), bool):
+                    yield Thumb(key, is_up, tuple(given.feedback_id for given in feedback), person)
 
-    def _by_key(self, interaction: Interaction) -> dict[str, list[Feedback]]:
-        """Return the feedback by key, the newest first, as interactions show it."""
+    def _by_key(self, interaction: Interaction, person: str | None = None) -> dict[str, list[Feedback]]:
+        """Return the feedback by key, the newest first, as interactions show it; with `person`, only theirs."""
         by_key: dict[str, list[Feedback]] = {}
         for feedback in interaction.feedback:
-            if feedback.metric in self._kinds:
+            if feedback.metric in self._kinds and (person is None or self.person_of(feedback) == person):
                 by_key.setdefault(feedback.metric, []).append(feedback)
         return by_key

@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from afterword.service.studies.dataset_lines import read_line
 from afterword.service.studies.dataset_pairs import PairCollector, PreferencePair
 from afterword.service.studies.dataset_rows import (
     LIMIT_FINISH_REASONS,
+    CompletionRow,
     FeedbackReader,
     answer_of,
     finish_reason_of,
@@ -50,7 +51,8 @@ PREVIEW_ROWS = 10
 MAX_PREVIEW_INTERACTION_COUNT = 2_000
 MAX_SEED = 1 << 53
 _encoder = msgspec.json.Encoder()
-T = TypeVar("T")
+DatasetRow: TypeAlias = CompletionRow | PreferencePair
+T = TypeVar("T", CompletionRow, PreferencePair)
 
 
 async def create_of_interactions(context: Context, *, body: DatasetOfInteractions) -> Dataset:
@@ -145,9 +147,9 @@ class DatasetBuilder:
             pairs = await self._selected_pairs()
             self._check_not_empty(pairs)
             return self._lines(pairs, _pair_sides, self._pair_line)
-        ids = await self._selected_completions()
-        self._check_not_empty(ids)
-        return self._lines(ids, _completion_sides, self._line)
+        rows = await self._selected_completions()
+        self._check_not_empty(rows)
+        return self._lines(rows, _completion_sides, self._line)
 
     async def preview(self, row_count: int) -> tuple[list[bytes], int]:
         """Return the first lines, and how many there are in all."""
@@ -155,18 +157,18 @@ class DatasetBuilder:
             pairs = await self._selected_pairs()
             lines, line_count = self._lines(pairs[:row_count], _pair_sides, self._pair_line), len(pairs)
         else:
-            ids = await self._selected_completions()
-            lines, line_count = self._lines(ids[:row_count], _completion_sides, self._line), len(ids)
+            rows = await self._selected_completions()
+            lines, line_count = self._lines(rows[:row_count], _completion_sides, self._line), len(rows)
         content = b"".join([chunk async for chunk in lines])
         return content.split(b"\n")[:-1], line_count
 
     async def _selected_pairs(self) -> list[PreferencePair]:
         pairs = await self._distinct_rows(await self._pairs(), _pair_sides)
-        return self._sampled_rows(pairs, lambda pair: pair.identity)
+        return self._sampled_rows(pairs)
 
-    async def _selected_completions(self) -> list[UUID]:
-        ids = await self._distinct_rows(await self._completions(), _completion_sides)
-        return self._sampled_rows(ids, lambda completion_id: completion_id.bytes)
+    async def _selected_completions(self) -> list[CompletionRow]:
+        rows = await self._distinct_rows(await self._completions(), _completion_sides)
+        return self._sampled_rows(rows)
 
     async def _interaction_pages(self) -> AsyncIterator[list[Interaction]]:
         """Yield pages of the requested interactions in their short view, newest first."""
@@ -195,22 +197,23 @@ class DatasetBuilder:
         if ids is not None and interaction_count < len(set(ids)):
             self.left_out["missing"] += len(set(ids)) - interaction_count
 
-    async def _completions(self) -> list[UUID]:
+    async def _completions(self) -> list[CompletionRow]:
         """Return the interactions that become lines, newest first."""
-        fit_ids: list[UUID] = []
+        fit_rows: list[CompletionRow] = []
         # Rows that repeat others are found later, and a sample counts none of them.
         takes_newest = self._body.sample.type == "last" and self._body.duplicates == "keep"
         sample_size = self._body.sample.size if takes_newest else None
         async for page in self._interaction_pages():
             silent_ids = await self._silent_ids(page)
             for interaction in page:
-                if len(fit_ids) == sample_size:
-                    return fit_ids
+                if sample_size is not None and len(fit_rows) >= sample_size:
+                    return fit_rows[:sample_size]
                 if (reason := self._reason(interaction, silent_ids)) is None:
-                    fit_ids.append(interaction.completion_id)
+                    people = self._reader.people(interaction) if self._body.kind == "feedback" else [None]
+                    fit_rows += [CompletionRow(interaction.completion_id, person) for person in people]
                 else:
                     self.left_out[reason] += 1
-        return fit_ids
+        return fit_rows
 
     async def _silent_ids(self, page: list[Interaction]) -> set[UUID]:
         """Return the interactions of a page without an answer: neither a text, nor a tool call, nor a refusal."""
@@ -236,12 +239,10 @@ class DatasetBuilder:
             call = interaction.call
             if call is None or call.state not in include:
                 return "empty"
-        if self._body.kind == "feedback":
-            values, _, has_conflict = self._reader.values(interaction)
-            if not values:
-                if has_conflict:
-                    return "conflicting_feedback"
-                return "between_thresholds" if self._reader.is_between_thresholds(interaction) else "no_feedback"
+        if self._body.kind == "feedback" and not self._reader.people(interaction):
+            if self._reader.values(interaction)[2]:
+                return "conflicting_feedback"
+            return "between_thresholds" if self._reader.is_between_thresholds(interaction) else "no_feedback"
         return None
 
     async def _pairs(self) -> list[PreferencePair]:
@@ -287,24 +288,24 @@ class DatasetBuilder:
                 ):
                     reason = "split_conflict"
                 if reason is None and duplicates != "keep":
-                    reason = finder.find(*self._row_texts(interactions))
+                    reason = finder.find(*self._row_texts(row, interactions))
                 if reason is None:
                     distinct_rows.append(row)
                 else:
                     self.left_out[reason] += 1
         return distinct_rows
 
-    def _row_texts(self, sides: Sequence[Interaction]) -> tuple[str, str]:
+    def _row_texts(self, row: DatasetRow, sides: Sequence[Interaction]) -> tuple[str, str]:
         """Return the prompt and what is said of it, by which rows are compared."""
         answers = [] if self._body.kind == "prompt" else [answer_of(side) for side in sides]
-        values = self._reader.values(sides[0])[0] if self._body.kind == "feedback" else {}
+        values = self._reader.values(sides[0], row.person)[0] if self._body.kind == "feedback" else {}
         # Rows that say the same and are rated differently are no duplicates.
         rating = [f"{key}={value}" for key, value in sorted(values.items())]
         texts = [prompt_row(sides[0]), [*answers, *rating]]
         prompt, answer = (msgspec.json.encode(text).decode() for text in texts)
         return prompt, answer
 
-    def _sampled_rows(self, rows: list[T], identity: Callable[[T], bytes]) -> list[T]:
+    def _sampled_rows(self, rows: list[T]) -> list[T]:
         """Return the requested sample, in the order of `rows`.
 
         A random sample has the rows with the smallest hashes under the seed, so that new rows change it little.
@@ -315,7 +316,7 @@ class DatasetBuilder:
         if sample.type == "last":
             return rows[: sample.size]
         key = self._seed.to_bytes(8, "big")
-        hashes = [(blake2b(identity(row), key=key, digest_size=8).digest(), index) for index, row in enumerate(rows)]
+        hashes = [(blake2b(row.identity, key=key, digest_size=8).digest(), index) for index, row in enumerate(rows)]
         return [rows[index] for index in sorted(index for _, index in heapq.nsmallest(sample.size, hashes))]
 
     def _check_not_empty(self, rows: Sequence[Any]) -> None:
@@ -355,11 +356,11 @@ class DatasetBuilder:
             if lines:
                 yield b"".join(lines)
 
-    def _line(self, completion_id: UUID, sides: Sequence[Interaction]) -> dict[str, Any] | None:
+    def _line(self, row: CompletionRow, sides: Sequence[Interaction]) -> dict[str, Any] | None:
         [interaction] = sides
         line = prompt_row(interaction)
         metadata: dict[str, Any] = {
-            "completion_id": completion_id,
+            "completion_id": row.completion_id,
             **_call_facts(interaction),
             **self._split_field(interaction),
         }
@@ -368,7 +369,7 @@ class DatasetBuilder:
             if (reason := finish_reason_of(interaction)) in LIMIT_FINISH_REASONS:
                 metadata["finish_reason"] = reason
         if self._body.kind == "feedback":
-            line["feedbacks"], metadata["feedback_ids"], _ = self._reader.values(interaction)
+            line["feedbacks"], metadata["feedback_ids"], _ = self._reader.values(interaction, row.person)
             if not line["feedbacks"]:
                 return None
         if interaction.labels:
@@ -406,8 +407,8 @@ def _pair_sides(pair: PreferencePair) -> Sequence[UUID]:
     return (pair.preferred, pair.other)
 
 
-def _completion_sides(completion_id: UUID) -> Sequence[UUID]:
-    return (completion_id,)
+def _completion_sides(row: CompletionRow) -> Sequence[UUID]:
+    return (row.completion_id,)
 
 
 def _check_rules(context: Context, project: ProjectRow, body: DatasetOfInteractions) -> None:

@@ -9,6 +9,7 @@ import css from "./datasets.module.css";
 const VOTES: Record<Votes, string> = {
   agreed: "only what all agree on",
   majority: "what more than half gave",
+  all: "what each person gave, by itself",
 };
 
 type RulesProps = { form: FormValues<Choices>; metrics: readonly Metric[] };
