@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import func, select
+
+from afterword.store.background.packing import PackingWorker
+from afterword.store.engine import Store
+from afterword.store.schema import payloads
 
 pytestmark = pytest.mark.shared
 
@@ -38,6 +46,40 @@ def fill(http: Any, number: int) -> None:
     http.post("/api/v1/preferences", json=pair).raise_for_status()
 
 
+def converse(http: Any) -> list[str]:
+    """Log the turns of an agent, which repeat the turns before them and call a tool; return their ids."""
+    messages: list[dict[str, Any]] = []
+    ids = []
+    for turn in range(6):
+        function = {"name": "search", "arguments": json.dumps({"query": Random(turn).randbytes(400).hex()})}
+        calling = {"role": "assistant", "content": None, "tool_calls": [{"id": f"c{turn}", "type": "function",
+                   "function": function}]}  # fmt: skip
+        messages.append({"role": "user", "content": f"Turn {turn}"})
+        body = {"messages": messages, "completion": calling, "session_id": "agent"}
+        ids.append(http.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"])
+        messages += [calling, {"role": "tool", "tool_call_id": f"c{turn}", "content": f"Result {turn}"}]
+    return ids[::-1]
+
+
+def packed_count(location: Path, url: str | None = None) -> int:
+    """Pack the conversations of a store that no server uses; return the number of its packed payloads."""
+    store = Store(location, url)
+    store.in_charge_until = math.inf
+    worker = PackingWorker(store, quiet_seconds=0)
+    while worker.step():
+        pass
+    is_packed = select(func.count()).where(payloads.c.base.is_not(None))
+    number = store.read_now(lambda connection: connection.execute(is_packed).scalar_one())
+    store.close()
+    return number
+
+
+def ids_with_tool(http: Any) -> list[str]:
+    """The ids of the interactions that call the agent's tool, newest first."""
+    page = http.get("/api/v1/interactions", params={"tool": "search"}).json()
+    return [row["completion_id"] for row in page["interactions"]]
+
+
 def all_interactions(http: Any) -> Any:
     """All interactions, whole."""
     return http.get("/api/v1/interactions", params={"limit": 500, "view": "full", "images": "inline"}).json()
@@ -51,20 +93,28 @@ def copied(source: str, target: str) -> subprocess.CompletedProcess[str]:
 def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: Any, server_at: Any):
     first = server_at(tmp_path / "first", None)
     with first.client() as http:
+        turns = converse(http)
         fill(http, 60)
         before = all_interactions(http)
+        assert ids_with_tool(http) == turns
     in_use = copied(str(tmp_path / "first"), postgresql.new())
     assert in_use.returncode == 1
     assert "has the data directory" in in_use.stderr
     first.stop()
+    packed = packed_count(tmp_path / "first")
+    assert packed > 0
 
     url = postgresql.new()
     done = copied(str(tmp_path / "first"), url)
     assert done.returncode == 0, done.stderr
     assert "Copied and checked, row by row" in done.stdout
+    with psycopg.connect(url) as connection:
+        query = "SELECT count(*) FROM payloads WHERE base IS NOT NULL"
+        assert connection.execute(query).fetchone() == (packed,)
     second = server_at(tmp_path / "second", url)
     with second.client() as http:
         assert all_interactions(http) == before
+        assert ids_with_tool(http) == turns
         while http.get("/health").json()["search"]["waiting"]:
             pass
         assert (
@@ -83,6 +133,14 @@ def test_a_store_is_copied_to_postgresql_and_back(tmp_path: Path, postgresql: An
     third = server_at(tmp_path / "third", None)
     with third.client() as http:
         assert all_interactions(http) == after
+        assert ids_with_tool(http) == turns
+        for turn in turns[:2]:
+            http.delete(f"/api/v1/interactions/{turn}").raise_for_status()
+        assert ids_with_tool(http) == turns[2:]
+        shown = {row["completion_id"]: row for row in all_interactions(http)["interactions"]}
+        assert [shown[row["completion_id"]] for row in after["interactions"] if row["completion_id"] in turns[2:]] == [
+            row for row in after["interactions"] if row["completion_id"] in turns[2:]
+        ]
         while http.get("/health").json()["search"]["waiting"]:
             pass
         assert len(http.get("/api/v1/interactions", params={"q": "answer", "limit": 500}).json()["interactions"]) == 63

@@ -71,10 +71,12 @@ def test_interactions_are_found_by_what_they_hold(http: httpx.Client, project: s
 def test_what_older_interactions_hold_is_noted_with_the_new_index(new_server):
     running = new_server()
     with running.client() as http:
-        weather, _ = log(http, "default", call("weather")), log(http, "default", "yes")
+        weather, _ = log(http, "default", call("weather"), "x" * 40_000), log(http, "default", "yes")
     running.stop()
     with closing(sqlite3.connect(running.directory / "afterword.db")) as store, store:
+        older_preview = '{"prompt":"xxx","completion":""}'
         store.execute("UPDATE interactions SET contents = NULL")
+        store.execute("UPDATE interactions SET preview = ? WHERE preview IS NOT NULL", (older_preview,))
         store.execute("DELETE FROM interaction_labels")
     for file in running.directory.glob("search.db*"):
         file.unlink()
@@ -83,5 +85,5 @@ def test_what_older_interactions_hold_is_noted_with_the_new_index(new_server):
         found: list[dict[str, Any]] = []
         while not found:
             found = http.get("/api/v1/interactions", params={"tool": "weather"}).json()["interactions"]
-        assert [row["completion_id"] for row in found] == [weather]
+        assert [(row["completion_id"], row["completion"]) for row in found] == [(weather, "weather()")]
         assert http.get("/api/v1/interactions", params={"has": "tools", "count": "true"}).json()["count"] == 1

@@ -8,12 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from afterword.ids import uuid7
+from afterword.service.interactions.calls import unit_of
 from afterword.store import calls, deletion
 from afterword.store import interactions as stored
 from afterword.store.engine import Store, Transaction
-from afterword.store.schema import LATER_TEXTS, payloads, search_pending
+from afterword.store.schema import LATER_TEXTS, interaction_labels, payloads, search_pending
 
 
 @pytest.fixture
@@ -96,6 +98,15 @@ def test_an_interaction_that_was_deleted_in_mid_stream_stays_deleted(store: Stor
     assert store.read_now(stored.find_interaction, one) is None
     assert store.read_now(calls.find_call, one) is None
     assert store.read_now(stored.find_interaction, other).model == 3
+
+
+def test_no_rows_are_added_to_what_was_deleted_in_mid_stream(store: Store):
+    one, other = opened(store), opened(store)
+    write(store, lambda transaction: deletion.erase(transaction, [one]))
+    added = {turn: [(stored.INSERT["interaction_labels"], [(9, 1_700_000_000_000, turn)])] for turn in (one, other)}
+    write(store, unit_of([], list(added.items())))
+    query = select(interaction_labels.c.interaction_id)
+    assert store.read_now(lambda connection: connection.execute(query).scalars().all()) == [other]
 
 
 def test_what_a_crash_left_open_is_closed_as_interrupted_and_can_be_found(store: Store):

@@ -27,6 +27,7 @@ from afterword.store.payloads import Payload, encode
 from afterword.store.schema import (
     LATER_TEXTS,
     ab_interactions,
+    content_number,
     details_pending,
     feedback,
     images,
@@ -79,14 +80,19 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
     text = msgspec.json.encode(worn).decode()
     said = store.compression.compress(encode(Payload(messages=[{"role": "user", "content": "Hi"}], completion="Ho")))
     error = '{"status":500,"code":"fell_over","message":"You said Hi"}'
-    put, later = stored.INSERT, (None,) * (3 + len(LATER_TEXTS))
+    contents = ["tool:weather", "tools"]
+    put, later = stored.INSERT, [*(None,) * (2 + len(LATER_TEXTS)), msgspec.json.encode(contents).decode()]
+    label_numbers = [
+        *(label_number(1, *pair) for pair in worn.items()),
+        *(content_number(1, what) for what in contents),
+    ]
     write(
         store,
         [
             (put["interactions"], [(one, 1, NOW, None, 0, session_id, "u", text, 5, 6, 7, 8, "{}", *later)]),
             (put["payloads"], [(one, said, None)]),
             (calls.INSERT, [calls.call_row(one, calls.FAILED, error=error, numbers={"latency": 9})]),
-            (put["interaction_labels"], [(label_number(1, *pair), NOW, one) for pair in worn.items()]),
+            (put["interaction_labels"], [(number, NOW, one) for number in label_numbers]),
             (put["feedback"], [(one, uuid7(), 1, 1.0, None, None, None, 0, NOW, None) for _ in range(2)]),
             (put["ab_interactions"], [(one, 1, 1)]),
             (stored.INSERT_IMAGE, [(image, "png", b"content")]),
@@ -194,10 +200,11 @@ def test_forgetting_payload_keeps_row_labels_feedback_and_call_numbers(store: St
     assert deleted(store, forget, one) == 0
     after = counts(store)
     assert {name: before[name] - after.get(name, 0) for name in before if before[name] != after.get(name)} == {
-        "payloads": 1, "images": 1, "interaction_images": 1,
+        "payloads": 1, "images": 1, "interaction_images": 1, "interaction_labels": 2,
     }  # fmt: skip
     row = store.read_now(stored.find_interaction, one)
     assert (row.preview, row.prompt_text_hash, row.completion_text_hash, row.prompt_hash) == (None, 0, 0, 5)
+    assert row.contents is None
     call = store.read_now(calls.find_call, one)
     assert msgspec.json.decode(call.error) == {"status": 500, "code": "fell_over", "message": ""}
     assert call.latency == 9

@@ -23,6 +23,7 @@ from afterword.store.engine.partitions import PARTITIONED, TEXT_TABLES, Month
 from afterword.store.engine.postgresql import PARTITION_LEAD_MS
 from afterword.store.payloads import Payload, encode, read_json
 from afterword.store.schema import (
+    content_number,
     feedback,
     images,
     interaction_images,
@@ -69,13 +70,14 @@ def log(
     columns: dict[str, Any] = {
         "id": its_id, "project": project, "created_at": created_at, "source": 0, "session_id": session_id, "user": "u",
         "labels": '{"key":"value"}', "prompt_hash": 5, "prompt_text_hash": 6, "completion_text_hash": 7, "size": 8,
-        "preview": "{}",
+        "preview": "{}", "contents": '["images"]' if image else None,
     }  # fmt: skip
+    numbers = [label_number(project, "key", "value"), *([content_number(project, "images")] if image else [])]
     write(
         store,
         (put["interactions"], [tuple(columns.get(column.name) for column in interactions.c)]),
         (put["payloads"], [(its_id, store.compression.compress(encode(payload)), None)]),
-        (put["interaction_labels"], [(label_number(project, "key", "value"), created_at, its_id)]),
+        (put["interaction_labels"], [(number, created_at, its_id) for number in numbers]),
         (put["feedback"], [(its_id, uuid7(), 1, 1.0, None, None, None, 0, created_at, None)]),
         *([(stored.INSERT_IMAGE, [(image, "png", b"content")])] if image else []),
         *([(stored.INSERT_IMAGE_USE, [(image, project, its_id)])] if image else []),
@@ -206,7 +208,7 @@ def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Sto
     assert MAY in months.existing_months()
     assert parts(store, "interactions") == {"others": 1, MAY.name: 2}
     for table, number in (
-        (interactions, 3), (payloads, 3), (feedback, 3), (interaction_labels, 3), (images, 1),
+        (interactions, 3), (payloads, 3), (feedback, 3), (interaction_labels, 4), (images, 1),
         (interaction_images, 1), (preferences, 1), (outcomes, 2),
     ):  # fmt: skip
         assert count(store, table) == number, table.name
@@ -249,6 +251,8 @@ def test_texts_of_a_month_are_dropped_while_the_rest_is_kept(store: Store):
     assert parts(store, "payloads") == {"others": 1}
     assert count(store, images) == 0
     assert count(store, feedback) == 11
+    # Nothing says any more that they held images.
+    assert count(store, interaction_labels) == 11
     left = store.read_now(lambda c: c.execute(select(interactions).where(interactions.c.preview.is_not(None))).one())
     assert (left.id, left.prompt_text_hash) == (stays, 6)
     with retention(store, {1: Periods(days_since(APRIL.end), None)}) as running:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, or_, select, update
 
-from afterword.store.engine import Insert, Transaction, Update
+from afterword.store.engine import Find, Insert, Transaction, Update
 from afterword.store.schema import calls, interactions, payloads, search_pending
 from afterword.types import State
 
@@ -32,6 +32,7 @@ ORIGIN_COLUMNS = ("request_id", "provider_request_id", "response_id", "provider_
 deleted."""
 
 INSERT = Insert(calls)
+FIND_OPENED = Find(interactions.c.id, interactions.c.project, row_lock=True)
 # Columns whose values are known only at the end of a call.
 FINISH_INTERACTION = Update(interactions, "id", "model", "completion_text_hash", "size", "preview", "contents")
 FINISH_PAYLOAD = Update(payloads, "interaction_id", "payload")

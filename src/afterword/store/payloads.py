@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, select
 
-from afterword.message_words import searchable_words
+from afterword.message_words import message_words, searchable_words
 from afterword.store.compression import Damaged, as_dictionary, damaged, decompress
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.statements import Find, find_rows
@@ -51,6 +51,9 @@ class Payload(msgspec.Struct, omit_defaults=True):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Payload)
 
+# For payloads above this size, a list shows the preview in the row instead of reading the payload.
+PREVIEW_ABOVE_BYTES = 32 << 10
+PREVIEW_CHARACTERS = 300
 # Up to so many rows are looked up by the driver: SQLAlchemy takes a third of the time of reading a turn and its base.
 MAX_LOOKUP_IDS = 8
 FIND_PAYLOAD = Find(payloads.c.interaction_id, payloads.c.payload, payloads.c.base)
@@ -157,6 +160,18 @@ def prompt_text(messages: list[Message]) -> str:
 def completion_message(text: str, message: Message | None) -> Message:
     """Return the completion as a message of the assistant: the whole one, if more than a text was logged."""
     return {**message, "role": "assistant"} if message else {"role": "assistant", "content": text}
+
+
+def preview(payload: Payload, size: int) -> str | None:
+    """Return prompt and completion in words, shortened, as JSON; None if the payload is so small that a list reads it.
+
+    `size` is that of the payload's JSON in bytes.
+    """
+    if size <= PREVIEW_ABOVE_BYTES:
+        return None
+    prompt, completion = prompt_message(payload.messages), completion_message(payload.completion, payload.message)
+    words = {"prompt": message_words(prompt), "completion": message_words(completion)}
+    return msgspec.json.encode({name: text[:PREVIEW_CHARACTERS] for name, text in words.items()}).decode()
 
 
 def searchable_texts(payload: Payload, details: str = "") -> IndexedTexts:

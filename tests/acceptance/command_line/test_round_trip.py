@@ -44,7 +44,17 @@ PARTS = st.lists(
     | st.just({"type": "image_url", "image_url": ADDRESS}),
     max_size=3,
 )
+# A sound without a sample, and a text, in the forms in which they are sent.
+AUDIO = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA="
+FILE = "data:text/plain;base64,TGVhc2UgYWdyZWVtZW50Lg=="
+MEDIA_PARTS = [
+    {"type": "input_audio", "input_audio": {"data": AUDIO, "format": "wav"}},
+    {"type": "file", "file": {"filename": "lease é.txt", "file_data": FILE}},
+    {"type": "file", "file": {"file_id": "file-1"}},
+]
+MEDIA = st.lists(st.sampled_from(MEDIA_PARTS), min_size=1, max_size=2)
 MESSAGES = st.one_of(
+    st.fixed_dictionaries({"role": st.just("user"), "content": MEDIA}),
     st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXTS | PARTS}),
     st.fixed_dictionaries({"role": st.just("user"), "content": TEXTS}, optional={"name": WORDS, "cache": OBJECTS}),
     st.fixed_dictionaries({"role": st.just("assistant"), "content": st.none() | TEXTS, "tool_calls": CALLS}),
@@ -56,6 +66,7 @@ ANSWERS = TEXTS | st.fixed_dictionaries(
         "tool_calls": CALLS,
         "refusal": TEXTS,
         "reasoning_content": TEXTS,
+        "audio": st.just({"id": "audio_1", "data": AUDIO, "transcript": "Hello"}),
         "annotations": st.lists(OBJECTS, max_size=2),
     },
 )
@@ -70,6 +81,7 @@ INTERACTIONS = st.fixed_dictionaries(
         "labels": st.dictionaries(WORDS, TEXTS, max_size=8),
         "feedbacks": st.lists(FEEDBACK, max_size=3),
         "user": WORDS,
+        "environment": WORDS,
         "session_id": st.sampled_from([str(uuid4()), str(uuid4()), "chat 7", "ticket/12 é"]),
         "created_at": TIMES,
         "usage": OBJECTS,
@@ -184,7 +196,10 @@ def test_calls_of_the_gateway_survive_their_export(gateway: Any, copied: Any):
     for url in (PIXEL.replace("gif", "jpeg"), PIXEL.replace("image/gif", "application/octet-stream"), "file:///a.png"):
         gateway.ask(name, [{"type": "image_url", "image_url": {"url": url}}, {"type": "of no kind"}]).raise_for_status()
     gateway.ask(name, "in a session", session_id="chat 7").raise_for_status()
+    gateway.ask(name, MEDIA_PARTS).raise_for_status()
     here, there = copied(project)
-    assert len(here[0]) == 11
+    assert len(here[0]) == 12
+    assert AUDIO in (exported_text := json.dumps(there[0]))
+    assert FILE in exported_text
     assert {one["call"]["state"] for one in here[0].values()} == {"complete", "failed"}
     assert there == here

@@ -19,7 +19,7 @@ from afterword.store import calls as stored
 from afterword.store.ab_tests import INSERT_INTERACTION
 from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import ModelRow
-from afterword.store.engine import Rows
+from afterword.store.engine import ConditionalWrite, Rows, Unit
 from afterword.store.servers import alive_servers as alive_servers
 from afterword.types import SHARED_FIELDS, CallRequest, Message, State
 from afterword.types.fields import TEXT_FIELDS
@@ -248,8 +248,9 @@ class CallRecorder:
             # Counted for the assigned model, even if its fallback answered: the fallback is part of its setup.
             test_rows = [(self.ids[index], test.number, self.route.model.number) for index in new_indexes]
             rows.append((INSERT_INTERACTION, test_rows))
+        later_rows = [row_batch.later_rows for row_batch in row_batches if row_batch.later_rows is not None]
         try:
-            await self.context.store.write(rows, sum(row_batch.size for row_batch in row_batches))
+            await self.context.store.write(unit_of(rows, later_rows), sum(row_batch.size for row_batch in row_batches))
         except Unavailable as error:
             if self.context.settings.on_store_failure == "refuse":
                 raise
@@ -268,6 +269,18 @@ class CallRecorder:
             # No caller has seen the ids yet: replace them by ids that say that nothing is stored under them.
             self.stored = False
             self.ids = {index: new_id(stored=False) for index in self.ids}
+
+
+def unit_of(rows: Rows, later_rows: Sequence[tuple[UUID, Rows]]) -> Unit:
+    """Return the unit of work that writes `rows`, and `later_rows` of the interactions that still exist."""
+    if not later_rows:
+        return rows
+
+    def write(*found_rows: Sequence[Any] | None) -> tuple[Rows, None]:
+        existing = [pairs for found, (_, pairs) in zip(found_rows, later_rows, strict=True) if found is not None]
+        return [*rows, *(pair for pairs in existing for pair in pairs)], None
+
+    return ConditionalWrite([(stored.FIND_OPENED, completion_id) for completion_id, _ in later_rows], write)
 
 
 class _OwnFields(msgspec.Struct, frozen=True):

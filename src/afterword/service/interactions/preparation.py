@@ -9,7 +9,7 @@ import msgspec
 
 from afterword.config import Settings
 from afterword.errors import Invalid
-from afterword.message_words import message_contents, message_words
+from afterword.message_words import message_contents
 from afterword.service.context import Context
 from afterword.service.interactions import content
 from afterword.service.interactions.media import Media
@@ -20,14 +20,11 @@ from afterword.store.background import rollups
 from afterword.store.background.packing import queue_turn
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
-from afterword.store.payloads import Payload, completion_message, encode, message_text, prompt_message, prompt_text
+from afterword.store.payloads import Payload, completion_message, encode, message_text, preview, prompt_text
 from afterword.store.query.conditions import SOURCES
 from afterword.store.schema import LATER_TEXTS, content_number, hash63, label_number
 from afterword.types import Message, Source
 
-# For payloads above this size, a list shows the preview in the row instead of reading the payload.
-PREVIEW_ABOVE_BYTES = 32 << 10
-PREVIEW_CHARACTERS = 300
 MAX_STORED_NUMBER = 1 << 53
 
 _encoder = msgspec.json.Encoder()
@@ -63,11 +60,15 @@ class PreparedCompletion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowBatch(msgspec.Struct, frozen=True):
-    """Rows to write, their approximate size in bytes, and the numbers of labels that are new."""
+    """Rows to write, their approximate size in bytes, and the numbers of labels that are new.
+
+    `later_rows` are of an interaction that is stored already. They are written only if it was not deleted meanwhile.
+    """
 
     rows: Rows
     size: int
     new_labels: list[int]
+    later_rows: tuple[UUID, Rows] | None = None
 
 
 def new_prompt(
@@ -138,7 +139,7 @@ def new_rows(
     """
     project = prompt.project.number
     images = [*prompt.images, *completion.images]
-    raw, size, preview = _payload(prompt, completion)
+    raw, size, words = _payload(prompt, completion)
     labels = _encoder.encode(prompt.labels).decode() if prompt.labels else None
     contents = _contents(prompt, completion)
     row = (
@@ -154,7 +155,7 @@ def new_rows(
         hash63(prompt.text),
         hash63(completion.text),
         size,
-        preview,
+        words,
         request_hash,
         session[1],
         *(prompt.texts[name] for name in LATER_TEXTS),
@@ -194,24 +195,27 @@ def finishing_rows(
     call: tuple[Any, ...],
 ) -> RowBatch:
     """Return the rows that complete an interaction which was opened without its answer."""
-    raw, size, preview = _payload(prompt, completion)
+    raw, size, words = _payload(prompt, completion)
     contents = _contents(prompt, completion)
     stored_contents = _encoder.encode(contents).decode() if contents else None
     rows: Rows = [
-        (calls.FINISH_INTERACTION, [(completion_id, model, hash63(completion.text), size, preview, stored_contents)]),
+        (
+            calls.FINISH_INTERACTION,
+            [(completion_id, model, hash63(completion.text), size, words, stored_contents)],
+        ),
         (calls.FINISH_PAYLOAD, [(completion_id, context.store.compression.compress(raw))]),
         (calls.FINISH_CALL, [call]),
         (calls.QUEUE_FOR_SEARCH, [(completion_id, None)]),
         *queue_turn(prompt.project.number, session_id, completion_id),
         *rollups.dirty_hour(prompt.project.number, prompt.created_at),
-        *_image_rows(completion.images, prompt.project.number, completion_id),
     ]
+    later_rows = _image_rows(completion.images, prompt.project.number, completion_id)
     # Those of the prompt were written when the call began.
     if new_contents := set(contents) - set(message_contents(prompt.messages, {})):
         numbers = sorted(content_number(prompt.project.number, content) for content in new_contents)
         label_rows = [(number, prompt.created_at, completion_id) for number in numbers]
-        rows.append((stored.INSERT["interaction_labels"], label_rows))
-    return RowBatch(rows, len(raw) + 500, [])
+        later_rows.append((stored.INSERT["interaction_labels"], label_rows))
+    return RowBatch(rows, len(raw) + 500, [], (completion_id, later_rows) if later_rows else None)
 
 
 def _contents(prompt: PreparedPrompt, completion: PreparedCompletion) -> list[str]:
@@ -220,26 +224,18 @@ def _contents(prompt: PreparedPrompt, completion: PreparedCompletion) -> list[st
 
 def _payload(prompt: PreparedPrompt, completion: PreparedCompletion) -> tuple[bytes, int, str | None]:
     """Return the payload as JSON, its size with images, and a preview if the payload is long."""
-    raw = encode(
-        Payload(
-            messages=prompt.messages,
-            completion=completion.text,
-            message=completion.message,
-            usage=completion.usage,
-            timings=completion.timings,
-            parameters=completion.parameters,
-            facts=completion.facts,
-        )
+    payload = Payload(
+        messages=prompt.messages,
+        completion=completion.text,
+        message=completion.message,
+        usage=completion.usage,
+        timings=completion.timings,
+        parameters=completion.parameters,
+        facts=completion.facts,
     )
-    preview = None
-    if len(raw) > PREVIEW_ABOVE_BYTES:
-        previewed = {
-            "prompt": prompt_message(prompt.messages),
-            "completion": completion_message(completion.text, completion.message),
-        }
-        words = {name: message_words(message)[:PREVIEW_CHARACTERS] for name, message in previewed.items()}
-        preview = _encoder.encode(words).decode()
-    return raw, len(raw) + sum(len(image.content) for image in (*prompt.images, *completion.images)), preview
+    raw = encode(payload)
+    size = len(raw) + sum(len(image.content) for image in (*prompt.images, *completion.images))
+    return raw, size, preview(payload, len(raw))
 
 
 def _image_rows(images: list[Media], project: int, completion_id: UUID) -> Rows:

@@ -12,8 +12,9 @@ from afterword.store.engine.dialect import any_of
 from afterword.store.schema import content_number, interaction_labels, interactions, payloads
 
 
-def backfill_contents(store: Store, contents: dict[UUID, list[str]]) -> None:
-    """Note what these interactions hold, where that is not noted yet."""
+def backfill_contents(store: Store, contents: dict[UUID, tuple[list[str], str | None]]) -> None:
+    """Note what these interactions hold, and their previews, where that is not noted yet: a preview from before did not
+    say in words what has no text."""
     if not contents or not store.read_now(lambda connection: connection.execute(_missing(list(contents))).first()):
         return
 
@@ -32,11 +33,12 @@ def _missing(ids: list[UUID]) -> Select[UUID, int, int]:
     return select(*columns).select_from(joined).where(any_of(interactions.c.id, ids), is_missing)
 
 
-def _note(connection: Connection, contents: dict[UUID, list[str]]) -> None:
+def _note(connection: Connection, contents: dict[UUID, tuple[list[str], str | None]]) -> None:
     query = _missing(list(contents)).order_by(interactions.c.id).with_for_update(of=interactions)
     for row in connection.execute(query).all():
-        noted = msgspec.json.encode(contents[row.id]).decode()
-        connection.execute(update(interactions).where(interactions.c.id == row.id).values(contents=noted))
+        held, preview = contents[row.id]
+        values = {"contents": msgspec.json.encode(held).decode(), "preview": preview}
+        connection.execute(update(interactions).where(interactions.c.id == row.id).values(**values))
         connection.execute(
             insert(interaction_labels),
             [
@@ -45,6 +47,6 @@ def _note(connection: Connection, contents: dict[UUID, list[str]]) -> None:
                     "created_at": row.created_at,
                     "interaction_id": row.id,
                 }
-                for content in contents[row.id]
+                for content in held
             ],
         )

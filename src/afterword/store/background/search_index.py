@@ -24,7 +24,7 @@ from afterword.store.engine import Delete, DeleteByKey, Index, Store, Transactio
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.text_search import IndexedTexts
 from afterword.store.feedback import read_details
-from afterword.store.payloads import completion_message, read_json, searchable_texts, unpack
+from afterword.store.payloads import completion_message, preview, read_json, searchable_texts, unpack
 from afterword.store.schema import calls, details_pending, dictionaries, interactions, search_pending
 
 log = logging.getLogger("afterword.search")
@@ -131,7 +131,9 @@ class SearchIndexWorker(ThreadWorker):
         number = max(len(batch.added) + len(batch.erased), len(batch.details_changes))
         if number < BATCH_ROWS:
             index.note_caught_up()
-        backfill_contents(self._store, {row.interaction_id: row.contents for row in rows if row.contents})
+        backfill_contents(
+            self._store, {row.interaction_id: (row.contents, row.preview) for row in rows if row.contents}
+        )
         self._store.queue.write_from_thread(
             [
                 (TAKEN_IN, [(interaction_id,) for interaction_id in batch.added]),
@@ -188,6 +190,7 @@ class _QueuedText(NamedTuple):
     is_erased: bool
     sample: bytes
     contents: list[str]
+    preview: str | None = None
 
 
 class _Batch(NamedTuple):
@@ -206,7 +209,8 @@ def _is_running(interaction_id: ColumnElement[UUID]) -> ColumnElement[bool]:
 def _added_text(interaction_id: UUID, raw: bytes, details: str) -> _QueuedText:
     payload = unpack(raw)
     contents = message_contents(payload.messages, completion_message(payload.completion, payload.message))
-    return _QueuedText(interaction_id, searchable_texts(payload, details), False, raw[:MAX_SAMPLE_BYTES], contents)
+    texts, words = searchable_texts(payload, details), preview(payload, len(raw)) if contents else None
+    return _QueuedText(interaction_id, texts, False, raw[:MAX_SAMPLE_BYTES], contents, words)
 
 
 def _next_batch(connection: Connection) -> _Batch:
