@@ -44,6 +44,7 @@ class Conversations:
     """A store with conversations in it, and the worker that packs them."""
 
     def __init__(self, directory: Path, database_url: str | None) -> None:
+        self.database_url = database_url
         self._settings = load({"data": str(directory), "database_url": database_url}, {})
         self.open()
         asyncio.run(projects.create_project(self.context, body=NewProject(key="talk")))
@@ -318,3 +319,21 @@ def test_packing_and_deleting_at_once_leaves_each_turn_its_base(talk: Conversati
         talk.check_bases()
         talk.pack()
         assert talk.shown(ids) == {turn: shown for turn, shown in before.items() if turn not in gone}
+
+
+@pytest.mark.shared
+def test_two_servers_that_pack_a_session_at_once_lose_nothing(talk: Conversations, tmp_path: Path):
+    other = Store(tmp_path / "other", talk.database_url)
+    other.in_charge_until = math.inf
+    workers = [talk.worker, PackingWorker(other, quiet_seconds=0)]
+    for seed in range(4):
+        ids = talk.converse(Random(seed), 12, words=30)
+        before = talk.shown(ids)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(PackingWorker.step, workers))
+        assert talk.shown(ids) == before
+        talk.pack()
+        assert talk.shown(ids) == before
+        assert any(talk.bases()[turn] for turn in ids)
+        talk.check_bases()
+    other.close()
