@@ -8,7 +8,7 @@ import { countQuery } from "~/screens/interactions/listQueries";
 import { css as ui, Input } from "~/ui";
 import { FormDialog, FormField, FormGroup, useFormValues } from "~/ui/form";
 import { counted } from "~/ui/values";
-import { type Choices, DEFAULTS, datasetRequest, type Kind, takesFeedback } from "./choices";
+import { type Choices, DEFAULTS, datasetRequest, isThresholdOpen, type Kind, takesFeedback } from "./choices";
 import css from "./datasets.module.css";
 import { KeyChoice } from "./KeyChoice";
 import { leftOutInWords } from "./leftOut";
@@ -44,7 +44,7 @@ export function DatasetForm({ project, q, ids, onClose }: DatasetFormProps) {
       submitLabel="Make it"
       busyLabel="Making it…"
       size="widest"
-      isReady={request !== null}
+      isReady={request !== null && !isThresholdOpen(values)}
       earlyError={error}
       summary={preview && !error && <span className={css.summary}>{countsInShort(preview)}</span>}
       send={send}

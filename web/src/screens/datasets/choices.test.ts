@@ -31,4 +31,6 @@ it("says which rules differ from the defaults", () => {
     "split by session",
     "failed answers, too",
   ]);
+  const begun = { kind: "feedback", thresholds: [{ metric: "CSAT", trueFrom: "4", falseTo: "" }] } as const;
+  expect(rulesInWords({ ...DEFAULTS, ...begun, thresholds: [...begun.thresholds] })).toEqual(["a threshold to complete"]);
 });

@@ -64,6 +64,10 @@ export function thresholdProblem({ trueFrom, falseTo }: ThresholdChoice): string
   return Number(trueFrom) > Number(falseTo) ? null : "It counts once “yes from” is greater than “no up to”.";
 }
 
+/** Tell whether a threshold is begun and does not count. */
+export const isThresholdOpen = ({ kind, thresholds }: Choices): boolean =>
+  takesFeedback(kind) && thresholds.some((threshold) => thresholdProblem(threshold) !== null);
+
 /** Return the request for a dataset of the interactions with these ids, or else of those that match the filter; null if
  * the filter cannot be read. The request has no name yet. */
 export function datasetRequest(project: string, choices: Choices, ids: readonly string[]): DatasetRequest | null {
@@ -104,6 +108,7 @@ export function rulesInWords(choices: Choices): string[] {
     splitBy && `split by ${splitBy}`,
     takesFeedback(kind) && choices.votes !== "agreed" && `votes: ${choices.votes}`,
     countingThresholds(choices).length > 0 && "thresholds",
+    isThresholdOpen(choices) && "a threshold to complete",
     kind === "feedback" && choices.withTies && "ties",
     kind === "preference" && !choices.derivesPairs && "no pairs of thumbs",
     kind !== "prompt" && choices.withUnfinished && "failed answers, too",
