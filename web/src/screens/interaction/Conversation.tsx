@@ -1,4 +1,4 @@
-import { Download, EyeOff, FileText } from "lucide-react";
+import { Download, EyeOff, FileText, Volume2 } from "lucide-react";
 import { memo, type ReactNode, useEffect, useMemo, useState } from "react";
 import type { Message } from "~/api/client";
 import { Button, Chip, CopyButton, cx } from "~/ui";
@@ -193,7 +193,7 @@ function PartView({ part, look }: { part: Part; look: Look }) {
 function FileView({ file }: { file: Extract<Part, { kind: "file" }> }) {
   return (
     <div className={css.file}>
-      <FileText size={15} aria-hidden />
+      {file.isSound ? <Volume2 size={15} aria-hidden /> : <FileText size={15} aria-hidden />}
       <bdi>{file.name}</bdi>
       {file.url && <StoredFile name={file.name} url={file.url} isSound={file.isSound} />}
       {file.base64 && (
@@ -226,9 +226,11 @@ function StoredFile({ name, url, isSound }: { name: string; url: string; isSound
         <Download size={13} aria-hidden /> Download
       </a>
       {isSound && (
-        <audio controls preload="none" src={url} aria-label={name}>
-          <track kind="captions" />
-        </audio>
+        <div>
+          <audio controls preload="metadata" src={url} aria-label={name}>
+            <track kind="captions" />
+          </audio>
+        </div>
       )}
     </>
   );
