@@ -87,6 +87,61 @@ def test_a_session_is_read_rated_and_judged_as_one_thread(
     expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
 
 
+def test_steps_stand_below_their_turn_and_keys_rate_them(page: Page, http: httpx.Client, project: str):
+    ids: list[str] = []
+    for key in ("helpful", "solved"):
+        http.post("/api/v1/metrics", json={"key": key, "kind": "bool", "project": project}).raise_for_status()
+    steps = [(None, None), (0, "plan"), (1, "search"), (0, "book"), (None, None), ("0" * 32, "lost")]
+    for second, (parent, step) in enumerate(steps):
+        body = {
+            "project": project, "session_id": "agent", "step": step, "completion": f"Answer {second}",
+            "messages": [{"role": "user", "content": f"Prompt {second}"}], "created_at": f"2024-02-01T00:00:0{second}Z",
+            "parent": ids[parent] if isinstance(parent, int) else parent,
+        }  # fmt: skip
+        ids.append(http.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"])
+    page.goto(f"/p/{project}/sessions/agent")
+    turns = page.get_by_role("list", name="Turns").locator("> li")
+    expect(turns).to_have_count(6)
+    names = ["Turn 1", "Step plan", "Step search", "Step book", "Turn 2", "Turn 3"]
+    assert [turn.get_attribute("aria-label") for turn in turns.all()] == names
+    lefts = [turn.bounding_box()["x"] for turn in turns.all()]  # pyright: ignore[reportOptionalSubscript]
+    assert lefts[0] < lefts[1] < lefts[2] > lefts[3] > lefts[4] == lefts[0]
+    expect(turns.nth(5)).to_contain_text("whose parent is missing")
+    turns.nth(1).get_by_role("button", name="1 step").click()
+    expect(turns).to_have_count(5)
+    turns.nth(0).get_by_role("button", name="3 steps").click()
+    expect(turns).to_have_count(3)
+    turns.nth(0).get_by_role("button", name="3 steps").click()
+    expect(turns).to_have_count(5)
+
+    for key in ("j", "ArrowDown", "j", "k"):
+        page.keyboard.press(key)
+    expect(turns.nth(1)).to_have_attribute("aria-current", "true")
+    expect(turns.nth(1).get_by_role("button", name="helpful: yes")).to_be_visible()
+    page.keyboard.press("1")
+    expect(turns.nth(1).get_by_role("button", name="helpful: yes")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("m")
+    page.keyboard.press("0")
+    expect(turns.nth(1).get_by_role("button", name="solved: no")).to_have_attribute("aria-pressed", "true")
+    _pictures(page, "steps")
+    page.keyboard.press("j")
+    expect(turns.nth(2)).to_have_attribute("aria-current", "true")
+    expect(turns.nth(2).get_by_role("button", name="helpful: yes")).to_be_visible()
+    page.keyboard.press("0")
+    expect(turns.nth(2).get_by_role("button", name="helpful: no")).to_have_attribute("aria-pressed", "true")
+    values = [_until(lambda id=id, count=count: _given(http, id, count)) for id, count in ((ids[1], 2), (ids[3], 1))]
+    assert values == [{"helpful": 1.0, "solved": 0.0}, {"helpful": 0.0}]
+    page.get_by_role("region", name="Outcome").get_by_role("button", name="Give an outcome").click()
+    page.goto(f"/p/{project}/interactions/{ids[5]}")
+    expect(page.get_by_text("(missing)")).to_be_visible()
+
+
+def _given(http: httpx.Client, completion_id: str, count: int) -> dict[str, float] | None:
+    """Return the values of an interaction by feedback key, once there are so many."""
+    feedback = http.get(f"/api/v1/interactions/{completion_id}").json()["feedback"]
+    return {given["metric"]: given["value"] for given in feedback} if len(feedback) == count else None
+
+
 def _until(read: Any) -> Any:
     while not (found := read()):
         pass

@@ -1,7 +1,9 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Interaction } from "~/api/client";
 import { TEXT_FIELDS } from "~/api/generated/fields";
+import { interactionQuery } from "~/api/queries";
 import { jsonText } from "~/api/json";
 import { quoted } from "~/rules/language";
 import { CopyButton } from "~/ui";
@@ -41,6 +43,7 @@ export function Facts({ project, interaction }: { project: string; interaction: 
       const text = interaction[name];
       return [title.toLowerCase(), text && filtered(`${word}:${quoted(text)}`, text)];
     }),
+    ["parent", interaction.parent && <Parent key="parent" project={project} parent={interaction.parent} />],
     ["session", filtered(`session:${quoted(session ?? session_id)}`, session ?? session_id)],
     ["source", SOURCES[interaction.source]],
     ["finish reason", call?.finish_reason],
@@ -75,6 +78,17 @@ export function Facts({ project, interaction }: { project: string; interaction: 
         </div>
       )}
     </Fold>
+  );
+}
+
+/** A link to the interaction that this one is a step of; it may not be logged yet, or may have been deleted. */
+function Parent({ project, parent }: { project: string; parent: string }) {
+  const { data, error } = useQuery({ ...interactionQuery(parent), retry: false });
+  if (error && !data) return <span>{parent} (missing)</span>;
+  return (
+    <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: parent }}>
+      {parent}
+    </Link>
   );
 }
 

@@ -2,14 +2,16 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
 import { useState } from "react";
+import { turnTree } from "~/rules/steps";
 import { answer, api, ApiError } from "~/api/client";
 import { useAct } from "~/api/useAct";
 import { OutcomeSection } from "~/screens/interaction/Outcomes";
 import { preloadMarkdown } from "~/screens/interaction/Markdown";
 import { useMay } from "~/shell/useMay";
 import { Button, Confirm, CopyButton, css as ui, Empty, ErrorNote, IconButton, Loading } from "~/ui";
+import { useKeys } from "~/ui/useKeys";
 import { count, counted, Time } from "~/ui/values";
-import { nameOf, type SessionSummary, transcriptQuery } from "./queries";
+import { nameOf, type SessionSummary, type SessionTurn, transcriptQuery } from "./queries";
 import css from "./sessions.module.css";
 import { Turn } from "./Turn";
 
@@ -45,13 +47,9 @@ export function SessionScreen() {
   }
   const turns = data.pages.flatMap((page) => page.turns);
   return (
-    <main className={css.thread}>
+    <main className={css.thread} data-rates>
       <SessionHead project={project} session={session} mayEdit={may("edit")} />
-      <ol className={css.turns} aria-label="Turns">
-        {turns.map((turn, index) => (
-          <Turn key={turn.completion_id} project={project} turn={turn} number={index + 1} mayEdit={may("edit")} />
-        ))}
-      </ol>
+      <Turns project={project} turns={turns} mayEdit={may("edit")} mayRate={may("write")} />
       {error && <ErrorNote error={error} onRetry={() => refetch()} />}
       {hasNextPage && (
         <Button className={css.more} disabled={isFetchingNextPage} onClick={() => fetchNextPage()}>
@@ -68,6 +66,47 @@ export function SessionScreen() {
         />
       </footer>
     </main>
+  );
+}
+
+type TurnsProps = { project: string; turns: SessionTurn[]; mayEdit: boolean; mayRate: boolean };
+
+/** The turns as a tree, whose steps can be folded. Keys move from turn to turn, and rate the one that they are at. */
+function Turns({ project, turns, mayEdit, mayRate }: TurnsProps) {
+  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
+  const [current, setCurrent] = useState<string | null>(null);
+  const tree = turnTree(turns);
+  const numbers = new Map(tree.filter(({ above }) => !above.length).map(({ turn }, index) => [turn, index + 1]));
+  const shown = tree.filter(({ above }) => !above.some((id) => folded.has(id)));
+  const step = (by: 1 | -1) => () => {
+    const from = shown.findIndex(({ turn }) => turn.completion_id === current);
+    const to = shown[from < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, from + by))];
+    if (to) setCurrent(to.turn.completion_id);
+  };
+  useKeys({ j: step(1), ArrowDown: step(1), k: step(-1), ArrowUp: step(-1) });
+  function fold(id: string) {
+    const after = new Set(folded);
+    if (!after.delete(id)) after.add(id);
+    setFolded(after);
+  }
+  return (
+    <ol className={css.turns} aria-label="Turns">
+      {shown.map(({ turn, above, stepCount }) => (
+        <Turn
+          key={turn.completion_id}
+          project={project}
+          turn={turn}
+          number={numbers.get(turn)}
+          depth={above.length}
+          stepCount={stepCount}
+          isFolded={folded.has(turn.completion_id)}
+          onFold={() => fold(turn.completion_id)}
+          isCurrent={turn.completion_id === current}
+          mayEdit={mayEdit}
+          mayRate={mayRate}
+        />
+      ))}
+    </ol>
   );
 }
 
@@ -103,7 +142,8 @@ function SessionHead({ project, session, mayEdit }: SessionHeadProps) {
         )}
       </div>
       <p className={css.facts}>
-        <span>{counted(session.turn_count, "turn")}</span>
+        <span>{counted(session.turn_count - session.step_count, "turn")}</span>
+        {session.step_count > 0 && <span>{counted(session.step_count, "step")}</span>}
         {session.failed_turn_count > 0 && <span>{count(session.failed_turn_count)} failed</span>}
         <span>
           <Time iso={session.first_activity} /> to <Time iso={session.last_activity} />
