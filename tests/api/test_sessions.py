@@ -57,6 +57,32 @@ def talk(log: Call, session_id: str, day: int = 1) -> list[str]:
     ]
 
 
+def test_sessions_are_found_by_a_tree_page_after_page(
+    http: httpx.Client, log: Call, register: Call, listed: Any, project: str, refused: Call
+):
+    register("solved", "bool")
+    for day in (1, 2, 3):
+        talk(log, f"chat-{day}", day)
+    log()
+    outcome = {"project": project, "session_id": "chat-2", "metric": "solved", "value": True}
+    http.post("/api/v1/outcomes", json=outcome).raise_for_status()
+
+    def search(filter: Any, **more: Any) -> dict[str, Any]:
+        body = {"project": project, "filter": filter, **more}
+        return http.post("/api/v1/sessions/search", json=body).raise_for_status().json()
+
+    solved = {"outcome": {"metric": "solved", "value": {"eq": True}}}
+    assert [one["session"] for one in search(solved)["sessions"]] == ["chat-2"]
+    assert search(solved)["sessions"] == listed(outcome="solved=true")
+    assert search(None) == {"sessions": listed(), "next": None}
+    first = search({"not": solved}, min_turns=2, limit=1)
+    second = search({"not": solved}, min_turns=2, limit=1, cursor=first["next"])
+    assert [page["sessions"][0]["session"] for page in (first, second)] == ["chat-3", "chat-1"]
+    wrong = {"project": project, "filter": {"outcome": {"metric": "solved", "value": {}}}}
+    refused(http.post("/api/v1/sessions/search", json=wrong), 422, "empty_condition", "filter.outcome.value")
+    refused(http.get("/api/v1/sessions", params={"project": project, "outcome": "solved=so"}), 422, None, "outcome")
+
+
 def test_a_session_is_listed_with_its_sums(http: httpx.Client, log: Call, register: Call, listed: Any, project: str):
     register("solved", "bool")
     alone = log(created_at="2024-02-03")

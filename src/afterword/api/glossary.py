@@ -117,6 +117,7 @@ EXAMPLES: dict[type, Any] = {
         },
         "limit": 20,
     },
+    t.SessionSearch: {"filter": {"not": {"outcome": {"metric": "resolved"}}}, "min_turns": 2},
     t.Watches: {
         "watches": [
             {"name": "physics", "filter": {"label": {"key": "topic", "value": {"eq": "physics"}}}},

@@ -108,6 +108,8 @@ ROUTES: tuple[Route, ...] = (
     # ---------------------------------------------------------------- sessions of interactions
     Route(name="sessions.list_sessions", method="GET", path="/api/v1/sessions", run=sessions.list_sessions,
           tag="sessions", query=q.SessionsQuery, answer=t.SessionPage, errors=(404,)),
+    Route(name="sessions.search", method="POST", path="/api/v1/sessions/search", run=sessions.search_sessions,
+          tag="sessions", body=t.SessionSearch, answer=t.SessionPage, errors=(404,)),
     Route(name="sessions.get", method="GET", path="/api/v1/sessions/{session_id}", run=sessions.get_session,
           tag="sessions", query=q.TranscriptQuery, answer=t.SessionTranscript, errors=(404,)),
     Route(name="sessions.delete", method="DELETE", path="/api/v1/sessions/{session_id}", run=sessions.delete_session,

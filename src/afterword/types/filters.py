@@ -148,6 +148,19 @@ class Watches(Input):
     watches: Annotated[list[Watch], Meta(description="What to watch: 1 to 50 of them.")]
 
 
+MIN_TURNS = Meta(description="Only sessions of at least so many interactions.")
+
+
+class SessionSearch(Input):
+    """A filter tree for sessions, with paging options. A session is found if one of its interactions matches."""
+
+    project: Annotated[str | None, PROJECT] = None
+    filter: Annotated[Filter | None, SEARCHED_INTERACTIONS] = None
+    min_turns: Annotated[int, Meta(ge=1), MIN_TURNS] = 1
+    limit: Annotated[PageRows, PAGE_LIMIT] = PAGE_ROWS
+    cursor: Annotated[str | None, CURSOR] = None
+
+
 class Search(Input):
     """A filter tree with paging options. `project` defaults as for interactions."""
 

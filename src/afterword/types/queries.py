@@ -41,7 +41,7 @@ from afterword.types.base import (
 )
 from afterword.types.datasets import DatasetForm, SplitName, TrainingFormat
 from afterword.types.fields import GROUP_BY
-from afterword.types.filters import Images, Order, View
+from afterword.types.filters import MIN_TURNS, Images, Order, View
 from afterword.types.plans import EXPLAIN
 
 FROM_TIME = Meta(
@@ -328,7 +328,7 @@ class OutcomesQuery(Input, rename={"from_": "from"}):
 class SessionsQuery(FilterQuery):
     """Which sessions to list, those of which an interaction matches all plain filters, and paging options."""
 
-    min_turns: Annotated[int, Meta(ge=1, description="Only sessions of at least so many interactions.")] = 1
+    min_turns: Annotated[int, Meta(ge=1), MIN_TURNS] = 1
     limit: Annotated[PageRows, PAGE_LIMIT] = PAGE_ROWS
     cursor: Annotated[str | None, CURSOR] = None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
-from afterword.client.core import Request, path, query
+from afterword.client.core import Request, encode, path, query
 from afterword.client.list_filters import PlainFilters, filter_query
-from afterword.types import Deleted, Images, SessionPage, SessionTranscript, SessionTurn
+from afterword.types import Deleted, Filter, Images, SessionPage, SessionTranscript, SessionTurn
 
 if TYPE_CHECKING:
     from afterword.client.aio import AsyncAfterword
@@ -45,6 +45,30 @@ class AsyncSessions:
             cursor=cursor,
         )
         request = Request(method="GET", path=path("sessions"), query=pairs, repeatable=True)
+        return await self._client.call(request, SessionPage)
+
+    async def search(
+        self,
+        filter: Filter | Mapping[str, Any] | None = None,
+        *,
+        project: str | None = None,
+        min_turns: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> SessionPage:
+        """Return a page of sessions of which an interaction matches a filter tree; see `list`.
+
+        >>> page = await client.sessions.search({"not": {"outcome": {"metric": "CSAT"}}}, min_turns=2)
+        >>> [session.session_id for session in page.sessions]
+        """
+        body = {
+            "project": self._client.project_or_default(project),
+            "filter": filter,
+            "min_turns": min_turns,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        request = Request(method="POST", path=path("sessions", "search"), body=encode(body), repeatable=True)
         return await self._client.call(request, SessionPage)
 
     async def get(

@@ -27,6 +27,7 @@ from afterword.types import (
     Interaction,
     Message,
     SessionPage,
+    SessionSearch,
     SessionSummary,
     SessionTranscript,
     SessionTurn,
@@ -45,21 +46,32 @@ async def list_sessions(context: Context, *, query: SessionsQuery) -> SessionPag
     scans up to 20,000 matching interactions; where few sessions are among them, it is short, and `next` goes on.
     """
     conditions = await plain_conditions(context, query)
-    project = context.project(query.project)
-    names = context.names(project)
     tree = Filter(and_=[condition for _, condition in conditions]) if conditions else None
+    search = SessionSearch(
+        project=query.project, filter=tree, min_turns=query.min_turns, limit=query.limit, cursor=query.cursor
+    )
+    try:
+        return await search_sessions(context, body=search)
+    except Invalid as error:
+        raise error_of_parameter(error, [name for name, _ in conditions]) from None
+
+
+async def search_sessions(context: Context, *, body: SessionSearch) -> SessionPage:
+    """List sessions of which an interaction matches a filter tree, the newest activity first.
+
+    Otherwise it is like the list of sessions by plain filters.
+    """
+    project = context.project(body.project)
+    names = context.names(project)
 
     def page(connection: Connection) -> SessionPage:
-        matches = Matches(connection, names, tree)
+        matches = Matches(connection, names, body.filter)
         sessions, next_cursor = stored.find_sessions(
-            matches, limit=query.limit, cursor=query.cursor, min_turns=query.min_turns
+            matches, limit=body.limit, cursor=body.cursor, min_turns=body.min_turns
         )
         return SessionPage(sessions=_summaries(context, connection, project, sessions), next=next_cursor)
 
-    try:
-        return await context.store.read_long(page)
-    except Invalid as error:
-        raise error_of_parameter(error, [name for name, _ in conditions]) from None
+    return await context.store.read_long(page)
 
 
 async def get_session(context: Context, session_id: str, *, query: TranscriptQuery) -> SessionTranscript:

@@ -1,9 +1,11 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { MessagesSquare } from "lucide-react";
-import { useEffect } from "react";
+import { useEffect, useMemo } from "react";
 import type { Metric } from "~/api/client";
 import { metricsQuery } from "~/api/queries";
+import { FilterBar } from "~/filter/FilterBar";
+import { readFilter } from "~/rules/language";
 import { shownValue } from "~/screens/interactions/columns";
 import { Button, Chip, css as ui, cx, Empty, ErrorNote, Loading, Page } from "~/ui";
 import { count, inShort, Time } from "~/ui/values";
@@ -13,10 +15,13 @@ import css from "./sessions.module.css";
 /** The sessions of a project, the newest activity first. */
 export function SessionsScreen() {
   const { project } = useParams({ from: "/inside/p/$project/sessions" });
-  const { all } = useSearch({ from: "/inside/p/$project/sessions" });
+  const { all, q = "" } = useSearch({ from: "/inside/p/$project/sessions" });
   const navigate = useNavigate({ from: "/p/$project/sessions" });
   const { data: metrics = [] } = useQuery(metricsQuery(project, "all"));
-  const list = useInfiniteQuery(sessionsQuery(project, all ? 1 : 2));
+  const filter = useMemo(() => readFilter(q), [q]);
+  const list = useInfiniteQuery({ ...sessionsQuery(project, filter, all ? 1 : 2), placeholderData: keepPreviousData });
+  const change = (next: Record<string, string | undefined>) =>
+    navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   const { data, error, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = list;
   const sessions = data?.pages.flatMap((page) => page.sessions) ?? [];
   // A page of the server may be short where few of many interactions are in sessions of several turns.
@@ -33,15 +38,21 @@ export function SessionsScreen() {
           <input
             type="checkbox"
             checked={all === "1"}
-            onChange={(event) => navigate({ search: { all: event.target.checked ? "1" : undefined }, replace: true })}
+            onChange={(event) => change({ all: event.target.checked ? "1" : undefined })}
           />
           Single interactions, too
         </label>
       }
     >
+      <FilterBar project={project} value={q} onChange={(next) => change({ q: next || undefined })} />
       {error && <ErrorNote error={error} onRetry={() => refetch()} />}
       {(!data || isShort) && !error && <Loading lines={8} />}
-      {data && !sessions.length && !hasNextPage && (
+      {data && !sessions.length && !hasNextPage && q && (
+        <Empty title="No session fits" icon={<MessagesSquare size={22} aria-hidden />}>
+          <p>A session is listed if one of its interactions matches the filter.</p>
+        </Empty>
+      )}
+      {data && !sessions.length && !hasNextPage && !q && (
         <Empty title="No session of several turns yet" icon={<MessagesSquare size={22} aria-hidden />}>
           <p>Interactions that are logged or called with the same session_id make a session.</p>
         </Empty>

@@ -1,17 +1,20 @@
 // The queries of sessions: the list, and the turns of one.
 
 import { infiniteQueryOptions } from "@tanstack/react-query";
-import { answer, api, type Schemas } from "~/api/client";
+import { answer, api, type Filter, type Schemas } from "~/api/client";
 
 export type SessionSummary = Schemas["SessionSummary"];
 export type SessionTurn = Schemas["SessionTurn"];
 
-/** The sessions of a project, the newest activity first. */
-export const sessionsQuery = (project: string, min_turns: number) =>
+/** The sessions of which an interaction matches a filter, the newest activity first. */
+export const sessionsQuery = (project: string, filter: Filter | null, min_turns: number) =>
   infiniteQueryOptions({
-    queryKey: ["sessions", project, min_turns],
+    queryKey: ["sessions", project, filter, min_turns],
+    enabled: filter !== null,
     queryFn: ({ pageParam: cursor, signal }) =>
-      answer(api.GET("/api/v1/sessions", { params: { query: { project, min_turns, cursor, limit: 50 } }, signal })),
+      answer(
+        api.POST("/api/v1/sessions/search", { body: { project, filter, min_turns, cursor: cursor ?? null, limit: 50 }, signal }),
+      ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
   });
