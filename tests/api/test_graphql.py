@@ -268,6 +268,42 @@ def test_a_selection_is_made_of_groups(log: Any, ask: Ask, http: Any, project: s
         assert http.get(f"/api/v1/interactions/{there}").status_code == 200
 
 
+def test_a_dataset_is_made_by_rules_and_versions(ask: Ask, error: Any, log: Any, http: Any, project: str):
+    http.post("/api/v1/metrics", json={"key": "stars", "project": project}).raise_for_status()
+    completion_id = log(messages=[{"role": "user", "content": "Why?"}], completion="So.")["completion_id"]
+    for user, value in (("ann", 5), ("bob", 1), ("cid", 4), ("dan", 3)):
+        body = {"completion_id": completion_id, "metric": "stars", "value": value, "user": user}
+        http.post("/api/v1/feedback", json=body).raise_for_status()
+    make = """mutation($input: DatasetCreateFromFilters!) {
+      createDatasetFromFilters(input: $input) { records version contentHash isUnchanged downloadUrl } }"""
+    everything = {"fromFilters": {"filters": {"project": project}, "exclude": []}}
+    body = {"project": project, "name": "rated", "kind": "PROMPT_COMPLETION_SCORE", "completionQuery": everything}
+    rules = {
+        "votes": "ALL", "thresholds": [{"metric": "stars", "trueFrom": 4, "falseTo": 2}], "ties": True, "seed": 2**40,
+        "split": {"by": "PROMPT", "validation": 0.0, "test": 1.0}, "include": ["CUT_OFF"], "derivePairs": False,
+    }  # fmt: skip
+    made = ask(make, input={**body, **rules})["createDatasetFromFilters"]
+    rows = [json.loads(line) for line in http.get(made["downloadUrl"]).text.splitlines()]
+    assert sorted(row["feedbacks"]["stars"] for row in rows) == [False, True, True]
+    assert {row["metadata"]["split"] for row in rows} == {"test"}
+    again = ask(make, input={**body, **rules, "duplicates": "EXACT"})["createDatasetFromFilters"]
+    assert [(one["version"], one["records"]) for one in (made, again)] == [(1, 3), (2, 2)]
+    assert made["contentHash"] != again["contentHash"]
+    assert ask(make, input={**body, **rules, "duplicates": "EXACT"})["createDatasetFromFilters"]["isUnchanged"]
+    show = (
+        'query($project: IdOrKey!, $n: Int) { dataset(idOrKey: "rated", project: $project, version: $n) { records } }'
+    )
+    assert [ask(show, project=project, n=n)["dataset"]["records"] for n in (1, None)] == [3, 2]
+    for change in (
+        {"seed": 1.5},
+        {"seed": -1},
+        {"split": {"test": 2}},
+        {"thresholds": [{**rules["thresholds"][0], "metric": "no"}]},
+    ):
+        refusal = error(make, input={**body, **rules, **change})
+        assert refusal["extensions"]["code"] in ("invalid_value", "metric_not_found"), refusal
+
+
 @pytest.mark.parametrize(
     ("filter", "found"),
     [

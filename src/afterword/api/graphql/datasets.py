@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
 from starlette.datastructures import UploadFile
 
@@ -108,16 +109,38 @@ async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
         selection_arguments = {"completion_ids": await selected_ids(context, project_of(input), query)}
     kinds = {word: kind for kind, word in KINDS.items()} | {"PROMPT_COMPLETION_SCORE": "feedback"}
     sample = input.get("sampleConfig", {"selectionType": "all"})
-    body = DatasetOfInteractions(
-        kind=kinds[input["kind"]],  # pyright: ignore[reportArgumentType]
-        key=input.get("key"),
-        name=input["name"],
-        project=project_of(input),
-        metrics=input.get("metrics"),
-        sample=Sample(type=sample["selectionType"], size=sample.get("sampleSize")),
+    body = {
+        "kind": kinds[input["kind"]],
+        "key": input.get("key"),
+        "name": input["name"],
+        "project": project_of(input),
+        "metrics": input.get("metrics"),
+        "sample": Sample(type=sample["selectionType"], size=sample.get("sampleSize")),
+        **_rules(input),
         **selection_arguments,
-    )
-    return await dataset_sources.create_of_interactions(context, body=body)
+    }
+    try:
+        # Converting checks the numbers, as it does for REST.
+        checked_body = msgspec.convert(body, DatasetOfInteractions)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"input: {error}", code="invalid_value", param="input") from None
+    return await dataset_sources.create_of_interactions(context, body=checked_body)
+
+
+def _rules(input: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of the request that say which rows there are."""
+    rules = {name: input[name] for name in ("include", "votes", "ties", "split", "duplicates") if name in input}
+    if "derivePairs" in input:
+        rules["derive_pairs"] = input["derivePairs"]
+    if "seed" in input:
+        # A seed has up to 53 bits, and GraphQL's Int has 32, so that it comes as a Float.
+        rules["seed"] = int(input["seed"]) if float(input["seed"]).is_integer() else input["seed"]
+    if "thresholds" in input:
+        rules["thresholds"] = {
+            threshold["metric"]: {"true_from": threshold["trueFrom"], "false_to": threshold["falseTo"]}
+            for threshold in input["thresholds"]
+        }
+    return rules
 
 
 async def delete_dataset(

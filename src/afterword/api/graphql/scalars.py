@@ -10,7 +10,10 @@ from uuid import UUID
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType, GraphQLSchema
 
 # Enums whose values in REST are the same words in lower case.
-LOWERCASE_ENUMS = ("MetricKind", "MetricScoringType", "MetricCategory", "UserType", "SelectionTypeInput")
+LOWERCASE_ENUMS = (
+    *("MetricKind", "MetricScoringType", "MetricCategory", "UserType", "SelectionTypeInput"),
+    *("DatasetVotes", "DatasetDuplicates", "DatasetSplitBy", "UnfinishedAnswer"),
+)
 
 
 def set_up(schema: GraphQLSchema) -> None:
