@@ -21,6 +21,7 @@ DISTINCT_BYTES = 81_000
 # of that of the same turn without a session.
 SPACE_AIM, READING_AIM = 2.0, 1.1
 READ_ROUNDS = 4
+SEARCHED_WORDS = 50
 
 
 def sessions(session_count: int) -> Section:
@@ -37,24 +38,33 @@ def sessions(session_count: int) -> Section:
                 fields = {"session_id": session_id} if session_id else {}
                 in_sessions.append(_log(server, {**turn, **fields}))
                 session_id = session_id or in_sessions[-1]
-                alone.append(_log(server, turn))
         server.wait_for_texts()
+        session_index_bytes = _index_bytes(server)
+        for number in range(session_count):
+            alone += [_log(server, turn) for turn in _turns(Random(number))]
+        server.wait_for_texts()
+        alone_index_bytes = _index_bytes(server) - session_index_bytes
         seconds = _wait_for_packing(server)
-        timings = _read_by_turns(server, in_sessions[: 10 * TURN_COUNT], alone[: 10 * TURN_COUNT])
+        read_timings = _read_by_turns(server, in_sessions[: 10 * TURN_COUNT], alone[: 10 * TURN_COUNT])
+        search_timings = {
+            what: _search(server, parameters) for what, parameters in (("", ""), (" with repeats", "&repeats=true"))
+        }
         sizes = _payload_bytes(server)
         distinct_bytes = session_count * DISTINCT_BYTES
-        server.stop()
-        index_bytes = server.size("search.db")
-    session_timings, alone_timings = timings
+    session_timings, alone_timings = read_timings
     figures = [
         Figure("payloads of a session, each turn in full", sizes["alone"] / distinct_bytes, ""),
         Figure("payloads of a session, packed", sizes["session"] / distinct_bytes, "", SPACE_AIM),
-        Figure("text index of a session", index_bytes / 2 / distinct_bytes, ""),
+        Figure("text index of a session", session_index_bytes / distinct_bytes, "", SPACE_AIM),
+        Figure("text index of the same turns without a session", alone_index_bytes / distinct_bytes, ""),
         Figure("from the last turn until all is packed", seconds, "s"),
     ]
     for what, turn_timings in (("stored in full", alone_timings), ("of a session", session_timings)):
         p50, p95 = turn_timings.percentile(0.5), turn_timings.percentile(0.95)
         figures.append(Figure(f"read a turn {what}", p50, "ms", p50=p50, p95=p95))
+    for what, timings in search_timings.items():
+        p50, p95 = timings.percentile(0.5), timings.percentile(0.95)
+        figures.append(Figure(f"search for a word{what}", p50, "ms", p50=p50, p95=p95))
     for name, share in (("p50", 0.5), ("p95", 0.95)):
         ratio = session_timings.percentile(share) / alone_timings.percentile(share)
         figures.append(Figure(f"... of a session, to that in full, {name}", ratio, "", READING_AIM))
@@ -104,8 +114,24 @@ def _payload_bytes(server: Server) -> dict[str, int]:
         }
 
 
-def _store(server: Server) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{server.directory / 'afterword.db'}?mode=ro", uri=True)
+def _search(server: Server, parameters: str) -> Timings:
+    """Search for words, the newest interactions first."""
+    words = sorted({word for word in long_text().split() if word.isalpha() and len(word) > 6})[:SEARCHED_WORDS]
+    timings = Timings()
+    for word in words:
+        word_timings, _ = read(server.target, f"/api/v1/interactions?q={word}{parameters}", times=4, most_seconds=5)
+        timings.each += word_timings.each
+    return timings
+
+
+def _index_bytes(server: Server) -> int:
+    with closing(_store(server, "search.db")) as index:
+        [sizes] = index.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchall()
+    return sizes[0]
+
+
+def _store(server: Server, file: str = "afterword.db") -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{server.directory / file}?mode=ro", uri=True)
 
 
 def _read_by_turns(server: Server, *kinds: list[str]) -> list[Timings]:

@@ -39,7 +39,7 @@ WITHOUT_A_METHOD = {
 """Routes with parameters that no method of the client has, each with the reason."""
 
 
-GRAPHQL_STRUCTURE = {"useCase", "project", "tags", "advancedFilter", "and", "or", "not"}
+GRAPHQL_STRUCTURE = {"useCase", "project", "tags", "advancedFilter", "and", "or", "not", "repeats"}
 
 
 def plain(name: str) -> str:
@@ -95,7 +95,7 @@ def test_the_lists_parameters_are_those_of_the_table():
 
 
 def test_a_filter_trees_conditions_are_those_of_the_table():
-    assert names_of(Filter) == {field.name for field in FIELDS} | {"and", "or", "not"}
+    assert names_of(Filter) == {field.name for field in FIELDS} | {"and", "or", "not", "repeats"}
 
 
 def test_the_clients_filters_are_those_of_the_table():
@@ -116,8 +116,8 @@ def test_graphql_filters_by_every_field_of_the_table(kind: str):
 
 
 def test_the_pages_query_has_a_word_for_every_field():
-    # Words without a field before them are looked for in the texts. `has:` is that of feedback, too.
-    assert [field.name for field in FIELDS if not field.words] == ["has", "text"]
+    # `has:` is that of feedback, too.
+    assert [field.name for field in FIELDS if not field.words] == ["has"]
 
 
 def test_facets_are_those_of_the_table():

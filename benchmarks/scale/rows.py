@@ -123,7 +123,7 @@ class Rows:
                 created_at=interaction.created_at,
                 interaction_id=interaction.id,
             )
-        batch.texts.append((interaction.id, searchable_texts(payload)))
+        batch.texts.append((interaction.id, searchable_texts(payload).indexed()))
 
     def _call(self, batch: Batch, interaction: SampleInteraction) -> None:
         failed = interaction.state == "failed"

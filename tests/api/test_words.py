@@ -140,6 +140,35 @@ def test_details_of_feedback_are_found_as_they_are_now(http: httpx.Client, proje
     assert find(http, "answer", project=project) == [second]
 
 
+def test_words_that_a_turn_repeats_are_found_on_request(http: httpx.Client, project: str):
+    first = log(http, "alpha", "beta", project=project)
+    messages = [
+        {"role": role, "content": word} for role, word in (("user", "alpha"), ("assistant", "beta"), ("user", "x"))
+    ]
+    second = log(http, "", "gamma", messages=messages, session_id=first, project=project)
+    assert find(http, "alpha", project=project) == find(http, "beta", project=project, repeats="false") == [first]
+    assert find(http, "beta", project=project, repeats="true") == [second, first]
+    assert find(http, "alpha gamma", project=project, repeats="true") == [second]
+
+    def graphql(**filter: Any) -> list[str]:
+        query = """query ($filter: ListCompletionsFilterInput!) {
+            completions(filter: $filter, page: {first: 10}) { nodes { id } } }"""
+        answer = http.post(
+            "/api/graphql", json={"query": query, "variables": {"filter": {"project": project, **filter}}}
+        ).json()
+        return [node["id"] for node in answer["data"]["completions"]["nodes"]]
+
+    assert graphql(prompt="beta") == []
+    for filter in (
+        {"prompt": "beta", "repeats": True},
+        {"advancedFilter": {"repeats": {"prompt": {"contains": "beta"}}}},
+    ):
+        assert graphql(**filter) == [second], filter
+    tree = {"and": [{"repeats": {"not": {"completion": {"contains": "gamma"}}}}, {"repeats": {"text": "alpha"}}]}
+    answer = http.post("/api/v1/interactions/search", json={"project": project, "filter": tree})
+    assert [one["completion_id"] for one in answer.json()["interactions"]] == [first]
+
+
 def test_no_completion_is_empty_in_the_short_view(http: httpx.Client, project: str):
     long_prompt = "x" * 40_000
     for answer, words in (

@@ -157,7 +157,9 @@ class Shelf:
             for _ in range(choice([0, 0, 1, 2, 4]))
         ]
         given_values = [(m, min(v, 1.0) // 1 if m == "good" else v, *rest) for m, v, *rest in given_values]
-        messages = [{"role": "user", "content": self._text()} for _ in range(choice([1, 1, 2]))]
+        # A phrase that goes on from a repeated message into a new one is not found.
+        contents = [("", "then ")[number] + self._text() for number in range(choice([1, 1, 2]))]
+        messages = [{"role": "user", "content": content} for content in contents]
         session = choice([None, None, *WORDS.sessions])
         new = NewInteraction(
             project=project,

@@ -206,6 +206,11 @@ ROW_LIMITS = (
 )
 
 
+def filter_of(tree: dict[str, Any]) -> Filter:
+    """Return the filter of a tree in which words are also those that turns repeat of earlier ones."""
+    return msgspec.convert({"repeats": tree}, Filter)
+
+
 def walk(shelf: Any, tree: Filter, order: Any, limit: int) -> tuple[list[list[UUID]], list[list[UUID]], int | None]:
     """All pages to the end, then back to the start, and the count."""
 
@@ -244,7 +249,7 @@ def test_pages_hold_what_the_tree_says_in_order_and_in_both_directions(shelf: An
         for module, name in ROW_LIMITS:
             patch.setattr(module, name, drawn.draw(SMALL_LIMIT, name))
         patch.setattr(scan, "FIRST_CHUNK_ROWS", drawn.draw(st.sampled_from([1, 3, 100]), "FIRST_CHUNK_ROWS"))
-        forth, back, count = walk(shelf, msgspec.convert(tree, Filter), order, limit)
+        forth, back, count = walk(shelf, filter_of(tree), order, limit)
     assert [one for page in forth for one in page] == [one.id for one in expected]
     assert all(len(page) == limit for page in forth[:-1])
     assert back[::-1] == forth[:-1]
@@ -279,7 +284,7 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
             paging = {"group_by": group_by, "limit": limit, "cursor": cursor, "count": True}
             page = shelf.store.read_now(
                 lambda connection, paging=paging: groups.find_groups(
-                    Matches(connection, shelf.names, msgspec.convert(tree, Filter)), **paging
+                    Matches(connection, shelf.names, filter_of(tree)), **paging
                 )
             )
             assert page.count == len(expected)
@@ -371,7 +376,7 @@ def test_page_scans_in_index_order_and_leaves_other_queries_to_planner(shelf: An
     ids=lambda tree: next(iter(tree)),
 )
 def test_sums_and_pages_of_what_holds_for_few_read_no_table_whole(shelf: Any, tree: dict[str, Any]):
-    wanted = msgspec.convert(tree, Filter)
+    wanted = filter_of(tree)
     plans: list[str] = []
 
     def explain(connection: Any, _: Any, statement: str, given: Any, *others: Any) -> None:

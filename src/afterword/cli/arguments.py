@@ -26,7 +26,7 @@ def filter_options() -> list[inspect.Parameter]:
     return [
         option(
             parameter.argument or parameter.name,
-            list[str] | None if parameter.is_list else str | None,
+            bool | None if parameter.is_flag else list[str] | None if parameter.is_list else str | None,
             typer.Option(parameter.option, metavar=parameter.metavar, help=parameter.help),
         )
         for parameter in PARAMETERS

@@ -20,7 +20,7 @@ from afterword.message_words import message_words, searchable_words
 from afterword.store.compression import Damaged, as_dictionary, damaged, decompress
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.statements import Find, find_rows
-from afterword.store.engine.text_search import IndexedTexts
+from afterword.store.engine.turns import MessageTexts, TurnTexts
 from afterword.store.schema import payloads
 from afterword.types import Message
 
@@ -174,13 +174,15 @@ def preview(payload: Payload, size: int) -> str | None:
     return msgspec.json.encode({name: text[:PREVIEW_CHARACTERS] for name, text in words.items()}).decode()
 
 
-def searchable_texts(payload: Payload, details: str = "") -> IndexedTexts:
+def searchable_texts(payload: Payload, details: str = "") -> TurnTexts:
     """Return the texts to index: all that the messages and the completion say in words, and `details`.
 
     To remove words from the index, the same text is passed again: a change here needs a new index version.
     """
-    prompt, prompt_reasoning = searchable_words(payload.messages)
     answer = completion_message(payload.completion, payload.message)
-    completion, completion_reasoning = searchable_words([answer])
-    reasoning = [*prompt_reasoning, *completion_reasoning]
-    return IndexedTexts("\n\n".join(prompt), "\n\n".join(completion), "\n\n".join(reasoning), details)
+    return TurnTexts([_message_texts(message) for message in payload.messages], _message_texts(answer), details)
+
+
+def _message_texts(message: Message) -> MessageTexts:
+    words, reasoning = searchable_words([message])
+    return MessageTexts("\n\n".join(words), "\n\n".join(reasoning))

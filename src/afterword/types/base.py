@@ -78,6 +78,10 @@ ROLE = Meta(
     description="`admin`: everything. `member`: read, call models, log, rate, register. `inference`: call "
     "models, log and rate, read nothing. `ingest`: log and rate, read nothing. `viewer`: read."
 )
+REPEATS = Meta(
+    description="Whether words are found also in later turns of a session, which send them again; otherwise they are "
+    "found only in the turn in which they came."
+)
 SEARCH_WORDS = Meta(
     description="Words to find in all that the messages and the completion say, tool calls, file names and reasoning "
     "included, and in the details of feedback and preferences: all of them; "

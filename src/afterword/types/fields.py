@@ -51,6 +51,7 @@ class Parameter:
     metavar: str | None = None
     is_list: bool = False
     """Whether it may be given several times."""
+    is_flag: bool = False
     argument: str = ""
     """The client's name of the parameter, if it differs."""
 
@@ -421,12 +422,12 @@ FIELDS: tuple[Field, ...] = (
         description=SEARCH_WORDS,
         parameters=(
             Parameter(
-                name="q",
-                option="--q",
-                metavar="WORDS",
+                name="q", option="--q", metavar="WORDS",
                 help="Words to find in prompt, completion, reasoning or details.",
             ),
+            Parameter(name="repeats", is_flag=True, option="--repeats", help="Also turns that repeat the words."),
         ),
+        words=(QueryWord(name="repeats:", example="refund repeats:true", means="also turns that repeat the words"),),
         graphql=("text",),
     ),
     Field(

@@ -102,6 +102,12 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     and_: list[Filter] | None = None
     or_: list[Filter] | None = None
     not_: Filter | None = None
+    repeats: Annotated[
+        Filter | None,
+        Meta(
+            description="This condition, where words are found also in later turns of a session, which send them again."
+        ),
+    ] = None
     timerange: TimeRange | None = None
     model: Annotated[Match | None, described("model")] = None
     label: LabelCondition | None = None

@@ -25,6 +25,7 @@ from afterword.types.base import (
     PAGE_LIMIT,
     PAGE_ROWS,
     PROJECT,
+    REPEATS,
     SEARCH_WORDS,
     SESSION,
     SPLIT_BY,
@@ -249,6 +250,7 @@ class FilterQuery(Input, rename={"from_": "from"}):
         msgspec.field(default_factory=list)
     )
     q: Annotated[str | None, SEARCH_WORDS] = None
+    repeats: Annotated[bool, REPEATS] = False
 
 
 class PlainFilters(TypedDict, total=False):
@@ -284,6 +286,7 @@ class PlainFilters(TypedDict, total=False):
     has_outcome: str | Sequence[str] | None
     has_no_outcome: str | Sequence[str] | None
     q: str | None
+    repeats: bool | None
 
 
 class ListQuery(FilterQuery):

@@ -26,6 +26,8 @@ describe("a query", () => {
     }],
     ["session:chat-42", { session_id: { eq: "chat-42" } }],
     ["details:rude", { details: { contains: "rude" } }],
+    ["refund from:7d repeats:true", { repeats: { and: [{ timerange: { from: "now - 7 days" } }, { text: "refund" }] } }],
+    ["(prompt:refund repeats:true) OR sorry", { or: [{ repeats: { prompt: { contains: "refund" } } }, { text: "sorry" }] }],
     ["has:a,b", { or: [{ feedback: { metric: "a" } }, { feedback: { metric: "b" } }] }],
     ["from:7d", { timerange: { from: "now - 7 days" } }],
     ["to:2026-11-01T10:00Z", { timerange: { to: "2026-11-01T10:00Z" } }],

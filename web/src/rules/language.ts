@@ -4,7 +4,8 @@
 //   session.CSAT>=4  has:session.CSAT    the same of the outcomes of the session
 //
 // Adjacent conditions must all hold. OR separates alternatives; - or NOT negates a condition. Words without a field are
-// searched in prompt and completion.
+// searched in prompt and completion. With repeats:true beside them, words are also found in later turns of a session,
+// which send them again.
 
 import type { Filter, Schemas } from "~/api/client";
 import { QUERY_FIELDS } from "~/api/generated/fields";
@@ -167,6 +168,8 @@ function condition({ text, quoted: isQuoted, at }: Token): Filter | string {
     case "reasoning":
     case "details":
       return any(found.map((words) => ({ [name]: { contains: words } })));
+    case "repeats":
+      throw new QueryError("Beside other conditions, repeats:true finds words also in later turns that repeat them.", at);
     default:
       throw new QueryError(`There is no field "${name}". Quotation marks make it a text to look for.`, at);
   }
@@ -221,13 +224,20 @@ class Reader {
   private together(): Filter {
     const found: Filter[] = [];
     const words: string[] = [];
+    let repeats = false;
     while (this.next < this.all.length && !this.peek(")") && !this.peek("or")) {
+      if (this.all[this.next]?.text === "repeats:true") {
+        repeats = true;
+        this.next += 1;
+        continue;
+      }
       const one = this.single();
       if (typeof one === "string") words.push(one);
       else found.push(one);
     }
     if (words.length) found.push({ text: words.join(" ") });
-    return found.length === 1 ? (found[0] as Filter) : { and: found };
+    const all = found.length === 1 ? (found[0] as Filter) : { and: found };
+    return repeats ? { repeats: all } : all;
   }
 
   private single(): Filter | string {

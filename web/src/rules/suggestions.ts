@@ -82,6 +82,8 @@ export function suggest(word: string, { labels, metrics, models, values: otherVa
     return whole([...counts.keys()], (value) => (counts.get(value) ?? 0).toLocaleString());
   }
   switch (head) {
+    case "repeats:":
+      return whole(["true"]);
     case "model:":
       return whole(models);
     case "has:":

@@ -35,7 +35,8 @@ def filter_of(filter_input: dict[str, Any]) -> Filter:
             param="filter.tags",
             hint="Filter by labels.",
         )
-    return Filter(and_=[_plain_filter(name, value) for name, value in filter_input.items() if name in _FIELDS])
+    plain = Filter(and_=[_plain_filter(name, value) for name, value in filter_input.items() if name in _FIELDS])
+    return Filter(repeats=plain) if filter_input.get("repeats") else plain
 
 
 def project_of(input_fields: dict[str, Any]) -> str:
@@ -153,6 +154,8 @@ def _filter_node(condition: dict[str, Any], path: str) -> Filter:
             return Filter(or_=[_filter_node(operand, f"{path}.or[{index}]") for index, operand in enumerate(value)])
         case "not":
             return Filter(not_=_filter_node(value, f"{path}.not"))
+        case "repeats":
+            return Filter(repeats=_filter_node(value, f"{path}.repeats"))
         case "timerange":
             return Filter(timerange=_time_range(value))
         case "label":

@@ -64,7 +64,8 @@ async def plain_conditions(context: Context, query: FilterQuery) -> list[tuple[s
     for text in query.preference:
         conditions.append(("preference", Filter(preference=PreferenceCondition(metric=_metric_key(names, text)))))
     if query.q is not None:
-        conditions.append(("q", Filter(text=query.q)))
+        words = Filter(text=query.q)
+        conditions.append(("q", Filter(repeats=words) if query.repeats else words))
     return conditions
 
 

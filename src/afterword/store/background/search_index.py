@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, exists, false, func, select, union_all
 
 from afterword.message_words import message_contents
 from afterword.store.background.contents import backfill_contents
@@ -22,9 +22,16 @@ from afterword.store.calls import OPEN
 from afterword.store.compression import decompress, train
 from afterword.store.engine import Delete, DeleteByKey, Index, Store, Transaction
 from afterword.store.engine.dialect import any_of
-from afterword.store.engine.text_search import IndexedTexts
+from afterword.store.engine.turns import Change, Turn
 from afterword.store.feedback import read_details
-from afterword.store.payloads import completion_message, preview, read_json, searchable_texts, unpack
+from afterword.store.payloads import (
+    completion_message,
+    preview,
+    read_json,
+    read_undamaged_json,
+    searchable_texts,
+    unpack,
+)
 from afterword.store.schema import calls, details_pending, dictionaries, interactions, search_pending
 
 log = logging.getLogger("afterword.search")
@@ -125,14 +132,13 @@ class SearchIndexWorker(ThreadWorker):
             index.note_caught_up()
             return 0
         self._samples += [row.sample for row in rows if row.sample][: SAMPLE_COUNT - len(self._samples)]
-        changes = [(row.interaction_id, row.texts, row.is_erased) for row in rows]
         with self._store.operations.under_way(index.interrupt, is_long=True):
-            index.apply(changes)
+            self._apply(index, [row.change for row in rows])
         number = max(len(batch.added) + len(batch.erased), len(batch.details_changes))
         if number < BATCH_ROWS:
             index.note_caught_up()
         backfill_contents(
-            self._store, {row.interaction_id: (row.contents, row.preview) for row in rows if row.contents}
+            self._store, {row.change.interaction_id: (row.contents, row.preview) for row in rows if row.contents}
         )
         self._store.queue.write_from_thread(
             [
@@ -144,6 +150,21 @@ class SearchIndexWorker(ThreadWorker):
         if len(self._samples) == SAMPLE_COUNT:
             self._train(index.size())
         return number
+
+    def _apply(self, index: Index, changes: list[Change]) -> None:
+        """Apply changes to the index, and to the turns that repeat others than before because of them."""
+        session_ids = {change.turn.session_id for change in changes if change.turn}
+        openers = index.turns.openers(list(session_ids - {change.interaction_id for change in changes}))
+        changes = [*changes, *self._store.read_now(_indexed_changes, openers)]
+        index.apply(changes)
+        improved = {interaction_id for change in changes for interaction_id in index.turns.improved_by(change)}
+        index.apply(self._store.read_now(_indexed_changes, list(improved)))
+        removed_ids = [change.interaction_id for change in changes if change.is_removed]
+        while repeating := index.turns.repeating(removed_ids):
+            placed = self._store.read_now(_indexed_changes, repeating)
+            index.apply(placed)
+            # What is deleted by now is about to be removed.
+            index.detach(list(set(repeating) - {change.interaction_id for change in placed}))
 
     def _train(self, size: int) -> None:
         """Train a dictionary where the store has grown enough since the last one."""
@@ -183,13 +204,11 @@ class SearchIndexWorker(ThreadWorker):
 
 
 class _QueuedText(NamedTuple):
-    """A row of the queue. `texts` are None, and `sample` is empty, if the interaction was deleted meanwhile."""
+    """What a row of the queue stands for. `sample` is empty if the interaction was deleted meanwhile."""
 
-    interaction_id: UUID
-    texts: IndexedTexts | None
-    is_erased: bool
-    sample: bytes
-    contents: list[str]
+    change: Change
+    sample: bytes = b""
+    contents: list[str] | None = None
     preview: str | None = None
 
 
@@ -206,11 +225,54 @@ def _is_running(interaction_id: ColumnElement[UUID]) -> ColumnElement[bool]:
     return exists().where(calls.c.interaction_id == interaction_id, calls.c.state == OPEN)
 
 
-def _added_text(interaction_id: UUID, raw: bytes, details: str) -> _QueuedText:
+class _TurnRow(NamedTuple):
+    """The row of an interaction that is a turn of a session."""
+
+    project: int
+    session_id: UUID
+    created_at: int
+
+
+def _turn_rows(connection: Connection, ids: Collection[UUID]) -> dict[UUID, _TurnRow]:
+    """Return the rows of those of these interactions that are turns of a session, or opened one."""
+    c = interactions.c
+    rows = connection.execute(select(c.id, c.project, c.session_id, c.created_at).where(any_of(c.id, ids))).all()
+    sessionless = [row.id for row in rows if row.session_id is None]
+    is_opened = any_of(c.session_id, sessionless) if sessionless else false()
+    opened = set(connection.execute(select(c.session_id).where(is_opened).distinct()).scalars())
+    return {
+        row.id: _TurnRow(row.project, row.session_id or row.id, row.created_at)
+        for row in rows
+        if row.session_id is not None or row.id in opened
+    }
+
+
+def _added_text(interaction_id: UUID, raw: bytes, details: str, row: _TurnRow | None) -> _QueuedText:
     payload = unpack(raw)
     contents = message_contents(payload.messages, completion_message(payload.completion, payload.message))
     texts, words = searchable_texts(payload, details), preview(payload, len(raw)) if contents else None
-    return _QueuedText(interaction_id, texts, False, raw[:MAX_SAMPLE_BYTES], contents, words)
+    turn = None
+    if row is not None:
+        roles = [str(message.get("role")) for message in payload.messages]
+        turn = Turn.of(texts, roles, interaction_id=interaction_id, **row._asdict())
+    return _QueuedText(Change(interaction_id, texts, turn=turn), raw[:MAX_SAMPLE_BYTES], contents, words)
+
+
+def _added_texts(
+    connection: Connection, ids: Collection[UUID], raw_payloads: Iterable[tuple[UUID, bytes]]
+) -> dict[UUID, _QueuedText]:
+    if not ids:
+        return {}
+    details, turn_rows = read_details(connection, ids), _turn_rows(connection, ids)
+    return {
+        interaction_id: _added_text(interaction_id, raw, details.get(interaction_id, ""), turn_rows.get(interaction_id))
+        for interaction_id, raw in raw_payloads
+    }
+
+
+def _indexed_changes(connection: Connection, ids: Collection[UUID]) -> list[Change]:
+    """Return the changes that index these interactions again, without those that are deleted or damaged."""
+    return [text.change for text in _added_texts(connection, ids, read_undamaged_json(connection, ids)).values()]
 
 
 def _next_batch(connection: Connection) -> _Batch:
@@ -227,16 +289,12 @@ def _next_batch(connection: Connection) -> _Batch:
     # The details of a running call are read when it ends.
     indexed_again = {row.interaction_id for row in changed if not row.is_running} - erased.keys() - set(added)
     ids = [*added, *indexed_again]
-    details = read_details(connection, ids) if ids else {}
-    texts = {
-        interaction_id: _added_text(interaction_id, raw, details.get(interaction_id, ""))
-        for interaction_id, raw in read_json(connection, ids)
-    }
+    texts = _added_texts(connection, ids, read_json(connection, ids))
     return _Batch(
         [
-            *(texts.get(interaction_id) or _QueuedText(interaction_id, None, False, b"", []) for interaction_id in ids),
+            *(texts.get(interaction_id) or _QueuedText(Change(interaction_id, None)) for interaction_id in ids),
             *(
-                _QueuedText(interaction_id, searchable_texts(unpack(decompress(raw))), True, b"", [])
+                _QueuedText(Change(interaction_id, searchable_texts(unpack(decompress(raw))), is_removed=True))
                 for interaction_id, raw in erased.items()
             ),
         ],

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from afterword.store.engine.partitions import Partitions
 from afterword.store.engine.statements import Row, Statement
-from afterword.store.engine.text_search import IndexedTexts
+from afterword.store.engine.turns import Change, Turns
 
 
 class StoreError(Exception):
@@ -55,11 +55,21 @@ class Index(Protocol):
         """Return about how many interactions the index holds."""
         ...
 
-    def apply(self, changes: Sequence[tuple[Any, IndexedTexts | None, bool]]) -> None:
-        """Add the texts of interactions, or remove them where the last member is True, in one transaction.
+    @property
+    def turns(self) -> Turns:
+        """The turns that the index holds."""
+        ...
 
-        Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile.
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Add the texts of interactions, or remove them, in one transaction.
+
+        Adding or removing a text twice has no effect. Of an interaction that is in the index, only `details` and what
+        it repeats of an earlier turn may have changed.
         """
+        ...
+
+    def detach(self, ids: Sequence[UUID]) -> None:
+        """Note that these turns, which are about to be removed, repeat no other turn."""
         ...
 
     def interrupt(self) -> None:

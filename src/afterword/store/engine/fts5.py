@@ -13,16 +13,37 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, case, column, exists, literal, literal_column, select, table
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    column,
+    exists,
+    literal,
+    literal_column,
+    select,
+    table,
+)
 
 from afterword.store.engine.database import Index
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.sqlite_writer_main import WriteAheadLog
 from afterword.store.engine.text_search import IndexedTexts, TextQuery, Texts
+from afterword.store.engine.turns import COLUMNS as TURN_COLUMNS
+from afterword.store.engine.turns import Change, Turns, in_order
 from afterword.store.engine.word_splitting import VERSION, spaced
 from afterword.store.schema import Id
 
-documents = table("documents", column("number"), column("interaction_id", Id), schema="search")
+documents = table(
+    "documents",
+    column("number"),
+    column("interaction_id", Id),
+    column("earlier_id", Id),
+    column("resends_answer", Boolean),
+    schema="search",
+)
 words = table("words", column("rowid"), schema="search")
 tables = table("sqlite_master", column("name"), schema="search")
 
@@ -36,6 +57,8 @@ MAX_GAP_ROWS = 1_000
 
 class Fts5(Texts):
     """Queries the index."""
+
+    turns = documents
 
     def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that an interaction has the words."""
@@ -108,9 +131,16 @@ class Fts5Index(Index):
     # remove it, so that a change of `payloads.searchable_texts` requires a new VERSION in word_splitting.py. The
     # tokenizer splits at ASCII characters that are neither letters nor digits, as `spaced` expects.
     TABLES = (
-        # `details` as they were indexed. Unlike the payload they change.
+        # `details` as they were indexed. Unlike the payload they change. The columns after it are null for interactions
+        # that are no turn of a session.
         "CREATE TABLE {}documents ("
-        "number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE, details TEXT)",
+        "number INTEGER PRIMARY KEY AUTOINCREMENT, interaction_id BLOB NOT NULL UNIQUE, details TEXT, "
+        "conversation INTEGER, created_at INTEGER, message_count INTEGER, prompt_hash INTEGER, answer_hash INTEGER, "
+        "bare_answer_hash INTEGER, earlier_id BLOB, repeated INTEGER, resends_answer INTEGER)",
+        # A renamed table keeps its indexes, under their names.
+        f"CREATE INDEX conversations_{VERSION} ON {{}}documents (conversation, message_count) "
+        "WHERE conversation IS NOT NULL",
+        f"CREATE INDEX earlier_{VERSION} ON {{}}documents (earlier_id) WHERE earlier_id IS NOT NULL",
         "CREATE VIRTUAL TABLE {}words USING fts5(prompt, completion, reasoning, details, content='', tokenize='ascii')",
         # Holds a row while interactions that are older than the index are still to be queued for it.
         "CREATE TABLE IF NOT EXISTS is_new (yes INTEGER)",
@@ -138,6 +168,10 @@ class Fts5Index(Index):
             connection.execute("DROP TABLE next_words")
         for statement in cls.TABLES:
             connection.execute(statement.format("next_" if version else ""))
+        if version and "earlier_id" not in _columns(connection, "documents"):
+            # Searches name these columns.
+            connection.execute("ALTER TABLE documents ADD COLUMN earlier_id BLOB")
+            connection.execute("ALTER TABLE documents ADD COLUMN resends_answer INTEGER")
         connection.execute("COMMIT")
 
     def size(self) -> int:
@@ -162,19 +196,32 @@ class Fts5Index(Index):
                 run(f"ALTER TABLE next_{name} RENAME TO {name}")
         self._is_remade = False
 
-    def apply(self, changes: Sequence[tuple[UUID, IndexedTexts | None, bool]]) -> None:
-        """Add the texts of interactions, or remove them where the last member is True, in one transaction.
+    @property
+    def turns(self) -> Turns:
+        """Return the turns that the index holds."""
+        return Turns(self._connection.execute, f"{self._prefix}documents")
 
-        Adding or removing a text twice has no effect. Without texts, the interaction was deleted meanwhile. Of an
-        interaction that is in the index, only `details` may have changed.
+    @property
+    def _prefix(self) -> str:
+        return "next_" if self._is_remade else ""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Add the texts of interactions, or remove them, in one transaction.
+
+        Adding or removing a text twice has no effect. Of an interaction that is in the index, only `details` and what
+        it repeats of an earlier turn may have changed.
         """
-        split = [
-            (interaction_id, texts and IndexedTexts(*map(spaced, texts)), out) for interaction_id, texts, out in changes
-        ]
         with self._transaction() as run:
             if self._is_remade:
-                _apply_to_older(run, split)
-            _apply(run, split, "next_" if self._is_remade else "")
+                _apply_to_older(run, changes)
+            for change in in_order(changes):
+                _apply(run, change, self.turns, self._prefix)
+
+    def detach(self, ids: Sequence[UUID]) -> None:
+        """Note that these turns, which are about to be removed, repeat no other turn."""
+        with self._transaction() as run:
+            for interaction_id in ids:
+                run(f"UPDATE {self._prefix}documents SET earlier_id = NULL WHERE interaction_id = ?", (interaction_id,))
 
     @contextmanager
     def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
@@ -202,42 +249,55 @@ def _has_next(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'next_words'").fetchone() is not None
 
 
-_Changes: TypeAlias = Iterable[tuple[UUID, IndexedTexts | None, bool]]
+def _columns(connection: sqlite3.Connection, name: str) -> list[str]:
+    return [column_name for _, column_name, *_ in connection.execute(f"PRAGMA table_info({name})")]
 
 
-def _apply(run: Callable[..., sqlite3.Cursor], changes: _Changes, prefix: str) -> None:
+_Run: TypeAlias = Callable[..., sqlite3.Cursor]
+_SAVED = ("details", *TURN_COLUMNS)
+
+
+def _apply(run: _Run, change: Change, turns: Turns, prefix: str) -> None:
     documents, words = f"{prefix}documents", f"{prefix}words"
+    interaction_id, texts = change.interaction_id, change.texts
+    assert texts is not None
     columns, marks = ", ".join(IndexedTexts._fields), ", ".join("?" * len(IndexedTexts._fields))
-    for interaction_id, texts, out in changes:
-        found = f"SELECT number, details FROM {documents} WHERE interaction_id = ?"
-        number, details = run(found, (interaction_id,)).fetchone() or (None, None)
-        if texts is None or (number is None if out else details == texts.details):
-            continue
-        if number is None:
-            added = f"INSERT INTO {documents} (interaction_id, details) VALUES (?, ?)"
-            number = run(added, (interaction_id, texts.details)).lastrowid
-        else:
-            removed = f"INSERT INTO {words} ({words}, rowid, {columns}) VALUES ('delete', ?, {marks})"
-            run(removed, (number, *texts._replace(details=details)))
-            if out:
-                run(f"DELETE FROM {documents} WHERE number = ?", (number,))
-                continue
-            run(f"UPDATE {documents} SET details = ? WHERE number = ?", (texts.details, number))
-        run(f"INSERT INTO {words} (rowid, {columns}) VALUES (?, {marks})", (number, *texts))
+    found = f"SELECT number, details, coalesce(repeated, 0) FROM {documents} WHERE interaction_id = ?"
+    number, details, repeated = run(found, (interaction_id,)).fetchone() or (None, None, 0)
+    repetition = turns.repetition(change)
+    is_same = number is not None and (details, repeated) == (texts.details, repetition.repeated)
+    if number is not None and (change.is_removed or not is_same):
+        removed = _split(texts.indexed(repeated)._replace(details=details))
+        run(f"INSERT INTO {words} ({words}, rowid, {columns}) VALUES ('delete', ?, {marks})", (number, *removed))
+    if change.is_removed:
+        run(f"DELETE FROM {documents} WHERE interaction_id = ?", (interaction_id,))
+        return
+    if number is None:
+        number = run(f"INSERT INTO {documents} (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
+    place = (*change.turn.place, *repetition) if change.turn else (None,) * len(TURN_COLUMNS)
+    saved = f"UPDATE {documents} SET {', '.join(f'{name} = ?' for name in _SAVED)} WHERE number = ?"
+    run(saved, (texts.details, *place, number))
+    if not is_same:
+        added = _split(texts.indexed(repetition.repeated))
+        run(f"INSERT INTO {words} (rowid, {columns}) VALUES (?, {marks})", (number, *added))
 
 
-def _apply_to_older(run: Callable[..., sqlite3.Cursor], changes: _Changes) -> None:
+def _apply_to_older(run: _Run, changes: Iterable[Change]) -> None:
     """Add texts to an index of an older rule, which has the first columns only, and take removed ones from its
     `documents`."""
     columns = [name for _, name, *_ in run("PRAGMA table_info(words)")]
     marks = ", ".join("?" * len(columns))
-    for interaction_id, texts, out in changes:
+    for interaction_id, texts, is_removed, _ in changes:
         document = run("SELECT number FROM documents WHERE interaction_id = ?", (interaction_id,)).fetchone()
-        if texts is None or bool(document) != out:
+        if texts is None or bool(document) != is_removed:
             continue
-        if out:
+        if is_removed:
             run("DELETE FROM documents WHERE number = ?", document)
             continue
         number = run("INSERT INTO documents (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
-        values = (number, *texts[: len(columns)])
+        values = (number, *_split(texts.indexed())[: len(columns)])
         run(f"INSERT INTO words (rowid, {', '.join(columns)}) VALUES (?, {marks})", values)
+
+
+def _split(texts: IndexedTexts) -> IndexedTexts:
+    return IndexedTexts(*map(spaced, texts))

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     FromClause,
@@ -35,10 +36,19 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from afterword.store.engine.cancellation import interrupt
 from afterword.store.engine.database import Index
 from afterword.store.engine.text_search import IndexedTexts, Term, TextQuery, Texts
+from afterword.store.engine.turns import COLUMNS as TURN_COLUMNS
+from afterword.store.engine.turns import Change, Repetition, Turns, in_order
 from afterword.store.engine.word_splitting import VERSION, words
 from afterword.store.schema import Id
 
-search_words = table("search_words", column("interaction_id", Id), column("part"), column("words"))
+search_words = table(
+    "search_words",
+    column("interaction_id", Id),
+    column("part"),
+    column("words"),
+    column("earlier_id", Id),
+    column("resends_answer", Boolean),
+)
 
 WORDS_VERSION = "words"
 """The name in `versions` under which the version of the splitting rule is stored."""
@@ -51,6 +61,13 @@ MAX_WORD_COUNT = 250
 MAX_PART_CHARACTERS = 200_000
 MAX_WORD_CHARACTERS = 500
 OVERLAP_WORDS = 200
+INSERT_WORDS = (
+    f"INSERT INTO search_words (interaction_id, part, words, {', '.join(TURN_COLUMNS)}) "
+    f"VALUES (%s, %s, %s::tsvector, {', '.join(['%s'] * len(TURN_COLUMNS))}) "
+    "ON CONFLICT (interaction_id, part) DO UPDATE SET words = excluded.words"
+).encode()
+NO_TURN = (None,) * len(TURN_COLUMNS)
+
 # The rows of one interaction. They hold the first 5 million words of a usual text.
 MAX_INTERACTION_PARTS = 1_000
 
@@ -110,6 +127,8 @@ class _Part:
 class Tsvector(Texts):
     """Queries the index. The terms of a query may be in different rows of a long text, so that each has a condition."""
 
+    turns = search_words
+
     def check(self, query: TextQuery, interaction_id: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that an interaction has the words."""
         same_interaction = search_words.c.interaction_id == interaction_id
@@ -168,6 +187,20 @@ def _holds(source: FromClause, term: str) -> ColumnElement[bool]:
     return source.c.words.bool_op("@@")(cast(literal(term, Text), TSQUERY))
 
 
+def _rows(change: Change, repetition: Repetition) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of an interaction. The first one has its place in a conversation."""
+    assert change.texts is not None
+    place = (*change.turn.place, *repetition) if change.turn else NO_TURN
+    texts = change.texts.indexed(repetition.repeated)
+    for number, vector in enumerate(islice(vectors(texts), MAX_INTERACTION_PARTS)):
+        yield (change.interaction_id, number, vector, *(NO_TURN if number else place))
+
+
+def _insert(cursor: psycopg.Cursor[Any], rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        cursor.executemany(INSERT_WORDS, rows)
+
+
 class TsvectorIndex(Index):
     """The index, for writing."""
 
@@ -197,25 +230,39 @@ class TsvectorIndex(Index):
         [size] = self._connection.execute(counted).fetchone() or (0,)
         return size
 
-    def apply(self, changes: Sequence[tuple[UUID, IndexedTexts | None, bool]]) -> None:
-        """Add the texts of interactions, or remove them where the last member is True, in one transaction."""
-        # Rows of an interaction that is indexed again go first: it may need fewer of them now.
-        changed_ids = [interaction_id for interaction_id, texts, _ in changes if texts is not None]
-        rows = [
-            (interaction_id, number, vector)
-            for interaction_id, texts, out in changes
-            if texts is not None and not out
-            for number, vector in enumerate(islice(vectors(texts), MAX_INTERACTION_PARTS))
-        ]
+    @property
+    def turns(self) -> Turns:
+        """Return the turns that the index holds."""
+        # The first of the rows of a turn has its columns.
+        return Turns(self._run, "(SELECT * FROM search_words WHERE part = 0) AS turns")
+
+    def _run(self, query: str, values: Sequence[Any]) -> psycopg.Cursor[Any]:
+        return self._connection.execute(query.replace("?", "%s").encode(), values)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Add the texts of interactions, or remove them, in one transaction."""
+        ordered = in_order(changes)
+        if not ordered:
+            return
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if changed_ids:
-                cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (changed_ids,))
-            if rows:
-                insert = (
-                    "INSERT INTO search_words VALUES (%s, %s, %s::tsvector) "
-                    "ON CONFLICT (interaction_id, part) DO UPDATE SET words = excluded.words"
-                )
-                cursor.executemany(insert, rows)
+            # Rows of an interaction that is indexed again go first: it may need fewer of them now.
+            changed_ids = [change.interaction_id for change in ordered]
+            cursor.execute("DELETE FROM search_words WHERE interaction_id = ANY(%s)", (changed_ids,))
+            rows: list[tuple[Any, ...]] = []
+            for change in ordered:
+                if change.turn is not None:
+                    # It may repeat one of the turns before.
+                    _insert(cursor, rows)
+                    rows.clear()
+                if not change.is_removed:
+                    rows += _rows(change, self.turns.repetition(change))
+            _insert(cursor, rows)
+
+    def detach(self, ids: Sequence[UUID]) -> None:
+        """Note that these turns, which are about to be removed, repeat no other turn."""
+        self._connection.execute(
+            "UPDATE search_words SET earlier_id = NULL WHERE interaction_id = ANY(%s)", (list(ids),)
+        )
 
     def interrupt(self) -> None:
         """Interrupt the running statement."""

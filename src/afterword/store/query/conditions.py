@@ -7,7 +7,8 @@ is faster (plan.py decides). Nested conditions are always checks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, get_args
 from uuid import UUID
@@ -80,6 +81,7 @@ class _FilterCompiler:
         self.nodes = 0
         self.values = 0
         self.characters = 0
+        self.repeats = False
         self.compilers: dict[Comparison, Callable[[Any, str], Condition]] = {
             "timerange": self.timerange,
             "model": self.model,
@@ -97,14 +99,25 @@ class _FilterCompiler:
         }
 
     def compile_all(self, node: Filter, path: str, depth: int) -> list[Condition]:
-        if node.and_ is None:
+        if node.and_ is None and node.repeats is None:
             return [self.compile_node(node, path, depth)]
         self.condition_name(node, path, depth)
+        if node.repeats is not None:
+            with self.with_repeats():
+                return self.compile_all(node.repeats, f"{path}.repeats", depth + 1)
+        assert node.and_ is not None
         return [
             condition
             for index, child in enumerate(node.and_)
             for condition in self.compile_all(child, f"{path}.and[{index}]", depth + 1)
         ]
+
+    @contextmanager
+    def with_repeats(self) -> Iterator[None]:
+        """Compile conditions on words so that turns also match by what they repeat of earlier ones."""
+        before, self.repeats = self.repeats, True
+        yield
+        self.repeats = before
 
     def condition_name(self, node: Filter, path: str, depth: int) -> str:
         """Return the name of the one condition that a node carries."""
@@ -140,6 +153,9 @@ class _FilterCompiler:
         value = getattr(node, name)
         if name == "not_":
             return self.compile_node(value, f"{path}.not", depth + 1, negated=not negated)
+        if name == "repeats":
+            with self.with_repeats():
+                return self.compile_node(value, f"{path}.repeats", depth + 1, negated=negated)
         if name == "or_" and not negated:
             branches = [self.compile_all(child, f"{path}.or[{index}]", depth + 1) for index, child in enumerate(value)]
             return any_branch(branches, path)
@@ -343,11 +359,12 @@ class _FilterCompiler:
             raise Invalid(f"{path} can only be searched with contains.", code="invalid_condition", param=f"{path}.eq")
         if value.eq is not None:
             return Condition(hash_column == hash63(value.eq))
-        phrase = lambda text: TextQuery.phrase(text, name)  # noqa: E731
+        phrase = lambda text: TextQuery.phrase(text, name, repeats=self.repeats)  # noqa: E731
         return self._words_condition(phrase, f"{path}.contains", value.contains or "")
 
     def words(self, value: str, path: str) -> Condition:
-        return self._words_condition(TextQuery.words, path, value)
+        words = lambda text: TextQuery.words(text, repeats=self.repeats)  # noqa: E731
+        return self._words_condition(words, path, value)
 
     def _words_condition(self, parse: Callable[[str], TextQuery | None], path: str, text: str) -> Condition:
         self.characters += len(text)
