@@ -50,6 +50,7 @@ def test_a_read_is_ended_when_its_caller_hangs_up(server: Any, http: httpx.Clien
 def test_only_calls_that_change_nothing_are_ended():
     assert {route.name for route in ROUTES if route.only_reads and route.method != "GET"} == {
         "finding.search",
+        "sessions.search",
         "facets.count_facets",
         "live.watch_many",
         "analytics.count_filtered_over_time",

@@ -6,7 +6,6 @@ import statistics
 from collections import defaultdict
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +16,8 @@ from afterword.store.query import groups, rollup_statistics
 from afterword.store.query.matches import Matches
 from afterword.store.query.statistics import TrendParts, ValueSelection, ValueSummary
 from afterword.store.schema import label_number
-from afterword.types import Filter
 
-from .test_conditions import group_key, holds, trees
+from .test_conditions import filter_of, group_key, holds, trees
 
 
 @given(drawn=st.data())
@@ -43,7 +41,7 @@ def test_splits_sum_and_count_what_the_tree_leaves(shelf: Any, drawn: st.DataObj
     number = metric if metric is None or metric in SYSTEM_METRICS else shelf.names.metric(metric)
 
     def values(connection: Any) -> ValueSelection:
-        matches = Matches(connection, shelf.names, msgspec.convert(tree, Filter))
+        matches = Matches(connection, shelf.names, filter_of(tree))
         return ValueSelection(matches, number, split_by)
 
     counts = {key: len(its) for key, its in expected.items() if its}

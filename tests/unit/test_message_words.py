@@ -31,10 +31,11 @@ def test_searchable_texts_keep_reasoning_apart():
     ]
     answer = {"role": "assistant", "content": "<think>mull</think>warm", "audio": {"transcript": "spoken"}}
     texts = searchable_texts(Payload(messages=messages, completion="<think>mull</think>warm", message=answer))
-    assert texts == (
+    assert texts.indexed() == (
         'menu.pdf\n\nweather(note: "line\nbreak café")\n\nsunny',
         "warm\n\nspoken",
         "ponder\n\nmull",
+        "",
     )
 
 
