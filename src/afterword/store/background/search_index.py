@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, false, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, exists, func, select, union_all
 
 from afterword.message_words import message_contents
 from afterword.store.background.contents import backfill_contents
@@ -155,10 +155,12 @@ class SearchIndexWorker(ThreadWorker):
         """Apply changes to the index, and to the turns that repeat others than before because of them."""
         session_ids = {change.turn.session_id for change in changes if change.turn}
         openers = index.turns.openers(list(session_ids - {change.interaction_id for change in changes}))
-        changes = [*changes, *self._store.read_now(_indexed_changes, openers)]
+        if openers:
+            changes = [*changes, *self._store.read_now(_indexed_changes, openers)]
         index.apply(changes)
         improved = {interaction_id for change in changes for interaction_id in index.turns.improved_by(change)}
-        index.apply(self._store.read_now(_indexed_changes, list(improved)))
+        if improved:
+            index.apply(self._store.read_now(_indexed_changes, list(improved)))
         removed_ids = [change.interaction_id for change in changes if change.is_removed]
         while repeating := index.turns.repeating(removed_ids):
             placed = self._store.read_now(_indexed_changes, repeating)
@@ -236,15 +238,15 @@ class _TurnRow(NamedTuple):
 def _turn_rows(connection: Connection, ids: Collection[UUID]) -> dict[UUID, _TurnRow]:
     """Return the rows of those of these interactions that are turns of a session, or opened one."""
     c = interactions.c
-    rows = connection.execute(select(c.id, c.project, c.session_id, c.created_at).where(any_of(c.id, ids))).all()
-    sessionless = [row.id for row in rows if row.session_id is None]
-    is_opened = any_of(c.session_id, sessionless) if sessionless else false()
-    opened = set(connection.execute(select(c.session_id).where(is_opened).distinct()).scalars())
-    return {
-        row.id: _TurnRow(row.project, row.session_id or row.id, row.created_at)
-        for row in rows
-        if row.session_id is not None or row.id in opened
-    }
+    rows = select(c.id, c.project, c.session_id, c.created_at)
+    # Most interactions are no turns: none of their columns is read.
+    turns = list(connection.execute(rows.where(any_of(c.id, ids), c.session_id.is_not(None))))
+    sessionless = list(set(ids).difference(row.id for row in turns))
+    if sessionless:
+        opened = connection.execute(select(c.session_id).where(any_of(c.session_id, sessionless)).distinct())
+        if opened_ids := list(opened.scalars()):
+            turns += connection.execute(rows.where(any_of(c.id, opened_ids))).all()
+    return {row.id: _TurnRow(row.project, row.session_id or row.id, row.created_at) for row in turns}
 
 
 def _added_text(interaction_id: UUID, raw: bytes, details: str, row: _TurnRow | None) -> _QueuedText:

@@ -254,32 +254,34 @@ def _columns(connection: sqlite3.Connection, name: str) -> list[str]:
 
 
 _Run: TypeAlias = Callable[..., sqlite3.Cursor]
-_SAVED = ("details", *TURN_COLUMNS)
+_SAVED = ", ".join(("details", *TURN_COLUMNS))
+_SAVED_MARKS = ", ".join("?" * (1 + len(TURN_COLUMNS)))
+_TEXTS, _TEXT_MARKS = ", ".join(IndexedTexts._fields), ", ".join("?" * len(IndexedTexts._fields))
 
 
 def _apply(run: _Run, change: Change, turns: Turns, prefix: str) -> None:
     documents, words = f"{prefix}documents", f"{prefix}words"
     interaction_id, texts = change.interaction_id, change.texts
     assert texts is not None
-    columns, marks = ", ".join(IndexedTexts._fields), ", ".join("?" * len(IndexedTexts._fields))
     found = f"SELECT number, details, coalesce(repeated, 0) FROM {documents} WHERE interaction_id = ?"
     number, details, repeated = run(found, (interaction_id,)).fetchone() or (None, None, 0)
     repetition = turns.repetition(change)
     is_same = number is not None and (details, repeated) == (texts.details, repetition.repeated)
     if number is not None and (change.is_removed or not is_same):
         removed = _split(texts.indexed(repeated)._replace(details=details))
-        run(f"INSERT INTO {words} ({words}, rowid, {columns}) VALUES ('delete', ?, {marks})", (number, *removed))
+        run(f"INSERT INTO {words} ({words}, rowid, {_TEXTS}) VALUES ('delete', ?, {_TEXT_MARKS})", (number, *removed))
     if change.is_removed:
         run(f"DELETE FROM {documents} WHERE interaction_id = ?", (interaction_id,))
         return
-    if number is None:
-        number = run(f"INSERT INTO {documents} (interaction_id) VALUES (?)", (interaction_id,)).lastrowid
     place = (*change.turn.place, *repetition) if change.turn else (None,) * len(TURN_COLUMNS)
-    saved = f"UPDATE {documents} SET {', '.join(f'{name} = ?' for name in _SAVED)} WHERE number = ?"
-    run(saved, (texts.details, *place, number))
+    saved = (texts.details, *place, interaction_id)
+    if number is None:
+        number = run(f"INSERT INTO {documents} ({_SAVED}, interaction_id) VALUES ({_SAVED_MARKS}, ?)", saved).lastrowid
+    else:
+        run(f"UPDATE {documents} SET ({_SAVED}) = ({_SAVED_MARKS}) WHERE interaction_id = ?", saved)
     if not is_same:
         added = _split(texts.indexed(repetition.repeated))
-        run(f"INSERT INTO {words} (rowid, {columns}) VALUES (?, {marks})", (number, *added))
+        run(f"INSERT INTO {words} (rowid, {_TEXTS}) VALUES (?, {_TEXT_MARKS})", (number, *added))
 
 
 def _apply_to_older(run: _Run, changes: Iterable[Change]) -> None:
