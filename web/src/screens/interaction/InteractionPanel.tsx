@@ -4,7 +4,7 @@ import { useRef } from "react";
 import { ApiError } from "~/api/client";
 import { interactionQuery } from "~/api/queries";
 import { useMay } from "~/shell/useMay";
-import { Button, css as ui, cx, ErrorNote, Loading } from "~/ui";
+import { Button, css as ui, cx, ErrorNote, Kbd, Loading } from "~/ui";
 import { fromLists } from "./useChanges";
 import { Facts } from "./Facts";
 import { FeedbackSection, Missing } from "./FeedbackSection";
@@ -32,6 +32,13 @@ type InteractionPanelProps = {
 
 /** Milliseconds between two fetches of a call that is still running. */
 const AGAIN = 5_000;
+
+/** Those of the header and of the labels. */
+const OTHER_KEYS = (
+  <>
+    <Kbd>l</Kbd> label <Kbd>c</Kbd> compare
+  </>
+);
 
 /** One interaction in full: its texts, its facts, and its feedback. */
 export function InteractionPanel({ project, completionId, onClose, onStep, isPage = false }: InteractionPanelProps) {
@@ -121,7 +128,7 @@ export function InteractionPanel({ project, completionId, onClose, onStep, isPag
         </div>
         {may("write") && (
           <footer className={css.foot}>
-            <RatingForm key={completionId} project={project} completionId={completionId} hasKeys />
+            <RatingForm key={completionId} project={project} completionId={completionId} hasKeys otherKeys={OTHER_KEYS} />
           </footer>
         )}
       </div>

@@ -17,6 +17,8 @@ type RatingFormProps = {
   completionId: string;
   /** Whether number keys rate. */
   hasKeys?: boolean;
+  /** The other keys of the screen, for the hint. */
+  otherKeys?: ReactNode;
 };
 
 /** The parts of the page in which digits rate: the interaction, and the list beside it. */
@@ -26,7 +28,7 @@ const RATES = "[data-rates], [role=grid]";
  * Rate a completion under the registered feedback keys, with a comment. Earlier feedback of the same API key is shown:
  * another click changes it and is not a second vote.
  */
-export function RatingForm({ project, completionId, hasKeys = false }: RatingFormProps) {
+export function RatingForm({ project, completionId, hasKeys = false, otherKeys }: RatingFormProps) {
   const queries = useQueryClient();
   const { data: metrics = [], isPending } = useQuery(metricsQuery(project));
   const query = interactionQuery(completionId);
@@ -126,12 +128,14 @@ export function RatingForm({ project, completionId, hasKeys = false }: RatingFor
           {given ? `Enter attaches it to ${focused.name}.` : "It is kept here until you choose a value."}
         </p>
       )}
-      {hasKeys && <KeysHint metric={focused} isOnly={metrics.length === 1} />}
+      {hasKeys && <KeysHint metric={focused} isOnly={metrics.length === 1} otherKeys={otherKeys} />}
     </section>
   );
 }
 
-function KeysHint({ metric, isOnly }: { metric: Metric; isOnly: boolean }) {
+type KeysHintProps = { metric: Metric; isOnly: boolean; otherKeys: ReactNode };
+
+function KeysHint({ metric, isOnly, otherKeys }: KeysHintProps) {
   return (
     <p className={cx(ui.hint, css.keys)}>
       {metric.kind === "bool" ? (
@@ -149,7 +153,7 @@ function KeysHint({ metric, isOnly }: { metric: Metric; isOnly: boolean }) {
           <Kbd>m</Kbd> next key
         </>
       )}{" "}
-      <Kbd>l</Kbd> label <Kbd>c</Kbd> compare <Kbd>j</Kbd> <Kbd>k</Kbd> step
+      {otherKeys} <Kbd>j</Kbd> <Kbd>k</Kbd> step
     </p>
   );
 }
