@@ -83,7 +83,8 @@ def count(matches: Matches) -> FacetCounts:
 def _outcomes_by_session(matches: Matches, session_ids: Collection[UUID]) -> dict[UUID, set[tuple[int, float]]]:
     """Return the metric and value of each outcome of sessions."""
     ratings: dict[UUID, set[tuple[int, float]]] = defaultdict(set)
-    for row in _rows(matches.connection, outcomes.c.session_id, list(session_ids), outcomes):
+    c = outcomes.c
+    for row in _rows(matches.connection, c.session_id, list(session_ids), c.project, c.session_id, c.metric, c.value):
         if row.project == matches.names.project:
             ratings[row.session_id].add((row.metric, row.value))
     return ratings
