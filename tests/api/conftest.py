@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -44,3 +47,22 @@ def register(http: httpx.Client, project: str) -> Callable[..., dict[str, Any]]:
         return answer.json()
 
     return registered
+
+
+@pytest.fixture
+def run(server: Any) -> Callable[..., str]:
+    """Run the command line; return what it printed."""
+
+    def ran(*arguments: str, lines: str = "") -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "afterword", *arguments],
+            input=lines,
+            env={**os.environ, "AFTERWORD_URL": server.url, "AFTERWORD_API_KEY": server.api_key},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return ran

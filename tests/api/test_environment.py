@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import httpx
@@ -16,20 +13,6 @@ from afterword import Afterword
 GRAPHQL = """query List($filter: ListCompletionsFilterInput!) {
   completions(filter: $filter, page: { first: 10 }) { nodes { id environment } }
 }"""
-
-
-def run(server: Any, *arguments: str, lines: str = "") -> str:
-    """Run the command line; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "afterword", *arguments],
-        input=lines,
-        env={**os.environ, "AFTERWORD_URL": server.url, "AFTERWORD_API_KEY": server.api_key},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_an_environment_is_filtered_by_in_rest_and_the_client(
@@ -87,15 +70,13 @@ def test_graphql_filters_by_environment_and_shows_it(http: httpx.Client, project
         assert answer["data"]["completions"]["nodes"] == [{"id": logged["completion_id"], "environment": "production"}]
 
 
-def test_an_environment_leaves_with_an_export_and_comes_in_again(
-    server: Any, http: httpx.Client, project: str, log: Any
-):
+def test_an_environment_leaves_with_an_export_and_comes_in_again(http: httpx.Client, project: str, log: Any, run: Any):
     log(environment="production")
     log(environment="staging")
-    [line] = run(server, "--project", project, "export", "--environment", "production").splitlines()
+    [line] = run("--project", project, "export", "--environment", "production").splitlines()
     assert json.loads(line)["environment"] == "production"
     copy = {"messages": [{"role": "user", "content": "Hi"}], "completion": "Ho", "environment": "copied"}
-    run(server, "--project", project, "import", "-", lines=json.dumps(copy) + "\n")
+    run("--project", project, "import", "-", lines=json.dumps(copy) + "\n")
     query = {"project": project, "environment": "copied"}
     [interaction] = http.get("/api/v1/interactions", params=query).raise_for_status().json()["interactions"]
     assert interaction["environment"] == "copied"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
@@ -27,20 +24,6 @@ NAMES = [
 
 def expected(project: str, name: str) -> str:
     return str(uuid5(uuid5(NAMESPACE_URL, f"afterword:{project}"), name))
-
-
-def run(server: Any, *arguments: str, given: str = "") -> str:
-    """Run the command line; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "afterword", *arguments],
-        input=given,
-        env={**os.environ, "AFTERWORD_URL": server.url, "AFTERWORD_API_KEY": server.api_key},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,20 +83,20 @@ def test_a_named_session_is_found_by_its_name_everywhere(
 
 @pytest.mark.parametrize("mode", [[], ["--new-ids"]], ids=["with its ids", "with new ids"])
 def test_a_sessions_name_comes_through_export_and_import(
-    server: Any, http: httpx.Client, project: str, log: Any, mode: list[str]
+    http: httpx.Client, project: str, log: Any, run: Any, mode: list[str]
 ):
     for name in NAMES:
         log(session_id=name)
-    [line, *others] = run(server, "export", "--project", project, "--session", NAMES[1]).splitlines()
+    [line, *others] = run("export", "--project", project, "--session", NAMES[1]).splitlines()
     assert (json.loads(line)["session"], others) == (NAMES[1], [])
-    exported = run(server, "export", "--project", project)
+    exported = run("export", "--project", project)
     elsewhere = f"{project}-2"
     http.post("/api/v1/projects", json={"key": elsewhere}).raise_for_status()
     for exported_line in exported.splitlines():
         http.delete(f"/api/v1/interactions/{json.loads(exported_line)['completion_id']}").raise_for_status()
     while http.get("/health").json()["search"]["waiting"]:
         pass
-    run(server, "import", "-", "--project", elsewhere, *mode, given=exported)
+    run("import", "-", "--project", elsewhere, *mode, lines=exported)
     page = http.get("/api/v1/interactions", params={"project": elsewhere}).json()["interactions"]
     assert {one["session"]: one["session_id"] for one in page} == {one: expected(elsewhere, one) for one in NAMES}
 

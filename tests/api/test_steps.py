@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -23,25 +20,6 @@ ANSWER = {"role": "assistant", "content": "So."}
 GRAPHQL = """query List($filter: ListCompletionsFilterInput!) {
   completions(filter: $filter, page: { first: 10 }) { nodes { id parent step } }
 }"""
-
-
-@pytest.fixture
-def run(server: Any) -> Callable[..., str]:
-    """Run the command line; return what it printed."""
-
-    def ran(*arguments: str, lines: str = "") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "afterword", *arguments],
-            input=lines,
-            env={**os.environ, "AFTERWORD_URL": server.url, "AFTERWORD_API_KEY": server.api_key},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return ran
 
 
 @pytest.fixture

@@ -84,6 +84,9 @@ def _outcomes_by_session(matches: Matches, session_ids: Collection[UUID]) -> dic
     """Return the metric and value of each outcome of sessions."""
     ratings: dict[UUID, set[tuple[int, float]]] = defaultdict(set)
     c = outcomes.c
+    # Most projects have none: one look at an index tells, in place of one for each of up to 10,000 sessions.
+    if matches.connection.execute(select(c.id).where(c.project == matches.names.project).limit(1)).first() is None:
+        return ratings
     for row in _rows(matches.connection, c.session_id, list(session_ids), c.project, c.session_id, c.metric, c.value):
         if row.project == matches.names.project:
             ratings[row.session_id].add((row.metric, row.value))
