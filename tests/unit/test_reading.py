@@ -228,6 +228,23 @@ def test_an_unknown_parameter_is_answered_with_the_known_ones():
     assert "from" in (caught.value.hint or "").split("are ")[1].replace(".", "").split(", ")
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("session.solved=true", "solved=true"),
+        ("session.score>=4", "score>=4"),
+        ("session.score%3E%3D4", "score>=4"),
+        ("session.score!=4", "score!=4"),
+        ("session.score", "score"),
+        ("session.%22a%3Db%22=1", '"a=b"=1'),
+    ],
+)
+def test_a_parameter_of_the_session_is_one_of_its_outcome(raw: str, expected: str):
+    assert read_query(ListQuery, raw.encode()).outcome == [expected]
+    with pytest.raises(Invalid, match=r"Unknown parameter 'session\."):
+        read_query(Query, raw.encode())
+
+
 @pytest.mark.parametrize("raw", [b"name=%ff", b"name=\xff", b"&".join([b"many=x"] * 1001)])
 def test_a_query_that_cannot_be_read_is_refused(raw: bytes):
     with pytest.raises(BadRequest) as caught:

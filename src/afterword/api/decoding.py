@@ -16,9 +16,13 @@ import msgspec
 from afterword import json_text
 from afterword.errors import AfterwordError, BadRequest, Invalid
 from afterword.json_text import MAX_DEPTH, is_nested_too_deeply
+from afterword.types.fields import PARAMETERS
 
 Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 """Turns the body of an old client into the current form; returns None for any other body."""
+
+# The parameters whose name a prefix may replace: `session.solved=true` is `outcome=solved=true`.
+_PARAMETER_OF_PREFIX = {parameter.prefix: parameter.name for parameter in PARAMETERS if parameter.prefix}
 
 _any_decoder = msgspec.json.Decoder()
 _ERROR_PATH = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.S)
@@ -149,19 +153,23 @@ def read_call(
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
     """Decode a query string. Repeated parameters are lists; unknown ones are refused by name."""
     parameters = _parameters(kind)
+    prefixes = {prefix: name for prefix, name in _PARAMETER_OF_PREFIX.items() if name in parameters}
     values: dict[str, Any] = {}
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1000)
     except (UnicodeDecodeError, ValueError) as error:
         raise BadRequest(f"The query string cannot be read: {error}.", code="malformed_query") from None
-    for name, value in pairs:
+    for key, text in pairs:
+        name, value = _without_prefix(key, text, prefixes)
         is_list = parameters.get(name)
         if is_list is None:
             raise Invalid(
                 f"Unknown parameter {name[:80]!r}.",
                 code="unknown_parameter",
                 param=name[:80],
-                hint=f"Known are {', '.join(parameters)}." if parameters else "This call takes no parameters.",
+                hint=f"Known are {', '.join([*parameters, *(f'{prefix}METRIC' for prefix in prefixes)])}."
+                if parameters
+                else "This call takes no parameters.",
             )
         if is_list:
             values.setdefault(name, []).append(value)
@@ -173,6 +181,17 @@ def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise explain(error, values, kind) from None
+
+
+def _without_prefix(key: str, text: str, prefixes: dict[str, str]) -> tuple[str, str]:
+    """Return the parameter and its value that a key with a prefix stands for; any other as it is.
+
+    The first `=` of `session.score>=4` parts the key from the text, so that they are joined again.
+    """
+    for prefix, name in prefixes.items():
+        if (condition := key.removeprefix(prefix)) not in ("", key):
+            return name, f"{condition}={text}" if text else condition
+    return key, text
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta
 
 from afterword.types.base import CONDITION_TREE, PROJECT, Input, Output
-from afterword.types.fields import FacetKind
+from afterword.types.field import FacetKind
 from afterword.types.filters import Filter
 
 FacetLimit: TypeAlias = Annotated[int, Meta(ge=1, le=1_000)]

@@ -241,7 +241,10 @@ class FilterQuery(Input, rename={"from_": "from"}):
     )
     outcome: Annotated[
         list[str],
-        Meta(description="A metric under which its session has an outcome, or a comparison as for `feedback`."),
+        Meta(
+            description="A metric under which its session has an outcome, or a comparison as for `feedback`. "
+            "`session.METRIC=VALUE` is the same: `session.solved=true`, `session.score>=4`, `session.score`."
+        ),
     ] = msgspec.field(default_factory=list)
     has_outcome: Annotated[list[str], Meta(description="A feedback key under which its session has an outcome.")] = (
         msgspec.field(default_factory=list)

@@ -19,7 +19,8 @@ from afterword.types import (
     TextCondition,
     TimeRange,
 )
-from afterword.types.fields import FIELDS, Comparison, Field
+from afterword.types.field import Comparison, Field
+from afterword.types.fields import FIELDS
 
 _COMPARISONS = ("eq", "neq", "gt", "gte", "lt", "lte")
 

@@ -53,7 +53,8 @@ from afterword.store.schema import (
     preferences,
 )
 from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, OutcomeCondition, Source, TextCondition
-from afterword.types.fields import FIELDS, Comparison, Field
+from afterword.types.field import Comparison, Field
+from afterword.types.fields import FIELDS
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 """The words of `source`; the store holds their indexes in this tuple."""
