@@ -90,7 +90,7 @@ MEASURED = set(SYSTEM_METRICS)
 OWN = {"number", "request_hash", "deleted_at", "server", "hash", "secret", "preview"}
 OWN_OF_A_TABLE = {
     "datasets.status", "datasets.error", "interactions.prompt_text_hash", "interactions.completion_text_hash",
-    "interactions.contents", "uploads.actor", "uploads.id",
+    "interactions.contents", "outcomes.turn", "uploads.actor", "uploads.id",
 }  # fmt: skip
 
 

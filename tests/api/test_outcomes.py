@@ -189,6 +189,61 @@ def test_outcomes_go_with_the_last_interaction_of_their_session(
         assert len(listed()) == left
 
 
+# ------------------------------------------------------------------------------------------------ details
+
+
+@pytest.fixture
+def found(http: httpx.Client, project: str) -> Callable[[str], list[str]]:
+    """Find interactions by words of details, once all are in the index."""
+
+    def find(words: str) -> list[str]:
+        while http.get("/health").json()["search"]["waiting"]:
+            pass
+        body = {"project": project, "filter": {"details": {"contains": words}}}
+        page = http.post("/api/v1/interactions/search", json=body).raise_for_status().json()
+        ids = [row["completion_id"] for row in page["interactions"]]
+        plain_page = http.get("/api/v1/interactions", params={"project": project, "q": f'"{words}"'}).json()
+        assert [row["completion_id"] for row in plain_page["interactions"]] == ids
+        sessions = http.post("/api/v1/sessions/search", json=body).raise_for_status().json()["sessions"]
+        assert {row["session_id"] for row in sessions} == {row["session_id"] for row in page["interactions"]}
+        return ids
+
+    return find
+
+
+@pytest.mark.parametrize("session", ["named", None], ids=["a session with a name", "a session that a turn opened"])
+def test_details_of_an_outcome_are_found_with_the_newest_turn_of_then(
+    http: httpx.Client, log: Call, register: Call, conclude: Any, found: Any, session: str | None, project: str
+):
+    register("solved", "bool")
+    opened = log(session_id=session, created_at="2024-02-21")
+    session_id, first = opened["session_id"], opened["completion_id"]
+    second = log(session_id=session_id, created_at="2024-02-22")["completion_id"]
+    elsewhere = f"{project}-2"
+    http.post("/api/v1/projects", json={"key": elsewhere}).raise_for_status()
+    log(session_id=session_id, project=elsewhere, created_at="2024-02-24")
+    outcome_id = conclude(session_id, details="paid très late").json()["outcome_id"]
+    silent_id = conclude(session_id).json()["outcome_id"]
+    third = log(session_id=session_id, created_at="2024-02-23")["completion_id"]
+    conclude(session_id, details="came back").raise_for_status()
+    assert (found("tres late"), found("came back")) == ([second], [third])
+
+    http.patch(f"/api/v1/outcomes/{outcome_id}", json={"details": "never paid"}).raise_for_status()
+    http.patch(f"/api/v1/outcomes/{silent_id}", json={"details": "said later"}).raise_for_status()
+    assert (found("late"), found("never paid"), found("said later")) == ([], [second], [second])
+    http.delete(f"/api/v1/outcomes/{silent_id}").raise_for_status()
+    assert found("said") == []
+    # They outlive the turn, and go with the outcome.
+    http.delete(f"/api/v1/interactions/{third}").raise_for_status()
+    assert (found("never paid"), found("came back")) == ([second], [second])
+    http.delete(f"/api/v1/interactions/{second}").raise_for_status()
+    assert (found("never paid"), found("came back")) == ([first], [first])
+    http.delete(f"/api/v1/outcomes/{outcome_id}").raise_for_status()
+    assert (found("never paid"), found("came back")) == ([], [first])
+    http.delete(f"/api/v1/interactions/{first}").raise_for_status()
+    assert found("came back") == []
+
+
 # ------------------------------------------------------------------------------------------------ statistics
 
 

@@ -97,7 +97,7 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
             (put["ab_interactions"], [(one, 1, 1)]),
             (stored.INSERT_IMAGE, [(image, "png", b"content")]),
             (stored.INSERT_IMAGE_USE, [(image, 1, one)]),
-            (put["outcomes"], [(session_id or one, uuid7(), 1, 1, 1.0, None, None, 0, NOW, None)]),
+            (put["outcomes"], [(session_id or one, uuid7(), 1, 1, 1.0, None, None, 0, NOW, None, one)]),
             *([(put["search_pending"], [(one, None)])] if pending else []),
         ],
     )

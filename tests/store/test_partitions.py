@@ -24,6 +24,7 @@ from afterword.store.engine.postgresql import PARTITION_LEAD_MS
 from afterword.store.payloads import Payload, encode, read_json
 from afterword.store.schema import (
     content_number,
+    details_pending,
     feedback,
     images,
     interaction_images,
@@ -196,10 +197,10 @@ def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Sto
     its_id, rest = uuid7(), (None, 1, False, None, None, 0, 1, None)
     sides = [(gone[0], its_id, stays[1], 1, *rest), (stays[1], its_id, gone[0], 2, *rest)]
     write(store, (stored.INSERT["preferences"], sides))
-    given = [(one, uuid7(), 1, 1, 1.0, None, None, 0, 1, None) for one in (gone[1], stays[0])]
+    given = [(one, uuid7(), 1, 1, 1.0, None, None, 0, 1, None, one) for one in (gone[1], stays[0])]
     write(store, (stored.INSERT["outcomes"], given))
-    log(store, of(MAY), created_at=MAY.start, session_id=gone[2])
-    write(store, (stored.INSERT["outcomes"], [(gone[2], uuid7(), 1, 1, 1.0, None, None, 0, 1, None)]))
+    later = log(store, of(MAY), created_at=MAY.start, session_id=gone[2])
+    write(store, (stored.INSERT["outcomes"], [(gone[2], uuid7(), 1, 1, 1.0, "late", None, 0, 1, None, gone[2])]))
     write(store, (stored.INSERT["search_pending"], [(gone[3], None)]))
 
     with retention(store, {1: Periods(days_since(APRIL.end), None)}) as running:
@@ -212,6 +213,10 @@ def test_a_month_that_is_too_old_is_dropped_with_all_that_hangs_on_it(store: Sto
         (interaction_images, 1), (preferences, 1), (outcomes, 2),
     ):  # fmt: skip
         assert count(store, table) == number, table.name
+    turns = store.read_now(lambda c: set(c.execute(select(outcomes.c.turn)).scalars()))
+    assert turns == {stays[0], later}
+    # The details of the outcome whose turn is gone are taken in with another one.
+    assert store.read_now(lambda c: list(c.execute(select(details_pending.c.interaction_id)).scalars())) == [later]
     # What stays has lost its words, and is taken in again.
     assert store.read_now(lambda c: c.execute(select(search_pending.c.interaction_id)).scalars().all()) == [stays[0]]
     marked = store.read_now(lambda c: c.execute(select(rollup_marks.c.project, rollup_marks.c.first)).all())

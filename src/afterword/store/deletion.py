@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert, not_, select, update
 
+from afterword.store import outcomes as stored_outcomes
 from afterword.store import packing
 from afterword.store.background import rollups
 from afterword.store.compression import compress_in_full
@@ -51,9 +52,9 @@ _PUT_PENDING = Insert(search_pending, ignore_existing=True)
 def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
     """Delete interactions with their labels, feedback and preferences; return the number of interactions that existed.
 
-    Also deletes the outcomes of sessions of which no turn is left, and images that no other interaction shows. The
-    other side of a preference stays, with the id of the deleted interaction. The background removes the words from the
-    text index.
+    Also deletes images that no other interaction shows, and the outcomes of sessions of which no turn is left; other
+    outcomes are found by their details with another turn. The other side of a preference stays, with the id of the
+    deleted interaction. The background removes the words from the text index.
     """
     connection = transaction.connection
     columns = (interactions.c.id, interactions.c.project, interactions.c.created_at, interactions.c.session_id)
@@ -82,6 +83,7 @@ def erase(transaction: Transaction, ids: Sequence[UUID]) -> int:
             ~exists().where(is_opener, turn.c.project == outcomes.c.project),
         )
     )
+    stored_outcomes.leave_turns(transaction, any_of(outcomes.c.turn, existing))
     transaction.put_all([rollups.dirty_hour(row.project, row.created_at) for row in rows])
     return len(existing)
 
@@ -259,6 +261,7 @@ def _take_outcomes_of(transaction: Transaction, is_dropped: IsDropped) -> None:
             ~exists().where(has(left), ~is_dropped(left.c.id)),
         )
     )
+    stored_outcomes.leave_turns(transaction, is_dropped(outcomes.c.turn), ~is_dropped(interactions.c.id))
 
 
 def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:

@@ -13,7 +13,7 @@ from afterword.ids import uuid7
 from afterword.store.background import rollups
 from afterword.store.engine import Find, Insert, Rows, Transaction
 from afterword.store.engine.dialect import any_of
-from afterword.store.schema import details_pending, feedback, interactions, metrics, preferences
+from afterword.store.schema import details_pending, feedback, interactions, metrics, outcomes, preferences
 
 INSERT_FEEDBACK = Insert(feedback)
 INSERT_PREFERENCE = Insert(preferences)
@@ -68,12 +68,15 @@ def pending_details(*completion_ids: UUID) -> Rows:
 
 
 def read_details(connection: Connection, ids: Collection[UUID]) -> dict[UUID, str]:
-    """Return the details of the feedback on interactions and of their preferences, one below the other."""
+    """Return the details of the feedback on interactions, of their preferences, and of the outcomes that are found with
+    them, one below the other."""
     queries = [
-        select(table.c.interaction_id, table.c.id, table.c.details).where(
-            any_of(table.c.interaction_id, ids), table.c.details.is_not(None)
+        select(interaction_id, details_id, details).where(any_of(interaction_id, ids), details.is_not(None))
+        for interaction_id, details_id, details in (
+            (feedback.c.interaction_id, feedback.c.id, feedback.c.details),
+            (preferences.c.interaction_id, preferences.c.id, preferences.c.details),
+            (outcomes.c.turn, outcomes.c.id, outcomes.c.details),
         )
-        for table in (feedback, preferences)
     ]
     rows = sorted(connection.execute(union_all(*queries)).all())
     return {

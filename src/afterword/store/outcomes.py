@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
 from afterword.store.engine import Insert, Transaction
-from afterword.store.engine.dialect import any_of
+from afterword.store.engine.dialect import any_of, without_index
+from afterword.store.feedback import pending_details
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
-from afterword.store.schema import outcomes
+from afterword.store.schema import interactions, outcomes
 
 INSERT = Insert(outcomes)
 
@@ -99,12 +100,57 @@ def of_sessions(connection: Connection, session_ids: Iterable[UUID]) -> dict[tup
     return by_session
 
 
+# ------------------------------------------------------------------------------------------------ units of work
+
+
+def record(transaction: Transaction, row: Sequence[Any]) -> None:
+    """Insert an outcome, given all its columns but the last one, with the newest turn of its session."""
+    named = dict(zip(outcomes.c.keys(), row, strict=False))
+    turn = _newest_turn(transaction.connection, named["project"], named["session_id"])
+    transaction.put(INSERT, [(*row, turn)])
+    if named["details"] is not None:
+        _queue_details(transaction, turn)
+
+
 def change(transaction: Transaction, outcome_id: UUID, values: dict[str, Any]) -> bool:
     """Change columns of an outcome; return whether it exists."""
+    if "details" in values:
+        _queue_details(transaction, _turn_of(transaction.connection, outcome_id))
     changed = update(outcomes).where(outcomes.c.id == outcome_id).values(**values)
     return transaction.connection.execute(changed).rowcount > 0
 
 
 def remove(transaction: Transaction, outcome_id: UUID) -> bool:
     """Delete an outcome; return whether it existed."""
+    _queue_details(transaction, _turn_of(transaction.connection, outcome_id))
     return transaction.connection.execute(delete(outcomes).where(outcomes.c.id == outcome_id)).rowcount > 0
+
+
+def leave_turns(transaction: Transaction, is_left: ColumnElement[bool], *stays: ColumnElement[bool]) -> None:
+    """Give the outcomes for which `is_left` holds another turn: the newest of their session for which `stays` holds."""
+    columns = (outcomes.c.id, outcomes.c.project, outcomes.c.session_id, outcomes.c.details)
+    for row in transaction.connection.execute(select(*columns).where(is_left)).all():
+        turn = _newest_turn(transaction.connection, row.project, row.session_id, *stays)
+        transaction.connection.execute(update(outcomes).where(outcomes.c.id == row.id).values(turn=turn))
+        if row.details is not None:
+            _queue_details(transaction, turn)
+
+
+def _newest_turn(connection: Connection, project: int, session_id: UUID, *stays: ColumnElement[bool]) -> UUID | None:
+    c = interactions.c
+    is_turn = or_(c.session_id == session_id, and_(c.id == session_id, c.session_id.is_(None)))
+    # Not by the index of the project's interactions in time, which might be read to its end.
+    query = select(c.id).where(without_index(c.project) == project, is_turn, *stays)
+    newest = query.order_by(c.created_at.desc(), c.id.desc()).limit(1)
+    # It is not deleted before the outcome that names it is there.
+    return connection.execute(newest.with_for_update(read=True, key_share=True)).scalar()
+
+
+def _turn_of(connection: Connection, outcome_id: UUID) -> UUID | None:
+    return connection.execute(select(outcomes.c.turn).where(outcomes.c.id == outcome_id)).scalar()
+
+
+def _queue_details(transaction: Transaction, turn: UUID | None) -> None:
+    """Queue the details of a turn for the text index."""
+    if turn is not None:
+        transaction.put_all([pending_details(turn)])

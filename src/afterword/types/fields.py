@@ -380,7 +380,8 @@ FIELDS: tuple[Field, ...] = (
         compared_as="phrase",
         title="Details",
         description=Meta(
-            description="What was written with its feedback and preferences, their `details`; only `contains`."
+            description="The `details` of its feedback and preferences, and of the outcomes that its session was given "
+            "while it was the newest turn; only `contains`."
         ),
         words=(
             QueryWord(name="details:", example="details:rude", means="what was written with feedback has these words"),

@@ -1,5 +1,5 @@
 """Fill the text index in the background, from its queues: `search_pending`, whose rows are committed with the
-interactions, and `details_pending`, whose rows are committed with the details of feedback and preferences.
+interactions, and `details_pending`, whose rows are committed with the details of feedback, preferences and outcomes.
 
 No acknowledgement waits for the index, and a crash loses nothing: a row stays queued until its text is in the index.
 Indexing a text twice has no effect.

@@ -28,7 +28,7 @@ class IndexedTexts(NamedTuple):
     reasoning: str
     """What the model thought, in the messages and the completion."""
     details: str
-    """The details of the feedback on it and of its preferences."""
+    """The details of the feedback on it, of its preferences, and of outcomes of its session (see `outcomes.turn`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,12 +219,17 @@ outcomes = Table(
     Column("created_at", BigInteger, nullable=False),
     # As in `interactions`.
     Column("request_hash", BigInteger),
+    # The turn with which `details` are found: the newest one of the session when the outcome was logged. Another one
+    # takes its place when it is deleted.
+    Column("turn", Id),
     # To get, change and delete outcomes by id. Unique: of two outcomes that are logged under one id, one is refused.
     Index(None, "id", unique=True),
     # For the list of a project, newest first, and for the statistics of a metric.
     Index(None, "project", "created_at", "id"),
     # For filters by the outcome of the session.
     Index(None, "project", "metric", "value", "session_id"),
+    # For the text index of a turn.
+    Index(None, "turn"),
     **CLUSTERED,
 )
 
@@ -259,8 +264,8 @@ search_pending = Table(
     **CLUSTERED,
 )
 
-# The queue of interactions whose details of feedback and preferences changed, for the text index. Each change has a row
-# of its own: one that is committed while the index takes in an earlier one stays queued.
+# The queue of interactions whose details of feedback, preferences and outcomes changed, for the text index. Each change
+# has a row of its own: one that is committed while the index takes in an earlier one stays queued.
 details_pending = Table(
     "details_pending",
     metadata,
