@@ -103,7 +103,7 @@ def of_sessions(connection: Connection, session_ids: Iterable[UUID]) -> dict[tup
 # ------------------------------------------------------------------------------------------------ units of work
 
 
-def record(transaction: Transaction, row: Sequence[Any]) -> None:
+def insert(transaction: Transaction, row: Sequence[Any]) -> None:
     """Insert an outcome, given all its columns but the last one, with the newest turn of its session."""
     named = dict(zip(outcomes.c.keys(), row, strict=False))
     turn = _newest_turn(transaction.connection, named["project"], named["session_id"])

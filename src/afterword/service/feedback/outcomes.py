@@ -81,7 +81,7 @@ def outcome_unit(context: Context, body: NewOutcome) -> Callable[[Transaction], 
             created_at,
             request_hash,
         )
-        stored.record(transaction, row)
+        stored.insert(transaction, row)
         return OutcomeRecorded(outcome_id=outcome_id)
 
     return Owned(write, own=body.outcome_id) if body.outcome_id else write
