@@ -34,6 +34,7 @@ _IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
 _FILE_TYPES = frozenset({"file", "input_file"})
 _THOUGHT_TYPES = frozenset({"thinking", "reasoning"})
+_TOOL_USE_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 
 class MessagePart(NamedTuple):
@@ -125,11 +126,12 @@ def _tool_parts(message: dict[str, Any]) -> Iterator[MessagePart]:
             yield _tool_part(call)
     if isinstance(call := message.get("function_call"), dict):
         yield _tool_part({"function": call})
-    yield from (_tool_part(part) for part in (content if isinstance(content, list) else ()) if _is_tool_use(part))
+    for parts in (content, message.get("provider_blocks")):
+        yield from (_tool_part(part) for part in (parts if isinstance(parts, list) else ()) if _is_tool_use(part))
 
 
 def _is_tool_use(part: Any) -> TypeGuard[dict[str, Any]]:
-    return isinstance(part, dict) and part.get("type") == "tool_use"
+    return isinstance(part, dict) and _text(part.get("type")) in _TOOL_USE_TYPES
 
 
 def _reasoning_beside(message: dict[str, Any]) -> Iterator[MessagePart]:
@@ -153,7 +155,7 @@ def _text_parts(content: str, *, is_answer: bool) -> Iterator[MessagePart]:
 
 
 def _content_parts(part: Any) -> Iterator[MessagePart]:
-    """Yield the parts that a part of the content has: one, but for the result of a tool, which may have several."""
+    """Yield the parts that a part of the content has: one, but for what has contents of its own, such as results."""
     if isinstance(part, str):
         part = {"type": "text", "text": part}
     elif not isinstance(part, dict):
@@ -178,12 +180,28 @@ def _content_parts(part: Any) -> Iterator[MessagePart]:
         inner = part.get("file")
         yield MessagePart("file", _first_text(inner if isinstance(inner, dict) else part, "filename", "file_id"))
     elif kind == "document":
-        yield MessagePart("file", _first_text(part, "title"), "document")
+        yield from _document_parts(part)
+    elif kind == "search_result":
+        yield MessagePart("text", _first_text(part, "title", "source") or "[search_result]")
+        yield from _inner_texts(part.get("content"))
     elif isinstance(part.get("text"), str):
         if part["text"]:
             yield MessagePart("text", part["text"])
     else:
         yield MessagePart("other", "", kind)
+
+
+def _document_parts(document: dict[str, Any]) -> Iterator[MessagePart]:
+    yield MessagePart("file", _first_text(document, "title"), "document")
+    source = document.get("source")
+    if isinstance(source, dict) and source.get("type") == "text" and (text := _text(source.get("data"))):
+        yield MessagePart("text", text)
+
+
+def _inner_texts(content: Any) -> Iterator[MessagePart]:
+    for inner in content if isinstance(content, list) else ():
+        if isinstance(inner, dict) and (text := _text(inner.get("text"))):
+            yield MessagePart("text", text)
 
 
 def _tool_part(call: dict[str, Any]) -> MessagePart:

@@ -1,10 +1,21 @@
-"""Streams whose bytes come in odd pieces, or packed."""
+"""The events of a stream, and streams whose bytes come in odd pieces, or packed."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
 from collections.abc import AsyncIterator
+from typing import Any
+
+
+class Cut(Exception):
+    """Ends the process of answering as a broken connection does."""
+
+
+def event(data: Any) -> bytes:
+    """Return an event of a stream."""
+    return b"data: %s\n\n" % (data if isinstance(data, bytes) else json.dumps(data).encode())
 
 
 async def in_threes(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

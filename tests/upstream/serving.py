@@ -5,6 +5,7 @@ tools, json        calls a tool get_weather; answers an object
 agent              calls the tools that it is given by turns, nine times, and then answers
 ends-REASON        answers, with this finish_reason
 reasoning          thinks first, then answers
+search             searches the web first, then answers with a citation (as Anthropic alone)
 no-usage           tells no usage
 plain              answers a whole answer, also where a stream is asked for
 unasked            answers a stream, also where none is asked for
@@ -49,12 +50,15 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anthropic_answers
 import anthropic_rules
 import framing
 import message_rules
 import tool_calls
 import uvicorn
+from disturbances import disturbed
 from escapes import escaped
+from framing import Cut, event
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -70,7 +74,6 @@ connections: dict[int, asyncio.Transport] = {}
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 FELL_OVER = {"message": "The model fell over.", "type": "server_error", "code": "fell_over"}
-OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
 
 
 def text_of(body: dict[str, Any]) -> str:
@@ -120,33 +123,6 @@ def deltas_of(behaviour: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         words = message["content"].split(" ")
         parts += [{"content": word if place == 0 else f" {word}"} for place, word in enumerate(words)]
     return parts
-
-
-def event(data: Any) -> bytes:
-    """Return an event of a stream."""
-    return b"data: %s\n\n" % (data if isinstance(data, bytes) else json.dumps(data).encode())
-
-
-class Cut(Exception):
-    """Ends the process of answering as a broken connection does."""
-
-
-async def disturbed(behaviour: str, sent: int, error: bytes) -> bytes | None:
-    """Do what is done once so many chunks were sent; return what then ends the stream."""
-    name, _, number = behaviour.rpartition("-")
-    if name in ("hang-after", "cut-after", "error-after") and number == str(sent):
-        if name == "cut-after":
-            raise Cut
-        if name == "hang-after":
-            await asyncio.sleep(3600)
-        return error
-    if name == "slow":
-        await asyncio.sleep(int(number) / 1000)
-    if sent == 2 and behaviour == "error-in-stream":
-        return error
-    if sent == 2 and behaviour == "garbage-in-stream":
-        return event(b"{this is no JSON")
-    return None
 
 
 async def stream(behaviour: str, body: dict[str, Any], legacy: bool) -> AsyncIterator[bytes]:
@@ -336,72 +312,29 @@ async def messages(request: Request) -> Response:
     body = await request.json()
     behaviour = body["model"].partition(":")[0]
     if behaviour == "error-529":
-        return JSONResponse({"type": "error", "error": OVERLOADED}, 529)
+        return JSONResponse({"type": "error", "error": anthropic_answers.OVERLOADED}, 529)
     if refusal := await met(request, body):
         return refusal
     if message := anthropic_rules.complaint(body):
-        return JSONResponse({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, 400)
-    content: list[dict[str, Any]] = []
-    if body.get("thinking"):
-        content.append({"type": "thinking", "thinking": "Let me think.", "signature": "sig"})
-    if behaviour == "tools":
-        content.append({"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Paris"}})
-    else:
-        last = body["messages"][-1]["content"]
-        texts = [part["text"] for part in last if part.get("type") == "text"] if isinstance(last, list) else [last]
-        content.append({"type": "text", "text": f"You said: {' '.join(map(str, texts))}"})
-    reason = "tool_use" if behaviour == "tools" else "end_turn"
-    usage = {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 4}
-    head = {"id": "msg_up", "type": "message", "role": "assistant", "model": "claude-up", "stop_sequence": None}
+        error = {"type": "invalid_request_error", "message": message}
+        return JSONResponse({"type": "error", "error": error, "request_id": "req_up"}, 400)
+    message = anthropic_answers.message_of(behaviour, body)
     if body.get("stream"):
-        return streamed(body["model"], anthropic_stream(behaviour, head, content, reason, usage))
+        return streamed(body["model"], anthropic_answers.stream(behaviour, message))
     if behaviour == "strange":
         return JSONResponse({"content": ["what is this?"], "usage": "much"})
     if behaviour == "error-in-stream":
-        return JSONResponse({"type": "error", "error": OVERLOADED})
-    return at_once(body["model"], {**head, "content": content, "stop_reason": reason, "usage": usage})
+        return JSONResponse({"type": "error", "error": anthropic_answers.OVERLOADED})
+    return at_once(body["model"], message)
 
 
-async def anthropic_stream(
-    behaviour: str, head: dict[str, Any], content: list[dict[str, Any]], reason: str, usage: dict[str, Any]
-) -> AsyncIterator[bytes]:
-    """Yield Anthropic's events."""
-
-    def named_event(kind: str, **more: Any) -> bytes:
-        return b"event: %s\n" % kind.encode() + event({"type": kind, **more})
-
-    if behaviour == "empty":
-        return
-    yield named_event(
-        "message_start", message={**head, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
-    )
-    yield named_event("ping")
-    for index, block in enumerate(content):
-        empty = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
-        if block["type"] == "thinking":
-            empty = {"type": "thinking", "thinking": "", "signature": ""}
-        yield named_event("content_block_start", index=index, content_block=empty)
-        if block["type"] == "thinking":
-            deltas = [
-                {"type": "thinking_delta", "thinking": "Let me "},
-                {"type": "thinking_delta", "thinking": "think."},
-                {"type": "signature_delta", "signature": "sig"},
-            ]
-        elif block["type"] == "tool_use":
-            deltas = [{"type": "input_json_delta", "partial_json": part} for part in ("", '{"city":', ' "Paris"}')]
-        else:
-            deltas = [{"type": "text_delta", "text": f"{word} "} for word in block["text"].split(" ")]
-        for place, delta in enumerate(deltas):
-            if last := await disturbed(behaviour, place, named_event("error", error=OVERLOADED)):
-                yield last
-                return
-            yield named_event("content_block_delta", index=index, delta=delta)
-        if behaviour == "no-done":
-            return
-        yield named_event("content_block_stop", index=index)
-    yield named_event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 5})
-    if behaviour != "finished-no-done":
-        yield named_event("message_stop")
+async def count_tokens(request: Request) -> Response:
+    """Count tokens as Anthropic does: as many as the request has bytes, so that a test can tell."""
+    body = await request.json()
+    note(request, body)
+    if message := anthropic_rules.complaint({"max_tokens": 1, **body}):
+        return JSONResponse({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, 400)
+    return JSONResponse({"input_tokens": len(json.dumps(body["messages"]))})
 
 
 def note(request: Request, body: Any) -> None:
@@ -450,6 +383,7 @@ app = Starlette(
         Route("/v1/completions", answer, methods=["POST"]),
         Route("/v1/embeddings", embed, methods=["POST"]),
         Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/messages/count_tokens", count_tokens, methods=["POST"]),
         # Azure has a path for each deployment.
         Route("/openai/{place:path}/chat/completions", answer, methods=["POST"]),
         Route("/openai/{place:path}/embeddings", embed, methods=["POST"]),

@@ -54,7 +54,10 @@ function saidIn(content: string, role: string): Part[] {
   return thought ? [{ kind: "reasoning", text: thought }, said] : [said];
 }
 
-const isToolUse = (part: unknown): part is Json => isJson(part) && part.type === "tool_use";
+/** Anthropic's blocks that call a tool: the caller's, the provider's own, and a server's by the Model Context Protocol. */
+const TOOL_USES: unknown[] = ["tool_use", "server_tool_use", "mcp_tool_use"];
+
+const isToolUse = (part: unknown): part is Json => isJson(part) && TOOL_USES.includes(part.type);
 
 export function partOf(given: unknown): Part {
   if (typeof given === "string") return { kind: "text", text: given };
@@ -118,7 +121,8 @@ function placeOf(sent: string | null): { url: string | null; base64: string | nu
 export function callsOf(message: Message): ToolCall[] {
   const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isJson).map(callOf) : [];
   if (isJson(message.function_call)) calls.push(callOf({ function: message.function_call }));
-  if (Array.isArray(message.content)) calls.push(...message.content.filter(isToolUse).map(callOf));
+  for (const blocks of [message.content, message.provider_blocks])
+    if (Array.isArray(blocks)) calls.push(...blocks.filter(isToolUse).map(callOf));
   return calls;
 }
 

@@ -6,6 +6,8 @@ import { callsOf, completionMessage, type Part, partOf, partsOf, type ToolCall }
 
 type Json = Record<string, unknown>;
 
+const textIn = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+
 const MAX_DEPTH = 50;
 
 /** Return a message as text: a line or more for each part, such as `weather(city: "Paris")` or `[image]`. Reasoning is
@@ -43,7 +45,9 @@ function partWords(part: Part): string[] {
 
 function otherWords(type: string, content: unknown): string[] {
   const part = (content ?? {}) as Json;
-  if (type === "document") return [typeof part.title === "string" && part.title ? part.title : "[document]"];
+  if (type === "document") return [textIn(part.title) ?? "[document]", ...documentTexts(part.source)];
+  if (type === "search_result")
+    return [textIn(part.title) ?? textIn(part.source) ?? "[search_result]", ...innerTexts(part.content)];
   if (type !== "tool_result") return [`[${type}]`];
   const inner = Array.isArray(part.content) ? part.content : [part.content ?? ""];
   return inner.map(partOf).flatMap((one) => {
@@ -51,6 +55,15 @@ function otherWords(type: string, content: unknown): string[] {
     return one.kind === "other" && one.type === "tool_result" ? [] : partWords(one);
   });
 }
+
+function documentTexts(source: unknown): string[] {
+  const { type, data } = (source ?? {}) as Json;
+  const text = type === "text" ? textIn(data) : null;
+  return text === null ? [] : [text];
+}
+
+const innerTexts = (content: unknown): string[] =>
+  (Array.isArray(content) ? content : []).flatMap((inner) => textIn((inner as Json | null)?.text) ?? []);
 
 function callWords({ name, args }: ToolCall): string {
   const words =

@@ -217,7 +217,9 @@ def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
             continue
         if role == "tool":
             role = "user"
-            result = {"type": "tool_result", "tool_use_id": _tool_id(message.get("tool_call_id"))}
+            result: Body = {"type": "tool_result", "tool_use_id": _tool_id(message.get("tool_call_id"))}
+            if message.get("is_error"):
+                result["is_error"] = True
             blocks = [{**result, "content": blocks} if blocks else result]
         elif role == "assistant":
             thoughts = [block for block in _blocks_beside(message, "thinking_blocks") if _is_signed(block)]
@@ -279,10 +281,12 @@ def _block(part: Body) -> Body | None:
             source = _source(address["url"] if isinstance(address, dict) else address)
             return {"type": "image", "source": source, **mark}
         case "file" if isinstance(file := part.get("file"), dict) and (file.get("file_data") or file.get("file_id")):
-            title = {"title": file["filename"]} if file.get("filename") else {}
+            others = {name: part[name] for name in ("context", "citations") if part.get(name)} | mark
+            if file.get("filename"):
+                others["title"] = file["filename"]
             if file.get("file_data"):
-                return {"type": "document", "source": _document_source(file["file_data"]), **title, **mark}
-            return {"type": "document", "source": {"type": "file", "file_id": file["file_id"]}, **title, **mark}
+                return {"type": "document", "source": _document_source(file["file_data"]), **others}
+            return {"type": "document", "source": {"type": "file", "file_id": file["file_id"]}, **others}
         case "thinking" | "reasoning" if not _is_signed(part):
             return None
     return part
