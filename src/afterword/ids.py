@@ -3,6 +3,8 @@
 An interaction that is deliberately not stored has an id of version 8, to distinguish it from one that never existed.
 
 Other systems identify sessions and completions by any text. Such a text always maps to the same id of version 5.
+
+The `id` of an answer is the completion_id of its first choice after a prefix, as clients expect one: `chatcmpl-UUID`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import time
 from random import Random
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-_UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID_PATTERN = "[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_UUID = re.compile(_UUID_PATTERN)
+_ANSWER_ID = re.compile(rf"(?:chatcmpl-|cmpl-|resp_|msg_)({_UUID_PATTERN})")
 
 # Ids are not secret, but must be unique: this generator is seeded by no caller and shared by no two processes. It takes
 # a tenth of the time of asking the operating system for each id.
@@ -50,6 +54,20 @@ def is_unstored(interaction_id: UUID) -> bool:
 def find_uuid(text: str) -> UUID | None:
     """Return the UUID that a text denotes, with hyphens or as 32 hex digits; None for any other text."""
     return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def find_uuid_of_answer(answer_id: str) -> UUID | None:
+    """Return the UUID in the id of an answer, such as `chatcmpl-UUID`; None for any other text."""
+    match = _ANSWER_ID.fullmatch(answer_id)
+    return UUID(match[1]) if match else None
+
+
+def id_of_choice(first_id: UUID, index: int) -> UUID:
+    """Return the id of a further choice of the answer whose first choice has `first_id`: the `index`-th id after it.
+
+    So the choices of an answer can be found by its id. The 62 random bits of a UUIDv7 keep these ids unique.
+    """
+    return UUID(int=(first_id.int + index) % (1 << 128))
 
 
 def id_of_text(project_key: str, text: str) -> UUID:

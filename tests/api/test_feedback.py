@@ -122,11 +122,11 @@ def test_an_unknown_metric_is_refused(log: Call, rate: Any, refused: Call):
     assert "register" in error["hint"].lower()
 
 
-def test_who_passes_a_responses_id_is_told_so(register: Call, rate: Any, refused: Call):
+def test_who_passes_an_unknown_responses_id_is_told_what_to_give(register: Call, rate: Any, refused: Call):
     register("CSAT")
     error = refused(rate("chatcmpl-9a8b7c", "CSAT", 1), 422, "invalid_completion_id", "completion_id")
     assert "choices[0].completion_id" in error["hint"]
-    assert "not the id of the response" in error["hint"]
+    assert "the id of an answer of Afterword" in error["hint"]
 
 
 def test_who_passes_the_id_of_something_else_is_told_of_what(

@@ -24,6 +24,9 @@ EXAMPLE_LINES = '{"messages": [{"role": "user", "content": "Why is the sky blue?
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS = "#/components/schemas/{name}"
 
+# Parameters of a path that take nothing else; a completion is also named by the id of its answer.
+UUID_PARAMETERS = frozenset({"comparison_id", "feedback_id", "key_id", "outcome_id", "view_id"})
+
 # Errors that every route of a kind can give; the table names the others. Routes that need a key also refuse unknown
 # parameters.
 COMMON_STATUSES = (503,)
@@ -157,7 +160,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": PATH_PARAMETERS[name],
-            "schema": {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string"},
+            "schema": {"type": "string", "format": "uuid"} if name in UUID_PARAMETERS else {"type": "string"},
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]

@@ -38,7 +38,7 @@ from afterword.cli.forms.turns import conversation
 from afterword.cli.forms.turns import kind as _kind
 from afterword.cli.occurrences import Occurrences
 from afterword.config import SETTINGS
-from afterword.ids import id_of_text
+from afterword.ids import find_uuid_of_answer, id_of_text
 from afterword.json_text import LineError, read_line
 from afterword.types import Interaction, NewCall, NewInteraction
 from afterword.types.fields import TEXT_FIELDS
@@ -202,7 +202,7 @@ class Shaper:
         if "session_id" in interaction:
             interaction["session_id"] = self._imported_session_id(interaction["session_id"])
         if "parent" in interaction:
-            interaction["parent"] = self._imported_id(interaction["parent"], body)
+            interaction["parent"] = self._named_completion(interaction["parent"], body)
         return interaction
 
     def _preference(self, body: dict[str, Any], digest: bytes) -> ImportLine:
@@ -219,8 +219,8 @@ class Shaper:
             if side is None:
                 raise LineError(f"has no {name}")
             has_prompt = _prompt_name(body) is not None
-            if isinstance(side, str) and (_is_uuid(side) or (not has_prompt and not re.search(r"\s", side))):
-                preference[name] = self._imported_id(side, body)
+            if isinstance(side, str) and (_is_id(side) or (not has_prompt and not re.search(r"\s", side))):
+                preference[name] = self._named_completion(side, body)
                 continue
             if not has_prompt:
                 raise LineError(
@@ -261,7 +261,7 @@ class Shaper:
             feedback["value"] = bool(body["value"])
         return {
             **feedback,
-            "completion_id": self._imported_id(body["completion_id"], body),
+            "completion_id": self._named_completion(body["completion_id"], body),
             "feedback_id": _id(digest) if feedback_id is None else self._imported_id(feedback_id, body),
         }
 
@@ -288,7 +288,7 @@ class Shaper:
             # `session` is the caller's name of the session, if that is not a UUID.
             interaction["session_id"] = self._imported_session_id(body.get("session") or interaction["session_id"])
         if "parent" in interaction:
-            interaction["parent"] = self._imported_id(interaction["parent"], body)
+            interaction["parent"] = self._named_completion(interaction["parent"], body)
         if self.options.model is not None:
             interaction.setdefault("model", self.options.model)
         if labels := {**self.options.labels, **_labels(body.get("labels", {}))}:
@@ -329,13 +329,20 @@ class Shaper:
             id_value = str(id_value)
         if not isinstance(id_value, str) or not 1 <= len(id_value) <= MAX_ID_CHARACTERS:
             raise LineError(f"has the id {id_value!r:.60}, but an id has 1 to {MAX_ID_CHARACTERS} characters")
+        answer_uuid = find_uuid_of_answer(id_value)
         if self.options.new_ids:
-            text = str(UUID(id_value)) if _is_uuid(id_value) else id_value
+            text = str(answer_uuid or (UUID(id_value) if _is_uuid(id_value) else id_value))
             return _id(blake2b(text.encode(), digest_size=16, key=self._project).digest())
-        if _is_uuid(id_value):
-            return id_value
+        if answer_uuid is not None or _is_uuid(id_value):
+            return str(answer_uuid or id_value)
         project = body.get("project")
         return str(id_of_text(project if isinstance(project, str) else self._default_project, id_value))
+
+    def _named_completion(self, id_value: Any, body: Mapping[str, Any]) -> str:
+        """Return the id of a completion that the line is about. The id of an answer is left to the server, which knows
+        whether it had several choices."""
+        is_of_answer = isinstance(id_value, str) and find_uuid_of_answer(id_value) is not None
+        return id_value if is_of_answer and not self.options.new_ids else self._imported_id(id_value, body)
 
 
 # ------------------------------------------------------------------------------------------------ the parts
@@ -388,6 +395,10 @@ def _reimported_call(exported_call: dict[str, Any]) -> dict[str, Any]:
 
 def _is_uuid(value: Any) -> bool:
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def _is_id(text: str) -> bool:
+    return _is_uuid(text) or find_uuid_of_answer(text) is not None
 
 
 def _is_bare_image(part: Any) -> bool:

@@ -242,5 +242,5 @@ def completion_not_found(completion_id: UUID, param: str, where: str = "") -> No
         noun="completion",
         code="completion_not_found",
         param=param,
-        hint="Use the completion_id of the choice (choices[0].completion_id), not the id of the response.",
+        hint="Use the completion_id of the choice (choices[0].completion_id), or the id of Afterword's answer.",
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
+from afterword.ids import id_of_choice
 from afterword.store.engine import Find, Insert, Transaction, Update
+from afterword.store.engine.dialect import any_of
 from afterword.store.schema import calls, interactions, payloads, search_pending
 from afterword.types import State
 
@@ -30,6 +32,9 @@ SYSTEM_METRICS = (
 ORIGIN_COLUMNS = ("request_id", "provider_request_id", "response_id", "provider_model", "trace_id", "streamed")
 """The columns that tell which model answered, and the call's ids in other systems. They are kept when the text is
 deleted."""
+
+MAX_FOUND_CHOICES = 128
+"""Upper bound on the choices of one answer that are looked up by its id. It is OpenAI's bound on n."""
 
 INSERT = Insert(calls)
 FIND_OPENED = Find(interactions.c.id, interactions.c.project, row_lock=True)
@@ -63,6 +68,41 @@ def call_row(
 def find_call(connection: Connection, completion_id: UUID) -> Any:
     """Return the row of a call."""
     return connection.execute(select(calls).where(calls.c.interaction_id == completion_id)).first()
+
+
+class FoundCompletion(NamedTuple):
+    """A completion that was looked up, with its project and the request id of its call."""
+
+    id: UUID
+    project: int
+    request_id: str | None
+
+
+def find_choices(connection: Connection, first_id: UUID) -> list[FoundCompletion]:
+    """Return the choices of the gateway's answer whose first choice has this id, in their order.
+
+    The ids of further choices follow that of the first. The request id tells them from another call's, because callers
+    may choose ids that follow each other, too.
+    """
+    rows = _completions(connection, any_of(interactions.c.id, [first_id, id_of_choice(first_id, 1)]))
+    if len(rows) == 2 and rows[0].request_id == rows[1].request_id is not None:
+        ids = [id_of_choice(first_id, index) for index in range(MAX_FOUND_CHOICES)]
+        siblings = _completions(connection, any_of(interactions.c.id, ids))
+        return [row for row in siblings if row.request_id == rows[0].request_id]
+    return [row for row in rows if row.id == first_id]
+
+
+def find_completions_of_response(connection: Connection, response_id: str) -> list[FoundCompletion]:
+    """Return the completions in a provider's answer with this id, at most MAX_FOUND_CHOICES."""
+    return _completions(connection, calls.c.response_id == response_id)
+
+
+def _completions(connection: Connection, condition: ColumnElement[bool]) -> list[FoundCompletion]:
+    query = select(interactions.c.id, interactions.c.project, calls.c.request_id)
+    joined = query.outerjoin(calls, calls.c.interaction_id == interactions.c.id)
+    # Sorted here: in the order of the ids, PostgreSQL might walk through all interactions up to the limit.
+    rows = connection.execute(joined.where(condition).limit(MAX_FOUND_CHOICES))
+    return sorted((FoundCompletion(*row) for row in rows), key=lambda row: row.id)
 
 
 def orphaned_calls(connection: Connection, own: int | None, alive: Collection[int]) -> list[tuple[UUID, bool]]:

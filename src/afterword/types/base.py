@@ -36,7 +36,8 @@ BETTER_WAY = Meta(description="Which way is better.")
 CALL_ID = Meta(description="The id of a call: Afterword's `request_id`, the provider's, or that of its answer.")
 COMPARISON_ID = Meta(description="The id of a preference.")
 COMPLETION_ID = Meta(
-    description="The id of a completion: all later facts refer to it. Not the `id` of a chat response."
+    description="The id of a completion: all later facts refer to it. Where you give one, the `id` of an answer of "
+    "Afterword that has one choice is taken for it, too: `chatcmpl-UUID`."
 )
 CONDITION_TREE = Meta(description="A tree of conditions, as for searching interactions; everything without one.")
 CREATED_AT = Meta(description="When it was created.")

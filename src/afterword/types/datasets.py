@@ -209,8 +209,8 @@ class DatasetOfInteractions(Input):
     name: str | None = None
     project: Annotated[str | None, PROJECT] = None
     filter: Annotated[Filter | None, Meta(description="Which interactions.")] = None
-    completion_ids: Annotated[list[UUID] | None, Meta(description="These interactions, in place of a filter.")] = None
-    exclude: Annotated[list[UUID], Meta(description="Interactions to leave out.")] = msgspec.field(default_factory=list)
+    completion_ids: Annotated[list[str] | None, Meta(description="These interactions, in place of a filter.")] = None
+    exclude: Annotated[list[str], Meta(description="Interactions to leave out.")] = msgspec.field(default_factory=list)
     metrics: Annotated[
         list[str] | None, Meta(description="The feedback keys to take along; all, if none is named.")
     ] = None

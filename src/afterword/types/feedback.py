@@ -144,7 +144,7 @@ class PreferenceRecorded(Output):
 class PreferenceChange(Input):
     """Changes to a preference."""
 
-    preferred_completion: Annotated[UUID | UnsetType, Meta(description="Which of the two is preferred.")] = UNSET
+    preferred_completion: Annotated[str | UnsetType, Meta(description="Which of the two is preferred.")] = UNSET
     tied: Annotated[Tie | UnsetType | None, TIED] = UNSET
     details: Annotated[str | UnsetType | None, Meta(description="Why, in words.")] = UNSET
 

@@ -120,7 +120,7 @@ class NewInteraction(Input):
     user: Annotated[str | None, END_USER] = None
     environment: Annotated[str | None, ENVIRONMENT] = None
     step: Annotated[str | None, STEP] = None
-    parent: Annotated[UUID | None, PARENT] = None
+    parent: Annotated[str | None, PARENT] = None
     session_id: Annotated[SessionId | None, SESSION_ID] = None
     created_at: Annotated[Moment | None, HAPPENED_AT] = None
     usage: Annotated[dict[str, Any] | None, USAGE] = None

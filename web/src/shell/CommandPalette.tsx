@@ -42,18 +42,19 @@ export default function CommandPalette({ project, onClose }: PaletteProps) {
       run: () => navigate({ to: "/p/$project/metrics", params: { project }, search: { metric: one.key } }),
     })),
   ];
-  const isId = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i.test(typed);
+  // A completion_id, also in the id of an answer.
+  const completionId = /^(?:chatcmpl-|cmpl-|resp_|msg_)?([0-9a-f]{8}-[0-9a-f-]{27})$/i.exec(typed)?.[1];
   const direct = !typed
     ? []
-    : isId
+    : completionId
       ? [
           {
-            name: `Open ${typed}`,
+            name: `Open ${completionId}`,
             group: "Interaction",
             run: () =>
               navigate({
                 to: "/p/$project/interactions/$completionId",
-                params: { project, completionId: typed.toLowerCase() },
+                params: { project, completionId: completionId.toLowerCase() },
               }),
           },
         ]

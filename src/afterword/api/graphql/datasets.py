@@ -103,10 +103,10 @@ async def create_of_filters(context: Context, input: dict[str, Any]) -> Dataset:
     if "fromFilters" in query:
         selection_arguments = {
             "filter": filter_of(query["fromFilters"]["filters"]),
-            "exclude": query["fromFilters"]["exclude"],
+            "exclude": list(map(str, query["fromFilters"]["exclude"])),
         }
     else:
-        selection_arguments = {"completion_ids": await selected_ids(context, project_of(input), query)}
+        selection_arguments = {"completion_ids": list(map(str, await selected_ids(context, project_of(input), query)))}
     kinds = {word: kind for kind, word in KINDS.items()} | {"PROMPT_COMPLETION_SCORE": "feedback"}
     sample = input.get("sampleConfig", {"selectionType": "all"})
     body = {

@@ -19,25 +19,23 @@ from afterword.types import FeedbackChange, LinkedMetric, Metric, MetricChange, 
 from afterword.types.queries import ProjectQuery
 
 
-async def add_direct_score(context: Context, completion_id: UUID, metric_id: str, input: dict[str, Any]) -> Any:
+async def add_direct_score(context: Context, completion_id: UUID | str, metric_id: str, input: dict[str, Any]) -> Any:
     """Log a value on a completion."""
     value = _value(input.get("value"))
     user = input.get("userId")
-    recorded_feedback = await feedback.record(
-        context,
-        body=NewFeedback(
-            completion_id=str(completion_id),
-            metric=metric_id,
-            value=value,
-            details=input.get("details"),
-            reason=input.get("reason"),
-            user=None if user is None else str(user),
-        ),
+    body = NewFeedback(
+        completion_id=str(completion_id),
+        metric=metric_id,
+        value=value,
+        details=input.get("details"),
+        reason=input.get("reason"),
+        user=None if user is None else str(user),
     )
+    recorded_feedback = await feedback.record(context, body=body)
     return {
         "id": recorded_feedback.feedback_id,
         "value": float(value),
-        "of": completion_id,
+        "of": UUID(body.completion_id),
         "named": metric_id,
         "reason": input.get("reason"),
         "details": input.get("details"),

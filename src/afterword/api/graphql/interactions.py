@@ -17,6 +17,7 @@ from afterword.service import projects
 from afterword.service.access import has_permission_in
 from afterword.service.context import Context
 from afterword.service.interactions import recording, search
+from afterword.service.interactions.completion_ids import resolve_completion_id
 from afterword.service.models import models
 from afterword.types import (
     MAX_PAGE_ROWS,
@@ -198,19 +199,23 @@ def _is_selected(info: GraphQLResolveInfo, name: str) -> bool:
 
 
 async def completion(
-    context: Context, request: RequestContext, id: UUID, project: str | None = None, use_case: str | None = None
+    context: Context, request: RequestContext, id: UUID | str, project: str | None = None, use_case: str | None = None
 ) -> Interaction | None:
     """Return an interaction; null if the project has none with that id."""
     named_project = {"project": project} if project else {"useCase": use_case} if use_case else {}
     named_project_key = (await projects.get_project(context, project_of(named_project))).key
-    interaction = await request.interaction_loader.get(id)
+    completion_id = await resolve_completion_id(context, str(id), param="id")
+    interaction = await request.interaction_loader.get(completion_id)
     return interaction if interaction is not None and interaction.project == named_project_key else None
 
 
 async def update_completion(context: Context, request: RequestContext, input: dict[str, Any]) -> Interaction:
     """Change the labels of an interaction. The key needs permission to read, too: the answer has the interaction."""
     request.context("read")
-    interaction = await request.interaction_loader.get(input["id"]) or recording.raise_completion_not_found(input["id"])
+    completion_id = await resolve_completion_id(context, str(input["id"]), param="id")
+    interaction = await request.interaction_loader.get(completion_id)
+    if interaction is None:
+        recording.raise_completion_not_found(completion_id)
     labels = dict(interaction.labels)
     if "setLabels" in input:
         labels = {}
@@ -224,7 +229,7 @@ async def update_completion(context: Context, request: RequestContext, input: di
     return msgspec.structs.replace(interaction, labels=labels)
 
 
-async def delete_completion(context: Context, id: UUID) -> bool:
+async def delete_completion(context: Context, id: UUID | str) -> bool:
     """Delete an interaction."""
     await recording.delete_interaction(context, str(id))
     return True
@@ -255,7 +260,9 @@ async def selected_ids(context: Context, project: str, selection: dict[str, Any]
             hint="Give fromSelection, fromFilters or fromGroups.",
         )
     [(kind, selection_fields)] = selection.items()
-    excluded_ids: set[UUID] = set(selection_fields.get("exclude", ()))
+    excluded_ids = {
+        await resolve_completion_id(context, str(text), param="exclude") for text in selection_fields.get("exclude", ())
+    }
     if kind == "fromSelection":
         tree = _id_filter(selection_fields["include"])
     elif kind == "fromFilters":
@@ -297,7 +304,7 @@ def _group_filter(group: dict[str, Any], selection_fields: dict[str, Any]) -> Fi
     return Filter(and_=conditions)
 
 
-def _id_filter(ids: list[UUID]) -> Filter:
+def _id_filter(ids: list[UUID | str]) -> Filter:
     return Filter(completion_id=Match(in_=[str(completion_id) for completion_id in ids]))
 
 

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType, GraphQLSchema
 
+from afterword.ids import find_uuid_of_answer
+
 # Enums whose values in REST are the same words in lower case.
 LOWERCASE_ENUMS = (
     *("MetricKind", "MetricScoringType", "MetricCategory", "UserType", "SelectionTypeInput"),
@@ -50,7 +52,10 @@ def _suggest_for_any_letter() -> None:
 _suggest_for_any_letter()
 
 
-def _uuid(value: Any) -> UUID:
+def _uuid(value: Any) -> UUID | str:
+    if isinstance(value, str) and find_uuid_of_answer(value):
+        # Left to `resolve_completion_id`, which knows whether the answer had several choices.
+        return value
     try:
         return UUID(value)
     except (ValueError, TypeError, AttributeError):

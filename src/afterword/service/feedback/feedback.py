@@ -10,10 +10,11 @@ from msgspec import UNSET
 from sqlalchemy import Connection, Row
 
 from afterword.errors import AfterwordError, Conflict, Invalid, NotFound
-from afterword.ids import uuid7
+from afterword.ids import find_uuid, uuid7
 from afterword.service import repetition
 from afterword.service.access import check_amends
 from afterword.service.context import Context, completion_not_found, parse_id
+from afterword.service.interactions.completion_ids import resolve_completion_id
 from afterword.service.interactions.preparation import checked_labels
 from afterword.service.interactions.recording import PreparedInteraction, prepare_interaction
 from afterword.service.interactions.serializing import serialize_feedback, serialize_preference
@@ -44,6 +45,7 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
     The feedback key must be registered in the completion's project. A completion may have any number of feedbacks. With
     a `feedback_id` of your own, you can repeat the call safely.
     """
+    await resolve_ids_of_feedback(context, body)
     try:
         answer = await context.store.write(feedback_unit(context, body), 500)
     except NotFound as error:
@@ -54,9 +56,15 @@ async def record(context: Context, *, body: NewFeedback) -> FeedbackRecorded:
     return answer
 
 
+async def resolve_ids_of_feedback(context: Context, body: NewFeedback) -> None:
+    """Replace the id of an answer by that of its completion. Raises as `resolve_completion_id` does."""
+    if find_uuid(body.completion_id) is None:
+        body.completion_id = str(await resolve_completion_id(context, body.completion_id, param="completion_id"))
+
+
 def feedback_unit(context: Context, body: NewFeedback) -> ConditionalWrite:
     """Return the unit of work that logs a feedback. Raises the errors that need no read of the store."""
-    completion_id = completion_id_of(body.completion_id, param="completion_id")
+    completion_id = UUID(body.completion_id)
     now = context.now()
     created_at = parse_created_at(body.created_at, param="created_at", now=now)
     _check_texts(body.details, body.user, body.reason)
@@ -159,6 +167,7 @@ async def prefer(context: Context, *, body: NewPreference) -> PreferenceRecorded
     `messages`. Both completions show the preference. With a `comparison_id` of your own, you can repeat the call
     safely.
     """
+    await resolve_ids_of_preference(context, body)
     unit, size = await preference_unit(context, body)
     try:
         answer = await context.store.write(unit, size)
@@ -196,7 +205,9 @@ async def update_preference(context: Context, comparison_id: str, *, body: Prefe
         name: value for name in ("tied", "details") if (value := getattr(body, name)) is not UNSET
     }
     _check_texts(values.get("details"), None, None)
-    preferred = None if body.preferred_completion is UNSET else body.preferred_completion
+    preferred = None
+    if body.preferred_completion is not UNSET:
+        preferred = await resolve_completion_id(context, body.preferred_completion, param="preferred_completion")
     if preferred is not None and preferred not in (row.interaction_id, row.other_id):
         raise Invalid(
             f"preferred_completion is {preferred}, which the preference is not about.",
@@ -239,6 +250,14 @@ async def _amendable_preference(context: Context, comparison_id: str) -> Row[Any
     return row
 
 
+async def resolve_ids_of_preference(context: Context, body: NewPreference) -> None:
+    """Replace the ids of answers by those of their completions. Raises as `resolve_completion_id` does."""
+    for name in ("preferred_completion", "other_completion"):
+        side = getattr(body, name)
+        if isinstance(side, str) and find_uuid(side) is None:
+            setattr(body, name, str(await resolve_completion_id(context, side, param=name)))
+
+
 async def preference_unit(context: Context, body: NewPreference) -> tuple[ConditionalWrite, int]:
     """Return the unit of work that logs a preference, and its size."""
     sides_by_param = {"preferred_completion": body.preferred_completion, "other_completion": body.other_completion}
@@ -254,7 +273,7 @@ async def preference_unit(context: Context, body: NewPreference) -> tuple[Condit
             prepared_texts[name] = await _prepared_text(context, body, side, name)
             sides.append(prepared_texts[name].response.completion_id)
         else:
-            sides.append(completion_id_of(side, param=name))
+            sides.append(UUID(side))
     _check_are_two(*sides)
 
     def write(*rows: Sequence[Any] | None) -> tuple[Rows, PreferenceRecorded]:
@@ -347,19 +366,6 @@ async def _prepared_text(context: Context, body: NewPreference, side: NewText, n
 
 
 # ------------------------------------------------------------------------------------------------ errors
-
-
-def completion_id_of(text: str, *, param: str) -> UUID:
-    """Parse a completion_id. Raises `Invalid`, with a hint for callers that pass the id of a response."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Invalid(
-            f"{param} is {text[:80]!r}, which is not a UUID.",
-            code="invalid_completion_id",
-            param=param,
-            hint="Use the completion_id of the choice (choices[0].completion_id), not the id of the response.",
-        ) from None
 
 
 async def explained_error(context: Context, error: NotFound, *completion_ids: str) -> AfterwordError:

@@ -10,7 +10,13 @@ import msgspec
 
 from afterword.errors import AfterwordError, NotFound, ServerError, Unavailable
 from afterword.service.context import Context
-from afterword.service.feedback.feedback import explained_error, feedback_unit, preference_unit
+from afterword.service.feedback.feedback import (
+    explained_error,
+    feedback_unit,
+    preference_unit,
+    resolve_ids_of_feedback,
+    resolve_ids_of_preference,
+)
 from afterword.service.feedback.outcomes import SIZE as OUTCOME_SIZE
 from afterword.service.feedback.outcomes import outcome_unit
 from afterword.service.interactions.recording import PreparedInteraction, check_repetition, prepare_interaction
@@ -78,6 +84,7 @@ async def record_feedback(
     """
 
     async def unit(body: NewFeedback) -> SizedUnit:
+        await resolve_ids_of_feedback(context, body)
         return feedback_unit(context, body), 500
 
     async for line in _line_results(context, lines, unit, lambda body: [body.completion_id]):
@@ -96,7 +103,8 @@ async def record_preferences(
 
     async def unit(body: NewPreference) -> SizedUnit:
         if body.project is None and query.project is not None:
-            body = msgspec.structs.replace(body, project=query.project)
+            body.project = query.project
+        await resolve_ids_of_preference(context, body)
         return await preference_unit(context, body)
 
     def completion_ids(body: NewPreference) -> list[str]:

@@ -11,7 +11,7 @@ import msgspec
 
 from afterword.config import Settings
 from afterword.errors import AfterwordError, Invalid, Unavailable
-from afterword.ids import find_uuid, session_of, unstored_id, uuid7
+from afterword.ids import find_uuid, find_uuid_of_answer, id_of_choice, session_of, unstored_id, uuid7
 from afterword.service.context import AppState, Context
 from afterword.service.interactions import preparation
 from afterword.service.models.routing import ModelRoute
@@ -130,7 +130,7 @@ class CallRecorder:
     def completion_id(self, index: int) -> UUID:
         """Return the id of a choice; one that was not announced gets one now."""
         if index not in self.ids:
-            self.ids[index] = new_id(stored=self.stored)
+            self.ids[index] = id_of_choice(self.ids[0], index)
         return self.ids[index]
 
     def _prompt_of(self, index: int) -> preparation.PreparedPrompt:
@@ -138,8 +138,7 @@ class CallRecorder:
 
     def _assign_ids(self, id_count: int) -> None:
         for index in range(id_count):
-            if index not in self.ids:
-                self.ids[index] = new_id(stored=self.stored)
+            self.completion_id(index)
 
     async def open(self, indexes: Sequence[int]) -> None:
         """Store the choices of these indexes without their answers; return once they are on disk."""
@@ -268,7 +267,8 @@ class CallRecorder:
         if not self._opened_indexes:
             # No caller has seen the ids yet: replace them by ids that say that nothing is stored under them.
             self.stored = False
-            self.ids = {index: new_id(stored=False) for index in self.ids}
+            first_id = new_id(stored=False)
+            self.ids = {index: id_of_choice(first_id, index) for index in self.ids}
 
 
 def unit_of(rows: Rows, later_rows: Sequence[tuple[UUID, Rows]]) -> Unit:
@@ -322,7 +322,9 @@ class _OwnFields(msgspec.Struct, frozen=True):
         session = readable_session(request.session_id)
         if request.session_id is not None and session is None:
             unreadable["session_id"] = request.session_id
-        parent = find_uuid(request.parent) if isinstance(request.parent, str) else None
+        parent = None
+        if isinstance(request.parent, str):
+            parent = find_uuid(request.parent) or find_uuid_of_answer(request.parent)
         if request.parent is not None and parent is None:
             unreadable["parent"] = request.parent
         return cls(labels, texts, session, parent, unreadable)

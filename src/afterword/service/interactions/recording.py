@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from afterword.errors import Conflict, Invalid, Unavailable
 from afterword.ids import uuid7
 from afterword.service import repetition
-from afterword.service.context import Context, completion_not_found, parse_id
+from afterword.service.context import Context, completion_not_found
 from afterword.service.interactions import preparation
+from afterword.service.interactions.completion_ids import resolve_completion_id
 from afterword.service.interactions.serializing import serialize_interactions, shown_media
 from afterword.service.models.models import model_number
 from afterword.service.models.routing import check_model_of, get_running_test
@@ -83,6 +84,9 @@ async def prepare_interaction(
     context: Context, body: NewInteraction, source: Source = "OFFLINE"
 ) -> PreparedInteraction:
     """Check an interaction and make its rows. Raises `NotFound`, `Invalid`, `TooLarge`."""
+    if body.parent is not None:
+        # The request hash must not depend on how the id is written.
+        body.parent = str(await resolve_completion_id(context, body.parent, param="parent"))
     test = get_running_test(context, body.ab_campaign) if body.ab_campaign else None
     project_key = context.catalog.projects[test.project].key if test and body.project is None else body.project
     project = context.project(project_key, writing=True)
@@ -145,7 +149,7 @@ def _prepared_interaction(
         messages=body.messages,
         labels=labels,
         texts=_checked_texts(body),
-        parent=body.parent,
+        parent=None if body.parent is None else UUID(body.parent),
         as_sent=as_sent,
     )
     completion_of = preparation.new_completion_as_sent if as_sent else preparation.new_completion
@@ -192,7 +196,7 @@ def _prepared_interaction(
 
 
 def _check_parent(body: NewInteraction) -> None:
-    if body.parent is not None and body.parent == body.completion_id:
+    if body.parent is not None and body.parent == str(body.completion_id):
         raise Invalid(
             f"parent is {body.parent}, which is the interaction's own completion_id.",
             code="own_parent",
@@ -272,7 +276,7 @@ async def get_interaction(context: Context, completion_id: str, *, query: Intera
 
     Images, audio and files are shown as links, or with `media=inline` as they were sent.
     """
-    completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
+    completion_uuid = await resolve_completion_id(context, completion_id, param="completion_id", in_path=True)
 
     def read(connection: Connection) -> Interaction | None:
         row = stored.find_interaction(connection, completion_uuid)
@@ -304,7 +308,7 @@ async def update_labels(context: Context, completion_id: str, *, body: LabelChan
 
     `set` adds labels or changes their values, `remove` removes keys; a key in both is set.
     """
-    completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
+    completion_uuid = await resolve_completion_id(context, completion_id, param="completion_id", in_path=True)
     preparation.checked_labels(context, body.set, param="set")
     await _project_of(context, completion_uuid)
 
@@ -331,7 +335,7 @@ async def delete_interaction(context: Context, completion_id: str) -> Deleted:
 
     A preference stays with the other completion, and still names the deleted one.
     """
-    completion_uuid = parse_id(completion_id, noun="completion", param="completion_id")
+    completion_uuid = await resolve_completion_id(context, completion_id, param="completion_id", in_path=True)
     project = await _project_of(context, completion_uuid)
 
     if not await context.store.write(lambda transaction: erase(transaction, [completion_uuid])):

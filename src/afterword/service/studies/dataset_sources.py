@@ -15,6 +15,7 @@ import msgspec
 from afterword.errors import Invalid
 from afterword.service.context import Context
 from afterword.service.interactions import recording, search
+from afterword.service.interactions.completion_ids import resolve_completion_id
 from afterword.service.studies import datasets
 from afterword.service.studies.dataset_formats import FORMATS
 from afterword.service.studies.dataset_lines import read_line
@@ -63,7 +64,7 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
     before, this is its next version; if its lines are those of the newest version, that one is answered.
     """
     project = context.project(body.project, writing=True)
-    _check_selection(body)
+    await _check_selection(context, body)
     seed = body.seed
     if seed is None and body.sample.type == "random":
         seed = secrets.randbelow(MAX_SEED)
@@ -74,7 +75,8 @@ async def create_of_interactions(context: Context, *, body: DatasetOfInteraction
     )
 
 
-def _check_selection(body: DatasetOfInteractions) -> None:
+async def _check_selection(context: Context, body: DatasetOfInteractions) -> None:
+    """Raise `Invalid` for a selection that is none; replace the ids of answers by those of their completions."""
     if (body.filter is None) == (body.completion_ids is None):
         raise Invalid(
             "Give either a filter or completion_ids.",
@@ -84,6 +86,10 @@ def _check_selection(body: DatasetOfInteractions) -> None:
         )
     if body.sample.type != "all" and body.sample.size is None:
         raise Invalid("sample.size is missing.", code="missing_field", param="sample.size", hint="Say how many.")
+    for name in ("completion_ids", "exclude"):
+        ids: list[str] = getattr(body, name) or []
+        for position, text in enumerate(ids):
+            ids[position] = str(await resolve_completion_id(context, text, param=f"{name}[{position}]"))
 
 
 async def preview_of_interactions(
@@ -94,7 +100,7 @@ async def preview_of_interactions(
     Only the newest 2,000 interactions are read. If there are more, `is_partial` is true: the counts are of a part.
     """
     project = context.project(body.project, writing=True)
-    _check_selection(body)
+    await _check_selection(context, body)
     builder = DatasetBuilder(context, project, body, body.seed, max_interactions=MAX_PREVIEW_INTERACTION_COUNT)
     lines, line_count = await builder.preview(PREVIEW_ROWS)
     rows = [row for line in lines for row in FORMATS[query.format](read_line(line))]
@@ -138,7 +144,7 @@ class DatasetBuilder:
             thresholds=body.thresholds,
             with_ties=body.ties and body.kind == "feedback",
         )
-        self._exclude = frozenset(body.exclude)
+        self._exclude = frozenset(map(UUID, body.exclude))
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Select what becomes a line, and return an iterator that writes the lines. Raises `Invalid` if there are
@@ -173,7 +179,7 @@ class DatasetBuilder:
     async def _interaction_pages(self) -> AsyncIterator[list[Interaction]]:
         """Yield pages of the requested interactions in their short view, newest first."""
         ids = self._body.completion_ids
-        tree = self._body.filter or Filter(completion_id=Match(in_=[str(completion_id) for completion_id in ids or []]))
+        tree = self._body.filter or Filter(completion_id=Match(in_=ids or []))
         query = Search(project=self._project.key, filter=tree, limit=500)
         interaction_count = 0
         while True:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from afterword.errors import Invalid
+from afterword.ids import find_uuid_of_answer
 from afterword.message_words import CONTENTS, MAX_TOOL_CHARACTERS
 from afterword.store.calls import COMPLETE, STATES
 from afterword.store.engine.text_search import TextQuery, Texts
@@ -454,7 +455,7 @@ def _too_large(what: str, path: str, hint: str) -> Invalid:
 
 def _uuid(text: str, path: str) -> UUID:
     try:
-        return UUID(text)
+        return find_uuid_of_answer(text) or UUID(text)
     except ValueError:
         raise Invalid(f"{path} is {text[:80]!r}, which is not a UUID.", code="invalid_id", param=path) from None
 
