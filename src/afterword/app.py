@@ -16,12 +16,15 @@ from starlette.routing import Route as ServedPath
 
 from afterword import compat
 from afterword.api import docs, pages, traces
-from afterword.api.auth import Authenticator
+from afterword.api.auth import Authenticator, move_key_to_headers
 from afterword.api.chat import CallEndpoint
+from afterword.api.error_forms import GOOGLES_BASE, error_form_of
 from afterword.api.graphql import http_endpoint
+from afterword.api.model_lists import SHARED_MODEL_ROUTES, ModelsEndpoint, googles_endpoints, shared_endpoint
 from afterword.api.prometheus import PrometheusEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
-from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, Route
+from afterword.api.routes import BASES, MODEL_CALL_ROUTES, ROUTES, Route, paths_of
+from afterword.api.unserved import find_unserved_error
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
 from afterword.lifespan import lifespan
 from afterword.service.access import digest
@@ -35,21 +38,21 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
     authenticator = Authenticator(state)
     call_tasks: set[asyncio.Task[Any]] = set()
     tracer = traces.create_tracer()
-    call_endpoints = {
-        call_route.path: CallEndpoint(
-            call_route.name, state, authenticator, tracer, call_tasks, compat.LIFTS.get(call_route.name)
-        )
-        for call_route in MODEL_CALL_ROUTES
-    }
+    call_endpoints: dict[str, CallEndpoint] = {}
+    for call_route in MODEL_CALL_ROUTES:
+        lift = compat.LIFTS.get(call_route.name)
+        call_endpoint = CallEndpoint(call_route.name, state, authenticator, tracer, call_tasks, lift)
+        call_endpoints |= dict.fromkeys(paths_of(call_route.path), call_endpoint)
     page = pages.Pages()
     graphql = http_endpoint.GraphQLEndpoint(state, authenticator, compat)
     paths = [
         *(
-            ServedPath(_pattern(route), _endpoint(route, state, authenticator), methods=[route.method])
+            ServedPath(_pattern(route.path), _endpoint(route, state, authenticator), methods=[route.method])
             for route in ROUTES
         ),
         ServedPath(http_endpoint.PATH, graphql, methods=["POST"]),
         *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in call_endpoints.items()),
+        *_model_paths(state, authenticator),
         ServedPath("/metrics", PrometheusEndpoint(state, authenticator), methods=["GET"]),
         *(ServedPath(path, _static_file_endpoint(content, kind)) for path, kind, content in docs.files(VERSION)),
         ServedPath("/assets/{file:path}", _page_endpoint(page.asset), methods=["GET"]),
@@ -75,6 +78,8 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = direct_endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is None:
+            if scope["type"] == "http" and scope["path"].startswith(GOOGLES_BASE):
+                move_key_to_headers(scope)
             await starlette(scope, receive, send)
         else:
             scope["path_params"] = {}
@@ -83,13 +88,26 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
     return app
 
 
-def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> Endpoint:
-    return Endpoint(route, state, authenticator, compat.LIFTS.get(route.name))
+def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> Endpoint | ModelsEndpoint:
+    endpoint = Endpoint(route, state, authenticator, compat.LIFTS.get(route.name))
+    return shared_endpoint(endpoint, state, authenticator) if route.name in SHARED_MODEL_ROUTES else endpoint
 
 
-def _pattern(route: Route) -> str:
-    """Return a route's path as Starlette writes it. A model's key and a session's name may contain slashes."""
-    return route.path.replace("{model}", "{model:path}").replace("{session_id}", "{session_id:path}")
+def _model_paths(state: AppState, authenticator: Authenticator) -> list[ServedPath]:
+    """Return the paths at which models are listed and shown, apart from those of ROUTES."""
+    endpoints: list[tuple[str, Any]] = [
+        (path, _endpoint(route, state, authenticator))
+        for route in ROUTES
+        if route.name in SHARED_MODEL_ROUTES
+        for path in paths_of(route.path)[1:]
+    ]
+    endpoints += [(endpoint.route.path, endpoint) for endpoint in googles_endpoints(state, authenticator)]
+    return [ServedPath(_pattern(path), endpoint, methods=["GET"]) for path, endpoint in endpoints]
+
+
+def _pattern(path: str) -> str:
+    """Return a path as Starlette writes it. A model's key and a session's name may contain slashes."""
+    return path.replace("{model}", "{model:path}").replace("{session_id}", "{session_id:path}")
 
 
 def _static_file_endpoint(content: bytes, content_type: str) -> Any:
@@ -110,13 +128,16 @@ def _page_endpoint(serve: Callable[[Request], Response]) -> Any:
         try:
             return serve(request)
         except AfterwordError as error:
-            return _error_response(error, [])
+            return _error_response(request, error, [])
 
     return serve_file
 
 
 # An unknown path below these is answered with a JSON error. Any other unknown path may be a location within the page.
-PROGRAM_PATH_PREFIXES = ("/api/", "/images/", "/media/", "/docs/", "/assets/")
+PROGRAM_PATH_PREFIXES = (
+    *(f"{base}/" for base in (*BASES, GOOGLES_BASE, "/api", "/openai")),
+    *("/images/", "/media/", "/docs/", "/assets/"),
+)
 
 
 async def _http_error_response(request: Request, error: Exception) -> Response:
@@ -128,7 +149,7 @@ async def _http_error_response(request: Request, error: Exception) -> Response:
         if "text/html" in accepted_types or (path.count("/") == 1 and path.endswith(".svg")):
             return pages.Pages().page(request)
     if error.status_code == 404:
-        api_error: AfterwordError = NotFound(
+        api_error: AfterwordError = find_unserved_error(path) or NotFound(
             f"There is nothing at {path[:200]!r}.", code="no_such_path", hint="The calls are listed at /docs."
         )
     elif error.status_code == 405:
@@ -136,10 +157,10 @@ async def _http_error_response(request: Request, error: Exception) -> Response:
         api_error = MethodNotAllowed(
             f"{path[:200]} takes no {request.method}.", code="method_not_allowed", hint=f"It takes {allowed_methods}."
         )
-        return _error_response(api_error, [(b"allow", allowed_methods.encode())])
+        return _error_response(request, api_error, [(b"allow", allowed_methods.encode())])
     else:
         api_error = error_for(error.status_code)(str(error.detail))
-    return _error_response(api_error, [])
+    return _error_response(request, api_error, [])
 
 
 def _methods(request: Request) -> list[str]:
@@ -149,10 +170,11 @@ def _methods(request: Request) -> list[str]:
 
 
 async def _internal_error_response(request: Request, error: Exception) -> Response:
-    return _error_response(fault(request.headers.get("x-request-id", "-").encode()), [])
+    return _error_response(request, fault(request.headers.get("x-request-id", "-").encode()), [])
 
 
-def _error_response(error: AfterwordError, extra_headers: Headers) -> Response:
-    status, content_type, body, error_headers = error_answer(error)
+def _error_response(request: Request, error: AfterwordError, extra_headers: Headers) -> Response:
+    form = error_form_of(request.url.path, dict(request.headers.raw))
+    status, content_type, body, error_headers = error_answer(error, form)
     headers = {name.decode(): value.decode() for name, value in [*error_headers, *extra_headers]}
     return Response(body, status, headers, media_type=content_type.decode())

@@ -13,7 +13,8 @@ from afterword.types import base
 ABOUT = """\
 Afterword keeps what language models said and what people thought of it.
 
-**Keys.** Every call but `GET /health` and `GET /ready` carries `Authorization: Bearer KEY`. What lies in projects \
+**Keys.** Every call but `GET /health` and `GET /ready` carries `Authorization: Bearer KEY`; `x-api-key` and \
+`x-goog-api-key` are taken as well. What lies in projects \
 that the key is not for is answered with 404, as what does not exist.
 
 **Errors.** Every error is `{"error": {"message", "type", "code", "param", "hint"}}`: what was wrong, in words and as \
@@ -24,6 +25,9 @@ same again gives the same answer, other content under the same id gives 409. Wha
 
 **Times** are given as RFC 3339, as a date, as seconds or milliseconds since 1970 or in words such as `now - 1 month`; \
 they are answered as RFC 3339 in UTC.
+
+**Base addresses.** Models are called and listed under `/v1` and `/openai/v1`, too, as under `/api/v1`. What else \
+stands below them in OpenAI's or Anthropic's API is answered with 404 and `not_served`, in the client's own form.
 
 **Lists** end where `next` is null; give it as `cursor` to go on.
 """

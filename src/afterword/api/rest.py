@@ -20,6 +20,7 @@ import msgspec
 from afterword.api.auth import Authenticator, set_cookie
 from afterword.api.decoding import Lift, read_json, read_lifted, read_query
 from afterword.api.decompression import decompress, too_large
+from afterword.api.error_forms import ErrorForm, openais_error
 from afterword.api.ndjson import lines
 from afterword.api.protocol import Protocol
 from afterword.api.routes import Route
@@ -53,8 +54,16 @@ HUNG_UP_STATUS = 499
 class Endpoint:
     """A route as an ASGI application."""
 
-    def __init__(self, route: Route, state: AppState, authenticator: Authenticator, lift: Lift | None = None) -> None:
+    def __init__(
+        self,
+        route: Route,
+        state: AppState,
+        authenticator: Authenticator,
+        lift: Lift | None = None,
+        error_form: ErrorForm = openais_error,
+    ) -> None:
         self.route = route
+        self.error_form = error_form
         self.lift = lift
         self.template = f"{route.method} {route.path}"
         self.state = state
@@ -78,14 +87,14 @@ class Endpoint:
         try:
             status, content_type, body, answer_headers = await self._answer(scope, headers, receive)
         except AfterwordError as error:
-            status, content_type, body, answer_headers = error_answer(error)
+            status, content_type, body, answer_headers = error_answer(error, self.error_form)
             if self.route.is_openais and status == 422:
                 status = 400
         except HungUp:
             raise
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
-            status, content_type, body, answer_headers = error_answer(fault(request_id))
+            status, content_type, body, answer_headers = error_answer(fault(request_id), self.error_form)
         answer_headers = [(b"x-request-id", request_id), *answer_headers]
         if isinstance(body, bytes):
             await reply(send, status, content_type, body, answer_headers)
@@ -249,14 +258,14 @@ def fault(request_id: bytes) -> ServerError:
     )
 
 
-def error_answer(error: AfterwordError) -> tuple[int, bytes, bytes, Headers]:
+def error_answer(error: AfterwordError, form: ErrorForm = openais_error) -> tuple[int, bytes, bytes, Headers]:
     """Return an error as status, content type, body and headers."""
     headers: Headers = []
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    return error.status, JSON, _encoder.encode(error.body()), headers
+    return error.status, JSON, _encoder.encode(form(error)), headers
 
 
 async def _send_chunks(

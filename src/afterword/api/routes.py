@@ -20,6 +20,9 @@ from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_sources, datasets
 from afterword.types import queries as q
 
+BASES = ("/api/v1", "/v1", "/openai/v1")
+"""The base addresses under which models are called and listed: clients guess the others."""
+
 Permission = Literal[
     "open",
     "key",
@@ -334,3 +337,8 @@ MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
     ModelCallRoute(name="completions", path="/api/v1/completions", answer=t.TextCompletion, chunk=t.TextCompletion),
     ModelCallRoute(name="embeddings", path="/api/v1/embeddings", answer=t.EmbeddingList),
 )
+
+
+def paths_of(path: str) -> list[str]:
+    """Return a path of the first base address under each of BASES."""
+    return [base + path.removeprefix(BASES[0]) for base in BASES]
