@@ -17,13 +17,15 @@ from starlette.routing import Route as ServedPath
 from afterword import compat
 from afterword.api import docs, pages, traces
 from afterword.api.auth import Authenticator, move_key_to_headers
-from afterword.api.chat import CallEndpoint
+from afterword.api.calls import CallEndpoint, ModelRequest
+from afterword.api.chat import ChatRequest, EmbeddingsRequest
 from afterword.api.error_forms import GOOGLES_BASE, error_form_of
+from afterword.api.formats import FormatRequest
 from afterword.api.graphql import http_endpoint
 from afterword.api.model_lists import SHARED_MODEL_ROUTES, ModelsEndpoint, googles_endpoints, shared_endpoint
 from afterword.api.prometheus import PrometheusEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
-from afterword.api.routes import BASES, MODEL_CALL_ROUTES, ROUTES, Route, paths_of
+from afterword.api.routes import BASES, MODEL_CALL_ROUTES, ROUTES, ModelCallRoute, Route, paths_of
 from afterword.api.unserved import find_unserved_error
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
 from afterword.lifespan import lifespan
@@ -41,7 +43,9 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
     call_endpoints: dict[str, CallEndpoint] = {}
     for call_route in MODEL_CALL_ROUTES:
         lift = compat.LIFTS.get(call_route.name)
-        call_endpoint = CallEndpoint(call_route.name, state, authenticator, tracer, call_tasks, lift)
+        call_endpoint = CallEndpoint(
+            call_route, _request_class(call_route), state, authenticator, tracer, call_tasks, lift
+        )
         call_endpoints |= dict.fromkeys(paths_of(call_route.path), call_endpoint)
     page = pages.Pages()
     graphql = http_endpoint.GraphQLEndpoint(state, authenticator, compat)
@@ -91,6 +95,12 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
 def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> Endpoint | ModelsEndpoint:
     endpoint = Endpoint(route, state, authenticator, compat.LIFTS.get(route.name))
     return shared_endpoint(endpoint, state, authenticator) if route.name in SHARED_MODEL_ROUTES else endpoint
+
+
+def _request_class(route: ModelCallRoute) -> type[ModelRequest]:
+    if route.format is not None:
+        return FormatRequest
+    return EmbeddingsRequest if route.name == "embeddings" else ChatRequest
 
 
 def _model_paths(state: AppState, authenticator: Authenticator) -> list[ServedPath]:

@@ -25,6 +25,7 @@ Lift: TypeAlias = Callable[[bytes | bytearray], bytes | None]
 _PARAMETER_OF_PREFIX = {parameter.prefix: parameter.name for parameter in PARAMETERS if parameter.prefix}
 
 _any_decoder = msgspec.json.Decoder()
+_object_decoder = msgspec.json.Decoder(dict[str, Any])
 _ERROR_PATH = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.S)
@@ -148,6 +149,30 @@ def read_call(
             raise
     request, _ = read_lifted(decoder, msgspec.json.encode(storable_body), lift)
     return request, body, storable_body, replacements
+
+
+def read_object(raw: bytes | bytearray) -> dict[str, Any]:
+    """Decode the body of a call in another form than chat. JSON that only strict parsers refuse is taken as it is."""
+    raw = _without_mark(raw)
+    if is_nested_too_deeply(raw):
+        raise _too_deep()
+    try:
+        return _decode(_object_decoder, raw)
+    except (BadRequest, Invalid):
+        body: Any = None
+        with contextlib.suppress(ValueError):
+            body = json_text.decode(raw)
+        if not isinstance(body, dict) or not json_text.repair(body)[1]:
+            raise
+        return body
+
+
+def to_call(body: dict[str, Any], kind: type[Any]) -> Any:
+    """Return a decoded call as a struct. Raises `Invalid`."""
+    try:
+        return msgspec.convert(body, kind)
+    except msgspec.ValidationError as error:
+        raise explain(error, body, kind) from None
 
 
 def read_query(kind: type[msgspec.Struct], raw: bytes) -> Any:

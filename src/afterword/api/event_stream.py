@@ -57,13 +57,12 @@ class EventStream:
         if self._loop.time() - self._last_sent_at >= MIN_COMMENT_SECONDS:
             self._send_comment()
 
-    async def event(self, data: bytes) -> None:
-        """Send the data of an event, on one line."""
-        await self._send_body(b"data: " + data + b"\n\n", has_more=True)
-
-    async def end(self, data: bytes) -> None:
-        """Send the last event."""
-        await self._send_body(b"data: " + data + b"\n\n", has_more=False)
+    async def send(self, events: bytes, *, is_last: bool = False) -> None:
+        """Send whole events; the last ones end the answer."""
+        async with self._lock:
+            await self._send_head()
+            self._last_sent_at = self._loop.time()
+            await self._send({"type": "http.response.body", "body": events, "more_body": not is_last})
 
     async def stop(self) -> None:
         """Send no more comments. A comment that is being sent is complete when this returns."""
@@ -72,12 +71,6 @@ class EventStream:
             self._timer.cancel()
         if self._comment is not None:
             await asyncio.wait([self._comment])
-
-    async def _send_body(self, body: bytes, *, has_more: bool) -> None:
-        async with self._lock:
-            await self._send_head()
-            self._last_sent_at = self._loop.time()
-            await self._send({"type": "http.response.body", "body": body, "more_body": has_more})
 
     async def _send_head(self) -> None:
         if not self.is_begun:
@@ -107,4 +100,4 @@ class EventStream:
             await asyncio.wait([ready_future])
         if ready_future.cancelled() or ready_future.exception() is not None:
             return
-        await self._send_body(COMMENT, has_more=True)
+        await self.send(COMMENT)

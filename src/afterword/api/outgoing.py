@@ -36,6 +36,11 @@ def outgoing_body(request: CallRequest, body: Body, user_agent: bytes) -> Body:
     return outgoing_fields
 
 
+def native_body(body: Body) -> Body:
+    """Return the body of a call in another form than chat for a provider that speaks the form itself."""
+    return {name: value for name, value in body.items() if name not in OWN_FIELDS}
+
+
 def _outgoing_message(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message for the provider: images in OpenAI's form, without members that only Afterword knows."""
     message = _without_added({name: value for name, value in message.items() if name not in ADDED_TO_MESSAGES})

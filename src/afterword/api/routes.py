@@ -1,4 +1,4 @@
-"""The route tables: `ROUTES`, served by rest.py, and `MODEL_CALL_ROUTES`, served by chat.py like OpenAI's API.
+"""The route tables: `ROUTES`, served by rest.py, and `MODEL_CALL_ROUTES`, served by calls.py.
 
 openapi.py describes both; the docs and the tests read them."""
 
@@ -11,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from afterword import types as t
+from afterword.gateway.call_format import CallFormat
+from afterword.gateway.provider import Operation
 from afterword.service import access, projects, views
 from afterword.service.cluster import status
 from afterword.service.feedback import feedback, metrics, outcomes, pairs
@@ -325,11 +327,13 @@ Run = Callable[..., Awaitable[Any]]
 class ModelCallRoute:
     """A path at which models are called. glossary.py describes it under `name`."""
 
-    name: Literal["chat", "completions", "embeddings"]
+    name: Operation
     path: str
     answer: Any
     chunk: Any = None
     """The type of each event of a stream; None if the call cannot be streamed."""
+    format: CallFormat | None = None
+    """The form of the call, if it is not OpenAI's."""
 
 
 MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (

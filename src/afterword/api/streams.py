@@ -7,9 +7,12 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
+import msgspec
+
 from afterword import json_text
 from afterword.errors import AfterwordError
 from afterword.gateway.accumulator import MessageAccumulator
+from afterword.gateway.call_format import FormatCall
 from afterword.gateway.facts import FactsAccumulator
 from afterword.gateway.provider import Body, Operation
 from afterword.gateway.relay import Gateway, GatewayStream
@@ -19,6 +22,7 @@ from afterword.service.interactions.calls import CallRecorder, CallResult, Choic
 from afterword.service.models.routing import ModelRoute
 from afterword.types import State
 
+_encoder = msgspec.json.Encoder()
 MAX_REASON_CHARACTERS = 200
 """The same limit as for the finish reason of a call that was made elsewhere."""
 
@@ -67,12 +71,16 @@ class Relay:
         self.seconds = 0.0
 
     async def open(
-        self, gateway: Gateway, opening_future: asyncio.Future[None], body: Body, response: ProviderResponse
+        self,
+        gateway: Gateway,
+        opening_future: asyncio.Future[None],
+        outgoing: Body | FormatCall,
+        response: ProviderResponse,
     ) -> None:
         """Start the stream while the interaction is stored. `seconds` is then the provider's time to first chunk."""
         targets = [target for _, target in self.model_route.targets]
         try:
-            self.stream = await gateway.stream(targets, self.operation, body, response)
+            self.stream = await gateway.stream(targets, self.operation, outgoing, response)
         finally:
             try:
                 await wait_uninterrupted(opening_future)
@@ -83,23 +91,33 @@ class Relay:
 
         self.seconds = self.stream.first_at - self.stream.started
 
-    async def chunks(self, prompt_messages: list[Any]) -> AsyncGenerator[Body, None]:
-        """Yield the chunks for the caller. Usage is estimated from `prompt_messages` if the provider sends none."""
+    async def events(self, prompt_messages: list[Any]) -> AsyncGenerator[bytes, None]:
+        """Yield the events for the caller. Usage is estimated from `prompt_messages` if the provider sends none."""
         assert self.stream is not None
         try:
             async for chunk in self.stream:
-                if await self._add_ids(chunk):
-                    yield chunk
+                if await self.take(chunk):
+                    yield b"data: " + json_text.encode_for_caller(chunk) + b"\n\n"
         finally:
             await self.stream.close()
         if self.asked_for_usage and self.usage is None:
-            self.usage = self._estimated_usage(prompt_messages)
-            yield {**self.head, "choices": [], "usage": self.usage}
+            self.usage = self.estimated_usage(prompt_messages)
+            usage_chunk = {**self.head, "choices": [], "usage": self.usage}
+            yield b"data: " + json_text.encode_for_caller(usage_chunk) + b"\n\n"
 
-    def _estimated_usage(self, prompt_messages: list[Any]) -> dict[str, Any]:
+    def end(self) -> bytes:
+        """Return the events that end a complete stream."""
+        return b"data: [DONE]\n\n"
+
+    def fail(self, error: AfterwordError) -> bytes:
+        """Return the events that tell of an error after the stream has begun."""
+        return b"data: " + _encoder.encode(error.body()) + b"\n\n"
+
+    def estimated_usage(self, prompt_messages: list[Any]) -> dict[str, Any]:
+        """Estimate the usage from the prompt and what was answered."""
         return estimated_usage(prompt_messages, [message.text for message in self.messages.values()])
 
-    async def _add_ids(self, chunk: Body) -> bool:
+    async def take(self, chunk: Body) -> bool:
         """Add the ids to a chunk and record its content. Tell whether to send it to the caller."""
         call, model = self.call, self.model_route.targets[self.stream.target if self.stream else 0][0]
         self.facts.take(chunk)
@@ -158,7 +176,7 @@ class Relay:
         target = self.stream.target if self.stream else 0
         usage = self.usage
         if usage is None:
-            usage = self._estimated_usage(prompt_messages) if self.messages else {}
+            usage = self.estimated_usage(prompt_messages) if self.messages else {}
         choices: dict[int, Choice] = {}
         replacements: list[json_text.Replacement] = []
         for index, message in self.messages.items():

@@ -35,7 +35,14 @@ log = logging.getLogger("afterword.traces")
 # Seconds to wait for the last spans to be exported when the server stops.
 TRACE_SHUTDOWN_SECONDS = 5.0
 # Values of `gen_ai.operation.name` in OpenTelemetry's conventions for generative AI.
-OPERATIONS: dict[Operation, str] = {"chat": "chat", "completions": "text_completion", "embeddings": "embeddings"}
+OPERATIONS: dict[Operation, str] = {
+    "chat": "chat",
+    "completions": "text_completion",
+    "embeddings": "embeddings",
+    "responses": "chat",
+    "messages": "chat",
+    "generate_content": "generate_content",
+}
 MAX_ATTRIBUTE_CHARACTERS = 200
 
 _CODE = re.compile(r"[\w.:-]{1,80}", re.ASCII)

@@ -8,7 +8,7 @@ is translated to chat, and its answer back. Both directions stand in one `CallFo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -28,6 +28,20 @@ class AnswerIds(NamedTuple):
 
     session_id: UUID
     completion_id: Callable[[int], UUID]
+
+
+class ChatProviderRequest(NamedTuple):
+    """A request for providers of chat, and the names of the caller's fields that it does not carry."""
+
+    body: Body
+    left_out: Sequence[str] = ()
+
+
+class FormatError(NamedTuple):
+    """An error within a provider's answer or event, and its HTTP status if the form tells one."""
+
+    error: Any
+    status: int | None = None
 
 
 class EventWriter(Protocol):
@@ -53,8 +67,14 @@ class EventLog(Protocol):
     """Whether the event that ends a complete stream has arrived."""
 
     def take(self, event: FormatEvent) -> Sequence[Body]:
-        """Return the chunks of chat that an event stands for. Raises `ValueError` (or `KeyError`, `TypeError`) if it is
-        not an event of the form, and `AfterwordError` for an error within it."""
+        """Return the chunks of chat that an event stands for; none for an event of an unknown type.
+
+        Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` if it is not an event of the form.
+        """
+        ...
+
+    def fail(self, error: AfterwordError) -> Sequence[FormatEvent]:
+        """Return the events that tell of an error after the events that were taken."""
         ...
 
 
@@ -65,13 +85,29 @@ class CallFormat(Protocol):
     """The path's name, by which providers that speak the form themselves are found."""
     id_prefix: str
     """What stands before the completion_id in the id of an answer, such as `resp_`."""
+    store_is_providers: bool
+    """Whether `store` in a request is about the provider's store alone: such a call is logged whatever it says."""
+    forwarded_headers: frozenset[str]
+    """Headers of the caller that a provider of this form gets, in lower case, such as `anthropic-beta`."""
+    request_id_header: str
+    """The header in which the form's clients look for the id of the request, beside `x-request-id`; empty if none."""
 
     def chat_request(self, body: Body) -> Body:
         """Return a request in the form of chat: messages, tools, and the parameters that have a word there.
 
         Afterword's own fields (`labels`, `session_id`, ...) keep their names. What chat has no word for stays under its
-        own name: providers of chat may know it, and the log keeps it. Raises `Invalid` that names the field.
+        own name, for the log. Raises `Invalid` that names the field.
         """
+        ...
+
+    def provider_request(self, body: Body, chat_request: Body) -> ChatProviderRequest:
+        """Return the request for a provider of chat. `chat_request` is that of the caller's `body`, without Afterword's
+        own fields. Raises `Invalid` for what no provider of chat can do."""
+        ...
+
+    def native_request(self, body: Body) -> Body:
+        """Return the caller's request for a provider that speaks the form. `body` has none of Afterword's own fields;
+        ids that Afterword made may be within it."""
         ...
 
     def answer(self, chat_answer: Body, request: Body, ids: AnswerIds) -> Body:
@@ -80,6 +116,10 @@ class CallFormat(Protocol):
 
     def event_writer(self, request: Body, ids: AnswerIds) -> EventWriter:
         """Return the writer of one stream."""
+        ...
+
+    def find_error(self, body: Body) -> FormatError | None:
+        """Return the error that a provider's whole answer or event tells of. It is not read any further."""
         ...
 
     def chat_answer(self, answer: Body) -> Body:
@@ -95,6 +135,16 @@ class CallFormat(Protocol):
         `completion_id` and `session_id` beside it where the form's clients keep unknown members."""
         ...
 
-    def error(self, error: AfterwordError, status: int) -> dict[str, Any]:
+    def error(self, error: AfterwordError, status: int, request_id: str) -> dict[str, Any]:
         """Return an error as the form's clients read it."""
         ...
+
+
+class FormatCall(NamedTuple):
+    """A call in a form beside chat: the caller's `body` without Afterword's own fields, the same in the form of chat,
+    and the headers that a provider of the form gets."""
+
+    format: CallFormat
+    body: Body
+    chat_request: Body
+    headers: Mapping[str, str]

@@ -63,6 +63,12 @@ class Address(NamedTuple):
         } | dict(target.headers)
         return cls(target.key, url, headers, find_secrets(api_key, target.headers, url))
 
+    def with_headers(self, headers: Mapping[str, str]) -> Address:
+        """Return the address with further headers; those of the model and of the provider take precedence."""
+        own_names = {name.lower() for name in self.headers}
+        further_headers = {name: value for name, value in headers.items() if name.lower() not in own_names}
+        return self._replace(headers={**self.headers, **further_headers}) if further_headers else self
+
     def hide(self, text: str) -> str:
         """Return a provider's text with the secrets of this address replaced."""
         return hide(text, self.secrets)

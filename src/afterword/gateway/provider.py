@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from afterword.errors import AfterwordError
@@ -12,12 +12,14 @@ from afterword.gateway.response import ProviderResponse
 from afterword.types import ProviderName, Target
 
 if TYPE_CHECKING:
-    from afterword.gateway.http import Http
+    from afterword.gateway.http import Address, Http
 
-Operation: TypeAlias = Literal["chat", "completions", "embeddings"]
-"""The path that was called: POST /chat/completions, /completions or /embeddings."""
+Operation: TypeAlias = Literal["chat", "completions", "embeddings", "responses", "messages", "generate_content"]
+"""The path that was called: POST /chat/completions, /completions, /embeddings, or that of a `CallFormat`."""
 Body: TypeAlias = dict[str, Any]
-"""A request or an answer in the form of OpenAI's API."""
+"""A request or an answer, in the form of OpenAI's API unless it says another."""
+NativeAddress: TypeAlias = "Callable[[Target, Mapping[str, str], bool], Address]"
+"""Returns where a request in the caller's own form goes: for a target, with the caller's headers, streamed or not."""
 ModelField: TypeAlias = Literal["external_model_id", "endpoint", "api_key"]
 """A field that a model is registered with, and that only some providers read."""
 
@@ -114,6 +116,8 @@ class ProviderSpec:
     """The `fields` that a model needs unless the environment has them."""
     refused_fields: frozenset[str] = frozenset()
     """Optional fields of a request that its API is known to refuse: they are left out."""
+    native_formats: Mapping[Operation, NativeAddress] = field(default_factory=dict)
+    """The forms beside chat that its API speaks, with their addresses. Such calls are passed on unchanged."""
     graphql_name: str = "HARMONY"
     """Its member of GraphQL's `ProviderName`. Older clients fail on others than OPEN_AI, ANTHROPIC, GOOGLE, HARMONY."""
     graphql_inputs: tuple[str, ...] = ()
@@ -130,6 +134,15 @@ class ProviderSpec:
     def find_api_key(self, target: Target) -> str | None:
         """Return the API key for a model: its own, else the environment's."""
         return target.api_key or _environment_value(self.api_key_variables)
+
+
+def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
+    """Return a request with the name and the parameters of this model; a parameter of null removes the field."""
+    request = {**body, "model": target.model, **target.parameters}
+    for name, value in target.parameters.items():
+        if value is None:
+            del request[name]
+    return request
 
 
 def _environment_value(names: Iterable[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
@@ -154,9 +154,9 @@ def _is_last(event: Event) -> bool:
     return event.name == b"message_stop"
 
 
-def _address_of_path(target: Target, path: str) -> Address:
+def _address_of_path(target: Target, path: str, version: str = VERSION) -> Address:
     base, api_key = (SPEC.find_endpoint(target) or "").rstrip("/").removesuffix("/v1"), SPEC.find_api_key(target)
-    headers = {"anthropic-version": VERSION, **({"x-api-key": api_key} if api_key else {})}
+    headers = {"anthropic-version": version, **({"x-api-key": api_key} if api_key else {})}
     return Address.for_target(target, base + path, api_key, headers)
 
 
@@ -168,6 +168,10 @@ def _address(target: Target, operation: Operation) -> Address:
     return _address_of_path(target, "/v1/messages")
 
 
+def _messages_address(target: Target, headers: Mapping[str, str], _: bool) -> Address:
+    return _address_of_path(target, "/v1/messages", headers.get("anthropic-version", VERSION)).with_headers(headers)
+
+
 SPEC = ProviderSpec(
     name="anthropic",
     title="Anthropic",
@@ -176,6 +180,7 @@ SPEC = ProviderSpec(
     endpoint="https://api.anthropic.com",
     endpoint_variables=("ANTHROPIC_BASE_URL",),
     api_key_variables=("ANTHROPIC_API_KEY",),
+    native_formats={"messages": _messages_address},
     graphql_name="ANTHROPIC",
     graphql_inputs=("anthropic",),
 )

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from afterword.gateway.provider import Body
-from afterword.gateway.providers.openai import request_for_target
+from afterword.gateway.provider import Body, request_for_target
 from afterword.types import Target
 
 # The API requires a bound; callers who give none get this one.

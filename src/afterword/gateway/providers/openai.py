@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from typing import Any
 
 from afterword import json_text
 from afterword.gateway.answers import ChunkReader, as_chunk, check_answer
@@ -12,7 +11,7 @@ from afterword.gateway.assembling import assemble
 from afterword.gateway.events import Event
 from afterword.gateway.failures import hung_up, unfinished
 from afterword.gateway.http import Address, Http
-from afterword.gateway.provider import Body, Operation, ProviderError, ProviderSpec
+from afterword.gateway.provider import Body, Operation, ProviderError, ProviderSpec, request_for_target
 from afterword.gateway.refused_fields import OPTIONAL_FIELDS, RefusedFields
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
@@ -147,19 +146,18 @@ class OpenAI:
 
     def address(self, target: Target, path: str) -> Address:
         """Return the URL for a path of the API, with the headers that authorize a request."""
-        api_key = self.spec.find_api_key(target)
-        base, mark, query = (self.spec.find_endpoint(target) or "").partition("?")
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        return Address.for_target(target, f"{base.rstrip('/')}{path}{mark}{query}", api_key, headers)
+        return _api_address(self.spec, target, path)
 
 
-def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
-    """Return a request with the name and the parameters of this model; a parameter of null removes the field."""
-    request = {**body, "model": target.model, **target.parameters}
-    for name, value in target.parameters.items():
-        if value is None:
-            del request[name]
-    return request
+def _api_address(spec: ProviderSpec, target: Target, path: str) -> Address:
+    api_key = spec.find_api_key(target)
+    base, mark, query = (spec.find_endpoint(target) or "").partition("?")
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    return Address.for_target(target, f"{base.rstrip('/')}{path}{mark}{query}", api_key, headers)
+
+
+def _responses_address(target: Target, headers: Mapping[str, str], _: bool) -> Address:
+    return _api_address(SPEC, target, "/responses").with_headers(headers)
 
 
 async def _events_from_first(
@@ -191,6 +189,7 @@ SPEC = ProviderSpec(
     endpoint="https://api.openai.com/v1",
     endpoint_variables=("OPENAI_BASE_URL",),
     api_key_variables=("OPENAI_API_KEY",),
+    native_formats={"responses": _responses_address},
     graphql_name="OPEN_AI",
     graphql_inputs=("openAI", "legacyOpenAI", "nvidia"),
 )

@@ -1,0 +1,470 @@
+"""Calls of language models, forwarded to their provider and logged: what calls in all forms share.
+
+A call is authenticated, read once and sent to its model's provider. An answer that is not streamed is stored, then
+sent. The interaction of a stream is stored before the head is sent, so that early feedback finds it. It is completed
+before its last event is sent, and also when the caller hangs up, the provider fails, or the server stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import Any, NamedTuple
+
+from afterword import json_text
+from afterword.api.auth import Authenticator
+from afterword.api.decoding import Lift
+from afterword.api.event_stream import EventStream
+from afterword.api.protocol import Protocol
+from afterword.api.rest import (
+    JSON,
+    SERVER_START_ID,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    error_answer,
+    fault,
+    read_body,
+    reply,
+)
+from afterword.api.routes import ModelCallRoute
+from afterword.api.streams import Relay, is_usage, storable_choice
+from afterword.api.traces import NoTracer
+from afterword.errors import AfterwordError, Invalid, Unavailable
+from afterword.gateway.call_format import FormatCall
+from afterword.gateway.facts import FactsAccumulator, trace_id_of
+from afterword.gateway.provider import Body, Operation
+from afterword.gateway.relay import GatewayAnswer
+from afterword.gateway.response import ProviderResponse
+from afterword.service.access import get_permitted_context
+from afterword.service.context import AppState, Context
+from afterword.service.interactions.calls import (
+    CallRecorder,
+    CallResult,
+    Choice,
+    estimated_usage,
+    new_id,
+    readable_session,
+)
+from afterword.service.models.routing import ModelRoute, get_call_route
+from afterword.types import CallRequest, State
+
+log = logging.getLogger("afterword")
+_request_numbers = itertools.count(1)
+
+STORE_HEADER = b"x-afterword-store"
+# The caller hung up before the answer; nginx introduced this status.
+CLIENT_CLOSED_STATUS = 499
+
+
+class CallEndpoint:
+    """An operation as an ASGI application: each call becomes a `request_class`.
+
+    `call_tasks` holds the calls in flight of all operations.
+    """
+
+    def __init__(
+        self,
+        route: ModelCallRoute,
+        request_class: type[ModelRequest],
+        app_state: AppState,
+        authenticator: Authenticator,
+        tracer: NoTracer,
+        call_tasks: set[asyncio.Task[Any]],
+        lift: Lift | None = None,
+    ) -> None:
+        self.route = route
+        self.request_class = request_class
+        self.app_state = app_state
+        self.authenticator = authenticator
+        self.tracer = tracer
+        self.call_tasks = call_tasks
+        self.lift = lift
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted_at = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")[:100] or b"%s-c%x" % (SERVER_START_ID, next(_request_numbers))
+        task = asyncio.current_task()
+        assert task is not None
+        self.call_tasks.add(task)
+        self.app_state.meters.streams.inc()
+        model_request = self.request_class(self, scope, headers, request_id, accepted_at, send)
+        try:
+            await model_request.run(receive)
+        except AfterwordError as error:
+            await model_request.refuse(error)
+        except Exception:
+            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode("latin-1"))
+            await model_request.refuse(fault(request_id))
+        finally:
+            model_request.span.end(model_request.status)
+            self.app_state.meters.count_answer(
+                f"POST {scope['path']}", model_request.status, time.perf_counter() - accepted_at
+            )
+            self.call_tasks.discard(task)
+            self.app_state.meters.streams.dec()
+
+
+class IncomingCall(NamedTuple):
+    """A call as it was read: the members that Afterword reads, and what is sent to the provider.
+
+    `storable_body` is the request in OpenAI's form, for the log. It differs from what is sent only where the store
+    cannot hold that, such as half a surrogate pair; `replacements` tells where.
+    """
+
+    request: CallRequest
+    outgoing: Body | FormatCall
+    storable_body: Body
+    replacements: list[json_text.Replacement]
+
+
+class ModelRequest(ABC):
+    """One call, from its request to the end of its answer. A subclass knows the form of the call."""
+
+    def __init__(
+        self,
+        endpoint: CallEndpoint,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        request_id: bytes,
+        accepted_at: float,
+        send: Send,
+    ) -> None:
+        self.endpoint = endpoint
+        self.app_state = endpoint.app_state
+        self.operation: Operation = endpoint.route.name
+        self.connection: Protocol = scope["connection"]
+        self.headers = headers
+        self.request_id = request_id
+        self.accepted_at = accepted_at
+        self.send = send
+        self.span = endpoint.tracer.start(self.operation, scope["path"], headers, request_id.decode("latin-1"))
+        self.stream: EventStream | None = None
+        """The answer, if it is streamed."""
+        self.relay: Relay | None = None
+        """What forwards the stream."""
+        self.response = ProviderResponse(self._note_activity)
+        self.status = CLIENT_CLOSED_STATUS
+        """The answer's HTTP status."""
+        self.own_seconds = 0.0
+        """Seconds that Afterword itself added to the call."""
+        self.prompt_messages: list[Any] = []
+        """The messages from which usage is estimated if the provider reports none."""
+
+    # ------------------------------------------------------------------------------------ the form of the call
+
+    @abstractmethod
+    def read(self, raw: bytes | bytearray) -> IncomingCall:
+        """Read the body of the call. Raises `BadRequest` or `Invalid`."""
+
+    @abstractmethod
+    def new_relay(self, call: CallRecorder, model_route: ModelRoute, incoming: IncomingCall) -> Relay:
+        """Return what forwards the stream of this call."""
+
+    @abstractmethod
+    def answer_body(self, answer: GatewayAnswer, incoming: IncomingCall, call: CallRecorder, model_key: str) -> Body:
+        """Return a whole answer for the caller, with its ids."""
+
+    @abstractmethod
+    def error_body(self, error: AfterwordError) -> bytes:
+        """Return an error for the caller, whose status is `self.status`."""
+
+    # ------------------------------------------------------------------------------------ the call
+
+    async def run(self, receive: Receive) -> None:
+        """Read the call, make it and answer it. Raises `AfterwordError` if no part of the answer was sent yet."""
+        actor = self.endpoint.authenticator.actor("POST", self.headers)
+        context = get_permitted_context(self.app_state, actor, "call")
+        incoming = self.read(await read_body(self.headers, receive, self.app_state.settings.max_body))
+        if (store := self.headers.get(STORE_HEADER)) is not None:
+            incoming.request.store = _is_stored(store)
+        await self.serve(context, incoming)
+
+    async def serve(self, context: Context, incoming: IncomingCall) -> None:
+        """Route the call, make it, log it and answer it."""
+        request, _, storable_body, replacements = incoming
+        first_id = new_id(stored=request.store is not False)
+        model_route = self.span.start_provider_call(
+            get_call_route(
+                context,
+                request.model,
+                session_id=readable_session(request.session_id) or str(first_id),
+                ab_campaign=request.ab_campaign,
+            )
+        )
+        call = CallRecorder(
+            context,
+            request,
+            model_route,
+            storable_body,
+            self.request_id.decode("latin-1"),
+            first_id,
+            trace_id_of(self.headers.get(b"traceparent", b"").decode("latin-1")),
+            json_text.as_rows(replacements),
+        )
+        self.prompt_messages = request.messages or [storable_body.get("prompt")]
+        answer = (
+            self._stream(call, model_route, incoming)
+            if request.stream
+            else self._answer_whole(call, model_route, incoming)
+        )
+        await self._unless_hung_up(answer)
+
+    async def refuse(self, error: AfterwordError) -> None:
+        """Send an error: as the whole answer, or as the last event of a stream that has begun."""
+        self.span.fail(error)
+        if self.stream is not None and self.relay is not None and self.stream.is_begun:
+            await self.stream.send(self.relay.fail(error), is_last=True)
+            return
+        self.status, content_type, _, error_headers = error_answer(error)
+        if self.status == 422 and not getattr(error, "sent", False):
+            # Afterword itself refused the call: OpenAI's API uses 400 where Afterword's own API uses 422.
+            self.status = 400
+        answer_headers = [*self.own_headers(), *error_headers, *self.response.forwarded_headers()]
+        await reply(self.send, self.status, content_type, self.error_body(error), answer_headers)
+
+    def _note_activity(self) -> None:
+        if self.stream is not None:
+            self.stream.note_activity()
+
+    async def _unless_hung_up(self, answer: Coroutine[Any, Any, None]) -> None:
+        """Run the answer; cancel it when the caller hangs up."""
+        answer_task = asyncio.current_task()
+        assert answer_task is not None
+        self.connection.on_lost = lambda: answer_task.cancel(HUNG_UP_REASON)
+        try:
+            await answer
+        except asyncio.CancelledError as reason:
+            # The caller is gone, so no answer is sent. Writes that the store has accepted are still committed.
+            _cancellation_state(reason)
+        finally:
+            self.connection.on_lost = None
+
+    # ------------------------------------------------------------------------------------ whole answers
+
+    async def _answer_whole(self, call: CallRecorder, model_route: ModelRoute, incoming: IncomingCall) -> None:
+        gateway, started_at = self.endpoint.app_state.gateway, time.perf_counter()
+        try:
+            provider_answer = await gateway.answer(
+                [target for _, target in model_route.targets], self.operation, incoming.outgoing, self.response
+            )
+        except AfterwordError as error:
+            await self._finish(call, self.outcome(model_route, "failed", started_at, error=error), {})
+            raise
+        except asyncio.CancelledError as reason:
+            state = _cancellation_state(reason)
+            await self._finish(call, self.outcome(model_route, state, started_at), {})
+            if state == "interrupted":
+                raise _server_stopped_error() from None
+            return
+        answer, model = provider_answer.body, model_route.targets[provider_answer.target][0]
+        facts = FactsAccumulator(self.app_state.settings.max_facts)
+        facts.take(answer)
+        for position, choice in enumerate(answer.get("choices") or []):
+            call.completion_id(choice.setdefault("index", position))
+        choices, replacements = _storable_choices(answer, facts)
+        usage: Any = answer.get("usage")
+        if not is_usage(usage):
+            texts = [
+                stored_choice.content if isinstance(stored_choice.content, str) else str(stored_choice.content)
+                for stored_choice in choices.values()
+            ]
+            usage = answer["usage"] = estimated_usage(self.prompt_messages, texts)
+        stored_usage, usage_replacements = json_text.repair(usage, "usage")
+        latency = time.perf_counter() - self.accepted_at
+        outcome = CallResult(
+            operation=self.operation,
+            state="complete",
+            choices=choices,
+            model=model,
+            usage=stored_usage,
+            latency=latency,
+            provider_time=provider_answer.seconds,
+            overhead=latency - provider_answer.seconds,
+            attempts=provider_answer.attempts,
+            origin=json_text.repair(facts.origin)[0],
+            replacements=json_text.as_rows(replacements + usage_replacements),
+        )
+        await self._finish(call, outcome, answer)
+        # Only now are the ids certain: they change if the store cannot write and the call goes on without it.
+        body = self.answer_body(provider_answer, incoming, call, model.key)
+        self.own_seconds = time.perf_counter() - self.accepted_at - provider_answer.seconds
+        await self.reply(body)
+
+    async def _finish(self, call: CallRecorder, outcome: CallResult, answer: Body) -> None:
+        """Store how the call ended, and note it in its span."""
+        if self.response.request_id:
+            outcome.origin["provider_request_id"] = self.response.request_id
+        try:
+            await call.finish(outcome)
+        finally:
+            # Only now is it known whether anything is stored under the call's ids.
+            self.span.finish(outcome, answer, call.ids.values() if call.stored else ())
+
+    async def reply(self, answer: Body) -> None:
+        """Send a whole answer."""
+        self.status = 200
+        await reply(self.send, 200, JSON, json_text.encode_for_caller(answer), self.answer_headers())
+
+    def answer_headers(self) -> Headers:
+        """Return the headers of an answer that is not an error."""
+        own_milliseconds = b"%.2f" % (self.own_seconds * 1000)
+        return [
+            *self.own_headers(),
+            (b"x-afterword-overhead-ms", own_milliseconds),
+            *self.response.forwarded_headers(),
+        ]
+
+    def own_headers(self) -> Headers:
+        """Return Afterword's headers of every answer, also of an error."""
+        return [(b"x-request-id", self.request_id)]
+
+    def outcome(
+        self, model_route: ModelRoute, state: State, started_at: float, error: AfterwordError | None = None
+    ) -> CallResult:
+        """Return the result of a call that got no answer."""
+        now = time.perf_counter()
+        return CallResult(
+            operation=self.operation,
+            state=state,
+            model=model_route.model,
+            latency=now - self.accepted_at,
+            provider_time=now - started_at,
+            overhead=started_at - self.accepted_at,
+            error=error,
+        )
+
+    # ------------------------------------------------------------------------------------ streams
+
+    async def _stream(self, call: CallRecorder, model_route: ModelRoute, incoming: IncomingCall) -> None:
+        started_at = time.perf_counter()
+        # Store the interaction while the provider works: this adds no latency. It is done before the first chunk.
+        opening_future = asyncio.ensure_future(call.open(list(call.ids)))
+        relay = self.relay = self.new_relay(call, model_route, incoming)
+        prompt_messages = self.prompt_messages
+        state: State = "complete"
+        error: AfterwordError | None = None
+
+        def head() -> Headers:
+            self.status = 200
+            now = time.perf_counter()
+            self.own_seconds = now - self.accepted_at - (relay.seconds or now - started_at)
+            return self.answer_headers()
+
+        settings = self.app_state.settings
+        stream = self.stream = EventStream(
+            self.send,
+            head,
+            head_seconds=settings.stream_head_delay,
+            comment_seconds=settings.stream_comment_interval,
+        )
+        stream.start(opening_future)
+        try:
+            await relay.open(self.endpoint.app_state.gateway, opening_future, incoming.outgoing, self.response)
+            async with aclosing(relay.events(prompt_messages)) as events:
+                async for event in events:
+                    await stream.send(event)
+        except asyncio.CancelledError as reason:
+            state = _cancellation_state(reason)
+        except AfterwordError as failure:
+            state, error = "failed", failure
+        except Exception:
+            log.exception("A stream failed (request %s)", self.request_id.decode("latin-1"))
+            state, error = "failed", fault(self.request_id)
+        await stream.stop()
+        try:
+            outcome = relay.outcome(
+                state, error, prompt_messages=prompt_messages, started_at=started_at, overhead=self.own_seconds
+            )
+            await self._finish(call, outcome, relay.head)
+        except AfterwordError as write_error:
+            error = error or write_error
+        if error is not None:
+            raise error
+        if state == "interrupted":
+            raise _server_stopped_error()
+        if state == "complete":
+            await stream.send(relay.end(), is_last=True)
+
+
+# ------------------------------------------------------------------------------------------------ hanging up
+
+
+HUNG_UP_REASON = "the caller hung up"
+
+
+def _cancellation_state(reason: asyncio.CancelledError) -> State:
+    """Return the state of a cancelled call: the caller hung up, or the server stopped."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    return "cancelled" if reason.args == (HUNG_UP_REASON,) else "interrupted"
+
+
+def _server_stopped_error() -> Unavailable:
+    return Unavailable(
+        "The server was stopped before the answer was complete.",
+        code="interrupted",
+        hint="Call again after the time that Retry-After gives.",
+        retry_after=2,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ requests
+
+
+def _is_stored(header: bytes) -> bool:
+    """Return what the header that switches the log off says. Raises `Invalid` for anything but `true` and `false`."""
+    value = header.strip().lower()
+    if value not in (b"true", b"false"):
+        raise Invalid(
+            f"The header {STORE_HEADER.decode()} is {header.decode('latin-1')[:80]!r}, but must be true or false.",
+            code="invalid_header",
+            param=STORE_HEADER.decode(),
+            hint="Send false to log nothing of the call, or leave the header out.",
+        )
+    return value == b"true"
+
+
+# ------------------------------------------------------------------------------------------------ answers
+
+
+def _storable_choices(answer: Body, facts: FactsAccumulator) -> tuple[dict[int, Choice], list[json_text.Replacement]]:
+    """Return the choices of an answer in storable form, by index, and the replacements that this took."""
+    choices: dict[int, Choice] = {}
+    replacements: list[json_text.Replacement] = []
+    for choice in answer.get("choices") or []:
+        index = choice["index"]
+        choices[index], choice_replacements = storable_choice(
+            index, _choice_message(choice), choice.get("finish_reason"), facts.choice_facts(index)
+        )
+        replacements += choice_replacements
+    if not choices:
+        # An answer without choices may say why, for example in the results of a filter.
+        choices[0], replacements = storable_choice(0, "", None, facts.choice_facts(0))
+    return choices, replacements
+
+
+def _choice_message(choice: Body) -> Any:
+    """Return the message of a choice, or only its text if the message holds nothing else."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return choice.get("text") or ""
+    other_members = {
+        name: value
+        for name, value in message.items()
+        if value not in (None, [], {}) and name not in ("role", "content", "id")
+    }
+    content = message.get("content")
+    return (
+        {"role": "assistant", "content": content, **other_members}
+        if other_members or isinstance(content, list)
+        else content or ""
+    )
