@@ -72,7 +72,7 @@ bench-peers: setup ## the same jobs against Afterword and its peers, which are i
 lock: setup ## resolve the dependencies anew, with versions and hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --extra server --extra telemetry --group dev pyproject.toml --output-file requirements.txt
+		--no-emit-index-url --no-emit-find-links --extra server --extra telemetry --extra parquet --group dev pyproject.toml --output-file requirements.txt
 
 clean: ## remove what the targets made
 	rm -rf .venv build dist web/node_modules src/afterword/static

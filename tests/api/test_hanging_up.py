@@ -33,6 +33,7 @@ def _ended(http: httpx.Client, route: str) -> float:
     [
         ("POST", "/api/v1/interactions/search", '{"count": true}'),
         ("POST", "/api/v1/interactions/search", '{"group_by": "model"}'),
+        ("POST", "/api/v1/datasets/preview", '{"kind": "preference", "filter": {"and": []}}'),
         ("GET", "/api/v1/interactions", ""),
         ("GET", "/api/v1/labels", ""),
     ],
@@ -53,6 +54,7 @@ def test_only_calls_that_change_nothing_are_ended():
         "sessions.search",
         "facets.count_facets",
         "live.watch_many",
+        "dataset_sources.preview_of_interactions",
         "analytics.count_filtered_over_time",
         "analytics.summarise_filtered",
         "analytics.trend_filtered",

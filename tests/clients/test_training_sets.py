@@ -82,6 +82,9 @@ def tool(name: str, *parameters: str) -> dict[str, Any]:
 
 
 TOOLS = [tool("search", "query"), tool("weather", "city", "day"), tool("book", "hotel")]
+KINDS = ("completion", "feedback", "preference")
+FORMATS = ("trl", "openai", "sharegpt", "recipe")
+LOADERS = {"jsonl": "json", "parquet": "parquet"}
 CALLED = ["search", "weather", "book", "search", "weather", "book", "search", "weather", "book"]
 
 
@@ -142,35 +145,58 @@ def training_files(gateway: Any, agent: dict[str, Any], folder: Path) -> dict[st
     pair = {"metric": "good", "preferred_completion": agent["ids"][4], "other_completion": other}
     http.post("/api/v1/preferences", json=pair).raise_for_status()
     files: dict[str, tuple[str, str]] = {}
-    for kind in ("completion", "feedback", "preference"):
+    for kind in KINDS:
         body = {"project": project, "kind": kind, "key": kind, "completion_ids": agent["ids"]}
         made = http.post("/api/v1/datasets/from-interactions", json=body).raise_for_status().json()
-        for form in ("trl", "openai"):
-            path = folder / f"{form}-{kind}.jsonl"
-            query = {"format": form, "provenance": False}
-            path.write_bytes(http.get(made["download_url"], params=query).raise_for_status().content)
-            files[path.stem] = ("json", str(path))
+        for form in FORMATS:
+            for file, loader in LOADERS.items():
+                path = folder / f"{form}-{kind}.{file}"
+                query = {"format": form, "provenance": False, "file": file}
+                path.write_bytes(http.get(made["download_url"], params=query).raise_for_status().content)
+                if file == "parquet" or form in ("trl", "openai"):
+                    files[path.name] = (loader, str(path))
     return files
 
 
 def check_rows(loaded: dict[str, Any], agent: dict[str, Any], files: dict[str, tuple[str, str]]) -> None:
     """Check that what `datasets` loads are the rows of the files, and that TRL makes texts of them with all calls."""
     for name, (_, path) in files.items():
-        written = [json.loads(line) for line in Path(path).read_text().splitlines()]
-        assert loaded["rows"][name] == [without_nulls(row) for row in written], name
-        assert loaded["rows"][name], name
-        for row in loaded["rows"][name]:
+        written = [json.loads(line) for line in Path(path).with_suffix(".jsonl").read_text().splitlines()]
+        rows = [as_written(row) for row in loaded["rows"][name]]
+        assert rows == [as_written(without_nulls(row)) for row in written], name
+        assert rows, name
+        for row in rows:
             tools = row["tools"] if "tools" in row else row["input"]["tools"]
-            assert (json.loads(tools) if isinstance(tools, str) else tools) == TOOLS
-    whole = loaded["texts"]["trl-completion"][0]["text"]
+            functions = [tool["function"] for tool in TOOLS]
+            assert (json.loads(tools) if isinstance(tools, str) else tools) == (
+                functions if name.startswith("sharegpt") else TOOLS
+            ), name
+    for suffix in LOADERS:
+        check_texts({name: loaded["texts"][f"trl-{name}.{suffix}"] for name in KINDS}, agent)
+
+
+def as_written(value: Any, name: str = "") -> Any:
+    """Return a value of either file in one shape: schemas of tools as values, answers as lists of messages."""
+    if name == "parameters" and isinstance(value, str):
+        return json.loads(value)
+    if name in ("completion", "preferred_completion", "other_completion") and not isinstance(value, list):
+        value = [{"role": "assistant", "content": value} if isinstance(value, str) else value]
+    if isinstance(value, dict):
+        return {key: as_written(part, key) for key, part in value.items()}
+    return [as_written(part) for part in value] if isinstance(value, list) else value
+
+
+def check_texts(texts: dict[str, list[dict[str, Any]]], agent: dict[str, Any]) -> None:
+    """Check that the texts that TRL made of each kind of dataset have all tools and calls."""
+    whole = texts["completion"][0]["text"]
     assert all(json.dumps(tool["function"]["parameters"]) in whole for tool in TOOLS)
     for message in agent["messages"]:
         for call in message.get("tool_calls", ()):
             assert f"{call['function']['name']}({call['function']['arguments']})" in whole
-    thumbs = loaded["texts"]["trl-feedback"]
+    thumbs = texts["feedback"]
     assert sorted(row["label"] for row in thumbs) == [False] + [True] * 9
     assert "Pack a raincoat." in {row["completion"] for row in thumbs}
-    [pair] = loaded["texts"]["trl-preference"]
+    [pair] = texts["preference"]
     assert "weather(" in pair["chosen"]
     assert "book(" in pair["chosen"]
     assert pair["rejected"].endswith("I would not know.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 
 import httpx
+import pyarrow.parquet
 from playwright.sync_api import Page, Route, expect
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -66,6 +68,86 @@ def test_a_dataset_is_looked_at_then_made_then_downloaded(page: Page, http: http
         ("Answer 2", True),
         ("Answer 0", False),
     ]
+
+
+def test_a_side_of_a_split_is_downloaded_as_parquet(page: Page, http: httpx.Client, project: str):
+    whole = {"project": project, "key": "whole"}
+    http.post("/api/v1/datasets", params=whole, json={"messages": HELLO}).raise_for_status()
+    lines = [{"messages": HELLO, "metadata": {"split": side}} for side in ("train", "train", "test")]
+    content = "\n".join(json.dumps(line) for line in lines)
+    http.post("/api/v1/datasets", params={"project": project, "key": "parts"}, content=content).raise_for_status()
+    page.goto(f"/p/{project}/datasets")
+    page.get_by_role("row", name=re.compile("whole")).get_by_role("button", name="Download").click()
+    expect(page.get_by_role("dialog").get_by_label("File")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_label("Rows")).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.get_by_role("row", name=re.compile("parts")).get_by_role("button", name="Download").click()
+    options = page.get_by_role("dialog").get_by_label("Rows").get_by_role("option")
+    expect(options).to_have_text(["all", "training, 2 lines", "test, 1 line"])
+    page.get_by_role("dialog").get_by_label("Rows").select_option("train")
+    page.get_by_role("dialog").get_by_label("File").select_option("parquet")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as Recipe").click()
+    assert download.value.suggested_filename == "parts.parquet"
+    table = pyarrow.parquet.read_table(download.value.path())
+    assert [row["metadata"]["split"] for row in table.to_pylist()] == ["train", "train"]
+    page.get_by_role("dialog").get_by_label("Format").select_option("original")
+    expect(page.get_by_role("dialog").get_by_label("File")).to_have_count(0)
+
+
+def test_a_server_without_pyarrow_says_what_to_install(page: Page, http: httpx.Client, project: str):
+    http.post("/api/v1/datasets", params={"project": project, "key": "a"}, json={"messages": HELLO}).raise_for_status()
+
+    def without_parquet(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "files": ["jsonl"]})
+
+    page.route("**/api/v1/datasets?*", without_parquet)
+    page.goto(f"/p/{project}/datasets")
+    page.get_by_role("button", name="Download").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("link")).to_be_visible()
+    dialog.get_by_label("File").select_option("parquet")
+    expect(dialog).to_contain_text("afterword[server,parquet]")
+    expect(dialog.get_by_role("link")).to_have_count(0)
+
+
+def test_versions_and_the_hash_of_their_lines_are_shown(page: Page, http: httpx.Client, project: str):
+    def log(completion: str) -> None:
+        body = {"messages": HELLO, "completion": completion, "project": project}
+        http.post("/api/v1/interactions", json=body).raise_for_status()
+
+    def make() -> None:
+        page.get_by_role("button", name="New from interactions").click()
+        page.get_by_role("textbox", name="Name").fill("nightly")
+        page.get_by_role("button", name="Make it").click()
+
+    log("First")
+    page.goto(f"/p/{project}/datasets")
+    make()
+    rows = page.get_by_role("row", name=re.compile("nightly"))
+    expect(rows).to_have_count(1)
+    expect(rows).not_to_contain_text("version")
+    make()
+    expect(page.get_by_text("nightly: the same lines as version 1, so nothing was stored")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(rows).to_have_count(1)
+    log("Second")
+    make()
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("version 2")
+    listed = http.get("/api/v1/datasets", params={"project": project}).json()["datasets"]
+    for row, dataset in zip(rows.all(), listed, strict=True):
+        with page.expect_download() as download:
+            row.get_by_role("button", name="Download").click()
+            page.get_by_role("link", name="Download as Recipe").click()
+        page.keyboard.press("Escape")
+        content_hash = sha256(download.value.path().read_bytes()).hexdigest()
+        assert content_hash == dataset["content_hash"]
+        expect(row.get_by_title(f"SHA-256 {content_hash}")).to_have_text(content_hash[:12])
+    rows.first.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog", name="Delete nightly, version 2?").get_by_role("button", name="Delete").click()
+    expect(rows).to_have_count(1)
+    expect(rows).not_to_contain_text("version 2")
 
 
 def test_the_preview_of_the_last_choices_is_shown(page: Page, http: httpx.Client, project: str):

@@ -15,6 +15,7 @@ from afterword import errors, types
 from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, PATH_PARAMETERS, TAGS
 from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, ModelCallRoute, Route
 from afterword.service.access import PERMISSIONS_OF_ROLE
+from afterword.service.studies.dataset_downloads import MEDIA_TYPES
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
@@ -213,7 +214,10 @@ def _response(route: Route) -> dict[str, Any]:
     if route.events:
         return {"description": "Events, as they happen.", "content": {EVENTS: {"schema": _reference(route.events)}}}
     if route.answer is None and route.tag == "datasets":
-        return {"description": "The file, a JSON object a line.", "content": {NDJSON: {}}}
+        return {
+            "description": "The file: a JSON object a line, or Parquet.",
+            "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
+        }
     if route.answer is None:
         is_image = route.path.startswith("/images/")
         description = "The image." if is_image else "The audio or file."

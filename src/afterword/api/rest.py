@@ -31,7 +31,7 @@ from afterword.service.context import AppState, Context
 from afterword.service.interactions.images import ServedImage
 from afterword.service.interactions.live import LiveEvents
 from afterword.service.people.web_sessions import AnswerWithCookie
-from afterword.service.studies.datasets import Download
+from afterword.service.studies.dataset_downloads import Download
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -140,7 +140,7 @@ class Endpoint:
         if isinstance(answer, Download):
             name = quote(answer.name)
             disposition = f"attachment; filename*=UTF-8''{name}".encode()
-            return route.status, NDJSON, answer.chunks, [(b"content-disposition", disposition)]
+            return route.status, answer.media_type.encode(), answer.chunks, [(b"content-disposition", disposition)]
         if isinstance(answer, LiveEvents):
             return route.status, EVENTS, answer.chunks, [NO_STORE, (b"x-accel-buffering", b"no")]
         return route.status, JSON, _encoder.encode(answer), []

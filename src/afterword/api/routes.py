@@ -19,7 +19,7 @@ from afterword.service.feedback import feedback, metrics, outcomes, pairs
 from afterword.service.interactions import batches, facets, images, live, recording, search, sessions
 from afterword.service.models import models
 from afterword.service.people import people, web_sessions
-from afterword.service.studies import ab_tests, analytics, dataset_sources, datasets
+from afterword.service.studies import ab_tests, analytics, dataset_downloads, dataset_sources, datasets
 from afterword.types import queries as q
 
 BASES = ("/api/v1", "/v1", "/openai/v1")
@@ -64,6 +64,8 @@ class Route:
     status: int = 200
     streams: bool = False
     raw: bool = False
+    changes_nothing: bool = False
+    """Whether a call only shows what another call would make, although it needs the permission to make it."""
     is_openais: bool = False
     """Whether clients of OpenAI's API call it: they expect 400 for a wrong value, not 422."""
     line: Any = None
@@ -74,7 +76,7 @@ class Route:
     @property
     def only_reads(self) -> bool:
         """Whether a call can be cancelled at any moment without leaving anything half done."""
-        return self.method == "GET" or self.needs == "read"
+        return self.method == "GET" or self.needs == "read" or self.changes_nothing
 
 
 ROUTES: tuple[Route, ...] = (
@@ -262,15 +264,15 @@ ROUTES: tuple[Route, ...] = (
           run=dataset_sources.create_of_interactions, tag="datasets", needs="edit", body=t.DatasetOfInteractions,
           answer=t.Dataset, status=201, errors=(404, 409)),
     Route(name="dataset_sources.preview_of_interactions", method="POST", path="/api/v1/datasets/preview",
-          run=dataset_sources.preview_of_interactions, tag="datasets", needs="edit", query=q.DatasetPreviewQuery,
-          body=t.DatasetOfInteractions, answer=t.DatasetPreview, errors=(404,)),
+          run=dataset_sources.preview_of_interactions, tag="datasets", needs="edit", changes_nothing=True,
+          query=q.DatasetPreviewQuery, body=t.DatasetOfInteractions, answer=t.DatasetPreview, errors=(404,)),
     Route(name="datasets.create_of_upload", method="POST", path="/api/v1/datasets/from-upload",
           run=datasets.create_of_upload, tag="datasets", needs="edit", body=t.DatasetOfUpload, answer=t.Dataset,
           status=201, errors=(404, 409)),
     Route(name="datasets.list_datasets", method="GET", path="/api/v1/datasets", run=datasets.list_datasets,
           tag="datasets", query=q.ProjectQuery, answer=t.DatasetList, errors=(404,)),
-    Route(name="datasets.download", method="GET", path="/api/v1/datasets/{dataset}/download", run=datasets.download,
-          tag="datasets", query=q.DownloadQuery, errors=(404,)),
+    Route(name="datasets.download", method="GET", path="/api/v1/datasets/{dataset}/download",
+          run=dataset_downloads.download, tag="datasets", query=q.DownloadQuery, errors=(404,)),
     Route(name="datasets.get", method="GET", path="/api/v1/datasets/{dataset}", run=datasets.get_dataset,
           tag="datasets", query=q.DatasetQuery, answer=t.Dataset, errors=(404,)),
     Route(name="datasets.delete", method="DELETE", path="/api/v1/datasets/{dataset}", run=datasets.delete_dataset,

@@ -12,7 +12,7 @@ import typer
 from afterword.cli.arguments import Json
 from afterword.cli.connection import CommandError, ServerConnection, with_connection
 from afterword.cli.output import note, show_json, show_table
-from afterword.types import DatasetForm, DatasetKind, Duplicates, Sampling, SplitName, Unfinished, Votes
+from afterword.types import DatasetForm, DatasetKind, Duplicates, Sampling, SplitName, TrainingFormat, Unfinished, Votes
 
 if TYPE_CHECKING:
     from afterword.types import Dataset, DatasetPreview
@@ -113,6 +113,10 @@ def create_dataset(
     preview: Annotated[
         bool, typer.Option("--preview", help="Show its first rows and what it would leave out; make nothing.")
     ] = False,
+    format: Annotated[
+        TrainingFormat | None,
+        typer.Option("--format", help="The format of the rows of --preview.  [default: recipe]", show_default=False),
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Its name; the default is the key.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -129,47 +133,31 @@ def create_dataset(
         tree = None if filter is None else msgspec.json.decode(filter)
     except msgspec.DecodeError as error:
         raise typer.BadParameter(f"{filter[:80]!r} is not JSON: {error}", param_hint="--filter") from None  # pyright: ignore
+    if format is not None and not preview:
+        raise typer.BadParameter(
+            "A dataset is kept in no format: give it with --preview, or to afterword datasets download.",
+            param_hint="--format",
+        )
+    rules: dict[str, Any] = {
+        "filter": tree,
+        "completion_ids": completion_id or None,
+        "exclude": exclude or None,
+        "metrics": metric or None,
+        "seed": seed,
+        "include": _validated_reasons(include or []),
+        "derive_pairs": derive_pairs,
+        "votes": votes,
+        "thresholds": _thresholds(threshold or []) or None,
+        "ties": ties,
+        "split": _split(split),
+        "duplicates": duplicates,
+    }
     with connection.open() as client:
         if preview:
-            _print_preview(
-                client.datasets.preview(
-                    kind,
-                    filter=tree,
-                    completion_ids=completion_id or None,
-                    exclude=exclude or None,
-                    metrics=metric or None,
-                    sample={"type": sample, "size": size},
-                    seed=seed,
-                    include=_validated_reasons(include or []) or None,
-                    derive_pairs=derive_pairs,
-                    votes=votes,
-                    thresholds=_thresholds(threshold or []) or None,
-                    ties=ties,
-                    split=_split(split),
-                    duplicates=duplicates,
-                ),
-                as_json,
-            )
+            sampling = {"type": sample, "size": size}
+            _print_preview(client.datasets.preview(kind, format=format or "recipe", sample=sampling, **rules), as_json)
             return
-        dataset = client.datasets.create_from_interactions(
-            key,
-            kind,
-            name=name,
-            filter=tree,
-            completion_ids=completion_id or None,
-            exclude=exclude or None,
-            metrics=metric or None,
-            sample=sample,
-            size=size,
-            seed=seed,
-            include=_validated_reasons(include or []),
-            derive_pairs=derive_pairs,
-            votes=votes,
-            thresholds=_thresholds(threshold or []) or None,
-            ties=ties,
-            split=_split(split),
-            duplicates=duplicates,
-        )
+        dataset = client.datasets.create_from_interactions(key, kind, name=name, sample=sample, size=size, **rules)
     _print_dataset(dataset, as_json)
 
 
@@ -226,7 +214,13 @@ def download_dataset(
     dataset: Name,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The default is KEY.jsonl.", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The default is KEY.jsonl. NAME.parquet is a Parquet file.",
+            show_default=False,
+        ),
     ] = None,
     format: Annotated[
         DatasetForm, typer.Option("--format", help="The rows' format; original: the bytes that were uploaded.")

@@ -46,6 +46,8 @@ class DatasetRow(msgspec.Struct, frozen=True):
     """The seed of the random sample that the dataset is made of."""
     version: int = 1
     content_hash: str | None = None
+    split_lines: dict[str, int] | None = None
+    """How many lines are on each side of the split; None for datasets of older servers."""
 
 
 # ------------------------------------------------------------------------------------------------ reads
@@ -235,6 +237,7 @@ def erase_uploads(transaction: Transaction, *, number: int | None = None, before
 def _values(row: DatasetRow) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in row.__struct_fields__ if name != "number"}
     values["metrics"] = msgspec.json.encode(row.metrics).decode()
+    values["split_lines"] = msgspec.json.encode(row.split_lines).decode()
     values["left_out"] = msgspec.json.encode(row.left_out).decode() if row.left_out else None
     return values
 
@@ -242,5 +245,6 @@ def _values(row: DatasetRow) -> dict[str, Any]:
 def _row(row: Row[Any]) -> DatasetRow:
     values = dict(row._mapping)
     values["metrics"] = msgspec.json.decode(values["metrics"], type=dict[int, tuple[int, int]])
+    values["split_lines"] = msgspec.json.decode(values["split_lines"] or "null", type=dict[str, int] | None)
     values["left_out"] = msgspec.json.decode(values["left_out"] or "{}", type=dict[str, int])
     return DatasetRow(**values)

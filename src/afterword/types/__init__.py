@@ -65,6 +65,7 @@ from afterword.types.chat import (
 )
 from afterword.types.datasets import (
     Dataset,
+    DatasetFile,
     DatasetForm,
     DatasetKind,
     DatasetList,
@@ -232,6 +233,7 @@ __all__ = [
     "ChunkChoice",
     "CreatedApiKey",
     "Dataset",
+    "DatasetFile",
     "DatasetForm",
     "DatasetKind",
     "DatasetList",

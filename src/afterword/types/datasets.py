@@ -15,6 +15,7 @@ from afterword.types.filters import Filter
 DatasetKind: TypeAlias = Literal["prompt", "completion", "feedback", "preference"]
 TrainingFormat: TypeAlias = Literal["recipe", "openai", "trl", "sharegpt"]
 DatasetForm: TypeAlias = Literal["original", TrainingFormat]
+DatasetFile: TypeAlias = Literal["jsonl", "parquet"]
 Sampling: TypeAlias = Literal["all", "random", "last"]
 Unfinished: TypeAlias = Literal["failed", "cancelled", "interrupted", "cut_off", "empty"]
 """Answers that are bad examples. They become rows only if `include` names them."""
@@ -99,6 +100,13 @@ class Dataset(Output):
             "made it."
         ),
     ] = None
+    split_lines: Annotated[
+        dict[SplitName, int] | None,
+        Meta(
+            description="How many lines are on each side of its split; empty where it was not split, null where an "
+            "older server made it."
+        ),
+    ] = None
     is_unchanged: Annotated[
         bool,
         Meta(
@@ -125,6 +133,10 @@ class DatasetList(Output):
     """The datasets of a project, the newest first."""
 
     datasets: Annotated[list[Dataset], Meta(description="The datasets.")]
+    files: Annotated[
+        list[DatasetFile],
+        Meta(description="The files that this server writes: `jsonl`, and `parquet` with `afterword[parquet]`."),
+    ] = msgspec.field(default_factory=lambda: ["jsonl"])
 
 
 class NewUpload(Input):

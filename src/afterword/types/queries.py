@@ -40,7 +40,7 @@ from afterword.types.base import (
     Source,
     State,
 )
-from afterword.types.datasets import DatasetForm, SplitName, TrainingFormat
+from afterword.types.datasets import DatasetFile, DatasetForm, SplitName, TrainingFormat
 from afterword.types.fields import GROUP_BY
 from afterword.types.filters import MIN_TURNS, Images, Order, View
 from afterword.types.plans import EXPLAIN
@@ -113,8 +113,16 @@ class DownloadQuery(DatasetQuery):
         bool, Meta(description="Whether each row has its `metadata`, which says where it comes from.")
     ] = True
     split: Annotated[
-        SplitName | None, Meta(description="Only the rows of this side of the split. Not for `original`.")
+        SplitName | None,
+        Meta(description="Only the rows of this side of the split. Refused where the dataset has none on it."),
     ] = None
+    file: Annotated[
+        DatasetFile,
+        Meta(
+            description="`jsonl`: JSON lines. `parquet`: a Parquet file, if the server has `afterword[parquet]`. Not "
+            "for `original`."
+        ),
+    ] = "jsonl"
 
 
 class UploadQuery(Input):

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from afterword import Afterword, AsyncAfterword, Conflict, Invalid, NotFound
@@ -62,9 +63,23 @@ def test_a_preview_by_the_command_line_makes_no_dataset(afterword: Any):
     shown = afterword("datasets", "create", "looked-at", "--preview", *rules)
     assert json.loads(shown.stdout.splitlines()[0])["metadata"]["split"] in ("train", "validation", "test")
     assert "It would have 1 line" in shown.stderr
+    shown = afterword("datasets", "create", "looked-at", "--preview", "--format", "trl", *rules)
+    assert [message["role"] for message in json.loads(shown.stdout)["messages"]] == ["user", "assistant"]
     assert json.loads(afterword("datasets", "list", "--json").stdout) == []
+    refused = afterword("datasets", "create", "looked-at", "--format", "trl", code=2)
+    assert "--preview" in refused.stderr
     afterword("datasets", "create", "made", *rules)
     afterword("datasets", "download", "made", "--format", "trl", "--no-provenance")
+
+
+def test_rows_are_downloaded_as_parquet_by_the_files_name(afterword: Any, one_line: Any, tmp_path: Path):
+    afterword("log", "Why?", "So.")
+    afterword("datasets", "create", "made")
+    afterword("datasets", "download", "made", "-o", "made.parquet", "--format", "trl", "--no-provenance")
+    [row] = pyarrow.parquet.read_table(tmp_path / "made.parquet").to_pylist()
+    assert row == {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}
+    refused = afterword("datasets", "download", "made", "--split", "test", code=1)
+    one_line(refused.stderr, "the dataset 'made' was not split")
 
 
 def test_a_dataset_of_interactions_by_the_command_line(afterword: Any, one_line: Any, tmp_path: Path):

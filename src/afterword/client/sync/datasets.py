@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from afterword.client.core import Request, encode, path, query
 from afterword.types import (
     Dataset,
+    DatasetFile,
     DatasetForm,
     DatasetKind,
     DatasetList,
@@ -229,6 +230,7 @@ class Datasets:
         format: DatasetForm = "recipe",
         provenance: bool = True,
         split: SplitName | None = None,
+        file: DatasetFile | None = None,
         version: int | None = None,
         project: str | None = None,
     ) -> int:
@@ -237,19 +239,26 @@ class Datasets:
         `recipe` gives lines in their normal shape, `original` the bytes that were uploaded; `openai`, `trl` and
         `sharegpt` give rows for training. Without `provenance`, rows have no `metadata`. `split` takes the
         rows of one side, `version` another version than the newest. The file gets its name once it is complete.
+        `file` is jsonl or parquet, by default what its name ends in; for parquet the server needs `afterword[parquet]`.
+        Raises `NotFound`, and `Invalid` if the dataset has no lines on the side of the split.
 
         >>> client.datasets.download("rated-well", file_path)
         """
+        target = Path(file_path)
+        file = file or ("parquet" if target.suffix.lower() == ".parquet" else None)
+        rows = query(format=format, provenance=None if provenance else False, split=split)
         request = Request(
             method="GET",
             path=path("datasets", dataset, "download"),
             query=[
                 *self._project_parameters(project),
-                *query(format=format, provenance=None if provenance else False, split=split, version=version),
+                *rows,
+                *query(version=version, file=file),
             ],
             repeatable=True,
+            # The server reads all lines before it sends the first row group.
+            timeout=None if file == "parquet" else -1,
         )
-        target = Path(file_path)
         partial = target.with_name(target.name + ".part")
         size = 0
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from hashlib import sha256
 
 import msgspec
@@ -11,9 +11,9 @@ import msgspec
 from afterword.errors import Invalid, TooLarge
 from afterword.json_text import LineError
 from afterword.service.context import Context
-from afterword.service.studies.dataset_lines import KINDS, DatasetLine, read_line
+from afterword.service.studies.dataset_lines import KINDS, DatasetLine, read_line, side_of
 from afterword.store import datasets as stored
-from afterword.types import DatasetKind
+from afterword.types import DatasetKind, SplitName
 
 # Lines are written in parts of about this size.
 PART_BYTES = 1 << 20
@@ -35,6 +35,7 @@ class DatasetContents:
         self.lines = 0
         self.size = 0
         self.kinds: set[DatasetKind] = set()
+        self.split_lines: Counter[SplitName] = Counter()
         self.values: dict[str, int] = defaultdict(int)
         self.preferences: dict[str, int] = defaultdict(int)
         self.is_bool: dict[str, bool] = {}
@@ -100,6 +101,8 @@ class DatasetContents:
         self._count(line)
 
     def _count(self, line: DatasetLine) -> None:
+        if (side := side_of(line)) is not None:
+            self.split_lines[side] += 1
         for key, value in line.values.items():
             self.values[key] += 1
             self.is_bool[key] = self.is_bool.get(key, True) and isinstance(value, bool)

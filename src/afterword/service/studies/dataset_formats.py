@@ -38,13 +38,13 @@ def openai_rows(line: DatasetLine) -> list[Row]:
     if line.kind == "preference":
         row: Row = {
             "input": prompt,
-            "preferred_output": _openai_messages(_answer_messages(fields["preferred_completion"])),
-            "non_preferred_output": _openai_messages(_answer_messages(fields["other_completion"])),
+            "preferred_output": _openai_messages(answer_messages(fields["preferred_completion"])),
+            "non_preferred_output": _openai_messages(answer_messages(fields["other_completion"])),
         }
     else:
         row = prompt
         if "completion" in fields:
-            row["messages"] += _openai_messages(_answer_messages(fields["completion"]))
+            row["messages"] += _openai_messages(answer_messages(fields["completion"]))
     return [row | _provenance(fields)]
 
 
@@ -61,11 +61,11 @@ def trl_rows(line: DatasetLine) -> list[Row]:
     if "tools" in fields:
         shared["tools"] = _json(fields["tools"])
     if line.kind == "preference":
-        sides = {name: _text_messages(_answer_messages(fields[f"{side}_completion"])) for name, side in _TRL_SIDES}
+        sides = {name: _text_messages(answer_messages(fields[f"{side}_completion"])) for name, side in _TRL_SIDES}
         return [{"prompt": prompt, **sides, **shared}]
     if line.kind == "prompt":
         return [{"prompt": prompt, **shared}]
-    answer = _text_messages(_answer_messages(fields["completion"]))
+    answer = _text_messages(answer_messages(fields["completion"]))
     thumbs = [value for value in line.values.values() if isinstance(value, bool)]
     if thumbs:
         return [{"prompt": prompt, "completion": answer, "label": thumb, **shared} for thumb in thumbs]
@@ -90,10 +90,10 @@ def sharegpt_rows(line: DatasetLine) -> list[Row]:
     if "tools" in fields:
         shared["tools"] = _json([tool.get("function", tool) for tool in fields["tools"]])
     if line.kind == "preference":
-        sides = {name: _sharegpt_turns(_answer_messages(fields[f"{side}_completion"]))[-1] for name, side in _TRL_SIDES}
+        sides = {name: _sharegpt_turns(answer_messages(fields[f"{side}_completion"]))[-1] for name, side in _TRL_SIDES}
         return [{"conversations": conversation, **sides, **shared}]
     if "completion" in fields:
-        conversation += _sharegpt_turns(_answer_messages(fields["completion"]))
+        conversation += _sharegpt_turns(answer_messages(fields["completion"]))
     thumbs = [{"kto_tag": value} for value in line.values.values() if isinstance(value, bool)]
     return [{"conversations": conversation, **thumb, **shared} for thumb in thumbs or [{}]]
 
@@ -111,7 +111,8 @@ def _provenance(fields: Row) -> Row:
     return {"metadata": fields["metadata"]} if "metadata" in fields else {}
 
 
-def _answer_messages(answer: str | Row | list[Row]) -> list[Row]:
+def answer_messages(answer: str | Row | list[Row]) -> list[Row]:
+    """Return an answer in any of its normal shapes as messages."""
     if isinstance(answer, str):
         return [{"role": "assistant", "content": answer}]
     return answer if isinstance(answer, list) else [answer]

@@ -17,9 +17,10 @@ import msgspec
 
 from afterword import json_text
 from afterword.json_text import LineError
-from afterword.types import DatasetKind
+from afterword.types import DatasetKind, SplitName
 
 KINDS: tuple[DatasetKind, ...] = ("prompt", "completion", "feedback", "preference")
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 SIDES = ("preferred_completion", "other_completion")
 OPTIONAL_FIELDS = (
     *("tools", "parallel_tool_calls", "functions", "completion", "feedbacks"),
@@ -78,6 +79,12 @@ def read_line(raw: bytes) -> DatasetLine:
         raise LineError("it has feedbacks, and no completion that they are about")
     kind: DatasetKind = "feedback" if values else "completion" if "completion" in normalized_line else "prompt"
     return DatasetLine(kind, values, None, normalized_line)
+
+
+def side_of(line: DatasetLine) -> SplitName | None:
+    """Return the side of a split that a line names in its metadata; None if it names none."""
+    side = line.normalized_line.get("metadata", {}).get("split")
+    return side if side in SPLIT_NAMES else None
 
 
 def _line_messages(line: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Datasets: uploaded whole or in parts, or made of interactions; listed, downloaded, deleted.
+"""Datasets: uploaded whole or in parts, or made of interactions; listed, deleted.
 
 A dataset becomes visible when its file is complete and every line was read. Datasets that a crash left unfinished are
 deleted at the next start.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -20,8 +20,7 @@ from afterword.ids import uuid7
 from afterword.service.context import Context, parse_id
 from afterword.service.feedback import metrics
 from afterword.service.studies.dataset_contents import PART_BYTES, DatasetContents
-from afterword.service.studies.dataset_formats import FORMATS
-from afterword.service.studies.dataset_lines import read_line
+from afterword.service.studies.dataset_parquet import has_parquet
 from afterword.service.timestamps import to_datetime
 from afterword.service.validation import check_text
 from afterword.store import datasets as stored
@@ -30,6 +29,7 @@ from afterword.store.datasets import DatasetRow
 from afterword.store.engine import Store, Transaction
 from afterword.types import (
     Dataset,
+    DatasetFile,
     DatasetList,
     DatasetMetric,
     DatasetOfUpload,
@@ -40,18 +40,11 @@ from afterword.types import (
     UploadId,
     UploadStatus,
 )
-from afterword.types.queries import DatasetQuery, DownloadQuery, NewDatasetQuery, PartQuery, ProjectQuery, UploadQuery
+from afterword.types.queries import DatasetQuery, NewDatasetQuery, PartQuery, ProjectQuery, UploadQuery
 
 MAX_UPLOAD_COUNT = 100
 # Uploads that were not ended are deleted after a day.
 ABANDONED_UPLOAD_MS = 24 * 60 * 60 * 1000
-
-
-class Download(msgspec.Struct):
-    """A file that is sent as it is read."""
-
-    name: str
-    chunks: AsyncGenerator[bytes]
 
 
 # ------------------------------------------------------------------------------------------------ files
@@ -108,6 +101,7 @@ async def store_dataset(
             left_out=dict(left_out or {}),
             seed=seed,
             content_hash=contents.content_hash(),
+            split_lines=dict(contents.split_lines),
         )
         stored_row = await context.store.write(lambda transaction: stored.complete(transaction, finished_row))
         if stored_row is None:
@@ -301,17 +295,18 @@ async def list_datasets(context: Context, *, query: ProjectQuery) -> DatasetList
     """List the datasets of a project, newest first: each version of a key is one."""
     project = context.project(query.project)
     rows = await context.store.read(stored.of_project, project.number)
-    return DatasetList(datasets=[_serialized_dataset(context, row) for row in rows])
+    files: list[DatasetFile] = ["jsonl", "parquet"] if has_parquet() else ["jsonl"]
+    return DatasetList(datasets=[_serialized_dataset(context, row) for row in rows], files=files)
 
 
 async def get_dataset(context: Context, dataset: str, *, query: DatasetQuery) -> Dataset:
     """Show a dataset, by key or id; of a key the newest version, or the given one."""
-    return _serialized_dataset(context, await _get_dataset_row(context, dataset, query))
+    return _serialized_dataset(context, await get_dataset_row(context, dataset, query))
 
 
 async def delete_dataset(context: Context, dataset: str, *, query: DatasetQuery) -> Deleted:
     """Delete a dataset with its file. By its id or with a `version`, that version alone; by its key, all versions."""
-    row = await _get_dataset_row(context, dataset, query)
+    row = await get_dataset_row(context, dataset, query)
 
     def erase(transaction: Transaction) -> bool:
         if dataset == row.key and query.version is None:
@@ -323,37 +318,7 @@ async def delete_dataset(context: Context, dataset: str, *, query: DatasetQuery)
     return Deleted()
 
 
-async def download(context: Context, dataset: str, *, query: DownloadQuery) -> Download:
-    """Download the file of a dataset: `original` as it was sent, or rows in one of the formats for training."""
-    row = await _get_dataset_row(context, dataset, query)
-    return Download(f"{row.key}.jsonl", _file_chunks(context, row.number, query))
-
-
-async def _file_chunks(context: Context, number: int, query: DownloadQuery) -> AsyncGenerator[bytes]:
-    last_part_number, remaining_bytes = -1, b""
-    while (part := await context.store.read(stored.part, number, last_part_number)) is not None:
-        last_part_number, content = part
-        if query.format == "original":
-            yield content
-            continue
-        *lines, remaining_bytes = (remaining_bytes + content).split(b"\n")
-        yield b"".join(_formatted_rows(line, query) for line in lines)
-    if remaining_bytes:
-        yield _formatted_rows(remaining_bytes, query)
-
-
-def _formatted_rows(raw: bytes, query: DownloadQuery) -> bytes:
-    if not raw.strip():
-        return b""
-    line = read_line(raw)
-    if query.split is not None and line.normalized_line.get("metadata", {}).get("split") != query.split:
-        return b""
-    if not query.provenance:
-        line.normalized_line.pop("metadata", None)
-    return b"".join(msgspec.json.encode(row) + b"\n" for row in FORMATS[query.format](line))
-
-
-async def _get_dataset_row(context: Context, dataset: str, query: DatasetQuery) -> DatasetRow:
+async def get_dataset_row(context: Context, dataset: str, query: DatasetQuery) -> DatasetRow:
     """Return a dataset by key, or by id from any project that the key may see. Raises `NotFound`."""
 
     def find(connection: Connection) -> DatasetRow | None:
@@ -397,5 +362,6 @@ def _serialized_dataset(context: Context, row: DatasetRow, *, is_unchanged: bool
         seed=row.seed,
         version=row.version,
         content_hash=row.content_hash,
+        split_lines=row.split_lines,  # pyright: ignore[reportArgumentType]
         is_unchanged=is_unchanged,
     )

@@ -40,6 +40,8 @@ datasets = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     # The SHA-256 of the lines in their normal shape, in hex; null for datasets of older servers.
     Column("content_hash", String(64)),
+    # JSON {train, validation or test: number of lines}; null for datasets of older servers.
+    Column("split_lines", Text),
     Index(None, "project", "key"),
 )
 

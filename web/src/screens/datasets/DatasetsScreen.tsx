@@ -26,16 +26,16 @@ export function DatasetsScreen() {
   const [failure, setFailure] = useState<unknown>(null);
   const [deleting, setDeleting] = useState<Dataset | null>(null);
   const making = search.ids !== undefined || search.q !== undefined || search.new === "1";
-  const { data: datasets, error } = useQuery({
+  const { data, error } = useQuery({
     queryKey: ["datasets", project],
     queryFn: ({ signal }) => answer(api.GET("/api/v1/datasets", { params: { query: { project } }, signal })),
-    select: (found) => found.datasets,
   });
   const remove = useAct(
     (dataset: string) =>
       answer(api.DELETE("/api/v1/datasets/{dataset}", { params: { path: { dataset }, query: { project } } })),
     { done: "The dataset is deleted", outdated: [["datasets", project]] },
   );
+  const datasets = data?.datasets;
   const mayEdit = may("edit");
 
   async function upload(chosen: File) {
@@ -91,7 +91,7 @@ export function DatasetsScreen() {
         </Empty>
       )}
       {datasets && datasets.length > 0 && (
-        <DatasetTable datasets={datasets} onDelete={mayEdit ? setDeleting : undefined} />
+        <DatasetTable datasets={datasets} files={data.files ?? ["jsonl"]} onDelete={mayEdit ? setDeleting : undefined} />
       )}
       {making && (
         <DatasetForm
@@ -102,7 +102,7 @@ export function DatasetsScreen() {
         />
       )}
       <Confirm
-        title={`Delete ${deleting?.name}?`}
+        title={`Delete ${deleting && nameInWords(deleting)}?`}
         what="The file is deleted for good. The interactions that it was made of stay."
         act="Delete"
         open={deleting !== null}
@@ -113,9 +113,13 @@ export function DatasetsScreen() {
   );
 }
 
-type DatasetTableProps = { datasets: readonly Dataset[]; onDelete: ((dataset: Dataset) => void) | undefined };
+type DatasetTableProps = {
+  datasets: readonly Dataset[];
+  files: NonNullable<Schemas["DatasetList"]["files"]>;
+  onDelete: ((dataset: Dataset) => void) | undefined;
+};
 
-function DatasetTable({ datasets, onDelete }: DatasetTableProps) {
+function DatasetTable({ datasets, files, onDelete }: DatasetTableProps) {
   return (
     <div className={ui.scroll}>
       <table className={cx(ui.table, ui.cards, css.datasets)}>
@@ -150,7 +154,7 @@ function DatasetTable({ datasets, onDelete }: DatasetTableProps) {
               </td>
               <td>
                 <div className={ui.actions}>
-                  <Download dataset={dataset} />
+                  <Download dataset={dataset} files={files} />
                   {onDelete && (
                     <Button small look="danger" onClick={() => onDelete(dataset)}>
                       Delete
@@ -166,13 +170,17 @@ function DatasetTable({ datasets, onDelete }: DatasetTableProps) {
   );
 }
 
+const isLaterVersion = ({ version = 1 }: Dataset): boolean => version > 1;
+const nameInWords = (dataset: Dataset): string =>
+  isLaterVersion(dataset) ? `${dataset.name}, version ${dataset.version}` : dataset.name;
+
 const HASH_CHARACTERS = 12;
 
 /** The version of a dataset, and the beginning of the hash of its lines, which is whole in the hint. */
 function Version({ dataset }: { dataset: Dataset }) {
   return (
     <>
-      {(dataset.version ?? 1) > 1 && `, version ${dataset.version}`}
+      {isLaterVersion(dataset) && `, version ${dataset.version}`}
       {dataset.content_hash && <code title={`SHA-256 ${dataset.content_hash}`}> {dataset.content_hash.slice(0, HASH_CHARACTERS)}</code>}
     </>
   );
