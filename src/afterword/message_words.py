@@ -58,18 +58,16 @@ def message_words(message: dict[str, Any]) -> str:
     return "\n".join(texts or [f"[reasoning] {part.words}" for part in parts])
 
 
-def searchable_words(messages: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """Return the words of messages by which a search finds them: all but reasoning, and reasoning."""
+def searchable_words(message: dict[str, Any]) -> tuple[str, str]:
+    """Return the words of a message by which a search finds it: all but reasoning, and reasoning."""
+    if (text := _plain_text(message)) is not None:
+        return text, ""
     words: list[str] = []
     reasoning: list[str] = []
-    for message in messages:
-        if text := _plain_text(message):
-            words.append(text)
-            continue
-        for part in message_parts(message):
-            if part.words:
-                (reasoning if part.kind == "reasoning" else words).append(part.words)
-    return words, reasoning
+    for part in message_parts(message):
+        if part.words:
+            (reasoning if part.kind == "reasoning" else words).append(part.words)
+    return "\n\n".join(words), "\n\n".join(reasoning)
 
 
 def message_contents(messages: Iterable[dict[str, Any]], completion: dict[str, Any]) -> list[str]:
@@ -80,7 +78,7 @@ def message_contents(messages: Iterable[dict[str, Any]], completion: dict[str, A
     """
     contents: set[str] = set()
     for message in messages:
-        if isinstance(message.get("content"), list) or "audio" in message or "images" in message:
+        if may_hold_media(message):
             kinds = {part.kind for part in message_parts(message)}
             contents.update(name for kind, name in _CONTENTS_ANYWHERE.items() if kind in kinds)
     for part in message_parts(completion) if _plain_text(completion) is None else ():
@@ -89,6 +87,11 @@ def message_contents(messages: Iterable[dict[str, Any]], completion: dict[str, A
         if part.kind == "tool" and len(contents) < MAX_CONTENTS:
             contents.add(f"tool:{part.name[:MAX_TOOL_CHARACTERS]}")
     return sorted(contents)
+
+
+def may_hold_media(message: dict[str, Any]) -> bool:
+    """Return whether a message has what images, sound and files stand in. Most have a text."""
+    return isinstance(message.get("content"), list) or "audio" in message or "images" in message
 
 
 def message_parts(message: dict[str, Any]) -> Iterator[MessagePart]:

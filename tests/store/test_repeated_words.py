@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from afterword.config import load
 from afterword.ids import uuid7
@@ -192,6 +192,29 @@ def test_turns_without_a_session_are_indexed_whole(sessions: Sessions):
     table = "search.documents" if sessions.store.database.partitions is None else "search_words"
     count = text(f"SELECT count(conversation) FROM {table}")
     assert sessions.store.read_now(lambda connection: connection.execute(count).scalar_one()) == 0
+
+
+def test_a_batch_of_texts_without_a_session_takes_one_query(sessions: Sessions):
+    sessions.index()
+    ids = [sessions.log(["alpha"], f"beta{number}") for number in range(40)]
+    queries: list[str] = []
+    event.listen(sessions.store.database.reader, "before_cursor_execute", lambda *given: queries.append(given[2]))
+    assert sessions.worker.step()
+    assert len([query for query in queries if "interactions" in query or "feedback" in query]) == 1, queries
+    sessions.index()
+    assert sessions.find("alpha") == ids
+    assert sessions.find("beta7") == [ids[7]]
+
+
+def test_one_batch_takes_in_turns_and_texts_without_a_session(sessions: Sessions):
+    sessions.index()
+    opener = sessions.log(["alpha"], "beta")
+    alone = sessions.log(["alpha"], "gamma")
+    later = sessions.log(["alpha", "beta", "delta"], "epsilon", opener)
+    sessions.index()
+    assert sessions.find("alpha") == [opener, alone]
+    assert sessions.find("delta") == [later]
+    assert sessions.find("beta", repeats=True) == [opener, later]
 
 
 WORDS = ["red", "green", "blue", "black"]

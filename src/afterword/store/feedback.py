@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, case, delete, exists, func, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, case, delete, exists, func, or_, select, union_all, update
 
 from afterword.ids import uuid7
 from afterword.store.background import rollups
@@ -67,16 +67,25 @@ def pending_details(*completion_ids: UUID) -> Rows:
     return [(_INSERT_PENDING, [(completion_id, uuid7()) for completion_id in completion_ids])]
 
 
+DETAILS = (
+    (feedback.c.interaction_id, feedback.c.id, feedback.c.details),
+    (preferences.c.interaction_id, preferences.c.id, preferences.c.details),
+    (outcomes.c.turn, outcomes.c.id, outcomes.c.details),
+)
+"""Where details are: columns of the interaction with which they are found, their id, and their text."""
+
+
+def has_details(interaction_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the condition that details are found with an interaction (`read_details`)."""
+    return or_(*(exists().where(column == interaction_id, details.is_not(None)) for column, _, details in DETAILS))
+
+
 def read_details(connection: Connection, ids: Collection[UUID]) -> dict[UUID, str]:
     """Return the details of the feedback on interactions, of their preferences, and of the outcomes that are found with
     them, one below the other."""
     queries = [
         select(interaction_id, details_id, details).where(any_of(interaction_id, ids), details.is_not(None))
-        for interaction_id, details_id, details in (
-            (feedback.c.interaction_id, feedback.c.id, feedback.c.details),
-            (preferences.c.interaction_id, preferences.c.id, preferences.c.details),
-            (outcomes.c.turn, outcomes.c.id, outcomes.c.details),
-        )
+        for interaction_id, details_id, details in DETAILS
     ]
     rows = sorted(connection.execute(union_all(*queries)).all())
     return {

@@ -180,9 +180,5 @@ def searchable_texts(payload: Payload, details: str = "") -> TurnTexts:
     To remove words from the index, the same text is passed again: a change here needs a new index version.
     """
     answer = completion_message(payload.completion, payload.message)
-    return TurnTexts([_message_texts(message) for message in payload.messages], _message_texts(answer), details)
-
-
-def _message_texts(message: Message) -> MessageTexts:
-    words, reasoning = searchable_words([message])
-    return MessageTexts("\n\n".join(words), "\n\n".join(reasoning))
+    *messages, completion = (MessageTexts(*searchable_words(message)) for message in (*payload.messages, answer))
+    return TurnTexts(messages, completion, details)

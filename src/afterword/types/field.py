@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from msgspec import Meta
@@ -60,7 +61,7 @@ class QueryWord:
     means: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Field:
     """A field of an interaction."""
 
@@ -88,7 +89,7 @@ class Field:
         """Whether its condition is a `Match`: equal to a value, one of several, or not equal."""
         return self.compared_as not in ("timerange", "label", "feedback", "preference", "outcome", "phrase", "words")
 
-    @property
+    @cached_property
     def column(self) -> str:
         """Its column, without the table."""
         return self.columns[0].partition(".")[2]

@@ -16,6 +16,7 @@ import msgspec
 
 from afterword.config import Settings
 from afterword.errors import Invalid, TooLarge
+from afterword.message_words import may_hold_media
 from afterword.service.interactions.media import (
     IMAGE_TYPES,
     Media,
@@ -64,8 +65,9 @@ def extract_images(
     for index, message in enumerate(messages):
         path = f"{param}[{index}]"
         check_message(message, path)
-        message = extract_media(message, settings, images, path)
-        stored_messages.append(_with_images(message, reference_for, path))
+        if may_hold_media(message):
+            message = _with_images(extract_media(message, settings, images, path), reference_for, path)
+        stored_messages.append(message)
     return stored_messages, images
 
 
@@ -95,8 +97,13 @@ def extract_images_as_sent(messages: list[Message], settings: Settings) -> tuple
         images.append(image)
         return f"afterword-image:{image.hash.hex()}.{extension};{header_match[1]}"
 
-    messages = [extract_media_as_sent(message, settings, images) for message in messages]
-    return [_with_images(message, reference_for, "") for message in messages], images
+    stored_messages = [
+        _with_images(extract_media_as_sent(message, settings, images), reference_for, "")
+        if may_hold_media(message)
+        else message
+        for message in messages
+    ]
+    return stored_messages, images
 
 
 def check_message(message: Message, path: str) -> None:

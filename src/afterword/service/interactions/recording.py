@@ -206,9 +206,10 @@ def _check_parent(body: NewInteraction) -> None:
 
 
 def _checked_texts(body: NewInteraction) -> dict[str, str | None]:
-    texts: dict[str, str | None] = {field.column: getattr(body, field.name) for field in TEXT_FIELDS}
+    texts: dict[str, str | None] = {}
     for field in TEXT_FIELDS:
-        if (text := texts[field.column]) is not None:
+        text = texts[field.column] = getattr(body, field.name)
+        if text is not None:
             check_text(text, param=field.name, max_length=field.max_characters)
     return texts
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, exists, func, select, union_all
 
 from afterword.message_words import message_contents
 from afterword.store.background.contents import backfill_contents
@@ -23,7 +23,7 @@ from afterword.store.compression import decompress, train
 from afterword.store.engine import Delete, DeleteByKey, Index, Store, Transaction
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.turns import Change, Turn
-from afterword.store.feedback import read_details
+from afterword.store.feedback import has_details, read_details
 from afterword.store.payloads import (
     completion_message,
     preview,
@@ -32,7 +32,7 @@ from afterword.store.payloads import (
     searchable_texts,
     unpack,
 )
-from afterword.store.schema import calls, details_pending, dictionaries, interactions, search_pending
+from afterword.store.schema import calls, details_pending, dictionaries, interactions, payloads, search_pending
 
 log = logging.getLogger("afterword.search")
 
@@ -158,7 +158,8 @@ class SearchIndexWorker(ThreadWorker):
         if openers:
             changes = [*changes, *self._store.read_now(_indexed_changes, openers)]
         index.apply(changes)
-        improved = {interaction_id for change in changes for interaction_id in index.turns.improved_by(change)}
+        turns = [change for change in changes if change.turn]
+        improved = {interaction_id for change in turns for interaction_id in index.turns.improved_by(change)}
         if improved:
             index.apply(self._store.read_now(_indexed_changes, list(improved)))
         removed_ids = [change.interaction_id for change in changes if change.is_removed]
@@ -249,7 +250,7 @@ def _turn_rows(connection: Connection, ids: Collection[UUID]) -> dict[UUID, _Tur
     return {row.id: _TurnRow(row.project, row.session_id or row.id, row.created_at) for row in turns}
 
 
-def _added_text(interaction_id: UUID, raw: bytes, details: str, row: _TurnRow | None) -> _QueuedText:
+def _added_text(interaction_id: UUID, raw: bytes, details: str = "", row: _TurnRow | None = None) -> _QueuedText:
     payload = unpack(raw)
     contents = message_contents(payload.messages, completion_message(payload.completion, payload.message))
     texts, words = searchable_texts(payload, details), preview(payload, len(raw)) if contents else None
@@ -277,23 +278,54 @@ def _indexed_changes(connection: Connection, ids: Collection[UUID]) -> list[Chan
     return [text.change for text in _added_texts(connection, ids, read_undamaged_json(connection, ids)).values()]
 
 
-def _next_batch(connection: Connection) -> _Batch:
-    queued = connection.execute(
+def _queued_texts() -> Select[Any]:
+    """Return the query for the next rows of `search_pending`, each with the payload if nothing else is needed to index
+    it.
+
+    Most interactions are alone: they are no turns, and there are no details. A batch of them takes one query. Others
+    take several, with 200 ids as parameters, which take longer than the queries themselves.
+    """
+    queued = (
         select(search_pending.c.interaction_id, search_pending.c.erased)
         # Newest first: while older interactions are queued for a new index, new ones are still found at once.
         .order_by(search_pending.c.interaction_id.desc())
-        .limit(BATCH_ROWS)
-    ).all()
-    is_running = _is_running(details_pending.c.interaction_id)
-    changed = connection.execute(select(*details_pending.c, is_running.label("is_running")).limit(BATCH_ROWS)).all()
+        .limit(bindparam("row_count"))
+        .subquery()
+    )
+    interaction_id = queued.c.interaction_id
+    later_turns = interactions.alias()
+    is_alone = and_(
+        payloads.c.base.is_(None),
+        interactions.c.session_id.is_(None),
+        ~exists().where(later_turns.c.session_id == interaction_id),
+        ~has_details(interaction_id),
+    )
+    with_payloads = queued.outerjoin(payloads, payloads.c.interaction_id == interaction_id)
+    return select(queued, case((is_alone, payloads.c.payload)).label("payload")).select_from(
+        with_payloads.outerjoin(interactions, interactions.c.id == interaction_id)
+    )
+
+
+QUEUED_TEXTS = _queued_texts()
+CHANGED_DETAILS = select(*details_pending.c, _is_running(details_pending.c.interaction_id).label("is_running")).limit(
+    bindparam("row_count")
+)
+
+
+def _next_batch(connection: Connection) -> _Batch:
+    queued, changed = (
+        connection.execute(query, {"row_count": BATCH_ROWS}).all() for query in (QUEUED_TEXTS, CHANGED_DETAILS)
+    )
     erased = {row.interaction_id: row.erased for row in queued if row.erased is not None}
     added = [row.interaction_id for row in queued if row.erased is None]
     # The details of a running call are read when it ends.
     indexed_again = {row.interaction_id for row in changed if not row.is_running} - erased.keys() - set(added)
-    ids = [*added, *indexed_again]
+    alone = {row.interaction_id: row.payload for row in queued if row.payload is not None and row.erased is None}
+    ids = [*(interaction_id for interaction_id in added if interaction_id not in alone), *indexed_again]
     texts = _added_texts(connection, ids, read_json(connection, ids))
     return _Batch(
         [
+            *(_added_text(interaction_id, decompress(payload)) for interaction_id, payload in alone.items()),
             *(texts.get(interaction_id) or _QueuedText(Change(interaction_id, None)) for interaction_id in ids),
             *(
                 _QueuedText(Change(interaction_id, searchable_texts(unpack(decompress(raw))), is_removed=True))

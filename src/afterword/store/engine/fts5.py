@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -214,8 +215,36 @@ class Fts5Index(Index):
         with self._transaction() as run:
             if self._is_remade:
                 _apply_to_older(run, changes)
-            for change in in_order(changes):
-                _apply(run, change, self.turns, self._prefix)
+            turns = self.turns
+            for change in in_order(self._add_new(changes)):
+                _apply(run, change, turns, self._prefix)
+
+    def _add_new(self, changes: Iterable[Change]) -> list[Change]:
+        """Add the texts of interactions that are new and no turns, which most are, with few statements; return the
+        other changes."""
+        run = self._connection.execute
+        documents, words = f"{self._prefix}documents", f"{self._prefix}words"
+        new: dict[bytes, Change] = {}
+        others: list[Change] = []
+        for change in changes:
+            if change.is_alone:
+                new[change.interaction_id.bytes] = change
+            else:
+                others.append(change)
+        numbers = f"SELECT interaction_id, number FROM {documents} WHERE interaction_id IN ({{}})"
+        others += [new.pop(key) for key, _ in run(numbers.format(", ".join("?" * len(new))), list(new)).fetchall()]
+        # FTS5 gathers rows in memory as long as their numbers ascend.
+        texts = {key: change.texts.indexed() for key, change in sorted(new.items()) if change.texts}
+        self._connection.executemany(
+            f"INSERT INTO {documents} (interaction_id, details) VALUES (?, ?)",
+            [(key, indexed.details) for key, indexed in texts.items()],
+        )
+        rows = sorted(run(numbers.format(", ".join("?" * len(new))), list(new)).fetchall(), key=itemgetter(1))
+        self._connection.executemany(
+            f"INSERT INTO {words} (rowid, {_TEXTS}) VALUES (?, {_TEXT_MARKS})",
+            [(number, *_split(texts[key])) for key, number in rows],
+        )
+        return others
 
     def detach(self, ids: Sequence[UUID]) -> None:
         """Note that these turns, which are about to be removed, repeat no other turn."""

@@ -61,8 +61,7 @@ class Repetition(NamedTuple):
 COLUMNS = (*Place._fields, *Repetition._fields)
 
 
-@dataclass(frozen=True, slots=True)
-class TurnTexts:
+class TurnTexts(NamedTuple):
     """The texts of an interaction, message by message."""
 
     messages: Sequence[MessageTexts]
@@ -73,9 +72,9 @@ class TurnTexts:
         """Return the texts to index without the first messages. To remove them from the index, the same are passed
         again."""
         messages = self.messages[repeated:]
-        reasoning = (message.reasoning for message in (*messages, self.completion))
+        reasoning = [message.reasoning for message in (*messages, self.completion)]
         return IndexedTexts(
-            _joined(message.words for message in messages), self.completion.words, _joined(reasoning), self.details
+            _joined([message.words for message in messages]), self.completion.words, _joined(reasoning), self.details
         )
 
 
@@ -122,6 +121,11 @@ class Change(NamedTuple):
     is_removed: bool = False
     turn: Turn | None = None
 
+    @property
+    def is_alone(self) -> bool:
+        """Return whether this adds the texts of an interaction that is no turn of a session."""
+        return self.texts is not None and self.turn is None and not self.is_removed
+
 
 def in_order(changes: Iterable[Change]) -> list[Change]:
     """Return the changes that have texts, as they are to be applied: removals first, then turns by their time."""
@@ -130,7 +134,7 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
         key=lambda change: (
             not change.is_removed,
             change.turn.place.created_at if change.turn else 0,
-            change.interaction_id,
+            change.interaction_id.bytes,
         ),
     )
 
