@@ -39,13 +39,18 @@ ARROWS: dict[str, set[str]] = {
     "api": WORDS | {"service", "gateway", "config"},
     "compat": set(),
     "client": WORDS,
+    "call_log": WORDS | {"client"},
+    "openai": {"call_log"},
+    "anthropic": {"call_log"},
+    "litellm": {"call_log"},
+    "langchain": {"call_log", "ids"},
     "lifespan": WORDS | {"api", "service", "store", "gateway", "config"},
     "app": WORDS | {"api", "service", "gateway", "compat", "lifespan"},
     "server": WORDS | {"api", "service", "store", "config", "lifespan", "app"},
     # `serve` runs the server; `db`, `backup` and `restore` work on the store itself. All else speaks HTTP.
     "cli": WORDS | {"server", "store", "client", "config"},
     "__main__": {"cli"},
-    "__init__": {"client", "errors", "types"},
+    "__init__": {"call_log", "client", "errors", "types"},
 }
 
 FOLDERS = ("src", "tests", "scripts", "benchmarks", "examples", "web")

@@ -34,6 +34,7 @@ WITHOUT_A_METHOD = {
     "datasets.put_part": "uploads in parts, for the adaptive SDK",
     "datasets.upload_status": "uploads in parts, for the adaptive SDK",
     "batches.record_feedback": "what is rated says the project",
+    "recorded_calls.record_calls": "sent by the wrappers of providers' clients",
     "images.get": "images are fetched by their links",
     "images.get_media": "audio and files are fetched by their links",
 }

@@ -24,6 +24,7 @@ from afterword.errors import (
 )
 
 if TYPE_CHECKING:
+    from afterword.call_log import CallLog, last_completion_id, log
     from afterword.client import Afterword, AsyncAfterword, UploadFailure, UploadReport
 
     Adaptive = Afterword
@@ -37,6 +38,7 @@ __all__ = [
     "AsyncAdaptive",
     "AsyncAfterword",
     "BadRequest",
+    "CallLog",
     "Conflict",
     "ConnectionFailed",
     "Forbidden",
@@ -52,6 +54,8 @@ __all__ = [
     "UploadFailure",
     "UploadReport",
     "__version__",
+    "last_completion_id",
+    "log",
 ]
 
 
@@ -63,6 +67,10 @@ def __getattr__(name: str) -> Any:
         from afterword.client.core import package_version
 
         attribute: Any = package_version()
+    elif name in ("CallLog", "last_completion_id", "log"):
+        from afterword import call_log
+
+        attribute = getattr(call_log, name)
     else:
         from afterword import client
 

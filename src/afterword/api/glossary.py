@@ -105,6 +105,13 @@ FAILURES = {
 """Statuses that only model calls answer with."""
 
 EXAMPLES: dict[type, Any] = {
+    t.RecordedCall: {
+        "completion_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "operation": "chat",
+        "request": {"model": "gpt-4o", "messages": [{"role": "user", "content": "Where is the Louvre?"}]},
+        "answer": {"choices": [{"index": 0, "message": {"role": "assistant", "content": "In Paris."}}]},
+        "latency": 0.8,
+    },
     t.NewInteraction: {
         "messages": [{"role": "user", "content": "Why is the sky blue?"}],
         "completion": "Because air scatters short waves of light more than long ones.",

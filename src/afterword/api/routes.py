@@ -16,7 +16,7 @@ from afterword.gateway.provider import Operation
 from afterword.service import access, projects, views
 from afterword.service.cluster import status
 from afterword.service.feedback import feedback, metrics, outcomes, pairs
-from afterword.service.interactions import batches, facets, images, live, recording, search, sessions
+from afterword.service.interactions import batches, facets, images, live, recorded_calls, recording, search, sessions
 from afterword.service.models import models
 from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_downloads, dataset_sources, datasets
@@ -86,6 +86,9 @@ ROUTES: tuple[Route, ...] = (
     Route(name="batches.record_interactions", method="POST", path="/api/v1/interactions/batch",
           run=batches.record_interactions, tag="interactions", needs="write", query=q.BatchQuery, streams=True,
           body=t.NewInteraction, line=t.LineResult),
+    Route(name="recorded_calls.record_calls", method="POST", path="/api/v1/ingest/calls",
+          run=recorded_calls.record_calls, tag="interactions", needs="write", query=q.BatchQuery, streams=True,
+          body=t.RecordedCall, line=t.LineResult),
     Route(name="finding.list_interactions", method="GET", path="/api/v1/interactions", run=search.list_interactions,
           tag="interactions", query=q.ListQuery, answer=t.InteractionPage | t.GroupPage, errors=(404,)),
     Route(name="finding.search", method="POST", path="/api/v1/interactions/search", run=search.search,

@@ -204,6 +204,7 @@ from afterword.types.projects import (
     ProjectChange,
     ProjectList,
 )
+from afterword.types.recorded_calls import RecordedCall
 from afterword.types.sessions import NewSession, Session
 from afterword.types.transcripts import SessionPage, SessionSummary, SessionTranscript, SessionTurn
 from afterword.types.views import NewSavedView, SavedView, SavedViewChange, SavedViewList
@@ -348,6 +349,7 @@ __all__ = [
     "RankedPair",
     "Ranking",
     "Recorded",
+    "RecordedCall",
     "Role",
     "Sample",
     "Sampling",

@@ -23,7 +23,7 @@ from afterword.types import Target
 VERSION = "2023-06-01"
 
 
-class Anthropic:
+class AnthropicAdapter:
     """The adapter of the provider `anthropic`."""
 
     def __init__(self, http: Http, spec: ProviderSpec) -> None:
@@ -175,7 +175,7 @@ def _messages_address(target: Target, headers: Mapping[str, str], _: bool) -> Ad
 SPEC = ProviderSpec(
     name="anthropic",
     title="Anthropic",
-    adapter=Anthropic,
+    adapter=AnthropicAdapter,
     otel_name="anthropic",
     endpoint="https://api.anthropic.com",
     endpoint_variables=("ANTHROPIC_BASE_URL",),

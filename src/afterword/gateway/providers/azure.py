@@ -7,13 +7,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from afterword.gateway.http import Address
 from afterword.gateway.provider import ProviderSpec
-from afterword.gateway.providers.openai import OpenAI
+from afterword.gateway.providers.openai import OpenAIAdapter
 from afterword.types import Target
 
 API_VERSION = "2024-10-21"
 
 
-class Azure(OpenAI):
+class Azure(OpenAIAdapter):
     """The adapter of the provider `azure`."""
 
     probe_path = ""

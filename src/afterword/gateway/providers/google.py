@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from afterword.gateway.provider import ProviderSpec
-from afterword.gateway.providers.openai import OpenAI
+from afterword.gateway.providers.openai import OpenAIAdapter
 
 SPEC = ProviderSpec(
     name="google",
     title="Google",
-    adapter=OpenAI,
+    adapter=OpenAIAdapter,
     otel_name="gcp.gemini",
     endpoint="https://generativelanguage.googleapis.com/v1beta/openai",
     endpoint_variables=("GOOGLE_BASE_URL", "GEMINI_BASE_URL"),

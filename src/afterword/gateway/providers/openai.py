@@ -19,7 +19,7 @@ from afterword.types import Target
 PATHS: dict[Operation, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 
 
-class OpenAI:
+class OpenAIAdapter:
     """The adapter of providers that speak OpenAI's API."""
 
     probe_path = "/models"
@@ -184,7 +184,7 @@ def _is_last(event: Event) -> bool:
 SPEC = ProviderSpec(
     name="open_ai",
     title="OpenAI, or what speaks its API",
-    adapter=OpenAI,
+    adapter=OpenAIAdapter,
     otel_name="openai",
     endpoint="https://api.openai.com/v1",
     endpoint_variables=("OPENAI_BASE_URL",),

@@ -91,7 +91,7 @@ class CallRecorder:
         self.stored = request.store is not False
         self.ids = {0: first_id}
         self._replacements = replacements
-        own_fields = _OwnFields.from_request(request, context.settings)
+        own_fields = OwnFields.from_request(request, context.settings)
         self._session = session_of(route.project.key, own_fields.session)
         self._opened_indexes: set[int] = set()
         sent_parameters = {name: value for name, value in body.items() if name not in NON_PARAMETER_FIELDS}
@@ -110,7 +110,7 @@ class CallRecorder:
                 parent=own_fields.parent,
                 as_sent=True,
             )
-            for messages in _request_message_lists(request)
+            for messages in request_message_lists(request)
         ]
         requested_choices = request.n
         is_announced = (
@@ -283,7 +283,7 @@ def unit_of(rows: Rows, later_rows: Sequence[tuple[UUID, Rows]]) -> Unit:
     return ConditionalWrite([(stored.FIND_OPENED, completion_id) for completion_id, _ in later_rows], write)
 
 
-class _OwnFields(msgspec.Struct, frozen=True):
+class OwnFields(msgspec.Struct, frozen=True):
     """The fields of a request that are for the log. `unreadable` are fields and labels that it cannot store as such."""
 
     labels: dict[str, str]
@@ -293,7 +293,7 @@ class _OwnFields(msgspec.Struct, frozen=True):
     unreadable: dict[str, Any]
 
     @classmethod
-    def from_request(cls, request: CallRequest, settings: Settings) -> _OwnFields:
+    def from_request(cls, request: CallRequest, settings: Settings) -> OwnFields:
         labels: dict[str, str] = {}
         unreadable: dict[str, Any] = {}
         # `labels` takes precedence over `metadata`, also for the limit on the number of labels.
@@ -366,7 +366,7 @@ def count_call(state: AppState, result: CallResult) -> None:
 _FINISH_REASON_OF_STATE = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
 
 
-def _request_message_lists(request: CallRequest) -> list[list[Message]]:
+def request_message_lists(request: CallRequest) -> list[list[Message]]:
     """Return the messages of each prompt."""
     prompt = request.prompt
     if request.messages:
