@@ -138,7 +138,7 @@ function DatasetTable({ datasets, files, onDelete }: DatasetTableProps) {
               <td>
                 <b>{dataset.name}</b>
                 <div className={ui.hint}>
-                  {dataset.kind}s, {SOURCES[dataset.source] ?? dataset.source}, {bytes(dataset.size)}
+                  {KINDS[dataset.kind] ?? dataset.kind}, {SOURCES[dataset.source] ?? dataset.source}, {bytes(dataset.size)}
                   <Version dataset={dataset} />
                 </div>
               </td>
@@ -186,6 +186,7 @@ function Version({ dataset }: { dataset: Dataset }) {
   );
 }
 
+const KINDS: Record<string, string> = { prompt: "prompts", completion: "completions", preference: "preferences" };
 const SOURCES: Record<string, string> = { filtered: "made of interactions", uploaded: "uploaded" };
 
 const MOST_KEYS = 3;
