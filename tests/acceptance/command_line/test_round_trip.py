@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
+from random import Random
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -105,6 +110,22 @@ INTERACTIONS = st.fixed_dictionaries(
     },
 )
 
+SESSIONS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": st.none() | WORDS,
+            "turns": st.lists(st.tuples(MESSAGES, ANSWERS), min_size=4, max_size=9),
+            # Messages that the turns after do not send again, as a client does that keeps its context short.
+            "dropped": st.integers(0, 3),
+            "seed": st.integers(0, 1 << 32),
+            "gone_before": st.sets(st.integers(0, 2), max_size=2),
+            "gone_after": st.sets(st.integers(0, 9), max_size=3),
+        }
+    ),
+    min_size=2,
+    max_size=4,
+)
+
 
 def without_actors(line: dict[str, Any]) -> dict[str, Any]:
     """Return a line without who imported it: that is another actor than who logged it."""
@@ -152,7 +173,14 @@ def copied(afterword: Any, anywhere: Any, new_server: Callable[..., Any], http: 
     return copy
 
 
+@pytest.fixture
+def here_and_there(new_server: Callable[..., Any]) -> tuple[Any, Any]:
+    """Two servers, each with a store of its own."""
+    return new_server(directory="here"), new_server(directory="there")
+
+
 # Each example runs the command line three times: to shrink one that fails would take too long.
+@pytest.mark.every_store
 @settings(
     max_examples=3,
     deadline=None,
@@ -181,6 +209,84 @@ def test_an_export_survives_its_import(
     here, there = copied(project)
     assert len(here[0]) == len(lines)
     assert there == here
+
+
+def packing(server: Any) -> tuple[int, int]:
+    """Return the numbers of turns that wait to be packed and of those that are packed, from the server's database."""
+    queries = ("SELECT count(*) FROM packing_pending", "SELECT count(*) FROM payloads WHERE base IS NOT NULL")
+    file = f"file:{server.directory / 'afterword.db'}?mode=ro"
+    connection = psycopg.connect(server.database_url) if server.database_url else sqlite3.connect(file, uri=True)
+    with closing(connection):
+        [waiting], [packed] = (connection.execute(query).fetchone() or () for query in queries)
+    return waiting, packed
+
+
+def wait_until_packed(server: Any) -> int:
+    """Wait until no turn waits to be packed; return how many are."""
+    end = time.monotonic() + 60
+    while (numbers := packing(server))[0]:
+        assert time.monotonic() < end, numbers
+        time.sleep(0.1)
+    return numbers[1]
+
+
+def log_session(http: httpx.Client, project: str, session: dict[str, Any]) -> dict[int, str]:
+    """Log turns of which each sends the conversation again; return their ids."""
+    system = " ".join(f"{Random(session['seed'] + n).getrandbits(40):x}" for n in range(150))
+    messages: list[Any] = [{"role": "system", "content": system}]
+    session_id, ids = session["name"], {}
+    for number, (message, answer) in enumerate(session["turns"]):
+        messages.append(message)
+        body = {"project": project, "messages": messages, "completion": answer, "session_id": session_id}
+        logged = http.post("/api/v1/interactions", json=body)
+        assert logged.status_code == 201, logged.text
+        ids[number], session_id = logged.json()["completion_id"], logged.json()["session_id"]
+        messages.append(answer if isinstance(answer, dict) else {"role": "assistant", "content": answer})
+        if number == len(session["turns"]) // 2:
+            del messages[1 : 1 + session["dropped"]]
+    outcome = {"project": project, "session_id": session_id, "metric": "score", "value": 1, "details": "At its end"}
+    http.post("/api/v1/outcomes", json=outcome).raise_for_status()
+    return ids
+
+
+@pytest.mark.every_store
+@settings(
+    max_examples=2,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(SESSIONS)
+def test_packed_sessions_survive_export_and_import_byte_for_byte(
+    here_and_there: tuple[Any, Any], anywhere: Any, sessions: list[dict[str, Any]]
+):
+    here, there = here_and_there
+    project = f"p-{uuid4().hex}"
+    known = [{"AFTERWORD_URL": server.url, "AFTERWORD_API_KEY": server.api_key} for server in here_and_there]
+    packed_before = [packing(server)[1] for server in here_and_there]
+    with here.client() as http:
+        http.post("/api/v1/projects", json={"key": project}).raise_for_status()
+        http.post("/api/v1/metrics", json={"project": project, "key": "score"}).raise_for_status()
+        logged = [log_session(http, project, session) for session in sessions]
+
+        def delete(which: str) -> None:
+            for session, ids in zip(sessions, logged, strict=True):
+                for number in session[which] & ids.keys():
+                    if len(ids) > 2:
+                        http.delete(f"/api/v1/interactions/{ids.pop(number)}").raise_for_status()
+
+        delete("gone_before")
+        assert wait_until_packed(here) > packed_before[0]
+        delete("gone_after")
+    exported_here = anywhere("export", "--project", project, **known[0]).stdout
+    done = anywhere("import", "-", "--project", project, "--create-project", given=exported_here, **known[1])
+    assert done.returncode == 0, done.stderr
+    assert wait_until_packed(there) > packed_before[1]
+    exported_there = anywhere("export", "--project", project, **known[1]).stdout
+    lines = [json.loads(line) for line in exported_there.strip("\n").split("\n")]
+    assert sorted(line["completion_id"] for line in lines) == sorted(id for ids in logged for id in ids.values())
+    assert exported_there == exported_here
 
 
 def test_calls_of_the_gateway_survive_their_export(gateway: Any, copied: Any):
