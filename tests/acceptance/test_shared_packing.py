@@ -72,7 +72,7 @@ class Logged:
 
 
 def packed(url: str) -> tuple[int, int, int]:
-    """Return how many turns wait to be packed, how many are packed, and how many of those lack a base stored in full."""
+    """Return how many turns wait to be packed, how many are packed, and how many of those lack a whole base."""
     with psycopg.connect(url) as connection:
         [numbers] = connection.execute(
             "SELECT (SELECT count(*) FROM packing_pending), (SELECT count(*) FROM payloads WHERE base IS NOT NULL), "

@@ -133,6 +133,22 @@ def test_a_call_is_a_step_of_which_no_provider_hears(gateway: Any):
     assert (logged["parent"], logged["parameters"]) == (None, {"parent": "first"})
 
 
+@pytest.mark.parametrize(
+    ("limit", "pages"),
+    [(50, ["this", None, "this", "other_session", None]), (2, ["this", None, "earlier", "other_session", None]),
+     (1, ["later", None, "earlier", "other_session", None])],
+)  # fmt: skip
+def test_a_turn_tells_which_page_has_its_parent(log: Call, transcript: Any, limit: int, pages: list[str | None]):
+    parent, stranger = str(uuid4()), log(session_id="another agent")["completion_id"]
+    turns = [{"parent": parent}, {"completion_id": parent}, {"parent": parent}, {"parent": stranger},
+             {"parent": str(uuid4())}]  # fmt: skip
+    for second, turn in enumerate(turns):
+        log(session_id="agent", created_at=f"2024-02-01T00:00:{second:02}Z", **turn)
+    shown = list(transcript("agent", limit).values())
+    assert [turn["parent_page"] for turn in shown] == pages
+    assert [turn["parent_missing"] for turn in shown] == [False, False, False, False, True]
+
+
 @pytest.mark.parametrize("limit", [50, 1, 2])
 def test_a_transcript_compares_a_step_with_the_one_before(log: Call, transcript: Any, limit: int):
     ids = agent(log)

@@ -163,3 +163,57 @@ def filled(server: Any) -> str:
             answer = http.post(f"/api/v1/{path}/batch", params={"project": project}, content=content)
             assert all(json.loads(line)["status"] == 201 for line in answer.text.splitlines())
     return project
+
+
+@pytest.fixture(scope="session")
+def agents(server: Any) -> str:
+    """A project with sessions of turns with steps, outcomes on them, and an A/B test that these judge."""
+    project = f"agents-{uuid4().hex[:8]}"
+    models = [f"{name}-{project}" for name in ("swift", "careful")]
+    with server.client() as http:
+        http.post("/api/v1/projects", json={"key": project, "name": "Agents"}).raise_for_status()
+        http.post("/api/v1/metrics", json={"key": "solved", "kind": "bool", "project": project}).raise_for_status()
+        for model in models:
+            http.post("/api/v1/models", json={"key": model, "provider": "echo", "project": project}).raise_for_status()
+        test = {"key": f"by-sessions-{project}", "project": project, "metric": "solved", "models": models}
+        http.post("/api/v1/ab-tests", json={**test, "level": "session"}).raise_for_status()
+        turns, outcomes = [], []
+        for number in range(80):
+            session = {"session_id": f"trip {number}", "model": models[number % 2], "ab_campaign": test["key"]}
+            turns += [{**session, **turn} for turn in agent_turns(number)]
+            solved = {"value": number % 3 > 0 or number % 2 == 0, "details": "Booked" if number % 3 else "Gave up"}
+            outcomes.append({"session_id": session["session_id"], "metric": "solved", **solved})
+        for path, bodies in (("interactions", turns), ("outcomes", outcomes)):
+            content = "\n".join(map(json.dumps, bodies))
+            answer = http.post(f"/api/v1/{path}/batch", params={"project": project}, content=content)
+            assert all(json.loads(line)["status"] == 201 for line in answer.text.splitlines()), answer.text
+    return project
+
+
+def agent_turns(number: int) -> list[dict[str, Any]]:
+    """Return two turns of a session, the first one with steps: a plan with a search below it, and a call of a tool."""
+    ids = [str(uuid4()) for _ in range(5)]
+    question = {"role": "user", "content": f"Find me a train to town {number}."}
+    answer = "There is one at **9:05**, without a change."
+    call = {"id": "c1", "type": "function", "function": {"name": "find_trains", "arguments": '{"to": "town"}'}}
+    result = {"role": "tool", "tool_call_id": "c1", "content": '{"leaves": "9:05", "changes": 0}'}
+    called = {"role": "assistant", "content": None, "tool_calls": [call]}
+    plan = {"role": "user", "content": "Plan the steps."}
+    thanks = {"role": "user", "content": "Book it, please."}
+    turns: list[dict[str, Any]] = [
+        {"messages": [question], "completion": answer},
+        {"messages": [question, plan], "completion": "1. Search. 2. Compare.", "parent": ids[0], "step": "plan"},
+        {"messages": [question, plan, thanks], "completion": called, "parent": ids[1], "step": "search"},
+        {
+            "messages": [question, called, result],
+            "completion": "The train at 9:05.",
+            "parent": ids[0],
+            "step": "compare",
+        },
+        {"messages": [question, {"role": "assistant", "content": answer}, thanks], "completion": "It is booked."},
+    ]
+    usage = {"prompt_tokens": 400, "completion_tokens": 60, "total_tokens": 460}
+    for second, (turn, completion_id) in enumerate(zip(turns, ids, strict=True)):
+        created_at = 1_790_000_000_000 + number * 3_600_000 + second * 2_000
+        turn |= {"completion_id": completion_id, "created_at": created_at, "user": "ann", "usage": usage}
+    return turns

@@ -33,6 +33,12 @@ PAGES = {
     "first steps": "/p/{project}/start",
     "overview": "/p/{project}/overview",
 }
+AGENT_PAGES = {
+    "sessions found by a filter": "/p/{project}/sessions?q=session.solved%3Dtrue%20user%3Aann%20details%3Abooked",
+    "no session found": "/p/{project}/sessions?q=details%3Anowhere",
+    "a thread of steps": "/p/{project}/sessions/trip%207",
+    "an A/B test by sessions": "/p/{project}/ab-tests",
+}
 ROUTER = Path(__file__).resolve().parents[2] / "web" / "src" / "router.tsx"
 
 
@@ -68,12 +74,48 @@ def test_axe_finds_nothing_serious_and_a_page_fits_a_telephone(
     visitor: Callable[..., BrowserContext], server: Any, http: Any, filled: str, serious: Any, name: str
 ):
     page = visitor(server.api_key, color_scheme="light", reduced_motion="reduce").new_page()
-    opened(page, filled, http, name)
+    look_everywhere(page, serious, lambda: opened(page, filled, http, name))
+
+
+@pytest.mark.parametrize("name", AGENT_PAGES)
+def test_axe_finds_nothing_serious_on_the_pages_of_agents(
+    visitor: Callable[..., BrowserContext], server: Any, agents: str, serious: Any, name: str
+):
+    page = visitor(server.api_key, color_scheme="light", reduced_motion="reduce").new_page()
+
+    def open_page() -> None:
+        page.goto(AGENT_PAGES[name].format(project=agents))
+        expect(page.get_by_role("heading").first).to_be_visible()
+        expect(page.locator("[aria-label=Loading]")).to_have_count(0)
+        shown = {
+            "sessions found by a filter": page.get_by_role("link", name="trip 79"),
+            "no session found": page.get_by_role("heading", name="No session fits"),
+            "a thread of steps": page.get_by_role("listitem", name="Step search"),
+            "an A/B test by sessions": page.get_by_role("img", name=re.compile("^between")).first,
+        }
+        expect(shown[name]).to_be_visible()
+
+    look_everywhere(page, serious, open_page)
+    if name == "a thread of steps":
+        page.keyboard.press("j")
+        expect(page.get_by_role("listitem", name="Turn 1")).to_have_attribute("aria-current", "true")
+        page.get_by_role("button", name="3 steps").click()
+        page.get_by_role("button", name="Give an outcome").click()
+        assert serious(page) == []
+    if name == "sessions found by a filter":
+        page.get_by_role("combobox", name="Filter").fill("mod")
+        expect(page.get_by_role("listbox")).to_be_visible()
+        assert serious(page) == []
+
+
+def look_everywhere(page: Page, serious: Callable[[Page], list[str]], open_page: Callable[[], None]) -> None:
+    """Look at a page in the light, in the dark and on a telephone: axe finds nothing serious, and it fits."""
+    open_page()
     found = {"light": serious(page)}
     page.emulate_media(color_scheme="dark")
     found["dark"] = serious(page)
     page.set_viewport_size({"width": 390, "height": 800})
-    opened(page, filled, http, name)
+    open_page()
     found["on a telephone"] = serious(page)
     assert found == {"light": [], "dark": [], "on a telephone": []}
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -6,12 +6,15 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.thorough
+
+ALONE = {"messages": [{"role": "user", "content": "Hello"}], "completion": "Hi"}
 
 
 @pytest.fixture
@@ -31,8 +34,7 @@ def talk(http: httpx.Client, project: str) -> list[str]:
         }  # fmt: skip
         ids.append(http.post("/api/v1/interactions", json=body).raise_for_status().json()["completion_id"])
         messages = [*messages, {"role": "assistant", "content": answer}]
-    alone = {"project": project, "messages": [{"role": "user", "content": "Hello"}], "completion": "Hi"}
-    http.post("/api/v1/interactions", json=alone).raise_for_status()
+    http.post("/api/v1/interactions", json={**ALONE, "project": project}).raise_for_status()
     return ids
 
 
@@ -149,6 +151,63 @@ def test_steps_stand_below_their_turn_and_keys_rate_them(page: Page, http: httpx
     page.get_by_role("region", name="Outcome").get_by_role("button", name="Give an outcome").click()
     page.goto(f"/p/{project}/interactions/{ids[5]}")
     expect(page.get_by_text("(missing)")).to_be_visible()
+
+
+def test_a_step_before_its_parent_moves_below_it_once_that_is_shown(page: Page, http: httpx.Client, project: str):
+    parent = str(uuid4())
+    elsewhere = http.post("/api/v1/interactions", json={**ALONE, "project": project}).raise_for_status().json()
+    turns = [
+        {"parent": parent, "step": "early"},
+        {"parent": elsewhere["completion_id"], "step": "guest"},
+        *[{} for _ in range(30)],
+        {"completion_id": parent, "completion": "The parent"},
+        {"parent": parent, "step": "late"},
+    ]
+    lines = [
+        {**ALONE, "session_id": "long", "created_at": f"2024-02-01T00:00:{second:02}Z", **turn}
+        for second, turn in enumerate(turns)
+    ]
+    http.post("/api/v1/interactions/batch", params={"project": project}, json=lines).raise_for_status()
+    page.goto(f"/p/{project}/sessions/long")
+    items = page.get_by_role("list", name="Turns").locator("> li")
+    expect(items).to_have_count(30)
+    expect(items.nth(0)).to_have_accessible_name("Step early")
+    expect(items.nth(0).get_by_role("link", name="a step of a turn further down")).to_be_visible()
+    expect(items.nth(1)).to_have_accessible_name("Turn 1")
+    expect(items.nth(1).get_by_role("link", name="a step of a turn in another session")).to_be_visible()
+    page.get_by_role("button", name="Show more of the 34 turns").click()
+    expect(items).to_have_count(34)
+    expect(items.nth(31)).to_contain_text("The parent")
+    expect(items.nth(31)).to_have_accessible_name("Turn 32")
+    expect(items.nth(32)).to_have_accessible_name("Step early")
+    expect(items.nth(33)).to_have_accessible_name("Step late")
+    expect(page.get_by_role("link", name="a step of a turn further down")).to_have_count(0)
+
+
+def test_words_that_turns_repeat_and_details_are_found_on_the_page(
+    page: Page, http: httpx.Client, project: str, talk: list[str]
+):
+    for completion_id, details in ((talk[0], "far too curt"), (talk[1], "helped at once")):
+        body = {"completion_id": completion_id, "metric": "helpful", "value": True, "details": details}
+        http.post("/api/v1/feedback", json=body).raise_for_status()
+    outcome = {"project": project, "session_id": "chat 42", "metric": "solved", "value": True, "details": "It shone"}
+    http.post("/api/v1/outcomes", json=outcome).raise_for_status()
+    _until(lambda: not http.get("/health").json()["search"]["waiting"])
+    page.goto(f"/p/{project}/interactions")
+    bar = page.get_by_role("combobox", name="Filter")
+    rows = page.get_by_role("row").filter(has=page.get_by_text("lamp-1"))
+    for query, shown in (
+        ("light", ["My lamp does not light."]),
+        ("light repeats:true", ["You are welcome.", "Then press the switch twice.", "My lamp does not light."]),
+        ("details:curt", ["My lamp does not light."]),
+        ('details:"at once"', ["Then press the switch twice."]),
+        ("details:shone", ["You are welcome."]),
+    ):
+        bar.fill(query)
+        bar.press("Enter")
+        expect(rows).to_have_count(len(shown))
+        for row, text in zip(rows.all(), shown, strict=True):
+            expect(row).to_contain_text(text)
 
 
 def _given(http: httpx.Client, completion_id: str, count: int) -> dict[str, float] | None:

@@ -144,6 +144,8 @@ def _turn_heading(turn: SessionTurn) -> str:
         parts.append(turn.step)
     if turn.parent_missing:
         parts.append(f"(its parent {turn.parent} is missing)")
+    if turn.parent_page == "other_session":
+        parts.append(f"(its parent {turn.parent} is in another session)")
     return "  ".join(parts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import Meta
@@ -59,6 +59,9 @@ class SessionPage(Output):
     next: Annotated[str | None, NEXT_CURSOR]
 
 
+ParentPage: TypeAlias = Literal["this", "earlier", "later", "other_session"]
+
+
 class SessionTurn(Output):
     """An interaction of a session, with only those messages that the turn before did not have already.
 
@@ -92,6 +95,13 @@ class SessionTurn(Output):
     parent_missing: Annotated[
         bool, Meta(description="The project has no interaction `parent`: it is not logged yet, or was deleted.")
     ] = False
+    parent_page: Annotated[
+        ParentPage | None,
+        Meta(
+            description="The page of the transcript that has `parent`: `this`, an `earlier` or a `later` one; none if "
+            "it is in an `other_session`. Null without a parent, and if it is missing."
+        ),
+    ] = None
 
 
 class SessionTranscript(SessionSummary):

@@ -33,6 +33,7 @@ from afterword.types import (
     SessionTurn,
 )
 from afterword.types.queries import ProjectQuery, SessionsQuery, TranscriptQuery
+from afterword.types.transcripts import ParentPage
 
 # Interactions deleted in one transaction, as by retention.
 DELETED_TURNS = 100
@@ -103,7 +104,7 @@ async def get_session(context: Context, session_id: str, *, query: TranscriptQue
                 _turn(
                     interactions[row.id],
                     None if before is None else interactions[before.id],
-                    parent_missing=row.parent is not None and row.parent not in page.parents,
+                    parent_page=None if row.parent is None else page.parents.get(row.parent),
                 )
             )
         [summary] = _summaries(context, connection, project, [sums[session_uuid]])
@@ -181,7 +182,7 @@ def _summaries(
     ]
 
 
-def _turn(interaction: Interaction, previous: Interaction | None, *, parent_missing: bool) -> SessionTurn:
+def _turn(interaction: Interaction, previous: Interaction | None, *, parent_page: ParentPage | None) -> SessionTurn:
     messages = interaction.messages or []
     new_messages = messages if previous is None else new_messages_of(messages, _conversation(previous))
     call = interaction.call
@@ -205,7 +206,8 @@ def _turn(interaction: Interaction, previous: Interaction | None, *, parent_miss
         expired=interaction.expired,
         step=interaction.step,
         parent=interaction.parent,
-        parent_missing=parent_missing,
+        parent_missing=interaction.parent is not None and parent_page is None,
+        parent_page=parent_page,
     )
 
 

@@ -19,6 +19,7 @@ from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cur
 from afterword.store.query.matches import Matches
 from afterword.store.query.scan import Cursor, PageReader
 from afterword.store.schema import calls, interactions
+from afterword.types.transcripts import ParentPage
 
 MAX_SCANNED_TURNS = 20_000
 # The number of matches scanned at once doubles from a page's rows to this.
@@ -142,12 +143,12 @@ class TurnPage:
     """A page of the turns of a session, the oldest first.
 
     `before` maps the id of a turn to the row of the turn that it goes on from: the one before it with the same parent,
-    or else its parent, if that is an earlier turn of the session. `parents` holds the parents that exist.
+    or else its parent, if that is an earlier turn of the session. `parents` tells where the parents are that exist.
     """
 
     rows: list[Row[Any]]
     before: dict[UUID, Row[Any]]
-    parents: set[UUID]
+    parents: dict[UUID, ParentPage]
     next: str | None
 
 
@@ -178,10 +179,17 @@ def page_of_turns(
     earlier = (
         [] if beyond is None else _newest_by_parent(connection, and_(_is_turn(session_id), ~beyond), project, page)
     )
-    turns_before = _turns_before(
-        page, earlier, [parent for parent in parents if (parent.session_id or parent.id) == session_id]
-    )
-    return TurnPage(page, turns_before, {parent.id for parent in parents}, next_cursor)
+    pages = {parent.id: _parent_page(parent, session_id, page) for parent in parents}
+    turns_before = _turns_before(page, earlier, [parent for parent in parents if pages[parent.id] != "other_session"])
+    return TurnPage(page, turns_before, pages, next_cursor)
+
+
+def _parent_page(parent: Row[Any], session_id: UUID, page: Sequence[Row[Any]]) -> ParentPage:
+    """Return which page of a session's turns has a parent, as seen from this page."""
+    if (parent.session_id or parent.id) != session_id:
+        return "other_session"
+    first, last, position = ((row.created_at, row.id) for row in (page[0], page[-1], parent))
+    return "earlier" if position < first else "later" if position > last else "this"
 
 
 def _find_parents(connection: Connection, project: int, page: Sequence[Row[Any]]) -> list[Row[Any]]:

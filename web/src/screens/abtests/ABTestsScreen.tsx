@@ -85,6 +85,7 @@ export function ABTestsScreen() {
                     <td data-name="models">{one.models.join(", ")}</td>
                     <td className={ui.number} data-name="feedback">
                       {count(one.feedbacks)}
+                      {one.level === "session" && (one.feedbacks === 1 ? " session" : " sessions")}
                     </td>
                     <td data-name="started">
                       <Time iso={one.created_at} />
@@ -138,13 +139,13 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
         )}
       </header>
       <div className={ui.scroll}>
-        <table className={ui.table}>
+        <table className={cx(ui.table, ui.cards)}>
           <thead>
             <tr>
               <th>Model</th>
               <th className={ui.number}>{data.level === "session" ? "Sessions" : "Feedback"}</th>
               <th className={ui.number}>{data.feedback_type === "preference" ? "Win rate" : "Mean"}</th>
-              <th style={{ minWidth: 200 }}>95% confidence interval, valid at any time</th>
+              <th>95% confidence interval, valid at any time</th>
             </tr>
           </thead>
           <tbody>
@@ -153,18 +154,27 @@ function Watched({ project, test, mayEdit }: { project: string; test: string; ma
                 <td>
                   {one.model} {data.winner === one.model && <Chip tone="good">winner</Chip>}
                 </td>
-                <td className={ui.number}>{count(one.feedbacks)}</td>
-                <td className={ui.number}>{one.mean === null ? "–" : format(one.mean)}</td>
-                <td>
+                <td className={ui.number} data-name={data.level === "session" ? "sessions" : "feedback"}>
+                  {count(one.feedbacks)}
+                </td>
+                <td className={ui.number} data-name={data.feedback_type === "preference" ? "win rate" : "mean"}>
+                  {one.mean === null ? "–" : format(one.mean)}
+                </td>
+                <td style={{ minWidth: 200, flex: "1 0 100%" }}>
                   {one.interval ? (
-                    <Interval
-                      low={one.interval.start}
-                      value={one.interval.middle}
-                      high={one.interval.end}
-                      from={from}
-                      to={to}
-                      label={`between ${format(one.interval.start)} and ${format(one.interval.end)}`}
-                    />
+                    <>
+                      <Interval
+                        low={one.interval.start}
+                        value={one.interval.middle}
+                        high={one.interval.end}
+                        from={from}
+                        to={to}
+                        label={`between ${format(one.interval.start)} and ${format(one.interval.end)}`}
+                      />
+                      <small className={ui.hint} aria-hidden>
+                        {format(one.interval.start)} to {format(one.interval.end)}
+                      </small>
+                    </>
                   ) : (
                     <span className={ui.hint}>from 30 {counted(data)} on</span>
                   )}

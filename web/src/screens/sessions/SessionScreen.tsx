@@ -10,7 +10,7 @@ import { preloadMarkdown } from "~/screens/interaction/Markdown";
 import { useMay } from "~/shell/useMay";
 import { Button, Confirm, CopyButton, css as ui, Empty, ErrorNote, IconButton, Loading } from "~/ui";
 import { useKeys } from "~/ui/useKeys";
-import { count, counted, Time } from "~/ui/values";
+import { count, counted, shownTime, Time } from "~/ui/values";
 import { nameOf, type SessionSummary, type SessionTurn, transcriptQuery } from "./queries";
 import css from "./sessions.module.css";
 import { Turn } from "./Turn";
@@ -76,7 +76,9 @@ function Turns({ project, turns, mayEdit, mayRate }: TurnsProps) {
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const [current, setCurrent] = useState<string | null>(null);
   const tree = turnTree(turns);
-  const numbers = new Map(tree.filter(({ above }) => !above.length).map(({ turn }, index) => [turn, index + 1]));
+  // A step that comes before its parent, on a page that is not shown yet, stands by itself, but is no turn.
+  const firsts = tree.filter(({ turn, above }) => !above.length && turn.parent_page !== "later");
+  const numbers = new Map(firsts.map(({ turn }, index) => [turn, index + 1]));
   const shown = tree.filter(({ above }) => !above.some((id) => folded.has(id)));
   const step = (by: 1 | -1) => () => {
     const from = shown.findIndex(({ turn }) => turn.completion_id === current);
@@ -146,7 +148,13 @@ function SessionHead({ project, session, mayEdit }: SessionHeadProps) {
         {session.step_count > 0 && <span>{counted(session.step_count, "step")}</span>}
         {session.failed_turn_count > 0 && <span>{count(session.failed_turn_count)} failed</span>}
         <span>
-          <Time iso={session.first_activity} /> to <Time iso={session.last_activity} />
+          <Time iso={session.first_activity} />
+          {shownTime(session.first_activity) !== shownTime(session.last_activity) && (
+            <>
+              {" "}
+              to <Time iso={session.last_activity} />
+            </>
+          )}
         </span>
         {session.total_tokens > 0 && <span>{counted(session.total_tokens, "token")}</span>}
         {session.models.length > 0 && <span>{session.models.join(", ")}</span>}

@@ -8,7 +8,7 @@ import { FilterBar } from "~/filter/FilterBar";
 import { readFilter } from "~/rules/language";
 import { shownValue } from "~/screens/interactions/columns";
 import { Button, Chip, css as ui, cx, Empty, ErrorNote, Loading, Page } from "~/ui";
-import { count, inShort, Time } from "~/ui/values";
+import { count, counted, inShort, Time } from "~/ui/values";
 import { nameOf, type SessionSummary, sessionsQuery } from "./queries";
 import css from "./sessions.module.css";
 
@@ -96,7 +96,8 @@ function SessionTable({ project, sessions, metrics }: SessionTableProps) {
               </Link>
             </td>
             <td className={ui.number} data-name="Turns">
-              {count(session.turn_count)}
+              {count(session.turn_count - session.step_count)}
+              {session.step_count > 0 && <small className={ui.hint}> + {counted(session.step_count, "step")}</small>}
               {session.failed_turn_count > 0 && <Chip tone="bad">{count(session.failed_turn_count)} failed</Chip>}
             </td>
             <td data-name="Newest">

@@ -71,8 +71,8 @@ export function Turn(props: TurnProps) {
   );
 }
 
-function TurnHead({ project, turn, number, stepCount, isFolded, onFold }: TurnProps) {
-  const { state, parent } = turn;
+function TurnHead({ project, turn, number, depth, stepCount, isFolded, onFold }: TurnProps) {
+  const { state } = turn;
   const Chevron = isFolded ? ChevronRight : ChevronDown;
   return (
     <header>
@@ -94,18 +94,23 @@ function TurnHead({ project, turn, number, stepCount, isFolded, onFold }: TurnPr
       {turn.resent_count > 0 && !turn.messages.length && (
         <span title="It answers the same messages as the turn before.">the same messages again</span>
       )}
-      {parent && number && turn.parent_missing && <span title={parent}>a step, whose parent is missing</span>}
-      {parent && number && !turn.parent_missing && (
-        <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: parent }}>
-          a step of another interaction
-        </Link>
-      )}
+      {depth === 0 && turn.parent && <Parent project={project} turn={turn} parent={turn.parent} />}
       {stepCount > 0 && (
         <Button small look="plain" aria-expanded={!isFolded} onClick={onFold}>
           <Chevron size={13} aria-hidden /> {counted(stepCount, "step")}
         </Button>
       )}
     </header>
+  );
+}
+
+/** Where the parent of a step is that does not stand below it. */
+function Parent({ project, turn, parent }: { project: string; turn: SessionTurn; parent: string }) {
+  if (turn.parent_missing) return <span title={parent}>a step, whose parent is missing</span>;
+  return (
+    <Link to="/p/$project/interactions/$completionId" params={{ project, completionId: parent }}>
+      {turn.parent_page === "other_session" ? "a step of a turn in another session" : "a step of a turn further down"}
+    </Link>
   );
 }
 
