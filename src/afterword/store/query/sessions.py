@@ -179,7 +179,7 @@ def page_of_turns(
     earlier = (
         [] if beyond is None else _newest_by_parent(connection, and_(_is_turn(session_id), ~beyond), project, page)
     )
-    pages = {parent.id: _parent_page(parent, session_id, page) for parent in parents}
+    pages: dict[UUID, ParentPage] = {parent.id: _parent_page(parent, session_id, page) for parent in parents}
     turns_before = _turns_before(page, earlier, [parent for parent in parents if pages[parent.id] != "other_session"])
     return TurnPage(page, turns_before, pages, next_cursor)
 
