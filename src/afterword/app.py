@@ -20,7 +20,7 @@ from afterword.api.auth import Authenticator, move_key_to_headers
 from afterword.api.calls import CallEndpoint, ModelRequest
 from afterword.api.chat import ChatRequest, EmbeddingsRequest
 from afterword.api.error_forms import GOOGLES_BASE, error_form_of
-from afterword.api.formats import FormatRequest
+from afterword.api.formats import FormatRequest, TokenCountCall
 from afterword.api.graphql import http_endpoint
 from afterword.api.model_lists import SHARED_MODEL_ROUTES, ModelsEndpoint, googles_endpoints, shared_endpoint
 from afterword.api.prometheus import PrometheusEndpoint
@@ -98,6 +98,8 @@ def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> En
 
 
 def _request_class(route: ModelCallRoute) -> type[ModelRequest]:
+    if route.name == "count_tokens":
+        return TokenCountCall
     if route.format is not None:
         return FormatRequest
     return EmbeddingsRequest if route.name == "embeddings" else ChatRequest

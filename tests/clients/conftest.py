@@ -59,7 +59,7 @@ def seen(request: pytest.FixtureRequest, server: Any, python_with: Callable[[str
 def run_with(gateway: Any, python_with: Callable[[str], Path]) -> Callable[..., Any]:
     """Run a script with a client installed; return what it prints as JSON.
 
-    It finds the server's API in OPENAI_BASE_URL and OPENAI_API_KEY, and what it is given in `given`.
+    It finds the server's API where the clients of OpenAI and Anthropic look for it, and what it is given in `given`.
     """
 
     def run(name: str, script: str, **given: Any) -> Any:
@@ -70,6 +70,8 @@ def run_with(gateway: Any, python_with: Callable[[str], Path]) -> Callable[..., 
                 **os.environ,
                 "OPENAI_BASE_URL": f"{gateway.server.url}/api/v1",
                 "OPENAI_API_KEY": gateway.server.api_key,
+                "ANTHROPIC_BASE_URL": gateway.server.url,
+                "ANTHROPIC_API_KEY": gateway.server.api_key,
                 "GIVEN": json.dumps(given),
             },
             capture_output=True,

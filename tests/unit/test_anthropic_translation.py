@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from afterword.gateway.accumulator import MessageAccumulator
-from afterword.gateway.http import Address
-from afterword.gateway.providers.anthropic_answers import StreamTranslation, chat_completion
+from afterword.gateway.call_format import FormatEvent
+from afterword.gateway.formats.messages.chat_answers import StreamTranslation, chat_completion
 from afterword.gateway.providers.anthropic_requests import messages_request, version_of
 from afterword.types import Target
 
@@ -261,10 +261,10 @@ def test_a_whole_answer_keeps_calls_sources_and_thoughts(name):
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_streamed_answer_is_put_together_as_the_whole_one(name, at_start):
     blocks, expected = ANSWERS[name]
-    translation = StreamTranslation(Address("claude", "https://provider.example", {}), "chat")
+    translation = StreamTranslation("chat")
     said = MessageAccumulator()
     for event in streamed(blocks, at_start=at_start):
-        for chunk in translation.take(json.loads(json.dumps(event))):
+        for chunk in translation.take(FormatEvent("", json.loads(json.dumps(event)))):
             for choice in chunk["choices"]:
                 said.take(choice)
     check(said.message() or {"content": said.text}, expected)

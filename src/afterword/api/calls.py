@@ -12,7 +12,7 @@ import itertools
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -160,6 +160,11 @@ class ModelRequest(ABC):
 
     # ------------------------------------------------------------------------------------ the form of the call
 
+    @property
+    def statuses(self) -> Mapping[int, int]:
+        """HTTP statuses of errors for which the form has others."""
+        return {}
+
     @abstractmethod
     def read(self, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
@@ -227,6 +232,7 @@ class ModelRequest(ABC):
         if self.status == 422 and not getattr(error, "sent", False):
             # Afterword itself refused the call: OpenAI's API uses 400 where Afterword's own API uses 422.
             self.status = 400
+        self.status = self.statuses.get(self.status, self.status)
         answer_headers = [*self.own_headers(), *error_headers, *self.response.forwarded_headers()]
         await reply(self.send, self.status, content_type, self.error_body(error), answer_headers)
 

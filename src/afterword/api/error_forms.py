@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from afterword.errors import AfterwordError
+from afterword.gateway.formats.messages.errors import error_body
 
 ErrorForm: TypeAlias = Callable[[AfterwordError], Any]
 
@@ -42,7 +43,7 @@ def openais_error(error: AfterwordError) -> Any:
 
 def anthropics_error(error: AfterwordError) -> Any:
     """Return an error in Anthropic's form; `code`, `param` and `hint` stand beside its own members."""
-    return {"type": "error", "error": error.body().error}
+    return error_body(error, error.status)
 
 
 def googles_error(error: AfterwordError) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any
 
 from afterword import json_text
@@ -16,8 +16,9 @@ from afterword.gateway.call_format import AnswerIds, CallFormat, EventLog, Event
 from afterword.gateway.native import NativeEvent
 from afterword.gateway.provider import Body
 from afterword.gateway.relay import GatewayAnswer
-from afterword.service.interactions.calls import CallRecorder
-from afterword.service.models.routing import ModelRoute
+from afterword.service.context import Context
+from afterword.service.interactions.calls import CallRecorder, estimated_usage
+from afterword.service.models.routing import ModelRoute, get_model_route
 from afterword.types import CallRequest
 
 # Writers get chunks as providers send them, without what some clients of chat need in each delta.
@@ -33,6 +34,11 @@ class FormatRequest(ModelRequest):
         call_format = self.endpoint.route.format
         assert call_format is not None
         return call_format
+
+    @property
+    def statuses(self) -> Mapping[int, int]:
+        """HTTP statuses of errors for which the form has others."""
+        return self.format.statuses
 
     def read(self, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
@@ -89,6 +95,22 @@ class FormatRequest(ModelRequest):
         if name := self.format.request_id_header:
             headers.append((name.encode(), self.request_id))
         return headers
+
+
+class TokenCountCall(FormatRequest):
+    """A request to count tokens. No model answers it, and nothing is logged."""
+
+    async def serve(self, context: Context, incoming: IncomingCall) -> None:
+        """Ask the model's provider for the count, or estimate it if that has none."""
+        model_route = self.span.start_provider_call(get_model_route(context, incoming.request.model))
+        outgoing = incoming.outgoing
+        assert isinstance(outgoing, FormatCall)
+        _, target = model_route.targets[0]
+        count = await self.app_state.gateway.find_native_answer(target, outgoing, self.response)
+        if count is None:
+            usage = estimated_usage(outgoing.chat_request["messages"], [])
+            count = {"input_tokens": usage["prompt_tokens"], "estimated": True}
+        await self.reply(count)
 
 
 class FormatRelay(Relay):

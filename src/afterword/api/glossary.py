@@ -94,6 +94,24 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "`input` is a text or a list of texts. Nothing is stored of these calls; they are counted at `/metrics`.",
         {"model": "default/echo", "input": ["sky", "sea"]},
     ),
+    "messages": (
+        "Call a model in the form of Anthropic's Messages API",
+        "For Anthropic's clients, whose base address is the server's own, without a path. A model of Anthropic's gets "
+        "the request unchanged, and the answer is its own but for the ids. Any other model gets it translated to chat. "
+        "The answer's `id` is `msg_` and the completion_id, which stands beside it with the `session_id`. Errors have "
+        "Anthropic's form. With `stream: true` it is a stream of Anthropic's events.",
+        {
+            "model": "default/echo",
+            "max_tokens": 256,
+            "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+        },
+    ),
+    "count_tokens": (
+        "Count the tokens of a request of the Messages API",
+        "A model of Anthropic's is asked for the count. For any other model it is estimated, as the usage of a call is "
+        "where the provider reports none: four bytes of the messages are a token. Nothing is logged.",
+        {"model": "default/echo", "messages": [{"role": "user", "content": "Why is the sky blue?"}]},
+    ),
 }
 """The summary, description and example body of each model call."""
 

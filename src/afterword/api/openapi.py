@@ -272,7 +272,7 @@ def _model_call_operation(call_route: ModelCallRoute) -> dict[str, Any]:
         "description": f"{description}\n\n{_permission_text('call')}",
         "requestBody": {
             "required": True,
-            "content": {JSON: {"schema": _reference(types.CallRequest), "example": example}},
+            "content": {JSON: {"schema": _reference(call_route.body), "example": example}},
         },
         "responses": {"200": _model_call_response(call_route)}
         | {
@@ -312,7 +312,7 @@ def _schemas() -> dict[str, Any]:
         )
     for call_route in MODEL_CALL_ROUTES:
         structs.update(
-            dict.fromkeys(struct for struct in (types.CallRequest, call_route.answer, call_route.chunk) if struct)
+            dict.fromkeys(struct for struct in (call_route.body, call_route.answer, call_route.chunk) if struct)
         )
     return _components([*structs, errors.ErrorBody])
 

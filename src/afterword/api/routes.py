@@ -12,6 +12,8 @@ import msgspec
 
 from afterword import types as t
 from afterword.gateway.call_format import CallFormat
+from afterword.gateway.formats import FORMATS
+from afterword.gateway.formats.messages.messages_format import TokenCountFormat
 from afterword.gateway.provider import Operation
 from afterword.service import access, projects, views
 from afterword.service.cluster import status
@@ -22,8 +24,8 @@ from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_downloads, dataset_sources, datasets
 from afterword.types import queries as q
 
-BASES = ("/api/v1", "/v1", "/openai/v1")
-"""The base addresses under which models are called and listed: clients guess the others."""
+BASES = ("/api/v1", "/v1", "/openai/v1", "/api/v1/v1")
+"""The base addresses under which models are called and listed: clients guess the others. Anthropic's add /v1 to any."""
 
 Permission = Literal[
     "open",
@@ -335,6 +337,8 @@ class ModelCallRoute:
     name: Operation
     path: str
     answer: Any
+    body: Any = t.CallRequest
+    """The type of the request, for the reference."""
     chunk: Any = None
     """The type of each event of a stream; None if the call cannot be streamed."""
     format: CallFormat | None = None
@@ -345,6 +349,21 @@ MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
     ModelCallRoute(name="chat", path="/api/v1/chat/completions", answer=t.ChatCompletion, chunk=t.ChatChunk),
     ModelCallRoute(name="completions", path="/api/v1/completions", answer=t.TextCompletion, chunk=t.TextCompletion),
     ModelCallRoute(name="embeddings", path="/api/v1/embeddings", answer=t.EmbeddingList),
+    ModelCallRoute(
+        name="messages",
+        path="/api/v1/messages",
+        body=t.MessageRequest,
+        answer=t.MessageAnswer,
+        chunk=t.MessageEvent,
+        format=FORMATS["messages"],
+    ),
+    ModelCallRoute(
+        name="count_tokens",
+        path="/api/v1/messages/count_tokens",
+        body=t.TokenCountRequest,
+        answer=t.TokenCount,
+        format=TokenCountFormat(),
+    ),
 )
 
 

@@ -92,6 +92,9 @@ class CallFormat(Protocol):
     request_id_header: str
     """The header in which the form's clients look for the id of the request, beside `x-request-id`; empty if none."""
 
+    statuses: Mapping[int, int]
+    """HTTP statuses of errors for which the form has others, such as 529 for 503."""
+
     def chat_request(self, body: Body) -> Body:
         """Return a request in the form of chat: messages, tools, and the parameters that have a word there.
 

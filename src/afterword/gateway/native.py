@@ -15,7 +15,7 @@ from afterword.gateway.call_format import CallFormat, EventLog, FormatCall, Form
 from afterword.gateway.events import Event
 from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
 from afterword.gateway.http import Address, Http
-from afterword.gateway.provider import Body, Operation, ProviderError, request_for_target
+from afterword.gateway.provider import Body, NativeForm, Operation, ProviderError
 from afterword.gateway.providers import SPECS
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
@@ -110,11 +110,15 @@ def _is_missing_path(error: ProviderError, target: Target) -> bool:
 
 
 def _native_address(target: Target, call: FormatCall, *, is_streamed: bool) -> Address:
-    return SPECS[target.provider].native_formats[call.format.operation](target, call.headers, is_streamed)
+    return _native_form(target, call).address(target, call.headers, is_streamed)
 
 
 def _request_bytes(target: Target, call: FormatCall) -> bytes:
-    return json_text.encode(request_for_target(target, call.format.native_request(call.body)))
+    return json_text.encode(_native_form(target, call).request(target, call.format.native_request(call.body)))
+
+
+def _native_form(target: Target, call: FormatCall) -> NativeForm:
+    return SPECS[target.provider].native_formats[call.format.operation]
 
 
 def _chat_answer(address: Address, call_format: CallFormat, answer: Body) -> Body:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from afterword.errors import AfterwordError
 from afterword.gateway.response import ProviderResponse
@@ -14,7 +14,9 @@ from afterword.types import ProviderName, Target
 if TYPE_CHECKING:
     from afterword.gateway.http import Address, Http
 
-Operation: TypeAlias = Literal["chat", "completions", "embeddings", "responses", "messages", "generate_content"]
+Operation: TypeAlias = Literal[
+    "chat", "completions", "embeddings", "responses", "messages", "count_tokens", "generate_content"
+]
 """The path that was called: POST /chat/completions, /completions, /embeddings, or that of a `CallFormat`."""
 Body: TypeAlias = dict[str, Any]
 """A request or an answer, in the form of OpenAI's API unless it says another."""
@@ -90,6 +92,23 @@ class Provider(Protocol):
         ...
 
 
+def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
+    """Return a request with the name and the parameters of this model; a parameter of null removes the field."""
+    request = {**body, "model": target.model, **target.parameters}
+    for name, value in target.parameters.items():
+        if value is None:
+            del request[name]
+    return request
+
+
+class NativeForm(NamedTuple):
+    """A form beside chat that a provider's API speaks: where requests go, and how they get the model's name and the
+    parameters that it was registered with."""
+
+    address: NativeAddress
+    request: Callable[[Target, Body], Body] = request_for_target
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
     """The static description of a provider. Each module of `gateway/providers/` has one."""
@@ -116,8 +135,8 @@ class ProviderSpec:
     """The `fields` that a model needs unless the environment has them."""
     refused_fields: frozenset[str] = frozenset()
     """Optional fields of a request that its API is known to refuse: they are left out."""
-    native_formats: Mapping[Operation, NativeAddress] = field(default_factory=dict)
-    """The forms beside chat that its API speaks, with their addresses. Such calls are passed on unchanged."""
+    native_formats: Mapping[Operation, NativeForm] = field(default_factory=dict)
+    """The forms beside chat that its API speaks. Such calls are passed on unchanged."""
     graphql_name: str = "HARMONY"
     """Its member of GraphQL's `ProviderName`. Older clients fail on others than OPEN_AI, ANTHROPIC, GOOGLE, HARMONY."""
     graphql_inputs: tuple[str, ...] = ()
@@ -134,15 +153,6 @@ class ProviderSpec:
     def find_api_key(self, target: Target) -> str | None:
         """Return the API key for a model: its own, else the environment's."""
         return target.api_key or _environment_value(self.api_key_variables)
-
-
-def request_for_target(target: Target, body: Mapping[str, Any]) -> Body:
-    """Return a request with the name and the parameters of this model; a parameter of null removes the field."""
-    request = {**body, "model": target.model, **target.parameters}
-    for name, value in target.parameters.items():
-        if value is None:
-            del request[name]
-    return request
 
 
 def _environment_value(names: Iterable[str]) -> str | None:

@@ -12,6 +12,8 @@ from afterword.types import Target
 
 OPTIONAL_FIELDS = ("stream_options", "store", "metadata", "user")
 """Fields that a call does not need. Afterword adds `stream_options`, and has read the others before it sends them."""
+RENAMED_FIELDS = {"max_tokens": "max_completion_tokens"}
+"""Fields that OpenAI's newer models want under another name, which their refusal tells."""
 REMEMBERED_SECONDS = 3600.0
 # Statuses that are not about the fields of a request.
 _UNRELATED_STATUSES = frozenset({401, 403, 404, 408, 409, 413, 429})
@@ -34,7 +36,15 @@ def _name_pattern(name: str) -> re.Pattern[bytes]:
     )
 
 
-_NAME_PATTERNS = {name: _name_pattern(name) for name in OPTIONAL_FIELDS}
+_NAME_PATTERNS = {name: _name_pattern(name) for name in (*OPTIONAL_FIELDS, *RENAMED_FIELDS)}
+
+
+def leave_out(request: Body, names: Collection[str]) -> None:
+    """Remove refused fields from a request, in place. Those with another name are kept under that."""
+    for name in names:
+        value = request.pop(name)
+        if new_name := RENAMED_FIELDS.get(name):
+            request[new_name] = value
 
 
 class RefusedFields:
@@ -55,7 +65,7 @@ class RefusedFields:
     def find_refused_names(
         self, error: ProviderError, target: Target, request: Body, *, has_added_options: bool
     ) -> set[str]:
-        """Return the optional fields of a request that a provider's error complains about.
+        """Return the fields of a request that a provider's error complains about: optional ones, and RENAMED_FIELDS.
 
         Some providers answer 400 or 422 to `stream_options` without naming it. It counts as the reason if
         Afterword added it, the error gives no other reason, and the target has not accepted it before.
@@ -63,8 +73,15 @@ class RefusedFields:
         if not error.raw or error.status in _UNRELATED_STATUSES:
             return set()
         complains = bool(_COMPLAINT.search(error.raw))
+        renamed_fields = [
+            name
+            for name, new_name in RENAMED_FIELDS.items()
+            if new_name.encode() in error.raw and new_name not in request
+        ]
         refused_names = {
-            name for name in OPTIONAL_FIELDS if name in request and complains and _NAME_PATTERNS[name].search(error.raw)
+            name
+            for name in (*OPTIONAL_FIELDS, *renamed_fields)
+            if name in request and complains and _NAME_PATTERNS[name].search(error.raw)
         }
         if "stream_options" in request:
             mentioned = b"stream_options" in error.raw or b"include_usage" in error.raw

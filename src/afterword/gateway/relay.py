@@ -73,6 +73,21 @@ class Gateway:
                 _note_failure(error, position, targets, attempts)
         raise AssertionError("there is at least one target")
 
+    async def find_native_answer(self, target: Target, call: FormatCall, response: ProviderResponse) -> Body | None:
+        """Return a target's whole answer in the call's own form; None if its API does not speak that.
+
+        Raises `ProviderError`.
+        """
+        if not self._native_calls.takes(target, call):
+            return None
+        try:
+            return (await self._native_calls.answer(target, call, response)).native
+        except ProviderError as error:
+            if not self._native_calls.remember_missing_path(target, call, error):
+                raise
+            response.reset()
+            return None
+
     async def _answer_in_form(self, target: Target, call: FormatCall, response: ProviderResponse) -> NativeAnswer:
         if self._native_calls.takes(target, call):
             try:

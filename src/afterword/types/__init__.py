@@ -157,6 +157,14 @@ from afterword.types.keys import (
     NewApiKey,
     SearchHealth,
 )
+from afterword.types.messages import (
+    MessageAnswer,
+    MessageEvent,
+    MessageRequest,
+    MessageUsage,
+    TokenCount,
+    TokenCountRequest,
+)
 from afterword.types.models import (
     ListedModel,
     Model,
@@ -282,6 +290,10 @@ __all__ = [
     "Match",
     "Membership",
     "Message",
+    "MessageAnswer",
+    "MessageEvent",
+    "MessageRequest",
+    "MessageUsage",
     "Metric",
     "MetricChange",
     "MetricList",
@@ -385,6 +397,8 @@ __all__ = [
     "Threshold",
     "Tie",
     "TimeRange",
+    "TokenCount",
+    "TokenCountRequest",
     "TrainingFormat",
     "Trend",
     "Unfinished",

@@ -6,6 +6,7 @@ A caller who names a thing of another project hears, to the letter, what they he
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ FIELDS = [
 ]
 Answer = tuple[int, str]
 
+_REQUEST_ID = re.compile(r'(?<="request_id":")[^"]+')
+
 
 def text_of(sent: dict[str, Any]) -> str:
     """Return a request as text."""
@@ -47,6 +50,8 @@ def unnamed(answer: Answer, names: dict[str, str]) -> Answer:
     status, text = answer
     for what, name in sorted(names.items(), key=lambda pair: -len(pair[1])):
         text = text.replace(name, f"<{what}>")
+    # Errors in Anthropic's form name the request.
+    text = _REQUEST_ID.sub("<request id>", text)
     if text.startswith('{"data"'):
         text = json.dumps(json.loads(text).get("errors", ""))
     return status, text if status >= 400 or "error" in text else ""

@@ -1,5 +1,6 @@
-"""The forms of calls beside chat."""
+"""The forms of calls beside chat: a package for each."""
 
 from afterword.gateway.call_format import CallFormat
+from afterword.gateway.formats.messages.messages_format import MessagesFormat
 
-FORMATS: dict[str, CallFormat] = {}
+FORMATS: dict[str, CallFormat] = {call_format.operation: call_format for call_format in (MessagesFormat(),)}

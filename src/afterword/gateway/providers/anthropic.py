@@ -11,12 +11,14 @@ from urllib.parse import quote
 from afterword import json_text
 from afterword.gateway.answers import as_chunk
 from afterword.gateway.assembling import assemble
+from afterword.gateway.call_format import FormatEvent
 from afterword.gateway.events import Event
 from afterword.gateway.failures import error_in_answer, hung_up, read_object, unreadable
+from afterword.gateway.formats.messages.chat_answers import StreamTranslation, chat_completion
+from afterword.gateway.formats.messages.errors import find_error
 from afterword.gateway.http import Address, Http
-from afterword.gateway.provider import Body, Operation, ProviderError, ProviderSpec
-from afterword.gateway.providers.anthropic_answers import STATUSES, StreamTranslation, chat_completion
-from afterword.gateway.providers.anthropic_requests import messages_request
+from afterword.gateway.provider import Body, NativeAddress, NativeForm, Operation, ProviderError, ProviderSpec
+from afterword.gateway.providers.anthropic_requests import messages_request, native_messages_request
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
@@ -56,7 +58,7 @@ class AnthropicAdapter:
             )
         address = _address(target, operation)
         request = _request_bytes(target, body, response, stream=True)
-        translation = StreamTranslation(address, operation)
+        translation = StreamTranslation(operation)
         async with aclosing(self._http.events(address, request, _is_last, response)) as events:
             async for event in events:
                 if isinstance(event, dict):
@@ -117,24 +119,30 @@ def _request_bytes(target: Target, body: Body, response: ProviderResponse, **ext
 def _answer_in_openai_form(address: Address, message: Body | list[Event], operation: Operation) -> Body:
     """Return an answer in OpenAI's form. Raises `ProviderError` if it is an error, or malformed."""
     if isinstance(message, list):
-        translation = StreamTranslation(address, operation)
+        translation = StreamTranslation(operation)
         chunks = [chunk for event in message for chunk in _chunks_of_event(translation, address, event.data)]
         if not translation.is_finished:
             raise hung_up(address)
         return assemble(operation, chunks)
-    if message.get("type") == "error":
-        error = message.get("error")
-        raise error_in_answer(address, error, STATUSES.get(error.get("type", "")) if isinstance(error, dict) else None)
+    _raise_error_within(address, message)
     try:
         return chat_completion(message, operation)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise unreadable(address, "a message of another form", json_text.encode(message)) from None
 
 
+def _raise_error_within(address: Address, body: Body) -> None:
+    """Raise the `ProviderError` that an answer or an event tells of."""
+    if found := find_error(body):
+        raise error_in_answer(address, found.error, found.status)
+
+
 def _chunks_of_event(translation: StreamTranslation, address: Address, data: bytes) -> Iterable[Body]:
     """Return the chunks that an event is translated to. Raises `ProviderError`."""
+    event = read_object(address, data)
+    _raise_error_within(address, event)
     try:
-        return list(translation.take(read_object(address, data)))
+        return translation.take(FormatEvent("", event))
     except (AttributeError, KeyError, TypeError, ValueError):
         raise unreadable(address, "an event of another form", data) from None
 
@@ -168,8 +176,16 @@ def _address(target: Target, operation: Operation) -> Address:
     return _address_of_path(target, "/v1/messages")
 
 
-def _messages_address(target: Target, headers: Mapping[str, str], _: bool) -> Address:
-    return _address_of_path(target, "/v1/messages", headers.get("anthropic-version", VERSION)).with_headers(headers)
+def _native_address(path: str) -> NativeAddress:
+    def address(target: Target, headers: Mapping[str, str], _: bool) -> Address:
+        return _address_of_path(target, path, headers.get("anthropic-version", VERSION)).with_headers(headers)
+
+    return address
+
+
+def _token_count_request(target: Target, body: Body) -> Body:
+    # The parameters of a model are about its answers.
+    return {**body, "model": target.model}
 
 
 SPEC = ProviderSpec(
@@ -180,7 +196,10 @@ SPEC = ProviderSpec(
     endpoint="https://api.anthropic.com",
     endpoint_variables=("ANTHROPIC_BASE_URL",),
     api_key_variables=("ANTHROPIC_API_KEY",),
-    native_formats={"messages": _messages_address},
+    native_formats={
+        "messages": NativeForm(_native_address("/v1/messages"), native_messages_request),
+        "count_tokens": NativeForm(_native_address("/v1/messages/count_tokens"), _token_count_request),
+    },
     graphql_name="ANTHROPIC",
     graphql_inputs=("anthropic",),
 )

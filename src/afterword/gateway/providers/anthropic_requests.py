@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from afterword.gateway.formats.messages.native_requests import is_signed, tool_id
 from afterword.gateway.provider import Body, request_for_target
 from afterword.types import Target
 
@@ -53,7 +54,6 @@ SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "s
 IMAGE_TYPES = {"/9j/": "image/jpeg", "iVBORw": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)")
-_FORBIDDEN_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _decoder = msgspec.json.Decoder()
 
 
@@ -112,6 +112,19 @@ def messages_request(target: Target, body: Body) -> MessagesRequest:
     request |= model_parameters
     request = {name: value for name, value in request.items() if not (value is None and name in model_parameters)}
     return MessagesRequest(request, left_out)
+
+
+def native_messages_request(target: Target, body: Body) -> Body:
+    """Return a request that came in the form of the Messages API, with the name and the parameters of this model.
+
+    Parameters in OpenAI's words are translated, as for a call of chat.
+    """
+    translated = messages_request(target, {"messages": []}).body
+    if not {"max_tokens", "max_completion_tokens"} & target.parameters.keys():
+        del translated["max_tokens"]
+    del translated["messages"]
+    request = {**body, **translated}
+    return {name: value for name, value in request.items() if target.parameters.get(name, value) is not None}
 
 
 def version_of(model: str) -> tuple[int, int] | None:
@@ -216,12 +229,12 @@ def _turns(messages: Iterable[Body]) -> tuple[list[Body], list[Body]]:
             continue
         if role == "tool":
             role = "user"
-            result: Body = {"type": "tool_result", "tool_use_id": _tool_id(message.get("tool_call_id"))}
+            result: Body = {"type": "tool_result", "tool_use_id": tool_id(message.get("tool_call_id"))}
             if message.get("is_error"):
                 result["is_error"] = True
             blocks = [{**result, "content": blocks} if blocks else result]
         elif role == "assistant":
-            thoughts = [block for block in _blocks_beside(message, "thinking_blocks") if _is_signed(block)]
+            thoughts = [block for block in _blocks_beside(message, "thinking_blocks") if is_signed(block)]
             provider_blocks = _blocks_beside(message, "provider_blocks")
             blocks = [*thoughts, *provider_blocks, *blocks, *map(_tool_use, message.get("tool_calls") or [])]
         else:
@@ -253,11 +266,6 @@ def _blocks_beside(message: Body, name: str) -> list[Body]:
     return message.get(name) or (moved.get(name) if isinstance(moved, dict) else None) or []
 
 
-def _is_signed(block: Body) -> bool:
-    """Tell whether the API accepts a thought: it needs a signature, or the `data` of a redacted thought."""
-    return bool(block.get("signature") or block.get("data"))
-
-
 def _blocks(content: Any) -> list[Body]:
     if not content:
         return []
@@ -286,7 +294,7 @@ def _block(part: Body) -> Body | None:
             if file.get("file_data"):
                 return {"type": "document", "source": _document_source(file["file_data"]), **others}
             return {"type": "document", "source": {"type": "file", "file_id": file["file_id"]}, **others}
-        case "thinking" | "reasoning" if not _is_signed(part):
+        case "thinking" | "reasoning" if not is_signed(part):
             return None
     return part
 
@@ -311,11 +319,6 @@ def _document_source(address: str) -> Body:
 # ------------------------------------------------------------------------------------------------ tools
 
 
-def _tool_id(call_id: Any) -> str:
-    """Return a call's id with the characters that the API allows; other providers' ids may have more."""
-    return _FORBIDDEN_IN_IDS.sub("_", call_id or "")
-
-
 def _tool_use(call: Body) -> Body:
     function = call.get("function", {})
     mark = {"cache_control": call["cache_control"]} if call.get("cache_control") else {}
@@ -328,7 +331,7 @@ def _tool_use(call: Body) -> Body:
         arguments = {"arguments": text}
     return {
         "type": "tool_use",
-        "id": _tool_id(call.get("id")),
+        "id": tool_id(call.get("id")),
         "name": function.get("name", ""),
         "input": arguments,
         **mark,

@@ -11,8 +11,8 @@ from afterword.gateway.assembling import assemble
 from afterword.gateway.events import Event
 from afterword.gateway.failures import hung_up, unfinished
 from afterword.gateway.http import Address, Http
-from afterword.gateway.provider import Body, Operation, ProviderError, ProviderSpec, request_for_target
-from afterword.gateway.refused_fields import OPTIONAL_FIELDS, RefusedFields
+from afterword.gateway.provider import Body, NativeForm, Operation, ProviderError, ProviderSpec, request_for_target
+from afterword.gateway.refused_fields import OPTIONAL_FIELDS, RefusedFields, leave_out
 from afterword.gateway.response import ProviderResponse
 from afterword.types import Target
 
@@ -51,8 +51,7 @@ class OpenAIAdapter:
         request = request_for_target(target, body)
         left_out = {name for name in self.spec.refused_fields if name in request}
         left_out |= {name for name in self._refused_fields.fields_to_leave_out(target) if name in request}
-        for name in left_out:
-            del request[name]
+        leave_out(request, left_out)
         if not request.get("stream"):
             # extra_params may have switched streaming off.
             request.pop("stream_options", None)
@@ -75,8 +74,7 @@ class OpenAIAdapter:
             refused.discard("stream_options")
         if not refused:
             raise error
-        for name in refused:
-            del request[name]
+        leave_out(request, refused)
         if "stream_options" in refused and own_options.keys() - {"include_usage"} and options != own_options:
             request["stream_options"] = own_options
         response.left_out += [name for name in OPTIONAL_FIELDS if name in refused and name != "stream_options"]
@@ -189,7 +187,7 @@ SPEC = ProviderSpec(
     endpoint="https://api.openai.com/v1",
     endpoint_variables=("OPENAI_BASE_URL",),
     api_key_variables=("OPENAI_API_KEY",),
-    native_formats={"responses": _responses_address},
+    native_formats={"responses": NativeForm(_responses_address)},
     graphql_name="OPEN_AI",
     graphql_inputs=("openAI", "legacyOpenAI", "nvidia"),
 )

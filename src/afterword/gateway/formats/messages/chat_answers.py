@@ -1,4 +1,4 @@
-"""Answers of Anthropic's Messages API, whole and streamed, translated to OpenAI's form.
+"""Answers of Anthropic's Messages API, whole and streamed, translated to chat.
 
 Two members of the message keep what OpenAI's form lacks: `thinking_blocks` (thoughts with their signatures) and
 `provider_blocks` (the provider's own tools and their results). Callers send both back with the next turn.
@@ -8,13 +8,14 @@ Source: Anthropic's API reference (Messages, Streaming, Citations), version 2023
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from afterword.gateway.failures import error_in_answer
-from afterword.gateway.http import Address
+from afterword.errors import AfterwordError
+from afterword.gateway.call_format import FormatEvent
+from afterword.gateway.formats.messages.errors import error_event
 from afterword.gateway.provider import Body, Operation
 
 FINISH_REASONS = {
@@ -28,22 +29,12 @@ FINISH_REASONS = {
 }
 # Stop reasons that OpenAI's word expresses fully. The others are also returned as `stop_reason`.
 PLAIN_REASONS = frozenset({"end_turn", "max_tokens", "tool_use"})
-# The HTTP status of each error type, for errors within an answer whose own status is 200, such as a stream.
-STATUSES = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
 TOKEN_COUNTS = frozenset(
     {"input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "service_tier"}
 )
 MESSAGE_FIELDS = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+# What a `message_delta` has under these names stands elsewhere; all else, such as `container`, is of the message.
+DELTA_FIELDS = frozenset({"type", "delta", "usage", "stop_reason", "stop_sequence", "stop_details"})
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
@@ -240,20 +231,29 @@ def _parsed_json(text: str) -> Any:
 
 
 class StreamTranslation:
-    """Translates the events of Anthropic's stream to OpenAI's chunks."""
+    """Translates the events of Anthropic's stream to OpenAI's chunks. Errors among them are found by `find_error`."""
 
-    def __init__(self, address: Address, operation: Operation) -> None:
+    def __init__(self, operation: Operation) -> None:
         self.is_finished = False
         """Whether the event `message_stop`, which ends a stream, has arrived."""
-        self._address = address
         self._operation: Operation = operation
         self._head: Body = _head({}, operation, is_chunk=True)
         self._usage: Body = {}
         self._blocks = AnswerBlocks()
 
-    def take(self, event: Body) -> Iterable[Body]:
-        """Yield the chunks that an event is translated to. Raises `ProviderError` for an error event."""
-        match event.get("type"):
+    def take(self, event: FormatEvent) -> Sequence[Body]:
+        """Return the chunks that an event is translated to; none for an event of an unknown type.
+
+        Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` if it is not an event of the form.
+        """
+        return list(self._chunks_of_event(event.body))
+
+    def fail(self, error: AfterwordError) -> Sequence[FormatEvent]:
+        """Return the event that tells of an error after the events that were taken."""
+        return [error_event(error)]
+
+    def _chunks_of_event(self, event: Body) -> Iterator[Body]:
+        match event["type"]:
             case "message_start":
                 message = event.get("message") or {}
                 self._head = _head(message, self._operation, is_chunk=True)
@@ -268,6 +268,8 @@ class StreamTranslation:
             case "message_delta":
                 self._usage |= {k: v for k, v in (event.get("usage") or {}).items() if v is not None}
                 delta = event.get("delta") or {}
+                further = {**event, **delta}
+                self._head |= {k: v for k, v in further.items() if k not in DELTA_FIELDS and v is not None}
                 if delta.get("stop_reason"):
                     yield from self._chunks(self._blocks.end())
                     yield self._chunk({}, _finish(delta))
@@ -275,10 +277,6 @@ class StreamTranslation:
                 yield from self._chunks(self._blocks.end())
                 self.is_finished = True
                 yield {**self._head, "choices": [], "usage": _usage(self._usage)}
-            case "error" | None:
-                error = event.get("error") or {}
-                kind = error.get("type") if isinstance(error, dict) else None
-                raise error_in_answer(self._address, error or event, STATUSES.get(str(kind)))
 
     def _chunks(self, deltas: Iterable[Body]) -> Iterator[Body]:
         for delta in deltas:
